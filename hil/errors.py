@@ -1,0 +1,90 @@
+"""Every error the harness raises on purpose.
+
+    HilError                    one clear line: what, where, and what to do next
+    ├── UsageError              the request cannot be carried out as asked
+    │   └── ConfigError         a configuration file is wrong
+    ├── EnvironmentError_       something on this machine is missing or refuses
+    │   ├── ToolMissing         a compiler, emulator or package is not installed
+    │   ├── BuildFailed         PlatformIO could not build the firmware
+    │   └── StorageError        a results folder cannot be read or written
+    ├── DataError               a data set is missing, truncated or foreign
+    ├── ModelError              a .tflite file is corrupt or unsupported
+    └── DeviceError             the board, once it runs
+        ├── LinkError           the port is missing, busy or gone
+        ├── NoAnswer            nothing (valid) came back before the deadline
+        ├── WrongFirmware       the board answers, but it is not the image we expect
+        └── DeviceRefused       the board answered with an ERROR frame
+
+All of them leave the command line with exit code 2. A result that is not as
+expected is not an error of the harness: the bench says so and exits with 1.
+"""
+
+
+class HilError(Exception):
+    """``what`` went wrong (and where), and the ``hint`` that says what to do."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.hint}" if self.hint else self.what
+
+
+class UsageError(HilError):
+    """The request cannot be carried out as asked."""
+
+
+class ConfigError(UsageError):
+    """A configuration file is wrong."""
+
+
+class EnvironmentError_(HilError):
+    """Something on this machine is missing or refuses."""
+
+
+class ToolMissing(EnvironmentError_):
+    """A compiler, emulator or package is not installed."""
+
+
+class BuildFailed(EnvironmentError_):
+    """PlatformIO could not build the firmware."""
+
+
+class StorageError(EnvironmentError_):
+    """A results folder cannot be read or written."""
+
+
+class DataError(HilError):
+    """A data set is missing, truncated or foreign."""
+
+
+class ModelError(HilError):
+    """A .tflite file is corrupt or unsupported."""
+
+
+class DeviceError(HilError):
+    """The board, once it runs."""
+
+
+class LinkError(DeviceError):
+    """The port is missing, busy or gone."""
+
+
+class NoAnswer(DeviceError):
+    """Nothing valid came back before the deadline."""
+
+
+class WrongFirmware(DeviceError):
+    """The board answers, but it is not the image we expect."""
+
+
+class DeviceRefused(DeviceError):
+    """The board answered with an ERROR frame."""
+
+    def __init__(self, what: str, hint: str = "", *, code: int = 0) -> None:
+        super().__init__(what, hint)
+        self.code = code

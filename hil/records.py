@@ -1,0 +1,155 @@
+"""The frozen records that flow from a digit to a report. No behaviour beyond derived sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+
+class DType(IntEnum):
+    """Element types, by their TFLite ``TensorType`` code (the wire uses the same numbers)."""
+
+    FLOAT32 = 0
+    UINT8 = 3
+    INT8 = 9
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        return np.dtype({0: "<f4", 3: "u1", 9: "i1"}[self.value])
+
+
+class Precision(StrEnum):
+    """What a model computes in."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class Encoding(IntEnum):
+    """How the values of a request are written on the wire."""
+
+    PIXELS = 1  # uint8, 0..255; the device scales by 1/255 and quantises
+    INT8 = 2  # as an int8 model wants it
+    FLOAT32 = 3  # little-endian; an int8 model's device quantises it
+
+
+class TimeUnit(StrEnum):
+    """What a device's clock counts; an emulator never gives microseconds."""
+
+    INSTRUCTIONS = "instructions"
+    MICROSECONDS = "us"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """Instructions retired during one inference, counted by an emulator."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Microseconds one inference took on a physical board."""
+
+    microseconds: int
+
+
+# Kept apart by type: nothing in the harness adds, compares or plots the one as the other.
+DeviceTime: TypeAlias = Instructions | Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Type, shape and affine quantisation of one tensor: real = scale * (q - zero_point)."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.elements * self.dtype.numpy.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model inside a firmware image, as HELLO lists it. Sizes in bytes."""
+
+    name: str
+    engine: str
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    arena: int
+    flash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a board says of itself."""
+
+    protocol: int
+    board: str
+    firmware: str
+    toolchain: str
+    window: int  # requests the host may have in flight
+    max_payload: int  # bytes
+    tick_hz: int  # 0: no tick counter
+    has_micros: bool
+    models: tuple[ModelInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Memory marks in bytes, counters since boot (or since the last reset of marks)."""
+
+    ram_static: int
+    stack_used: int
+    stack_size: int
+    heap_used: int
+    uptime_ms: int
+    frames_ok: int
+    frames_bad: int
+    inferences: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set.
+
+    ``x`` is (n, height, width, channels) uint8 pixels, or float32/int8 of any shape for a
+    user's own data; ``y`` is (n,) int64 labels; ``ids`` are stable and unique;
+    ``fingerprint`` is the SHA-256 of the source data (hex).
+    """
+
+    name: str
+    split: str
+    ids: tuple[str, ...]
+    x: npt.NDArray[np.generic]
+    y: npt.NDArray[np.int64]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One answer of a device to one sample: raw output bytes, time, attempts it took."""
+
+    index: int
+    output: bytes
+    time: DeviceTime
+    attempts: int = 1
