@@ -1,0 +1,188 @@
+"""What is stored of a run. `summary.json` is a contract; its keys never change within a schema."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything that is stored: frozen, unknown keys refused."""
+
+
+# --- manifest.json: written when the run starts, rewritten when its state changes ---
+
+
+class Git(Stored):
+    commit: str
+    dirty: bool
+
+
+class Host(Stored):
+    platform: str
+    cpu: str
+    python: str
+    packages: dict[str, str]
+
+
+class DatasetUsed(Stored):
+    name: str
+    split: str
+    fingerprint: str
+    total: int  # samples in the split
+    n: int  # samples asked for
+    note: str = ""  # why this data set, when it was not the first choice
+
+
+class Tensor(Stored):
+    dtype: int  # TFLite TensorType code
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+class Memory(Stored):
+    """Bytes. ``arena``: RAM of one inference beyond its input and output buffers."""
+
+    arena: int
+    flash_model: int
+    flash_code: int
+    ram_static: int
+    stack: int
+
+
+class Clock(Stored):
+    unit: Literal["instructions", "us", "none"]
+    detail: str  # how the board's clock is read, in words
+
+
+class RunPlan(Stored):
+    """One cell of the matrix: a model in a precision by an engine on a board."""
+
+    key: str  # board/engine/model/precision
+    board: str
+    board_title: str
+    emulated: bool
+    engine: str
+    model: str
+    precision: str
+    model_file: str
+    model_sha256: str
+    parameters: int
+    macs: int
+    input: Tensor
+    output: Tensor
+    firmware_sha256: str
+    toolchain: str
+    clock: Clock
+
+
+class RunEnd(Stored):
+    """What is known of a cell only after it ran."""
+
+    key: str
+    memory: Memory
+    bytes_out: int
+    bytes_in: int
+    seconds: float  # host wall time, of the link, never of the device
+    retries: int
+
+
+class Manifest(Stored):
+    schema: int
+    run_id: str
+    created: str  # ISO 8601, UTC
+    state: Literal["running", "interrupted", "failed", "complete"]
+    command: tuple[str, ...]
+    hil: str
+    git: Git | None
+    host: Host
+    dataset: DatasetUsed
+    runs: tuple[RunPlan, ...]
+    ends: tuple[RunEnd, ...] = ()
+    error: str = ""
+
+
+# --- samples.jsonl: one line an answered sample, append-only ---
+
+
+class Sample(Stored, omit_defaults=True):
+    """One answer. Outputs are raw little-endian bytes, base64 in JSON.
+
+    ``litert`` and ``oracle`` are left out when they equal ``device``.
+    """
+
+    run: str  # RunPlan.key
+    i: int  # position in the run's order
+    id: str  # stable id of the sample
+    label: int
+    device: bytes
+    litert: bytes | None = None
+    oracle: bytes | None = None
+    time: int | None = None  # in the run's clock unit
+    attempts: int = 1
+
+
+# --- digits.json: the pictures worth drawing ---
+
+
+class Picture(Stored):
+    shape: tuple[int, int]
+    pixels: bytes  # uint8, row by row; base64 in JSON
+
+
+# --- summary.json: the contract ---
+
+
+class Accuracy(Stored):
+    device: float
+    host: float
+
+
+class Agreement(Stored):
+    """``outputs``: share of samples whose output bytes all equal LiteRT's;
+    ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
+    in the output's own units (int8 steps, or float32)."""
+
+    argmax: float
+    outputs: float
+    differing_litert: int
+    differing_oracle: int
+    max_abs: float
+
+
+class Time(Stored):
+    unit: Literal["instructions", "us", "none"]
+    median: float | None
+    p5: float | None
+    p95: float | None
+    n: int
+
+
+class Link(Stored):
+    bytes_out: int
+    bytes_in: int
+    seconds: float
+    retries: int
+
+
+class SummaryRow(Stored):
+    board: str
+    engine: str
+    model: str
+    precision: str
+    dataset: str
+    n: int
+    accuracy: Accuracy
+    agreement: Agreement
+    time: Time
+    memory: Memory
+    link: Link
+
+
+class Summary(Stored):
+    schema: int
+    runs: tuple[SummaryRow, ...]
