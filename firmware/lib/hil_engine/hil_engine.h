@@ -1,0 +1,58 @@
+/* The one interface between the firmware and any inference engine.
+ *
+ * An engine's generator writes, for one image, `hil_image.h` (the three buffer sizes and the
+ * number of models, as macros) and `hil_image.c` (the table below). The firmware owns the
+ * buffers; an engine owns nothing and allocates nothing. */
+#ifndef HIL_ENGINE_H
+#define HIL_ENGINE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HIL_MAX_RANK 6
+
+/* TFLite TensorType codes. */
+enum { HIL_FLOAT32 = 0, HIL_UINT8 = 3, HIL_INT8 = 9 };
+
+typedef struct {
+  uint8_t dtype;
+  uint8_t rank;
+  uint32_t dims[HIL_MAX_RANK];
+  uint32_t elements;
+  float scale;
+  int32_t zero_point;
+} hil_tensor_t;
+
+typedef enum {
+  HIL_ENGINE_OK = 0,
+  HIL_ENGINE_ARENA = 1, /* the arena is too small: *needed says how much it takes */
+  HIL_ENGINE_FAILED = 2 /* *needed carries the engine's own code */
+} hil_engine_status_t;
+
+typedef struct hil_model {
+  const char *name;   /* "student" */
+  const char *engine; /* "aot" */
+  uint8_t sha256[32]; /* of the .tflite file */
+  hil_tensor_t input;
+  hil_tensor_t output;
+  uint32_t arena_bytes; /* RAM of one inference beyond input and output */
+  uint32_t flash_bytes; /* constants: weights, biases, multipliers */
+  /* Called when the image switches to this model; never timed. */
+  hil_engine_status_t (*prepare)(const struct hil_model *self, void *arena, uint32_t arena_size,
+                                 uint32_t *needed);
+  /* Called after prepare, any number of times; this call alone is timed. Buffers are 16-byte
+   * aligned and never overlap. */
+  hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
+                                void *arena, uint32_t *needed);
+} hil_model_t;
+
+/* Defined by the generated hil_image.c, HIL_MODEL_COUNT long. */
+extern const hil_model_t hil_models[];
+
+#ifdef __cplusplus
+}
+#endif
+#endif
