@@ -3,7 +3,7 @@
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
     │   └── ConfigError         a configuration file is wrong
-    ├── EnvironmentError_       something on this machine is missing or refuses
+    ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
     │   └── StorageError        a results folder cannot be read or written
@@ -42,19 +42,19 @@ class ConfigError(UsageError):
     """A configuration file is wrong."""
 
 
-class EnvironmentError_(HilError):
+class MachineError(HilError):
     """Something on this machine is missing or refuses."""
 
 
-class ToolMissing(EnvironmentError_):
+class ToolMissing(MachineError):
     """A compiler, emulator or package is not installed."""
 
 
-class BuildFailed(EnvironmentError_):
+class BuildFailed(MachineError):
     """PlatformIO could not build the firmware."""
 
 
-class StorageError(EnvironmentError_):
+class StorageError(MachineError):
     """A results folder cannot be read or written."""
 
 

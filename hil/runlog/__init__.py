@@ -1,1 +1,1 @@
-"""A run on disk: `results/<run-id>/` with manifest.json, samples.jsonl, digits.json, summary.json."""
+"""A run on disk, `results/<run-id>/`: manifest, samples, pictures, summary."""

@@ -16,19 +16,19 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # --- manifest.json: written when the run starts, rewritten when its state changes ---
 
 
-class Git(Stored):
+class Git(Stored, frozen=True):
     commit: str
     dirty: bool
 
 
-class Host(Stored):
+class Host(Stored, frozen=True):
     platform: str
     cpu: str
     python: str
     packages: dict[str, str]
 
 
-class DatasetUsed(Stored):
+class DatasetUsed(Stored, frozen=True):
     name: str
     split: str
     fingerprint: str
@@ -37,14 +37,14 @@ class DatasetUsed(Stored):
     note: str = ""  # why this data set, when it was not the first choice
 
 
-class Tensor(Stored):
+class Tensor(Stored, frozen=True):
     dtype: int  # TFLite TensorType code
     shape: tuple[int, ...]
     scale: float
     zero_point: int
 
 
-class Memory(Stored):
+class Memory(Stored, frozen=True):
     """Bytes. ``arena``: RAM of one inference beyond its input and output buffers."""
 
     arena: int
@@ -54,12 +54,12 @@ class Memory(Stored):
     stack: int
 
 
-class Clock(Stored):
+class Clock(Stored, frozen=True):
     unit: Literal["instructions", "us", "none"]
     detail: str  # how the board's clock is read, in words
 
 
-class RunPlan(Stored):
+class RunPlan(Stored, frozen=True):
     """One cell of the matrix: a model in a precision by an engine on a board."""
 
     key: str  # board/engine/model/precision
@@ -80,7 +80,7 @@ class RunPlan(Stored):
     clock: Clock
 
 
-class RunEnd(Stored):
+class RunEnd(Stored, frozen=True):
     """What is known of a cell only after it ran."""
 
     key: str
@@ -91,7 +91,7 @@ class RunEnd(Stored):
     retries: int
 
 
-class Manifest(Stored):
+class Manifest(Stored, frozen=True):
     schema: int
     run_id: str
     created: str  # ISO 8601, UTC
@@ -109,7 +109,7 @@ class Manifest(Stored):
 # --- samples.jsonl: one line an answered sample, append-only ---
 
 
-class Sample(Stored, omit_defaults=True):
+class Sample(Stored, frozen=True, omit_defaults=True):
     """One answer. Outputs are raw little-endian bytes, base64 in JSON.
 
     ``litert`` and ``oracle`` are left out when they equal ``device``.
@@ -129,7 +129,7 @@ class Sample(Stored, omit_defaults=True):
 # --- digits.json: the pictures worth drawing ---
 
 
-class Picture(Stored):
+class Picture(Stored, frozen=True):
     shape: tuple[int, int]
     pixels: bytes  # uint8, row by row; base64 in JSON
 
@@ -137,12 +137,12 @@ class Picture(Stored):
 # --- summary.json: the contract ---
 
 
-class Accuracy(Stored):
+class Accuracy(Stored, frozen=True):
     device: float
     host: float
 
 
-class Agreement(Stored):
+class Agreement(Stored, frozen=True):
     """``outputs``: share of samples whose output bytes all equal LiteRT's;
     ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
     in the output's own units (int8 steps, or float32)."""
@@ -154,7 +154,7 @@ class Agreement(Stored):
     max_abs: float
 
 
-class Time(Stored):
+class Time(Stored, frozen=True):
     unit: Literal["instructions", "us", "none"]
     median: float | None
     p5: float | None
@@ -162,14 +162,14 @@ class Time(Stored):
     n: int
 
 
-class Link(Stored):
+class Link(Stored, frozen=True):
     bytes_out: int
     bytes_in: int
     seconds: float
     retries: int
 
 
-class SummaryRow(Stored):
+class SummaryRow(Stored, frozen=True):
     board: str
     engine: str
     model: str
@@ -183,6 +183,6 @@ class SummaryRow(Stored):
     link: Link
 
 
-class Summary(Stored):
+class Summary(Stored, frozen=True):
     schema: int
     runs: tuple[SummaryRow, ...]

@@ -1,0 +1,1 @@
+"""Bytes <-> frames <-> messages. Pure: nothing here reads or writes a port (docs/protocol.md)."""

@@ -1,0 +1,193 @@
+"""Frames <-> messages: the layouts of docs/protocol.md. A payload that does not fit its type is a
+`Malformed` value; strings from a board are made printable here, once."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from hil.records import DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.wire.frames import Frame
+
+MAX_RANK: Final = 6
+MAX_ELEMENTS: Final = 1 << 22
+
+
+class Kind(IntEnum):
+    """Message types; a reply is its request with bit 7 set."""
+
+    HELLO = 0x01
+    INFER = 0x02
+    STATUS = 0x03
+    ERROR = 0xFF
+
+    @property
+    def reply(self) -> int:
+        return self | 0x80
+
+
+class ErrorCode(IntEnum):
+    """Why a device refused a request."""
+
+    VERSION = 1
+    TYPE = 2
+    LENGTH = 3
+    MODEL = 4
+    ENCODING = 5
+    ARENA = 6
+    ENGINE = 7
+    FRAME = 8
+    OVERSIZE = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A reply whose payload does not fit its type."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """RESULT: ``ticks`` is None when the device's counter wrapped."""
+
+    model: int
+    dtype: DType
+    micros: int
+    ticks: int | None
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """ERROR: what ``needed`` and ``available`` mean depends on the code."""
+
+    code: int
+    request: int
+    needed: int
+    available: int
+
+
+Reply = Hello | Result | Status | Refusal | Malformed
+
+_INFER = struct.Struct("<BBH")
+_RESULT = struct.Struct("<BBHII")
+_STATUS = struct.Struct("<9I")
+_ERROR = struct.Struct("<BBHII")
+_HELLO = struct.Struct("<BBBBII")
+_WRAPPED = 0xFFFFFFFF
+
+
+def hello_request(seq: int) -> Frame:
+    """Ask a board what it is."""
+    return Frame(Kind.HELLO, seq)
+
+
+def infer_request(seq: int, model: int, encoding: Encoding, values: bytes) -> Frame:
+    """Ask for one inference of model number ``model``."""
+    return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
+
+
+def status_request(seq: int, *, reset: bool = False) -> Frame:
+    """Ask for memory marks and counters; ``reset`` starts both anew."""
+    return Frame(Kind.STATUS, seq, bytes([1 if reset else 0]))
+
+
+def parse_reply(frame: Frame) -> Reply:
+    """The message that a device's frame carries."""
+    parsers: dict[int, Callable[[bytes], Reply]] = {
+        Kind.HELLO.reply: _parse_hello,
+        Kind.INFER.reply: _parse_result,
+        Kind.STATUS.reply: _parse_status,
+        Kind.ERROR: _parse_error,
+    }
+    parser = parsers.get(frame.type)
+    if parser is None:
+        return Malformed(f"unknown reply type 0x{frame.type:02x}")
+    try:
+        return parser(frame.payload)
+    except (struct.error, ValueError, IndexError) as problem:
+        return Malformed(f"reply 0x{frame.type:02x}: {problem}")
+
+
+def _parse_result(payload: bytes) -> Result:
+    model, dtype, _, micros, ticks = _RESULT.unpack_from(payload)
+    return Result(
+        model, DType(dtype), micros, None if ticks == _WRAPPED else ticks, payload[_RESULT.size :]
+    )
+
+
+def _parse_status(payload: bytes) -> Status:
+    return Status(*_STATUS.unpack(payload))
+
+
+def _parse_error(payload: bytes) -> Refusal:
+    code, request, _, needed, available = _ERROR.unpack(payload)
+    return Refusal(code, request, needed, available)
+
+
+def _parse_hello(payload: bytes) -> Hello:
+    cursor = _Cursor(payload)
+    protocol, count, window, flags, max_payload, tick_hz = cursor.unpack(_HELLO)
+    board, firmware, toolchain = cursor.text(), cursor.text(), cursor.text()
+    models = tuple(_parse_model(cursor) for _ in range(count))
+    cursor.end()
+    return Hello(
+        protocol=protocol,
+        board=board,
+        firmware=firmware,
+        toolchain=toolchain,
+        window=max(1, window),
+        max_payload=max_payload,
+        tick_hz=tick_hz,
+        has_micros=bool(flags & 1),
+        models=models,
+    )
+
+
+def _parse_model(cursor: _Cursor) -> ModelInfo:
+    name, engine = cursor.text(), cursor.text()
+    sha256 = cursor.take(32).hex()
+    tensors = (_parse_tensor(cursor), _parse_tensor(cursor))
+    arena, flash = cursor.unpack(struct.Struct("<II"))
+    return ModelInfo(name, engine, sha256, *tensors, arena=arena, flash=flash)
+
+
+def _parse_tensor(cursor: _Cursor) -> TensorSpec:
+    dtype, rank = cursor.unpack(struct.Struct("<BB"))
+    if not 1 <= rank <= MAX_RANK:
+        raise ValueError(f"rank {rank}")
+    shape = cursor.unpack(struct.Struct(f"<{rank}I"))
+    if not 1 <= math.prod(shape) <= MAX_ELEMENTS:
+        raise ValueError(f"shape {shape}")
+    scale, zero_point = cursor.unpack(struct.Struct("<fi"))
+    return TensorSpec(DType(dtype), shape, scale, zero_point)
+
+
+class _Cursor:
+    """Reads a payload from front to back; running over its end is a ValueError."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, n: int) -> bytes:
+        if self._at + n > len(self._data):
+            raise ValueError("ends too early")
+        self._at += n
+        return self._data[self._at - n : self._at]
+
+    def unpack(self, layout: struct.Struct) -> tuple[int, ...]:
+        return layout.unpack(self.take(layout.size))
+
+    def text(self) -> str:
+        raw = self.take(self.take(1)[0]).decode("utf-8", errors="replace")
+        return "".join(c if c.isprintable() else "\ufffd" for c in raw)
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise ValueError(f"{len(self._data) - self._at} bytes too many")

@@ -1,0 +1,76 @@
+"""Messages: what firmware may say, and what it may not."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.records import DType, Encoding, Hello, Status, TensorSpec
+from hil.wire.frames import Frame
+from hil.wire.messages import Kind, Malformed, Refusal, Result, infer_request, parse_reply
+
+
+def text(value: bytes) -> bytes:
+    return bytes([len(value)]) + value
+
+
+def tensor(dtype: int, *dims: int) -> bytes:
+    return struct.pack(f"<BB{len(dims)}Ifi", dtype, len(dims), *dims, 0.5, -128)
+
+
+MODEL = text(b"student") + text(b"aot") + bytes(range(32))
+MODEL += tensor(9, 1, 28, 28, 1) + tensor(9, 1, 10) + struct.pack("<II", 1400, 22000)
+HELLO = struct.pack("<BBBBII", 1, 1, 4, 1, 792, 25_000_000)
+HELLO += text(b"mps2") + text(b"0.1.0") + text(b"gcc 12.2") + MODEL
+
+
+def test_hello() -> None:
+    hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO))
+    assert isinstance(hello, Hello)
+    assert (hello.board, hello.window, hello.max_payload) == ("mps2", 4, 792)
+    (model,) = hello.models
+    assert model.input == TensorSpec(DType.INT8, (1, 28, 28, 1), 0.5, -128)
+    assert model.sha256 == bytes(range(32)).hex()
+    assert (model.arena, model.flash) == (1400, 22000)
+
+
+@pytest.mark.parametrize("cut", range(len(HELLO)))
+def test_hello_cut_short_is_malformed(cut: int) -> None:
+    assert isinstance(parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:cut])), Malformed)
+
+
+def test_hello_with_a_tail_is_malformed() -> None:
+    assert isinstance(parse_reply(Frame(Kind.HELLO.reply, 0, HELLO + b"\0")), Malformed)
+
+
+def test_control_characters_of_a_board_do_not_reach_a_terminal() -> None:
+    evil = struct.pack("<BBBBII", 1, 0, 0, 0, 0, 0) + text(b"\x1b[31mred\n") + text(b"") + text(b"")
+    hello = parse_reply(Frame(Kind.HELLO.reply, 0, evil))
+    assert isinstance(hello, Hello)
+    assert hello.board.isprintable()
+    assert hello.window == 1
+
+
+def test_result_and_wrapped_ticks() -> None:
+    payload = struct.pack("<BBHII", 1, 9, 0, 0, 0xFFFFFFFF) + b"\x01\x02"
+    assert parse_reply(Frame(Kind.INFER.reply, 3, payload)) == Result(
+        1, DType.INT8, 0, None, b"\x01\x02"
+    )
+
+
+def test_status_and_error() -> None:
+    status = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *range(9))))
+    assert status == Status(*range(9))
+    error = parse_reply(Frame(Kind.ERROR, 0, struct.pack("<BBHII", 6, 2, 0, 108_160, 90_148)))
+    assert error == Refusal(6, 2, 108_160, 90_148)
+
+
+def test_infer_layout() -> None:
+    frame = infer_request(9, 1, Encoding.PIXELS, b"\xff")
+    assert (frame.type, frame.seq, frame.payload) == (2, 9, b"\x01\x01\0\0\xff")
+
+
+@given(st.sampled_from([0x81, 0x82, 0x83, 0xFF, 0x00]), st.binary(max_size=200))
+def test_no_payload_raises(kind: int, payload: bytes) -> None:
+    parse_reply(Frame(kind, 0, payload))
