@@ -78,6 +78,7 @@ class RunPlan(Stored, frozen=True):
     firmware_sha256: str
     toolchain: str
     clock: Clock
+    oracle: str = ""  # what the byte oracle is, in words; empty: none was run
 
 
 class RunEnd(Stored, frozen=True):
@@ -112,7 +113,8 @@ class Manifest(Stored, frozen=True):
 class Sample(Stored, frozen=True, omit_defaults=True):
     """One answer. Outputs are raw little-endian bytes, base64 in JSON.
 
-    ``litert`` and ``oracle`` are left out when they equal ``device``.
+    ``litert`` and ``oracle`` are left out when they equal ``device`` (and ``oracle`` always
+    when ``RunPlan.oracle`` is empty).
     """
 
     run: str  # RunPlan.key
@@ -145,12 +147,13 @@ class Accuracy(Stored, frozen=True):
 class Agreement(Stored, frozen=True):
     """``outputs``: share of samples whose output bytes all equal LiteRT's;
     ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
-    in the output's own units (int8 steps, or float32)."""
+    in the output's own units (int8 steps, or float32; against a NaN or an infinity it is the
+    largest float32). ``differing_oracle`` is null when no oracle was run."""
 
     argmax: float
     outputs: float
     differing_litert: int
-    differing_oracle: int
+    differing_oracle: int | None
     max_abs: float
 
 
@@ -179,8 +182,8 @@ class SummaryRow(Stored, frozen=True):
     accuracy: Accuracy
     agreement: Agreement
     time: Time
-    memory: Memory
-    link: Link
+    memory: Memory | None  # null: the run has not reached its end, so it is not known
+    link: Link | None
 
 
 class Summary(Stored, frozen=True):
