@@ -1,0 +1,1 @@
+"""Boards: one TOML file each, built, started, opened and released here."""

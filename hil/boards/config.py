@@ -1,0 +1,97 @@
+"""What a board's TOML file may say, and where the files are found."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+
+from hil.config import Config, read_toml
+from hil.errors import ConfigError, UsageError
+from hil.records import DeviceTime, Instructions, Latency
+from hil.wire.messages import Result
+
+
+class Clock(Config, frozen=True):
+    """Which of RESULT's two clocks is valid, and what it counts.
+
+    A count is ``ticks * numerator / denominator``. An emulator may count
+    instructions; only a physical board may claim microseconds.
+    """
+
+    unit: Literal["instructions", "us", "none"]
+    source: Literal["ticks", "micros", "none"] = "none"
+    numerator: int = 1
+    denominator: int = 1
+    detail: str = ""
+
+    def time(self, result: Result) -> DeviceTime:
+        """The time of one RESULT, in the type of this clock."""
+        raw = {"ticks": result.ticks, "micros": result.micros, "none": None}[self.source]
+        if raw is None or self.unit == "none":
+            return None
+        count = (raw * self.numerator + self.denominator // 2) // self.denominator
+        return Instructions(count) if self.unit == "instructions" else Latency(count)
+
+
+class Emulator(Config, frozen=True):
+    """A process that stands in for the board. ``{elf}`` is the firmware."""
+
+    command: tuple[str, ...]
+    port_pattern: str  # regular expression over its output; group 1 is the port
+    package: str = ""  # Debian package of command[0]
+
+
+class Serial(Config, frozen=True):
+    """How a physical board's port is set."""
+
+    baud: int = 115200
+
+
+class Timeouts(Config, frozen=True):
+    """Seconds."""
+
+    boot: float = 10.0
+    reply: float = 20.0
+
+
+class Board(Config, frozen=True):
+    """One board. Its name is the file's."""
+
+    name: str
+    title: str
+    pio_env: str
+    clock: Clock
+    emulator: Emulator | None = None
+    serial: Serial = Serial()
+    timeouts: Timeouts = Timeouts()
+    fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
+
+    def __post_init__(self) -> None:
+        if self.emulator and self.clock.unit == "us":
+            raise ValueError("an emulator has no latency: clock.unit cannot be `us`")
+        if self.clock.numerator < 1 or self.clock.denominator < 1:
+            raise ValueError("clock.numerator and clock.denominator must be positive")
+
+
+def board_files(project: Path | None = None) -> dict[str, Path]:
+    """Name -> TOML file: those of this package, then the project's own `boards/*.toml`."""
+    builtin = Path(str(resources.files("hil.boards")))
+    folders = [builtin] + ([project / "boards"] if project else [])
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+
+
+def load_board(name: str, project: Path | None = None) -> Board:
+    """The board called ``name``; UsageError lists the known ones."""
+    files = board_files(project)
+    if name not in files:
+        raise UsageError(f"no board is called {name!r}", f"there are: {', '.join(sorted(files))}")
+    board = read_toml(files[name], Board)
+    if board.name != name:
+        raise ConfigError(
+            f"{files[name]}: name is {board.name!r}", f"name it as the file: {name!r}"
+        )
+    return board
+
+

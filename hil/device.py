@@ -1,0 +1,224 @@
+"""Request and reply over a link: sequence numbers, retries, deadlines, requests in flight."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
+from hil.link import Deadline, Link
+from hil.records import Encoding, Hello, Status
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
+from hil.wire.messages import (
+    ErrorCode,
+    Malformed,
+    Refusal,
+    Reply,
+    Result,
+    hello_request,
+    infer_request,
+    parse_reply,
+    status_request,
+)
+
+ATTEMPTS: Final = 5
+HELLO_EVERY_S: Final = 0.5
+QUIET_S: Final = 0.05
+
+# Damage on the line: the request itself was fine and is worth sending again.
+_LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long to wait, in seconds; ``clock`` is monotonic."""
+
+    boot: float = 10.0
+    reply: float = 20.0
+    clock: Callable[[], float] | None = None
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline.after(seconds, self.clock) if self.clock else Deadline.after(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One RESULT, the number of its request, and how often that had to be sent."""
+
+    index: int
+    result: Result
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    index: int
+    values: bytes
+    attempts: int = 1
+
+
+class Device:
+    """One board behind one link."""
+
+    def __init__(self, link: Link, timing: Timing | None = None) -> None:
+        self.link = link
+        self.timing = timing or Timing()
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.retries = 0
+        self._decoder = Decoder()
+        self._arrived: deque[Frame | BadFrame] = deque()
+        self._numbers = itertools.cycle(range(1, 0x10000))  # 0 is for damaged frames
+
+    def hello(self) -> Hello:
+        """What the board says of itself; asked again and again until it has booted."""
+        deadline = self.timing.deadline(self.timing.boot)
+        while not deadline.expired:
+            self.link.write(b"\0")  # ends whatever half a frame the board may hold
+            seq = self._send(hello_request)
+            attempt = deadline.sooner(HELLO_EVERY_S)
+            while (reply := self._reply(attempt, {seq})) is not None:
+                if isinstance(reply[1], Hello):
+                    return reply[1]
+        if self.bytes_in:
+            raise WrongFirmware(
+                f"port {self.link.name} talks, but not this protocol",
+                "flash the firmware of this project: `pio run -e <board> -t upload`",
+            )
+        raise NoAnswer(
+            f"nothing answered on port {self.link.name} within {self.timing.boot:g} s",
+            "is it the right port, and does the firmware run? `hil boards` lists the ports",
+        )
+
+    def status(self, *, reset: bool = False) -> Status:
+        """Memory marks and counters; ``reset`` starts both anew afterwards."""
+        for _ in range(ATTEMPTS):
+            seq = self._send(lambda seq: status_request(seq, reset=reset))
+            reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
+            if reply is not None and isinstance(reply[1], Status):
+                return reply[1]
+            self.retries += 1
+        raise self._silent("STATUS")
+
+    def infer(
+        self,
+        model: int,
+        encoding: Encoding,
+        inputs: Iterable[bytes],
+        *,
+        window: int = 1,
+        first: int = 0,
+    ) -> Iterator[Answer]:
+        """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
+
+        Answers come in order; numbering starts at ``first``. Raises DeviceRefused when
+        the board says no, NoAnswer when a request stays without a valid answer.
+        """
+        fresh = (_Request(i, values) for i, values in enumerate(inputs, first))
+        again: deque[_Request] = deque()
+        flying: dict[int, _Request] = {}
+        done: dict[int, Answer] = {}
+        while True:
+            while len(flying) < window:
+                request = again.popleft() if again else next(fresh, None)
+                if request is None:
+                    break
+                seq = self._send(partial(_infer_request, model, encoding, request.values))
+                flying[seq] = request
+            if not flying:
+                return
+            reply = self._reply(self.timing.deadline(self.timing.reply), flying.keys())
+            if reply is None or not isinstance(reply[1], Result):
+                again.extend(self._lost(flying))
+                continue
+            request = flying.pop(reply[0])
+            done[request.index] = Answer(request.index, reply[1], request.attempts)
+            while first in done:
+                yield done.pop(first)
+                first += 1
+
+    def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
+        """After damage or silence: everything in flight, to be sent once more."""
+        while self._receive(self.timing.deadline(QUIET_S)) is not None:
+            pass
+        self._decoder.reset()
+        lost = sorted(flying.values(), key=lambda request: request.index)
+        flying.clear()
+        self.retries += len(lost)
+        if lost[0].attempts >= ATTEMPTS:
+            raise self._silent(f"INFER of sample {lost[0].index}")
+        return [replace(request, attempts=request.attempts + 1) for request in lost]
+
+    def _send(self, build: Callable[[int], Frame]) -> int:
+        seq = next(self._numbers)
+        data = encode(build(seq))
+        self.link.write(data)
+        self.bytes_out += len(data)
+        return seq
+
+    def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
+        while not self._arrived:
+            data = self.link.read(deadline)
+            if not data:
+                return None
+            self.bytes_in += len(data)
+            self._arrived.extend(self._decoder.feed(data))
+        return self._arrived.popleft()
+
+    def _reply(self, deadline: Deadline, expected: Collection[int]) -> tuple[int, Reply] | None:
+        """The next reply to one of ``expected``, or word of damage; None at the deadline."""
+        while (frame := self._receive(deadline)) is not None:
+            if isinstance(frame, BadFrame):
+                return 0, Malformed(frame.reason)
+            if frame.version != PROTOCOL_VERSION:
+                raise _other_version(self.link.name, frame.version)
+            reply = parse_reply(frame)
+            if isinstance(reply, Refusal) and reply.code in _LINE_DAMAGE:
+                return 0, Malformed("the board received damage")
+            if frame.seq not in expected:
+                continue  # a late answer to something already asked again
+            if isinstance(reply, Refusal):
+                raise _refused(reply)
+            return frame.seq, reply
+        return None
+
+    def _silent(self, what: str) -> NoAnswer:
+        return NoAnswer(
+            f"{what}: no valid answer on port {self.link.name} in {ATTEMPTS} attempts",
+            "check the cable and the baud rate, or reset the board",
+        )
+
+
+def _infer_request(model: int, encoding: Encoding, values: bytes, seq: int) -> Frame:
+    return infer_request(seq, model, encoding, values)
+
+
+def _other_version(port: str, version: int) -> WrongFirmware:
+    return WrongFirmware(
+        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
+        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+    )
+
+
+def _refused(reply: Refusal) -> DeviceRefused:
+    needed, available = reply.needed, reply.available
+    said: dict[int, tuple[str, str]] = {
+        ErrorCode.LENGTH: (
+            f"got {available} bytes of input, wants {needed}",
+            "does the data set fit the model?",
+        ),
+        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
+        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
+        ErrorCode.ARENA: (
+            f"needs an arena of {needed} bytes and has {available}",
+            "use a smaller model or the engine `aot`",
+        ),
+        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
+    }
+    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
+    what, hint = said.get(reply.code, unknown)
+    return DeviceRefused(f"the board {what}", hint, code=reply.code)

@@ -1,0 +1,154 @@
+"""A board made of Python, behind a link that misbehaves on request: for tests."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from hil.link.deadline import Deadline
+from hil.records import Hello, TensorSpec
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
+from hil.wire.messages import ErrorCode, Kind
+
+Infer = Callable[[int, bytes], bytes]
+Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
+
+
+def drop(_: bytes) -> bytes:
+    """The reply never arrives."""
+    return b""
+
+
+def corrupt(reply: bytes) -> bytes:
+    """One bit of the reply flips."""
+    return bytes([reply[0] ^ 1]) + reply[1:]
+
+
+def cut(reply: bytes) -> bytes:
+    """The second half of the reply, and its delimiter, are lost."""
+    return reply[: len(reply) // 2]
+
+
+def duplicate(reply: bytes) -> bytes:
+    """The reply arrives twice."""
+    return reply * 2
+
+
+def chatter(reply: bytes) -> bytes:
+    """A ROM's boot messages come first."""
+    return b"\xff\xferst:0x1 (POWERON)\r\nentry 0x400805e4\r\n\0" + reply
+
+
+@dataclass
+class FakeBoard:
+    """Answers as firmware would: ``infer(model, values)`` gives the output bytes.
+
+    ``faults`` is consumed one a reply, None for none; ``version`` other than ours
+    plays old firmware.
+    """
+
+    hello: Hello
+    infer: Infer
+    faults: Iterable[Fault | None] = ()
+    version: int = PROTOCOL_VERSION
+    ticks: Callable[[int], int] = lambda _model: 0
+    micros: Callable[[int], int] = lambda _model: 0
+    received: list[Frame | BadFrame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._decoder = Decoder()
+        self._pending_faults = iter(self.faults)
+
+    def answer(self, data: bytes) -> bytes:
+        """The bytes that come back for ``data``."""
+        replies = bytearray()
+        for frame in self._decoder.feed(data):
+            self.received.append(frame)
+            reply = encode(self._reply(frame))
+            fault = next(self._pending_faults, None)
+            replies += fault(reply) if fault else reply
+        return bytes(replies)
+
+    def _reply(self, frame: Frame | BadFrame) -> Frame:
+        if isinstance(frame, BadFrame):
+            return self._error(0, ErrorCode.FRAME, 0)
+        if frame.version != self.version:
+            return self._error(frame.seq, ErrorCode.VERSION, frame.type)
+        if frame.type == Kind.HELLO:
+            return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
+        if frame.type == Kind.STATUS:
+            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+        if frame.type != Kind.INFER:
+            return self._error(frame.seq, ErrorCode.TYPE, frame.type)
+        model = frame.payload[0]
+        if model >= len(self.hello.models):
+            return self._error(frame.seq, ErrorCode.MODEL, frame.type)
+        dtype = self.hello.models[model].output.dtype
+        head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
+        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, frame.payload[4:]))
+
+    def _error(self, seq: int, code: ErrorCode, request: int) -> Frame:
+        return self._frame(Kind.ERROR, seq, struct.pack("<BBHII", code, request, 0, 0, 0))
+
+    def _frame(self, kind: int, seq: int, payload: bytes) -> Frame:
+        return Frame(kind, seq, payload, self.version)
+
+
+@dataclass
+class FakeLink:
+    """A link whose other end is a `FakeBoard`; time passes only when a read finds nothing."""
+
+    board: FakeBoard
+    name: str = "fake"
+    closed: bool = False
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._arrived = bytearray()
+
+    def clock(self) -> float:
+        """Seconds, for the deadlines of whoever uses this link."""
+        return self.now
+
+    def write(self, data: bytes) -> None:
+        self._arrived += self.board.answer(data)
+
+    def read(self, deadline: Deadline) -> bytes:
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        if not data:
+            self.now = max(self.now, deadline.at)
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def pack_hello(hello: Hello) -> bytes:
+    """The HELLO reply's payload, as docs/protocol.md lays it out."""
+    head = struct.pack(
+        "<BBBBII",
+        hello.protocol,
+        len(hello.models),
+        hello.window,
+        int(hello.has_micros),
+        hello.max_payload,
+        hello.tick_hz,
+    )
+    head += _text(hello.board) + _text(hello.firmware) + _text(hello.toolchain)
+    for model in hello.models:
+        head += _text(model.name) + _text(model.engine) + bytes.fromhex(model.sha256)
+        head += _tensor(model.input) + _tensor(model.output)
+        head += struct.pack("<II", model.arena, model.flash)
+    return head
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return bytes([len(raw)]) + raw
+
+
+def _tensor(spec: TensorSpec) -> bytes:
+    rank = len(spec.shape)
+    return struct.pack(f"<BB{rank}Ifi", spec.dtype, rank, *spec.shape, spec.scale, spec.zero_point)

@@ -1,0 +1,78 @@
+"""Any port that pyserial can name: a device, a pty, socket://, rfc2217://, loop://."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+import serial
+
+from hil.errors import LinkError
+from hil.link.deadline import Deadline
+
+WRITE_TIMEOUT_S: Final = 30.0
+
+_ADVICE: Final = {
+    errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
+    errno.EACCES: (
+        "may not be opened by this user",
+        "join the group that owns it: `sudo usermod -aG dialout $USER`, then log in again",
+    ),
+    errno.EBUSY: ("is in use", "close the serial monitor or the other program that holds it"),
+    errno.EWOULDBLOCK: ("is in use", "close the serial monitor or the other program that holds it"),
+    errno.ENOTTY: ("is not a serial port", "`hil boards` lists the ports of this machine"),
+}
+
+
+class SerialLink:
+    """A pyserial port, opened once and for this program alone."""
+
+    def __init__(self, url: str, baud: int = 115200) -> None:
+        self.name = url
+        try:
+            self._port = serial.serial_for_url(
+                url, do_not_open=True, baudrate=baud, write_timeout=WRITE_TIMEOUT_S
+            )
+            if isinstance(self._port, serial.Serial):
+                self._port.exclusive = True  # two programs on one port would eat each other's bytes
+            self._port.open()
+        except (serial.SerialException, OSError, ValueError) as problem:
+            raise _cannot_open(url, problem) from problem
+
+    def write(self, data: bytes) -> None:
+        """See `hil.link.port.Link.write`."""
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException as problem:
+            raise LinkError(
+                f"port {self.name} took no bytes for {WRITE_TIMEOUT_S:.0f} s",
+                "is the firmware running? reset the board",
+            ) from problem
+        except (serial.SerialException, OSError) as problem:
+            raise self._gone(problem) from problem
+
+    def read(self, deadline: Deadline) -> bytes:
+        """See `hil.link.port.Link.read`."""
+        try:
+            self._port.timeout = deadline.remaining
+            first: bytes = self._port.read(1)
+            waiting = self._port.in_waiting if first else 0
+            return first + self._port.read(waiting) if waiting else first
+        except (serial.SerialException, OSError, TypeError) as problem:
+            # pyserial raises TypeError when the port is closed under a pending read
+            raise self._gone(problem) from problem
+
+    def close(self) -> None:
+        """See `hil.link.port.Link.close`."""
+        self._port.close()
+
+    def _gone(self, problem: Exception) -> LinkError:
+        return LinkError(
+            f"port {self.name} vanished ({problem})", "check the cable or the emulator's log"
+        )
+
+
+def _cannot_open(url: str, problem: Exception) -> LinkError:
+    code = getattr(problem, "errno", None)
+    what, hint = _ADVICE.get(code or 0, (f"cannot be opened ({problem})", "check its name"))
+    return LinkError(f"port {url} {what}", hint)

@@ -1,0 +1,88 @@
+"""The device layer over a scripted line: each fault ends in the answer or one clear error."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
+from hil.link.fake import Fault, chatter, corrupt, cut, drop, duplicate
+from hil.records import Encoding
+from tests.fakes import HELLO, fake_device
+
+INPUTS = [bytes([i, 255 - i, 0, 0]) for i in range(40)]
+FAULTS: list[Fault | None] = [None, None, None, drop, corrupt, cut, duplicate, chatter]
+
+
+def outputs(faults: Iterable[Fault | None], window: int) -> list[bytes]:
+    device, _ = fake_device(faults=faults)
+    answers = device.infer(0, Encoding.INT8, INPUTS, window=window)
+    return [answer.result.output for answer in answers]
+
+
+@given(st.lists(st.sampled_from(FAULTS), max_size=30), st.integers(1, 6))
+def test_faults_never_lose_reorder_or_change_an_answer(
+    faults: list[Fault | None], window: int
+) -> None:
+    try:
+        assert outputs(faults, window) == [values[:2] for values in INPUTS]
+    except NoAnswer:
+        assert sum(fault is not None for fault in faults) >= 5  # five in a row for one sample
+
+
+def test_attempts_and_retries_are_counted() -> None:
+    device, _ = fake_device(faults=[None, drop])
+    answers = list(device.infer(0, Encoding.INT8, INPUTS[:3]))
+    assert [answer.attempts for answer in answers] == [1, 2, 1]
+    assert device.retries == 1
+
+
+def test_numbering_continues_where_a_run_was_cut() -> None:
+    device, _ = fake_device()
+    answers = device.infer(0, Encoding.INT8, INPUTS[:3], first=17, window=2)
+    assert [answer.index for answer in answers] == [17, 18, 19]
+
+
+def test_window_is_kept() -> None:
+    device, link = fake_device()
+    link.board.answer = lambda data: sent.append(data) or b""  # type: ignore[func-returns-value,method-assign]
+    sent: list[bytes] = []
+    with pytest.raises(NoAnswer):
+        list(device.infer(0, Encoding.INT8, INPUTS, window=3))
+    assert len(sent) == 3 * 5
+
+
+def test_hello_survives_boot_chatter_and_a_lost_first_answer() -> None:
+    device, _ = fake_device(faults=[drop, chatter])
+    assert device.hello() == HELLO
+
+
+def test_silence_is_no_answer() -> None:
+    device, _ = fake_device(faults=[drop] * 100)
+    with pytest.raises(NoAnswer, match="nothing answered on port fake within 3 s"):
+        device.hello()
+
+
+def test_noise_is_wrong_firmware() -> None:
+    device, _ = fake_device(faults=[lambda _: b"Hello from Arduino\r\n"] * 100)
+    with pytest.raises(WrongFirmware, match="talks, but not this protocol"):
+        device.hello()
+
+
+def test_other_protocol_version_is_named() -> None:
+    device, _ = fake_device(version=2)
+    with pytest.raises(WrongFirmware, match="speaks protocol 2, this harness 1"):
+        device.hello()
+
+
+def test_model_that_is_not_there_is_refused() -> None:
+    device, _ = fake_device()
+    with pytest.raises(DeviceRefused, match="models, asked for number"):
+        list(device.infer(5, Encoding.INT8, INPUTS))
+
+
+def test_status_retries() -> None:
+    device, _ = fake_device(faults=[corrupt, drop])
+    assert device.status(reset=True).stack_size == 64
+    assert device.retries == 2
