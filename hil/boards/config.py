@@ -6,7 +6,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-
 from hil.config import Config, read_toml
 from hil.errors import ConfigError, UsageError
 from hil.records import DeviceTime, Instructions, Latency
@@ -93,5 +92,3 @@ def load_board(name: str, project: Path | None = None) -> Board:
             f"{files[name]}: name is {board.name!r}", f"name it as the file: {name!r}"
         )
     return board
-
-

@@ -1,0 +1,155 @@
+"""The only writer of a run's folder. Nothing is half-written: files are renamed into place,
+samples are appended a line at a time, and a torn last line is cut off when a run goes on."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+import msgspec
+
+from hil.errors import StorageError
+from hil.runlog.files import replace_file
+from hil.runlog.schema import SCHEMA, Manifest, Picture, Sample
+
+MANIFEST: Final = "manifest.json"
+SAMPLES: Final = "samples.jsonl"
+DIGITS: Final = "digits.json"
+
+
+class RunLog:
+    """One run's folder, held by one process at a time."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._lock: IO[bytes] | None = None
+        self._samples: FileIO | None = None
+        self.done: Counter[str] = Counter()
+
+    def __enter__(self) -> RunLog:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+            self._cut_torn_line()
+            for sample in read_samples(self.folder):
+                self.done[sample.run] += 1
+            self._samples = (self.folder / SAMPLES).open("ab", buffering=0)
+        except OSError as problem:
+            self._close()
+            raise storage_error(self.folder, problem) from problem
+        except StorageError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def append(self, sample: Sample) -> None:
+        """Store one answer. It is on disk, whole, when this returns."""
+        assert self._samples is not None, "append outside `with`"
+        try:
+            line = msgspec.json.encode(sample) + b"\n"
+            if self._samples.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as problem:
+            raise storage_error(self.folder, problem) from problem
+        self.done[sample.run] += 1
+
+    def save(self, manifest: Manifest) -> None:
+        """Store the manifest anew."""
+        self.manifest = manifest
+        replace_file(self.folder / MANIFEST, pretty(manifest))
+
+    def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
+        """Store the digits worth drawing, by sample id."""
+        replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
+
+    def _take_lock(self) -> IO[bytes]:
+        lock = (self.folder / ".lock").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StorageError(
+                f"{self.folder} is being written by another bench", "wait for it, or choose --out"
+            ) from None
+        return lock
+
+    def _cut_torn_line(self) -> None:
+        """A run that was killed may have left half a line."""
+        file = self.folder / SAMPLES
+        if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
+            with file.open("r+b") as handle:
+                handle.truncate(data.rfind(b"\n") + 1)
+
+    def _close(self) -> None:
+        for handle in (self._samples, self._lock):
+            if handle is not None:
+                handle.close()
+        self._samples = self._lock = None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a stored run; StorageError when there is none, or of another schema."""
+    file = folder / MANIFEST
+    try:
+        data = file.read_bytes()
+        schema = msgspec.json.decode(data).get("schema")
+        if schema != SCHEMA:
+            raise StorageError(
+                f"{folder} holds a run of schema {schema}, this hil reads {SCHEMA}",
+                "use the hil that made it, or choose another --out",
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except FileNotFoundError:
+        raise StorageError(f"{folder} holds no run (no {MANIFEST})", "check the path") from None
+    except OSError as problem:
+        raise storage_error(folder, problem) from problem
+    except (msgspec.DecodeError, AttributeError) as problem:
+        raise StorageError(f"{file} is not a manifest ({problem})", "run the bench again") from None
+
+
+def read_samples(folder: Path) -> Iterator[Sample]:
+    """Every whole sample, in the order of writing; a torn last line is passed over."""
+    file = folder / SAMPLES
+    if not file.exists():
+        return
+    decoder = msgspec.json.Decoder(Sample)
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield decoder.decode(line)
+            except msgspec.DecodeError as problem:
+                raise StorageError(
+                    f"{file} line {number} is not a sample ({problem})", "run the bench again"
+                ) from None
+
+
+def pretty(record: msgspec.Struct) -> bytes:
+    """JSON for people: indented, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def storage_error(folder: Path, problem: OSError) -> StorageError:
+    """A failed read or write of a run's folder, in one line."""
+    return StorageError(
+        f"cannot write {folder} ({problem.strerror})",
+        "what was stored before is kept: free space or fix the permissions, "
+        "then run the same command with the same --out to go on",
+    )
