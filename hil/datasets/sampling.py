@@ -1,0 +1,89 @@
+"""Which samples make up a subset or a validation split: fixed, stratified, nested.
+
+The order comes from hashes of the ids and not from a random generator, so that it is the
+same under every version of NumPy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.errors import UsageError
+from hil.records import Dataset
+
+
+def stratified_order(ids: Sequence[str], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A fixed permutation of the samples in which every prefix is stratified.
+
+    The j-th sample of a class with n members is placed at j/n: the first k samples are
+    one of each of the k classes, after that each class keeps its share.
+
+    Args:
+        ids: n stable ids.
+        y: (n,) labels.
+
+    Returns:
+        (n,) positions.
+    """
+    # MNIST's first 5,000 test digits are easier than the rest: "the first n" would flatter
+    salt = b"tinyml-hil"
+    hashes = np.array(
+        [hashlib.blake2b(i.encode(), digest_size=8, key=salt).digest() for i in ids], dtype="V8"
+    ).view(">u8")
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        ranked = members[np.argsort(hashes[members], kind="stable")]
+        place[ranked] = np.arange(len(ranked)) / len(ranked)
+    return np.lexsort((hashes, place)).astype(np.int64)
+
+
+def subset(dataset: Dataset, n: int) -> Dataset:
+    """The first ``n`` samples of the data set's fixed order; all of them when it has fewer.
+
+    Nested: ``subset(ds, a)`` is a prefix of ``subset(ds, b)`` for a <= b.
+
+    Raises:
+        UsageError: ``n`` is not positive.
+    """
+    if n < 1:
+        raise UsageError(f"a subset of {n} samples is empty", "ask for one at least")
+    return take(dataset, stratified_order(dataset.ids, dataset.y)[:n])
+
+
+def split_validation(dataset: Dataset, share: float = 0.1) -> tuple[Dataset, Dataset]:
+    """Cut a fixed, stratified validation split from a training set.
+
+    Args:
+        dataset: the training set.
+        share: of the samples that go into validation, 0 < share < 1.
+
+    Returns:
+        (train, validation), each in the original order, named so in ``split``.
+
+    Raises:
+        UsageError: either part would be empty.
+    """
+    count = round(len(dataset) * share)
+    if not 0 < count < len(dataset):
+        raise UsageError(
+            f"a validation share of {share} leaves {len(dataset) - count} of {len(dataset)} "
+            "samples for training",
+            "choose a share such as 0.1",
+        )
+    order = stratified_order(dataset.ids, dataset.y)
+    train = replace(take(dataset, np.sort(order[count:])), split="train")
+    return train, replace(take(dataset, np.sort(order[:count])), split="validation")
+
+
+def take(dataset: Dataset, positions: npt.NDArray[np.int64]) -> Dataset:
+    """The samples at ``positions``, in that order; name, split and fingerprint stay."""
+    x, y = dataset.x[positions], dataset.y[positions]
+    x.setflags(write=False)
+    y.setflags(write=False)
+    return replace(dataset, ids=tuple(dataset.ids[i] for i in positions), x=x, y=y)
