@@ -55,7 +55,7 @@ def start(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # QEMU spins on a closed standard input
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the harness, which stops it in order
