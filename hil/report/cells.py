@@ -1,0 +1,172 @@
+"""One run of the matrix as arrays: what every figure, table and sentence of a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hil import stats
+from hil.records import DType
+from hil.runlog.schema import Manifest, RunEnd, RunPlan, Sample
+
+LARGEST = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Device outputs against a reference's: elements whose bytes differ, and how much."""
+
+    elements: int
+    samples: int
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The n answers of one run. ``device``, ``litert`` and ``oracle`` are (n, outputs).
+
+    Values are as stored (int8 steps, or float32). ``oracle`` is None where none was run;
+    ``times`` are in the clock's unit, in order, of the answers that have one.
+    """
+
+    plan: RunPlan
+    end: RunEnd | None
+    name: str  # the shortest that tells it from its neighbours
+    asked: int
+    ids: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    device: npt.NDArray[np.generic]
+    litert: npt.NDArray[np.generic]
+    oracle: npt.NDArray[np.generic] | None
+    times: npt.NDArray[np.int64]
+    repeats: int  # answers that took more than one attempt
+
+    @property
+    def n(self) -> int:
+        return len(self.ids)
+
+    @property
+    def complete(self) -> bool:
+        return self.end is not None and self.n == self.asked
+
+    @cached_property
+    def answers(self) -> npt.NDArray[np.int64]:
+        """(n,) the device's answers: first of the largest outputs, as NumPy's argmax."""
+        return np.asarray(self.device.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def host_answers(self) -> npt.NDArray[np.int64]:
+        return np.asarray(self.litert.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.answers == self.labels)
+
+    @cached_property
+    def host_right(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.host_answers == self.labels)
+
+    @property
+    def accuracy(self) -> stats.Estimate:
+        return stats.proportion(int(self.right.sum()), self.n)
+
+    @property
+    def host_accuracy(self) -> stats.Estimate:
+        return stats.proportion(int(self.host_right.sum()), self.n)
+
+    @cached_property
+    def same_answer(self) -> int:
+        """Samples for which device and host give the same answer."""
+        return int((self.answers == self.host_answers).sum())
+
+    @cached_property
+    def to_litert(self) -> Difference:
+        return difference(self.device, self.litert)
+
+    @cached_property
+    def to_oracle(self) -> Difference | None:
+        return None if self.oracle is None else difference(self.device, self.oracle)
+
+    @cached_property
+    def time(self) -> stats.Estimate | None:
+        """Median time of an inference; None where the board has no clock."""
+        if self.plan.clock.unit == "none" or not self.times.size:
+            return None
+        return stats.median(self.times)
+
+    def spread(self) -> tuple[float, float]:
+        """5th and 95th percentile of the times."""
+        return stats.percentile(self.times, 5), stats.percentile(self.times, 95)
+
+
+def difference(device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]) -> Difference:
+    """Compare two (n, outputs) arrays of one type, bit for bit.
+
+    Equal bits are equal, NaN included; ``max_abs`` is in the arrays' own units, and ``LARGEST``
+    where a NaN or an infinity meets something else, so that no tolerance lets it pass.
+    """
+    size = device.dtype.itemsize
+    differs = device.view(f"u{size}") != reference.view(f"u{size}")
+    if not differs.any():
+        return Difference(0, 0, 0.0)
+    one = device[differs].astype(np.float64)
+    other = reference[differs].astype(np.float64)
+    finite = np.isfinite(one) & np.isfinite(other)
+    gaps = np.full(one.shape, LARGEST)
+    gaps[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
+    return Difference(int(differs.sum()), int(differs.any(axis=1).sum()), float(gaps.max()))
+
+
+def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:
+    """Every planned run in the manifest's order, those without an answer included."""
+    ends = {end.key: end for end in manifest.ends}
+    names = _names(manifest.runs)
+    return tuple(
+        _cell(plan, ends.get(plan.key), name, manifest.dataset.n, samples.get(plan.key, ()))
+        for plan, name in zip(manifest.runs, names, strict=True)
+    )
+
+
+def _cell(
+    plan: RunPlan, end: RunEnd | None, name: str, asked: int, samples: Sequence[Sample]
+) -> Cell:
+    dtype = DType(plan.output.dtype).numpy
+
+    def outputs(raw: list[bytes]) -> npt.NDArray[np.generic]:
+        width = int(np.prod(plan.output.shape, dtype=np.int64))
+        return np.frombuffer(b"".join(raw), dtype).reshape(len(raw), width)
+
+    device = [s.device for s in samples]
+    litert = [s.device if s.litert is None else s.litert for s in samples]
+    oracle = [s.device if s.oracle is None else s.oracle for s in samples]
+    return Cell(
+        plan=plan,
+        end=end,
+        name=name,
+        asked=asked,
+        ids=tuple(s.id for s in samples),
+        labels=np.array([s.label for s in samples], dtype=np.int64),
+        device=outputs(device),
+        litert=outputs(litert),
+        oracle=outputs(oracle) if plan.oracle else None,
+        times=np.array([s.time for s in samples if s.time is not None], dtype=np.int64),
+        repeats=sum(s.attempts > 1 for s in samples),
+    )
+
+
+def _names(plans: Sequence[RunPlan]) -> list[str]:
+    """Model and precision; engine and board only where more than one took part."""
+    engines = {plan.engine for plan in plans}
+    boards = {plan.board for plan in plans}
+    return [
+        " ".join(
+            [plan.model, plan.precision]
+            + ([plan.engine] if len(engines) > 1 else [])
+            + ([f"on {plan.board}"] if len(boards) > 1 else [])
+        )
+        for plan in plans
+    ]

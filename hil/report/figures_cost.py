@@ -1,0 +1,66 @@
+"""What an answer costs: instructions or microseconds, never on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.report.cells import Cell
+from hil.report.chart import Chart, Row, Segment, colour, from_zero
+from hil.report.text import count, per_inference, plural
+
+TITLES = {
+    "instructions": "Instructions per inference",
+    "us": "Latency per inference",
+}
+AXES = {
+    "instructions": "instructions (emulated, not latency)",
+    "us": "microseconds",
+}
+_CAPTIONS = {
+    "instructions": "Retired instructions of the engine's invoke alone, counted by the emulator: "
+    "the same in every repeat, but neither cycles nor time.",
+    "us": "Wall time on the board of the engine's invoke alone.",
+}
+
+
+def time_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
+    """A bar chart for each unit that a clock of the run counts in."""
+    models = [cell.plan.model for cell in cells]
+    return tuple(
+        _chart(unit, timed, models)
+        for unit in TITLES
+        if (timed := [cell for cell in cells if cell.plan.clock.unit == unit and cell.time])
+    )
+
+
+def _chart(unit: str, cells: Sequence[Cell], models: Sequence[str]) -> Chart:
+    spreads = [cell.spread() for cell in cells]
+    scale, ticks = from_zero([high for _, high in spreads])
+    rows = []
+    for cell, (low, high) in zip(cells, spreads, strict=True):
+        if cell.time is None:
+            continue
+        whisker = (scale.at(low), scale.at(high)) if low != high else None
+        rows.append(
+            Row(
+                label=cell.name,
+                css=colour(cell, models),
+                values=time_words(cell),
+                segments=(Segment("bar", 0.0, scale.at(cell.time.point)),),
+                whisker=whisker,
+            )
+        )
+    whiskers = " Whiskers: 5th to 95th percentile." if any(r.whisker for r in rows) else ""
+    return Chart(TITLES[unit], _CAPTIONS[unit] + whiskers, AXES[unit], ticks, tuple(rows))
+
+
+def time_words(cell: Cell) -> tuple[str, ...]:
+    """Median with its unit, then its spread; a count that never varies is said to be constant."""
+    if cell.time is None:
+        return ("no clock",)
+    unit = per_inference(cell.plan.clock.unit)
+    head = f"{count(cell.time.point)} {unit}"
+    if cell.time.method == "constant":
+        return head, f"constant over {plural(cell.time.n, 'answer')}"
+    low, high = cell.spread()
+    return head, f"p5 {count(round(low))}, p95 {count(round(high))}"

@@ -1,0 +1,170 @@
+"""A stored run's folder -> checked records. Nothing else of a report touches the stored files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hil.errors import StorageError
+from hil.records import DType
+from hil.runlog.schema import SCHEMA, Manifest, Picture, RunPlan, Sample
+
+_RERUN = "run the bench again into a new folder, or restore this one from where it came from"
+_PICTURE_SIDE = 1024  # pixels; more is no digit
+_ELEMENTS = 100_000
+
+T = TypeVar("T")
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run's folder holds, checked.
+
+    ``samples`` has every planned run's key; each run's are in order of position, without
+    repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
+    is empty when there is no digits.json.
+    """
+
+    manifest: Manifest
+    samples: dict[str, tuple[Sample, ...]]
+    pictures: dict[str, Picture]
+    torn: bool
+
+
+def load(run_dir: Path) -> StoredRun:
+    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema.
+
+    A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
+    """
+    manifest = _manifest(run_dir / "manifest.json")
+    samples, torn = _samples(run_dir / "samples.jsonl", manifest)
+    return StoredRun(manifest, samples, _pictures(run_dir / "digits.json"), torn)
+
+
+def _manifest(path: Path) -> Manifest:
+    raw = _read(path)
+    if raw is None:
+        raise StorageError(
+            f"{path.parent} holds no manifest.json, so it is not a stored run",
+            "give the folder of one run, results/<run-id>",
+        )
+    schema = _decode(raw, _Schema, path).schema
+    if schema != SCHEMA:
+        raise StorageError(
+            f"{path} is of schema {schema}, this hil reads schema {SCHEMA}",
+            "use the hil version that wrote it, or run the bench again into a new folder",
+        )
+    manifest = _decode(raw, Manifest, path)
+    keys = [plan.key for plan in manifest.runs]
+    if len(set(keys)) != len(keys):
+        raise StorageError(f"{path}: two runs of the same key", _RERUN)
+    for plan in manifest.runs:
+        _check_plan(plan, path)
+    for end in manifest.ends:
+        sizes = msgspec.structs.astuple(end.memory)
+        if end.key not in keys or any(size < 0 for size in sizes):
+            raise StorageError(f"{path}: the end of run '{end.key}' fits no planned run", _RERUN)
+    return manifest
+
+
+def _check_plan(plan: RunPlan, path: Path) -> None:
+    shape = plan.output.shape
+    known = plan.output.dtype in {int(dtype) for dtype in DType}
+    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= _ELEMENTS:
+        raise StorageError(
+            f"{path}: run '{plan.key}' has outputs of type {plan.output.dtype} and shape {shape}",
+            _RERUN,
+        )
+
+
+def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ...]], bool]:
+    raw = _read(path) or b""
+    found: dict[str, dict[int, Sample]] = {plan.key: {} for plan in manifest.runs}
+    nbytes = {plan.key: _nbytes(plan) for plan in manifest.runs}
+    torn = False
+    for number, line, last in _lines(raw):
+        try:
+            sample = msgspec.json.decode(line, type=Sample)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if last:
+                torn = True
+                break
+            raise StorageError(f"{path}, line {number}: {error}", _RERUN) from error
+        fault = _fault(sample, nbytes, found)
+        if fault:
+            raise StorageError(f"{path}, line {number}: {fault}", _RERUN)
+        found[sample.run][sample.i] = sample
+    ordered = {key: tuple(run[i] for i in sorted(run)) for key, run in found.items()}
+    return ordered, torn
+
+
+def _lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """(number, line, is it a last one without its line end) of every line that is not blank."""
+    *whole, tail = raw.split(b"\n")
+    for number, line in enumerate(whole, 1):
+        if line.strip():
+            yield number, line, False
+    if tail.strip():
+        yield len(whole) + 1, tail, True
+
+
+def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sample]]) -> str:
+    """What is wrong with a sample; empty when nothing is."""
+    if sample.run not in nbytes:
+        return f"run '{sample.run}' is not in manifest.json"
+    for name, output in (
+        ("device", sample.device),
+        ("LiteRT", sample.litert),
+        ("oracle", sample.oracle),
+    ):
+        if output is not None and len(output) != nbytes[sample.run]:
+            return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
+    if sample.i < 0 or (sample.time is not None and sample.time < 0):
+        return "a negative position or time"
+    before = found[sample.run].get(sample.i)
+    # an answer stored again unchanged is one answer; two different ones are nobody's data
+    if before is not None and before != sample:
+        return f"sample {sample.i} of run '{sample.run}' is stored twice, differently"
+    return ""
+
+
+def _nbytes(plan: RunPlan) -> int:
+    return math.prod(plan.output.shape) * DType(plan.output.dtype).numpy.itemsize
+
+
+def _pictures(path: Path) -> dict[str, Picture]:
+    raw = _read(path)
+    if raw is None:
+        return {}
+    pictures = _decode(raw, dict[str, Picture], path)
+    for key, picture in pictures.items():
+        height, width = picture.shape
+        sides_fit = 0 < height <= _PICTURE_SIDE and 0 < width <= _PICTURE_SIDE
+        if not sides_fit or len(picture.pixels) != height * width:
+            raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
+    return pictures
+
+
+def _decode(raw: bytes, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is corrupt ({error})", _RERUN) from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror})", _RERUN) from error

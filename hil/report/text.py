@@ -1,0 +1,89 @@
+"""Numbers, lists and strangers' strings -> words. Shared by the page and the Markdown."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from hil.stats import Estimate
+
+_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
+_LONGEST = 400
+UNKNOWN = "unknown"
+
+
+def clean(text: str) -> str:
+    """A string that a board or a file may have chosen, on one line and without control codes."""
+    kept = (
+        " " if c in "\t\r\n" else c
+        for c in text
+        if c in "\t\r\n" or unicodedata.category(c) not in _DROPPED
+    )
+    line = "".join(kept)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def count(value: float) -> str:
+    """12,345; halves (a median of two) keep their half."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def short(value: float) -> str:
+    """12 k, 1.5 M: for an axis."""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:.4g}"
+
+
+def size(value: int) -> str:
+    return f"{value:,} B"
+
+
+def known(value: int) -> str:
+    """Bytes, where 0 is what a board says that cannot tell."""
+    return size(value) if value else UNKNOWN
+
+
+def percent(share: float, n: int) -> str:
+    """A share of n as a percentage, with the digits that n can carry."""
+    return f"{100 * share:.{decimals(n)}f}%"
+
+
+def decimals(n: int) -> int:
+    return 1 if n <= 1000 else 2
+
+
+def interval(estimate: Estimate) -> str:
+    """95.3-99.0, a share's interval in percent."""
+    places = decimals(estimate.n)
+    return f"{100 * estimate.low:.{places}f}–{100 * estimate.high:.{places}f}"
+
+
+def points(share: float, n: int) -> str:
+    """A signed difference of shares in percentage points."""
+    text = f"{100 * share:+.{decimals(n)}f}"
+    return text.replace("-", "−") if float(text) else text[1:]
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """1 digit, 2 digits."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def magnitude(value: float) -> str:
+    """A difference of outputs: 1, 3.1e-05, or in words where there is no number."""
+    if value >= 3e38:
+        return "not finite"
+    return f"{value:.0f}" if value.is_integer() else f"{value:.2g}"
+
+
+def per_inference(unit: str) -> str:
+    return {"instructions": "instructions", "us": "µs"}.get(unit, unit)
