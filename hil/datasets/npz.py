@@ -41,6 +41,9 @@ def load_npz(path: Path | str) -> Dataset:
             if missing:
                 raise DataError(f"{path} has no array {' and '.join(missing)}", _HINT)
             x, y = archive["x"], archive["y"]
+            # a member that is no .npy comes back as bytes
+            if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+                raise DataError(f"{path} holds files that are not arrays", _HINT)
     except OSError as error:
         what = f"{path} cannot be read ({error.strerror or error})"
         raise DataError(what, "check the path") from error

@@ -1,0 +1,95 @@
+"""A user's own arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.datasets import load_npz
+from hil.errors import DataError
+
+
+def saved(tmp_path: Path, **arrays: Any) -> Path:
+    path = tmp_path / "gestures.npz"
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
+def test_reads_what_was_saved(tmp_path: Path, dtype: type[np.generic]) -> None:
+    x = np.arange(60).reshape(5, 3, 4).astype(dtype)
+    path = saved(tmp_path, x=x, y=np.array([2, 0, 1, 2, 0], np.uint8))
+    dataset = load_npz(path)
+    np.testing.assert_array_equal(dataset.x, x)
+    assert dataset.x.dtype == dtype
+    assert dataset.y.tolist() == [2, 0, 1, 2, 0]
+    assert dataset.y.dtype == np.int64
+    assert (dataset.name, dataset.split, dataset.ids[4]) == ("gestures", "user", "gestures-00004")
+    assert dataset.fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+GOOD_X = np.zeros((4, 3), np.float32)
+GOOD_Y = np.arange(4)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        (GOOD_X.astype(np.float64), GOOD_Y, "float64"),
+        (GOOD_X.astype(complex), GOOD_Y, "complex128"),
+        (GOOD_X, GOOD_Y[:3], "4 samples in x and 3 labels"),
+        (GOOD_X, GOOD_Y.astype(float), "float64 of shape"),
+        (GOOD_X, GOOD_Y[:, None], "shape"),
+        (GOOD_X[:, 0], GOOD_Y, "shape"),
+        (GOOD_X[:0], GOOD_Y[:0], "shape"),
+        (np.full((4, 3), np.nan, np.float32), GOOD_Y, "NaN"),
+        (np.full((4, 3), np.inf, np.float32), GOOD_Y, "infinity"),
+        (GOOD_X, GOOD_Y - 1, "from -1 to 2"),
+        (np.array([[object()]] * 4), GOOD_Y, "Python objects"),
+    ],
+)
+def test_refuses_other_arrays(tmp_path: Path, x: Any, y: Any, says: str) -> None:
+    path = saved(tmp_path, x=x, y=y)
+    with pytest.raises(DataError, match=says) as caught:
+        load_npz(path)
+    assert str(path) in str(caught.value)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_arrays_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no array y"):
+        load_npz(saved(tmp_path, x=GOOD_X))
+    with pytest.raises(DataError, match="no array x and y"):
+        load_npz(saved(tmp_path, data=GOOD_X))
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, x=GOOD_X, y=GOOD_Y)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with pytest.raises(DataError, match=r"not an \.npz"):
+        load_npz(path)
+    path.write_bytes(whole[:50] + bytes(20) + whole[70:])
+    with pytest.raises(DataError, match="damaged"):
+        load_npz(path)
+    np.save(path.with_suffix(".npy"), GOOD_X)
+    with pytest.raises(DataError, match=r"not an \.npz"):
+        load_npz(path.with_suffix(".npy"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"not an array")
+        archive.writestr("y", b"neither")
+    with pytest.raises(DataError, match="not arrays"):
+        load_npz(path)
+
+
+def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere.npz cannot be read"):
+        load_npz(tmp_path / "nowhere.npz")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_npz(tmp_path)
