@@ -17,7 +17,7 @@ import msgspec
 
 from hil.errors import StorageError
 from hil.runlog.files import replace_file
-from hil.runlog.schema import SCHEMA, Manifest, Picture, Sample
+from hil.runlog.schema import SCHEMA, Manifest, Picture, RunEnd, Sample, State
 
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
@@ -73,6 +73,14 @@ class RunLog:
         """Store the manifest anew."""
         self.manifest = manifest
         replace_file(self.folder / MANIFEST, pretty(manifest))
+
+    def set_state(self, state: State, error: str = "") -> None:
+        """Store how the bench stands."""
+        self.save(msgspec.structs.replace(self.manifest, state=state, error=error))
+
+    def finish(self, end: RunEnd) -> None:
+        """Store how one run of the matrix ended."""
+        self.save(msgspec.structs.replace(self.manifest, ends=(*self.manifest.ends, end)))
 
     def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
         """Store the digits worth drawing, by sample id."""

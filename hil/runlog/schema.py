@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 SCHEMA = 1
+State: TypeAlias = Literal["running", "interrupted", "failed", "complete"]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +80,8 @@ class RunPlan(Stored, frozen=True):
     toolchain: str
     clock: Clock
     oracle: str = ""  # what the byte oracle is, in words; empty: none was run
+    tolerance: float = 0.0  # difference of a float32 output that is expected: 0 means bit for bit
+    tolerance_why: str = ""
 
 
 class RunEnd(Stored, frozen=True):
@@ -96,7 +99,7 @@ class Manifest(Stored, frozen=True):
     schema: int
     run_id: str
     created: str  # ISO 8601, UTC
-    state: Literal["running", "interrupted", "failed", "complete"]
+    state: State
     command: tuple[str, ...]
     hil: str
     git: Git | None
