@@ -1,0 +1,237 @@
+"""A ``.tflite`` file, which is untrusted, to a `Graph` whose every index and size is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+from hil.errors import ModelError
+from hil.records import DType, Precision, TensorSpec
+from hil.tflite.flatbuffer import Table, corrupt
+from hil.tflite.geometry import WEIGHTED, check_operator, count_macs
+from hil.tflite.graph import INT8, NUMPY_TYPES, Graph, Operator, Tensor
+
+MAX_BYTES = 64 << 20
+MAX_ITEMS = 10_000  # tensors, operators, buffers
+MAX_RANK = 6
+MAX_ELEMENTS = 1 << 28
+
+_CODES = {v: k for k, v in vars(BuiltinOperator).items() if isinstance(v, int)}
+
+# Slot, struct letter and default of each option, as in TensorFlow's schema.fbs.
+_CONV = {
+    "padding": (0, "b", 0),
+    "stride_w": (1, "i", 0),
+    "stride_h": (2, "i", 0),
+}
+_OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
+    "CONV_2D": _CONV
+    | {"activation": (3, "b", 0), "dilation_w": (4, "i", 1), "dilation_h": (5, "i", 1)},
+    "DEPTHWISE_CONV_2D": _CONV
+    | {
+        "multiplier": (3, "i", 0),
+        "activation": (4, "b", 0),
+        "dilation_w": (5, "i", 1),
+        "dilation_h": (6, "i", 1),
+    },
+    "FULLY_CONNECTED": {"activation": (0, "b", 0), "weights_format": (1, "b", 0)},
+    "AVERAGE_POOL_2D": _CONV
+    | {"filter_w": (3, "i", 0), "filter_h": (4, "i", 0), "activation": (5, "b", 0)},
+    "SOFTMAX": {"beta": (0, "f", 0)},
+    "LEAKY_RELU": {"alpha": (0, "f", 0)},
+}
+_OPTIONS["MAX_POOL_2D"] = _OPTIONS["AVERAGE_POOL_2D"]
+
+
+def read_model(source: Path | str | bytes) -> Graph:
+    """Read and check a model: a path, or the bytes of the file.
+
+    Raises `ModelError` for anything that is not a whole, consistent model with one input and
+    one output. Operators are only named here, whether an engine knows them is its own affair.
+    """
+    data = source if isinstance(source, bytes) else _load(Path(source))
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"the model has {len(data)} bytes", f"{MAX_BYTES} is the limit")
+    if data[4:8] != b"TFL3":
+        raise ModelError(
+            "not a .tflite file (its identifier is not TFL3)", "give the path of a .tflite model"
+        )
+    root = Table.root(data, "model")
+    if root.integer(0, "I") != 3:
+        raise ModelError("not a version 3 .tflite file", "export it with a current converter")
+    subgraphs = root.tables(2, "subgraph", MAX_ITEMS)
+    if len(subgraphs) != 1:
+        raise ModelError(
+            f"the model has {len(subgraphs)} subgraphs",
+            "only models without control flow (one subgraph) are supported",
+        )
+    graph = subgraphs[0]
+    buffers = root.tables(4, "buffer", MAX_ITEMS)
+    tensors = tuple(
+        _tensor(table, i, buffers) for i, table in enumerate(graph.tables(0, "tensor", MAX_ITEMS))
+    )
+    codes = [_opcode(t) for t in root.tables(1, "operator code", MAX_ITEMS)]
+    operators = tuple(
+        _operator(table, i, codes, len(tensors))
+        for i, table in enumerate(graph.tables(3, "operator", MAX_ITEMS))
+    )
+    for operator in operators:
+        check_operator(operator, tensors)
+    input_index = _only(graph, 1, "inputs", tensors)
+    output_index = _only(graph, 2, "outputs", tensors)
+    return Graph(
+        sha256=hashlib.sha256(data).hexdigest(),
+        precision=_precision(operators, tensors, input_index),
+        input=_spec(tensors[input_index]),
+        output=_spec(tensors[output_index]),
+        input_index=input_index,
+        output_index=output_index,
+        tensors=tensors,
+        operators=operators,
+        parameters=_parameters(operators, tensors),
+        macs=sum(count_macs(operator, tensors) for operator in operators),
+    )
+
+
+def _load(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path} is larger than {MAX_BYTES} bytes", "give a .tflite model")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {path}: {error.strerror}", "give the path of a .tflite model"
+        ) from error
+
+
+def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
+    where = table.where
+    name = table.text(3)
+    shape = tuple(int(n) for n in table.numbers(0, "<i4", MAX_ITEMS))
+    if len(shape) > MAX_RANK:
+        raise ModelError(f"{where} has {len(shape)} dimensions", f"{MAX_RANK} is the limit")
+    if any(n < 1 for n in shape) or math.prod(shape) > MAX_ELEMENTS:
+        raise corrupt(where, f"impossible shape {list(shape)}")
+    dtype = table.integer(1, "b")
+    scales: tuple[float, ...] = ()
+    zeros: tuple[int, ...] = ()
+    axis = 0
+    quantization = table.table(4, where)
+    if quantization is not None:
+        scales = tuple(float(s) for s in quantization.numbers(2, "<f4", MAX_ITEMS))
+        zeros = tuple(int(z) for z in quantization.numbers(3, "<i8", MAX_ITEMS))
+        axis = quantization.integer(6, "i")
+        _check_quantization(where, shape, scales, zeros, axis)
+        zeros = zeros or (0,) * len(scales)
+    buffer = table.integer(2, "I")
+    if buffer >= len(buffers):
+        raise corrupt(where, f"buffer {buffer} does not exist")
+    data: npt.NDArray[np.generic] | None = None
+    raw = buffers[buffer].numbers(0, "u1")
+    if buffers[buffer].integer(1, "Q") > 1 or table.integer(10, "I"):
+        raise ModelError(f"{where} is stored outside the model", "export it into one file")
+    if raw.size:
+        if table.has(6):
+            raise ModelError(f"{where} is sparse", "export the model without sparsity")
+        if dtype in NUMPY_TYPES:  # others are kept nameless: only unsupported operators use them
+            form = np.dtype(NUMPY_TYPES[dtype])
+            if raw.size != math.prod(shape) * form.itemsize:
+                raise corrupt(where, f"{raw.size} bytes for shape {list(shape)}")
+            data = np.frombuffer(raw.tobytes(), form).reshape(shape)
+    return Tensor(index, name, dtype, shape, scales, zeros, axis, data)
+
+
+def _check_quantization(
+    where: str,
+    shape: tuple[int, ...],
+    scales: tuple[float, ...],
+    zeros: tuple[int, ...],
+    axis: int,
+) -> None:
+    if zeros and len(zeros) != len(scales):
+        raise corrupt(where, f"{len(scales)} scales but {len(zeros)} zero points")
+    if not all(math.isfinite(s) and s > 0 for s in scales):
+        raise corrupt(where, "a scale that is not a positive number")
+    if not all(-(2**31) <= z < 2**31 for z in zeros):
+        raise corrupt(where, "a zero point beyond 32 bits")
+    if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
+        raise corrupt(where, f"{len(scales)} scales along axis {axis} of shape {list(shape)}")
+
+
+def _opcode(table: Table) -> tuple[str, int]:
+    # Codes above 127 live in the newer field; the older one then holds a placeholder.
+    number = max(table.integer(0, "b"), table.integer(3, "i"))
+    name = _CODES.get(number, f"builtin {number}")
+    if name == "CUSTOM":
+        name = f"CUSTOM:{table.text(1)[:64]}"
+    return name, table.integer(2, "i", 1)
+
+
+def _operator(table: Table, index: int, codes: list[tuple[str, int]], count: int) -> Operator:
+    where = table.where
+    opcode = table.integer(0, "I")
+    if opcode >= len(codes):
+        raise corrupt(where, f"operator code {opcode} does not exist")
+    inputs = tuple(int(i) for i in table.numbers(1, "<i4", MAX_ITEMS))
+    outputs = tuple(int(i) for i in table.numbers(2, "<i4", MAX_ITEMS))
+    if any(not -1 <= i < count for i in inputs) or any(not 0 <= i < count for i in outputs):
+        raise corrupt(where, "a tensor that does not exist")
+    code, version = codes[opcode]
+    fields = _OPTIONS.get(code, {})
+    options: dict[str, int | float] = {}
+    stored = table.table(4, where)
+    for key, (slot, form, default) in fields.items():
+        if stored is None:
+            options[key] = default
+        else:
+            options[key] = stored.real(slot) if form == "f" else stored.integer(slot, form, default)
+    return Operator(index, code, version, inputs, outputs, MappingProxyType(options))
+
+
+def _only(graph: Table, slot: int, what: str, tensors: tuple[Tensor, ...]) -> int:
+    found = [int(i) for i in graph.numbers(slot, "<i4", MAX_ITEMS)]
+    if len(found) != 1:
+        raise ModelError(f"the model has {len(found)} {what}", "exactly one is supported")
+    if not 0 <= found[0] < len(tensors):
+        raise corrupt(what, "a tensor that does not exist")
+    return found[0]
+
+
+def _spec(tensor: Tensor) -> TensorSpec:
+    if tensor.dtype not in set(DType):
+        raise ModelError(
+            f"input or output {tensor.name!r} has TensorType {tensor.dtype}",
+            "float32, int8 and uint8 are supported",
+        )
+    if not tensor.shape:
+        raise ModelError(f"input or output {tensor.name!r} is a scalar", "give it a batch of 1")
+    dtype = DType(tensor.dtype)
+    if dtype is DType.FLOAT32:
+        return TensorSpec(dtype, tensor.shape)
+    low, high = (-128, 127) if dtype is DType.INT8 else (0, 255)
+    if len(tensor.scales) != 1 or not low <= tensor.zero_point <= high:
+        raise ModelError(
+            f"input or output {tensor.name!r} is {dtype.name.lower()} without a valid scale",
+            "export with full integer quantisation",
+        )
+    return TensorSpec(dtype, tensor.shape, tensor.scale, tensor.zero_point)
+
+
+def _precision(
+    operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], input_index: int
+) -> Precision:
+    """What the weighted operators compute in; without any, the type of the input."""
+    deciding = [tensors[op.inputs[0]] for op in operators if op.code in WEIGHTED]
+    first = deciding[0] if deciding else tensors[input_index]
+    return Precision.INT8 if first.dtype == INT8 else Precision.FLOAT32
+
+
+def _parameters(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...]) -> int:
+    used = {i for op in operators if op.code in WEIGHTED for i in op.inputs[1:] if i >= 0}
+    return sum(tensors[i].elements for i in used if tensors[i].data is not None)
