@@ -1,0 +1,54 @@
+"""What a bench says while it runs, for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """The firmware of one image is about to be built; its log grows in ``log``."""
+
+    board: str
+    precision: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Referencing:
+    """The host computes what the answers should be; ``done`` of ``total`` samples."""
+
+    run: str
+    reference: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """The board has answered ``done`` of ``total`` samples."""
+
+    run: str
+    done: int
+    total: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run of the matrix is complete."""
+
+    run: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The whole bench is complete and stored."""
+
+    folder: Path
+
+
+Event: TypeAlias = Building | Referencing | Streaming | Finished | Stored

@@ -1,0 +1,205 @@
+"""From what was asked to what will be run: every mistake that can be found early is found here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from hil import datasets
+from hil.boards.config import Board, load_board
+from hil.engines import engine_names
+from hil.errors import DataError, UsageError
+from hil.records import Dataset, DType, Encoding, Precision
+from hil.tflite import Graph, read_model
+
+NETWORKS: Final = ("teacher", "student")
+ENCODINGS: Final = {"u1": Encoding.PIXELS, "i1": Encoding.INT8, "f4": Encoding.FLOAT32}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for; empty tuples mean all."""
+
+    project: Path
+    boards: tuple[str, ...] = ("mps2",)
+    models: tuple[str, ...] = ()  # teacher, student, or .tflite files
+    precisions: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ("aot",)
+    dataset: str = "auto"
+    data: Path | None = None  # a .npz of the user's own
+    limit: int | None = None
+    port: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One .tflite file under the name that a firmware image gives it."""
+
+    name: str
+    path: Path
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Networks of one precision that one firmware embeds."""
+
+    board: Board
+    engine: str
+    precision: Precision
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One network of one image: one run."""
+
+    image: Image
+    network: Network
+
+    @property
+    def key(self) -> str:
+        image = self.image
+        return f"{image.board.name}/{image.engine}/{self.network.name}/{image.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Cells in the order of running, the samples, and why these samples."""
+
+    cells: tuple[Cell, ...]
+    data: Dataset
+    total: int  # samples in the whole split
+    note: str
+    port: str | None
+    project: Path
+
+
+def make_plan(request: Request) -> Plan:
+    """Resolve names, read models and data, and check that all of it fits together."""
+    if request.limit is not None and request.limit < 1:
+        raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
+    boards = [load_board(name, request.project) for name in dict.fromkeys(request.boards)]
+    if request.port and len(boards) > 1:
+        raise UsageError("--port goes with one --board", "bench the boards one after the other")
+    for engine in set(request.engines) - set(engine_names()):
+        raise UsageError(f"no engine is called {engine!r}", f"there are: {engine_names()}")
+    whole, note = _data(request)
+    data = datasets.subset(whole, request.limit) if request.limit else whole
+    wanted = _networks(request, whole.name)
+    cells = tuple(
+        Cell(Image(board, engine, precision, group), network)
+        for board, engine in product(boards, dict.fromkeys(request.engines))
+        for precision, group, chosen in wanted
+        for network in chosen
+    )
+    for cell in cells:
+        _check_fit(cell.network, data)
+    return Plan(cells, data, len(whole), note, request.port, request.project)
+
+
+def _data(request: Request) -> tuple[Dataset, str]:
+    if request.data is not None:
+        return datasets.load_npz(request.data), ""
+    if any(name.endswith(".tflite") for name in request.models) and request.dataset == "auto":
+        raise UsageError("a network of your own needs data", "name it: --data my.npz (arrays x, y)")
+    name, note = datasets.choose(request.dataset)
+    return datasets.load(name), note
+
+
+_Group = tuple[Precision, tuple[Network, ...], tuple[Network, ...]]
+
+
+def _networks(request: Request, dataset: str) -> list[_Group]:
+    """(precision, networks of the image, networks to run) for every precision asked for."""
+    own = [Path(name) for name in request.models if name.endswith(".tflite")]
+    named = tuple(name for name in request.models if not name.endswith(".tflite"))
+    for name in set(named) - set(NETWORKS):
+        raise UsageError(
+            f"no model is called {name!r}", "there are: teacher, student, or a .tflite file"
+        )
+    precisions = [_precision(name) for name in request.precisions] or list(Precision)
+    if own:
+        if named:
+            raise UsageError("teacher/student and .tflite files do not mix", "bench them apart")
+        return _own_networks(own, precisions, asked=bool(request.precisions))
+    if request.data is not None:
+        raise UsageError("--data needs a network of its own", "name it: --model my.tflite")
+    groups = []
+    for precision in dict.fromkeys(precisions):
+        group = tuple(
+            _network(name, request.project / "models" / dataset / f"{name}_{precision}.tflite")
+            for name in NETWORKS
+        )
+        chosen = tuple(n for n in group if not named or n.name in named)
+        groups.append((precision, group, chosen))
+    return groups
+
+
+def _own_networks(
+    files: Sequence[Path], precisions: Sequence[Precision], *, asked: bool
+) -> list[_Group]:
+    networks = [_network(_identifier(file), file) for file in dict.fromkeys(files)]
+    if len({n.name for n in networks}) < len(networks):
+        raise UsageError("two --model files have the same name", "rename one of them")
+    groups = []
+    for precision in precisions:
+        group = tuple(n for n in networks if n.graph.precision == precision)
+        if group:
+            groups.append((precision, group, group))
+        elif asked:
+            raise UsageError(f"no --model file computes in {precision}", "leave --precision out")
+    return groups
+
+
+def _network(name: str, file: Path) -> Network:
+    return Network(name, file, read_model(file))
+
+
+def _identifier(file: Path) -> str:
+    """A C identifier of at most 31 characters from a file's name."""
+    name = re.sub(r"\W", "_", file.stem, flags=re.ASCII).lower()
+    return (name if name[:1].isalpha() else f"m_{name}")[:31]
+
+
+def _precision(name: str) -> Precision:
+    try:
+        return Precision(name)
+    except ValueError:
+        raise UsageError(
+            f"no precision is called {name!r}", f"there are: {', '.join(Precision)}"
+        ) from None
+
+
+def _check_fit(network: Network, data: Dataset) -> None:
+    """One sample must fill the input, and every label must name an output."""
+    spec, outputs = network.graph.input, network.graph.output.elements
+    if data.x[0].size != spec.elements:
+        raise DataError(
+            f"{data.name}: a sample has {data.x[0].size} values, "
+            f"{network.path.name} takes {spec.elements} {list(spec.shape)}",
+            "bench a model with data of its shape",
+        )
+    if data.x.dtype.str[1:] == "i1" and spec.dtype is not DType.INT8:
+        raise DataError(
+            f"{data.name}: int8 samples for {network.path.name}, which takes {spec.dtype.name}",
+            "give float32 or uint8 samples",
+        )
+    if data.y.min() < 0 or data.y.max() >= outputs:
+        raise DataError(
+            f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
+            f"{network.path.name} has {outputs} outputs",
+            "labels count from 0",
+        )
+
+
+def wire_inputs(data: Dataset) -> tuple[Encoding, Iterable[bytes]]:
+    """How the samples travel: as they are, since the device quantises."""
+    x = np.ascontiguousarray(data.x, dtype=data.x.dtype.newbyteorder("<"))
+    return ENCODINGS[x.dtype.str[1:]], (sample.tobytes() for sample in x)

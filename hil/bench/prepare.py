@@ -1,0 +1,78 @@
+"""Before the first digit: build every image, describe every run, compute what answers should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hil.bench.events import Building, Event
+from hil.bench.plan import Cell, Image, Plan
+from hil.compare import tolerance
+from hil.platformio import BuiltFirmware, build
+from hil.records import TensorSpec
+from hil.reference import oracle_name
+from hil.runlog.schema import Clock, RunPlan, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One cell with its firmware and its place in the manifest."""
+
+    cell: Cell
+    firmware: BuiltFirmware
+    plan: RunPlan
+
+
+def prepare(plan: Plan) -> Iterator[Event | tuple[Prepared, ...]]:
+    """Events while building; the prepared cells, in order, come last."""
+    built: dict[tuple[str, str, str], BuiltFirmware] = {}
+    prepared = []
+    for cell in plan.cells:
+        image = cell.image
+        key = (image.board.name, image.engine, image.precision)
+        if key not in built:
+            yield Building(image.board.name, image.precision, image.engine)
+            built[key] = _build(plan, image)
+        prepared.append(Prepared(cell, built[key], _describe(cell, built[key])))
+    yield tuple(prepared)
+
+
+def _build(plan: Plan, image: Image) -> BuiltFirmware:
+    return build(
+        image.board.pio_env,
+        {network.name: network.path for network in image.networks},
+        engine=image.engine,
+        project=plan.project,
+    )
+
+
+def _describe(cell: Cell, firmware: BuiltFirmware) -> RunPlan:
+    board, graph = cell.image.board, cell.network.graph
+    allowed, why = tolerance(graph, fma=board.fma)
+    return RunPlan(
+        key=cell.key,
+        board=board.name,
+        board_title=board.title,
+        emulated=board.emulator is not None,
+        engine=cell.image.engine,
+        model=cell.network.name,
+        precision=cell.image.precision,
+        model_file=cell.network.path.name,
+        model_sha256=graph.sha256,
+        parameters=graph.parameters,
+        macs=graph.macs,
+        input=_tensor(graph.input),
+        output=_tensor(graph.output),
+        firmware_sha256=firmware.sha256,
+        toolchain=firmware.toolchain,
+        clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
+        oracle=oracle_name(),
+        tolerance=allowed,
+        tolerance_why=why,
+    )
+
+
+def _tensor(spec: TensorSpec) -> Tensor:
+    return Tensor(
+        dtype=int(spec.dtype), shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point
+    )

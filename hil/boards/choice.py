@@ -1,0 +1,32 @@
+"""Which board this machine can run without anything attached."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from hil.boards.config import Board, load_board
+
+# PlatformIO env -> the compiler it takes from PATH
+COMPILERS: Final = {"mps2": "arm-none-eabi-gcc", "native": "gcc"}
+
+
+def missing_tools(board: Board) -> list[str]:
+    """Programs that building or running ``board`` needs and this machine lacks."""
+    needed = [COMPILERS[board.pio_env]] if board.pio_env in COMPILERS else []
+    if board.emulator and not board.emulator.command[0].startswith("{"):
+        needed.append(board.emulator.command[0])
+    return [tool for tool in needed if not shutil.which(tool)]
+
+
+def choose_board(project: Path | None = None) -> tuple[str, str]:
+    """The emulated Cortex-M7 when it can be had, else the host process; with a note why."""
+    missing = missing_tools(load_board("mps2", project))
+    if not missing:
+        return "mps2", ""
+    return (
+        "native",
+        f"{' and '.join(missing)} not installed, so the firmware runs as a process of this "
+        "machine (board native): answers, but no time; `hil doctor` says how to install them",
+    )

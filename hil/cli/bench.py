@@ -1,0 +1,144 @@
+"""`hil bench`: the main job."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import webbrowser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.events import Building, Event, Finished, Referencing, Streaming
+from hil.boards.choice import choose_board
+from hil.cli.console import err, progress, say
+from hil.cli.report import show_report
+from hil.platformio import find_project
+
+Names = list[str]
+
+
+def bench(
+    board: Annotated[
+        Names, typer.Option("--board", help="Board; repeatable. auto: mps2, or native without it.")
+    ] = ["auto"],
+    model: Annotated[
+        Names, typer.Option("--model", help="teacher, student, or a .tflite file; repeatable.")
+    ] = [],
+    precision: Annotated[
+        Names, typer.Option("--precision", help="float32 or int8; repeatable.")
+    ] = [],
+    engine: Annotated[Names, typer.Option("--engine", help="Inference engine; repeatable.")] = [
+        "aot"
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="auto, mnist or digits. auto: MNIST if it can be had.")
+    ] = "auto",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data of your own: .npz with arrays x and y.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Samples a run; default: the whole test set.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Run folder; an interrupted run in it is continued."),
+    ] = None,
+    port: Annotated[
+        str | None, typer.Option("--port", help="A port that is there already (any pyserial URL).")
+    ] = None,
+    open_report: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Show the report in a browser.")
+    ] = None,
+) -> None:
+    """Build, start, stream, compare with the host, and report.
+
+    Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7, over
+    the whole test set. Exit code 1 when an output is not what it must be.
+    """
+    project = find_project()
+    boards = tuple(_resolve(name) for name in board)
+    plan = make_plan(
+        Request(
+            project=project,
+            boards=boards,
+            models=tuple(model),
+            precisions=tuple(precision),
+            engines=tuple(engine),
+            dataset=dataset,
+            data=data,
+            limit=limit,
+            port=port,
+        )
+    )
+    folder = out or _new_folder(project, boards)
+    if plan.note:
+        say(f"note: {plan.note}")
+    say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+    _show(plan, folder)
+    show_report(folder, browse=_may_open() if open_report is None else open_report)
+
+
+def _resolve(name: str) -> str:
+    if name != "auto":
+        return name
+    chosen, note = choose_board()
+    if note:
+        say(f"note: {note}")
+    return chosen
+
+
+def _new_folder(project: Path, boards: tuple[str, ...]) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return project / "results" / f"{stamp}-{'-'.join(dict.fromkeys(boards))}"
+
+
+def _show(plan: Plan, folder: Path) -> None:
+    """Carry the plan out, with a bar for every run."""
+    events = run(plan, folder)
+    try:
+        with progress() as bars:
+            _draw(events, bars)
+    except KeyboardInterrupt:
+        events.close()
+        say(f"interrupted; to go on: hil {_again(folder)}")
+        raise
+
+
+def _draw(events: Iterator[Event], bars: Progress) -> None:
+    tasks: dict[str, TaskID] = {}
+
+    def bar(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total)
+        bars.update(tasks[name], completed=done, total=total)
+
+    for event in events:
+        match event:
+            case Building(board, precision, engine):
+                say(f"building {precision} firmware for {board}, engine {engine}")
+            case Referencing(key, reference, done, total):
+                bar(f"{key} on the host ({reference})", done, total)
+            case Streaming(key, done, total, _):
+                bar(key, done, total)
+            case Finished(key, seconds):
+                if not err.is_terminal:
+                    say(f"{key}: done in {seconds:.1f} s")
+
+
+def _again(folder: Path) -> str:
+    """The same command line, naming the folder."""
+    words = sys.argv[1:]
+    return shlex.join(words if "--out" in words else [*words, "--out", str(folder)])
+
+
+def _may_open() -> bool:
+    """Somebody is at a terminal with a screen."""
+    screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+    return sys.stdout.isatty() and screen and bool(webbrowser)

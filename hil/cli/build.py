@@ -1,0 +1,29 @@
+"""`hil headers`: what PlatformIO's pre-build script calls to write an image's C sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hil.cli.console import out
+from hil.engines import write_image
+from hil.errors import UsageError
+
+
+def headers(
+    models: Annotated[list[str], typer.Argument(help="NAME=FILE.tflite, in the image's order.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where the sources go.")],
+    engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
+) -> None:
+    """Write hil_image.h, hil_image.c and one C header a model."""
+    pairs = []
+    for word in models:
+        name, equals, file = word.partition("=")
+        if not equals:
+            raise UsageError(f"{word!r} is not NAME=FILE.tflite", "write e.g. student=my.tflite")
+        pairs.append((name, Path(file)))
+    image = write_image(engine, pairs, folder)
+    for model in image.models:
+        out.print(f"{model.header}: arena {model.arena:,} B, flash {model.flash:,} B")

@@ -1,0 +1,54 @@
+"""One console for results (stdout) and one for everything said on the way (stderr)."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+from hil.errors import HilError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line about what is going on; never part of a command's result."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def show_error(problem: HilError) -> None:
+    """What went wrong, and what to do."""
+    err.print(f"[bold red]error:[/] {escape(str(problem))}", soft_wrap=True)
+
+
+class RateColumn(TextColumn):
+    """Samples a second."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="cyan")
+
+
+def progress() -> Progress:
+    """Bars with counts, rates and time left; silent when nobody looks at a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    )

@@ -1,0 +1,57 @@
+"""`hil train` and `hil export`: from data to .tflite files and C headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hil import datasets
+from hil.cli.console import out, say
+from hil.engines import write_image
+from hil.errors import UsageError
+from hil.platformio import find_project
+
+
+def train(
+    dataset: Annotated[str, typer.Option("--dataset", help="auto, mnist or digits.")] = "auto",
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where models go; default: models/<dataset>.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="A few epochs only: to try it out.")] = False,
+) -> None:
+    """Train the teacher, the student alone and the distilled student, and export them."""
+    from hil.kd import pipeline  # TensorFlow takes seconds to load
+
+    name, note = datasets.choose(dataset)
+    if note:
+        say(f"note: {note}")
+    target = folder or find_project() / "models" / name
+    pipeline.train(name, target, quick=quick, on_event=lambda event: say(str(event)))
+    out.print(f"models are in {target}")
+
+
+def export(
+    files: Annotated[list[Path], typer.Argument(help=".keras or .tflite files.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("export"),
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Calibrates int8: auto, mnist or digits.")
+    ] = "auto",
+    engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
+) -> None:
+    """.keras -> .tflite (float32 and int8), and .tflite -> C headers for your own sketch."""
+    tflite = [file for file in files if file.suffix == ".tflite"]
+    keras = [file for file in files if file.suffix == ".keras"]
+    if len(tflite) + len(keras) < len(files):
+        raise UsageError("export takes .keras and .tflite files", "check their endings")
+    if keras:
+        from hil.kd import export as exporter  # TensorFlow takes seconds to load
+
+        name, _ = datasets.choose(dataset)
+        data = datasets.load(name, "train")
+        for file in keras:
+            tflite += exporter.export(file, data, folder)
+    image = write_image(engine, [(file.stem, file) for file in tflite], folder)
+    for model in image.models:
+        out.print(f"{model.header}: arena {model.arena:,} B, flash {model.flash:,} B")

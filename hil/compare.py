@@ -1,0 +1,107 @@
+"""Comparability first, then comparisons, then what may be expected of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.records import Dataset, DeviceTime, Instructions, Latency, Measurement, Precision
+from hil.runlog.schema import Manifest, Sample, Summary
+from hil.tflite import Graph
+
+# exp() of two C libraries may differ by 2 ulp; on probabilities that is less than this.
+EXP_TOLERANCE: Final = 1e-6
+# a*b+c rounded once instead of twice, over the longest sums of the project's networks.
+FMA_TOLERANCE: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the host says, one row a sample, in the model's output type.
+
+    ``litert`` is what users compare with; ``oracle`` is TFLM, None where it cannot run.
+    """
+
+    litert: npt.NDArray[np.generic]
+    oracle: npt.NDArray[np.generic] | None
+
+
+def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) -> Sample:
+    """One stored sample: references are kept only where they differ from the device."""
+    i = measured.index
+    litert = expected.litert[i].tobytes()
+    oracle = None if expected.oracle is None else expected.oracle[i].tobytes()
+    return Sample(
+        run=key,
+        i=i,
+        id=data.ids[i],
+        label=int(data.y[i]),
+        device=measured.output,
+        litert=None if litert == measured.output else litert,
+        oracle=None if oracle == measured.output else oracle,
+        time=_count(measured.time),
+        attempts=measured.attempts,
+    )
+
+
+def _count(time: DeviceTime) -> int | None:
+    match time:
+        case Instructions(count):
+            return count
+        case Latency(microseconds):
+            return microseconds
+        case None:
+            return None
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """Why the samples of two runs may not be put together; empty when they may."""
+    found = []
+    if old.dataset != new.dataset:
+        found.append(f"data set {old.dataset.name} n={old.dataset.n} or its content")
+    if [run.key for run in old.runs] != [run.key for run in new.runs]:
+        found.append("boards, engines, models or precisions")
+        return found
+    for a, b in zip(old.runs, new.runs, strict=True):
+        for field in ("model_sha256", "firmware_sha256", "toolchain", "clock"):
+            if getattr(a, field) != getattr(b, field):
+                found.append(f"{field} of {a.key}")
+    return found
+
+
+def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
+    """One line for each run whose answers are not what they must be; empty when all are.
+
+    int8 must equal the oracle byte for byte, float32 LiteRT's reference bit for bit or
+    within the run's stated tolerance.
+    """
+    lines = []
+    for plan, row in zip(manifest.runs, summary.runs, strict=True):
+        where = f"{plan.key}: {row.n} samples"
+        agreement = row.agreement
+        if plan.precision == "int8" and agreement.differing_oracle:
+            lines.append(f"{where}, {agreement.differing_oracle} outputs differ from the oracle")
+        exact = plan.tolerance == 0.0
+        outside = agreement.differing_litert > 0 if exact else agreement.max_abs > plan.tolerance
+        if plan.precision == "float32" and outside:
+            lines.append(
+                f"{where}, {agreement.differing_litert} outputs differ from LiteRT, "
+                f"by up to {agreement.max_abs:g} (expected: at most {plan.tolerance:g})"
+            )
+        if row.n < manifest.dataset.n:
+            lines.append(f"{where} of {manifest.dataset.n} were answered")
+    return lines
+
+
+def tolerance(graph: Graph, *, fma: bool) -> tuple[float, str]:
+    """How far a float32 output may be from LiteRT's reference, and why; (0, "") is exact."""
+    if graph.precision is not Precision.FLOAT32:
+        return 0.0, ""
+    if fma:
+        return FMA_TOLERANCE, "this board's compiler rounds a*b+c once (FMA)"
+    if any(op.code == "SOFTMAX" for op in graph.operators):
+        return EXP_TOLERANCE, "exp() of two C libraries may differ by 2 ulp"
+    return 0.0, ""

@@ -1,0 +1,69 @@
+"""Board files: the shipped ones load, wrong ones are refused with file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from hil.boards.config import Clock, board_files, load_board
+from hil.errors import ConfigError, UsageError
+from hil.records import DType, Instructions, Latency
+from hil.wire.messages import Result
+
+GOOD = """
+name = "desk"
+title = "a board on the desk"
+pio_env = "esp32dev"
+[clock]
+unit = "us"
+source = "micros"
+"""
+
+
+def project(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "desk.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(board_files()))
+def test_shipped_boards_load(name: str) -> None:
+    assert load_board(name).title
+
+
+def test_a_project_adds_a_board(tmp_path: Path) -> None:
+    assert load_board("desk", project(tmp_path, GOOD)).clock.unit == "us"
+
+
+def test_unknown_board_lists_the_known() -> None:
+    with pytest.raises(UsageError, match="no board is called 'mars'.*mps2, native"):
+        load_board("mars")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("pio_env", "pio_environment", "pio_environment"),
+        ('unit = "us"', 'unit = "ms"', r"\$.clock.unit"),
+        ("[clock]", "[clock]\nfoo = 1", r"foo.*\$.clock"),
+        ('name = "desk"', 'name = "chair"', "name it as the file"),
+        ("[clock]", "[clock", "desk.toml"),
+        (
+            "[clock]",
+            '[emulator]\ncommand = ["x"]\nport_pattern = "p"\n[clock]',
+            "an emulator has no latency",
+        ),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_board("desk", project(tmp_path, GOOD.replace(old, new)))
+
+
+def test_clocks_give_the_type_of_their_unit() -> None:
+    result = Result(0, DType.INT8, micros=500, ticks=2560, output=b"")
+    emulated = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
+    assert emulated.time(result) == Instructions(100)
+    assert Clock(unit="us", source="micros").time(result) == Latency(500)
+    assert Clock(unit="none").time(result) is None
+    wrapped = Result(0, DType.INT8, micros=0, ticks=None, output=b"")
+    assert emulated.time(wrapped) is None
