@@ -1,0 +1,106 @@
+"""A document -> Markdown (GitHub's), in plain text and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from hil.report.document import Document
+from hil.report.figures_confusion import confused
+from hil.report.figures_digits import KINDS, Gallery
+from hil.report.tables import Table
+from hil.report.text import clean, count, plural
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
+_MOST = 12  # kinds of mistake, and samples, listed a table
+
+
+def escape(text: str) -> str:
+    """A string as itself: no markup, no HTML, no table border, no link."""
+    line = clean(text).replace("&", "&amp;")
+    line = _SPECIAL.sub(r"\\\1", line)
+    # a backslash does not keep these from becoming links and mentions
+    return line.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
+
+
+def markdown(document: Document) -> str:
+    """The whole report; the drawings are in report.html beside it."""
+    return "\n".join(_lines(document)).rstrip("\n") + "\n"
+
+
+def _lines(doc: Document) -> Iterator[str]:
+    yield f"# {escape(doc.run_id)}"
+    yield ""
+    yield f"**{escape(doc.verdict.word)}.** {escape(doc.verdict.sentence)}"
+    yield ""
+    yield "Drawings: [report.html](report.html)."
+    yield from _bullets("Mind", doc.warnings)
+    yield from _table(doc.results)
+    yield from _table(doc.comparisons)
+    yield from _table(doc.differences)
+    yield from _bullets("", doc.explanations)
+    yield from _mistakes(doc)
+    yield from _disagreements(doc.gallery, doc.noun)
+    if doc.published:
+        yield from _table(doc.published)
+    yield from _bullets("How the figures are made", doc.methods)
+    yield from _table(doc.run, "Provenance")
+    for table in doc.cells:
+        yield from _table(table, f"Provenance: {table.title}")
+
+
+def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:
+    if not items:
+        return
+    if title:
+        yield from ("", f"## {title}")
+    yield ""
+    yield from (f"- {escape(item)}" for item in items)
+
+
+def _table(table: Table, title: str = "") -> Iterator[str]:
+    if not table.rows:
+        return
+    yield from ("", f"## {escape(title or table.title)}", "")
+    yield from _rows(table.head, table.rows)
+    if table.note:
+        yield from ("", escape(table.note))
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(escape(cell) for cell in head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(escape(cell) or " " for cell in row) + " |"
+
+
+def _mistakes(doc: Document) -> Iterator[str]:
+    rows = [
+        (cell.name, str(label), str(answer), count(times))
+        for cell in doc.data
+        if cell.n
+        for label, answer, times in confused(cell)[:_MOST]
+    ]
+    if rows:
+        yield from ("", f"## Commonest mistakes on the device, {_MOST} a run at most", "")
+        yield from _rows(("Run", "Label", "Answer", "Times"), rows)
+
+
+def _disagreements(gallery: Gallery, noun: str) -> Iterator[str]:
+    if not gallery.total:
+        return
+    yield from ("", f"## {noun.capitalize()}s on which answers or label disagree", "")
+    for kind, number in zip(KINDS, gallery.counts, strict=True):
+        if number:
+            yield f"- {escape(kind)}: {plural(number, noun)}"
+    yield ""
+    rows = []
+    for card in gallery.cards[:_MOST]:
+        said = ", ".join(
+            f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})")
+            for a in card.answers
+        )
+        rows.append((card.id, str(card.label), said))
+    yield from _rows((noun.capitalize(), "Label", "Answers"), rows)
+    if gallery.total > len(rows):
+        yield from ("", f"And {count(gallery.total - len(rows))} more in samples.jsonl.")

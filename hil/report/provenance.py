@@ -1,0 +1,74 @@
+"""Where the figures come from: data, models, firmware, tools, and how each figure is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.report.cells import Cell
+from hil.report.tables import Table
+from hil.report.text import UNKNOWN, count
+from hil.runlog.schema import Manifest
+
+METHODS = (
+    "Accuracy: share of samples whose largest output (the first of equals) is at the label. "
+    "Interval: Wilson's score interval, 95%.",
+    "Host: LiteRT on this computer, from the same .tflite file. Oracle: a reference that computes "
+    "as the device must, byte for byte.",
+    "A value differs when its bytes differ; a NaN equals itself bit for bit alone.",
+    "Time: the engine's invoke alone, read from the board's clock. Median, 5th and 95th percentile "
+    "are linear between order statistics. An emulator counts instructions; nothing here turns "
+    "them into cycles or time.",
+    "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
+    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json); "
+    "`hil report` makes it again, byte for byte.",
+)
+
+
+def run_table(manifest: Manifest) -> Table:
+    """The run as a whole."""
+    git, data = manifest.git, manifest.dataset
+    commit = UNKNOWN
+    if git:
+        commit = git.commit + (" with uncommitted changes" if git.dirty else "")
+    rows = (
+        ("Run", manifest.run_id),
+        ("Created", manifest.created),
+        ("State", manifest.state),
+        ("Command", " ".join(manifest.command)),
+        ("hil", manifest.hil),
+        ("Git commit", commit),
+        ("Data", f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} samples"),
+        ("Data, SHA-256", data.fingerprint),
+        ("Host", f"{manifest.host.platform}, {manifest.host.cpu}, Python {manifest.host.python}"),
+        ("Packages", ", ".join(f"{k} {v}" for k, v in sorted(manifest.host.packages.items()))),
+    )
+    return Table("Run", ("What", "Value"), rows)
+
+
+def cell_tables(cells: Sequence[Cell]) -> tuple[Table, ...]:
+    """One table a run of the matrix."""
+    return tuple(_cell(cell) for cell in cells)
+
+
+def _cell(cell: Cell) -> Table:
+    plan, end = cell.plan, cell.end
+    rows = [
+        ("Board", f"{plan.board_title} ({plan.board})" + (", emulated" if plan.emulated else "")),
+        ("Engine", plan.engine),
+        ("Toolchain", plan.toolchain),
+        ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),
+        ("Oracle", plan.oracle or "none was run"),
+        ("Model file", plan.model_file),
+        ("Model, SHA-256", plan.model_sha256),
+        ("Firmware, SHA-256", plan.firmware_sha256),
+        ("Size", f"{count(plan.parameters)} parameters, {count(plan.macs)} MACs"),
+    ]
+    if end:
+        rows.append(
+            (
+                "Link",
+                f"{count(end.bytes_out)} B out, {count(end.bytes_in)} B in, "
+                f"{end.seconds:.1f} s, {count(end.retries)} retries",
+            )
+        )
+    return Table(cell.name, ("What", "Value"), tuple(rows))

@@ -1,0 +1,170 @@
+"""The report's tables as plain strings; page and Markdown escape and draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hil.report.cells import Cell, Difference
+from hil.report.figures_cost import time_words
+from hil.report.pairs import Pair, compare, teacher_and_student, with_host
+from hil.report.published import NOTE, TUTORIAL
+from hil.report.text import (
+    UNKNOWN,
+    count,
+    interval,
+    known,
+    magnitude,
+    percent,
+    plural,
+    points,
+)
+from hil.report.verdict import noun
+from hil.runlog.schema import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``head`` and each of ``rows`` are equally long; the first column names the row."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def results(manifest: Manifest, cells: Sequence[Cell]) -> Table:
+    """A row a run."""
+    what = noun(manifest)
+    head = (
+        "Run",
+        f"{what}s".capitalize(),
+        "Accuracy, device",
+        "Accuracy, host",
+        "Same answer",
+        "Time per inference",
+        "Arena",
+        "Flash",
+        "Stack",
+        "Link",
+    )
+    rows = tuple(_result(cell, what) for cell in cells)
+    note = (
+        "Accuracy with its 95% Wilson interval. Time: median of the engine's invoke alone. "
+        "Arena: RAM of one inference beyond input and output. Flash: model + code. "
+        "Link: host wall time, which is no property of the device."
+    )
+    return Table("Results", head, rows, note)
+
+
+def _result(cell: Cell, what: str) -> tuple[str, ...]:
+    if not cell.n:
+        return (cell.name, "0", *["–"] * 8)
+    asked = "" if cell.n == cell.asked else f" of {count(cell.asked)}"
+    accuracy = (
+        f"{percent(e.point, e.n)} ({interval(e)})" for e in (cell.accuracy, cell.host_accuracy)
+    )
+    head = (cell.name, count(cell.n) + asked, *accuracy, percent(cell.same_answer / cell.n, cell.n))
+    time = ", ".join(time_words(cell))
+    if cell.end is None:
+        return (*head, time, *["not known yet"] * 3, "–")
+    memory, end = cell.end.memory, cell.end
+    flash = (
+        f"{memory.flash_model:,} + {memory.flash_code:,} B"
+        if memory.flash_model or memory.flash_code
+        else UNKNOWN
+    )
+    rate = f", {cell.n / end.seconds:.0f} {what}s/s" if end.seconds > 0 else ""
+    link = f"{end.seconds:.1f} s{rate}, {plural(end.retries, 'retry', 'retries')}"
+    return (*head, time, f"{memory.arena:,} B", flash, known(memory.stack), link)
+
+
+def differences(cells: Sequence[Cell]) -> Table:
+    """Output values against both references."""
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        if not cell.n:
+            continue
+        rows.append(_difference(cell, "LiteRT", cell.to_litert, cell.n - cell.same_answer))
+        if cell.oracle is None or cell.to_oracle is None:
+            rows.append((cell.name, "oracle: none was run", *["–"] * 4))
+        else:
+            changed = int((cell.answers != cell.oracle.argmax(axis=1)).sum())
+            rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, changed))
+    head = ("Run", "Reference", "Values that differ", "In", "Largest", "Answers changed")
+    return Table("Output values against the references", head, tuple(rows))
+
+
+def _difference(cell: Cell, reference: str, found: Difference, changed: int) -> tuple[str, ...]:
+    unit = "" if cell.plan.output.dtype == 0 or not found.elements else " step"
+    if unit and found.max_abs != 1:
+        unit += "s"
+    return (
+        cell.name,
+        reference,
+        f"{count(found.elements)} of {count(cell.device.size)}",
+        f"{count(found.samples)} of {count(cell.n)}",
+        magnitude(found.max_abs) + unit,
+        count(changed),
+    )
+
+
+def comparisons(cells: Sequence[Cell]) -> Table:
+    """Student with teacher and device with host, paired: the same samples, exact McNemar."""
+    found = [compare(teacher, student) for teacher, student in teacher_and_student(cells)]
+    pairs = [*(pair for pair in found if pair), *with_host(cells)]
+    head = (
+        "First",
+        "Second",
+        "Pairs",
+        "First alone right",
+        "Second alone right",
+        "Second − first, points",
+        "p (McNemar)",
+    )
+    note = (
+        "Difference of accuracies with its 95% interval (Newcombe, paired). "
+        "p: exact McNemar test, two-sided, not corrected for the number of rows."
+    )
+    return Table("Paired comparisons", head, tuple(_pair(pair) for pair in pairs), note)
+
+
+def _pair(pair: Pair) -> tuple[str, ...]:
+    gap, test = pair.difference, pair.test
+    low, high = points(gap.low, gap.n), points(gap.high, gap.n)
+    return (
+        pair.first,
+        pair.second,
+        count(test.n),
+        count(test.only_first),
+        count(test.only_second),
+        f"{points(gap.point, gap.n)} ({low} to {high})",
+        "<0.001" if test.p < 0.001 else f"{test.p:.2g}",
+    )
+
+
+def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
+    """The tutorial beside this run; None when neither of its networks took part."""
+    rows = list(_published(manifest, cells))
+    if not rows:
+        return None
+    note = NOTE
+    if manifest.dataset.name != "mnist":
+        note += f" And the data differ: this run is on '{manifest.dataset.name}', not on MNIST."
+    head = ("Network", "Whose", "Data", "Accuracy", "Time per inference", "Arena")
+    return Table("Beside the tutorial's published figures", head, tuple(rows), note)
+
+
+def _published(manifest: Manifest, cells: Sequence[Cell]) -> Iterator[tuple[str, ...]]:
+    for row in TUTORIAL:
+        ours = [cell for cell in cells if cell.plan.model == row.model and cell.n]
+        if not ours:
+            continue
+        name = f"{row.model} {row.precision}"
+        yield (name, "tutorial, ESP32", "mnist", row.accuracy, row.time, row.arena)
+        for cell in ours:
+            arena = f"{cell.end.memory.arena:,} B" if cell.end else "not known yet"
+            data = f"{manifest.dataset.name}, {count(cell.n)}"
+            accuracy = percent(cell.accuracy.point, cell.n)
+            whose = f"this run, {cell.plan.board}"
+            yield (cell.name, whose, data, accuracy, time_words(cell)[0], arena)

@@ -1,0 +1,81 @@
+"""What a reader must know before trusting a figure: gaps, small numbers, oddities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hil.report.cells import LARGEST, Cell
+from hil.report.load import StoredRun
+from hil.report.text import count, listed, plural
+from hil.report.verdict import noun
+
+FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % accuracy
+
+
+def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """One line each, the gravest first; empty when there is nothing to say."""
+    return (*_state(run), *_cells(cells), *_data(run, cells), *_boards(cells))
+
+
+def _state(run: StoredRun) -> Iterator[str]:
+    manifest = run.manifest
+    because = f" ({manifest.error})" if manifest.error else ""
+    if manifest.state == "interrupted":
+        yield f"The run was interrupted{because}: figures are of the answers stored before that."
+    elif manifest.state == "failed":
+        yield f"The run failed{because}: figures are of the answers stored before that."
+    elif manifest.state == "running":
+        yield "The run is not finished, or its bench was killed: figures are of what is stored."
+    if run.torn:
+        yield "The last line of samples.jsonl was cut off in writing; that answer is left out."
+
+
+def _cells(cells: Sequence[Cell]) -> Iterator[str]:
+    empty = [cell.name for cell in cells if not cell.n]
+    if empty:
+        yield f"Not run: {listed(empty)}."
+    for cell in cells:
+        if 0 < cell.n < cell.asked:
+            yield f"{cell.name}: {count(cell.n)} of {count(cell.asked)} answers."
+        if cell.n and cell.plan.clock.unit != "none" and cell.times.size < cell.n:
+            missing = plural(cell.n - int(cell.times.size), "answer")
+            yield f"{cell.name}: {missing} without a time; the figures are of the others."
+        if LARGEST in (cell.to_litert.max_abs, cell.to_oracle.max_abs if cell.to_oracle else 0):
+            yield (
+                f"{cell.name}: outputs that are NaN or infinite on one side alone; summary.json "
+                "gives that as the largest float32."
+            )
+        if cell.repeats:
+            yield f"{cell.name}: {plural(cell.repeats, 'answer')} took more than one attempt."
+
+
+def _data(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:
+    if run.manifest.dataset.note:
+        yield run.manifest.dataset.note
+    answered = [cell for cell in cells if cell.n]
+    if not answered:
+        return
+    word = noun(run.manifest)
+    fewest = min(cell.n for cell in answered)
+    if fewest < FEW:
+        yield (
+            f"Only {plural(fewest, word)}: too few for a figure of accuracy; mind the intervals."
+        )
+    widest = max(answered, key=lambda cell: cell.n)
+    classes = widest.device.shape[1]
+    seen = {int(label) for label in widest.labels}
+    missing = [str(label) for label in range(classes) if label not in seen]
+    if missing and classes > 1:
+        some = missing if len(missing) <= 20 else [*missing[:20], "more"]
+        yield f"No {word} of class {listed(some)}: accuracy says nothing of it."
+    foreign = sum(not 0 <= int(label) < classes for label in widest.labels)
+    if foreign:
+        yield (f"{plural(foreign, word)} with a label that no output stands for: counted as wrong.")
+
+
+def _boards(cells: Sequence[Cell]) -> Iterator[str]:
+    for title, unit in dict.fromkeys((c.plan.board_title, c.plan.clock.unit) for c in cells):
+        if unit == "instructions":
+            yield f"{title} is emulated: instructions are exact, and no latency exists."
+        elif unit == "none":
+            yield f"{title} has no clock: it shows the answers alone, no time."
