@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """The firmware of one image is about to be built; its log grows in ``log``."""
+    """The firmware of one image is about to be built."""
 
     board: str
     precision: str
@@ -52,3 +53,4 @@ class Stored:
 
 
 Event: TypeAlias = Building | Referencing | Streaming | Finished | Stored
+Emit: TypeAlias = Callable[[Event], None]

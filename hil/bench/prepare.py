@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hil.bench.events import Building, Event
+from hil.bench.events import Building, Emit
 from hil.bench.plan import Cell, Image, Plan
 from hil.compare import tolerance
 from hil.platformio import BuiltFirmware, build
 from hil.records import TensorSpec
-from hil.reference import oracle_name
+from hil.reference import oracle_version
 from hil.runlog.schema import Clock, RunPlan, Tensor
 
 
@@ -23,18 +22,18 @@ class Prepared:
     plan: RunPlan
 
 
-def prepare(plan: Plan) -> Iterator[Event | tuple[Prepared, ...]]:
-    """Events while building; the prepared cells, in order, come last."""
+def prepare(plan: Plan, emit: Emit) -> tuple[Prepared, ...]:
+    """The cells of ``plan``, in order, with their firmware built."""
     built: dict[tuple[str, str, str], BuiltFirmware] = {}
     prepared = []
     for cell in plan.cells:
         image = cell.image
         key = (image.board.name, image.engine, image.precision)
         if key not in built:
-            yield Building(image.board.name, image.precision, image.engine)
+            emit(Building(image.board.name, image.precision, image.engine))
             built[key] = _build(plan, image)
         prepared.append(Prepared(cell, built[key], _describe(cell, built[key])))
-    yield tuple(prepared)
+    return tuple(prepared)
 
 
 def _build(plan: Plan, image: Image) -> BuiltFirmware:
@@ -66,7 +65,7 @@ def _describe(cell: Cell, firmware: BuiltFirmware) -> RunPlan:
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
-        oracle=oracle_name(),
+        oracle=oracle_version(),
         tolerance=allowed,
         tolerance_why=why,
     )

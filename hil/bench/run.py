@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import platformdirs
 
 import hil
-from hil.bench.events import Event, Referencing, Stored
+from hil.bench.events import Emit, Referencing, Stored
 from hil.bench.pictures import pictures
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
@@ -21,67 +21,63 @@ from hil.bench.stream import stream
 from hil.compare import Expected, differences
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
-from hil.reference import encode_inputs, references
+from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
 from hil.runlog.log import MANIFEST, RunLog, read_manifest, read_samples
 from hil.runlog.schema import SCHEMA, DatasetUsed, Manifest
 
 
-def run(plan: Plan, folder: Path) -> Iterator[Event]:
+def run(plan: Plan, folder: Path, emit: Emit) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
-    Closing the iterator, or any error, leaves a readable run that the same call resumes.
+    Any error, Ctrl-C included, leaves a readable run that the same call resumes.
     """
-    prepared: tuple[Prepared, ...] = ()
-    for step in prepare(plan):
-        if isinstance(step, tuple):
-            prepared = step
-        else:
-            yield step
+    prepared = prepare(plan, emit)
     manifest = _manifest(plan, prepared, folder.name)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
-    dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
     with RunLog(folder, manifest) as log:
         log.save(manifest)
         try:
-            yield from _run_cells(plan, prepared, log)
+            _run_cells(plan, prepared, log, emit)
         except HilError as problem:
             log.set_state("failed", str(problem))
             raise
         except BaseException:
             log.set_state("interrupted")
             raise
+        dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
         log.save_pictures(pictures(plan.data, read_samples(folder), dtypes))
         log.set_state("complete")
-    yield Stored(folder)
+    emit(Stored(folder))
 
 
-def _run_cells(plan: Plan, prepared: tuple[Prepared, ...], log: RunLog) -> Iterator[Event]:
+def _run_cells(plan: Plan, prepared: tuple[Prepared, ...], log: RunLog, emit: Emit) -> None:
     ended = {end.key for end in log.manifest.ends}
     for item in prepared:
-        if item.plan.key in ended:
-            continue
-        expected = None
-        for step in _expect(item, plan.data):
-            if isinstance(step, Expected):
-                expected = step
-            else:
-                yield step
-        assert expected is not None
-        yield from stream(item, plan.data, expected, log, plan.port)
+        if item.plan.key not in ended:
+            expected = _expect(item, plan.data, emit)
+            stream(item, plan.data, expected, log, plan.port, emit)
 
 
-def _expect(item: Prepared, data: Dataset) -> Iterator[Event | Expected]:
-    """What the host answers to every sample; cached, so that it is computed once a model."""
-    graph = item.cell.network.graph
-    x = encode_inputs(data.x, graph.input)
-    outputs: dict[str, npt.NDArray[np.generic]] = {}
-    for reference in references(item.cell.network.path):
-        for done, result in reference.predict_cached(x, data):
-            yield Referencing(item.plan.key, reference.name, done, len(data))
-            if result is not None:
-                outputs[reference.name] = result
-    yield Expected(outputs["litert"], outputs.get("tflm"))
+def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
+    """What the host answers to every sample; cached, so computed once a model and data set."""
+    x = encode_inputs(data.x, item.cell.network.graph.input)
+
+    def predict(reference: Reference) -> npt.NDArray[np.generic]:
+        def progress(done: int, total: int) -> None:
+            emit(Referencing(item.plan.key, reference.name, done, total))
+
+        return predict_cached(
+            reference,
+            x,
+            fingerprint=data.fingerprint,
+            ids=data.ids,
+            directory=platformdirs.user_cache_path("tinyml-hil") / "reference",
+            progress=progress,
+        )
+
+    path = item.cell.network.path
+    return Expected(predict(litert(path)), predict(oracle(path)) if item.plan.oracle else None)
 
 
 def _manifest(plan: Plan, prepared: tuple[Prepared, ...], run_id: str) -> Manifest:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import islice
 
-from hil.bench.events import Finished, Streaming
+from hil.bench.events import Emit, Finished, Streaming
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
 from hil.boards.session import open_board
@@ -22,8 +21,13 @@ WARMUP = 3
 
 
 def stream(
-    prepared: Prepared, data: Dataset, expected: Expected, log: RunLog, port: str | None
-) -> Iterator[Streaming | Finished]:
+    prepared: Prepared,
+    data: Dataset,
+    expected: Expected,
+    log: RunLog,
+    port: str | None,
+    emit: Emit,
+) -> None:
     """Answer whatever of ``data`` the log does not hold yet, then store how the run ended."""
     key, board = prepared.plan.key, prepared.cell.image.board
     first = log.done[key]
@@ -39,7 +43,7 @@ def stream(
         answers = device.infer(
             number, encoding, islice(inputs, first, None), window=hello.window, first=first
         )
-        yield Streaming(key, first, len(data), device.retries)
+        emit(Streaming(key, first, len(data), device.retries))
         for answer in answers:
             measured = Measurement(
                 answer.index,
@@ -48,7 +52,7 @@ def stream(
                 answer.attempts,
             )
             log.append(compare(key, data, expected, measured))
-            yield Streaming(key, answer.index + 1, len(data), device.retries)
+            emit(Streaming(key, answer.index + 1, len(data), device.retries))
         stack = device.status().stack_used
     seconds = time.monotonic() - started
     size = sizes(prepared.firmware.elf)
@@ -67,7 +71,7 @@ def stream(
         retries=device.retries,
     )
     log.finish(end)
-    yield Finished(key, seconds)
+    emit(Finished(key, seconds))
 
 
 def _find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:

@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 import webbrowser
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -101,35 +100,37 @@ def _new_folder(project: Path, boards: tuple[str, ...]) -> Path:
 
 def _show(plan: Plan, folder: Path) -> None:
     """Carry the plan out, with a bar for every run."""
-    events = run(plan, folder)
     try:
         with progress() as bars:
-            _draw(events, bars)
+            run(plan, folder, _Bars(bars))
     except KeyboardInterrupt:
-        events.close()
         say(f"interrupted; to go on: hil {_again(folder)}")
         raise
 
 
-def _draw(events: Iterator[Event], bars: Progress) -> None:
-    tasks: dict[str, TaskID] = {}
+class _Bars:
+    """Draws what a bench says."""
 
-    def bar(name: str, done: int, total: int) -> None:
-        if name not in tasks:
-            tasks[name] = bars.add_task(name, total=total)
-        bars.update(tasks[name], completed=done, total=total)
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
 
-    for event in events:
+    def __call__(self, event: Event) -> None:
         match event:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
             case Referencing(key, reference, done, total):
-                bar(f"{key} on the host ({reference})", done, total)
+                self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):
-                bar(key, done, total)
+                self._update(key, done, total)
             case Finished(key, seconds):
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")
+
+    def _update(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)
 
 
 def _again(folder: Path) -> str:

@@ -1,0 +1,30 @@
+# Two commands: `make bench` shows the main job, `make test` checks everything.
+LIMIT ?= 100
+BIN := .venv/bin
+
+.PHONY: bench test lint soak clean
+
+bench: .venv/.bench                 ## the main job on a quick subset of both models, both precisions
+	$(BIN)/hil doctor --install
+	$(BIN)/hil bench --limit $(LIMIT)
+
+test: .venv/.dev lint               ## lint, types, layers, tests, firmware builds, QEMU, 500-digit bench
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: .venv/.dev
+	$(BIN)/hil doctor --install
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks
+	$(BIN)/python -m pytest -n 2 -m slow
+
+.venv/.bench: pyproject.toml constraints.txt
+	tools/venv.sh emulator
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt
+	tools/venv.sh dev,emulator,train
+	@touch $@ .venv/.bench
+
+clean:
+	rm -rf .venv .pio .pio-core
