@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hil.bench.events import Building, Emit
-from hil.bench.plan import Cell, Image, Plan
+from hil.bench.lab import Firmware, Lab
+from hil.bench.plan import Cell, Plan
 from hil.compare import tolerance
-from hil.platformio import BuiltFirmware, build
 from hil.records import TensorSpec
 from hil.reference import oracle_version
 from hil.runlog.schema import Clock, RunPlan, Tensor
@@ -18,34 +18,25 @@ class Prepared:
     """One cell with its firmware and its place in the manifest."""
 
     cell: Cell
-    firmware: BuiltFirmware
+    firmware: Firmware
     plan: RunPlan
 
 
-def prepare(plan: Plan, emit: Emit) -> tuple[Prepared, ...]:
+def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[Prepared, ...]:
     """The cells of ``plan``, in order, with their firmware built."""
-    built: dict[tuple[str, str, str], BuiltFirmware] = {}
+    built: dict[tuple[str, str, str], Firmware] = {}
     prepared = []
     for cell in plan.cells:
         image = cell.image
         key = (image.board.name, image.engine, image.precision)
         if key not in built:
             emit(Building(image.board.name, image.precision, image.engine))
-            built[key] = _build(plan, image)
+            built[key] = lab.build(image, plan.project)
         prepared.append(Prepared(cell, built[key], _describe(cell, built[key])))
     return tuple(prepared)
 
 
-def _build(plan: Plan, image: Image) -> BuiltFirmware:
-    return build(
-        image.board.pio_env,
-        {network.name: network.path for network in image.networks},
-        engine=image.engine,
-        project=plan.project,
-    )
-
-
-def _describe(cell: Cell, firmware: BuiltFirmware) -> RunPlan:
+def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
     board, graph = cell.image.board, cell.network.graph
     allowed, why = tolerance(graph, fma=board.fma)
     return RunPlan(

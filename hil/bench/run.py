@@ -13,6 +13,7 @@ import platformdirs
 
 import hil
 from hil.bench.events import Emit, Referencing, Stored
+from hil.bench.lab import Lab, RealLab
 from hil.bench.pictures import pictures
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
@@ -26,19 +27,20 @@ from hil.runlog.log import MANIFEST, RunLog, read_manifest, read_samples
 from hil.runlog.schema import SCHEMA, DatasetUsed, Manifest
 
 
-def run(plan: Plan, folder: Path, emit: Emit) -> None:
+def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
     Any error, Ctrl-C included, leaves a readable run that the same call resumes.
     """
-    prepared = prepare(plan, emit)
+    lab = lab or RealLab()
+    prepared = prepare(plan, lab, emit)
     manifest = _manifest(plan, prepared, folder.name)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
         log.save(manifest)
         try:
-            _run_cells(plan, prepared, log, emit)
+            _run_cells(plan, prepared, lab, log, emit)
         except HilError as problem:
             log.set_state("failed", str(problem))
             raise
@@ -51,12 +53,15 @@ def run(plan: Plan, folder: Path, emit: Emit) -> None:
     emit(Stored(folder))
 
 
-def _run_cells(plan: Plan, prepared: tuple[Prepared, ...], log: RunLog, emit: Emit) -> None:
+def _run_cells(
+    plan: Plan, prepared: tuple[Prepared, ...], lab: Lab, log: RunLog, emit: Emit
+) -> None:
     ended = {end.key for end in log.manifest.ends}
     for item in prepared:
         if item.plan.key not in ended:
             expected = _expect(item, plan.data, emit)
-            stream(item, plan.data, expected, log, plan.port, emit)
+            with lab.open(item.cell.image.board, item.firmware, plan.port) as link:
+                stream(item, link, plan.data, expected, log, emit)
 
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:

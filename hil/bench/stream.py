@@ -6,72 +6,82 @@ import time
 from itertools import islice
 
 from hil.bench.events import Emit, Finished, Streaming
+from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
-from hil.boards.session import open_board
 from hil.compare import Expected, compare
 from hil.device import Device, Timing
 from hil.errors import WrongFirmware
-from hil.platformio import sizes
+from hil.link import Link
 from hil.records import Dataset, Hello, Measurement, ModelInfo
 from hil.runlog.log import RunLog
 from hil.runlog.schema import Memory, RunEnd
+from hil.wire.messages import Result
 
 WARMUP = 3
 
 
 def stream(
     prepared: Prepared,
+    link: Link,
     data: Dataset,
     expected: Expected,
     log: RunLog,
-    port: str | None,
     emit: Emit,
 ) -> None:
     """Answer whatever of ``data`` the log does not hold yet, then store how the run ended."""
     key, board = prepared.plan.key, prepared.cell.image.board
     first = log.done[key]
     started = time.monotonic()
-    with open_board(board, prepared.firmware.elf, port) as link:
-        device = Device(link, Timing(board.timeouts.boot, board.timeouts.reply))
-        hello = device.hello()
-        number, model = _find(hello, prepared)
-        encoding, inputs = wire_inputs(data)
-        device.status(reset=True)
-        for _ in device.infer(number, encoding, islice(wire_inputs(data)[1], WARMUP)):
-            pass
-        answers = device.infer(
-            number, encoding, islice(inputs, first, None), window=hello.window, first=first
-        )
-        emit(Streaming(key, first, len(data), device.retries))
-        for answer in answers:
-            measured = Measurement(
-                answer.index,
-                answer.result.output,
-                board.clock.time(answer.result),
-                answer.attempts,
-            )
-            log.append(compare(key, data, expected, measured))
-            emit(Streaming(key, answer.index + 1, len(data), device.retries))
-        stack = device.status().stack_used
-    seconds = time.monotonic() - started
-    size = sizes(prepared.firmware.elf)
+    device = Device(link, Timing(board.timeouts.boot, board.timeouts.reply))
+    hello = device.hello()
+    number, model = _find(hello, prepared)
+    encoding, inputs = wire_inputs(data)
+    device.status(reset=True)
+    for _ in device.infer(number, encoding, islice(inputs, WARMUP)):
+        pass
+    emit(Streaming(key, first, len(data), device.retries))
+    _, inputs = wire_inputs(data)
+    rest = islice(inputs, first, None)
+    for answer in device.infer(number, encoding, rest, window=hello.window, first=first):
+        _check(answer.result, number, prepared)
+        time_taken = board.clock.time(answer.result)
+        measured = Measurement(answer.index, answer.result.output, time_taken, answer.attempts)
+        log.append(compare(key, data, expected, measured))
+        emit(Streaming(key, answer.index + 1, len(data), device.retries))
     end = RunEnd(
         key=key,
-        memory=Memory(
-            arena=model.arena,
-            flash_model=model.flash,
-            flash_code=max(0, size.flash - sum(m.flash for m in hello.models)),
-            ram_static=size.ram,
-            stack=stack,
-        ),
+        memory=_memory(model, hello, prepared.firmware, device.status().stack_used),
         bytes_out=device.bytes_out,
         bytes_in=device.bytes_in,
-        seconds=seconds,
+        seconds=time.monotonic() - started,
         retries=device.retries,
     )
     log.finish(end)
-    emit(Finished(key, seconds))
+    emit(Finished(key, end.seconds))
+
+
+def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> Memory:
+    """Code is what the image holds beyond the constants of all its models."""
+    constants = sum(one.flash for one in hello.models)
+    return Memory(
+        arena=model.arena,
+        flash_model=model.flash,
+        flash_code=max(0, firmware.flash - constants),
+        ram_static=firmware.ram,
+        stack=stack,
+    )
+
+
+def _check(result: Result, number: int, prepared: Prepared) -> None:
+    spec = prepared.cell.network.graph.output
+    if (result.model, result.dtype, len(result.output)) != (number, spec.dtype, spec.nbytes):
+        raise WrongFirmware(
+            f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
+            f"{result.dtype.name} as model {result.model}, expected {spec.nbytes} of "
+            f"{spec.dtype.name} as model {number}",
+            "flash the image of this bench: `pio run -e <board> -t upload`",
+        )
 
 
 def _find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:

@@ -1,0 +1,112 @@
+"""Plans: what is asked for is found, and every mistake is named before anything is built."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.bench import Request, make_plan
+from hil.errors import DataError, ModelError, UsageError
+from hil.records import Encoding
+
+PROJECT = Path(__file__).parents[2]
+STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+
+
+def request(**changes: object) -> Request:
+    return Request(**{"project": PROJECT, "dataset": "digits", "limit": 5, **changes})  # type: ignore[arg-type]
+
+
+def keys(**changes: object) -> list[str]:
+    return [cell.key for cell in make_plan(request(**changes)).cells]
+
+
+def arrays(tmp_path: Path, x: np.ndarray, y: np.ndarray) -> Path:
+    np.savez(tmp_path / "my.npz", x=x, y=y)
+    return tmp_path / "my.npz"
+
+
+def test_the_whole_matrix_by_default() -> None:
+    assert keys() == [
+        "mps2/aot/teacher/float32",
+        "mps2/aot/student/float32",
+        "mps2/aot/teacher/int8",
+        "mps2/aot/student/int8",
+    ]
+
+
+def test_one_cell() -> None:
+    assert keys(boards=("native",), models=("student",), precisions=("int8",)) == [
+        "native/aot/student/int8"
+    ]
+
+
+def test_own_network_and_data(tmp_path: Path) -> None:
+    model = tmp_path / "My net-2.tflite"
+    shutil.copy(STUDENT, model)
+    data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "f4"), np.arange(4))
+    plan = make_plan(request(models=(str(model),), data=data, dataset="auto", limit=None))
+    assert [cell.key for cell in plan.cells] == ["mps2/aot/my_net_2/int8"]
+    assert len(plan.data) == 4
+
+
+def test_samples_travel_as_they_are() -> None:
+    from hil.bench.plan import wire_inputs
+
+    plan = make_plan(request())
+    encoding, values = wire_inputs(plan.data)
+    assert encoding is Encoding.PIXELS
+    assert next(iter(values)) == plan.data.x[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"boards": ("mars",)}, "no board is called 'mars'"),
+        ({"models": ("pupil",)}, "no model is called 'pupil'"),
+        ({"precisions": ("int4",)}, "no precision is called 'int4'"),
+        ({"engines": ("magic",)}, "no engine is called 'magic'"),
+        ({"dataset": "cifar"}, "cifar"),
+        ({"limit": 0}, "--limit must be at least 1"),
+        ({"port": "x", "boards": ("mps2", "native")}, "--port goes with one --board"),
+        ({"models": ("teacher", str(STUDENT))}, "do not mix"),
+        ({"models": (str(STUDENT),), "dataset": "auto"}, "needs data"),
+        ({"models": (str(STUDENT),), "precisions": ("float32",)}, "computes in float32"),
+    ],
+)
+def test_mistakes_are_named(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make_plan(request(**changes))
+
+
+def test_data_without_a_network(tmp_path: Path) -> None:
+    data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
+    with pytest.raises(UsageError, match="--data needs a network"):
+        make_plan(request(data=data))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        (np.zeros((4, 27, 28, 1), "u1"), np.arange(4), "a sample has 756 values"),
+        (np.zeros((4, 28, 28, 1), "u1"), np.arange(4) + 7, "labels run from 7 to 10"),
+        (np.zeros((4, 28, 28, 1), "u1"), np.arange(4) - 1, "labels"),
+    ],
+)
+def test_data_that_does_not_fit(tmp_path: Path, x: np.ndarray, y: np.ndarray, says: str) -> None:
+    data = arrays(tmp_path, x, y)
+    with pytest.raises(DataError, match=says):
+        make_plan(request(models=(str(STUDENT),), data=data, dataset="auto"))
+
+
+def test_missing_and_corrupt_network(tmp_path: Path) -> None:
+    data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
+    broken = tmp_path / "broken.tflite"
+    for content in (None, b"", b"TFL3" * 10, STUDENT.read_bytes()[:5000]):
+        if content is not None:
+            broken.write_bytes(content)
+        with pytest.raises(ModelError, match="broken"):
+            make_plan(request(models=(str(broken),), data=data, dataset="auto"))

@@ -1,0 +1,175 @@
+"""The whole bench against a lab of Python: what is stored, what is resumed, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.events import Event, Finished, Stored, Streaming
+from hil.bench.fake_lab import FakeLab
+from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
+from hil.link.fake import corrupt, cut, drop
+from hil.runlog.log import read_manifest, read_samples
+
+PROJECT = Path(__file__).parents[2]
+N = 12
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """Both models in both precisions on twelve digits."""
+    return make_plan(Request(project=PROJECT, dataset="digits", limit=N))
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def stop_at(n: int, problem: BaseException) -> Callable[[Event], None]:
+    """Raise ``problem`` when the ``n``-th answer of any run is stored."""
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Streaming) and event.done == n:
+            raise problem
+
+    return emit
+
+
+def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None:
+    events: list[Event] = []
+    run(plan, tmp_path, events.append, FakeLab())
+    manifest = read_manifest(tmp_path)
+    keys = [f"mps2/aot/{m}/{p}" for p in ("float32", "int8") for m in ("teacher", "student")]
+    assert [plan.key for plan in manifest.runs] == keys
+    assert [end.key for end in manifest.ends] == keys
+    assert manifest.state == "complete"
+    samples = list(read_samples(tmp_path))
+    assert [(s.run, s.i) for s in samples] == [(key, i) for key in keys for i in range(N)]
+    assert all(sample.oracle is None for sample in samples)
+    assert {s.time for s in samples if "teacher" in s.run} == {10}  # 256 ticks, 25.6 each
+    assert [e.run for e in events if isinstance(e, Finished)] == keys
+    assert events[-1] == Stored(tmp_path)
+    assert manifest.dataset.fingerprint == plan.data.fingerprint
+    memory = manifest.ends[0].memory
+    assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
+
+
+def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> None:
+    lab = FakeLab()
+    run(plan, tmp_path, ignore, lab)
+    assert [(i.precision, [n.name for n in i.networks]) for i in lab.built] == [
+        ("float32", ["teacher", "student"]),
+        ("int8", ["teacher", "student"]),
+    ]
+
+
+def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path / "good", ignore, FakeLab())
+    faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
+    run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
+    good, bad = (list(read_samples(tmp_path / name)) for name in ("good", "bad"))
+    assert [replace_attempts(sample) for sample in bad] == [replace_attempts(s) for s in good]
+    assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
+
+
+def replace_attempts(sample: object) -> object:
+    return {**{f: getattr(sample, f) for f in sample.__struct_fields__}, "attempts": 1}  # type: ignore[attr-defined]
+
+
+def test_changed_answers_are_stored_beside_the_references(plan: Plan, tmp_path: Path) -> None:
+    def flip(output: bytes) -> bytes:
+        return bytes([output[0] ^ 1]) + output[1:]
+
+    run(plan, tmp_path, ignore, FakeLab(tamper=flip))
+    for sample in read_samples(tmp_path):
+        assert sample.oracle is not None
+        assert sample.oracle != sample.device
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), NoAnswer("cable pulled")])
+def test_a_cut_run_is_readable_and_goes_on(
+    plan: Plan, tmp_path: Path, problem: BaseException
+) -> None:
+    folder, whole = tmp_path / "cut", tmp_path / "whole"
+    with pytest.raises(type(problem)):
+        run(plan, folder, stop_at(5, problem), FakeLab())
+    cut_short = read_manifest(folder)
+    assert cut_short.state == ("failed" if isinstance(problem, HilError) else "interrupted")
+    assert len(list(read_samples(folder))) == 5
+    lab = FakeLab()
+    run(plan, folder, ignore, lab)
+    run(plan, whole, ignore, FakeLab())
+    assert list(read_samples(folder)) == list(read_samples(whole))
+    assert read_manifest(folder).state == "complete"
+    assert read_manifest(folder).error == ""
+
+
+def test_a_finished_run_is_not_run_again(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_after_first_run(), FakeLab())
+    lab = FakeLab()
+    run(plan, tmp_path, ignore, lab)
+    assert len(lab.opened) == len(plan.cells) - 1
+
+
+def stop_after_first_run() -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        if isinstance(event, Finished):
+            raise KeyboardInterrupt
+
+    return emit
+
+
+def test_a_complete_run_is_not_overwritten(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(StorageError, match="holds this run already, complete"):
+        run(plan, tmp_path, ignore, FakeLab())
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_another_run_is_not_mixed_in(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab())
+    fewer = make_plan(Request(project=PROJECT, dataset="digits", limit=N - 1))
+    with pytest.raises(StorageError, match="another run, which differs in data set digits"):
+        run(fewer, tmp_path, ignore, FakeLab())
+
+
+def test_a_wrong_image_is_caught_before_the_first_digit(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(WrongFirmware, match=r"runs teacher 111111111111 by aot, expected"):
+        run(plan, tmp_path, ignore, FakeLab(sha256="11" * 32))
+    assert list(read_samples(tmp_path)) == []
+
+
+def test_an_image_without_the_model_is_caught(plan: Plan, tmp_path: Path) -> None:
+    class Forgetful(FakeLab):
+        def build(self, image, project):  # type: ignore[no-untyped-def]
+            return super().build(replace(image, networks=image.networks[1:]), project)
+
+    with pytest.raises(WrongFirmware, match=r"has no model teacher \(it has student\)"):
+        run(plan, tmp_path, ignore, Forgetful())
+
+
+def test_output_of_the_wrong_length_is_refused(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(WrongFirmware, match="answered 1 bytes of FLOAT32 as model 0"):
+        run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[:1]))
+
+
+def test_pictures_are_of_disputed_digits(plan: Plan, tmp_path: Path) -> None:
+    import msgspec
+
+    from hil.runlog.schema import Picture
+
+    run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[::-1]))
+    drawn = msgspec.json.decode((tmp_path / "digits.json").read_bytes(), type=dict[str, Picture])
+    assert drawn
+    for key, picture in drawn.items():
+        i = plan.data.ids.index(key)
+        assert np.array_equal(
+            np.frombuffer(picture.pixels, "u1").reshape(picture.shape), plan.data.x[i, :, :, 0]
+        )
