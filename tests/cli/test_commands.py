@@ -1,0 +1,166 @@
+"""The command line as a person meets it: one clear line and the right exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.cli.main import main
+from hil.errors import ToolMissing
+
+PROJECT = Path(__file__).parents[2]
+STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+
+
+def hil(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run one command in this process; its exit code."""
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "argv", ["hil", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def test_help_names_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hil(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    for command in ("bench", "report", "boards", "doctor", "train", "export"):
+        assert command in shown
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hil(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("hil 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("bench", "--board", "mars"), "no board is called 'mars'"),
+        (("bench", "--model", "pupil"), "no model is called 'pupil'"),
+        (("bench", "--limit", "0"), "--limit must be at least 1"),
+        (("bench", "--dataset", "cifar"), "cifar"),
+        (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
+        (("report", "no-such-folder"), "no-such-folder"),
+        (("emulate", "mps2"), "there is no firmware; build it: pio run -e mps2"),
+        (("headers", "student", "--out", "x"), "is not NAME=FILE.tflite"),
+        (("export", "model.onnx"), "export takes .keras and .tflite files"),
+    ],
+)
+def test_mistakes_are_one_line_and_two(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    says: str,
+) -> None:
+    assert hil(monkeypatch, *words) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert shown.err.count("\n") == 1
+    assert "Traceback" not in shown.err
+
+
+def test_unknown_option_is_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hil(monkeypatch, "bench", "--speed", "fast") == 2
+
+
+def test_no_answer_on_a_port_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from hil.bench.fake_lab import FakeLab
+    from hil.bench.lab import RealLab
+
+    monkeypatch.setattr(RealLab, "build", lambda _, image, project: FakeLab().build(image, project))
+    port = str(tmp_path / "ttyUSB0")
+    words = ("--board", "mps2", "--dataset", "digits", "--limit", "3", "--port", port)
+    assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 2
+    assert f"port {port} does not exist" in capsys.readouterr().err
+
+
+def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper: object) -> int:
+    from hil.bench import fake_lab, run
+
+    lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        "hil.cli.bench.run", lambda plan, folder, emit: run(plan, folder, emit, lab)
+    )
+    words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
+    return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))
+
+
+def test_bench_writes_a_report_and_ends_with_zero(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert bench_with_fake_lab(monkeypatch, tmp_path, None) == 0
+    shown = capsys.readouterr()
+    assert "every output is what it must be" in shown.out
+    names = {file.name for file in (tmp_path / "run").iterdir()}
+    assert {
+        "manifest.json",
+        "samples.jsonl",
+        "digits.json",
+        "summary.json",
+        "report.md",
+        "report.html",
+    } <= names
+
+
+def test_wrong_outputs_end_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert bench_with_fake_lab(monkeypatch, tmp_path, lambda output: output[::-1]) == 1
+    assert "not as expected: mps2/aot/teacher/int8" in capsys.readouterr().out
+
+
+def test_export_writes_a_header(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert hil(monkeypatch, "export", str(STUDENT), "--out", str(tmp_path)) == 0
+    assert (tmp_path / "student_int8.h").read_text().count("student_int8_invoke") >= 1
+    assert "arena" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert hil(monkeypatch, "doctor") == 2
+    shown = capsys.readouterr().out
+    assert "missing gcc: not found" in shown
+    assert "apt-get install gcc libc6-dev" in shown
+    assert "apt-get install qemu-system-arm" in shown
+
+
+def test_no_compiler_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    words = ("--board", "mps2", "--dataset", "digits", "--limit", "3")
+    assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 2
+    assert "apt-get install gcc-arm-none-eabi" in capsys.readouterr().err
+
+
+def test_errors_say_what_and_what_to_do() -> None:
+    assert str(ToolMissing("x is not installed", "install it")) == "x is not installed; install it"
+
+
+def test_own_network_end_to_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from hil.bench import run
+    from hil.bench.fake_lab import FakeLab
+
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
+    monkeypatch.setattr(
+        "hil.cli.bench.run", lambda plan, folder, emit: run(plan, folder, emit, FakeLab())
+    )
+    words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))
+    assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 0
+    assert "student_int8" in capsys.readouterr().out
