@@ -36,6 +36,7 @@ class Cell:
     plan: RunPlan
     end: RunEnd | None
     name: str  # the shortest that tells it from its neighbours
+    board_name: str  # the same among those on its board
     asked: int
     ids: tuple[str, ...]
     labels: npt.NDArray[np.int64]
@@ -132,7 +133,11 @@ def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[
 
 
 def _cell(
-    plan: RunPlan, end: RunEnd | None, name: str, asked: int, samples: Sequence[Sample]
+    plan: RunPlan,
+    end: RunEnd | None,
+    names: tuple[str, str],
+    asked: int,
+    samples: Sequence[Sample],
 ) -> Cell:
     dtype = DType(plan.output.dtype).numpy
 
@@ -146,7 +151,8 @@ def _cell(
     return Cell(
         plan=plan,
         end=end,
-        name=name,
+        name=names[0],
+        board_name=names[1],
         asked=asked,
         ids=tuple(s.id for s in samples),
         labels=np.array([s.label for s in samples], dtype=np.int64),
@@ -158,15 +164,12 @@ def _cell(
     )
 
 
-def _names(plans: Sequence[RunPlan]) -> list[str]:
+def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
     """Model and precision; engine and board only where more than one took part."""
     engines = {plan.engine for plan in plans}
     boards = {plan.board for plan in plans}
-    return [
-        " ".join(
-            [plan.model, plan.precision]
-            + ([plan.engine] if len(engines) > 1 else [])
-            + ([f"on {plan.board}"] if len(boards) > 1 else [])
-        )
-        for plan in plans
-    ]
+    names = []
+    for plan in plans:
+        here = f"{plan.model} {plan.precision}" + (f" {plan.engine}" if len(engines) > 1 else "")
+        names.append((f"{here} on {plan.board}" if len(boards) > 1 else here, here))
+    return names

@@ -82,7 +82,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """``x`` in percent, the rest in pixels from the top; ``anchor`` is the label's alignment."""
+    """``x`` in percent; heights in pixels from the top; the label starts or ends ``dx`` pixels
+    beside the point, as ``anchor`` says."""
 
     label: str
     css: str
@@ -91,6 +92,7 @@ class Point:
     low: float
     high: float
     anchor: str
+    dx: float
     text_y: float
 
 
@@ -134,7 +136,7 @@ def from_zero(values: Sequence[float]) -> tuple[Scale, tuple[Tick, ...]]:
     """Axis of bars: it starts at zero and ends at a round number or just past the longest."""
     top = max(*values, 0.0) or 1.0
     scale = Scale(0.0, top * 1.02)
-    return scale, tuple(Tick(scale.at(v), short(v)) for v in round_ticks(0.0, top, 4))
+    return scale, tuple(Tick(scale.at(v), short(v)) for v in round_ticks(0.0, top, 5))
 
 
 def colour(cell: Cell, models: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ def accuracy_chart(cells: Sequence[Cell]) -> Chart | None:
     models = [cell.plan.model for cell in cells]
     scale, ticks = accuracy_axis(cells)
     return Chart(
-        title="Accuracy, device and host",
+        title="Device and host",
         caption=f"Share of right answers; lines are {CONFIDENCE:.0%} Wilson intervals. The axis "
         "does not start at zero. Host is LiteRT on this computer.",
         axis="accuracy",

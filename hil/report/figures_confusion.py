@@ -58,9 +58,6 @@ def _matrix(cell: Cell) -> Confusion:
     table = np.zeros((k, k), dtype=np.int64)
     np.add.at(table, (rows, columns), 1)
     totals = table.sum(axis=1)
-    errors = table.copy()
-    np.fill_diagonal(errors, 0)
-    worst = max(int(errors.max()), 1)
 
     def square(i: int, j: int) -> Square:
         value = int(table[i, j])
@@ -68,11 +65,11 @@ def _matrix(cell: Cell) -> Confusion:
             return Square("", "none", 0.0)
         if i == j:
             return Square(count(value), "right", round(0.3 * value / int(totals[i]), 3))
-        return Square(count(value), "wrong", round(0.2 + 0.5 * value / worst, 3))
+        return Square(count(value), "wrong", round(0.2 + min(5 * value / int(totals[i]), 0.5), 3))
 
     mistakes = confused(cell)
     said = plural(cell.n - int(cell.right.sum()), "mistake")
-    if mistakes:
+    if mistakes and mistakes[0][2] > 1:
         label, answer, times = mistakes[0]
         said += f"; the commonest: {label} read as {answer}, {plural(times, 'time')}"
     return Confusion(

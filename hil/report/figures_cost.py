@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hil.report.cells import Cell
 from hil.report.chart import Chart, Row, Segment, colour, from_zero
-from hil.report.text import count, per_inference, plural
+from hil.report.text import count, per_inference, plural, short
 
 TITLES = {
     "instructions": "Instructions per inference",
@@ -40,12 +40,13 @@ def _chart(unit: str, cells: Sequence[Cell], models: Sequence[str]) -> Chart:
     for cell, (low, high) in zip(cells, spreads, strict=True):
         if cell.time is None:
             continue
+        median, unit_words, spread = time_words(cell)
         whisker = (scale.at(low), scale.at(high)) if low != high else None
         rows.append(
             Row(
                 label=cell.name,
                 css=colour(cell, models),
-                values=time_words(cell),
+                values=(f"{median} {unit_words}", spread),
                 segments=(Segment("bar", 0.0, scale.at(cell.time.point)),),
                 whisker=whisker,
             )
@@ -55,12 +56,12 @@ def _chart(unit: str, cells: Sequence[Cell], models: Sequence[str]) -> Chart:
 
 
 def time_words(cell: Cell) -> tuple[str, ...]:
-    """Median with its unit, then its spread; a count that never varies is said to be constant."""
+    """Median, unit, spread; a count that never varies is said to be constant."""
     if cell.time is None:
-        return ("no clock",)
+        return ("no clock", "", "")
+    median = round(cell.time.point) if cell.time.point >= 1000 else cell.time.point
     unit = per_inference(cell.plan.clock.unit)
-    head = f"{count(cell.time.point)} {unit}"
     if cell.time.method == "constant":
-        return head, f"constant over {plural(cell.time.n, 'answer')}"
+        return count(median), unit, f"constant over {plural(cell.time.n, 'answer')}"
     low, high = cell.spread()
-    return head, f"p5 {count(round(low))}, p95 {count(round(high))}"
+    return count(median), unit, f"p5 {short(low)}, p95 {short(high)}"

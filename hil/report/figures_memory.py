@@ -62,9 +62,6 @@ def _chart(
             width = round(scale.at(start + part) - scale.at(start), 2)
             segments.append(Segment(css, scale.at(start), width))
             start += part
-        said = " + ".join(
-            f"{words} {part:,}" if part else f"{words} unknown"
-            for (_, words), part in zip(parts, row, strict=True)
-        )
+        said = " + ".join(f"{part:,}" if part else "?" for part in row)
         rows.append(Row(name, "", (size(start), said), segments=tuple(segments)))
     return Chart(title, caption, "bytes", ticks, tuple(rows), tuple(parts))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from hil.report.cells import Cell
 from hil.report.chart import Point, Scale, Scatter, Tick, colour, log_ticks
@@ -12,29 +13,33 @@ from hil.report.text import count, percent, short
 
 HEIGHT = 230  # pixels of the plotting area
 _NARROW = 300.0  # pixels a phone gives the plotting area: labels must not meet there
-_LETTER, _LINE = 6.6, 15.0  # pixels of a label's letter and line
+_LETTER, _LINE = 7.2, 15.0  # pixels of a label's letter and line, at the widest
+_GAP = 10.0  # pixels between a point and its label
+
+Box: TypeAlias = tuple[float, float, float, float]  # left, right, top, bottom
 
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
-    """Accuracy over time for each unit, then over arena and over flash; two points at least."""
+    """For each board: accuracy over its time, over arena and over flash, where two runs have it."""
+    boards = list(dict.fromkeys(cell.plan.board for cell in cells))
     models = [cell.plan.model for cell in cells]
-    cells = [cell for cell in cells if cell.n]
-    drawn = [
-        _scatter(
-            f"Accuracy against {'instructions' if unit == 'instructions' else 'latency'}",
-            axis + ", log scale",
-            [cell for cell in cells if cell.plan.clock.unit == unit],
-            lambda cell: cell.time.point if cell.time else 0.0,
-            models,
-        )
-        for unit, axis in AXES.items()
-    ]
-    for title, axis, value in (
-        ("Accuracy against RAM", "arena, bytes, log scale", _arena),
-        ("Accuracy against flash", "flash, model and code, bytes, log scale", _flash),
-    ):
-        drawn.append(_scatter(title, axis, cells, value, models))
+    drawn = []
+    for board in boards:
+        here = [cell for cell in cells if cell.plan.board == board and cell.n]
+        on = f" on {board}" if len(boards) > 1 else ""
+        for title, axis, value in _kinds(here):
+            drawn.append(_scatter(f"Accuracy against {title}{on}", axis, here, value, models))
     return tuple(scatter for scatter in drawn if scatter)
+
+
+def _kinds(cells: Sequence[Cell]) -> Iterator[tuple[str, str, Callable[[Cell], float]]]:
+    """Title, axis and value of a board's plots; a board has one clock."""
+    unit = cells[0].plan.clock.unit if cells else "none"
+    if unit in AXES:
+        title = "latency" if unit == "us" else unit
+        yield title, AXES[unit], lambda cell: cell.time.point if cell.time else 0.0
+    yield "RAM", "arena, bytes", _arena
+    yield "flash", "flash, model and code, bytes", _flash
 
 
 def _arena(cell: Cell) -> float:
@@ -62,31 +67,28 @@ def _scatter(
     def down(share: float) -> float:
         return round(HEIGHT * (1 - y.at(share) / 100), 1)
 
-    taken: list[tuple[float, float, float, float]] = []
-    points = []
-    for cell, v in sorted(placed, key=lambda pair: (pair[1], pair[0].name)):
-        accuracy, at = cell.accuracy, x.at(v)
-        anchor, text_y = _label(cell.name, at, down(accuracy.point), taken)
-        points.append(
-            Point(
-                cell.name,
-                colour(cell, models),
-                at,
-                down(accuracy.point),
-                down(accuracy.low),
-                down(accuracy.high),
-                anchor,
-                text_y,
-            )
+    heights = [(down(e.point), down(e.low), down(e.high)) for e in (c.accuracy for c, _ in placed)]
+    boxes = [
+        (at - 7, at + 7, min(top, point - 7), max(bottom, point + 7))
+        for at, (point, bottom, top) in zip(
+            (x.at(v) / 100 * _NARROW for v in values), heights, strict=True
         )
+    ]
+    points: list[Point] = []
+    labels: list[Box] = []
+    for (cell, v), (point, low, high) in zip(placed, heights, strict=True):
+        anchor, dx, text_y = _label(cell.board_name, x.at(v), point, boxes, labels)
+        css = colour(cell, models)
+        points.append(Point(cell.board_name, css, x.at(v), point, low, high, anchor, dx, text_y))
     said = "; ".join(
-        f"{cell.name}: {percent(cell.accuracy.point, cell.n)} at {count(v)}" for cell, v in placed
+        f"{cell.board_name}: {percent(cell.accuracy.point, cell.n)} at {count(v)}"
+        for cell, v in placed
     )
     return Scatter(
         title=title,
         caption="Device accuracy with its 95% interval. Up and to the left is better.",
-        alt=f"{title} ({axis}). {said}.",
-        x_axis=axis,
+        alt=f"{title} ({axis}, log scale). {said}.",
+        x_axis=f"{axis}, log scale",
         y_axis="accuracy",
         x_ticks=tuple(Tick(x.at(t), short(t)) for t in log_ticks(x.low, x.high)),
         y_ticks=tuple(Tick(down(t), f"{100 * t:.4g}%") for t in y_ticks),
@@ -95,21 +97,30 @@ def _scatter(
 
 
 def _label(
-    name: str, at: float, y: float, taken: list[tuple[float, float, float, float]]
-) -> tuple[str, float]:
-    """Alignment and height of a label that meets no earlier one, even on a phone."""
-    anchor = "start" if at < 35 else "end" if at > 65 else "middle"
-    width, x = _LETTER * len(name), at / 100 * _NARROW
-    left = {"start": x, "middle": x - width / 2, "end": x - width}[anchor]
-    heights = [y - 11, y + 21, y - 27, y + 37, y - 43, y + 53]
-    inside = [h for h in heights if _LINE <= h <= HEIGHT - 4] or heights
+    name: str, at: float, y: float, points: list[Box], labels: list[Box]
+) -> tuple[str, float, float]:
+    """Alignment, side step and height of a label beside its point.
 
-    def free(h: float) -> bool:
-        return all(
-            left + width < a or left > b or h < top or h - _LINE > bottom
-            for a, b, top, bottom in taken
+    It meets no point, interval or earlier label on the narrowest screen; on a wider one they
+    only move apart.
+    """
+    width, x = _LETTER * len(name), at / 100 * _NARROW
+    sides = [("start", x + _GAP), ("end", x - _GAP - width)]
+    if at > 50:
+        sides.reverse()
+    steps = sorted(range(-160, 161, 16), key=abs)
+    places = [(anchor, left, y + step) for step in steps for anchor, left in sides]
+
+    def free(left: float, middle: float, others: Sequence[Box]) -> bool:
+        inside = left > -30 and left + width < _NARROW + 12 and 6 < middle < HEIGHT - 6
+        return inside and all(
+            left + width < a or left > b or middle + _LINE / 2 < top or middle - _LINE / 2 > bottom
+            for a, b, top, bottom in others
         )
 
-    text_y = next((h for h in inside if free(h)), inside[0])
-    taken.append((left, left + width, text_y - _LINE, text_y))
-    return anchor, round(text_y, 1)
+    near = [place for place in places if free(place[1], place[2], points + labels)][:1]
+    # where points crowd, a label may cross an interval but never another label
+    anywhere = [place for place in places if free(place[1], place[2], labels)][:1]
+    anchor, left, middle = (near or anywhere or places)[0]
+    labels.append((left, left + width, middle - _LINE / 2, middle + _LINE / 2))
+    return anchor, _GAP if anchor == "start" else -_GAP, round(middle + 4.5, 1)

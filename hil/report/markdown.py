@@ -11,15 +11,15 @@ from hil.report.figures_digits import KINDS, Gallery
 from hil.report.tables import Table
 from hil.report.text import clean, count, plural
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 _MOST = 12  # kinds of mistake, and samples, listed a table
 
 
 def escape(text: str) -> str:
     """A string as itself: no markup, no HTML, no table border, no link."""
-    line = clean(text).replace("&", "&amp;")
-    line = _SPECIAL.sub(r"\\\1", line)
-    # a backslash does not keep these from becoming links and mentions
+    line = _SPECIAL.sub(r"\\\1", clean(text))
+    # not every renderer lets a backslash stop HTML, and none lets it stop links and mentions
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return line.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from hil.report.document import Document
 from hil.report.figures_digits import KINDS
 from hil.report.figures_scatter import HEIGHT
-from hil.report.text import clean, count
+from hil.report.text import UNKNOWN, clean, count
 
 
 def page(document: Document) -> str:
@@ -38,5 +38,6 @@ def _finalize(value: object) -> object:
 
 def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
     """Is a column made of numbers, so that it is set flush right?"""
-    cells = [row[column] for row in rows if row[column] not in ("–", "")]
+    words = {"–", "", UNKNOWN, "no clock"}
+    cells = [row[column] for row in rows if row[column] not in words]
     return bool(cells) and all(cell[0].isdigit() or cell[0] in "+−<" for cell in cells)

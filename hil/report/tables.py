@@ -25,7 +25,8 @@ from hil.runlog.schema import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``head`` and each of ``rows`` are equally long; the first column names the row."""
+    """``head`` and each of ``rows`` are equally long; the first column names the row. A line
+    break in a cell is where it may be set on two lines."""
 
     title: str
     head: tuple[str, ...]
@@ -48,34 +49,36 @@ def results(manifest: Manifest, cells: Sequence[Cell]) -> Table:
         "Stack",
         "Link",
     )
-    rows = tuple(_result(cell, what) for cell in cells)
+    rows = tuple(_result(cell) for cell in cells)
     note = (
         "Accuracy with its 95% Wilson interval. Time: median of the engine's invoke alone. "
         "Arena: RAM of one inference beyond input and output. Flash: model + code. "
-        "Link: host wall time, which is no property of the device."
+        f"Link: host wall time and {what}s per second, no property of the device."
     )
     return Table("Results", head, rows, note)
 
 
-def _result(cell: Cell, what: str) -> tuple[str, ...]:
+def _result(cell: Cell) -> tuple[str, ...]:
     if not cell.n:
         return (cell.name, "0", *["–"] * 8)
     asked = "" if cell.n == cell.asked else f" of {count(cell.asked)}"
     accuracy = (
-        f"{percent(e.point, e.n)} ({interval(e)})" for e in (cell.accuracy, cell.host_accuracy)
+        f"{percent(e.point, e.n)}\n({interval(e)})" for e in (cell.accuracy, cell.host_accuracy)
     )
     head = (cell.name, count(cell.n) + asked, *accuracy, percent(cell.same_answer / cell.n, cell.n))
-    time = ", ".join(time_words(cell))
+    median, unit, spread = time_words(cell)
+    constant = ", constant" if spread.startswith("constant") else ""
+    time = f"{median}\n{unit}{constant}" if unit else median
     if cell.end is None:
-        return (*head, time, *["not known yet"] * 3, "–")
+        return (*head, time, *[UNKNOWN] * 3, "–")
     memory, end = cell.end.memory, cell.end
     flash = (
-        f"{memory.flash_model:,} + {memory.flash_code:,} B"
+        f"{memory.flash_model:,}\n+ {memory.flash_code:,} B"
         if memory.flash_model or memory.flash_code
         else UNKNOWN
     )
-    rate = f", {cell.n / end.seconds:.0f} {what}s/s" if end.seconds > 0 else ""
-    link = f"{end.seconds:.1f} s{rate}, {plural(end.retries, 'retry', 'retries')}"
+    rate = f" ({cell.n / end.seconds:.0f}/s)" if end.seconds > 0 else ""
+    link = f"{end.seconds:.1f} s{rate}\n{plural(end.retries, 'retry', 'retries')}"
     return (*head, time, f"{memory.arena:,} B", flash, known(memory.stack), link)
 
 
@@ -163,8 +166,8 @@ def _published(manifest: Manifest, cells: Sequence[Cell]) -> Iterator[tuple[str,
         name = f"{row.model} {row.precision}"
         yield (name, "tutorial, ESP32", "mnist", row.accuracy, row.time, row.arena)
         for cell in ours:
-            arena = f"{cell.end.memory.arena:,} B" if cell.end else "not known yet"
+            arena = f"{cell.end.memory.arena:,} B" if cell.end else UNKNOWN
             data = f"{manifest.dataset.name}, {count(cell.n)}"
             accuracy = percent(cell.accuracy.point, cell.n)
             whose = f"this run, {cell.plan.board}"
-            yield (cell.name, whose, data, accuracy, time_words(cell)[0], arena)
+            yield (cell.name, whose, data, accuracy, " ".join(time_words(cell)[:2]).strip(), arena)

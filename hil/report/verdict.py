@@ -41,7 +41,8 @@ def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
     grade = _grade(manifest, cells)
     if not answered:
         return Verdict(grade, _WORDS[grade], _stopped(manifest, cells) + ": nothing to judge.")
-    head = _scope(manifest, cells) if grade != "partial" else _stopped(manifest, cells) + "; so far"
+    whole = _whole(manifest, cells)
+    head = _scope(manifest, cells) if whole else _stopped(manifest, cells) + "; so far"
     said = [_exactness(answered), _answers(manifest, answered), _cost(answered)]
     return Verdict(grade, _WORDS[grade], f"{head}: " + "; ".join(s for s in said if s) + ".")
 
@@ -50,9 +51,13 @@ def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
     # a difference is worth more attention than a run cut short
     if any(cell.to_oracle and cell.to_oracle.elements for cell in cells if cell.n):
         return "differs"
-    if manifest.state != "complete" or not all(cell.complete for cell in cells) or not cells:
+    if not _whole(manifest, cells):
         return "partial"
     return "exact" if all(cell.plan.oracle for cell in cells) else "unchecked"
+
+
+def _whole(manifest: Manifest, cells: Sequence[Cell]) -> bool:
+    return manifest.state == "complete" and bool(cells) and all(cell.complete for cell in cells)
 
 
 def _scope(manifest: Manifest, cells: Sequence[Cell]) -> str:
@@ -112,15 +117,18 @@ def _cost(cells: Sequence[Cell]) -> str:
     if pair is None:
         return ""
     gap = pair.difference
-    low, high = points(gap.low, gap.n), points(gap.high, gap.n)
-    amount = points(abs(gap.point), gap.n).lstrip("+")
-    verb = "loses" if gap.point < 0 else "gains"
-    said = (
-        f"{student.name} {verb} {amount} points {'to' if gap.point < 0 else 'on'} the teacher "
-        f"({low} to {high})"
-        if gap.point
-        else f"{student.name} is as accurate as the teacher ({low} to {high} points)"
-    )
+    loses = gap.point < 0
+    # the interval of the loss, or of the gain: in the direction of the sentence
+    low, high = (-gap.high, -gap.low) if loses else (gap.low, gap.high)
+    reach = f"{points(low, gap.n).lstrip('+')} to {points(high, gap.n).lstrip('+')}"
+    if not gap.point:
+        said = f"{student.name} is as accurate as the teacher (within {reach} points)"
+    else:
+        amount = points(abs(gap.point), gap.n).lstrip("+")
+        verb, whom = ("loses", "to") if loses else ("gains", "on")
+        said = f"{student.name} {verb} {amount} points {whom} the teacher (95% interval {reach})"
+    if gap.n < max(teacher.n, student.n):
+        said += f" over the {count(gap.n)} that both answered"
     return said + _ratio(teacher, student)
 
 

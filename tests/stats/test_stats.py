@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil import stats
@@ -31,6 +31,7 @@ def test_wilson_is_newcombes_table(k: int, n: int, low: float, high: float) -> N
     assert (got.method, got.n, got.confidence) == ("Wilson", n, 0.95)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_solves_its_own_equation(kn: tuple[int, int]) -> None:
     """A limit is the share p at which the observed one lies z standard errors away."""
@@ -93,6 +94,7 @@ def _pairs(a: int, b: int, c: int, d: int) -> tuple[npt.NDArray[np.bool_], npt.N
     return first, second
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 12), st.integers(0, 12))
 def test_mcnemar_is_the_sum_over_all_sign_patterns(b: int, c: int) -> None:
     n = b + c

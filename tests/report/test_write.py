@@ -1,0 +1,185 @@
+"""The written files: whole, self-contained, the same bytes again, and harmless."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from hil import report
+from hil.errors import StorageError
+from hil.report.markdown import escape
+from tests.report import fake
+
+MAKERS: tuple[Callable[[Path, int], Path], ...] = (fake.full, fake.interrupted, fake.hostile)
+VOID = {"meta", "br", "img"}
+MARKUP = re.compile(r"\b(?:src|href|url|xlink:href)\b", re.IGNORECASE)
+
+
+class Outline(HTMLParser):
+    """Checks nesting while it collects tags, ids of what they point to, and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def _outline(path: Path) -> Outline:
+    outline = Outline()
+    outline.feed(path.read_text(encoding="utf-8"))
+    outline.close()
+    assert outline.open == []
+    return outline
+
+
+@pytest.fixture(params=MAKERS, ids=lambda make: str(make.__name__))
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> report.Report:
+    make: Callable[[Path, int], Path] = request.param
+    return report.write(make(tmp_path / "run", 40))
+
+
+def test_the_page_stands_alone(written: report.Report) -> None:
+    page = _outline(written.html)
+    names = {name for name, _ in page.tags}
+    assert not names & {"script", "link", "iframe", "object", "form", "a", "base"}
+    for name, attrs in page.tags:
+        for key, value in attrs.items():
+            assert not key.startswith("on")
+            if MARKUP.fullmatch(key):
+                assert name == "img"
+                assert (value or "").startswith("data:image/png;base64,")
+    style = written.html.read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = [m for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert (policy[0]["content"] or "").startswith("default-src 'none'")
+
+
+def test_the_page_is_accessible(written: report.Report) -> None:
+    page = _outline(written.html)
+    assert page.all("html") == [{"lang": "en"}]
+    assert all(image["alt"] for image in page.all("img"))
+    # a drawing is either described or beside words that say the same
+    assert all(svg.get("aria-hidden") == "true" for svg in page.all("svg"))
+    for name, attrs in page.tags:
+        if attrs.get("role") in ("img", "region"):
+            assert attrs["aria-label"], name
+    assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
+    levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+
+
+def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
+    before = written.html.read_bytes(), written.markdown.read_bytes()
+    again = report.write(written.html.parent)
+    assert (again.html.read_bytes(), again.markdown.read_bytes()) == before
+
+
+def test_nothing_else_is_left_in_the_folder(written: report.Report) -> None:
+    names = {path.name for path in written.html.parent.iterdir()}
+    assert names == {"manifest.json", "samples.jsonl", "digits.json", "report.md", "report.html"}
+
+
+def test_markdown_tables_are_rectangular(written: report.Report) -> None:
+    lines = written.markdown.read_text(encoding="utf-8").splitlines()
+    width = 0
+    for line in lines:
+        columns = len(re.findall(r"(?<!\\)\|", line))
+        if not line.startswith("|"):
+            assert columns == 0
+            width = 0
+        else:
+            assert columns == (width or columns)
+            width = columns
+
+
+def test_strangers_strings_do_nothing(tmp_path: Path) -> None:
+    written = report.write(fake.hostile(tmp_path / "run"))
+    page = written.html.read_text(encoding="utf-8")
+    text = written.markdown.read_text(encoding="utf-8")
+    for content in (page, text):
+        assert "\x1b" not in content
+        assert "\u202e" not in content
+        assert "<script" not in content
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;|`x`[31m[a](http://evil) # Ω" in page
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt;\|\`x\`\[31m\[a\](http&#58;//evil)" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        ("\\|", r"\\\|"),
+        ("`x`", r"\`x\`"),
+        ("<b>&", "&lt;b&gt;&amp;"),
+        ("https://x www.x a@b", "https&#58;//x www&#46;x a&#64;b"),
+        ("a\nb", "a b"),
+        ("![i](u)", r"\!\[i\](u)"),
+    ],
+)
+def test_escape(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_run_without_pictures(tmp_path: Path) -> None:
+    plan = fake.plan()
+    folder = fake.write(tmp_path / "run", fake.manifest(plan, n=90), fake.samples(plan, 90))
+    page = _outline(report.write(folder).html)
+    assert page.all("img") == []
+    assert any("class" in li and li["class"] == "card" for li in page.all("li"))
+
+
+def test_a_run_without_an_answer(tmp_path: Path) -> None:
+    of = fake.manifest(fake.plan(), state="failed", ends=(), error="no answer from the board")
+    written = report.write(fake.write(tmp_path / "run", of, []))
+    assert "nothing to judge" in "".join(_outline(written.html).text)
+    assert "no answer from the board" in written.markdown.read_text(encoding="utf-8")
+
+
+def test_a_corrupt_run_keeps_its_earlier_report(tmp_path: Path) -> None:
+    folder = fake.full(tmp_path / "run", 20)
+    written = report.write(folder)
+    before = written.html.read_bytes()
+    (folder / "manifest.json").write_bytes(b"{")
+    with pytest.raises(StorageError, match="is corrupt"):
+        report.write(folder)
+    assert written.html.read_bytes() == before
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_no_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fake.full(tmp_path / "run", 20)
+
+    def full(_self: Path, _target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageError, match=r"report\.md cannot be written \(No space left") as err:
+        report.write(folder)
+    assert "free some space" in err.value.hint
+    assert not [path for path in folder.iterdir() if "report" in path.name]
