@@ -1,0 +1,1 @@
+"""Knowledge distillation: networks, training, export. Importing it does not import TensorFlow."""

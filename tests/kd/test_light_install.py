@@ -1,0 +1,34 @@
+"""Without the train extra: importing works, training says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil.errors import ToolMissing
+from hil.kd import backend, pipeline
+
+
+def test_importing_does_not_import_tensorflow() -> None:
+    code = (
+        "import sys, hil.kd, hil.kd.pipeline, hil.kd.export\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("package", ["keras", "tensorflow"])
+def test_a_missing_package_is_named_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str
+) -> None:
+    # both: neither may really be imported by a test of the light install
+    for name in ("keras", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    del package
+    monkeypatch.setattr(pipeline, "require", backend.require.__wrapped__)
+    with pytest.raises(ToolMissing, match=r"pip install 'tinyml-hil\[train\]'"):
+        pipeline.train("digits", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,88 @@
+"""The committed models are the ones that their provenance describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from hil import datasets
+from hil.datasets import mnist
+from hil.kd import files
+from hil.kd.provenance import Provenance
+from hil.kd.settings import for_dataset
+from hil.records import DType
+from hil.reference import encode_inputs, litert
+from hil.tflite import read_model
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def provenance(dataset: str) -> Provenance:
+    return msgspec.json.decode((MODELS / dataset / "provenance.json").read_bytes(), type=Provenance)
+
+
+@pytest.mark.parametrize("dataset", datasets.NAMES)
+def test_files_and_provenance_agree(dataset: str) -> None:
+    record = provenance(dataset)
+    assert sorted(record.files) == [
+        "student_float32.tflite",
+        "student_int8.tflite",
+        "teacher_float32.tflite",
+        "teacher_int8.tflite",
+    ]
+    for name, file in record.files.items():
+        path = MODELS / dataset / name
+        assert files.sha256(path) == file.sha256
+        assert path.stat().st_size == file.nbytes
+        graph = read_model(path)
+        assert (graph.input.shape, graph.output.shape) == ((1, 28, 28, 1), (1, 10))
+        wanted = DType.INT8 if "int8" in name else DType.FLOAT32
+        assert (graph.input.dtype, graph.output.dtype) == (wanted, wanted)
+        if wanted is DType.INT8:
+            assert (graph.input.scale, graph.input.zero_point) == (float(np.float32(1 / 255)), -128)
+
+
+@pytest.mark.parametrize("dataset", datasets.NAMES)
+def test_provenance_is_of_today_s_settings(dataset: str) -> None:
+    record = provenance(dataset)
+    assert record.settings == for_dataset(dataset)
+    assert record.settings.distillation.temperature == 5.0
+    assert record.settings.distillation.alpha == 0.1
+    assert record.stages["teacher"].parameters == 225_034
+    assert record.stages["student"].parameters == 21_898
+    for stage in record.stages.values():
+        assert len(stage.history["loss"]) == stage.recipe.schedule.epochs
+    # nothing in a committed file leads to the machine that trained
+    assert "/home/" not in (MODELS / dataset / "provenance.json").read_text()
+
+
+@pytest.mark.parametrize("stage", ["student", "teacher"])
+def test_digits_models_are_as_accurate_as_they_say(stage: str) -> None:
+    record, test = provenance("digits"), datasets.load("digits", "test")
+    assert record.data.test_fingerprint == test.fingerprint
+    name = f"{stage}_int8.tflite"
+    model = litert(MODELS / "digits" / name)
+    outputs = model.predict(encode_inputs(test.x, model.graph.input))
+    assert np.mean(outputs.argmax(axis=1) == test.y) == record.files[name].test_accuracy
+
+
+def test_mnist_models_reach_what_was_wanted() -> None:
+    record = provenance("mnist")
+    assert record.test_accuracy["teacher"] >= 0.993
+    assert record.test_accuracy["student"] >= 0.985
+    assert record.test_accuracy["student"] > record.test_accuracy["student_alone"]
+    assert abs(record.files["student_int8.tflite"].test_accuracy - 0.985) < 0.003
+
+
+def test_mnist_student_is_as_accurate_as_it_says() -> None:
+    if not mnist.found("test"):
+        pytest.skip("MNIST is not on this machine")
+    record, test = provenance("mnist"), datasets.load("mnist", "test")
+    assert record.data.test_fingerprint == test.fingerprint
+    model = litert(MODELS / "mnist" / "student_int8.tflite")
+    outputs = model.predict(encode_inputs(test.x, model.graph.input))
+    accuracy = np.mean(outputs.argmax(axis=1) == test.y)
+    assert accuracy == record.files["student_int8.tflite"].test_accuracy
