@@ -1,0 +1,222 @@
+"""Convolutions with few taps, and depthwise ones: the input patch is held in variables.
+
+A convolution loads the patch once and goes through the channels; a depthwise one loads the
+patch of one channel after the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.engines.aot.finish import Finish
+from hil.engines.aot.place import Place
+from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.steps import Conv
+from hil.engines.aot.tiles import Tile
+
+_MAX_UNROLLED = 32  # taps of a depthwise window written out; more are looped row by row
+
+
+def _pairs(conv: Conv) -> list[tuple[int, ...]]:
+    """Taps two by two for the int8 kernel, as flat (ky, kx, ic) indices.
+
+    Side by side within a row, then what is left over one above the other: so neighbouring
+    windows share most of their pairs.
+    """
+    rows, length = conv.rows.window, conv.columns.window * conv.cin
+    pairs: list[tuple[int, ...]] = [
+        (y * length + k, y * length + k + 1) for y in range(rows) for k in range(0, length - 1, 2)
+    ]
+    left = [(y + 1) * length - 1 for y in range(rows)] if length % 2 else []
+    return pairs + [tuple(left[i : i + 2]) for i in range(0, len(left), 2)]
+
+
+def _pack_pairs(conv: Conv) -> npt.NDArray[np.generic]:
+    flat = conv.weights.reshape(conv.cout, -1).astype("<i2")
+    packed = np.zeros((conv.cout, 2 * len(_pairs(conv))), "<i2")
+    for i, pair in enumerate(_pairs(conv)):
+        for half, tap in enumerate(pair):
+            packed[:, 2 * i + half] = flat[:, tap]
+    return packed
+
+
+def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, function) of a convolution with few taps: ``prefix(in, out)``."""
+    place = Place(conv, tile, prefix)
+    finish = Finish(conv, prefix, False)
+    if finish.real:
+        weights = conv.weights.reshape(conv.cout, -1)
+        note = "weights, channel by channel"
+    else:
+        weights = _pack_pairs(conv)
+        note = "weights, channel by channel, two taps at a time"
+    arrays = [Array(f"{prefix}_w", weights, note), *finish.arrays(), *place.arrays()]
+    w = Writer()
+    place.helper(w)
+    with place.function(w):
+        _load_patch(w, place, conv.cin)
+        points = [_patch_indices(place, p) for p in range(tile.points)]
+        names: dict[tuple[int, ...], str] = {}
+        if not finish.real:
+            for indices in points:
+                for pair in _pairs(conv):
+                    values = tuple(indices[t] for t in pair)
+                    if values in names:
+                        continue
+                    names[values] = f"x{'_'.join(map(str, values))}_"
+                    call = ", ".join(f"x{v}" for v in values)
+                    w(f"const hil_x2_t {names[values]} = hil_x{len(values)}({call});")
+        w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
+        w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
+        taps = weights.shape[1]
+        channels = min(tile.channels, conv.cout)
+        full, rest = divmod(conv.cout, channels)
+        step = f"w += {taps * channels}, q += {finish.stride * channels}"
+        head = f"for (int c = 0; c < {full * channels}; c += {channels}, {step})"
+        with w.block(head, full > 1):
+            _channels(w, place, finish, points, names, channels, taps, "c" if full > 1 else "0")
+        if rest:
+            if full == 1:
+                w(f"w += {taps * channels};")
+                w(f"q += {finish.stride * channels};")
+            with w.block(""):
+                _channels(w, place, finish, points, names, rest, taps, str(full * channels))
+    return arrays, str(w)
+
+
+def _channels(
+    w: Writer,
+    place: Place,
+    finish: Finish,
+    points: list[list[int]],
+    names: dict[tuple[int, ...], str],
+    channels: int,
+    taps: int,
+    c: str,
+) -> None:
+    conv = place.conv
+    for j in range(channels):
+        sums = [f"a{p}_{j}" for p in range(len(points))]
+        w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(j)}' for a in sums)};")
+        if finish.real:
+            for t in range(taps):
+                w(f"const float w{j}_{t} = w[{j * taps + t}];")
+                for a, indices in zip(sums, points, strict=True):
+                    w(f"{a} += x{indices[t]} * w{j}_{t};")
+        else:
+            for i, pair in enumerate(_pairs(conv)):
+                w(f"const hil_x2_t w{j}_{i} = hil_w2(w + {j * taps + 2 * i});")
+                for a, indices in zip(sums, points, strict=True):
+                    x = names[tuple(indices[t] for t in pair)]
+                    w(f"{a} = hil_mac2({a}, {x}, w{j}_{i});")
+        finish.combine(w, j, sums)
+        finish.store(w, j, place.targets(c, j), sums)
+
+
+def _patch_size(place: Place) -> tuple[int, int]:
+    conv, tile = place.conv, place.tile
+    return (
+        (tile.rows - 1) * conv.rows.stride + conv.rows.window,
+        (tile.columns - 1) * conv.columns.stride + conv.columns.window,
+    )
+
+
+def _patch_indices(place: Place, point: int, depth: int | None = None) -> list[int]:
+    """Numbers of the patch's variables below each tap (ky, kx, ic) of one window."""
+    conv, tile = place.conv, place.tile
+    depth = conv.cin if depth is None else depth
+    _, width = _patch_size(place)
+    dy, dx = divmod(point, tile.columns)
+    return [
+        ((dy * conv.rows.stride + ky) * width + dx * conv.columns.stride + kx) * depth + ic
+        for ky in range(conv.rows.window)
+        for kx in range(conv.columns.window)
+        for ic in range(depth)
+    ]
+
+
+def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
+    """x0, x1, ...: the patch below a tile, of all channels or of one."""
+    conv = place.conv
+    height, width = _patch_size(place)
+    ctype = "float" if conv.quant is None else "int32_t"
+    cells = [(r, x, i) for r in range(height) for x in range(width) for i in range(depth)]
+    row = conv.columns.size * conv.cin
+    inside = [f"p[{r * row + x * conv.cin + i}]" for r, x, i in cells]
+    start = f"{place.pointer}{' + ' + channel if channel else ''}"
+    if not conv.padded:
+        w(f"const {place.ctype} *p = {start};")
+        for n, value in enumerate(inside):
+            w(f"const {ctype} x{n} = {value};")
+        return
+    w(f"{ctype} {', '.join(f'x{n}' for n in range(len(cells)))};")
+    with w.block(f"if ({place.inside})"):
+        w(f"const {place.ctype} *p = {start};")
+        for n, value in enumerate(inside):
+            w(f"x{n} = {value};")
+    with w.block("else"):
+        for n, (r, x, i) in enumerate(cells):
+            w(f"x{n} = {place.at(r, x)}[{channel or i}];")
+
+
+def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, function) of a depthwise convolution: ``prefix(in, out)``."""
+    place = Place(conv, tile, prefix)
+    finish = Finish(conv, prefix, place.wide)
+    weights = conv.weights.reshape(conv.cout, -1)
+    taps = weights.shape[1]
+    arrays = [
+        Array(f"{prefix}_w", weights, "weights, channel by channel"),
+        *finish.arrays(),
+        *place.arrays(),
+    ]
+    w = Writer()
+    place.helper(w)
+    with place.function(w):
+        w(f"HIL_FLASH {'float' if finish.real else 'int8_t'} *w = {prefix}_w;")
+        w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
+        advance = f"w += {taps}, q += {finish.stride}"
+        with w.loop("c", conv.cout, advance):
+            multiplier = conv.cout // conv.cin
+            channel = "c" if multiplier == 1 else f"c / {multiplier}"
+            if conv.cout == 1 or conv.cin == 1:
+                channel = "0"
+            sums = [f"a{p}_0" for p in range(tile.points)]
+            finish.begin(w, 1)
+            with place.window(w):
+                w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(0)}' for a in sums)};")
+                if taps <= _MAX_UNROLLED:
+                    _unrolled(w, place, sums, channel, taps)
+                else:
+                    _looped(w, place, sums, channel)
+                finish.combine(w, 0, sums)
+                if conv.pool is None:
+                    finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
+            if conv.pool is not None:
+                finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
+    return arrays, str(w)
+
+
+def _unrolled(w: Writer, place: Place, sums: list[str], channel: str, taps: int) -> None:
+    _load_patch(w, place, 1, channel)
+    points = [_patch_indices(place, p, 1) for p in range(len(sums))]
+    ctype = "float" if place.conv.quant is None else "int32_t"
+    for t in range(taps):
+        w(f"const {ctype} w{t} = w[{t}];")
+        for a, indices in zip(sums, points, strict=True):
+            w(f"{a} += x{indices[t]} * w{t};")
+
+
+def _looped(w: Writer, place: Place, sums: list[str], channel: str) -> None:
+    conv = place.conv
+    height, width = conv.rows.window, conv.columns.window
+    with w.loop("ky", height), w.loop("kx", width):
+        w(f"const int t = {'ky' if height > 1 else '0'} * {width} + {'kx' if width > 1 else '0'};")
+        for p, a in enumerate(sums):
+            if conv.padded:
+                x = f"{place.edge_pointer(p)}[{channel}]"
+            else:
+                tap = f"(t / {width} * {conv.columns.size} + t % {width}) * {conv.cin}"
+                x = f"({place.pointer})[{tap} + {place.offsets[p]} + {channel}]"
+            w(f"{a} += {x} * w[t];")

@@ -1,0 +1,145 @@
+"""Poolings on their own, functions of one value, and Softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hil.engines.aot.finish import (
+    average,
+    int8_expression,
+    real_expression,
+    simplified,
+    table_array,
+)
+from hil.engines.aot.source import Array, Writer, real_literal
+from hil.engines.aot.steps import Map, Pooling, Softmax
+from hil.tflite.geometry import Axis
+
+
+def emit_pooling(step: Pooling, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, function) of a pooling: windows are clipped to the input, as TFLite does."""
+    pool, channels = step.pool, step.channels
+    ctype, total = ("float", "float") if step.real else ("int8_t", "int32_t")
+    w = Writer()
+    head = f"static inline void {prefix}(const {ctype} *in, {ctype} *out)"
+    with w.block(head), w.loop("y", pool.rows.count), w.loop("x", pool.columns.count):
+        y0, y1, rows = _bounds(w, "y", pool.rows)
+        x0, x1, columns = _bounds(w, "x", pool.columns)
+        with w.loop("c", channels):
+            c = "c" if channels > 1 else "0"
+            first = "0" if pool.average else "-128"
+            if step.real:
+                first = "0.0f" if pool.average else "-3.40282347e+38f"
+            w(f"{total} m = {first};")
+            with (
+                w.block(f"for (int v = {y0}; v < {y1}; ++v)"),
+                w.block(f"for (int u = {x0}; u < {x1}; ++u)"),
+            ):
+                x = f"in[(v * {pool.columns.size} + u) * {channels} + {c}]"
+                if pool.average:
+                    w(f"m += {x};")
+                else:
+                    w(f"m = {'hil_maxf' if step.real else 'hil_max'}(m, {x});")
+            value = "m"
+            if pool.average:
+                count = f"{rows} * {columns}"
+                count = (
+                    str(int(rows) * int(columns)) if (rows + columns).isdigit() else f"({count})"
+                )
+                value = average("m", step.real, count)
+            if step.real:
+                value = real_expression(value, simplified(step.post.real))
+            else:
+                value = f"(int8_t){int8_expression(value, step.post, f'{prefix}_lut')}"
+            w(f"*out++ = {value};")
+    arrays = []
+    if not step.real and step.post.limits is None:
+        arrays.append(table_array(f"{prefix}_lut", step.post))
+    return arrays, str(w)
+
+
+def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
+    """First, end and extent of the window along an axis, as C; declares what it needs."""
+    variable = name if axis.count > 1 else "0"
+    start = variable if axis.stride == 1 else f"{variable} * {axis.stride}"
+    start = f"{start} - {axis.before}" if axis.before else start
+    w(f"const int {name}s = {start};")
+    whole = not axis.before and (axis.count - 1) * axis.stride + axis.window <= axis.size
+    if whole:
+        return f"{name}s", f"{name}s + {axis.window}", str(axis.window)
+    w(f"const int {name}0 = {name}s < 0 ? 0 : {name}s;")
+    limit = axis.size - axis.window
+    w(f"const int {name}1 = {name}s > {limit} ? {axis.size} : {name}s + {axis.window};")
+    return f"{name}0", f"{name}1", f"({name}1 - {name}0)"
+
+
+def emit_map(step: Map, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, function) of a function of one value; it may work in place."""
+    source = "float" if step.real else "int8_t"
+    target = {"quantize": "int8_t", "dequantize": "float", "activation": source}[step.kind]
+    arrays: list[Array] = []
+    if step.kind == "quantize":
+        value = f"hil_quantize(in[i], {real_literal(step.scale)}, {step.zero})"
+    elif step.kind == "dequantize":
+        value = f"{real_literal(step.scale)} * (float)(in[i] - ({step.zero}))"
+    elif step.real:
+        value = real_expression("in[i]", step.activation.real)
+    else:
+        value = f"(int8_t){int8_expression('in[i]', step.activation, f'{prefix}_lut')}"
+        if step.activation.limits is None:
+            arrays.append(table_array(f"{prefix}_lut", step.activation))
+    w = Writer()
+    with (
+        w.block(f"static inline void {prefix}(const {source} *in, {target} *out)"),
+        w.block(f"for (int i = 0; i < {step.elements}; ++i)"),
+    ):
+        w(f"out[i] = {value};")
+    return arrays, str(w)
+
+
+def emit_softmax(step: Softmax, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, function) of a Softmax over rows of ``depth``; it may work in place."""
+    w = Writer()
+    ctype = "float" if step.real else "int8_t"
+    advance = f"in += {step.depth}, out += {step.depth}"
+    with (
+        w.block(f"static inline void {prefix}(const {ctype} *in, {ctype} *out)"),
+        w.loop("row", step.rows, advance),
+    ):
+        values = f"for (int i = 0; i < {step.depth}; ++i)"
+        if step.real:
+            _real_softmax(w, step, values)
+        else:
+            _int8_softmax(w, step, values, f"{prefix}_exp")
+    if step.real:
+        return [], str(w)
+    table = Array(f"{prefix}_exp", np.array(step.table, "<i4"), "exp(0), exp(-1 step), ... Q0.31")
+    return [table], str(w)
+
+
+def _real_softmax(w: Writer, step: Softmax, values: str) -> None:
+    w("float top = -3.40282347e+38f, sum = 0.0f;")
+    w(f"{values} top = hil_maxf(top, in[i]);")
+    with w.block(values):
+        beta = "" if step.beta == 1 else f" * {real_literal(step.beta)}"
+        w(f"const float e = expf((in[i] - top){beta});")
+        w("out[i] = e;")
+        w("sum += e;")
+    w(f"{values} out[i] = out[i] / sum;")
+
+
+def _int8_softmax(w: Writer, step: Softmax, values: str, table: str) -> None:
+    last = len(step.table) - 1
+    w("int32_t top = -128, sum = 0;")
+    w(f"{values} top = hil_max(top, in[i]);")
+    with w.block(values):
+        w(f"if (top - in[i] <= {last}) sum += hil_divide_pot({table}[top - in[i]], 12);")
+    w("int32_t zeros = 0; /* above the sum's highest bit */")
+    w("while (!(((uint32_t)sum << zeros) & UINT32_C(0x80000000))) ++zeros;")
+    w("const int32_t scale = hil_reciprocal((int32_t)(((uint32_t)sum << zeros) & INT32_MAX));")
+    with w.block(values):
+        w("int32_t p = 0;")
+        with w.block(f"if (top - in[i] <= {last})"):
+            w(f"p = hil_high_mul(scale, {table}[top - in[i]]);")
+            w("p = hil_divide_pot(p, 35 - zeros);")
+        w("out[i] = (int8_t)hil_clamp(p - 128, -128, 127);")

@@ -1,0 +1,192 @@
+"""From sums to outputs: bias, requantisation, activation and pooling of the weighted layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.engines.aot.activation import FLT_MAX, Activation, RealFunction
+from hil.engines.aot.source import Array, Writer, real_literal
+from hil.engines.aot.steps import Conv
+
+_SAFE = (1 << 30) - 2  # sums up to here survive being doubled, and rounded after that
+
+
+def real_expression(x: str, functions: Iterable[RealFunction]) -> str:
+    """A C expression applying float32 functions to ``x`` (a variable or a call: used once)."""
+    for f in functions:
+        if f.kind == "clamp":
+            x = f"hil_clampf({x}, {real_literal(f.low)}, {real_literal(f.high)})"
+        else:
+            extra = f", {real_literal(f.low)}" if f.kind == "leaky" else ""
+            x = f"hil_{f.kind}({x}{extra})"
+    return x
+
+
+def simplified(functions: Sequence[RealFunction]) -> list[RealFunction]:
+    """Without clamps that the clamp just before them makes needless."""
+    kept: list[RealFunction] = []
+    for f in functions:
+        last = kept[-1] if kept else None
+        if last and last.kind == f.kind == "clamp" and f.low <= last.low and last.high <= f.high:
+            continue
+        kept.append(f)
+    return kept
+
+
+def int8_expression(x: str, activation: Activation, table: str) -> str:
+    """A C expression for the activation of an int32 ``x``, clamped to int8."""
+    limits = activation.limits
+    if limits is not None:
+        return f"hil_clamp({x}, {limits[0]}, {limits[1]})"
+    return f"{table}[hil_clamp({x}, -128, 127) + 128]"
+
+
+def table_array(name: str, activation: Activation) -> Array:
+    """The 256 answers of an int8 activation that is not a clamp."""
+    return Array(name, np.array(activation.table, "<i1"), "activation of -128, -127, ..., 127")
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """C text for what follows the sums of one layer; channel ``c`` counts within a block.
+
+    ``wide`` says that a pooling window takes several tiles, whose results are combined.
+    """
+
+    conv: Conv
+    prefix: str  # of array names
+    wide: bool
+
+    @property
+    def real(self) -> bool:
+        return self.conv.quant is None
+
+    @property
+    def ctype(self) -> str:
+        return "float" if self.real else "int32_t"
+
+    @property
+    def _late(self) -> bool:
+        """Whether the sums themselves are pooled: a rising activation may follow a maximum."""
+        pool = self.conv.pool
+        return pool is not None and not pool.average and self.conv.pre.monotone
+
+    @property
+    def _columns(self) -> list[np.ndarray]:
+        """Per-channel parameters that differ between channels: bias, multipliers, shifts."""
+        quant = self.conv.quant
+        if quant is None:
+            return []
+        rights = np.where(quant.multipliers == 0, 1, -quant.shifts)
+        found = [quant.bias, quant.multipliers, rights]
+        return [v for i, v in enumerate(found) if i == 0 or len(set(v.tolist())) > 1]
+
+    @property
+    def stride(self) -> int:
+        """Parameters a channel."""
+        return 1 if self.real else len(self._columns)
+
+    def arrays(self) -> list[Array]:
+        if self.real:
+            assert self.conv.bias is not None
+            return [Array(f"{self.prefix}_q", self.conv.bias, "bias")]
+        names = ("bias", "multiplier", "right shift")[: self.stride]
+        values = np.stack(self._columns, axis=1).astype("<i4")
+        arrays = [Array(f"{self.prefix}_q", values, f"per channel: {', '.join(names)}")]
+        stages = [self.conv.pre, self.conv.post]
+        if self._late:
+            stages = [self.conv.pre.then(self.conv.post)]
+        for stage, name in zip(stages, ("lut", "lut2"), strict=False):
+            if stage.limits is None:
+                arrays.append(table_array(f"{self.prefix}_{name}", stage))
+        return arrays
+
+    def start(self, c: int) -> str:
+        """What a sum starts from."""
+        return "0.0f" if self.real else f"q[{self.stride * c}]"
+
+    def _value(self, x: str, c: int, stages: Activation) -> str:
+        quant = self.conv.quant
+        if quant is None:
+            return real_expression(f"{x} + q[{c}]", simplified(stages.real))
+        parameters: list[str] = []
+        rights = np.where(quant.multipliers == 0, 1, -quant.shifts)
+        place = 1
+        for values in (quant.multipliers, rights):
+            if len(set(values.tolist())) > 1:
+                parameters.append(f"q[{self.stride * c + place}]")
+                place += 1
+            else:
+                parameters.append(str(int(values[0])))
+        least = int(rights.min())
+        below_zero = stages.table[: quant.output_zero + 129]
+        if quant.bound <= _SAFE and len(set(below_zero)) == 1 and least >= 0:
+            call = f"hil_requant_relu({x}, {parameters[0]}, {parameters[1]})"
+        elif quant.bound <= _SAFE and least >= 1:
+            call = f"hil_requant_right({x}, {parameters[0]}, {parameters[1]})"
+        else:
+            call = f"hil_requant({x}, {parameters[0]}, -({parameters[1]}))"
+        return int8_expression(f"{call} + {quant.output_zero}", stages, f"{self.prefix}_lut")
+
+    def begin(self, w: Writer, channels: int) -> None:
+        """Before the tiles of a wide pooling window."""
+        if not self.wide:
+            return
+        assert self.conv.pool is not None
+        first = "0.0f" if self.real else "0"
+        if not self.conv.pool.average:
+            first = real_literal(-FLT_MAX) if self.real else "INT32_MIN"
+        for c in range(channels):
+            w(f"{self.ctype} m{c} = {first};")
+
+    def combine(self, w: Writer, c: int, sums: Sequence[str]) -> None:
+        """After a tile: ``sums`` are one channel's, in the order of the window."""
+        pool = self.conv.pool
+        if pool is None:
+            return
+        late = self._late
+        values = list(sums) if late else [self._value(s, c, self.conv.pre) for s in sums]
+        if pool.average:
+            if not self.wide:
+                w(f"{self.ctype} m{c} = {'0.0f' if self.real else '0'};")
+            for value in values:
+                w(f"m{c} += {value};")
+            return
+        function = ("hil_max_sum" if late else "hil_maxf") if self.real else "hil_max"
+        if self.wide:
+            values.insert(0, f"m{c}")
+        while len(values) > 1:  # in pairs, so that neighbours do not wait for each other
+            pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+            values = [f"{function}({', '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
+        w(f"{'' if self.wide else 'const ' + self.ctype + ' '}m{c} = {values[0]};")
+
+    def store(self, w: Writer, c: int, targets: Sequence[str], sums: Sequence[str]) -> None:
+        """At the end: one pooled value, or each sum on its own."""
+        conv, pool = self.conv, self.conv.pool
+        cast = "" if self.real else "(int8_t)"
+        if pool is None:
+            # nothing is pooled: what follows the activation was merged into it
+            for target, x in zip(targets, sums, strict=True):
+                w(f"{target} = {cast}{self._value(x, c, conv.pre)};")
+            return
+        if self._late:
+            value = self._value(f"m{c}", c, conv.pre.then(conv.post))
+        else:
+            value = f"m{c}"
+            if pool.average:
+                value = average(value, self.real, str(pool.rows.window * pool.columns.window))
+            if self.real:
+                value = real_expression(value, conv.post.real)
+            else:
+                value = int8_expression(value, conv.post, f"{self.prefix}_lut2")
+        w(f"{targets[0]} = {cast}{value};")
+
+
+def average(total: str, real: bool, count: str) -> str:
+    """The mean of ``count`` values as TFLite rounds it."""
+    if not real:
+        return f"hil_average({total}, {count})"
+    return f"{total} / {count}.0f" if count.isdigit() else f"{total} / (float){count}"

@@ -1,0 +1,189 @@
+"""The C functions that generated headers share; written once into every header, behind a guard."""
+
+GUARD = "HIL_AOT_HELPERS_1"
+
+HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
+#define HIL_AOT_HELPERS_1
+
+/* Where constants live. On AVR a sketch may define it as `const __flash`. */
+#ifndef HIL_FLASH
+#define HIL_FLASH const
+#endif
+
+/* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
+#if !defined(HIL_NO_DSP) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && \
+    defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#define HIL_DSP 1
+#else
+#define HIL_DSP 0
+#endif
+
+#if defined(__GNUC__)
+#define HIL_ALIGNED __attribute__((aligned(4)))
+#else
+#define HIL_ALIGNED
+#endif
+
+/* ---- float32: the comparisons of C++'s std::max and std::min, which TFLite uses ---- */
+
+static inline float hil_maxf(float a, float b) { return a < b ? b : a; }
+
+static inline float hil_clampf(float x, float low, float high) {
+  const float raised = x < low ? low : x;
+  return high < raised ? high : raised;
+}
+
+static inline float hil_relu(float x) { return x < 0.0f ? 0.0f : x; }
+
+static inline float hil_relu6(float x) { return x > 6.0f ? 6.0f : x < 0.0f ? 0.0f : x; }
+
+static inline float hil_leaky(float x, float alpha) { return x > 0.0f ? x : x * alpha; }
+
+/* The largest of sums, none of which is a negative zero: one instruction where there is one. */
+static inline float hil_max_sum(float a, float b) {
+#if defined(__ARM_FEATURE_NUMERIC_MAXMIN)
+  return __builtin_fmaxf(a, b);
+#else
+  return hil_maxf(a, b);
+#endif
+}
+
+/* ---- int8: TFLite's fixed-point arithmetic with both of TFLM's roundings ---- */
+
+static inline int32_t hil_max(int32_t a, int32_t b) { return a < b ? b : a; }
+
+static inline int32_t hil_clamp(int32_t x, int32_t low, int32_t high) {
+  const int32_t raised = x < low ? low : x;
+  return high < raised ? high : raised;
+}
+
+/* round(a * b / 2^31), halves upwards; saturates. */
+static inline int32_t hil_high_mul(int32_t a, int32_t b) {
+  if (a == INT32_MIN && b == INT32_MIN) return INT32_MAX;
+  return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+/* x / 2^n, halves away from zero. */
+static inline int32_t hil_divide_pot(int32_t x, int32_t n) {
+  const int32_t mask = (int32_t)((UINT32_C(1) << n) - 1);
+  return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0) ? 1 : 0);
+}
+
+/* Any sum, any shift (above 0: to the left). */
+static inline int32_t hil_requant(int32_t sum, int32_t multiplier, int32_t shift) {
+  const int32_t left = shift > 0 ? shift : 0;
+  const int32_t shifted = (int32_t)((uint32_t)sum << left);
+  return hil_divide_pot(hil_high_mul(shifted, multiplier), shift > 0 ? 0 : -shift);
+}
+
+/* The same for |sum| < 2^30 and a shift to the right by n >= 1. */
+static inline int32_t hil_requant_right(int32_t sum, int32_t multiplier, int32_t n) {
+  const int32_t x = (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
+  return (x + (x >> 31) + (int32_t)(UINT32_C(1) << (n - 1))) >> n;
+}
+
+/* The same where results below zero are clamped to zero afterwards (ReLU): their rounding is
+ * of no account. */
+static inline int32_t hil_requant_relu(int32_t sum, int32_t multiplier, int32_t n) {
+  const int32_t x = (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
+  return (x + (int32_t)((UINT32_C(1) << n) >> 1)) >> n;
+}
+
+/* sum / n, halves away from zero. */
+static inline int32_t hil_average(int32_t sum, int32_t n) {
+  return (sum > 0 ? sum + n / 2 : sum - n / 2) / n;
+}
+
+/* ---- int8 products, four or two at a time ---- */
+
+#if HIL_DSP
+typedef struct {
+  uint32_t even, odd; /* values 0 and 2, 1 and 3, as 16-bit halves */
+} hil_x4_t;
+typedef uint32_t hil_x2_t;
+
+static inline int32_t hil_smlad(uint32_t x, uint32_t w, int32_t sum) {
+  int32_t result;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(w), "r"(sum));
+  return result;
+}
+static inline hil_x4_t hil_x4(const int8_t *p) {
+  uint32_t word;
+  hil_x4_t x;
+  memcpy(&word, p, 4);
+  __asm__("sxtb16 %0, %1" : "=r"(x.even) : "r"(word));
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(x.odd) : "r"(word));
+  return x;
+}
+static inline hil_x4_t hil_w4(HIL_FLASH int8_t *p) { return hil_x4(p); }
+static inline int32_t hil_mac4(int32_t sum, hil_x4_t x, hil_x4_t w) {
+  return hil_smlad(x.odd, w.odd, hil_smlad(x.even, w.even, sum));
+}
+static inline hil_x2_t hil_x2(int32_t a, int32_t b) {
+  return (uint32_t)(uint16_t)a | ((uint32_t)b << 16);
+}
+/* One value: whatever lies in the other half meets a weight of zero. */
+static inline hil_x2_t hil_x1(int32_t a) { return (uint32_t)a; }
+static inline hil_x2_t hil_w2(HIL_FLASH int16_t *p) {
+  uint32_t word;
+  memcpy(&word, p, 4);
+  return word;
+}
+static inline int32_t hil_mac2(int32_t sum, hil_x2_t x, hil_x2_t w) {
+  return hil_smlad(x, w, sum);
+}
+#else
+typedef struct {
+  int32_t a, b, c, d;
+} hil_x4_t;
+typedef struct {
+  int32_t a, b;
+} hil_x2_t;
+
+static inline hil_x4_t hil_x4(const int8_t *p) {
+  const hil_x4_t x = {p[0], p[1], p[2], p[3]};
+  return x;
+}
+static inline hil_x4_t hil_w4(HIL_FLASH int8_t *p) {
+  const hil_x4_t w = {p[0], p[1], p[2], p[3]};
+  return w;
+}
+static inline int32_t hil_mac4(int32_t sum, hil_x4_t x, hil_x4_t w) {
+  return sum + x.a * w.a + x.b * w.b + x.c * w.c + x.d * w.d;
+}
+static inline hil_x2_t hil_x2(int32_t a, int32_t b) {
+  const hil_x2_t x = {a, b};
+  return x;
+}
+static inline hil_x2_t hil_x1(int32_t a) { return hil_x2(a, 0); }
+static inline hil_x2_t hil_w2(HIL_FLASH int16_t *p) {
+  const hil_x2_t w = {p[0], p[1]};
+  return w;
+}
+static inline int32_t hil_mac2(int32_t sum, hil_x2_t x, hil_x2_t w) {
+  return sum + x.a * w.a + x.b * w.b;
+}
+#endif
+
+/* ---- float32 to int8 and the reciprocal of the int8 Softmax ---- */
+
+/* round(x / scale) + zero, halves away from zero, clamped. */
+static inline int8_t hil_quantize(float x, float scale, int32_t zero) {
+  const float steps = roundf(x / scale);
+  if (!(steps > (float)(-128 - zero))) return -128;
+  if (steps > (float)(127 - zero)) return 127;
+  return (int8_t)((int32_t)steps + zero);
+}
+
+/* 1 / (1 + a) for a in [0, 1), Q0.31: three Newton steps on Q2.29 numbers. */
+static inline int32_t hil_reciprocal(int32_t a) {
+  const int32_t half = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
+  int32_t x = 1515870810 + hil_high_mul(half, -1010580540);
+  for (int i = 0; i < 3; ++i) {
+    const int32_t rest = (INT32_C(1) << 29) - hil_high_mul(half, x);
+    x += hil_high_mul(x, rest) * 4;
+  }
+  return x > (1 << 30) - 1 ? INT32_MAX : x * 2;
+}
+#endif /* HIL_AOT_HELPERS_1 */
+"""

@@ -1,0 +1,143 @@
+"""TFLite's fixed-point arithmetic on Python integers, as TFLM computes it (double rounding).
+
+Sources: tensorflow/lite/kernels/internal/{common,quantization_util}.cc and gemmlowp's
+fixedpoint.h. The names are theirs. C code that must agree is in `helpers`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hil.errors import ModelError
+
+INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+
+def wrap32(x: int) -> int:
+    """The value that a 32-bit register holds."""
+    return (x + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def round_half_away(x: float) -> int:
+    """C's round(): the nearest integer, halves away from zero."""
+    return int(math.copysign(math.floor(abs(x) + 0.5), x)) if abs(x) < 2**52 else int(x)
+
+
+def roundf(x: float) -> int:
+    """C's roundf() of a float32 quotient (exact: the fraction of a float32 is a float32)."""
+    whole = math.trunc(x)
+    return whole + (int(math.copysign(1, x)) if abs(x - whole) >= 0.5 else 0)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """QuantizeMultiplier: real = multiplier / 2^31 * 2^shift; multiplier 0 below 2^-32.
+
+    Raises `ModelError` when the shift does not fit 32-bit arithmetic.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = round_half_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier, shift = multiplier // 2, shift + 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        raise ModelError(
+            f"a quantised operator scales its sums by {real:.3g}", "2^30 is the largest factor"
+        )
+    return multiplier, shift
+
+
+def rounding_doubling_high_mul(a: int, b: int) -> int:
+    """SaturatingRoundingDoublingHighMul: round(a * b / 2^31), halves upwards."""
+    if a == b == INT32_MIN:
+        return INT32_MAX
+    return (a * b + (1 << 30)) >> 31
+
+
+def rounding_divide_by_pot(x: int, exponent: int) -> int:
+    """RoundingDivideByPOT: x / 2^exponent, halves away from zero."""
+    if exponent == 0:
+        return x
+    return (x - (x < 0) + (1 << (exponent - 1))) >> exponent
+
+
+def multiply_by_quantized_multiplier(x: int, multiplier: int, shift: int) -> int:
+    """MultiplyByQuantizedMultiplier of a 32-bit x; the left shift wraps as TFLM's does."""
+    shifted = wrap32(x << max(shift, 0))
+    return rounding_divide_by_pot(rounding_doubling_high_mul(shifted, multiplier), max(-shift, 0))
+
+
+def float32_ratio(*factors: float, by: float = 1.0) -> float:
+    """(a * b * ...) / by in float32, step by step, as the kernels do before they widen."""
+    product = np.float32(factors[0])
+    for factor in factors[1:]:
+        product = np.float32(product * np.float32(factor))
+    return float(np.float32(product / np.float32(by)))
+
+
+def quantized_value(real: float, scale: float, zero_point: int) -> int:
+    """Quantize() of kernel_util.cc: where an activation's limit lies, not yet clamped."""
+    return zero_point + roundf(float(np.float32(real) / np.float32(scale)))
+
+
+# --- exp() of the int8 Softmax: Q5.26 -> Q0.31 ---
+
+_BARREL = (
+    (-2, 1672461947),
+    (-1, 1302514674),
+    (0, 790015084),
+    (1, 290630308),
+    (2, 39332535),
+    (3, 720401),
+    (4, 242),
+)
+
+
+def exp_on_negative_values(a: int) -> int:
+    """gemmlowp's exp of a Q5.26 number <= 0, as Q0.31: a polynomial and a barrel shifter."""
+    if a == 0:
+        return INT32_MAX
+    mul = rounding_doubling_high_mul
+    quarter = 1 << 24
+    below = (a & (quarter - 1)) - quarter
+    x = (below << 5) + (1 << 28)
+    x2 = mul(x, x)
+    x3, x4 = mul(x2, x), mul(x2, x2)
+    cubic = mul(rounding_divide_by_pot(x4, 2) + x3, 715827883)
+    rest = rounding_divide_by_pot(cubic + x2, 1)
+    result = 1895147668 + mul(1895147668, x + rest)
+    remainder = below - a
+    for exponent, factor in _BARREL:
+        if remainder & (1 << (26 + exponent)):
+            result = mul(result, factor)
+    return result
+
+
+def softmax_table(scale: float, beta: float) -> list[int]:
+    """exp(-d * scale * beta) in Q0.31 for d = 0, 1, ...; what lies beyond counts as nothing.
+
+    At most 256 entries, as an int8 lies at most 255 below the largest of its row. Raises
+    `ModelError` for a scale so small that TFLM stops at it.
+    """
+    real = min(float(np.float32(beta)) * float(np.float32(scale)) * (1 << 26), 2.0**31 - 1)
+    if real <= 1.0:
+        raise ModelError(f"SOFTMAX of scale {scale:.3g}", "scale * beta must exceed 2^-26")
+    multiplier, shift = quantize_multiplier_softmax(real)
+    radius = math.floor(31 * float(1 << 26) / float(1 << shift))
+    return [
+        exp_on_negative_values(multiply_by_quantized_multiplier(-d, multiplier, shift))
+        for d in range(min(radius, 255) + 1)
+    ]
+
+
+def quantize_multiplier_softmax(real: float) -> tuple[int, int]:
+    """QuantizeMultiplierGreaterThanOne; a shift of 31 occurs and only ever meets d = 0."""
+    fraction, shift = math.frexp(real)
+    multiplier = round_half_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier, shift = multiplier // 2, shift + 1
+    return multiplier, shift
