@@ -15,27 +15,18 @@ from typing import Final, Literal
 from hil.datasets import mnist
 from hil.errors import HilError
 from hil.platformio import find_project
+from hil.platformio.toolchain import COMPILERS
 
 Need = Literal["required", "emulator", "optional"]
 
-# program -> Debian packages that bring it, with the libraries firmware links against
+# program -> Debian packages that bring it
 DEBIAN: Final = {
-    "gcc": ("gcc", "libc6-dev"),
-    "g++": ("g++",),
-    "arm-none-eabi-gcc": (
-        "gcc-arm-none-eabi",
-        "libnewlib-arm-none-eabi",
-        "libstdc++-arm-none-eabi-newlib",
-    ),
+    COMPILERS["native"].program: COMPILERS["native"].packages,
+    COMPILERS["mps2"].program: COMPILERS["mps2"].packages,
     "qemu-system-arm": ("qemu-system-arm",),
 }
-# what `native` and `mps2` are built and run with
-NEEDS: Final[dict[str, Need]] = {
-    "gcc": "required",
-    "g++": "required",
-    "arm-none-eabi-gcc": "emulator",
-    "qemu-system-arm": "emulator",
-}
+# without these the firmware runs nowhere; without the others only not on mps2
+REQUIRED: Final = {COMPILERS["native"].program}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +100,8 @@ def apt_command(packages: tuple[str, ...]) -> str:
 def _program(name: str) -> Check:
     where = shutil.which(name)
     packages = DEBIAN[name]
-    return Check(
-        name, bool(where), where or "not found", NEEDS[name], apt_command(packages), packages
-    )
+    need: Need = "required" if name in REQUIRED else "emulator"
+    return Check(name, bool(where), where or "not found", need, apt_command(packages), packages)
 
 
 def _newlib() -> Check:

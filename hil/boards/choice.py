@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Final
 
 from hil.boards.config import Board, load_board
-
-# PlatformIO env -> the compiler it takes from PATH
-COMPILERS: Final = {"mps2": "arm-none-eabi-gcc", "native": "gcc"}
+from hil.platformio.toolchain import COMPILERS
 
 
 def missing_tools(board: Board) -> list[str]:
     """Programs that building or running ``board`` needs and this machine lacks."""
-    needed = [COMPILERS[board.pio_env]] if board.pio_env in COMPILERS else []
+    needed = [COMPILERS[board.pio_env].program] if board.pio_env in COMPILERS else []
     if board.emulator and not board.emulator.command[0].startswith("{"):
         needed.append(board.emulator.command[0])
     return [tool for tool in needed if not shutil.which(tool)]

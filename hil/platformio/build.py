@@ -1,0 +1,102 @@
+"""One firmware image by `pio run`: which models it embeds is told through the environment."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.errors import BuildFailed
+from hil.platformio.elf import toolchain
+from hil.platformio.scons import ensure_scons
+from hil.platformio.toolchain import require_compiler
+
+Models = Sequence[tuple[str, Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFirmware:
+    """A linked image and what made it."""
+
+    elf: Path
+    sha256: str
+    toolchain: str
+
+
+def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware:
+    """Build PlatformIO env ``env`` with ``models``, (name, file) in order, by ``engine``.
+
+    Each image has a build folder of its own, so that going from one to another costs nothing.
+    Raises ToolMissing without a compiler, BuildFailed with the compiler's first error.
+    """
+    require_compiler(env)
+    folder = project / ".pio" / "images" / _image_name(env, models, engine)
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = pio_environment()
+    ensure_scons(Path(environment["PLATFORMIO_CORE_DIR"]))
+    environment |= {
+        "PLATFORMIO_BUILD_DIR": str(folder),
+        "HIL_ENGINE": engine,
+        "HIL_IMAGE": os.pathsep.join(f"{name}={path.resolve()}" for name, path in models),
+    }
+    log = folder / "build.log"
+    with _alone(folder), log.open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise _failed(env, log)
+    elf = _find_elf(folder / env)
+    return BuiltFirmware(elf, hashlib.sha256(elf.read_bytes()).hexdigest(), toolchain(elf))
+
+
+def pio_environment() -> dict[str, str]:
+    """The environment of every `pio` that the harness starts: quiet, and with our Python."""
+    return {
+        "PLATFORMIO_CORE_DIR": str(Path.home() / ".platformio"),
+        **os.environ,
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+        "HIL_PYTHON": sys.executable,
+    }
+
+
+def _image_name(env: str, models: Models, engine: str) -> str:
+    words = "\0".join([engine, *(f"{name}={path.resolve()}" for name, path in models)])
+    return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time in one folder; a second one waits."""
+    with (folder / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _find_elf(folder: Path) -> Path:
+    for name in ("firmware.elf", "program"):
+        if (folder / name).is_file():
+            return folder / name
+    raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into build.log beside it")
+
+
+def _failed(env: str, log: Path) -> BuildFailed:
+    """The first line that names an error; PlatformIO's own last words otherwise."""
+    lines = log.read_text(errors="replace").splitlines()
+    named = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
+    said = (named or [line for line in lines if line.strip()][-1:] or ["nothing"])[0]
+    return BuildFailed(f"building {env} failed: {said.strip()[:300]}", f"the whole log: {log}")
