@@ -1,56 +1,52 @@
-"""Reports from a stored run, nothing else: ``results/<run-id>/`` -> report.md and report.html."""
+"""Reports from a stored run, nothing else: summary.json, report.md and report.html."""
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.errors import StorageError
+import msgspec
+
 from hil.report.document import document
 from hil.report.load import load
 from hil.report.markdown import markdown
 from hil.report.page import page
+from hil.report.summary import summarise
+from hil.runlog.files import replace_file
+from hil.runlog.schema import Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Where a report was written."""
+    """Where a report was written, and its figures."""
 
     markdown: Path
     html: Path
+    summary: Summary
 
 
 def write(run_dir: Path) -> Report:
-    """Write ``report.md`` and ``report.html`` into a stored run's folder, each as a whole.
+    """Write ``summary.json``, ``report.md`` and ``report.html`` into a stored run's folder.
 
-    The same stored run gives the same bytes. StorageError when the folder is missing, corrupt or
-    of another schema, or cannot be written; earlier reports are then left as they were.
+    Each is written as a whole, and the same stored run gives the same bytes. StorageError when the
+    folder is missing, corrupt or of another schema, or cannot be written; no file is then left
+    half-written.
     """
-    found = document(load(run_dir))
-    report = Report(run_dir / "report.md", run_dir / "report.html")
-    texts = markdown(found), page(found)  # both made before either is written
-    _replace(report.markdown, texts[0])
-    _replace(report.html, texts[1])
+    run = load(run_dir)
+    found = document(run)
+    summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
+    report = Report(run_dir / "report.md", run_dir / "report.html", summary)
+    # all are made before any is written
+    contents = {
+        run_dir / "summary.json": msgspec.json.format(msgspec.json.encode(summary)) + b"\n",
+        report.markdown: _bytes(markdown(found)),
+        report.html: _bytes(page(found)),
+    }
+    for path, content in contents.items():
+        replace_file(path, content)
     return report
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            # a page may hold what UTF-8 cannot: half a surrogate pair from a file name
-            file.write(text.encode("utf-8", "replace"))
-        # NamedTemporaryFile makes files that only their owner can read
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror})",
-            "free some space or give a folder that can be written, then run hil report again",
-        ) from error
+def _bytes(text: str) -> bytes:
+    # half a surrogate pair, from an odd file name, is no UTF-8
+    return text.encode("utf-8", "replace")

@@ -93,6 +93,20 @@ class Cell:
         return None if self.oracle is None else difference(self.device, self.oracle)
 
     @cached_property
+    def unexpected(self) -> int | None:
+        """Output values that are not what they must be; None when nothing checked them.
+
+        Of int8, those that differ from the oracle; of float32, those further from LiteRT than
+        the plan's tolerance, where 0 means bit for bit.
+        """
+        if self.plan.precision == "int8":
+            return None if self.to_oracle is None else self.to_oracle.elements
+        differs = differing(self.device, self.litert)
+        if self.plan.tolerance == 0:
+            return int(differs.sum())
+        return int((gaps(self.device[differs], self.litert[differs]) > self.plan.tolerance).sum())
+
+    @cached_property
     def time(self) -> stats.Estimate | None:
         """Median time of an inference; None where the board has no clock."""
         if self.plan.clock.unit == "none" or not self.times.size:
@@ -105,21 +119,34 @@ class Cell:
 
 
 def difference(device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]) -> Difference:
-    """Compare two (n, outputs) arrays of one type, bit for bit.
-
-    Equal bits are equal, NaN included; ``max_abs`` is in the arrays' own units, and ``LARGEST``
-    where a NaN or an infinity meets something else, so that no tolerance lets it pass.
-    """
-    size = device.dtype.itemsize
-    differs = device.view(f"u{size}") != reference.view(f"u{size}")
+    """Compare two (n, outputs) arrays of one type, bit for bit; ``max_abs`` as ``gaps``."""
+    differs = differing(device, reference)
     if not differs.any():
         return Difference(0, 0, 0.0)
-    one = device[differs].astype(np.float64)
-    other = reference[differs].astype(np.float64)
+    largest = float(gaps(device[differs], reference[differs]).max())
+    return Difference(int(differs.sum()), int(differs.any(axis=1).sum()), largest)
+
+
+def differing(
+    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
+) -> npt.NDArray[np.bool_]:
+    """Where the bits differ: a NaN equals itself, and 0.0 is not -0.0."""
+    bits = f"u{device.dtype.itemsize}"
+    return np.asarray(device.view(bits) != reference.view(bits))
+
+
+def gaps(
+    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
+) -> npt.NDArray[np.float64]:
+    """Absolute differences of values that differ, in their own units.
+
+    ``LARGEST`` where a NaN or an infinity meets something else, so that no tolerance lets it pass.
+    """
+    one, other = device.astype(np.float64), reference.astype(np.float64)
     finite = np.isfinite(one) & np.isfinite(other)
-    gaps = np.full(one.shape, LARGEST)
-    gaps[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
-    return Difference(int(differs.sum()), int(differs.any(axis=1).sum()), float(gaps.max()))
+    found = np.full(one.shape, LARGEST)
+    found[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
+    return found
 
 
 def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:

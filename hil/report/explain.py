@@ -1,4 +1,4 @@
-"""Why outputs differ: a sentence a run, that says whether it was to be expected."""
+"""Why outputs differ: a sentence or two a run, that say whether it was to be expected."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hil.records import DType
-from hil.report.cells import Cell
+from hil.report.cells import Cell, differing
 from hil.report.text import count, listed, magnitude, plural
 
 _TWICE = (
@@ -25,37 +24,51 @@ def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
         for cell in answered
         if not cell.to_litert.elements and not (cell.to_oracle and cell.to_oracle.elements)
     ]
-    said = [line for cell in answered for line in _lines(cell)]
+    said = [line for cell in answered for line in (*_oracle(cell), *_litert(cell))]
     if equal:
         said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
     return tuple(said)
 
 
-def _lines(cell: Cell) -> Iterator[str]:
-    if cell.to_oracle and cell.to_oracle.elements and cell.oracle is not None:
-        yield (
-            f"{cell.name}: {_amount(cell, cell.to_oracle.elements)} from the oracle "
-            f"({cell.plan.oracle}), by up to {magnitude(cell.to_oracle.max_abs)}. This is not "
-            f"expected. First: {_first(cell, cell.oracle)}."
-        )
-    found = cell.to_litert
+def _oracle(cell: Cell) -> Iterator[str]:
+    found = cell.to_oracle
+    if cell.oracle is None or found is None or not found.elements:
+        return
+    head = (
+        f"{cell.name}: {_amount(cell, found.elements)} from the oracle ({cell.plan.oracle}), "
+        f"by up to {magnitude(found.max_abs)}."
+    )
+    if cell.plan.precision == "int8":
+        yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
+    else:
+        yield f"{head} In float32 it is LiteRT that counts."
+
+
+def _litert(cell: Cell) -> Iterator[str]:
+    found, plan = cell.to_litert, cell.plan
     if not found.elements:
         return
     changed = cell.n - cell.same_answer
     answers = "no answer changes" if not changed else f"{plural(changed, 'answer')} changed"
     head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
-    if cell.plan.output.dtype == DType.FLOAT32:
-        yield (
-            f"{head}, by up to {magnitude(found.max_abs)}; {answers}. Floating point gives other "
-            "bits when sums are ordered or contracted (FMA) in another way."
-        )
-    elif found.max_abs == 1:
-        yield f"{head}, each by one step; {answers}. {_TWICE}"
+    first = f"First: {_first(cell, cell.litert)}."
+    if plan.precision == "int8":
+        if found.max_abs == 1:
+            yield f"{head}, each by one step; {answers}. {_TWICE}"
+        else:
+            yield (
+                f"{head}, by up to {magnitude(found.max_abs)} steps; {answers}. Rounding twice "
+                f"explains one step, not this. {first}"
+            )
+        return
+    head = f"{head}, by up to {magnitude(found.max_abs)}; {answers}."
+    why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
+    if not cell.unexpected:
+        yield f"{head} Up to {plan.tolerance:g} is expected{why}."
+    elif plan.tolerance:
+        yield f"{head} Only {plan.tolerance:g} is expected{why}. {first}"
     else:
-        yield (
-            f"{head}, by up to {magnitude(found.max_abs)} steps; {answers}. Rounding twice "
-            f"explains one step, not this. First: {_first(cell, cell.litert)}."
-        )
+        yield f"{head} This is not expected: float32 must be equal bit for bit. {first}"
 
 
 def _amount(cell: Cell, elements: int) -> str:
@@ -64,8 +77,7 @@ def _amount(cell: Cell, elements: int) -> str:
 
 
 def _first(cell: Cell, reference: npt.NDArray[np.generic]) -> str:
-    bits = f"u{cell.device.dtype.itemsize}"
-    i, j = np.argwhere(cell.device.view(bits) != reference.view(bits))[0]
+    i, j = np.argwhere(differing(cell.device, reference))[0]
     return (
         f"sample {cell.ids[i]}, output {j}: device {cell.device[i, j]}, reference {reference[i, j]}"
     )

@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One sample; ``image`` is a data URI, empty when no picture is stored."""
+    """One sample; ``image`` is a data URI, empty when the run stores no picture at all."""
 
     id: str
     label: int
@@ -43,7 +43,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """``cards`` are the first of ``counts``, which has a number for each of KINDS."""
+    """``counts`` has a number for each of KINDS; ``cards`` are at most MOST of them, those with
+    a picture, by kind."""
 
     cards: tuple[Card, ...]
     counts: tuple[int, int, int]
@@ -68,9 +69,11 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture]) -> Gallery:
     kinds = {key: _kind(found) for key, found in answers.items()}
     keys = [key for kind in range(len(KINDS)) for key in answers if kinds[key] == kind]
     counts = [sum(kinds[key] == kind for key in keys) for kind in range(len(KINDS))]
+    # a bench keeps pictures of the most disputed samples alone: those are drawn
+    shown = [key for key in keys if key in pictures] or keys
     cards = tuple(
         _card(key, labels[key], kinds[key] or 0, answers[key], pictures.get(key))
-        for key in keys[:MOST]
+        for key in shown[:MOST]
     )
     return Gallery(cards, (counts[0], counts[1], counts[2]))
 

@@ -10,10 +10,12 @@ from hil.report.text import UNKNOWN, count
 from hil.runlog.schema import Manifest
 
 METHODS = (
+    "Expected: int8 outputs equal the oracle byte for byte, float32 outputs LiteRT's bit for bit, "
+    "or within the tolerance that the run states.",
     "Accuracy: share of samples whose largest output (the first of equals) is at the label. "
     "Interval: Wilson's score interval, 95%.",
-    "Host: LiteRT on this computer, from the same .tflite file. Oracle: a reference that computes "
-    "as the device must, byte for byte.",
+    "Host: LiteRT's reference kernels on this computer, from the same .tflite file. "
+    "Oracle: a reference that computes as the device must, byte for byte.",
     "A value differs when its bytes differ; a NaN equals itself bit for bit alone.",
     "Time: the engine's invoke alone, read from the board's clock. Median, 5th and 95th percentile "
     "are linear between order statistics. An emulator counts instructions; nothing here turns "

@@ -88,17 +88,33 @@ def differences(cells: Sequence[Cell]) -> Table:
     for cell in cells:
         if not cell.n:
             continue
-        rows.append(_difference(cell, "LiteRT", cell.to_litert, cell.n - cell.same_answer))
+        small = cell.plan.precision == "int8"
+        near = f"{cell.plan.tolerance:g} at most" if cell.plan.tolerance else "0"
+        changed = cell.n - cell.same_answer
+        rows.append(
+            _difference(cell, "LiteRT", cell.to_litert, "1 step" if small else near, changed)
+        )
         if cell.oracle is None or cell.to_oracle is None:
-            rows.append((cell.name, "oracle: none was run", *["–"] * 4))
+            rows.append((cell.name, "oracle: none was run", *["–"] * 5))
         else:
             changed = int((cell.answers != cell.oracle.argmax(axis=1)).sum())
-            rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, changed))
-    head = ("Run", "Reference", "Values that differ", "In", "Largest", "Answers changed")
+            wanted = "0" if small else "–"
+            rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, wanted, changed))
+    head = (
+        "Run",
+        "Reference",
+        "Values that differ",
+        "In",
+        "Largest difference",
+        "Expected",
+        "Answers changed",
+    )
     return Table("Output values against the references", head, tuple(rows))
 
 
-def _difference(cell: Cell, reference: str, found: Difference, changed: int) -> tuple[str, ...]:
+def _difference(
+    cell: Cell, reference: str, found: Difference, expected: str, changed: int
+) -> tuple[str, ...]:
     unit = "" if cell.plan.output.dtype == 0 or not found.elements else " step"
     if unit and found.max_abs != 1:
         unit += "s"
@@ -108,6 +124,7 @@ def _difference(cell: Cell, reference: str, found: Difference, changed: int) -> 
         f"{count(found.elements)} of {count(cell.device.size)}",
         f"{count(found.samples)} of {count(cell.n)}",
         magnitude(found.max_abs) + unit,
+        expected,
         count(changed),
     )
 

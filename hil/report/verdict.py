@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hil.report.cells import Cell
 from hil.report.pairs import compare, teacher_and_student
-from hil.report.text import count, interval, listed, percent, plural, points
+from hil.report.text import count, interval, listed, magnitude, percent, plural, points
 from hil.runlog.schema import Manifest
 
 DIGITS = {"mnist", "digits"}
@@ -15,7 +15,7 @@ DIGITS = {"mnist", "digits"}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``grade`` is exact, differs, unchecked or partial; ``word`` says it."""
+    """``grade`` is exact, within, differs, unchecked or partial; ``word`` says it."""
 
     grade: str
     word: str
@@ -24,6 +24,7 @@ class Verdict:
 
 _WORDS = {
     "exact": "Exact",
+    "within": "Within tolerance",
     "differs": "Differs",
     "unchecked": "Not checked by an oracle",
     "partial": "Partial",
@@ -49,11 +50,20 @@ def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
 
 def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
     # a difference is worth more attention than a run cut short
-    if any(cell.to_oracle and cell.to_oracle.elements for cell in cells if cell.n):
+    if any(cell.unexpected for cell in cells if cell.n):
         return "differs"
     if not _whole(manifest, cells):
         return "partial"
-    return "exact" if all(cell.plan.oracle for cell in cells) else "unchecked"
+    if any(cell.unexpected is None for cell in cells):
+        return "unchecked"
+    return "exact" if all(_same_bytes(cell) for cell in cells) else "within"
+
+
+def _same_bytes(cell: Cell) -> bool:
+    """Are all bytes those of the reference that counts: int8's oracle, float32's LiteRT?"""
+    if cell.plan.precision == "int8":
+        return cell.unexpected == 0
+    return cell.to_litert.elements == 0
 
 
 def _whole(manifest: Manifest, cells: Sequence[Cell]) -> bool:
@@ -83,17 +93,35 @@ def _stopped(manifest: Manifest, cells: Sequence[Cell]) -> str:
 
 
 def _exactness(cells: Sequence[Cell]) -> str:
-    checked = [cell for cell in cells if cell.plan.oracle]
+    checked = [cell for cell in cells if cell.unexpected is not None]
     if not checked:
         return "no byte oracle was run"
-    wrong = sum(cell.to_oracle.elements for cell in checked if cell.to_oracle)
+    wrong = [cell for cell in checked if cell.unexpected]
     if wrong:
-        total = sum(cell.device.size for cell in checked)
-        return f"{count(wrong)} of {count(total)} output values differ from the oracle"
+        values = sum(cell.unexpected or 0 for cell in wrong)
+        of = {"the oracle" if cell.plan.precision == "int8" else "LiteRT" for cell in wrong}
+        total = count(sum(cell.device.size for cell in checked))
+        verb = "differs" if values == 1 else "differ"
+        return f"{count(values)} of {total} output values {verb} from {' or '.join(sorted(of))}"
+    said = _equal([cell for cell in checked if _same_bytes(cell)])
+    near = [cell for cell in checked if not _same_bytes(cell)]
+    if near:
+        names = listed([cell.name for cell in near])
+        largest = magnitude(max(cell.to_litert.max_abs for cell in near))
+        said.append(f"{names} within {largest} of LiteRT, as expected")
     if len(checked) < len(cells):
-        names = listed([cell.name for cell in cells if not cell.plan.oracle])
-        return f"every output byte that was checked equals the oracle ({names} had none)"
-    return "every output byte equals the oracle"
+        names = listed([cell.name for cell in cells if cell.unexpected is None])
+        said.append(f"{names} not checked, for want of an oracle")
+    return ", ".join(said)
+
+
+def _equal(cells: Sequence[Cell]) -> list[str]:
+    """Which bytes equal what, of runs whose bytes do."""
+    if all(cell.to_oracle and not cell.to_oracle.elements for cell in cells):
+        return ["every output byte equals the oracle"] if cells else []
+    small = any(cell.plan.precision == "int8" for cell in cells)
+    said = ["every int8 output byte equals the oracle"] if small else []
+    return [*said, "every float32 output equals LiteRT bit for bit"]
 
 
 def _answers(manifest: Manifest, cells: Sequence[Cell]) -> str:

@@ -47,6 +47,7 @@ def plan(
     oracle: str | None = None,
     toolchain: str = "GCC 12.2.1",
     classes: int = 10,
+    tolerance: float = 0.0,
 ) -> RunPlan:
     """One cell of the matrix, hashes and all."""
     dtype = 9 if precision == "int8" else 0
@@ -68,6 +69,8 @@ def plan(
         toolchain=toolchain,
         clock=Clock(unit=unit, detail="CMSDK TIMER0 under -icount shift=6"),
         oracle=ORACLES[precision] if oracle is None else oracle,
+        tolerance=tolerance,
+        tolerance_why="contracted" if tolerance else "",
     )
 
 

@@ -61,10 +61,30 @@ def test_without_an_oracle_nothing_is_claimed() -> None:
     found, _ = _judged(fake.manifest(plan), _stored(plan))
     assert found.grade == "unchecked"
     assert "no byte oracle was run" in found.sentence
+    plan = fake.plan(oracle="", precision="float32")  # LiteRT is what counts in float32
+    found, _ = _judged(fake.manifest(plan), _stored(plan))
+    assert found.grade == "exact"
+    assert "every float32 output equals LiteRT bit for bit" in found.sentence
     both = fake.plan("teacher"), fake.plan("student", oracle="")
     found, _ = _judged(fake.manifest(*both), _stored(*both))
     assert found.grade == "unchecked"
-    assert "that was checked equals the oracle (student int8 had none)" in found.sentence
+    assert (
+        "every output byte equals the oracle, student int8 not checked, for want of an oracle"
+    ) in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "grade"), [(0.0, "differs"), (1e-6, "differs"), (1e-3, "within")]
+)
+def test_float32_has_the_tolerance_that_its_run_states(tolerance: float, grade: str) -> None:
+    plan = fake.plan(precision="float32", tolerance=tolerance)
+    found, shown = _judged(fake.manifest(plan), _stored(plan, off_by_one=3))
+    assert found.grade == grade
+    if grade == "within":
+        assert "student float32 within 3.8e-06 of LiteRT, as expected" in found.sentence
+        assert "Up to 0.001 is expected: contracted." in explanations(shown)[0]
+    else:
+        assert "3 of 2,000 output values differ from LiteRT" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -163,7 +183,7 @@ def test_differences_are_explained() -> None:
         assert "each by one step; no answer changes. That is expected: LiteRT rounds once" in line
     plan = fake.plan(precision="float32")
     _, found = _judged(fake.manifest(plan), fake.samples(plan, off_by_one=2))
-    assert "Floating point" in explanations(found)[0]
+    assert "This is not expected: float32 must be equal bit for bit" in explanations(found)[0]
     _, found = _judged(fake.manifest(plan), fake.samples(plan))
     assert explanations(found) == ("student float32: every output equals LiteRT's, bit for bit.",)
 

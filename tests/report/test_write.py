@@ -101,7 +101,13 @@ def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
 
 def test_nothing_else_is_left_in_the_folder(written: report.Report) -> None:
     names = {path.name for path in written.html.parent.iterdir()}
-    assert names == {"manifest.json", "samples.jsonl", "digits.json", "report.md", "report.html"}
+    assert names == {
+        "manifest.json",
+        "samples.jsonl",
+        "digits.json",
+        "report.md",
+        "report.html",
+    } | {"summary.json"}
 
 
 def test_markdown_tables_are_rectangular(written: report.Report) -> None:
@@ -179,7 +185,11 @@ def test_a_full_disk_is_one_clear_line_and_leaves_no_rest(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(StorageError, match=r"report\.md cannot be written \(No space left") as err:
+    with pytest.raises(StorageError, match=r"summary\.json \(No space left") as err:
         report.write(folder)
-    assert "free some space" in err.value.hint
-    assert not [path for path in folder.iterdir() if "report" in path.name]
+    assert "free space" in err.value.hint
+    assert {path.name for path in folder.iterdir()} == {
+        "manifest.json",
+        "samples.jsonl",
+        "digits.json",
+    }

@@ -56,7 +56,7 @@ def _coverage(n: int, rank: int) -> Fraction:
     return 1 - 2 * tail
 
 
-@pytest.mark.parametrize("n", [6, 7, 8, 19, 20, 100, 251, 1000])
+@pytest.mark.parametrize("n", [6, 7, 8, 19, 20, 100, 251])
 def test_median_interval_is_the_tightest_pair_of_ranks_that_covers(n: int) -> None:
     ranks = [r for r in range(1, n // 2 + 1) if _coverage(n, r) >= Fraction(95, 100)]
     got = stats.median(list(range(1, n + 1))[::-1])
