@@ -22,7 +22,7 @@ METHODS = (
     "them into cycles or time.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
     "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json); "
-    "`hil report` makes it again, byte for byte.",
+    "'hil report' makes it again, byte for byte.",
 )
 
 
