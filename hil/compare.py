@@ -79,7 +79,12 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
     within the run's stated tolerance.
     """
     lines = []
-    for plan, row in zip(manifest.runs, summary.runs, strict=True):
+    rows = {f"{r.board}/{r.engine}/{r.model}/{r.precision}": r for r in summary.runs}
+    for plan in manifest.runs:
+        row = rows.get(plan.key)
+        if row is None:
+            lines.append(f"{plan.key}: no sample was answered")
+            continue
         where = f"{plan.key}: {row.n} samples"
         agreement = row.agreement
         if plan.precision == "int8" and agreement.differing_oracle:

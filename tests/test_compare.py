@@ -78,3 +78,9 @@ def test_a_stated_tolerance_is_kept_and_no_more() -> None:
 def test_missing_samples_are_not_as_expected() -> None:
     (line,) = unexpected(manifest(), summary(plan().key, n=2))
     assert "2 samples of 3 were answered" in line
+
+
+def test_a_run_without_an_answer_is_not_as_expected() -> None:
+    run = manifest(plan(), plan(FLOAT))
+    (line,) = unexpected(run, summary(plan().key))
+    assert line == f"{FLOAT}: no sample was answered"
