@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,7 +12,7 @@ import numpy as np
 
 from hil import datasets
 from hil.boards.config import Board, load_board
-from hil.engines import engine_names
+from hil.engines import ENGINES, model_name
 from hil.errors import DataError, UsageError
 from hil.records import Dataset, DType, Encoding, Precision
 from hil.tflite import Graph, read_model
@@ -88,8 +87,8 @@ def make_plan(request: Request) -> Plan:
     boards = [load_board(name, request.project) for name in dict.fromkeys(request.boards)]
     if request.port and len(boards) > 1:
         raise UsageError("--port goes with one --board", "bench the boards one after the other")
-    for engine in set(request.engines) - set(engine_names()):
-        raise UsageError(f"no engine is called {engine!r}", f"there are: {engine_names()}")
+    for engine in set(request.engines) - set(ENGINES):
+        raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
     whole, note = _data(request)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, whole.name)
@@ -145,7 +144,7 @@ def _networks(request: Request, dataset: str) -> list[_Group]:
 def _own_networks(
     files: Sequence[Path], precisions: Sequence[Precision], *, asked: bool
 ) -> list[_Group]:
-    networks = [_network(_identifier(file), file) for file in dict.fromkeys(files)]
+    networks = [_network(model_name(file), file) for file in dict.fromkeys(files)]
     if len({n.name for n in networks}) < len(networks):
         raise UsageError("two --model files have the same name", "rename one of them")
     groups = []
@@ -160,12 +159,6 @@ def _own_networks(
 
 def _network(name: str, file: Path) -> Network:
     return Network(name, file, read_model(file))
-
-
-def _identifier(file: Path) -> str:
-    """A C identifier of at most 31 characters from a file's name."""
-    name = re.sub(r"\W", "_", file.stem, flags=re.ASCII).lower()
-    return (name if name[:1].isalpha() else f"m_{name}")[:31]
 
 
 def _precision(name: str) -> Precision:

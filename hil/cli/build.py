@@ -25,5 +25,5 @@ def headers(
             raise UsageError(f"{word!r} is not NAME=FILE.tflite", "write e.g. student=my.tflite")
         pairs.append((name, Path(file)))
     image = write_image(engine, pairs, folder)
-    for model in image.models:
-        out.print(f"{model.header}: arena {model.arena:,} B, flash {model.flash:,} B")
+    for model, header in zip(image.models, image.headers, strict=True):
+        out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from hil import datasets
 from hil.cli.console import out, say
-from hil.engines import write_image
+from hil.engines import model_name, write_image
 from hil.errors import UsageError
 from hil.platformio import find_project
 
@@ -51,7 +51,7 @@ def export(
         name, _ = datasets.choose(dataset)
         data = datasets.load(name, "train")
         for file in keras:
-            tflite += exporter.export(file, data, folder)
-    image = write_image(engine, [(file.stem, file) for file in tflite], folder)
-    for model in image.models:
-        out.print(f"{model.header}: arena {model.arena:,} B, flash {model.flash:,} B")
+            tflite += exporter.export(file, data, folder).values()
+    image = write_image(engine, [(model_name(file), file) for file in tflite], folder)
+    for model, header in zip(image.models, image.headers, strict=True):
+        out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

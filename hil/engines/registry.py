@@ -33,6 +33,13 @@ _RESERVED = frozenset((
 # fmt: on
 
 
+def model_name(file: Path) -> str:
+    """A name that `write_image` takes, from a file's own."""
+    name = re.sub(r"\W", "_", file.stem, flags=re.ASCII).lower()
+    taken = name in _RESERVED or keyword.iskeyword(name) or name.startswith("hil_")
+    return (name if name[:1].isalpha() and not taken else f"m_{name}")[:31]
+
+
 def write_image(engine: str, models: Sequence[tuple[str, Path]], out: Path) -> Image:
     """Write into folder ``out`` what a firmware needs to hold ``models`` ((name, file) each).
 

@@ -2,6 +2,14 @@
 
 from hil.reference.cache import predict_cached
 from hil.reference.encode import encode_inputs
-from hil.reference.interpreters import Progress, Reference, litert, oracle
+from hil.reference.interpreters import Progress, Reference, litert, oracle, oracle_version
 
-__all__ = ["Progress", "Reference", "encode_inputs", "litert", "oracle", "predict_cached"]
+__all__ = [
+    "Progress",
+    "Reference",
+    "encode_inputs",
+    "litert",
+    "oracle",
+    "oracle_version",
+    "predict_cached",
+]

@@ -128,6 +128,14 @@ def oracle(path: Path | str) -> Reference:
     return _Interpreter("tflite-micro", "tflite-micro", graph, step)
 
 
+def oracle_version() -> str:
+    """The byte oracle's package and version; empty where it cannot be installed."""
+    try:
+        return f"tflite-micro {importlib.metadata.version('tflite-micro')}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def _read(path: Path | str) -> tuple[bytes, Graph]:
     # the graph first: neither interpreter is safe with a corrupt file
     graph = read_model(path)
