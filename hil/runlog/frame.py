@@ -1,0 +1,42 @@
+"""A stored run as a pandas table, for questions that no report asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hil.records import DType
+from hil.runlog.log import read_manifest, read_samples
+
+
+def read_frame(folder: Path) -> pd.DataFrame:
+    """One row an answered sample: board, engine, model, precision, id, label, the answers of
+    device and host (LiteRT), whether every output byte equals LiteRT's and the oracle's
+    (None without one), time in ``unit``, attempts. StorageError as `read_manifest`."""
+    manifest = read_manifest(folder)
+    plans = {plan.key: plan for plan in manifest.runs}
+    rows = []
+    for sample in read_samples(folder):
+        plan = plans[sample.run]
+        kind = DType(plan.output.dtype).numpy
+        litert = sample.device if sample.litert is None else sample.litert
+        rows.append(
+            {
+                "board": plan.board,
+                "engine": plan.engine,
+                "model": plan.model,
+                "precision": plan.precision,
+                "id": sample.id,
+                "label": sample.label,
+                "device": int(np.frombuffer(sample.device, kind).argmax()),
+                "host": int(np.frombuffer(litert, kind).argmax()),
+                "equals_litert": sample.litert is None,
+                "equals_oracle": sample.oracle is None if plan.oracle else None,
+                "time": sample.time,
+                "unit": plan.clock.unit,
+                "attempts": sample.attempts,
+            }
+        )
+    return pd.DataFrame(rows)
