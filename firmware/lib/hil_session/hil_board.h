@@ -1,0 +1,35 @@
+/* What the session wants to know of the board it runs on; each port fills one in. */
+#ifndef HIL_BOARD_H
+#define HIL_BOARD_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes; 0 where a board cannot tell. */
+typedef struct {
+  uint32_t ram_static;
+  uint32_t stack_used; /* high-water mark since the last reset_marks */
+  uint32_t stack_size;
+  uint32_t heap_used;
+} hil_memory_t;
+
+typedef struct {
+  const char *name;   /* UTF-8, 63 bytes at most */
+  uint8_t window;     /* requests the link holds without losing a byte */
+  uint8_t has_micros; /* stopwatch_stop gives microseconds of a real clock */
+  uint32_t tick_hz;   /* 0: no tick counter */
+  void (*stopwatch_start)(void);
+  /* Time since start: 0 where there is no clock, HIL_TICKS_WRAPPED when the counter wrapped. */
+  void (*stopwatch_stop)(uint32_t *micros, uint32_t *ticks);
+  void (*memory)(hil_memory_t *memory);
+  void (*reset_marks)(void);
+  uint32_t (*uptime_ms)(void);
+} hil_board_t;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,77 @@
+#include "hil_input.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "hil_messages.h"
+
+uint32_t hil_tensor_bytes(const hil_tensor_t *tensor) {
+  switch (tensor->dtype) {
+    case HIL_FLOAT32:
+      return tensor->elements * 4u;
+    case HIL_UINT8:
+    case HIL_INT8:
+      return tensor->elements;
+    default:
+      return 0;
+  }
+}
+
+uint32_t hil_input_wire_bytes(const hil_tensor_t *tensor, uint8_t encoding) {
+  const int is_int8 = tensor->dtype == HIL_INT8;
+
+  if (!is_int8 && tensor->dtype != HIL_FLOAT32) {
+    return 0;
+  }
+  switch (encoding) {
+    case HIL_ENC_PIXELS:
+      return tensor->elements;
+    case HIL_ENC_INT8:
+      return is_int8 ? tensor->elements : 0;
+    case HIL_ENC_FLOAT32:
+      return tensor->elements * 4u;
+    default:
+      return 0;
+  }
+}
+
+static uint8_t quantise(float real, const hil_tensor_t *tensor) {
+  const float steps = roundf(real / tensor->scale);
+  const float least = -128.0f - (float)tensor->zero_point;
+  const float most = 127.0f - (float)tensor->zero_point;
+
+  /* Clamped before it becomes an integer, and so that NaN is caught too. */
+  if (!(steps > least)) {
+    return (uint8_t)(int8_t)-128;
+  }
+  if (steps > most) {
+    return (uint8_t)(int8_t)127;
+  }
+  return (uint8_t)(int8_t)((int32_t)steps + tensor->zero_point);
+}
+
+static float real_of(uint8_t pixel) { return (float)pixel / 255.0f; }
+
+void hil_input_convert(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data) {
+  const uint32_t elements = tensor->elements;
+  uint32_t i;
+  float real;
+
+  if (tensor->dtype == HIL_FLOAT32) {
+    if (encoding == HIL_ENC_PIXELS) {
+      for (i = elements; i-- > 0;) { /* backwards: the floats grow over the pixels */
+        real = real_of(data[i]);
+        memcpy(data + 4u * i, &real, sizeof real);
+      }
+    }
+  } else if (encoding == HIL_ENC_PIXELS) {
+    for (i = 0; i < elements; i++) {
+      data[i] = quantise(real_of(data[i]), tensor);
+    }
+  } else if (encoding == HIL_ENC_FLOAT32) {
+    for (i = 0; i < elements; i++) {
+      memcpy(&real, data + 4u * i, sizeof real);
+      data[i] = quantise(real, tensor);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+#include "hil_replies.h"
+
+#include <string.h>
+
+#include "hil_input.h"
+
+#define BOARD_TEXT 63u
+#define MODEL_TEXT 31u
+
+static void begin(hil_session_t *session, uint8_t type) {
+  hil_encoder_begin(&session->encoder, session->setup.write, session->setup.write_context, type,
+                    session->decoder.header.seq);
+}
+
+static void put(hil_session_t *session, const void *data, size_t length) {
+  hil_encoder_put(&session->encoder, data, length);
+}
+
+static void put_text(hil_session_t *session, const char *text, size_t limit) {
+  size_t length = strlen(text);
+  uint8_t prefix;
+
+  if (length > limit) { /* cut between characters: never before a continuation byte */
+    for (length = limit; length > 0 && ((uint8_t)text[length] & 0xC0u) == 0x80u; length--) {
+    }
+  }
+  prefix = (uint8_t)length;
+  put(session, &prefix, 1);
+  put(session, text, length);
+}
+
+static void put_tensor(hil_session_t *session, const hil_tensor_t *tensor) {
+  put(session, &tensor->dtype, 1);
+  put(session, &tensor->rank, 1);
+  put(session, tensor->dims, 4u * tensor->rank);
+  put(session, &tensor->scale, sizeof tensor->scale);
+  put(session, &tensor->zero_point, sizeof tensor->zero_point);
+}
+
+void hil_reply_hello(hil_session_t *session) {
+  const hil_setup_t *setup = &session->setup;
+  hil_hello_t hello;
+  uint8_t i;
+
+  hello.protocol = HIL_PROTOCOL_VERSION;
+  hello.model_count = setup->model_count;
+  hello.window = setup->board->window;
+  hello.flags = setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+  hello.max_payload = setup->max_payload;
+  hello.tick_hz = setup->board->tick_hz;
+  begin(session, HIL_MSG_REPLY | HIL_MSG_HELLO);
+  put(session, &hello, sizeof hello);
+  put_text(session, setup->board->name, BOARD_TEXT);
+  put_text(session, setup->firmware, BOARD_TEXT);
+  put_text(session, setup->toolchain, BOARD_TEXT);
+  for (i = 0; i < setup->model_count; i++) {
+    const hil_model_t *model = &setup->models[i];
+    put_text(session, model->name, MODEL_TEXT);
+    put_text(session, model->engine, MODEL_TEXT);
+    put(session, model->sha256, sizeof model->sha256);
+    put_tensor(session, &model->input);
+    put_tensor(session, &model->output);
+    put(session, &model->arena_bytes, sizeof model->arena_bytes);
+    put(session, &model->flash_bytes, sizeof model->flash_bytes);
+  }
+  hil_encoder_end(&session->encoder);
+}
+
+void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks) {
+  const hil_tensor_t *output = &session->setup.models[model].output;
+  hil_result_t result;
+
+  result.model = model;
+  result.dtype = output->dtype;
+  result.reserved = 0;
+  result.micros = micros;
+  result.ticks = ticks;
+  begin(session, HIL_MSG_REPLY | HIL_MSG_INFER);
+  put(session, &result, sizeof result);
+  put(session, session->setup.output, hil_tensor_bytes(output));
+  hil_encoder_end(&session->encoder);
+}
+
+void hil_reply_status(hil_session_t *session) {
+  hil_memory_t memory;
+  hil_status_t status;
+
+  memset(&memory, 0, sizeof memory);
+  session->setup.board->memory(&memory);
+  status.ram_static = memory.ram_static;
+  status.stack_used = memory.stack_used;
+  status.stack_size = memory.stack_size;
+  status.heap_used = memory.heap_used;
+  status.uptime_ms = session->setup.board->uptime_ms();
+  status.frames_ok = session->frames_ok;
+  status.frames_bad = session->frames_bad;
+  status.inferences = session->inferences;
+  status.errors = session->errors;
+  begin(session, HIL_MSG_REPLY | HIL_MSG_STATUS);
+  put(session, &status, sizeof status);
+  hil_encoder_end(&session->encoder);
+}
+
+static void send_error(hil_session_t *session, uint8_t code, uint8_t request_type, uint16_t seq,
+                       uint32_t needed, uint32_t available) {
+  hil_error_t error;
+
+  session->errors++;
+  error.code = code;
+  error.request_type = request_type;
+  error.reserved = 0;
+  error.needed = needed;
+  error.available = available;
+  hil_encoder_begin(&session->encoder, session->setup.write, session->setup.write_context,
+                    HIL_MSG_ERROR, seq);
+  put(session, &error, sizeof error);
+  hil_encoder_end(&session->encoder);
+}
+
+void hil_reply_error(hil_session_t *session, uint8_t code, uint32_t needed, uint32_t available) {
+  const hil_header_t *header = &session->decoder.header;
+
+  send_error(session, code, header->type, header->seq, needed, available);
+}
+
+void hil_reply_unreadable(hil_session_t *session, uint8_t code, uint32_t available) {
+  send_error(session, code, 0, 0, 0, available);
+}

@@ -1,0 +1,24 @@
+/* The replies of a session, each streamed out as one frame. */
+#ifndef HIL_REPLIES_H
+#define HIL_REPLIES_H
+
+#include "hil_session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void hil_reply_hello(hil_session_t *session);
+void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks);
+void hil_reply_status(hil_session_t *session);
+
+/* An ERROR to the request that the decoder holds. */
+void hil_reply_error(hil_session_t *session, uint8_t code, uint32_t needed, uint32_t available);
+
+/* An ERROR to something that was no frame: sequence 0, type 0. */
+void hil_reply_unreadable(hil_session_t *session, uint8_t code, uint32_t available);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

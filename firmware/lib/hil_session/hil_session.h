@@ -1,0 +1,60 @@
+/* Request -> reply. Bytes come in through hil_session_feed, replies leave through a write
+ * callback; the session does no I/O and allocates nothing. */
+#ifndef HIL_SESSION_H
+#define HIL_SESSION_H
+
+#include <stdint.h>
+
+#include "hil_board.h"
+#include "hil_engine.h"
+#include "hil_wire.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The receive buffer is also the model's input: after these bytes the frame begins, so that the
+ * input, behind frame header and INFER header, is 16-byte aligned. */
+#define HIL_RX_LEAD 8u
+
+/* Largest request of an image whose largest input has `elements` elements: an INFER in float32. */
+#define HIL_MAX_PAYLOAD_OF(elements) ((uint32_t)sizeof(hil_infer_t) + 4u * (elements))
+#define HIL_RX_BYTES(max_payload) (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD)
+
+/* Everything the session works on, the caller's, for as long as the session lives. */
+typedef struct {
+  const hil_board_t *board;
+  const char *firmware;  /* UTF-8, 63 bytes at most */
+  const char *toolchain; /* the same */
+  const hil_model_t *models;
+  uint8_t model_count;
+  uint8_t *rx; /* 16-byte aligned, HIL_RX_BYTES(max_payload) */
+  uint32_t max_payload;
+  void *arena; /* 16-byte aligned */
+  uint32_t arena_size;
+  void *output; /* 16-byte aligned, holds the largest output */
+  hil_write_t write;
+  void *write_context;
+} hil_setup_t;
+
+typedef struct {
+  hil_setup_t setup;
+  hil_decoder_t decoder;
+  hil_encoder_t encoder;
+  int16_t prepared;            /* index of the model that may be invoked, -1: none */
+  uint32_t stopwatch_overhead; /* ticks of an empty invoke, taken off every measurement */
+  uint32_t frames_ok;
+  uint32_t frames_bad;
+  uint32_t inferences;
+  uint32_t errors;
+} hil_session_t;
+
+void hil_session_init(hil_session_t *session, const hil_setup_t *setup);
+
+/* Takes one received byte; answers before it returns when that byte completed a request. */
+void hil_session_feed(hil_session_t *session, uint8_t byte);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+/* The messages of docs/protocol.md as C types: every field lies where the wire has it, so that
+ * they are read and sent as they are. Little-endian, naturally aligned, no padding. */
+#ifndef HIL_MESSAGES_H
+#define HIL_MESSAGES_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HIL_PROTOCOL_VERSION 1
+#define HIL_TICKS_WRAPPED 0xFFFFFFFFu
+
+enum {
+  HIL_MSG_HELLO = 0x01,
+  HIL_MSG_INFER = 0x02,
+  HIL_MSG_STATUS = 0x03,
+  HIL_MSG_REPLY = 0x80, /* set in the type of a reply */
+  HIL_MSG_ERROR = 0xFF
+};
+
+enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
+
+enum { HIL_STATUS_RESET = 1 };     /* flag of a STATUS request */
+enum { HIL_HELLO_HAS_MICROS = 1 }; /* flag of a HELLO reply */
+
+enum {
+  HIL_ERR_VERSION = 1,
+  HIL_ERR_TYPE = 2,
+  HIL_ERR_LENGTH = 3,
+  HIL_ERR_MODEL = 4,
+  HIL_ERR_ENCODING = 5,
+  HIL_ERR_ARENA = 6,
+  HIL_ERR_ENGINE = 7,
+  HIL_ERR_FRAME = 8,
+  HIL_ERR_OVERSIZE = 9
+};
+
+typedef struct {
+  uint8_t version;
+  uint8_t type;
+  uint16_t seq;
+} hil_header_t;
+
+typedef struct {
+  uint8_t model;
+  uint8_t encoding;
+  uint16_t reserved;
+} hil_infer_t; /* input bytes follow */
+
+typedef struct {
+  uint8_t model;
+  uint8_t dtype;
+  uint16_t reserved;
+  uint32_t micros;
+  uint32_t ticks;
+} hil_result_t; /* output bytes follow */
+
+typedef struct {
+  uint32_t ram_static;
+  uint32_t stack_used;
+  uint32_t stack_size;
+  uint32_t heap_used;
+  uint32_t uptime_ms;
+  uint32_t frames_ok;
+  uint32_t frames_bad;
+  uint32_t inferences;
+  uint32_t errors;
+} hil_status_t;
+
+typedef struct {
+  uint8_t code;
+  uint8_t request_type;
+  uint16_t reserved;
+  uint32_t needed;
+  uint32_t available;
+} hil_error_t;
+
+typedef struct {
+  uint8_t protocol;
+  uint8_t model_count;
+  uint8_t window;
+  uint8_t flags;
+  uint32_t max_payload;
+  uint32_t tick_hz;
+} hil_hello_t; /* three strings and the models follow */
+
+#define HIL_CRC_BYTES 4u
+#define HIL_FRAME_OVERHEAD ((uint32_t)sizeof(hil_header_t) + HIL_CRC_BYTES)
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "messages are sent as they lie in memory");
+static_assert(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
+static_assert(sizeof(hil_infer_t) == 4, "INFER");
+static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
+static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
+static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
+static_assert(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
+static_assert(sizeof(float) == 4, "scale");
+
+#endif

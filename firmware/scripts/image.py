@@ -1,0 +1,111 @@
+"""Before a build: generate the networks' C sources, and add them and the board's port.
+
+Unit tests (`pio test`) build against firmware/test/fake_image and the golden vectors instead.
+Run by PlatformIO; `python -m hil headers` does the generating.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from SCons.Script import COMMAND_LINE_TARGETS, Import
+
+Import("env")
+env = globals()["env"]
+
+PROJECT = Path(env.subst("$PROJECT_DIR"))
+FIRMWARE = PROJECT / "firmware"
+GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
+
+
+def fail(message):
+    sys.stderr.write(f"Error: {message}\n")
+    env.Exit(1)
+
+
+def find_python():
+    """The interpreter that has `hil`: $HIL_PYTHON, the project's .venv, or this one."""
+    if chosen := os.environ.get("HIL_PYTHON"):
+        return chosen
+    for inside in ("bin/python", "Scripts/python.exe"):
+        if (PROJECT / ".venv" / inside).is_file():
+            return str(PROJECT / ".venv" / inside)
+    return sys.executable
+
+
+def chosen_models():
+    """[(name, file)] of the image, from HIL_IMAGE or custom_hil_models."""
+    if text := os.environ.get("HIL_IMAGE"):
+        words = text.split(os.pathsep)
+    else:
+        words = env.GetProjectOption("custom_hil_models", "").splitlines()
+    pairs = [word.strip().partition("=") for word in words if word.strip()]
+    for name, equals, file in pairs:
+        if not (name and equals and file):
+            fail(f"{name!r} is not NAME=FILE.tflite; see custom_hil_models in platformio.ini")
+    models = [(name, PROJECT / file) for name, _, file in pairs]
+    if not models:
+        fail("the image has no models; set custom_hil_models in platformio.ini or HIL_IMAGE")
+    for _, file in models:
+        if not file.is_file():
+            fail(f"there is no model {file}; `hil train` makes them, HIL_IMAGE names others")
+    return models
+
+
+def fingerprint(engine, models):
+    """Changes when the models, the engine's name or the generator do."""
+    digest = hashlib.sha256(repr((engine, [name for name, _ in models])).encode())
+    generator = [*PROJECT.glob("hil/engines/**/*"), *PROJECT.glob("hil/tflite/*.py")]
+    for file in [*(path for _, path in models), *sorted(generator)]:
+        if file.is_file() and file.suffix != ".pyc":
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def generate(python):
+    """Write hil_image.{h,c} and the networks' headers, unless they are there already."""
+    engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
+    models = chosen_models()
+    stamp = GENERATED / "fingerprint"
+    wanted = fingerprint(engine, models)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    pairs = [f"{name}={file}" for name, file in models]
+    words = [python, "-m", "hil", "headers", "--engine", engine, "--out", str(GENERATED), *pairs]
+    done = subprocess.run(
+        words, cwd=PROJECT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode == 2:  # the harness's own: its last line says what and what to do
+        fail(done.stdout.strip().splitlines()[-1])
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        fail(
+            f"`{python} -m hil headers` failed (above); "
+            "set HIL_PYTHON to a Python with tinyml-hil installed if this one has not"
+        )
+    stamp.write_text(wanted)
+
+
+python = find_python()
+port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")
+libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil_session")]
+version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
+include = [*libraries, FIRMWARE / "port", port]
+env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(f"tinyml-hil {version}"))])
+env.Replace(HIL_PYTHON=python)
+
+GENERATED.mkdir(parents=True, exist_ok=True)
+if "__test" in COMMAND_LINE_TARGETS:
+    image = FIRMWARE / "test" / "fake_image"
+    words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GENERATED)]
+    subprocess.run([*words, str(FIRMWARE / "golden" / "wire.json")], check=True)
+    include += [FIRMWARE / "test", GENERATED]
+else:
+    image = GENERATED
+    generate(python)
+env.Append(CPPPATH=[str(path) for path in [*include, image]])
+env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
+env.BuildSources("$BUILD_DIR/port", str(port))
