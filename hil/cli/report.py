@@ -12,7 +12,6 @@ from rich.table import Table
 
 from hil.cli.console import out, say
 from hil.compare import unexpected
-from hil.report import write
 from hil.runlog.log import read_manifest
 from hil.runlog.schema import SummaryRow
 
@@ -29,6 +28,8 @@ def report(
 
 def show_report(folder: Path, *, browse: bool) -> None:
     """Write the pages, print the table, and exit with 1 when a result is not as expected."""
+    from hil.report import write  # scipy takes half a second to load
+
     written = write(folder)
     manifest = read_manifest(folder)
     out.print(_table(written.summary.runs))
