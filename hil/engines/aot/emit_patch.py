@@ -95,23 +95,26 @@ def _channels(
     taps: int,
     c: str,
 ) -> None:
-    conv = place.conv
-    for j in range(channels):
-        sums = [f"a{p}_{j}" for p in range(len(points))]
-        w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(j)}' for a in sums)};")
-        if finish.real:
+    sums = [[f"a{p}_{j}" for p in range(len(points))] for j in range(channels)]
+    for j, row in enumerate(sums):
+        w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(j)}' for a in row)};")
+    if finish.real:
+        for j, row in enumerate(sums):
             for t in range(taps):
                 w(f"const float w{j}_{t} = w[{j * taps + t}];")
-                for a, indices in zip(sums, points, strict=True):
+                for a, indices in zip(row, points, strict=True):
                     w(f"{a} += x{indices[t]} * w{j}_{t};")
-        else:
-            for i, pair in enumerate(_pairs(conv)):
+    else:
+        for i, pair in enumerate(_pairs(place.conv)):
+            for j in range(channels):
                 w(f"const hil_x2_t w{j}_{i} = hil_w2(w + {j * taps + 2 * i});")
-                for a, indices in zip(sums, points, strict=True):
-                    x = names[tuple(indices[t] for t in pair)]
-                    w(f"{a} = hil_mac2({a}, {x}, w{j}_{i});")
-        finish.combine(w, j, sums)
-        finish.store(w, j, place.targets(c, j), sums)
+            for p, indices in enumerate(points):
+                x = names[tuple(indices[t] for t in pair)]
+                for j in range(channels):
+                    w(f"{sums[j][p]} = hil_mac2({sums[j][p]}, {x}, w{j}_{i});")
+    for j, row in enumerate(sums):
+        finish.combine(w, j, row)
+        finish.store(w, j, place.targets(c, j), row)
 
 
 def _patch_size(place: Place) -> tuple[int, int]:

@@ -6,7 +6,8 @@ stored in exactly the order in which they are used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Tile
 
 _UNROLL_REAL = 4
-_UNROLL_INT8 = 2
+_UNROLL_INT8 = 4
 
 
 def _segments(conv: Conv) -> tuple[int, int]:
@@ -50,7 +51,7 @@ def pack(conv: Conv, tile: Tile) -> npt.NDArray[np.generic]:
 
 
 def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
-    """(arrays, function) of a convolution: ``prefix(in, out)``."""
+    """(arrays, functions) of a convolution: the last one is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
     count = tile.channels if conv.quant is None else f"{tile.channels} x 4 taps"
@@ -61,77 +62,98 @@ def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
     ]
     w = Writer()
     place.helper(w)
+    full, rest = divmod(conv.cout, tile.channels)
+    for channels in (tile.channels, rest):
+        if channels:
+            _kernels(w, place, finish, channels)
     with place.function(w):
-        w(f"HIL_FLASH {'float' if finish.real else 'int8_t'} *w = {prefix}_w;")
+        w(f"HIL_FLASH {_wtype(finish)} *w = {prefix}_w;")
         w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
-        full, rest = divmod(conv.cout, tile.channels)
-        step = f"q += {finish.stride * tile.channels}"
-        c = "c" if full > 1 else ""
-        with w.block(
-            f"for (int c = 0; c < {full * tile.channels}; c += {tile.channels}, {step})", full > 1
-        ):
-            _block(w, place, finish, tile.channels, c)
+        taps = conv.rows.window * conv.columns.window * conv.cin
+        step = f"w += {taps * tile.channels}, q += {finish.stride * tile.channels}"
+        head = f"for (int c = 0; c < {full * tile.channels}; c += {tile.channels}, {step})"
+        with w.block(head, full > 1):
+            _block(w, place, finish, tile.channels, "c" if full > 1 else "0")
         if rest:
             if full == 1:
-                w(f"{step};")
+                w(f"{step.replace(', ', '; ')};")
             with w.block(""):
                 _block(w, place, finish, rest, str(full * tile.channels))
     return arrays, str(w)
+
+
+def _wtype(finish: Finish) -> str:
+    return "float" if finish.real else "int8_t"
 
 
 def _block(w: Writer, place: Place, finish: Finish, channels: int, c: str) -> None:
     """All of one block of channels at one tile; ``c`` is its first channel in C."""
     points = place.tile.points
     finish.begin(w, channels)
-    if finish.wide:
-        w(f"HIL_FLASH {'float' if finish.real else 'int8_t'} *w0 = w;")
     with place.window(w):
-        if finish.wide:
-            w("w = w0;")
+        starts = ", ".join(finish.start(j) for j in range(channels) for _ in range(points))
+        w(f"{finish.ctype} a[{points * channels}] = {{{starts}}};")
+        kernel = f"{place.prefix}_sums{channels}"
+        if place.conv.padded:
+            y, x = place.start
+            with w.block(f"if ({place.inside})"):
+                w(f"{kernel}({place.pointer}, w, a);")
+            with w.block("else"):
+                w(f"{place.prefix}_edge{channels}(in, {y}, {x}, w, a);")
+        else:
+            w(f"{kernel}({place.pointer}, w, a);")
         for j in range(channels):
-            names = ", ".join(f"a{p}_{j} = {finish.start(j)}" for p in range(points))
-            w(f"{finish.ctype} {names};")
-        _sums(w, place, finish, channels)
-        for j in range(channels):
-            finish.combine(w, j, [f"a{p}_{j}" for p in range(points)])
-        if place.conv.pool is None:
-            for j in range(channels):
-                finish.store(w, j, place.targets(c, j), [f"a{p}_{j}" for p in range(points)])
+            sums = [f"a[{j * points + p}]" for p in range(points)]
+            finish.combine(w, j, sums)
+            if place.conv.pool is None:
+                finish.store(w, j, place.targets(c, j), sums)
     if place.conv.pool is not None:
         for j in range(channels):
             finish.store(w, j, place.targets(c, j), ())
 
 
-def _sums(w: Writer, place: Place, finish: Finish, channels: int) -> None:
+def _kernels(w: Writer, place: Place, finish: Finish, channels: int) -> None:
+    """The functions that add all products of one tile to the sums ``a``."""
     conv = place.conv
-    if not conv.padded:
-        _inside(w, place, finish, channels)
-        return
-    with w.block(f"if ({place.inside})"):
-        _inside(w, place, finish, channels)
-    with w.block("else"), w.loop("ky", conv.rows.window), w.loop("kx", conv.columns.window):
-        starts = [place.edge_pointer(p) for p in range(place.tile.points)]
-        for p, start in enumerate(starts):
-            w(f"const {place.ctype} *p{p} = {start};")
-        pointers = [f"p{p}" for p in range(len(starts))]
-        _run(w, finish, [(p, 0) for p in pointers], channels, conv.cin)
-
-
-def _inside(w: Writer, place: Place, finish: Finish, channels: int) -> None:
-    conv = place.conv
-    row = f" + ky * {conv.columns.size * conv.cin}" if conv.rows.window > 1 else ""
-    with w.loop("ky", conv.rows.window):
-        w(f"const {place.ctype} *p = {place.pointer}{row};")
-        points = [("p", offset) for offset in place.offsets]
-        count, length = _segments(conv)
-        if finish.real:
+    tail = f"HIL_FLASH {_wtype(finish)} *w, {finish.ctype} *a)"
+    head = f"HIL_KERNEL {place.prefix}_sums{channels}(const {place.ctype} *tile, {tail}"
+    with w.block(head), _sums(w, place, finish, channels):
+        row = f" + ky * {conv.columns.size * conv.cin}" if conv.rows.window > 1 else ""
+        with w.loop("ky", conv.rows.window):
+            w(f"const {place.ctype} *p = tile{row};")
+            points = [("p", offset) for offset in place.offsets]
             length = conv.columns.window * conv.cin
-            _run(w, finish, points, channels, length)
-        elif count == conv.rows.window or conv.cin % 4 == 0:
-            _run(w, finish, points, channels, conv.columns.window * conv.cin)
-        else:
-            with w.loop("kx", conv.columns.window):
-                _run(w, finish, points, channels, conv.cin)
+            if not conv.padded or finish.real or conv.cin % 4 == 0:
+                _run(w, finish, points, channels, length)
+            else:  # packed pixel by pixel
+                with w.loop("kx", conv.columns.window):
+                    _run(w, finish, points, channels, conv.cin)
+    w()
+    if not conv.padded:
+        return
+    head = f"HIL_KERNEL {place.prefix}_edge{channels}(const {place.ctype} *in, int y, int x, {tail}"
+    with (
+        w.block(head),
+        _sums(w, place, finish, channels),
+        w.loop("ky", conv.rows.window),
+        w.loop("kx", conv.columns.window),
+    ):
+        pointers = [f"p{p}" for p in range(place.tile.points)]
+        for i, p in enumerate(pointers):
+            w(f"const {place.ctype} *{p} = {place.edge_pointer(i, ('y', 'x'))};")
+        _run(w, finish, [(p, 0) for p in pointers], channels, conv.cin)
+    w()
+
+
+@contextmanager
+def _sums(w: Writer, place: Place, finish: Finish, channels: int) -> Iterator[None]:
+    """The sums in variables, so that the compiler keeps them in registers."""
+    points = range(place.tile.points)
+    names = [f"a{p}_{j}" for j in range(channels) for p in points]
+    w(f"{finish.ctype} {', '.join(f'{n} = a[{i}]' for i, n in enumerate(names))};")
+    yield
+    for i, n in enumerate(names):
+        w(f"a[{i}] = {n};")
 
 
 def _run(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hil.engines.aot.activation import FLT_MAX, Activation, RealFunction
 from hil.engines.aot.source import Array, Writer, real_literal
@@ -39,9 +40,11 @@ def simplified(functions: Sequence[RealFunction]) -> list[RealFunction]:
 def int8_expression(x: str, activation: Activation, table: str) -> str:
     """A C expression for the activation of an int32 ``x``, clamped to int8."""
     limits = activation.limits
+    if limits == (-128, 127):
+        return f"hil_clamp8({x})"
     if limits is not None:
         return f"hil_clamp({x}, {limits[0]}, {limits[1]})"
-    return f"{table}[hil_clamp({x}, -128, 127) + 128]"
+    return f"{table}[hil_clamp8({x}) + 128]"
 
 
 def table_array(name: str, activation: Activation) -> Array:
@@ -75,13 +78,29 @@ class Finish:
         return pool is not None and not pool.average and self.conv.pre.monotone
 
     @property
-    def _columns(self) -> list[np.ndarray]:
+    def _short(self) -> bool:
+        """Whether every shift goes to the right and no sum is large: the quick arithmetic."""
+        quant = self.conv.quant
+        assert quant is not None
+        return quant.bound <= _SAFE and bool((quant.shifts[quant.multipliers != 0] < 0).all())
+
+    @property
+    def _shifts(self) -> npt.NDArray[np.int64]:
+        """The shifts as the C function takes them."""
+        quant = self.conv.quant
+        assert quant is not None
+        # a multiplier of zero gives zero whatever the shift
+        return (
+            np.where(quant.multipliers == 0, 0, -1 - quant.shifts) if self._short else quant.shifts
+        )
+
+    @property
+    def _columns(self) -> list[npt.NDArray[np.int64]]:
         """Per-channel parameters that differ between channels: bias, multipliers, shifts."""
         quant = self.conv.quant
         if quant is None:
             return []
-        rights = np.where(quant.multipliers == 0, 1, -quant.shifts)
-        found = [quant.bias, quant.multipliers, rights]
+        found = [quant.bias, quant.multipliers, self._shifts]
         return [v for i, v in enumerate(found) if i == 0 or len(set(v.tolist())) > 1]
 
     @property
@@ -93,7 +112,7 @@ class Finish:
         if self.real:
             assert self.conv.bias is not None
             return [Array(f"{self.prefix}_q", self.conv.bias, "bias")]
-        names = ("bias", "multiplier", "right shift")[: self.stride]
+        names = ("bias", "multiplier", "shift")[: self.stride]
         values = np.stack(self._columns, axis=1).astype("<i4")
         arrays = [Array(f"{self.prefix}_q", values, f"per channel: {', '.join(names)}")]
         stages = [self.conv.pre, self.conv.post]
@@ -113,23 +132,21 @@ class Finish:
         if quant is None:
             return real_expression(f"{x} + q[{c}]", simplified(stages.real))
         parameters: list[str] = []
-        rights = np.where(quant.multipliers == 0, 1, -quant.shifts)
         place = 1
-        for values in (quant.multipliers, rights):
+        for values in (quant.multipliers, self._shifts):
             if len(set(values.tolist())) > 1:
                 parameters.append(f"q[{self.stride * c + place}]")
                 place += 1
             else:
                 parameters.append(str(int(values[0])))
-        least = int(rights.min())
-        below_zero = stages.table[: quant.output_zero + 129]
-        if quant.bound <= _SAFE and len(set(below_zero)) == 1 and least >= 0:
-            call = f"hil_requant_relu({x}, {parameters[0]}, {parameters[1]})"
-        elif quant.bound <= _SAFE and least >= 1:
-            call = f"hil_requant_right({x}, {parameters[0]}, {parameters[1]})"
+        arguments = f"{x}, {', '.join(parameters)}"
+        if not self._short:
+            call = f"hil_requant({arguments}) + {quant.output_zero}"
+        elif len(set(stages.table[: quant.output_zero + 129])) == 1:
+            call = f"hil_requant_relu({arguments}, {quant.output_zero})"
         else:
-            call = f"hil_requant({x}, {parameters[0]}, -({parameters[1]}))"
-        return int8_expression(f"{call} + {quant.output_zero}", stages, f"{self.prefix}_lut")
+            call = f"hil_requant_right({arguments}, {quant.output_zero})"
+        return int8_expression(call, stages, f"{self.prefix}_lut")
 
     def begin(self, w: Writer, channels: int) -> None:
         """Before the tiles of a wide pooling window."""

@@ -20,8 +20,11 @@ HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 
 #if defined(__GNUC__)
 #define HIL_ALIGNED __attribute__((aligned(4)))
+/* Kernels get the registers for themselves: inlined they would share them with outer loops. */
+#define HIL_KERNEL static __attribute__((noinline, unused)) void
 #else
 #define HIL_ALIGNED
+#define HIL_KERNEL static inline void
 #endif
 
 /* ---- float32: the comparisons of C++'s std::max and std::min, which TFLite uses ---- */
@@ -76,17 +79,40 @@ static inline int32_t hil_requant(int32_t sum, int32_t multiplier, int32_t shift
   return hil_divide_pot(hil_high_mul(shifted, multiplier), shift > 0 ? 0 : -shift);
 }
 
-/* The same for |sum| < 2^30 and a shift to the right by n >= 1. */
-static inline int32_t hil_requant_right(int32_t sum, int32_t multiplier, int32_t n) {
-  const int32_t x = (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
-  return (x + (x >> 31) + (int32_t)(UINT32_C(1) << (n - 1))) >> n;
+/* round(2 * sum * multiplier / 2^32), halves upwards; |sum| < 2^30. */
+static inline int32_t hil_double_high_mul(int32_t sum, int32_t multiplier) {
+#if HIL_DSP
+  int32_t result;
+  __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(sum * 2), "r"(multiplier));
+  return result;
+#else
+  return (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
+#endif
 }
 
-/* The same where results below zero are clamped to zero afterwards (ReLU): their rounding is
- * of no account. */
-static inline int32_t hil_requant_relu(int32_t sum, int32_t multiplier, int32_t n) {
-  const int32_t x = (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
-  return (x + (int32_t)((UINT32_C(1) << n) >> 1)) >> n;
+/* zero + hil_requant(sum, multiplier, -1 - n) for |sum| < 2^30, n >= 0. */
+static inline int32_t hil_requant_right(int32_t sum, int32_t multiplier, int32_t n,
+                                        int32_t zero) {
+  const int32_t x = hil_double_high_mul(sum, multiplier);
+  return (((x + (x >> 31)) >> n) + (2 * zero + 1)) >> 1;
+}
+
+/* The same where results below zero are clamped to zero afterwards (ReLU), so that their
+ * rounding is of no account. */
+static inline int32_t hil_requant_relu(int32_t sum, int32_t multiplier, int32_t n,
+                                       int32_t zero) {
+  return ((hil_double_high_mul(sum, multiplier) >> n) + (2 * zero + 1)) >> 1;
+}
+
+/* The nearest int8. */
+static inline int32_t hil_clamp8(int32_t x) {
+#if HIL_DSP
+  int32_t result;
+  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+  return result;
+#else
+  return hil_clamp(x, -128, 127);
+#endif
 }
 
 /* sum / n, halves away from zero. */
@@ -102,17 +128,17 @@ typedef struct {
 } hil_x4_t;
 typedef uint32_t hil_x2_t;
 
+/* volatile keeps these in the order of the source, which the registers were counted for */
 static inline int32_t hil_smlad(uint32_t x, uint32_t w, int32_t sum) {
-  int32_t result;
-  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(w), "r"(sum));
-  return result;
+  __asm__ volatile("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(x), "r"(w));
+  return sum;
 }
 static inline hil_x4_t hil_x4(const int8_t *p) {
   uint32_t word;
   hil_x4_t x;
   memcpy(&word, p, 4);
-  __asm__("sxtb16 %0, %1" : "=r"(x.even) : "r"(word));
-  __asm__("sxtb16 %0, %1, ror #8" : "=r"(x.odd) : "r"(word));
+  __asm__ volatile("sxtb16 %0, %1" : "=r"(x.even) : "r"(word));
+  __asm__ volatile("sxtb16 %0, %1, ror #8" : "=r"(x.odd) : "r"(word));
   return x;
 }
 static inline hil_x4_t hil_w4(HIL_FLASH int8_t *p) { return hil_x4(p); }
@@ -120,7 +146,9 @@ static inline int32_t hil_mac4(int32_t sum, hil_x4_t x, hil_x4_t w) {
   return hil_smlad(x.odd, w.odd, hil_smlad(x.even, w.even, sum));
 }
 static inline hil_x2_t hil_x2(int32_t a, int32_t b) {
-  return (uint32_t)(uint16_t)a | ((uint32_t)b << 16);
+  hil_x2_t x;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(x) : "r"(a), "r"(b));
+  return x;
 }
 /* One value: whatever lies in the other half meets a weight of zero. */
 static inline hil_x2_t hil_x1(int32_t a) { return (uint32_t)a; }

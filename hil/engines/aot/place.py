@@ -105,13 +105,14 @@ class Place:
             yield
 
     @property
-    def _start(self) -> tuple[str, str]:
+    def start(self) -> tuple[str, str]:
+        """C names of the tile's first input row and column."""
         return ("ty", "tx") if self.wide else ("iy", "ix")
 
     @property
     def pointer(self) -> str:
         """The tile's first input pixel, when it lies inside."""
-        y, x = self._start
+        y, x = self.start
         return f"in + ({y} * {self.conv.columns.size} + {x}) * {self.conv.cin}"
 
     @property
@@ -135,23 +136,23 @@ class Place:
         conv, tile = self.conv, self.tile
         terms = []
         for name, axis, count in zip(
-            self._start, (conv.rows, conv.columns), (tile.rows, tile.columns), strict=True
+            self.start, (conv.rows, conv.columns), (tile.rows, tile.columns), strict=True
         ):
             last = axis.size - ((count - 1) * axis.stride + axis.window)
             terms.append(f"{name} >= 0 && {name} <= {last}")
         return " && ".join(terms)
 
-    def at(self, y: int | str, x: int | str) -> str:
+    def at(self, y: int | str, x: int | str, start: tuple[str, str] | None = None) -> str:
         """A pointer to the pixel (y, x) from the tile's start, wherever that is."""
-        ty, tx = self._start
+        ty, tx = start or self.start
         return f"{self.prefix}_at(in, {_sum(ty, y)}, {_sum(tx, x)})"
 
-    def edge_pointer(self, point: int) -> str:
+    def edge_pointer(self, point: int, start: tuple[str, str] | None = None) -> str:
         """The pixel below tap (ky, kx) of one of the tile's windows."""
         dy, dx = self._points[point]
         ky = "ky" if self.conv.rows.window > 1 else 0
         kx = "kx" if self.conv.columns.window > 1 else 0
-        return self.at(_sum(ky, dy), _sum(kx, dx))
+        return self.at(_sum(ky, dy), _sum(kx, dx), start)
 
     def targets(self, c: str, j: int) -> list[str]:
         """Where channel c + j of the tile's pixels, or of its pooled pixel, goes."""
