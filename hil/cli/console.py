@@ -41,13 +41,13 @@ class RateColumn(TextColumn):
         return Text(f"{speed:,.0f}/s" if speed else "", style="cyan")
 
 
-def progress() -> Progress:
+def progress(what: str = "") -> Progress:
     """Bars with counts, rates and time left; silent when nobody looks at a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
-        RateColumn(),
+        *([TextColumn(what)] if what else [RateColumn()]),
         TimeRemainingColumn(),
         console=err,
         disable=not err.is_terminal,

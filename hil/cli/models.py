@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
 from hil import datasets
-from hil.cli.console import out, say
+from hil.cli.console import err, out, progress, say
 from hil.engines import model_name, write_image
 from hil.errors import UsageError
+from hil.kd.events import Event
 from hil.platformio import find_project
 
 
@@ -28,8 +30,30 @@ def train(
     if note:
         say(f"note: {note}")
     target = folder or find_project() / "models" / name
-    pipeline.train(name, target, quick=quick, on_event=lambda event: say(str(event)))
-    out.print(f"models are in {target}")
+    with progress("epochs") as bars:
+        made = pipeline.train(name, target, quick=quick, on_event=_Stages(bars))
+    for file, facts in made.files.items():
+        accuracy = f"test accuracy {facts.test_accuracy:.4f}"
+        out.print(f"{target / file}: {facts.nbytes:,} B, {accuracy}", soft_wrap=True)
+
+
+class _Stages:
+    """Draws training: a bar a stage, with time left and the latest accuracy on validation."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind in ("kept", "done") or not err.is_terminal:
+            accuracy = event.metrics.get("val_accuracy")
+            shown = f", validation accuracy {accuracy:.4f}" if accuracy is not None else ""
+            epochs = f" {event.epoch}/{event.epochs}" if event.kind == "epoch" else ""
+            say(f"{event.stage}: {event.kind}{epochs}{shown}")
+        if event.epochs:
+            if event.stage not in self._tasks:
+                self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.epochs)
+            self._bars.update(self._tasks[event.stage], completed=event.epoch)
 
 
 def export(
