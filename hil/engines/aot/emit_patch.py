@@ -144,22 +144,25 @@ def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
     conv = place.conv
     height, width = _patch_size(place)
     ctype = "float" if conv.quant is None else "int32_t"
-    cells = [(r, x, i) for r in range(height) for x in range(width) for i in range(depth)]
+    every = [(r, x, i) for r in range(height) for x in range(width) for i in range(depth)]
+    # strides may leave values out
+    used = {n for p in range(place.tile.points) for n in _patch_indices(place, p, depth)}
+    cells = {n: cell for n, cell in enumerate(every) if n in used}
     row = conv.columns.size * conv.cin
-    inside = [f"p[{r * row + x * conv.cin + i}]" for r, x, i in cells]
+    inside = {n: f"p[{r * row + x * conv.cin + i}]" for n, (r, x, i) in cells.items()}
     start = f"{place.pointer}{' + ' + channel if channel else ''}"
     if not conv.padded:
         w(f"const {place.ctype} *p = {start};")
-        for n, value in enumerate(inside):
+        for n, value in inside.items():
             w(f"const {ctype} x{n} = {value};")
         return
-    w(f"{ctype} {', '.join(f'x{n}' for n in range(len(cells)))};")
+    w(f"{ctype} {', '.join(f'x{n}' for n in cells)};")
     with w.block(f"if ({place.inside})"):
         w(f"const {place.ctype} *p = {start};")
-        for n, value in enumerate(inside):
+        for n, value in inside.items():
             w(f"x{n} = {value};")
     with w.block("else"):
-        for n, (r, x, i) in enumerate(cells):
+        for n, (r, x, i) in cells.items():
             w(f"x{n} = {place.at(r, x)}[{channel or i}];")
 
 

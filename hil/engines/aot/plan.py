@@ -166,7 +166,9 @@ def _noted(merged: Conv | Pooling, step: Step) -> Conv | Pooling:
 
 def _fusable(conv: Conv, pool: Pool) -> bool:
     """Whole windows that do not overlap: each sum is computed once, or not at all."""
-    if conv.pool is not None:
+    # a dense layer over many points lays them out in one row, whatever its output's shape
+    sizes = (pool.rows.size, pool.columns.size)
+    if conv.pool is not None or sizes != (conv.rows.count, conv.columns.count):
         return False
     return all(
         axis.before == 0
