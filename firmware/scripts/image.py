@@ -1,6 +1,7 @@
 """Before a build: generate the networks' C sources, and add them and the board's port.
 
-Unit tests (`pio test`) build against firmware/test/fake_image and the golden vectors instead.
+Unit tests (`pio test`) build against the golden vectors and, but for test_engine, against
+firmware/test/fake_image.
 Run by PlatformIO; `python -m hil headers` does the generating.
 """
 
@@ -19,6 +20,7 @@ env = globals()["env"]
 PROJECT = Path(env.subst("$PROJECT_DIR"))
 FIRMWARE = PROJECT / "firmware"
 GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
+GOLDEN = Path(env.subst("$BUILD_DIR")) / "golden"
 
 
 def fail(message):
@@ -98,11 +100,14 @@ env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(f"tinyml-hil {version
 env.Replace(HIL_PYTHON=python)
 
 GENERATED.mkdir(parents=True, exist_ok=True)
-if "__test" in COMMAND_LINE_TARGETS:
-    image = FIRMWARE / "test" / "fake_image"
-    words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GENERATED)]
+GOLDEN.mkdir(exist_ok=True)
+testing = "__test" in COMMAND_LINE_TARGETS
+if testing:
+    words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GOLDEN)]
     subprocess.run([*words, str(FIRMWARE / "golden" / "wire.json")], check=True)
-    include += [FIRMWARE / "test", GENERATED]
+    include += [FIRMWARE / "test", GOLDEN]
+if testing and env.get("PIOTEST_RUNNING_NAME") != "test_engine":
+    image = FIRMWARE / "test" / "fake_image"
 else:
     image = GENERATED
     generate(python)

@@ -1,0 +1,101 @@
+/* A board of memory: what a session test sends goes in, what it answers lies in `reply`. */
+#ifndef FAKE_BOARD_H
+#define FAKE_BOARD_H
+
+#include <string.h>
+
+#include "hil_engine.h"
+#include "hil_image.h"
+#include "hil_session.h"
+
+enum { FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS), FAKE_GUARD = 16 };
+
+typedef struct {
+  hil_session_t session;
+  uint8_t reply[2048];
+  uint32_t reply_length;
+  uint32_t marks_reset;
+  uint32_t overflowed;
+} fake_board_t;
+
+static fake_board_t fake;
+/* One byte too many behind each is written by nobody. */
+static _Alignas(16) uint8_t fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + FAKE_GUARD];
+static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
+static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
+static uint32_t fake_ticks; /* what the stopwatch says next */
+
+static inline void fake_write(void *context, const uint8_t *data, size_t length) {
+  fake_board_t *board = (fake_board_t *)context;
+
+  if (board->reply_length + length > sizeof board->reply) {
+    board->overflowed = 1;
+    return;
+  }
+  memcpy(board->reply + board->reply_length, data, length);
+  board->reply_length += (uint32_t)length;
+}
+
+static inline void fake_start(void) {}
+
+static inline void fake_stop(uint32_t *micros, uint32_t *ticks) {
+  *micros = 0;
+  *ticks = fake_ticks;
+}
+
+static inline void fake_memory(hil_memory_t *memory) {
+  memory->ram_static = 12345;
+  memory->stack_used = 678;
+  memory->stack_size = 65536;
+  memory->heap_used = 0;
+}
+
+static inline void fake_reset_marks(void) { fake.marks_reset++; }
+
+static inline uint32_t fake_uptime_ms(void) { return 0xFFFFFFFFu; }
+
+static const hil_board_t fake_board = {
+    "fake", 2, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks, fake_uptime_ms};
+
+/* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
+static inline void fake_boot(uint32_t overhead) {
+  hil_setup_t setup;
+
+  memset(&fake, 0, sizeof fake);
+  memset(fake_rx, 0x77, sizeof fake_rx);
+  memset(fake_arena, 0x77, sizeof fake_arena);
+  memset(fake_output, 0x77, sizeof fake_output);
+  setup.board = &fake_board;
+  setup.firmware = "fake 1";
+  setup.toolchain = "none";
+  setup.models = hil_models;
+  setup.model_count = HIL_MODEL_COUNT;
+  setup.rx = fake_rx;
+  setup.max_payload = FAKE_MAX_PAYLOAD;
+  setup.arena = fake_arena;
+  setup.arena_size = HIL_ARENA_BYTES;
+  setup.output = fake_output;
+  setup.write = fake_write;
+  setup.write_context = &fake;
+  fake_ticks = overhead;
+  hil_session_init(&fake.session, &setup);
+}
+
+static inline int fake_guards_stand(void) {
+  uint32_t i;
+
+  for (i = 0; i < FAKE_GUARD; i++) {
+    if (fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + i] != 0x77 ||
+        fake_arena[HIL_ARENA_BYTES + i] != 0x77 || fake_output[HIL_OUTPUT_BYTES + i] != 0x77) {
+      return 0;
+    }
+  }
+  for (i = 0; i < HIL_RX_LEAD; i++) {
+    if (fake_rx[i] != 0x77) {
+      return 0;
+    }
+  }
+  return !fake.overflowed;
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* What firmware/scripts/golden_header.py fills in from golden/wire.json. */
+#ifndef GOLDEN_TYPES_H
+#define GOLDEN_TYPES_H
+
+#include <stdint.h>
+
+#include "hil_wire.h"
+
+typedef struct {
+  const char *name;
+  int is_reply;
+  uint8_t type;
+  uint16_t seq;
+  const char *payload;
+  uint32_t payload_length;
+  const char *encoded;
+  uint32_t encoded_length;
+} golden_frame_t;
+
+typedef struct {
+  hil_decode_t kind;
+  uint8_t version; /* this and what follows: of a HIL_DECODE_FRAME */
+  uint8_t type;
+  uint16_t seq;
+  const char *payload;
+  uint32_t payload_length;
+} golden_event_t;
+
+typedef struct {
+  const char *name;
+  uint32_t max_payload;
+  const char *bytes;
+  uint32_t length;
+  uint32_t first_event; /* in golden_events */
+  uint32_t event_count;
+} golden_stream_t;
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

@@ -1,0 +1,271 @@
+/* Requests in, replies out, over the fake image and a board of memory. */
+#include <math.h>
+#include <string.h>
+
+#include "fake_board.h"
+#include "golden.h"
+#include "hil_session.h"
+#include "hil_test.h"
+
+static uint8_t reply_bytes[2048];
+static hil_decoder_t reply; /* the last reply */
+
+static void feed(void *context, const uint8_t *data, size_t length) {
+  size_t i;
+
+  (void)context;
+  for (i = 0; i < length; i++) {
+    hil_session_feed(&fake.session, data[i]);
+  }
+}
+
+/* The one reply to what has just been fed; 0 when there is none or more than one. */
+static int read_reply(void) {
+  uint32_t i;
+  int frames = 0;
+
+  hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
+  for (i = 0; i < fake.reply_length; i++) {
+    frames += hil_decoder_push(&reply, fake.reply[i]) == HIL_DECODE_FRAME;
+  }
+  return frames == 1;
+}
+
+static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length) {
+  hil_encoder_t encoder;
+
+  fake.reply_length = 0;
+  hil_encoder_begin(&encoder, feed, NULL, type, seq);
+  hil_encoder_put(&encoder, payload, length);
+  hil_encoder_end(&encoder);
+  return read_reply();
+}
+
+static int infer(uint8_t model, uint8_t encoding, const void *input, uint32_t length) {
+  uint8_t payload[256] = {0};
+
+  payload[0] = model;
+  payload[1] = encoding;
+  memcpy(payload + 4, input, length);
+  return ask(HIL_MSG_INFER, 42, payload, length + 4);
+}
+
+static void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t needed,
+                        uint32_t available) {
+  hil_error_t error;
+
+  CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
+  CHECK_EQUAL(HIL_PROTOCOL_VERSION, reply.header.version);
+  CHECK_EQUAL(seq, reply.header.seq);
+  CHECK_EQUAL(sizeof error, reply.payload_length);
+  memcpy(&error, reply.payload, sizeof error);
+  CHECK_EQUAL(code, error.code);
+  CHECK_EQUAL(request, error.request_type);
+  CHECK_EQUAL(0, error.reserved);
+  CHECK_EQUAL(needed, error.needed);
+  CHECK_EQUAL(available, error.available);
+}
+
+static void check_result(const void *output, uint32_t length) {
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
+  CHECK_EQUAL(42, reply.header.seq);
+  CHECK_EQUAL(sizeof(hil_result_t) + length, reply.payload_length);
+  CHECK(memcmp(output, reply.payload + sizeof(hil_result_t), length) == 0);
+}
+
+static void hello_is_golden(void) {
+  size_t i, compared = 0;
+
+  fake_boot(0);
+  CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
+  for (i = 0; i < COUNT_OF(golden_frames); i++) {
+    if (strcmp(golden_frames[i].name, "hello reply of the fake image") == 0) {
+      compared++;
+      CHECK_EQUAL(golden_frames[i].encoded_length, fake.reply_length);
+      CHECK(memcmp(golden_frames[i].encoded, fake.reply, fake.reply_length) == 0);
+    }
+  }
+  CHECK_EQUAL(1, compared);
+}
+
+static void int8_takes_all_three_encodings(void) {
+  /* scale 1/255, zero point -128: pixels are shifted, halves go away from zero, ends clamp */
+  static const uint8_t pixels[4] = {0, 128, 255, 7};
+  static const int8_t int8[4] = {-128, 127, 0, -1};
+  static const float floats[4] = {-3.0f, 0.5f / 255.0f, 1.0f, 5.0f};
+  static const int8_t from_pixels[3] = {-128, -121, (int8_t)(0x80 ^ 0x00 ^ 0x7F ^ 0x87)};
+  static const int8_t from_int8[3] = {-128, -1, (int8_t)(0x80 ^ 0x7F ^ 0x00 ^ 0xFF)};
+  static const int8_t from_floats[3] = {-128, 127, (int8_t)(0x80 ^ 0x81 ^ 0x7F ^ 0x7F)};
+
+  fake_boot(0);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, sizeof pixels));
+  check_result(from_pixels, 3);
+  CHECK(infer(FAKE_INT8, HIL_ENC_INT8, int8, sizeof int8));
+  check_result(from_int8, 3);
+  CHECK(infer(FAKE_INT8, HIL_ENC_FLOAT32, floats, sizeof floats));
+  check_result(from_floats, 3);
+}
+
+static void int8_takes_floats_that_are_none(void) {
+  static const float floats[4] = {NAN, INFINITY, -INFINITY, 3e38f};
+  static const int8_t wanted[3] = {-128, 127, (int8_t)(0x80 ^ 0x7F ^ 0x80 ^ 0x7F)};
+
+  fake_boot(0);
+  CHECK(infer(FAKE_INT8, HIL_ENC_FLOAT32, floats, sizeof floats));
+  check_result(wanted, 3);
+}
+
+static void float32_takes_pixels_and_floats(void) {
+  static const uint8_t pixels[4] = {0, 51, 255, 1};
+  static const float from_pixels[4] = {1.0f / 255.0f, 1.0f, 51.0f / 255.0f, 0.0f};
+  static const float floats[4] = {1.5f, -0.0f, 3e38f, -2.25f};
+  static const float from_floats[4] = {-2.25f, 3e38f, -0.0f, 1.5f};
+
+  fake_boot(0);
+  CHECK(infer(FAKE_FLOAT32, HIL_ENC_PIXELS, pixels, sizeof pixels));
+  check_result(from_pixels, 16);
+  CHECK(infer(FAKE_FLOAT32, HIL_ENC_FLOAT32, floats, sizeof floats));
+  check_result(from_floats, 16);
+  CHECK(infer(FAKE_FLOAT32, HIL_ENC_INT8, floats, 4));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, HIL_ENC_INT8, 0);
+}
+
+static void models_take_turns(void) {
+  static const uint8_t pixels[4] = {9, 9, 9, 9};
+  int round;
+
+  fake_boot(0);
+  for (round = 0; round < 4; round++) { /* the fake fails when it was not prepared last */
+    CHECK(infer((uint8_t)(round % 2), HIL_ENC_PIXELS, pixels, sizeof pixels));
+    CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
+    CHECK(infer(FAKE_GREEDY, HIL_ENC_PIXELS, pixels, 1));
+    CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
+  }
+}
+
+static void wrong_requests_are_named(void) {
+  static const uint8_t bytes[64] = {0};
+
+  fake_boot(0);
+  CHECK(ask(0x7E, 11, "", 0));
+  check_error(HIL_ERR_TYPE, 0x7E, 11, 0, 0);
+  CHECK(ask(HIL_MSG_REPLY | HIL_MSG_HELLO, 12, "", 0));
+  check_error(HIL_ERR_TYPE, 0x81, 12, 0, 0);
+  CHECK(ask(HIL_MSG_HELLO, 13, bytes, 1));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_HELLO, 13, 0, 1);
+  CHECK(ask(HIL_MSG_STATUS, 14, bytes, 0));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_STATUS, 14, 1, 0);
+  CHECK(ask(HIL_MSG_STATUS, 14, bytes, 2));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_STATUS, 14, 1, 2);
+  CHECK(ask(HIL_MSG_INFER, 15, bytes, 3));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 15, 4, 3);
+  CHECK(infer(HIL_MODEL_COUNT, HIL_ENC_PIXELS, bytes, 4));
+  check_error(HIL_ERR_MODEL, HIL_MSG_INFER, 42, HIL_MODEL_COUNT, HIL_MODEL_COUNT);
+  CHECK(infer(255, HIL_ENC_PIXELS, bytes, 4));
+  check_error(HIL_ERR_MODEL, HIL_MSG_INFER, 42, 255, HIL_MODEL_COUNT);
+  CHECK(infer(FAKE_INT8, 0, bytes, 4));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, 0, 0);
+  CHECK(infer(FAKE_INT8, 4, bytes, 4));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, 4, 0);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, bytes, 3));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 8, 7);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, bytes, 5));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 8, 9);
+  CHECK(infer(FAKE_FLOAT32, HIL_ENC_FLOAT32, bytes, 4));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 20, 8);
+  CHECK(infer(FAKE_GREEDY, HIL_ENC_INT8, bytes, 1));
+  check_error(HIL_ERR_ARENA, HIL_MSG_INFER, 42, FAKE_GREEDY_ARENA, HIL_ARENA_BYTES);
+  CHECK(infer(FAKE_BROKEN, HIL_ENC_INT8, bytes, 1));
+  check_error(HIL_ERR_ENGINE, HIL_MSG_INFER, 42, FAKE_BROKEN_CODE, 0);
+  CHECK(ask(HIL_MSG_INFER, 16, bytes, FAKE_MAX_PAYLOAD + 1));
+  check_error(HIL_ERR_OVERSIZE, 0, 0, 0, FAKE_MAX_PAYLOAD);
+  CHECK(fake_guards_stand());
+}
+
+static void another_version_is_told_ours(void) {
+  static const uint8_t hello_v2[] = {2, HIL_MSG_HELLO, 7, 0};
+  hil_encoder_t encoder;
+
+  fake_boot(0);
+  /* Nothing of the encoder's own header is sent yet: forget it and make up another. */
+  hil_encoder_begin(&encoder, feed, NULL, 0, 0);
+  encoder.crc = 0;
+  encoder.used = 0;
+  hil_encoder_put(&encoder, hello_v2, sizeof hello_v2);
+  hil_encoder_end(&encoder);
+  CHECK(read_reply());
+  check_error(HIL_ERR_VERSION, HIL_MSG_HELLO, 7, 2, HIL_PROTOCOL_VERSION);
+}
+
+static void noise_gets_one_error_and_is_forgotten(void) {
+  fake_boot(0);
+  feed(NULL, (const uint8_t *)"m-ready\r\n\0\0", 11);
+  CHECK(read_reply());
+  check_error(HIL_ERR_FRAME, 0, 0, 0, 0);
+  CHECK(ask(HIL_MSG_HELLO, 3, "", 0));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO, reply.header.type);
+  CHECK_EQUAL(3, reply.header.seq);
+}
+
+static void counters_count_and_reset(void) {
+  static const uint8_t reset = HIL_STATUS_RESET, keep = 0;
+  static const uint8_t pixels[4] = {0};
+  hil_status_t status;
+
+  fake_boot(0);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 4));
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 3));
+  feed(NULL, (const uint8_t *)"?\0", 2);
+  CHECK(ask(HIL_MSG_STATUS, 5, &reset, 1));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, reply.header.type);
+  CHECK_EQUAL(sizeof status, reply.payload_length);
+  memcpy(&status, reply.payload, sizeof status);
+  CHECK_EQUAL(12345, status.ram_static);
+  CHECK_EQUAL(678, status.stack_used);
+  CHECK_EQUAL(65536, status.stack_size);
+  CHECK_EQUAL(3, status.frames_ok);
+  CHECK_EQUAL(1, status.frames_bad);
+  CHECK_EQUAL(1, status.inferences);
+  CHECK_EQUAL(2, status.errors);
+  CHECK_EQUAL(1, fake.marks_reset);
+  CHECK(ask(HIL_MSG_STATUS, 6, &keep, 1));
+  memcpy(&status, reply.payload, sizeof status);
+  CHECK_EQUAL(1, status.frames_ok);
+  CHECK_EQUAL(0, status.frames_bad + status.inferences + status.errors);
+  CHECK_EQUAL(1, fake.marks_reset);
+}
+
+static uint32_t ticks_of_an_inference(uint32_t overhead, uint32_t measured) {
+  static const uint8_t pixels[4] = {0};
+  hil_result_t result;
+
+  fake_boot(overhead);
+  fake_ticks = measured;
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 4));
+  memcpy(&result, reply.payload, sizeof result);
+  CHECK_EQUAL(HIL_INT8, result.dtype);
+  CHECK_EQUAL(0, result.micros);
+  return result.ticks;
+}
+
+static void the_stopwatchs_own_time_is_taken_off(void) {
+  CHECK_EQUAL(900, ticks_of_an_inference(100, 1000));
+  CHECK_EQUAL(0, ticks_of_an_inference(100, 100));
+  CHECK_EQUAL(0, ticks_of_an_inference(100, 99));
+  CHECK_EQUAL(HIL_TICKS_WRAPPED, ticks_of_an_inference(100, HIL_TICKS_WRAPPED));
+  CHECK_EQUAL(1000, ticks_of_an_inference(HIL_TICKS_WRAPPED, 1000));
+}
+
+int main(void) {
+  RUN(hello_is_golden);
+  RUN(int8_takes_all_three_encodings);
+  RUN(int8_takes_floats_that_are_none);
+  RUN(float32_takes_pixels_and_floats);
+  RUN(models_take_turns);
+  RUN(wrong_requests_are_named);
+  RUN(another_version_is_told_ours);
+  RUN(noise_gets_one_error_and_is_forgotten);
+  RUN(counters_count_and_reset);
+  RUN(the_stopwatchs_own_time_is_taken_off);
+  return FINISH();
+}

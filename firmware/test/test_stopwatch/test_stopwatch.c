@@ -1,0 +1,146 @@
+/* mps2 alone: what the session reports of a loop whose instructions were counted by hand. */
+#include <string.h>
+
+#include "fake_board.h"
+#include "hil_port.h"
+#include "hil_session.h"
+#include "hil_test.h"
+
+enum { TICKS_IN_10_INSTRUCTIONS = 256 }; /* 25 MHz, 1024 ns an instruction */
+
+/* Three instructions, two a round, and the two of an empty invoke, which the session takes off. */
+enum { BESIDES_THE_LOOP = 3 };
+__asm__(
+    ".syntax unified\n"
+    ".thumb_func\n"
+    ".type loop_invoke, %function\n"
+    "loop_invoke:\n"
+    "  movw r3, #:lower16:loop_rounds\n"
+    "  movt r3, #:upper16:loop_rounds\n"
+    "  ldr r3, [r3]\n"
+    "1: subs r3, #1\n"
+    "  bne 1b\n"
+    "  movs r0, #0\n"
+    "  bx lr\n"
+    ".size loop_invoke, . - loop_invoke\n");
+
+hil_engine_status_t loop_invoke(const hil_model_t *self, const void *input, void *output,
+                                void *arena, uint32_t *needed);
+extern uint32_t loop_rounds;
+uint32_t loop_rounds;
+
+static hil_engine_status_t prepare(const hil_model_t *self, void *arena, uint32_t size,
+                                   uint32_t *needed) {
+  (void)self;
+  (void)arena;
+  (void)size;
+  (void)needed;
+  return HIL_ENGINE_OK;
+}
+
+static hil_model_t loop_model;
+static uint8_t reply_bytes[2048];
+
+static void feed(void *context, const uint8_t *data, size_t length) {
+  size_t i;
+
+  (void)context;
+  for (i = 0; i < length; i++) {
+    hil_session_feed(&fake.session, data[i]);
+  }
+}
+
+static uint32_t ticks_of(uint32_t rounds) {
+  static const uint8_t request[8] = {0, HIL_ENC_INT8, 0, 0, 1, 2, 3, 4};
+  hil_encoder_t encoder;
+  hil_decoder_t reply;
+  hil_result_t result;
+  uint32_t i;
+
+  loop_rounds = rounds;
+  fake.reply_length = 0;
+  hil_encoder_begin(&encoder, feed, NULL, HIL_MSG_INFER, 1);
+  hil_encoder_put(&encoder, request, sizeof request);
+  hil_encoder_end(&encoder);
+  hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
+  for (i = 0; i < fake.reply_length; i++) {
+    (void)hil_decoder_push(&reply, fake.reply[i]);
+  }
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
+  memcpy(&result, reply_bytes + sizeof(hil_header_t), sizeof result);
+  CHECK_EQUAL(0, result.micros);
+  return result.ticks;
+}
+
+static void boot(void) {
+  hil_setup_t setup;
+
+  fake_boot(0);
+  setup = fake.session.setup;
+  loop_model = hil_models[FAKE_INT8];
+  loop_model.prepare = prepare;
+  loop_model.invoke = loop_invoke;
+  setup.models = &loop_model;
+  setup.board = &hil_port_board;
+  hil_session_init(&fake.session, &setup);
+}
+
+static void instructions_are_counted_one_by_one(void) {
+  static const uint32_t counts[] = {1, 2, 3, 10, 99, 1000, 123456, 5000000};
+  size_t i;
+
+  boot();
+  for (i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+    const uint64_t ticks = ticks_of(counts[i]);
+
+    CHECK_EQUAL(2 * counts[i] + BESIDES_THE_LOOP,
+                (ticks * 10 + TICKS_IN_10_INSTRUCTIONS / 2) / TICKS_IN_10_INSTRUCTIONS);
+  }
+}
+
+static void a_wrapped_counter_is_told(void) {
+  boot();
+  /* 2^32 ticks are 167,772,160 instructions, 83,886,080 rounds. */
+  CHECK(ticks_of(83886000u) != HIL_TICKS_WRAPPED);
+  CHECK_EQUAL(HIL_TICKS_WRAPPED, ticks_of(83886200u));
+  CHECK(ticks_of(1000u) < 60000u);
+}
+
+static uint32_t __attribute__((noinline)) use_stack(uint32_t bytes) {
+  volatile uint8_t block[4096];
+  uint32_t i;
+
+  for (i = 0; i < bytes; i++) {
+    block[sizeof block - 1 - i] = (uint8_t)i;
+  }
+  return block[sizeof block - 1];
+}
+
+static uint32_t stack_used(void) {
+  hil_memory_t memory;
+
+  hil_port_board.memory(&memory);
+  CHECK_EQUAL(65536, memory.stack_size);
+  CHECK(memory.ram_static > 0 && memory.ram_static < 65536);
+  return memory.stack_used;
+}
+
+static void the_stack_mark_finds_the_deepest_use(void) {
+  uint32_t before;
+
+  hil_port_board.reset_marks();
+  before = stack_used();
+  CHECK(before > 0 && before < 2048);
+  (void)use_stack(4096);
+  CHECK(stack_used() >= before + 3072 && stack_used() <= before + 6144);
+  hil_port_board.reset_marks();
+  CHECK(stack_used() < 2048);
+}
+
+int main(void) {
+  hil_port_init();
+  RUN(instructions_are_counted_one_by_one);
+  RUN(a_wrapped_counter_is_told);
+  RUN(the_stack_mark_finds_the_deepest_use);
+  return FINISH();
+}
