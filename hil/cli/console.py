@@ -17,6 +17,8 @@ from rich.text import Text
 from hil.errors import HilError
 
 out = Console(highlight=False)
+if not out.is_terminal:
+    out.width = 120  # a file or a pipe has no 80 columns to keep to
 err = Console(stderr=True, highlight=False)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +34,9 @@ def show_report(folder: Path, *, browse: bool) -> None:
 
     written = write(folder)
     manifest = read_manifest(folder)
-    out.print(_table(written.summary.runs))
+    for table in _tables(written.summary.runs):
+        out.print(table)
+    out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     problems = unexpected(manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
@@ -45,32 +49,30 @@ def show_report(folder: Path, *, browse: bool) -> None:
         raise typer.Exit(UNEXPECTED)
 
 
-def _table(rows: tuple[SummaryRow, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("board/engine model", overflow="fold")
-    for name in ("n", "device", "host", "differing*", "time", "arena B", "flash B", "stack B"):
+def _tables(rows: tuple[SummaryRow, ...]) -> Iterator[Table]:
+    """One table for each board and engine, narrow enough for a terminal of 80 columns."""
+    for (board, engine, n), group in groupby(rows, key=lambda r: (r.board, r.engine, r.n)):
+        yield _table(f"{board}/{engine}: {n:,} samples of {rows[0].dataset}", list(group))
+
+
+def _table(title: str, rows: list[SummaryRow]) -> Table:
+    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    clock = {"instructions": "instructions", "us": "us", "none": "time"}[rows[0].time.unit]
+    for name in ("device", "host", "differing*", clock, "arena B", "flash B", "stack B"):
         table.add_column(name, justify="right")
     for row in rows:
         agreement, memory = row.agreement, row.memory
         differing = "?" if agreement.differing_oracle is None else agreement.differing_oracle
+        time = row.time.median
         table.add_row(
-            escape(f"{row.board}/{row.engine} {row.model} {row.precision}"),
-            f"{row.n:,}",
+            escape(f"{row.model} {row.precision}"),
             f"{row.accuracy.device:.4f}",
             f"{row.accuracy.host:.4f}",
             f"{differing} / {agreement.differing_litert}",
-            _time(row),
+            "none" if time is None else f"{time:,.0f}",
             f"{memory.arena:,}" if memory else "?",
             f"{memory.flash_model + memory.flash_code:,}" if memory else "?",
             f"{memory.stack:,}" if memory else "?",
         )
-    table.caption = "* output elements that differ from the byte oracle (TFLM) / from LiteRT"
-    table.caption_justify = "left"
     return table
-
-
-def _time(row: SummaryRow) -> str:
-    if row.time.median is None:
-        return "none"
-    unit = {"instructions": "instr.", "us": "us"}[row.time.unit]
-    return f"{row.time.median:,.0f} {unit}"

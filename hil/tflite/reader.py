@@ -55,7 +55,17 @@ def read_model(source: Path | str | bytes) -> Graph:
     Raises `ModelError` for anything that is not a whole, consistent model with one input and
     one output. Operators are only named here, whether an engine knows them is its own affair.
     """
-    data = source if isinstance(source, bytes) else _load(Path(source))
+    if isinstance(source, bytes):
+        return _parse(source)
+    try:
+        return _parse(_load(Path(source)))
+    except ModelError as problem:
+        if str(source) in problem.what:
+            raise
+        raise ModelError(f"{source}: {problem.what}", problem.hint) from None
+
+
+def _parse(data: bytes) -> Graph:
     if len(data) > MAX_BYTES:
         raise ModelError(f"the model has {len(data)} bytes", f"{MAX_BYTES} is the limit")
     if data[4:8] != b"TFL3":

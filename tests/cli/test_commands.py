@@ -133,7 +133,7 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(
     assert hil(monkeypatch, "doctor") == 2
     shown = capsys.readouterr().out
     assert "missing gcc: not found" in shown
-    assert "apt-get install gcc libc6-dev" in shown
+    assert "apt-get install gcc g++ libc6-dev" in shown
     assert "apt-get install qemu-system-arm" in shown
 
 
