@@ -1,0 +1,163 @@
+"""`pio test` and `pio run`, as a person types them, without PlatformIO's registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil.platformio.build import pio_environment
+from hil.platformio.scons import ensure_scons
+from tests.firmware.conftest import FIRMWARE, PROJECT
+
+TOOLS = {"mps2": ("arm-none-eabi-gcc", "qemu-system-arm"), "native": ("gcc", "g++")}
+MODELS = PROJECT / "models" / "digits"
+pytestmark = pytest.mark.firmware
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    variables = pio_environment()
+    ensure_scons(Path(variables["PLATFORMIO_CORE_DIR"]))
+    variables.pop("HIL_ENGINE", None)
+    image = [f"{name}={MODELS / f'{name}_int8.tflite'}" for name in ("teacher", "student")]
+    return variables | {
+        "HIL_IMAGE": os.pathsep.join(image),
+        "PLATFORMIO_BUILD_DIR": str(tmp_path / "build"),
+    }
+
+
+def pio(
+    words: list[str], environment: dict[str, str], project: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "platformio", *words, "-d", str(project)],
+        env=environment,
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def needs(env: str) -> None:
+    missing = [tool for tool in TOOLS[env] if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def copied_project(tmp_path: Path) -> Path:
+    """A checkout of its own, to break."""
+    project = tmp_path / "project"
+    shutil.copytree(FIRMWARE, project / "firmware")
+    shutil.copytree(PROJECT / "hil", project / "hil")
+    shutil.copytree(PROJECT / "models", project / "models")
+    shutil.copy(PROJECT / "platformio.ini", project)
+    return project
+
+
+@pytest.mark.parametrize("env", sorted(TOOLS))
+def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) -> None:
+    needs(env)
+    report = tmp_path / "report.json"
+    done = pio(["test", "-e", env, "--json-output-path", str(report)], environment)
+    assert done.returncode == 0, done.stdout[-4000:]
+    suites = {
+        suite["test_name"]: {case["name"]: case["status"] for case in suite["test_cases"]}
+        for suite in json.loads(report.read_text())["test_suites"]
+        if suite["env_name"] == env and suite["status"] != "SKIPPED"
+    }
+    assert {"test_wire", "test_session", "test_engine"} <= set(suites)
+    assert ("test_stopwatch" in suites) == (env == "mps2")
+    assert all(cases and set(cases.values()) == {"PASSED"} for cases in suites.values())
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "suite", "case"),
+    [
+        ("lib/hil_wire/hil_crc32.c", "return ~crc;", "return crc;", "test_wire", "crc_is_zlibs"),
+        (
+            "lib/hil_session/hil_input.c",
+            "roundf(",
+            "rintf(",
+            "test_session",
+            "int8_takes_all_three_encodings",
+        ),
+    ],
+)
+def test_unit_tests_fail_when_the_code_is_wrong(
+    environment: dict[str, str],
+    tmp_path: Path,
+    file: str,
+    right: str,
+    wrong: str,
+    suite: str,
+    case: str,
+) -> None:
+    needs("native")
+    project = copied_project(tmp_path)
+    source = project / "firmware" / file
+    assert right in source.read_text()
+    source.write_text(source.read_text().replace(right, wrong))
+    done = pio(["test", "-e", "native", "-f", suite], environment, project)
+    assert done.returncode != 0
+    assert f"FAIL\t{case}" in done.stdout
+
+
+def test_a_test_that_breaks_off_is_no_pass(environment: dict[str, str], tmp_path: Path) -> None:
+    needs("native")
+    project = copied_project(tmp_path)
+    source = project / "firmware/test/test_wire/test_wire.c"
+    broken = source.read_text().replace("return FINISH();", "return 0;")
+    source.write_text(broken)
+    done = pio(["test", "-e", "native", "-f", "test_wire"], environment, project)
+    assert done.returncode != 0
+    assert "broke off" in done.stdout
+
+
+def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
+    needs("native")
+    first = pio(["run", "-e", "native"], environment)
+    assert first.returncode == 0, first.stdout[-4000:]
+    again = pio(["run", "-e", "native"], environment)
+    assert again.returncode == 0
+    assert "Compiling" not in again.stdout
+    other = {"HIL_IMAGE": f"one={MODELS / 'student_int8.tflite'}"}
+    changed = pio(["run", "-e", "native"], environment | other)
+    assert changed.returncode == 0, changed.stdout[-4000:]
+    assert "Compiling" in changed.stdout
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        ("student", "is not NAME=FILE.tflite"),
+        ("student=nowhere.tflite", "there is no model"),
+        (f"student={os.path.relpath(__file__, PROJECT)}", "tflite"),
+    ],
+)
+def test_a_wrong_image_is_one_line(environment: dict[str, str], image: str, wanted: str) -> None:
+    needs("native")
+    done = pio(["run", "-e", "native"], environment | {"HIL_IMAGE": image})
+    assert done.returncode != 0
+    errors = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert wanted in errors[0]
+    assert "Traceback" not in done.stdout
+
+
+def test_size_is_shown(environment: dict[str, str]) -> None:
+    needs("mps2")
+    done = pio(["run", "-e", "mps2", "-t", "size"], environment)
+    assert done.returncode == 0, done.stdout[-4000:]
+    table = done.stdout.partition("   text")[2]
+    assert "firmware.elf" in table
+    assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights alone
