@@ -13,7 +13,7 @@ from hil.datasets import subset
 from hil.errors import ModelError, UsageError
 from hil.kd import files
 from hil.kd.backend import known_warnings, quiet, require
-from hil.kd.training import as_input
+from hil.kd.batches import as_input
 from hil.records import Dataset, Precision
 
 CALIBRATION = 500  # samples

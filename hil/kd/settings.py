@@ -39,7 +39,7 @@ _FULL = {
     "mnist": Settings(
         dataset="mnist",
         teacher=Schedule(epochs=14, learning_rate=1e-3, shift=2),
-        student=Schedule(epochs=40, learning_rate=4e-3, shift=0),
+        student=Schedule(epochs=80, learning_rate=4e-3, shift=0),
     ),
     "digits": Settings(
         dataset="digits",

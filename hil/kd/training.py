@@ -1,66 +1,19 @@
-"""Fitting one network: its data, its loss, its schedule."""
+"""Fitting one network: alone, or with a teacher."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hil.kd import batches
 from hil.kd.backend import require
 from hil.kd.events import Event, OnEvent
 from hil.kd.settings import Distillation, Schedule
 from hil.records import Dataset
 
 History = dict[str, list[float]]
-
-
-def as_input(x: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    """What a network sees: pixels / 255 in float32, as the firmware scales them."""
-    if x.dtype == np.uint8:
-        return x.astype(np.float32) / np.float32(255)
-    return x.astype(np.float32, copy=False)
-
-
-def shifted_batches(train: Dataset, schedule: Schedule) -> Any:
-    """A ``keras.utils.PyDataset`` of (pixels / 255, labels), each digit moved at random.
-
-    Order and shifts follow from the seed and the epoch alone. The last, partial batch of
-    an epoch is dropped; which digits that hits changes from epoch to epoch.
-    """
-    keras, _ = require()
-    reach = schedule.shift
-    side = train.x.shape[1:3]
-    padded = np.pad(train.x[..., 0], ((0, 0), (reach, reach), (reach, reach)))
-    # (n, 2 reach + 1, 2 reach + 1, height, width), without a copy
-    views = np.lib.stride_tricks.sliding_window_view(padded, side, axis=(1, 2))
-    labels = train.y.astype(np.int32)
-    size = min(schedule.batch, len(train))
-
-    class Shifted(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.epoch = 0
-            self.shuffle()
-
-        def shuffle(self) -> None:
-            random = np.random.default_rng((schedule.seed, self.epoch))
-            self.order = random.permutation(len(labels))
-            self.moves = random.integers(0, 2 * reach + 1, (len(labels), 2))
-
-        def __len__(self) -> int:
-            return len(labels) // size
-
-        def __getitem__(self, index: int) -> tuple[Any, Any]:
-            rows = self.order[index * size : (index + 1) * size]
-            down, right = self.moves[rows].T
-            return as_input(views[rows, down, right][..., None]), labels[rows]
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self.shuffle()
-
-    return Shifted()
 
 
 def distiller(teacher: Any, student: Any, settings: Distillation) -> Any:
@@ -84,7 +37,7 @@ def distiller(teacher: Any, student: Any, settings: Distillation) -> Any:
 
 def fit(
     stage: str,
-    build: Any,
+    build: Callable[[], Any],
     train: Dataset,
     validation: Dataset,
     schedule: Schedule,
@@ -108,13 +61,16 @@ def fit(
     """
     keras, _ = require()
     keras.utils.set_random_seed(schedule.seed)
-    network = build()
-    batches = shifted_batches(train, schedule)
-    model = network
+    model = network = build()
+    held_out: Any = batches.as_input(validation.x)
+    taught = None
     if teacher is not None and distillation is not None:
-        model = distiller(teacher, network, distillation)
+        taught = batches.logits(teacher, train.x, schedule.shift)
+        held_out = {"image": held_out, "logits": batches.logits(teacher, validation.x)[:, 0, 0]}
+        model = distiller(*_with_answers(network), distillation)
+    data = batches.shifted(train, schedule, taught)
     rate = keras.optimizers.schedules.CosineDecay(
-        schedule.learning_rate, schedule.epochs * len(batches)
+        schedule.learning_rate, schedule.epochs * len(data)
     )
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
@@ -127,18 +83,29 @@ def fit(
         on_event(Event(stage, "epoch", epoch + 1, schedule.epochs, metrics))
 
     history = model.fit(
-        batches,
+        data,
         epochs=schedule.epochs,
-        validation_data=(as_input(validation.x), validation.y.astype(np.int32)),
+        validation_data=(held_out, validation.y.astype(np.int32)),
         validation_batch_size=1000,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
         verbose=0,
     )
-    values = {name: [float(v) for v in column] for name, column in history.history.items()}
+    values = {n: [round(float(v), 6) for v in column] for n, column in history.history.items()}
     return network, values
 
 
+def _with_answers(network: Any) -> tuple[Any, Any]:
+    """A teacher that reads its logits from the inputs, and a student that leaves them alone."""
+    keras, _ = require()
+    inputs = {
+        "image": keras.Input(network.input_shape[1:], name="image"),
+        "logits": keras.Input(network.output_shape[1:], name="logits"),
+    }
+    teacher = keras.Model(inputs, keras.layers.Identity()(inputs["logits"]))
+    return teacher, keras.Model(inputs, network(inputs["image"]))
+
+
 def accuracy(network: Any, dataset: Dataset) -> float:
-    """Share of samples that a Keras network classifies right."""
-    logits = network.predict(as_input(dataset.x), batch_size=1000, verbose=0)
-    return float(np.mean(np.argmax(logits, axis=1) == dataset.y))
+    """Share of uint8 samples that a Keras network classifies right."""
+    answers = batches.logits(network, dataset.x)[:, 0, 0]
+    return float(np.mean(np.argmax(answers, axis=1) == dataset.y))

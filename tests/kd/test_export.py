@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hil.errors import ModelError, UsageError
-from hil.kd import files, networks, training
+from hil.kd import batches, files, networks
 from hil.kd.backend import known_warnings, require
 from hil.kd.export import export
 from hil.records import DType, Precision
@@ -50,7 +50,7 @@ def test_the_files_are_static_and_int8_throughout(tmp_path: Path) -> None:
     assert int8.input.scale == float(np.float32(1 / 255))
     assert int8.input.zero_point == -128
 
-    expected = network.predict(training.as_input(data.x), verbose=0)
+    expected = network.predict(batches.as_input(data.x), verbose=0)
     for precision, path in paths.items():
         model = litert(path)
         out = model.predict(encode_inputs(data.x, model.graph.input)).astype(np.float32)

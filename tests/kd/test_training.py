@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hil.kd import networks, training
+from hil.kd import batches, networks, training
+from hil.kd.backend import require
 from hil.kd.events import Event
 from hil.kd.settings import Distillation, Schedule, for_dataset
 from tests.kd.support import bars, needs_tensorflow
@@ -25,11 +26,11 @@ def test_the_networks_are_the_tutorial_s() -> None:
 
 def test_batches_move_whole_digits_within_reach() -> None:
     data = bars(50)
-    batches = training.shifted_batches(data, Schedule(1, 1e-3, shift=2, batch=16))
-    assert len(batches) == 3
+    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=2, batch=16))
+    assert len(epoch) == 3
     padded = np.pad(data.x[..., 0], ((0, 0), (2, 2), (2, 2))).astype(np.float32) / 255
     seen, moves = [], set()
-    for images, labels in (batches[i] for i in range(3)):
+    for images, labels in (epoch[i] for i in range(3)):
         assert (images.shape, images.dtype) == ((16, 28, 28, 1), np.float32)
         for image, label in zip(images[..., 0], labels, strict=True):
             origin = [
@@ -47,13 +48,28 @@ def test_batches_move_whole_digits_within_reach() -> None:
     assert len(set(seen)) > 40
 
 
+def test_a_teacher_s_answers_stay_with_their_pictures() -> None:
+    keras, _ = require()
+    keras.utils.set_random_seed(0)
+    network = networks.student()
+    data = bars(40)
+    taught = batches.logits(network, data.x, 1)
+    assert taught.shape == (40, 3, 3, 10)
+    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=1, batch=20), taught)
+    for inputs, labels in (epoch[i] for i in range(2)):
+        live = network(inputs["image"], training=False).numpy()
+        np.testing.assert_allclose(inputs["logits"], live, atol=1e-5)
+        assert len(set(map(bytes, inputs["logits"]))) > 15
+        assert labels.shape == (20,)
+
+
 def test_without_shift_an_epoch_is_a_permutation() -> None:
     data = bars(48)
-    batches = training.shifted_batches(data, Schedule(1, 1e-3, shift=0, batch=16))
-    first = np.concatenate([batches[i][0] for i in range(3)])
-    batches.on_epoch_end()
-    second = np.concatenate([batches[i][0] for i in range(3)])
-    expected = sorted(row.tobytes() for row in training.as_input(data.x))
+    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=0, batch=16))
+    first = np.concatenate([epoch[i][0] for i in range(3)])
+    epoch.on_epoch_end()
+    second = np.concatenate([epoch[i][0] for i in range(3)])
+    expected = sorted(row.tobytes() for row in batches.as_input(data.x))
     assert sorted(row.tobytes() for row in first) == expected
     assert sorted(row.tobytes() for row in second) == expected
     assert not np.array_equal(first, second)
@@ -62,9 +78,9 @@ def test_without_shift_an_epoch_is_a_permutation() -> None:
 def test_pixels_are_scaled_as_the_firmware_scales_them() -> None:
     levels = np.arange(256, dtype=np.uint8)
     expected = np.array([np.float32(v) / np.float32(255) for v in range(256)])
-    np.testing.assert_array_equal(training.as_input(levels), expected)
+    np.testing.assert_array_equal(batches.as_input(levels), expected)
     real = np.array([-1.5, 300.0], np.float32)
-    assert training.as_input(real) is real
+    assert batches.as_input(real) is real
 
 
 @pytest.mark.timeout(300)
