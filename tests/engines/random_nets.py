@@ -48,7 +48,8 @@ class Maker:
         return float(np.float32(2.0 ** self.random.uniform(*span)))
 
     def _zero(self) -> int:
-        return int(self.random.choice([-128, 127, 0, self._int(-128, 127)]))
+        values = [-128, 127, 0, self._int(-110, 60)]
+        return int(self.random.choice(values, p=[0.3, 0.05, 0.15, 0.5]))
 
     def _act(self) -> int:
         return int(self.random.choice([NONE, RELU, RELU, RELU6, RELU_N1_TO_1]))

@@ -75,13 +75,7 @@ def least_lead(step: Step) -> int:
         lead = _pooling_lead(step)
     elif isinstance(step, Map):
         # element i is written after it was read, i + 1 is read later
-        i = np.arange(1, step.elements + 1)
-        per_output = output_bytes(step) // step.elements
-        lead = (
-            int((i * per_output - i * _item(step.real)).max())
-            if per_output > _item(step.real)
-            else 0
-        )
+        lead = max(0, output_bytes(step) - input_bytes(step))
     else:
         lead = 0  # rows in order, each value read for the last time as its own is written
     return _align(min(max(lead, 0), output_bytes(step)))

@@ -27,6 +27,7 @@ SUPPORTED = (
     "QUANTIZE",
     "DEQUANTIZE",
 )
+MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
 _DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")
 
 
@@ -78,6 +79,9 @@ def _check_chain(graph: Graph) -> None:
 def _check_type(operator: Operator, tensor: Tensor) -> None:
     if tensor.dtype not in (FLOAT32, INT8):
         raise refuse(operator, f"TensorType {tensor.dtype}", "aot computes in float32 and int8")
+    if tensor.elements > MAX_ELEMENTS:
+        shape = list(tensor.shape)
+        raise refuse(operator, f"a tensor of shape {shape}", f"{MAX_ELEMENTS} values are the limit")
     if tensor.data is not None:
         raise refuse(operator, "it works on a constant", "export the model again")
     if tensor.dtype == INT8 and (len(tensor.scales) != 1 or not -128 <= tensor.zero_point <= 127):

@@ -80,8 +80,18 @@ def float32_ratio(*factors: float, by: float = 1.0) -> float:
 
 
 def quantized_value(real: float, scale: float, zero_point: int) -> int:
-    """Quantize() of kernel_util.cc: where an activation's limit lies, not yet clamped."""
-    return zero_point + roundf(float(np.float32(real) / np.float32(scale)))
+    """Quantize() of kernel_util.cc: where an activation's limit lies, not yet clamped.
+
+    Raises `ModelError` where TFLM stops: a limit beyond 32 bits.
+    """
+    with np.errstate(over="ignore"):
+        steps = float(np.float32(real) / np.float32(scale))
+    if abs(steps) > INT32_MAX:
+        raise ModelError(
+            f"an activation's limit {real:.3g} is beyond 32 bits of scale {scale:.3g}",
+            "export the model again",
+        )
+    return zero_point + roundf(steps)
 
 
 # --- exp() of the int8 Softmax: Q5.26 -> Q0.31 ---

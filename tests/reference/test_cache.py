@@ -1,0 +1,100 @@
+"""Outputs are computed once per model, data and interpreter; damage is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from hil.reference import Progress, predict_cached
+from hil.tflite import Graph, read_model
+from tests.tflite.build import float_cnn
+
+
+@dataclass
+class Counting:
+    """A reference that counts its calls."""
+
+    name: str = "counting"
+    version: str = "1"
+    calls: int = 0
+    graph: Graph = field(default_factory=lambda: read_model(float_cnn().finish()))
+
+    def predict(
+        self, x: npt.NDArray[np.generic], progress: Progress | None = None
+    ) -> npt.NDArray[np.generic]:
+        del progress
+        self.calls += 1
+        return np.arange(3 * len(x), dtype=np.float32).reshape(len(x), 3)
+
+
+X = np.zeros((2, 1, 8, 8, 1), np.float32)
+
+
+def ask(reference: Counting, folder: Path, **changes: object) -> npt.NDArray[np.generic]:
+    values: dict[str, object] = {"fingerprint": "data", "ids": ("a", "b"), **changes}
+    return predict_cached(reference, X, directory=folder, **values)  # type: ignore[arg-type]
+
+
+def test_the_second_time_nothing_is_computed(tmp_path: Path) -> None:
+    reference = Counting()
+    first = ask(reference, tmp_path)
+    second = ask(reference, tmp_path)
+    assert reference.calls == 1
+    assert first.tobytes() == second.tobytes()
+    assert first.dtype == second.dtype
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fingerprint": "other"}, {"ids": ("a", "c")}, {"ids": ("ab", "")}]
+)
+def test_other_data_is_another_entry(tmp_path: Path, changes: dict[str, object]) -> None:
+    reference = Counting()
+    ask(reference, tmp_path)
+    ask(reference, tmp_path, **changes)
+    assert reference.calls == 2
+
+
+def test_another_version_is_another_entry(tmp_path: Path) -> None:
+    ask(Counting(), tmp_path)
+    newer = Counting(version="2")
+    ask(newer, tmp_path)
+    assert newer.calls == 1
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "foreign"])
+def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: str) -> None:
+    reference = Counting()
+    expected = ask(reference, tmp_path)
+    (entry,) = tmp_path.iterdir()
+    stored = bytearray(entry.read_bytes())
+    if damage == "flip":
+        stored[-1] ^= 1
+    entry.write_bytes(
+        {"flip": bytes(stored), "truncate": bytes(stored[:50]), "empty": b"", "foreign": b"x" * 99}[
+            damage
+        ]
+    )
+    assert ask(reference, tmp_path).tobytes() == expected.tobytes()
+    assert reference.calls == 2
+    ask(reference, tmp_path)
+    assert reference.calls == 2, "the entry was not repaired"
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    reference = Counting()
+    ask(reference, blocked / "cache")
+    assert reference.calls == 1
+
+
+def test_progress_is_told_of_what_was_remembered(tmp_path: Path) -> None:
+    reference = Counting()
+    ask(reference, tmp_path)
+    seen: list[tuple[int, int]] = []
+    ask(reference, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 2)]

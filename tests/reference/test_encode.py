@@ -1,0 +1,100 @@
+"""Encoding against a second implementation: exact rational arithmetic on the float32 quotient."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.errors import DataError
+from hil.records import DType, TensorSpec
+from hil.reference import encode_inputs
+
+REAL = TensorSpec(DType.FLOAT32, (1, 2, 2, 1))
+
+
+def int8_spec(scale: float, zero: int, n: int = 1) -> TensorSpec:
+    return TensorSpec(DType.INT8, (1, n), float(np.float32(scale)), zero)
+
+
+def rounded(quotient: float, zero: int) -> int:
+    """roundf(quotient) + zero, clamped, in exact arithmetic."""
+    exact = Fraction(quotient)
+    whole = (abs(exact) + Fraction(1, 2)).__floor__()
+    return max(-128, min(127, (whole if exact >= 0 else -whole) + zero))
+
+
+def test_pixels_become_real_values() -> None:
+    x = np.array([0, 1, 128, 255], np.uint8).reshape(1, 2, 2, 1)
+    encoded = encode_inputs(x, REAL)
+    assert encoded.shape == (1, 1, 2, 2, 1)
+    assert encoded.dtype == np.float32
+    expected = [
+        np.float32(0),
+        np.float32(1) / np.float32(255),
+        np.float32(128) / np.float32(255),
+        1,
+    ]
+    assert encoded.reshape(-1).tolist() == [float(v) for v in expected]
+
+
+def test_the_usual_quantisation_of_pixels_is_a_shift_by_128() -> None:
+    x = np.arange(256, dtype=np.uint8).reshape(256, 1)
+    encoded = encode_inputs(x, int8_spec(1 / 255, -128))
+    np.testing.assert_array_equal(encoded.reshape(-1), np.arange(256) - 128)
+
+
+@given(
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.floats(2**-20, 2**10, width=32),
+    st.integers(-128, 127),
+)
+def test_quantising_rounds_halves_away_from_zero(value: float, scale: float, zero: int) -> None:
+    x = np.array([[value]], np.float32)
+    with np.errstate(over="ignore"):
+        quotient = float(np.divide(value, scale, dtype=np.float32))
+    got = int(encode_inputs(x, int8_spec(scale, zero)).item())
+    if np.isinf(quotient):
+        assert got == (127 if value > 0 else -128)
+    else:
+        assert got == rounded(quotient, zero)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (0.5, 1),
+        (-0.5, -1),
+        (1.5, 2),
+        (2.5, 3),
+        (-2.5, -3),
+        (0.49999997, 0),
+        (1e30, 127),
+        (-1e30, -128),
+    ],
+)
+def test_ties_and_limits(value: float, code: int) -> None:
+    x = np.array([[value]], np.float32)
+    assert encode_inputs(x, int8_spec(1.0, 0)).item() == code
+
+
+def test_int8_samples_are_taken_as_they_are() -> None:
+    x = np.array([[-128], [5]], np.int8)
+    np.testing.assert_array_equal(encode_inputs(x, int8_spec(0.1, 3)).reshape(-1), [-128, 5])
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.zeros((2, 3), np.float32), "a sample has 3 values"),
+        (np.zeros((0, 4), np.float32), "no samples"),
+        (np.zeros((1, 4), np.int8), "int8 samples for a float32 model"),
+        (np.zeros((1, 4), np.float64), "samples of type float64"),
+    ],
+)
+def test_samples_that_do_not_fit(x: np.ndarray, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        encode_inputs(x, REAL)

@@ -1,0 +1,107 @@
+"""The two interpreters in one process, against each other and against NumPy."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.errors import DataError, ModelError, ToolMissing
+from hil.reference import litert, oracle
+from tests.engines.native import inputs
+from tests.tflite.build import Net, float_cnn, int8_cnn
+
+
+@pytest.fixture
+def float_model(tmp_path: Path) -> Path:
+    path = tmp_path / "float.tflite"
+    path.write_bytes(float_cnn().finish())
+    return path
+
+
+def test_both_agree_on_a_float32_network(float_model: Path) -> None:
+    one, other = litert(float_model), oracle(float_model)
+    x = inputs(one.graph, 5, 0)
+    expected = one.predict(x)
+    assert expected.shape == (5, 3)
+    assert expected.tobytes() == other.predict(x).tobytes()
+
+
+def test_a_dense_layer_against_numpy(tmp_path: Path) -> None:
+    # small integers: every order of summation gives the same float32
+    random = np.random.default_rng(1)
+    weights = random.integers(-9, 10, (4, 6)).astype(np.float32)
+    bias = random.integers(-9, 10, 4).astype(np.float32)
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(Net().input((1, 6)).dense(weights, bias).finish())
+    x = random.integers(-9, 10, (3, 1, 6)).astype(np.float32)
+    for reference in (litert(path), oracle(path)):
+        np.testing.assert_array_equal(reference.predict(x), x[:, 0] @ weights.T + bias)
+
+
+def test_int8_outputs_are_within_a_step(tmp_path: Path) -> None:
+    path = tmp_path / "int8.tflite"
+    path.write_bytes(int8_cnn().finish())
+    one, other = litert(path), oracle(path)
+    x = inputs(one.graph, 50, 3)
+    difference = one.predict(x).astype(int) - other.predict(x).astype(int)
+    # LiteRT rounds once where TFLM rounds twice
+    assert np.abs(difference).max() <= 1
+
+
+def test_names_and_versions_tell_references_apart(float_model: Path) -> None:
+    one, other = litert(float_model), oracle(float_model)
+    assert (one.name, other.name) == ("litert", "tflite-micro")
+    assert one.version
+    assert other.version
+    assert one.graph.sha256 == other.graph.sha256
+
+
+def test_progress_counts_to_the_end(float_model: Path) -> None:
+    reference = litert(float_model)
+    seen: list[tuple[int, int]] = []
+    reference.predict(
+        inputs(reference.graph, 130, 0), lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(64, 130), (128, 130), (130, 130)]
+
+
+def test_inputs_of_another_shape_or_type(float_model: Path) -> None:
+    for reference in (litert(float_model), oracle(float_model)):
+        with pytest.raises(DataError, match="wants"):
+            reference.predict(np.zeros((2, 64), np.float32))
+        with pytest.raises(DataError, match="wants"):
+            reference.predict(np.zeros((2, 1, 8, 8, 1), np.int8))
+
+
+def test_corrupt_files_never_reach_an_interpreter(tmp_path: Path) -> None:
+    path = tmp_path / "corrupt.tflite"
+    path.write_bytes(float_cnn().finish()[:-200])
+    for make in (litert, oracle):
+        with pytest.raises(ModelError):
+            make(path)
+
+
+def test_an_operator_tflm_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(Net().input((1, 4)).simple("REVERSE_V2").finish())
+    with pytest.raises(ModelError, match="cannot run"):
+        oracle(path)
+
+
+def test_without_its_wheel_the_oracle_says_why(
+    float_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def blocked(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("tflite_micro"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+    with pytest.raises(ToolMissing, match="Linux on x86-64 only"):
+        oracle(float_model)

@@ -1,0 +1,170 @@
+"""What the reader makes of good files, and that each kind of bad one is refused in one line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.errors import ModelError
+from hil.records import DType, Precision, TensorSpec
+from hil.tflite import read_model
+from tests.tflite.build import RELU, SAME, Net, float_cnn, int8_cnn
+
+
+def test_a_float32_network_is_read_whole(tmp_path: Path) -> None:
+    data = float_cnn().finish()
+    path = tmp_path / "net.tflite"
+    path.write_bytes(data)
+    graph = read_model(path)
+    assert graph.sha256 == hashlib.sha256(data).hexdigest()
+    assert graph.precision is Precision.FLOAT32
+    assert graph.input == TensorSpec(DType.FLOAT32, (1, 8, 8, 1))
+    assert graph.output == TensorSpec(DType.FLOAT32, (1, 3))
+    assert [o.code for o in graph.operators] == [
+        "CONV_2D",
+        "MAX_POOL_2D",
+        "RESHAPE",
+        "FULLY_CONNECTED",
+    ]
+    # 4 kernels of 3x3 and their biases, then 36 -> 3
+    assert graph.parameters == 4 * 9 + 4 + 36 * 3 + 3
+    assert graph.macs == 6 * 6 * 4 * 9 + 36 * 3
+    assert dict(graph.operators[0].options) == {
+        "padding": 1,
+        "stride_w": 1,
+        "stride_h": 1,
+        "activation": RELU,
+        "dilation_w": 1,
+        "dilation_h": 1,
+    }
+
+
+def test_an_int8_network_keeps_its_quantisation() -> None:
+    graph = read_model(int8_cnn().finish())
+    assert graph.precision is Precision.INT8
+    assert graph.input == TensorSpec(DType.INT8, (1, 8, 8, 1), float(np.float32(1 / 255)), -128)
+    assert graph.output.zero_point == 5
+    weights = graph.tensors[graph.operators[0].inputs[1]]
+    assert weights.shape == (4, 3, 3, 1)
+    assert len(weights.scales) == 4
+    assert weights.data is not None
+    assert weights.data.dtype == np.int8
+    assert not weights.data.flags.writeable
+
+
+def test_values_of_constants_survive() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    graph = read_model(Net().input((1, 4)).dense(values, np.ones(3, np.float32)).finish())
+    weights = graph.tensors[graph.operators[0].inputs[1]].data
+    assert weights is not None
+    np.testing.assert_array_equal(weights, values)
+
+
+def test_an_unknown_operator_is_only_named() -> None:
+    graph = read_model(Net().input((1, 4)).simple("TANH").finish())
+    assert graph.operators[0].code == "TANH"
+
+
+def test_depthwise_parameters_and_macs() -> None:
+    weights = np.ones((1, 3, 3, 6), np.float32)
+    net = (
+        Net()
+        .input((1, 5, 5, 3))
+        .conv(weights, np.ones(6, np.float32), depthwise=True, padding=SAME)
+    )
+    graph = read_model(net.finish())
+    assert graph.parameters == 54 + 6
+    assert graph.macs == 5 * 5 * 6 * 9
+
+
+def _change(change: Callable[[Any], None]) -> bytes:
+    net = int8_cnn()
+    change(net)
+    return net.finish()
+
+
+def _set(path: str, value: Any) -> Callable[[Any], None]:
+    """Assign into a net: "graph.tensors.0.shape" and the like."""
+
+    def change(net: Any) -> None:
+        *parents, last = path.split(".")
+        target = net
+        for name in parents:
+            target = target[int(name)] if name.isdigit() else getattr(target, name)
+        setattr(target, last, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_set("graph.tensors.0.shape", [1, 8, 8, -1]), "impossible shape"),
+        (_set("graph.tensors.0.shape", [1 << 20, 1 << 20, 1, 1]), "impossible shape"),
+        (_set("graph.tensors.0.shape", [1] * 7), "7 dimensions"),
+        (_set("graph.tensors.1.buffer", 999), "buffer 999 does not exist"),
+        (_set("graph.tensors.1.shape", [4, 3, 3, 2]), "bytes for shape"),
+        (_set("graph.tensors.0.type", 7), "TensorType 7"),
+        (_set("graph.tensors.0.quantization.scale", [0.0]), "not a positive number"),
+        (_set("graph.tensors.0.quantization.scale", [float("nan")]), "not a positive number"),
+        (_set("graph.tensors.0.quantization.scale", [1.0, 2.0]), "zero points"),
+        (_set("graph.tensors.1.quantization.quantizedDimension", 9), "along axis 9"),
+        (_set("graph.tensors.0.quantization.zeroPoint", [1 << 40]), "beyond 32 bits"),
+        (_set("graph.tensors.0.quantization", None), "without a valid scale"),
+        (_set("graph.operators.0.inputs", [0, 99, 2]), "a tensor that does not exist"),
+        (_set("graph.operators.0.inputs", [0]), "1 inputs"),
+        (_set("graph.operators.0.inputs", [0, -1, 2]), "3 inputs"),
+        (_set("graph.operators.0.outputs", []), "0 outputs"),
+        (_set("graph.operators.0.opcodeIndex", 77), "operator code 77"),
+        (_set("graph.operators.0.builtinOptions.strideW", 0), "stride_w is 0"),
+        (_set("graph.operators.0.builtinOptions.padding", 5), "padding"),
+        (_set("graph.operators.1.builtinOptions.filterHeight", 0), "filter_h is 0"),
+        (_set("graph.operators.0.builtinOptions.strideH", 2), "its output has shape"),
+        (_set("graph.inputs", []), "0 inputs"),
+        (_set("graph.outputs", [3, 4]), "2 outputs"),
+        (_set("graph.inputs", [-5]), "a tensor that does not exist"),
+        (_set("model.subgraphs", []), "0 subgraphs"),
+        (_set("model.version", 2), "not a version 3"),
+    ],
+)
+def test_inconsistent_models_are_refused(change: Callable[[Any], None], says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        read_model(_change(change))
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_weights_that_do_not_fit_their_input_are_refused() -> None:
+    net = Net().input((1, 4)).dense(np.ones((3, 5), np.float32))
+    with pytest.raises(ModelError, match=r"operator 0 \(FULLY_CONNECTED\).*do not fit"):
+        read_model(net.finish())
+
+
+def test_a_bias_of_another_length_is_refused() -> None:
+    net = Net().input((1, 4)).dense(np.ones((3, 4), np.float32), np.ones(2, np.float32))
+    with pytest.raises(ModelError, match="2 biases for 3 channels"):
+        read_model(net.finish())
+
+
+def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a .tflite file"):
+        read_model(b"PK\x03\x04 this is an archive")
+    with pytest.raises(ModelError, match="not a .tflite file"):
+        read_model(b"")
+    with pytest.raises(ModelError, match=r"cannot read .*absent\.tflite: No such file"):
+        read_model(tmp_path / "absent.tflite")
+    with pytest.raises(ModelError, match="cannot read"):
+        read_model(tmp_path)
+
+
+def test_a_file_beyond_the_size_limit_is_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tflite"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # sparse: takes no room
+    with pytest.raises(ModelError, match="larger than"):
+        read_model(path)
