@@ -48,6 +48,7 @@ def table_files(models: Sequence[CompiledModel]) -> dict[str, str]:
     sizes = {
         "HIL_MODEL_COUNT": len(infos),
         "HIL_ARENA_BYTES": max(1, *(m.arena for m in infos)),
+        "HIL_INPUT_ELEMENTS": max(1, *(m.input.elements for m in infos)),
         "HIL_INPUT_BYTES": max(1, *(m.input.nbytes for m in infos)),
         "HIL_OUTPUT_BYTES": max(1, *(m.output.nbytes for m in infos)),
     }
