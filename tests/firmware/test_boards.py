@@ -1,0 +1,121 @@
+"""The firmware as a whole, on both boards that run on this machine: what no unit test can see."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.boards.choice import missing_tools
+from hil.boards.config import Board, load_board
+from hil.boards.session import open_board
+from hil.device import Device
+from hil.link import Deadline
+from hil.platformio import BuiltFirmware, build, sizes
+from hil.records import Encoding
+from tests.firmware.conftest import PROJECT
+
+pytestmark = pytest.mark.firmware
+MODELS = PROJECT / "models" / "digits"
+DIGITS = np.random.default_rng(7).integers(0, 256, (24, 784), dtype=np.uint8)
+
+
+def built(name: str, precision: str) -> tuple[Board, BuiltFirmware]:
+    board = load_board(name)
+    missing = missing_tools(board)
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    models = [(m, MODELS / f"{m}_{precision}.tflite") for m in ("teacher", "student")]
+    return board, build(board.pio_env, models, "aot", PROJECT)
+
+
+def answers(board: Board, elf: Path, encoding: Encoding, window: int) -> list[tuple[bytes, int]]:
+    """Output and ticks of the student on every digit, by a freshly started board."""
+    values = {
+        Encoding.PIXELS: DIGITS,
+        Encoding.INT8: (DIGITS.astype(np.int16) - 128).astype(np.int8),
+        Encoding.FLOAT32: DIGITS.astype(np.float32) / np.float32(255),
+    }[encoding]
+    with open_board(board, elf) as link:
+        device = Device(link)
+        device.hello()
+        got = device.infer(1, encoding, (v.tobytes() for v in values), window=window)
+        return [(answer.result.output, _counted(answer.result.ticks)) for answer in got]
+
+
+def _counted(ticks: int | None) -> int:
+    assert ticks is not None, "the counter wrapped"
+    return ticks
+
+
+@pytest.mark.parametrize("name", ["mps2", "native"])
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_hello_and_status_tell_the_truth(name: str, precision: str) -> None:
+    board, firmware = built(name, precision)
+    with open_board(board, firmware.elf) as link:
+        device = Device(link)
+        hello = device.hello()
+        status = device.status()
+    assert [model.name for model in hello.models] == ["teacher", "student"]
+    assert hello.max_payload == 4 + 4 * 784
+    assert not hello.has_micros
+    if name == "mps2":
+        assert status.ram_static == sizes(firmware.elf).ram
+        assert 0 < status.stack_used < status.stack_size == 65536
+        assert hello.toolchain.split()[1] in firmware.toolchain
+        # receive buffer, arena, and little else
+        arena = max(model.arena for model in hello.models)
+        assert status.ram_static < arena + hello.max_payload + 1024
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_instructions_and_answers_are_the_same_every_time(precision: str) -> None:
+    board, firmware = built("mps2", precision)
+    encodings = [Encoding.PIXELS, Encoding.FLOAT32]
+    encodings += [Encoding.INT8] if precision == "int8" else []
+    runs = [answers(board, firmware.elf, e, w) for e in encodings for w in (1, 4)]
+    counts = []
+    for run in runs:
+        assert [output for output, _ in run] == [output for output, _ in runs[0]]
+        counts.append([round(ticks * 10 / 256) for _, ticks in run])
+    assert all(count == counts[0] for count in counts)
+    assert min(counts[0]) > 10_000
+    # 25.6 ticks an instruction, read to the tick: rounding is never in doubt
+    off = max(abs(ticks * 10 / 256 - round(ticks * 10 / 256)) for run in runs for _, ticks in run)
+    assert off < 0.2
+
+
+def test_the_host_process_answers_as_the_board_does() -> None:
+    board, firmware = built("mps2", "int8")
+    host, process = built("native", "int8")
+    emulated = answers(board, firmware.elf, Encoding.PIXELS, 4)
+    native = answers(host, process.elf, Encoding.PIXELS, 4)
+    assert [output for output, _ in native] == [output for output, _ in emulated]
+    assert {ticks for _, ticks in native} == {0}
+    assert host.clock.unit == "none"
+
+
+@pytest.mark.parametrize("name", ["mps2", "native"])
+def test_noise_on_the_line_is_survived(name: str) -> None:
+    board, firmware = built(name, "int8")
+    noise = np.random.default_rng(1).integers(0, 256, 20_000, dtype=np.uint8).tobytes()
+    with open_board(board, firmware.elf) as link:
+        for start in range(0, len(noise), 500):
+            link.write(noise[start : start + 500])
+            while link.read(Deadline.after(0.01)):
+                pass
+        device = Device(link)
+        assert device.hello().models
+        assert device.status().frames_bad > 0
+
+
+@pytest.mark.parametrize("name", ["mps2", "native"])
+def test_a_host_that_leaves_in_the_middle_of_a_frame_is_replaced(name: str) -> None:
+    board, firmware = built(name, "int8")
+    with open_board(board, firmware.elf) as link:
+        descriptor = os.open(link.name, os.O_RDWR | os.O_NOCTTY)
+        os.write(descriptor, b"\x11" * 300)
+        os.close(descriptor)
+        assert len(Device(link).hello().models) == 2
