@@ -46,7 +46,8 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
         "HIL_ENGINE": engine,
         "HIL_IMAGE": os.pathsep.join(f"{name}={path.resolve()}" for name, path in models),
     }
-    log = folder / "build.log"
+    # beside the folder: PlatformIO empties it when platformio.ini changes
+    log = folder.with_suffix(".log")
     with _alone(folder), log.open("wb") as output:
         done = subprocess.run(
             [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env],
@@ -82,7 +83,7 @@ def _image_name(env: str, models: Models, engine: str) -> str:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One build at a time in one folder; a second one waits."""
-    with (folder / ".lock").open("wb") as lock:
+    with folder.with_suffix(".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -91,12 +92,12 @@ def _find_elf(folder: Path) -> Path:
     for name in ("firmware.elf", "program"):
         if (folder / name).is_file():
             return folder / name
-    raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into build.log beside it")
+    raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into the .log file beside it")
 
 
 def _failed(env: str, log: Path) -> BuildFailed:
     """The first line that names an error; PlatformIO's own last words otherwise."""
     lines = log.read_text(errors="replace").splitlines()
-    named = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
+    named = [line for line in lines if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
     said = (named or [line for line in lines if line.strip()][-1:] or ["nothing"])[0]
     return BuildFailed(f"building {env} failed: {said.strip()[:300]}", f"the whole log: {log}")

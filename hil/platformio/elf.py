@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,25 +29,29 @@ class Sizes:
 def sizes(elf: Path) -> Sizes:
     """Flash and static RAM of a firmware, from its section table."""
     flash = ram = 0
-    for section in _open(elf).iter_sections():
-        flags = section["sh_flags"]
-        if not flags & SH_FLAGS.SHF_ALLOC or section.name.startswith(_RESERVED):
-            continue
-        stored = section["sh_type"] != "SHT_NOBITS"
-        flash += section["sh_size"] if stored else 0
-        ram += section["sh_size"] if flags & SH_FLAGS.SHF_WRITE else 0
+    with _open(elf) as file:
+        for section in file.iter_sections():
+            flags = section["sh_flags"]
+            if not flags & SH_FLAGS.SHF_ALLOC or section.name.startswith(_RESERVED):
+                continue
+            stored = section["sh_type"] != "SHT_NOBITS"
+            flash += section["sh_size"] if stored else 0
+            ram += section["sh_size"] if flags & SH_FLAGS.SHF_WRITE else 0
     return Sizes(flash, ram)
 
 
 def toolchain(elf: Path) -> str:
     """The compiler that made ``elf``, as it wrote into the .comment section."""
-    section = _open(elf).get_section_by_name(".comment")
-    words = section.data().split(b"\0") if section else []
+    with _open(elf) as file:
+        section = file.get_section_by_name(".comment")
+        words = section.data().split(b"\0") if section else []
     return next((word.decode(errors="replace") for word in words if word), "unknown")
 
 
-def _open(elf: Path) -> ELFFile:
+@contextmanager
+def _open(elf: Path) -> Iterator[ELFFile]:
     try:
-        return ELFFile.load_from_path(str(elf))
+        with elf.open("rb") as file:
+            yield ELFFile(file)
     except (OSError, ELFError) as problem:
         raise BuildFailed(f"{elf} is no firmware ({problem})", "build it again") from problem

@@ -1,0 +1,120 @@
+"""PlatformIO's edges: no compiler, no registry, a compiler that says no, a file that is no ELF."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil.errors import BuildFailed, ToolMissing, UsageError
+from hil.platformio import build, find_project, sizes, toolchain
+from hil.platformio import scons as scons_module
+from hil.platformio.scons import ensure_scons
+
+PROJECT = Path(__file__).parents[2]
+STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+
+
+def test_project_is_found_from_below() -> None:
+    assert find_project(PROJECT / "firmware" / "src") == PROJECT
+
+
+def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "site-packages" / "hil" / "platformio" / "project.py"
+    monkeypatch.setattr("hil.platformio.project.__file__", str(module))
+    with pytest.raises(UsageError, match="not inside a checkout"):
+        find_project(tmp_path)
+
+
+@pytest.mark.parametrize(("env", "package"), [("native", "gcc"), ("mps2", "gcc-arm-none-eabi")])
+def test_missing_compiler_names_the_package(
+    monkeypatch: pytest.MonkeyPatch, env: str, package: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ToolMissing, match=f"sudo apt-get install {package} "):
+        build(env, [("student", STUDENT)], "aot", PROJECT)
+
+
+def test_scons_is_made_when_the_registry_is_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scons_module, "_registry_answers", lambda: False)
+    ensure_scons(tmp_path)
+    made = tmp_path / "packages" / "tool-scons"
+    assert json.loads((made / ".piopm").read_text())["spec"]["owner"] == "platformio"
+    said = subprocess.run(
+        [sys.executable, "-I", str(made / "scons.py"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "SCons" in said.stdout
+    stamp = (made / ".piopm").stat().st_mtime_ns
+    ensure_scons(tmp_path)
+    assert (made / ".piopm").stat().st_mtime_ns == stamp
+
+
+def test_scons_is_left_to_platformio_when_the_registry_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scons_module, "_registry_answers", lambda: True)
+    ensure_scons(tmp_path)
+    assert not (tmp_path / "packages").exists()
+
+
+def test_neither_registry_nor_scons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scons_module, "_registry_answers", lambda: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ToolMissing, match=r"pip install scons==4\."):
+        ensure_scons(tmp_path)
+
+
+def test_what_is_no_elf(tmp_path: Path) -> None:
+    (tmp_path / "firmware.elf").write_bytes(b"not an ELF file")
+    for read in (sizes, toolchain):
+        with pytest.raises(BuildFailed, match="is no firmware"):
+            read(tmp_path / "firmware.elf")
+
+
+@pytest.mark.firmware
+def test_sizes_are_those_of_the_size_tool() -> None:
+    """Berkeley's text + data and data + bss, as binutils counts them."""
+    elf = build("native", [("student", STUDENT)], "aot", PROJECT).elf
+    said = subprocess.run(["size", str(elf)], capture_output=True, text=True, check=True)
+    text, data, bss = map(int, said.stdout.splitlines()[1].split()[:3])
+    assert sizes(elf).flash == text + data
+    assert sizes(elf).ram == data + bss
+    assert "GCC" in toolchain(elf)
+
+
+@pytest.mark.firmware
+def test_unchanged_images_are_not_built_again() -> None:
+    first = build("native", [("student", STUDENT)], "aot", PROJECT)
+    stamp = first.elf.stat().st_mtime_ns
+    again = build("native", [("student", STUDENT)], "aot", PROJECT)
+    assert again == first
+    assert again.elf.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.firmware
+def test_a_compiler_error_is_quoted(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "firmware", tmp_path / "firmware")
+    (tmp_path / "hil").symlink_to(PROJECT / "hil")
+    shutil.copy(PROJECT / "platformio.ini", tmp_path)
+    main = tmp_path / "firmware" / "src" / "main.cpp"
+    main.write_text(main.read_text() + "\nint broken = ;\n")
+    with pytest.raises(BuildFailed, match=r"main\.cpp.*error: expected .* the whole log") as failed:
+        build("native", [("student", STUDENT)], "aot", tmp_path)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.firmware
+def test_a_model_the_engine_lacks_is_named_by_the_build(tmp_path: Path) -> None:
+    broken = tmp_path / "student.tflite"
+    broken.write_bytes(STUDENT.read_bytes()[:1000])
+    with pytest.raises(BuildFailed, match=r"error: .*student\.tflite"):
+        build("native", [("student", broken)], "aot", PROJECT)

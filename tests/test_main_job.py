@@ -1,0 +1,154 @@
+"""The main job for real: PlatformIO builds, emulators run, every output byte is compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil import datasets
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Event
+from hil.platformio import build
+from hil.report import write
+from hil.runlog.log import MANIFEST, SAMPLES, read_manifest, read_samples
+from hil.runlog.schema import Summary
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+
+PROJECT = Path(__file__).parents[1]
+DIGITS = PROJECT / "models" / "digits"
+N = 500
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def hil(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hil", *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_500_digits_of_all_four_models_on_the_cortex_m7(tmp_path: Path) -> None:
+    dataset, _ = datasets.choose("auto")
+    plan = make_plan(Request(project=PROJECT, dataset=dataset, limit=N))
+    run(plan, tmp_path, ignore)
+    summary = write(tmp_path).summary
+    assert [(row.model, row.precision, row.n) for row in summary.runs] == [
+        (model, precision, N)
+        for precision in ("float32", "int8")
+        for model in ("teacher", "student")
+    ]
+    for row in summary.runs:
+        assert row.agreement.differing_oracle == 0
+        assert row.agreement.argmax == 1.0
+        assert row.accuracy.device == row.accuracy.host > 0.9
+        assert row.time.unit == "instructions"
+        assert row.link is not None
+        assert row.link.retries == 0
+    for row in summary.runs:
+        if row.precision == "float32":
+            assert row.agreement.differing_litert == 0
+    stored = msgspec.json.decode((tmp_path / "summary.json").read_bytes(), type=Summary)
+    assert stored == summary
+
+
+def test_the_student_keeps_to_its_budget(tmp_path: Path) -> None:
+    """Bounds of issue 2; the figures themselves are far below."""
+    plan = make_plan(Request(project=PROJECT, dataset="digits", limit=10))
+    run(plan, tmp_path, ignore)
+    rows = {(row.model, row.precision): row for row in write(tmp_path).summary.runs}
+    budget = {
+        ("student", "int8"): (1_000_000, 2_600),
+        ("student", "float32"): (650_000, 6_000),
+        ("teacher", "float32"): (14_492_092, 30_000),
+        ("teacher", "int8"): (6_533_441, 28_192),
+    }
+    for key, (instructions, arena) in budget.items():
+        row = rows[key]
+        assert row.time.p95 is not None
+        assert row.memory is not None
+        assert row.time.p95 <= instructions
+        assert row.memory.arena <= arena
+        assert 0 < row.memory.stack < 4096
+
+
+def test_instruction_counts_repeat_to_the_last_one(tmp_path: Path) -> None:
+    plan = make_plan(Request(project=PROJECT, dataset="digits", limit=20, models=("student",)))
+    times = []
+    for name in ("once", "again"):
+        run(plan, tmp_path / name, ignore)
+        times.append([sample.time for sample in read_samples(tmp_path / name)])
+    assert times[0] == times[1]
+
+
+def test_host_process_answers_the_same_and_has_no_time(tmp_path: Path) -> None:
+    words = ("--board", "native", "--dataset", "digits", "--limit", "50")
+    done = hil("bench", *words, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert {sample.time for sample in read_samples(tmp_path / "run")} == {None}
+    assert "every output is what it must be" in done.stdout
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ["bench", "--board", "mps2", "--dataset", "digits", "--model", "teacher"]
+    words += ["--precision", "float32", "--out", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hil", *words],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not count(folder):
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "to go on: hil bench" in said
+    assert read_manifest(folder).state == "interrupted"
+    stored = count(folder)
+    assert 0 < stored < len(datasets.load("digits"))
+    assert hil("report", str(folder)).returncode == 1  # not every digit was answered
+    done = hil(*words)
+    assert done.returncode == 0, done.stderr
+    assert [sample.i for sample in read_samples(folder)] == list(range(500))
+
+
+def count(folder: Path) -> int:
+    samples = folder / SAMPLES
+    return samples.read_bytes().count(b"\n") if (folder / MANIFEST).exists() else 0
+
+
+def test_a_left_running_emulator_is_benched_by_its_port(tmp_path: Path) -> None:
+    models = [(name, DIGITS / f"{name}_int8.tflite") for name in ("teacher", "student")]
+    elf = build("mps2", models, "aot", PROJECT).elf
+    try:
+        started = hil("emulate", "mps2", "--firmware", str(elf), "--detach")
+        assert started.returncode == 0, started.stderr
+        (port,) = re.findall(r"runs on (\S+)", started.stdout)
+        assert f"runs on {port}" in hil("boards").stdout
+        words = ("--board", "mps2", "--port", port, "--dataset", "digits", "--limit", "10")
+        good = hil("bench", *words, "--precision", "int8", "--out", str(tmp_path / "good"))
+        assert good.returncode == 0, good.stderr
+        wrong = hil("bench", *words, "--precision", "float32", "--out", str(tmp_path / "wrong"))
+        assert wrong.returncode == 2
+        assert "runs teacher" in wrong.stderr
+    finally:
+        assert "stopped" in hil("emulate", "mps2", "--stop").stdout
+    assert "no mps2 was running" in hil("emulate", "mps2", "--stop").stdout
