@@ -58,8 +58,8 @@ def bench(
 ) -> None:
     """Build, start, stream, compare with the host, and report.
 
-    Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7, over
-    the whole test set. Exit code 1 when an output is not what it must be.
+    Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7,
+    over the whole test set. Exit code 1 when an output is not what it must be.
     """
     project = find_project()
     boards = tuple(_resolve(name) for name in board)

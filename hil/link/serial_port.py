@@ -73,6 +73,14 @@ class SerialLink:
 
 
 def _cannot_open(url: str, problem: Exception) -> LinkError:
-    code = getattr(problem, "errno", None)
-    what, hint = _ADVICE.get(code or 0, (f"cannot be opened ({problem})", "check its name"))
+    # pyserial wraps some failures without their number
+    causes = [problem, problem.__context__]
+    codes = [code for cause in causes if isinstance(code := _code(cause), int)]
+    unknown = (f"cannot be opened ({problem})", "check its name")
+    what, hint = next((_ADVICE[code] for code in codes if code in _ADVICE), unknown)
     return LinkError(f"port {url} {what}", hint)
+
+
+def _code(problem: BaseException | None) -> object:
+    first = problem.args[0] if problem and problem.args else None
+    return getattr(problem, "errno", None) or first

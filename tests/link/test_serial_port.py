@@ -47,7 +47,7 @@ def test_missing_port(tmp_path: Path) -> None:
 
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LinkError, match="not a serial port|cannot be opened"):
+    with pytest.raises(LinkError, match="is not a serial port"):
         SerialLink(str(tmp_path / "file"))
 
 
