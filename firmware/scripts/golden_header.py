@@ -1,7 +1,6 @@
 """golden/wire.json -> golden.h, for the firmware's unit tests: `golden_header.py OUT WIRE_JSON`."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def main(out, wire_json):
         return
     temporary = target.with_suffix(".tmp")
     temporary.write_text(text, "utf-8")
-    os.replace(temporary, target)
+    temporary.replace(target)
 
 
 main(*sys.argv[1:])

@@ -53,6 +53,4 @@ class CustomTestRunner(TestRunnerBase):
         elif word == "FAIL" and len(rest) == 4:
             name, file, number, what = rest
             source = TestCaseSource(file, int(number))
-            self.test_suite.add_case(
-                TestCase(name, TestStatus.FAILED, message=what, source=source)
-            )
+            self.test_suite.add_case(TestCase(name, TestStatus.FAILED, message=what, source=source))

@@ -161,3 +161,19 @@ def test_size_is_shown(environment: dict[str, str]) -> None:
     table = done.stdout.partition("   text")[2]
     assert "firmware.elf" in table
     assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights alone
+
+
+@pytest.mark.parametrize("env", sorted(TOOLS))
+def test_upload_starts_the_board(env: str, environment: dict[str, str], tmp_path: Path) -> None:
+    needs(env)
+    project = copied_project(tmp_path)
+    done = pio(["run", "-e", env, "-t", "upload"], environment, project)
+    try:
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert f"hil bench --board {env} --port /dev/" in done.stdout
+    finally:
+        words = [sys.executable, "-m", "hil", "emulate", env, "--stop"]
+        stopped = subprocess.run(
+            words, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    assert b"stopped" in stopped.stdout

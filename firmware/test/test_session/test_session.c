@@ -10,15 +10,6 @@
 static uint8_t reply_bytes[2048];
 static hil_decoder_t reply; /* the last reply */
 
-static void feed(void *context, const uint8_t *data, size_t length) {
-  size_t i;
-
-  (void)context;
-  for (i = 0; i < length; i++) {
-    hil_session_feed(&fake.session, data[i]);
-  }
-}
-
 /* The one reply to what has just been fed; 0 when there is none or more than one. */
 static int read_reply(void) {
   uint32_t i;
@@ -35,7 +26,7 @@ static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length)
   hil_encoder_t encoder;
 
   fake.reply_length = 0;
-  hil_encoder_begin(&encoder, feed, NULL, type, seq);
+  hil_encoder_begin(&encoder, fake_feed, NULL, type, seq);
   hil_encoder_put(&encoder, payload, length);
   hil_encoder_end(&encoder);
   return read_reply();
@@ -188,7 +179,7 @@ static void another_version_is_told_ours(void) {
 
   fake_boot(0);
   /* A header without a zero is held back in the encoder's block: forget it, make up another. */
-  hil_encoder_begin(&encoder, feed, NULL, HIL_MSG_HELLO, 0x0101);
+  hil_encoder_begin(&encoder, fake_feed, NULL, HIL_MSG_HELLO, 0x0101);
   encoder.crc = 0;
   encoder.used = 0;
   hil_encoder_put(&encoder, hello_v2, sizeof hello_v2);
@@ -199,7 +190,7 @@ static void another_version_is_told_ours(void) {
 
 static void noise_gets_one_error_and_is_forgotten(void) {
   fake_boot(0);
-  feed(NULL, (const uint8_t *)"m-ready\r\n\0\0", 11);
+  fake_feed(NULL, (const uint8_t *)"m-ready\r\n\0\0", 11);
   CHECK(read_reply());
   check_error(HIL_ERR_FRAME, 0, 0, 0, 0);
   CHECK(ask(HIL_MSG_HELLO, 3, "", 0));
@@ -215,7 +206,7 @@ static void counters_count_and_reset(void) {
   fake_boot(0);
   CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 4));
   CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 3));
-  feed(NULL, (const uint8_t *)"?\0", 2);
+  fake_feed(NULL, (const uint8_t *)"?\0", 2);
   CHECK(ask(HIL_MSG_STATUS, 5, &reset, 1));
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, reply.header.type);
   CHECK_EQUAL(sizeof status, reply.payload_length);

@@ -41,15 +41,6 @@ static hil_engine_status_t prepare(const hil_model_t *self, void *arena, uint32_
 static hil_model_t loop_model;
 static uint8_t reply_bytes[2048];
 
-static void feed(void *context, const uint8_t *data, size_t length) {
-  size_t i;
-
-  (void)context;
-  for (i = 0; i < length; i++) {
-    hil_session_feed(&fake.session, data[i]);
-  }
-}
-
 static uint32_t ticks_of(uint32_t rounds) {
   static const uint8_t request[8] = {0, HIL_ENC_INT8, 0, 0, 1, 2, 3, 4};
   hil_encoder_t encoder;
@@ -59,7 +50,7 @@ static uint32_t ticks_of(uint32_t rounds) {
 
   loop_rounds = rounds;
   fake.reply_length = 0;
-  hil_encoder_begin(&encoder, feed, NULL, HIL_MSG_INFER, 1);
+  hil_encoder_begin(&encoder, fake_feed, NULL, HIL_MSG_INFER, 1);
   hil_encoder_put(&encoder, request, sizeof request);
   hil_encoder_end(&encoder);
   hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
