@@ -1,8 +1,8 @@
 /* The one interface between the firmware and any inference engine.
  *
- * An engine's generator writes, for one image, `hil_image.h` (the three buffer sizes and the
- * number of models, as macros) and `hil_image.c` (the table below). The firmware owns the
- * buffers; an engine owns nothing and allocates nothing. */
+ * An engine's generator writes, for one image, `hil_image.h` (the number of models and
+ * the largest arena, input and output, as macros) and `hil_image.c` (the table below). The firmware
+ * owns the buffers; an engine owns nothing and allocates nothing. */
 #ifndef HIL_ENGINE_H
 #define HIL_ENGINE_H
 
