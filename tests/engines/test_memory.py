@@ -1,0 +1,110 @@
+"""The arena is as small as an exhaustive search finds it, and the known networks fit theirs."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hil.engines.aot import memory
+from hil.engines.aot.memory import _reach, layout, least_lead
+from hil.engines.aot.plan import plan
+from hil.engines.aot.steps import Map
+from hil.tflite import read_model
+from tests.engines.random_nets import make
+from tests.tflite.build import RELU, SAME, Net, float_cnn
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+def teacher() -> bytes:
+    """The tutorial's teacher in float32."""
+    net = Net().input((1, 28, 28, 1))
+    net.conv(ones(32, 3, 3, 1), ones(32), act=RELU).pool((2, 2), (2, 2))
+    net.conv(ones(64, 3, 3, 32), ones(64), act=RELU).pool((2, 2), (2, 2))
+    return net.reshape((1, 1600)).dense(ones(128, 1600), ones(128)).dense(ones(10, 128)).finish()
+
+
+def test_the_teacher_reuses_its_first_pooling() -> None:
+    # 13x13x32 and 5x5x64 floats; one pixel of 64 floats is written before its window is dead
+    assert layout(plan(read_model(teacher()))).arena == 13 * 13 * 32 * 4 + 64 * 4
+
+
+def test_a_whole_output_never_leads_by_more_than_itself() -> None:
+    for seed in range(60):
+        for kind in ("float32", "int8", "mixed"):
+            for step in plan(read_model(make(seed, kind))):
+                lead = least_lead(step)
+                assert 0 <= lead <= memory._align(memory.output_bytes(step))
+                assert lead % memory.ALIGNMENT == 0
+
+
+def test_functions_of_one_value_work_in_place() -> None:
+    for kind, lead in (("activation", 0), ("quantize", 0), ("dequantize", 3 * 100)):
+        step = Map("m", "", kind, kind == "quantize", 100)
+        assert least_lead(step) == lead
+
+
+def test_a_pooling_works_in_place() -> None:
+    steps = plan(read_model(Net().input((1, 6, 6, 5)).pool((2, 2), (2, 2)).finish()))
+    assert least_lead(steps[0]) == 0
+
+
+def test_a_padded_convolution_leads_by_what_it_still_reads() -> None:
+    net = Net().input((1, 4, 4, 1)).conv(ones(1, 3, 3, 1), ones(1), padding=SAME).finish()
+    (step,) = plan(read_model(net))
+    # row 1 of the output needs row 0 of the input: a row and a tile of four floats ahead
+    assert least_lead(step) == 2 * 4 * 4
+
+
+def test_one_step_needs_no_arena() -> None:
+    assert layout(plan(read_model(Net().input((1, 4)).dense(ones(3, 4)).finish()))).arena == 0
+
+
+def test_reshapes_are_free() -> None:
+    net = float_cnn()
+    assert (
+        layout(plan(read_model(net.reshape((3, 1)).reshape((1, 3)).finish()))).arena
+        == 3 * 3 * 4 * 4
+    )
+
+
+def smallest(sizes: list[int], leads: list[int]) -> int:
+    """Tries every placement in steps of four bytes."""
+    for arena in range(max(sizes), sum(sizes) + 1, 4):
+        ranges = [range(0, arena - size + 1, 4) for size in sizes]
+        for places in itertools.product(*ranges):
+            if all(
+                a - b >= lead or b - a >= size
+                for a, b, size, lead in zip(places, places[1:], sizes, leads, strict=False)
+            ):
+                return arena
+    raise AssertionError
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_placement_is_smaller(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 6).map(lambda n: 4 * n), min_size=1, max_size=4))
+    leads = [4 * data.draw(st.integers(0, size // 4)) for size in sizes[1:]]
+    best = smallest(sizes, leads)
+    assert _reach(sizes, leads, best) is not None
+    assert best == max(sizes) or _reach(sizes, leads, best - 4) is None
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
+def test_offsets_keep_every_lead(kind: str) -> None:
+    for seed in range(80):
+        steps = plan(read_model(make(seed, kind)))
+        places = layout(steps)
+        for i, step in enumerate(steps[1:-1], 1):
+            before, after = places.offsets[i - 1], places.offsets[i]
+            apart = after - before >= memory.input_bytes(step)
+            assert apart or before - after >= least_lead(step)
+        for offset, step in zip(places.offsets[:-1], steps, strict=False):
+            assert 0 <= offset <= places.arena - memory.output_bytes(step)

@@ -1,0 +1,91 @@
+"""Generated C against TFLM and LiteRT on random networks, in guarded and poisoned memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hil.engines.aot.plan import plan
+from hil.engines.aot.steps import Conv
+from hil.errors import ModelError
+from hil.reference import litert, oracle
+from hil.tflite import Graph, read_model
+from tests.engines.native import inputs, library, ulps
+from tests.engines.random_nets import make
+
+BATCH = 30
+SOFTMAX_ULPS = 4  # 2 of the exponential, 1 of the sum, 1 of the quotient
+
+
+def graphs(kind: str, first: int, folder: Path) -> dict[str, Graph]:
+    """A batch of networks that aot takes, their files in ``folder``."""
+    found = {}
+    for seed in range(first, first + BATCH):
+        data = make(seed, kind)
+        with contextlib.suppress(ModelError):
+            graph = read_model(data)
+            plan(graph)
+            found[f"net{seed}"] = graph
+            (folder / f"net{seed}.tflite").write_bytes(data)
+    return found
+
+
+def compare(kind: str, first: int, folder: Path, flags: tuple[str, ...]) -> Counter[str]:
+    """Runs a batch; returns the operators it met."""
+    met: Counter[str] = Counter()
+    models = graphs(kind, first, folder)
+    assert len(models) >= BATCH - 2, "hardly any network is refused"
+    for name, native in library(models, folder, flags).items():
+        x = inputs(native.graph, 6, first)
+        out = native.run(x)
+        # whatever lay in the arena before cannot matter
+        assert out.tobytes() == native.run(x, poison=0x00).tobytes()
+        reference = (litert if kind == "float32" else oracle)(folder / f"{name}.tflite")
+        expected = reference.predict(x)
+        codes = [o.code for o in native.graph.operators]
+        if "SOFTMAX" in codes and native.graph.output.dtype == 0:
+            assert ulps(out, expected) <= SOFTMAX_ULPS, (name, codes)
+        else:
+            assert out.tobytes() == expected.tobytes(), (name, codes)
+        met.update(codes)
+    return met
+
+
+@pytest.mark.parametrize("first", [0, 30, 60, 90])
+def test_float32_networks_equal_litert(first: int, tmp_path: Path) -> None:
+    met = compare("float32", first, tmp_path, ("-O1",))
+    assert len(met) >= 9
+
+
+@pytest.mark.parametrize("first", [0, 30, 60, 90])
+def test_int8_networks_equal_tflm(first: int, tmp_path: Path) -> None:
+    met = compare("int8", first, tmp_path, ("-O1",))
+    assert len(met) >= 9
+
+
+def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:
+    compare("mixed", 0, tmp_path, ("-O1",))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
+@pytest.mark.parametrize("first", range(1000, 2200, BATCH))
+def test_many_more(kind: str, first: int, tmp_path: Path) -> None:
+    compare(kind, first, tmp_path, ("-O2",))
+
+
+def test_the_networks_are_worth_comparing() -> None:
+    """All kinds of scalings occur, also the rare ones with code of their own."""
+    networks = [read_model(make(seed, "int8")) for seed in range(60)]
+    convolutions = [step for graph in networks for step in plan(graph) if isinstance(step, Conv)]
+    shifts = [s for c in convolutions if c.quant for s in c.quant.shifts.tolist()]
+    assert {-128, 127} <= {graph.input.zero_point for graph in networks}
+    assert max(shifts) > 0, "some sums are scaled up"
+    assert min(shifts) < -12
+    assert any(c.padded for c in convolutions)
+    assert any(c.depthwise for c in convolutions)
+    assert any(c.pool and c.pool.average for c in convolutions)
