@@ -1,0 +1,123 @@
+"""A header stands on its own: any C11 or C++11 sketch can include it, and it says what it is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.engines.aot import generate
+from hil.engines.aot.source import Array, real_literal
+from hil.tflite import read_model
+from tests.engines.native import STRICT, library
+from tests.tflite.build import Net, float_cnn, int8_cnn
+
+LANGUAGES = [["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]]
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-O2", "-ffp-contract=off"]
+
+
+def write(folder: Path) -> None:
+    for name, net in (("alpha", float_cnn()), ("beta", int8_cnn())):
+        graph = read_model(net.finish())
+        (folder / f"{name}.h").write_text(generate(graph, name, f"{name}.tflite").text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=["C11", "C++11"])
+def test_two_headers_share_a_sketch_without_a_warning(language: list[str], tmp_path: Path) -> None:
+    write(tmp_path)
+    sketch = tmp_path / "sketch.c"
+    sketch.write_text(
+        '#include "alpha.h"\n#include "beta.h"\n#include "alpha.h"\n'
+        "static uint32_t arena[ALPHA_ARENA_BYTES / 4 + BETA_ARENA_BYTES / 4 + 1];\n"
+        "int main(void) {\n"
+        "  static float x[ALPHA_INPUT_ELEMENTS], y[ALPHA_OUTPUT_ELEMENTS];\n"
+        "  static int8_t p[BETA_INPUT_ELEMENTS], q[BETA_OUTPUT_ELEMENTS];\n"
+        "  alpha_invoke(x, y, arena);\n  beta_invoke(p, q, arena);\n  return 0;\n}\n"
+    )
+    program = tmp_path / "sketch"
+    subprocess.run([*language, *WARNINGS, sketch, "-o", program, "-lm"], check=True, timeout=60)
+    subprocess.run([program], check=True, timeout=10)
+
+
+def test_an_unused_header_costs_no_warning(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "sketch.c").write_text('#include "alpha.h"\nint main(void) { return 0; }\n')
+    command = ["gcc", *STRICT, "-O2", "sketch.c", "-o", "sketch"]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+
+
+def test_no_heap_and_nothing_but_the_standard_headers() -> None:
+    text = generate(read_model(int8_cnn().finish()), "net", "net.tflite").text
+    included = [line for line in text.splitlines() if line.startswith("#include")]
+    assert included == ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
+    assert "malloc" not in text
+
+
+def test_the_first_comment_says_what_it_is() -> None:
+    graph = read_model(int8_cnn().finish())
+    header = generate(graph, "net", "my */ odd\nname.tflite")
+    comment = header.text[: header.text.index("*/")]
+    for fact in (
+        graph.sha256,
+        "int8_t[64], shape 1x8x8x1, real = 0.00392156886 * (q - (-128))",
+        "int8_t[3], shape 1x3",
+        f"arena    {header.arena} bytes",
+        f"flash    {header.flash} bytes",
+        "net_invoke(input, output, arena);",
+        "my *? odd?name.tflite",
+    ):
+        assert fact in comment
+
+
+def test_flash_counts_every_constant() -> None:
+    graph = read_model(float_cnn().finish())
+    header = generate(graph, "net", "net.tflite")
+    assert header.flash == 4 * graph.parameters
+
+
+def test_the_same_model_gives_the_same_text() -> None:
+    data = int8_cnn().finish()
+    one, other = (generate(read_model(data), "net", "net.tflite") for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, 1.0, -1.5, 1e-45, 3.4028234663852886e38, 1 / 3, 16777216.0, 1e10]
+)
+def test_literals_read_back_as_the_same_bits(value: float) -> None:
+    literal = real_literal(value)
+    assert literal.endswith("f")
+    assert np.float32(literal[:-1]).tobytes() == np.float32(value).tobytes()
+
+
+def test_arrays_wrap_their_lines() -> None:
+    text = str(Array("name", np.arange(200, dtype="<i1"), "note"))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "HIL_FLASH HIL_ALIGNED int8_t name[200]" in text
+
+
+def test_a_model_without_steps_copies(tmp_path: Path) -> None:
+    graph = read_model(Net().input((1, 4)).reshape((2, 2)).finish())
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 4)
+    out = library({"net": graph}, tmp_path)["net"].run(x)
+    assert out.tolist() == [[0.0, 1.0, 2.0, 3.0]]
+
+
+@pytest.mark.firmware
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")
+def test_kernels_need_little_stack(tmp_path: Path) -> None:
+    """No large locals: what an inference keeps on the stack is registers, not tensors."""
+    write(tmp_path)
+    (tmp_path / "all.c").write_text(
+        '#include "alpha.h"\n#include "beta.h"\n'
+        "void one(const float *x, float *y, void *a) { alpha_invoke(x, y, a); }\n"
+        "void two(const int8_t *x, int8_t *y, void *a) { beta_invoke(x, y, a); }\n"
+    )
+    core = ["-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"]
+    command = ["arm-none-eabi-gcc", *core, *STRICT, "-O2", "-fstack-usage", "-c", "all.c"]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+    usage = [line.split("\t") for line in (tmp_path / "all.su").read_text().splitlines()]
+    assert max(int(row[1]) for row in usage) <= 400
