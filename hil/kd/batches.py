@@ -90,9 +90,8 @@ def shifted(
             return len(labels) // size
 
         def __getitem__(self, index: int) -> tuple[Any, Any]:
-            part = slice(index * size, (index + 1) * size)
-            rows = self.order[part]
-            down, right = self.moves[part].T
+            rows = self.order[index * size : (index + 1) * size]
+            down, right = self.moves[rows].T
             image = as_input(moved[rows, down, right][..., None])
             if taught is None:
                 return image, labels[rows]
