@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.errors import StorageError
+from hil.files import replace_file
 from hil.records import DType, ModelInfo, TensorSpec
 
 ImageModel = ModelInfo  # what HELLO will say of a model
@@ -92,22 +90,8 @@ def write_changed(path: Path, text: str) -> bool:
     Time stamps of unchanged files stay, so that nothing is compiled again for nothing.
     """
     data = text.encode()
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if path.read_bytes() == data:
-                return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "make room, or choose another folder"
-        ) from error
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == data:
+            return False
+    replace_file(path, data)
     return True

@@ -19,7 +19,7 @@ from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Tile
 
 _UNROLL_REAL = 4
-_UNROLL_INT8 = 4
+_UNROLL_INT8 = 2
 
 
 def _segments(conv: Conv) -> tuple[int, int]:
@@ -54,9 +54,11 @@ def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
     """(arrays, functions) of a convolution: the last one is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
-    count = tile.channels if conv.quant is None else f"{tile.channels} x 4 taps"
+    note = f"weights, in blocks of {tile.channels} channels"
+    if conv.quant is not None:
+        note += ", four taps of each in turn"
     arrays = [
-        Array(f"{prefix}_w", pack(conv, tile), f"weights, in blocks of {count} channels"),
+        Array(f"{prefix}_w", pack(conv, tile), note),
         *finish.arrays(),
         *place.arrays(),
     ]
@@ -76,7 +78,8 @@ def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
             _block(w, place, finish, tile.channels, "c" if full > 1 else "0")
         if rest:
             if full == 1:
-                w(f"{step.replace(', ', '; ')};")
+                for statement in step.split(", "):
+                    w(f"{statement};")
             with w.block(""):
                 _block(w, place, finish, rest, str(full * tile.channels))
     return arrays, str(w)
@@ -175,7 +178,8 @@ def _run(
                 with w.block("", unroll > 1 or times == 1):
                     emit(w, points, channels, u)
         if times == 1:
-            w("; ".join(step.split(", ")) + ";")
+            for statement in step.split(", "):
+                w(f"{statement};")
     for _ in range(length - groups * taps):
         for j in range(channels):
             for i, (p, offset) in enumerate(points):

@@ -62,6 +62,13 @@ class Place:
             w(f"return outside ? {self.prefix}_pad : in + (y * {width} + x) * {self.conv.cin};")
         w()
 
+    @property
+    def _single(self) -> bool:
+        """Whether there is but one tile, at the start of the input."""
+        conv, tile = self.conv, self.tile
+        counts = (conv.rows.count, conv.columns.count)
+        return not conv.padded and not conv.pool and counts == (tile.rows, tile.columns)
+
     @contextmanager
     def function(self, w: Writer) -> Iterator[None]:
         """The function and its loops over the output."""
@@ -79,7 +86,15 @@ class Place:
                     text = f"{text} < {last} ? {text} : {last}"
                 w(f"const int ox = {text};")
                 x = "ox"
-            w(f"{self.ctype} *o = out + ({y} * {width} + {x}) * {conv.cout};")
+            if rows == tiles == 1:
+                w(f"{self.ctype} *o = out;")
+            else:
+                row = "" if rows == 1 else scaled(y, width)
+                column = "" if tiles == 1 else x
+                w(f"{self.ctype} *o = out + {_times(_sum(row, column), conv.cout)};")
+            if self._single:
+                yield
+                return
             step_y = conv.rows.stride * (pool.rows.stride if pool else 1)
             step_x = conv.columns.stride * (pool.columns.stride if pool else 1)
             w(f"const int iy = {scaled(y, step_y, -conv.rows.before)};")
@@ -112,8 +127,10 @@ class Place:
     @property
     def pointer(self) -> str:
         """The tile's first input pixel, when it lies inside."""
+        if self._single:
+            return "in"
         y, x = self.start
-        return f"in + ({y} * {self.conv.columns.size} + {x}) * {self.conv.cin}"
+        return f"in + {_times(_sum(scaled(y, self.conv.columns.size), x), self.conv.cin)}"
 
     @property
     def _points(self) -> list[tuple[int, int]]:
@@ -160,6 +177,12 @@ class Place:
         first = c if not c.isdigit() else ""
         j += int(c) if c.isdigit() else 0
         return [f"o[{_sum(first, p * self.conv.cout + j)}]" for p in range(points)]
+
+
+def _times(text: str, factor: int) -> str:
+    """``(text) * factor`` without what does nothing."""
+    group = f"({text})" if " + " in text or factor == 1 else text
+    return group if factor == 1 else f"{group} * {factor}"
 
 
 def _sum(*terms: int | str) -> str:
