@@ -11,6 +11,7 @@ import msgspec
 from hil.boards.config import Board
 from hil.boards.emulator import start as start_emulator
 from hil.errors import UsageError
+from hil.files import replace_file
 from hil.link import Deadline
 
 
@@ -39,7 +40,7 @@ def start(project: Path, board: Board, elf: Path) -> Detached:
         detach=True,
     )
     found = Detached(pid=running.process.pid, port=running.port, firmware=str(elf))
-    _file(project, board.name).write_bytes(msgspec.json.encode(found))
+    replace_file(_file(project, board.name), msgspec.json.encode(found))
     return found
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hil import files
 from hil.datasets import subset
 from hil.errors import ModelError, UsageError
-from hil.kd import files
 from hil.kd.backend import known_warnings, quiet, require
 from hil.kd.batches import as_input
 from hil.records import Dataset, Precision
@@ -57,7 +57,7 @@ def export(
     contents = convert(network, samples)
     paths = {p: out / f"{keras_file.stem}_{p.value}.tflite" for p in Precision}
     for precision, path in paths.items():
-        files.write(path, contents[precision])
+        files.replace_file(path, contents[precision])
     return paths
 
 

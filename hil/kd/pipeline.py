@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from hil import datasets
+from hil import datasets, files
 from hil.datasets import Progress
-from hil.kd import export, files, networks, provenance, training
+from hil.kd import export, networks, provenance, training
 from hil.kd.backend import known_warnings, require
 from hil.kd.events import Event, OnEvent, ignore
 from hil.kd.provenance import Data, ModelFile, Provenance, Recipe, StageRecord

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hil.kd import files
+from hil import files
 from hil.kd.settings import Distillation, Schedule, Settings
 
 SCHEMA = 1
@@ -101,7 +101,7 @@ def read(path: Path, kind: type[Record]) -> Record | None:
 def write(path: Path, record: Stored) -> None:
     """Store a record, readable by people; raises StorageError."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    files.write(path, text + b"\n")
+    files.replace_file(path, text + b"\n")
 
 
 def _processor() -> str:

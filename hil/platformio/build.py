@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.errors import BuildFailed
+from hil.files import sha256
 from hil.platformio.elf import toolchain
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
@@ -60,7 +61,7 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
     if done.returncode:
         raise _failed(env, log)
     elf = _find_elf(folder / env)
-    return BuiltFirmware(elf, hashlib.sha256(elf.read_bytes()).hexdigest(), toolchain(elf))
+    return BuiltFirmware(elf, sha256(elf), toolchain(elf))
 
 
 def pio_environment() -> dict[str, str]:

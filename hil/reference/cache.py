@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.errors import StorageError
+from hil.files import replace_file
 from hil.reference.interpreters import Progress, Reference
 
 
@@ -39,7 +39,7 @@ def predict_cached(
             progress(len(x), len(x))
         return found
     result = reference.predict(x, progress)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(StorageError):
         _store(place, result)
     return result
 
@@ -66,12 +66,4 @@ def _store(place: Path, result: npt.NDArray[np.generic]) -> None:
     memory = io.BytesIO()
     np.save(memory, result, allow_pickle=False)
     payload = memory.getvalue()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=place.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(place, hashlib.sha256(payload).digest() + payload)

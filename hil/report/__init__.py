@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from hil.files import replace_file
 from hil.report.document import document
 from hil.report.load import load
 from hil.report.markdown import markdown
 from hil.report.page import page
 from hil.report.summary import summarise
-from hil.runlog.files import replace_file
 from hil.runlog.schema import Summary
 
 

@@ -16,7 +16,7 @@ from typing import IO, Final
 import msgspec
 
 from hil.errors import StorageError
-from hil.runlog.files import replace_file
+from hil.files import replace_file
 from hil.runlog.schema import SCHEMA, Manifest, Picture, RunEnd, Sample, State
 
 MANIFEST: Final = "manifest.json"

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil import files
 from hil.errors import ModelError, UsageError
-from hil.kd import batches, files, networks
+from hil.kd import batches, networks
 from hil.kd.backend import known_warnings, require
 from hil.kd.export import export
 from hil.records import DType, Precision

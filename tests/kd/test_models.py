@@ -8,9 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from hil import datasets
+from hil import datasets, files
 from hil.datasets import mnist
-from hil.kd import files
 from hil.kd.provenance import Provenance
 from hil.kd.settings import for_dataset
 from hil.records import DType

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil import datasets
-from hil.kd import files, pipeline
+from hil import datasets, files
+from hil.kd import pipeline
 from hil.kd.events import Event
 from hil.kd.provenance import Provenance
 from hil.kd.settings import for_dataset

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hil.errors import StorageError
-from hil.runlog.files import replace_file
+from hil.files import replace_file
 from hil.runlog.log import MANIFEST, SAMPLES, RunLog, read_manifest, read_samples
 from tests.runs import KEY, manifest, sample
 

@@ -63,7 +63,7 @@ static inline int32_t hil_clamp(int32_t x, int32_t low, int32_t high) {
 /* round(a * b / 2^31), halves upwards; saturates. */
 static inline int32_t hil_high_mul(int32_t a, int32_t b) {
   if (a == INT32_MIN && b == INT32_MIN) return INT32_MAX;
-  return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+  return (int32_t)(((int64_t)a * b + (INT32_C(1) << 30)) >> 31);
 }
 
 /* x / 2^n, halves away from zero. */
@@ -211,7 +211,7 @@ static inline int32_t hil_reciprocal(int32_t a) {
     const int32_t rest = (INT32_C(1) << 29) - hil_high_mul(half, x);
     x += hil_high_mul(x, rest) * 4;
   }
-  return x > (1 << 30) - 1 ? INT32_MAX : x * 2;
+  return x > (INT32_C(1) << 30) - 1 ? INT32_MAX : x * 2;
 }
 #endif /* HIL_AOT_HELPERS_1 */
 """

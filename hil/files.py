@@ -1,0 +1,50 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hil.errors import StorageError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path with the same name, which becomes ``path`` when the block succeeds.
+
+    StorageError when the folder cannot be written or the disk is full; an earlier ``path`` is
+    then as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # a folder, so that the file gets the permissions any new file would get
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            part = Path(folder) / path.name
+            yield part
+            part.replace(path)
+    except OSError as problem:
+        raise StorageError(
+            f"cannot write {path} ({problem.strerror or problem})",
+            "free space or fix the folder's permissions",
+        ) from problem
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, and onto the disk, whole or not at all; see `replacing`."""
+    with replacing(path) as part, part.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hex; empty when there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
