@@ -32,12 +32,8 @@ def test_pixels_become_real_values() -> None:
     encoded = encode_inputs(x, REAL)
     assert encoded.shape == (1, 1, 2, 2, 1)
     assert encoded.dtype == np.float32
-    expected = [
-        np.float32(0),
-        np.float32(1) / np.float32(255),
-        np.float32(128) / np.float32(255),
-        1,
-    ]
+    unit = np.float32(255)
+    expected = [np.float32(0), np.float32(1) / unit, np.float32(128) / unit, np.float32(1)]
     assert encoded.reshape(-1).tolist() == [float(v) for v in expected]
 
 
