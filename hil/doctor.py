@@ -15,6 +15,8 @@ from typing import Final, Literal
 from hil.datasets import mnist
 from hil.errors import HilError
 from hil.platformio import find_project
+from hil.platformio.build import core_folder
+from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import COMPILERS
 
 Need = Literal["required", "emulator", "optional"]
@@ -54,6 +56,7 @@ def examine() -> Iterator[Check]:
     yield from map(_program, DEBIAN)
     yield _newlib()
     yield _module("platformio", "required", "pip install platformio==6.2.0")
+    yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
     yield _module("keras", "optional", "pip install -e '.[train]' (only `hil train` needs it)")
     yield _mnist()
@@ -125,6 +128,16 @@ def _newlib() -> Check:
 def _module(name: str, need: Need, fix: str) -> Check:
     found = importlib.util.find_spec(name) is not None
     return Check(name, found, "installed" if found else "not installed", need, fix)
+
+
+def _build_tool() -> Check:
+    """`pio run` without its build tool asks PlatformIO's registry, for a minute where that is
+    out of reach; so it is put in place here and now."""
+    try:
+        ensure_scons(core_folder())
+    except HilError as problem:
+        return Check("PlatformIO's SCons", False, problem.what, "required", problem.hint)
+    return Check("PlatformIO's SCons", True, "there, or PlatformIO can fetch it")
 
 
 def _project() -> Check:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hil import datasets
 from hil.boards.config import Board, load_board
+from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.errors import DataError, UsageError
 from hil.records import Dataset, DType, Encoding, Precision
@@ -80,8 +81,11 @@ class Plan:
     project: Path
 
 
-def make_plan(request: Request) -> Plan:
-    """Resolve names, read models and data, and check that all of it fits together."""
+def make_plan(request: Request, progress: Progress | None = None) -> Plan:
+    """Resolve names, read models and data, and check that all of it fits together.
+
+    ``progress`` is told of a download, should the data set need one.
+    """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
     boards = [load_board(name, request.project) for name in dict.fromkeys(request.boards)]
@@ -89,7 +93,7 @@ def make_plan(request: Request) -> Plan:
         raise UsageError("--port goes with one --board", "bench the boards one after the other")
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
-    whole, note = _data(request)
+    whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, whole.name)
     cells = tuple(
@@ -103,13 +107,13 @@ def make_plan(request: Request) -> Plan:
     return Plan(cells, data, len(whole), note, request.port, request.project)
 
 
-def _data(request: Request) -> tuple[Dataset, str]:
+def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     if request.data is not None:
         return datasets.load_npz(request.data), ""
     if any(name.endswith(".tflite") for name in request.models) and request.dataset == "auto":
         raise UsageError("a network of your own needs data", "name it: --data my.npz (arrays x, y)")
-    name, note = datasets.choose(request.dataset)
-    return datasets.load(name), note
+    name, note = datasets.choose(request.dataset, progress=progress)
+    return datasets.load(name, progress=progress), note
 
 
 _Group = tuple[Precision, tuple[Network, ...], tuple[Network, ...]]

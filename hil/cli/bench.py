@@ -16,7 +16,7 @@ from rich.progress import Progress, TaskID
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Building, Event, Finished, Referencing, Streaming
 from hil.boards.choice import choose_board
-from hil.cli.console import err, progress, say
+from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
 from hil.platformio import find_project
 
@@ -63,19 +63,19 @@ def bench(
     """
     project = find_project()
     boards = tuple(_resolve(name) for name in board)
-    plan = make_plan(
-        Request(
-            project=project,
-            boards=boards,
-            models=tuple(model),
-            precisions=tuple(precision),
-            engines=tuple(engine),
-            dataset=dataset,
-            data=data,
-            limit=limit,
-            port=port,
-        )
+    request = Request(
+        project=project,
+        boards=boards,
+        models=tuple(model),
+        precisions=tuple(precision),
+        engines=tuple(engine),
+        dataset=dataset,
+        data=data,
+        limit=limit,
+        port=port,
     )
+    with Downloads() as downloads:
+        plan = make_plan(request, downloads)
     folder = out or _new_folder(project, boards)
     if plan.note:
         say(f"note: {plan.note}")

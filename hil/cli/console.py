@@ -6,8 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -54,3 +56,33 @@ def progress(what: str = "") -> Progress:
         console=err,
         disable=not err.is_terminal,
     )
+
+
+class Downloads:
+    """Draws downloads, one bar a file; shows nothing until one starts."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Downloads:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """``done`` of ``total`` bytes of file ``name``; a total of 0 is not known."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total or None)
+            if not err.is_terminal:
+                say(f"downloading {name}")
+        self._bars.update(self._tasks[name], completed=done, total=total or None)

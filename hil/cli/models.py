@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from hil import datasets
-from hil.cli.console import err, out, progress, say
+from hil.cli.console import Downloads, err, out, progress, say
 from hil.engines import model_name, write_image
 from hil.errors import UsageError
 from hil.kd.events import Event
@@ -26,7 +26,10 @@ def train(
     """Train the teacher, the student alone and the distilled student, and export them."""
     from hil.kd import pipeline  # TensorFlow takes seconds to load
 
-    name, note = datasets.choose(dataset)
+    with Downloads() as downloads:
+        name, note = datasets.choose(dataset, "train", progress=downloads)
+        datasets.load(name, "train", progress=downloads)
+        datasets.load(name, "test", progress=downloads)
     if note:
         say(f"note: {note}")
     target = folder or find_project() / "models" / name

@@ -41,7 +41,7 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
     folder = project / ".pio" / "images" / _image_name(env, models, engine)
     folder.mkdir(parents=True, exist_ok=True)
     environment = pio_environment()
-    ensure_scons(Path(environment["PLATFORMIO_CORE_DIR"]))
+    ensure_scons(core_folder())
     environment |= {
         "PLATFORMIO_BUILD_DIR": str(folder),
         "HIL_ENGINE": engine,
@@ -64,11 +64,16 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
     return BuiltFirmware(elf, sha256(elf), toolchain(elf))
 
 
+def core_folder() -> Path:
+    """Where PlatformIO keeps its packages: $PLATFORMIO_CORE_DIR, or its own default."""
+    return Path(os.environ.get("PLATFORMIO_CORE_DIR") or Path.home() / ".platformio")
+
+
 def pio_environment() -> dict[str, str]:
     """The environment of every `pio` that the harness starts: quiet, and with our Python."""
     return {
-        "PLATFORMIO_CORE_DIR": str(Path.home() / ".platformio"),
         **os.environ,
+        "PLATFORMIO_CORE_DIR": str(core_folder()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_NO_ANSI": "true",

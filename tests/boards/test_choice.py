@@ -1,0 +1,34 @@
+"""Which board is taken when nobody names one."""
+
+from pathlib import Path
+
+import pytest
+
+from hil.boards.choice import choose_board, missing_tools
+from hil.boards.config import load_board
+
+
+def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
+    """A machine that has just these programs."""
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_the_cortex_m7_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    programs(monkeypatch, tmp_path, "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    assert choose_board() == ("mps2", "")
+
+
+@pytest.mark.parametrize("missing", ["arm-none-eabi-gcc", "qemu-system-arm"])
+def test_the_host_process_otherwise_and_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
+) -> None:
+    there = {"gcc", "arm-none-eabi-gcc", "qemu-system-arm"} - {missing}
+    programs(monkeypatch, tmp_path, *there)
+    board, note = choose_board()
+    assert board == "native"
+    assert f"{missing} not installed" in note
+    assert "no time" in note
+    assert missing_tools(load_board("mps2")) == [missing]
