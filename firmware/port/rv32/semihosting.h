@@ -6,14 +6,15 @@
 
 enum { SYS_WRITEC = 0x03, SYS_WRITE0 = 0x04, SYS_READC = 0x07 };
 
-/* Uncompressed, and on one page of memory: the emulator reads all three. */
-#define HIL_SEMIHOSTING_TRAP  \
-  ".option push\n\t"          \
-  ".option norvc\n\t"         \
-  ".balign 16\n\t"            \
-  "slli x0, x0, 0x1f\n\t"     \
-  "ebreak\n\t"                \
-  "srai x0, x0, 7\n\t"        \
+/* Uncompressed, and on one page of memory: the emulator reads all three. The alignment stands
+ * before norvc, else the linker has four-byte nops to align two-byte code with. */
+#define HIL_SEMIHOSTING_TRAP \
+  ".balign 16\n\t"           \
+  ".option push\n\t"         \
+  ".option norvc\n\t"        \
+  "slli x0, x0, 0x1f\n\t"    \
+  "ebreak\n\t"               \
+  "srai x0, x0, 7\n\t"       \
   ".option pop\n\t"
 
 static inline uint32_t semihosting_call(uint32_t operation, const void *argument) {
@@ -34,13 +35,10 @@ static inline uint8_t semihosting_read_char(void) {
   register uint32_t a1 __asm__("a1") = 0;
   uint32_t below = 0x55u;
 
-  __asm__ volatile(
-      "sb %[below], -1(sp)\n\t"
-      HIL_SEMIHOSTING_TRAP
-      "lbu %[below], -1(sp)"
-      : "+r"(a0), [below] "+r"(below)
-      : "r"(a1)
-      : "memory");
+  __asm__ volatile("sb %[below], -1(sp)\n\t" HIL_SEMIHOSTING_TRAP "lbu %[below], -1(sp)"
+                   : "+r"(a0), [below] "+r"(below)
+                   : "r"(a1)
+                   : "memory");
   return (uint8_t)(below != 0x55u ? below : a0);
 }
 
