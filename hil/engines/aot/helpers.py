@@ -5,9 +5,13 @@ GUARD = "HIL_AOT_HELPERS_1"
 HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 #define HIL_AOT_HELPERS_1
 
-/* Where constants live. On AVR a sketch may define it as `const __flash`. */
+/* Where constants live: avr-gcc's C (-std=gnu11) keeps them out of RAM. */
 #ifndef HIL_FLASH
+#ifdef __FLASH
+#define HIL_FLASH const __flash
+#else
 #define HIL_FLASH const
+#endif
 #endif
 
 /* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */

@@ -1,0 +1,31 @@
+/* Any other chip: answers and micros(), no memory marks; mcycle where the core is RISC-V. */
+#include "chip.h"
+
+#if defined(HIL_CHIP_OTHER) || defined(HIL_CHIP_RISCV)
+#include <Arduino.h>
+
+char hil_chip_name[] = "Arduino board";
+
+void hil_chip_init(void) {}
+
+hil_stack_t hil_chip_stack(void) {
+  const hil_stack_t unknown = {nullptr, nullptr};
+  return unknown;
+}
+
+uint32_t hil_chip_ram_static(void) { return 0; }
+
+uint32_t hil_chip_heap_used(void) { return 0; }
+
+uint32_t hil_chip_cycles(void) {
+#ifdef HIL_CHIP_RISCV
+  uint32_t cycles;
+  __asm__ volatile("csrr %0, 0xB00" : "=r"(cycles)); /* mcycle */
+  return cycles;
+#else
+  return 0;
+#endif
+}
+
+void hil_chip_idle(void) {}
+#endif
