@@ -53,6 +53,7 @@ def examine() -> Iterator[Check]:
     yield _project()
     yield from map(_program, DEBIAN)
     yield _newlib()
+    yield _arduino()
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
     yield _module("keras", "optional", "pip install -e '.[train]' (only `hil train` needs it)")
@@ -116,6 +117,19 @@ def _newlib() -> Check:
         "newlib",
         found,
         "C library for Arm" if found else "not found",
+        "emulator",
+        apt_command(packages),
+        packages,
+    )
+
+
+def _arduino() -> Check:
+    """Board mega2560: avr-gcc, the Arduino core and simavr in one."""
+    packages, missing = COMPILERS["mega2560"].packages, COMPILERS["mega2560"].missing
+    return Check(
+        "Arduino on simavr",
+        not missing,
+        f"not found: {', '.join(missing)}" if missing else "avr-gcc, the core, libsimavr",
         "emulator",
         apt_command(packages),
         packages,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hil.errors import ToolMissing
@@ -11,10 +12,20 @@ from hil.errors import ToolMissing
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A program, and the Debian packages that bring it and what it links against."""
+    """A program, and the Debian packages that bring it and what it links against.
+
+    ``files`` come with packages that bring no program; they are looked for instead.
+    """
 
     program: str
     packages: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """The program and files that this machine lacks."""
+        absent = [file for file in self.files if not Path(file).exists()]
+        return absent if shutil.which(self.program) else [self.program, *absent]
 
 
 COMPILERS: Final = {
@@ -27,14 +38,27 @@ COMPILERS: Final = {
             "libstdc++-arm-none-eabi-newlib",
         ),
     ),
+    "mega2560": Compiler(
+        "avr-gcc",
+        (
+            *("gcc-avr", "avr-libc", "arduino-core-avr"),
+            *("gcc", "libc6-dev", "libsimavr-dev", "libelf-dev"),  # for the runner
+        ),
+        (
+            "/usr/lib/avr/include/avr/io.h",
+            "/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h",
+            "/usr/include/simavr/sim_avr.h",
+            "/usr/include/libelf.h",
+        ),
+    ),
 }
 
 
 def require_compiler(env: str) -> None:
     """ToolMissing, with the command that installs it, when the compiler of ``env`` is absent."""
     compiler = COMPILERS.get(env)
-    if compiler and not shutil.which(compiler.program):
+    if compiler and (missing := compiler.missing):
         raise ToolMissing(
-            f"{compiler.program} is not installed, and board env {env} is built with it",
+            f"{missing[0]} is not installed, and board env {env} is built with it",
             f"install it: sudo apt-get install {' '.join(compiler.packages)}",
         )

@@ -18,7 +18,8 @@
 #elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
 #define HIL_CHIP_CORTEX_M 1
 #define HIL_CHIP_WINDOW 1
-#define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: not every core defines F_CPU */
+extern "C" uint32_t SystemCoreClock;
 #elif defined(__riscv)
 #define HIL_CHIP_RISCV 1
 #define HIL_CHIP_WINDOW 1
