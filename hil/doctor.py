@@ -130,7 +130,7 @@ def _arduino() -> Check:
         "Arduino on simavr",
         not missing,
         f"not found: {', '.join(missing)}" if missing else "avr-gcc, the core, libsimavr",
-        "emulator",
+        "optional",
         apt_command(packages),
         packages,
     )

@@ -38,7 +38,7 @@ SENDS = 5.0  # seconds until a request is sent again; an answer takes 0.2
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def firmware() -> BuiltFirmware:
     missing = missing_tools(BOARD)
     if missing and not os.environ.get("CI"):

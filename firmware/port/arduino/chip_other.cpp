@@ -19,8 +19,9 @@ uint32_t hil_chip_heap_used(void) { return 0; }
 
 uint32_t hil_chip_cycles(void) {
 #ifdef HIL_CHIP_RISCV
-  uint32_t cycles;
-  __asm__ volatile("csrr %0, 0xB00" : "=r"(cycles)); /* mcycle */
+  register uint32_t cycles __asm__("a0");
+  /* csrr a0, mcycle: as a word, for old assemblers know no Zicsr and new ones insist on it */
+  __asm__ volatile(".word 0xB0002573" : "=r"(cycles));
   return cycles;
 #else
   return 0;
