@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: bench test lint soak clean
 
 bench: .venv/.bench                 ## the main job on a quick subset of both models, both precisions
-	$(BIN)/hil doctor --install
+	$(BIN)/hil doctor --install --board native --board mps2
 	$(BIN)/hil bench --limit $(LIMIT)
 
 test: .venv/.dev lint               ## lint, types, layers, tests, firmware builds, QEMU, 500-digit bench

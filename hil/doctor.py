@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
 from hil.datasets import mnist
 from hil.errors import HilError
 from hil.platformio import find_project
@@ -19,18 +20,10 @@ from hil.platformio.build import core_folder
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import COMPILERS
 
-Need = Literal["required", "emulator", "optional"]
+Need = Literal["required", "board", "optional"]
 
-# program -> Debian packages that bring it
-DEBIAN: Final = {
-    COMPILERS["native"].program: COMPILERS["native"].packages,
-    COMPILERS["mps2"].program: COMPILERS["mps2"].packages,
-    "qemu-system-arm": ("qemu-system-arm",),
-    COMPILERS["rv32"].program: COMPILERS["rv32"].packages,
-    "qemu-system-riscv32": ("qemu-system-misc",),
-}
-# without these the firmware runs nowhere; without the others only not on mps2 or rv32
-REQUIRED: Final = {COMPILERS["native"].program}
+# Without a compiler for the host the firmware runs nowhere.
+REQUIRED: Final = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +38,8 @@ class Check:
     packages: tuple[str, ...] = ()
 
 
-def examine() -> Iterator[Check]:
-    """Every check, cheapest first."""
+def examine(boards: Iterable[str] = ()) -> Iterator[Check]:
+    """Every check; of the emulated boards only ``boards``, or all when none is named."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Check(
         "Python",
@@ -55,9 +48,7 @@ def examine() -> Iterator[Check]:
         fix="use Python 3.11, 3.12 or 3.13",
     )
     yield _project()
-    yield from map(_program, DEBIAN)
-    yield _newlib()
-    yield _picolibc()
+    yield from map(_board, boards or COMPILERS)
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
@@ -103,41 +94,21 @@ def apt_command(packages: tuple[str, ...]) -> str:
     return f"{sudo}apt-get install {' '.join(packages)}"
 
 
-def _program(name: str) -> Check:
-    where = shutil.which(name)
-    packages = DEBIAN[name]
-    need: Need = "required" if name in REQUIRED else "emulator"
-    return Check(name, bool(where), where or "not found", need, apt_command(packages), packages)
-
-
-def _newlib() -> Check:
-    packages = DEBIAN["arm-none-eabi-gcc"]
-    compiler = shutil.which("arm-none-eabi-gcc")
-    found = False
-    if compiler:
-        words = [compiler, "-mcpu=cortex-m7", "-mthumb", "-print-file-name=libc.a"]
-        answer = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-        found = Path(answer).is_absolute()
+def _board(name: str) -> Check:
+    """The compiler and the emulator of one board."""
+    board = load_board(name)
+    missing = missing_tools(board)
+    packages = COMPILERS[board.pio_env].packages if board.pio_env in COMPILERS else ()
+    if board.emulator and board.emulator.package:
+        packages = (*packages, board.emulator.package)
     return Check(
-        "newlib",
-        found,
-        "C library for Arm" if found else "not found",
-        "emulator",
-        apt_command(packages),
+        f"board {name}",
+        not missing,
+        f"{', '.join(missing)} not found" if missing else board.title,
+        "required" if name == REQUIRED else "board",
+        apt_command(tuple(dict.fromkeys(packages))),
         packages,
     )
-
-
-def _picolibc() -> Check:
-    packages = DEBIAN["riscv64-unknown-elf-gcc"]
-    compiler = shutil.which("riscv64-unknown-elf-gcc")
-    found = False
-    if compiler:
-        words = [compiler, "-print-file-name=picolibc.specs"]
-        answer = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-        found = Path(answer).is_absolute()
-    detail = "C library for RISC-V" if found else "not found"
-    return Check("picolibc", found, detail, "emulator", apt_command(packages), packages)
 
 
 def _module(name: str, need: Need, fix: str) -> Check:

@@ -1,6 +1,10 @@
 // The benchmark's firmware: the networks of one image behind a serial line.
 #include <stdint.h>
 
+#ifdef ARDUINO
+#include <Arduino.h>  // declares setup and loop as the core calls them
+#endif
+
 #include "hil_engine.h"
 #include "hil_image.h"
 #include "hil_port.h"
@@ -16,7 +20,10 @@
 #ifndef HIL_INPUT_ELEMENTS
 #define HIL_INPUT_ELEMENTS HIL_INPUT_BYTES
 #endif
-// A board short of RAM may set it lower, and then takes no float32 input.
+// A board short of RAM sets it lower, and then an int8 model takes no float32 input.
+#ifdef HIL_SHORT_OF_RAM
+#define HIL_MAX_PAYLOAD ((uint32_t)(HIL_INPUT_BYTES + sizeof(hil_infer_t)))
+#endif
 #ifndef HIL_MAX_PAYLOAD
 #define HIL_MAX_PAYLOAD HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS)
 #endif

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from hil import datasets
+from hil.bench.fitting import Group, fitting
 from hil.boards.config import Board, load_board
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
@@ -99,7 +100,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     cells = tuple(
         Cell(Image(board, engine, precision, group), network)
         for board, engine in product(boards, dict.fromkeys(request.engines))
-        for precision, group, chosen in wanted
+        for precision, group, chosen in fitting(board, request.models, request.precisions, wanted)
         for network in chosen
     )
     for cell in cells:
@@ -116,10 +117,7 @@ def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     return datasets.load(name, progress=progress), note
 
 
-_Group = tuple[Precision, tuple[Network, ...], tuple[Network, ...]]
-
-
-def _networks(request: Request, dataset: str) -> list[_Group]:
+def _networks(request: Request, dataset: str) -> list[Group[Network]]:
     """(precision, networks of the image, networks to run) for every precision asked for."""
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
     named = tuple(name for name in request.models if not name.endswith(".tflite"))
@@ -147,7 +145,7 @@ def _networks(request: Request, dataset: str) -> list[_Group]:
 
 def _own_networks(
     files: Sequence[Path], precisions: Sequence[Precision], *, asked: bool
-) -> list[_Group]:
+) -> list[Group[Network]]:
     networks = [_network(model_name(file), file) for file in dict.fromkeys(files)]
     if len({n.name for n in networks}) < len(networks):
         raise UsageError("two --model files have the same name", "rename one of them")

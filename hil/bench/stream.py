@@ -11,12 +11,12 @@ from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
 from hil.compare import Expected, compare
 from hil.device import Device, Timing
-from hil.errors import WrongFirmware
+from hil.errors import DataError, WrongFirmware
 from hil.link import Link
 from hil.records import Dataset, Hello, Measurement, ModelInfo
 from hil.runlog.log import RunLog
 from hil.runlog.schema import Memory, RunEnd
-from hil.wire.messages import Result
+from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARMUP = 3
 
@@ -37,6 +37,7 @@ def stream(
     hello = device.hello()
     number, model = _find(hello, prepared)
     encoding, inputs = wire_inputs(data)
+    _check_room(hello, data)
     device.status(reset=True)
     for _ in device.infer(number, encoding, islice(inputs, WARMUP)):
         pass
@@ -59,6 +60,17 @@ def stream(
     )
     log.finish(end)
     emit(Finished(key, end.seconds))
+
+
+def _check_room(hello: Hello, data: Dataset) -> None:
+    """A board short of RAM has a receive buffer for its model's own type alone."""
+    wanted = INFER_OVERHEAD + data.x[0].nbytes
+    if wanted > hello.max_payload:
+        raise DataError(
+            f"{data.name}: a sample takes a request of {wanted} bytes, "
+            f"board {hello.board} holds {hello.max_payload}",
+            "give uint8 pixels or int8 samples, or bench another board",
+        )
 
 
 def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> Memory:

@@ -10,11 +10,11 @@ from hil.platformio.toolchain import COMPILERS
 
 
 def missing_tools(board: Board) -> list[str]:
-    """Programs that building or running ``board`` needs and this machine lacks."""
-    needed = [COMPILERS[board.pio_env].program] if board.pio_env in COMPILERS else []
+    """Programs and files that building or running ``board`` needs and this machine lacks."""
+    missing = COMPILERS[board.pio_env].missing if board.pio_env in COMPILERS else []
     if board.emulator and not board.emulator.command[0].startswith("{"):
-        needed.append(board.emulator.command[0])
-    return [tool for tool in needed if not shutil.which(tool)]
+        missing += [tool for tool in board.emulator.command[:1] if not shutil.which(tool)]
+    return missing
 
 
 def choose_board(project: Path | None = None) -> tuple[str, str]:

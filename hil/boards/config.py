@@ -8,7 +8,7 @@ from typing import Literal
 
 from hil.config import Config, read_toml
 from hil.errors import ConfigError, UsageError
-from hil.records import DeviceTime, Instructions, Latency
+from hil.records import DeviceTime, Instructions, Latency, Precision
 from hil.wire.messages import Result
 
 
@@ -66,6 +66,10 @@ class Board(Config, frozen=True):
     serial: Serial = Serial()
     timeouts: Timeouts = Timeouts()
     fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
+    # what a small board's image may hold, and why; empty: everything
+    models: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = ()
+    restriction: str = ""
 
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":

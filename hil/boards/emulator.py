@@ -77,7 +77,7 @@ def _wait_for_port(running: RunningEmulator, emulator: Emulator, deadline: Deadl
             return match.group(1)
         if ended or deadline.expired:
             last = (said.strip().splitlines() or ["nothing"])[-1]
-            name = emulator.command[0].format(elf="the firmware")
+            name = Path(emulator.command[0].format(elf=Path("the firmware"))).name
             how = "ended" if ended else "named no port"
             raise DeviceError(
                 f"{name} {how}; it said: {last[:200]}", f"its output is in {running.log}"

@@ -17,15 +17,18 @@ def doctor(
     mend: Annotated[
         bool, typer.Option("--install", help="Install missing Debian packages, if permitted.")
     ] = False,
+    board: Annotated[
+        list[str], typer.Option("--board", help="Only what this board needs; repeatable.")
+    ] = [],
 ) -> None:
     """Say what this machine has and lacks. Exit code 2 when nothing can be benched on it."""
-    checks = list(examine())
+    checks = list(examine(board))
     packages = missing_packages(checks)
     if mend and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
-        checks = list(examine())
+        checks = list(examine(board))
     for check in checks:
         _show(check)
     if any(not check.ok and check.need == "required" for check in checks):
@@ -41,6 +44,6 @@ def _show(check: Check) -> None:
 
 _MARKS = {
     "required": "[bold red]missing[/]",
-    "emulator": "[yellow]missing[/]",
+    "board": "[yellow]missing[/]",
     "optional": "[dim]without[/]",
 }

@@ -75,6 +75,7 @@ class Refusal:
 Reply = Hello | Result | Status | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
+INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
 _ERROR = struct.Struct("<BBHII")

@@ -110,3 +110,36 @@ def test_missing_and_corrupt_network(tmp_path: Path) -> None:
             broken.write_bytes(content)
         with pytest.raises(ModelError, match="broken"):
             make_plan(request(models=(str(broken),), data=data, dataset="auto"))
+
+
+def test_a_small_board_gets_what_it_holds() -> None:
+    assert keys(boards=("mega2560",)) == ["mega2560/aot/student/int8"]
+    assert keys(boards=("mega2560", "native"), models=("student",)) == [
+        "mega2560/aot/student/int8",
+        "native/aot/student/float32",
+        "native/aot/student/int8",
+    ]
+    (cell,) = make_plan(request(boards=("mega2560",))).cells
+    assert [network.name for network in cell.image.networks] == ["student"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"models": ("teacher",)}, "teacher does not fit board mega2560: an AVR has 8 KB of RAM"),
+        ({"precisions": ("float32",)}, r"float32 does not fit .*; bench what fits there \(student"),
+        ({"models": ("student", "teacher"), "precisions": ("int8",)}, "teacher does not fit"),
+    ],
+)
+def test_what_a_small_board_cannot_hold_is_named(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make_plan(request(boards=("mega2560",), **changes))
+
+
+def test_own_network_on_a_small_board_is_held_by_its_precision(tmp_path: Path) -> None:
+    data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
+    own = {"boards": ("mega2560",), "data": data, "dataset": "auto", "limit": None}
+    assert keys(models=(str(STUDENT),), **own) == ["mega2560/aot/student_int8/int8"]
+    wide = STUDENT.with_name("student_float32.tflite")
+    with pytest.raises(UsageError, match="float32 does not fit board mega2560"):
+        make_plan(request(models=(str(wide),), **own))

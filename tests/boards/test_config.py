@@ -1,12 +1,14 @@
 """Board files: the shipped ones load, wrong ones are refused with file and key."""
 
+import configparser
+import re
 from pathlib import Path
 
 import pytest
 
 from hil.boards.config import Clock, board_files, load_board
 from hil.errors import ConfigError, UsageError
-from hil.records import DType, Instructions, Latency
+from hil.records import DType, Instructions, Latency, Precision
 from hil.wire.messages import Result
 
 GOOD = """
@@ -67,3 +69,29 @@ def test_clocks_give_the_type_of_their_unit() -> None:
     assert Clock(unit="none").time(result) is None
     wrapped = Result(0, DType.INT8, micros=0, ticks=None, output=b"")
     assert emulated.time(wrapped) is None
+
+
+def test_every_board_has_its_env_and_real_ones_are_pinned() -> None:
+    """Real platforms come from a registry: exact versions, and never built by a plain `pio run`."""
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(Path(__file__).parents[2] / "platformio.ini")
+    default = ini["platformio"]["default_envs"].split(", ")
+    for name in board_files():
+        board = load_board(name)
+        env = ini[f"env:{board.pio_env}"]
+        if board.emulator is None:
+            assert re.fullmatch(r"[a-z0-9]+@\d+\.\d+\.\d+", env["platform"])
+            assert board.pio_env not in default
+            assert (board.clock.unit, board.clock.source) == ("us", "micros")
+            assert env["extends"] == "arduino"
+            assert ini["arduino"]["monitor_speed"] == str(board.serial.baud)
+        else:
+            assert env["platform"].startswith("symlink://${PROJECT_DIR}/firmware/platforms/")
+
+
+def test_restricted_boards_name_known_precisions(tmp_path: Path) -> None:
+    text = GOOD.replace("[clock]", 'models = ["student"]\nprecisions = ["int8"]\n[clock]')
+    assert load_board("desk", project(tmp_path, text)).precisions == (Precision.INT8,)
+    (tmp_path / "boards" / "desk.toml").write_text(text.replace("int8", "int4"))
+    with pytest.raises(ConfigError, match=r"int4.*\$.precisions"):
+        load_board("desk", tmp_path)

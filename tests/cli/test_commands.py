@@ -132,9 +132,19 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(
     monkeypatch.setenv("PATH", "/nonexistent")
     assert hil(monkeypatch, "doctor") == 2
     shown = capsys.readouterr().out
-    assert "missing gcc: not found" in shown
+    assert "missing board native: gcc not found" in shown
     assert "apt-get install gcc g++ libc6-dev" in shown
-    assert "apt-get install qemu-system-arm" in shown
+    assert "missing board mps2: arm-none-eabi-gcc, qemu-system-arm not found" in shown
+    assert "libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm" in shown
+
+
+def test_doctor_for_one_board_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hil(monkeypatch, "doctor", "--board", "native")
+    shown = capsys.readouterr().out
+    assert "board native" in shown
+    assert "board mps2" not in shown
 
 
 def test_no_compiler_is_one_line(

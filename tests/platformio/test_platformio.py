@@ -32,7 +32,12 @@ def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("env", "package"),
-    [("native", "gcc"), ("mps2", "gcc-arm-none-eabi"), ("rv32", "gcc-riscv64-unknown-elf")],
+    [
+        ("native", "gcc"),
+        ("mps2", "gcc-arm-none-eabi"),
+        ("rv32", "gcc-riscv64-unknown-elf"),
+        ("mega2560", "gcc-avr"),
+    ],
 )
 def test_missing_compiler_names_the_package(
     monkeypatch: pytest.MonkeyPatch, env: str, package: str

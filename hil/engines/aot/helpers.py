@@ -5,9 +5,13 @@ GUARD = "HIL_AOT_HELPERS_1"
 HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 #define HIL_AOT_HELPERS_1
 
-/* Where constants live. On AVR a sketch may define it as `const __flash`. */
+/* Where constants live: avr-gcc's C (-std=gnu11) keeps them out of RAM. */
 #ifndef HIL_FLASH
+#ifdef __FLASH
+#define HIL_FLASH const __flash
+#else
 #define HIL_FLASH const
+#endif
 #endif
 
 /* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
@@ -161,11 +165,17 @@ static inline int32_t hil_mac2(int32_t sum, hil_x2_t x, hil_x2_t w) {
   return hil_smlad(x, w, sum);
 }
 #else
+/* int8 by int8 fits 16 bits, which is what an AVR multiplies at once. */
+#ifdef __AVR__
+typedef int16_t hil_half_t;
+#else
+typedef int32_t hil_half_t;
+#endif
 typedef struct {
-  int32_t a, b, c, d;
+  hil_half_t a, b, c, d;
 } hil_x4_t;
 typedef struct {
-  int32_t a, b;
+  hil_half_t a, b;
 } hil_x2_t;
 
 static inline hil_x4_t hil_x4(const int8_t *p) {
@@ -180,7 +190,7 @@ static inline int32_t hil_mac4(int32_t sum, hil_x4_t x, hil_x4_t w) {
   return sum + x.a * w.a + x.b * w.b + x.c * w.c + x.d * w.d;
 }
 static inline hil_x2_t hil_x2(int32_t a, int32_t b) {
-  const hil_x2_t x = {a, b};
+  const hil_x2_t x = {(hil_half_t)a, (hil_half_t)b};
   return x;
 }
 static inline hil_x2_t hil_x1(int32_t a) { return hil_x2(a, 0); }

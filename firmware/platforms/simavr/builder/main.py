@@ -1,0 +1,104 @@
+"""Builds Arduino sketches for AVR with Debian's core and avr-gcc; `upload` starts simavr.
+
+The core is compiled where Debian's package arduino-core-avr puts it
+(`board_build.arduino` names another place). The runner is this project's, built by the host's gcc.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
+
+env = DefaultEnvironment()
+build = env.BoardConfig().get("build")
+arduino = Path(build["arduino"])
+runner_source = env.subst("$PROJECT_DIR/firmware/platforms/simavr/runner/runner.c")
+PACKAGES = "gcc-avr avr-libc arduino-core-avr gcc libc6-dev libsimavr-dev libelf-dev"
+
+
+def require(found, what):
+    if not found:
+        sys.stderr.write(
+            f"Error: {what} is not installed; install it: sudo apt-get install {PACKAGES}\n"
+        )
+        env.Exit(1)
+
+
+for tool in ("avr-gcc", "gcc"):
+    require(shutil.which(tool), tool)
+core = arduino / "cores" / "arduino"
+require((core / "Arduino.h").is_file(), f"the Arduino core ({arduino})")
+
+machine = [f"-mmcu={build['mcu']}", "-O2"]
+
+env.Replace(
+    AR="avr-gcc-ar",
+    AS="avr-gcc",
+    CC="avr-gcc",
+    CXX="avr-g++",
+    LINK="avr-g++",
+    RANLIB="avr-gcc-ranlib",
+    SIZETOOL="avr-size",
+    PROGNAME="firmware",
+    PROGSUFFIX=".elf",
+    SIZEPROGREGEXP=r"^(?:\.text|\.data)\s+([0-9]+).*",
+    SIZEDATAREGEXP=r"^(?:\.data|\.bss|\.noinit)\s+([0-9]+).*",
+    SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
+    SIZEPRINTCMD="$SIZETOOL -B -d $SOURCES",
+)
+env.Append(
+    ASFLAGS=["-x", "assembler-with-cpp", f"-mmcu={build['mcu']}"],
+    CCFLAGS=[*machine, "-ffunction-sections", "-fdata-sections"],
+    CFLAGS=["-std=gnu11"],  # gnu: __flash is no word of C11
+    CXXFLAGS=["-std=gnu++11", "-fno-exceptions", "-fno-threadsafe-statics"],
+    CPPDEFINES=[
+        ("F_CPU", build["f_cpu"]),
+        ("ARDUINO", "10808"),
+        "ARDUINO_ARCH_AVR",
+        build["define"],
+        ("DECIMAL_DIG", "__DECIMAL_DIG__"),  # GCC 5.4 wants it in C++
+        "HIL_SHORT_OF_RAM",
+    ],
+    CPPPATH=[str(core), str(arduino / "variants" / build["variant"])],
+    LINKFLAGS=[*machine, "-Wl,--gc-sections"],
+    LIBS=["m"],
+)
+
+# somebody else's code: its warnings are not ours to mend
+core_env = env.Clone()
+core_env.Append(CCFLAGS=["-w"])
+# wiring_pulse.S and .c would be one object file; only pulseIn() needs the former
+library = core_env.BuildLibrary("$BUILD_DIR/core", str(core), ["+<*>", "-<*.S>"])
+env.Prepend(LIBS=[library])
+
+program = env.BuildProgram()
+runner = env.Command(
+    "$BUILD_DIR/simavr-runner",
+    runner_source,
+    env.VerboseAction(
+        "gcc -std=c11 -Wall -Wextra -Werror -O2 -o $TARGET $SOURCE -lsimavr -lelf",
+        "Compiling the runner $TARGET",
+    ),
+)
+env.Depends(program, runner)
+
+env.AddPlatformTarget(
+    "upload",
+    program,
+    env.VerboseAction(
+        [["$HIL_PYTHON", "-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE", "--detach"]],
+        "Starting simavr with $SOURCE",
+    ),
+    "Upload",
+    "Start simavr with this firmware",
+)
+env.AddPlatformTarget(
+    "size",
+    program,
+    env.VerboseAction("$SIZEPRINTCMD", "Sizes of $SOURCE"),
+    "Program Size",
+    "Bytes by section",
+)
+AlwaysBuild(env.Alias("buildprog", program))
+Default([program])

@@ -1,0 +1,57 @@
+/* What differs between the chips under one Arduino API: who they are, where their stack and
+ * heap lie, and the cycle counter of their core. One chip_*.cpp each; exactly one is not empty. */
+#ifndef HIL_CHIP_H
+#define HIL_CHIP_H
+
+#include <stdint.h>
+
+/* WINDOW: requests that the receive buffer holds while an inference runs.
+ * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter. */
+#if defined(ARDUINO_ARCH_AVR)
+#define HIL_CHIP_AVR 1
+#define HIL_CHIP_WINDOW 1 /* the core's ring holds 64 bytes, and loses what comes on top */
+#define HIL_CHIP_CYCLE_HZ 0u
+#elif defined(ARDUINO_ARCH_ESP32)
+#define HIL_CHIP_ESP32 1
+#define HIL_CHIP_WINDOW 2
+#define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
+#define HIL_CHIP_CORTEX_M 1
+#define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: not every core defines F_CPU */
+extern "C" uint32_t SystemCoreClock;
+#elif defined(__riscv)
+#define HIL_CHIP_RISCV 1
+#define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#else
+#define HIL_CHIP_OTHER 1
+#define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_CYCLE_HZ 0u
+#endif
+
+/* The stack of loop(), which grows down from `top` to `bottom`; both null: nobody knows. */
+typedef struct {
+  uint8_t *bottom;
+  uint8_t *top;
+} hil_stack_t;
+
+/* UTF-8, 63 bytes at most; complete after hil_chip_init. */
+extern char hil_chip_name[];
+
+/* Before Serial begins: starts the cycle counter, asks for the name, widens receive buffers. */
+void hil_chip_init(void);
+
+hil_stack_t hil_chip_stack(void);
+
+/* Bytes; 0 where the chip cannot tell. */
+uint32_t hil_chip_ram_static(void);
+uint32_t hil_chip_heap_used(void);
+
+/* Wraps at 2^32. */
+uint32_t hil_chip_cycles(void);
+
+/* Nothing has been received: may sleep for a millisecond. */
+void hil_chip_idle(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* ATmega: no cycle counter; micros() resolves 4 us at 16 MHz. */
+#include "chip.h"
+
+#ifdef HIL_CHIP_AVR
+#include <Arduino.h>
+#include <avr/sleep.h>
+
+#ifdef __AVR_ATmega2560__
+char hil_chip_name[] = "Arduino ATmega2560";
+#else
+char hil_chip_name[] = "Arduino AVR";
+#endif
+
+extern "C" {
+extern uint8_t __data_start, __heap_start; /* of the linker; the heap begins where bss ends */
+extern uint8_t *__brkval;                  /* of malloc; null before its first call */
+}
+
+void hil_chip_init(void) { set_sleep_mode(SLEEP_MODE_IDLE); }
+
+static uint8_t *heap_end(void) { return __brkval ? __brkval : &__heap_start; }
+
+hil_stack_t hil_chip_stack(void) {
+  const hil_stack_t stack = {heap_end(), (uint8_t *)RAMEND + 1};
+  return stack;
+}
+
+uint32_t hil_chip_ram_static(void) { return (uint32_t)(&__heap_start - &__data_start); }
+
+uint32_t hil_chip_heap_used(void) { return (uint32_t)(heap_end() - &__heap_start); }
+
+uint32_t hil_chip_cycles(void) { return 0; }
+
+/* Until the next interrupt: a byte, or the millisecond of millis(). */
+void hil_chip_idle(void) { sleep_mode(); }
+#endif

@@ -1,0 +1,38 @@
+/* ESP32, S2, S3 (Xtensa) and C3 (RISC-V), with Espressif's Arduino core 2 or 3. */
+#include "chip.h"
+
+#ifdef HIL_CHIP_ESP32
+#include <Arduino.h>
+#include <freertos/FreeRTOS.h>
+#include <freertos/task.h>
+
+char hil_chip_name[64] = "ESP32";
+
+extern "C" {
+extern uint8_t _data_start, _data_end, _bss_start, _bss_end; /* of the linker: internal RAM */
+}
+
+void hil_chip_init(void) {
+  snprintf(hil_chip_name, sizeof hil_chip_name, "%s rev %u, %u MHz", ESP.getChipModel(),
+           (unsigned)ESP.getChipRevision(), (unsigned)ESP.getCpuFreqMHz());
+  Serial.setRxBufferSize(8192); /* two requests in float32 */
+}
+
+hil_stack_t hil_chip_stack(void) {
+  uint8_t *const bottom = (uint8_t *)pxTaskGetStackStart(NULL);
+  const hil_stack_t stack = {bottom, bottom + getArduinoLoopTaskStackSize()};
+  return stack;
+}
+
+uint32_t hil_chip_ram_static(void) {
+  return (uint32_t)(&_data_end - &_data_start) + (uint32_t)(&_bss_end - &_bss_start);
+}
+
+uint32_t hil_chip_heap_used(void) { return ESP.getHeapSize() - ESP.getFreeHeap(); }
+
+/* CCOUNT on Xtensa. The C3 has no mcycle (reading it traps): its own counter, CSR 0x7e2. */
+uint32_t hil_chip_cycles(void) { return ESP.getCycleCount(); }
+
+/* Lets the idle task run, or its watchdog barks. */
+void hil_chip_idle(void) { delay(1); }
+#endif

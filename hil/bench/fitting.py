@@ -1,0 +1,60 @@
+"""What of the models asked for a small board can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+from hil.boards.config import Board
+from hil.errors import UsageError
+from hil.records import Precision
+
+
+class Named(Protocol):
+    """A network, as far as it matters here."""
+
+    @property
+    def name(self) -> str:
+        """The name a firmware image gives it."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
+Group: TypeAlias = tuple[Precision, tuple[N, ...], tuple[N, ...]]  # networks embedded, and run
+
+
+def fitting(
+    board: Board, models: Sequence[str], precisions: Sequence[str], wanted: Sequence[Group[N]]
+) -> list[Group[N]]:
+    """``wanted`` without what ``board`` is not made for; all where its file restricts nothing.
+
+    ``models`` and ``precisions`` were asked for by name: UsageError when one of them does not fit.
+    A network of the user's own (a file) is held back by its precision alone: the compiler knows
+    the rest.
+    """
+    own = any(name.endswith(".tflite") for name in models)
+    held = () if own else board.models
+    for allowed, asked in ((held, models), (board.precisions, precisions)):
+        if allowed and (refused := [name for name in asked if name not in allowed]):
+            raise _too_much(board, refused)
+    groups = [
+        (precision, _held(held, embedded), _held(held, run))
+        for precision, embedded, run in wanted
+        if not board.precisions or precision in board.precisions
+    ]
+    if not groups:
+        raise _too_much(board, [precision for precision, _, _ in wanted])
+    return groups
+
+
+def _held(allowed: Sequence[str], networks: tuple[N, ...]) -> tuple[N, ...]:
+    return tuple(n for n in networks if not allowed or n.name in allowed)
+
+
+def _too_much(board: Board, refused: Sequence[str]) -> UsageError:
+    fits = " ".join([*board.models, *board.precisions])
+    return UsageError(
+        f"{', '.join(refused)} does not fit board {board.name}"
+        f"{f': {board.restriction}' if board.restriction else ''}",
+        f"bench what fits there ({fits}), or choose another --board",
+    )

@@ -1,0 +1,229 @@
+"""The Arduino port with the real Arduino core in 8 KB of RAM: an ATmega2560 of simavr."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil import datasets
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Event
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.boards.emulator import start
+from hil.boards.session import open_board
+from hil.device import Device, Timing
+from hil.errors import BuildFailed, DataError, DeviceError
+from hil.link import Deadline, Link
+from hil.platformio import BuiltFirmware, build, sizes
+from hil.records import Encoding
+from hil.report import write
+from hil.runlog.schema import SummaryRow
+from tests.firmware.conftest import PROJECT
+from tests.firmware.test_pio import copied_project, environment, pio
+
+__all__ = ["environment"]  # a fixture
+
+BOARD = load_board("mega2560")
+MODELS = PROJECT / "models" / "digits"
+RAM = 8192
+SENDS = 5.0  # seconds until a request is sent again; an answer takes 0.2
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def firmware() -> BuiltFirmware:
+    missing = missing_tools(BOARD)
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    assert not missing, "CI must run these: `hil doctor --install` installs what they need"
+    return build(BOARD.pio_env, [("student", MODELS / "student_int8.tflite")], "aot", PROJECT)
+
+
+@pytest.fixture
+def link(firmware: BuiltFirmware) -> Iterator[Link]:
+    with open_board(BOARD, firmware.elf) as opened:
+        yield opened
+
+
+def pixels(count: int) -> list[bytes]:
+    return [x.tobytes() for x in datasets.load("digits").x[:count]]
+
+
+def benched(folder: Path, dataset: str, limit: int) -> SummaryRow:
+    def ignore(_: Event) -> None:
+        """Nobody looks."""
+
+    plan = make_plan(Request(project=PROJECT, boards=("mega2560",), dataset=dataset, limit=limit))
+    run(plan, folder, ignore)
+    (row,) = write(folder).summary.runs
+    return row
+
+
+def check(row: SummaryRow, count: int) -> None:
+    assert (row.model, row.precision, row.n) == ("student", "int8", count)
+    assert row.agreement.differing_oracle == 0
+    assert row.accuracy.device == row.accuracy.host > 0.9
+    assert row.time.unit == "none"
+    assert row.link is not None
+    assert row.link.retries == 0
+    assert row.memory is not None
+    assert row.memory.ram_static + row.memory.stack < RAM
+
+
+@pytest.mark.usefixtures("firmware")
+def test_100_digits_in_8_kilobytes(tmp_path: Path) -> None:
+    check(benched(tmp_path, "digits", 100), 100)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("firmware")
+def test_1000_digits_in_8_kilobytes(tmp_path: Path) -> None:
+    dataset, _ = datasets.choose("auto")
+    count = min(1000, len(datasets.load(dataset)))  # `digits` has 500
+    check(benched(tmp_path, dataset, count), count)
+
+
+def test_hello_and_status_tell_the_truth(firmware: BuiltFirmware, link: Link) -> None:
+    device = Device(link)
+    hello = device.hello()
+    status = device.status()
+    assert [model.name for model in hello.models] == ["student"]
+    assert hello.board == "Arduino ATmega2560"
+    assert hello.max_payload == 4 + 784
+    assert (hello.has_micros, hello.tick_hz, hello.window) == (True, 0, 1)
+    assert hello.toolchain.split()[1] in firmware.toolchain
+    assert status.ram_static == sizes(firmware.elf).ram
+    # all of the RAM is static data or stack: the firmware has no heap
+    assert status.ram_static + status.stack_size == RAM
+    assert status.heap_used == 0
+    assert 0 < status.stack_used < status.stack_size
+
+
+def test_weights_stay_in_flash(firmware: BuiltFirmware) -> None:
+    """Static RAM is the receive buffer, the arena, and little else; .data holds no weights."""
+    arena, received = 1368, 4 + 784
+    assert arena + received < sizes(firmware.elf).ram < arena + received + 1024
+
+
+def test_stack_marks_start_anew(link: Link) -> None:
+    device = Device(link)
+    device.hello()
+    list(device.infer(0, Encoding.PIXELS, pixels(1)))
+    deep = device.status(reset=True).stack_used
+    assert device.status().stack_used < deep
+    list(device.infer(0, Encoding.PIXELS, pixels(1)))
+    assert device.status().stack_used == pytest.approx(deep, abs=40)  # an interrupt more or less
+
+
+def test_microseconds_are_those_of_the_simulated_chip(firmware: BuiltFirmware) -> None:
+    """The same from start to start, but for where the timer's interrupts fall."""
+    runs = []
+    for _ in range(2):
+        with open_board(BOARD, firmware.elf) as link:
+            device = Device(link)
+            device.hello()
+            answers = device.infer(0, Encoding.PIXELS, pixels(4))
+            runs.append([answer.result.micros for answer in answers])
+    assert runs[0] == pytest.approx(runs[1], rel=1e-3)
+    assert 50_000 < min(runs[0]) < max(runs[0]) < 1_000_000
+
+
+def test_all_encodings_that_fit_give_the_same_answer(link: Link) -> None:
+    device = Device(link)
+    device.hello()
+    shown = pixels(3)
+    as_int8 = [(np.frombuffer(x, "u1").astype("i2") - 128).astype("i1").tobytes() for x in shown]
+    outputs = [
+        [answer.result.output for answer in device.infer(0, encoding, values)]
+        for encoding, values in ((Encoding.PIXELS, shown), (Encoding.INT8, as_int8))
+    ]
+    assert outputs[0] == outputs[1]
+
+
+def test_a_second_request_overruns_the_ring_of_64_bytes(link: Link) -> None:
+    """The line has no flow control: why HELLO says window 1. Retries mend what was lost."""
+    device = Device(link, Timing(reply=SENDS))
+    assert device.hello().window == 1
+    right = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(2))]
+    assert device.retries == 0
+    hurried = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(2), window=2)]
+    assert hurried == right
+    assert device.retries > 0
+
+
+def test_noise_on_the_line_is_survived(link: Link) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8).tobytes()
+    for begin in range(0, len(noise), 500):
+        link.write(noise[begin : begin + 500])
+        while link.read(Deadline.after(0.01)):
+            pass
+    device = Device(link)
+    assert device.hello().models
+    assert device.status().frames_bad > 0
+
+
+@pytest.mark.usefixtures("firmware")
+def test_float32_samples_are_refused_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "my.npz"
+    np.savez(data, x=np.zeros((2, 28, 28, 1), "f4"), y=np.zeros(2, "i8"))
+    request = Request(
+        project=PROJECT,
+        boards=("mega2560",),
+        models=(str(MODELS / "student_int8.tflite"),),
+        data=data,
+    )
+    with pytest.raises(DataError, match="request of 3140 bytes.* holds 788"):
+        run(make_plan(request), tmp_path / "run", lambda _: None)
+
+
+@pytest.mark.usefixtures("firmware")
+def test_the_teacher_does_not_fit() -> None:
+    teacher = [("teacher", MODELS / "teacher_int8.tflite")]
+    with pytest.raises(BuildFailed, match="size of array .*teacher_fully_connected.* is too large"):
+        build(BOARD.pio_env, teacher, "aot", PROJECT)
+
+
+def test_what_is_no_firmware_is_named(firmware: BuiltFirmware, tmp_path: Path) -> None:
+    assert BOARD.emulator is not None
+    runner = firmware.elf.with_name("simavr-runner")
+    for broken in (tmp_path / "absent.elf", tmp_path / "text.elf"):
+        (tmp_path / "text.elf").write_text("no ELF")
+        said = subprocess.run(
+            [str(runner), str(broken), "atmega2560", "16000000", "115200"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert said.returncode == 66
+        assert "is no firmware for AVR" in said.stderr
+    stray = tmp_path / "simavr-runner"
+    stray.write_bytes(runner.read_bytes())
+    stray.chmod(0o755)
+    with pytest.raises(DeviceError, match="is no firmware for AVR"):
+        start(BOARD.emulator, tmp_path / "text.elf", tmp_path / "log", Deadline.after(30))
+
+
+@pytest.mark.usefixtures("firmware")
+def test_upload_starts_the_board(environment: dict[str, str], tmp_path: Path) -> None:
+    project = copied_project(tmp_path)
+    image = {"HIL_IMAGE": f"student={MODELS / 'student_int8.tflite'}"}
+    done = pio(["run", "-e", "mega2560", "-t", "upload"], environment | image, project)
+    try:
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert "hil bench --board mega2560 --port /dev/" in done.stdout
+    finally:
+        words = [sys.executable, "-m", "hil", "emulate", "mega2560", "--stop"]
+        stopped = subprocess.run(
+            words, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    assert b"stopped" in stopped.stdout
