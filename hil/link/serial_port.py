@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Final
+import time
+from typing import Final, Literal
 
 import serial
 
@@ -11,6 +12,7 @@ from hil.errors import LinkError
 from hil.link.deadline import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
+PULSE_S: Final = 0.1  # as esptool holds a reset line
 
 _ADVICE: Final = {
     errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
@@ -27,7 +29,7 @@ _ADVICE: Final = {
 class SerialLink:
     """A pyserial port, opened once and for this program alone."""
 
-    def __init__(self, url: str, baud: int = 115200) -> None:
+    def __init__(self, url: str, baud: int = 115200, *, dtr: bool = True, rts: bool = True) -> None:
         self.name = url
         try:
             self._port = serial.serial_for_url(
@@ -35,6 +37,7 @@ class SerialLink:
             )
             if isinstance(self._port, serial.Serial):
                 self._port.exclusive = True  # two programs on one port would eat each other's bytes
+            self._port.dtr, self._port.rts = dtr, rts  # before opening: a level may mean reset
             self._port.open()
         except (serial.SerialException, OSError, ValueError) as problem:
             raise _cannot_open(url, problem) from problem
@@ -60,6 +63,32 @@ class SerialLink:
             return first + self._port.read(waiting) if waiting else first
         except (serial.SerialException, OSError, TypeError) as problem:
             # pyserial raises TypeError when the port is closed under a pending read
+            raise self._gone(problem) from problem
+
+    @property
+    def baud(self) -> int:
+        """The rate this end sends and listens at."""
+        return int(self._port.baudrate)
+
+    def set_baud(self, baud: int) -> None:
+        """Send and listen at ``baud`` from now on; LinkError when the port cannot."""
+        try:
+            self._port.flush()
+            self._port.baudrate = baud
+        except (serial.SerialException, OSError, ValueError) as problem:
+            raise LinkError(
+                f"port {self.name} cannot be set to {baud} baud ({problem})",
+                "leave that rate out of the board's serial.faster",
+            ) from problem
+
+    def pulse(self, line: Literal["dtr", "rts"]) -> None:
+        """Turn a control line over and back, which restarts a board whose reset hangs on it."""
+        try:
+            level = bool(getattr(self._port, line))
+            setattr(self._port, line, not level)
+            time.sleep(PULSE_S)
+            setattr(self._port, line, level)
+        except (serial.SerialException, OSError) as problem:
             raise self._gone(problem) from problem
 
     def close(self) -> None:
