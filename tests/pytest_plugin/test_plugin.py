@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hil.pytest_plugin.bench  # noqa: F401  pytester unloads what an inner run is first to load
 from hil import datasets
 from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
@@ -127,13 +126,16 @@ needs_gcc = pytest.mark.skipif(
 )
 
 
+# In a process of their own: tflite_micro cannot be loaded twice in one.
+
+
 @pytest.mark.firmware
 @needs_gcc
 def test_shipped_tests_pass_on_a_host_process_and_leave_their_figures(
     inner: pytest.Pytester, digits: Path
 ) -> None:
     words = [*STUDENT, "--hil-data", str(digits), "--hil-limit", "30", "--junitxml=figures.xml"]
-    result = inner.runpytest_inprocess("-rs", *words)
+    result = inner.runpytest_subprocess("-rs", *words)
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed", "skipped"}
     assert outcomes["skipped"] == 1  # limits
@@ -156,7 +158,7 @@ def test_shipped_tests_pass_on_a_host_process_and_leave_their_figures(
 def test_a_limit_that_is_broken_fails(inner: pytest.Pytester, digits: Path) -> None:
     inner.path.joinpath("limits.toml").write_text('["native/aot/student_int8/int8"]\narena = 100\n')
     words = [*STUDENT, "--hil-data", str(digits), "--hil-limit", "10", "-k", "limits"]
-    result = inner.runpytest_inprocess(*words, "--hil-limits", "limits.toml")
+    result = inner.runpytest_subprocess(*words, "--hil-limits", "limits.toml")
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(["*arena is *, limit 100*"])
 
@@ -179,7 +181,7 @@ def test_a_board_with_other_models_is_named(
 ) -> None:
     words = ("--hil-board", "native", "--hil-port", running, "--hil-data", str(digits))
     inner.makepyfile(USES_EVERYTHING)
-    other = inner.runpytest_inprocess(
+    other = inner.runpytest_subprocess(
         *words, "--hil-model", str(MODELS / "teacher_int8.tflite"), "-m", "hil"
     )
     assert other.parseoutcomes() == {"passed": 2, "errors": 2, "deselected": 1}
