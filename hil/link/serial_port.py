@@ -12,6 +12,7 @@ from hil.errors import LinkError
 from hil.link.deadline import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
+SLICE_S: Final = 0.02
 PULSE_S: Final = 0.1  # as esptool holds a reset line
 
 _ADVICE: Final = {
@@ -32,12 +33,14 @@ class SerialLink:
     def __init__(self, url: str, baud: int = 115200, *, dtr: bool = True, rts: bool = True) -> None:
         self.name = url
         try:
-            self._port = serial.serial_for_url(
-                url, do_not_open=True, baudrate=baud, write_timeout=WRITE_TIMEOUT_S
-            )
-            if isinstance(self._port, serial.Serial):
+            self._port = serial.serial_for_url(url, do_not_open=True, baudrate=baud)
+            self._local = isinstance(self._port, serial.Serial)
+            if self._local:
                 self._port.exclusive = True  # two programs on one port would eat each other's bytes
+                self._port.write_timeout = WRITE_TIMEOUT_S  # which rfc2217:// refuses
             self._port.dtr, self._port.rts = dtr, rts  # before opening: a level may mean reset
+            # a new timeout costs a remote port (rfc2217://) several round trips: it keeps this one
+            self._port.timeout = SLICE_S
             self._port.open()
         except (serial.SerialException, OSError, ValueError) as problem:
             raise _cannot_open(url, problem) from problem
@@ -57,8 +60,11 @@ class SerialLink:
     def read(self, deadline: Deadline) -> bytes:
         """See `hil.link.port.Link.read`."""
         try:
-            self._port.timeout = deadline.remaining
+            if self._local:
+                self._port.timeout = deadline.remaining
             first: bytes = self._port.read(1)
+            while not first and not self._local and not deadline.expired:
+                first = self._port.read(1)
             waiting = self._port.in_waiting if first else 0
             return first + self._port.read(waiting) if waiting else first
         except (serial.SerialException, OSError, TypeError) as problem:

@@ -88,7 +88,8 @@ class HilBench:
 
     def _device(self) -> Device:
         timeouts = self.board.timeouts
-        return Device(self._held.link, Timing(timeouts.boot, timeouts.reply))
+        timing = Timing(timeouts.boot, timeouts.reply)
+        return Device(self._held.link, timing, self.board.serial.baud)
 
 
 def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
