@@ -134,3 +134,14 @@ def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:
     assert hil_bench.device.status().inferences == 0, "the board was not restarted"
     (after,) = hil_bench.device.infer(0, encoding, [first])
     assert after.result.output == before.result.output
+
+
+def test_a_board_stays_with_us_through_a_change_of_rate(
+    hil_bench: HilBench, hil_device: Device, record_property: Record
+) -> None:
+    """Also where the firmware knows no BAUD: it says so, and both stay."""
+    record_property("baud", hil_device.speed_up(hil_bench.board.serial.faster or (921_600,)))
+    check_image(hil_device.hello(), hil_bench.image)
+    hil_device.slow_down()
+    check_image(hil_device.hello(), hil_bench.image)
+    assert hil_device.link.baud == hil_bench.board.serial.baud
