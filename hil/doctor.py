@@ -26,8 +26,10 @@ DEBIAN: Final = {
     COMPILERS["native"].program: COMPILERS["native"].packages,
     COMPILERS["mps2"].program: COMPILERS["mps2"].packages,
     "qemu-system-arm": ("qemu-system-arm",),
+    COMPILERS["rv32"].program: COMPILERS["rv32"].packages,
+    "qemu-system-riscv32": ("qemu-system-misc",),
 }
-# without these the firmware runs nowhere; without the others only not on mps2
+# without these the firmware runs nowhere; without the others only not on mps2 or rv32
 REQUIRED: Final = {COMPILERS["native"].program}
 
 
@@ -55,6 +57,7 @@ def examine() -> Iterator[Check]:
     yield _project()
     yield from map(_program, DEBIAN)
     yield _newlib()
+    yield _picolibc()
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
@@ -123,6 +126,18 @@ def _newlib() -> Check:
         apt_command(packages),
         packages,
     )
+
+
+def _picolibc() -> Check:
+    packages = DEBIAN["riscv64-unknown-elf-gcc"]
+    compiler = shutil.which("riscv64-unknown-elf-gcc")
+    found = False
+    if compiler:
+        words = [compiler, "-print-file-name=picolibc.specs"]
+        answer = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+        found = Path(answer).is_absolute()
+    detail = "C library for RISC-V" if found else "not found"
+    return Check("picolibc", found, detail, "emulator", apt_command(packages), packages)
 
 
 def _module(name: str, need: Need, fix: str) -> Check:

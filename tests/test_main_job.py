@@ -17,8 +17,8 @@ from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.platformio import build
 from hil.report import write
-from hil.runlog.log import MANIFEST, SAMPLES, read_manifest, read_samples
-from hil.runlog.schema import Summary
+from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.schema import MANIFEST, SAMPLES, Summary
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
 

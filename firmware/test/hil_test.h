@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#ifdef __arm__
+#if defined(__arm__) || defined(__riscv)
 #include "semihosting.h"
 static inline void hil_test_say(const char *text) { (void)semihosting_call(SYS_WRITE0, text); }
 #else

@@ -9,11 +9,21 @@ from platformio.test.exception import UnitTestError
 from platformio.test.result import TestCase, TestCaseSource, TestStatus
 from platformio.test.runners.base import TestRunnerBase
 
-QEMU = (
-    *("timeout", "60", "qemu-system-arm", "-M", "mps2-an500", "-display", "none"),
-    *("-monitor", "none", "-serial", "null", "-icount", "shift=10,sleep=off"),
-    *("-semihosting-config", "enable=on,target=native", "-kernel"),
-)
+_LIMITED = ("timeout", "60")
+_QUIET = ("-display", "none", "-monitor", "none", "-serial", "null")
+_SEMIHOSTING = ("-semihosting-config", "enable=on,target=native", "-kernel", "{elf}")
+# env -> what runs its firmware.elf; its output is the test's
+EMULATORS = {
+    "mps2": (
+        *(*_LIMITED, "qemu-system-arm", "-M", "mps2-an500", *_QUIET),
+        *("-icount", "shift=10,sleep=off", *_SEMIHOSTING),
+    ),
+    "rv32": (
+        *(*_LIMITED, "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-m", "16M", *_QUIET),
+        *("-cpu", "rv32,a=off,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,mmu=off,pmp=off"),
+        *("-icount", "shift=0,sleep=off", *_SEMIHOSTING),
+    ),
+}
 TIME_LIMIT_S = 90
 
 
@@ -24,9 +34,8 @@ class CustomTestRunner(TestRunnerBase):
         if self.options.without_testing:
             return
         folder = Path(self.project_config.get("platformio", "build_dir"), self.test_suite.env_name)
-        command = [str(folder / "program")]
-        if (folder / "firmware.elf").is_file():
-            command = [*QEMU, str(folder / "firmware.elf")]
+        emulator = EMULATORS.get(self.test_suite.env_name, (str(folder / "program"),))
+        command = [word.format(elf=folder / "firmware.elf") for word in emulator]
         try:
             done = subprocess.run(
                 command,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from hil.compare import Expected, differences
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
-from hil.runlog.log import MANIFEST, RunLog, read_manifest, read_samples
-from hil.runlog.schema import SCHEMA, DatasetUsed, Manifest
+from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.log import RunLog
+from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest
 
 
 def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None) -> None:
@@ -41,11 +43,12 @@ def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None) -> None:
         log.save(manifest)
         try:
             _run_cells(plan, prepared, lab, log, emit)
-        except HilError as problem:
-            log.set_state("failed", str(problem))
-            raise
-        except BaseException:
-            log.set_state("interrupted")
+        except BaseException as problem:
+            with suppress(StorageError):  # a full disk is no reason to hide the first problem
+                if isinstance(problem, HilError):
+                    log.set_state("failed", str(problem))
+                else:
+                    log.set_state("interrupted")
             raise
         dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
         log.save_pictures(pictures(plan.data, read_samples(folder), dtypes))

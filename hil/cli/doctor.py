@@ -41,6 +41,6 @@ def _show(check: Check) -> None:
 
 _MARKS = {
     "required": "[bold red]missing[/]",
-    "emulator": "[yellow]no mps2[/]",
+    "emulator": "[yellow]missing[/]",
     "optional": "[dim]without[/]",
 }

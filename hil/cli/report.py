@@ -14,7 +14,6 @@ from rich.table import Table
 
 from hil.cli.console import out, say
 from hil.compare import unexpected
-from hil.runlog.log import read_manifest
 from hil.runlog.schema import SummaryRow
 
 UNEXPECTED = 1
@@ -33,11 +32,10 @@ def show_report(folder: Path, *, browse: bool) -> None:
     from hil.report import write  # scipy takes half a second to load
 
     written = write(folder)
-    manifest = read_manifest(folder)
     for table in _tables(written.summary.runs):
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
-    problems = unexpected(manifest, written.summary)
+    problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if not problems:

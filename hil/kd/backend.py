@@ -62,7 +62,7 @@ def require() -> Backend:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    install = "install them with: pip install 'tinyml-hil[train]'"
+    install = "install them with: pip install -e '.[train]' in the checkout"
     try:
         with quiet():
             import keras

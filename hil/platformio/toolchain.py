@@ -27,6 +27,9 @@ COMPILERS: Final = {
             "libstdc++-arm-none-eabi-newlib",
         ),
     ),
+    "rv32": Compiler(
+        "riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf")
+    ),
 }
 
 

@@ -21,7 +21,7 @@ from hil.pytest_plugin.choice import Chosen
 from hil.pytest_plugin.limits import LIMITS, Limits, read_limits
 from hil.records import Hello, Precision
 from hil.report import write
-from hil.runlog.log import read_manifest
+from hil.runlog.load import read_manifest
 from hil.runlog.schema import Manifest, SummaryRow
 
 

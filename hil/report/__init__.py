@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from hil.files import replace_file
 from hil.report.document import document
-from hil.report.load import load
 from hil.report.markdown import markdown
 from hil.report.page import page
 from hil.report.summary import summarise
-from hil.runlog.schema import Summary
+from hil.runlog.load import load
+from hil.runlog.log import pretty
+from hil.runlog.schema import SUMMARY, Manifest, Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Where a report was written, and its figures."""
+    """Where a report was written, of which run, and its figures."""
 
     markdown: Path
     html: Path
+    manifest: Manifest
     summary: Summary
 
 
@@ -35,10 +35,10 @@ def write(run_dir: Path) -> Report:
     run = load(run_dir)
     found = document(run)
     summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
-    report = Report(run_dir / "report.md", run_dir / "report.html", summary)
+    report = Report(run_dir / "report.md", run_dir / "report.html", run.manifest, summary)
     # all are made before any is written
     contents = {
-        run_dir / "summary.json": msgspec.json.format(msgspec.json.encode(summary)) + b"\n",
+        run_dir / SUMMARY: pretty(summary),
         report.markdown: _bytes(markdown(found)),
         report.html: _bytes(page(found)),
     }

@@ -14,11 +14,11 @@ from hil.report.figures_cost import time_charts
 from hil.report.figures_digits import Gallery, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
-from hil.report.load import StoredRun
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.tables import Table
 from hil.report.verdict import Verdict, noun, verdict
 from hil.report.warnings import warnings
+from hil.runlog.load import StoredRun
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hil.report.cells import LARGEST, Cell
-from hil.report.load import StoredRun
 from hil.report.text import count, listed, plural
 from hil.report.verdict import noun
+from hil.runlog.load import StoredRun
 
 FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % accuracy
 

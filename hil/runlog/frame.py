@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hil.records import DType
-from hil.runlog.log import read_manifest, read_samples
+from hil.runlog.load import read_manifest, read_samples
 
 
 def read_frame(folder: Path) -> pd.DataFrame:

@@ -7,21 +7,18 @@ import errno
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO
 
 import msgspec
 
 from hil.errors import StorageError
 from hil.files import replace_file
-from hil.runlog.schema import SCHEMA, Manifest, Picture, RunEnd, Sample, State
-
-MANIFEST: Final = "manifest.json"
-SAMPLES: Final = "samples.jsonl"
-DIGITS: Final = "digits.json"
+from hil.runlog.load import load
+from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, Manifest, Picture, RunEnd, Sample, State
 
 
 class RunLog:
@@ -39,8 +36,9 @@ class RunLog:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             self._cut_torn_line()
-            for sample in read_samples(self.folder):
-                self.done[sample.run] += 1
+            if (self.folder / MANIFEST).exists():
+                stored = load(self.folder).samples
+                self.done = Counter({key: len(samples) for key, samples in stored.items()})
             self._samples = (self.folder / SAMPLES).open("ab", buffering=0)
         except OSError as problem:
             self._close()
@@ -109,44 +107,6 @@ class RunLog:
             if handle is not None:
                 handle.close()
         self._samples = self._lock = None
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a stored run; StorageError when there is none, or of another schema."""
-    file = folder / MANIFEST
-    try:
-        data = file.read_bytes()
-        schema = msgspec.json.decode(data).get("schema")
-        if schema != SCHEMA:
-            raise StorageError(
-                f"{folder} holds a run of schema {schema}, this hil reads {SCHEMA}",
-                "use the hil that made it, or choose another --out",
-            )
-        return msgspec.json.decode(data, type=Manifest)
-    except FileNotFoundError:
-        raise StorageError(f"{folder} holds no run (no {MANIFEST})", "check the path") from None
-    except OSError as problem:
-        raise storage_error(folder, problem) from problem
-    except (msgspec.DecodeError, AttributeError) as problem:
-        raise StorageError(f"{file} is not a manifest ({problem})", "run the bench again") from None
-
-
-def read_samples(folder: Path) -> Iterator[Sample]:
-    """Every whole sample, in the order of writing; a torn last line is passed over."""
-    file = folder / SAMPLES
-    if not file.exists():
-        return
-    decoder = msgspec.json.Decoder(Sample)
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield decoder.decode(line)
-            except msgspec.DecodeError as problem:
-                raise StorageError(
-                    f"{file} line {number} is not a sample ({problem})", "run the bench again"
-                ) from None
 
 
 def pretty(record: msgspec.Struct) -> bytes:

@@ -7,6 +7,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 SCHEMA = 1
+MANIFEST = "manifest.json"
+SAMPLES = "samples.jsonl"
+DIGITS = "digits.json"
+SUMMARY = "summary.json"
 State: TypeAlias = Literal["running", "interrupted", "failed", "complete"]
 
 

@@ -14,7 +14,7 @@ from hil.bench.events import Event, Finished, Stored, Streaming
 from hil.bench.fake_lab import FakeLab
 from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
-from hil.runlog.log import read_manifest, read_samples
+from hil.runlog.load import read_manifest, read_samples
 
 PROJECT = Path(__file__).parents[2]
 N = 12

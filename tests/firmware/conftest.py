@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,14 @@ def run(words: list[str], timeout: float = 100) -> str:
     )
     assert done.returncode == 0, f"{words[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}"
     return done.stdout
+
+
+def needs(missing: list[str]) -> None:
+    """Skip the test that calls it where tools are missing; on CI, which installs them, fail it."""
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"not installed, on CI: {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
 
 
 @pytest.fixture

@@ -13,9 +13,14 @@ import pytest
 
 from hil.platformio.build import pio_environment
 from hil.platformio.scons import ensure_scons
+from tests.firmware import conftest
 from tests.firmware.conftest import FIRMWARE, PROJECT
 
-TOOLS = {"mps2": ("arm-none-eabi-gcc", "qemu-system-arm"), "native": ("gcc", "g++")}
+TOOLS = {
+    "mps2": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "native": ("gcc", "g++"),
+    "rv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
+}
 MODELS = PROJECT / "models" / "digits"
 pytestmark = pytest.mark.firmware
 
@@ -49,9 +54,7 @@ def pio(
 
 
 def needs(env: str) -> None:
-    missing = [tool for tool in TOOLS[env] if not shutil.which(tool)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    conftest.needs([tool for tool in TOOLS[env] if not shutil.which(tool)])
 
 
 def copied_project(tmp_path: Path) -> Path:
@@ -76,7 +79,7 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
         if suite["env_name"] == env and suite["status"] != "SKIPPED"
     }
     assert {"test_wire", "test_session", "test_engine"} <= set(suites)
-    assert ("test_stopwatch" in suites) == (env == "mps2")
+    assert ("test_stopwatch" in suites) == (env != "native")
     assert all(cases and set(cases.values()) == {"PASSED"} for cases in suites.values())
 
 
@@ -154,13 +157,24 @@ def test_a_wrong_image_is_one_line(environment: dict[str, str], image: str, want
     assert "Traceback" not in done.stdout
 
 
-def test_size_is_shown(environment: dict[str, str]) -> None:
-    needs("mps2")
-    done = pio(["run", "-e", "mps2", "-t", "size"], environment)
+@pytest.mark.parametrize("env", ["mps2", "rv32"])
+def test_size_is_shown(env: str, environment: dict[str, str]) -> None:
+    needs(env)
+    done = pio(["run", "-e", env, "-t", "size"], environment)
     assert done.returncode == 0, done.stdout[-4000:]
     table = done.stdout.partition("   text")[2]
     assert "firmware.elf" in table
     assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights alone
+
+
+@pytest.mark.parametrize("env", ["mps2", "rv32"])
+def test_a_missing_compiler_is_one_line(env: str, environment: dict[str, str]) -> None:
+    ensured = environment | {"PATH": str(Path(sys.executable).parent)}
+    done = pio(["run", "-e", env], ensured)
+    assert done.returncode != 0
+    (error,) = (line for line in done.stdout.splitlines() if line.startswith("Error: "))
+    assert f"{TOOLS[env][0]} is not installed; install it: sudo apt-get install gcc-" in error
+    assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize("env", sorted(TOOLS))

@@ -30,7 +30,10 @@ def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         find_project(tmp_path)
 
 
-@pytest.mark.parametrize(("env", "package"), [("native", "gcc"), ("mps2", "gcc-arm-none-eabi")])
+@pytest.mark.parametrize(
+    ("env", "package"),
+    [("native", "gcc"), ("mps2", "gcc-arm-none-eabi"), ("rv32", "gcc-riscv64-unknown-elf")],
+)
 def test_missing_compiler_names_the_package(
     monkeypatch: pytest.MonkeyPatch, env: str, package: str
 ) -> None:

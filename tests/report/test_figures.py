@@ -20,7 +20,7 @@ from hil.report.figures_cost import time_charts
 from hil.report.figures_digits import MOST, gallery, png_uri
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import HEIGHT, scatters
-from hil.report.load import load
+from hil.runlog.load import load
 from hil.runlog.schema import Picture, RunPlan, Sample
 from tests.report import fake
 

@@ -9,11 +9,11 @@ import pytest
 
 from hil.report.cells import Cell, cells
 from hil.report.explain import explanations
-from hil.report.load import StoredRun, load
 from hil.report.tables import comparisons, published, results
 from hil.report.text import clean, count, known, magnitude, percent, plural, points, short
 from hil.report.verdict import Verdict, verdict
 from hil.report.warnings import warnings
+from hil.runlog.load import StoredRun, load
 from hil.runlog.schema import Manifest, RunPlan, Sample
 from tests.report import fake
 

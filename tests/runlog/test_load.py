@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hil.errors import StorageError
-from hil.report.load import load
+from hil.runlog.load import load
 from hil.runlog.schema import Picture
 from tests.report import fake
 

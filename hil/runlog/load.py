@@ -1,4 +1,4 @@
-"""A stored run's folder -> checked records. Nothing else of a report touches the stored files."""
+"""A stored run's folder -> checked records: the only reader of `results/`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from hil.errors import StorageError
 from hil.records import DType
-from hil.runlog.schema import SCHEMA, Manifest, Picture, RunPlan, Sample
+from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, SCHEMA, Manifest, Picture, RunPlan, Sample
 
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"
 _PICTURE_SIDE = 1024  # pixels; more is no digit
@@ -45,12 +45,20 @@ def load(run_dir: Path) -> StoredRun:
 
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
-    manifest = _manifest(run_dir / "manifest.json")
-    samples, torn = _samples(run_dir / "samples.jsonl", manifest)
-    return StoredRun(manifest, samples, _pictures(run_dir / "digits.json"), torn)
+    manifest = read_manifest(run_dir)
+    samples, torn = _samples(run_dir / SAMPLES, manifest)
+    return StoredRun(manifest, samples, _pictures(run_dir / DIGITS), torn)
 
 
-def _manifest(path: Path) -> Manifest:
+def read_samples(run_dir: Path) -> Iterator[Sample]:
+    """Every sample, run after run in the manifest's order; errors as `load`."""
+    for samples in load(run_dir).samples.values():
+        yield from samples
+
+
+def read_manifest(run_dir: Path) -> Manifest:
+    """The manifest alone; errors as `load`."""
+    path = run_dir / MANIFEST
     raw = _read(path)
     if raw is None:
         raise StorageError(

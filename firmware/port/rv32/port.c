@@ -1,0 +1,55 @@
+/* QEMU virt, rv32imc, under -icount shift=0: an instruction takes a nanosecond of virtual time. */
+#include "bare_metal/console.h"
+#include "bare_metal/memory.h"
+#include "hil_messages.h"
+#include "hil_port.h"
+
+/* The machine timer of the CLINT: 10 MHz of virtual time. */
+#define MTIME_LOW (*(volatile uint32_t *)0x0200BFF8u)
+#define MTIME_HIGH (*(volatile uint32_t *)0x0200BFFCu)
+enum { MTIME_TICKS_IN_A_MS = 10000 };
+
+static uint64_t started;
+
+static uint64_t instructions(void) {
+  uint32_t low, high, again;
+
+  do { /* until no carry went from one half to the other between the reads */
+    __asm__ volatile(
+        ".option push\n\t"
+        ".option arch, +zicsr\n\t" /* in -march it would pick the wrong C library */
+        "csrr %[high], minstreth\n\t"
+        "csrr %[low], minstret\n\t"
+        "csrr %[again], minstreth\n\t"
+        ".option pop"
+        : [low] "=r"(low), [high] "=r"(high), [again] "=r"(again)
+        :
+        : "memory");
+  } while (high != again);
+  return (uint64_t)high << 32 | low;
+}
+
+static void stopwatch_start(void) { started = instructions(); }
+
+static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
+  const uint64_t taken = instructions() - started;
+
+  *micros = 0;
+  *ticks = taken < HIL_TICKS_WRAPPED ? (uint32_t)taken : HIL_TICKS_WRAPPED;
+}
+
+static uint32_t uptime_ms(void) {
+  uint32_t low, high;
+
+  do {
+    high = MTIME_HIGH;
+    low = MTIME_LOW;
+  } while (high != MTIME_HIGH);
+  return (uint32_t)(((uint64_t)high << 32 | low) / MTIME_TICKS_IN_A_MS);
+}
+
+void hil_port_init(void) { paint_stack(); }
+
+const hil_board_t hil_port_board = {
+    "virt rv32imc", 4,      0,           1000000000u, stopwatch_start,
+    stopwatch_stop, memory, paint_stack, uptime_ms};

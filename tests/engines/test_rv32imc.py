@@ -1,0 +1,43 @@
+"""The portable kernels on a RISC-V core, float32 in software: the same bytes as everywhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.engines.bare_metal import Core, random_models, verdict
+from tests.firmware.conftest import needs
+
+RV32IMC = Core(
+    "rv32",
+    (
+        *("riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany"),
+        "--specs=picolibc.specs",
+    ),
+    (
+        *("qemu-system-riscv32", "-M", "virt", "-bios", "none", "-m", "16M"),
+        *("-cpu", "rv32,a=off,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,mmu=off,pmp=off"),
+        *("-icount", "shift=0"),
+    ),
+    """
+static uint32_t minstret(void) {
+  uint32_t n;
+  __asm__ volatile(".option push\\n.option arch, +zicsr\\n"
+                   "csrr %0, minstret\\n.option pop" : "=r"(n));
+  return n;
+}
+static uint32_t before;
+static void start(void) { before = minstret(); }
+static uint32_t stop(void) { return minstret() - before; }
+""",
+)
+
+pytestmark = pytest.mark.firmware
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32", "mixed"])
+def test_random_networks(kind: str, tmp_path: Path) -> None:
+    needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
+    assert verdict(RV32IMC, random_models(kind, tmp_path), 1 << 31, tmp_path) == 0

@@ -1,0 +1,78 @@
+"""All four models on the emulated RISC-V core: no SIMD, no FPU, and still every byte is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hil import datasets
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Event
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.report import write
+from hil.runlog.load import read_samples
+from tests.firmware.conftest import needs
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+
+PROJECT = Path(__file__).parents[1]
+# (model, precision) -> digits, most instructions of one inference, most bytes of arena
+MODELS = {
+    ("student", "int8"): (500, 350_000, 2_600),
+    ("teacher", "int8"): (500, 13_000_000, 28_192),
+    ("student", "float32"): (200, 12_000_000, 6_000),
+    ("teacher", "float32"): (20, 400_000_000, 30_000),  # in software: a second a digit
+}
+
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    needs(missing_tools(load_board("rv32")))
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def request(model: str, precision: str, limit: int) -> Request:
+    return Request(
+        project=PROJECT,
+        dataset=datasets.choose("auto")[0],
+        boards=("rv32",),
+        models=(model,),
+        precisions=(precision,),
+        limit=limit,
+    )
+
+
+@pytest.mark.parametrize(("model", "precision"), list(MODELS))
+def test_every_output_is_the_oracles(model: str, precision: str, tmp_path: Path) -> None:
+    digits, instructions, arena = MODELS[model, precision]
+    run(make_plan(request(model, precision, digits)), tmp_path, ignore)
+    (row,) = write(tmp_path).summary.runs
+    assert row.n == digits
+    assert row.agreement.differing_oracle == 0
+    assert row.agreement.argmax == 1.0
+    if precision == "float32":
+        assert row.agreement.differing_litert == 0
+    assert row.accuracy.device == row.accuracy.host > 0.9
+    assert row.time.unit == "instructions"
+    assert row.time.p95 is not None
+    assert 10_000 < row.time.p95 <= instructions
+    assert row.memory is not None
+    assert row.memory.arena <= arena
+    assert 0 < row.memory.stack < 4096
+    assert row.link is not None
+    assert row.link.retries == 0
+
+
+def test_instruction_counts_repeat_to_the_last_one(tmp_path: Path) -> None:
+    plan = make_plan(request("student", "int8", 50))
+    times = []
+    for name in ("once", "again"):
+        run(plan, tmp_path / name, ignore)
+        times.append([sample.time for sample in read_samples(tmp_path / name)])
+    assert None not in times[0]
+    assert times[0] == times[1]
