@@ -12,6 +12,7 @@ test: .venv/.dev lint               ## lint, types, layers, tests, firmware buil
 	$(BIN)/python -m pytest -n 2 -m "not slow and not hil"
 	$(BIN)/python -m pytest -m hil --hil-board native
 	$(BIN)/python -m pytest -m hil --hil-board mps2
+	$(BIN)/python -m pytest -m hil --hil-board rv32
 
 lint: .venv/.dev
 	$(BIN)/hil doctor --install
