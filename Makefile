@@ -9,7 +9,10 @@ bench: .venv/.bench                 ## the main job on a quick subset of both mo
 	$(BIN)/hil bench --limit $(LIMIT)
 
 test: .venv/.dev lint               ## lint, types, layers, tests, firmware builds, QEMU, 500-digit bench
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not hil"
+	$(BIN)/python -m pytest -m hil --hil-board native
+	$(BIN)/python -m pytest -m hil --hil-board mps2
+	$(BIN)/python -m pytest -m hil --hil-board rv32
 
 lint: .venv/.dev
 	$(BIN)/hil doctor --install

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
+from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
 from hil.records import Encoding, Hello, Status
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
     Malformed,
+    Rate,
     Refusal,
     Reply,
     Result,
+    baud_request,
     hello_request,
     infer_request,
     parse_reply,
@@ -26,7 +29,8 @@ from hil.wire.messages import (
 )
 
 ATTEMPTS: Final = 5
-HELLO_EVERY_S: Final = 0.5
+RATE_S: Final = 0.5
+RATE_PROOFS: Final = 3
 QUIET_S: Final = 0.05
 
 # Damage on the line: the request itself was fine and is worth sending again.
@@ -39,6 +43,7 @@ class Timing:
 
     boot: float = 10.0
     reply: float = 20.0
+    hello_every: float = 0.5
     clock: Callable[[], float] | None = None
 
     def deadline(self, seconds: float) -> Deadline:
@@ -64,15 +69,20 @@ class _Request:
 class Device:
     """One board behind one link."""
 
-    def __init__(self, link: Link, timing: Timing | None = None) -> None:
+    def __init__(
+        self, link: Link, timing: Timing | None = None, boot_baud: int | None = None
+    ) -> None:
         self.link = link
+        self._boot_baud = boot_baud or link.baud
         self.timing = timing or Timing()
         self.bytes_out = 0
         self.bytes_in = 0
         self.retries = 0
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
-        self._numbers = itertools.cycle(range(1, 0x10000))  # 0 is for damaged frames
+        # Anywhere in the circle: a late answer to an earlier program must not look like ours.
+        start = secrets.randbelow(0xFFFF)  # 0 is for damaged frames
+        self._numbers = (1 + n % 0xFFFF for n in itertools.count(start))
 
     def hello(self) -> Hello:
         """What the board says of itself; asked again and again until it has booted."""
@@ -80,9 +90,10 @@ class Device:
         while not deadline.expired:
             self.link.write(b"\0")  # ends whatever half a frame the board may hold
             seq = self._send(hello_request)
-            attempt = deadline.sooner(HELLO_EVERY_S)
+            attempt = deadline.sooner(self.timing.hello_every)
             while (reply := self._reply(attempt, {seq})) is not None:
                 if isinstance(reply[1], Hello):
+                    self._quieten(deadline)
                     return reply[1]
         if self.bytes_in:
             raise WrongFirmware(
@@ -93,6 +104,53 @@ class Device:
             f"nothing answered on port {self.link.name} within {self.timing.boot:g} s",
             "is it the right port, and does the firmware run? `hil boards` lists the ports",
         )
+
+    def speed_up(self, rates: Iterable[int]) -> int:
+        """Climb to the fastest of ``rates`` (baud) that carries frames; the rate in the end.
+
+        Firmware that knows no BAUD, and a rate that fails, end the climb; neither is an error.
+        """
+        for rate in sorted(rates):
+            if rate > self.link.baud and not self._try_rate(rate):
+                break
+        return self.link.baud
+
+    def slow_down(self) -> None:
+        """Back to the rate of boot, so that whoever opens the port next is understood."""
+        if self.link.baud != self._boot_baud:
+            self._ask_rate(0)  # a board that does not answer returns by itself
+            self.link.set_baud(self._boot_baud)
+
+    def _try_rate(self, rate: int) -> bool:
+        before = self.link.baud
+        try:
+            if self._ask_rate(rate):
+                self.link.set_baud(rate)
+            if self.link.baud == rate and all(self._proves_rate() for _ in range(RATE_PROOFS)):
+                return True
+        except DeviceRefused:
+            return False
+        except LinkError:
+            pass  # this end cannot do it: the board returns by itself
+        self._return_to_boot_rate()
+        if before != self._boot_baud:  # it carried frames: go there again, no higher
+            self._try_rate(before)
+        return False
+
+    def _ask_rate(self, rate: int) -> bool:
+        seq = self._send(lambda seq: baud_request(seq, rate))
+        reply = self._reply(self.timing.deadline(RATE_S), {seq})
+        return reply is not None and reply[1] == Rate(rate)
+
+    def _proves_rate(self) -> bool:
+        seq = self._send(hello_request)
+        reply = self._reply(self.timing.deadline(RATE_S), {seq})
+        return reply is not None and isinstance(reply[1], Hello)
+
+    def _return_to_boot_rate(self) -> None:
+        """The board does the same when frames break; HELLO is repeated until it has."""
+        self.link.set_baud(self._boot_baud)
+        self.hello()
 
     def status(self, *, reset: bool = False) -> Status:
         """Memory marks and counters; ``reset`` starts both anew afterwards."""
@@ -143,15 +201,22 @@ class Device:
 
     def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
         """After damage or silence: everything in flight, to be sent once more."""
-        while self._receive(self.timing.deadline(QUIET_S)) is not None:
-            pass
-        self._decoder.reset()
+        self._quieten(self.timing.deadline(self.timing.reply))
         lost = sorted(flying.values(), key=lambda request: request.index)
         flying.clear()
         self.retries += len(lost)
+        if lost[0].attempts >= ATTEMPTS - 2 and self.link.baud != self._boot_baud:
+            self._return_to_boot_rate()
         if lost[0].attempts >= ATTEMPTS:
             raise self._silent(f"INFER of sample {lost[0].index}")
         return [replace(request, attempts=request.attempts + 1) for request in lost]
+
+    def _quieten(self, deadline: Deadline) -> None:
+        """Throw away what still comes (answers to repeated HELLOs, boot chatter) until silence."""
+        while not deadline.expired and self._receive(deadline.sooner(QUIET_S)) is not None:
+            pass
+        self._decoder.reset()
+        self._arrived.clear()
 
     def _send(self, build: Callable[[int], Frame]) -> int:
         seq = next(self._numbers)

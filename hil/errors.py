@@ -10,6 +10,7 @@
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
     └── DeviceError             the board, once it runs
+        ├── NotAttached         no such board is plugged in
         ├── LinkError           the port is missing, busy or gone
         ├── NoAnswer            nothing (valid) came back before the deadline
         ├── WrongFirmware       the board answers, but it is not the image we expect
@@ -68,6 +69,10 @@ class ModelError(HilError):
 
 class DeviceError(HilError):
     """The board, once it runs."""
+
+
+class NotAttached(DeviceError):
+    """No such board is plugged in."""
 
 
 class LinkError(DeviceError):

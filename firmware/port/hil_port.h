@@ -21,6 +21,9 @@ size_t hil_port_read(uint8_t *data, size_t limit);
 /* Sends all of it, or drops it where nobody listens. A hil_write_t: `context` is not used. */
 void hil_port_write(void *context, const uint8_t *data, size_t length);
 
+/* See hil_setup_t.set_baud. A port whose line has no rate leaves it out. */
+uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) __attribute__((weak));
+
 /* Identity, stopwatch, memory and uptime. */
 extern const hil_board_t hil_port_board;
 

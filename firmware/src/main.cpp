@@ -42,9 +42,10 @@ hil_session_t session;
 }  // namespace
 
 static void setup_firmware() {
-  const hil_setup_t setup = {&hil_port_board, HIL_FIRMWARE, HIL_TOOLCHAIN,   hil_models,
-                             HIL_MODEL_COUNT, rx,           HIL_MAX_PAYLOAD, arena,
-                             sizeof arena,    output,       hil_port_write,  nullptr};
+  const hil_setup_t setup = {&hil_port_board,  HIL_FIRMWARE, HIL_TOOLCHAIN,   hil_models,
+                             HIL_MODEL_COUNT,  rx,           HIL_MAX_PAYLOAD, arena,
+                             sizeof arena,     output,       hil_port_write,  nullptr,
+                             hil_port_set_baud};
   hil_port_init();
   hil_session_init(&session, &setup);
 }

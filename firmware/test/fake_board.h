@@ -16,6 +16,8 @@ typedef struct {
   uint32_t reply_length;
   uint32_t marks_reset;
   uint32_t overflowed;
+  uint32_t baud;          /* 0: the rate of boot */
+  uint32_t reply_at_baud; /* reply bytes that were out when the rate last changed */
 } fake_board_t;
 
 static fake_board_t fake;
@@ -23,7 +25,8 @@ static fake_board_t fake;
 static _Alignas(16) uint8_t fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
-static uint32_t fake_ticks; /* what the stopwatch says next */
+static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
+static uint32_t fake_ticks;             /* what the stopwatch says next */
 
 static inline void fake_write(void *context, const uint8_t *data, size_t length) {
   fake_board_t *board = (fake_board_t *)context;
@@ -52,7 +55,19 @@ static inline void fake_memory(hil_memory_t *memory) {
 
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
-static inline uint32_t fake_uptime_ms(void) { return 0xFFFFFFFFu; }
+static inline uint32_t fake_uptime_ms(void) { return fake_now; }
+
+/* A line that does 2 Mbaud at most. */
+static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
+  if (baud > 2000000u) {
+    return 0;
+  }
+  if (apply) {
+    fake.baud = baud;
+    fake.reply_at_baud = fake.reply_length;
+  }
+  return 1;
+}
 
 static const hil_board_t fake_board = {
     "fake", 2, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks, fake_uptime_ms};
@@ -61,6 +76,7 @@ static const hil_board_t fake_board = {
 static inline void fake_boot(uint32_t overhead) {
   hil_setup_t setup;
 
+  memset(&setup, 0, sizeof setup);
   memset(&fake, 0, sizeof fake);
   memset(fake_rx, 0x77, sizeof fake_rx);
   memset(fake_arena, 0x77, sizeof fake_arena);
@@ -77,6 +93,7 @@ static inline void fake_boot(uint32_t overhead) {
   setup.output = fake_output;
   setup.write = fake_write;
   setup.write_context = &fake;
+  setup.set_baud = fake_set_baud;
   fake_ticks = overhead;
   hil_session_init(&fake.session, &setup);
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -106,6 +106,17 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     for cell in cells:
         _check_fit(cell.network, data)
     return Plan(cells, data, len(whole), note, request.port, request.project)
+
+
+def choose_image(request: Request) -> Image:
+    """The one image of ``request`` that is flashed when nobody says which: int8 if there is one."""
+    if any(name.endswith(".tflite") for name in request.models):  # needs no data to be flashed
+        board = load_board(request.boards[0], request.project)
+        groups = _networks(request, "")
+        images = [Image(board, request.engines[0], group[0], group[1]) for group in groups]
+    else:
+        images = [cell.image for cell in make_plan(replace(request, limit=1)).cells]
+    return next((image for image in images if image.precision is Precision.INT8), images[0])
 
 
 def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:

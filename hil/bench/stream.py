@@ -33,8 +33,10 @@ def stream(
     key, board = prepared.plan.key, prepared.cell.image.board
     first = log.done[key]
     started = time.monotonic()
-    device = Device(link, Timing(board.timeouts.boot, board.timeouts.reply))
+    timing = Timing(board.timeouts.boot, board.timeouts.reply)
+    device = Device(link, timing, board.serial.baud)
     hello = device.hello()
+    device.speed_up(board.serial.faster)
     number, model = _find(hello, prepared)
     encoding, inputs = wire_inputs(data)
     _check_room(hello, data)
@@ -58,6 +60,7 @@ def stream(
         seconds=time.monotonic() - started,
         retries=device.retries,
     )
+    device.slow_down()
     log.finish(end)
     emit(Finished(key, end.seconds))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -43,9 +44,28 @@ class Emulator(Config, frozen=True):
 
 
 class Serial(Config, frozen=True):
-    """How a physical board's port is set."""
+    """How a physical board's port is set, and what its control lines do.
+
+    ``dtr`` and ``rts`` are the levels held while the port is open; ``reset`` is the line whose
+    pulse restarts the board; ``faster`` are the rates (baud) tried from ``baud`` upwards.
+    """
 
     baud: int = 115200
+    faster: tuple[int, ...] = ()
+    dtr: bool = True
+    rts: bool = True
+    reset: Literal["dtr", "rts", "none"] = "none"
+
+
+class Usb(Config, frozen=True):
+    """By what USB identities the board is found: ``vid:pid`` in four hex digits each."""
+
+    ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.ids:
+            if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", name):
+                raise ValueError(f"usb.ids: {name!r} is not vid:pid, e.g. `303a:1001`")
 
 
 class Timeouts(Config, frozen=True):
@@ -64,6 +84,7 @@ class Board(Config, frozen=True):
     clock: Clock
     emulator: Emulator | None = None
     serial: Serial = Serial()
+    usb: Usb | None = None
     timeouts: Timeouts = Timeouts()
     fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
     # what a small board's image may hold, and why; empty: everything

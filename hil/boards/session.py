@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hil.boards.config import Board
@@ -33,9 +33,49 @@ def open_board(board: Board, elf: Path | None, port: str | None = None) -> Itera
             running.stop()
 
 
+def open_port(board: Board, port: str) -> SerialLink:
+    """``port`` as ``board`` wants it set; LinkError when it cannot be opened."""
+    return SerialLink(port, board.serial.baud, dtr=board.serial.dtr, rts=board.serial.rts)
+
+
 def _link(board: Board, port: str) -> Iterator[Link]:
-    link = SerialLink(port, board.serial.baud)
+    link = open_port(board, port)
     try:
         yield link
     finally:
         link.close()
+
+
+class HeldBoard:
+    """A board whose port is opened once and kept: opening resets many boards."""
+
+    def __init__(self, board: Board, elf: Path | None, port: str | None = None) -> None:
+        self.board = board
+        self._elf = elf
+        self._port = port
+        self._stack = ExitStack()
+        self.link: Link = self._open()
+
+    def reset(self) -> None:
+        """Restart the board: an emulator anew (``link`` is another then), else by its reset line.
+
+        UsageError for a board on a port that has no such line.
+        """
+        line = self.board.serial.reset
+        if self._port is None:
+            self._stack.close()
+            self.link = self._open()
+        elif line != "none" and isinstance(self.link, SerialLink):
+            self.link.pulse(line)
+        else:
+            raise UsageError(
+                f"board {self.board.name} on {self._port} cannot be reset from here",
+                "name its reset line in the board's file: [serial] reset",
+            )
+
+    def close(self) -> None:
+        """Let the port go, and the emulator."""
+        self._stack.close()
+
+    def _open(self) -> Link:
+        return self._stack.enter_context(open_board(self.board, self._elf, self._port))

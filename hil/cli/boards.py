@@ -9,19 +9,27 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
-from serial.tools import list_ports
 
+from hil.bench.flash import ask
 from hil.boards import detached
+from hil.boards.attached import find_attached
 from hil.boards.choice import missing_tools
-from hil.boards.config import board_files, load_board
+from hil.boards.config import Board, board_files, load_board
 from hil.cli.console import out
-from hil.errors import UsageError
+from hil.errors import DeviceError, UsageError
 from hil.platformio import find_project
 
+PROBE_S = 4.0  # a board that the probe's opening resets takes 3 s at most to boot
 
-def boards() -> None:
-    """List the boards that are configured and the serial ports of this machine."""
+
+def boards(
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask each board what it runs. Opening may reset it.")
+    ] = False,
+) -> None:
+    """List the boards that are configured, and those that are attached or running."""
     project = find_project()
+    probed: list[tuple[str, str]] = []
     table = Table(box=None, pad_edge=False)
     for name in ("board", "what it is", "clock", "state"):
         table.add_column(name, overflow="fold")
@@ -36,10 +44,28 @@ def boards() -> None:
             board.clock.unit,
             escape(f"missing: {', '.join(missing)}" if missing else state),
         )
+        if running and probe:
+            probed.append((running.port, _probe(board, running.port)))
     out.print(table)
-    for port in list_ports.comports():
-        about = f"{port.description} {port.hwid}"
-        out.print(f"port {escape(port.device)}: {escape(about)}")
+    for one in find_attached(project):
+        identity = f"{one.usb} serial number {one.serial or 'none'}" if one.usb else "not USB"
+        may_be = " or ".join(one.boards) or "no configured board"
+        about = f"{may_be} ({one.description}, {identity})"
+        out.print(f"port {escape(one.port)}: {escape(about)}", soft_wrap=True)
+        if probe and one.boards:
+            probed.append((one.port, _probe(load_board(one.boards[0], project), one.port)))
+    for port, said in probed:
+        out.print(f"port {escape(port)}: {escape(said)}", soft_wrap=True)
+
+
+def _probe(board: Board, port: str) -> str:
+    """What a board says of itself, in a line; why not, when it does not."""
+    try:
+        hello = ask(board, port, PROBE_S)
+    except DeviceError as problem:
+        return str(problem)
+    runs = ", ".join(f"{one.name} {one.sha256[:12]} by {one.engine}" for one in hello.models)
+    return f"{hello.board} runs {hello.firmware}: {runs or 'no model'}"
 
 
 def emulate(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import hil
-from hil.cli import bench, boards, build, doctor, models, report
+from hil.cli import bench, boards, build, doctor, flash, models, report
 from hil.cli.console import say, show_error
 from hil.errors import HilError
 
@@ -43,6 +43,7 @@ def _options(
 app.command(name="bench")(bench.bench)
 app.command(name="report")(report.report)
 app.command(name="boards")(boards.boards)
+app.command(name="flash")(flash.flash)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="train")(models.train)
 app.command(name="export")(models.export)

@@ -11,6 +11,7 @@ from hil.records import Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import ErrorCode, Kind
 
+BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
@@ -45,7 +46,9 @@ class FakeBoard:
     """Answers as firmware would: ``infer(model, values)`` gives the output bytes.
 
     ``faults`` is consumed one a reply, None for none; ``version`` other than ours
-    plays old firmware.
+    plays old firmware. ``boots_at`` is when it starts to listen, in the link's
+    seconds. Without ``set_baud`` it knows no BAUD; else frames pass up to
+    ``carries`` baud, and only while both ends have the same rate.
     """
 
     hello: Hello
@@ -55,20 +58,32 @@ class FakeBoard:
     ticks: Callable[[int], int] = lambda _model: 0
     micros: Callable[[int], int] = lambda _model: 0
     received: list[Frame | BadFrame] = field(default_factory=list)
+    boots_at: float = 0.0
+    set_baud: bool = False
+    carries: int = 10_000_000
+    boot_baud: int = 115200
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
         self._pending_faults = iter(self.faults)
+        self.baud = self.boot_baud
+        self._bad = 0
 
     def answer(self, data: bytes) -> bytes:
         """The bytes that come back for ``data``."""
         replies = bytearray()
         for frame in self._decoder.feed(data):
             self.received.append(frame)
+            self._watch_rate(frame)
             reply = encode(self._reply(frame))
             fault = next(self._pending_faults, None)
             replies += fault(reply) if fault else reply
         return bytes(replies)
+
+    def _watch_rate(self, frame: Frame | BadFrame) -> None:
+        self._bad = self._bad + 1 if isinstance(frame, BadFrame) else 0
+        if self._bad == BAD_FRAMES:
+            self.baud = self.boot_baud
 
     def _reply(self, frame: Frame | BadFrame) -> Frame:
         if isinstance(frame, BadFrame):
@@ -79,6 +94,10 @@ class FakeBoard:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
             return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+        if frame.type == Kind.BAUD and self.set_baud:
+            (asked,) = struct.unpack("<I", frame.payload)
+            self.baud = asked or self.boot_baud
+            return self._frame(Kind.BAUD.reply, frame.seq, frame.payload)
         if frame.type != Kind.INFER:
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
@@ -103,6 +122,7 @@ class FakeLink:
     name: str = "fake"
     closed: bool = False
     now: float = 0.0
+    baud: int = 115200
 
     def __post_init__(self) -> None:
         self._arrived = bytearray()
@@ -111,8 +131,21 @@ class FakeLink:
         """Seconds, for the deadlines of whoever uses this link."""
         return self.now
 
+    def set_baud(self, baud: int) -> None:
+        self.baud = baud
+
     def write(self, data: bytes) -> None:
-        self._arrived += self.board.answer(data)
+        if self.now < self.board.boots_at:
+            return
+        sender, at = self.baud, self.board.baud
+        if sender != at or at > self.board.carries:
+            data = b"\x55\0"  # what a listener at another rate makes of it
+        replies = self.board.answer(data)
+        self._arrived += replies if sender == at <= self.board.carries else b"\xaa" * len(replies)
+
+    def arrive(self, data: bytes) -> None:
+        """Let ``data`` lie on the line, whoever sent it."""
+        self._arrived += data
 
     def read(self, deadline: Deadline) -> bytes:
         data = bytes(self._arrived)

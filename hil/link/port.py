@@ -15,6 +15,15 @@ class Link(Protocol):
         """The port as a person would name it."""
         ...
 
+    @property
+    def baud(self) -> int:
+        """The rate at which this end sends and listens."""
+        ...
+
+    def set_baud(self, baud: int) -> None:
+        """Send and listen at ``baud`` from now on, after all that was written has left."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send all of ``data``; a board that takes nothing for long is a LinkError."""
         ...

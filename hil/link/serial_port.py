@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Final
+import time
+from typing import Final, Literal
 
 import serial
 
@@ -11,6 +12,8 @@ from hil.errors import LinkError
 from hil.link.deadline import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
+SLICE_S: Final = 0.02
+PULSE_S: Final = 0.1  # as esptool holds a reset line
 
 _ADVICE: Final = {
     errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
@@ -27,14 +30,17 @@ _ADVICE: Final = {
 class SerialLink:
     """A pyserial port, opened once and for this program alone."""
 
-    def __init__(self, url: str, baud: int = 115200) -> None:
+    def __init__(self, url: str, baud: int = 115200, *, dtr: bool = True, rts: bool = True) -> None:
         self.name = url
         try:
-            self._port = serial.serial_for_url(
-                url, do_not_open=True, baudrate=baud, write_timeout=WRITE_TIMEOUT_S
-            )
-            if isinstance(self._port, serial.Serial):
+            self._port = serial.serial_for_url(url, do_not_open=True, baudrate=baud)
+            self._local = isinstance(self._port, serial.Serial)
+            if self._local:
                 self._port.exclusive = True  # two programs on one port would eat each other's bytes
+                self._port.write_timeout = WRITE_TIMEOUT_S  # which rfc2217:// refuses
+            self._port.dtr, self._port.rts = dtr, rts  # before opening: a level may mean reset
+            # a new timeout costs a remote port (rfc2217://) several round trips: it keeps this one
+            self._port.timeout = SLICE_S
             self._port.open()
         except (serial.SerialException, OSError, ValueError) as problem:
             raise _cannot_open(url, problem) from problem
@@ -54,12 +60,41 @@ class SerialLink:
     def read(self, deadline: Deadline) -> bytes:
         """See `hil.link.port.Link.read`."""
         try:
-            self._port.timeout = deadline.remaining
+            if self._local:
+                self._port.timeout = deadline.remaining
             first: bytes = self._port.read(1)
+            while not first and not self._local and not deadline.expired:
+                first = self._port.read(1)
             waiting = self._port.in_waiting if first else 0
             return first + self._port.read(waiting) if waiting else first
         except (serial.SerialException, OSError, TypeError) as problem:
             # pyserial raises TypeError when the port is closed under a pending read
+            raise self._gone(problem) from problem
+
+    @property
+    def baud(self) -> int:
+        """The rate this end sends and listens at."""
+        return int(self._port.baudrate)
+
+    def set_baud(self, baud: int) -> None:
+        """Send and listen at ``baud`` from now on; LinkError when the port cannot."""
+        try:
+            self._port.flush()
+            self._port.baudrate = baud
+        except (serial.SerialException, OSError, ValueError) as problem:
+            raise LinkError(
+                f"port {self.name} cannot be set to {baud} baud ({problem})",
+                "leave that rate out of the board's serial.faster",
+            ) from problem
+
+    def pulse(self, line: Literal["dtr", "rts"]) -> None:
+        """Turn a control line over and back, which restarts a board whose reset hangs on it."""
+        try:
+            level = bool(getattr(self._port, line))
+            setattr(self._port, line, not level)
+            time.sleep(PULSE_S)
+            setattr(self._port, line, level)
+        except (serial.SerialException, OSError) as problem:
             raise self._gone(problem) from problem
 
     def close(self) -> None:

@@ -37,6 +37,17 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
     Each image has a build folder of its own, so that going from one to another costs nothing.
     Raises ToolMissing without a compiler, BuildFailed with the compiler's first error.
     """
+    return _run(env, models, engine, project, "building")
+
+
+def upload(env: str, models: Models, engine: str, project: Path, port: str) -> BuiltFirmware:
+    """`build`, then flash the board on ``port``; BuildFailed says what PlatformIO said."""
+    return _run(env, models, engine, project, "flashing", "-t", "upload", "--upload-port", port)
+
+
+def _run(
+    env: str, models: Models, engine: str, project: Path, doing: str, *words: str
+) -> BuiltFirmware:
     require_compiler(env)
     folder = project / ".pio" / "images" / _image_name(env, models, engine)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +62,7 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
     log = folder.with_suffix(".log")
     with _alone(folder), log.open("wb") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env],
+            [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -59,7 +70,7 @@ def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware
             check=False,
         )
     if done.returncode:
-        raise _failed(env, log)
+        raise _failed(f"{doing} {env}", log)
     elf = _find_elf(folder / env)
     return BuiltFirmware(elf, sha256(elf), toolchain(elf))
 
@@ -101,9 +112,9 @@ def _find_elf(folder: Path) -> Path:
     raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into the .log file beside it")
 
 
-def _failed(env: str, log: Path) -> BuildFailed:
+def _failed(doing: str, log: Path) -> BuildFailed:
     """The first line that names an error; PlatformIO's own last words otherwise."""
     lines = log.read_text(errors="replace").splitlines()
     named = [line for line in lines if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
     said = (named or [line for line in lines if line.strip()][-1:] or ["nothing"])[0]
-    return BuildFailed(f"building {env} failed: {said.strip()[:300]}", f"the whole log: {log}")
+    return BuildFailed(f"{doing} failed: {said.strip()[:300]}", f"the whole log: {log}")

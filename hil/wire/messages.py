@@ -23,6 +23,7 @@ class Kind(IntEnum):
     HELLO = 0x01
     INFER = 0x02
     STATUS = 0x03
+    BAUD = 0x04
     ERROR = 0xFF
 
     @property
@@ -42,6 +43,7 @@ class ErrorCode(IntEnum):
     ENGINE = 7
     FRAME = 8
     OVERSIZE = 9
+    BAUD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,21 @@ class Refusal:
     available: int
 
 
-Reply = Hello | Result | Status | Refusal | Malformed
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """BAUD: the rate of every byte after this reply; 0 is the rate of boot."""
+
+    baud: int
+
+
+Reply = Hello | Result | Status | Rate | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
 _ERROR = struct.Struct("<BBHII")
+_BAUD = struct.Struct("<I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
 
@@ -98,12 +108,18 @@ def status_request(seq: int, *, reset: bool = False) -> Frame:
     return Frame(Kind.STATUS, seq, bytes([1 if reset else 0]))
 
 
+def baud_request(seq: int, baud: int) -> Frame:
+    """Ask for another rate of the line; 0 for the rate of boot."""
+    return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
+
+
 def parse_reply(frame: Frame) -> Reply:
     """The message that a device's frame carries."""
     parsers: dict[int, Callable[[bytes], Reply]] = {
         Kind.HELLO.reply: _parse_hello,
         Kind.INFER.reply: _parse_result,
         Kind.STATUS.reply: _parse_status,
+        Kind.BAUD.reply: _parse_rate,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -124,6 +140,10 @@ def _parse_result(payload: bytes) -> Result:
 
 def _parse_status(payload: bytes) -> Status:
     return Status(*_STATUS.unpack(payload))
+
+
+def _parse_rate(payload: bytes) -> Rate:
+    return Rate(*_BAUD.unpack(payload))
 
 
 def _parse_error(payload: bytes) -> Refusal:

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from hil.cli.main import main
-from hil.errors import ToolMissing
+from hil.errors import BuildFailed, ToolMissing
+from tests.boards.ports import USB_BOARD, plug
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
 
 
-def hil(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+def hil(monkeypatch: pytest.MonkeyPatch, *words: str, folder: Path = PROJECT) -> int:
     """Run one command in this process; its exit code."""
-    monkeypatch.chdir(PROJECT)
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["hil", *words])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -30,7 +31,7 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    for command in ("bench", "report", "boards", "doctor", "train", "export"):
+    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export"):
         assert command in shown
 
 
@@ -49,6 +50,11 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
         (("report", "no-such-folder"), "no-such-folder"),
         (("emulate", "mps2"), "there is no firmware; build it: pio run -e mps2"),
+        (("flash", "--port", "x"), "--port does not say which board is there; add --board"),
+        (("flash", "--port", "x", "--serial", "y"), "leave one of them out"),
+        (("flash", "--board", "mps2", "--port", "x"), "is emulated and makes its own port"),
+        (("flash", "--board", "mars"), "no board is called 'mars'"),
+        (("flash", "--board", "mps2", "--model", "no.tflite"), "no.tflite"),
         (("headers", "student", "--out", "x"), "is not NAME=FILE.tflite"),
         (("export", "model.onnx"), "export takes .keras and .tflite files"),
     ],
@@ -174,3 +180,44 @@ def test_own_network_end_to_end(
     words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))
     assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 0
     assert "student_int8" in capsys.readouterr().out
+
+
+def test_boards_says_which_are_attached(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    project(tmp_path)
+    plug(monkeypatch, "A", "B")
+    assert hil(monkeypatch, "boards", folder=tmp_path) == 0
+    shown = capsys.readouterr().out
+    for number, serial in enumerate("AB"):
+        line = f"port /dev/ttyACM{number}: desk (USB JTAG/serial, 303a:1001 serial number {serial})"
+        assert line in shown
+
+
+def test_two_equal_boards_are_never_flashed_by_chance(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    project(tmp_path)
+    plug(monkeypatch, "A", "B")
+    flashed: list[str] = []
+
+    def upload(*words: object) -> None:
+        flashed.append(str(words[-1]))
+        raise BuildFailed("flashing desk failed: A fatal error occurred", "the whole log: x")
+
+    monkeypatch.setattr("hil.bench.flash.upload", upload)
+    words = ("flash", "--model", str(STUDENT))
+    assert hil(monkeypatch, *words, folder=tmp_path) == 2
+    assert "2 boards are attached" in capsys.readouterr().err
+    assert flashed == []
+    assert hil(monkeypatch, *words, "--serial", "B", folder=tmp_path) == 2
+    assert "A fatal error occurred; the whole log: x" in capsys.readouterr().err
+    assert flashed == ["/dev/ttyACM1"]
+
+
+def project(folder: Path) -> None:
+    """A checkout's outline, with one board on USB."""
+    (folder / "firmware").mkdir()
+    (folder / "boards").mkdir()
+    (folder / "platformio.ini").touch()
+    (folder / "boards" / "desk.toml").write_text(USB_BOARD)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hil.errors import BuildFailed, ToolMissing, UsageError
-from hil.platformio import build, find_project, sizes, toolchain
+from hil.platformio import build, find_project, sizes, toolchain, upload
 from hil.platformio import scons as scons_module
 from hil.platformio.scons import ensure_scons
 
@@ -126,3 +126,31 @@ def test_a_model_the_engine_lacks_is_named_by_the_build(tmp_path: Path) -> None:
     broken.write_bytes(STUDENT.read_bytes()[:1000])
     with pytest.raises(BuildFailed, match=r"error: .*student\.tflite"):
         build("native", [("student", broken)], "aot", PROJECT)
+
+
+@pytest.mark.firmware
+def test_an_unknown_env_is_named_by_platformio() -> None:
+    with pytest.raises(BuildFailed, match="building mars failed: .*Unknown environment.*'mars'"):
+        build("mars", [("student", STUDENT)], "aot", PROJECT)
+
+
+@pytest.mark.firmware
+def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "firmware", tmp_path / "firmware")
+    (tmp_path / "hil").symlink_to(PROJECT / "hil")
+    shutil.copy(PROJECT / "platformio.ini", tmp_path)
+    uploader = tmp_path / "uploader.py"
+    uploader.write_text(
+        "import sys\nprint('Connecting...')\n"
+        "sys.exit(f'A fatal error occurred: no reply on {sys.argv[1]}')\n"
+    )
+    builder = tmp_path / "firmware" / "platforms" / "native" / "builder" / "main.py"
+    action = '"-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE", "--detach"'
+    assert action in builder.read_text()
+    changed = builder.read_text().replace(action, f'"{uploader}", "$UPLOAD_PORT"')
+    builder.write_text(changed)
+    wanted = (
+        "flashing native failed: A fatal error occurred: no reply on /dev/ttyACM7; the whole log"
+    )
+    with pytest.raises(BuildFailed, match=wanted):
+        upload("native", [("student", STUDENT)], "aot", tmp_path, "/dev/ttyACM7")

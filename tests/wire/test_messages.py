@@ -1,14 +1,26 @@
 """Messages: what firmware may say, and what it may not."""
 
+import json
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.records import DType, Encoding, Hello, Status, TensorSpec
-from hil.wire.frames import Frame
-from hil.wire.messages import Kind, Malformed, Refusal, Result, infer_request, parse_reply
+from hil.wire.frames import Frame, decode, encode
+from hil.wire.messages import (
+    ErrorCode,
+    Kind,
+    Malformed,
+    Rate,
+    Refusal,
+    Result,
+    baud_request,
+    infer_request,
+    parse_reply,
+)
 
 
 def text(value: bytes) -> bytes:
@@ -71,6 +83,20 @@ def test_infer_layout() -> None:
     assert (frame.type, frame.seq, frame.payload) == (2, 9, b"\x01\x01\0\0\xff")
 
 
-@given(st.sampled_from([0x81, 0x82, 0x83, 0xFF, 0x00]), st.binary(max_size=200))
+def test_baud_is_golden() -> None:
+    file = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+    golden = {
+        v["name"]: bytes.fromhex(v["encoded"]) for v in json.loads(file.read_text())["frames"]
+    }
+    assert encode(baud_request(20, 921_600)) == golden["baud request"]
+    assert encode(baud_request(21, 0)) == golden["baud request, the rate of boot"]
+    reply, error = (decode(golden[name][:-1]) for name in ("baud reply", "error BAUD"))
+    assert isinstance(reply, Frame)
+    assert isinstance(error, Frame)
+    assert parse_reply(reply) == Rate(921_600)
+    assert parse_reply(error) == Refusal(ErrorCode.BAUD, Kind.BAUD, 3_000_000, 0)
+
+
+@given(st.sampled_from([0x81, 0x82, 0x83, 0x84, 0xFF, 0x00]), st.binary(max_size=200))
 def test_no_payload_raises(kind: int, payload: bytes) -> None:
     parse_reply(Frame(kind, 0, payload))

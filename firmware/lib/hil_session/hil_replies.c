@@ -101,6 +101,12 @@ void hil_reply_status(hil_session_t *session) {
   hil_encoder_end(&session->encoder);
 }
 
+void hil_reply_baud(hil_session_t *session, uint32_t baud) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_BAUD);
+  put(session, &baud, sizeof baud);
+  hil_encoder_end(&session->encoder);
+}
+
 static void send_error(hil_session_t *session, uint8_t code, uint8_t request_type, uint16_t seq,
                        uint32_t needed, uint32_t available) {
   hil_error_t error;

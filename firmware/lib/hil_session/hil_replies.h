@@ -12,6 +12,8 @@ void hil_reply_hello(hil_session_t *session);
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks);
 void hil_reply_status(hil_session_t *session);
 
+void hil_reply_baud(hil_session_t *session, uint32_t baud);
+
 /* An ERROR to the request that the decoder holds. */
 void hil_reply_error(hil_session_t *session, uint8_t code, uint32_t needed, uint32_t available);
 

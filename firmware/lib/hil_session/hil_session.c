@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hil_input.h"
+#include "hil_rate.h"
 #include "hil_replies.h"
 
 /* One call for the calibration and for the measurement, so that both take the same path and
@@ -163,6 +164,9 @@ static void answer(hil_session_t *session) {
     case HIL_MSG_STATUS:
       status(session);
       break;
+    case HIL_MSG_BAUD:
+      hil_rate_request(session);
+      break;
     default:
       hil_reply_error(session, HIL_ERR_TYPE, 0, 0);
       break;
@@ -170,7 +174,10 @@ static void answer(hil_session_t *session) {
 }
 
 void hil_session_feed(hil_session_t *session, uint8_t byte) {
-  switch (hil_decoder_push(&session->decoder, byte)) {
+  const hil_decode_t event = hil_decoder_push(&session->decoder, byte);
+
+  hil_rate_watch(session, event);
+  switch (event) {
     case HIL_DECODE_MORE:
       break;
     case HIL_DECODE_FRAME:

@@ -35,6 +35,9 @@ typedef struct {
   void *output; /* 16-byte aligned, holds the largest output */
   hil_write_t write;
   void *write_context;
+  /* NULL where the line has no rate. `baud` 0 is the rate of boot. With `apply` 0: can the line
+   * go to `baud`? With 1: go there, after all that was written has left. */
+  uint8_t (*set_baud)(uint32_t baud, uint8_t apply);
 } hil_setup_t;
 
 typedef struct {
@@ -47,6 +50,9 @@ typedef struct {
   uint32_t frames_bad;
   uint32_t inferences;
   uint32_t errors;
+  uint8_t rate; /* hil_rate.c: of boot, on trial, proven */
+  uint8_t rate_bad;
+  uint32_t rate_since;
 } hil_session_t;
 
 void hil_session_init(hil_session_t *session, const hil_setup_t *setup);

@@ -14,6 +14,7 @@ enum {
   HIL_MSG_HELLO = 0x01,
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
+  HIL_MSG_BAUD = 0x04,  /* request and reply are one u32 */
   HIL_MSG_REPLY = 0x80, /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
@@ -32,7 +33,8 @@ enum {
   HIL_ERR_ARENA = 6,
   HIL_ERR_ENGINE = 7,
   HIL_ERR_FRAME = 8,
-  HIL_ERR_OVERSIZE = 9
+  HIL_ERR_OVERSIZE = 9,
+  HIL_ERR_BAUD = 10
 };
 
 typedef struct {

@@ -1,0 +1,47 @@
+"""A lab that opens each board once and keeps it, for as many runs as are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hil.bench.lab import Firmware, Lab, RealLab
+from hil.bench.plan import Image
+from hil.boards.config import Board
+from hil.boards.session import HeldBoard
+from hil.link import Link
+
+
+class HeldLab:
+    """Builds by ``lab``, once an image; `held` is the board of the image that runs."""
+
+    def __init__(self, port: str | None = None, lab: Lab | None = None) -> None:
+        self._lab = lab or RealLab()
+        self._port = port
+        self._built: dict[tuple[str, str, str], Firmware] = {}
+        self._held: HeldBoard | None = None
+
+    def build(self, image: Image, project: Path) -> Firmware:
+        """See `Lab.build`."""
+        key = (image.board.name, image.engine, image.precision)
+        if key not in self._built:
+            self._built[key] = self._lab.build(image, project)
+        return self._built[key]
+
+    def hold(self, board: Board, firmware: Firmware | None = None) -> HeldBoard:
+        """The board, opened (and started with ``firmware`` if emulated) on the first call."""
+        if self._held is None:
+            self._held = HeldBoard(board, firmware.file if firmware else None, self._port)
+        return self._held
+
+    @contextmanager
+    def open(self, board: Board, firmware: Firmware, port: str | None) -> Iterator[Link]:
+        """See `Lab.open`; the link stays open."""
+        assert port == self._port
+        yield self.hold(board, firmware).link
+
+    def close(self) -> None:
+        """Let the board go."""
+        if self._held:
+            self._held.close()

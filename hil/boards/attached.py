@@ -1,0 +1,100 @@
+"""Which physical boards are plugged in, and which one is meant: never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from serial.tools import list_ports
+
+from hil.boards.config import Board, board_files, load_board
+from hil.errors import NotAttached, UsageError
+
+
+class PortInfo(Protocol):
+    """What pyserial's ``list_ports`` says of one port."""
+
+    device: str
+    description: str
+    vid: int | None
+    pid: int | None
+    serial_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """One port of this machine, and the configured boards that it may be."""
+
+    port: str
+    description: str
+    usb: str  # "vid:pid" in hex; empty for a port that is not USB
+    serial: str  # serial number; empty when it has none
+    boards: tuple[str, ...]
+
+    def __str__(self) -> str:
+        identity = f" ({self.usb}, serial number {self.serial or 'none'})" if self.usb else ""
+        return f"{self.port}{identity}"
+
+
+def find_attached(
+    project: Path | None = None, ports: Iterable[PortInfo] | None = None
+) -> list[Attached]:
+    """Every serial port, sorted by name; ``ports`` stands in for pyserial's list."""
+    boards = [load_board(name, project) for name in sorted(board_files(project))]
+    found = [
+        _describe(port, boards) for port in (list_ports.comports() if ports is None else ports)
+    ]
+    return sorted(found, key=lambda one: one.port)
+
+
+def choose_attached(
+    project: Path | None = None,
+    *,
+    board: str | None = None,
+    serial: str | None = None,
+    ports: Iterable[PortInfo] | None = None,
+) -> tuple[Board, Attached]:
+    """The one plugged-in board that fits ``board`` and ``serial``.
+
+    NotAttached when none does, UsageError when more than one does or its kind is not certain.
+    """
+    wanted = load_board(board, project) if board else None
+    if wanted and wanted.usb is None:
+        raise UsageError(
+            f"board {wanted.name} is not found by USB (its file has no [usb] section)",
+            "name its port with --port; `hil boards` lists the ports",
+        )
+    fits = [
+        one
+        for one in find_attached(project, ports)
+        if one.boards
+        and (wanted is None or wanted.name in one.boards)
+        and (serial is None or one.serial == serial)
+    ]
+    if not fits:
+        what = f"board {board}" if board else "board"
+        numbered = f" with serial number {serial}" if serial else ""
+        raise NotAttached(
+            f"no {what}{numbered} is attached",
+            "plug one in (`hil boards` lists what is seen), or name its port with --port",
+        )
+    if len(fits) > 1:
+        raise UsageError(
+            f"{len(fits)} boards are attached: {', '.join(map(str, fits))}",
+            "say which: --port PORT"
+            + (" or --serial NUMBER" if len({one.serial for one in fits}) == len(fits) else ""),
+        )
+    (one,) = fits
+    if wanted is None and len(one.boards) > 1:
+        raise UsageError(
+            f"port {one} may be {' or '.join(one.boards)}", "say which with --board NAME"
+        )
+    return wanted or load_board(one.boards[0], project), one
+
+
+def _describe(port: PortInfo, boards: Sequence[Board]) -> Attached:
+    usb = "" if port.vid is None or port.pid is None else f"{port.vid:04x}:{port.pid:04x}"
+    names = tuple(board.name for board in boards if usb and board.usb and usb in board.usb.ids)
+    return Attached(port.device, port.description or "", usb, port.serial_number or "", names)

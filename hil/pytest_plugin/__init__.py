@@ -1,0 +1,101 @@
+"""pytest on a board: fixtures ``hil_board``, ``hil_device``, ``hil_bench`` and the marker ``hil``.
+
+Registered as ``pytest11`` entry point, so every pytest of the environment loads this module:
+whatever is heavy is imported by the first test that wants a board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hil.boards.config import Board
+    from hil.device import Device
+    from hil.pytest_plugin.bench import HilBench
+    from hil.pytest_plugin.choice import Chosen
+
+_CHOSEN: pytest.StashKey[Chosen | Exception] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, all of which begin with ``--hil-``."""
+    group = parser.getgroup("hil", "boards (tinyml-hil)")
+    add = group.addoption
+    add("--hil-board", metavar="NAME", help="Board under test; default: the attached one.")
+    add("--hil-port", metavar="URL", help="Its port, where it cannot be found by USB.")
+    add("--hil-serial", metavar="NUMBER", help="Its USB serial number, to tell equal boards apart.")
+    add("--hil-flash", action="store_true", help="Flash the attached board first.")
+    add("--hil-limit", metavar="N", type=int, default=100, help="Samples a model (100).")
+    add("--hil-engine", metavar="NAME", default="aot", help="Inference engine (aot).")
+    add("--hil-precision", metavar="NAME", help="int8 or float32; default: int8, or as flashed.")
+    add("--hil-model", metavar="FILE", action="append", default=[], help="Own .tflite; repeatable.")
+    add("--hil-data", metavar="FILE", type=Path, help="Own data for it: .npz with x and y.")
+    add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml in rootdir.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "hil: needs a board, attached or emulated (--hil-board)")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without a board, tests marked ``hil`` are skipped, whether or not they use a fixture."""
+    if item.get_closest_marker("hil"):
+        _chosen(item.config)
+
+
+@pytest.fixture(scope="session")
+def hil_board(request: pytest.FixtureRequest) -> Board:
+    """The board under test, as its file describes it."""
+    return _chosen(request.config).board
+
+
+@pytest.fixture(scope="session")
+def hil_bench(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HilBench]:
+    """The board, held open for the whole session, with the models it runs and their data."""
+    from hil.errors import HilError
+    from hil.pytest_plugin.bench import open_bench
+
+    chosen = _chosen(request.config)
+    try:
+        bench = open_bench(chosen, request.config, tmp_path_factory.mktemp("hil"))
+    except HilError as problem:
+        pytest.fail(str(problem), pytrace=False)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def hil_device(hil_bench: HilBench) -> Device:
+    """A `hil.device.Device` on the board, which has just answered HELLO."""
+    from hil.errors import HilError
+
+    try:
+        hil_bench.hello()
+    except HilError as problem:
+        pytest.fail(str(problem), pytrace=False)
+    return hil_bench.device
+
+
+def _chosen(config: pytest.Config) -> Chosen:
+    """The board under test, looked for once a session; skips or fails the test without one."""
+    from hil.errors import HilError, NotAttached
+    from hil.pytest_plugin.choice import choose
+
+    if _CHOSEN not in config.stash:
+        try:
+            config.stash[_CHOSEN] = choose(config)
+        except HilError as problem:
+            config.stash[_CHOSEN] = problem
+    found = config.stash[_CHOSEN]
+    if isinstance(found, NotAttached):
+        pytest.skip(f"{found.what}; plug one in, or use --hil-board mps2 (emulated) or --hil-port")
+    if isinstance(found, Exception):
+        pytest.fail(str(found), pytrace=False)
+    return found

@@ -1,0 +1,140 @@
+"""What ``hil_bench`` is: a board held open, and one bench of all its models, run when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.events import Event
+from hil.bench.flash import check_image, flash
+from hil.bench.held import HeldLab
+from hil.bench.plan import Cell, Image
+from hil.boards.attached import Attached
+from hil.boards.config import Board
+from hil.boards.session import HeldBoard
+from hil.device import Device, Timing
+from hil.errors import UsageError
+from hil.pytest_plugin.choice import Chosen
+from hil.pytest_plugin.limits import LIMITS, Limits, read_limits
+from hil.records import Hello, Precision
+from hil.report import write
+from hil.runlog.load import read_manifest
+from hil.runlog.schema import Manifest, SummaryRow
+
+
+class HilBench:
+    """A board with one image of models.
+
+    ``device`` talks to it; ``cells`` are the models that it runs, in HELLO's order; ``run`` is
+    the whole bench, done once however often it is asked for.
+    """
+
+    def __init__(self, plan: Plan, lab: HeldLab, held: HeldBoard, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.limits: dict[str, Limits] = {}
+        self._lab = lab
+        self._held = held
+        self._rows: tuple[SummaryRow, ...] | None = None
+        self.device = self._device()
+
+    @property
+    def board(self) -> Board:
+        return self._held.board
+
+    @property
+    def image(self) -> Image:
+        return self.plan.cells[0].image
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return self.plan.cells
+
+    def hello(self) -> Hello:
+        """What the board says of itself; `hil.errors.DeviceError` when it says nothing valid."""
+        return self.device.hello()
+
+    def reset(self) -> Hello:
+        """Restart the board and wait until it answers.
+
+        Skips the test when nothing here can restart it.
+        """
+        try:
+            self._held.reset()
+        except UsageError as problem:
+            pytest.skip(str(problem))
+        self.device = self._device()
+        return self.hello()
+
+    def run(self) -> tuple[SummaryRow, ...]:
+        """One row a model over all samples of the plan, as `hil bench` reports it."""
+        if self._rows is None:
+            run(self.plan, self.folder, _ignore, self._lab)
+            self._rows = write(self.folder).summary.runs
+        return self._rows
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the run of `run` was."""
+        self.run()
+        return read_manifest(self.folder)
+
+    def close(self) -> None:
+        """Let the board go."""
+        self._lab.close()
+
+    def _device(self) -> Device:
+        timeouts = self.board.timeouts
+        timing = Timing(timeouts.boot, timeouts.reply)
+        return Device(self._held.link, timing, self.board.serial.baud)
+
+
+def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
+    """Plan, flash or start as asked, and hold the board.
+
+    Raises `hil.errors.HilError`: WrongFirmware when an attached board runs none of the images
+    that are planned.
+    """
+    option = config.getoption
+    precision = option("--hil-precision")
+    plan = make_plan(
+        Request(
+            project=chosen.project,
+            boards=(chosen.board.name,),
+            models=tuple(option("--hil-model")),
+            precisions=(precision,) if precision else (),
+            engines=(option("--hil-engine"),),
+            data=option("--hil-data"),
+            limit=option("--hil-limit"),
+        )
+    )
+    images = {cell.image.precision: cell.image for cell in plan.cells}
+    image = images.get(Precision.INT8) or next(iter(images.values()))
+    where = chosen.where
+    if where is not None and option("--hil-flash"):
+        _, where = flash(image, chosen.project, where)
+    port = where.port if isinstance(where, Attached) else where
+    lab = HeldLab(port)
+    try:
+        held = lab.hold(chosen.board, None if port else lab.build(image, chosen.project))
+        hello = Device(held.link, Timing(chosen.board.timeouts.boot)).hello()
+        image = next((one for one in images.values() if _runs(hello, one)), image)
+        check_image(hello, image)
+        cells = tuple(cell for cell in plan.cells if cell.image.precision == image.precision)
+        bench = HilBench(replace(plan, cells=cells, port=port), lab, held, folder / "run")
+        bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS)
+    except BaseException:
+        lab.close()
+        raise
+    return bench
+
+
+def _runs(hello: Hello, image: Image) -> bool:
+    return [m.sha256 for m in hello.models] == [n.graph.sha256 for n in image.networks]
+
+
+def _ignore(_: Event) -> None:
+    """pytest shows how it goes."""

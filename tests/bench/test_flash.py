@@ -1,0 +1,98 @@
+"""After an upload only HELLO is believed, on whatever port the board comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.bench import Request
+from hil.bench import flash as flash_module
+from hil.bench.flash import flash
+from hil.bench.plan import Image, choose_image
+from hil.boards.attached import Attached
+from hil.boards.choice import missing_tools
+from hil.boards.config import Timeouts, load_board
+from hil.boards.session import open_board
+from hil.errors import LinkError, NoAnswer, WrongFirmware
+from hil.platformio import build
+from hil.records import Precision
+
+PROJECT = Path(__file__).parents[2]
+MODELS = PROJECT / "models" / "digits"
+
+pytestmark = [
+    pytest.mark.firmware,
+    pytest.mark.skipif(
+        bool(missing_tools(load_board("native"))), reason="gcc and g++ are not installed"
+    ),
+]
+
+
+def image(model: str = "student") -> Image:
+    """An image of one model, for a board that is not emulated."""
+    request = Request(project=PROJECT, boards=("native",))
+    made = choose_image(replace(request, models=(str(MODELS / f"{model}_int8.tflite"),)))
+    timeouts = Timeouts(boot=0.6)
+    board = msgspec.structs.replace(made.board, emulator=None, timeouts=timeouts, name="desk")
+    return replace(made, board=board)
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where a board is that was flashed with the student."""
+    uploads: list[str] = []
+    monkeypatch.setattr(flash_module, "upload", lambda *words: uploads.append(words[-1]))
+    models = [("student_int8", MODELS / "student_int8.tflite")]
+    elf = build("native", models, "aot", PROJECT).elf
+    with open_board(load_board("native"), elf) as link:
+        name = link.name
+        link.close()
+        yield name
+    assert uploads, "nothing was flashed"
+
+
+def test_the_right_image_is_confirmed(port: str) -> None:
+    hello, where = flash(image(), PROJECT, port)
+    assert [model.name for model in hello.models] == ["student_int8"]
+    assert where == port
+
+
+def test_another_image_is_named(port: str) -> None:
+    with pytest.raises(WrongFirmware, match=r"runs student_int8 .*, expected teacher_int8 "):
+        flash(image("teacher"), PROJECT, port)
+
+
+def test_a_board_that_comes_back_under_another_name_is_found(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = Attached("/dev/ttyACM9", "", "303a:1001", "A", ("desk",))
+    other = replace(was, port="/dev/ttyACM8", serial="B")
+    monkeypatch.setattr(flash_module, "find_attached", lambda _: [other, replace(was, port=port)])
+    assert flash(image(), PROJECT, was)[1] == port
+
+
+@pytest.mark.usefixtures("port")
+def test_a_board_that_stays_away_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="does not exist"):
+        flash(image(), PROJECT, str(tmp_path / "ttyACM0"))
+
+
+def test_an_image_of_own_files_needs_no_data() -> None:
+    assert image().precision is Precision.INT8
+    assert [network.name for network in image().networks] == ["student_int8"]
+
+
+@pytest.mark.usefixtures("port")
+def test_silence_after_flashing_is_said_to_be_that() -> None:
+    board, ours = os.openpty()
+    try:
+        with pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"):
+            flash(image(), PROJECT, os.ttyname(ours))
+    finally:
+        os.close(board)
+        os.close(ours)

@@ -1,0 +1,147 @@
+"""What any board must do, attached or emulated: `pytest -m hil [--hil-board NAME]`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.bench.flash import check_image
+from hil.bench.plan import wire_inputs
+from hil.compare import unexpected
+from hil.device import Device
+from hil.link import Deadline
+from hil.pytest_plugin.bench import HilBench
+from hil.pytest_plugin.limits import exceeded, key_of, metrics
+from hil.runlog.schema import SCHEMA, Summary
+from hil.stats import proportion
+from hil.wire.frames import Decoder, Frame
+from hil.wire.messages import ErrorCode, Kind
+
+pytestmark = [pytest.mark.hil, pytest.mark.timeout(600)]
+Record = Callable[[str, object], None]
+
+GOLDEN = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+VECTORS = json.loads(GOLDEN.read_text("utf-8"))
+
+
+def playable(vector: dict[str, Any]) -> bool:
+    """Ends with a delimiter, is short enough for every board, and asks for something."""
+    whole = vector["stream"].endswith("00") and len(vector["stream"]) < 400
+    named = {event.get("name") for event in vector["events"]}
+    return bool(whole and vector["events"] and "OVERSIZE" not in named)
+
+
+STREAMS = [pytest.param(v, id=v["name"]) for v in VECTORS["streams"] if playable(v)]
+
+
+def exchange(device: Device, stream: bytes, count: int) -> list[Frame]:
+    """The ``count`` frames that answer ``stream``; the line must be quiet before and after."""
+    deadline, decoder = Deadline.after(device.timing.reply), Decoder()
+    device.link.write(stream)
+    got: list[Frame] = []
+    while len(got) < count and (data := device.link.read(deadline)):
+        for frame in decoder.feed(data):
+            assert isinstance(frame, Frame)
+            got.append(frame)
+    return got
+
+
+def test_hello_names_the_models_by_hash(
+    hil_bench: HilBench, hil_device: Device, record_property: Record
+) -> None:
+    hello = hil_device.hello()
+    check_image(hello, hil_bench.image)
+    assert hello.protocol == VECTORS["protocol"]
+    for cell, model in zip(hil_bench.cells, hello.models, strict=True):
+        assert (model.input, model.output) == (cell.network.graph.input, cell.network.graph.output)
+        record_property(f"{cell.key}/sha256", model.sha256)
+    record_property("board", hello.board)
+    record_property("firmware", hello.firmware)
+    record_property("toolchain", hello.toolchain)
+
+
+def test_golden_hello_request_is_answered(hil_device: Device) -> None:
+    (request,) = (v for v in VECTORS["frames"] if v["name"] == "hello request")
+    (reply,) = exchange(hil_device, bytes.fromhex(request["encoded"]), 1)
+    assert (reply.type, reply.seq, reply.version) == (0x81, request["seq"], VECTORS["protocol"])
+
+
+@pytest.mark.parametrize("vector", STREAMS)
+def test_golden_streams_are_answered(hil_device: Device, vector: dict[str, Any]) -> None:
+    events = vector["events"]
+    replies = exchange(hil_device, bytes.fromhex(vector["stream"]), len(events))
+    assert len(replies) == len(events)
+    for event, reply in zip(events, replies, strict=True):
+        code = reply.payload[0]
+        if event["event"] == "error":
+            assert (reply.type, reply.seq, code) == (Kind.ERROR, 0, ErrorCode.FRAME)
+            continue
+        assert reply.seq == event["seq"]
+        if event["version"] != VECTORS["protocol"]:
+            assert (reply.type, code) == (Kind.ERROR, ErrorCode.VERSION)
+        elif event["type"] == Kind.HELLO and not event["payload"]:
+            assert reply.type == Kind.HELLO.reply
+        else:
+            assert reply.type == Kind.ERROR
+            assert code not in (ErrorCode.FRAME, ErrorCode.OVERSIZE)
+
+
+def test_outputs_are_what_they_must_be(hil_bench: HilBench, record_property: Record) -> None:
+    rows = hil_bench.run()
+    for row in rows:
+        record_property(f"{key_of(row)}/differing_oracle", row.agreement.differing_oracle)
+        record_property(f"{key_of(row)}/differing_litert", row.agreement.differing_litert)
+    assert [row.n for row in rows] == [len(hil_bench.plan.data)] * len(hil_bench.cells)
+    assert unexpected(hil_bench.manifest, Summary(schema=SCHEMA, runs=rows)) == []
+
+
+def test_accuracy_is_within_the_hosts_interval(
+    hil_bench: HilBench, record_property: Record
+) -> None:
+    for row in hil_bench.run():
+        host = proportion(round(row.accuracy.host * row.n), row.n)
+        record_property(f"{key_of(row)}/accuracy", row.accuracy.device)
+        record_property(f"{key_of(row)}/accuracy_host", row.accuracy.host)
+        assert host.low <= row.accuracy.device <= host.high
+
+
+def test_time_and_memory_are_within_limits(hil_bench: HilBench, record_property: Record) -> None:
+    missing, broken = [], []
+    for row in hil_bench.run():
+        for name, value in metrics(row).items():
+            record_property(f"{key_of(row)}/{name}", value)
+        record_property(f"{key_of(row)}/time_unit", row.time.unit)
+        limits = hil_bench.limits.get(key_of(row))
+        if limits is None:
+            missing.append(f'["{key_of(row)}"] (measured: {metrics(row)})')
+        else:
+            broken += exceeded(row, limits)
+    assert not broken
+    if missing:
+        pytest.skip(f"limits.toml has no {'; '.join(missing)}")
+
+
+def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:
+    encoding, inputs = wire_inputs(hil_bench.plan.data)
+    first = next(iter(inputs))
+    (before,) = hil_device.infer(0, encoding, [first])
+    assert hil_device.status().inferences > 0
+    check_image(hil_bench.reset(), hil_bench.image)
+    assert hil_bench.device.status().inferences == 0, "the board was not restarted"
+    (after,) = hil_bench.device.infer(0, encoding, [first])
+    assert after.result.output == before.result.output
+
+
+def test_a_board_stays_with_us_through_a_change_of_rate(
+    hil_bench: HilBench, hil_device: Device, record_property: Record
+) -> None:
+    """Also where the firmware knows no BAUD: it says so, and both stay."""
+    record_property("baud", hil_device.speed_up(hil_bench.board.serial.faster or (921_600,)))
+    check_image(hil_device.hello(), hil_bench.image)
+    hil_device.slow_down()
+    check_image(hil_device.hello(), hil_bench.image)
+    assert hil_device.link.baud == hil_bench.board.serial.baud

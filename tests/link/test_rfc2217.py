@@ -1,0 +1,90 @@
+"""Control lines and rates, as pyserial really sets them, over RFC 2217 on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hil.device import Device, Timing
+from hil.errors import NoAnswer
+from hil.link.fake import FakeBoard
+from hil.link.serial_port import SerialLink
+from hil.records import Encoding
+from tests.fakes import HELLO
+from tests.link.rfc2217_board import Line, Rfc2217Board
+
+# pyserial 3.5 starts its reader so
+pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
+
+FASTER = (921_600, 2_000_000)
+
+
+@contextmanager
+def on_line(
+    board: FakeBoard,
+    awake: Callable[[Line], bool] = lambda _: True,
+    *,
+    dtr: bool = True,
+    rts: bool = True,
+) -> Iterator[tuple[SerialLink, Rfc2217Board]]:
+    served = Rfc2217Board(board, awake)
+    try:
+        link = SerialLink(served.url, dtr=dtr, rts=rts)
+        try:
+            yield link, served
+        finally:
+            link.close()
+    finally:
+        served.close()
+
+
+def fake(**more: int) -> FakeBoard:
+    return FakeBoard(HELLO, lambda _model, values: values[:2], **more)  # type: ignore[arg-type]
+
+
+def held_in_reset_by_dtr(line: Line) -> bool:
+    return not line.dtr
+
+
+def test_a_board_that_needs_dtr_low_answers_when_it_is() -> None:
+    with on_line(fake(), held_in_reset_by_dtr, dtr=False, rts=False) as (link, served):
+        assert Device(link, Timing(boot=20)).hello() == HELLO
+        assert not served.line.dtr
+        assert not served.line.rts
+
+
+def test_a_board_that_needs_dtr_low_is_silent_when_it_is_not() -> None:
+    with (
+        on_line(fake(), held_in_reset_by_dtr) as (link, _),
+        pytest.raises(NoAnswer, match="nothing answered"),
+    ):
+        Device(link, Timing(boot=0.3, hello_every=0.1)).hello()
+
+
+def test_a_pulse_of_the_reset_line_restarts_the_board() -> None:
+    with on_line(fake()) as (link, served):
+        link.pulse("dtr")
+        assert Device(link, Timing(boot=20)).hello() == HELLO
+        assert served.line.levels[-3:] == [True, False, True]
+
+
+def test_rates_are_set_on_both_ends() -> None:
+    with on_line(fake(set_baud=True)) as (link, served):
+        device = Device(link, Timing(boot=20, reply=5))
+        device.hello()
+        assert device.speed_up(FASTER) == 2_000_000
+        assert served.line.baudrate == served.board.baud == 2_000_000
+        (answer,) = device.infer(0, Encoding.INT8, [b"\x05\x06\0\0"])
+        assert answer.result.output == b"\x05\x06"
+        device.slow_down()
+        assert served.line.baudrate == served.board.baud == 115_200
+
+
+def test_a_rate_that_garbles_is_left_again() -> None:
+    with on_line(fake(set_baud=True, carries=1_000_000)) as (link, served):
+        device = Device(link, Timing(boot=20, reply=5, hello_every=0.1))
+        device.hello()
+        assert device.speed_up(FASTER) == 921_600
+        assert served.line.baudrate == served.board.baud == 921_600
