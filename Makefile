@@ -13,6 +13,7 @@ test: .venv/.dev lint               ## lint, types, layers, tests, firmware buil
 	$(BIN)/python -m pytest -m hil --hil-board native
 	$(BIN)/python -m pytest -m hil --hil-board mps2
 	$(BIN)/python -m pytest -m hil --hil-board rv32
+	$(BIN)/python -m pytest -m hil --hil-board mega2560
 
 lint: .venv/.dev
 	$(BIN)/hil doctor --install
