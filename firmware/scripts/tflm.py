@@ -1,7 +1,7 @@
 """For engine `tflm`: compile the adapter, and of a TFLM tree that is at hand what the image needs.
 
-The tree is the folder HIL_TFLM_DIR, else a library of the env's lib_deps that holds one. HIL_CMSIS_NN_DIR
-adds CMSIS-NN's kernels. Nothing is fetched here. Run by image.py.
+The tree is the folder HIL_TFLM_DIR, else a library of the env's lib_deps that holds one.
+HIL_CMSIS_NN_DIR adds CMSIS-NN's kernels. Nothing is fetched here. Run by image.py.
 """
 
 import os
@@ -51,7 +51,7 @@ def find_cmsis_nn():
         return None
     folder = Path(named).expanduser().resolve()
     if not (folder / "Include" / "arm_nnfunctions.h").is_file():
-        fail(f"HIL_CMSIS_NN_DIR={named} holds no Include/arm_nnfunctions.h; name CMSIS-NN's folder")
+        fail(f"HIL_CMSIS_NN_DIR={named} is not CMSIS-NN: it holds no Include/arm_nnfunctions.h")
     if not (tree / MICRO / "kernels" / "cmsis_nn").is_dir():
         fail(f"{tree} has no kernels for CMSIS-NN; unset HIL_CMSIS_NN_DIR or take another tree")
     return folder
@@ -68,7 +68,9 @@ def includes():
         places = [tree / "third_party" / name, tree / MICRO / "tools/make/downloads" / name]
         found = [place / inner for place in places if (place / inner / header).is_file()]
         if not found:
-            fail(f"{tree} lacks {name}: no {header} in third_party/{name}; docs/engines.md says how")
+            fail(
+                f"{tree} lacks {name}: no {header} in third_party/{name}; docs/engines.md says how"
+            )
         folders.append(found[0])
     if cmsis_nn:
         folders += [cmsis_nn, cmsis_nn / "Include"]

@@ -69,9 +69,10 @@ def write_image(
 
     One header a model (``<name>.h``), ``hil_image.h``, ``hil_image.c`` and what the engine adds;
     only files whose content changed are touched. ``arena`` is the bytes of RAM to reserve, if not
-    what the models ask for: a model that needs more answers with an error. Raises `UsageError` for an unknown engine or a name that is no
-    C identifier, `ModelError` for a model the engine cannot run, `StorageError` when ``out``
-    cannot be written. Nothing is written unless every model can be.
+    what the models ask for: a model that needs more answers with an error. Raises `UsageError`
+    for an unknown engine, no arena or a name that is no C identifier, `ModelError` for a model the
+    engine cannot run, `ToolMissing` without what the engine generates with, `StorageError` when
+    ``out`` cannot be written. Nothing is written unless every model can be.
     """
     if engine not in ENGINES:
         raise UsageError(f"no engine {engine!r}", f"known: {', '.join(sorted(ENGINES))}")

@@ -33,7 +33,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def pio(
-    words: list[str], environment: dict[str, str], project: Path = PROJECT
+    words: list[str],
+    environment: dict[str, str],
+    project: Path = PROJECT,
+    limit_s: float = 110,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "platformio", *words, "-d", str(project)],
@@ -43,7 +46,7 @@ def pio(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=110,
+        timeout=limit_s,
         check=False,
     )
 
