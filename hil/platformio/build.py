@@ -21,8 +21,8 @@ from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
 Models = Sequence[tuple[str, Path]]
-# what image.py and tflm.py read of the environment beyond what `build` sets
-_CHOICES: Final = ("HIL_ARENA", "HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR")
+# what tflm.py reads of the environment: with another tree every object is another
+_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR")
 
 
 @dataclass(frozen=True, slots=True)
