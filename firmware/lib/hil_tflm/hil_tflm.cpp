@@ -60,7 +60,8 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
   if (tflite::GetModel(tflite)->version() != TFLITE_SCHEMA_VERSION) {
     return failed(HIL_TFLM_SCHEMA, needed);
   }
-  *needed = self->arena_bytes; /* what certainly does: TFLM does not say what it lacks */
+  *needed = self->arena_bytes;           /* what certainly does: TFLM does not say what it lacks */
+  arena_size -= arena_size % kAlignment; /* so that what is said here is said again, exactly */
   if (arena_size < kLeast) {
     return HIL_ENGINE_ARENA;
   }
