@@ -57,9 +57,9 @@ def chosen_models():
     return models
 
 
-def fingerprint(engine, models):
-    """Changes when the models, the engine's name or the generator do."""
-    digest = hashlib.sha256(repr((engine, [name for name, _ in models])).encode())
+def fingerprint(engine, models, arena):
+    """Changes when the models, the engine's name, the arena or the generator do."""
+    digest = hashlib.sha256(repr((engine, arena, [name for name, _ in models])).encode())
     generator = [*PROJECT.glob("hil/engines/**/*"), *PROJECT.glob("hil/tflite/*.py")]
     for file in [*(path for _, path in models), *sorted(generator)]:
         if file.is_file() and file.suffix != ".pyc":
@@ -67,16 +67,17 @@ def fingerprint(engine, models):
     return digest.hexdigest()
 
 
-def generate(python):
+def generate(python, engine):
     """Write hil_image.{h,c} and the networks' headers, unless they are there already."""
-    engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
     models = chosen_models()
+    arena = os.environ.get("HIL_ARENA") or env.GetProjectOption("custom_hil_arena", "")
     stamp = GENERATED / "fingerprint"
-    wanted = fingerprint(engine, models)
+    wanted = fingerprint(engine, models, arena)
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     pairs = [f"{name}={file}" for name, file in models]
     words = [python, "-m", "hil", "headers", "--engine", engine, "--out", str(GENERATED), *pairs]
+    words += ["--arena", arena] if arena else []
     done = subprocess.run(
         words, cwd=PROJECT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -92,6 +93,7 @@ def generate(python):
 
 
 python = find_python()
+engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
 port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")
 libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil_session")]
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
@@ -110,7 +112,10 @@ if testing and env.get("PIOTEST_RUNNING_NAME") != "test_engine":
     image = FIRMWARE / "test" / "fake_image"
 else:
     image = GENERATED
-    generate(python)
+    generate(python, engine)
+    if engine == "tflm":
+        include.append(FIRMWARE / "lib" / "hil_tflm")
+        env.SConscript(str(FIRMWARE / "scripts" / "tflm.py"), exports={"env": env})
 env.Append(CPPPATH=[str(path) for path in [*include, image]])
 env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
 env.BuildSources("$BUILD_DIR/port", str(port))

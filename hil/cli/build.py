@@ -16,6 +16,9 @@ def headers(
     models: Annotated[list[str], typer.Argument(help="NAME=FILE.tflite, in the image's order.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the sources go.")],
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
+    arena: Annotated[
+        int | None, typer.Option("--arena", help="Bytes of RAM to reserve; default: enough.")
+    ] = None,
 ) -> None:
     """Write hil_image.h, hil_image.c and one C header a model."""
     pairs = []
@@ -24,6 +27,6 @@ def headers(
         if not equals:
             raise UsageError(f"{word!r} is not NAME=FILE.tflite", "write e.g. student=my.tflite")
         pairs.append((name, Path(file)))
-    image = write_image(engine, pairs, folder)
+    image = write_image(engine, pairs, folder, arena)
     for model, header in zip(image.models, image.headers, strict=True):
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

@@ -40,12 +40,12 @@ class Image:
         return max(1, *(m.arena for m in self.models))
 
 
-def table_files(models: Sequence[CompiledModel]) -> dict[str, str]:
-    """``hil_image.h`` and ``hil_image.c`` by name."""
+def table_files(models: Sequence[CompiledModel], arena: int | None = None) -> dict[str, str]:
+    """``hil_image.h`` and ``hil_image.c`` by name; ``arena`` as in `write_image`."""
     infos = [m.info for m in models]
     sizes = {
         "HIL_MODEL_COUNT": len(infos),
-        "HIL_ARENA_BYTES": max(1, *(m.arena for m in infos)),
+        "HIL_ARENA_BYTES": arena or max(1, *(m.arena for m in infos)),
         "HIL_INPUT_ELEMENTS": max(1, *(m.input.elements for m in infos)),
         "HIL_INPUT_BYTES": max(1, *(m.input.nbytes for m in infos)),
         "HIL_OUTPUT_BYTES": max(1, *(m.output.nbytes for m in infos)),

@@ -5,19 +5,41 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
+from hil.engines import tflm
 from hil.engines.aot.engine import compile_model
 from hil.engines.image import CompiledModel, Image, table_files, write_changed
 from hil.errors import UsageError
 from hil.tflite import Graph, read_model
 
-# (checked model, its C name, its file's name) -> the model in C
-Compiler: TypeAlias = Callable[[Graph, str, str], CompiledModel]
+# (checked model, its C name, its file) -> the model in C
+Compiler: TypeAlias = Callable[[Graph, str, Path], CompiledModel]
+# (checked models of an image) -> further files of the image, by name
+Sharer: TypeAlias = Callable[[Sequence[Graph]], dict[str, str]]
 
-ENGINES: Mapping[str, Compiler] = MappingProxyType({"aot": compile_model})
+
+def _nothing(_: Sequence[Graph]) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How an engine turns one model into C, and what all models of an image share."""
+
+    compile: Compiler
+    shared: Sharer
+
+
+ENGINES: Mapping[str, Engine] = MappingProxyType(
+    {
+        "aot": Engine(lambda graph, name, path: compile_model(graph, name, path.name), _nothing),
+        "tflm": Engine(tflm.compile_model, tflm.shared_files),
+    }
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # lower-case words that C or C++ keeps for itself, beyond those that Python also keeps
@@ -40,13 +62,17 @@ def model_name(file: Path) -> str:
     return (name if name[:1].isalpha() and not taken else f"m_{name}")[:31]
 
 
-def write_image(engine: str, models: Sequence[tuple[str, Path]], out: Path) -> Image:
+def write_image(
+    engine: str, models: Sequence[tuple[str, Path]], out: Path, arena: int | None = None
+) -> Image:
     """Write into folder ``out`` what a firmware needs to hold ``models`` ((name, file) each).
 
-    One header a model (``<name>.h``), ``hil_image.h`` and ``hil_image.c``; only files whose
-    content changed are touched. Raises `UsageError` for an unknown engine or a name that is no
-    C identifier, `ModelError` for a model the engine cannot run, `StorageError` when ``out``
-    cannot be written. Nothing is written unless every model can be.
+    One header a model (``<name>.h``), ``hil_image.h``, ``hil_image.c`` and what the engine adds;
+    only files whose content changed are touched. ``arena`` is the bytes of RAM to reserve, if not
+    what the models ask for: a model that needs more answers with an error. Raises `UsageError`
+    for an unknown engine, no arena or a name that is no C identifier, `ModelError` for a model the
+    engine cannot run, `ToolMissing` without what the engine generates with, `StorageError` when
+    ``out`` cannot be written. Nothing is written unless every model can be.
     """
     if engine not in ENGINES:
         raise UsageError(f"no engine {engine!r}", f"known: {', '.join(sorted(ENGINES))}")
@@ -60,8 +86,16 @@ def write_image(engine: str, models: Sequence[tuple[str, Path]], out: Path) -> I
                 f"{name!r} cannot name a model in an image",
                 "use different words of small letters, digits and _, 31 characters at most",
             )
-    compiled = [ENGINES[engine](read_model(path), name, path.name) for name, path in models]
-    files = {f"{m.info.name}.h": m.header for m in compiled} | table_files(compiled)
+    if arena is not None and arena < 1:
+        raise UsageError(f"an arena of {arena} bytes", "give a positive number, or none")
+    chosen = ENGINES[engine]
+    graphs = [read_model(path) for _, path in models]
+    compiled = [
+        chosen.compile(graph, name, path)
+        for graph, (name, path) in zip(graphs, models, strict=True)
+    ]
+    files = {f"{m.info.name}.h": m.header for m in compiled}
+    files |= table_files(compiled, arena) | chosen.shared(graphs)
     for file, text in files.items():
         write_changed(out / file, text)
     return Image(

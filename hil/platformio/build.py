@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hil.errors import BuildFailed
 from hil.files import sha256
@@ -20,6 +21,8 @@ from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
 Models = Sequence[tuple[str, Path]]
+# what tflm.py reads of the environment: with another tree every object is another
+_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def pio_environment() -> dict[str, str]:
 
 
 def _image_name(env: str, models: Models, engine: str) -> str:
-    words = "\0".join([engine, *(f"{name}={path.resolve()}" for name, path in models)])
+    chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
+    files = [f"{name}={path.resolve()}" for name, path in models]
+    words = "\0".join([engine, *chosen, *files])
     return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
 
 

@@ -122,8 +122,8 @@ def test_a_name_twice(models: list[tuple[str, Path]], tmp_path: Path) -> None:
 
 
 def test_an_unknown_engine_and_no_models(models: list[tuple[str, Path]], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no engine 'tflm'; known: aot"):
-        write_image("tflm", models, tmp_path / "image")
+    with pytest.raises(UsageError, match="no engine 'none'; known: aot, tflm"):
+        write_image("none", models, tmp_path / "image")
     with pytest.raises(UsageError, match="needs a model"):
         write_image("aot", [], tmp_path / "image")
 

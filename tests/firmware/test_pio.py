@@ -38,7 +38,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def pio(
-    words: list[str], environment: dict[str, str], project: Path = PROJECT
+    words: list[str],
+    environment: dict[str, str],
+    project: Path = PROJECT,
+    limit_s: float = 110,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "platformio", *words, "-d", str(project)],
@@ -48,7 +51,7 @@ def pio(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=110,
+        timeout=limit_s,
         check=False,
     )
 

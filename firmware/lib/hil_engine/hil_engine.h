@@ -38,9 +38,10 @@ typedef struct hil_model {
   uint8_t sha256[32]; /* of the .tflite file */
   hil_tensor_t input;
   hil_tensor_t output;
-  uint32_t arena_bytes; /* RAM of one inference beyond input and output */
+  uint32_t arena_bytes; /* RAM of one inference beyond input and output, enough anywhere */
   uint32_t flash_bytes; /* constants: weights, biases, multipliers */
-  /* Called when the image switches to this model; never timed. */
+  /* Called when the image switches to this model, and when HELLO asks what it takes; never timed.
+   * OK: *needed is the bytes of arena it takes on this machine, arena_bytes at most. */
   hil_engine_status_t (*prepare)(const struct hil_model *self, void *arena, uint32_t arena_size,
                                  uint32_t *needed);
   /* Called after prepare, any number of times; this call alone is timed. Buffers are 16-byte

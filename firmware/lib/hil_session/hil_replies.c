@@ -37,6 +37,15 @@ static void put_tensor(hil_session_t *session, const hil_tensor_t *tensor) {
   put(session, &tensor->zero_point, sizeof tensor->zero_point);
 }
 
+/* What the model takes of the arena on this machine; what it may take where that is not known. */
+static uint32_t arena_of(const hil_setup_t *setup, const hil_model_t *model) {
+  uint32_t needed = model->arena_bytes;
+  const hil_engine_status_t status =
+      model->prepare(model, setup->arena, setup->arena_size, &needed);
+
+  return status == HIL_ENGINE_OK ? needed : model->arena_bytes;
+}
+
 void hil_reply_hello(hil_session_t *session) {
   const hil_setup_t *setup = &session->setup;
   hil_hello_t hello;
@@ -55,15 +64,18 @@ void hil_reply_hello(hil_session_t *session) {
   put_text(session, setup->toolchain, BOARD_TEXT);
   for (i = 0; i < setup->model_count; i++) {
     const hil_model_t *model = &setup->models[i];
+    const uint32_t arena = arena_of(setup, model);
+
     put_text(session, model->name, MODEL_TEXT);
     put_text(session, model->engine, MODEL_TEXT);
     put(session, model->sha256, sizeof model->sha256);
     put_tensor(session, &model->input);
     put_tensor(session, &model->output);
-    put(session, &model->arena_bytes, sizeof model->arena_bytes);
+    put(session, &arena, sizeof arena);
     put(session, &model->flash_bytes, sizeof model->flash_bytes);
   }
   hil_encoder_end(&session->encoder);
+  session->prepared = -1; /* the arena is another model's by now */
 }
 
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks) {

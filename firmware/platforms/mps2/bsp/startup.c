@@ -2,6 +2,8 @@
  * hanging it. */
 #include <stdint.h>
 
+#include "leave.h"
+
 extern uint32_t _stack_top[];
 extern uint32_t _data_start[], _data_end[], _bss_start[], _bss_end[];
 extern const uint32_t _data_load[];
@@ -9,14 +11,6 @@ extern const uint32_t _data_load[];
 int main(void);
 void __libc_init_array(void);
 void Reset_Handler(void);
-
-/* Semihosting SYS_EXIT_EXTENDED: QEMU leaves with this exit code. */
-static void leave(uint32_t code) {
-  uint32_t block[2] = {0x20026u, code};
-  register uint32_t operation __asm__("r0") = 0x20u;
-  register uint32_t *argument __asm__("r1") = block;
-  __asm__ volatile("bkpt 0xab" : "+r"(operation) : "r"(argument) : "memory");
-}
 
 static void fault(void) {
   leave(70u);

@@ -1,0 +1,35 @@
+/* Engine `tflm`: TensorFlow Lite Micro behind hil_engine.h.
+ *
+ * One interpreter at a time, its tensors in the caller's arena, nothing on the heap. Beside the
+ * arena it holds the interpreter and the image's operators: some 200 bytes. */
+#ifndef HIL_TFLM_H
+#define HIL_TFLM_H
+
+#include "hil_engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* *needed of HIL_ENGINE_FAILED. */
+enum {
+  HIL_TFLM_OPERATORS = 1, /* TFLM lacks an operator of the image */
+  HIL_TFLM_SCHEMA = 2,    /* the model is of another schema version */
+  HIL_TFLM_ALLOCATE = 3,  /* refused, though the arena should do: a kernel takes more, or none */
+  HIL_TFLM_TENSORS = 4,   /* input or output are not what the image says */
+  HIL_TFLM_INVOKE = 5     /* a kernel failed */
+};
+
+/* See hil_model_t. `tflite` is the file, 16-byte aligned, and stays where it is. */
+hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tflite, void *arena,
+                                     uint32_t arena_size, uint32_t *needed);
+
+/* See hil_model_t. Copies the input into the arena and the output out of it: TFLM's tensors live
+ * there and nowhere else. */
+hil_engine_status_t hil_tflm_run(const hil_model_t *self, const void *input, void *output,
+                                 uint32_t *needed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,30 @@
+/* What newlib asks of a system once a library calls abort() or free(): TFLM does. No heap. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "leave.h"
+
+void _exit(int code);
+int _kill(int process, int signal);
+int _getpid(void);
+void *_sbrk(ptrdiff_t more);
+
+void _exit(int code) {
+  leave((uint32_t)code);
+  for (;;) {
+  }
+}
+
+int _kill(int process, int signal) {
+  (void)process;
+  _exit(128 + signal);
+  return -1;
+}
+
+int _getpid(void) { return 1; }
+
+void *_sbrk(ptrdiff_t more) {
+  (void)more;
+  errno = ENOMEM;
+  return (void *)-1;
+}

@@ -1,0 +1,123 @@
+"""For engine `tflm`: compile the adapter, and of a TFLM tree that is at hand what the image needs.
+
+The tree is the folder HIL_TFLM_DIR, else a library of the env's lib_deps that holds one.
+HIL_CMSIS_NN_DIR adds CMSIS-NN's kernels. Nothing is fetched here. Run by image.py.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from SCons.Script import DefaultEnvironment, Import
+
+Import("env")
+env = globals()["env"]
+
+FIRMWARE = Path(env.subst("$PROJECT_DIR")) / "firmware"
+GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
+MICRO = Path("tensorflow", "lite", "micro")
+NOT_FIRMWARE = ("test", "mock_", "fake_", "recording_", "kernel_runner")
+# The adapter's, too: structures differ without the first. TFLM needs C++17 and warns a lot.
+DEFINES = ["-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS", "-DNDEBUG"]
+CPP = ["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
+CMSIS = ["-DCMSIS_NN", "-DARM_NN_ENABLE_F16=0", "-DARM_NN_ENABLE_F32=0"]
+
+
+def fail(message):
+    sys.stderr.write(f"Error: {message}\n")
+    env.Exit(1)
+
+
+def inside(folder):
+    """The folder with tensorflow/ in it, at or under `folder`; None when there is none."""
+    found = [path for path in (folder, folder / "src") if (path / MICRO).is_dir()]
+    return found[0] if found else None
+
+
+def find_tree():
+    if named := os.environ.get("HIL_TFLM_DIR"):
+        tree = inside(Path(named).expanduser().resolve())
+        return tree or fail(f"HIL_TFLM_DIR={named} holds no {MICRO}; name a TFLM tree")
+    libraries = Path(env.subst("$PROJECT_LIBDEPS_DIR"), env["PIOENV"])
+    trees = [inside(path) for path in sorted(libraries.glob("*"))]
+    return next(filter(None, trees), None) or fail(
+        "engine tflm needs TensorFlow Lite Micro; set HIL_TFLM_DIR to a TFLM tree, "
+        "or name one in lib_deps (docs/engines.md)"
+    )
+
+
+def find_cmsis_nn():
+    if not (named := os.environ.get("HIL_CMSIS_NN_DIR")):
+        return None
+    folder = Path(named).expanduser().resolve()
+    if not (folder / "Include" / "arm_nnfunctions.h").is_file():
+        fail(f"HIL_CMSIS_NN_DIR={named} is not CMSIS-NN: it holds no Include/arm_nnfunctions.h")
+    if not (tree / MICRO / "kernels" / "cmsis_nn").is_dir():
+        fail(f"{tree} has no kernels for CMSIS-NN; unset HIL_CMSIS_NN_DIR or take another tree")
+    return folder
+
+
+def includes():
+    """The tree, and the headers it wants of others, where TFLM's own tools put them."""
+    folders = [tree]
+    for name, header, inner in (
+        ("flatbuffers", "flatbuffers/flatbuffers.h", "include"),
+        ("gemmlowp", "fixedpoint/fixedpoint.h", "."),
+        ("ruy", "ruy/profiler/instrumentation.h", "."),
+    ):
+        places = [tree / "third_party" / name, tree / MICRO / "tools/make/downloads" / name]
+        found = [place / inner for place in places if (place / inner / header).is_file()]
+        if not found:
+            fail(
+                f"{tree} lacks {name}: no {header} in third_party/{name}; docs/engines.md says how"
+            )
+        folders.append(found[0])
+    if cmsis_nn:
+        folders += [cmsis_nn, cmsis_nn / "Include"]
+    return folders
+
+
+def sources():
+    """The interpreter, the kernels of this image's operators, and what those share."""
+    lite, micro = tree / "tensorflow" / "lite", tree / MICRO
+    folders = [micro, micro / "arena_allocator", micro / "memory_planner", micro / "tflite_bridge"]
+    folders += [lite / "kernels", lite / "core/c", lite / "core/api", lite / "schema"]
+    folders += [lite / "kernels/internal", lite / "kernels/internal/reference"]
+    folders += [tree / "tensorflow/compiler/mlir/lite" / name for name in ("schema", "core/api")]
+    found = [file for folder in folders for file in folder.glob("*.c*")]
+    kernels = micro / "kernels"
+    for stem in ("kernel_util", "micro_tensor_utils", "flexbuffers_generated_data", *stems):
+        for file in (*kernels.glob(f"{stem}.c*"), *kernels.glob(f"{stem}_common.c*")):
+            better = kernels / "cmsis_nn" / file.name
+            found.append(better if cmsis_nn and better.is_file() else file)
+    if cmsis_nn:
+        found += [f for f in cmsis_nn.glob("Source/**/*.c") if "_f16" not in f.name]
+    return sorted(f for f in found if not f.name.startswith("_") and wanted(f.name))
+
+
+def wanted(name):
+    return not any(word in name for word in NOT_FIRMWARE) and not name.endswith("_f32.c")
+
+
+def compile_all(files, where, **overrides):
+    """Objects in the build folder, whatever the sources' own folder is."""
+    for file in files:
+        flags = [*DEFINES, *(CMSIS if cmsis_nn else []), *overrides.get("flags", [])]
+        flags += CPP if file.suffix != ".c" else []
+        target = Path(env.subst("$BUILD_DIR"), "tflm", *file.relative_to(where).parts)
+        flags += [f"-isystem{path}" for path in tflm_includes]
+        paths = [str(path) for path in overrides.get("paths", [])]
+        node = env.Object(f"{target}.o", str(file), CPPFLAGS=flags, CPPPATH=paths)
+        DefaultEnvironment().Append(PIOBUILDFILES=[node])
+
+
+tree = find_tree()
+cmsis_nn = find_cmsis_nn()
+tflm_includes = includes()
+stems = (GENERATED / "hil_tflm_kernels.txt").read_text().split()
+found = sources()
+compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
+compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
+adapter = FIRMWARE / "lib" / "hil_tflm"
+own = [adapter, FIRMWARE / "lib" / "hil_engine", GENERATED]
+compile_all([adapter / "hil_tflm.cpp"], FIRMWARE, paths=own)
