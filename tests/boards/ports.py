@@ -15,7 +15,7 @@ pio_env = "desk"
 unit = "us"
 source = "micros"
 [usb]
-ids = ["303a:1001", "10c4:ea60"]
+ids = ["303a:1001", "beef:0001"]
 """
 
 

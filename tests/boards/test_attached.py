@@ -22,7 +22,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-BRIDGE = FakePort("/dev/ttyUSB0", "CP2102", 0x10C4, 0xEA60, "0001")
+BRIDGE = FakePort("/dev/ttyUSB0", "a bridge", 0xBEEF, 0x0001, "0001")
 NATIVE_A = FakePort("/dev/ttyACM1", serial_number="A")
 NATIVE_B = FakePort("/dev/ttyACM0", serial_number="B")
 MODEM = FakePort("/dev/ttyS0", "ttyS0", None, None, None)
@@ -33,7 +33,7 @@ def test_ports_are_named_by_what_they_may_be(project: Path) -> None:
     assert [(one.port, one.usb, one.boards) for one in found] == [
         ("/dev/ttyACM1", "303a:1001", ("desk",)),
         ("/dev/ttyS0", "", ()),
-        ("/dev/ttyUSB0", "10c4:ea60", ("desk", "wall")),
+        ("/dev/ttyUSB0", "beef:0001", ("desk", "wall")),
     ]
 
 
