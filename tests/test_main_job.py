@@ -108,7 +108,8 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     words = ["bench", "--board", "mps2", "--dataset", "digits", "--model", "teacher"]
     words += ["--precision", "float32", "--out", str(folder)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hil", *words],
+        # a shell that runs us in the background has made SIGINT ignored, for children too
+        ["env", "--default-signal=INT", sys.executable, "-m", "hil", *words],
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
