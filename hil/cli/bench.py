@@ -15,7 +15,9 @@ from rich.progress import Progress, TaskID
 
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Building, Event, Finished, Referencing, Streaming
+from hil.boards.attached import choose_attached
 from hil.boards.choice import choose_board
+from hil.boards.config import load_board
 from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
 from hil.platformio import find_project
@@ -63,6 +65,7 @@ def bench(
     """
     project = find_project()
     boards = tuple(_resolve(name) for name in board)
+    port = port or _attached_port(project, boards)
     request = Request(
         project=project,
         boards=boards,
@@ -91,6 +94,13 @@ def _resolve(name: str) -> str:
     if note:
         say(f"note: {note}")
     return chosen
+
+
+def _attached_port(project: Path, boards: tuple[str, ...]) -> str | None:
+    """Where the one physical board is plugged in, asked before anything is built for it."""
+    if len(boards) != 1 or load_board(boards[0], project).emulator:
+        return None
+    return choose_attached(project, board=boards[0])[1].port
 
 
 def _new_folder(project: Path, boards: tuple[str, ...]) -> Path:

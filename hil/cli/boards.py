@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from hil.bench.flash import ask
 from hil.boards import detached
-from hil.boards.attached import find_attached
+from hil.boards.attached import Attached, find_attached
 from hil.boards.choice import missing_tools
 from hil.boards.config import Board, board_files, load_board
 from hil.cli.console import out
@@ -29,25 +30,24 @@ def boards(
 ) -> None:
     """List the boards that are configured, and those that are attached or running."""
     project = find_project()
+    attached = find_attached(project)
     probed: list[tuple[str, str]] = []
     table = Table(box=None, pad_edge=False)
     for name in ("board", "what it is", "clock", "state"):
         table.add_column(name, overflow="fold")
     for name in sorted(board_files(project)):
         board = load_board(name, project)
-        missing = missing_tools(board)
         running = detached.find(project, name)
-        state = f"runs on {running.port}" if running else "ready"
         table.add_row(
             name,
             escape(board.title),
             board.clock.unit,
-            escape(f"missing: {', '.join(missing)}" if missing else state),
+            escape(f"runs on {running.port}" if running else _state(board, attached)),
         )
         if running and probe:
             probed.append((running.port, _probe(board, running.port)))
     out.print(table)
-    for one in find_attached(project):
+    for one in attached:
         identity = f"{one.usb} serial number {one.serial or 'none'}" if one.usb else "not USB"
         may_be = " or ".join(one.boards) or "no configured board"
         about = f"{may_be} ({one.description}, {identity})"
@@ -56,6 +56,16 @@ def boards(
             probed.append((one.port, _probe(load_board(one.boards[0], project), one.port)))
     for port, said in probed:
         out.print(f"port {escape(port)}: {escape(said)}", soft_wrap=True)
+
+
+def _state(board: Board, attached: Iterable[Attached]) -> str:
+    """Whether ``board`` could be benched now."""
+    if missing := missing_tools(board):
+        return f"missing: {', '.join(missing)}"
+    if board.emulator:
+        return "ready"
+    ports = [one.port for one in attached if board.name in one.boards]
+    return f"may be on {' or '.join(ports)}" if ports else "not attached"
 
 
 def _probe(board: Board, port: str) -> str:

@@ -46,6 +46,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--board", "mars"), "no board is called 'mars'"),
         (("bench", "--model", "pupil"), "no model is called 'pupil'"),
         (("bench", "--limit", "0"), "--limit must be at least 1"),
+        (("bench", "--board", "esp32dev"), "no board esp32dev is attached; plug one in"),
         (("bench", "--dataset", "cifar"), "cifar"),
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
         (("report", "no-such-folder"), "no-such-folder"),
@@ -65,11 +66,21 @@ def test_mistakes_are_one_line_and_two(
     words: tuple[str, ...],
     says: str,
 ) -> None:
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
     assert hil(monkeypatch, *words) == 2
     shown = capsys.readouterr()
     assert says in shown.err
     assert shown.err.count("\n") == 1
     assert "Traceback" not in shown.err
+
+
+def test_a_board_that_is_not_there_is_not_called_ready(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
+    assert hil(monkeypatch, "boards") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "portenta" in line]
+    assert line.rstrip().endswith("not attached")
 
 
 def test_unknown_option_is_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hil.errors import BuildFailed, ToolMissing, UsageError
 from hil.platformio import build, find_project, sizes, toolchain, upload
 from hil.platformio import scons as scons_module
+from hil.platformio.build import _failed
 from hil.platformio.scons import ensure_scons
 
 PROJECT = Path(__file__).parents[2]
@@ -154,3 +155,11 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
     )
     with pytest.raises(BuildFailed, match=wanted):
         upload("native", [("student", STUDENT)], "aot", tmp_path, "/dev/ttyACM7")
+
+
+def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "esp32dev.log"
+    log.write_text("Platform Manager: Installing espressif32\nHTTPClientError: \n")
+    assert "PlatformIO's registry, which cannot be reached" in str(
+        _failed("building esp32dev", log)
+    )
