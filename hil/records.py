@@ -38,14 +38,6 @@ class Encoding(IntEnum):
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
 
 
-class TimeUnit(StrEnum):
-    """What a device's clock counts; an emulator never gives microseconds."""
-
-    INSTRUCTIONS = "instructions"
-    MICROSECONDS = "us"
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class Instructions:
     """Instructions retired during one inference, counted by an emulator."""

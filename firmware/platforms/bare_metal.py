@@ -7,7 +7,7 @@ the project's firmware/platforms in sys.path: PlatformIO runs builders without `
 import shutil
 import sys
 
-from SCons.Script import AlwaysBuild, Default
+import emulated
 
 
 def setup(env, prefix, packages, machine):
@@ -53,20 +53,4 @@ def program(env, bsp):
     env.BuildSources("$BUILD_DIR/bsp", bsp)
     program = env.BuildProgram()
     env.Depends(program, script)
-    emulate = ["$HIL_PYTHON", "-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE"]
-    env.AddPlatformTarget(
-        "upload",
-        program,
-        env.VerboseAction([[*emulate, "--detach"]], "Starting the emulator with $SOURCE"),
-        "Upload",
-        "Start the emulator with this firmware",
-    )
-    env.AddPlatformTarget(
-        "size",
-        program,
-        env.VerboseAction("$SIZEPRINTCMD", "Sizes of $SOURCE"),
-        "Program Size",
-        "Bytes by section",
-    )
-    AlwaysBuild(env.Alias("buildprog", program))
-    Default([program])
+    emulated.offer(env, program)

@@ -10,8 +10,6 @@ from pathlib import Path
 from hil.files import replace_file
 from hil.records import DType, ModelInfo, TensorSpec
 
-ImageModel = ModelInfo  # what HELLO will say of a model
-
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:

@@ -21,15 +21,14 @@ from hil.boards.session import open_board
 from hil.errors import LinkError, NoAnswer, WrongFirmware
 from hil.platformio import build
 from hil.records import Precision
+from tests.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"
 
 pytestmark = [
     pytest.mark.firmware,
-    pytest.mark.skipif(
-        bool(missing_tools(load_board("native"))), reason="gcc and g++ are not installed"
-    ),
+    skip_without(missing_tools(load_board("native"))),
 ]
 
 

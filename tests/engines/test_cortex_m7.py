@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.bare_metal import Core, random_models, verdict
+from tests.needs import skip_without
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
@@ -33,9 +34,7 @@ static uint32_t stop(void) { return (uint32_t)((uint64_t)(0xffffffff - TIMER[1])
 
 pytestmark = [
     pytest.mark.firmware,
-    pytest.mark.skipif(
-        not all(map(shutil.which, CORTEX_M7.tools)), reason="no ARM compiler or no QEMU"
-    ),
+    skip_without(tool for tool in CORTEX_M7.tools if not shutil.which(tool)),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import pytest
 
 from hil.engines.aot import generate
 from hil.engines.aot.source import Array, real_literal
+from hil.platformio.toolchain import COMPILERS
 from hil.tflite import read_model
 from tests.engines.native import STRICT, library
+from tests.needs import skip_without
 from tests.tflite.build import Net, float_cnn, int8_cnn
 
 LANGUAGES = [["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]]
@@ -107,7 +108,7 @@ def test_a_model_without_steps_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.firmware
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")
+@skip_without(COMPILERS["mps2"].missing)
 def test_kernels_need_little_stack(tmp_path: Path) -> None:
     """No large locals: what an inference keeps on the stack is registers, not tensors."""
     write(tmp_path)

@@ -54,5 +54,4 @@ def golden_header(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def needs_gcc() -> None:
-    if not shutil.which("gcc") or not shutil.which("g++"):
-        pytest.skip("gcc and g++ are not installed")
+    needs([tool for tool in ("gcc", "g++") if not shutil.which(tool)])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from hil.records import Dataset
+from tests.needs import skip_without
 
-_HAVE = importlib.util.find_spec("tensorflow") and importlib.util.find_spec("keras")
+_MISSING = [name for name in ("tensorflow", "keras") if not importlib.util.find_spec(name)]
 
 # a module's pytestmark: found by `-m train`, skipped on a light install
 needs_tensorflow = [
     pytest.mark.train,
-    pytest.mark.skipif(not _HAVE, reason="the train extra is not installed"),
+    skip_without(_MISSING),
     # Keras reads variables in a way that NumPy 2 wants spelt differently
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]

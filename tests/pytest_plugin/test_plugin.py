@@ -19,6 +19,7 @@ from hil.boards.session import open_board
 from hil.platformio import build
 from hil.platformio.build import core_folder
 from tests.boards.ports import USB_BOARD, plug
+from tests.needs import skip_without
 
 pytest_plugins = ["pytester"]
 
@@ -121,9 +122,7 @@ def test_what_is_not_clear_is_refused_in_one_line(
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-needs_gcc = pytest.mark.skipif(
-    bool(missing_tools(load_board("native"))), reason="gcc and g++ are not installed"
-)
+needs_gcc = skip_without(missing_tools(load_board("native")))
 
 
 # In a process of their own: tflite_micro cannot be loaded twice in one.

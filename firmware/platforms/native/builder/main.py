@@ -3,9 +3,11 @@
 import shutil
 import sys
 
-from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
+from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
+sys.path.insert(0, env.subst("$PROJECT_DIR/firmware/platforms"))
+import emulated
 
 for tool in ("gcc", "g++"):
     if not shutil.which(tool):
@@ -29,18 +31,4 @@ env.Append(
 
 program = env.BuildProgram()
 
-env.AddPlatformTarget(
-    "upload",
-    program,
-    env.VerboseAction(
-        [["$HIL_PYTHON", "-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE", "--detach"]],
-        "Starting $SOURCE",
-    ),
-    "Upload",
-    "Start this firmware as a process",
-)
-env.AddPlatformTarget(
-    "size", program, env.VerboseAction("size $SOURCE", "Sizes of $SOURCE"), "Program Size", "Bytes"
-)
-AlwaysBuild(env.Alias("buildprog", program))
-Default([program])
+emulated.offer(env, program, "size $SOURCE")

@@ -7,7 +7,7 @@ from SCons.Script import DefaultEnvironment
 env = DefaultEnvironment()
 platforms = env.subst("$PROJECT_DIR/firmware/platforms")
 sys.path.insert(0, platforms)
-import bare_metal  # noqa: E402
+import bare_metal
 
 build = env.BoardConfig().get("build")
 bare_metal.setup(

@@ -8,9 +8,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
+from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
+sys.path.insert(0, env.subst("$PROJECT_DIR/firmware/platforms"))
+import emulated
+
 build = env.BoardConfig().get("build")
 arduino = Path(build["arduino"])
 runner_source = env.subst("$PROJECT_DIR/firmware/platforms/simavr/runner/runner.c")
@@ -83,22 +86,4 @@ runner = env.Command(
 )
 env.Depends(program, runner)
 
-env.AddPlatformTarget(
-    "upload",
-    program,
-    env.VerboseAction(
-        [["$HIL_PYTHON", "-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE", "--detach"]],
-        "Starting simavr with $SOURCE",
-    ),
-    "Upload",
-    "Start simavr with this firmware",
-)
-env.AddPlatformTarget(
-    "size",
-    program,
-    env.VerboseAction("$SIZEPRINTCMD", "Sizes of $SOURCE"),
-    "Program Size",
-    "Bytes by section",
-)
-AlwaysBuild(env.Alias("buildprog", program))
-Default([program])
+emulated.offer(env, program)
