@@ -133,7 +133,7 @@ def test_microseconds_are_those_of_the_simulated_chip(firmware: BuiltFirmware) -
             answers = device.infer(0, Encoding.PIXELS, pixels(4))
             runs.append([answer.result.micros for answer in answers])
     assert runs[0] == pytest.approx(runs[1], rel=1e-3)
-    assert 50_000 < min(runs[0]) < max(runs[0]) < 1_000_000
+    assert all(50_000 < micros < 1_000_000 for micros in runs[0])  # four may well be equal
 
 
 def test_all_encodings_that_fit_give_the_same_answer(link: Link) -> None:

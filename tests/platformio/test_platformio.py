@@ -145,10 +145,10 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
         "import sys\nprint('Connecting...')\n"
         "sys.exit(f'A fatal error occurred: no reply on {sys.argv[1]}')\n"
     )
-    builder = tmp_path / "firmware" / "platforms" / "native" / "builder" / "main.py"
-    action = '"-m", "hil", "emulate", "$PIOENV", "--firmware", "$SOURCE", "--detach"'
+    builder = tmp_path / "firmware" / "platforms" / "emulated.py"
+    action = '[*emulate, "--detach"]'
     assert action in builder.read_text()
-    changed = builder.read_text().replace(action, f'"{uploader}", "$UPLOAD_PORT"')
+    changed = builder.read_text().replace(action, f'["$HIL_PYTHON", "{uploader}", "$UPLOAD_PORT"]')
     builder.write_text(changed)
     wanted = (
         "flashing native failed: A fatal error occurred: no reply on /dev/ttyACM7; the whole log"
