@@ -14,7 +14,7 @@ from hil.kd import backend, pipeline
 
 def test_importing_does_not_import_tensorflow() -> None:
     code = (
-        "import sys, hil.kd, hil.kd.pipeline, hil.kd.export\n"
+        "import sys, hil.kd, hil.kd.pipeline, hil.kd.export, hil.kd.library\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
