@@ -106,7 +106,7 @@ def test_feature_distillation_maps_the_student_s_layer_onto_the_teacher_s() -> N
     logits, mapped = model(inputs)
     value = float(model.compute_loss(x=inputs, y=data.y, y_pred=(logits, mapped)))
 
-    hidden = features(data.x, *student.get_layer("hidden").get_weights())
+    hidden = features(data.x.astype(np.float64), *student.get_layer("hidden").get_weights())
     kernel, bias = student.layers[-1].get_weights()
     last = hidden @ kernel + bias
     [projection] = model.student.get_layer("map").get_weights()
@@ -149,7 +149,9 @@ def test_sample_weights_are_honoured(kind: Any) -> None:
         gradient = 0.3 * gradient + 0.7 * soft
     gradient = weight[:, None] * gradient / len(data)
     moved = student.get_weights()
-    np.testing.assert_allclose(moved[0], kernel - rate * data.x.T @ gradient, atol=1e-6)
+    np.testing.assert_allclose(
+        moved[0], kernel - rate * (data.x.T.astype(np.float64) @ gradient), atol=1e-6
+    )
     np.testing.assert_allclose(moved[1], bias - rate * gradient.sum(axis=0), atol=1e-6)
 
 

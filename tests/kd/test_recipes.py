@@ -17,7 +17,10 @@ GOOD = """
 title = "t"
 dataset = "digits"
 [networks.big]
-layers = [{ kind = "flatten" }, { kind = "dense", units = 20, name = "wide" }, { kind = "dense", units = 10 }]
+layers = [
+  { kind = "flatten" },
+  { kind = "dense", units = 20, name = "wide" },
+  { kind = "dense", units = 10 }]
 [networks.small]
 layers = [{ kind = "flatten" }, { kind = "dense", units = 5 }, { kind = "dense", units = 10 }]
 [schedules]
@@ -50,13 +53,11 @@ def test_the_shipped_recipes_hold_together(name: str) -> None:
     found = library.find(name)
     assert found.name == found.recipe.dataset == name
     assert name in datasets.NAMES
-    assert [plan.key for plan in plans(quickly(found.recipe))][0].startswith("teacher")
+    assert next(plan.key for plan in plans(quickly(found.recipe))).startswith("teacher")
 
 
 def test_a_recipe_of_one_s_own(tmp_path: Path) -> None:
-    recipe = find(
-        tmp_path, GOOD.replace('dataset = "digits"', 'dataset = "digits"\nseeds = [3, 4]')
-    )
+    recipe = find(tmp_path, GOOD.replace('title = "t"', 'title = "t"\nseeds = [3, 4]'))
     assert [(p.key, p.seed, p.teacher) for p in plans(recipe)] == [
         ("teacher", 3, ""),
         ("student_alone", 3, ""),
@@ -92,17 +93,45 @@ def test_what_goes_on_goes_on_from_its_own_seed(tmp_path: Path) -> None:
         ("alpha = 0.5", "alpha = -0.01", r">= 0.0 - at `\$.stages\[2\].loss.alpha`"),
         ("alpha = 0.5", 'kind = "magic"', "magic"),
         ("epochs = 2", "epochs = 0", r"at `\$.schedules\[...\].epochs`"),
-        ("units = 10 }]\n[schedules]", "units = 9 }]\n[schedules]", r"stages\[2\]: the teacher tells 10 classes apart, the student 9"),
-        ("units = 10 }]\n[schedules]", 'units = 10, activation = "softmax" }]\n[schedules]', "networks.small: .*logits"),
-        ("units = 10 }]\n[networks.small", 'units = 10 }, { kind = "softmax" }]\n[networks.small', "networks.big: .*logits"),
+        (
+            "units = 10 }]\n[schedules]",
+            "units = 9 }]\n[schedules]",
+            r"teacher tells 10 classes apart, the student 9",
+        ),
+        (
+            "units = 10 }]\n[schedules]",
+            'units = 10, activation = "softmax" }]\n[schedules]',
+            "networks.small: .*logits",
+        ),
+        (
+            "units = 10 }]\n[networks.small",
+            'units = 10 }, { kind = "softmax" }]\n[networks.small',
+            "networks.big: .*logits",
+        ),
         ('teacher = "teacher"', 'teacher = "teachr"', r"stages\[2\].teacher: no stage 'teachr'"),
-        ('teacher = "teacher"', 'teacher = "student"', r"stages\[2\].teacher: no stage 'student' comes before"),
+        (
+            'teacher = "teacher"',
+            'teacher = "student"',
+            r"stages\[2\].teacher: no stage 'student' comes before",
+        ),
         ('teacher = "teacher"', "", r"stages\[2\].teacher: missing"),
         ("loss = {", "# {", r"stages\[2\].loss: missing"),
-        ('teacher = "teacher"', 'teacher = "teacher"\nstart = "teacher"', r"stages\[2\].start: 'teacher' is not of network 'small'"),
-        ('network = "small"', 'network = "smal"', r"stages\[1\].network: there is no network 'smal'"),
+        (
+            'teacher = "teacher"',
+            'teacher = "teacher"\nstart = "teacher"',
+            r"stages\[2\].start: 'teacher' is not of network 'small'",
+        ),
+        (
+            'network = "small"',
+            'network = "smal"',
+            r"stages\[1\].network: there is no network 'smal'",
+        ),
         ('schedule = "s"', 'schedule = "x"', r"stages\[0\].schedule: there is no schedule 'x'"),
-        ('name = "student_alone"', 'name = "teacher"', r"stages\[1\].name: there is a stage 'teacher' already"),
+        (
+            'name = "student_alone"',
+            'name = "teacher"',
+            r"stages\[1\].name: there is a stage 'teacher' already",
+        ),
         ('name = "student_alone"', 'name = "../out"', "regex"),
         ('name = "student_alone"', 'name = "alone"', "alone: there is no stage 'student_alone'"),
         ('title = "t"', 'title = "t"\nexport = ["x"]', r"export\[0\]: there is no stage 'x'"),
@@ -111,11 +140,19 @@ def test_what_goes_on_goes_on_from_its_own_seed(tmp_path: Path) -> None:
         ('title = "t"', 'title = "t"\nvalidation_share = 1.0', "validation_share"),
         ('title = "t"', 'title = "t"\nprecisions = ["int4"]', "int4"),
         ('name = "wide"', 'name = "flatten1"', "two layers are called 'flatten1'"),
-        ("alpha = 0.5", 'kind = "feature"', r"stages\[2\].loss.teacher_layer: no layer '' among flatten1, wide, dense2"),
-        ("alpha = 0.5", 'teacher_layer = "wide"', r"stages\[2\].loss.teacher_layer: only for kind 'feature'"),
+        (
+            "alpha = 0.5",
+            'kind = "feature"',
+            r"loss.teacher_layer: no layer '' among flatten1, wide, dense2",
+        ),
+        (
+            "alpha = 0.5",
+            'teacher_layer = "wide"',
+            r"stages\[2\].loss.teacher_layer: only for kind 'feature'",
+        ),
         ('title = "t"', "title = ", "mine.toml"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_refused_with_its_place(
     tmp_path: Path, old: str, new: str, words: str
 ) -> None:

@@ -101,9 +101,9 @@ def test_class_weights_are_scikit_learn_s() -> None:
     from sklearn.utils.class_weight import compute_sample_weight
 
     y = np.array([0, 0, 0, 1, 2, 2])
-    np.testing.assert_allclose(
-        batches.weights(y, "balanced"), compute_sample_weight("balanced", y), rtol=1e-6
-    )
+    balanced = batches.weights(y, "balanced")
+    assert balanced is not None
+    np.testing.assert_allclose(balanced, compute_sample_weight("balanced", y), rtol=1e-6)
     own = np.array([1, 2, 3, 4, 5, 6], np.float32)
     both = batches.weights(y, (1.0, 0.5, 2.0), own)
     np.testing.assert_array_equal(both, [1, 2, 3, 2, 10, 12])

@@ -25,7 +25,7 @@ def test_nothing_learnt_is_said() -> None:
     assert found.chance == 0.51
     assert found.beats_chance == {"teacher": False, "student": False, "alone": False}
     text = " ".join(found.sentences)
-    assert "The teacher (0.5200, 95 % 0.4511 to 0.5882) does not beat chance (0.5100)." in text
+    assert "The teacher (0.5200, 95 % 0.4510 to 0.5882) does not beat chance (0.5100)." in text
     assert "neither teacher nor student beats chance, distillation has nothing to transfer" in text
     assert "labels are independent" in text
     assert "cannot be told apart" in text
