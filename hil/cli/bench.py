@@ -39,7 +39,11 @@ def bench(
         "aot"
     ],
     dataset: Annotated[
-        str, typer.Option("--dataset", help="auto, mnist or digits. auto: MNIST if it can be had.")
+        str,
+        typer.Option(
+            "--dataset",
+            help="mnist, digits, tabular, noise or cifar10. auto: MNIST if it can be had, else digits.",
+        ),
     ] = "auto",
     data: Annotated[
         Path | None, typer.Option("--data", help="Data of your own: .npz with arrays x and y.")
