@@ -39,12 +39,12 @@ def train(
     stored = [load(path) for path in runs or ()]
     found = library.find(recipe or _choose(dataset))
     target = folder or find_project() / "models" / found.name
-    if found.recipe.dataset in datasets.NAMES:
-        with Downloads() as downloads:  # before the bars: two live drawings would mix
-            for split in datasets.SPLITS:
-                datasets.load(found.recipe.dataset, split, progress=downloads)
+    with Downloads() as downloads:  # before the bars: two live drawings would mix
+        given = pipeline.prepare(found, quick=quick, progress=downloads)
     with progress("epochs") as bars:
-        made = pipeline.train(found, target, quick=quick, runs=stored, on_event=_Stages(bars))
+        made = pipeline.train(
+            found, target, quick=quick, given=given, runs=stored, on_event=_Stages(bars)
+        )
     for file, facts in made.files.items():
         accuracy = f"test accuracy {facts.test_accuracy:.4f}"
         out.print(f"{target / file}: {facts.nbytes:,} B, {accuracy}", soft_wrap=True)

@@ -17,10 +17,14 @@ from hil.records import Dataset
 
 @dataclass(frozen=True)
 class Data:
-    """``test`` loads the test split: nothing may look at it before every choice is made."""
+    """``test`` loads the test split: nothing may look at it before every choice is made.
+
+    ``note``: why it is another data set than the recipe's; empty when it is not.
+    """
 
     split: Split
     test: Callable[[], Dataset]
+    note: str = ""
 
 
 def load(
@@ -47,10 +51,12 @@ def load(
         if recipe.dataset not in datasets.NAMES:
             known = f"use one of {', '.join(datasets.NAMES)}, or an .npz file"
             raise ConfigError(f"the recipe's dataset {recipe.dataset!r} is not known", known)
-        whole = datasets.load(recipe.dataset, "train", progress=progress)
+        name, note = datasets.choose(recipe.dataset, "train", progress=progress)
+        whole = datasets.load(name, "train", progress=progress)
         data = Data(
             _split(recipe, whole, samples),
-            lambda: datasets.load(recipe.dataset, "test", progress=progress),
+            lambda: datasets.load(name, "test", progress=progress),
+            note,
         )
     checks.data(recipe, data.split.train, data.split.validation)
     return data

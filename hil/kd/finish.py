@@ -68,6 +68,7 @@ def finish(
             majority=majority,
             train_fingerprint=split.train.fingerprint,
             test_fingerprint=test.fingerprint,
+            note=data.note,
         ),
         stages=records,
         test_accuracy={key: float(np.mean(each)) for key, each in right.items()},

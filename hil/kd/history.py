@@ -16,7 +16,7 @@ from hil.kd.pages import render
 from hil.kd.provenance import Provenance, StageRecord
 
 WIDTH: Final = 860
-ROW: Final = 150  # height of a stage's row
+ROW: Final = 176  # height of a stage's row
 PLOT: Final = 96  # height of a drawing in it
 _LEFTS: Final = (60, 480)
 _SPAN: Final = 340  # width of a drawing
@@ -38,14 +38,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing; places in pixels from its corner. ``mark``: the epoch that was kept."""
+    """One drawing; places in pixels from its corner."""
 
     title: str
     left: int
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    end: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _row(key: str, record: StageRecord, top: int, axis: tuple[float, float]) -> 
     history, plan = record.history, record.inputs.plan
     losses = [v for name in _LOSS for v in history[name]]
     scales = (axis, _axis(0.0, max(losses)))
-    kind = f"loss ({plan.loss.kind})" if plan.loss else "loss (cross-entropy)"
+    kind = f"loss, {plan.loss.kind}" if plan.loss else "loss, cross-entropy"
     panels = tuple(
         _panel(title, left, [history[name] for name in names], scale)
         for title, left, names, scale in zip(
@@ -120,7 +119,6 @@ def _panel(
         lines=lines,
         x_ticks=tuple(Tick(x(mark), str(mark)) for mark in marks),
         y_ticks=tuple(Tick(y(v), f"{v:.6g}") for v in _ticks(low, high)),
-        end=f"{series[1][-1]:.4g}",
     )
 
 

@@ -48,6 +48,7 @@ def train(
     out: Path,
     *,
     quick: bool = False,
+    given: Data | None = None,
     runs: Sequence[StoredRun] = (),
     on_event: OnEvent = ignore,
     progress: Progress | None = None,
@@ -58,6 +59,7 @@ def train(
         recipe: the name of one, the path of a .toml file, or one that was found.
         out: folder, made when missing; what is complete in it is kept.
         quick: few epochs and samples, to see that it works.
+        given: its data, when `prepare` has loaded it already.
         runs: stored runs of the bench, for the card's device figures.
         on_event: told of each stage and epoch.
         progress: told of a download.
@@ -72,11 +74,12 @@ def train(
         TrainingFailed: a loss became NaN.
         StorageError: ``out`` cannot be written.
     """
-    require()  # before a download: cheap to refuse
+    require()
     found = library.find(recipe) if isinstance(recipe, str) else recipe
     wanted = quickly(found.recipe) if quick else found.recipe
-    samples = wanted.quick.samples if quick else 0
-    given = data.load(wanted, found.folder, samples=samples, progress=progress)
+    given = given or prepare(found, quick=quick, progress=progress)
+    if given.note:
+        on_event(Event("data", "warning", text=given.note))
     run = _Run(wanted, out, given, on_event)
     _compare_sizes(run)
     records = {plan.key: _stage(run, plan) for plan in plans(wanted)}
@@ -91,6 +94,15 @@ def train(
     _write_once(out / "card.md", card.card(done, runs))
     _write_once(out / "history.svg", history.svg(done))
     return done
+
+
+def prepare(found: Found, *, quick: bool = False, progress: Progress | None = None) -> Data:
+    """A recipe's data, both splits on this machine; errors as `train`."""
+    require()  # before a download: cheap to refuse
+    samples = found.recipe.quick.samples if quick else 0
+    given = data.load(found.recipe, found.folder, samples=samples, progress=progress)
+    given.test()  # a download alone: nothing looks at it before the end
+    return given
 
 
 def _compare_sizes(run: _Run) -> None:

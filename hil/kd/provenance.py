@@ -61,6 +61,7 @@ class Data(Stored, frozen=True):
     majority: float  # share of the test set's most frequent class
     train_fingerprint: str
     test_fingerprint: str
+    note: str = ""  # why it is not the data set that the recipe names
 
 
 class ModelFile(Stored, frozen=True):
