@@ -9,7 +9,7 @@ import numpy as np
 
 from hil import stats
 from hil.kd import plan
-from hil.kd.pages import render
+from hil.kd.pages import plain, render
 from hil.kd.provenance import Provenance, StageRecord
 from hil.kd.verdict import spread
 from hil.records import DType
@@ -43,7 +43,7 @@ def card(provenance: Provenance, runs: Sequence[StoredRun] = ()) -> str:
                     each.stage,
                     f"{each.accuracy:.4f}",
                     f"{provenance.test_accuracy[each.stage]:.4f}",
-                    each.note,
+                    plain(each.note),
                 )
             )
             for each in provenance.recipe.reported
@@ -145,12 +145,12 @@ def _devices(provenance: Provenance, run: StoredRun) -> list[Line]:
             Line(
                 (
                     f"`{ours[cell.model_sha256]}`",
-                    f"{cell.board_title}, {cell.engine}",
+                    plain(f"{cell.board_title}, {cell.engine}"),
                     f"{share.point:.4f} ({share.low:.4f} to {share.high:.4f}), {len(samples)}",
                     _time(cell, samples),
                     f"{end.memory.arena:,}",
                     f"{end.memory.flash_model:,}",
-                    run.manifest.run_id,
+                    plain(run.manifest.run_id),
                 )
             )
         )

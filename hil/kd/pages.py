@@ -16,6 +16,14 @@ _PAGES = jinja2.Environment(
 )
 
 
+def plain(text: str) -> str:
+    """Someone's words on one line of Markdown, without a table's border or HTML."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+_PAGES.filters["plain"] = plain
+
+
 def render(template: str, **values: Any) -> str:
     """A template of ``hil/kd/templates`` with its values."""
     return _PAGES.get_template(template).render(**values)
