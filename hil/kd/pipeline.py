@@ -11,7 +11,7 @@ the rest is complete; ``card.md`` and ``history.svg`` are made from it alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,8 @@ def train(
     found = library.find(recipe) if isinstance(recipe, str) else recipe
     wanted = quickly(found.recipe) if quick else found.recipe
     given = given or prepare(found, quick=quick, progress=progress)
-    if given.note:
-        on_event(Event("data", "warning", text=given.note))
     run = _Run(wanted, out, given, on_event)
-    _compare_sizes(run)
-    records = {plan.key: _stage(run, plan) for plan in plans(wanted)}
+    records = stages(wanted, out, given, on_event=on_event)
     done = provenance.read(out / provenance.FILE, Provenance)
     if done is not None and _is_current(done, run, records):
         on_event(Event("export", "kept"))
@@ -94,6 +91,36 @@ def train(
     _write_once(out / "card.md", card.card(done, runs))
     _write_once(out / "history.svg", history.svg(done))
     return done
+
+
+@known_warnings()
+def stages(
+    recipe: Recipe,
+    out: Path,
+    given: Data,
+    *,
+    only: Collection[str] = (),
+    on_event: OnEvent = ignore,
+) -> dict[str, StageRecord]:
+    """Train a recipe's stages, or keep what is there: the first half of `train`.
+
+    Args:
+        recipe: as `train` would take it; with ``only``, what these learn or go on from must be
+            among them (a sweep wants its teacher alone).
+        out: folder for ``<key>.keras`` and ``<key>.stage.json``.
+        given: its data.
+        only: keys to train; none: all.
+        on_event: told of each stage and epoch.
+
+    Returns:
+        A record for each key, in order; errors as `train`.
+    """
+    run = _Run(recipe, out, given, on_event)
+    if given.note:
+        on_event(Event("data", "warning", text=given.note))
+    _compare_sizes(run)
+    wanted = [plan for plan in plans(recipe) if not only or plan.key in only]
+    return {plan.key: _stage(run, plan) for plan in wanted}
 
 
 def prepare(found: Found, *, quick: bool = False, progress: Progress | None = None) -> Data:

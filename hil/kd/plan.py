@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from hil.config import Config
+from hil.errors import UsageError
 from hil.kd.layers import Network
 from hil.kd.recipe import Loss, Recipe, Schedule, Stage
 
@@ -36,6 +39,19 @@ def plans(recipe: Recipe) -> tuple[Plan, ...]:
         for stage in recipe.stages
         if seed == recipe.seeds[0] or stage.name not in teachers
     )
+
+
+def one(recipe: Recipe, stage: str, seed: int) -> Plan:
+    """A stage's training with any seed: what a sweep starts from and replaces parts of.
+
+    Raises:
+        UsageError: the recipe has no such stage.
+    """
+    for each in recipe.stages:
+        if each.name == stage:
+            return _plan(msgspec.structs.replace(recipe, seeds=(seed,)), each, seed, set())
+    what = f"the recipe has no stage {stage!r}"
+    raise UsageError(what, f"choose one of {', '.join(s.name for s in recipe.stages)}")
 
 
 def seeds(recipe: Recipe, stage: str) -> tuple[str, ...]:

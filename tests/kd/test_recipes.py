@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hil import datasets
 from hil.errors import ConfigError, UsageError
 from hil.kd import layers, library
-from hil.kd.plan import plans, seeds
+from hil.kd.plan import one, plans, seeds
 from hil.kd.recipe import Recipe, quickly
 from tests.kd.support import tutorial
 
@@ -68,6 +69,15 @@ def test_a_recipe_of_one_s_own(tmp_path: Path) -> None:
     assert seeds(recipe, "student") == ("student", "student-seed4")
     assert seeds(recipe, "teacher") == ("teacher",)
     assert layers.names(recipe.networks["big"]) == ["flatten1", "wide", "dense2"]
+
+
+def test_a_sweep_s_plan_is_the_recipe_s(tmp_path: Path) -> None:
+    recipe = find(tmp_path, GOOD)
+    student = next(plan for plan in plans(recipe) if plan.key == "student")
+    assert one(recipe, "student", 1) == student
+    assert one(recipe, "student", 9) == msgspec.structs.replace(student, seed=9)
+    with pytest.raises(UsageError, match="no stage 'pupil'; choose one of teacher, student_alone"):
+        one(recipe, "pupil", 1)
 
 
 def test_what_goes_on_goes_on_from_its_own_seed(tmp_path: Path) -> None:
