@@ -10,7 +10,8 @@ bench: .venv/.bench                 ## the main job on a quick subset of both mo
 	$(BIN)/hil bench --limit $(LIMIT)
 
 test: .venv/.dev .venv/labgrid/.made lint   ## lint, types, layers, tests, firmware builds, QEMU, a lab
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not hil"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not lab and not hil"
+	$(BIN)/python -m pytest -m lab
 	$(BIN)/python -m pytest -m hil --hil-board native
 	$(BIN)/python -m pytest -m hil --hil-board mps2
 	$(BIN)/python -m pytest -m hil --hil-board rv32

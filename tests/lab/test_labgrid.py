@@ -25,9 +25,8 @@ MODELS = PROJECT / "models" / "digits"
 BENCH = ("--dataset", "digits", "--limit", "30", "--precision", "int8", "--no-open")
 
 in_a_lab = [
-    pytest.mark.firmware,
+    pytest.mark.lab,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("labgrid"),
     skip_without(missing()),
 ]
 
