@@ -11,7 +11,7 @@ import numpy as np
 
 from hil.bench.lab import Firmware
 from hil.bench.plan import Image, Network
-from hil.boards.config import Board
+from hil.boards.station import Station
 from hil.link import Link
 from hil.link.fake import FakeBoard, FakeLink, Fault
 from hil.records import Hello, ModelInfo, Precision
@@ -40,13 +40,13 @@ class FakeLab:
         return Firmware(project / f"{image.precision}.elf", "00" * 32, "fake 1.0", 50_000, 4_000)
 
     @contextmanager
-    def open(self, board: Board, firmware: Firmware, port: str | None) -> Iterator[Link]:
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
-        self.opened.append(port or board.name)
+        self.opened.append(station.port or station.name)
         image = next(i for i in self.built if i.precision == firmware.file.stem)
         hello = Hello(
             protocol=1,
-            board=board.name,
+            board=station.board.name,
             firmware="fake",
             toolchain="fake",
             window=4,

@@ -41,8 +41,8 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
     allowed, why = tolerance(graph, fma=board.fma)
     return RunPlan(
         key=cell.key,
-        board=board.name,
-        board_title=board.title,
+        board=cell.station.name,
+        board_title=cell.station.title,
         emulated=board.emulator is not None,
         engine=cell.image.engine,
         model=cell.network.name,
