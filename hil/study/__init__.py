@@ -1,0 +1,1 @@
+"""Studies: several ways to one end, carried out, measured on a board, and laid side by side."""

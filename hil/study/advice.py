@@ -1,0 +1,212 @@
+"""Figures of a study -> sentences: what each way was worth, and which to choose when. Pure.
+
+Two networks are told apart by McNemar's exact test over the samples that both answered, at 5 %;
+where it cannot tell them apart, the cheaper one is named. No test is corrected for there being
+several: a p-value near 0.05 means little, and the sentences give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hil import stats
+from hil.records import Precision
+from hil.report.text import count, listed, percent, points
+from hil.study.figures import Row, Study, accuracy, flash, measured, right
+from hil.study.pareto import Axis, axes, cheapest, front
+
+SIGNIFICANT = 0.05
+
+
+def advice(study: Study) -> tuple[str, ...]:
+    """All sentences, those of `choices` first."""
+    return (*choices(study), *worth(study), *absent(study))
+
+
+def choices(study: Study) -> tuple[str, ...]:
+    """Which to choose when."""
+    rows = measured(study)
+    best = max(rows, key=lambda row: accuracy(study, row).point)
+    as_good = [row for row in rows if alike(study, row, best)]
+    lines = [_best(study, best, as_good)]
+    lines += [_for(study, axis, as_good) for axis in axes(study)]
+    if small := [row for row in rows if row.parameters <= study.budget_parameters]:
+        lines.append(_within(study, small, f"{study.budget_parameters:,} parameters"))
+    light = [row for row in rows if row.macs <= study.budget_macs]
+    if light and light != small:
+        lines.append(_within(study, light, f"{study.budget_macs:,} multiplications"))
+    lines += _training(study, rows)
+    return tuple(lines)
+
+
+def worth(study: Study) -> tuple[str, ...]:
+    """What each way did, against the same without it."""
+    return tuple(
+        line
+        for line in (
+            _quantisation(study),
+            *_steps(study),
+            *(_front(study, axis) for axis in axes(study)),
+        )
+        if line
+    )
+
+
+def absent(study: Study) -> tuple[str, ...]:
+    """Networks that the board has no figures of."""
+    return tuple(
+        f"The {row.name} was not measured ({row.parameters:,} parameters): {row.why}."
+        for row in study.rows
+        if row.device is None
+    )
+
+
+def unexpected(study: Study) -> tuple[str, ...]:
+    """Networks whose outputs are not what they must be."""
+    return tuple(
+        f"{row.name}: {count(row.device.unexpected)} output values"
+        for row in study.rows
+        if row.device is not None and row.device.unexpected
+    )
+
+
+def alike(study: Study, one: Row, other: Row) -> bool:
+    """Whether McNemar's test cannot tell two rows' answers apart."""
+    return stats.mcnemar(right(study, one), right(study, other)).p >= SIGNIFICANT
+
+
+def _best(study: Study, best: Row, as_good: Sequence[Row]) -> str:
+    others = [row.name for row in as_good if row is not best]
+    said = f"Most accurate: the {best.name} ({_share(study, best)})"
+    if not others:
+        return f"{said}; every other network is told apart from it."
+    return f"{said}; over {study.n:,} samples these cannot be told apart from it: {listed(others)}."
+
+
+def _for(study: Study, axis: Axis, as_good: Sequence[Row]) -> str:
+    """The cheapest as good as the best, and the cheapest of all."""
+    first = cheapest(as_good, axis.cost)
+    least = front(study, axis.cost)[0]
+    line = f"Where {axis.noun} count and no accuracy may be lost: the {first.name} "
+    line += f"({count(axis.cost(first))}, {_share(study, first)})."
+    if axis.cost(least) < axis.cost(first):
+        lost = accuracy(study, least).point - accuracy(study, first).point
+        line += f" Fewest of all: the {least.name} ({count(axis.cost(least))}, "
+        line += f"{_points(lost, study.n)})."
+    return line
+
+
+def _within(study: Study, rows: Sequence[Row], budget: str) -> str:
+    best = max(rows, key=lambda row: (accuracy(study, row).point, -flash(row)))
+    line = f"Within {budget}: the {best.name} is right most often ({_share(study, best)})"
+    rivals = [row for row in rows if row.method != best.method]
+    if not rivals:
+        return f"{line}; there is no other network."
+    second = max(rivals, key=lambda row: accuracy(study, row).point)
+    found = stats.mcnemar(right(study, best), right(study, second))
+    told = "ahead of" if found.p < SIGNIFICANT else "not told apart from"
+    next_one = f"the {second.name} ({_share(study, second)}, p = {found.p:.2g})"
+    return f"{line}, {told} the next network, {next_one}."
+
+
+def _training(study: Study, rows: Sequence[Row]) -> Iterator[str]:
+    """What is there without another training, once there is a teacher."""
+    ready = [row for row in rows if row.method == "teacher"]
+    if ready and study.unit != "none":
+        axis = axes(study)[0]
+        first = cheapest(ready, axis.cost)
+        yield (
+            f"Where nothing more can be trained: the {first.name} "
+            f"({count(axis.cost(first))} {axis.noun}, {_share(study, first)})."
+        )
+
+
+def _quantisation(study: Study) -> str:
+    pairs = [
+        (plain, small)
+        for method in dict.fromkeys(row.method for row in measured(study))
+        if (plain := _row(study, method, Precision.FLOAT32))
+        and (small := _row(study, method, Precision.INT8))
+    ]
+    if not pairs:
+        return ""
+    changed = [accuracy(study, b).point - accuracy(study, a).point for a, b in pairs]
+    told = [b.words for a, b in pairs if not alike(study, a, b)]
+    parts = [
+        f"{_range([axis.cost(b) / axis.cost(a) for a, b in pairs])} of the {axis.noun}"
+        for axis in axes(study)
+        if all(axis.cost(a) for a, _ in pairs)
+    ]
+    line = f"Quantisation: int8 takes {listed(parts)} of the same network in float32 and changes "
+    line += f"its accuracy by {_spread(changed, study.n)}"
+    line += f"; the two are told apart for {listed(told)}." if told else "; no pair is told apart."
+    return line
+
+
+def _steps(study: Study) -> Iterator[str]:
+    """Each step against the same network without it."""
+    comparisons = (
+        ("Distillation", "student", "alone"),
+        ("Fine-tuning the teacher", "finetuned", "teacher"),
+        ("Pruning without fine-tuning", "pruned", "teacher"),
+        ("Fine-tuning after pruning", "pruned_tuned", "pruned"),
+        (
+            "The teacher's logits while a pruned network is fine-tuned",
+            "pruned_distilled",
+            "pruned_tuned",
+        ),
+        ("A pruned teacher instead of a student from fresh weights", "pruned_tuned", "alone"),
+        (
+            "A pruned, distilled teacher instead of a distilled student",
+            "pruned_distilled",
+            "student",
+        ),
+        ("The same at equal multiplications", "thin_distilled", "student"),
+    )
+    for title, one, other in comparisons:
+        a, b = _row(study, one, Precision.INT8), _row(study, other, Precision.INT8)
+        if a and b:
+            yield f"{title} ({a.words} against {b.words}, int8): {_against(study, a, b)}."
+
+
+def _against(study: Study, a: Row, b: Row) -> str:
+    found = stats.mcnemar(right(study, a), right(study, b))
+    difference = stats.paired_difference(right(study, a), right(study, b))
+    said = f"{_points(difference.point, study.n)} ({points(difference.low, study.n)} to "
+    said += f"{points(difference.high, study.n)}), p = {found.p:.2g}"
+    said += "" if found.p < SIGNIFICANT else ", not told apart"
+    costs = [
+        f"{axis.cost(a) / axis.cost(b):.2f} times the {axis.noun}"
+        for axis in axes(study)
+        if axis.cost(b) and axis.cost(a) != axis.cost(b)
+    ]
+    return f"{said}; {listed(costs)}" if costs else f"{said}; the cost is the same"
+
+
+def _front(study: Study, axis: Axis) -> str:
+    rows = front(study, axis.cost)
+    names = [f"{row.name} ({count(axis.cost(row))})" for row in rows]
+    return f"Accuracy against {axis.noun}: no other network beats {listed(names)}."
+
+
+def _row(study: Study, method: str, precision: Precision) -> Row | None:
+    found = (r for r in measured(study) if (r.method, r.precision) == (method, precision))
+    return next(found, None)
+
+
+def _share(study: Study, row: Row) -> str:
+    return percent(accuracy(study, row).point, study.n)
+
+
+def _points(difference: float, n: int) -> str:
+    return f"{points(difference, n)} points of accuracy"
+
+
+def _spread(values: Sequence[float], n: int) -> str:
+    low, high = points(min(values), n), points(max(values), n)
+    return f"{low} points" if low == high else f"{low} to {high} points"
+
+
+def _range(ratios: Sequence[float]) -> str:
+    low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+    return low if low == high else f"{low} to {high}"

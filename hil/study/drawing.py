@@ -1,0 +1,200 @@
+"""Figures of a study -> one SVG: accuracy over instructions, RAM and flash, the front joined. Pure.
+
+The vertical axis is the share of wrong answers on a logarithmic scale, labelled as accuracy: one
+network that lost everything would else press all others into one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from string import ascii_uppercase
+from typing import Final
+
+from hil.records import Precision
+from hil.report.chart import Scale, Tick, log_ticks
+from hil.report.text import count, percent, short
+from hil.study.figures import Row, Study, accuracy, measured
+from hil.study.pareto import Axis, axes, front
+
+WIDTH: Final = 980
+PANEL: Final = 250  # width of a plotting area
+HEIGHT: Final = 300
+_LEFT, _STEP, _TOP, _LEGEND = 58, 312, 64, 20
+_LETTER, _LINE = 9.0, 13.0  # pixels a label's letter and line take
+_SHARES: Final = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A network in a panel; places in pixels. ``css``: hue of its method, ``soft`` or ``full``."""
+
+    letter: str
+    css: str
+    x: float
+    y: float
+    low: float
+    high: float
+    text_x: float
+    text_y: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    left: int
+    axis: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    front: str  # points of a polyline
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    letter: str
+    words: str
+    css: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    title: str
+    width: int
+    height: int
+    bottom: int  # of the panels
+    panels: tuple[Panel, ...]
+    keys: tuple[Key, ...]
+
+
+def drawing(study: Study) -> Drawing:
+    """What `pareto.svg.j2` draws."""
+    letters = _letters(study)
+    lines = -(-len(letters) // 2)
+    bottom = _TOP + HEIGHT + 64
+    keys = tuple(
+        Key(letter, words, f"hue-{i % 10}", 14 + 480 * (i // lines), bottom + _LEGEND * (i % lines))
+        for i, (letter, words) in enumerate(letters.values())
+    )
+    scale, ticks = _accuracy_axis(study)
+    panels = tuple(
+        _panel(study, axis, _LEFT + i * _STEP, scale, ticks, letters)
+        for i, axis in enumerate(axes(study))
+    )
+    title = f"{study.dataset}, {study.n:,} samples on {study.board_title}"
+    return Drawing(title, WIDTH, bottom + _LEGEND * lines + 6, _TOP, panels, keys)
+
+
+def _letters(study: Study) -> dict[str, tuple[str, str]]:
+    """Method -> its letter and its words."""
+    words = {row.method: row.words for row in measured(study)}
+    return {m: (ascii_uppercase[i % 26], words[m]) for i, m in enumerate(words)}
+
+
+def _wrong(study: Study, share: float) -> float:
+    """Share of wrong answers, at least half a sample: a logarithm needs something."""
+    return max(1 - share, 0.5 / study.n)
+
+
+def _accuracy_axis(study: Study) -> tuple[Scale, tuple[Tick, ...]]:
+    """Share wrong -> percent of the height from the top, and ticks of accuracy."""
+    shares = [accuracy(study, row) for row in measured(study)]
+    worst = max(_wrong(study, each.low) for each in shares) * 1.1
+    least = min(_wrong(study, each.high) for each in shares) / 1.1
+    scale = Scale(least, worst, log=True)
+    ticks = [s for s in _SHARES if least <= 1 - s <= worst]
+    return scale, tuple(Tick(_down(scale, 1 - s), f"{100 * s:g}%") for s in ticks)
+
+
+def _down(scale: Scale, wrong: float) -> float:
+    return round(HEIGHT * scale.at(wrong) / 100, 1)
+
+
+def _panel(
+    study: Study,
+    axis: Axis,
+    left: int,
+    y: Scale,
+    y_ticks: tuple[Tick, ...],
+    letters: dict[str, tuple[str, str]],
+) -> Panel:
+    rows = measured(study)
+    costs = [max(axis.cost(row), 1.0) for row in rows]
+    x = Scale(min(costs) / 1.3, max(costs) * 1.3, log=True)
+
+    def across(value: float) -> float:
+        return round(PANEL * x.at(max(value, 1.0)) / 100, 1)
+
+    def place(row: Row) -> tuple[float, float]:
+        share = accuracy(study, row).point
+        return across(axis.cost(row)), _down(y, _wrong(study, share))
+
+    taken = [place(row) for row in rows]
+    labels: list[tuple[float, float]] = []
+    marks = []
+    for row, at in zip(rows, taken, strict=True):
+        letter, _ = letters[row.method]
+        text = _label(at, taken, labels)
+        labels.append(text)
+        estimate = accuracy(study, row)
+        marks.append(
+            Mark(
+                letter=letter,
+                css=f"hue-{list(letters).index(row.method) % 10} "
+                f"{'full' if row.precision is Precision.INT8 else 'soft'}",
+                x=at[0],
+                y=at[1],
+                low=_down(y, _wrong(study, estimate.low)),
+                high=_down(y, _wrong(study, estimate.high)),
+                text_x=text[0],
+                text_y=text[1],
+                said=f"{row.name}: {percent(estimate.point, study.n)}, "
+                f"{count(axis.cost(row))} {axis.noun}",
+            )
+        )
+    # a staircase: between two of the front, the cheaper one is what there is
+    best = [place(row) for row in front(study, axis.cost)]
+    steps = [
+        best[0],
+        *(p for a, b in pairwise(best) for p in ((b[0], a[1]), b)),
+        (PANEL, best[-1][1]),
+    ]
+    return Panel(
+        left=left,
+        axis=f"{axis.label}, log scale",
+        x_ticks=_spaced([Tick(across(t), short(t)) for t in log_ticks(x.low, x.high)]),
+        y_ticks=y_ticks,
+        marks=tuple(marks),
+        front=" ".join(f"{a},{b}" for a, b in steps),
+    )
+
+
+def _spaced(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
+    """Ticks whose labels do not touch."""
+    found: list[Tick] = []
+    for tick in ticks:
+        if not found or tick.at - found[-1].at > 34:
+            found.append(tick)
+    return tuple(found)
+
+
+def _label(
+    at: tuple[float, float],
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[tuple[float, float]],
+) -> tuple[float, float]:
+    """Where a letter stands beside its point: near, on no other point and on no other letter."""
+    reaches = (12.0, 18.0, 26.0, 36.0)
+    sides = ((1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (0, 1))
+
+    def free(x: float, y: float) -> bool:
+        inside = 4 < x < PANEL + 14 and 4 < y < HEIGHT - 2
+        clear = all(abs(x - a) > _LETTER + 2 or abs(y - b) > _LINE for a, b in labels)
+        return inside and clear and all(abs(x - a) > 11 or abs(y - b) > 11 for a, b in points)
+
+    places = [(at[0] + r * dx, at[1] + r * dy) for r in reaches for dx, dy in sides]
+    x, y = next((place for place in places if free(*place)), places[0])
+    return round(x, 1), round(y, 1)

@@ -1,0 +1,121 @@
+"""Sentences follow from figures: other figures, another winner."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.study import advice
+from hil.study.figures import Study
+from hil.study.pareto import axes, front
+from tests.study.made import LARGE, distillation_wins, pruning_wins, row, study
+
+
+def said(made: Study, start: str) -> str:
+    (line,) = [line for line in advice.advice(made) if line.startswith(start)]
+    return line
+
+
+def test_where_distillation_wins_it_is_named() -> None:
+    made = distillation_wins()
+    assert said(made, "Most accurate: the teacher, float32 (99.5%)").endswith(
+        "told apart from it: teacher, int8, distilled student, float32 and distilled student, int8."
+    )
+    for noun, cost in (
+        ("instructions", "150"),
+        ("bytes of RAM", "20"),
+        ("bytes of flash", "3,000"),
+    ):
+        line = said(made, f"Where {noun} count")
+        assert f"the distilled student, int8 ({cost}, 99.1%)." in line
+        assert "Fewest of all" not in line  # it is the cheapest of all
+    line = said(made, "Within 60 parameters")
+    assert "the distilled student, float32 is right most often (99.2%), ahead of" in line
+    assert "pruned + fine-tuned, float32" in line
+    assert said(made, "Distillation (").startswith(
+        "Distillation (distilled student against student alone, int8): +4.2 points of accuracy"
+    )
+    assert said(made, "Distillation (").endswith("; the cost is the same.")
+    assert "not told apart" not in said(made, "Distillation (")
+
+
+def test_where_pruning_wins_it_is_named() -> None:
+    made = pruning_wins()
+    for noun, cost in (("instructions", "1,000"), ("bytes of flash", "8,000")):
+        line = said(made, f"Where {noun} count")
+        assert f"the pruned + fine-tuned, float32 ({cost}, 99.4%)." in line
+    assert "Fewest of all: the student alone, int8 (150, −4.5 points" in said(
+        made, "Where instructions count"
+    )
+    line = said(made, "Within 60 parameters: the pruned + fine-tuned, float32")
+    assert "ahead of the next network, the student alone, float32" in line
+    assert ": −3.9 points of accuracy" in said(made, "Distillation (")
+    quantised = said(made, "Quantisation")
+    assert "int8 takes 0.44 to 0.60 of the instructions" in quantised
+    assert "0.25 to 0.50 of the bytes of RAM" in quantised
+    assert "−5.4 to −0.1 points" in quantised
+    assert quantised.endswith("told apart for pruned + fine-tuned and distilled student.")
+
+
+def test_networks_that_chance_may_have_ordered_are_not_told_apart() -> None:
+    made = study(
+        row("alone", "int8", range(20)), row("student", "int8", range(1, 20)), budget_macs=10
+    )
+    assert "not told apart" in said(made, "Distillation (")
+    assert "not told apart from the next" in said(made, "Within 60 parameters")
+    assert said(made, "Most accurate").endswith("told apart from it: student alone, int8.")
+
+
+def test_a_board_without_a_clock_is_asked_for_no_instructions() -> None:
+    made = study(
+        row("teacher", "int8", range(5), None), row("alone", "int8", range(9), None), unit="none"
+    )
+    assert not [line for line in advice.advice(made) if "instructions" in line]
+    assert [axis.noun for axis in axes(made)] == ["bytes of RAM", "bytes of flash"]
+
+
+def test_what_has_no_place_is_named_with_the_reason() -> None:
+    made = study(
+        row("teacher", "int8", None, why="no place on mps2", **LARGE),
+        row("alone", "int8", range(9)),
+    )
+    assert advice.absent(made) == (
+        "The teacher, int8 was not measured (900 parameters): no place on mps2.",
+    )
+    assert "teacher, int8" not in " ".join(advice.choices(made))
+
+
+def test_wrong_outputs_are_told() -> None:
+    made = study(
+        row("alone", "int8", range(9), unexpected=3),
+        row("student", "int8", range(9), unexpected=None),
+    )
+    assert advice.unexpected(made) == ("student alone, int8: 3 output values",)
+
+
+def test_one_network_is_no_comparison() -> None:
+    made = study(row("alone", "int8", range(9)))
+    assert "every other network" in advice.choices(made)[0]
+    assert said(made, "Within 60 parameters").endswith("there is no other network.")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_front_is_what_nothing_beats(seed: int) -> None:
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    rows = [
+        row("alone", "int8", range(int(random.integers(1, 12))), float(random.integers(1, 12)))
+        for _ in range(12)
+    ]
+    made = study(*rows)
+    cost = axes(made)[0].cost
+    places = [(cost(r), len(r.device.wrong)) for r in rows if r.device]
+    # an oracle of another shape: the best of all that cost no more, and no cheaper one as good
+    wanted = {
+        (c, w)
+        for c, w in places
+        if w == min(v for d, v in places if d <= c) and c == min(d for d, v in places if v <= w)
+    }
+    found = [(cost(r), len(r.device.wrong)) for r in front(made, cost) if r.device]
+    assert set(found) == wanted
+    assert found == sorted(found)
