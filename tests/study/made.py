@@ -16,8 +16,7 @@ def row(
     arena: int = 10,
     flash: int = 1000,
     *,
-    parameters: int = 50,
-    macs: int = 50,
+    size: int = 50,
     seconds: float | None = 2.0,
     total: float | None = 5.0,
     why: str = "",
@@ -38,8 +37,8 @@ def row(
         method=method,
         words=WORDS[method],
         precision=Precision(precision),
-        parameters=parameters,
-        macs=macs,
+        parameters=size,
+        macs=size,
         validation_accuracy=0.9,
         seconds=seconds,
         total=total,
@@ -80,14 +79,14 @@ def study(*rows: Row, unit: str = "instructions", n: int = N, **changes: object)
     return Study(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-LARGE = {"parameters": 900, "macs": 900}
+LARGE = 900
 
 
 def distillation_wins() -> Study:
     """The teacher is best, distilled is next, alone is far behind."""
     return study(
-        row("teacher", "float32", range(5), 9000, 900, 90_000, **LARGE),
-        row("teacher", "int8", range(6), 4000, 300, 30_000, **LARGE),
+        row("teacher", "float32", range(5), 9000, 900, 90_000, size=LARGE),
+        row("teacher", "int8", range(6), 4000, 300, 30_000, size=LARGE),
         row("pruned_tuned", "float32", range(300, 330), 1000, 200, 8_000),
         row("pruned_tuned", "int8", range(300, 331), 600, 100, 4_000),
         row("alone", "float32", range(100, 150), 300, 80, 6_000),
@@ -100,8 +99,8 @@ def distillation_wins() -> Study:
 def pruning_wins() -> Study:
     """The pruned teacher is as good as the whole one; distillation lost accuracy."""
     return study(
-        row("teacher", "float32", range(5), 9000, 900, 90_000, **LARGE),
-        row("teacher", "int8", range(6), 4000, 300, 30_000, **LARGE),
+        row("teacher", "float32", range(5), 9000, 900, 90_000, size=LARGE),
+        row("teacher", "int8", range(6), 4000, 300, 30_000, size=LARGE),
         row("pruned_tuned", "float32", range(6), 1000, 200, 8_000),
         row("pruned_tuned", "int8", range(60), 600, 100, 4_000),
         row("alone", "float32", range(100, 150), 300, 80, 6_000),

@@ -75,7 +75,7 @@ def test_a_board_without_a_clock_is_asked_for_no_instructions() -> None:
 
 def test_what_has_no_place_is_named_with_the_reason() -> None:
     made = study(
-        row("teacher", "int8", None, why="no place on mps2", **LARGE),
+        row("teacher", "int8", None, why="no place on mps2", size=LARGE),
         row("alone", "int8", range(9)),
     )
     assert advice.absent(made) == (
