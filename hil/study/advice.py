@@ -87,7 +87,7 @@ def _for(study: Study, axis: Axis, as_good: Sequence[Row]) -> str:
     """The cheapest as good as the best, and the cheapest of all."""
     first = cheapest(as_good, axis.cost)
     least = front(study, axis.cost)[0]
-    line = f"Where {axis.noun} count and no accuracy may be lost: the {first.name} "
+    line = f"Where {axis.noun} count, and no loss against it may be seen: the {first.name} "
     line += f"({count(axis.cost(first))}, {_share(study, first)})."
     if axis.cost(least) < axis.cost(first):
         lost = accuracy(study, least).point - accuracy(study, first).point

@@ -52,7 +52,7 @@ class Row(Stored, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.words}, {self.precision}"
+        return f"{self.words} in {self.precision}"
 
     @property
     def key(self) -> str:

@@ -49,10 +49,10 @@ def row(
 
 WORDS = {
     "teacher": "teacher",
-    "finetuned": "teacher fine-tuned",
-    "pruned": "pruned",
-    "pruned_tuned": "pruned + fine-tuned",
-    "pruned_distilled": "pruned + fine-tuned by the teacher",
+    "finetuned": "teacher + fine-tuning",
+    "pruned": "pruned teacher",
+    "pruned_tuned": "pruned teacher + fine-tuning",
+    "pruned_distilled": "pruned teacher + distillation",
     "alone": "student alone",
     "student": "distilled student",
 }

@@ -17,8 +17,8 @@ def said(made: Study, start: str) -> str:
 
 def test_where_distillation_wins_it_is_named() -> None:
     made = distillation_wins()
-    assert said(made, "Most accurate: the teacher, float32 (99.5%)").endswith(
-        "told apart from it: teacher, int8, distilled student, float32 and distilled student, int8."
+    assert said(made, "Most accurate: the teacher in float32 (99.5%)").endswith(
+        "told apart from it: teacher in int8, distilled student in float32 and distilled student in int8."
     )
     for noun, cost in (
         ("instructions", "150"),
@@ -26,11 +26,11 @@ def test_where_distillation_wins_it_is_named() -> None:
         ("bytes of flash", "3,000"),
     ):
         line = said(made, f"Where {noun} count")
-        assert f"the distilled student, int8 ({cost}, 99.1%)." in line
+        assert f"the distilled student in int8 ({cost}, 99.1%)." in line
         assert "Fewest of all" not in line  # it is the cheapest of all
     line = said(made, "Within 60 parameters")
-    assert "the distilled student, float32 is right most often (99.2%), ahead of" in line
-    assert "pruned + fine-tuned, float32" in line
+    assert "the distilled student in float32 is right most often (99.2%), ahead of" in line
+    assert "pruned teacher + fine-tuning in float32" in line
     assert said(made, "Distillation (").startswith(
         "Distillation (distilled student against student alone, int8): +4.2 points of accuracy"
     )
@@ -42,18 +42,18 @@ def test_where_pruning_wins_it_is_named() -> None:
     made = pruning_wins()
     for noun, cost in (("instructions", "1,000"), ("bytes of flash", "8,000")):
         line = said(made, f"Where {noun} count")
-        assert f"the pruned + fine-tuned, float32 ({cost}, 99.4%)." in line
-    assert "Fewest of all: the student alone, int8 (150, −4.5 points" in said(
+        assert f"the pruned teacher + fine-tuning in float32 ({cost}, 99.4%)." in line
+    assert "Fewest of all: the student alone in int8 (150, −4.5 points" in said(
         made, "Where instructions count"
     )
-    line = said(made, "Within 60 parameters: the pruned + fine-tuned, float32")
-    assert "ahead of the next network, the student alone, float32" in line
+    line = said(made, "Within 60 parameters: the pruned teacher + fine-tuning in float32")
+    assert "ahead of the next network, the student alone in float32" in line
     assert ": −3.9 points of accuracy" in said(made, "Distillation (")
     quantised = said(made, "Quantisation")
     assert "int8 takes 0.44 to 0.60 of the instructions" in quantised
     assert "0.25 to 0.50 of the bytes of RAM" in quantised
     assert "−5.4 to −0.1 points" in quantised
-    assert quantised.endswith("told apart for pruned + fine-tuned and distilled student.")
+    assert quantised.endswith("told apart for pruned teacher + fine-tuning and distilled student.")
 
 
 def test_networks_that_chance_may_have_ordered_are_not_told_apart() -> None:
@@ -62,7 +62,7 @@ def test_networks_that_chance_may_have_ordered_are_not_told_apart() -> None:
     )
     assert "not told apart" in said(made, "Distillation (")
     assert "not told apart from the next" in said(made, "Within 60 parameters")
-    assert said(made, "Most accurate").endswith("told apart from it: student alone, int8.")
+    assert said(made, "Most accurate").endswith("told apart from it: student alone in int8.")
 
 
 def test_a_board_without_a_clock_is_asked_for_no_instructions() -> None:
@@ -79,9 +79,9 @@ def test_what_has_no_place_is_named_with_the_reason() -> None:
         row("alone", "int8", range(9)),
     )
     assert advice.absent(made) == (
-        "The teacher, int8 was not measured (900 parameters): no place on mps2.",
+        "The teacher in int8 was not measured (900 parameters): no place on mps2.",
     )
-    assert "teacher, int8" not in " ".join(advice.choices(made))
+    assert "teacher in int8" not in " ".join(advice.choices(made))
 
 
 def test_wrong_outputs_are_told() -> None:
@@ -89,7 +89,7 @@ def test_wrong_outputs_are_told() -> None:
         row("alone", "int8", range(9), unexpected=3),
         row("student", "int8", range(9), unexpected=None),
     )
-    assert advice.unexpected(made) == ("student alone, int8: 3 output values",)
+    assert advice.unexpected(made) == ("student alone in int8: 3 output values",)
 
 
 def test_one_network_is_no_comparison() -> None:
