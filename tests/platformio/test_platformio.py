@@ -157,6 +157,33 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
         upload("native", [("student", STUDENT)], "aot", tmp_path, "/dev/ttyACM7")
 
 
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (
+            "Uploading firmware.bin\nesptool.py v4.9\nSerial port /dev/ttyUSB0\nConnecting......\n"
+            "\nA fatal error occurred: Failed to connect to ESP32: No serial data received.\n"
+            "*** [upload] Error 2\n=== [FAILED] Took 9.4 seconds ===\n",
+            "A fatal error occurred: Failed to connect to ESP32: No serial data received.",
+        ),
+        (
+            "Uploading firmware.bin\ndfu-util 0.11\n\nNo DFU capable USB device available\n"
+            "*** [upload] Error 74\n=== [FAILED] Took 1.2 seconds ===\n",
+            "No DFU capable USB device available",
+        ),
+        ("*** [upload] Error 1\n", "nothing"),
+        ("UnknownEnvNamesError: Unknown environment names 'x'.\n", "Unknown environment names 'x'"),
+    ],
+)
+def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -> None:
+    """What esptool and dfu-util say when nothing is there, as their sources print it."""
+    (tmp_path / "x.log").write_text(log)
+    found = str(_failed("flashing x", tmp_path / "x.log"))
+    assert found.startswith("flashing x failed: ")
+    assert says in found
+    assert "***" not in found
+
+
 def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
     log = tmp_path / "esp32dev.log"
     log.write_text("Platform Manager: Installing espressif32\nHTTPClientError: \n")
