@@ -88,6 +88,18 @@ def test_mistakes_in_an_emulator_are_named(tmp_path: Path, text: str, says: str)
         load_board("desk", project(tmp_path, EMULATED + text))
 
 
+def test_the_boards_of_the_documentation_load(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "adding-a-board.md").read_text()
+    whole = [one for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "name =" in one]
+    assert len(whole) >= 6
+    (tmp_path / "boards").mkdir()
+    for one in whole:
+        name = re.search(r'name = "(.*?)"', one)
+        assert name
+        (tmp_path / "boards" / f"{name[1]}.toml").write_text(one)
+        assert load_board(name[1], tmp_path).title
+
+
 def test_words_of_an_emulator_are_filled_in(tmp_path: Path) -> None:
     text = (
         'command = ["{elf.parent}/run", "{build}/a.bin", "{run}/b", "tcp:{tcp}", "{{}}"]\n'

@@ -18,6 +18,7 @@ from serial.tools import list_ports
 from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import RealLab
 from hil.boards.config import Timeouts, load_board
+from hil.boards.station import plain
 from hil.link.fake import FakeBoard, FakeLink
 from hil.link.serial_port import SerialLink
 from hil.runlog.load import read_manifest
@@ -64,10 +65,8 @@ class Lab(FakeLab):
 
     def answer(self, data: bytes) -> bytes:
         if self.board is None:
-            firmware = Path("int8.elf")
-            built = self.build(self.built[0], Path())
-            assert built.file == firmware
-            with self.open(load_board("native"), built, None) as link:
+            image = self.built[0]
+            with self.open(plain(image.board), image, self.build(image, Path())) as link:
                 assert isinstance(link, FakeLink)
                 self.board = link.board
         return self.board.answer(data)
@@ -143,7 +142,7 @@ def test_a_board_with_another_protocol(
     answer: Answer,
 ) -> None:
     quick = replace(load_board("native"), timeouts=Timeouts(boot=0.7))
-    monkeypatch.setattr("hil.bench.plan.load_board", lambda *_: quick)
+    monkeypatch.setattr("hil.boards.station.load_board", lambda *_: quick)
     with pty_that(answer) as port:
         assert bench(monkeypatch, tmp_path, port) == 2
     said = error_of(capsys.readouterr().err)

@@ -226,8 +226,15 @@ def test_two_ends_at_different_rates_do_not_understand_each_other(link: Link) ->
 def test_every_digit_is_right_on_a_line_that_lets_no_faster_rate_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hil.bench.plan.load_board", lambda _name, _project: on_line(200_000))
+    loaded: list[str] = []
+
+    def bad_cable(name: str, _: Path) -> Board:
+        loaded.append(name)
+        return on_line(200_000)
+
+    monkeypatch.setattr("hil.bench.plan.load_board", bad_cable)
     check(benched(tmp_path, "digits", 20), 20)
+    assert loaded == ["mega2560"]
 
 
 def test_noise_on_the_line_is_survived(link: Link) -> None:
