@@ -92,8 +92,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     stations = [_station(one, request.project) for one in dict.fromkeys(request.boards)]
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
-    for board in boards:
-        check_engines(board, request.engines)
+    for station in stations:
+        check_engines(station.board, request.engines)
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, whole.name)
