@@ -143,6 +143,7 @@ class Board(Config, frozen=True):
     models: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     restriction: str = ""
+    refused_engines: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it) engine -> why not
 
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hil.platformio.scons import ensure_scons
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+LIBRARIES = ("lib_deps", "lib_ignore")
 
 
 def test_project_is_found_from_below() -> None:
@@ -190,3 +192,36 @@ def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
     assert "PlatformIO's registry, which cannot be reached" in str(
         _failed("building esp32dev", log)
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "brought"),
+    [
+        ({"HIL_ENGINE": "tflm"}, True),
+        ({"HIL_ENGINE": "aot"}, False),
+        ({}, False),
+        ({"HIL_ENGINE": "tflm", "HIL_TFLM_DIR": "/a/tree"}, False),
+    ],
+)
+def test_the_engine_brings_its_library_to_real_boards_only(
+    variables: dict[str, str], *, brought: bool
+) -> None:
+    hidden = {"HIL_ENGINE", "HIL_TFLM_DIR"}
+    clean = {key: value for key, value in os.environ.items() if key not in hidden}
+    words = ["project", "config", "-d", str(PROJECT), "--json-output"]
+    done = subprocess.run(
+        [sys.executable, "-m", "platformio", *words],
+        env=clean | variables,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    config = {section: dict(options) for section, options in json.loads(done.stdout)}
+    assert config["env:esp32dev"]["extends"] == ["arduino"]
+    assert [("esp-tflite-micro" in str(config["arduino"][o])) for o in LIBRARIES] == [brought] * 2
+    boards = {name for name, options in config.items() if "arduino" in options.get("extends", [])}
+    assert boards == {f"env:{name}" for name in ("esp32dev", "esp32-s3", "esp32-c3")} | {
+        "env:portenta_h7_m7"
+    }
+    assert not any(o in config[f"env:{b}"] for b in ("mps2", "native", "rv32") for o in LIBRARIES)
