@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hil.bench.plan import Image
+from hil.bench.cells import Image
 from hil.boards.config import Board
 from hil.boards.session import open_board
 from hil.link import Link

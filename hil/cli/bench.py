@@ -14,7 +14,8 @@ import typer
 from rich.progress import Progress, TaskID
 
 from hil.bench import Plan, Request, make_plan, run
-from hil.bench.events import Building, Event, Finished, Referencing, Streaming
+from hil.bench.events import Building, Event, Finished, LeftOut, Referencing, Streaming
+from hil.bench.places import words
 from hil.boards.attached import choose_attached
 from hil.boards.choice import choose_board
 from hil.boards.config import load_board
@@ -42,7 +43,7 @@ def bench(
         str,
         typer.Option(
             "--dataset",
-            help="mnist, digits, tabular, noise or cifar10. auto: MNIST if it can be had, else digits.",
+            help="mnist, digits, tabular, noise, cifar10. auto: MNIST if it can be had.",
         ),
     ] = "auto",
     data: Annotated[
@@ -133,6 +134,8 @@ class _Bars:
         match event:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
+            case LeftOut(found):
+                say(f"left out: {words(found)}")
             case Referencing(key, reference, done, total):
                 self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):

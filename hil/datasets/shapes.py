@@ -65,7 +65,7 @@ def _draw(random: np.random.RandomState, y: npt.NDArray[np.int64]) -> npt.NDArra
     crossed = (columns >= bar) & (columns < bar + 2)
     picture = np.where(crossed[..., None], random.randint(0, 256, (n, 1, 1, 3)), picture)
     picture = picture + random.randint(-_NOISE, _NOISE + 1, (n, side, side, 3))
-    return np.clip(np.floor(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.floor(picture), 0, 255), np.uint8)
 
 
 def _far(u: Reals, v: Reals) -> Reals:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Image
 from hil.bench.events import Event, Finished, Stored, Streaming
 from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image
 from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
 from hil.runlog.load import read_manifest, read_samples

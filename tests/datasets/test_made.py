@@ -61,7 +61,7 @@ def test_tabular_is_what_scikit_learn_makes() -> None:
     )
     for part in both("tabular"):
         rows = [int(key.rsplit("-", 1)[1]) for key in part.ids]
-        np.testing.assert_allclose(part.x, x[rows], atol=1e-4)
+        np.testing.assert_allclose(np.asarray(part.x, float), x[rows], atol=1e-4)
         np.testing.assert_array_equal(part.y, y[rows])
 
 
