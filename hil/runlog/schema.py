@@ -157,9 +157,10 @@ class Sample(Stored, frozen=True, omit_defaults=True):
 # --- digits.json: the pictures worth drawing ---
 
 
-class Picture(Stored, frozen=True):
+class Picture(Stored, frozen=True, omit_defaults=True):
     shape: tuple[int, int]
-    pixels: bytes  # uint8, row by row; base64 in JSON
+    pixels: bytes  # uint8, row by row, the channels of a pixel together; base64 in JSON
+    channels: Literal[1, 3] = 1  # grey, or red, green, blue
 
 
 # --- summary.json: the contract ---
