@@ -116,9 +116,8 @@ def test_what_the_linker_alone_finds(tmp_path: Path) -> None:
     net = dense_only(20, (1005, 1021), "float32")
     plan = planned({"net": net}, tmp_path, boards=("mps2",), dataset="tabular", limit=2)
     assert plan.no_place == ()
-    with pytest.raises(
-        DoesNotFit, match=r"net float32 .* the image takes 4,(19|20)\d,\d{3} B"
-    ) as said:
+    says = r"net float32 .* the image takes 4,(19|20)\d,\d{3} B"
+    with pytest.raises(DoesNotFit, match=says) as said:
         benched(plan, tmp_path)
     assert said.value.exit_code == 2
     assert said.value.needs > 4 << 20
