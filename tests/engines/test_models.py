@@ -45,7 +45,8 @@ def test_there_are_models() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_hundreds_of_digits(path: Path, tmp_path: Path) -> None:
-    compare(path, tmp_path, 300)
+    # fewer of them where a network takes long
+    compare(path, tmp_path, max(5, min(300, 2_000_000_000 // read_model(path).macs)))
 
 
 @pytest.mark.slow
