@@ -1,6 +1,7 @@
 # Two commands: `make bench` shows the main job, `make test` checks everything.
 LIMIT ?= 100
 BIN := .venv/bin
+export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 
 .PHONY: bench test lint soak clean
 
@@ -8,15 +9,16 @@ bench: .venv/.bench                 ## the main job on a quick subset of both mo
 	$(BIN)/hil doctor --install --board native --board mps2
 	$(BIN)/hil bench --limit $(LIMIT)
 
-test: .venv/.dev lint               ## lint, types, layers, tests, firmware builds, QEMU, 500-digit bench
-	$(BIN)/python -m pytest -n 2 -m "not slow and not hil"
+test: .venv/.dev .venv/labgrid/.made lint   ## lint, types, layers, tests, firmware builds, QEMU, a lab
+	$(BIN)/python -m pytest -n 2 -m "not slow and not lab and not hil"
+	$(BIN)/python -m pytest -m lab
 	$(BIN)/python -m pytest -m hil --hil-board native
 	$(BIN)/python -m pytest -m hil --hil-board mps2
 	$(BIN)/python -m pytest -m hil --hil-board rv32
 	$(BIN)/python -m pytest -m hil --hil-board mega2560
 
 lint: .venv/.dev
-	$(BIN)/hil doctor --install
+	$(BIN)/hil doctor --install --lab
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks
@@ -29,6 +31,12 @@ soak: .venv/.dev                    ## the long ones: whole test sets, thousands
 .venv/.dev: pyproject.toml constraints.txt
 	tools/venv.sh dev,emulator,train
 	@touch $@ .venv/.bench
+
+# labgrid brings a pyserial of its own: an environment of its own
+.venv/labgrid/.made: .venv/.dev constraints-labgrid.txt
+	python3 -m venv .venv/labgrid
+	.venv/labgrid/bin/python -m pip install -q --disable-pip-version-check -r constraints-labgrid.txt
+	@touch $@
 
 clean:
 	rm -rf .venv .pio .pio-core

@@ -38,8 +38,11 @@ class Check:
     packages: tuple[str, ...] = ()
 
 
-def examine(boards: Iterable[str] = ()) -> Iterator[Check]:
-    """Every check; of the emulated boards only ``boards``, or all when none is named."""
+def examine(boards: Iterable[str] = (), *, lab: bool = False) -> Iterator[Check]:
+    """Every check; of the emulated boards only ``boards``, or all when none is named.
+
+    ``lab`` adds what a machine needs that exports its boards to a labgrid lab.
+    """
     version = ".".join(map(str, sys.version_info[:3]))
     yield Check(
         "Python",
@@ -54,6 +57,8 @@ def examine(boards: Iterable[str] = ()) -> Iterator[Check]:
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
     yield _module("keras", "optional", "pip install -e '.[train]' (only `hil train` needs it)")
     yield _mnist()
+    if lab:
+        yield _ser2net()
 
 
 def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -106,8 +111,7 @@ def _board(name: str) -> Check:
         not missing,
         f"{', '.join(missing)} not found" if missing else board.title,
         "required" if name == REQUIRED else "board",
-        apt_command(tuple(dict.fromkeys(packages))),
-        packages,
+        *_apt(*dict.fromkeys(packages)),
     )
 
 
@@ -124,6 +128,17 @@ def _build_tool() -> Check:
     except HilError as problem:
         return Check("PlatformIO's SCons", False, problem.what, "required", problem.hint)
     return Check("PlatformIO's SCons", True, "there, or PlatformIO can fetch it")
+
+
+def _ser2net() -> Check:
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"  # where Debian puts daemons
+    found = shutil.which("ser2net", path=path)
+    detail = found or "ser2net not found"
+    return Check("labgrid's ser2net", bool(found), detail, "board", *_apt("ser2net"))
+
+
+def _apt(*packages: str) -> tuple[str, tuple[str, ...]]:
+    return apt_command(packages), packages
 
 
 def _project() -> Check:

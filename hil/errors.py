@@ -12,6 +12,7 @@
     ├── ModelError              a .tflite file is corrupt or unsupported
     └── DeviceError             the board, once it runs
         ├── NotAttached         no such board is plugged in
+        ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
         ├── NoAnswer            nothing (valid) came back before the deadline
         ├── WrongFirmware       the board answers, but it is not the image we expect
@@ -90,6 +91,10 @@ class DeviceError(HilError):
 
 class NotAttached(DeviceError):
     """No such board is plugged in."""
+
+
+class LabError(DeviceError):
+    """A place of a board lab cannot be had."""
 
 
 class LinkError(DeviceError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.boards.config import Board
+from hil.boards.station import Station
 from hil.records import Precision
 from hil.tflite import Graph
 
@@ -37,12 +38,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One network of one image: one run."""
+    """One network of one image at one station: one run."""
 
     image: Image
     network: Network
+    station: Station
 
     @property
     def key(self) -> str:
         image = self.image
-        return f"{image.board.name}/{image.engine}/{self.network.name}/{image.precision}"
+        return f"{self.station.name}/{image.engine}/{self.network.name}/{image.precision}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from hil.bench.cells import Image, Network
 from hil.bench.lab import Firmware
-from hil.boards.config import Board
+from hil.boards.station import Station
 from hil.errors import DoesNotFit
 from hil.link import Link
 from hil.link.fake import FakeBoard, FakeLink, Fault
@@ -42,18 +42,17 @@ class FakeLab:
         self.built.append(image)
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
-        return Firmware(
-            project / f"{len(self.built) - 1}.elf", "00" * 32, "fake 1.0", 50_000, 4_000
-        )
+        elf = project / f"{len(self.built) - 1}.elf"
+        return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000)
 
     @contextmanager
-    def open(self, board: Board, firmware: Firmware, port: str | None) -> Iterator[Link]:
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
-        self.opened.append(port or board.name)
-        image = self.built[int(firmware.file.stem)]
+        self.opened.append(station.port or station.name)
+        image = self.built[int(firmware.file.stem)]  # what was built, whatever was asked for
         hello = Hello(
             protocol=1,
-            board=board.name,
+            board=station.board.name,
             firmware="fake",
             toolchain="fake",
             window=4,

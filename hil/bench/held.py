@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hil.bench.cells import Image
-from hil.bench.lab import Firmware, Lab, RealLab
-from hil.boards.config import Board
+from hil.bench.lab import Firmware, Lab
 from hil.boards.session import HeldBoard
+from hil.boards.station import Station
 from hil.link import Link
 
 
 class HeldLab:
     """Builds by ``lab``, once an image; `held` is the board of the image that runs."""
 
-    def __init__(self, port: str | None = None, lab: Lab | None = None) -> None:
-        self._lab = lab or RealLab()
-        self._port = port
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
         self._built: dict[tuple[str, ...], Firmware] = {}
         self._held: HeldBoard | None = None
 
@@ -28,17 +27,22 @@ class HeldLab:
             self._built[image.key] = self._lab.build(image, project)
         return self._built[image.key]
 
-    def hold(self, board: Board, firmware: Firmware | None = None) -> HeldBoard:
+    def hold(self, station: Station, firmware: Firmware | None = None) -> HeldBoard:
         """The board, opened (and started with ``firmware`` if emulated) on the first call."""
         if self._held is None:
-            self._held = HeldBoard(board, firmware.file if firmware else None, self._port)
+            file = firmware.file if firmware else None
+            self._held = HeldBoard(station.board, file, station.port)
         return self._held
 
     @contextmanager
-    def open(self, board: Board, firmware: Firmware, port: str | None) -> Iterator[Link]:
+    def open(
+        self,
+        station: Station,
+        image: Image,  # noqa: ARG002 - whoever calls `hold` has seen to it
+        firmware: Firmware,
+    ) -> Iterator[Link]:
         """See `Lab.open`; the link stays open."""
-        assert port == self._port
-        yield self.hold(board, firmware).link
+        yield self.hold(station, firmware).link
 
     def close(self) -> None:
         """Let the board go."""

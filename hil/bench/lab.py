@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from hil.bench.cells import Image
-from hil.boards.config import Board
+from hil.bench.flash import flash
 from hil.boards.session import open_board
+from hil.boards.station import Station
 from hil.link import Link
 from hil.platformio import build, sizes
 
@@ -33,14 +34,23 @@ class Lab(Protocol):
         ...
 
     def open(
-        self, board: Board, firmware: Firmware, port: str | None
+        self, station: Station, image: Image, firmware: Firmware
     ) -> AbstractContextManager[Link]:
-        """A link to a board that runs ``firmware``."""
+        """A link to the board of ``station``, which runs ``firmware``."""
         ...
 
 
+@dataclass
 class RealLab:
-    """PlatformIO, emulators and serial ports."""
+    """PlatformIO, emulators and serial ports.
+
+    A board on a port must run the image already, unless ``flash`` says to put it there.
+    """
+
+    project: Path
+    flash: bool = False
+    # by station: engine and precision of the image that was flashed, and the port since then
+    _flashed: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -54,7 +64,18 @@ class RealLab:
         return Firmware(built.elf, built.sha256, built.toolchain, size.flash, size.ram)
 
     def open(
-        self, board: Board, firmware: Firmware, port: str | None
+        self, station: Station, image: Image, firmware: Firmware
     ) -> AbstractContextManager[Link]:
         """See `Lab.open`."""
-        return open_board(board, firmware.file, port)
+        port = station.port
+        if port and self.flash:
+            port = self._flash(station.name, port, image)
+        return open_board(station.board, firmware.file, port)
+
+    def _flash(self, station: str, port: str, image: Image) -> str:
+        """Flash ``image`` unless it is there; the port that the board is on afterwards."""
+        engine, precision, now = self._flashed.get(station, ("", "", port))
+        if (engine, precision) != (image.engine, image.precision):
+            _, now = flash(image, self.project, now)
+            self._flashed[station] = (image.engine, image.precision, now)
+        return now

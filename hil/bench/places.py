@@ -29,10 +29,10 @@ def place(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], tuple[NoPlace, ...]]
         fits = [n for n in image.networks if not too_large(replace(image, networks=(n,)), n)]
         shared = replace(image, networks=tuple(fits))
         alone = too_large(shared, cell.network) is not None
-        kept.append(Cell(alone_with(cell) if alone else shared, cell.network))
+        kept.append(replace(cell, image=alone_with(cell) if alone else shared))
     if cells and not kept:
         raise nothing_fits(refused)
-    return tuple(kept), tuple(refused)
+    return tuple(kept), tuple(dict.fromkeys(refused))  # two stations may be one board
 
 
 def alone_with(cell: Cell) -> Image:

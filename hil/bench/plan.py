@@ -15,6 +15,7 @@ from hil.bench.cells import Cell, Image, Network
 from hil.bench.fitting import Group, fitting
 from hil.bench.places import place
 from hil.boards.config import load_board
+from hil.boards.station import Station, plain
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.errors import DataError, UsageError
@@ -31,14 +32,13 @@ class Request:
     """What a person asked for; empty tuples mean all."""
 
     project: Path
-    boards: tuple[str, ...] = ("mps2",)
+    boards: tuple[str | Station, ...] = ("mps2",)  # a name stands for the only one of its kind
     models: tuple[str, ...] = ()  # teacher, student, or .tflite files
     precisions: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
     data: Path | None = None  # a .npz of the user's own
     limit: int | None = None
-    port: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class Plan:
     data: Dataset
     total: int  # samples in the whole split
     note: str
-    port: str | None
     project: Path
     no_place: tuple[NoPlace, ...] = ()
 
@@ -62,35 +61,39 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
-    boards = [load_board(name, request.project) for name in dict.fromkeys(request.boards)]
-    if request.port and len(boards) > 1:
-        raise UsageError("--port goes with one --board", "bench the boards one after the other")
+    stations = [_station(one, request.project) for one in dict.fromkeys(request.boards)]
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name))
     cells = tuple(
-        Cell(Image(board, engine, precision, group), network)
-        for board, engine in product(boards, dict.fromkeys(request.engines))
-        for precision, group, chosen in fitting(board, request.models, request.precisions, wanted)
+        Cell(Image(station.board, engine, precision, group), network, station)
+        for station, engine in product(stations, dict.fromkeys(request.engines))
+        for precision, group, chosen in fitting(
+            station.board, request.models, request.precisions, wanted
+        )
         for network in chosen
     )
     for cell in cells:
         _check_fit(cell.network, data)
     cells, no_place = place(cells)
-    return Plan(cells, data, len(whole), note, request.port, request.project, no_place)
+    return Plan(cells, data, len(whole), note, request.project, no_place)
 
 
 def choose_image(request: Request) -> Image:
     """The one image of ``request`` that is flashed when nobody says which: int8 if there is one."""
     if any(name.endswith(".tflite") for name in request.models):  # needs no data to be flashed
-        board = load_board(request.boards[0], request.project)
+        board = _station(request.boards[0], request.project).board
         groups = _networks(request, "")
         images = [Image(board, request.engines[0], group[0], group[1]) for group in groups]
     else:
         images = [cell.image for cell in make_plan(replace(request, limit=1)).cells]
     return next((image for image in images if image.precision is Precision.INT8), images[0])
+
+
+def _station(one: str | Station, project: Path) -> Station:
+    return plain(load_board(one, project)) if isinstance(one, str) else one
 
 
 def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:

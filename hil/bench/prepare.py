@@ -44,8 +44,9 @@ def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...], tup
             cell = replace(cell, image=alone_with(cell))
             built = builder.build(cell)
         if isinstance(built, NoPlace):
-            no_place.append(built)
-            emit(LeftOut(built))
+            if built not in no_place:  # two stations may be one board
+                no_place.append(built)
+                emit(LeftOut(built))
         else:
             prepared.append(Prepared(cell, built, _describe(cell, built)))
     if not prepared and no_place:
@@ -83,8 +84,8 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
     allowed, why = tolerance(graph, fma=board.fma)
     return RunPlan(
         key=cell.key,
-        board=board.name,
-        board_title=board.title,
+        board=cell.station.name,
+        board_title=cell.station.title,
         emulated=board.emulator is not None,
         engine=cell.image.engine,
         model=cell.network.name,

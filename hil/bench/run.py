@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,12 @@ import platformdirs
 import hil
 from hil.bench.events import Emit, Referencing, Stored
 from hil.bench.lab import Lab, RealLab
+from hil.bench.lanes import carry_out, lanes
 from hil.bench.pictures import pictures
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
 from hil.bench.provenance import git_state, host
+from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
 from hil.errors import HilError, StorageError
@@ -29,20 +32,24 @@ from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
 
 
-def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None) -> None:
+def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int = 1) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
-    Any error, Ctrl-C included, leaves a readable run that the same call resumes.
+    With ``jobs`` > 1 boards run side by side, that many emulators at most. Any error, Ctrl-C
+    included, leaves a readable run that the same call resumes; a board that fails does not keep
+    the others from finishing.
     """
-    lab = lab or RealLab()
+    lab = lab or RealLab(plan.project)
     prepared, no_place = prepare(plan, lab, emit)
     manifest = _manifest(plan, prepared, no_place, folder.name)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
         log.save(manifest)
+        ended = {end.key for end in manifest.ends}
+        waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
-            _run_cells(plan, prepared, lab, log, emit)
+            carry_out(waiting, partial(_run_one, plan.data, lab), log, emit, jobs)
         except BaseException as problem:
             with suppress(StorageError):  # a full disk is no reason to hide the first problem
                 if isinstance(problem, HilError):
@@ -56,15 +63,12 @@ def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None) -> None:
     emit(Stored(folder))
 
 
-def _run_cells(
-    plan: Plan, prepared: tuple[Prepared, ...], lab: Lab, log: RunLog, emit: Emit
-) -> None:
-    ended = {end.key for end in log.manifest.ends}
-    for item in prepared:
-        if item.plan.key not in ended:
-            expected = _expect(item, plan.data, emit)
-            with lab.open(item.cell.image.board, item.firmware, plan.port) as link:
-                stream(item, link, plan.data, expected, log, emit)
+def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) -> None:
+    """One run, from what the host expects to the last answer."""
+    cell = item.cell
+    expected = _expect(item, data, emit)
+    with lab.open(cell.station, cell.image, item.firmware) as link:
+        stream(item, link, data, expected, sink, emit)
 
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:

@@ -9,12 +9,12 @@ from hil.bench.events import Emit, Finished, Streaming
 from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
+from hil.bench.sink import Sink
 from hil.compare import Expected, compare
 from hil.device import Device, Timing
 from hil.errors import DataError, WrongFirmware
 from hil.link import Link
 from hil.records import Dataset, Hello, Measurement, ModelInfo
-from hil.runlog.log import RunLog
 from hil.runlog.schema import Memory, RunEnd
 from hil.wire.messages import INFER_OVERHEAD, Result
 
@@ -26,12 +26,12 @@ def stream(
     link: Link,
     data: Dataset,
     expected: Expected,
-    log: RunLog,
+    sink: Sink,
     emit: Emit,
 ) -> None:
-    """Answer whatever of ``data`` the log does not hold yet, then store how the run ended."""
+    """Answer whatever of ``data`` the sink does not hold yet, then store how the run ended."""
     key, board = prepared.plan.key, prepared.cell.image.board
-    first = log.done[key]
+    first = sink.done[key]
     started = time.monotonic()
     timing = Timing(board.timeouts.boot, board.timeouts.reply)
     device = Device(link, timing, board.serial.baud)
@@ -50,7 +50,7 @@ def stream(
         _check(answer.result, number, prepared)
         time_taken = board.clock.time(answer.result)
         measured = Measurement(answer.index, answer.result.output, time_taken, answer.attempts)
-        log.append(compare(key, data, expected, measured))
+        sink.append(compare(key, data, expected, measured))
         emit(Streaming(key, answer.index + 1, len(data), device.retries))
     end = RunEnd(
         key=key,
@@ -61,7 +61,7 @@ def stream(
         retries=device.retries,
     )
     device.slow_down()
-    log.finish(end)
+    sink.finish(end)
     emit(Finished(key, end.seconds))
 
 

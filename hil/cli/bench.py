@@ -15,12 +15,13 @@ from rich.progress import Progress, TaskID
 
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Building, Event, Finished, LeftOut, Referencing, Streaming
+from hil.bench.lab import Lab, RealLab
 from hil.bench.places import words
-from hil.boards.attached import choose_attached
 from hil.boards.choice import choose_board
-from hil.boards.config import load_board
+from hil.boards.station import Station, stations
 from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
+from hil.errors import UsageError
 from hil.platformio import find_project
 
 Names = list[str]
@@ -28,7 +29,12 @@ Names = list[str]
 
 def bench(
     board: Annotated[
-        Names, typer.Option("--board", help="Board; repeatable. auto: mps2, or native without it.")
+        Names,
+        typer.Option(
+            "--board",
+            help="Board; repeatable. auto: mps2, or native without it. NAME@PORT or NAME@SERIAL "
+            "says which; labgrid:PLACE takes it from a lab.",
+        ),
     ] = ["auto"],
     model: Annotated[
         Names, typer.Option("--model", help="teacher, student, or a .tflite file; repeatable.")
@@ -59,6 +65,12 @@ def bench(
     port: Annotated[
         str | None, typer.Option("--port", help="A port that is there already (any pyserial URL).")
     ] = None,
+    flash: Annotated[
+        bool, typer.Option("--flash", help="Flash boards on ports with what they are to run.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", help="Emulators at once; default: one a core.")
+    ] = None,
     open_report: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Show the report in a browser.")
     ] = None,
@@ -69,26 +81,26 @@ def bench(
     over the whole test set. Exit code 1 when an output is not what it must be.
     """
     project = find_project()
-    boards = tuple(_resolve(name) for name in board)
-    port = port or _attached_port(project, boards)
-    request = Request(
-        project=project,
-        boards=boards,
-        models=tuple(model),
-        precisions=tuple(precision),
-        engines=tuple(engine),
-        dataset=dataset,
-        data=data,
-        limit=limit,
-        port=port,
-    )
-    with Downloads() as downloads:
-        plan = make_plan(request, downloads)
-    folder = out or _new_folder(project, boards)
-    if plan.note:
-        say(f"note: {plan.note}")
-    say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
-    _show(plan, folder)
+    if jobs is not None and jobs < 1:
+        raise UsageError("--jobs must be at least 1", "leave it out for one emulator a core")
+    with stations([_resolve(name) for name in board], project, port) as boards:
+        request = Request(
+            project=project,
+            boards=boards,
+            models=tuple(model),
+            precisions=tuple(precision),
+            engines=tuple(engine),
+            dataset=dataset,
+            data=data,
+            limit=limit,
+        )
+        with Downloads() as downloads:
+            plan = make_plan(request, downloads)
+        folder = out or _new_folder(project, boards)
+        if plan.note:
+            say(f"note: {plan.note}")
+        say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+        _show(plan, folder, RealLab(project, flash), jobs or len(os.sched_getaffinity(0)))
     show_report(folder, browse=_may_open() if open_report is None else open_report)
 
 
@@ -101,23 +113,17 @@ def _resolve(name: str) -> str:
     return chosen
 
 
-def _attached_port(project: Path, boards: tuple[str, ...]) -> str | None:
-    """Where the one physical board is plugged in, asked before anything is built for it."""
-    if len(boards) != 1 or load_board(boards[0], project).emulator:
-        return None
-    return choose_attached(project, board=boards[0])[1].port
-
-
-def _new_folder(project: Path, boards: tuple[str, ...]) -> Path:
+def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return project / "results" / f"{stamp}-{'-'.join(dict.fromkeys(boards))}"
+    kinds = dict.fromkeys(station.board.name for station in boards)
+    return project / "results" / f"{stamp}-{'-'.join(kinds)}"
 
 
-def _show(plan: Plan, folder: Path) -> None:
+def _show(plan: Plan, folder: Path, lab: Lab, jobs: int) -> None:
     """Carry the plan out, with a bar for every run."""
     try:
         with progress() as bars:
-            run(plan, folder, _Bars(bars))
+            run(plan, folder, _Bars(bars), lab, jobs)
     except KeyboardInterrupt:
         say(f"interrupted; to go on: hil {_again(folder)}")
         raise

@@ -20,15 +20,18 @@ def doctor(
     board: Annotated[
         list[str], typer.Option("--board", help="Only what this board needs; repeatable.")
     ] = [],
+    lab: Annotated[
+        bool, typer.Option("--lab", help="Also what exporting boards to a labgrid lab needs.")
+    ] = False,
 ) -> None:
     """Say what this machine has and lacks. Exit code 2 when nothing can be benched on it."""
-    checks = list(examine(board))
+    checks = list(examine(board, lab=lab))
     packages = missing_packages(checks)
     if mend and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
-        checks = list(examine(board))
+        checks = list(examine(board, lab=lab))
     for check in checks:
         _show(check)
     if any(not check.ok and check.need == "required" for check in checks):

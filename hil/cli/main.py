@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from hil.cli.console import say, show_error
 from hil.errors import HilError
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 app = typer.Typer(
     name="hil",
@@ -51,8 +54,13 @@ app.command(name="headers", hidden=True)(build.headers)
 app.command(name="emulate")(boards.emulate)
 
 
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)
+
+
 def main() -> None:
     """Run one command: 0 fine, 1 results are not as expected, 2 usage or environment."""
+    signal.signal(signal.SIGTERM, _end)  # by default boards and lab places would stay held
     try:
         app()
     except HilError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+import warnings
 from typing import Final, Literal
 
 import serial
@@ -41,7 +42,9 @@ class SerialLink:
             self._port.dtr, self._port.rts = dtr, rts  # before opening: a level may mean reset
             # a new timeout costs a remote port (rfc2217://) several round trips: it keeps this one
             self._port.timeout = SLICE_S
-            self._port.open()
+            with warnings.catch_warnings():  # pyserial's rfc2217:// still calls setDaemon
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._port.open()
         except (serial.SerialException, OSError, ValueError) as problem:
             raise _cannot_open(url, problem) from problem
 

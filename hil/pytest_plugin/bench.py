@@ -12,7 +12,7 @@ from hil.bench.cells import Cell, Image
 from hil.bench.events import Event
 from hil.bench.flash import check_image, flash
 from hil.bench.held import HeldLab
-from hil.boards.attached import Attached
+from hil.bench.lab import RealLab
 from hil.boards.config import Board
 from hil.boards.session import HeldBoard
 from hil.device import Device, Timing
@@ -103,7 +103,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     plan = make_plan(
         Request(
             project=chosen.project,
-            boards=(chosen.board.name,),
+            boards=(chosen.station,),
             models=tuple(option("--hil-model")),
             precisions=(precision,) if precision else (),
             engines=(option("--hil-engine"),),
@@ -114,18 +114,20 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     images = {cell.image.key: cell.image for cell in plan.cells}
     small = (image for image in images.values() if image.precision is Precision.INT8)
     image = next(small, plan.cells[0].image)
-    where = chosen.where
-    if where is not None and option("--hil-flash"):
-        _, where = flash(image, chosen.project, where)
-    port = where.port if isinstance(where, Attached) else where
-    lab = HeldLab(port)
+    station = chosen.station
+    if chosen.where is not None and option("--hil-flash"):
+        _, port = flash(image, chosen.project, chosen.where)
+        station = replace(station, port=port)
+    lab = HeldLab(RealLab(chosen.project))
     try:
-        held = lab.hold(chosen.board, None if port else lab.build(image, chosen.project))
-        hello = Device(held.link, Timing(chosen.board.timeouts.boot)).hello()
+        held = lab.hold(station, None if station.port else lab.build(image, chosen.project))
+        hello = Device(held.link, Timing(station.board.timeouts.boot)).hello()
         image = next((one for one in images.values() if _runs(hello, one)), image)
         check_image(hello, image)
-        cells = tuple(cell for cell in plan.cells if cell.image.key == image.key)
-        bench = HilBench(replace(plan, cells=cells, port=port), lab, held, folder / "run")
+        cells = tuple(
+            replace(cell, station=station) for cell in plan.cells if cell.image.key == image.key
+        )
+        bench = HilBench(replace(plan, cells=cells), lab, held, folder / "run")
         bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS)
     except BaseException:
         lab.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -201,7 +200,9 @@ def _operator(table: Table, index: int, codes: list[tuple[str, int]], count: int
             options[key] = default
         else:
             options[key] = stored.real(slot) if form == "f" else stored.integer(slot, form, default)
-    return Operator(index, code, version, inputs, outputs, MappingProxyType(options))
+    return Operator(
+        index, code, version, inputs, outputs, options
+    )  # no proxy: graphs travel between processes
 
 
 def _only(graph: Table, slot: int, what: str, tensors: tuple[Tensor, ...]) -> int:

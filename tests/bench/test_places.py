@@ -36,7 +36,7 @@ def planned(room: Room | None = None, **changes: object) -> Plan:
 
 def on(cell: Cell, room: Room) -> Cell:
     board = msgspec.structs.replace(cell.image.board, memory=room)
-    return Cell(replace(cell.image, board=board), cell.network)
+    return replace(cell, image=replace(cell.image, board=board))
 
 
 def images(plan: Plan) -> list[list[str]]:

@@ -73,7 +73,6 @@ def test_samples_travel_as_they_are() -> None:
         ({"engines": ("magic",)}, "no engine is called 'magic'"),
         ({"dataset": "cifar"}, "cifar"),
         ({"limit": 0}, "--limit must be at least 1"),
-        ({"port": "x", "boards": ("mps2", "native")}, "--port goes with one --board"),
         ({"models": ("teacher", str(STUDENT))}, "do not mix"),
         ({"models": (str(STUDENT),), "dataset": "auto"}, "needs data"),
         ({"models": (str(STUDENT),), "precisions": ("float32",)}, "computes in float32"),

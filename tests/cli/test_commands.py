@@ -105,7 +105,7 @@ def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper:
 
     lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit: run(plan, folder, emit, lab)
+        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, lab)
     )
     words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
     return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))
@@ -186,7 +186,7 @@ def test_own_network_end_to_end(
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit: run(plan, folder, emit, FakeLab())
+        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, FakeLab())
     )
     words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))
     assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 0

@@ -16,6 +16,7 @@ from tests.fakes import HELLO
 from tests.link.rfc2217_board import Line, Rfc2217Board
 
 # pyserial 3.5 starts its reader so
+# pyserial's server side, which only this test uses
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
 
 FASTER = (921_600, 2_000_000)

@@ -1,0 +1,126 @@
+"""Runs side by side: the same answers, and a board that fails harms nobody else's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Image
+from hil.bench.events import Event, Finished
+from hil.bench.fake_lab import FakeLab
+from hil.bench.lab import Firmware
+from hil.bench.lanes import lanes
+from hil.bench.prepare import prepare
+from hil.boards.station import Station
+from hil.errors import LinkError, MachineError
+from hil.link import Link
+from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.schema import Sample
+
+PROJECT = Path(__file__).parents[2]
+N = 12
+
+
+@dataclass
+class Broken(FakeLab):
+    """A lab of which station ``broken`` cannot be opened, or takes its process down."""
+
+    broken: str = "native"
+    kills: bool = False
+
+    @contextmanager
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        if station.name == self.broken:
+            if self.kills:
+                os._exit(3)
+            raise LinkError(f"port of {station.name} vanished")
+        with super().open(station, image, firmware) as link:
+            yield link
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """One model in both precisions on two boards: four runs."""
+    request = Request(
+        project=PROJECT,
+        boards=("mps2", "native"),
+        models=("student",),
+        dataset="digits",
+        limit=N,
+    )
+    return make_plan(request)
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def answers(folder: Path) -> list[Sample]:
+    """Every stored answer, run by run."""
+    return sorted(read_samples(folder), key=lambda sample: (sample.run, sample.i))
+
+
+def test_the_answers_are_those_of_one_after_the_other(plan: Plan, tmp_path: Path) -> None:
+    events: list[Event] = []
+    run(plan, tmp_path / "one", ignore, FakeLab(), jobs=1)
+    run(plan, tmp_path / "two", events.append, FakeLab(), jobs=2)
+    assert answers(tmp_path / "one") == answers(tmp_path / "two")
+    assert len(answers(tmp_path / "two")) == 4 * N
+    manifest = read_manifest(tmp_path / "two")
+    assert manifest.state == "complete"
+    keys = {cell.key for cell in plan.cells}
+    assert {end.key for end in manifest.ends} == keys
+    assert {event.run for event in events if isinstance(event, Finished)} == keys
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_board_that_fails_leaves_the_others_whole(plan: Plan, tmp_path: Path, jobs: int) -> None:
+    with pytest.raises(LinkError, match="port of native vanished"):
+        run(plan, tmp_path, ignore, Broken(), jobs=jobs)
+    manifest = read_manifest(tmp_path)
+    assert (manifest.state, manifest.error) == ("failed", "port of native vanished")
+    assert {end.key.split("/")[0] for end in manifest.ends} == {"mps2"}
+    assert len(answers(tmp_path)) == 2 * N
+    run(plan, tmp_path, ignore, FakeLab(), jobs=jobs)
+    assert read_manifest(tmp_path).state == "complete"
+    assert len(answers(tmp_path)) == 4 * N
+
+
+def test_a_process_that_dies_is_an_error_and_no_loss(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="process that ran native ended with code 3"):
+        run(plan, tmp_path, ignore, Broken(kills=True), jobs=2)
+    assert len(answers(tmp_path)) == 2 * N
+
+
+def test_an_interruption_ends_every_process(plan: Plan, tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, Finished):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop, FakeLab(), jobs=2)
+    assert multiprocessing.active_children() == []
+    assert read_manifest(tmp_path).state == "interrupted"
+    run(plan, tmp_path, ignore, FakeLab(), jobs=2)
+    assert len(answers(tmp_path)) == 4 * N
+
+
+def test_one_port_is_one_lane_and_every_emulator_its_own(plan: Plan) -> None:
+    ported = replace(plan.cells[0].station, port="socket://x:1")
+    cells = tuple(
+        replace(cell, station=ported) if cell.station.name == "mps2" else cell
+        for cell in plan.cells
+    )
+    prepared, _ = prepare(replace(plan, cells=cells), FakeLab(), ignore)
+    assert [[item.plan.key for item in lane] for lane in lanes(prepared)] == [
+        ["mps2/aot/student/float32", "mps2/aot/student/int8"],
+        ["native/aot/student/float32"],
+        ["native/aot/student/int8"],
+    ]
