@@ -12,7 +12,7 @@ import numpy as np
 
 from hil import datasets
 from hil.bench.cells import Cell, Image, Network
-from hil.bench.fitting import Group, fitting
+from hil.bench.fitting import Group, check_engines, fitting
 from hil.bench.places import place
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
@@ -64,6 +64,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     stations = [_station(one, request.project) for one in dict.fromkeys(request.boards)]
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
+    for station in stations:
+        check_engines(station.board, request.engines)
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name))

@@ -119,7 +119,8 @@ def _find_elf(folder: Path) -> Path:
 
 
 def _failed(doing: str, log: Path) -> BuildFailed:
-    """The first line that names an error; PlatformIO's own last words otherwise."""
+    """The first line that names an error, else the last before SCons says which step failed
+    (dfu-util and avrdude do not say "error"), else PlatformIO's own last words."""
     text = log.read_text(errors="replace")
     if found := find_overflow(text):
         amount = f"{found.needs:,} bytes" if found.needs else f"{found.over:,} bytes too many"
@@ -136,6 +137,8 @@ def _failed(doing: str, log: Path) -> BuildFailed:
             f"{doing} needs packages of PlatformIO's registry, which cannot be reached",
             f"connect this machine once; the whole log: {log}",
         )
-    named = [line for line in lines if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
-    said = (named or [line for line in lines if line.strip()][-1:] or ["nothing"])[0]
+    step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
+    before = [line for line in lines[:step] if line.strip()]
+    named = [line for line in before if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
+    said = (named or before[-1:] or ["nothing"])[0]
     return BuildFailed(f"{doing} failed: {said.strip()[:300]}", f"the whole log: {log}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from itertools import product
 from pathlib import Path
 
@@ -189,3 +190,18 @@ def wire(plan: Plan) -> list[bytes]:
 def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no models for noise; hil train --recipe noise"):
         make_plan(request(project=tmp_path, dataset="noise"))
+
+
+def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> None:
+    """What it would take is the file itself and the arena that was measured."""
+    measured = tomllib.loads((PROJECT / "benchmarks" / "tflm.toml").read_text())
+    arena = measured["mps2"]["tflm"]["student int8"]["arena"]
+    model = (PROJECT / "models" / "mnist" / "student_int8.tflite").stat().st_size
+    with pytest.raises(UsageError) as refused:
+        make_plan(request(boards=("mega2560",), engines=("aot", "tflm")))
+    said = str(refused.value)
+    assert "engine tflm does not fit board mega2560" in said
+    assert f"{arena + model:,} bytes of RAM" in said
+    assert f"{arena:,} of arena, and {model:,} of model" in said
+    assert "has 8,192; bench another --engine there" in said
+    assert "\n" not in said
