@@ -61,7 +61,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
-    stations = [_station(one, request.project) for one in dict.fromkeys(request.boards)]
+    found = [_station(one, request.project) for one in request.boards]
+    stations = {station.name: station for station in found}.values()
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
     for station in stations:

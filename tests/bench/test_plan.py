@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from hil.bench import Plan, Request, make_plan
+from hil.boards.config import load_board
+from hil.boards.station import plain
 from hil.errors import DataError, ModelError, UsageError
 from hil.records import Encoding
 from tests.engines.laboratory import cifar10, dense_only
@@ -42,7 +44,7 @@ def test_the_whole_matrix_by_default() -> None:
 
 
 def test_one_cell() -> None:
-    assert keys(boards=("native",), models=("student",), precisions=("int8",)) == [
+    assert keys(boards=("native", "native"), models=("student",), precisions=("int8",)) == [
         "native/aot/student/int8"
     ]
 
@@ -205,3 +207,11 @@ def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> N
     assert f"{arena:,} of arena, and {model:,} of model" in said
     assert "has 8,192; bench another --engine there" in said
     assert "\n" not in said
+
+
+def test_every_board_can_be_a_station() -> None:
+    """What a board's file says must not stand in the way of a plan."""
+    for name in ("mega2560", "native"):
+        station = plain(load_board(name))
+        (key,) = keys(boards=(station, station), models=("student",), precisions=("int8",))
+        assert key == f"{name}/aot/student/int8"
