@@ -10,6 +10,7 @@
     │   └── StorageError        a results folder cannot be read or written
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
+    ├── TrainingFailed          a training went wrong and was stopped
     └── DeviceError             the board, once it runs
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
@@ -83,6 +84,10 @@ class DataError(HilError):
 
 class ModelError(HilError):
     """A .tflite file is corrupt or unsupported."""
+
+
+class TrainingFailed(HilError):
+    """A training went wrong and was stopped."""
 
 
 class DeviceError(HilError):
