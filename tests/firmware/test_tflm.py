@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
 needs_tree = pytest.mark.skipif(
     not os.environ.get("HIL_TFLM_DIR"), reason="HIL_TFLM_DIR names no TFLM tree (docs/engines.md)"
 )
-both_boards = pytest.mark.parametrize("board", ["native", "mps2"])
+every_board = pytest.mark.parametrize("board", ["native", "mps2", "rv32"])
 
 
 def ask(board: str, engine: str, names: list[str]) -> tuple[Hello, list[list[bytes]]]:
@@ -76,7 +76,7 @@ def test_without_sources_it_says_what_to_set(
 
 
 @needs_tree
-@both_boards
+@every_board
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_every_byte_is_the_oracles(board: str, precision: str) -> None:
     names = [f"{model}_{precision}" for model in ("teacher", "student")]
@@ -91,7 +91,7 @@ def test_every_byte_is_the_oracles(board: str, precision: str) -> None:
 
 
 @needs_tree
-@both_boards
+@every_board
 def test_the_arena_of_hello_is_what_it_takes(board: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["student_int8"]
     hello, outputs = ask(board, "tflm", names)
