@@ -16,6 +16,7 @@ from hil.study.figures import Row, Study, accuracy, flash, measured, right
 from hil.study.pareto import Axis, axes, cheapest, front
 
 SIGNIFICANT = 0.05
+_NEAR = 1.01  # of a cost: more is not the same
 
 
 def advice(study: Study) -> tuple[str, ...]:
@@ -76,17 +77,35 @@ def alike(study: Study, one: Row, other: Row) -> bool:
 
 
 def _best(study: Study, best: Row, as_good: Sequence[Row]) -> str:
-    others = [row.name for row in as_good if row is not best]
+    others = _grouped(study, [row for row in as_good if row is not best])
     said = f"Most accurate: the {best.name} ({_share(study, best)})"
     if not others:
         return f"{said}; every other network is told apart from it."
     return f"{said}; over {study.n:,} samples these cannot be told apart from it: {listed(others)}."
 
 
+def _grouped(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Names of rows; a network that is there in every measured precision by its words alone."""
+    held = {row.method: [r for r in rows if r.method == row.method] for row in rows}
+    total = {row.method: 0 for row in rows}
+    for row in measured(study):
+        if row.method in total:
+            total[row.method] += 1
+    return [
+        name
+        for method, found in held.items()
+        for name in (
+            [found[0].words] if len(found) == total[method] > 1 else [row.name for row in found]
+        )
+    ]
+
+
 def _for(study: Study, axis: Axis, as_good: Sequence[Row]) -> str:
     """The cheapest as good as the best, and the cheapest of all."""
     first = cheapest(as_good, axis.cost)
-    least = front(study, axis.cost)[0]
+    # of those that cost the least to within a hundredth, the most accurate
+    price = _NEAR * min(axis.cost(row) for row in measured(study))
+    least = [row for row in front(study, axis.cost) if axis.cost(row) <= price][-1]
     line = f"Where {axis.noun} count, and no loss against it may be seen: the {first.name} "
     line += f"({count(axis.cost(first))}, {_share(study, first)})."
     if axis.cost(least) < axis.cost(first):
@@ -105,7 +124,7 @@ def _within(study: Study, rows: Sequence[Row], budget: str) -> str:
     second = max(rivals, key=lambda row: accuracy(study, row).point)
     found = stats.mcnemar(right(study, best), right(study, second))
     told = "ahead of" if found.p < SIGNIFICANT else "not told apart from"
-    next_one = f"the {second.name} ({_share(study, second)}, p = {found.p:.2g})"
+    next_one = f"the {second.name} ({_share(study, second)}, {_p(found.p)})"
     return f"{line}, {told} the next network, {next_one}."
 
 
@@ -173,12 +192,12 @@ def _against(study: Study, a: Row, b: Row) -> str:
     found = stats.mcnemar(right(study, a), right(study, b))
     difference = stats.paired_difference(right(study, a), right(study, b))
     said = f"{_points(difference.point, study.n)} ({points(difference.low, study.n)} to "
-    said += f"{points(difference.high, study.n)}), p = {found.p:.2g}"
+    said += f"{points(difference.high, study.n)}), {_p(found.p)}"
     said += "" if found.p < SIGNIFICANT else ", not told apart"
     costs = [
         f"{axis.cost(a) / axis.cost(b):.2f} times the {axis.noun}"
         for axis in axes(study)
-        if axis.cost(b) and axis.cost(a) != axis.cost(b)
+        if axis.cost(b) and not 1 / _NEAR <= axis.cost(a) / axis.cost(b) <= _NEAR
     ]
     return f"{said}; {listed(costs)}" if costs else f"{said}; the cost is the same"
 
@@ -192,6 +211,10 @@ def _front(study: Study, axis: Axis) -> str:
 def _row(study: Study, method: str, precision: Precision) -> Row | None:
     found = (r for r in measured(study) if (r.method, r.precision) == (method, precision))
     return next(found, None)
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 1e-6 else "p < 0.000001"
 
 
 def _share(study: Study, row: Row) -> str:

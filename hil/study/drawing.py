@@ -1,7 +1,8 @@
 """Figures of a study -> one SVG: accuracy over instructions, RAM and flash, the front joined. Pure.
 
-The vertical axis is the share of wrong answers on a logarithmic scale, labelled as accuracy: one
-network that lost everything would else press all others into one line.
+The vertical axis is the share of wrong answers on a logarithmic scale, labelled as accuracy. A
+network that lost everything would press all others into one line: it stands on the lower edge,
+with an arrow.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ WIDTH: Final = 980
 PANEL: Final = 250  # width of a plotting area
 HEIGHT: Final = 300
 _LEFT, _STEP, _TOP, _LEGEND = 58, 312, 64, 20
+_DEPTH: Final = 12  # times the wrong answers of the best: what the axis reaches down to
 _LETTER, _LINE = 9.0, 13.0  # pixels a label's letter and line take
 _SHARES: Final = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
 
@@ -103,6 +105,7 @@ def _accuracy_axis(study: Study) -> tuple[Scale, tuple[Tick, ...]]:
     """Share wrong -> percent of the height from the top, and ticks of accuracy."""
     shares = [accuracy(study, row) for row in measured(study)]
     worst = max(_wrong(study, each.low) for each in shares) * 1.1
+    worst = min(worst, _DEPTH * min(_wrong(study, each.point) for each in shares))
     least = min(_wrong(study, each.high) for each in shares) / 1.1
     scale = Scale(least, worst, log=True)
     ticks = [s for s in _SHARES if least <= 1 - s <= worst]
@@ -110,7 +113,7 @@ def _accuracy_axis(study: Study) -> tuple[Scale, tuple[Tick, ...]]:
 
 
 def _down(scale: Scale, wrong: float) -> float:
-    return round(HEIGHT * scale.at(wrong) / 100, 1)
+    return round(HEIGHT * scale.at(min(wrong, scale.high)) / 100, 1)
 
 
 def _panel(
@@ -137,12 +140,12 @@ def _panel(
     marks = []
     for row, at in zip(rows, taken, strict=True):
         letter, _ = letters[row.method]
+        estimate = accuracy(study, row)
         text = _label(at, taken, labels)
         labels.append(text)
-        estimate = accuracy(study, row)
         marks.append(
             Mark(
-                letter=letter,
+                letter=letter + "↓" * (_wrong(study, estimate.point) > y.high),
                 css=f"hue-{list(letters).index(row.method) % 10} "
                 f"{'full' if row.precision is Precision.INT8 else 'soft'}",
                 x=at[0],

@@ -16,7 +16,7 @@ from hil import files
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Emit
 from hil.bench.lab import Lab
-from hil.errors import BuildFailed, StorageError, UsageError
+from hil.errors import DoesNotFit, StorageError, UsageError
 from hil.kd.data import Data
 from hil.records import Dataset
 from hil.report.cells import cells
@@ -26,8 +26,6 @@ from hil.study.figures import Device
 
 Unit: TypeAlias = Literal["instructions", "us", "none"]
 TEST = "test.npz"
-# what linkers and PlatformIO say of an image that is larger than its board
-_TOO_LARGE = ("ld returned", "overflow", "will not fit", "greater than maximum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,9 @@ def measure(bench: Bench, key: str, tflite: Path) -> Measured:
     )
     try:
         plan = make_plan(request)
-    except UsageError as problem:
+    except DoesNotFit as problem:
+        return Measured(None, problem.what, bench.board, "none", 0)
+    except UsageError as problem:  # a precision that the board is not made for
         if "does not fit board" not in problem.what:
             raise
         return Measured(None, problem.what, bench.board, "none", 0)
@@ -100,10 +100,8 @@ def measure(bench: Bench, key: str, tflite: Path) -> Measured:
     if not _is_complete(folder, cell.network.graph.sha256, plan.data.fingerprint, board.name):
         try:
             run(plan, folder, bench.emit, bench.lab)
-        except BuildFailed as problem:
-            if not any(word in problem.what for word in _TOO_LARGE):
-                raise
-            return Measured(None, f"no place on {board.name}: {problem.what}", title, unit, n)
+        except DoesNotFit as problem:
+            return Measured(None, problem.what, title, unit, n)
     stored = load(folder)
     (found,) = cells(stored.manifest, stored.samples)
     if not found.complete or found.end is None:

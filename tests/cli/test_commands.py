@@ -31,7 +31,7 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export"):
+    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export", "study"):
         assert command in shown
 
 
@@ -57,6 +57,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("flash", "--board", "mars"), "no board is called 'mars'"),
         (("flash", "--board", "mps2", "--model", "no.tflite"), "no.tflite"),
         (("headers", "student", "--out", "x"), "is not NAME=FILE.tflite"),
+        (("study", "compression", "--recipe", "none"), "no recipe called 'none'"),
         (("export", "model.onnx"), "export takes .keras and .tflite files"),
     ],
 )

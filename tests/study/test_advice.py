@@ -18,7 +18,7 @@ def said(made: Study, start: str) -> str:
 def test_where_distillation_wins_it_is_named() -> None:
     made = distillation_wins()
     assert said(made, "Most accurate: the teacher in float32 (99.5%)").endswith(
-        "told apart from it: teacher in int8, distilled student in float32 and distilled student in int8."
+        "told apart from it: teacher in int8 and distilled student."
     )
     for noun, cost in (
         ("instructions", "150"),
@@ -63,6 +63,21 @@ def test_networks_that_chance_may_have_ordered_are_not_told_apart() -> None:
     assert "not told apart" in said(made, "Distillation (")
     assert "not told apart from the next" in said(made, "Within 60 parameters")
     assert said(made, "Most accurate").endswith("told apart from it: student alone in int8.")
+
+
+def test_a_hundredth_of_the_cost_is_not_worth_losing_everything_for() -> None:
+    made = study(
+        row("teacher", "int8", range(5), 900.0, size=LARGE),
+        row("pruned", "int8", range(700), 100.0),
+        row("pruned_tuned", "int8", range(300, 340), 100.5),
+    )
+    line = said(made, "Where instructions count")
+    assert line.endswith(
+        "Fewest of all: the pruned teacher + fine-tuning in int8 (100.5, −3.5 points of accuracy)."
+    )
+    lost = said(made, "Pruning without fine-tuning")
+    assert "−69.5 points of accuracy" in lost
+    assert "p < 0.000001; 0.11 times the instructions." in lost  # the rest costs the same
 
 
 def test_a_board_without_a_clock_is_asked_for_no_instructions() -> None:

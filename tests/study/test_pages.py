@@ -31,7 +31,19 @@ def test_every_network_is_in_each_panel_within_it(made: Study) -> None:
     # the teacher in float32 costs most and is right most often: right of and above all others
     first, *others = found.panels[0].marks
     assert all(first.x > mark.x and first.y < mark.y for mark in others)
-    assert {mark.letter for mark in found.panels[0].marks} == {key.letter for key in found.keys}
+    assert {mark.letter[0] for mark in found.panels[0].marks} == {key.letter for key in found.keys}
+
+
+def test_what_lost_everything_stands_on_the_lower_edge() -> None:
+    made = study(
+        row("teacher", "int8", range(5)),
+        row("alone", "int8", range(20)),
+        row("pruned", "int8", range(700)),
+    )
+    teacher, alone, pruned = drawing(made).panels[0].marks
+    assert (pruned.y, pruned.letter) == (HEIGHT, "C↓")
+    assert alone.letter == "B"
+    assert alone.y - teacher.y > HEIGHT / 4
 
 
 def test_nothing_wrong_at_all_can_be_drawn() -> None:
