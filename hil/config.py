@@ -16,11 +16,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of every configuration record."""
 
 
-def read_toml(path: Path, kind: type[T]) -> T:
+def read_toml(path: Path, kind: type[T], *, hint: str = "see docs/adding-a-board.md") -> T:
     """The record of type ``kind`` that the file holds, or ConfigError naming file and key."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=kind)
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read ({problem.strerror})", "check the path") from None
     except msgspec.DecodeError as problem:
-        raise ConfigError(f"{path}: {problem}", "see docs/adding-a-board.md") from None
+        raise ConfigError(f"{path}: {problem}", hint) from None

@@ -6,9 +6,11 @@
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
+    │   │   └── DoesNotFit      the board's memory is too small for it
     │   └── StorageError        a results folder cannot be read or written
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
+    ├── TrainingFailed          a training went wrong and was stopped
     └── DeviceError             the board, once it runs
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
@@ -56,6 +58,22 @@ class BuildFailed(MachineError):
     """PlatformIO could not build the firmware."""
 
 
+class DoesNotFit(BuildFailed):
+    """The board's memory is too small for the firmware.
+
+    ``memory`` is "flash" or "ram"; ``needs`` are the bytes it takes, or, where only the excess
+    over the board's memory is known, ``over``.
+    """
+
+    def __init__(
+        self, what: str, hint: str = "", *, memory: str = "", needs: int = 0, over: int = 0
+    ) -> None:
+        super().__init__(what, hint)
+        self.memory = memory
+        self.needs = needs
+        self.over = over
+
+
 class StorageError(MachineError):
     """A results folder cannot be read or written."""
 
@@ -66,6 +84,10 @@ class DataError(HilError):
 
 class ModelError(HilError):
     """A .tflite file is corrupt or unsupported."""
+
+
+class TrainingFailed(HilError):
+    """A training went wrong and was stopped."""
 
 
 class DeviceError(HilError):

@@ -120,6 +120,18 @@ class Usb(Config, frozen=True):
                 raise ValueError(f"usb.ids: {name!r} is not vid:pid, e.g. `303a:1001`")
 
 
+class Room(Config, frozen=True):
+    """Bytes that a firmware may fill: ``flash``, and ``ram`` of which the stack takes ``stack``."""
+
+    flash: int
+    ram: int
+    stack: int = 0
+
+    def __post_init__(self) -> None:
+        if self.flash < 1 or not 0 <= self.stack < self.ram:
+            raise ValueError("memory.flash and memory.ram must be positive, and hold the stack")
+
+
 class Timeouts(Config, frozen=True):
     """Seconds."""
 
@@ -138,6 +150,7 @@ class Board(Config, frozen=True):
     serial: Serial = Serial()
     usb: Usb | None = None
     timeouts: Timeouts = Timeouts()
+    memory: Room | None = None  # None: no limit is known
     fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
     # what a small board's image may hold, and why; empty: everything
     models: tuple[str, ...] = ()

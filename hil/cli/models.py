@@ -14,30 +14,51 @@ from hil.engines import model_name, write_image
 from hil.errors import UsageError
 from hil.kd.events import Event
 from hil.platformio import find_project
+from hil.runlog.load import load
 
 
 def train(
-    dataset: Annotated[str, typer.Option("--dataset", help="auto, mnist or digits.")] = "auto",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="A recipe's name, or a .toml file of your own.")
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Instead: the recipe called after a data set, or auto.")
+    ] = "auto",
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Where models go; default: models/<dataset>.")
+        Path | None, typer.Option("--out", help="Where models go; default: models/<recipe>.")
     ] = None,
     quick: Annotated[bool, typer.Option(help="A few epochs only: to try it out.")] = False,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="A stored run, whose device figures go into card.md."),
+    ] = None,
 ) -> None:
-    """Train the teacher, the student alone and the distilled student, and export them."""
-    from hil.kd import pipeline  # TensorFlow takes seconds to load
+    """Train a recipe's teacher, student alone and distilled student, and export them."""
+    from hil.kd import library, pipeline  # TensorFlow takes seconds to load
 
-    with Downloads() as downloads:
-        name, note = datasets.choose(dataset, "train", progress=downloads)
-        datasets.load(name, "train", progress=downloads)
-        datasets.load(name, "test", progress=downloads)
-    if note:
-        say(f"note: {note}")
-    target = folder or find_project() / "models" / name
+    stored = [load(path) for path in runs or ()]
+    found = library.find(recipe or _choose(dataset))
+    target = folder or find_project() / "models" / found.name
+    with Downloads() as downloads:  # before the bars: two live drawings would mix
+        given = pipeline.prepare(found, quick=quick, progress=downloads)
     with progress("epochs") as bars:
-        made = pipeline.train(name, target, quick=quick, on_event=_Stages(bars))
+        made = pipeline.train(
+            found, target, quick=quick, given=given, runs=stored, on_event=_Stages(bars)
+        )
     for file, facts in made.files.items():
         accuracy = f"test accuracy {facts.test_accuracy:.4f}"
         out.print(f"{target / file}: {facts.nbytes:,} B, {accuracy}", soft_wrap=True)
+    for sentence in made.verdict.sentences:
+        out.print(sentence, soft_wrap=True)
+
+
+def _choose(dataset: str) -> str:
+    """The recipe for a data set, or for the best one that is here."""
+    with Downloads() as downloads:
+        name, note = datasets.choose(dataset, "train", progress=downloads)
+    if note:
+        say(f"note: {note}")
+    return name
 
 
 class _Stages:
@@ -48,7 +69,9 @@ class _Stages:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
-        if event.kind in ("kept", "done") or not err.is_terminal:
+        if event.kind == "warning":
+            say(f"warning: {event.text}")
+        elif event.kind in ("kept", "done") or not err.is_terminal:
             accuracy = event.metrics.get("val_accuracy")
             shown = f", validation accuracy {accuracy:.4f}" if accuracy is not None else ""
             epochs = f" {event.epoch}/{event.epochs}" if event.kind == "epoch" else ""

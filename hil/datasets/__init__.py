@@ -1,4 +1,4 @@
-"""Labelled digits with stable ids: MNIST, scikit-learn's digits, or a user's own arrays."""
+"""Labelled samples with stable ids: MNIST, digits, CIFAR-10, made sets, or a user's own arrays."""
 
 from hil.datasets.catalog import NAMES, choose, load
 from hil.datasets.npz import load_npz

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hil.datasets import digits, mnist
+from hil.datasets import cifar10, digits, made, mnist, shapes
 from hil.datasets.progress import Progress
 from hil.errors import DataError, UsageError
 from hil.records import Dataset
 
-NAMES = ("mnist", "digits")
+NAMES = ("mnist", "digits", "tabular", "noise", "cifar10", shapes.NAME)
 SPLITS = ("train", "test")
 
 
@@ -15,12 +15,13 @@ def load(name: str, split: str = "test", *, progress: Progress | None = None) ->
     """Load a split of a named data set.
 
     Args:
-        name: ``mnist`` or ``digits``.
+        name: one of `NAMES`.
         split: ``train`` or ``test``.
         progress: told of a download, should one be needed.
 
     Returns:
-        ``x`` (n, 28, 28, 1) uint8, ``y`` (n,) int64; arrays are read-only.
+        ``x`` (n, 28, 28, 1) or (n, 32, 32, 3) uint8, or (n, features) float32; ``y`` (n,) int64;
+        arrays are read-only.
 
     Raises:
         UsageError: no such data set or split.
@@ -32,22 +33,33 @@ def load(name: str, split: str = "test", *, progress: Progress | None = None) ->
         return mnist.load(split, progress=progress)
     if name == "digits":
         return digits.load(split)
+    if name == "tabular":
+        return made.tabular(split)
+    if name == "noise":
+        return made.noise(split)
+    if name == "cifar10":
+        return cifar10.load(split, progress=progress)
+    if name == shapes.NAME:
+        return shapes.load(split)
     raise UsageError(f"no data set called {name!r}", f"choose one of auto, {', '.join(NAMES)}")
 
 
 def choose(name: str, split: str = "test", *, progress: Progress | None = None) -> tuple[str, str]:
-    """Resolve ``auto`` to a data set that this machine has or gets quickly.
+    """Resolve a name to a data set that this machine has or gets.
 
-    MNIST when its files are here or download; digits otherwise. Files that are
+    ``auto`` is MNIST when its files are here or download; digits otherwise. ``cifar10`` is
+    CIFAR-10 on the same terms, else the set drawn in its format, ``cifar10-made``. Files that are
     here but wrong are an error, not a reason to take another data set in silence.
 
     Returns:
-        The name, and a note for the report: empty, or why it is not MNIST.
+        The name, and a note for the report: empty, or why it is not what was asked for.
 
     Raises:
         UsageError: no such data set.
         DataError: MNIST files were found, and they are not MNIST.
     """
+    if name == "cifar10":
+        return _choose_cifar10(progress)
     if name in NAMES:
         return name, ""
     if name != "auto":
@@ -61,3 +73,17 @@ def choose(name: str, split: str = "test", *, progress: Progress | None = None) 
         note = f"MNIST is not here ({error.what}): scikit-learn's digits were used instead"
         return "digits", note
     return "mnist", ""
+
+
+def _choose_cifar10(progress: Progress | None) -> tuple[str, str]:
+    if cifar10.found():
+        return "cifar10", ""
+    try:
+        cifar10.fetch(progress=progress)
+    except DataError as error:
+        note = (
+            f"This is not CIFAR-10, which is not here ({error.what}): shapes drawn in its format "
+            f"({shapes.NAME}) were used instead. Accuracy on them says nothing about CIFAR-10."
+        )
+        return shapes.NAME, note
+    return "cifar10", ""

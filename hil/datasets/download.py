@@ -58,6 +58,8 @@ def fetch(
     *,
     verify: Callable[[Path], object],
     progress: Progress | None = None,
+    hint: str = _OFFLINE,
+    total_s: float | None = None,
 ) -> Path:
     """Download ``name`` into ``folder``.
 
@@ -67,22 +69,25 @@ def fetch(
         folder: made when it is missing.
         verify: raises DataError when the file it is given is wrong.
         progress: called with (name, bytes so far, bytes in all).
+        hint: what to do without it.
+        total_s: seconds the whole download may take; `TOTAL_S` by default.
 
     Raises:
         DataError: no mirror answers, all fail, or the folder cannot be written.
     """
     able = answering(mirrors, name)
     if not able:
-        raise DataError(f"no mirror of {name} answers", _OFFLINE)
+        raise DataError(f"no mirror of {name} answers", hint)
     failures: list[str] = []
     for mirror in able:
         try:
-            return _fetch_one(mirror + name, name, folder, verify, progress)
+            bar = _Bar(name, progress, total_s)
+            return _fetch_one(mirror + name, name, folder, verify, bar)
         except (OSError, ValueError) as error:
             failures.append(f"{mirror}: {error}")
         except DataError as error:
             failures.append(f"{mirror}: {error.what}")
-    raise DataError(f"{name} could not be downloaded ({'; '.join(failures)})", _OFFLINE)
+    raise DataError(f"{name} could not be downloaded ({'; '.join(failures)})", hint)
 
 
 def _fetch_one(
@@ -90,7 +95,7 @@ def _fetch_one(
     name: str,
     folder: Path,
     verify: Callable[[Path], object],
-    progress: Progress | None,
+    bar: _Bar,
 ) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
@@ -98,7 +103,7 @@ def _fetch_one(
     part = Path(temporary)
     try:
         downloader = pooch.HTTPDownloader(
-            progressbar=_Bar(name, progress), chunk_size=1 << 16, timeout=(CONNECT_S, STALL_S)
+            progressbar=bar, chunk_size=1 << 16, timeout=(CONNECT_S, STALL_S)
         )
         downloader(url, str(part), None)
         verify(part)
@@ -112,16 +117,17 @@ def _fetch_one(
 class _Bar:
     """What pooch wants of a progress bar; it also ends a download that trickles for ever."""
 
-    def __init__(self, name: str, progress: Progress | None) -> None:
+    def __init__(self, name: str, progress: Progress | None, total_s: float | None) -> None:
         self.name = name
         self.progress = progress
         self.total = 0
         self.done = 0
-        self.deadline = time.monotonic() + TOTAL_S
+        self.limit = TOTAL_S if total_s is None else total_s
+        self.deadline = time.monotonic() + self.limit
 
     def update(self, count: int) -> None:
         if time.monotonic() > self.deadline:
-            raise TimeoutError(f"not finished within {TOTAL_S:.0f} s")
+            raise TimeoutError(f"not finished within {self.limit:.0f} s")
         self.done = min(self.done + count, self.total or self.done + count)
         if self.progress is not None:
             self.progress(self.name, self.done, self.total)

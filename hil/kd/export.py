@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ CALIBRATION = 500  # samples
 
 @known_warnings()
 def export(
-    keras_file: Path, dataset: Dataset, out: Path, *, calibration: int = CALIBRATION
+    keras_file: Path,
+    dataset: Dataset,
+    out: Path,
+    *,
+    calibration: int = CALIBRATION,
+    precisions: Sequence[Precision] = tuple(Precision),
 ) -> dict[Precision, Path]:
     """Convert a trained network.
 
@@ -30,6 +36,7 @@ def export(
         dataset: training data, to calibrate the int8 ranges; uint8 pixels are scaled by 1/255.
         out: folder for ``<name>_float32.tflite`` and ``<name>_int8.tflite``.
         calibration: how many samples of it to use.
+        precisions: which of the two files to write.
 
     Returns:
         The path of each precision's file. int8 models are int8 at input and output.
@@ -55,7 +62,7 @@ def export(
             "name the data set that it was trained on",
         )
     contents = convert(network, samples)
-    paths = {p: out / f"{keras_file.stem}_{p.value}.tflite" for p in Precision}
+    paths = {p: out / f"{keras_file.stem}_{p.value}.tflite" for p in precisions}
     for precision, path in paths.items():
         files.replace_file(path, contents[precision])
     return paths

@@ -1,49 +1,88 @@
-"""The tutorial's two networks, logits out (pixel / 255 in).
-
-Layers are named: names that Keras counts up would make each export differ.
-"""
+"""A recipe's layers -> a Keras network."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from hil.errors import UsageError
+from hil.kd import layers
 from hil.kd.backend import require
-
-INPUT = (28, 28, 1)
-CLASSES = 10
+from hil.kd.layers import AnyLayer, Network
 
 
-def teacher() -> Any:
-    """Two convolutions and a wide dense layer: 225,034 parameters, 2.63 M MACs."""
+def build(network: Network, shape: tuple[int, ...], name: str) -> Any:
+    """A fresh network, its weights drawn from Keras's seed.
+
+    Args:
+        network: its layers.
+        shape: of one sample.
+        name: of the network; its files' outputs are called after it.
+
+    Raises:
+        UsageError: a layer does not fit what comes before it, or the end is not one row.
+    """
     keras, _ = require()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(INPUT),
-            layers.Conv2D(32, 3, activation="relu", name="conv1"),
-            layers.MaxPooling2D(name="pool1"),
-            layers.Conv2D(64, 3, activation="relu", name="conv2"),
-            layers.MaxPooling2D(name="pool2"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(128, activation="relu", name="hidden"),
-            layers.Dense(CLASSES, name="logits"),
-        ],
-        name="teacher",
+    model = keras.Sequential([keras.Input(shape)], name=name)
+    for layer, called in zip(network.layers, layers.names(network), strict=True):
+        try:
+            model.add(_layer(keras.layers, layer, called))
+        except ValueError as problem:
+            reason = str(problem).splitlines()[0]
+            what = f"layer {called!r} of {name!r} does not fit samples of shape {shape} ({reason})"
+            raise UsageError(what, "change the recipe's layers") from None
+    if len(model.output_shape) != 2:
+        what = f"{name!r} ends in shape {model.output_shape[1:]}, not in one row of logits"
+        raise UsageError(what, "flatten, and end with a dense layer")
+    return model
+
+
+def ends_in_softmax(model: Any) -> bool:
+    """Whether a Keras network, anyone's, gives probabilities."""
+    keras, _ = require()
+    last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    activation = getattr(last, "activation", None)
+    names = ("softmax", "log_softmax", "sigmoid", "log_sigmoid")
+    return isinstance(last, keras.layers.Softmax) or (
+        getattr(activation, "__name__", "linear") in names
     )
 
 
-def student() -> Any:
-    """One convolution and a narrow dense layer: 21,898 parameters, 70,464 MACs."""
-    keras, _ = require()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(INPUT),
-            layers.Conv2D(8, 3, activation="relu", name="conv1"),
-            layers.MaxPooling2D(name="pool1"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(16, activation="relu", name="hidden"),
-            layers.Dense(CLASSES, name="logits"),
-        ],
-        name="student",
-    )
+def _layer(kinds: Any, layer: AnyLayer, name: str) -> Any:
+    match layer:
+        case layers.Conv():
+            return kinds.Conv2D(
+                layer.filters,
+                layer.kernel,
+                strides=layer.stride,
+                padding=layer.padding,
+                activation=layer.activation,
+                name=name,
+            )
+        case layers.DepthwiseConv():
+            return kinds.DepthwiseConv2D(
+                layer.kernel,
+                strides=layer.stride,
+                padding=layer.padding,
+                activation=layer.activation,
+                name=name,
+            )
+        case layers.Dense():
+            return kinds.Dense(layer.units, activation=layer.activation, name=name)
+        case layers.MaxPool():
+            return kinds.MaxPooling2D(layer.size, layer.stride, layer.padding, name=name)
+        case layers.AveragePool():
+            return kinds.AveragePooling2D(layer.size, layer.stride, layer.padding, name=name)
+        case layers.LeakyRelu():
+            return kinds.LeakyReLU(negative_slope=layer.slope, name=name)
+        case layers.Relu():
+            return kinds.ReLU(name=name)
+        case layers.BatchNorm():
+            return kinds.BatchNormalization(name=name)
+        case layers.Dropout():
+            return kinds.Dropout(layer.rate, name=name)
+        case layers.Flatten():
+            return kinds.Flatten(name=name)
+        case layers.Softmax():
+            return kinds.Softmax(name=name)

@@ -10,9 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from hil import files
-from hil.kd.settings import Distillation, Schedule, Settings
+from hil.errors import StorageError
+from hil.kd import provenance_v1
+from hil.kd.plan import Plan
+from hil.kd.provenance_v1 import ProvenanceV1
+from hil.kd.recipe import Recipe
 
-SCHEMA = 1
+SCHEMA = 2
+FILE = "provenance.json"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "ai-edge-litert")
 
 
@@ -20,25 +25,26 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of what is stored: frozen, unknown keys refused."""
 
 
-class Recipe(Stored, frozen=True):
-    """All that decides the outcome of a stage: the same recipe is not trained twice."""
+class Inputs(Stored, frozen=True):
+    """All that decides the outcome of a training: the same inputs are not trained twice."""
 
-    stage: str
-    schedule: Schedule
+    plan: Plan
     dataset: str
-    fingerprint: str  # of the training split
+    fingerprint: str  # of the training split's source
+    samples: int  # in the training split
     validation_share: float
-    distillation: Distillation | None = None
     teacher_sha256: str = ""  # of the .keras file it learnt from
+    start_sha256: str = ""  # of the .keras file it went on from
 
 
 class StageRecord(Stored, frozen=True):
-    """``<stage>.stage.json``, written after its ``.keras`` file."""
+    """``<key>.stage.json``, written after its ``.keras`` file."""
 
-    recipe: Recipe
+    inputs: Inputs
     keras_sha256: str
     parameters: int
     seconds: float  # wall time of training on the machine named in ``versions``
+    samples_per_second: float
     validation_accuracy: float
     history: dict[str, list[float]]
     versions: dict[str, str]
@@ -51,8 +57,11 @@ class Data(Stored, frozen=True):
     train: int
     validation: int
     test: int
+    classes: int
+    majority: float  # share of the test set's most frequent class
     train_fingerprint: str
     test_fingerprint: str
+    note: str = ""  # why it is not the data set that the recipe names
 
 
 class ModelFile(Stored, frozen=True):
@@ -64,19 +73,59 @@ class ModelFile(Stored, frozen=True):
     test_accuracy: float
 
 
+class Verdict(Stored, frozen=True):
+    """What the test set says, in figures and in sentences; see `hil.kd.verdict`.
+
+    ``beats_chance``: role (teacher, student, alone) -> whether its interval is above what a
+    guess reaches. ``gain``: the student's accuracy minus the same network's without a teacher,
+    with its interval and the p-value of McNemar's exact test; None without such a stage.
+    """
+
+    chance: float
+    beats_chance: dict[str, bool]
+    gain: tuple[float, float, float] | None
+    p: float | None
+    sentences: tuple[str, ...]
+
+
 class Provenance(Stored, frozen=True):
-    """``provenance.json``. ``test_accuracy`` (by stage) was read once, after every choice."""
+    """``provenance.json``. ``test_accuracy`` (by key) was read once, after every choice."""
 
     schema: int
-    settings: Settings
+    name: str
+    quick: bool
+    recipe: Recipe
     data: Data
     stages: dict[str, StageRecord]
     test_accuracy: dict[str, float]
     files: dict[str, ModelFile]
+    verdict: Verdict
     versions: dict[str, str]
 
 
 Record = TypeVar("Record", bound=Stored)
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def load(path: Path) -> Provenance | ProvenanceV1:
+    """A ``provenance.json`` of this schema, or of the one before recipes.
+
+    Raises:
+        StorageError: there is none, or it is of neither.
+    """
+    try:
+        content = path.read_bytes()
+        if msgspec.json.decode(content, type=_Schema).schema == provenance_v1.SCHEMA:
+            return msgspec.json.decode(content, type=ProvenanceV1)
+        return msgspec.json.decode(content, type=Provenance)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        what = f"{path} is not a provenance record ({error})"
+        raise StorageError(what, "train again with: hil train") from None
 
 
 def versions() -> dict[str, str]:

@@ -1,111 +1,156 @@
-"""Fitting one network: alone, or with a teacher."""
+"""Fitting one network: alone, with a teacher, or on from where another training ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hil.kd import batches
-from hil.kd.backend import require
-from hil.kd.events import Event, OnEvent
-from hil.kd.settings import Distillation, Schedule
+from hil.errors import UsageError
+from hil.kd import checks, losses, networks, teaching
+from hil.kd.backend import known_warnings, require
+from hil.kd.batches import Floats, as_input, batches, weights
+from hil.kd.events import OnEvent, ignore
+from hil.kd.plan import Plan
+from hil.kd.watching import callbacks
 from hil.records import Dataset
 
 History = dict[str, list[float]]
 
 
-def distiller(teacher: Any, student: Any, settings: Distillation) -> Any:
-    """A ``keras.distillation.Distiller`` whose loss is what ``settings`` says (not compiled).
+@dataclass(frozen=True)
+class Split:
+    """Training data, cut once: what a network learns from, and what choices are made on."""
 
-    Both networks must give logits.
-    """
-    keras, _ = require()
-    # the loss as an object: its name (the default) becomes a function, and then Keras 3.15
-    # leaves out softmax and T^2
-    soft = keras.distillation.LogitsDistillation(
-        temperature=settings.temperature, loss=keras.losses.KLDivergence()
-    )
-    return keras.distillation.Distiller(
-        teacher=teacher,
-        student=student,
-        distillation_losses=soft,
-        student_loss_weight=settings.alpha,
-    )
+    train: Dataset
+    validation: Dataset
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network. ``history``: one value an epoch for each of Keras's metrics;
+    ``accuracy`` is on the validation split; ``seconds`` of wall time, the teacher's answers
+    included where they were not in the cache."""
+
+    network: Any
+    history: History
+    accuracy: float
+    seconds: float
+    rate: float  # training samples a second, validation and tracing included
+
+    @property
+    def epochs(self) -> int:
+        return len(self.history["loss"])
+
+
+@known_warnings()
 def fit(
-    stage: str,
-    build: Callable[[], Any],
-    train: Dataset,
-    validation: Dataset,
-    schedule: Schedule,
+    plan: Plan,
+    split: Split,
     *,
     teacher: Any = None,
-    distillation: Distillation | None = None,
-    on_event: OnEvent,
-) -> tuple[Any, History]:
-    """Train a fresh network.
+    start: Any = None,
+    sample_weight: Floats | None = None,
+    cache: Path | None = None,
+    logs: Path | None = None,
+    on_event: OnEvent = ignore,
+    extra: Sequence[Any] = (),
+) -> Fitted:
+    """Train a network as ``plan`` says; the same arguments give the same weights.
 
     Args:
-        stage: its name in the events.
-        build: makes the network; called once the seeds are set.
-        train, validation: (n, height, width, 1) uint8 pixels and labels.
-        schedule: epochs, rate, shifts, batch and seed.
-        teacher: a trained network of logits, to distil from; needs ``distillation``.
+        plan: network, schedule, seed and loss.
+        split: samples and labels.
+        teacher: a trained Keras network of logits; needed where the plan has a loss.
+        start: a trained network of the same layers, whose weights to start from.
+        sample_weight: (n,) factors on the loss of each training sample, besides the plan's
+            ``class_weight``.
+        cache: folder for the teacher's answers; None keeps none.
+        logs: folder for TensorBoard's event files; None writes none.
         on_event: told of each epoch.
+        extra: Keras callbacks of the caller's own (a sweep's pruning).
 
-    Returns:
-        The network, and Keras's history: a list of one value an epoch for each metric.
+    Raises:
+        UsageError: the teacher is missing, gives probabilities or other classes, or T or
+            alpha is out of range; before anything is trained.
+        TrainingFailed: the loss is no number any more; at that step.
     """
     keras, _ = require()
-    keras.utils.set_random_seed(schedule.seed)
-    model = network = build()
-    held_out: Any = batches.as_input(validation.x)
-    taught = None
-    if teacher is not None and distillation is not None:
-        taught = batches.logits(teacher, train.x, schedule.shift)
-        held_out = {"image": held_out, "logits": batches.logits(teacher, validation.x)[:, 0, 0]}
-        model = distiller(*_with_answers(network), distillation)
-    data = batches.shifted(train, schedule, taught)
-    rate = keras.optimizers.schedules.CosineDecay(
-        schedule.learning_rate, schedule.epochs * len(data)
+    began = time.monotonic()
+    schedule, train = plan.schedule, split.train
+    keras.utils.set_random_seed(plan.seed)
+    network = model = networks.build(plan.network, train.x.shape[1:], plan.stage)
+    held_out: Any = as_input(split.validation.x)
+    given = None
+    if plan.loss is not None:
+        _refuse(plan, network, teacher)
+        layer = plan.loss.teacher_layer
+        given = teaching.answers(teacher, train, schedule.shift, layer, cache=cache)
+        checked = teaching.answers(teacher, split.validation, 0, layer, cache=cache)
+        held_out = {"sample": held_out, "answer": np.asarray(checked[:, 0, 0])}
+        model = losses.learner(network, plan.loss, given.shape[-1])
+    if start is not None:
+        network.set_weights(start.get_weights())
+    data = batches(
+        train,
+        batch=schedule.batch,
+        shift=schedule.shift,
+        seed=plan.seed,
+        weight=weights(train.y, plan.class_weight, sample_weight),
+        answers=given,
     )
+    size = min(schedule.batch, len(train))
+    rate: Any = schedule.learning_rate
+    if schedule.decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, schedule.epochs * len(data))
+    hard = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=hard if plan.loss is None else None,  # a learner computes its own
         metrics=["accuracy"],
     )
-
-    def tell(epoch: int, logs: dict[str, float]) -> None:
-        metrics = {name: float(value) for name, value in logs.items()}
-        on_event(Event(stage, "epoch", epoch + 1, schedule.epochs, metrics))
-
+    step = time.monotonic()
     history = model.fit(
         data,
         epochs=schedule.epochs,
-        validation_data=(held_out, validation.y.astype(np.int32)),
+        validation_data=(held_out, split.validation.y.astype(np.int32)),
         validation_batch_size=1000,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        callbacks=[*callbacks(plan.key, schedule, on_event, logs), *extra],
         verbose=0,
     )
+    fitting = time.monotonic() - step
     values = {n: [round(float(v), 6) for v in column] for n, column in history.history.items()}
-    return network, values
+    return Fitted(
+        network=network,
+        history=values,
+        accuracy=float(np.mean(right(network, split.validation))),
+        seconds=time.monotonic() - began,
+        rate=len(values["loss"]) * len(data) * size / fitting,
+    )
 
 
-def _with_answers(network: Any) -> tuple[Any, Any]:
-    """A teacher that reads its logits from the inputs, and a student that leaves them alone."""
-    keras, _ = require()
-    inputs = {
-        "image": keras.Input(network.input_shape[1:], name="image"),
-        "logits": keras.Input(network.output_shape[1:], name="logits"),
-    }
-    teacher = keras.Model(inputs, keras.layers.Identity()(inputs["logits"]))
-    return teacher, keras.Model(inputs, network(inputs["image"]))
+def right(network: Any, dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """(n,): which samples a Keras network classifies right (the first of equals counts)."""
+    answers = teaching.ask(network, dataset.x)[:, 0, 0]
+    return np.asarray(np.argmax(answers, axis=1) == dataset.y)
 
 
-def accuracy(network: Any, dataset: Dataset) -> float:
-    """Share of uint8 samples that a Keras network classifies right."""
-    answers = batches.logits(network, dataset.x)[:, 0, 0]
-    return float(np.mean(np.argmax(answers, axis=1) == dataset.y))
+def _refuse(plan: Plan, student: Any, teacher: Any) -> None:
+    assert plan.loss is not None
+    checks.loss(plan.loss)
+    if teacher is None:
+        raise UsageError(f"{plan.key!r} has a loss and no teacher", "give the trained teacher")
+    if networks.ends_in_softmax(teacher):
+        raise UsageError(
+            f"the teacher {teacher.name!r} ends in softmax, and distillation needs its logits",
+            "train it without: its temperature would soften probabilities that are soft already",
+        )
+    theirs, ours = teacher.output_shape[-1], student.output_shape[-1]
+    if theirs != ours:
+        what = f"the teacher tells {theirs} classes apart, the student {ours}"
+        raise UsageError(what, "give both the same last layer")

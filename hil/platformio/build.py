@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hil.errors import BuildFailed
+from hil.errors import BuildFailed, DoesNotFit
 from hil.files import sha256
 from hil.platformio.elf import toolchain
+from hil.platformio.overflow import find_overflow
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
@@ -120,7 +121,17 @@ def _find_elf(folder: Path) -> Path:
 def _failed(doing: str, log: Path) -> BuildFailed:
     """The first line that names an error, else the last before SCons says which step failed
     (dfu-util and avrdude do not say "error"), else PlatformIO's own last words."""
-    lines = log.read_text(errors="replace").splitlines()
+    text = log.read_text(errors="replace")
+    if found := find_overflow(text):
+        amount = f"{found.needs:,} bytes" if found.needs else f"{found.over:,} bytes too many"
+        return DoesNotFit(
+            f"{doing} failed: the image does not fit the board's {found.memory} ({amount})",
+            f"choose a smaller network, or a larger board; the whole log: {log}",
+            memory=found.memory,
+            needs=found.needs,
+            over=found.over,
+        )
+    lines = text.splitlines()
     if any("HTTPClientError" in line for line in lines):
         return BuildFailed(
             f"{doing} needs packages of PlatformIO's registry, which cannot be reached",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from hil.kd.layers import Conv, Dense, Flatten, MaxPool, Network
+from hil.kd.library import find
+from hil.kd.plan import Plan
+from hil.kd.recipe import Loss, Schedule
 from hil.records import Dataset
 from tests.needs import skip_without
 
@@ -20,6 +26,48 @@ needs_tensorflow = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 
+Floats = npt.NDArray[np.float64]
+
+SMALL = Network(
+    layers=(
+        Conv(filters=2, stride=2, activation="relu"),
+        MaxPool(),
+        Flatten(),
+        Dense(name="hidden", units=6, activation="relu"),
+        Dense(units=2),
+    )
+)
+
+
+def tutorial(name: str) -> Network:
+    """The tutorial's ``teacher`` or ``student``."""
+    return find("mnist").recipe.networks[name]
+
+
+def build(network: Network, shape: tuple[int, ...] = (28, 28, 1), name: str = "net") -> Any:
+    from hil.kd import networks
+    from hil.kd.backend import require
+
+    require().keras.utils.set_random_seed(1)
+    return networks.build(network, shape, name)
+
+
+def plan(
+    network: Network = SMALL, *, loss: Loss | None = None, seed: int = 1, **schedule: Any
+) -> Plan:
+    """One quick training."""
+    made = Schedule(**{"epochs": 2, "learning_rate": 4e-3, "batch": 8, **schedule})
+    teacher = "teacher" if loss else ""
+    return Plan(
+        key="net",
+        stage="net",
+        network=network,
+        schedule=made,
+        seed=seed,
+        loss=loss,
+        teacher=teacher,
+    )
+
 
 def bars(n: int, seed: int = 0, split: str = "train") -> Dataset:
     """Two classes that even one epoch tells apart: an upright and a lying bar."""
@@ -32,3 +80,12 @@ def bars(n: int, seed: int = 0, split: str = "train") -> Dataset:
         x[box] = random.randint(128, 256)
     x[0, 0, 0, 0] = 255  # so that calibration sees the whole range
     return Dataset("bars", split, tuple(f"bars-{i:05d}" for i in range(n)), x, y, "b" * 64)
+
+
+def blobs(n: int, seed: int = 0, split: str = "train", classes: int = 3) -> Dataset:
+    """float32 rows of 4 numbers, a cloud a class."""
+    random = np.random.RandomState(seed)
+    y = np.arange(n, dtype=np.int64) % classes
+    x = random.normal(size=(n, 4)).astype(np.float32)
+    x[np.arange(n), y] += 4
+    return Dataset("blobs", split, tuple(f"blobs-{i:05d}" for i in range(n)), x, y, "c" * 64)

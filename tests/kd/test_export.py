@@ -12,13 +12,14 @@ import pytest
 
 from hil import files
 from hil.errors import ModelError, UsageError
-from hil.kd import batches, networks
+from hil.kd import batches
 from hil.kd.backend import known_warnings, require
 from hil.kd.export import export
 from hil.records import DType, Precision
 from hil.reference import encode_inputs, litert
 from hil.tflite import read_model
-from tests.kd.support import bars, needs_tensorflow
+from tests.kd.support import bars, needs_tensorflow, tutorial
+from tests.kd.support import build as built
 
 pytestmark = needs_tensorflow
 
@@ -33,7 +34,7 @@ def saved(path: Path, build: Callable[[], Any]) -> tuple[Path, Any]:
 
 
 def test_the_files_are_static_and_int8_throughout(tmp_path: Path) -> None:
-    source, network = saved(tmp_path / "net.keras", networks.student)
+    source, network = saved(tmp_path / "net.keras", lambda: built(tutorial("student")))
     data = bars(64)
     paths = export(source, data, tmp_path / "out", calibration=64)
 
@@ -108,7 +109,7 @@ def test_several_inputs_are_refused(tmp_path: Path) -> None:
 
 
 def test_data_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    source, _ = saved(tmp_path / "net.keras", networks.student)
+    source, _ = saved(tmp_path / "net.keras", lambda: built(tutorial("student")))
     small = replace(bars(4), x=np.zeros((4, 8, 8, 1), np.uint8))
     with pytest.raises(UsageError, match=r"takes inputs of shape \(28, 28, 1\)"):
         export(source, small, tmp_path)

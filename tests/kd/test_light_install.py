@@ -14,7 +14,7 @@ from hil.kd import backend, pipeline
 
 def test_importing_does_not_import_tensorflow() -> None:
     code = (
-        "import sys, hil.kd, hil.kd.pipeline, hil.kd.export\n"
+        "import sys, hil.kd, hil.kd.pipeline, hil.kd.export, hil.kd.library\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
@@ -30,3 +30,18 @@ def test_a_missing_package_is_named_with_the_command(
     with pytest.raises(ToolMissing, match=r"pip install -e '\.\[train\]'"):
         pipeline.train("digits", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "cifar"], "no recipe called 'cifar'"),
+        (["--recipe", "gone.toml"], "gone.toml cannot be read"),
+        (["--dataset", "cifar10-made"], "no recipe called 'cifar10-made'"),
+    ],
+)
+def test_what_no_recipe_is_called_is_refused(words: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "hil", "train", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -1,38 +1,54 @@
-"""Networks, batches and fitting."""
+"""Batches, a teacher's answers, and fitting."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hil.kd import batches, networks, training
+from hil.errors import TrainingFailed, UsageError
+from hil.kd import batches, networks, teaching, training
 from hil.kd.backend import require
 from hil.kd.events import Event
-from hil.kd.settings import Distillation, Schedule, for_dataset
-from tests.kd.support import bars, needs_tensorflow
+from hil.kd.layers import Dense, Dropout, Network, Softmax
+from hil.kd.recipe import Loss
+from hil.kd.training import Split
+from tests.kd.support import SMALL, bars, blobs, build, needs_tensorflow, plan, tutorial
 
 pytestmark = needs_tensorflow
 
 
+KD = Loss()
+
+
+def weights(network: Any) -> bytes:
+    return b"".join(w.tobytes() for w in network.get_weights())
+
+
 def test_the_networks_are_the_tutorial_s() -> None:
-    teacher, student = networks.teacher(), networks.student()
+    teacher, student = build(tutorial("teacher")), build(tutorial("student"))
     assert (teacher.count_params(), student.count_params()) == (225_034, 21_898)
     for network in (teacher, student):
         assert network.input_shape == (None, 28, 28, 1)
         assert network.output_shape == (None, 10)
         # logits: a softmax here would silently spoil distillation
-        assert network.layers[-1].activation.__name__ == "linear"
+        assert not networks.ends_in_softmax(network)
 
 
-def test_batches_move_whole_digits_within_reach() -> None:
+def test_batches_move_whole_pictures_within_reach() -> None:
     data = bars(50)
-    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=2, batch=16))
+    two = replace(data, x=np.concatenate([data.x, 255 - data.x], axis=3))  # of two channels
+    epoch = batches.batches(two, batch=16, shift=2, seed=1)
     assert len(epoch) == 3
-    padded = np.pad(data.x[..., 0], ((0, 0), (2, 2), (2, 2))).astype(np.float32) / 255
+    padded = np.pad(two.x, ((0, 0), (2, 2), (2, 2), (0, 0))).astype(np.float32) / 255
     seen, moves = [], set()
     for images, labels in (epoch[i] for i in range(3)):
-        assert (images.shape, images.dtype) == ((16, 28, 28, 1), np.float32)
-        for image, label in zip(images[..., 0], labels, strict=True):
+        assert (images.shape, images.dtype) == ((16, 28, 28, 2), np.float32)
+        for image, label in zip(images, labels, strict=True):
             origin = [
                 (i, down, right)
                 for i in range(50)
@@ -48,24 +64,22 @@ def test_batches_move_whole_digits_within_reach() -> None:
     assert len(set(seen)) > 40
 
 
-def test_a_teacher_s_answers_stay_with_their_pictures() -> None:
-    keras, _ = require()
-    keras.utils.set_random_seed(0)
-    network = networks.student()
-    data = bars(40)
-    taught = batches.logits(network, data.x, 1)
-    assert taught.shape == (40, 3, 3, 10)
-    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=1, batch=20), taught)
-    for inputs, labels in (epoch[i] for i in range(2)):
-        live = network(inputs["image"], training=False).numpy()
-        np.testing.assert_allclose(inputs["logits"], live, atol=1e-5)
-        assert len(set(map(bytes, inputs["logits"]))) > 15
-        assert labels.shape == (20,)
+def test_a_teacher_s_answers_and_weights_stay_with_their_samples() -> None:
+    network, data = build(SMALL), bars(40)
+    taught = teaching.ask(network, data.x, 1)
+    assert taught.shape == (40, 3, 3, 2)
+    own = np.arange(40, dtype=np.float32)
+    epoch = batches.batches(data, batch=20, shift=1, seed=1, weight=own, answers=taught)
+    for inputs, labels, weight in (epoch[i] for i in range(2)):
+        live = network(inputs["sample"], training=False).numpy()
+        np.testing.assert_allclose(inputs["answer"], live, atol=1e-5)
+        assert len(set(map(bytes, inputs["answer"]))) > 15
+        np.testing.assert_array_equal(data.y[weight.astype(int)], labels)
 
 
 def test_without_shift_an_epoch_is_a_permutation() -> None:
     data = bars(48)
-    epoch = batches.shifted(data, Schedule(1, 1e-3, shift=0, batch=16))
+    epoch = batches.batches(data, batch=16, shift=0, seed=1)
     first = np.concatenate([epoch[i][0] for i in range(3)])
     epoch.on_epoch_end()
     second = np.concatenate([epoch[i][0] for i in range(3)])
@@ -83,39 +97,161 @@ def test_pixels_are_scaled_as_the_firmware_scales_them() -> None:
     assert batches.as_input(real) is real
 
 
+def test_class_weights_are_scikit_learn_s() -> None:
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    y = np.array([0, 0, 0, 1, 2, 2])
+    balanced = batches.weights(y, "balanced")
+    assert balanced is not None
+    np.testing.assert_allclose(balanced, compute_sample_weight("balanced", y), rtol=1e-6)
+    own = np.array([1, 2, 3, 4, 5, 6], np.float32)
+    both = batches.weights(y, (1.0, 0.5, 2.0), own)
+    np.testing.assert_array_equal(both, [1, 2, 3, 2, 10, 12])
+    assert batches.weights(y, "") is None
+
+
 @pytest.mark.timeout(300)
-def test_training_is_repeatable_and_learns() -> None:
-    schedule = Schedule(epochs=3, learning_rate=4e-3, shift=1, batch=8, seed=3)
-    data, held_out = bars(200), bars(60, seed=1, split="validation")
+def test_training_is_repeatable_and_learns(tmp_path: Path) -> None:
+    split = Split(bars(200), bars(60, seed=1, split="validation"))
     events: list[Event] = []
+    schedule: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-2, "shift": 1, "seed": 3}
     runs = []
-    for _ in range(2):
-        teacher, history = training.fit(
-            "teacher", networks.student, data, held_out, schedule, on_event=events.append
-        )
-        student, _ = training.fit(
-            "student",
-            networks.student,
-            data,
-            held_out,
-            schedule,
-            teacher=teacher,
-            distillation=Distillation(),
+    for cache in (None, tmp_path):
+        teacher = training.fit(plan(**schedule), split, on_event=events.append)
+        student = training.fit(
+            plan(loss=Loss(), **schedule),
+            split,
+            teacher=teacher.network,
+            cache=cache,
             on_event=events.append,
         )
-        runs.append([w.tobytes() for n in (teacher, student) for w in n.get_weights()])
-        assert len(history["val_accuracy"]) == 3
+        runs.append([weights(teacher.network), weights(student.network)])
+        assert len(student.history["val_accuracy"]) == student.epochs == 4
+    # whether the answers came from a cache or not
     assert runs[0] == runs[1]
-    assert training.accuracy(student, held_out) > 0.9
-    assert [(e.stage, e.epoch, e.epochs) for e in events[:6]] == [
-        (stage, epoch, 3) for stage in ("teacher", "student") for epoch in (1, 2, 3)
+    assert student.accuracy > 0.9
+    assert student.accuracy == student.history["val_accuracy"][-1]
+    assert [(e.kind, e.epoch, e.epochs) for e in events[:4]] == [
+        ("epoch", epoch, 4) for epoch in (1, 2, 3, 4)
     ]
-    assert {"accuracy", "val_accuracy"} <= set(events[0].metrics)
+    assert {"accuracy", "val_accuracy", "loss", "val_loss"} <= set(events[-1].metrics)
 
 
-def test_only_known_data_sets_have_settings() -> None:
-    from hil.errors import UsageError
+def test_the_teacher_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = teaching.ask
 
-    assert for_dataset("mnist").distillation == Distillation(temperature=5.0, alpha=0.1)
-    with pytest.raises(UsageError, match="no training settings for 'cifar'"):
-        for_dataset("cifar")
+    def ask(network: Any, x: Any, reach: int = 0, layer: str = "") -> Any:
+        asked.append(len(x))
+        return real(network, x, reach, layer)
+
+    monkeypatch.setattr(teaching, "ask", ask)
+    split = Split(bars(24), bars(10, 1))
+    teacher = build(SMALL)
+
+    def fit(teacher: Any, seed: int = 1, split: Split = split, loss: Loss = KD) -> None:
+        asked.clear()
+        training.fit(plan(loss=loss, seed=seed), split, teacher=teacher, cache=tmp_path)
+        asked.remove(len(split.validation))  # the student, for its own accuracy
+
+    fit(teacher)
+    assert asked == [24, 10]  # five times in two epochs without it
+    fit(teacher, seed=2)
+    assert asked == []
+    fit(teacher, loss=Loss("feature", teacher_layer="hidden", student_layer="hidden"))
+    assert asked == [24, 10]
+    fit(teacher, split=Split(bars(24, seed=5), split.validation))
+    assert asked == [24]
+    # another teacher, and a damaged file
+    network = build(SMALL)
+    network.layers[-1].set_weights([w + 1 for w in network.layers[-1].get_weights()])
+    fit(network)
+    assert asked == [24, 10]
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    fit(network)
+    assert asked == [24, 10]
+
+
+def test_a_teacher_that_gives_probabilities_is_refused() -> None:
+    keras, _ = require()
+    split = Split(bars(24), bars(10, 1))
+    softmaxed = Network(layers=(*SMALL.layers, Softmax()))
+    activated = Network(layers=(*SMALL.layers[:-1], Dense(units=2, activation="softmax")))
+    nested = keras.Sequential([keras.Input((28, 28, 1)), build(softmaxed)])
+    for teacher in (build(softmaxed), build(activated), nested):
+        with pytest.raises(UsageError, match="ends in softmax"):
+            training.fit(plan(loss=Loss()), split, teacher=teacher)
+
+
+def test_what_cannot_be_distilled_is_refused() -> None:
+    split = Split(bars(24), bars(10, 1))
+    wide = build(Network(layers=(*SMALL.layers[:-1], Dense(units=3))))
+    with pytest.raises(UsageError, match="teacher tells 3 classes apart, the student 2"):
+        training.fit(plan(loss=Loss()), split, teacher=wide)
+    with pytest.raises(UsageError, match="no teacher"):
+        training.fit(plan(loss=Loss()), split)
+    for wrong in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(UsageError, match="the temperature is"):
+            training.fit(plan(loss=Loss(temperature=wrong)), split, teacher=build(SMALL))
+    for wrong in (-0.1, 1.1, math.nan):
+        with pytest.raises(UsageError, match="alpha is"):
+            training.fit(plan(loss=Loss(alpha=wrong)), split, teacher=build(SMALL))
+
+
+@pytest.mark.parametrize("loss", [None, Loss()])
+def test_a_loss_that_is_no_number_ends_it_at_once(loss: Loss | None) -> None:
+    data = blobs(64)
+    broken = data.x.copy()
+    broken[5] = np.inf
+    split = Split(replace(data, x=broken), blobs(9, 1))
+    network = Network(layers=(Dense(units=3),))
+    epochs: list[Event] = []
+    with pytest.raises(TrainingFailed, match=r"the loss of 'net' is nan in epoch 1, step \d"):
+        training.fit(
+            plan(network, loss=loss, epochs=3),
+            split,
+            teacher=build(network, (4,)) if loss else None,
+            on_event=epochs.append,
+        )
+    assert epochs == []
+
+
+def test_patience_ends_training_and_keeps_the_best_epoch() -> None:
+    """Labels without any sense: validation gets worse while training gets better."""
+    data = blobs(60)
+    random = np.random.RandomState(0)
+    split = Split(replace(data, y=random.randint(0, 3, 60)), blobs(30, 1))
+    network = Network(layers=(Dense(units=32, activation="relu"), Dense(units=3)))
+    fitted = training.fit(
+        plan(network, epochs=60, learning_rate=0.05, decay="none", patience=3), split
+    )
+    losses = fitted.history["val_loss"]
+    best = int(np.argmin(losses))
+    assert fitted.epochs == best + 4 < 60
+    assert fitted.accuracy == pytest.approx(fitted.history["val_accuracy"][best], abs=1e-6)
+
+
+def test_training_goes_on_from_another_s_weights() -> None:
+    split = Split(blobs(60), blobs(30, 1))
+    network = Network(layers=(Dense(units=3), Dropout(rate=0.1), Dense(units=3)))
+    first = training.fit(plan(network, learning_rate=1e-2), split)
+    still = training.fit(plan(network, learning_rate=1e-9, epochs=1), split, start=first.network)
+    fresh = training.fit(plan(network, learning_rate=1e-9, epochs=1), split)
+    for one, other in zip(first.network.get_weights(), still.network.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert not np.allclose(fresh.network.get_weights()[0], first.network.get_weights()[0], 1e-3)
+
+
+def test_tensorboard_can_read_the_logs(tmp_path: Path) -> None:
+    _, tf = require()
+    fitted = training.fit(plan(), Split(bars(24), bars(10, 1)), logs=tmp_path)
+    [file] = tmp_path.iterdir()
+    found: dict[str, list[float]] = {}
+    for event in tf.compat.v1.train.summary_iterator(str(file)):
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name in ("scalars", "")
+            found.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    assert found.keys() == fitted.history.keys()
+    for name, values in fitted.history.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5)

@@ -1,0 +1,72 @@
+"""How fast a student is distilled: batches and stored answers against one sample at a time.
+
+    python benchmarks/distillation.py [--samples 300]
+
+The other side is what the tutorial does: for each sample, run student and teacher eagerly, take the
+gradient of alpha CE + (1 - alpha) soft CE, and step. Both train the same networks on the same
+digits in the same process; the teacher's answers are computed within the time measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import msgspec
+
+from hil import datasets
+from hil.kd import losses, networks, training
+from hil.kd.backend import known_warnings, require
+from hil.kd.batches import as_input
+from hil.kd.library import find
+from hil.kd.plan import one
+from hil.kd.recipe import Loss
+from hil.kd.training import Split
+from hil.records import Dataset
+
+EPOCHS = 20
+
+
+def one_by_one(teacher: Any, student: Any, data: Dataset, loss: Loss) -> float:
+    """Samples a second, the first ten (tracing, first allocations) not counted."""
+    keras, tf = require()
+    optimizer = keras.optimizers.Adam()
+    x, y = as_input(data.x), data.y
+    began = 0.0
+    for i in range(len(data)):
+        if i == 10:
+            began = time.perf_counter()
+        with tf.GradientTape() as tape:
+            ours, theirs = student(x[i : i + 1], training=True), teacher(x[i : i + 1])
+            value = keras.ops.mean(losses.per_sample(loss, y[i : i + 1], ours, theirs))
+        gradients = tape.gradient(value, student.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, student.trainable_variables, strict=True))
+    return (len(data) - 10) / (time.perf_counter() - began)
+
+
+@known_warnings()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=300, help="for the loop")
+    parser.add_argument("--dataset", default="mnist")
+    arguments = parser.parse_args()
+    recipe = find("mnist").recipe
+    train, validation = datasets.split_validation(datasets.load(arguments.dataset, "train"))
+    loss = Loss("soft_ce", 5.0, 0.1)
+    teacher = networks.build(recipe.networks["teacher"], train.x.shape[1:], "teacher")
+    student = networks.build(recipe.networks["student"], train.x.shape[1:], "student")
+    slow = one_by_one(teacher, student, datasets.subset(train, arguments.samples), loss)
+    plan = one(recipe, "student", 1)
+    schedule = msgspec.structs.replace(plan.schedule, epochs=EPOCHS)
+    plan = msgspec.structs.replace(plan, loss=loss, schedule=schedule)
+    began = time.perf_counter()
+    fitted = training.fit(plan, Split(train, datasets.subset(validation, 1000)), teacher=teacher)
+    whole = fitted.epochs * len(train) / (time.perf_counter() - began)
+    print(f"one by one: {slow:,.0f} samples/s")
+    print(f"hil: {fitted.rate:,.0f} samples/s in training, {whole:,.0f} with the teacher's answers")
+    print(f"{whole / slow:.0f} times as fast, {fitted.rate / slow:.0f} without the teacher")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What is refused before anything is trained: a recipe that contradicts itself or its data.
+
+Types, ranges and unknown keys are refused earlier, as the file is read (`hil.config`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hil.errors import ConfigError, DataError, UsageError
+from hil.kd import layers
+from hil.kd.layers import Network
+from hil.kd.recipe import Loss, Recipe, Stage
+from hil.records import Dataset
+
+_HINT = "see docs/recipes.md"
+
+
+def recipe(given: Recipe, where: str) -> None:
+    """What can be said of a recipe alone; ``where`` is its file, for the message.
+
+    Raises:
+        ConfigError: a name that nothing has, a teacher that comes later or gives
+            probabilities, classes that differ, ...
+    """
+    try:
+        for name, network in given.networks.items():
+            _network(f"networks.{name}", network)
+        for number, stage in enumerate(given.stages):
+            _stage(given, number, stage)
+        _roles(given)
+    except _Wrong as wrong:
+        raise ConfigError(f"{where}: {wrong}", _HINT) from None
+
+
+class _Wrong(Exception):
+    """A contradiction, its key first."""
+
+
+def _network(key: str, network: Network) -> None:
+    names = layers.names(network)
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise _Wrong(f"{key}.layers: two layers are called {twice!r}")
+    if layers.ends_in_softmax(network):
+        what = "its last layer has an activation, where distillation needs logits"
+        raise _Wrong(f"{key}: {what} (end with a dense layer, without softmax)")
+
+
+def _stage(given: Recipe, number: int, stage: Stage) -> None:
+    key = f"stages[{number}]"
+    before = {earlier.name: earlier for earlier in given.stages[:number]}
+    if stage.name in before:
+        raise _Wrong(f"{key}.name: there is a stage {stage.name!r} already")
+    if stage.network not in given.networks:
+        raise _Wrong(f"{key}.network: there is no network {stage.network!r}")
+    if stage.schedule not in given.schedules:
+        raise _Wrong(f"{key}.schedule: there is no schedule {stage.schedule!r}")
+    for field, other in (("teacher", stage.teacher), ("start", stage.start)):
+        if other and other not in before:
+            raise _Wrong(f"{key}.{field}: no stage {other!r} comes before {stage.name!r}")
+    if stage.start and before[stage.start].network != stage.network:
+        raise _Wrong(f"{key}.start: {stage.start!r} is not of network {stage.network!r}")
+    if bool(stage.teacher) != (stage.loss is not None):
+        missing = "loss" if stage.teacher else "teacher"
+        raise _Wrong(f"{key}.{missing}: missing; teacher and loss come together")
+    if stage.loss is not None:
+        teacher = given.networks[before[stage.teacher].network]
+        _pair(key, stage.loss, teacher, given.networks[stage.network])
+
+
+def _pair(key: str, loss: Loss, teacher: Network, student: Network) -> None:
+    theirs, ours = layers.classes(teacher), layers.classes(student)
+    if theirs != ours:
+        raise _Wrong(f"{key}: the teacher tells {theirs} classes apart, the student {ours}")
+    sides = (("teacher_layer", loss.teacher_layer, teacher),)
+    for field, wanted, network in (*sides, ("student_layer", loss.student_layer, student)):
+        if loss.kind != "feature" and wanted:
+            raise _Wrong(f"{key}.loss.{field}: only for kind 'feature'")
+        if loss.kind == "feature" and wanted not in layers.names(network):
+            known = ", ".join(layers.names(network))
+            raise _Wrong(f"{key}.loss.{field}: no layer {wanted!r} among {known}")
+
+
+def _roles(given: Recipe) -> None:
+    stages = {stage.name for stage in given.stages}
+    named = [(field, getattr(given, field)) for field in ("teacher", "student", "alone")]
+    named += [(f"export[{n}]", name) for n, name in enumerate(given.export)]
+    named += [(f"reported[{n}].stage", each.stage) for n, each in enumerate(given.reported)]
+    for field, name in named:
+        if name and name not in stages:
+            raise _Wrong(f"{field}: there is no stage {name!r}")
+    if not given.export:
+        raise _Wrong("export: names no stage")
+    if not given.precisions:
+        raise _Wrong("precisions: names none")
+    if len(set(given.seeds)) < len(given.seeds):
+        raise _Wrong("seeds: one is there twice")
+
+
+def data(given: Recipe, train: Dataset, validation: Dataset) -> None:
+    """A recipe against its data, cut into training and validation.
+
+    Raises:
+        DataError: samples or labels that no network can be trained on, or too few of them.
+        UsageError: the recipe asks for what such data does not allow.
+    """
+    if train.x.dtype == np.int8:
+        raise DataError(f"{train.name} holds int8 samples", "train on uint8 pixels or float32")
+    if train.x.dtype != np.uint8 and not np.isfinite(train.x).all():
+        raise DataError(f"x in {train.name} holds NaN or infinity", "remove those samples")
+    count = int(train.y.max()) + 1
+    for part in (train, validation):
+        lacking = set(range(count)) - set(part.y.tolist())
+        if lacking or len(part) < count:
+            which = f"none of class {min(lacking)}" if lacking else "too few samples"
+            what = f"{part.name} is too small: its {part.split} split of {len(part)} has {which}"
+            raise DataError(what, "give more samples or another validation_share")
+    for number, stage in enumerate(given.stages):
+        units = layers.classes(given.networks[stage.network])
+        if units is not None and units != count:
+            what = (
+                f"network {stage.network!r} tells {units} classes apart, {train.name} has {count}"
+            )
+            raise UsageError(what, "make the last layer as wide as the data has classes")
+        weights = stage.class_weight
+        if isinstance(weights, tuple) and (len(weights) != count or not any(weights)):
+            what = f"stages[{number}].class_weight has {len(weights)} factors for {count} classes"
+            raise UsageError(what, "give one a class, not all of them 0")
+    for name, schedule in given.schedules.items():
+        if schedule.shift and train.x.ndim != 4:
+            what = f"schedules.{name}.shift is {schedule.shift}, and {train.name} has no pictures"
+            raise UsageError(what, "set it to 0")
+
+
+def loss(given: Loss) -> None:
+    """T and alpha of a loss that no file was read for (a sweep's); UsageError."""
+    if not 0 < given.temperature < float("inf"):
+        raise UsageError(f"the temperature is {given.temperature}", "it must be above 0")
+    if not 0 <= given.alpha <= 1:
+        raise UsageError(f"alpha is {given.alpha}", "it must be within 0..1")
