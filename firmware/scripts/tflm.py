@@ -133,4 +133,4 @@ compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
 compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
 adapter = FIRMWARE / "lib" / "hil_tflm"
 own = [adapter, FIRMWARE / "lib" / "hil_engine", GENERATED]
-compile_all([adapter / "hil_tflm.cpp"], FIRMWARE, paths=own)
+compile_all(sorted(adapter.glob("*.cpp")), FIRMWARE, paths=own)

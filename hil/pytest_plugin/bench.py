@@ -107,6 +107,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             models=tuple(option("--hil-model")),
             precisions=(precision,) if precision else (),
             engines=(option("--hil-engine"),),
+            dataset=option("--hil-dataset"),
             data=option("--hil-data"),
             limit=option("--hil-limit"),
         )
