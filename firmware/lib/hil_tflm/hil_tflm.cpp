@@ -5,7 +5,7 @@
 
 #include <new>
 
-#include "hil_tflm_arena.h"
+#include "hil_tflm_arena.hpp"
 #include "hil_tflm_ops.h"
 #include "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
 #include "tensorflow/lite/micro/micro_allocator.h"

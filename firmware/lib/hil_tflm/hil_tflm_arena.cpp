@@ -1,4 +1,4 @@
-#include "hil_tflm_arena.h"
+#include "hil_tflm_arena.hpp"
 
 #include <new>
 
