@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import hil
-from hil.cli import bench, boards, build, doctor, flash, models, report
+from hil.cli import bench, boards, build, doctor, flash, models, report, sweep
 from hil.cli.console import say, show_error
 from hil.errors import HilError
 
@@ -50,6 +50,7 @@ app.command(name="flash")(flash.flash)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="train")(models.train)
 app.command(name="export")(models.export)
+app.command(name="sweep")(sweep.sweep)
 app.command(name="headers", hidden=True)(build.headers)
 app.command(name="emulate")(boards.emulate)
 

@@ -43,7 +43,7 @@ def train(
         given = pipeline.prepare(found, quick=quick, progress=downloads)
     with progress("epochs") as bars:
         made = pipeline.train(
-            found, target, quick=quick, given=given, runs=stored, on_event=_Stages(bars)
+            found, target, quick=quick, given=given, runs=stored, on_event=Stages(bars)
         )
     for file, facts in made.files.items():
         accuracy = f"test accuracy {facts.test_accuracy:.4f}"
@@ -61,7 +61,7 @@ def _choose(dataset: str) -> str:
     return name
 
 
-class _Stages:
+class Stages:
     """Draws training: a bar a stage, with time left and the latest accuracy on validation."""
 
     def __init__(self, bars: Progress) -> None:
