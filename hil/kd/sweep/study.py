@@ -228,7 +228,7 @@ class Numbered(optuna.samplers.BaseSampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self.ordinal = ordinal(all_of(study), trial.number)
-        seed = np.random.SeedSequence((self._seed, self.ordinal)).generate_state(1)[0]
+        seed = np.random.SeedSequence((self.ordinal, self._seed)).generate_state(1)[0]
         self._inner = optuna.samplers.TPESampler(seed=int(seed))
         self._inner.before_trial(study, trial)
 
