@@ -99,10 +99,10 @@ def _fault(key: str, values: Values) -> str:
         numbers: tuple[float, ...] = (low, high) if step is None else (low, high, low + step)
     else:
         numbers = values
-        if len(set(numbers)) < max(1, len(numbers)):
-            return "one value is there twice"
         if not numbers:
             return "names no values"
+        if len(set(numbers)) < len(numbers):
+            return "one value is there twice"
     least, most = _BOUNDS[key]
     outside = [n for n in numbers if not least <= n <= most]
     if outside:

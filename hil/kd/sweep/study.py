@@ -139,7 +139,7 @@ def _agree(study: optuna.Study, settings: Settings) -> None:
         return
     if stored != text:
         old, new = msgspec.json.decode(stored), msgspec.json.decode(text)
-        differ = ", ".join(key for key in new if old.get(key) != new[key])
+        differ = ", ".join(key for key in settings.__struct_fields__ if old.get(key) != new[key])
         what = f"the study {study.study_name!r} is of another sweep (other {differ})"
         fix = "name another: --study NAME"
         if differ == "ancestors":
@@ -177,18 +177,18 @@ def ordinal(trials: Sequence[FrozenTrial], number: int) -> int:
 
 def this_process() -> str:
     """A name that no other process has, on this machine or another."""
-    return f"{_machine()}:{os.getpid()}"
+    return f"{_machine()}:{os.getpid()}:{_began(os.getpid())}"
 
 
 def fail_orphans(study: optuna.Study) -> None:
     """Let go of trials whose process is gone: at once on this machine, after a minute of
     silence elsewhere."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        machine, _, pid = str(trial.user_attrs.get(PROCESS, "")).rpartition(":")
+        machine, _, process = str(trial.user_attrs.get(PROCESS, "")).partition(":")
         began = trial.datetime_start or datetime.now()
         # killed before its first word: it has no heartbeat that could stop either
-        mute = not pid and datetime.now() - began > timedelta(seconds=GRACE_S)
-        if mute or (machine == _machine() and not _alive(int(pid))):
+        mute = not process and datetime.now() - began > timedelta(seconds=GRACE_S)
+        if mute or (process and machine == _machine() and not _alive(process)):
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -197,24 +197,34 @@ def fail_orphans(study: optuna.Study) -> None:
 
 def _machine() -> str:
     """Its name, its boot, and the process ids' own namespace (containers)."""
-    parts = [platform.node()]
+    parts = [platform.node().replace(":", "-")]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         try:
             found = Path(path)
-            parts.append(str(found.readlink()) if "ns" in path else found.read_text().strip())
+            parts.append(
+                found.readlink().name.replace(":", "")
+                if "ns" in path
+                else found.read_text().strip()
+            )
         except OSError:
             parts.append("")
     return "/".join(parts)
 
 
-def _alive(pid: int) -> bool:
+def _alive(process: str) -> bool:
+    pid, _, began = process.partition(":")
+    return _began(int(pid)) == began
+
+
+def _began(pid: int) -> str:
+    """When a process began, in ticks since boot, as ids come again; empty when it is gone, or
+    is dead and nobody fetched its exit status."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # what follows the command's name
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 class Numbered(optuna.samplers.BaseSampler):
