@@ -31,7 +31,7 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export"):
+    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export", "sweep"):
         assert command in shown
 
 

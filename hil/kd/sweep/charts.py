@@ -139,7 +139,7 @@ def contour(outcome: Outcome) -> Chart | None:
     ends = (float(t.min()), float(t.max()))
     marks = (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100) if log else ticks_of(*axis_of(*ends))
     places = [((_scaled(m, log) - ends[0]) / (ends[1] - ends[0]), m) for m in marks]
-    alphas = [((m - a.min()) / np.ptp(a), m) for m in ticks_of(*axis_of(a.min(), a.max()))]
+    alphas = [((m - a.min()) / np.ptp(a), m) for m in np.arange(11) / 10]
     return Chart(
         title="Validation accuracy over T and alpha",
         note="linear between the complete trials (dots); ringed: the best",
