@@ -106,7 +106,11 @@ def test_a_loss_that_is_no_number_fails_the_trial_alone(recipe: Path, tmp_path: 
     wild.write_text(RECIPE + "[sweep]\nlearning_rate = [1e-3, 10.0]\ntemperature = [1000]\n")
     text = wild.read_text().replace("units = 4,", "units = 64,").replace("epochs = 3", "epochs = 2")
     scaled = blobs(240)
-    np.savez(recipe.with_name("huge.npz"), x=scaled.x * 1e18, y=scaled.y)
+    np.savez(
+        recipe.with_name("huge.npz"),
+        x=np.asarray(scaled.x, np.float32) * np.float32(1e18),
+        y=scaled.y,
+    )
     wild.write_text(text.replace("blobs.npz", "huge.npz").replace("[sweep]", "[sweep]\nalpha=[1]"))
     found = _swept(wild, tmp_path, 5)
     failed = found.of("failed")
@@ -193,7 +197,7 @@ def test_a_sweep_that_was_cut_off_goes_on(
 @skip_without(missing())
 def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path) -> None:
     with server() as url:
-        words = ("--trials", "8", "--study", "shared")
+        words = ("--trials", "24", "--study", "shared")
         started = [
             _start(_command(recipe, tmp_path / name, *words), HIL_SWEEP_STORAGE=url)
             for name in ("a", "b")
@@ -205,7 +209,8 @@ def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path)
             refused, said = _end(process)
     ours, theirs = (_rows(tmp_path / name, "shared") for name in ("a", "b"))
     assert ours == theirs
-    assert sorted(row["seed"] for row in ours) == list(range(1, 9))
+    assert sorted(row["seed"] for row in ours) == list(range(1, 25))
+    assert {row["worker"] for row in ours} == {1, 2}
     assert refused == 2
     assert "password authentication failed" in said
     assert "0ther-word" not in said

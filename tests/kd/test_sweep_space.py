@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hil.errors import ConfigError, ToolMissing, UsageError
@@ -53,7 +54,8 @@ def test_the_usual_axes() -> None:
     assert isinstance(rate, Axis)
     assert (rate.low * rate.high) ** 0.5 == pytest.approx(1e-3, rel=0.01)
     assert list(space.usual(5, loss=False, width=False)) == ["learning_rate"]
-    assert all(not space.fault(space.Sweep(**{key: found[key]})) for key in found)
+    named = msgspec.convert(msgspec.to_builtins(found), space.Sweep)
+    assert (space.fault(named), space.axes(named)) == ("", found)
 
 
 def test_goals_are_checked() -> None:
@@ -72,7 +74,7 @@ def test_goals_are_checked() -> None:
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needs.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ToolMissing, match=r"pip install -e '\.\[train,sweep\]'"):
         needs.require()
 

@@ -137,8 +137,8 @@ def test_an_empty_study_is_reported(tmp_path: Path) -> None:
 
 
 def _trial(number: int, state: TrialState, **said: Any) -> Any:
-    values = {"value": 0.5} if state is TrialState.COMPLETE else {}
-    made = create_trial(state=state, user_attrs=said, **values)
+    value = 0.5 if state is TrialState.COMPLETE else None
+    made = create_trial(state=state, user_attrs=said, value=value)
     made.number = number
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -39,6 +39,7 @@ class Row:
     epochs: int = 0
     seconds: float = 0.0
     reason: str = ""
+    worker: int = 0  # which of the study's processes made it, counted from 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Outcome:
 def read(study: optuna.Study, settings: Settings, *, importance: bool = False) -> Outcome:
     """What the study holds now; importances take a second and are left out unless asked for."""
     trials = study.get_trials(deepcopy=False)
-    rows = tuple(_row(trial) for trial in trials if studies.counted(trial))
+    made_by = dict.fromkeys(trial.user_attrs.get(studies.PROCESS, "") for trial in trials)
+    workers = {process: number for number, process in enumerate(made_by, 1)}
+    rows = tuple(_row(trial, workers) for trial in trials if studies.counted(trial))
     done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     varied = len({trial.user_attrs[ACCURACY] for trial in done}) > 1
     known = importance and varied and len(done) >= _ENOUGH
@@ -109,7 +112,7 @@ def _importance(study: optuna.Study, seed: int) -> dict[str, float]:
         )
 
 
-def _row(trial: FrozenTrial) -> Row:
+def _row(trial: FrozenTrial, workers: Mapping[str, int]) -> Row:
     said = trial.user_attrs
     over = said.get(OVER, ())
     began, ended = trial.datetime_start, trial.datetime_complete
@@ -122,6 +125,7 @@ def _row(trial: FrozenTrial) -> Row:
         figures=said.get(FIGURES, {}),
         epochs=said.get("epochs", 0),
         seconds=(ended - began).total_seconds() if began and ended else 0.0,
+        worker=workers[said.get(studies.PROCESS, "")],
         reason=said.get(studies.REASON, "") or ("over " + ", ".join(over) if over else ""),
     )
 
