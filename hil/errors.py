@@ -6,6 +6,7 @@
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
+    │   │   └── DoesNotFit      the board's memory is too small for it
     │   └── StorageError        a results folder cannot be read or written
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
@@ -55,6 +56,22 @@ class ToolMissing(MachineError):
 
 class BuildFailed(MachineError):
     """PlatformIO could not build the firmware."""
+
+
+class DoesNotFit(BuildFailed):
+    """The board's memory is too small for the firmware.
+
+    ``memory`` is "flash" or "ram"; ``needs`` are the bytes it takes, or, where only the excess
+    over the board's memory is known, ``over``.
+    """
+
+    def __init__(
+        self, what: str, hint: str = "", *, memory: str = "", needs: int = 0, over: int = 0
+    ) -> None:
+        super().__init__(what, hint)
+        self.memory = memory
+        self.needs = needs
+        self.over = over
 
 
 class StorageError(MachineError):

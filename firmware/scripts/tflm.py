@@ -57,6 +57,18 @@ def find_cmsis_nn():
     return folder
 
 
+def cxx_headers():
+    """Those of another compiler's C++ library, where the board's own has none (a JSON's glob)."""
+    if not (pattern := env.BoardConfig().get("build.cxx_headers", "")):
+        return []
+    if not (found := sorted(Path("/").glob(pattern.lstrip("/")))):
+        fail(
+            f"engine tflm needs a C++ library's headers, and there is no {pattern}; "
+            "install them: sudo apt-get install libstdc++-arm-none-eabi-newlib"
+        )
+    return [found[-1].parent, found[-1]]
+
+
 def includes():
     """The tree, and the headers it wants of others, where TFLM's own tools put them."""
     folders = [tree]
@@ -105,12 +117,13 @@ def compile_all(files, where, **overrides):
         flags = [*DEFINES, *(CMSIS if cmsis_nn else []), *overrides.get("flags", [])]
         flags += CPP if file.suffix != ".c" else []
         target = Path(env.subst("$BUILD_DIR"), "tflm", *file.relative_to(where).parts)
-        flags += [f"-isystem{path}" for path in tflm_includes]
+        flags += [f"-isystem{path}" for path in (*cxx, *tflm_includes)]
         paths = [str(path) for path in overrides.get("paths", [])]
         node = env.Object(f"{target}.o", str(file), CPPFLAGS=flags, CPPPATH=paths)
         DefaultEnvironment().Append(PIOBUILDFILES=[node])
 
 
+cxx = cxx_headers()
 tree = find_tree()
 cmsis_nn = find_cmsis_nn()
 tflm_includes = includes()
@@ -120,4 +133,4 @@ compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
 compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
 adapter = FIRMWARE / "lib" / "hil_tflm"
 own = [adapter, FIRMWARE / "lib" / "hil_engine", GENERATED]
-compile_all([adapter / "hil_tflm.cpp"], FIRMWARE, paths=own)
+compile_all(sorted(adapter.glob("*.cpp")), FIRMWARE, paths=own)

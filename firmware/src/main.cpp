@@ -20,8 +20,8 @@
 #ifndef HIL_INPUT_ELEMENTS
 #define HIL_INPUT_ELEMENTS HIL_INPUT_BYTES
 #endif
-// A board short of RAM sets it lower, and then an int8 model takes no float32 input.
-#ifdef HIL_SHORT_OF_RAM
+// A board short of RAM sets it lower: an int8 model then takes no float32 input but a small one.
+#if defined(HIL_SHORT_OF_RAM) && HIL_INPUT_ELEMENTS > 64
 #define HIL_MAX_PAYLOAD ((uint32_t)(HIL_INPUT_BYTES + sizeof(hil_infer_t)))
 #endif
 #ifndef HIL_MAX_PAYLOAD

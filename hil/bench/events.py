@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from hil.runlog.schema import NoPlace
+
 
 @dataclass(frozen=True, slots=True)
 class Building:
@@ -15,6 +17,13 @@ class Building:
     board: str
     precision: str
     engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A network that the board has no place for."""
+
+    what: NoPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +61,5 @@ class Stored:
     folder: Path
 
 
-Event: TypeAlias = Building | Referencing | Streaming | Finished | Stored
+Event: TypeAlias = Building | LeftOut | Referencing | Streaming | Finished | Stored
 Emit: TypeAlias = Callable[[Event], None]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from hil.bench.cells import Image, Network
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image, Network
 from hil.boards.station import Station
+from hil.errors import DoesNotFit
 from hil.link import Link
 from hil.link.fake import FakeBoard, FakeLink, Fault
 from hil.records import Hello, ModelInfo, Precision
@@ -25,25 +26,30 @@ class FakeLab:
     """Runs every image on a `FakeBoard`.
 
     int8 answers are the oracle's, float32 ones LiteRT's, then changed by ``tamper``;
-    ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models.
+    ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
+    with a network named in ``too_large`` overflows the flash by 1,000 bytes.
     """
 
     tamper: Tamper = bytes
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
+    too_large: Collection[str] = ()
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
     def build(self, image: Image, project: Path) -> Firmware:
         """No compiler: the image itself is remembered."""
         self.built.append(image)
-        return Firmware(project / f"{image.precision}.elf", "00" * 32, "fake 1.0", 50_000, 4_000)
+        if any(network.name in self.too_large for network in image.networks):
+            raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
+        elf = project / f"{len(self.built) - 1}.elf"
+        return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000)
 
     @contextmanager
     def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
         self.opened.append(station.port or station.name)
-        image = next(i for i in self.built if i.precision == firmware.file.stem)
+        image = self.built[int(firmware.file.stem)]  # what was built, whatever was asked for
         hello = Hello(
             protocol=1,
             board=station.board.name,

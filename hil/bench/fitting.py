@@ -23,6 +23,16 @@ N = TypeVar("N", bound=Named)
 Group: TypeAlias = tuple[Precision, tuple[N, ...], tuple[N, ...]]  # networks embedded, and run
 
 
+def check_engines(board: Board, engines: Sequence[str]) -> None:
+    """UsageError, with the figures of the board's file, for an engine that cannot run on it."""
+    if refused := [name for name in engines if name in board.refused_engines]:
+        raise UsageError(
+            f"engine {refused[0]} does not fit board {board.name}: "
+            f"{board.refused_engines[refused[0]]}",
+            "bench another --engine there, or choose another --board",
+        )
+
+
 def fitting(
     board: Board, models: Sequence[str], precisions: Sequence[str], wanted: Sequence[Group[N]]
 ) -> list[Group[N]]:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from hil.bench.plan import Image
+from hil.bench.cells import Image
 from hil.boards import detached
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board

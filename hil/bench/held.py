@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hil.bench.cells import Image
 from hil.bench.lab import Firmware, Lab
-from hil.bench.plan import Image
 from hil.boards.session import HeldBoard
 from hil.boards.station import Station
 from hil.link import Link
@@ -18,15 +18,14 @@ class HeldLab:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._built: dict[tuple[str, str, str], Firmware] = {}
+        self._built: dict[tuple[str, ...], Firmware] = {}
         self._held: HeldBoard | None = None
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
-        key = (image.board.name, image.engine, image.precision)
-        if key not in self._built:
-            self._built[key] = self._lab.build(image, project)
-        return self._built[key]
+        if image.key not in self._built:
+            self._built[image.key] = self._lab.build(image, project)
+        return self._built[image.key]
 
     def hold(self, station: Station, firmware: Firmware | None = None) -> HeldBoard:
         """The board, opened (and started with ``firmware`` if emulated) on the first call."""

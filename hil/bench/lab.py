@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hil.bench.cells import Image
 from hil.bench.flash import flash
-from hil.bench.plan import Image
 from hil.boards.session import open_board
 from hil.boards.station import Station
 from hil.link import Link

@@ -19,7 +19,7 @@ def pictures(
 ) -> dict[str, Picture]:
     """Sample id -> picture, at most `MOST`, the most disputed first. Empty for data that
     is no picture; ``dtypes`` gives each run's output type."""
-    if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] != 1:
+    if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
         return {}
     answers: dict[str, set[int]] = defaultdict(set)
     index = {}
@@ -36,5 +36,7 @@ def pictures(
 
 
 def _picture(data: Dataset, i: int) -> Picture:
-    rows, columns = data.x.shape[1:3]
-    return Picture(shape=(rows, columns), pixels=data.x[i].tobytes())
+    rows, columns, channels = data.x.shape[1:]
+    return Picture(
+        shape=(rows, columns), pixels=data.x[i].tobytes(), channels=3 if channels == 3 else 1
+    )

@@ -11,14 +11,17 @@ from typing import Final
 import numpy as np
 
 from hil import datasets
-from hil.bench.fitting import Group, fitting
-from hil.boards.config import Board, load_board
+from hil.bench.cells import Cell, Image, Network
+from hil.bench.fitting import Group, check_engines, fitting
+from hil.bench.places import place
+from hil.boards.config import load_board
 from hil.boards.station import Station, plain
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.errors import DataError, UsageError
 from hil.records import Dataset, DType, Encoding, Precision
-from hil.tflite import Graph, read_model
+from hil.runlog.schema import NoPlace
+from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
 ENCODINGS: Final = {"u1": Encoding.PIXELS, "i1": Encoding.INT8, "f4": Encoding.FLOAT32}
@@ -39,47 +42,16 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """One .tflite file under the name that a firmware image gives it."""
-
-    name: str
-    path: Path
-    graph: Graph
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """Networks of one precision that one firmware embeds."""
-
-    board: Board
-    engine: str
-    precision: Precision
-    networks: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One network of one image at one station: one run."""
-
-    image: Image
-    network: Network
-    station: Station
-
-    @property
-    def key(self) -> str:
-        image = self.image
-        return f"{self.station.name}/{image.engine}/{self.network.name}/{image.precision}"
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """Cells in the order of running, the samples, and why these samples."""
+    """Cells in the order of running, the samples, why these samples, and the networks that were
+    asked for and have no place on their board."""
 
     cells: tuple[Cell, ...]
     data: Dataset
     total: int  # samples in the whole split
     note: str
     project: Path
+    no_place: tuple[NoPlace, ...] = ()
 
 
 def make_plan(request: Request, progress: Progress | None = None) -> Plan:
@@ -89,12 +61,15 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
-    stations = [_station(one, request.project) for one in dict.fromkeys(request.boards)]
+    found = [_station(one, request.project) for one in request.boards]
+    stations = {station.name: station for station in found}.values()
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
+    for station in stations:
+        check_engines(station.board, request.engines)
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
-    wanted = _networks(request, whole.name)
+    wanted = _networks(request, _models_of(request.project, whole.name))
     cells = tuple(
         Cell(Image(station.board, engine, precision, group), network, station)
         for station, engine in product(stations, dict.fromkeys(request.engines))
@@ -105,7 +80,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     )
     for cell in cells:
         _check_fit(cell.network, data)
-    return Plan(cells, data, len(whole), note, request.project)
+    cells, no_place = place(cells)
+    return Plan(cells, data, len(whole), note, request.project, no_place)
 
 
 def choose_image(request: Request) -> Image:
@@ -132,6 +108,12 @@ def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     return datasets.load(name, progress=progress), note
 
 
+def _models_of(project: Path, dataset: str) -> str:
+    """Folder of ``models/`` for a data set: its own, else that of the set it stands in for."""
+    own = (project / "models" / dataset).is_dir()
+    return dataset if own else dataset.removesuffix("-made")
+
+
 def _networks(request: Request, dataset: str) -> list[Group[Network]]:
     """(precision, networks of the image, networks to run) for every precision asked for."""
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
@@ -147,12 +129,12 @@ def _networks(request: Request, dataset: str) -> list[Group[Network]]:
         return _own_networks(own, precisions, asked=bool(request.precisions))
     if request.data is not None:
         raise UsageError("--data needs a network of its own", "name it: --model my.tflite")
+    folder = request.project / "models" / dataset
+    if not folder.is_dir():
+        raise UsageError(f"there are no models for {dataset}", f"hil train --recipe {dataset}")
     groups = []
     for precision in dict.fromkeys(precisions):
-        group = tuple(
-            _network(name, request.project / "models" / dataset / f"{name}_{precision}.tflite")
-            for name in NETWORKS
-        )
+        group = tuple(_network(name, folder / f"{name}_{precision}.tflite") for name in NETWORKS)
         chosen = tuple(n for n in group if not named or n.name in named)
         groups.append((precision, group, chosen))
     return groups

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from hil.bench.events import Building, Emit
+from hil.bench.cells import Cell
+from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
-from hil.bench.plan import Cell, Plan
+from hil.bench.places import alone_with, linked_too_large, nothing_fits, overflowed
+from hil.bench.plan import Plan
 from hil.compare import tolerance
+from hil.errors import DoesNotFit
 from hil.records import TensorSpec
 from hil.reference import oracle_version
-from hil.runlog.schema import Clock, RunPlan, Tensor
+from hil.runlog.schema import Clock, NoPlace, RunPlan, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +26,57 @@ class Prepared:
     plan: RunPlan
 
 
-def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[Prepared, ...]:
-    """The cells of ``plan``, in order, with their firmware built."""
-    built: dict[tuple[str, str, str], Firmware] = {}
-    prepared = []
+def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...], tuple[NoPlace, ...]]:
+    """The cells of ``plan``, in order, with their firmware built; and what has no place, those
+    that the plan knew of first.
+
+    An image that does not fit the board is tried again with each of its networks alone.
+    DoesNotFit when nothing is left.
+    """
+    builder = _Builder(plan.project, lab, emit)
+    prepared: list[Prepared] = []
+    no_place = list(plan.no_place)
+    for found in no_place:
+        emit(LeftOut(found))
     for cell in plan.cells:
+        built = builder.build(cell)
+        if isinstance(built, NoPlace) and len(cell.image.networks) > 1:
+            cell = replace(cell, image=alone_with(cell))
+            built = builder.build(cell)
+        if isinstance(built, NoPlace):
+            if built not in no_place:  # two stations may be one board
+                no_place.append(built)
+                emit(LeftOut(built))
+        else:
+            prepared.append(Prepared(cell, built, _describe(cell, built)))
+    if not prepared and no_place:
+        raise nothing_fits(no_place)
+    return tuple(prepared), tuple(no_place)
+
+
+class _Builder:
+    """Builds each image once, the ones that do not fit included."""
+
+    def __init__(self, project: Path, lab: Lab, emit: Emit) -> None:
+        self._project, self._lab, self._emit = project, lab, emit
+        self._built: dict[tuple[str, ...], Firmware | DoesNotFit] = {}
+
+    def build(self, cell: Cell) -> Firmware | NoPlace:
+        """The firmware of the cell's image, or why it has no place."""
         image = cell.image
-        key = (image.board.name, image.engine, image.precision)
-        if key not in built:
-            emit(Building(image.board.name, image.precision, image.engine))
-            built[key] = lab.build(image, plan.project)
-        prepared.append(Prepared(cell, built[key], _describe(cell, built[key])))
-    return tuple(prepared)
+        if image.key not in self._built:
+            self._emit(Building(image.board.name, image.precision, image.engine))
+            try:
+                self._built[image.key] = self._lab.build(image, self._project)
+            except DoesNotFit as problem:
+                self._built[image.key] = problem
+        built = self._built[image.key]
+        if isinstance(built, DoesNotFit):
+            found = overflowed(image, cell.network, built)
+            if found is None:
+                raise built
+            return found
+        return linked_too_large(image, cell.network, built.flash, built.ram) or built
 
 
 def _describe(cell: Cell, firmware: Firmware) -> RunPlan:

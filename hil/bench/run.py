@@ -29,7 +29,7 @@ from hil.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.log import RunLog
-from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest
+from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
 
 
 def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int = 1) -> None:
@@ -40,8 +40,8 @@ def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int 
     the others from finishing.
     """
     lab = lab or RealLab(plan.project)
-    prepared = prepare(plan, lab, emit)
-    manifest = _manifest(plan, prepared, folder.name)
+    prepared, no_place = prepare(plan, lab, emit)
+    manifest = _manifest(plan, prepared, no_place, folder.name)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
@@ -92,7 +92,9 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
     return Expected(predict(litert(path)), predict(oracle(path)) if item.plan.oracle else None)
 
 
-def _manifest(plan: Plan, prepared: tuple[Prepared, ...], run_id: str) -> Manifest:
+def _manifest(
+    plan: Plan, prepared: tuple[Prepared, ...], no_place: tuple[NoPlace, ...], run_id: str
+) -> Manifest:
     data = plan.data
     return Manifest(
         schema=SCHEMA,
@@ -112,6 +114,7 @@ def _manifest(plan: Plan, prepared: tuple[Prepared, ...], run_id: str) -> Manife
             note=plan.note,
         ),
         runs=tuple(item.plan for item in prepared),
+        no_place=no_place,
     )
 
 

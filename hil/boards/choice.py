@@ -12,8 +12,9 @@ from hil.platformio.toolchain import COMPILERS
 def missing_tools(board: Board) -> list[str]:
     """Programs and files that building or running ``board`` needs and this machine lacks."""
     missing = COMPILERS[board.pio_env].missing if board.pio_env in COMPILERS else []
-    if board.emulator and not board.emulator.command[0].startswith("{"):
-        missing += [tool for tool in board.emulator.command[:1] if not shutil.which(tool)]
+    if board.emulator:
+        programs = [words[0] for words in (board.emulator.command, *board.emulator.prepare)]
+        missing += [tool for tool in programs if "{" not in tool and not shutil.which(tool)]
     return missing
 
 

@@ -6,6 +6,7 @@ import re
 from importlib import resources
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from hil.config import Config, read_toml
 from hil.errors import ConfigError, UsageError
@@ -35,12 +36,63 @@ class Clock(Config, frozen=True):
         return Instructions(count) if self.unit == "instructions" else Latency(count)
 
 
+PLACEHOLDERS = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
+
+
 class Emulator(Config, frozen=True):
-    """A process that stands in for the board. ``{elf}`` is the firmware."""
+    """A process that stands in for the board, and how its serial port is reached.
+
+    In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder of this
+    run alone and ``{tcp}`` a free TCP port. The commands of ``prepare`` run first, one after the
+    other. Of ``port_pattern`` and ``port`` one is given.
+    """
 
     command: tuple[str, ...]
-    port_pattern: str  # regular expression over its output; group 1 is the port
+    port_pattern: str = ""  # regular expression over its output; group 1 is the port
+    port: str = ""  # or the port itself: a URL with {tcp} or a number of its own, or a path
+    prepare: tuple[tuple[str, ...], ...] = ()
     package: str = ""  # Debian package of command[0]
+
+    def __post_init__(self) -> None:
+        if not self.command or not all(self.prepare):
+            raise ValueError("emulator: a command has no words")
+        if bool(self.port_pattern) == bool(self.port):
+            raise ValueError("emulator: give either port_pattern or port")
+        try:
+            groups = re.compile(self.port_pattern).groups
+        except re.error as problem:
+            raise ValueError(f"emulator.port_pattern: {problem}") from None
+        if self.port_pattern and not groups:
+            raise ValueError("emulator.port_pattern: no group ( ) that is the port")
+        for words in (*self.prepare, self.command, (self.port,)):
+            try:
+                filled = self.fill(words, Path("build/firmware.elf"), Path("run"), 1)
+            except (KeyError, ValueError, IndexError, AttributeError):
+                raise ValueError(
+                    f"emulator: {' '.join(words)!r} has an unknown placeholder; there are "
+                    f"{PLACEHOLDERS}, and a brace is written twice"
+                ) from None
+        (port,) = filled
+        if "://" in port and not _tcp_port(port):
+            raise ValueError(f"emulator.port: {self.port!r} is not scheme://host:number")
+        if "{tcp}" in self.port and not self.wants_tcp:
+            raise ValueError("emulator: no command is told the {tcp} of its port")
+
+    @property
+    def wants_tcp(self) -> bool:
+        """Whether a free TCP port has to be found."""
+        return any("{tcp}" in word for words in (*self.prepare, self.command) for word in words)
+
+    def fill(self, words: tuple[str, ...], elf: Path, run: Path, tcp: int) -> list[str]:
+        """``words`` with their placeholders replaced."""
+        return [word.format(elf=elf, build=elf.parent, run=run, tcp=tcp) for word in words]
+
+
+def _tcp_port(url: str) -> int:
+    try:
+        return urlsplit(url).port or 0
+    except ValueError:
+        return 0
 
 
 class Serial(Config, frozen=True):
@@ -68,6 +120,18 @@ class Usb(Config, frozen=True):
                 raise ValueError(f"usb.ids: {name!r} is not vid:pid, e.g. `303a:1001`")
 
 
+class Room(Config, frozen=True):
+    """Bytes that a firmware may fill: ``flash``, and ``ram`` of which the stack takes ``stack``."""
+
+    flash: int
+    ram: int
+    stack: int = 0
+
+    def __post_init__(self) -> None:
+        if self.flash < 1 or not 0 <= self.stack < self.ram:
+            raise ValueError("memory.flash and memory.ram must be positive, and hold the stack")
+
+
 class Timeouts(Config, frozen=True):
     """Seconds."""
 
@@ -86,11 +150,13 @@ class Board(Config, frozen=True):
     serial: Serial = Serial()
     usb: Usb | None = None
     timeouts: Timeouts = Timeouts()
+    memory: Room | None = None  # None: no limit is known
     fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
     # what a small board's image may hold, and why; empty: everything
     models: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     restriction: str = ""
+    refused_engines: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it) engine -> why not
 
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":

@@ -21,6 +21,7 @@ class Detached(msgspec.Struct, frozen=True):
     pid: int
     port: str
     firmware: str
+    started: str  # when, in the kernel's words
 
 
 def start(project: Path, board: Board, elf: Path) -> Detached:
@@ -39,7 +40,8 @@ def start(project: Path, board: Board, elf: Path) -> Detached:
         Deadline.after(board.timeouts.boot),
         detach=True,
     )
-    found = Detached(pid=running.process.pid, port=running.port, firmware=str(elf))
+    pid = running.process.pid
+    found = Detached(pid=pid, port=running.port, firmware=str(elf), started=_started(pid))
     replace_file(_file(project, board.name), msgspec.json.encode(found))
     return found
 
@@ -48,11 +50,10 @@ def find(project: Path, name: str) -> Detached | None:
     """The emulator of board ``name`` that is still running, if any."""
     try:
         found = msgspec.json.decode(_file(project, name).read_bytes(), type=Detached)
-        # A process id is used again some day: only one with our firmware in its words is ours.
-        words = Path(f"/proc/{found.pid}/cmdline").read_bytes()
     except (OSError, msgspec.DecodeError):
         return None
-    return found if Path(found.firmware).name.encode() in words else None
+    # A process id is used again some day: only one that began when ours did is ours.
+    return found if found.started and _started(found.pid) == found.started else None
 
 
 def stop(project: Path, name: str) -> bool:
@@ -62,6 +63,16 @@ def stop(project: Path, name: str) -> bool:
         os.kill(found.pid, signal.SIGTERM)
     _file(project, name).unlink(missing_ok=True)
     return found is not None
+
+
+def _started(pid: int) -> str:
+    """When process ``pid`` began, in ticks since the machine's boot; empty when it is no more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    state, *rest = stat.rpartition(")")[2].split()  # its name may hold anything
+    return "" if state == "Z" else rest[18]
 
 
 def _file(project: Path, name: str) -> Path:

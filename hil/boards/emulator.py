@@ -1,14 +1,18 @@
-"""Emulated boards: a process whose output names the port to open."""
+"""Emulated boards: a process, and the port that it names or opens."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from hil.boards.config import Emulator
 from hil.errors import DeviceError, ToolMissing
@@ -16,6 +20,8 @@ from hil.link import Deadline
 
 _POLL_S: Final = 0.005
 _GRACE_S: Final = 2.0
+_PREPARE_S: Final = 60.0
+_LISTENS: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class RunningEmulator:
     process: subprocess.Popen[bytes]
     port: str
     log: Path
+    command: Sequence[str] = field(default=(), repr=False)
 
     def stop(self) -> None:
         """End the process; asks first, then kills."""
@@ -39,47 +46,104 @@ class RunningEmulator:
 def start(
     emulator: Emulator, elf: Path, log: Path, deadline: Deadline, *, detach: bool = False
 ) -> RunningEmulator:
-    """Start ``emulator`` with the firmware ``elf`` and wait until it names its port.
+    """Start ``emulator`` with the firmware ``elf`` and wait until its port can be opened.
 
-    Unless detached, it is killed with this process, however that ends.
+    Unless detached, it is killed with this process, however that ends. ToolMissing when a program
+    is not there; DeviceError, with the last line of its output, when it fails or takes too long.
     """
-    command = [part.format(elf=elf) for part in emulator.command]
-    if not shutil.which(command[0]):
-        package = emulator.package or command[0]
-        raise ToolMissing(
-            f"{command[0]} is not installed", f"install it: sudo apt-get install {package}"
-        )
+    folder = log.with_suffix(".run")
+    folder.mkdir(parents=True, exist_ok=True)
+    tcp = _free_port() if emulator.wants_tcp else 0
+    for words in emulator.prepare:
+        _prepare(emulator.fill(words, elf, folder, tcp), log)
+    command = emulator.fill(emulator.command, elf, folder, tcp)
+    _require(command[0], emulator.package)
     setpriv = shutil.which("setpriv")
-    if setpriv and not detach:
-        command = [setpriv, "--pdeathsig", "KILL", *command]
+    before = [setpriv, "--pdeathsig", "KILL"] if setpriv and not detach else []
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [*before, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the harness, which stops it in order
         )
-    running = RunningEmulator(process, "", log)
+    (port,) = emulator.fill((emulator.port,), elf, folder, tcp)
+    running = RunningEmulator(process, port, log, command)
     try:
-        return RunningEmulator(process, _wait_for_port(running, emulator, deadline), log)
+        found = _wait_for_port(running, emulator.port_pattern, deadline)
+        return RunningEmulator(process, found, log, command)
     except BaseException:
         running.stop()
         raise
 
 
-def _wait_for_port(running: RunningEmulator, emulator: Emulator, deadline: Deadline) -> str:
-    pattern = re.compile(emulator.port_pattern)
+def _wait_for_port(running: RunningEmulator, pattern: str, deadline: Deadline) -> str:
+    """The port, once the output names it (``pattern``), or once the one of the file is there."""
     while True:
         ended = running.process.poll() is not None
         said = running.log.read_text(errors="replace")
-        if match := pattern.search(said):
+        if pattern and (match := re.search(pattern, said)):
             return match.group(1)
+        if not pattern and not ended and _is_there(running.port):
+            return running.port
         if ended or deadline.expired:
-            last = (said.strip().splitlines() or ["nothing"])[-1]
-            name = Path(emulator.command[0].format(elf=Path("the firmware"))).name
-            how = "ended" if ended else "named no port"
-            raise DeviceError(
-                f"{name} {how}; it said: {last[:200]}", f"its output is in {running.log}"
-            )
+            how = "named no port" if pattern else f"opened no port {running.port}"
+            raise _failed(running.command, "ended" if ended else how, said)
         time.sleep(_POLL_S)
+
+
+def _is_there(port: str) -> bool:
+    """Whether ``port`` can be opened: somebody listens at a URL, or a path exists.
+
+    Nobody connects to find out: some emulators take one connection and no second.
+    """
+    if "://" not in port:
+        return Path(port).exists()
+    number = f"{urlsplit(port).port:04X}"
+    lines = [
+        line.split()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        if Path(table).exists()
+        for line in Path(table).read_text().splitlines()[1:]
+    ]
+    return any(row[1].endswith(f":{number}") and row[3] == _LISTENS for row in lines)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _prepare(command: Sequence[str], log: Path) -> None:
+    """Run one preparing command to its end."""
+    _require(command[0])
+    with log.open("wb") as output:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_PREPARE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise _failed(command, f"took over {_PREPARE_S:.0f} s", "") from None
+    if done.returncode:
+        said = log.read_text(errors="replace")
+        raise _failed(command, f"ended with {done.returncode}", said)
+
+
+def _require(program: str, package: str = "") -> None:
+    if not shutil.which(program):
+        how = f": sudo apt-get install {package}" if package else ", or mend the board's [emulator]"
+        raise ToolMissing(f"{program} is not installed", f"install it{how}")
+
+
+def _failed(command: Sequence[str], how: str, said: str) -> DeviceError:
+    last = (said.strip().splitlines() or ["nothing"])[-1]
+    return DeviceError(
+        f"{Path(command[0]).name} {how}; it said: {last[:200]}",
+        f"try it by hand: {shlex.join(command)}",
+    )

@@ -14,8 +14,9 @@ import typer
 from rich.progress import Progress, TaskID
 
 from hil.bench import Plan, Request, make_plan, run
-from hil.bench.events import Building, Event, Finished, Referencing, Streaming
+from hil.bench.events import Building, Event, Finished, LeftOut, Referencing, Streaming
 from hil.bench.lab import Lab, RealLab
+from hil.bench.places import words
 from hil.boards.choice import choose_board
 from hil.boards.station import Station, stations
 from hil.cli.console import Downloads, err, progress, say
@@ -48,7 +49,7 @@ def bench(
         str,
         typer.Option(
             "--dataset",
-            help="mnist, digits, tabular, noise or cifar10. auto: MNIST if it can be had, else digits.",
+            help="mnist, digits, tabular, noise, cifar10. auto: MNIST if it can be had.",
         ),
     ] = "auto",
     data: Annotated[
@@ -139,6 +140,8 @@ class _Bars:
         match event:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
+            case LeftOut(found):
+                say(f"left out: {words(found)}")
             case Referencing(key, reference, done, total):
                 self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from hil.bench.places import words
 from hil.cli.console import out, say
 from hil.compare import unexpected
 from hil.runlog.schema import SummaryRow
@@ -35,6 +36,8 @@ def show_report(folder: Path, *, browse: bool) -> None:
     for table in _tables(written.summary.runs):
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
+    for found in written.manifest.no_place:
+        out.print(f"not run: {escape(words(found))}", soft_wrap=True)
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)

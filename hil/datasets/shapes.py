@@ -22,7 +22,8 @@ SAMPLES: Final = {"train": 5_000, "test": 1_000}
 _SEEDS: Final = {"train": 1, "test": 2}
 # cosine and sine of turns by 0, 16 and 23 degrees either way, exact ratios
 _TURNS: Final = ((1.0, 0.0), (24 / 25, 7 / 25), (24 / 25, -7 / 25), (12 / 13, 5 / 13))
-_NOISE: Final = 40  # largest change of a value, of 255
+_NOISE: Final = 20  # largest change of a value, of 255
+_DARK, _BRIGHT = 110, 130  # the ground is below the one in each colour, the shape above the other
 
 Reals = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -57,15 +58,17 @@ def _draw(random: np.random.RandomState, y: npt.NDArray[np.int64]) -> npt.NDArra
     for number, inside in enumerate(_SHAPES):
         mine = y == number
         shape[mine] = inside(u[mine], v[mine])
-    colours = random.randint(0, 256, (3, n, 1, 1, 3))  # of the shape, and of the ground's two ends
+    colours = random.randint(0, _DARK, (2, n, 1, 1, 3))  # of the ground's two ends
     share = (rows / (side - 1))[None, ..., None]
-    ground = colours[1] * share + colours[2] * (1 - share)
-    picture = np.where(shape[..., None], colours[0], ground)
+    ground = colours[0] * share + colours[1] * (1 - share)
+    picture = np.where(shape[..., None], random.randint(_BRIGHT, 256, (n, 1, 1, 3)), ground)
+    dark = random.randint(0, 2, (n, 1, 1, 1)) == 1  # bright on dark, or the other way round
+    picture = np.where(dark, 255 - picture, picture)
     bar = random.randint(0, side - 2, (n, 1, 1))
     crossed = (columns >= bar) & (columns < bar + 2)
     picture = np.where(crossed[..., None], random.randint(0, 256, (n, 1, 1, 3)), picture)
     picture = picture + random.randint(-_NOISE, _NOISE + 1, (n, side, side, 3))
-    return np.clip(np.floor(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.floor(picture), 0, 255), np.uint8)
 
 
 def _far(u: Reals, v: Reals) -> Reals:

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from hil.engines import tflm
-from hil.engines.aot.engine import compile_model
+from hil.engines.aot.engine import arena_bytes, compile_model
+from hil.engines.bounds import constant_bytes, largest_step
 from hil.engines.image import CompiledModel, Image, table_files, write_changed
 from hil.errors import UsageError
 from hil.tflite import Graph, read_model
@@ -26,18 +27,32 @@ def _nothing(_: Sequence[Graph]) -> dict[str, str]:
     return {}
 
 
+# checked model -> bytes of (flash, arena) that it takes at the least, without compiling it
+Bound: TypeAlias = Callable[[Graph], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How an engine turns one model into C, and what all models of an image share."""
+    """How an engine turns one model into C, what all models of an image share, and the least
+    memory of one."""
 
     compile: Compiler
     shared: Sharer
+    at_least: Bound
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
-        "aot": Engine(lambda graph, name, path: compile_model(graph, name, path.name), _nothing),
-        "tflm": Engine(tflm.compile_model, tflm.shared_files),
+        "aot": Engine(
+            lambda graph, name, path: compile_model(graph, name, path.name),
+            _nothing,
+            lambda graph: (constant_bytes(graph), arena_bytes(graph)),
+        ),
+        "tflm": Engine(
+            tflm.compile_model,
+            tflm.shared_files,
+            lambda graph: (constant_bytes(graph), largest_step(graph)),
+        ),
     }
 )
 

@@ -116,6 +116,11 @@ def _conclusion(beats: Mapping[str, bool], control: bool, gained: bool) -> list[
         who = "neither teacher nor student beats" if "teacher" in beats else "no network beats"
         why = " As made, the labels are independent of the inputs." if control else ""
         return [f"As {who} chance, distillation has nothing to transfer.{why}"]
+    if beats.get("student") and not beats.get("alone", True):
+        return [
+            "The student alone learnt nothing: the difference says that its training failed, "
+            "not what a teacher is worth."
+        ]
     if gained and not beats.get("teacher", True):
         return ["The teacher does not beat chance: the gain is not its knowledge."]
     return []

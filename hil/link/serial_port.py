@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import grp
 import time
 import warnings
+from pathlib import Path
 from typing import Final, Literal
 
 import serial
@@ -18,10 +20,6 @@ PULSE_S: Final = 0.1  # as esptool holds a reset line
 
 _ADVICE: Final = {
     errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
-    errno.EACCES: (
-        "may not be opened by this user",
-        "join the group that owns it: `sudo usermod -aG dialout $USER`, then log in again",
-    ),
     errno.EBUSY: ("is in use", "close the serial monitor or the other program that holds it"),
     errno.EWOULDBLOCK: ("is in use", "close the serial monitor or the other program that holds it"),
     errno.ENOTTY: ("is not a serial port", "`hil boards` lists the ports of this machine"),
@@ -102,7 +100,11 @@ class SerialLink:
 
     def close(self) -> None:
         """See `hil.link.port.Link.close`."""
+        # pyserial's socket:// forgets to close one whose other end is gone
+        left_open = getattr(self._port, "_socket", None)
         self._port.close()
+        if left_open:
+            left_open.close()
 
     def _gone(self, problem: Exception) -> LinkError:
         return LinkError(
@@ -114,9 +116,26 @@ def _cannot_open(url: str, problem: Exception) -> LinkError:
     # pyserial wraps some failures without their number
     causes = [problem, problem.__context__]
     codes = [code for cause in causes if isinstance(code := _code(cause), int)]
+    if errno.EACCES in codes or errno.EPERM in codes:
+        return LinkError(f"port {url} may not be opened by this user", _permission(url))
     unknown = (f"cannot be opened ({problem})", "check its name")
     what, hint = next((_ADVICE[code] for code in codes if code in _ADVICE), unknown)
     return LinkError(f"port {url} {what}", hint)
+
+
+def _permission(path: str) -> str:
+    """How to get at a port that belongs to somebody else: by its group, where that may open it."""
+    try:
+        owned = Path(path).stat()
+        group = grp.getgrgid(owned.st_gid).gr_name
+    except (OSError, KeyError):
+        return "ask who owns it: `ls -l` shows that"
+    if owned.st_mode & 0o060 == 0o060 and owned.st_gid != 0:
+        return f"join its group {group}: `sudo usermod -aG {group} $USER`, then log in again"
+    return (
+        f"its group {group} may not either (mode {owned.st_mode & 0o777:03o}); usual is group "
+        f"dialout and mode 660, which a udev rule sets"
+    )
 
 
 def _code(problem: BaseException | None) -> object:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hil.errors import BuildFailed
+from hil.errors import BuildFailed, DoesNotFit
 from hil.files import sha256
 from hil.platformio.elf import toolchain
+from hil.platformio.overflow import find_overflow
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
@@ -118,13 +119,26 @@ def _find_elf(folder: Path) -> Path:
 
 
 def _failed(doing: str, log: Path) -> BuildFailed:
-    """The first line that names an error; PlatformIO's own last words otherwise."""
-    lines = log.read_text(errors="replace").splitlines()
+    """The first line that names an error, else the last before SCons says which step failed
+    (dfu-util and avrdude do not say "error"), else PlatformIO's own last words."""
+    text = log.read_text(errors="replace")
+    if found := find_overflow(text):
+        amount = f"{found.needs:,} bytes" if found.needs else f"{found.over:,} bytes too many"
+        return DoesNotFit(
+            f"{doing} failed: the image does not fit the board's {found.memory} ({amount})",
+            f"choose a smaller network, or a larger board; the whole log: {log}",
+            memory=found.memory,
+            needs=found.needs,
+            over=found.over,
+        )
+    lines = text.splitlines()
     if any("HTTPClientError" in line for line in lines):
         return BuildFailed(
             f"{doing} needs packages of PlatformIO's registry, which cannot be reached",
             f"connect this machine once; the whole log: {log}",
         )
-    named = [line for line in lines if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
-    said = (named or [line for line in lines if line.strip()][-1:] or ["nothing"])[0]
+    step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
+    before = [line for line in lines[:step] if line.strip()]
+    named = [line for line in before if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
+    said = (named or before[-1:] or ["nothing"])[0]
     return BuildFailed(f"{doing} failed: {said.strip()[:300]}", f"the whole log: {log}")

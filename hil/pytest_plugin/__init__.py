@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--hil-limit", metavar="N", type=int, default=100, help="Samples a model (100).")
     add("--hil-engine", metavar="NAME", default="aot", help="Inference engine (aot).")
     add("--hil-precision", metavar="NAME", help="int8 or float32; default: int8, or as flashed.")
+    add("--hil-dataset", metavar="NAME", default="auto", help="Data set and its models (auto).")
     add("--hil-model", metavar="FILE", action="append", default=[], help="Own .tflite; repeatable.")
     add("--hil-data", metavar="FILE", type=Path, help="Own data for it: .npz with x and y.")
     add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml in rootdir.")

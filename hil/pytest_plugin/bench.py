@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Cell, Image
 from hil.bench.events import Event
 from hil.bench.flash import check_image, flash
 from hil.bench.held import HeldLab
 from hil.bench.lab import RealLab
-from hil.bench.plan import Cell, Image
 from hil.boards.config import Board
 from hil.boards.session import HeldBoard
 from hil.device import Device, Timing
@@ -107,12 +107,14 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             models=tuple(option("--hil-model")),
             precisions=(precision,) if precision else (),
             engines=(option("--hil-engine"),),
+            dataset=option("--hil-dataset"),
             data=option("--hil-data"),
             limit=option("--hil-limit"),
         )
     )
-    images = {cell.image.precision: cell.image for cell in plan.cells}
-    image = images.get(Precision.INT8) or next(iter(images.values()))
+    images = {cell.image.key: cell.image for cell in plan.cells}
+    small = (image for image in images.values() if image.precision is Precision.INT8)
+    image = next(small, plan.cells[0].image)
     station = chosen.station
     if chosen.where is not None and option("--hil-flash"):
         _, port = flash(image, chosen.project, chosen.where)
@@ -124,9 +126,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
         image = next((one for one in images.values() if _runs(hello, one)), image)
         check_image(hello, image)
         cells = tuple(
-            replace(cell, station=station)
-            for cell in plan.cells
-            if cell.image.precision == image.precision
+            replace(cell, station=station) for cell in plan.cells if cell.image.key == image.key
         )
         bench = HilBench(replace(plan, cells=cells), lab, held, folder / "run")
         bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS)

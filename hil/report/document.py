@@ -31,12 +31,14 @@ class Document:
     verdict: Verdict
     warnings: tuple[str, ...]
     results: Table
+    no_place: Table
     accuracy: Chart | None
     times: tuple[Chart, ...]
     memory: tuple[Chart, ...]
     scatters: tuple[Scatter, ...]
     confusions: tuple[Confusion, ...]
     gallery: Gallery
+    disagreements: Table
     comparisons: Table
     differences: Table
     explanations: tuple[str, ...]
@@ -49,6 +51,7 @@ class Document:
 
 def document(run: StoredRun) -> Document:
     found = cells(run.manifest, run.samples)
+    drawn = gallery(found, run.pictures)
     return Document(
         run_id=run.manifest.run_id,
         created=run.manifest.created,
@@ -56,12 +59,14 @@ def document(run: StoredRun) -> Document:
         verdict=verdict(run.manifest, found),
         warnings=warnings(run, found),
         results=tables.results(run.manifest, found),
+        no_place=tables.no_place(run.manifest),
         accuracy=accuracy_chart(found),
         times=time_charts(found),
         memory=memory_charts(found),
         scatters=scatters(found),
         confusions=confusions(found),
-        gallery=gallery(found, run.pictures),
+        gallery=drawn,
+        disagreements=tables.disagreements(drawn, noun(run.manifest)),
         comparisons=tables.comparisons(found),
         differences=tables.differences(found),
         explanations=explanations(found),

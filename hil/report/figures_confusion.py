@@ -71,7 +71,7 @@ def _matrix(cell: Cell) -> Confusion:
     said = plural(cell.n - int(cell.right.sum()), "mistake")
     if mistakes and mistakes[0][2] > 1:
         label, answer, times = mistakes[0]
-        said += f"; the commonest: {label} read as {answer}, {plural(times, 'time')}"
+        said += f"; the commonest: {label} taken for {answer}, {plural(times, 'time')}"
     return Confusion(
         cell.name,
         said,

@@ -48,6 +48,7 @@ class Gallery:
 
     cards: tuple[Card, ...]
     counts: tuple[int, int, int]
+    pictorial: bool = True  # False: samples are no pictures, so a table says it better
 
     @property
     def total(self) -> int:
@@ -75,7 +76,8 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture]) -> Gallery:
         _card(key, labels[key], kinds[key] or 0, answers[key], pictures.get(key))
         for key in shown[:MOST]
     )
-    return Gallery(cards, (counts[0], counts[1], counts[2]))
+    pictorial = bool(pictures) or any(len(cell.plan.input.shape) == 4 for cell in cells)
+    return Gallery(cards, (counts[0], counts[1], counts[2]), pictorial)
 
 
 def _kind(answers: Sequence[Answer]) -> int | None:
@@ -98,17 +100,19 @@ def _card(
 
 
 def png_uri(picture: Picture) -> str:
-    """8-bit greyscale PNG of the picture as ink on paper, as a data URI."""
+    """8-bit PNG as a data URI: grey as ink on paper, colours as they are."""
     height, width = picture.shape
-    ink = bytes(255 - value for value in picture.pixels)
+    grey = picture.channels == 1
+    values = bytes(255 - value for value in picture.pixels) if grey else picture.pixels
+    line = width * picture.channels
     # each row starts with its filter type: 0, none
-    rows = b"".join(b"\0" + ink[y * width : (y + 1) * width] for y in range(height))
+    rows = b"".join(b"\0" + values[y * line : (y + 1) * line] for y in range(height))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if grey else 2, 0, 0, 0)
     png = (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)

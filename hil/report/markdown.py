@@ -12,7 +12,7 @@ from hil.report.tables import Table
 from hil.report.text import clean, count, plural
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
-_MOST = 12  # kinds of mistake, and samples, listed a table
+_MOST = 12  # kinds of mistake listed a run
 
 
 def escape(text: str) -> str:
@@ -36,11 +36,12 @@ def _lines(doc: Document) -> Iterator[str]:
     yield "Drawings: [report.html](report.html)."
     yield from _bullets("Mind", doc.warnings)
     yield from _table(doc.results)
+    yield from _table(doc.no_place)
     yield from _table(doc.comparisons)
     yield from _table(doc.differences)
     yield from _bullets("", doc.explanations)
     yield from _mistakes(doc)
-    yield from _disagreements(doc.gallery, doc.noun)
+    yield from _disagreements(doc.gallery, doc.disagreements, doc.noun)
     if doc.published:
         yield from _table(doc.published)
     yield from _bullets("How the figures are made", doc.methods)
@@ -86,21 +87,14 @@ def _mistakes(doc: Document) -> Iterator[str]:
         yield from _rows(("Run", "Label", "Answer", "Times"), rows)
 
 
-def _disagreements(gallery: Gallery, noun: str) -> Iterator[str]:
+def _disagreements(gallery: Gallery, listed: Table, noun: str) -> Iterator[str]:
     if not gallery.total:
         return
-    yield from ("", f"## {noun.capitalize()}s on which answers or label disagree", "")
+    yield from ("", f"## {listed.title}", "")
     for kind, number in zip(KINDS, gallery.counts, strict=True):
         if number:
             yield f"- {escape(kind)}: {plural(number, noun)}"
     yield ""
-    rows = []
-    for card in gallery.cards[:_MOST]:
-        said = ", ".join(
-            f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})")
-            for a in card.answers
-        )
-        rows.append((card.id, str(card.label), said))
-    yield from _rows((noun.capitalize(), "Label", "Answers"), rows)
-    if gallery.total > len(rows):
-        yield from ("", f"And {count(gallery.total - len(rows))} more in samples.jsonl.")
+    yield from _rows(listed.head, listed.rows)
+    if listed.note:
+        yield from ("", listed.note)

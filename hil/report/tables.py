@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hil.report.cells import Cell, Difference
 from hil.report.figures_cost import time_words
+from hil.report.figures_digits import Gallery
 from hil.report.pairs import Pair, compare, teacher_and_student, with_host
-from hil.report.published import NOTE, TUTORIAL
+from hil.report.published import WRITE_UPS, WriteUp
 from hil.report.text import (
     UNKNOWN,
     count,
@@ -21,6 +22,8 @@ from hil.report.text import (
 )
 from hil.report.verdict import noun
 from hil.runlog.schema import Manifest
+
+_LISTED = 12  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,42 @@ def _difference(
     )
 
 
+def no_place(manifest: Manifest) -> Table:
+    """Networks that were asked for and that the board's memory cannot hold."""
+    rows = tuple(
+        (
+            f"{found.model} {found.precision}",
+            f"{found.board_title} ({found.board})",
+            found.engine,
+            "flash" if found.memory == "flash" else "RAM",
+            f"{found.needs:,} B" if found.linked else f"at least {found.needs:,} B",
+            f"{found.has:,} B",
+        )
+        for found in manifest.no_place
+    )
+    note = (
+        "Not run. At least: what the network alone takes (constants in flash; arena, input and "
+        "output in RAM), so that nothing was built; otherwise the whole image, as it was linked."
+    )
+    head = ("Network", "Board", "Engine", "Memory", "Takes", "Board has")
+    return Table("No place on the board", head, rows, note)
+
+
+def disagreements(found: Gallery, noun: str) -> Table:
+    """The first of the samples on which answers or label disagree, in words."""
+    rows = []
+    for card in found.cards[:_LISTED]:
+        said = ", ".join(
+            f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})")
+            for a in card.answers
+        )
+        rows.append((card.id, str(card.label), said))
+    more = found.total - len(rows)
+    note = f"And {count(more)} more in samples.jsonl." if more else ""
+    title = f"{noun.capitalize()}s on which answers or label disagree"
+    return Table(title, (noun.capitalize(), "Label", "Answers"), tuple(rows), note)
+
+
 def comparisons(cells: Sequence[Cell]) -> Table:
     """Student with teacher and device with host, paired: the same samples, exact McNemar."""
     found = [compare(teacher, student) for teacher, student in teacher_and_student(cells)]
@@ -164,24 +203,34 @@ def _pair(pair: Pair) -> tuple[str, ...]:
 
 
 def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
-    """The tutorial beside this run; None when neither of its networks took part."""
-    rows = list(_published(manifest, cells))
-    if not rows:
+    """The write-up on this data beside this run; None when there is none, or none of its
+    networks took part."""
+    write_up = WRITE_UPS.get(manifest.dataset.name)
+    rows = list(_published(manifest, cells, write_up)) if write_up else []
+    if write_up is None or not rows:
         return None
-    note = NOTE
-    if manifest.dataset.name != "mnist":
-        note += f" And the data differ: this run is on '{manifest.dataset.name}', not on MNIST."
+    note, mine = write_up.note, manifest.dataset.name
+    if write_up.data in WRITE_UPS and write_up.data != mine:
+        theirs = {"mnist": "MNIST", "cifar10": "CIFAR-10"}[write_up.data]
+        note += f" And the data differ: this run is on '{mine}', not on {theirs}."
     head = ("Network", "Whose", "Data", "Accuracy", "Time per inference", "Arena")
-    return Table("Beside the tutorial's published figures", head, tuple(rows), note)
+    title = "tutorial's" if write_up.whose.startswith("tutorial") else "write-up's"
+    return Table(f"Beside the {title} published figures", head, tuple(rows), note)
 
 
-def _published(manifest: Manifest, cells: Sequence[Cell]) -> Iterator[tuple[str, ...]]:
-    for row in TUTORIAL:
+def _published(
+    manifest: Manifest, cells: Sequence[Cell], write_up: WriteUp
+) -> Iterator[tuple[str, ...]]:
+    said: set[str] = set()
+    for row in write_up.rows:
         ours = [cell for cell in cells if cell.plan.model == row.model and cell.n]
         if not ours:
             continue
         name = f"{row.model} {row.precision}"
-        yield (name, "tutorial, ESP32", "mnist", row.accuracy, row.time, row.arena)
+        yield (name, write_up.whose, write_up.data, row.accuracy, row.time, row.arena)
+        if row.model in said:
+            continue
+        said.add(row.model)
         for cell in ours:
             arena = f"{cell.end.memory.arena:,} B" if cell.end else UNKNOWN
             data = f"{manifest.dataset.name}, {count(cell.n)}"

@@ -10,7 +10,7 @@ from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, percent, plural, points
 from hil.runlog.schema import Manifest
 
-DIGITS = {"mnist", "digits"}
+NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ _WORDS = {
 
 
 def noun(manifest: Manifest) -> str:
-    """What a sample is called: digit, or sample for data of the user's own."""
-    return "digit" if manifest.dataset.name in DIGITS else "sample"
+    """What a sample is called: digit, picture, or sample for whatever else."""
+    return NOUNS.get(manifest.dataset.name, "sample")
 
 
 def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hil.bench.places import words
 from hil.report.cells import LARGEST, Cell
 from hil.report.text import count, listed, plural
 from hil.report.verdict import noun
@@ -14,7 +15,8 @@ FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % ac
 
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the gravest first; empty when there is nothing to say."""
-    return (*_state(run), *_cells(cells), *_data(run, cells), *_boards(cells))
+    left_out = tuple(f"Not run: {words(found)}." for found in run.manifest.no_place)
+    return (*_state(run), *left_out, *_cells(cells), *_data(run, cells), *_boards(cells))
 
 
 def _state(run: StoredRun) -> Iterator[str]:

@@ -157,7 +157,7 @@ def _pictures(path: Path) -> dict[str, Picture]:
     for key, picture in pictures.items():
         height, width = picture.shape
         sides_fit = 0 < height <= _PICTURE_SIDE and 0 < width <= _PICTURE_SIDE
-        if not sides_fit or len(picture.pixels) != height * width:
+        if not sides_fit or len(picture.pixels) != height * width * picture.channels:
             raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
     return pictures
 

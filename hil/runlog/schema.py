@@ -99,6 +99,24 @@ class RunEnd(Stored, frozen=True):
     retries: int
 
 
+class NoPlace(Stored, frozen=True):
+    """A cell that was asked for and could not run: the board's memory is too small.
+
+    ``needs``, ``has`` in bytes. ``linked``: needs is what the whole image takes as it was linked,
+    else what the network alone takes at the least.
+    """
+
+    board: str
+    board_title: str
+    engine: str
+    model: str
+    precision: str
+    memory: Literal["flash", "ram"]
+    needs: int
+    has: int
+    linked: bool
+
+
 class Manifest(Stored, frozen=True):
     schema: int
     run_id: str
@@ -112,6 +130,7 @@ class Manifest(Stored, frozen=True):
     runs: tuple[RunPlan, ...]
     ends: tuple[RunEnd, ...] = ()
     error: str = ""
+    no_place: tuple[NoPlace, ...] = ()
 
 
 # --- samples.jsonl: one line an answered sample, append-only ---
@@ -138,9 +157,10 @@ class Sample(Stored, frozen=True, omit_defaults=True):
 # --- digits.json: the pictures worth drawing ---
 
 
-class Picture(Stored, frozen=True):
+class Picture(Stored, frozen=True, omit_defaults=True):
     shape: tuple[int, int]
-    pixels: bytes  # uint8, row by row; base64 in JSON
+    pixels: bytes  # uint8, row by row, the channels of a pixel together; base64 in JSON
+    channels: Literal[1, 3] = 1  # grey, or red, green, blue
 
 
 # --- summary.json: the contract ---

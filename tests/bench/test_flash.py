@@ -12,8 +12,9 @@ import pytest
 
 from hil.bench import Request
 from hil.bench import flash as flash_module
+from hil.bench.cells import Image
 from hil.bench.flash import flash
-from hil.bench.plan import Image, choose_image
+from hil.bench.plan import choose_image
 from hil.boards.attached import Attached
 from hil.boards.choice import missing_tools
 from hil.boards.config import Timeouts, load_board

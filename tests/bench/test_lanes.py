@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Image
 from hil.bench.events import Event, Finished
 from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
-from hil.bench.plan import Image
 from hil.bench.prepare import prepare
 from hil.boards.station import Station
 from hil.errors import LinkError, MachineError
@@ -118,7 +118,7 @@ def test_one_port_is_one_lane_and_every_emulator_its_own(plan: Plan) -> None:
         replace(cell, station=ported) if cell.station.name == "mps2" else cell
         for cell in plan.cells
     )
-    prepared = prepare(replace(plan, cells=cells), FakeLab(), ignore)
+    prepared, _ = prepare(replace(plan, cells=cells), FakeLab(), ignore)
     assert [[item.plan.key for item in lane] for lane in lanes(prepared)] == [
         ["mps2/aot/student/float32", "mps2/aot/student/int8"],
         ["native/aot/student/float32"],

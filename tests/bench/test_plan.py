@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hil.bench import Request, make_plan
+from hil.bench import Plan, Request, make_plan
+from hil.boards.config import load_board
+from hil.boards.station import plain
 from hil.errors import DataError, ModelError, UsageError
 from hil.records import Encoding
+from tests.engines.laboratory import cifar10, dense_only
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
@@ -39,7 +44,7 @@ def test_the_whole_matrix_by_default() -> None:
 
 
 def test_one_cell() -> None:
-    assert keys(boards=("native",), models=("student",), precisions=("int8",)) == [
+    assert keys(boards=("native", "native"), models=("student",), precisions=("int8",)) == [
         "native/aot/student/int8"
     ]
 
@@ -142,3 +147,71 @@ def test_own_network_on_a_small_board_is_held_by_its_precision(tmp_path: Path) -
     wide = STUDENT.with_name("student_float32.tflite")
     with pytest.raises(UsageError, match="float32 does not fit board mega2560"):
         make_plan(request(models=(str(wide),), **own))
+
+
+def project_with(folder: Path, dataset: str) -> Path:
+    """Random dense networks as models/<dataset> of a project."""
+    models = folder / "models" / dataset
+    models.mkdir(parents=True)
+    for name, precision in product(("teacher", "student"), ("float32", "int8")):
+        made = (
+            dense_only(20, (8, 3), precision)
+            if dataset == "tabular"
+            else cifar10("student", precision)
+        )
+        (models / f"{name}_{precision}.tflite").write_bytes(made)
+    return folder
+
+
+def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: Path) -> None:
+    from hil.bench.plan import wire_inputs
+
+    plan = make_plan(request(project=project_with(tmp_path, "tabular"), dataset="tabular"))
+    assert {cell.image.precision for cell in plan.cells} == {"float32", "int8"}
+    encoding, values = wire_inputs(plan.data)
+    assert encoding is Encoding.FLOAT32
+    assert np.array_equal(np.frombuffer(next(iter(values)), "<f4"), plan.data.x[0])
+
+
+@pytest.mark.parametrize("folder", ["cifar10", "cifar10-made"])
+def test_made_pictures_find_their_networks(folder: str, tmp_path: Path) -> None:
+    """Networks of the recipe, unless some were trained on the made set by that name."""
+    project = project_with(tmp_path, folder)
+    plan = make_plan(request(project=project, dataset="cifar10-made"))
+    assert plan.cells[0].network.path.parent == project / "models" / folder
+    assert next(iter(wire(plan))) == plan.data.x[0].tobytes()
+    assert len(next(iter(wire(plan)))) == 3_072
+
+
+def wire(plan: Plan) -> list[bytes]:
+    from hil.bench.plan import wire_inputs
+
+    return list(wire_inputs(plan.data)[1])
+
+
+def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no models for noise; hil train --recipe noise"):
+        make_plan(request(project=tmp_path, dataset="noise"))
+
+
+def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> None:
+    """What it would take is the file itself and the arena that was measured."""
+    measured = tomllib.loads((PROJECT / "benchmarks" / "tflm.toml").read_text())
+    arena = measured["mps2"]["tflm"]["student int8"]["arena"]
+    model = (PROJECT / "models" / "mnist" / "student_int8.tflite").stat().st_size
+    with pytest.raises(UsageError) as refused:
+        make_plan(request(boards=("mega2560",), engines=("aot", "tflm")))
+    said = str(refused.value)
+    assert "engine tflm does not fit board mega2560" in said
+    assert f"{arena + model:,} bytes of RAM" in said
+    assert f"{arena:,} of arena, and {model:,} of model" in said
+    assert "has 8,192; bench another --engine there" in said
+    assert "\n" not in said
+
+
+def test_every_board_can_be_a_station() -> None:
+    """What a board's file says must not stand in the way of a plan."""
+    for name in ("mega2560", "native"):
+        station = plain(load_board(name))
+        (key,) = keys(boards=(station, station), models=("student",), precisions=("int8",))
+        assert key == f"{name}/aot/student/int8"

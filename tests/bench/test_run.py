@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Image
 from hil.bench.events import Event, Finished, Stored, Streaming
 from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image
 from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
 from hil.runlog.load import read_manifest, read_samples
@@ -169,3 +169,18 @@ def test_pictures_are_of_disputed_digits(plan: Plan, tmp_path: Path) -> None:
         assert np.array_equal(
             np.frombuffer(picture.pixels, "u1").reshape(picture.shape), plan.data.x[i, :, :, 0]
         )
+
+
+def test_colour_pictures_keep_their_channels() -> None:
+    from hil.bench.pictures import pictures
+    from hil.datasets import load, subset
+    from hil.records import DType
+    from hil.runlog.schema import Sample
+
+    data = subset(load("cifar10-made"), 2)
+    wrong = bytes(range(10))
+    samples = [Sample(run="r", i=i, id=data.ids[i], label=0, device=wrong) for i in range(2)]
+    drawn = pictures(data, samples, {"r": DType.INT8})
+    assert [(p.shape, p.channels, p.pixels) for p in drawn.values()] == [
+        ((32, 32), 3, data.x[i].tobytes()) for i in range(2)
+    ]

@@ -51,7 +51,7 @@ def test_unknown_board_lists_the_known() -> None:
         ("[clock]", "[clock", "desk.toml"),
         (
             "[clock]",
-            '[emulator]\ncommand = ["x"]\nport_pattern = "p"\n[clock]',
+            '[emulator]\ncommand = ["x"]\nport_pattern = "(p)"\n[clock]',
             "an emulator has no latency",
         ),
     ],
@@ -59,6 +59,61 @@ def test_unknown_board_lists_the_known() -> None:
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load_board("desk", project(tmp_path, GOOD.replace(old, new)))
+
+
+EMULATED = GOOD.replace('unit = "us"\nsource = "micros"', 'unit = "none"') + "[emulator]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('command = ["x"]', "give either port_pattern or port"),
+        ('command = ["x"]\nport = "/dev/a"\nport_pattern = "(p)"', "either port_pattern or port"),
+        ('command = []\nport = "/dev/a"', "a command has no words"),
+        ('command = ["x"]\nprepare = [[]]\nport = "/dev/a"', "a command has no words"),
+        ('command = ["x"]\nport_pattern = "port"', "no group"),
+        ('command = ["x"]\nport_pattern = "(port"', "port_pattern: missing"),
+        ('command = ["x", "{flash}"]\nport = "/dev/a"', "'x {flash}' has an unknown placeholder"),
+        ('command = ["x", "{elf.gone}"]\nport = "/dev/a"', "there are {elf}, .*{tcp}"),
+        ('command = ["x", "{"]\nport = "/dev/a"', "a brace is written twice"),
+        ('command = ["x"]\nprepare = [["y", "{z}"]]\nport = "/dev/a"', "'y {z}' has an unknown"),
+        ('command = ["x"]\nport = "socket://localhost"', "is not scheme://host:number"),
+        ('command = ["x"]\nport = "socket://localhost:port"', "is not scheme://host:number"),
+        ('command = ["x"]\nport = "socket://localhost:{tcp}"', "no command is told the {tcp}"),
+        ('command = "x y"\nport = "/dev/a"', r"array.*\$.emulator.command"),
+    ],
+)
+def test_mistakes_in_an_emulator_are_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=f"desk.toml: .*{says}"):
+        load_board("desk", project(tmp_path, EMULATED + text))
+
+
+def test_the_boards_of_the_documentation_load(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "adding-a-board.md").read_text()
+    whole = [one for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "name =" in one]
+    assert len(whole) >= 6
+    (tmp_path / "boards").mkdir()
+    for one in whole:
+        name = re.search(r'name = "(.*?)"', one)
+        assert name
+        (tmp_path / "boards" / f"{name[1]}.toml").write_text(one)
+        assert load_board(name[1], tmp_path).title
+
+
+def test_words_of_an_emulator_are_filled_in(tmp_path: Path) -> None:
+    text = (
+        'command = ["{elf.parent}/run", "{build}/a.bin", "{run}/b", "tcp:{tcp}", "{{}}"]\n'
+        'port = "socket://127.0.0.1:{tcp}"'
+    )
+    emulator = load_board("desk", project(tmp_path, EMULATED + text)).emulator
+    assert emulator is not None
+    assert emulator.fill(emulator.command, Path("a/firmware.elf"), Path("r"), 7) == [
+        "a/run",
+        "a/a.bin",
+        "r/b",
+        "tcp:7",
+        "{}",
+    ]
 
 
 def test_clocks_give_the_type_of_their_unit() -> None:

@@ -10,6 +10,7 @@ from hil.boards.config import Emulator
 from hil.boards.emulator import start
 from hil.errors import DeviceError, ToolMissing
 from hil.link import Deadline
+from hil.link.serial_port import SerialLink
 
 PRINTS_A_PORT = "import signal; print('port /dev/pts/99', flush=True); signal.pause()"
 
@@ -50,6 +51,68 @@ def test_emulator_that_says_nothing_is_stopped(tmp_path: Path) -> None:
 
 
 def test_missing_emulator_names_the_package(tmp_path: Path) -> None:
-    absent = Emulator(command=("qemu-system-absent",), port_pattern="", package="qemu-system-misc")
+    absent = Emulator(command=("qemu-system-absent",), port="/dev/a", package="qemu-system-misc")
     with pytest.raises(ToolMissing, match="sudo apt-get install qemu-system-misc"):
         start(absent, Path("x"), tmp_path / "log", Deadline.after(1))
+
+
+LISTENS = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+first, _ = server.accept()
+first.recv(1)  # what came before the link was ready would be lost: pyserial drops it
+first.sendall(b"first")
+server.accept()
+"""
+
+
+def test_a_tcp_port_is_found_free_and_waited_for_without_a_connection(tmp_path: Path) -> None:
+    """The emulator's first connection is the harness's own."""
+    on_tcp = Emulator(
+        command=(sys.executable, "-c", LISTENS, "{tcp}"), port="socket://127.0.0.1:{tcp}"
+    )
+    one = start(on_tcp, Path("x"), tmp_path / "a.log", Deadline.after(30))
+    two = start(on_tcp, Path("x"), tmp_path / "b.log", Deadline.after(30))
+    try:
+        assert one.port != two.port
+        for running in (one, two):
+            link = SerialLink(running.port)
+            link.write(b"?")
+            said = b""
+            while len(said) < 5 and (data := link.read(Deadline.after(30))):
+                said += data
+            assert said == b"first"
+            link.close()
+    finally:
+        one.stop()
+        two.stop()
+
+
+def test_an_emulator_that_opens_no_port_is_an_error(tmp_path: Path) -> None:
+    deaf = Emulator(command=("sleep", "{tcp}"), port="socket://127.0.0.1:{tcp}")
+    with pytest.raises(DeviceError, match=r"sleep opened no port socket.*by hand: sleep \d+$"):
+        start(deaf, Path("x"), tmp_path / "log", Deadline.after(0.1))
+    gone = Emulator(command=("false",), port="socket://127.0.0.1:1")
+    with pytest.raises(DeviceError, match="false ended; it said: nothing"):
+        start(gone, Path("x"), tmp_path / "log", Deadline.after(30))
+
+
+def test_preparing_commands_run_first_in_order(tmp_path: Path) -> None:
+    elf = tmp_path / "firmware.elf"
+    elf.write_text("firmware")
+    merged = Emulator(
+        prepare=(("cp", "{elf}", "{run}/part"), ("cp", "{run}/part", "{run}/flash.bin")),
+        command=(sys.executable, "-c", PRINTS_A_PORT, "{run}/flash.bin"),
+        port_pattern=r"port (\S+)",
+    )
+    start(merged, elf, tmp_path / "log", Deadline.after(30)).stop()
+    assert (tmp_path / "log.run" / "flash.bin").read_text() == "firmware"
+
+
+def test_a_preparing_command_that_fails_is_quoted(tmp_path: Path) -> None:
+    broken = Emulator(prepare=(("cp", "{elf}", "{run}/x"),), command=("cat",), port="/dev/a")
+    with pytest.raises(DeviceError, match=r"cp ended with 1; it said: cp: .*no-elf.*by hand: cp"):
+        start(broken, Path("no-elf"), tmp_path / "log", Deadline.after(30))
+    absent = Emulator(prepare=(("esptool-absent",),), command=("cat",), port="/dev/a")
+    with pytest.raises(ToolMissing, match=r"esptool-absent is not installed; .* \[emulator\]"):
+        start(absent, Path("x"), tmp_path / "log", Deadline.after(30))

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.boards.choice import missing_tools
-from hil.boards.config import load_board
+from hil.boards.config import Board, load_board
 from hil.boards.emulator import start
 from hil.boards.session import open_board
 from hil.device import Device, Timing
@@ -51,6 +52,13 @@ def firmware() -> BuiltFirmware:
 def link(firmware: BuiltFirmware) -> Iterator[Link]:
     with open_board(BOARD, firmware.elf) as opened:
         yield opened
+
+
+def on_line(carries: int) -> Board:
+    """The board on a line that garbles whatever is faster than ``carries`` baud."""
+    assert BOARD.emulator is not None
+    command = (*BOARD.emulator.command, str(carries))
+    return replace(BOARD, emulator=replace(BOARD.emulator, command=command))
 
 
 def pixels(count: int) -> list[bytes]:
@@ -159,6 +167,76 @@ def test_a_second_request_overruns_the_ring_of_64_bytes(link: Link) -> None:
     assert device.retries > 0
 
 
+def test_the_rate_goes_up_as_the_board_file_says(link: Link) -> None:
+    """Serial.begin on the real core; at the new rate both ends lose nothing."""
+    device = Device(link, Timing(reply=SENDS))
+    device.hello()
+    slow = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(5))]
+    assert BOARD.serial.faster == (250_000,)
+    assert device.speed_up(BOARD.serial.faster) == link.baud == 250_000
+    assert [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(5))] == slow
+    assert device.retries == 0
+    device.slow_down()
+    assert link.baud == 115_200
+    assert Device(link).hello().models
+
+
+@pytest.mark.parametrize("rate", [230_400, 921_600, 3_000_000])
+def test_a_rate_without_a_divisor_is_refused(link: Link, rate: int) -> None:
+    """3.5 % off, 8.5 % off, and above an eighth of 16 MHz."""
+    device = Device(link)
+    device.hello()
+    assert device.speed_up((rate,)) == link.baud == 115_200
+    assert device.status().frames_bad == 0  # refused in words, not by trying
+
+
+@pytest.mark.parametrize("rate", [250_000, 500_000, 1_000_000, 2_000_000])
+def test_a_rate_that_the_line_does_not_carry_is_left(firmware: BuiltFirmware, rate: int) -> None:
+    with open_board(on_line(200_000), firmware.elf) as link:
+        device = Device(link, Timing(reply=SENDS))
+        device.hello()
+        assert device.speed_up((rate,)) == link.baud == 115_200
+        assert [a.index for a in device.infer(0, Encoding.PIXELS, pixels(2))] == [0, 1]
+        assert device.retries == 0
+
+
+@pytest.mark.parametrize("rate", [500_000, 2_000_000])
+def test_a_rate_at_which_requests_overrun_is_left_in_the_run(link: Link, rate: int) -> None:
+    """HELLO is short enough for the ring, INFER is not; at 2 Mbaud the board then hears of a host
+    at 115,200 zeros alone."""
+    device = Device(link, Timing(reply=SENDS))
+    device.hello()
+    right = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(3))]
+    assert device.speed_up((rate,)) == rate
+    assert [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(3))] == right
+    assert device.retries > 0
+    assert link.baud == 115_200
+
+
+def test_two_ends_at_different_rates_do_not_understand_each_other(link: Link) -> None:
+    Device(link).hello()
+    link.set_baud(57_600)
+    with pytest.raises(DeviceError):
+        Device(link, Timing(boot=1)).hello()
+    link.set_baud(115_200)
+    assert Device(link).hello().models
+
+
+@pytest.mark.usefixtures("firmware")
+def test_every_digit_is_right_on_a_line_that_lets_no_faster_rate_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def bad_cable(name: str, _: Path) -> Board:
+        loaded.append(name)
+        return on_line(200_000)
+
+    monkeypatch.setattr("hil.bench.plan.load_board", bad_cable)
+    check(benched(tmp_path, "digits", 20), 20)
+    assert loaded == ["mega2560"]
+
+
 def test_noise_on_the_line_is_survived(link: Link) -> None:
     noise = np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8).tobytes()
     for begin in range(0, len(noise), 500):
@@ -197,7 +275,7 @@ def test_what_is_no_firmware_is_named(firmware: BuiltFirmware, tmp_path: Path) -
     for broken in (tmp_path / "absent.elf", tmp_path / "text.elf"):
         (tmp_path / "text.elf").write_text("no ELF")
         said = subprocess.run(
-            [str(runner), str(broken), "atmega2560", "16000000", "115200"],
+            [str(runner), str(broken), "atmega2560", "16000000"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
 needs_tree = pytest.mark.skipif(
     not os.environ.get("HIL_TFLM_DIR"), reason="HIL_TFLM_DIR names no TFLM tree (docs/engines.md)"
 )
-both_boards = pytest.mark.parametrize("board", ["native", "mps2"])
+every_board = pytest.mark.parametrize("board", ["native", "mps2", "rv32"])
 
 
 def ask(board: str, engine: str, names: list[str]) -> tuple[Hello, list[list[bytes]]]:
@@ -76,7 +75,7 @@ def test_without_sources_it_says_what_to_set(
 
 
 @needs_tree
-@both_boards
+@every_board
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_every_byte_is_the_oracles(board: str, precision: str) -> None:
     names = [f"{model}_{precision}" for model in ("teacher", "student")]
@@ -91,7 +90,7 @@ def test_every_byte_is_the_oracles(board: str, precision: str) -> None:
 
 
 @needs_tree
-@both_boards
+@every_board
 def test_the_arena_of_hello_is_what_it_takes(board: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["student_int8"]
     hello, outputs = ask(board, "tflm", names)
@@ -99,7 +98,7 @@ def test_the_arena_of_hello_is_what_it_takes(board: str, monkeypatch: pytest.Mon
     assert takes % 16 == 0
     monkeypatch.setenv("HIL_ARENA", str(takes))
     assert ask(board, "tflm", names)[1] == outputs
-    for less in (takes - 16, 64):
+    for less in (takes - 16, takes // 2, 64):
         monkeypatch.setenv("HIL_ARENA", str(less))
         with pytest.raises(DeviceRefused, match=rf"of \d+ bytes and has {less}") as refused:
             ask(board, "tflm", names)
@@ -107,12 +106,16 @@ def test_the_arena_of_hello_is_what_it_takes(board: str, monkeypatch: pytest.Mon
 
 
 @needs_tree
-def test_the_engines_promises_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("board", "precision"),
+    [("native", "int8"), ("native", "float32"), ("mps2", "int8"), ("rv32", "int8")],
+)
+def test_the_engines_promises_hold(board: str, precision: str, tmp_path: Path) -> None:
     """firmware/test/test_engine, with every arena size from what it takes down to nothing."""
-    if not shutil.which("g++"):
-        pytest.skip("g++ is not installed")
-    image = os.pathsep.join(f"{m}={MODELS / f'{m}_int8.tflite'}" for m in ("teacher", "student"))
-    variables = {**os.environ, "HIL_ENGINE": "tflm", "HIL_IMAGE": image}
+    if missing := missing_tools(load_board(board)):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    image = [f"{m}={MODELS / f'{m}_{precision}.tflite'}" for m in ("teacher", "student")]
+    variables = {**os.environ, "HIL_ENGINE": "tflm", "HIL_IMAGE": os.pathsep.join(image)}
     variables |= {"PLATFORMIO_BUILD_DIR": str(tmp_path)}
-    done = pio(["test", "-e", "native", "-f", "test_engine"], variables, limit_s=800)
+    done = pio(["test", "-e", board, "-f", "test_engine"], variables, limit_s=800)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -87,3 +87,15 @@ def test_seeds_are_compared_in_pairs() -> None:
     same = spread([0.5, 0.5])
     assert same is not None
     assert (same.low, same.high) == (0.5, 0.5)
+
+
+def test_a_dead_student_alone_is_no_proof_of_a_gain() -> None:
+    found = verdict({"teacher": right(0.7), "student": right(0.4), "alone": right(0.1)},
+                    classes=10, majority=0.1)  # fmt: skip
+    assert "its training failed" in found.sentences[-1]
+
+
+def test_a_gain_from_a_teacher_that_knows_nothing_is_not_its_knowledge() -> None:
+    found = verdict({"teacher": right(0.1), "student": right(0.4), "alone": right(0.3)},
+                    classes=10, majority=0.1)  # fmt: skip
+    assert "the gain is not its knowledge" in found.sentences[-1]

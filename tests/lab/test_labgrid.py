@@ -113,7 +113,8 @@ class TestInALab:
         assert read_manifest(tmp_path).state == "interrupted"
 
     def test_the_plugin_takes_a_place(self, lab: LocalLab) -> None:
-        words = ["--hil-board", "labgrid:desk2", "--hil-limit", "20", "-k", "test_hello"]
+        words = ["--hil-board", "labgrid:desk2", "--hil-limit", "20", "--hil-dataset", "digits"]
+        words += ["-k", "test_hello"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-m", "hil", *words, "tests/hil"],
             cwd=PROJECT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hil.platformio.scons import ensure_scons
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+LIBRARIES = ("lib_deps", "lib_ignore")
 
 
 def test_project_is_found_from_below() -> None:
@@ -157,9 +159,69 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
         upload("native", [("student", STUDENT)], "aot", tmp_path, "/dev/ttyACM7")
 
 
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (
+            "Uploading firmware.bin\nesptool.py v4.9\nSerial port /dev/ttyUSB0\nConnecting......\n"
+            "\nA fatal error occurred: Failed to connect to ESP32: No serial data received.\n"
+            "*** [upload] Error 2\n=== [FAILED] Took 9.4 seconds ===\n",
+            "A fatal error occurred: Failed to connect to ESP32: No serial data received.",
+        ),
+        (
+            "Uploading firmware.bin\ndfu-util 0.11\n\nNo DFU capable USB device available\n"
+            "*** [upload] Error 74\n=== [FAILED] Took 1.2 seconds ===\n",
+            "No DFU capable USB device available",
+        ),
+        ("*** [upload] Error 1\n", "nothing"),
+        ("UnknownEnvNamesError: Unknown environment names 'x'.\n", "Unknown environment names 'x'"),
+    ],
+)
+def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -> None:
+    """What esptool and dfu-util say when nothing is there, as their sources print it."""
+    (tmp_path / "x.log").write_text(log)
+    found = str(_failed("flashing x", tmp_path / "x.log"))
+    assert found.startswith("flashing x failed: ")
+    assert says in found
+    assert "***" not in found
+
+
 def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
     log = tmp_path / "esp32dev.log"
     log.write_text("Platform Manager: Installing espressif32\nHTTPClientError: \n")
     assert "PlatformIO's registry, which cannot be reached" in str(
         _failed("building esp32dev", log)
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "brought"),
+    [
+        ({"HIL_ENGINE": "tflm"}, True),
+        ({"HIL_ENGINE": "aot"}, False),
+        ({}, False),
+        ({"HIL_ENGINE": "tflm", "HIL_TFLM_DIR": "/a/tree"}, False),
+    ],
+)
+def test_the_engine_brings_its_library_to_real_boards_only(
+    variables: dict[str, str], *, brought: bool
+) -> None:
+    hidden = {"HIL_ENGINE", "HIL_TFLM_DIR"}
+    clean = {key: value for key, value in os.environ.items() if key not in hidden}
+    words = ["project", "config", "-d", str(PROJECT), "--json-output"]
+    done = subprocess.run(
+        [sys.executable, "-m", "platformio", *words],
+        env=clean | variables,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    config = {section: dict(options) for section, options in json.loads(done.stdout)}
+    assert config["env:esp32dev"]["extends"] == ["arduino"]
+    assert [("esp-tflite-micro" in str(config["arduino"][o])) for o in LIBRARIES] == [brought] * 2
+    boards = {name for name, options in config.items() if "arduino" in options.get("extends", [])}
+    assert boards == {f"env:{name}" for name in ("esp32dev", "esp32-s3", "esp32-c3")} | {
+        "env:portenta_h7_m7"
+    }
+    assert not any(o in config[f"env:{b}"] for b in ("mps2", "native", "rv32") for o in LIBRARIES)

@@ -230,6 +230,14 @@ def test_the_png_is_the_picture_as_ink_on_paper() -> None:
         assert np.array_equal(255 - np.asarray(decoded), pixels)
 
 
+def test_a_colour_picture_is_drawn_as_it_is() -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(5).integers(0, 256, (32, 20, 3), dtype=np.uint8)
+    uri = png_uri(Picture(shape=(32, 20), pixels=pixels.tobytes(), channels=3))
+    with image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as decoded:
+        assert np.array_equal(np.asarray(decoded), pixels)
+
+
 def test_nothing_of_an_interrupted_run_is_lost(tmp_path: Path) -> None:
     run = load(fake.interrupted(tmp_path / "run", 30))
     found = cells(run.manifest, run.samples)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hil import report
@@ -157,6 +158,24 @@ def test_a_run_without_pictures(tmp_path: Path) -> None:
     page = _outline(report.write(folder).html)
     assert page.all("img") == []
     assert any("class" in li and li["class"] == "card" for li in page.all("li"))
+
+
+def test_features_are_no_digits(tmp_path: Path) -> None:
+    """A table in place of a grid, samples by that name, and the write-up on that data."""
+    plan = fake.plan(classes=3)
+    flat = msgspec.structs.replace(plan.input, shape=(1, 20), scale=0.1, zero_point=3)
+    plan = msgspec.structs.replace(plan, input=flat)
+    of = fake.manifest(plan, n=90)
+    of = msgspec.structs.replace(of, dataset=msgspec.structs.replace(of.dataset, name="tabular"))
+    written = report.write(fake.write(tmp_path / "run", of, fake.samples(plan, 90)))
+    page = _outline(written.html)
+    assert page.all("img") == []
+    assert not any(li.get("class") == "card" for li in page.all("li"))
+    text = " ".join(page.text)
+    assert "Samples on which answers or label disagree" in text
+    assert "write-up, Keras" in text
+    for word in ("Digit", "digits ", "picture", "tutorial"):
+        assert word not in text.replace("digits.json", "")
 
 
 def test_a_run_without_an_answer(tmp_path: Path) -> None:

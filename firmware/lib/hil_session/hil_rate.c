@@ -11,6 +11,7 @@ static void change(hil_session_t *session, uint32_t baud) {
   session->rate = baud == 0 ? BOOT_RATE : TRIAL;
   session->rate_since = session->setup.board->uptime_ms();
   session->rate_bad = 0;
+  session->rate_zeros = 0;
 }
 
 void hil_rate_request(hil_session_t *session) {
@@ -42,7 +43,11 @@ void hil_rate_watch(hil_session_t *session, hil_decode_t event) {
     session->rate_bad = 0;
     return;
   }
-  if (event != HIL_DECODE_MORE) {
+  session->rate_zeros = session->decoder.started ? 0 : session->rate_zeros + 1u;
+  if (session->rate_zeros >= HIL_RATE_ZEROS) {
+    session->rate_zeros = 0;
+    session->rate_bad++;
+  } else if (event != HIL_DECODE_MORE) {
     session->rate_bad++;
   }
   if (session->rate_bad >= HIL_RATE_BAD_FRAMES ||

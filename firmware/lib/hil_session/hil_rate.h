@@ -12,6 +12,9 @@ extern "C" {
 #define HIL_RATE_TRIAL_MS 1000u
 /* So many bad frames without a good one between them, and the rate is given up. */
 #define HIL_RATE_BAD_FRAMES 4u
+/* So many zeros in a row are one bad frame: all that a line at 2 Mbaud hears of a host at 115200,
+ * whose start bit alone is longer than its byte. */
+#define HIL_RATE_ZEROS 8u
 
 /* Answers the BAUD request that the decoder holds, and changes the rate after the reply. */
 void hil_rate_request(hil_session_t *session);

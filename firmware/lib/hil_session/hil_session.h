@@ -52,6 +52,7 @@ typedef struct {
   uint32_t errors;
   uint8_t rate; /* hil_rate.c: of boot, on trial, proven */
   uint8_t rate_bad;
+  uint8_t rate_zeros;
   uint32_t rate_since;
 } hil_session_t;
 

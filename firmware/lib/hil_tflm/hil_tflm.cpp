@@ -1,11 +1,12 @@
 #include "hil_tflm.h"
 
+#include <setjmp.h>
 #include <string.h>
 
 #include <new>
 
+#include "hil_tflm_arena.h"
 #include "hil_tflm_ops.h"
-#include "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h"
 #include "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
 #include "tensorflow/lite/micro/micro_allocator.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
@@ -17,10 +18,6 @@ namespace {
 using Interpreter = tflite::MicroInterpreter;
 
 const uint32_t kAlignment = 16; /* TFLM's, of every buffer */
-/* TFLM puts its own allocators into the arena first, and does not look whether they fit. */
-const uint32_t kLeast = sizeof(tflite::SingleArenaBufferAllocator) +
-                        sizeof(tflite::GreedyMemoryPlanner) + sizeof(tflite::MicroAllocator) +
-                        8 * kAlignment;
 
 tflite::MicroMutableOpResolver<HIL_TFLM_OP_COUNT> resolver;
 bool registered;
@@ -28,12 +25,31 @@ bool registered;
 alignas(Interpreter) uint8_t space[sizeof(Interpreter)];
 Interpreter *interpreter;
 
-/* The old interpreter is dropped, not destroyed: it would visit nodes that an arena long used by
- * others no longer holds, and owns nothing else. */
-bool allocate(const uint8_t *tflite, void *arena, uint32_t size) {
-  interpreter = new (static_cast<void *>(space))
-      Interpreter(tflite::GetModel(tflite), resolver, static_cast<uint8_t *>(arena), size);
+/* Everything in the arena, in the order that TFLM's own default has. */
+bool set_up(const uint8_t *tflite, uint8_t *arena, uint32_t size) {
+  hil_tflm::Arena *allocator = hil_tflm::Arena::create(arena, size);
+  uint8_t *planner = allocator->AllocatePersistentBuffer(sizeof(tflite::GreedyMemoryPlanner),
+                                                         alignof(tflite::GreedyMemoryPlanner));
+
+  interpreter = new (static_cast<void *>(space)) Interpreter(
+      tflite::GetModel(tflite), resolver,
+      tflite::MicroAllocator::Create(allocator, new (planner) tflite::GreedyMemoryPlanner()));
   return interpreter->AllocateTensors() == kTfLiteOk;
+}
+
+/* False when `size` bytes are too few. The old interpreter is dropped, not destroyed: it would
+ * visit nodes that an arena long used by others no longer holds, and owns nothing else. */
+bool allocate(const uint8_t *tflite, void *arena, uint32_t size) {
+  jmp_buf way_out;
+
+  if (setjmp(way_out) != 0) {
+    hil_tflm::Arena::leave_to(nullptr);
+    return false;
+  }
+  hil_tflm::Arena::leave_to(&way_out);
+  const bool done = set_up(tflite, static_cast<uint8_t *>(arena), size);
+  hil_tflm::Arena::leave_to(nullptr); /* an operator that runs takes nothing any more */
+  return done;
 }
 
 uint32_t size_of(const hil_tensor_t &tensor) {
@@ -62,9 +78,6 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
   }
   *needed = self->arena_bytes;           /* what certainly does: TFLM does not say what it lacks */
   arena_size -= arena_size % kAlignment; /* so that what is said here is said again, exactly */
-  if (arena_size < kLeast) {
-    return HIL_ENGINE_ARENA;
-  }
   if (!allocate(tflite, arena, arena_size)) {
     return arena_size < self->arena_bytes ? HIL_ENGINE_ARENA : failed(HIL_TFLM_ALLOCATE, needed);
   }

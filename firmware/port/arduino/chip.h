@@ -6,15 +6,23 @@
 #include <stdint.h>
 
 /* WINDOW: requests that the receive buffer holds while an inference runs.
- * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter. */
+ * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter.
+ * HAS_RATE: Serial is a UART whose rate can be changed, and hil_chip_set_rate is there; a USB port
+ * has none, and of an unknown core nobody knows. */
 #if defined(ARDUINO_ARCH_AVR)
 #define HIL_CHIP_AVR 1
 #define HIL_CHIP_WINDOW 1 /* the core's ring holds 64 bytes, and loses what comes on top */
 #define HIL_CHIP_CYCLE_HZ 0u
+#ifndef USBCON /* a 32U4: Serial is its USB */
+#define HIL_CHIP_HAS_RATE 1
+#endif
 #elif defined(ARDUINO_ARCH_ESP32)
 #define HIL_CHIP_ESP32 1
 #define HIL_CHIP_WINDOW 2
 #define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#if !ARDUINO_USB_CDC_ON_BOOT /* an S3 or C3 may have Serial on its USB */
+#define HIL_CHIP_HAS_RATE 1
+#endif
 #elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
 #define HIL_CHIP_CORTEX_M 1
 #define HIL_CHIP_WINDOW 1
@@ -50,6 +58,10 @@ uint32_t hil_chip_heap_used(void);
 
 /* Wraps at 2^32. */
 uint32_t hil_chip_cycles(void);
+
+/* Sets Serial, which has begun and has sent everything, to `rate` baud; what was received stays.
+ * 0 when the UART cannot be set to it. Without `apply` nothing is changed. */
+uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply);
 
 /* Nothing has been received: may sleep for a millisecond. */
 void hil_chip_idle(void);

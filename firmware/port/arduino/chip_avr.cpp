@@ -31,6 +31,28 @@ uint32_t hil_chip_heap_used(void) { return (uint32_t)(heap_end() - &__heap_start
 
 uint32_t hil_chip_cycles(void) { return 0; }
 
+#ifdef HIL_CHIP_HAS_RATE
+/* The divisor is what Serial.begin makes of the rate, with U2X. A receiver wants 2 %, and the
+ * 2.1 % of 115200 at 16 MHz is in use everywhere. */
+uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
+  const uint32_t fastest = F_CPU / 8u;
+  uint32_t real, error;
+
+  if (rate < 1200u || rate > fastest) {
+    return 0;
+  }
+  real = fastest / ((F_CPU / 4u / rate - 1u) / 2u + 1u);
+  error = real > rate ? real - rate : rate - real;
+  if (error > rate / 40u) {
+    return 0;
+  }
+  if (apply) {
+    Serial.begin(rate);
+  }
+  return 1;
+}
+#endif
+
 /* Until the next interrupt: a byte, or the millisecond of millis(). */
 void hil_chip_idle(void) { sleep_mode(); }
 #endif

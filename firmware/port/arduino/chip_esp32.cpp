@@ -33,6 +33,19 @@ uint32_t hil_chip_heap_used(void) { return ESP.getHeapSize() - ESP.getFreeHeap()
 /* CCOUNT on Xtensa. The C3 has no mcycle (reading it traps): its own counter, CSR 0x7e2. */
 uint32_t hil_chip_cycles(void) { return ESP.getCycleCount(); }
 
+#ifdef HIL_CHIP_HAS_RATE
+/* 5 Mbaud is the UART's limit. begin() would install the driver anew and lose what it holds. */
+uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
+  if (rate < 1200u || rate > 5000000u) {
+    return 0;
+  }
+  if (apply) {
+    Serial.updateBaudRate(rate);
+  }
+  return 1;
+}
+#endif
+
 /* Lets the idle task run, or its watchdog barks. */
 void hil_chip_idle(void) { delay(1); }
 #endif

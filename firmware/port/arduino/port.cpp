@@ -79,6 +79,15 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
   Serial.write(data, length);
 }
 
+#ifdef HIL_CHIP_HAS_RATE
+uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
+  if (apply) {
+    Serial.flush(); /* the reply goes out at the old rate */
+  }
+  return hil_chip_set_rate(baud == 0 ? HIL_BAUD : baud, apply);
+}
+#endif
+
 const hil_board_t hil_port_board = {hil_chip_name,   HIL_CHIP_WINDOW, 1,      HIL_CHIP_CYCLE_HZ,
                                     stopwatch_start, stopwatch_stop,  memory, paint_stack,
                                     uptime_ms};

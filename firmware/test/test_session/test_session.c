@@ -320,6 +320,27 @@ static void a_rate_that_proves_nothing_in_time_is_given_up(void) {
   CHECK_EQUAL(921600, fake.baud);
 }
 
+/* What a line at 2 Mbaud hears of a host at 115200: no byte but 0, so no frame that could break. */
+static void a_rate_at_which_all_is_zeros_is_given_up(void) {
+  int count;
+
+  fake_boot(0);
+  CHECK(ask_baud(2000000));
+  CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
+  for (count = 1; count < 32; count++) {
+    fake_feed(NULL, (const uint8_t *)"\0", 1);
+    CHECK_EQUAL(2000000, fake.baud);
+  }
+  fake_feed(NULL, (const uint8_t *)"\0", 1);
+  CHECK_EQUAL(0, fake.baud);
+  CHECK(ask_baud(2000000)); /* a few before every frame are nobody's fault */
+  for (count = 0; count < 20; count++) {
+    fake_feed(NULL, (const uint8_t *)"\0\0\0", 3);
+    CHECK(ask(HIL_MSG_HELLO, 2, "", 0));
+  }
+  CHECK_EQUAL(2000000, fake.baud);
+}
+
 int main(void) {
   RUN(hello_is_golden);
   RUN(int8_takes_all_three_encodings);
@@ -335,5 +356,6 @@ int main(void) {
   RUN(a_rate_that_the_line_cannot_do_is_refused);
   RUN(a_rate_at_which_frames_break_is_given_up);
   RUN(a_rate_that_proves_nothing_in_time_is_given_up);
+  RUN(a_rate_at_which_all_is_zeros_is_given_up);
   return FINISH();
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hil.engines.aot.header import generate
+from hil.engines.aot.memory import layout
+from hil.engines.aot.plan import plan
 from hil.engines.image import CompiledModel
 from hil.errors import ModelError
 from hil.records import DType, ModelInfo, TensorSpec
@@ -19,6 +21,11 @@ def compile_model(graph: Graph, name: str, source: str) -> CompiledModel:
         name, "aot", graph.sha256, graph.input, graph.output, header.arena, header.flash
     )
     return CompiledModel(info, header.text, _functions(name, graph.input, graph.output))
+
+
+def arena_bytes(graph: Graph) -> int:
+    """The arena of a model, without generating it. Raises `ModelError`, see `plan`."""
+    return layout(plan(graph)).arena
 
 
 def _functions(name: str, source: TensorSpec, target: TensorSpec) -> str:

@@ -21,6 +21,7 @@ bare_metal.setup(
         "--specs=picolibc.specs",
     ],
 )
-# there is no C++ library for it in Debian; the firmware needs none
+# There is no C++ library for it in Debian; the firmware needs none. TFLM wants the headers of one:
+# those for newlib on Arm serve (build.cxx_headers of the board, read by firmware/scripts/tflm.py).
 env.Replace(LINK="$CC")
 bare_metal.program(env, f"{platforms}/rv32/bsp")

@@ -16,7 +16,8 @@ import emulated
 
 build = env.BoardConfig().get("build")
 arduino = Path(build["arduino"])
-runner_source = env.subst("$PROJECT_DIR/firmware/platforms/simavr/runner/runner.c")
+runner_folder = Path(env.subst("$PROJECT_DIR/firmware/platforms/simavr/runner"))
+runner_sources = [str(runner_folder / name) for name in ("runner.c", "line.c")]
 PACKAGES = "gcc-avr avr-libc arduino-core-avr gcc libc6-dev libsimavr-dev libelf-dev"
 
 
@@ -78,12 +79,13 @@ env.Prepend(LIBS=[library])
 program = env.BuildProgram()
 runner = env.Command(
     "$BUILD_DIR/simavr-runner",
-    runner_source,
+    runner_sources,
     env.VerboseAction(
-        "gcc -std=c11 -Wall -Wextra -Werror -O2 -o $TARGET $SOURCE -lsimavr -lelf",
+        "gcc -std=c11 -Wall -Wextra -Werror -O2 -o $TARGET $SOURCES -lsimavr -lelf",
         "Compiling the runner $TARGET",
     ),
 )
+env.Depends(runner, str(runner_folder / "line.h"))
 env.Depends(program, runner)
 
 emulated.offer(env, program)

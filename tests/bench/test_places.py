@@ -1,0 +1,162 @@
+"""What has no place on a board is left out with its figures, and the rest runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Cell
+from hil.bench.events import Event, LeftOut
+from hil.bench.fake_lab import FakeLab
+from hil.bench.places import place, words
+from hil.boards.config import Room
+from hil.compare import unexpected
+from hil.engines import ENGINES
+from hil.errors import DoesNotFit
+from hil.report import write
+from hil.runlog.load import read_manifest
+
+PROJECT = Path(__file__).parents[2]
+N = 3
+
+
+def planned(room: Room | None = None, **changes: object) -> Plan:
+    """Both models in both precisions on a board with that room."""
+    wanted = Request(**{"project": PROJECT, "dataset": "digits", "limit": N, **changes})  # type: ignore[arg-type]
+    plan = make_plan(wanted)
+    if room is None:
+        return plan
+    cells, no_place = place([on(cell, room) for cell in plan.cells])
+    return replace(plan, cells=cells, no_place=no_place)
+
+
+def on(cell: Cell, room: Room) -> Cell:
+    board = msgspec.structs.replace(cell.image.board, memory=room)
+    return replace(cell, image=replace(cell.image, board=board))
+
+
+def images(plan: Plan) -> list[list[str]]:
+    """The networks of each image, in order."""
+    keys = dict.fromkeys(cell.image.key for cell in plan.cells)
+    return [list(key[3:]) for key in keys]
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def test_everything_has_its_place_on_a_large_board() -> None:
+    plan = planned()
+    assert plan.no_place == ()
+    assert images(plan) == [["teacher", "student"]] * 2
+
+
+def test_weights_larger_than_the_flash() -> None:
+    """The teacher's 225,034 float32 values take 900,136 bytes; its int8 ones a quarter."""
+    plan = planned(Room(flash=500_000, ram=1 << 20))
+    (found,) = plan.no_place
+    assert (found.model, found.precision, found.memory) == ("teacher", "float32", "flash")
+    assert (found.needs, found.has, found.linked) == (225_034 * 4, 500_000, False)
+    assert [cell.key.rsplit("/", 2)[1:] for cell in plan.cells] == [
+        ["student", "float32"],
+        ["teacher", "int8"],
+        ["student", "int8"],
+    ]
+    # the image of the precision goes without it
+    assert images(plan) == [["student"], ["teacher", "student"]]
+
+
+def test_arena_input_and_output_larger_than_the_ram() -> None:
+    """The stack has its share first."""
+    student = next(c for c in planned().cells if c.key.endswith("student/float32"))
+    graph = student.network.graph
+    takes = ENGINES["aot"].at_least(graph)[1] + 28 * 28 * 4 + 10 * 4
+    wanted = {"precisions": ("float32",), "models": ("student",)}
+    room = Room(flash=1 << 22, ram=takes + 1_000, stack=1_000)
+    assert planned(room, **wanted).no_place == ()
+    says = f"{takes:,} B of RAM, the board has {takes - 1:,} B"
+    with pytest.raises(DoesNotFit, match=says):
+        planned(msgspec.structs.replace(room, stack=1_001), **wanted)
+
+
+def test_each_alone_where_both_together_do_not_fit() -> None:
+    plan = planned(Room(flash=240_000, ram=1 << 20), precisions=("int8",))
+    assert plan.no_place == ()
+    assert images(plan) == [["teacher"], ["student"]]
+
+
+def test_nothing_fits_is_an_error_with_the_figures() -> None:
+    with pytest.raises(
+        DoesNotFit, match=r"at least 900,136 B of flash, the board has 9,999 B"
+    ) as e:
+        planned(Room(flash=9_999, ram=1 << 20))
+    assert e.value.exit_code == 2
+    assert str(e.value).count("has no place") == 4
+
+
+def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None:
+    plan = planned(precisions=("int8",))
+    events: list[Event] = []
+    lab = FakeLab(too_large=["teacher"])
+    run(plan, tmp_path, events.append, lab)
+    names = [[network.name for network in image.networks] for image in lab.built]
+    assert names == [["teacher", "student"], ["teacher"], ["student"]]
+    (found,) = read_manifest(tmp_path).no_place
+    assert (found.model, found.needs, found.has) == ("teacher", (4 << 20) + 1_000, 4 << 20)
+    assert [event.what for event in events if isinstance(event, LeftOut)] == [found]
+    written = write(tmp_path)
+    assert [row.model for row in written.summary.runs] == ["student"]
+    assert unexpected(written.manifest, written.summary) == []
+    said = "the image takes 4,195,304 B of flash, the board has 4,194,304 B"
+    assert said in words(found)
+    for page in (written.markdown, written.html):
+        text = page.read_text(encoding="utf-8")
+        assert "No place on the board" in text
+        assert said in text
+
+
+def test_a_linked_image_is_measured_too(tmp_path: Path) -> None:
+    """The fake lab's images have 50,000 bytes of flash: more than this board."""
+    plan = planned(Room(flash=45_000, ram=1 << 20), precisions=("int8",), models=("student",))
+    with pytest.raises(
+        DoesNotFit, match=r"the image takes 50,000 B of flash, the board has 45,000"
+    ):
+        run(plan, tmp_path / "run", ignore, FakeLab())
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_known_memory_the_build_fails_as_ever(tmp_path: Path) -> None:
+    plan = planned(boards=("native",), precisions=("int8",))
+    with pytest.raises(DoesNotFit, match="overflowed by 1000 bytes"):
+        run(plan, tmp_path, ignore, FakeLab(too_large=["student"]))
+
+
+def test_an_interrupted_run_goes_on_without_what_has_no_place(tmp_path: Path) -> None:
+    plan = planned(Room(flash=500_000, ram=1 << 20))
+
+    def stop(event: Event) -> None:
+        if type(event).__name__ == "Finished":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop, FakeLab())
+    run(plan, tmp_path, ignore, FakeLab())
+    manifest = read_manifest(tmp_path)
+    assert manifest.state == "complete"
+    assert manifest.no_place == plan.no_place
+
+
+@pytest.mark.parametrize("board", ["mps2", "rv32"])
+def test_the_figures_of_emulated_boards_are_the_linker_scripts(board: str) -> None:
+    from hil.boards.config import load_board
+
+    room = load_board(board).memory
+    script = (PROJECT / "firmware" / "platforms" / board / "bsp" / f"{board}.ld").read_text()
+    assert room is not None
+    assert script.count("LENGTH = 4M") == 2
+    assert (room.flash, room.ram) == (4 << 20, 4 << 20)
+    assert f"_stack_size = {room.stack >> 10}K;" in script

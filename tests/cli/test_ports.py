@@ -1,0 +1,207 @@
+"""Ports that go wrong, as a person meets them: one line that says what to do, and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from serial.tools import list_ports
+
+from hil.bench.fake_lab import FakeLab
+from hil.bench.lab import RealLab
+from hil.boards.config import Timeouts, load_board
+from hil.boards.station import plain
+from hil.link.fake import FakeBoard, FakeLink
+from hil.link.serial_port import SerialLink
+from hil.runlog.load import read_manifest
+from tests.boards.ports import USB_BOARD, FakePort
+from tests.cli.test_commands import hil
+from tests.fakes import HELLO
+
+Answer = Callable[[bytes], bytes | None]  # what came -> what goes back; None: the cable is pulled
+LIMIT = 40
+
+
+@contextmanager
+def pty_that(answer: Answer) -> Iterator[str]:
+    """A serial port of this machine with ``answer`` at its other end."""
+    board, ours = os.openpty()
+    tty.setraw(ours)
+    name = os.ttyname(ours)
+    stop, wake = os.pipe()
+
+    def serve() -> None:
+        while stop not in (ready := select.select([board, stop], [], [])[0]) and ready:
+            reply = answer(os.read(board, 4096))
+            if reply is None:
+                break
+            os.write(board, reply)
+        os.close(ours)
+        os.close(board)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield name
+    finally:
+        os.write(wake, b"x")
+        thread.join()
+        os.close(stop)
+        os.close(wake)
+
+
+class Lab(FakeLab):
+    """Its board, to be put on a pty."""
+
+    board: FakeBoard | None = None
+
+    def answer(self, data: bytes) -> bytes:
+        if self.board is None:
+            image = self.built[0]
+            with self.open(plain(image.board), image, self.build(image, Path())) as link:
+                assert isinstance(link, FakeLink)
+                self.board = link.board
+        return self.board.answer(data)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Builds nothing; the board is real in that it hangs on a pty."""
+    made = Lab()
+    monkeypatch.setattr(RealLab, "build", lambda _, image, project: made.build(image, project))
+    monkeypatch.setattr(list_ports, "comports", list)
+    return made
+
+
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: str, board: str = "native") -> int:
+    words = ("--model", "student", "--precision", "int8", "--dataset", "digits")
+    more = ("--limit", str(LIMIT), "--out", str(tmp_path / "run"))
+    return hil(monkeypatch, "bench", "--board", board, "--port", port, *words, *more)
+
+
+def error_of(shown: str) -> str:
+    """The one line of a command's standard error that is the error."""
+    assert "Traceback" not in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
+) -> None:
+    def pulled(data: bytes) -> bytes | None:
+        return None if lab.board and len(lab.board.received) > 15 else lab.answer(data)
+
+    with pty_that(pulled) as port:
+        assert bench(monkeypatch, tmp_path, port) == 2
+    said = error_of(capsys.readouterr().err)
+    assert f"port {port} vanished" in said
+    assert "check the cable" in said
+    assert read_manifest(tmp_path / "run").state == "failed"
+    lab.board = None
+    with pty_that(lab.answer) as port:  # plugged in again, perhaps under another name
+        assert bench(monkeypatch, tmp_path, port) == 0
+    assert read_manifest(tmp_path / "run").state == "complete"
+
+
+@pytest.mark.usefixtures("lab")
+def test_two_programs_on_one_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
+) -> None:
+    with pty_that(lab.answer) as port:
+        monitor = SerialLink(port)
+        assert bench(monkeypatch, tmp_path, port) == 2
+        monitor.close()
+        said = error_of(capsys.readouterr().err)
+        assert f"port {port} is in use; close the serial monitor" in said
+        assert bench(monkeypatch, tmp_path, port) == 0
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda _: b"MicroPython v1.24\r\n>>> ", id="MicroPython"),
+        pytest.param(lambda data: data, id="an echo"),
+        pytest.param(lambda _: b"\x01\x83\x02\xc0\xc1", id="Modbus"),
+    ],
+)
+def test_a_board_with_another_protocol(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    answer: Answer,
+) -> None:
+    quick = replace(load_board("native"), timeouts=Timeouts(boot=0.7))
+    monkeypatch.setattr("hil.boards.station.load_board", lambda *_: quick)
+    with pty_that(answer) as port:
+        assert bench(monkeypatch, tmp_path, port) == 2
+    said = error_of(capsys.readouterr().err)
+    assert f"port {port} talks, but not this protocol; flash the firmware" in said
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("mode", "group", "says"),
+    [
+        (0o100660, 20, "join its group dialout: `sudo usermod -aG dialout $USER`, then log in"),
+        (0o100660, 5, "join its group tty: `sudo usermod -aG tty $USER`"),
+        (0o100600, 20, "its group dialout may not either (mode 600)"),
+    ],
+)
+def test_permission_denied_names_the_group(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    mode: int,
+    group: int,
+    says: str,
+) -> None:
+    port = tmp_path / "ttyUSB0"
+    port.touch()
+    opened, stat = os.open, os.stat
+
+    def refuse(path: Any, *words: Any, **more: Any) -> int:
+        if str(path) == str(port):
+            raise PermissionError(13, "Permission denied", str(port))
+        return opened(path, *words, **more)
+
+    def owned(path: Any, **more: Any) -> os.stat_result:
+        real = stat(path, **more)
+        if str(path) == str(port):
+            return os.stat_result((mode, *real[1:5], group, *real[6:10]))
+        return real
+
+    monkeypatch.setattr(os, "open", refuse)  # root may open whatever there is
+    monkeypatch.setattr(os, "stat", owned)
+    assert bench(monkeypatch, tmp_path, str(port)) == 2
+    said = error_of(capsys.readouterr().err)
+    assert f"port {port} may not be opened by this user; {says}" in said
+
+
+def test_boards_probes_what_is_attached(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "platformio.ini").touch()
+    (tmp_path / "boards" / "desk.toml").write_text(USB_BOARD)
+    fake = FakeBoard(HELLO, lambda _model, values: values[:2])
+    with pty_that(fake.answer) as port:
+        gone = str(tmp_path / "ttyACM7")
+        ports = [FakePort(port, serial_number="0042"), FakePort(gone, serial_number="0043")]
+        monkeypatch.setattr(list_ports, "comports", lambda: ports)
+        assert hil(monkeypatch, "boards", "--probe", folder=tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert f"port {port}: desk (USB JTAG/serial, 303a:1001 serial number 0042)" in shown
+    assert f"port {port}: fake runs 0.1.0: student abababababab by aot" in shown
+    assert f"port {gone}: port {gone} does not exist" in shown

@@ -1,0 +1,123 @@
+"""The recipes' networks through the firmware: 3,072-byte pictures, real features, no place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.events import Event
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.compare import unexpected
+from hil.errors import DoesNotFit
+from hil.report import Report, write
+from tests.engines.laboratory import cifar10, dense_only
+from tests.firmware.conftest import PROJECT
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+BOARDS = ["native", "mps2", "rv32"]
+PRECISIONS = ("float32", "int8")
+
+
+def planned(files: dict[str, bytes], folder: Path, **wanted: object) -> Plan:
+    for name, data in files.items():
+        (folder / f"{name}.tflite").write_bytes(data)
+    models = tuple(str(folder / f"{name}.tflite") for name in files)
+    return make_plan(Request(project=PROJECT, models=models, **wanted))  # type: ignore[arg-type]
+
+
+def benched(plan: Plan, folder: Path) -> Report:
+    def ignore(_: Event) -> None:
+        """Nobody looks."""
+
+    run(plan, folder / "run", ignore)
+    return write(folder / "run")
+
+
+def need(board: str) -> None:
+    missing = missing_tools(load_board(board))
+    if missing and os.environ.get("CI") != "true":
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def check(report: Report, models: set[str], count: int) -> None:
+    assert {row.model for row in report.summary.runs} == models
+    for row in report.summary.runs:
+        assert row.n == count
+        assert row.agreement.differing_oracle == 0
+        assert row.precision == "int8" or row.agreement.differing_litert == 0
+    assert unexpected(report.manifest, report.summary) == []
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_tabular(board: str, tmp_path: Path) -> None:
+    """float32 features travel as they are; the int8 network's device quantises them."""
+    need(board)
+    nets = {f"net_{p}": dense_only(20, (128, 64, 3), p) for p in PRECISIONS}
+    plan = planned(nets, tmp_path, boards=(board,), dataset="tabular", limit=40)
+    check(benched(plan, tmp_path), set(nets), 40)
+
+
+def test_tabular_in_the_ram_of_an_atmega(tmp_path: Path) -> None:
+    need("mega2560")
+    nets = {"net": dense_only(20, (32, 3), "int8")}
+    plan = planned(nets, tmp_path, boards=("mega2560",), dataset="tabular", limit=10)
+    check(benched(plan, tmp_path), {"net"}, 10)
+
+
+@pytest.mark.parametrize("board", ["native", "mps2"])
+def test_cifar10_student(board: str, tmp_path: Path) -> None:
+    need(board)
+    nets = {f"net_{p}": cifar10("student", p) for p in PRECISIONS}
+    plan = planned(nets, tmp_path, boards=(board,), dataset="cifar10-made", limit=6)
+    report = benched(plan, tmp_path)
+    check(report, set(nets), 6)
+    assert all(row.link is not None for row in report.summary.runs)
+    # 3,072 bytes a picture, and little more
+    sent = [row.link.bytes_out / (6 + 3) for row in report.summary.runs if row.link]
+    assert all(3_072 < size < 3_300 for size in sent)
+
+
+def test_the_deep_teacher_in_int8(tmp_path: Path) -> None:
+    need("mps2")
+    plan = planned(
+        {"teacher": cifar10("teacher_v2", "int8")},
+        tmp_path,
+        boards=("mps2",),
+        dataset="cifar10-made",
+        limit=2,
+    )
+    check(benched(plan, tmp_path), {"teacher"}, 2)
+
+
+def test_what_has_no_place_is_told_and_the_rest_runs(tmp_path: Path) -> None:
+    need("mps2")
+    nets = {"teacher": cifar10("teacher_v1", "float32"), "student": cifar10("student", "float32")}
+    plan = planned(nets, tmp_path, boards=("mps2",), dataset="cifar10-made", limit=2)
+    report = benched(plan, tmp_path)
+    check(report, {"student"}, 2)
+    (found,) = report.manifest.no_place
+    assert (found.model, found.memory, found.has, found.linked) == (
+        "teacher",
+        "flash",
+        4 << 20,
+        False,
+    )
+    assert found.needs == 1_515_018 * 4
+
+
+def test_what_the_linker_alone_finds(tmp_path: Path) -> None:
+    """Weights that fit the flash to a hair pass the plan: the code has no place beside them."""
+    need("mps2")
+    # 20 * 1005 + 1005 and 1005 * 1021 + 1021 values of 4 bytes are 1,380 bytes short of 4 MiB
+    net = dense_only(20, (1005, 1021), "float32")
+    plan = planned({"net": net}, tmp_path, boards=("mps2",), dataset="tabular", limit=2)
+    assert plan.no_place == ()
+    says = r"net float32 .* the image takes 4,(19|20)\d,\d{3} B"
+    with pytest.raises(DoesNotFit, match=says) as said:
+        benched(plan, tmp_path)
+    assert said.value.exit_code == 2
+    assert said.value.needs > 4 << 20

@@ -1,0 +1,127 @@
+"""An emulator that a user has, as one TOML file of a project: here QEMU with a TCP serial port."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil.boards import detached
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.boards.session import open_board
+from hil.device import Device, Timing
+from hil.errors import LinkError
+from hil.platformio import build
+from hil.records import Encoding
+from tests.firmware.conftest import PROJECT, needs
+
+pytestmark = pytest.mark.firmware
+STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+
+# `prepare` copies, as Espressif's QEMU wants its flash merged; the copy is what runs
+ON_TCP = """
+name = "own"
+title = "QEMU mps2-an500 with a TCP serial port"
+pio_env = "mps2"
+[clock]
+unit = "none"
+[emulator]
+prepare = [["cp", "{elf}", "{run}/flash.bin"]]
+command = [
+  "qemu-system-arm", "-M", "mps2-an500", "-display", "none", "-monitor", "none", "-serial", "null",
+  "-chardev", "socket,id=hil,host=127.0.0.1,port={tcp},server=on,wait=WAIT",
+  "-semihosting-config", "enable=on,target=native,chardev=hil", "-kernel", "{run}/flash.bin",
+]
+port = "socket://127.0.0.1:{tcp}"
+package = "qemu-system-arm"
+"""
+
+
+@pytest.fixture(params=["off", "on"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A project with board `own`; ``wait``: QEMU starts at once, or when somebody has connected."""
+    needs(missing_tools(load_board("mps2")))
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "own.toml").write_text(ON_TCP.replace("WAIT", request.param))
+    for name in ("firmware", "hil", "models", "platformio.ini"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def elf() -> Path:
+    needs(missing_tools(load_board("mps2")))
+    return build("mps2", [("student", STUDENT)], "aot", PROJECT).elf
+
+
+def answers(device: Device) -> list[bytes]:
+    device.hello()
+    inputs = [bytes([i] * 784) for i in range(5)]
+    return [a.result.output for a in device.infer(0, Encoding.PIXELS, inputs, window=2)]
+
+
+def test_it_answers_as_the_same_firmware_on_a_pty_does(project: Path, elf: Path) -> None:
+    with open_board(load_board("own", project), elf) as link:
+        assert link.name.startswith("socket://127.0.0.1:")
+        device = Device(link, Timing(reply=20))
+        over_tcp = answers(device)
+        assert device.retries == 0
+    with open_board(load_board("mps2"), elf) as link:
+        assert answers(Device(link)) == over_tcp
+
+
+@pytest.fixture
+def port(project: Path, elf: Path) -> Iterator[str]:
+    """Where the board is that `hil emulate` left running."""
+    said = hil(project, "emulate", "own", "--firmware", str(elf), "--detach")
+    yield said.split(" runs on ")[1].split()[0]
+    hil(project, "emulate", "own", "--stop")
+
+
+def test_it_stays_for_several_programs_until_it_is_stopped(project: Path, port: str) -> None:
+    for _ in range(2):
+        with open_board(load_board("own", project), None, port) as link:
+            assert len(answers(Device(link))) == 5
+    found = detached.find(project, "own")
+    assert found is not None
+    assert found.port == port
+    assert f"runs on {port}" in hil(project, "boards")
+    assert hil(project, "emulate", "own", "--stop") == "stopped\n"
+    assert hil(project, "emulate", "own", "--stop") == "no own was running\n"
+
+
+def test_an_emulator_that_dies_is_a_port_that_vanished(project: Path, port: str) -> None:
+    with open_board(load_board("own", project), None, port) as link:
+        device = Device(link)
+        device.hello()
+        assert detached.stop(project, "own")
+        with pytest.raises(LinkError, match="socket://127.0.0.1:.* vanished"):
+            list(device.infer(0, Encoding.PIXELS, [bytes(784)] * 50))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["off"], indirect=True)
+def test_hil_bench_takes_it_by_name(project: Path) -> None:
+    words = ["bench", "--board", "own", "--model", "student", "--dataset", "digits"]
+    said = hil(project, *words, "--precision", "int8", "--limit", "20", "--out", "run")
+    assert "every output is what it must be" in said
+
+
+def hil(project: Path, *words: str) -> str:
+    """What one command says, which must end well."""
+    command = [sys.executable, "-m", "hil", *words]
+    done = subprocess.run(
+        command,
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
