@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from hil.boards.choice import missing_tools
@@ -41,7 +42,7 @@ class Check:
 def examine(boards: Iterable[str] = (), *, lab: bool = False) -> Iterator[Check]:
     """Every check; of the emulated boards only ``boards``, or all when none is named.
 
-    ``lab`` adds what a machine needs that exports its boards to a labgrid lab.
+    ``lab`` adds what machines of a lab need: to export boards, to hold a study that many share.
     """
     version = ".".join(map(str, sys.version_info[:3]))
     yield Check(
@@ -59,6 +60,7 @@ def examine(boards: Iterable[str] = (), *, lab: bool = False) -> Iterator[Check]
     yield _mnist()
     if lab:
         yield _ser2net()
+        yield _postgresql()
 
 
 def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -135,6 +137,19 @@ def _ser2net() -> Check:
     found = shutil.which("ser2net", path=path)
     detail = found or "ser2net not found"
     return Check("labgrid's ser2net", bool(found), detail, "board", *_apt("ser2net"))
+
+
+def _postgresql() -> Check:
+    # Debian keeps a server's programs apart, by version
+    path = os.pathsep.join(map(str, [os.environ.get("PATH", ""), *postgresql_folders()]))
+    found = shutil.which("initdb", path=path)
+    detail = found or "initdb not found: `hil sweep` can share no study on a server of this machine"
+    return Check("PostgreSQL", bool(found), detail, "optional", *_apt("postgresql"))
+
+
+def postgresql_folders() -> list[Path]:
+    """Where Debian puts a server's programs, newest first."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 def _apt(*packages: str) -> tuple[str, tuple[str, ...]]:

@@ -21,7 +21,7 @@ def doctor(
         list[str], typer.Option("--board", help="Only what this board needs; repeatable.")
     ] = [],
     lab: Annotated[
-        bool, typer.Option("--lab", help="Also what exporting boards to a labgrid lab needs.")
+        bool, typer.Option("--lab", help="Also what labs need: labgrid exports, a shared study.")
     ] = False,
 ) -> None:
     """Say what this machine has and lacks. Exit code 2 when nothing can be benched on it."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import hil
-from hil.cli import bench, boards, build, doctor, flash, models, report, study
+from hil.cli import bench, boards, build, doctor, flash, models, report, study, sweep
 from hil.cli.console import say, show_error
 from hil.errors import HilError
 
@@ -51,6 +51,7 @@ app.command(name="doctor")(doctor.doctor)
 app.command(name="train")(models.train)
 app.command(name="export")(models.export)
 app.add_typer(study.app, name="study")
+app.command(name="sweep")(sweep.sweep)
 app.command(name="headers", hidden=True)(build.headers)
 app.command(name="emulate")(boards.emulate)
 

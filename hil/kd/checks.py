@@ -11,6 +11,7 @@ from hil.errors import ConfigError, DataError, UsageError
 from hil.kd import layers
 from hil.kd.layers import Network
 from hil.kd.recipe import Loss, Recipe, Stage
+from hil.kd.sweep import space
 from hil.records import Dataset
 
 _HINT = "see docs/recipes.md"
@@ -29,6 +30,7 @@ def recipe(given: Recipe, where: str) -> None:
         for number, stage in enumerate(given.stages):
             _stage(given, number, stage)
         _roles(given)
+        _sweep(given)
     except _Wrong as wrong:
         raise ConfigError(f"{where}: {wrong}", _HINT) from None
 
@@ -96,6 +98,25 @@ def _roles(given: Recipe) -> None:
         raise _Wrong("precisions: names none")
     if len(set(given.seeds)) < len(given.seeds):
         raise _Wrong("seeds: one is there twice")
+
+
+def _sweep(given: Recipe) -> None:
+    if given.sweep is None:
+        return
+    if wrong := space.fault(given.sweep):
+        raise _Wrong(wrong)
+    named = space.axes(given.sweep)
+    if not named:
+        raise _Wrong(f"sweep: names nothing to vary (one of {', '.join(space.KEYS)})")
+    wanted = given.sweep.stage or given.student
+    stage = next((stage for stage in given.stages if stage.name == wanted), None)
+    if stage is None:
+        raise _Wrong(f"sweep.stage: there is no stage {wanted!r}")
+    lossy = [key for key in space.OF_LOSS if key in named]
+    if lossy and stage.loss is None:
+        raise _Wrong(f"sweep.{lossy[0]}: stage {wanted!r} has no teacher")
+    if stage.start and "width" in named:
+        raise _Wrong(f"sweep.width: stage {wanted!r} starts from another's weights")
 
 
 def data(given: Recipe, train: Dataset, validation: Dataset) -> None:

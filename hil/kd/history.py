@@ -58,7 +58,7 @@ def svg(provenance: Provenance) -> str:
     """The drawing, light and dark; without a script, a font or a file beside it."""
     first = {key: r for key, r in provenance.stages.items() if key == r.inputs.plan.stage}
     accuracies = [v for r in first.values() for n in _ACCURACY for v in r.history[n]]
-    axis = _axis(min(accuracies), max(accuracies))
+    axis = axis_of(min(accuracies), max(accuracies))
     rows = tuple(
         _row(key, record, 60 + i * ROW, axis) for i, (key, record) in enumerate(first.items())
     )
@@ -80,7 +80,7 @@ _LOSS = ("loss", "val_loss")
 def _row(key: str, record: StageRecord, top: int, axis: tuple[float, float]) -> Row:
     history, plan = record.history, record.inputs.plan
     losses = [v for name in _LOSS for v in history[name]]
-    scales = (axis, _axis(0.0, max(losses)))
+    scales = (axis, axis_of(0.0, max(losses)))
     kind = f"loss, {plan.loss.kind}" if plan.loss else "loss, cross-entropy"
     panels = tuple(
         _panel(title, left, [history[name] for name in names], scale)
@@ -118,7 +118,7 @@ def _panel(
         left=left,
         lines=lines,
         x_ticks=tuple(Tick(x(mark), str(mark)) for mark in marks),
-        y_ticks=tuple(Tick(y(v), f"{v:.6g}") for v in _ticks(low, high)),
+        y_ticks=tuple(Tick(y(v), f"{v:.6g}") for v in ticks_of(low, high)),
     )
 
 
@@ -129,7 +129,7 @@ def _step(span: float, wanted: int = 4) -> float:
     return next(power * k for k in (1, 2, 5, 10) if power * k >= rough * 0.999)
 
 
-def _axis(low: float, high: float) -> tuple[float, float]:
+def axis_of(low: float, high: float) -> tuple[float, float]:
     """The range widened to round numbers."""
     if high - low < 1e-9:
         low, high = low - 0.01, high + 0.01
@@ -137,6 +137,7 @@ def _axis(low: float, high: float) -> tuple[float, float]:
     return math.floor(low / by + 1e-9) * by, math.ceil(high / by - 1e-9) * by
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks_of(low: float, high: float) -> list[float]:
+    """The round numbers within a range that `axis_of` gave."""
     by = _step(high - low)
     return [i * by for i in range(math.ceil(low / by - 1e-9), math.floor(high / by + 1e-9) + 1)]

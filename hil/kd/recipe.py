@@ -15,6 +15,7 @@ import msgspec
 
 from hil.config import Config
 from hil.kd.layers import Name, Network, Positive
+from hil.kd.sweep.space import Sweep
 from hil.records import Precision
 
 Share: TypeAlias = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -111,6 +112,7 @@ class Recipe(Config, frozen=True):
     control: bool = False
     reported: tuple[Reported, ...] = ()
     quick: Quick = Quick()
+    sweep: Sweep | None = None  # what `hil sweep` varies; None: the usual
     limits: tuple[str, ...] = ()  # sentences for the card
 
 

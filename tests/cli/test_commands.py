@@ -31,7 +31,8 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    for command in ("bench", "report", "boards", "flash", "doctor", "train", "export", "study"):
+    commands = ("bench", "report", "boards", "flash", "doctor", "train", "export", "study", "sweep")
+    for command in commands:
         assert command in shown
 
 
