@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.kd.backend import require
+from hil.kd.warps import Warp, warped
 from hil.records import Dataset
 
 Floats = npt.NDArray[np.float32]
+Views = npt.NDArray[Any]  # (n, rows, columns, ...): of each sample, rows x columns views
 
 
 def as_input(x: npt.NDArray[np.generic]) -> Floats:
@@ -65,6 +67,8 @@ def batches(
     seed: int,
     weight: Floats | None = None,
     answers: Floats | None = None,
+    shown: Views | None = None,
+    fresh: Warp | None = None,
 ) -> Any:
     """A ``keras.utils.PyDataset`` of (inputs, labels) or (inputs, labels, weights).
 
@@ -79,9 +83,13 @@ def batches(
         weight: (n,) factors on each sample's loss.
         answers: (n, 2 shift + 1, 2 shift + 1, width), a teacher's of every view; the
             inputs then are a dict of ``sample`` and ``answer``.
+        shown: (n, rows, columns, ...) views to choose from instead of moved ones; the
+            answers are of these, then.
+        fresh: warps every sample anew in each epoch, instead of moving it.
     """
     keras, _ = require()
-    moved = views(train.x, shift)
+    fixed = views(train.x, shift) if shown is None else shown
+    sides = fixed.shape[1:3]
     labels = train.y.astype(np.int32)
     size = min(batch, len(train))
 
@@ -94,7 +102,12 @@ def batches(
         def shuffle(self) -> None:
             random = np.random.default_rng((seed, self.epoch))
             self.order = random.permutation(len(labels))
-            self.moves = random.integers(0, 2 * shift + 1, (len(labels), 2))
+            # of a square any place, of one column any row
+            self.moves = random.integers(0, max(sides), (len(labels), 2)) % sides
+            self.views = fixed
+            if fresh is not None:
+                view = warped(np.asarray(train.x, np.uint8), fresh, int(random.integers(2**62)))
+                self.views = view[:, None, None]
 
         def __len__(self) -> int:
             return len(labels) // size
@@ -102,7 +115,7 @@ def batches(
         def __getitem__(self, index: int) -> tuple[Any, ...]:
             rows = self.order[index * size : (index + 1) * size]
             down, right = self.moves[rows].T
-            inputs: Any = as_input(moved[rows, down, right])
+            inputs: Any = as_input(self.views[rows, down, right])
             if answers is not None:
                 inputs = {"sample": inputs, "answer": np.asarray(answers[rows, down, right])}
             if weight is None:

@@ -12,6 +12,7 @@ from hil.kd import plan
 from hil.kd.pages import plain, render
 from hil.kd.provenance import Provenance, StageRecord
 from hil.kd.verdict import spread
+from hil.kd.warps import Warp
 from hil.records import DType
 from hil.runlog.load import StoredRun
 from hil.runlog.schema import RunPlan, Sample
@@ -88,6 +89,8 @@ def _stage(provenance: Provenance, key: str, record: StageRecord) -> Line:
             how += f"alpha = {used.loss.alpha:g}"
     if used.start:
         how += f"; on from {used.start}"
+    if used.quantised:
+        how += ", int8's rounding seen"
     epochs, most = len(record.history["loss"]), used.schedule.epochs
     return Line(
         (
@@ -119,14 +122,26 @@ def _schedules(provenance: Provenance) -> list[str]:
     for name, s in provenance.recipe.schedules.items():
         if name not in used:
             continue
-        words = f"{name}: at most {s.epochs} epochs of batches of {s.batch}, Adam at "
-        words += f"{s.learning_rate:g}" + (", falling to 0 on a cosine" * (s.decay == "cosine"))
+        words = f"{name}: at most {s.epochs} epochs of batches of {s.batch}, Adam"
+        words += f"W, weight decay {s.weight_decay:g}," * bool(s.weight_decay)
+        words += f" at {s.learning_rate:g}" + f", reached in {s.warmup} steps" * bool(s.warmup)
+        words += ", falling to 0 on a cosine" * (s.decay == "cosine")
         words += f", pictures moved by up to {s.shift} pixels" * bool(s.shift)
+        words += f", {_warp(s.warp)}" if s.warp else ""
         if s.patience:
             words += f"; ends after {s.patience} epochs without a better {s.monitor}, and keeps "
             words += "the best epoch's weights"
         lines.append(words)
     return lines
+
+
+def _warp(warp: Warp) -> str:
+    many = f"{warp.views} views of each" if warp.views else "a new view of each every epoch"
+    sizes = f"scaled and sheared by {100 * warp.zoom:g} and {100 * warp.shear:g} %"
+    return (
+        f"{many}: turned by up to {warp.turn:g} degrees, moved by {warp.shift:g} pixels, {sizes}, "
+        f"bent by {warp.bend:g} pixels"
+    )
 
 
 def _devices(provenance: Provenance, run: StoredRun) -> list[Line]:

@@ -27,6 +27,9 @@ def recipe(given: Recipe, where: str) -> None:
     try:
         for name, network in given.networks.items():
             _network(f"networks.{name}", network)
+        for name, schedule in given.schedules.items():
+            if schedule.shift and schedule.warp:
+                raise _Wrong(f"schedules.{name}: shift and warp (warp moves pictures as well)")
         for number, stage in enumerate(given.stages):
             _stage(given, number, stage)
         _roles(given)
@@ -66,7 +69,15 @@ def _stage(given: Recipe, number: int, stage: Stage) -> None:
     if bool(stage.teacher) != (stage.loss is not None):
         missing = "loss" if stage.teacher else "teacher"
         raise _Wrong(f"{key}.{missing}: missing; teacher and loss come together")
+    if stage.quantised and not stage.start:
+        raise _Wrong(f"{key}.quantised: needs start, the trained stage that it goes on from")
     if stage.loss is not None:
+        warp = given.schedules[stage.schedule].warp
+        if warp is not None and not warp.views:
+            what = "a teacher's answers are asked once, and need views that stay: give 1 or more"
+            raise _Wrong(f"schedules.{stage.schedule}.warp.views: {what}")
+        if stage.quantised and stage.loss.kind == "feature":
+            raise _Wrong(f"{key}.quantised: not with a loss of kind 'feature'")
         teacher = given.networks[before[stage.teacher].network]
         _pair(key, stage.loss, teacher, given.networks[stage.network])
 
@@ -152,6 +163,9 @@ def data(given: Recipe, train: Dataset, validation: Dataset) -> None:
         if schedule.shift and train.x.ndim != 4:
             what = f"schedules.{name}.shift is {schedule.shift}, and {train.name} has no pictures"
             raise UsageError(what, "set it to 0")
+        if schedule.warp and (train.x.dtype != np.uint8 or train.x.shape[3:] != (1,)):
+            what = f"schedules.{name}.warp is for uint8 pictures of one channel"
+            raise UsageError(f"{what}, and {train.name} has none", "leave it out")
 
 
 def loss(given: Loss) -> None:

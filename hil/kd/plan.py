@@ -16,7 +16,8 @@ class Plan(Config, frozen=True):
     """One training, with all that its stage only names.
 
     ``key`` is its name among the results: the stage's, and the seed where it is not the first.
-    ``teacher`` and ``start`` are keys of earlier plans.
+    ``teacher`` and ``start`` are keys of earlier plans. ``quantised``: how many training samples
+    set the int8 ranges to learn within; 0: train in float.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Plan(Config, frozen=True):
     teacher: str = ""
     start: str = ""
     class_weight: tuple[float, ...] | Literal["", "balanced"] = ""
+    quantised: int = 0
 
 
 def plans(recipe: Recipe) -> tuple[Plan, ...]:
@@ -75,4 +77,5 @@ def _plan(recipe: Recipe, stage: Stage, seed: int, teachers: set[str]) -> Plan:
         teacher=stage.teacher,
         start=key(stage.start) if stage.start else "",
         class_weight=stage.class_weight,
+        quantised=recipe.calibration if stage.quantised else 0,
     )

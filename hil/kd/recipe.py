@@ -16,6 +16,7 @@ import msgspec
 from hil.config import Config
 from hil.kd.layers import Name, Network, Positive
 from hil.kd.sweep.space import Sweep
+from hil.kd.warps import Warp
 from hil.records import Precision
 
 Share: TypeAlias = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -26,7 +27,10 @@ LossKind: TypeAlias = Literal["kd", "kl", "soft_ce", "softmax_over_t", "feature"
 class Schedule(Config, frozen=True):
     """How long and how fast: Adam, from ``learning_rate``; samples moved up to ``shift`` pixels.
 
-    ``decay``: the rate falls to 0 on a cosine, or stays. ``patience``: epochs without a better
+    ``decay``: the rate falls to 0 on a cosine, or stays. ``warmup``: steps in which it first
+    rises from 0. ``weight_decay``: each step takes so large a share of every weight, times the
+    rate (AdamW, Loshchilov and Hutter 2019). ``warp``: pictures turned and bent, instead of
+    ``shift``. ``patience``: epochs without a better
     ``monitor`` (on validation) after which training ends with the best epoch's weights; 0: never.
     """
 
@@ -35,6 +39,9 @@ class Schedule(Config, frozen=True):
     decay: Literal["cosine", "none"] = "cosine"
     batch: Positive = 128
     shift: Annotated[int, msgspec.Meta(ge=0, le=8)] = 0
+    warmup: Annotated[int, msgspec.Meta(ge=0)] = 0
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    warp: Warp | None = None
     patience: Annotated[int, msgspec.Meta(ge=0)] = 0
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
 
@@ -58,7 +65,8 @@ class Stage(Config, frozen=True):
 
     ``teacher`` is the stage to learn from (with ``loss``), ``start`` the stage whose weights
     this one continues from (else: fresh ones). ``class_weight``: a factor a class on each
-    sample's loss, or ``balanced`` (samples / (classes * samples of the class)).
+    sample's loss, or ``balanced`` (samples / (classes * samples of the class)). ``quantised``:
+    learn on from ``start`` seeing what int8 will do (`hil.kd.quantised`).
     """
 
     name: Name
@@ -70,6 +78,7 @@ class Stage(Config, frozen=True):
     class_weight: (
         tuple[Annotated[float, msgspec.Meta(ge=0, lt=1e6)], ...] | Literal["", "balanced"]
     ) = ""
+    quantised: bool = False
     note: str = ""  # for the card
 
 
@@ -82,7 +91,8 @@ class Reported(Config, frozen=True):
 
 
 class Quick(Config, frozen=True):
-    """Limits of ``--quick``, which only shows that the pipeline works. ``samples`` 0: all."""
+    """Limits of ``--quick``, which only shows that the pipeline works. ``samples`` 0: all.
+    Nothing is warped and no rate warmed up: views take long, and two epochs are soon over."""
 
     epochs: Positive = 2
     samples: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -124,6 +134,8 @@ def quickly(recipe: Recipe) -> Recipe:
             each,
             epochs=min(each.epochs, limit.epochs),
             shift=min(each.shift, limit.shift),
+            warmup=0,
+            warp=None,
         )
         for name, each in recipe.schedules.items()
     }

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from hil import files
 from hil.kd.backend import known_warnings, require
-from hil.kd.batches import Floats, as_input, views
+from hil.kd.batches import Floats, Views, as_input, views
+from hil.kd.kept import kept
+from hil.kd.warps import Warp, fixed
 from hil.records import Dataset
 
 _PREDICT = 1000  # samples at a time where nothing is learnt
@@ -34,15 +35,16 @@ def ask(network: Any, x: Any, reach: int = 0, layer: str = "") -> Floats:
     Returns:
         (n, 2 reach + 1, 2 reach + 1, width): logits, or the layer's values in one row.
     """
+    return _ask(network, views(x, reach), layer)
+
+
+def _ask(network: Any, shown: Views, layer: str) -> Floats:
     keras, _ = require()
     if layer:
         network = keras.Model(network.inputs, network.get_layer(layer).output)
-    moved = views(x, reach)
-    side = 2 * reach + 1
-    asked = [
-        _predict(network, moved[:, down, right]) for down in range(side) for right in range(side)
-    ]
-    return np.stack(asked, axis=1).reshape(len(x), side, side, -1)
+    n, rows, columns = shown.shape[:3]
+    asked = [_predict(network, shown[:, i, j]) for i in range(rows) for j in range(columns)]
+    return np.stack(asked, axis=1).reshape(n, rows, columns, -1)
 
 
 def _predict(network: Any, x: Any) -> Floats:
@@ -50,26 +52,40 @@ def _predict(network: Any, x: Any) -> Floats:
     return np.asarray(answers, np.float32).reshape(len(x), -1)
 
 
+def shown(dataset: Dataset, reach: int, warp: Warp | None, *, cache: Path | None) -> Views:
+    """All views of a data set's samples, (n, rows, columns, ...): moved ones, or warped ones
+    (``warp.views`` rows, one column), which are kept in ``cache``; errors as `answers`."""
+    if warp is None or not warp.views:
+        return views(dataset.x, reach)
+    shape = (len(dataset), warp.views, 1, *dataset.x.shape[1:])
+    path = _path(cache, dataset, f"views {warp}")
+    return kept(path, shape, "uint8", lambda: fixed(np.asarray(dataset.x, np.uint8), warp))
+
+
 def answers(
-    network: Any, dataset: Dataset, reach: int = 0, layer: str = "", *, cache: Path | None
+    network: Any,
+    dataset: Dataset,
+    reach: int = 0,
+    layer: str = "",
+    *,
+    cache: Path | None,
+    warp: Warp | None = None,
 ) -> Floats:
     """As `ask`, kept in ``cache`` under the hash of all that it depends on.
 
-    A file that is damaged, or of another teacher, data or view, is not taken.
+    A file that is damaged, or of another teacher, data or view, is not taken. With ``warp``
+    of warped views instead of moved ones.
 
     Raises:
         StorageError: ``cache`` cannot be written.
     """
-    if cache is None:
-        return ask(network, dataset.x, reach, layer)
-    path = cache / f"{_key(network, dataset, reach, layer)}.npy"
-    found = _read(path, len(dataset), 2 * reach + 1)
-    if found is not None:
-        return found
-    given = ask(network, dataset.x, reach, layer)
-    with files.replacing(path) as part:
-        np.save(part, given, allow_pickle=False)
-    return given
+    path = _path(cache, dataset, f"{fingerprint(network)} {reach} {layer} {warp}")
+    if warp is None:
+        shape = (len(dataset), 2 * reach + 1, 2 * reach + 1)
+        return kept(path, shape, "float32", lambda: ask(network, dataset.x, reach, layer))
+    shape = (len(dataset), warp.views, 1)
+    make = known_warnings()(lambda: _ask(network, shown(dataset, 0, warp, cache=cache), layer))
+    return kept(path, shape, "float32", make)
 
 
 def fingerprint(network: Any) -> str:
@@ -82,19 +98,13 @@ def fingerprint(network: Any) -> str:
     return digest.hexdigest()
 
 
-def _key(network: Any, dataset: Dataset, reach: int, layer: str) -> str:
-    digest = hashlib.sha256(FORMAT + fingerprint(network).encode())
-    ids = "\n".join(dataset.ids)  # a split of a split has its whole's fingerprint
-    digest.update(f"{dataset.name} {dataset.fingerprint} {reach} {layer}\n{ids}".encode())
-    digest.update(hashlib.sha256(dataset.x.tobytes()).digest())
-    return digest.hexdigest()
-
-
-def _read(path: Path, n: int, side: int) -> Floats | None:
-    try:
-        # mapped: every view of 54,000 samples in a wide layer is more than a GB
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+def _path(cache: Path | None, dataset: Dataset, about: str) -> Path | None:
+    """Where an array is kept that follows from these samples and what ``about`` says."""
+    if cache is None:
         return None
-    good = found.ndim == 4 and found.shape[:3] == (n, side, side) and found.dtype == np.float32
-    return found if good else None
+    ids = "\n".join(dataset.ids)  # a split of a split has its whole's fingerprint
+    digest = hashlib.sha256(
+        FORMAT + f"{about} {dataset.name} {dataset.fingerprint}\n{ids}".encode()
+    )
+    digest.update(hashlib.sha256(dataset.x.tobytes()).digest())
+    return cache / f"{digest.hexdigest()}.npy"

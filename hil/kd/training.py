@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hil.datasets import subset
 from hil.errors import UsageError
 from hil.kd import checks, losses, networks, teaching
 from hil.kd.backend import known_warnings, require
 from hil.kd.batches import Floats, as_input, batches, weights
 from hil.kd.events import OnEvent, ignore
 from hil.kd.plan import Plan
+from hil.kd.quantised import quantised
 from hil.kd.watching import callbacks
 from hil.records import Dataset
+
+_TOGETHER = 20  # steps between two looks at the loss: a quarter less time than one by one
 
 History = dict[str, list[float]]
 
@@ -78,11 +82,11 @@ def fit(
     Raises:
         UsageError: the teacher is missing, gives probabilities or other classes, or T or
             alpha is out of range; before anything is trained.
-        TrainingFailed: the loss is no number any more; at that step.
+        TrainingFailed: the loss is no number any more; within 20 steps.
     """
     keras, _ = require()
     began = time.monotonic()
-    schedule, train = plan.schedule, split.train
+    schedule, warp, train = plan.schedule, plan.schedule.warp, split.train
     keras.utils.set_random_seed(plan.seed)
     network = model = networks.build(plan.network, train.x.shape[1:], plan.stage)
     held_out: Any = as_input(split.validation.x)
@@ -90,12 +94,16 @@ def fit(
     if plan.loss is not None:
         _refuse(plan, network, teacher)
         layer = plan.loss.teacher_layer
-        given = teaching.answers(teacher, train, schedule.shift, layer, cache=cache)
+        given = teaching.answers(teacher, train, schedule.shift, layer, cache=cache, warp=warp)
         checked = teaching.answers(teacher, split.validation, 0, layer, cache=cache)
         held_out = {"sample": held_out, "answer": np.asarray(checked[:, 0, 0])}
-        model = losses.learner(network, plan.loss, given.shape[-1])
     if start is not None:
         network.set_weights(start.get_weights())
+    if plan.quantised:
+        model = quantised(network, as_input(subset(train, plan.quantised).x))
+    if plan.loss is not None:
+        assert given is not None
+        model = losses.learner(model, plan.loss, given.shape[-1])
     data = batches(
         train,
         batch=schedule.batch,
@@ -103,16 +111,16 @@ def fit(
         seed=plan.seed,
         weight=weights(train.y, plan.class_weight, sample_weight),
         answers=given,
+        shown=teaching.shown(train, schedule.shift, warp, cache=cache),
+        fresh=warp if warp and not warp.views else None,
     )
     size = min(schedule.batch, len(train))
-    rate: Any = schedule.learning_rate
-    if schedule.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, schedule.epochs * len(data))
     hard = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(
-        optimizer=keras.optimizers.Adam(rate),
+        optimizer=_optimizer(plan, len(data)),
         loss=hard if plan.loss is None else None,  # a learner computes its own
         metrics=["accuracy"],
+        steps_per_execution=min(_TOGETHER, len(data)),
     )
     step = time.monotonic()
     history = model.fit(
@@ -132,6 +140,28 @@ def fit(
         seconds=time.monotonic() - began,
         rate=len(values["loss"]) * len(data) * size / fitting,
     )
+
+
+def _optimizer(plan: Plan, steps: int) -> Any:
+    """Adam or AdamW, with the schedule's rate; ``steps`` an epoch."""
+    keras, _ = require()
+    schedule = plan.schedule
+    rate: Any = schedule.learning_rate
+    after = schedule.epochs * steps - schedule.warmup
+    if after < 1:
+        what = f"{plan.key!r} warms up for {schedule.warmup} steps of {schedule.epochs * steps}"
+        raise UsageError(what, "give it more epochs, or a shorter warmup")
+    cosine = keras.optimizers.schedules.CosineDecay
+    if schedule.warmup:
+        # alpha: the share of the rate that the cosine ends at; 1 is no decay
+        alpha = 0.0 if schedule.decay == "cosine" else 1.0
+        warm = {"warmup_target": rate, "warmup_steps": schedule.warmup}
+        rate = cosine(0.0, after, alpha=alpha, **warm)
+    elif schedule.decay == "cosine":
+        rate = cosine(rate, after)
+    if schedule.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=schedule.weight_decay)
+    return keras.optimizers.Adam(rate)
 
 
 def right(network: Any, dataset: Dataset) -> npt.NDArray[np.bool_]:
