@@ -15,6 +15,7 @@ from hil.kd.library import find
 from hil.kd.plan import plans
 from hil.kd.provenance import Data, Inputs, ModelFile, Provenance, StageRecord, Verdict
 from hil.kd.recipe import Reported
+from hil.kd.warps import Warp
 from hil.runlog.load import StoredRun
 from hil.stats import proportion
 from tests.report import fake
@@ -93,6 +94,22 @@ def test_the_card_warns_of_quick_and_of_other_data() -> None:
     text = card(made(quick=True, data=other))
     assert "**Trained with `--quick`" in text
     assert "**This is not CIFAR-10.**" in text
+
+
+def test_the_card_tells_how_pictures_were_bent_and_rates_warmed() -> None:
+    result = made()
+    schedule = msgspec.structs.replace(
+        result.recipe.schedules["student"], shift=0, warmup=80, weight_decay=0.03, warp=Warp()
+    )
+    schedules = {**result.recipe.schedules, "student": schedule}
+    text = card(msgspec.structs.replace(
+        result, recipe=msgspec.structs.replace(result.recipe, schedules=schedules)
+    ))  # fmt: skip
+    assert (
+        "AdamW, weight decay 0.03, at 0.004, reached in 80 steps, falling to 0 on a cosine, "
+        "24 views of each: turned by up to 8 degrees, moved by 1 pixels, scaled and sheared by "
+        "8 and 8 %, bent by 0.7 pixels"
+    ) in text
 
 
 def test_a_run_of_these_very_files_gives_the_device_figures() -> None:

@@ -176,6 +176,13 @@ def test_a_larger_student_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monke
         ("", "", 9, 3, r"clouds is too small: its validation split of 2 has none of class"),
         ('"balanced"', "[1.0, 2.0]", 400, 3, "class_weight has 2 factors for 3 classes"),
         ("batch = 16", "batch = 16, shift = 1", 400, 3, "shift is 1, and clouds has no pictures"),
+        (
+            "batch = 16",
+            "batch = 16, warp = {}",
+            400,
+            3,
+            "warp is for uint8 pictures",
+        ),
         ('kind = "leaky_relu"', 'kind = "conv", filters = 2', 400, 3, "layer 'conv1' of 'student'"),
     ],
 )

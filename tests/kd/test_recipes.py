@@ -160,6 +160,25 @@ def test_what_goes_on_goes_on_from_its_own_seed(tmp_path: Path) -> None:
             'teacher_layer = "wide"',
             r"stages\[2\].loss.teacher_layer: only for kind 'feature'",
         ),
+        ("epochs = 2", "epochs = 2, warmup = -1", r"at `\$.schedules\[...\].warmup`"),
+        ("epochs = 2", "epochs = 2, weight_decay = 1.0", r"schedules\[...\].weight_decay`"),
+        ("epochs = 2", "epochs = 2, warp = { bend = -1 }", r"schedules\[...\].warp.bend`"),
+        ("epochs = 2", "epochs = 2, warp = { turn = inf }", r"schedules\[...\].warp.turn`"),
+        ("epochs = 2", "epochs = 2, warp = { grid = 1 }", r"schedules\[...\].warp.grid`"),
+        ("epochs = 2", "epochs = 2, warp = { twist = 1 }", "unknown field `twist`"),
+        ("epochs = 2", "epochs = 2, shift = 1, warp = {}", "schedules.s: shift and warp"),
+        ("epochs = 2", "epochs = 2, warp = { views = 0 }", "schedules.s.warp.views: a teacher"),
+        (
+            'teacher = "teacher"',
+            'teacher = "teacher"\nquantised = true',
+            r"stages\[2\].quantised: needs start",
+        ),
+        (
+            "temperature = 2.0, alpha = 0.5 }",
+            'kind = "feature", teacher_layer = "wide", student_layer = "dense1" }\n'
+            'start = "student_alone"\nquantised = true',
+            r"stages\[2\].quantised: not with a loss of kind 'feature'",
+        ),
         ('title = "t"', "title = ", "mine.toml"),
     ],
 )
@@ -184,6 +203,19 @@ def test_quick_only_ever_shortens(tmp_path: Path) -> None:
     recipe = find(tmp_path, GOOD + "[quick]\nepochs = 9\n")
     assert quickly(recipe).schedules == recipe.schedules
     assert quickly(find(tmp_path, GOOD + "[quick]\nepochs = 1\n")).schedules["s"].epochs == 1
+
+
+def test_quick_neither_warps_nor_warms_up(tmp_path: Path) -> None:
+    slow = GOOD.replace("epochs = 2", "epochs = 2, warmup = 50, weight_decay = 0.1, warp = {}")
+    schedule = quickly(find(tmp_path, slow)).schedules["s"]
+    assert (schedule.warmup, schedule.warp, schedule.weight_decay) == (0, None, 0.1)
+
+
+def test_a_quantised_stage_is_told_how_many_samples_set_its_ranges(tmp_path: Path) -> None:
+    text = GOOD.replace('title = "t"', 'title = "t"\ncalibration = 70')
+    text += '[[stages]]\nname = "int8"\nnetwork = "small"\nschedule = "s"\nstart = "student"\n'
+    found = plans(find(tmp_path, text + "quantised = true\n"))
+    assert [plan.quantised for plan in found] == [0, 0, 0, 70]
 
 
 def test_a_network_can_be_widened() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from hil.kd.events import Event
 from hil.kd.layers import Dense, Dropout, Network, Softmax
 from hil.kd.recipe import Loss
 from hil.kd.training import Split
+from hil.kd.warps import Warp
 from tests.kd.support import SMALL, bars, blobs, build, needs_tensorflow, plan, tutorial
 
 pytestmark = needs_tensorflow
@@ -75,6 +77,97 @@ def test_a_teacher_s_answers_and_weights_stay_with_their_samples() -> None:
         np.testing.assert_allclose(inputs["answer"], live, atol=1e-5)
         assert len(set(map(bytes, inputs["answer"]))) > 15
         np.testing.assert_array_equal(data.y[weight.astype(int)], labels)
+
+
+def test_a_teacher_s_answers_stay_with_their_warped_views(tmp_path: Path) -> None:
+    network, data, warp = build(SMALL), bars(40), Warp(views=5)
+    taught = teaching.answers(network, data, cache=tmp_path, warp=warp)
+    shown = teaching.shown(data, 0, warp, cache=tmp_path)
+    assert (taught.shape, shown.shape) == ((40, 5, 1, 2), (40, 5, 1, 28, 28, 1))
+    assert len(list(tmp_path.iterdir())) == 2
+    np.testing.assert_array_equal(shown, teaching.shown(data, 0, warp, cache=None))
+    np.testing.assert_array_equal(taught, teaching.answers(network, data, cache=None, warp=warp))
+    epoch = batches.batches(data, batch=20, shift=0, seed=1, answers=taught, shown=shown)
+    rows = {view.tobytes(): (i, j) for i in range(40) for j, view in enumerate(shown[i, :, 0])}
+    chosen = set()
+    for inputs, labels in (epoch[i] for i in range(2)):
+        live = network(inputs["sample"], training=False).numpy()
+        np.testing.assert_allclose(inputs["answer"], live, atol=1e-5)
+        pixels = np.rint(inputs["sample"] * 255).astype(np.uint8)
+        found = [rows[picture.tobytes()] for picture in pixels]
+        np.testing.assert_array_equal(labels, [data.y[i] for i, _ in found])
+        chosen |= {j for _, j in found}
+    assert chosen == set(range(5))
+
+
+def test_fresh_views_are_new_each_epoch_and_the_same_again() -> None:
+    data, warp = bars(32), Warp(views=0)
+    first, again = (batches.batches(data, batch=32, shift=0, seed=1, fresh=warp) for _ in range(2))
+    seen = []
+    for _ in range(2):
+        images, labels = first[0]
+        same, same_labels = again[0]
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(labels, same_labels)
+        seen.append({image.tobytes() for image in images})
+        first.on_epoch_end()
+        again.on_epoch_end()
+    assert not seen[0] & seen[1]
+
+
+@pytest.mark.parametrize("decay", ["cosine", "none"])
+def test_the_rate_rises_and_falls_as_the_recipe_says(decay: str) -> None:
+    keras, _ = require()
+    rates: list[float] = []
+
+    def note(*_: object) -> None:
+        rates.append(float(watch.model.optimizer.learning_rate))
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=note)
+    # 8 samples in one step: an epoch is a step
+    made = plan(epochs=12, batch=8, learning_rate=0.02, warmup=4, decay=decay, weight_decay=0.1)
+    fitted = training.fit(made, Split(bars(8), bars(4, 1)), extra=[watch])
+    assert fitted.epochs == 12
+    # after step s the optimizer gives the rate of step s: s / 4 of it, then a half cosine of 8
+    step = np.arange(1, 13)
+    falls = 0.5 * (1 + np.cos(np.pi * (step - 4) / 8)) if decay == "cosine" else np.ones(12)
+    np.testing.assert_allclose(rates, 0.02 * np.where(step < 4, step / 4, falls), atol=1e-7)
+    with pytest.raises(UsageError, match="'net' warms up for 12 steps of 12"):
+        training.fit(plan(epochs=12, batch=8, warmup=12), Split(bars(8), bars(4, 1)))
+
+
+def test_weights_decay_by_the_rate_times_their_share() -> None:
+    split = Split(bars(8), bars(4, 1))
+    told: dict[str, Any] = {"epochs": 1, "batch": 8, "learning_rate": 0.05, "decay": "none"}
+    start = build(SMALL)
+    plain = training.fit(plan(**told), split, start=start).network
+    decayed = training.fit(plan(**told, weight_decay=0.3), split, start=start).network
+    for first, one, other in zip(
+        start.get_weights(), plain.get_weights(), decayed.get_weights(), strict=True
+    ):
+        # decoupled: one Adam step apart from w -= rate * share * w, whatever the gradient
+        np.testing.assert_allclose(one - other, 0.05 * 0.3 * first, atol=1e-6)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("loss", [None, Loss(temperature=1.0, alpha=0.0)])
+def test_a_quantised_stage_goes_on_under_int8_and_leaves_a_plain_network(
+    loss: Loss | None, tmp_path: Path
+) -> None:
+    split = Split(bars(200), bars(60, seed=1, split="validation"))
+    first = training.fit(plan(epochs=4, learning_rate=1e-2), split)
+    made = plan(loss=loss, epochs=1, learning_rate=1e-3, warp=Warp(views=2))
+    finish = msgspec.structs.replace(made, quantised=50)
+    finished, again = (
+        training.fit(finish, split, teacher=first.network, start=first.network, cache=tmp_path)
+        for _ in range(2)
+    )
+    assert weights(finished.network) == weights(again.network) != weights(first.network)
+    assert [type(x) for x in finished.network.layers] == [type(x) for x in first.network.layers]
+    assert finished.accuracy > 0.9
+    # another gradient than without int8's rounding
+    plain = training.fit(made, split, teacher=first.network, start=first.network)
+    assert weights(plain.network) != weights(finished.network)
 
 
 def test_without_shift_an_epoch_is_a_permutation() -> None:

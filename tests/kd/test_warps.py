@@ -55,3 +55,13 @@ def test_a_move_is_a_move() -> None:
     moved = (view * rows).sum((1, 2, 3)) / view.sum((1, 2, 3))
     still = (x * rows).sum((1, 2, 3)) / x.sum((1, 2, 3))
     assert 0.5 < np.abs(moved - still).max() <= 2.05
+
+
+def test_fixed_views_begin_with_the_picture_and_all_differ() -> None:
+    x = digits(6)
+    views = warps.fixed(x, Warp(views=4))
+    assert views.shape == (6, 4, 1, 28, 28, 1)
+    assert np.array_equal(views[:, 0, 0], x)
+    for number, several in enumerate(views):
+        assert len({view.tobytes() for view in several}) == 4, number
+    assert np.array_equal(views[:, :2], warps.fixed(x, Warp(views=2)))
