@@ -1,6 +1,6 @@
 """``provenance.json`` as it was before recipes: read, never written.
 
-The committed MNIST and digits models were trained with it; it goes when they are trained anew.
+The committed digits models were trained with it; it goes when they are trained anew.
 """
 
 from __future__ import annotations
