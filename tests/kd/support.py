@@ -26,6 +26,24 @@ needs_tensorflow = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 
+# of a recipe with the networks `big` and `small` and the schedule `s`
+STAGES = """\
+[[stages]]
+name = "teacher"
+network = "big"
+schedule = "s"
+[[stages]]
+name = "student_alone"
+network = "small"
+schedule = "s"
+[[stages]]
+name = "student"
+network = "small"
+schedule = "s"
+teacher = "teacher"
+loss = { temperature = 2.0, alpha = 0.5 }
+"""
+
 Floats = npt.NDArray[np.float64]
 
 SMALL = Network(

@@ -12,9 +12,10 @@ from hil.errors import ConfigError, UsageError
 from hil.kd import layers, library
 from hil.kd.plan import one, plans, seeds
 from hil.kd.recipe import Recipe, quickly
-from tests.kd.support import tutorial
+from tests.kd.support import STAGES, tutorial
 
-GOOD = """
+GOOD = (
+    """
 title = "t"
 dataset = "digits"
 [networks.big]
@@ -26,21 +27,9 @@ layers = [
 layers = [{ kind = "flatten" }, { kind = "dense", units = 5 }, { kind = "dense", units = 10 }]
 [schedules]
 s = { epochs = 2 }
-[[stages]]
-name = "teacher"
-network = "big"
-schedule = "s"
-[[stages]]
-name = "student_alone"
-network = "small"
-schedule = "s"
-[[stages]]
-name = "student"
-network = "small"
-schedule = "s"
-teacher = "teacher"
-loss = { temperature = 2.0, alpha = 0.5 }
 """
+    + STAGES
+)
 
 
 def find(folder: Path, text: str) -> Recipe:

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 
 from tests.kd.postgres import PASSWORD, missing, server
-from tests.kd.support import blobs, needs_tensorflow
+from tests.kd.support import STAGES, blobs, needs_tensorflow
 from tests.needs import skip_without
 
 _MISSING = [name for name in ("optuna", "psycopg") if not importlib.util.find_spec(name)]
 pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(600)]
 
 PROJECT = Path(__file__).parents[2]
-RECIPE = """
+RECIPE = (
+    """
 title = "t"
 dataset = "blobs.npz"
 [networks.big]
@@ -32,21 +33,9 @@ layers = [{ kind = "dense", units = 16, activation = "relu" }, { kind = "dense",
 layers = [{ kind = "dense", units = 4, activation = "relu" }, { kind = "dense", units = 3 }]
 [schedules]
 s = { epochs = 3, learning_rate = 1e-2, batch = 32, decay = "none" }
-[[stages]]
-name = "teacher"
-network = "big"
-schedule = "s"
-[[stages]]
-name = "student_alone"
-network = "small"
-schedule = "s"
-[[stages]]
-name = "student"
-network = "small"
-schedule = "s"
-teacher = "teacher"
-loss = { temperature = 2.0, alpha = 0.5 }
 """
+    + STAGES
+)
 
 
 @pytest.fixture(scope="module")

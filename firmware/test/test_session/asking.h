@@ -1,0 +1,70 @@
+/* Asking a session: requests to the fake board, and what its reply must be. */
+#ifndef ASKING_H
+#define ASKING_H
+
+#include <math.h>
+#include <string.h>
+
+#include "fake_board.h"
+#include "golden.h"
+#include "hil_session.h"
+#include "hil_test.h"
+
+static uint8_t reply_bytes[2048];
+static hil_decoder_t reply; /* the last reply */
+
+/* The one reply to what has just been fed; 0 when there is none or more than one. */
+static int read_reply(void) {
+  uint32_t i;
+  int frames = 0;
+
+  hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
+  for (i = 0; i < fake.reply_length; i++) {
+    frames += hil_decoder_push(&reply, fake.reply[i]) == HIL_DECODE_FRAME;
+  }
+  return frames == 1;
+}
+
+static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length) {
+  hil_encoder_t encoder;
+
+  fake.reply_length = 0;
+  hil_encoder_begin(&encoder, fake_feed, NULL, type, seq);
+  hil_encoder_put(&encoder, payload, length);
+  hil_encoder_end(&encoder);
+  return read_reply();
+}
+
+static int infer(uint8_t model, uint8_t encoding, const void *input, uint32_t length) {
+  uint8_t payload[256] = {0};
+
+  payload[0] = model;
+  payload[1] = encoding;
+  memcpy(payload + 4, input, length);
+  return ask(HIL_MSG_INFER, 42, payload, length + 4);
+}
+
+static void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t needed,
+                        uint32_t available) {
+  hil_error_t error;
+
+  CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
+  CHECK_EQUAL(HIL_PROTOCOL_VERSION, reply.header.version);
+  CHECK_EQUAL(seq, reply.header.seq);
+  CHECK_EQUAL(sizeof error, reply.payload_length);
+  memcpy(&error, reply.payload, sizeof error);
+  CHECK_EQUAL(code, error.code);
+  CHECK_EQUAL(request, error.request_type);
+  CHECK_EQUAL(0, error.reserved);
+  CHECK_EQUAL(needed, error.needed);
+  CHECK_EQUAL(available, error.available);
+}
+
+static void check_result(const void *output, uint32_t length) {
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
+  CHECK_EQUAL(42, reply.header.seq);
+  CHECK_EQUAL(sizeof(hil_result_t) + length, reply.payload_length);
+  CHECK(memcmp(output, reply.payload + sizeof(hil_result_t), length) == 0);
+}
+
+#endif
