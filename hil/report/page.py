@@ -24,6 +24,7 @@ def page(document: Document) -> str:
         finalize=_finalize,
     )
     environment.filters["count"] = count
+    environment.filters["kind"] = lambda block: type(block).__name__
     return environment.get_template("page.html.j2").render(
         doc=document, kinds=KINDS, scatter_height=HEIGHT, numeric=_numeric
     )

@@ -65,11 +65,13 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> report.Report:
 def test_the_page_stands_alone(written: report.Report) -> None:
     page = _outline(written.html)
     names = {name for name, _ in page.tags}
-    assert not names & {"script", "link", "iframe", "object", "form", "a", "base"}
+    assert not names & {"script", "link", "iframe", "object", "form", "base"}
     for name, attrs in page.tags:
         for key, value in attrs.items():
             assert not key.startswith("on")
-            if MARKUP.fullmatch(key):
+            if name == "a":
+                assert re.fullmatch("#[a-z]+", value or "")
+            elif MARKUP.fullmatch(key):
                 assert name == "img"
                 assert (value or "").startswith("data:image/png;base64,")
     style = written.html.read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
@@ -92,6 +94,13 @@ def test_the_page_is_accessible(written: report.Report) -> None:
     levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1
     assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+
+
+def test_sections_are_in_order_and_named_in_the_navigation(tmp_path: Path) -> None:
+    page = _outline(report.write(fake.full(tmp_path / "run", 40)).html)
+    keys = ["summary", "accuracy", "time", "memory", "link", "digits", "layers", "provenance"]
+    assert [section["id"] for section in page.all("section")] == keys
+    assert [link["href"] for link in page.all("a")] == [f"#{key}" for key in keys]
 
 
 def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
