@@ -70,9 +70,10 @@ class Digits:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A table of two columns, name and value, without a head."""
+    """A table of two columns, name and value, without a head; folded unless ``open``."""
 
     table: Table
+    open: bool = False
 
 
 Block: TypeAlias = (

@@ -120,7 +120,7 @@ def _no_layers(cells: Sequence[Cell]) -> str:
 def provenance(run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
         Bullets("How the figures are made", METHODS),
-        Facts(run_table(run.manifest)),
+        Facts(run_table(run.manifest), open=True),
         *(Facts(table) for table in cell_tables(cells)),
     ]
     return section("provenance", "Provenance", blocks)
