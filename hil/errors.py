@@ -2,7 +2,8 @@
 
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
-    │   └── ConfigError         a configuration file is wrong
+    │   ├── ConfigError         a configuration file is wrong
+    │   └── NotComparable       two stored runs measured different things
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
@@ -44,6 +45,10 @@ class UsageError(HilError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong."""
+
+
+class NotComparable(UsageError):
+    """Two stored runs measured different things."""
 
 
 class MachineError(HilError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hil.errors import ConfigError
-from hil.pytest_plugin.limits import LIMITS, Limits, exceeded, metrics, read_limits
+from hil.limits import LIMITS, Limits, exceeded, metrics, read_limits
 from hil.runlog.schema import Accuracy, Agreement, Memory, SummaryRow, Time
 
 PROJECT = Path(__file__).parents[2]
