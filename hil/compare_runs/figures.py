@@ -84,7 +84,8 @@ def _answers(
     if new.plan.precision == "int8":
         one, other = base.to_litert.elements, new.to_litert.elements
         yield count("litert", one, other, growth.litert, n=new.n)
-    if base.ids == new.ids and base.device.dtype == new.device.dtype:
+    alike = base.device.dtype == new.device.dtype and base.device.shape == new.device.shape
+    if base.ids == new.ids and alike:
         yield _outputs(base, new, growth, allowed)
 
 

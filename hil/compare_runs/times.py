@@ -88,7 +88,8 @@ def _ratio(
     found = stats.ratio_of_medians(new.times, base.times, paired=paired)
     # an emulator's counts do not vary, so the point itself is what the code takes
     reached = found.point if kind == "instructions" else found.low
-    word = known or side(found.low - 1, found.high - 1, (limit or 0) / 100)
+    near = (limit or 0) / 100 if kind == "us" else 0.0
+    word = known or side(found.low - 1, found.high - 1, near)
     return Figure(
         name=name,
         kind=kind,
@@ -97,7 +98,7 @@ def _ratio(
         new=other,
         change=change("ratio", found),
         limit=limit,
-        beyond=limit is not None and 100 * (reached - 1) > limit,
+        beyond=limit is not None and 100 * reached > 100 + limit,
         n=found.n,
     )
 
