@@ -20,6 +20,7 @@ from hil.compare_runs.rules import absent, change, count, exact, finite, percent
 from hil.compare_runs.times import times
 from hil.limits import Growth
 from hil.report.cells import Cell, differing, gaps
+from hil.report.text import plural
 from hil.runlog.schema import Memory, RunEnd
 
 _BYTES = ("arena", "flash_model", "flash_code", "ram_static", "stack")
@@ -144,7 +145,7 @@ def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) ->
     limit = None if other and "model" in allowed else finite(growth.outputs)
     beyond = limit is not None and other_values > limit
     changed = int((base.answers != new.answers).sum())
-    note = f"of {new.device.size:,}; {changed:,} answers changed" if other_values else ""
+    note = f"of {new.device.size:,}; {plural(changed, 'answer')} changed" if other_values else ""
     if beyond and other:
         note += "; the model is another: --allow model if it is meant to be"
     word: Word = "same" if not other_values else "worse" if beyond else "undecided"

@@ -12,7 +12,7 @@ from hil import stats
 from hil.compare_runs import compare_runs, compare_stored
 from hil.limits import Growth, Limits, LimitsFile
 from hil.runlog.load import StoredRun
-from hil.runlog.schema import NoPlace, Sample
+from hil.runlog.schema import NoPlace, RunPlan, Sample
 from tests.compare_runs.made import N, figure, run, timed, with_manifest, with_memory
 from tests.report import fake
 
@@ -123,7 +123,7 @@ def lose(count: int) -> StoredRun:
     return StoredRun(stored.manifest, samples, {}, torn=False)
 
 
-def changed_model() -> fake.RunPlan:
+def changed_model() -> RunPlan:
     return msgspec.structs.replace(COUNTS, model_sha256="12" * 32)
 
 
