@@ -31,8 +31,8 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    commands = ("bench", "report", "boards", "flash", "doctor", "train", "export", "study", "sweep")
-    for command in commands:
+    commands = ("bench", "report", "compare", "history", "boards", "flash", "doctor", "train")
+    for command in (*commands, "export", "study", "sweep"):
         assert command in shown
 
 
