@@ -2,9 +2,10 @@
 
 Weights, inputs and outputs pass through ``keras.quantizers.fake_quant_with_min_max_vars`` with
 the ranges that TFLite's converter would choose now: a symmetric one for each output channel of a
-kernel, one for the whole of each tensor, looked at anew before every epoch. Rounding has no slope, so it is passed over in the
-backward step (Jacob et al., CVPR 2018, section 3). The weights stay those of the plain network:
-that one is saved and exported as ever, so the graph and the exact ``pixel - 128`` stay too.
+kernel, one for the whole of each tensor, looked at anew before every epoch. Rounding has no slope,
+so it is passed over in the backward step (Jacob et al., CVPR 2018, section 3). The weights stay
+those of the plain network: that one is saved and exported as ever, so the graph and the exact
+``pixel - 128`` stay too.
 """
 
 from __future__ import annotations
