@@ -2,7 +2,8 @@
 
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
-    │   └── ConfigError         a configuration file is wrong
+    │   ├── ConfigError         a configuration file is wrong
+    │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
@@ -44,6 +45,10 @@ class UsageError(HilError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong."""
+
+
+class MixedUnits(UsageError):
+    """Figures of two kinds were compared: emulated counts, an emulator's time, real time."""
 
 
 class MachineError(HilError):

@@ -22,27 +22,30 @@ from hil import metrics
 from hil.metrics import Metrics
 
 Reals = npt.NDArray[np.float64]
-TIGHT = {"rel": 1e-9, "abs": 1e-9}
+
+
+def near(value: object) -> object:
+    return pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
 def check(got: Metrics, p: Reals, r: Reals) -> None:
     """All figures of real-valued outputs against another's code."""
     flat_p, flat_r = p.ravel(), r.ravel()
-    assert got.rmse == pytest.approx(root_mean_squared_error(flat_r, flat_p), **TIGHT)
-    assert got.mae == pytest.approx(mean_absolute_error(flat_r, flat_p), **TIGHT)
-    assert got.mean == pytest.approx(np.mean(flat_r - flat_p), **TIGHT)
-    assert got.std == pytest.approx(np.std(flat_r - flat_p), **TIGHT)
+    assert got.rmse == near(root_mean_squared_error(flat_r, flat_p))
+    assert got.mae == near(mean_absolute_error(flat_r, flat_p))
+    assert got.mean == near(np.mean(flat_r - flat_p))
+    assert got.std == near(np.std(flat_r - flat_p))
     if np.linalg.norm(flat_r):
         want = np.linalg.norm(flat_r - flat_p) / np.linalg.norm(flat_r)
-        assert got.l2r == pytest.approx(want, **TIGHT)
+        assert got.l2r == near(want)
     else:
         assert got.l2r is None
     if np.linalg.norm(flat_r) and np.linalg.norm(flat_p):
-        assert got.cos == pytest.approx(1 - cosine(flat_p, flat_r), **TIGHT)
+        assert got.cos == near(1 - cosine(flat_p, flat_r))
     else:
         assert got.cos is None
     if np.ptp(flat_r) and flat_r.size > 1:
-        assert got.nse == pytest.approx(r2_score(flat_r, flat_p), **TIGHT)
+        assert got.nse == near(r2_score(flat_r, flat_p))
 
 
 # quarters: exact in float64, so that both codes see the same numbers; and ties occur

@@ -18,7 +18,7 @@ from hil.bench.lab import Firmware
 from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
 from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Picture
+from hil.runlog.schema import Picture, Sample
 
 PROJECT = Path(__file__).parents[2]
 N = 12
@@ -32,6 +32,11 @@ def plan() -> Plan:
 
 def ignore(_: Event) -> None:
     """Nobody looks."""
+
+
+def untimed(folder: Path) -> list[Sample]:
+    """All that a run stored and that does not hang on how busy this computer was."""
+    return [msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder)]
 
 
 def stop_at(n: int, problem: BaseException) -> Callable[[Event], None]:
@@ -76,7 +81,7 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) 
     run(plan, tmp_path / "good", ignore, FakeLab())
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
-    good, bad = (list(read_samples(tmp_path / name)) for name in ("good", "bad"))
+    good, bad = (untimed(tmp_path / name) for name in ("good", "bad"))
     assert [msgspec.structs.replace(sample, attempts=1) for sample in bad] == good
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
@@ -104,7 +109,7 @@ def test_a_cut_run_is_readable_and_goes_on(
     lab = FakeLab()
     run(plan, folder, ignore, lab)
     run(plan, whole, ignore, FakeLab())
-    assert list(read_samples(folder)) == list(read_samples(whole))
+    assert untimed(folder) == untimed(whole)
     assert read_manifest(folder).state == "complete"
     assert read_manifest(folder).error == ""
 
