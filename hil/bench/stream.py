@@ -65,6 +65,7 @@ def stream(
         first=count(board.clock.time(warm_up[0].result)) if warm_up else None,
         clock_step=board.clock.step(steps) if steps else None,
         idle_us=idle,
+        alone_us=min((answer.round_trip for answer in warm_up), default=None),
         baud=link.baud,
     )
     device.slow_down()

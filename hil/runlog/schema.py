@@ -102,6 +102,7 @@ class RunEnd(Stored, frozen=True):
     first: int | None = None  # first inference after boot, in the clock's unit; not among samples
     clock_step: float | None = None  # smallest step the device saw its clock make, in its unit
     idle_us: int | None = None  # shortest round trip of a request that computes nothing
+    alone_us: int | None = None  # shortest round trip of an inference with no other in flight
     baud: int = 0  # the line's rate in the end; 0: not known
 
 

@@ -34,11 +34,11 @@ class Outliers:
 class Drift:
     """``tau``: 1 where every sample is above all before it, -1 below. ``p``: the chance of as
     strong a trend where order means nothing. ``size``: median of the last quarter of the samples
-    over that of the first."""
+    over that of the first; None where a sample is not positive."""
 
     tau: float
     p: float
-    size: Estimate
+    size: Estimate | None
 
 
 def outliers(samples: Samples) -> Outliers:
@@ -53,14 +53,16 @@ def outliers(samples: Samples) -> Outliers:
 def drift(samples: Samples) -> Drift | None:
     """None where all samples are equal, or too few to say (fewer than 8).
 
-    ValueError on none, a non-finite sample or, as for a ratio, one that is not positive.
+    ValueError on none or a non-finite sample.
     """
     values = finite(samples)
     if values.size < _FEWEST or values.min() == values.max():
         return None
     test = kendalltau(np.arange(values.size), values)
     part = values.size // _PART
-    size = ratio_of_medians(values[-part:], values[:part], paired=False)
     if not math.isfinite(test.statistic):
         return None
+    size = None
+    if values.min() > 0:
+        size = ratio_of_medians(values[-part:], values[:part], paired=False)
     return Drift(float(test.statistic), float(test.pvalue), size)

@@ -47,6 +47,7 @@ def test_a_trend_is_found_and_sized() -> None:
     found = stats.drift(drifting)
     assert found is not None
     assert found.p < 1e-6
+    assert found.size is not None
     assert found.size.low < 1.015 < found.size.high < 1.02
     assert "BCa" in found.size.method
 
@@ -60,5 +61,8 @@ def test_chance_is_seldom_called_drift() -> None:
 def test_nothing_to_say() -> None:
     assert stats.drift([4] * 100) is None
     assert stats.drift([1, 2, 3, 4, 5, 6, 7]) is None
+    zeros = stats.drift([0, 0, 0, 0, 1, 1, 1, 1])  # a clock that is too coarse
+    assert zeros is not None
+    assert zeros.size is None
     with pytest.raises(ValueError, match="finite"):
         stats.drift([])
