@@ -171,12 +171,12 @@ def _speed(one: Distillation) -> str:
     kind = {"instructions": "instructions", "us": "latency"}[one.unit]
     if found.low == found.high:
         return f"{found.point:.3g}×\n{kind}, constant"
-    # as many digits as tell the ends apart, four at most
+    # as many digits as tell the ends apart, six at most
     text = next(
         t
-        for d in (3, 4)
+        for d in range(3, 7)
         if (t := (f"{found.point:.{d}g}×", f"({found.low:.{d}g}–{found.high:.{d}g})"))
-        and (d == 4 or f"{found.low:.{d}g}" != f"{found.high:.{d}g}")
+        and (d == 6 or f"{found.low:.{d}g}" != f"{found.high:.{d}g}")
     )
     return f"{text[0]} {text[1]}\n{kind}"
 

@@ -71,8 +71,11 @@ def _figures(row: Metrics) -> Iterator[str]:
 
 
 def figure(value: float) -> str:
-    """Four digits; what is near 1 but not 1 by its distance to it, which rounding would hide."""
-    if value != 1 and abs(1 - value) < 5e-4:
+    """Four digits; what is near 1 by its distance to it, which rounding would hide.
+
+    Below 1e-12 that is the rounding of the sums themselves: 1.
+    """
+    if 1e-12 < abs(1 - value) < 5e-4:
         return f"1 {'−' if value < 1 else '+'} {abs(1 - value):.1e}"
     return f"{value:.4g}".replace("-", "−")
 
