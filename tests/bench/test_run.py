@@ -68,6 +68,31 @@ def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
+def test_what_stands_behind_a_time_is_stored(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab())
+    manifest = read_manifest(tmp_path)
+    for of, end in zip(manifest.runs, manifest.ends, strict=True):
+        assert "XNNPACK" in of.xnnpack
+        assert end.first == (10 if of.model == "teacher" else 20)
+        assert end.clock_step == pytest.approx(10 / 256)  # the fake's clocks step by one tick
+        assert end.answered == N
+        assert end.idle_us is not None
+        assert end.alone_us is not None
+        assert end.baud == 115200
+    samples = list(read_samples(tmp_path))
+    assert all(sample.round_trip is not None for sample in samples)
+    # in float32 XNNPACK's last bits are others; where all are the device's, nothing is stored
+    assert any(sample.xnnpack for sample in samples if "float32" in sample.run)
+    assert not any(sample.xnnpack == sample.device for sample in samples)
+
+
+def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    run(plan, tmp_path, ignore, FakeLab())
+    assert [end.answered for end in read_manifest(tmp_path).ends] == [N - 5, N, N, N]
+
+
 def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
