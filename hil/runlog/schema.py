@@ -99,7 +99,7 @@ class RunEnd(Stored, frozen=True):
     seconds: float  # host wall time, of the link, never of the device
     retries: int
     answered: int = 0  # answers of the last boot, which ``seconds`` spans; 0: not known
-    first: int | None = None  # first inference after boot, in the clock's unit; not among samples
+    first: int | None = None  # time of the first inference of all, which is not among the samples
     clock_step: float | None = None  # smallest step the device saw its clock make, in its unit
     idle_us: int | None = None  # shortest round trip of a request that computes nothing
     alone_us: int | None = None  # shortest round trip of an inference with no other in flight
