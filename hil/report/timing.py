@@ -31,7 +31,8 @@ def timing_table(cells: Sequence[Cell]) -> Table:
     note = (
         "First inference: the first that the bench asked for, on most boards right after their "
         "start; it is in no other figure, nor are two more that warm up. Outliers: beyond 1.5 "
-        "and 3 interquartile ranges from the quartiles; counted, never dropped. Drift: Mann-Kendall test of the times in their order; "
+        "and 3 interquartile ranges from the quartiles; counted, never dropped. "
+        "Drift: Mann-Kendall test of the times in their order; "
         f"with p below {_SURE:g} it is called one, and its size is the last quarter's median over "
         "the first's. Clock's step: the smallest that the device saw its own clock make, or that "
         "its times show; no digit finer than that is shown."
