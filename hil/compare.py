@@ -22,11 +22,13 @@ FMA_TOLERANCE: Final = 1e-3
 class Expected:
     """What the host says, one row a sample, in the model's output type.
 
-    ``litert`` is what users compare with; ``oracle`` is TFLM, None where it cannot run.
+    ``litert`` is what users compare with, with its reference kernels; ``oracle`` is TFLM, None
+    where it cannot run; ``xnnpack`` is LiteRT with its default kernels, None when not asked for.
     """
 
     litert: npt.NDArray[np.generic]
     oracle: npt.NDArray[np.generic] | None
+    xnnpack: npt.NDArray[np.generic] | None = None
 
 
 def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) -> Sample:
@@ -34,6 +36,7 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
     i = measured.index
     litert = expected.litert[i].tobytes()
     oracle = None if expected.oracle is None else expected.oracle[i].tobytes()
+    xnnpack = None if expected.xnnpack is None else expected.xnnpack[i].tobytes()
     return Sample(
         run=key,
         i=i,
@@ -42,12 +45,15 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
         device=measured.output,
         litert=None if litert == measured.output else litert,
         oracle=None if oracle == measured.output else oracle,
-        time=_count(measured.time),
+        time=count(measured.time),
         attempts=measured.attempts,
+        xnnpack=None if xnnpack == measured.output else xnnpack,
+        round_trip=measured.round_trip,
     )
 
 
-def _count(time: DeviceTime) -> int | None:
+def count(time: DeviceTime) -> int | None:
+    """A device's time as it is stored: a bare number, whose unit the run's clock says."""
     match time:
         case Instructions(count):
             return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Final
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
-from hil.records import Encoding, Hello, Status
+from hil.records import ClockSteps, Encoding, Hello, Status
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
@@ -22,6 +23,7 @@ from hil.wire.messages import (
     Reply,
     Result,
     baud_request,
+    clock_request,
     hello_request,
     infer_request,
     parse_reply,
@@ -52,11 +54,16 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One RESULT, the number of its request, and how often that had to be sent."""
+    """One RESULT, the number of its request, and how often that had to be sent.
+
+    ``round_trip``: microseconds from before the last sending until the answer was read, so
+    waiting behind others in flight included.
+    """
 
     index: int
     result: Result
     attempts: int
+    round_trip: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class _Request:
     index: int
     values: bytes
     attempts: int = 1
+    sent: float = 0.0
 
 
 class Device:
@@ -78,6 +86,7 @@ class Device:
         self.bytes_out = 0
         self.bytes_in = 0
         self.retries = 0
+        self._now = self.timing.clock or time.perf_counter
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # Anywhere in the circle: a late answer to an earlier program must not look like ours.
@@ -162,6 +171,35 @@ class Device:
             self.retries += 1
         raise self._silent("STATUS")
 
+    def clock_steps(self) -> ClockSteps | None:
+        """How finely the board's clocks tick; None from firmware that knows no CLOCK."""
+        for _ in range(ATTEMPTS):
+            seq = self._send(clock_request)
+            try:
+                reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
+            except DeviceRefused as refusal:
+                if refusal.code == ErrorCode.TYPE:
+                    return None
+                raise
+            if reply is not None and isinstance(reply[1], ClockSteps):
+                return reply[1]
+            self.retries += 1
+        raise self._silent("CLOCK")
+
+    def idle_round_trip(self, rounds: int = 5) -> int:
+        """Shortest of ``rounds`` round trips of STATUS, in microseconds: the link's own share."""
+        shortest = 0
+        for done in range(rounds):
+            started = self._now()
+            self.status()
+            taken = self._since(started)
+            shortest = min(shortest, taken) if done else taken
+        return shortest
+
+    def _since(self, started: float) -> int:
+        """Microseconds."""
+        return round((self._now() - started) * 1e6)
+
     def infer(
         self,
         model: int,
@@ -185,8 +223,9 @@ class Device:
                 request = again.popleft() if again else next(fresh, None)
                 if request is None:
                     break
+                sent = self._now()
                 seq = self._send(partial(_infer_request, model, encoding, request.values))
-                flying[seq] = request
+                flying[seq] = replace(request, sent=sent)
             if not flying:
                 return
             reply = self._reply(self.timing.deadline(self.timing.reply), flying.keys())
@@ -194,7 +233,8 @@ class Device:
                 again.extend(self._lost(flying))
                 continue
             request = flying.pop(reply[0])
-            done[request.index] = Answer(request.index, reply[1], request.attempts)
+            taken = self._since(request.sent)
+            done[request.index] = Answer(request.index, reply[1], request.attempts, taken)
             while first in done:
                 yield done.pop(first)
                 first += 1

@@ -3,7 +3,8 @@
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
     │   ├── ConfigError         a configuration file is wrong
-    │   └── NotComparable       two stored runs measured different things
+    │   ├── NotComparable       two stored runs measured different things
+    │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
@@ -49,6 +50,10 @@ class ConfigError(UsageError):
 
 class NotComparable(UsageError):
     """Two stored runs measured different things."""
+
+
+class MixedUnits(UsageError):
+    """Figures of two kinds were compared: emulated counts, an emulator's time, real time."""
 
 
 class MachineError(HilError):

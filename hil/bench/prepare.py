@@ -13,7 +13,7 @@ from hil.bench.plan import Plan
 from hil.compare import tolerance
 from hil.errors import DoesNotFit
 from hil.records import TensorSpec
-from hil.reference import oracle_version
+from hil.reference import oracle_version, xnnpack_version
 from hil.runlog.schema import Clock, NoPlace, RunPlan, Tensor
 
 
@@ -102,6 +102,7 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
         oracle=oracle_version(),
         tolerance=allowed,
         tolerance_why=why,
+        xnnpack=xnnpack_version(),
     )
 
 

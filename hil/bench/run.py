@@ -26,7 +26,7 @@ from hil.bench.stream import stream
 from hil.compare import Expected, differences
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
+from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
@@ -89,7 +89,11 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
         )
 
     path = item.cell.network.path
-    return Expected(predict(litert(path)), predict(oracle(path)) if item.plan.oracle else None)
+    return Expected(
+        predict(litert(path)),
+        predict(oracle(path)) if item.plan.oracle else None,
+        predict(xnnpack(path)) if item.plan.xnnpack else None,
+    )
 
 
 def _manifest(

@@ -60,7 +60,9 @@ def shared(base: Cell, new: Cell) -> tuple[Cell, Cell]:
 
 
 def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
-    timed = cell.times.size == cell.n
+    clocked = np.ones(cell.n, dtype=bool) if cell.clocked is None else cell.clocked
+    times = np.zeros(cell.n, dtype=np.int64)
+    times[clocked] = cell.times
     return replace(
         cell,
         ids=tuple(cell.ids[i] for i in rows),
@@ -68,7 +70,10 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
         device=cell.device[rows],
         litert=cell.litert[rows],
         oracle=None if cell.oracle is None else cell.oracle[rows],
-        times=cell.times[rows] if timed else cell.times,
+        xnnpack=None if cell.xnnpack is None else cell.xnnpack[rows],
+        times=times[rows][clocked[rows]],
+        clocked=clocked[rows],
+        round_trips=None if cell.round_trips is None else cell.round_trips[rows],
     )
 
 

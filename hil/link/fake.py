@@ -62,6 +62,7 @@ class FakeBoard:
     set_baud: bool = False
     carries: int = 10_000_000
     boot_baud: int = 115200
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -94,6 +95,8 @@ class FakeBoard:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
             return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+        if frame.type == Kind.CLOCK and self.steps:
+            return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
         if frame.type == Kind.BAUD and self.set_baud:
             (asked,) = struct.unpack("<I", frame.payload)
             self.baud = asked or self.boot_baud

@@ -15,7 +15,10 @@ from hil.report.figures_digits import Gallery, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
 from hil.report.provenance import METHODS, cell_tables, run_table
+from hil.report.students import Distillation, distillations, lost_table, student_table
 from hil.report.tables import Table
+from hil.report.timing import timing_table, wall_table
+from hil.report.validation import other_confusions, validation_table, validations
 from hil.report.verdict import Verdict, noun, verdict
 from hil.report.warnings import warnings
 from hil.runlog.load import StoredRun
@@ -41,6 +44,12 @@ class Document:
     disagreements: Table
     comparisons: Table
     differences: Table
+    validation: Table
+    timing: Table
+    walls: Table
+    students: tuple[Distillation, ...]
+    student_table: Table
+    lost: Table
     explanations: tuple[str, ...]
     published: Table | None
     methods: tuple[str, ...]
@@ -52,6 +61,7 @@ class Document:
 def document(run: StoredRun) -> Document:
     found = cells(run.manifest, run.samples)
     drawn = gallery(found, run.pictures)
+    checked, students = validations(found), distillations(found)
     return Document(
         run_id=run.manifest.run_id,
         created=run.manifest.created,
@@ -64,11 +74,17 @@ def document(run: StoredRun) -> Document:
         times=time_charts(found),
         memory=memory_charts(found),
         scatters=scatters(found),
-        confusions=confusions(found),
+        confusions=(*confusions(found), *other_confusions(checked)),
         gallery=drawn,
         disagreements=tables.disagreements(drawn, noun(run.manifest)),
         comparisons=tables.comparisons(found),
         differences=tables.differences(found),
+        validation=validation_table(checked),
+        timing=timing_table(found),
+        walls=wall_table(found),
+        students=students,
+        student_table=student_table(students),
+        lost=lost_table(students, noun(run.manifest)),
         explanations=explanations(found),
         published=tables.published(run.manifest, found),
         methods=METHODS,

@@ -17,9 +17,14 @@ METHODS = (
     "Host: LiteRT's reference kernels on this computer, from the same .tflite file. "
     "Oracle: a reference that computes as the device must, byte for byte.",
     "A value differs when its bytes differ; a NaN equals itself bit for bit alone.",
-    "Time: the engine's invoke alone, read from the board's clock. Median, 5th and 95th percentile "
-    "are linear between order statistics. An emulator counts instructions; nothing here turns "
-    "them into cycles or time.",
+    "LiteRT's default kernels (XNNPACK) ran too, one thread, where a run says so: they are what "
+    "most programs on a computer use, and judge nothing here.",
+    "Time: the engine's invoke alone, read from the board's clock. Median with its BCa bootstrap "
+    "interval (Efron 1987; 9,999 resamples, a fixed seed); 5th and 95th percentile are linear "
+    "between order statistics. An emulator counts instructions; nothing here turns them into "
+    "cycles or time, and no figure or axis has two kinds of time.",
+    "A board's latencies are held against this computer's clock: a time longer than its round "
+    "trip, or together longer than the run, is warned of, beyond 1% and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
     "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json); "
     "'hil report' makes it again, byte for byte.",

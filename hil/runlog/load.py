@@ -133,10 +133,11 @@ def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sa
         ("device", sample.device),
         ("LiteRT", sample.litert),
         ("oracle", sample.oracle),
+        ("XNNPACK", sample.xnnpack),
     ):
         if output is not None and len(output) != nbytes[sample.run]:
             return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
-    if sample.i < 0 or (sample.time is not None and sample.time < 0):
+    if sample.i < 0 or (sample.time or 0) < 0 or (sample.round_trip or 0) < 0:
         return "a negative position or time"
     before = found[sample.run].get(sample.i)
     # an answer stored again unchanged is one answer; two different ones are nobody's data

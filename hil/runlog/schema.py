@@ -86,6 +86,7 @@ class RunPlan(Stored, frozen=True):
     oracle: str = ""  # what the byte oracle is, in words; empty: none was run
     tolerance: float = 0.0  # difference of a float32 output that is expected: 0 means bit for bit
     tolerance_why: str = ""
+    xnnpack: str = ""  # LiteRT's default kernels, in words; empty: they were not run
 
 
 class RunEnd(Stored, frozen=True):
@@ -97,6 +98,12 @@ class RunEnd(Stored, frozen=True):
     bytes_in: int
     seconds: float  # host wall time, of the link, never of the device
     retries: int
+    answered: int = 0  # answers of the last boot, which ``seconds`` spans; 0: not known
+    first: int | None = None  # time of the first inference of all, which is not among the samples
+    clock_step: float | None = None  # smallest step the device saw its clock make, in its unit
+    idle_us: int | None = None  # shortest round trip of a request that computes nothing
+    alone_us: int | None = None  # shortest round trip of an inference with no other in flight
+    baud: int = 0  # the line's rate in the end; 0: not known
 
 
 class NoPlace(Stored, frozen=True):
@@ -139,8 +146,8 @@ class Manifest(Stored, frozen=True):
 class Sample(Stored, frozen=True, omit_defaults=True):
     """One answer. Outputs are raw little-endian bytes, base64 in JSON.
 
-    ``litert`` and ``oracle`` are left out when they equal ``device`` (and ``oracle`` always
-    when ``RunPlan.oracle`` is empty).
+    ``litert``, ``oracle`` and ``xnnpack`` are left out when they equal ``device`` (the latter two
+    always when ``RunPlan`` has an empty string for them).
     """
 
     run: str  # RunPlan.key
@@ -152,6 +159,8 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     oracle: bytes | None = None
     time: int | None = None  # in the run's clock unit
     attempts: int = 1
+    xnnpack: bytes | None = None
+    round_trip: int | None = None  # microseconds on the host, from before the last sending
 
 
 # --- digits.json: the pictures worth drawing ---

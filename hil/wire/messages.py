@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from hil.records import DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6
@@ -24,6 +24,7 @@ class Kind(IntEnum):
     INFER = 0x02
     STATUS = 0x03
     BAUD = 0x04
+    CLOCK = 0x06
     ERROR = 0xFF
 
     @property
@@ -81,7 +82,7 @@ class Rate:
     baud: int
 
 
-Reply = Hello | Result | Status | Rate | Refusal | Malformed
+Reply = Hello | Result | Status | Rate | ClockSteps | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
@@ -89,6 +90,7 @@ _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
 _ERROR = struct.Struct("<BBHII")
 _BAUD = struct.Struct("<I")
+_CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
 
@@ -113,6 +115,11 @@ def baud_request(seq: int, baud: int) -> Frame:
     return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
 
 
+def clock_request(seq: int) -> Frame:
+    """Ask how finely the board's clocks tick, as it sees them itself."""
+    return Frame(Kind.CLOCK, seq)
+
+
 def parse_reply(frame: Frame) -> Reply:
     """The message that a device's frame carries."""
     parsers: dict[int, Callable[[bytes], Reply]] = {
@@ -120,6 +127,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.INFER.reply: _parse_result,
         Kind.STATUS.reply: _parse_status,
         Kind.BAUD.reply: _parse_rate,
+        Kind.CLOCK.reply: _parse_clock,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -144,6 +152,10 @@ def _parse_status(payload: bytes) -> Status:
 
 def _parse_rate(payload: bytes) -> Rate:
     return Rate(*_BAUD.unpack(payload))
+
+
+def _parse_clock(payload: bytes) -> ClockSteps:
+    return ClockSteps(*_CLOCK.unpack(payload))
 
 
 def _parse_error(payload: bytes) -> Refusal:

@@ -18,7 +18,7 @@ from hil.bench.lab import Firmware
 from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
 from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Picture
+from hil.runlog.schema import Picture, Sample
 
 PROJECT = Path(__file__).parents[2]
 N = 12
@@ -32,6 +32,11 @@ def plan() -> Plan:
 
 def ignore(_: Event) -> None:
     """Nobody looks."""
+
+
+def untimed(folder: Path) -> list[Sample]:
+    """All that a run stored and that does not hang on how busy this computer was."""
+    return [msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder)]
 
 
 def stop_at(n: int, problem: BaseException) -> Callable[[Event], None]:
@@ -63,6 +68,31 @@ def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
+def test_what_stands_behind_a_time_is_stored(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab())
+    manifest = read_manifest(tmp_path)
+    for of, end in zip(manifest.runs, manifest.ends, strict=True):
+        assert "XNNPACK" in of.xnnpack
+        assert end.first == (10 if of.model == "teacher" else 20)
+        assert end.clock_step == pytest.approx(10 / 256)  # the fake's clocks step by one tick
+        assert end.answered == N
+        assert end.idle_us is not None
+        assert end.alone_us is not None
+        assert end.baud == 115200
+    samples = list(read_samples(tmp_path))
+    assert all(sample.round_trip is not None for sample in samples)
+    # in float32 XNNPACK's last bits are others; where all are the device's, nothing is stored
+    assert any(sample.xnnpack for sample in samples if "float32" in sample.run)
+    assert not any(sample.xnnpack == sample.device for sample in samples)
+
+
+def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    run(plan, tmp_path, ignore, FakeLab())
+    assert [end.answered for end in read_manifest(tmp_path).ends] == [N - 5, N, N, N]
+
+
 def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
@@ -76,7 +106,7 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) 
     run(plan, tmp_path / "good", ignore, FakeLab())
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
-    good, bad = (list(read_samples(tmp_path / name)) for name in ("good", "bad"))
+    good, bad = (untimed(tmp_path / name) for name in ("good", "bad"))
     assert [msgspec.structs.replace(sample, attempts=1) for sample in bad] == good
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
@@ -104,7 +134,7 @@ def test_a_cut_run_is_readable_and_goes_on(
     lab = FakeLab()
     run(plan, folder, ignore, lab)
     run(plan, whole, ignore, FakeLab())
-    assert list(read_samples(folder)) == list(read_samples(whole))
+    assert untimed(folder) == untimed(whole)
     assert read_manifest(folder).state == "complete"
     assert read_manifest(folder).error == ""
 

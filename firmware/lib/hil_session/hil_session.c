@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hil_clock.h"
 #include "hil_input.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
@@ -166,6 +167,9 @@ static void answer(hil_session_t *session) {
       break;
     case HIL_MSG_BAUD:
       hil_rate_request(session);
+      break;
+    case HIL_MSG_CLOCK:
+      hil_clock_request(session);
       break;
     default:
       hil_reply_error(session, HIL_ERR_TYPE, 0, 0);

@@ -15,6 +15,7 @@ enum {
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
   HIL_MSG_BAUD = 0x04,  /* request and reply are one u32 */
+  HIL_MSG_CLOCK = 0x06, /* an empty request */
   HIL_MSG_REPLY = 0x80, /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
@@ -70,6 +71,12 @@ typedef struct {
 } hil_status_t;
 
 typedef struct {
+  uint32_t micros; /* smallest step seen; 0: none */
+  uint32_t ticks;
+  uint32_t reads;
+} hil_clock_t;
+
+typedef struct {
   uint8_t code;
   uint8_t request_type;
   uint16_t reserved;
@@ -94,6 +101,7 @@ static_assert(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "he
 static_assert(sizeof(hil_infer_t) == 4, "INFER");
 static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
 static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
+static_assert(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
 static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
 static_assert(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
 static_assert(sizeof(float) == 4, "scale");
