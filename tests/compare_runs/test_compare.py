@@ -10,7 +10,7 @@ import pytest
 
 from hil import stats
 from hil.compare_runs import compare_runs, compare_stored
-from hil.limits import Growth, Limits, LimitsFile
+from hil.limits import DEFAULTS, Growth, Limits, LimitsFile
 from hil.runlog.load import StoredRun
 from hil.runlog.schema import NoPlace, RunPlan, Sample
 from tests.compare_runs.made import N, figure, run, timed, with_manifest, with_memory
@@ -233,3 +233,13 @@ def test_engines_are_compared_without_being_told() -> None:
     found = compare_stored(run(), run(other))
     assert found.runs[0].base == COUNTS.key
     assert [fact.name for fact in found.runs[0].facts] == ["engine"]
+
+
+def test_the_documentation_names_every_limit_and_its_default() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "compare.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    for name in Growth.__struct_fields__:
+        (row,) = [r for r in rows if f"`{name}`" in r.split("|")[1] and len(r.split("|")) == 6]
+        default = getattr(DEFAULTS, name)
+        said = row.split("|")[3].strip()
+        assert said == "any" if default == float("inf") else said.startswith(f"{default:g}"), row
