@@ -85,6 +85,8 @@ class _Open:
 
 def _ordered(folder: Path, left_out: list[str]) -> list[tuple[Path, Manifest]]:
     """Run folders with their manifests, by the time they were made."""
+    if (folder / MANIFEST).exists():
+        raise UsageError(f"{folder} is one run", "give the folder that holds it")
     try:
         inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     except OSError as problem:
@@ -92,7 +94,7 @@ def _ordered(folder: Path, left_out: list[str]) -> list[tuple[Path, Manifest]]:
             f"{folder} cannot be read ({problem.strerror})", "give the folder that holds runs"
         ) from problem
     found = []
-    for path in [folder, *inside]:
+    for path in inside:
         if not (path / MANIFEST).exists():
             continue
         try:

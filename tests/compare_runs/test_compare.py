@@ -159,6 +159,26 @@ def test_other_outputs_of_one_network_are_a_regression_whatever_is_let_pass() ->
     assert beyond == {"outputs": 1, "unexpected": 1}
 
 
+@pytest.mark.parametrize(("more", "word"), [(1, "worse"), (100, "worse"), (-1, "better")])
+def test_the_first_inference_of_an_emulator_is_exact(more: int, word: str) -> None:
+    first = figure(compare_stored(begun(COUNTS, 1000), begun(COUNTS, 1000 + more)), "first")
+    assert (first.word, first.beyond) == (word, more > 10)
+
+
+def test_the_first_inference_of_a_real_board_decides_nothing() -> None:
+    first = figure(compare_stored(begun(MICROS, 1000), begun(MICROS, 3000)), "first")
+    assert (first.word, first.beyond, first.change) == ("undecided", False, None)
+    lost = compare_stored(begun(MICROS, 1000), run(MICROS))
+    assert figure(lost, "first").word == "missing"
+
+
+def begun(plan: RunPlan, first: int) -> StoredRun:
+    """A run whose first inference took so long."""
+    stored = run(plan)
+    ends = tuple(msgspec.structs.replace(end, first=first) for end in stored.manifest.ends)
+    return with_manifest(stored, ends=ends)
+
+
 def test_a_missing_figure_is_a_regression_unless_let_pass() -> None:
     new = with_manifest(run(), ends=())
     found = compare_stored(run(), new)

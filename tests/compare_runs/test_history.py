@@ -99,6 +99,8 @@ def test_what_cannot_be_read_or_was_cut_short_is_named(tmp_path: Path) -> None:
     assert len(found.left_out) == 3
     with pytest.raises(UsageError, match="holds no whole run"):
         read_history(tmp_path / "notes")
+    with pytest.raises(UsageError, match="short is one run; give the folder that holds it"):
+        read_history(tmp_path / "short")
     with pytest.raises(StorageError, match="missing"):
         read_history(tmp_path / "missing")
 
