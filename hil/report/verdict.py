@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hil.report.cells import Cell
-from hil.report.pairs import compare, speed_up, teacher_and_student
+from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, percent, plural, points
 from hil.runlog.schema import Manifest
 
@@ -161,11 +161,12 @@ def _cost(cells: Sequence[Cell]) -> str:
 
 
 def _ratio(teacher: Cell, student: Cell) -> str:
-    found = speed_up(teacher, student)
-    if found is None:
+    slow, fast = teacher.time, student.time
+    alike = type(teacher.series) is type(student.series)
+    if not (alike and slow and fast and slow.point and fast.point):
         return ""
     what = "instructions" if student.plan.clock.unit == "instructions" else "time"
-    ratio = found.point
+    ratio = slow.point / fast.point
     if ratio >= 2:
         return f" and takes 1/{ratio:.0f} of the {what}"
     return f" and takes {1 / ratio:.2g} times the {what}"
