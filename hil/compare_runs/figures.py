@@ -87,7 +87,7 @@ def _answers(
     yield _accuracy(base, new, growth)
     yield count("answers", _changed(base), _changed(new), growth.answers, n=new.n)
     yield count("unexpected", base.unexpected, new.unexpected, growth.unexpected, n=new.n)
-    if new.plan.precision == "int8":
+    if base.plan.precision == new.plan.precision == "int8":
         one, other = base.to_litert.elements, new.to_litert.elements
         yield count("litert", one, other, growth.litert, n=new.n)
     alike = base.device.dtype == new.device.dtype and base.device.shape == new.device.shape
