@@ -1,6 +1,6 @@
 """How often `hil compare` raises an alarm on noisy boards: the figures of docs/compare.md.
 
-    python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
+python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
 """
 
 from __future__ import annotations
