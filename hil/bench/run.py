@@ -30,6 +30,7 @@ from hil.reference import Reference, encode_inputs, litert, oracle, predict_cach
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
+from hil.runlog.seal import check_data
 
 
 def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int = 1) -> None:
@@ -130,4 +131,5 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
             f"{folder} holds this run already, complete",
             f"look at it: `hil report {folder}`, or choose another --out",
         )
-    return msgspec.structs.replace(old, state="running", error="")
+    check_data(folder, old)  # what is damaged now would be sealed in the end
+    return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})
