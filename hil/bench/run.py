@@ -24,6 +24,8 @@ from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
+from hil.datasets import made
+from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
@@ -116,7 +118,15 @@ def _manifest(
         ),
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
+        seeds=_seeds(data.name),
     )
+
+
+def _seeds(dataset: str) -> dict[str, str]:
+    """What stands for chance in a bench: which samples a limit takes, and data that are made."""
+    found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
+    drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
+    return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 
 
 def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
