@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hil.cli.console import out
+from hil.cli.console import out, show_error
+from hil.errors import HilError
 from hil.runlog.verify import verify as verify_run
 
 DAMAGED = 1
@@ -23,9 +24,14 @@ def verify(
 
     Exit code 1 with a line for every file that was changed, is missing, or is none of the run's.
     """
-    damaged = False
+    codes = set()
     for folder in folders:
-        found = verify_run(folder)
+        try:
+            found = verify_run(folder)
+        except HilError as problem:  # the others are looked at all the same
+            show_error(problem)
+            codes.add(problem.exit_code)
+            continue
         for fault in found.faults:
             words = _line(f"{folder}/{fault}")
             out.print(f"[bold red]not whole:[/] {escape(words)}", soft_wrap=True)
@@ -33,9 +39,9 @@ def verify(
             state = "" if found.state == "complete" else f", {found.state}"
             words = f"{folder}: whole ({found.files} files, {found.size:,} bytes{state})"
             out.print(f"[green]{escape(_line(words))}[/]", soft_wrap=True)
-        damaged = damaged or bool(found.faults)
-    if damaged:
-        raise typer.Exit(DAMAGED)
+        codes.add(DAMAGED if found.faults else 0)
+    if code := min(codes - {0}, default=0):
+        raise typer.Exit(code)
 
 
 def _line(text: str) -> str:

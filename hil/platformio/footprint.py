@@ -53,7 +53,8 @@ class Footprint:
     """What a firmware takes. The shares of a section add up to it.
 
     ``arena``: bytes reserved for inference; None when the firmware does not say.
-    ``allocator``: it holds a malloc; None when it has no symbols to tell by.
+    ``allocator``: it holds a malloc; None when that cannot be told, for want of symbols or since
+    it is linked when it starts.
     """
 
     shares: tuple[Share, ...]
@@ -79,6 +80,7 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
     text = link_map.read_text(errors="replace") if link_map.is_file() else ""
     with opened(elf) as file:
         symbols = tuple(_symbols(file))
+        process = file.get_section_by_name(".dynamic") is not None
         found = pieces(text) or tuple(_by_symbol(file, symbols))
         shares = tuple(
             share
@@ -90,7 +92,7 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
     return Footprint(
         shares,
         max(s["st_size"] for s in arenas) if arenas else None,
-        not names.isdisjoint(_ALLOCATORS) if names else None,
+        not names.isdisjoint(_ALLOCATORS) if names and not process else None,
     )
 
 

@@ -37,6 +37,8 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _bullets("Mind", doc.warnings)
     yield from _table(doc.results)
     yield from _table(doc.no_place)
+    for table in (doc.memory_marks, doc.memory_predictions, *doc.memory_owners):
+        yield from _table(table)
     yield from _table(doc.comparisons)
     yield from _table(doc.differences)
     yield from _bullets("", doc.explanations)
