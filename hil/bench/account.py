@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from serial.tools import list_ports
 
 from hil.bench.cells import Cell
 from hil.engines import ENGINES
-from hil.errors import HilError
+from hil.errors import HilError, ModelError
 from hil.platformio import Footprint
-from hil.records import Hello, Status
+from hil.records import Hello, ModelInfo, Status
 from hil.runlog.schema import Identity, Marks, Predicted, Share
+from hil.tflite import read_model
+
+# a constant array as engine aot writes it (hil.engines.aot.source)
+_ARRAY: Final = re.compile(r"^static HIL_FLASH (\w+) (\w+)\[(\d+)\]", re.MULTILINE)
+_SIZES: Final = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "float": 4}
 
 
 def shares(found: Footprint | None) -> tuple[Share, ...]:
@@ -49,6 +58,27 @@ def identity(hello: Hello, port: str) -> Identity:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    info: ModelInfo
+    arrays: dict[str, int]  # bytes of each constant array of the generated C, by name
+
+
+@lru_cache
+def _planned(engine: str, name: str, path: Path, sha256: str) -> _Planned:
+    """What the engine's generator says of a network; once for all runs of an image."""
+    graph = read_model(path)
+    if graph.sha256 != sha256:
+        raise ModelError(f"{path} changed while it was read", "try again")
+    compiled = ENGINES[engine].compile(graph, name, path)
+    arrays = {
+        array: int(length) * _SIZES[ctype]
+        for ctype, array, length in _ARRAY.findall(compiled.header)
+        if ctype in _SIZES
+    }
+    return _Planned(compiled.info, arrays)
+
+
 def _usb(port: str) -> tuple[str, str]:
     """vid:pid and serial number of a port, which may be a link to one; empty for any other."""
     if "://" in port:
@@ -60,20 +90,26 @@ def _usb(port: str) -> tuple[str, str]:
     return "", ""
 
 
-def predicted(cell: Cell) -> Predicted | None:
-    """What the cell's engine says of memory before anything is built; None when it cannot."""
-    engine = ENGINES[cell.image.engine]
+def predicted(cell: Cell, found: Footprint | None = None) -> Predicted | None:
+    """What the cell's engine says of memory without building anything; None when it cannot.
+
+    With the linked image it is also said which of the planned constants are not in it.
+    """
+    engine = cell.image.engine
     try:
-        infos = {
-            network.name: engine.compile(network.graph, network.name, network.path).info
+        planned = {
+            network.name: _planned(engine, network.name, network.path, network.graph.sha256)
             for network in cell.image.networks
         }
     except HilError:  # the build says why, if it matters
         return None
-    own = infos[cell.network.name]
+    own = planned[cell.network.name].info
+    arrays = planned[cell.network.name].arrays
+    held = found.symbols if found else frozenset()
     return Predicted(
         arena=own.arena,
         flash_model=own.flash,
-        arena_reserved=max(1, *(info.arena for info in infos.values())),
+        arena_reserved=max(1, *(one.info.arena for one in planned.values())),
         peak=own.arena + own.input.nbytes + own.output.nbytes,
+        folded=sum(size for name, size in arrays.items() if name not in held) if held else 0,
     )

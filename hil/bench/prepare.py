@@ -104,7 +104,7 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
         oracle=oracle_version(),
         tolerance=allowed,
         tolerance_why=why,
-        predicted=predicted(cell),
+        predicted=predicted(cell, firmware.footprint),
         emulator=emulator_version(board),
     )
 

@@ -60,6 +60,7 @@ class Footprint:
     shares: tuple[Share, ...]
     arena: int | None
     allocator: bool | None
+    symbols: frozenset[str] = frozenset()  # names that it holds
 
     @property
     def flash(self) -> int:
@@ -93,6 +94,7 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
         shares,
         max(s["st_size"] for s in arenas) if arenas else None,
         not names.isdisjoint(_ALLOCATORS) if names and not process else None,
+        frozenset(names),
     )
 
 

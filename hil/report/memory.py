@@ -139,7 +139,9 @@ def _predictions(cell: Cell) -> Iterator[tuple[str, ...]]:
     yield _compared(cell, "arena", said.arena, end.memory.arena, exact, less)
     constants = of_owner(end.shares, "flash", f"{MODEL} {cell.plan.model}")
     if constants:
-        yield _compared(cell, "constants in flash", said.flash_model, constants, exact, "")
+        folded = said.flash_model - constants == said.folded
+        why = "values that the compiler wrote into the engine's code" if folded else ""
+        yield _compared(cell, "constants in flash", said.flash_model, constants, exact, why)
     marks = end.marks
     if marks and marks.arena_reserved is not None:
         yield _compared(

@@ -98,13 +98,15 @@ class Predicted(Stored, frozen=True):
 
     ``arena``, ``flash_model``: of this network, by its engine's plan. ``arena_reserved``: the
     largest arena of the image's networks. ``peak``: RAM of one inference at the least, its arena,
-    input and output together.
+    input and output together. ``folded`` is found in the linked image: bytes of ``flash_model`` in
+    arrays that it does not hold, since the compiler wrote their values into the code.
     """
 
     arena: int
     flash_model: int
     arena_reserved: int
     peak: int
+    folded: int = 0
 
 
 class Identity(Stored, frozen=True):

@@ -142,6 +142,10 @@ def test_a_prediction_that_nothing_explains_is_a_warning() -> None:
     assert prediction_table([off]).rows[1][-2:] == ("+480", "not explained")
     (line,) = memory_warnings([off])
     assert line.endswith("nothing explains it: constants in flash of student int8.")
+    folded = cell(said=replace(SAID, flash_model=23_520, folded=40))
+    assert prediction_table([folded]).rows[1][-2] == "−40"
+    assert "compiler wrote into the engine's code" in prediction_table([folded]).rows[1][-1]
+    assert list(memory_warnings([folded])) == []
     tflm = cell(said=replace(SAID, arena=9_000), engine="tflm")
     assert "pointers are larger" in prediction_table([tflm]).rows[0][-1]
     assert list(memory_warnings([tflm])) == []
