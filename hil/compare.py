@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.records import Dataset, DeviceTime, Instructions, Latency, Measurement, Precision
-from hil.runlog.schema import Manifest, Sample, Summary
+from hil.runlog.schema import Manifest, Marks, Sample, Summary
 from hil.tflite import Graph
 
 # exp() of two C libraries may differ by 2 ulp; on probabilities that is less than this.
@@ -82,7 +82,8 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
     """One line for each run whose answers are not what they must be; empty when all are.
 
     int8 must equal the oracle byte for byte, float32 LiteRT's reference bit for bit or
-    within the run's stated tolerance.
+    within the run's stated tolerance. After start a board allocates nothing, and leaves a byte of
+    its stack untouched.
     """
     lines = []
     rows = {f"{r.board}/{r.engine}/{r.model}/{r.precision}": r for r in summary.runs}
@@ -102,9 +103,23 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
                 f"{where}, {agreement.differing_litert} outputs differ from LiteRT, "
                 f"by up to {agreement.max_abs:g} (expected: at most {plan.tolerance:g})"
             )
+        if row.marks:
+            lines += [f"{plan.key}: {fault}" for fault in _memory(row.marks)]
         if row.n < manifest.dataset.n:
             lines.append(f"{where} of {manifest.dataset.n} were answered")
     return lines
+
+
+def _memory(marks: Marks) -> list[str]:
+    """What a firmware of static memory must not do; a board that cannot tell is not accused."""
+    found = []
+    if marks.heap_start is not None and marks.heap_end is not None:
+        grown = marks.heap_end - marks.heap_start
+        if grown > 0:
+            found.append(f"the heap grew by {grown} bytes while it answered (expected: 0)")
+    if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
+        found.append(f"all {marks.stack_size} bytes of stack were used: it may have overflowed")
+    return found
 
 
 def tolerance(graph: Graph, *, fma: bool) -> tuple[float, str]:

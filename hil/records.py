@@ -170,7 +170,7 @@ class Status:
     ram_static: int
     stack_used: int
     stack_size: int
-    heap_used: int
+    heap_used: int | None  # allocated now; None: the board cannot tell
     uptime_ms: int
     frames_ok: int
     frames_bad: int

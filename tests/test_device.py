@@ -84,7 +84,7 @@ def test_model_that_is_not_there_is_refused() -> None:
 
 def test_status_retries() -> None:
     device, _ = fake_device(faults=[corrupt, drop])
-    assert device.status(reset=True).stack_size == 64
+    assert device.status(reset=True).stack_size == 4096
     assert device.retries == 2
 
 

@@ -99,6 +99,8 @@ libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
 include = [*libraries, FIRMWARE / "port", port]
 env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(f"tinyml-hil {version}"))])
+# which object each byte comes from (hil/platformio/owners.py reads it beside the ELF)
+env.Append(LINKFLAGS=["-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
 env.Replace(HIL_PYTHON=python)
 
 GENERATED.mkdir(parents=True, exist_ok=True)

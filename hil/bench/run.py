@@ -24,12 +24,15 @@ from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
+from hil.datasets import made
+from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
+from hil.runlog.seal import check_data
 
 
 def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int = 1) -> None:
@@ -119,7 +122,15 @@ def _manifest(
         ),
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
+        seeds=_seeds(data.name),
     )
+
+
+def _seeds(dataset: str) -> dict[str, str]:
+    """What stands for chance in a bench: which samples a limit takes, and data that are made."""
+    found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
+    drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
+    return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 
 
 def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
@@ -134,4 +145,5 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
             f"{folder} holds this run already, complete",
             f"look at it: `hil report {folder}`, or choose another --out",
         )
-    return msgspec.structs.replace(old, state="running", error="")
+    check_data(folder, old)  # what is damaged now would be sealed in the end
+    return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from itertools import islice
 
+from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Streaming
 from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
@@ -40,7 +41,7 @@ def stream(
     number, model = _find(hello, prepared)
     encoding, inputs = wire_inputs(data)
     _check_room(hello, data)
-    device.status(reset=True)
+    began = device.status(reset=True)
     idle, steps = device.idle_round_trip(), device.clock_steps()
     warm_up = list(device.infer(number, encoding, islice(inputs, WARMUP)))
     emit(Streaming(key, first, len(data), device.retries))
@@ -54,9 +55,10 @@ def stream(
         )
         sink.append(compare(key, data, expected, measured))
         emit(Streaming(key, answer.index + 1, len(data), device.retries))
+    ended = device.status()
     end = RunEnd(
         key=key,
-        memory=_memory(model, hello, prepared.firmware, device.status().stack_used),
+        memory=_memory(model, hello, prepared.firmware, ended.stack_used),
         bytes_out=device.bytes_out,
         bytes_in=device.bytes_in,
         seconds=time.monotonic() - started,
@@ -67,6 +69,9 @@ def stream(
         idle_us=idle,
         alone_us=min((answer.round_trip for answer in warm_up), default=None),
         baud=link.baud,
+        shares=shares(prepared.firmware.footprint),
+        marks=marks(began, ended, prepared.firmware.footprint),
+        identity=identity(hello, link.name),
     )
     device.slow_down()
     sink.finish(end)

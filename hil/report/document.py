@@ -14,6 +14,7 @@ from hil.report.figures_cost import time_charts
 from hil.report.figures_digits import Gallery, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
+from hil.report.memory import marks_table, owner_tables, prediction_table
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.students import Distillation, distillations, lost_table, student_table
 from hil.report.tables import Table
@@ -38,6 +39,9 @@ class Document:
     accuracy: Chart | None
     times: tuple[Chart, ...]
     memory: tuple[Chart, ...]
+    memory_marks: Table
+    memory_predictions: Table
+    memory_owners: tuple[Table, ...]
     scatters: tuple[Scatter, ...]
     confusions: tuple[Confusion, ...]
     gallery: Gallery
@@ -73,6 +77,9 @@ def document(run: StoredRun) -> Document:
         accuracy=accuracy_chart(found),
         times=time_charts(found),
         memory=memory_charts(found),
+        memory_marks=marks_table(found),
+        memory_predictions=prediction_table(found),
+        memory_owners=owner_tables(found),
         scatters=scatters(found),
         confusions=(*confusions(found), *other_confusions(checked)),
         gallery=drawn,

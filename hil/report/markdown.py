@@ -38,6 +38,8 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _table(doc.results)
     yield from _table(doc.no_place)
     yield from _table(doc.student_table)
+    for table in (doc.memory_marks, doc.memory_predictions, *doc.memory_owners):
+        yield from _table(table)
     yield from _table(doc.comparisons)
     yield from _table(doc.validation)
     yield from _table(doc.timing)

@@ -12,7 +12,17 @@ import msgspec
 
 from hil.errors import StorageError
 from hil.records import DType
-from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, SCHEMA, Manifest, Picture, RunPlan, Sample
+from hil.runlog.schema import (
+    DIGITS,
+    MANIFEST,
+    READABLE,
+    SAMPLES,
+    Manifest,
+    Picture,
+    RunPlan,
+    Sample,
+)
+from hil.runlog.seal import check_manifest
 
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"
 _PICTURE_SIDE = 1024  # pixels; more is no digit
@@ -41,7 +51,8 @@ class StoredRun:
 
 
 def load(run_dir: Path) -> StoredRun:
-    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema.
+    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
+    DamagedRun when its manifest is not what was sealed (the other files: `hil.runlog.verify`).
 
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
@@ -66,12 +77,14 @@ def read_manifest(run_dir: Path) -> Manifest:
             "give the folder of one run, results/<run-id>",
         )
     schema = _decode(raw, _Schema, path).schema
-    if schema != SCHEMA:
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise StorageError(
-            f"{path} is of schema {schema}, this hil reads schema {SCHEMA}",
+            f"{path} is of schema {schema}, this hil reads schema {known}",
             "use the hil version that wrote it, or run the bench again into a new folder",
         )
     manifest = _decode(raw, Manifest, path)
+    check_manifest(path, raw, manifest)
     keys = [plan.key for plan in manifest.runs]
     if len(set(keys)) != len(keys):
         raise StorageError(f"{path}: two runs of the same key", _RERUN)

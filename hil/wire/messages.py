@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -88,6 +88,7 @@ _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
+_HEAP_UNKNOWN = 0xFFFFFFFF
 _ERROR = struct.Struct("<BBHII")
 _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
@@ -147,7 +148,8 @@ def _parse_result(payload: bytes) -> Result:
 
 
 def _parse_status(payload: bytes) -> Status:
-    return Status(*_STATUS.unpack(payload))
+    status = Status(*_STATUS.unpack(payload))
+    return replace(status, heap_used=None) if status.heap_used == _HEAP_UNKNOWN else status
 
 
 def _parse_rate(payload: bytes) -> Rate:

@@ -75,6 +75,10 @@ def test_result_and_wrapped_ticks() -> None:
 def test_status_and_error() -> None:
     status = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *range(9))))
     assert status == Status(*range(9))
+    unknown = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *[0xFFFFFFFF] * 9)))
+    assert isinstance(unknown, Status)
+    assert unknown.heap_used is None  # that field alone
+    assert unknown.uptime_ms == 0xFFFFFFFF
     error = parse_reply(Frame(Kind.ERROR, 0, struct.pack("<BBHII", 6, 2, 0, 108_160, 90_148)))
     assert error == Refusal(6, 2, 108_160, 90_148)
 
