@@ -3,6 +3,7 @@
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
     │   ├── ConfigError         a configuration file is wrong
+    │   ├── NotComparable       two stored runs measured different things
     │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
@@ -46,6 +47,10 @@ class UsageError(HilError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong."""
+
+
+class NotComparable(UsageError):
+    """Two stored runs measured different things."""
 
 
 class MixedUnits(UsageError):

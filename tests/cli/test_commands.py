@@ -31,8 +31,8 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    commands = ("bench", "report", "boards", "flash", "doctor", "train", "export", "study", "sweep")
-    for command in (*commands, "verify"):
+    commands = ("bench", "report", "compare", "history", "verify", "boards", "flash", "doctor")
+    for command in (*commands, "train", "export", "study", "sweep"):
         assert command in shown
 
 

@@ -13,9 +13,9 @@ from hil.bench.flash import check_image
 from hil.bench.plan import wire_inputs
 from hil.compare import unexpected
 from hil.device import Device
+from hil.limits import exceeded, key_of, metrics
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
-from hil.pytest_plugin.limits import exceeded, key_of, metrics
 from hil.runlog.schema import SCHEMA, Summary
 from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
