@@ -30,11 +30,11 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     board = image.board
     models = [(network.name, network.path) for network in image.networks]
     if where is None:
-        built = build(board.pio_env, models, image.engine, project)
+        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
         running = detached.start(project, board, built.elf)
         return _hello(image, project, running.port), running.port
     port = where.port if isinstance(where, Attached) else where
-    upload(board.pio_env, models, image.engine, project, port)
+    upload(board.pio_env, models, image.engine, project, port, layers=image.layers)
     deadline = Deadline.after(board.timeouts.boot)
     while True:  # a board with USB of its own leaves and comes back, perhaps under another name
         found = _port_now(where, project)
