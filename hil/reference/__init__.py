@@ -3,11 +3,13 @@
 from hil.reference.cache import predict_cached
 from hil.reference.encode import encode_inputs
 from hil.reference.interpreters import Progress, Reference, litert, oracle, oracle_version
+from hil.reference.layers import layer_tensors
 
 __all__ = [
     "Progress",
     "Reference",
     "encode_inputs",
+    "layer_tensors",
     "litert",
     "oracle",
     "oracle_version",

@@ -14,6 +14,7 @@ from hil.report.figures_cost import time_charts
 from hil.report.figures_digits import Gallery, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
+from hil.report.partings import layer_table, parting_sentences, parting_table
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.tables import Table
 from hil.report.verdict import Verdict, noun, verdict
@@ -42,6 +43,9 @@ class Document:
     comparisons: Table
     differences: Table
     explanations: tuple[str, ...]
+    parted: tuple[str, ...]
+    partings: Table
+    layers: Table
     published: Table | None
     methods: tuple[str, ...]
     run: Table
@@ -70,6 +74,9 @@ def document(run: StoredRun) -> Document:
         comparisons=tables.comparisons(found),
         differences=tables.differences(found),
         explanations=explanations(found),
+        parted=parting_sentences(run.partings, found),
+        partings=parting_table(run.partings, found),
+        layers=layer_table(run.partings, found),
         published=tables.published(run.manifest, found),
         methods=METHODS,
         run=run_table(run.manifest),

@@ -40,6 +40,9 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _table(doc.comparisons)
     yield from _table(doc.differences)
     yield from _bullets("", doc.explanations)
+    yield from _table(doc.partings)
+    yield from _bullets("" if doc.partings.rows else "Layers", doc.parted)
+    yield from _table(doc.layers)
     yield from _mistakes(doc)
     yield from _disagreements(doc.gallery, doc.disagreements, doc.noun)
     if doc.published:
