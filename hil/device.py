@@ -212,7 +212,7 @@ class Device:
                 first += 1
 
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0, fetched piece by piece.
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
 
         Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
         firmware or engine cannot answer layer by layer, or there is no such layer.

@@ -183,9 +183,13 @@ def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
     partings = _decode(raw, tuple[Parting, ...], path)
     keys = {plan.key for plan in manifest.runs}
     for parting in partings:
-        if parting.run not in keys or not all(_layer_fits(one) for one in parting.layers):
+        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
             raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
     return partings
+
+
+def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+    return (*parting.layers, *([parting.input] if parting.input else []))
 
 
 def _layer_fits(seen: LayerSeen) -> bool:

@@ -189,6 +189,7 @@ class Parting(Stored, frozen=True, omit_defaults=True):
     same_output: bool | None = None
     firmware_sha256: str = ""
     why: str = ""
+    input: LayerSeen | None = None  # what the device made of the sample before the first layer
 
 
 # --- digits.json: the pictures worth drawing ---

@@ -87,7 +87,7 @@ class Rate:
 class Piece:
     """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in all.
 
-    ``layer`` counts from 0, of ``layers`` that the model has.
+    ``layer`` counts from 0, of ``layers`` that the model has, or is `INPUT_LAYER`.
     """
 
     model: int
@@ -105,6 +105,7 @@ _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
 LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
+INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
 _LAYER = struct.Struct("<BBHHHII")
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
@@ -170,7 +171,7 @@ def _parse_result(payload: bytes) -> Result:
 def _parse_piece(payload: bytes) -> Piece:
     model, dtype, layer, layers, _, nbytes, offset = _LAYER.unpack_from(payload)
     data = payload[_LAYER.size :]
-    if layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
+    if INPUT_LAYER != layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
         raise ValueError(f"layer {layer} of {layers}, {len(data)} bytes at {offset} of {nbytes}")
     return Piece(model, DType(dtype), layer, layers, nbytes, offset, data)
 

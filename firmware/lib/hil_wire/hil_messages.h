@@ -9,6 +9,7 @@
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
+#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the input as the model takes it */
 
 enum {
   HIL_MSG_HELLO = 0x01,
