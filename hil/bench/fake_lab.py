@@ -25,6 +25,10 @@ from hil.tflite import Graph
 Tamper = Callable[[bytes], bytes]
 
 
+def _as_it_is(_: int, output: bytes) -> bytes:
+    return output
+
+
 @dataclass
 class FakeLab:
     """Runs every image on a `FakeBoard`.
@@ -39,7 +43,7 @@ class FakeLab:
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
     too_large: Collection[str] = ()
-    spoil: Callable[[int, bytes], bytes] = lambda _layer, output: output
+    spoil: Callable[[int, bytes], bytes] = _as_it_is
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 

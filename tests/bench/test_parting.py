@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from hil.boards.config import load_board
 from hil.boards.station import Station, plain
 from hil.compare import unexpected
 from hil.errors import DoesNotFit, StorageError, WrongFirmware
+from hil.link import Link
 from hil.report import write
 from hil.runlog.load import load, read_manifest
 from hil.runlog.schema import LAYERS, Parting
@@ -177,13 +180,38 @@ def test_a_board_on_a_port_is_flashed_only_when_told(tmp_path: Path) -> None:
     assert RealLab(tmp_path).unobservable(plain(load_board("mps2"))) == ""
 
 
+def test_a_flashed_board_gets_its_firmware_back(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flashed: list[bool] = []
+
+    def flash(image: Image, project: Path, port: str) -> tuple[None, str]:
+        assert (project, port) == (tmp_path, "/dev/ttyUSB7")
+        flashed.append(image.layers)
+        return None, port
+
+    real = RealLab(tmp_path, flash=True)
+    monkeypatch.setattr("hil.bench.lab.flash", flash)
+    monkeypatch.setattr("hil.bench.lab.open_board", lambda *_: nullcontext())
+
+    class Desk(FakeLab):
+        @contextmanager
+        def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+            real.open(station, image, firmware)
+            with super().open(station, image, firmware) as link:
+                yield link
+
+    station = plain(plan.cells[0].image.board, "/dev/ttyUSB7")
+    cells = tuple(replace(cell, station=station) for cell in plan.cells)
+    run(replace(plan, cells=cells), tmp_path / "run", ignore, Desk(tamper=flip))
+    assert len(load(tmp_path / "run").partings) == 3
+    assert flashed == [False, True, False]
+
+
 def test_a_bench_does_not_measure_firmware_that_shows_layers(plan: Plan, tmp_path: Path) -> None:
     class Stale(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:
-            return super().build(shown(image), project)
-
-    def shown(image: Image) -> Image:
-        return Image(image.board, image.engine, image.precision, image.networks, layers=True)
+            return super().build(replace(image, layers=True), project)
 
     with pytest.raises(WrongFirmware, match="was built to show its layers"):
         run(plan, tmp_path, ignore, Stale())
