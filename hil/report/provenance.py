@@ -21,9 +21,8 @@ METHODS = (
     "are linear between order statistics. An emulator counts instructions; nothing here turns "
     "them into cycles or time.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
-    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json and, if "
-    "layers were asked for, layers.json); "
-    "'hil report' makes it again, byte for byte.",
+    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
+    "layers.json if layers were asked for); 'hil report' makes it again, byte for byte.",
 )
 
 
