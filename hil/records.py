@@ -161,6 +161,7 @@ class Hello:
     tick_hz: int  # 0: no tick counter
     has_micros: bool
     models: tuple[ModelInfo, ...]
+    has_layers: bool = False  # it answers layer by layer: another program than the one to measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from serial.tools import list_ports
 
 from hil.bench.cells import Cell
 from hil.engines import ENGINES
+from hil.engines.registry import Special
 from hil.errors import HilError, ModelError
 from hil.platformio import Footprint
 from hil.records import Hello, ModelInfo, Status
@@ -70,7 +71,7 @@ def _planned(engine: str, name: str, path: Path, sha256: str) -> _Planned:
     graph = read_model(path)
     if graph.sha256 != sha256:
         raise ModelError(f"{path} changed while it was read", "try again")
-    compiled = ENGINES[engine].compile(graph, name, path)
+    compiled = ENGINES[engine].compile(graph, name, path, Special())
     arrays = {
         array: int(length) * _SIZES[ctype]
         for ctype, array, length in _ARRAY.findall(compiled.header)

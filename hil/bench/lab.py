@@ -43,6 +43,10 @@ class Lab(Protocol):
         """A link to the board of ``station``, which runs ``firmware``."""
         ...
 
+    def unobservable(self, station: Station) -> str:
+        """Why firmware that shows its layers cannot be put on the board; empty: it can."""
+        ...
+
 
 @dataclass
 class RealLab:
@@ -53,8 +57,8 @@ class RealLab:
 
     project: Path
     flash: bool = False
-    # by station: engine and precision of the image that was flashed, and the port since then
-    _flashed: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    # by station: the image that was flashed, and the port since then
+    _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -63,6 +67,7 @@ class RealLab:
             [(network.name, network.path) for network in image.networks],
             image.engine,
             project,
+            layers=image.layers,
         )
         found = footprint(built.elf, [network.name for network in image.networks])
         return Firmware(built.elf, built.sha256, built.toolchain, found.flash, found.ram, found)
@@ -76,10 +81,19 @@ class RealLab:
             port = self._flash(station.name, port, image)
         return open_board(station.board, firmware.file, port)
 
+    def unobservable(self, station: Station) -> str:
+        """See `Lab.unobservable`."""
+        if not station.port or self.flash:
+            return ""
+        return (
+            f"board {station.name} runs what was flashed, which shows no layers; "
+            "run the same command with --flash"
+        )
+
     def _flash(self, station: str, port: str, image: Image) -> str:
         """Flash ``image`` unless it is there; the port that the board is on afterwards."""
-        engine, precision, now = self._flashed.get(station, ("", "", port))
-        if (engine, precision) != (image.engine, image.precision):
+        key, now = self._flashed.get(station, ((), port))
+        if key != image.key:
             _, now = flash(image, self.project, now)
-            self._flashed[station] = (image.engine, image.precision, now)
+            self._flashed[station] = (image.key, now)
         return now

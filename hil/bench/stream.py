@@ -7,6 +7,7 @@ from itertools import islice
 
 from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Streaming
+from hil.bench.flash import observed
 from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
@@ -38,7 +39,7 @@ def stream(
     device = Device(link, timing, board.serial.baud)
     hello = device.hello()
     device.speed_up(board.serial.faster)
-    number, model = _find(hello, prepared)
+    number, model = find(hello, prepared)
     encoding, inputs = wire_inputs(data)
     _check_room(hello, data)
     began = device.status(reset=True)
@@ -112,8 +113,10 @@ def _check(result: Result, number: int, prepared: Prepared) -> None:
         )
 
 
-def _find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
+def find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
     """The number of the cell's model in the image; a wrong image is caught here."""
+    if hello.has_layers and not prepared.cell.image.layers:
+        raise observed(hello)
     name, sha256 = prepared.cell.network.name, prepared.plan.model_sha256
     for number, model in enumerate(hello.models):
         if model.name == name:

@@ -23,6 +23,7 @@ class Report:
     html: Path
     manifest: Manifest
     summary: Summary
+    parted: tuple[str, ...] = ()  # where device and reference part, a sentence each
 
 
 def write(run_dir: Path) -> Report:
@@ -37,7 +38,9 @@ def write(run_dir: Path) -> Report:
     check_data(run_dir, run.manifest)
     found = document(run)
     summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
-    report = Report(run_dir / "report.md", run_dir / "report.html", run.manifest, summary)
+    report = Report(
+        run_dir / "report.md", run_dir / "report.html", run.manifest, summary, found.parted
+    )
     # all are made before any is written
     contents = {
         run_dir / SUMMARY: pretty(summary),

@@ -26,8 +26,8 @@ METHODS = (
     "A board's latencies are held against this computer's clock: a time longer than its round "
     "trip, or together longer than the run, is warned of, beyond 1% and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
-    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json); "
-    "'hil report' makes it again, byte for byte.",
+    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
+    "layers.json if layers were asked for); 'hil report' makes it again, byte for byte.",
 )
 
 

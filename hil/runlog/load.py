@@ -14,10 +14,13 @@ from hil.errors import StorageError
 from hil.records import DType
 from hil.runlog.schema import (
     DIGITS,
+    LAYERS,
     MANIFEST,
     READABLE,
     SAMPLES,
+    LayerSeen,
     Manifest,
+    Parting,
     Picture,
     RunPlan,
     Sample,
@@ -41,13 +44,14 @@ class StoredRun:
 
     ``samples`` has every planned run's key; each run's are in order of position, without
     repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
-    is empty when there is no digits.json.
+    is empty when there is no digits.json, ``partings`` when there is no layers.json.
     """
 
     manifest: Manifest
     samples: dict[str, tuple[Sample, ...]]
     pictures: dict[str, Picture]
     torn: bool
+    partings: tuple[Parting, ...] = ()
 
 
 def load(run_dir: Path) -> StoredRun:
@@ -58,7 +62,8 @@ def load(run_dir: Path) -> StoredRun:
     """
     manifest = read_manifest(run_dir)
     samples, torn = _samples(run_dir / SAMPLES, manifest)
-    return StoredRun(manifest, samples, _pictures(run_dir / DIGITS), torn)
+    pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
+    return StoredRun(manifest, samples, pictures, torn, partings)
 
 
 def read_samples(run_dir: Path) -> Iterator[Sample]:
@@ -174,6 +179,31 @@ def _pictures(path: Path) -> dict[str, Picture]:
         if not sides_fit or len(picture.pixels) != height * width * picture.channels:
             raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
     return pictures
+
+
+def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    partings = _decode(raw, tuple[Parting, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for parting in partings:
+        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
+            raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
+    return partings
+
+
+def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+    return (*parting.layers, *([parting.input] if parting.input else []))
+
+
+def _layer_fits(seen: LayerSeen) -> bool:
+    if any(side < 1 for side in seen.shape) or not 0 <= seen.differing <= math.prod(seen.shape):
+        return False
+    if not seen.differing:
+        return True
+    inside = zip(seen.element, seen.shape, strict=False)
+    return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
 
 
 def _decode(raw: bytes, kind: type[T], path: Path) -> T:

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,18 @@ import msgspec
 from hil.errors import StorageError
 from hil.files import replace_file
 from hil.runlog.load import load
-from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, Manifest, Picture, RunEnd, Sample, State
+from hil.runlog.schema import (
+    DIGITS,
+    LAYERS,
+    MANIFEST,
+    SAMPLES,
+    Manifest,
+    Parting,
+    Picture,
+    RunEnd,
+    Sample,
+    State,
+)
 from hil.runlog.seal import LOCK, hash_data, sealed
 from hil.runlog.seal import pretty as pretty
 
@@ -89,6 +100,10 @@ class RunLog:
     def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
         """Store the digits worth drawing, by sample id."""
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
+
+    def save_partings(self, partings: Sequence[Parting]) -> None:
+        """Store what layers made of digits whose output is not what it must be."""
+        replace_file(self.folder / LAYERS, pretty(partings))
 
     def _take_lock(self) -> IO[bytes]:
         lock = (self.folder / LOCK).open("wb")

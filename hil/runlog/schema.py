@@ -11,6 +11,7 @@ READABLE = (1, 2)
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 DIGITS = "digits.json"
+LAYERS = "layers.json"
 SUMMARY = "summary.json"
 PAGES = (SUMMARY, "report.md", "report.html")  # made anew by `hil report`
 FIGURES = "figures/"  # as these
@@ -240,6 +241,43 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     attempts: int = 1
     xnnpack: bytes | None = None
     round_trip: int | None = None  # microseconds on the host, from before the last sending
+
+
+# --- layers.json: what the layers made of digits whose output is not what it must be ---
+
+
+class LayerSeen(Stored, frozen=True, omit_defaults=True):
+    """One layer's output on the device beside the reference's.
+
+    ``element``: where in ``shape`` the first of the ``differing`` values is, in order of memory;
+    empty when all are equal. A value that JSON has no number for is a string: "nan", "inf".
+    """
+
+    name: str  # the network's own, joined by " + " where the engine fused several
+    op: str  # the same of TFLite's operators
+    shape: tuple[int, ...]
+    differing: int = 0
+    element: tuple[int, ...] = ()
+    device: int | float | str = 0
+    expected: int | float | str = 0
+    allowed: float = 0.0  # difference that counts as equal; 0: bit for bit
+
+
+class Parting(Stored, frozen=True, omit_defaults=True):
+    """Every layer of one run on one sample, first to last; or ``why`` there are none.
+
+    They are of firmware built to show them, which is another program than the run's:
+    ``same_output`` says whether it answers this sample as that did.
+    """
+
+    run: str  # RunPlan.key
+    id: str  # Sample.id
+    reference: str = ""
+    layers: tuple[LayerSeen, ...] = ()
+    same_output: bool | None = None
+    firmware_sha256: str = ""
+    why: str = ""
+    input: LayerSeen | None = None  # what the device made of the sample before the first layer
 
 
 # --- digits.json: the pictures worth drawing ---

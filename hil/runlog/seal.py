@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -13,13 +13,13 @@ import msgspec
 
 from hil.errors import DamagedRun, StorageError
 from hil.files import replace_file
-from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, FileHash, Manifest
+from hil.runlog.schema import DIGITS, LAYERS, MANIFEST, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
-DATA = (SAMPLES, DIGITS)  # written by the bench; all else is made from these
+DATA = (SAMPLES, DIGITS, LAYERS)  # written by the bench; all else is made from these
 
 
-def pretty(record: msgspec.Struct) -> bytes:
+def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
     """JSON for people: indented, with a newline at its end."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 

@@ -108,7 +108,8 @@ def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper:
 
     lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, lab)
+        "hil.cli.bench.run",
+        lambda plan, folder, emit, *_, layers: run(plan, folder, emit, lab, layers=layers),
     )
     words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
     return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))
@@ -163,7 +164,9 @@ def test_wrong_outputs_end_with_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert bench_with_fake_lab(monkeypatch, tmp_path, lambda output: output[::-1]) == 1
-    assert "not as expected: mps2/aot/teacher/int8" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not as expected: mps2/aot/teacher/int8" in shown
+    assert "first differs at layer 4 (FULLY_CONNECTED logits), element 0" in shown
 
 
 def test_export_writes_a_header(
@@ -217,7 +220,8 @@ def test_own_network_end_to_end(
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, FakeLab())
+        "hil.cli.bench.run",
+        lambda plan, folder, emit, *_, **__: run(plan, folder, emit, FakeLab()),
     )
     words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))
     assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 0
@@ -243,7 +247,8 @@ def test_two_equal_boards_are_never_flashed_by_chance(
     plug(monkeypatch, "A", "B")
     flashed: list[str] = []
 
-    def upload(*words: object) -> None:
+    def upload(*words: object, layers: bool) -> None:
+        assert not layers
         flashed.append(str(words[-1]))
         raise BuildFailed("flashing desk failed: A fatal error occurred", "the whole log: x")
 

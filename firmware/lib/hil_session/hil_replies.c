@@ -55,6 +55,9 @@ void hil_reply_hello(hil_session_t *session) {
   hello.model_count = setup->model_count;
   hello.window = setup->board->window;
   hello.flags = setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+#ifdef HIL_LAYERS
+  hello.flags |= HIL_HELLO_HAS_LAYERS;
+#endif
   hello.max_payload = setup->max_payload;
   hello.tick_hz = setup->board->tick_hz;
   begin(session, HIL_MSG_REPLY | HIL_MSG_HELLO);
@@ -92,6 +95,16 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
   put(session, session->setup.output, hil_tensor_bytes(output));
   hil_encoder_end(&session->encoder);
 }
+
+#ifdef HIL_LAYERS
+void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
+                     uint32_t length) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_LAYERS);
+  put(session, layer, sizeof *layer);
+  put(session, data, length);
+  hil_encoder_end(&session->encoder);
+}
+#endif
 
 void hil_reply_status(hil_session_t *session) {
   hil_memory_t memory;

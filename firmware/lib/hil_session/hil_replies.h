@@ -10,6 +10,11 @@ extern "C" {
 
 void hil_reply_hello(hil_session_t *session);
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks);
+#ifdef HIL_LAYERS
+/* `data` is what lies at `layer->offset`. */
+void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
+                     uint32_t length);
+#endif
 void hil_reply_status(hil_session_t *session);
 
 void hil_reply_baud(hil_session_t *session, uint32_t baud);
