@@ -13,11 +13,13 @@ from typing import Final
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
-from hil.records import ClockSteps, Encoding, Hello, Status
+from hil.records import ClockSteps, DType, Encoding, Hello, Status
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
+    Kind,
     Malformed,
+    Piece,
     Rate,
     Refusal,
     Reply,
@@ -26,6 +28,7 @@ from hil.wire.messages import (
     clock_request,
     hello_request,
     infer_request,
+    layers_request,
     parse_reply,
     status_request,
 )
@@ -64,6 +67,15 @@ class Answer:
     result: Result
     attempts: int
     round_trip: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutput:
+    """What one layer made of one sample, and how many layers the model has."""
+
+    dtype: DType
+    data: bytes
+    layers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +251,38 @@ class Device:
                 yield done.pop(first)
                 first += 1
 
+    def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
+
+        Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
+        firmware or engine cannot answer layer by layer, or there is no such layer.
+        """
+        found = bytearray()
+        while True:
+            piece = self._piece(model, encoding, values, layer, len(found))
+            if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
+                raise WrongFirmware(
+                    f"asked for layer {layer} of model {model}, the board on {self.link.name} "
+                    f"answered layer {piece.layer} of model {piece.model}",
+                    "flash the firmware of this checkout",
+                )
+            found += piece.data
+            if not piece.data or len(found) == piece.nbytes:
+                return LayerOutput(piece.dtype, bytes(found), piece.layers)
+
+    def _piece(
+        self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
+    ) -> Piece:
+        ask = partial(_layers_request, model, encoding, values, layer, offset)
+        for _ in range(ATTEMPTS):
+            seq = self._send(ask)
+            reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
+            if reply is not None and isinstance(reply[1], Piece):
+                return reply[1]
+            self._quieten(self.timing.deadline(self.timing.reply))
+            self.retries += 1
+        raise self._silent(f"LAYERS of layer {layer}")
+
     def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
         """After damage or silence: everything in flight, to be sent once more."""
         self._quieten(self.timing.deadline(self.timing.reply))
@@ -302,6 +346,12 @@ def _infer_request(model: int, encoding: Encoding, values: bytes, seq: int) -> F
     return infer_request(seq, model, encoding, values)
 
 
+def _layers_request(
+    model: int, encoding: Encoding, values: bytes, layer: int, offset: int, seq: int
+) -> Frame:
+    return layers_request(seq, model, encoding, values, layer=layer, offset=offset)
+
+
 def _other_version(port: str, version: int) -> WrongFirmware:
     return WrongFirmware(
         f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
@@ -322,8 +372,17 @@ def _refused(reply: Refusal) -> DeviceRefused:
             f"needs an arena of {needed} bytes and has {available}",
             "use a smaller model or the engine `aot`",
         ),
+        ErrorCode.LAYER: (
+            f"has {available} layers of this model to show, asked for number {needed}",
+            "an engine other than aot shows none",
+        ),
         ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
     }
+    if reply.code == ErrorCode.TYPE and reply.request == Kind.LAYERS:
+        said[ErrorCode.TYPE] = (
+            "does not answer layer by layer",
+            "flash firmware built with HIL_LAYERS=1",
+        )
     unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
     what, hint = said.get(reply.code, unknown)
     return DeviceRefused(f"the board {what}", hint, code=reply.code)

@@ -10,6 +10,7 @@
     │   ├── BuildFailed         PlatformIO could not build the firmware
     │   │   └── DoesNotFit      the board's memory is too small for it
     │   └── StorageError        a results folder cannot be read or written
+    │       └── DamagedRun      a stored run is not what was stored
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
     ├── TrainingFailed          a training went wrong and was stopped
@@ -21,7 +22,7 @@
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
 
-All of them leave the command line with exit code 2. A result that is not as
+All of them but DamagedRun leave the command line with exit code 2. A result that is not as
 expected is not an error of the harness: the bench says so and exits with 1.
 """
 
@@ -86,6 +87,12 @@ class DoesNotFit(BuildFailed):
 
 class StorageError(MachineError):
     """A results folder cannot be read or written."""
+
+
+class DamagedRun(StorageError):
+    """A file of a stored run is not the one that was stored: a result not as expected."""
+
+    exit_code = 1
 
 
 class DataError(HilError):

@@ -161,6 +161,7 @@ class Hello:
     tick_hz: int  # 0: no tick counter
     has_micros: bool
     models: tuple[ModelInfo, ...]
+    has_layers: bool = False  # it answers layer by layer: another program than the one to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Status:
     ram_static: int
     stack_used: int
     stack_size: int
-    heap_used: int
+    heap_used: int | None  # allocated now; None: the board cannot tell
     uptime_ms: int
     frames_ok: int
     frames_bad: int

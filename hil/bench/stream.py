@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from itertools import islice
 
+from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Streaming
+from hil.bench.flash import observed
 from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
@@ -37,10 +39,10 @@ def stream(
     device = Device(link, timing, board.serial.baud)
     hello = device.hello()
     device.speed_up(board.serial.faster)
-    number, model = _find(hello, prepared)
+    number, model = find(hello, prepared)
     encoding, inputs = wire_inputs(data)
     _check_room(hello, data)
-    device.status(reset=True)
+    began = device.status(reset=True)
     idle, steps = device.idle_round_trip(), device.clock_steps()
     warm_up = list(device.infer(number, encoding, islice(inputs, WARMUP)))
     emit(Streaming(key, first, len(data), device.retries))
@@ -54,9 +56,10 @@ def stream(
         )
         sink.append(compare(key, data, expected, measured))
         emit(Streaming(key, answer.index + 1, len(data), device.retries))
+    ended = device.status()
     end = RunEnd(
         key=key,
-        memory=_memory(model, hello, prepared.firmware, device.status().stack_used),
+        memory=_memory(model, hello, prepared.firmware, ended.stack_used),
         bytes_out=device.bytes_out,
         bytes_in=device.bytes_in,
         seconds=time.monotonic() - started,
@@ -67,6 +70,9 @@ def stream(
         idle_us=idle,
         alone_us=min((answer.round_trip for answer in warm_up), default=None),
         baud=link.baud,
+        shares=shares(prepared.firmware.footprint),
+        marks=marks(began, ended, prepared.firmware.footprint),
+        identity=identity(hello, link.name),
     )
     device.slow_down()
     sink.finish(end)
@@ -107,8 +113,10 @@ def _check(result: Result, number: int, prepared: Prepared) -> None:
         )
 
 
-def _find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
+def find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
     """The number of the cell's model in the image; a wrong image is caught here."""
+    if hello.has_layers and not prepared.cell.image.layers:
+        raise observed(hello)
     name, sha256 = prepared.cell.network.name, prepared.plan.model_sha256
     for number, model in enumerate(hello.models):
         if model.name == name:

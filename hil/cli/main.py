@@ -22,6 +22,7 @@ from hil.cli import (
     report,
     study,
     sweep,
+    verify,
 )
 from hil.cli.console import say, show_error
 from hil.errors import HilError
@@ -57,6 +58,7 @@ def _options(
 
 app.command(name="bench")(bench.bench)
 app.command(name="report")(report.report)
+app.command(name="verify")(verify.verify)
 app.command(name="compare")(compare.compare)
 app.command(name="history")(history.history)
 app.command(name="boards")(boards.boards)

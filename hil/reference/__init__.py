@@ -11,11 +11,13 @@ from hil.reference.interpreters import (
     xnnpack,
     xnnpack_version,
 )
+from hil.reference.layers import layer_tensors
 
 __all__ = [
     "Progress",
     "Reference",
     "encode_inputs",
+    "layer_tensors",
     "litert",
     "oracle",
     "oracle_version",

@@ -129,7 +129,7 @@ def _processor() -> str:
 def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    data, graph = _read(path)
+    data, graph = read(path)
     kernels = OpResolverType.AUTO if default_kernels else OpResolverType.BUILTIN_REF
     try:
         with _quiet() if default_kernels else contextlib.nullcontext():
@@ -167,9 +167,9 @@ def oracle(path: Path | str) -> Reference:
             "its wheels exist for Linux on x86-64 only; compare with LiteRT elsewhere",
         ) from error
 
-    data, graph = _read(path)
+    data, graph = read(path)
     try:
-        interpreter = runtime.Interpreter.from_bytes(data, arena_size=_arena(graph))
+        interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes(graph))
     except (ValueError, RuntimeError) as error:
         raise _cannot("tflite-micro", path, error) from error
 
@@ -189,13 +189,14 @@ def oracle_version() -> str:
         return ""
 
 
-def _read(path: Path | str) -> tuple[bytes, Graph]:
+def read(path: Path | str) -> tuple[bytes, Graph]:
+    """A model's file and what was found in it, checked."""
     # the graph first: neither interpreter is safe with a corrupt file
     graph = read_model(path)
     return Path(path).read_bytes(), graph
 
 
-def _arena(graph: Graph) -> int:
+def arena_bytes(graph: Graph) -> int:
     """Bytes that are surely enough: every activation at once, and room for the bookkeeping."""
     activations = sum(t.elements * 8 for t in graph.tensors if t.data is None)
     channels = sum(len(t.scales) for t in graph.tensors)

@@ -14,6 +14,8 @@ from hil.report.figures_cost import time_charts
 from hil.report.figures_digits import Gallery, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
+from hil.report.memory import marks_table, owner_tables, prediction_table
+from hil.report.partings import layer_table, parting_sentences, parting_table
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.students import Distillation, distillations, lost_table, student_table
 from hil.report.tables import Table
@@ -38,6 +40,9 @@ class Document:
     accuracy: Chart | None
     times: tuple[Chart, ...]
     memory: tuple[Chart, ...]
+    memory_marks: Table
+    memory_predictions: Table
+    memory_owners: tuple[Table, ...]
     scatters: tuple[Scatter, ...]
     confusions: tuple[Confusion, ...]
     gallery: Gallery
@@ -51,6 +56,9 @@ class Document:
     student_table: Table
     lost: Table
     explanations: tuple[str, ...]
+    parted: tuple[str, ...]
+    partings: Table
+    layers: Table
     published: Table | None
     methods: tuple[str, ...]
     run: Table
@@ -73,6 +81,9 @@ def document(run: StoredRun) -> Document:
         accuracy=accuracy_chart(found),
         times=time_charts(found),
         memory=memory_charts(found),
+        memory_marks=marks_table(found),
+        memory_predictions=prediction_table(found),
+        memory_owners=owner_tables(found),
         scatters=scatters(found),
         confusions=(*confusions(found), *other_confusions(checked)),
         gallery=drawn,
@@ -86,6 +97,9 @@ def document(run: StoredRun) -> Document:
         student_table=student_table(students),
         lost=lost_table(students, noun(run.manifest)),
         explanations=explanations(found),
+        parted=parting_sentences(run.partings, found),
+        partings=parting_table(run.partings, found),
+        layers=layer_table(run.partings, found),
         published=tables.published(run.manifest, found),
         methods=METHODS,
         run=run_table(run.manifest),

@@ -8,6 +8,7 @@ from hil import stats
 from hil.bench.places import words
 from hil.report.cells import LARGEST, Cell
 from hil.report.clocks import contradictions
+from hil.report.memory import memory_warnings
 from hil.report.text import count, listed, plural
 from hil.report.timing import drift_words, drifted
 from hil.report.verdict import noun
@@ -20,8 +21,16 @@ FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % ac
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the gravest first; empty when there is nothing to say."""
     left_out = tuple(f"Not run: {words(found)}." for found in run.manifest.no_place)
-    times = (*contradictions(cells), *_drifts(cells))
-    return (*_state(run), *left_out, *times, *_cells(cells), *_data(run, cells), *_boards(cells))
+    return (
+        *_state(run),
+        *left_out,
+        *contradictions(cells),
+        *_drifts(cells),
+        *_cells(cells),
+        *memory_warnings(cells),
+        *_data(run, cells),
+        *_boards(cells),
+    )
 
 
 def _state(run: StoredRun) -> Iterator[str]:
