@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
 from hil.link.fake import Fault, chatter, corrupt, cut, drop, duplicate
-from hil.records import DType, Encoding
+from hil.records import ClockSteps, DType, Encoding
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import INPUT_LAYER
 from tests.fakes import HELLO, fake_device
@@ -86,7 +86,7 @@ def test_model_that_is_not_there_is_refused() -> None:
 
 def test_status_retries() -> None:
     device, _ = fake_device(faults=[corrupt, drop])
-    assert device.status(reset=True).stack_size == 64
+    assert device.status(reset=True).stack_size == 4096
     assert device.retries == 2
 
 
@@ -131,3 +131,35 @@ def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
     link.board.answer = other  # type: ignore[method-assign]
     with pytest.raises(WrongFirmware, match="asked for layer 0 of model 0, .* answered layer 1"):
         device.layer(0, Encoding.INT8, INPUTS[0], 0)
+
+
+def test_round_trips_are_of_the_last_sending_and_in_microseconds() -> None:
+    device, link = fake_device(faults=[drop])
+    inputs = [bytes([i] * 4) for i in range(3)]
+    answers = list(device.infer(0, Encoding.INT8, inputs, window=1))
+    assert [answer.attempts for answer in answers] == [2, 1, 1]
+    # the fake link's time passes only while nothing comes
+    assert [answer.round_trip for answer in answers] == [0, 0, 0]
+    assert link.now >= 1
+
+
+def test_a_slow_answer_has_a_long_round_trip() -> None:
+    device, link = fake_device()
+    answer_now = link.board.answer
+
+    def slow(data: bytes) -> bytes:
+        link.now += 0.25
+        return answer_now(data)
+
+    link.board.answer = slow  # type: ignore[method-assign]
+    (answer,) = device.infer(0, Encoding.INT8, [bytes(4)])
+    assert answer.round_trip == pytest.approx(250_000, abs=2)
+    assert device.idle_round_trip() == pytest.approx(250_000, abs=2)
+
+
+@pytest.mark.parametrize("fault", [drop, corrupt])
+def test_clock_steps_and_firmware_that_knows_none(fault: Fault) -> None:
+    device, link = fake_device(faults=[fault])
+    assert device.clock_steps() == ClockSteps(1, 1, 64)
+    link.board.steps = None
+    assert device.clock_steps() is None

@@ -12,6 +12,8 @@ from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
+# STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
+MARKS = (64, 64, 4096, 0, 64, 64, 64, 64, 64)
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
@@ -66,6 +68,7 @@ class FakeBoard:
     chunk: int = 4096  # of a layer, in one reply
     carries: int = 10_000_000
     boot_baud: int = 115200
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -97,7 +100,9 @@ class FakeBoard:
         if frame.type == Kind.HELLO:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
-            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *MARKS))
+        if frame.type == Kind.CLOCK and self.steps:
+            return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
         if frame.type == Kind.BAUD and self.set_baud:
             (asked,) = struct.unpack("<I", frame.payload)
             self.baud = asked or self.boot_baud

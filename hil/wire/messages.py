@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from hil.records import DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6
@@ -25,6 +25,7 @@ class Kind(IntEnum):
     STATUS = 0x03
     BAUD = 0x04
     LAYERS = 0x05
+    CLOCK = 0x06
     ERROR = 0xFF
 
     @property
@@ -99,7 +100,7 @@ class Piece:
     data: bytes
 
 
-Reply = Hello | Result | Status | Rate | Piece | Refusal | Malformed
+Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
@@ -109,8 +110,10 @@ INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
 _LAYER = struct.Struct("<BBHHHII")
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
+_HEAP_UNKNOWN = 0xFFFFFFFF
 _ERROR = struct.Struct("<BBHII")
 _BAUD = struct.Struct("<I")
+_CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
 
@@ -142,6 +145,11 @@ def baud_request(seq: int, baud: int) -> Frame:
     return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
 
 
+def clock_request(seq: int) -> Frame:
+    """Ask how finely the board's clocks tick, as it sees them itself."""
+    return Frame(Kind.CLOCK, seq)
+
+
 def parse_reply(frame: Frame) -> Reply:
     """The message that a device's frame carries."""
     parsers: dict[int, Callable[[bytes], Reply]] = {
@@ -150,6 +158,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.STATUS.reply: _parse_status,
         Kind.BAUD.reply: _parse_rate,
         Kind.LAYERS.reply: _parse_piece,
+        Kind.CLOCK.reply: _parse_clock,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -177,11 +186,16 @@ def _parse_piece(payload: bytes) -> Piece:
 
 
 def _parse_status(payload: bytes) -> Status:
-    return Status(*_STATUS.unpack(payload))
+    status = Status(*_STATUS.unpack(payload))
+    return replace(status, heap_used=None) if status.heap_used == _HEAP_UNKNOWN else status
 
 
 def _parse_rate(payload: bytes) -> Rate:
     return Rate(*_BAUD.unpack(payload))
+
+
+def _parse_clock(payload: bytes) -> ClockSteps:
+    return ClockSteps(*_CLOCK.unpack(payload))
 
 
 def _parse_error(payload: bytes) -> Refusal:

@@ -22,7 +22,7 @@ from hil.errors import DoesNotFit, StorageError, WrongFirmware
 from hil.link import Link
 from hil.report import write
 from hil.runlog.load import load, read_manifest
-from hil.runlog.schema import LAYERS, Parting
+from hil.runlog.schema import LAYERS, MANIFEST, Parting
 
 PROJECT = Path(__file__).parents[2]
 N = 6
@@ -56,6 +56,21 @@ def spoil(layer: int, at: int) -> Callable[[int, bytes], bytes]:
         return output[:at] + bytes([output[at] ^ 1]) + output[at + 1 :]
 
     return change
+
+
+def unseal(folder: Path) -> None:
+    """As if the bench had been killed: nothing says what its files were."""
+    manifest = msgspec.structs.replace(read_manifest(folder), seal="", files={})
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+
+
+def test_layers_are_sealed(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab(), layers=True)
+    assert LAYERS in read_manifest(tmp_path).files
+    stored = (tmp_path / LAYERS).read_bytes()
+    (tmp_path / LAYERS).write_bytes(stored.replace(b"hidden", b"hiddem"))
+    with pytest.raises(StorageError, match="layers.json: changed"):
+        write(tmp_path)
 
 
 def test_a_right_answer_asks_for_nothing(plan: Plan, tmp_path: Path) -> None:
@@ -257,6 +272,7 @@ def test_names_from_a_model_are_escaped(plan: Plan, tmp_path: Path) -> None:
     )
     evil = [msgspec.structs.replace(partings[0], layers=layers)]
     (tmp_path / LAYERS).write_bytes(msgspec.json.encode(evil))
+    unseal(tmp_path)
     report = write(tmp_path)
     assert "<script>" not in report.html.read_text().split("</style>")[1]
     assert "<script>" not in report.markdown.read_text()

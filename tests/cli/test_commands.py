@@ -31,8 +31,8 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    commands = ("bench", "report", "boards", "flash", "doctor", "train", "export", "study", "sweep")
-    for command in commands:
+    commands = ("bench", "report", "compare", "history", "verify", "boards", "flash", "doctor")
+    for command in (*commands, "train", "export", "study", "sweep"):
         assert command in shown
 
 
@@ -51,6 +51,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--dataset", "cifar"), "cifar"),
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
         (("report", "no-such-folder"), "no-such-folder"),
+        (("verify", "no-such-folder"), "there is no folder no-such-folder"),
         (("emulate", "mps2"), "there is no firmware; build it: pio run -e mps2"),
         (("flash", "--port", "x"), "--port does not say which board is there; add --board"),
         (("flash", "--port", "x", "--serial", "y"), "leave one of them out"),
@@ -129,6 +130,34 @@ def test_bench_writes_a_report_and_ends_with_zero(
         "report.md",
         "report.html",
     } <= names
+
+
+def test_verify_says_whole_or_names_each_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert bench_with_fake_lab(monkeypatch, tmp_path, None) == 0
+    folder = tmp_path / "run"
+    capsys.readouterr()
+    assert hil(monkeypatch, "verify", str(folder)) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    assert "whole (6 files, " in shown
+    (folder / "\x1b[31mred\n.txt").write_text("a stranger's")
+    samples = folder / "samples.jsonl"
+    samples.write_bytes(samples.read_bytes().replace(b'"label":1', b'"label":2', 1))
+    old = PROJECT / "tests" / "runlog" / "schema1"
+    assert hil(monkeypatch, "verify", str(folder), str(old)) == 1
+    shown, said = capsys.readouterr()
+    lines = shown.splitlines()
+    assert len(lines) == 2
+    assert "run/samples.jsonl: changed: SHA-256 " in lines[0]
+    assert lines[1].endswith("/run/?[31mred?.txt: no file of this run")
+    assert "schema 1, which has no hashes" in said
+    assert hil(monkeypatch, "verify", str(old)) == 2
+    assert hil(monkeypatch, "report", str(folder)) == 1
+    said = capsys.readouterr().err
+    assert said.count("error:") == 2
+    assert "samples.jsonl: changed" in said.splitlines()[-1]
 
 
 def test_wrong_outputs_end_with_one(

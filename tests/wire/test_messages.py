@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.records import DType, Encoding, Hello, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import (
     INPUT_LAYER,
@@ -21,6 +21,7 @@ from hil.wire.messages import (
     Reply,
     Result,
     baud_request,
+    clock_request,
     infer_request,
     layers_request,
     parse_reply,
@@ -78,6 +79,10 @@ def test_result_and_wrapped_ticks() -> None:
 def test_status_and_error() -> None:
     status = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *range(9))))
     assert status == Status(*range(9))
+    unknown = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *[0xFFFFFFFF] * 9)))
+    assert isinstance(unknown, Status)
+    assert unknown.heap_used is None  # that field alone
+    assert unknown.uptime_ms == 0xFFFFFFFF
     error = parse_reply(Frame(Kind.ERROR, 0, struct.pack("<BBHII", 6, 2, 0, 108_160, 90_148)))
     assert error == Refusal(6, 2, 108_160, 90_148)
 
@@ -143,6 +148,17 @@ def test_baud_is_golden() -> None:
     assert parse_reply(error) == Refusal(ErrorCode.BAUD, Kind.BAUD, 3_000_000, 0)
 
 
-@given(st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0xFF, 0x00]), st.binary(max_size=200))
+def test_clock_is_golden() -> None:
+    file = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+    golden = {
+        v["name"]: bytes.fromhex(v["encoded"]) for v in json.loads(file.read_text())["frames"]
+    }
+    assert encode(clock_request(23)) == golden["clock request"]
+    reply = decode(golden["clock reply"][:-1])
+    assert isinstance(reply, Frame)
+    assert parse_reply(reply) == ClockSteps(micros=1000, ticks=240, reads=77)
+
+
+@given(st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0xFF, 0x00]), st.binary(max_size=200))
 def test_no_payload_raises(kind: int, payload: bytes) -> None:
     parse_reply(Frame(kind, 0, payload))

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hil_clock.h"
 #include "hil_input.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
@@ -259,6 +260,9 @@ static void answer(hil_session_t *session) {
       layers(session);
       break;
 #endif
+    case HIL_MSG_CLOCK:
+      hil_clock_request(session);
+      break;
     default:
       hil_reply_error(session, HIL_ERR_TYPE, 0, 0);
       break;
