@@ -71,7 +71,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LayerOutput:
-    """What one layer made of one sample, and how many layers the model has."""
+    """What one layer made of one sample, and how many layers there are."""
 
     dtype: DType
     data: bytes
@@ -254,8 +254,7 @@ class Device:
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
         """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
 
-        Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
-        firmware or engine cannot answer layer by layer, or there is no such layer.
+        Every piece is an inference. Raises as `infer`; DeviceRefused also where there is none.
         """
         found = bytearray()
         while True:
