@@ -252,17 +252,16 @@ class Device:
                 first += 1
 
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
 
-        Every piece is an inference. Raises as `infer`; DeviceRefused also where there is none.
-        """
+        Raises as `infer`; DeviceRefused also where there is none."""
         found = bytearray()
         while True:
             piece = self._piece(model, encoding, values, layer, len(found))
             if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
                 raise WrongFirmware(
-                    f"asked for layer {layer} of model {model}, the board on {self.link.name} "
-                    f"answered layer {piece.layer} of model {piece.model}",
+                    f"asked for layer {layer} of model {model}, "
+                    f"the board answered layer {piece.layer} of model {piece.model}",
                     "flash the firmware of this checkout",
                 )
             found += piece.data
