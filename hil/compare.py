@@ -119,6 +119,18 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
     return lines
 
 
+def _memory(marks: Marks) -> list[str]:
+    """What a firmware of static memory must not do; a board that cannot tell is not accused."""
+    found = []
+    if marks.heap_start is not None and marks.heap_end is not None:
+        grown = marks.heap_end - marks.heap_start
+        if grown > 0:
+            found.append(f"the heap grew by {grown} bytes while it answered (expected: 0)")
+    if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
+        found.append(f"all {marks.stack_size} bytes of stack were used: it may have overflowed")
+    return found
+
+
 def departs(sample: Sample, plan: RunPlan) -> bool:
     """Whether one answer is not what it must be, by the rules of `unexpected`."""
     if plan.precision == "int8":
@@ -176,18 +188,6 @@ def _apart(
 def _number(value: np.generic) -> int | float | str:
     number: int | float = value.item()
     return number if math.isfinite(number) else str(number)
-
-
-def _memory(marks: Marks) -> list[str]:
-    """What a firmware of static memory must not do; a board that cannot tell is not accused."""
-    found = []
-    if marks.heap_start is not None and marks.heap_end is not None:
-        grown = marks.heap_end - marks.heap_start
-        if grown > 0:
-            found.append(f"the heap grew by {grown} bytes while it answered (expected: 0)")
-    if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
-        found.append(f"all {marks.stack_size} bytes of stack were used: it may have overflowed")
-    return found
 
 
 def tolerance(graph: Graph, *, fma: bool) -> tuple[float, str]:

@@ -90,6 +90,38 @@ def test_status_retries() -> None:
     assert device.retries == 2
 
 
+def test_round_trips_are_of_the_last_sending_and_in_microseconds() -> None:
+    device, link = fake_device(faults=[drop])
+    inputs = [bytes([i] * 4) for i in range(3)]
+    answers = list(device.infer(0, Encoding.INT8, inputs, window=1))
+    assert [answer.attempts for answer in answers] == [2, 1, 1]
+    # the fake link's time passes only while nothing comes
+    assert [answer.round_trip for answer in answers] == [0, 0, 0]
+    assert link.now >= 1
+
+
+def test_a_slow_answer_has_a_long_round_trip() -> None:
+    device, link = fake_device()
+    answer_now = link.board.answer
+
+    def slow(data: bytes) -> bytes:
+        link.now += 0.25
+        return answer_now(data)
+
+    link.board.answer = slow  # type: ignore[method-assign]
+    (answer,) = device.infer(0, Encoding.INT8, [bytes(4)])
+    assert answer.round_trip == pytest.approx(250_000, abs=2)
+    assert device.idle_round_trip() == pytest.approx(250_000, abs=2)
+
+
+@pytest.mark.parametrize("fault", [drop, corrupt])
+def test_clock_steps_and_firmware_that_knows_none(fault: Fault) -> None:
+    device, link = fake_device(faults=[fault])
+    assert device.clock_steps() == ClockSteps(1, 1, 64)
+    link.board.steps = None
+    assert device.clock_steps() is None
+
+
 def shown(_: int, values: bytes) -> list[tuple[DType, bytes]]:
     return [(DType.INT8, values), (DType.FLOAT32, bytes(range(200))), (DType.INT8, values[:2])]
 
@@ -131,35 +163,3 @@ def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
     link.board.answer = other  # type: ignore[method-assign]
     with pytest.raises(WrongFirmware, match="asked for layer 0 of model 0, .* answered layer 1"):
         device.layer(0, Encoding.INT8, INPUTS[0], 0)
-
-
-def test_round_trips_are_of_the_last_sending_and_in_microseconds() -> None:
-    device, link = fake_device(faults=[drop])
-    inputs = [bytes([i] * 4) for i in range(3)]
-    answers = list(device.infer(0, Encoding.INT8, inputs, window=1))
-    assert [answer.attempts for answer in answers] == [2, 1, 1]
-    # the fake link's time passes only while nothing comes
-    assert [answer.round_trip for answer in answers] == [0, 0, 0]
-    assert link.now >= 1
-
-
-def test_a_slow_answer_has_a_long_round_trip() -> None:
-    device, link = fake_device()
-    answer_now = link.board.answer
-
-    def slow(data: bytes) -> bytes:
-        link.now += 0.25
-        return answer_now(data)
-
-    link.board.answer = slow  # type: ignore[method-assign]
-    (answer,) = device.infer(0, Encoding.INT8, [bytes(4)])
-    assert answer.round_trip == pytest.approx(250_000, abs=2)
-    assert device.idle_round_trip() == pytest.approx(250_000, abs=2)
-
-
-@pytest.mark.parametrize("fault", [drop, corrupt])
-def test_clock_steps_and_firmware_that_knows_none(fault: Fault) -> None:
-    device, link = fake_device(faults=[fault])
-    assert device.clock_steps() == ClockSteps(1, 1, 64)
-    link.board.steps = None
-    assert device.clock_steps() is None

@@ -11,7 +11,8 @@ from typing import Final
 from serial.tools import list_ports
 
 from hil.bench.cells import Cell
-from hil.engines import ENGINES, Special
+from hil.engines import ENGINES
+from hil.engines.registry import Special
 from hil.errors import HilError, ModelError
 from hil.platformio import Footprint
 from hil.records import Hello, ModelInfo, Status

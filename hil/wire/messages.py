@@ -157,8 +157,8 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.INFER.reply: _parse_result,
         Kind.STATUS.reply: _parse_status,
         Kind.BAUD.reply: _parse_rate,
-        Kind.LAYERS.reply: _parse_piece,
         Kind.CLOCK.reply: _parse_clock,
+        Kind.LAYERS.reply: _parse_piece,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)

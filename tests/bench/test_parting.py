@@ -23,6 +23,7 @@ from hil.link import Link
 from hil.report import write
 from hil.runlog.load import load, read_manifest
 from hil.runlog.schema import LAYERS, MANIFEST, Parting
+from hil.runlog.seal import hash_file, sealed
 
 PROJECT = Path(__file__).parents[2]
 N = 6
@@ -58,15 +59,8 @@ def spoil(layer: int, at: int) -> Callable[[int, bytes], bytes]:
     return change
 
 
-def unseal(folder: Path) -> None:
-    """As if the bench had been killed: nothing says what its files were."""
-    manifest = msgspec.structs.replace(read_manifest(folder), seal="", files={})
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
-
-
 def test_layers_are_sealed(plan: Plan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(), layers=True)
-    assert LAYERS in read_manifest(tmp_path).files
     stored = (tmp_path / LAYERS).read_bytes()
     (tmp_path / LAYERS).write_bytes(stored.replace(b"hidden", b"hiddem"))
     with pytest.raises(StorageError, match="layers.json: changed"):
@@ -272,7 +266,9 @@ def test_names_from_a_model_are_escaped(plan: Plan, tmp_path: Path) -> None:
     )
     evil = [msgspec.structs.replace(partings[0], layers=layers)]
     (tmp_path / LAYERS).write_bytes(msgspec.json.encode(evil))
-    unseal(tmp_path)
+    manifest = read_manifest(tmp_path)
+    files = manifest.files | {LAYERS: hash_file(tmp_path / LAYERS)}
+    (tmp_path / MANIFEST).write_bytes(sealed(msgspec.structs.replace(manifest, files=files)))
     report = write(tmp_path)
     assert "<script>" not in report.html.read_text().split("</style>")[1]
     assert "<script>" not in report.markdown.read_text()

@@ -114,9 +114,8 @@ def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path
         assert (end.marks.heap_start, end.marks.heap_end) == (0, 0)
         assert end.shares == ()  # nothing was linked
         graph = cell.network.graph
-        image = write_image("aot", [("net", cell.network.path)], tmp_path.parent / "image").models[
-            0
-        ]
+        written = write_image("aot", [("net", cell.network.path)], tmp_path / "image")
+        (image,) = written.models
         assert found.predicted is not None
         assert (found.predicted.arena, found.predicted.flash_model) == (image.arena, image.flash)
         io = graph.input.nbytes + graph.output.nbytes

@@ -263,3 +263,11 @@ def test_the_documentation_names_every_limit_and_its_default() -> None:
         default = getattr(DEFAULTS, name)
         said = row.split("|")[3].strip()
         assert said == "any" if default == float("inf") else said.startswith(f"{default:g}"), row
+
+
+def test_a_board_without_a_clock_has_no_times() -> None:
+    plan = fake.plan(board="native", unit="none")
+    found = compare_stored(run(plan), run(plan))
+    names = {figure.name for figure in found.runs[0].figures}
+    assert not names & {"instructions", "total", "latency", "first"}
+    assert not found.regression

@@ -255,14 +255,14 @@ static void answer(hil_session_t *session) {
     case HIL_MSG_BAUD:
       hil_rate_request(session);
       break;
+    case HIL_MSG_CLOCK:
+      hil_clock_request(session);
+      break;
 #ifdef HIL_LAYERS
     case HIL_MSG_LAYERS:
       layers(session);
       break;
 #endif
-    case HIL_MSG_CLOCK:
-      hil_clock_request(session);
-      break;
     default:
       hil_reply_error(session, HIL_ERR_TYPE, 0, 0);
       break;
