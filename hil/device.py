@@ -14,10 +14,10 @@ from typing import Final
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
 from hil.records import ClockSteps, DType, Encoding, Hello, Status
+from hil.refusals import other_version, refused
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
-    Kind,
     Malformed,
     Piece,
     Rate,
@@ -71,7 +71,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LayerOutput:
-    """What one layer made of one sample, and how many layers the model has."""
+    """What one layer made of one sample, and how many layers there are."""
 
     dtype: DType
     data: bytes
@@ -252,18 +252,16 @@ class Device:
                 first += 1
 
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
 
-        Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
-        firmware or engine cannot answer layer by layer, or there is no such layer.
-        """
+        Raises as `infer`; DeviceRefused also where there is none."""
         found = bytearray()
         while True:
             piece = self._piece(model, encoding, values, layer, len(found))
             if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
                 raise WrongFirmware(
-                    f"asked for layer {layer} of model {model}, the board on {self.link.name} "
-                    f"answered layer {piece.layer} of model {piece.model}",
+                    f"asked for layer {layer} of model {model}, "
+                    f"the board answered layer {piece.layer} of model {piece.model}",
                     "flash the firmware of this checkout",
                 )
             found += piece.data
@@ -324,14 +322,14 @@ class Device:
             if isinstance(frame, BadFrame):
                 return 0, Malformed(frame.reason)
             if frame.version != PROTOCOL_VERSION:
-                raise _other_version(self.link.name, frame.version)
+                raise other_version(self.link.name, frame.version)
             reply = parse_reply(frame)
             if isinstance(reply, Refusal) and reply.code in _LINE_DAMAGE:
                 return 0, Malformed("the board received damage")
             if frame.seq not in expected:
                 continue  # a late answer to something already asked again
             if isinstance(reply, Refusal):
-                raise _refused(reply)
+                raise refused(reply)
             return frame.seq, reply
         return None
 
@@ -350,39 +348,3 @@ def _layers_request(
     model: int, encoding: Encoding, values: bytes, layer: int, offset: int, seq: int
 ) -> Frame:
     return layers_request(seq, model, encoding, values, layer=layer, offset=offset)
-
-
-def _other_version(port: str, version: int) -> WrongFirmware:
-    return WrongFirmware(
-        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
-        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
-    )
-
-
-def _refused(reply: Refusal) -> DeviceRefused:
-    needed, available = reply.needed, reply.available
-    said: dict[int, tuple[str, str]] = {
-        ErrorCode.LENGTH: (
-            f"got {available} bytes of input, wants {needed}",
-            "does the data set fit the model?",
-        ),
-        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
-        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
-        ErrorCode.ARENA: (
-            f"needs an arena of {needed} bytes and has {available}",
-            "use a smaller model or the engine `aot`",
-        ),
-        ErrorCode.LAYER: (
-            f"has {available} layers of this model to show, asked for number {needed}",
-            "an engine other than aot shows none",
-        ),
-        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
-    }
-    if reply.code == ErrorCode.TYPE and reply.request == Kind.LAYERS:
-        said[ErrorCode.TYPE] = (
-            "does not answer layer by layer",
-            "flash firmware built with HIL_LAYERS=1",
-        )
-    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
-    what, hint = said.get(reply.code, unknown)
-    return DeviceRefused(f"the board {what}", hint, code=reply.code)
