@@ -21,6 +21,7 @@ PROJECT = Path(env.subst("$PROJECT_DIR"))
 FIRMWARE = PROJECT / "firmware"
 GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
 GOLDEN = Path(env.subst("$BUILD_DIR")) / "golden"
+LAYERS = os.environ.get("HIL_LAYERS", "0") not in ("", "0")
 
 
 def fail(message):
@@ -57,9 +58,16 @@ def chosen_models():
     return models
 
 
+def special():
+    """For `hil headers`, of the environment: HIL_LAYERS=1 shows layers, HIL_FAULT breaks one."""
+    fault = os.environ.get("HIL_FAULT")
+    return [*(["--layers"] if LAYERS else []), *(["--fault", fault] if fault else [])]
+
+
 def fingerprint(engine, models, arena):
-    """Changes when the models, the engine's name, the arena or the generator do."""
-    digest = hashlib.sha256(repr((engine, arena, [name for name, _ in models])).encode())
+    """Changes when the models, the engine's name, the options or the generator do."""
+    options = (engine, arena, special(), [name for name, _ in models])
+    digest = hashlib.sha256(repr(options).encode())
     generator = [*PROJECT.glob("hil/engines/**/*"), *PROJECT.glob("hil/tflite/*.py")]
     for file in [*(path for _, path in models), *sorted(generator)]:
         if file.is_file() and file.suffix != ".pyc":
@@ -78,6 +86,7 @@ def generate(python, engine):
     pairs = [f"{name}={file}" for name, file in models]
     words = [python, "-m", "hil", "headers", "--engine", engine, "--out", str(GENERATED), *pairs]
     words += ["--arena", arena] if arena else []
+    words += special()
     done = subprocess.run(
         words, cwd=PROJECT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -98,7 +107,14 @@ port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")
 libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil_session")]
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
 include = [*libraries, FIRMWARE / "port", port]
-env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(f"tinyml-hil {version}"))])
+says = f"tinyml-hil {version}"
+if fault := os.environ.get("HIL_FAULT"):
+    says += f", broken on purpose: {fault}"
+env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(says))])
+if LAYERS:
+    env.Append(CPPDEFINES=["HIL_LAYERS"])
+# which object each byte comes from (hil/platformio/owners.py reads it beside the ELF)
+env.Append(LINKFLAGS=["-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
 env.Replace(HIL_PYTHON=python)
 
 GENERATED.mkdir(parents=True, exist_ok=True)

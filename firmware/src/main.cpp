@@ -22,7 +22,7 @@
 #endif
 // A board short of RAM sets it lower: an int8 model then takes no float32 input but a small one.
 #if defined(HIL_SHORT_OF_RAM) && HIL_INPUT_ELEMENTS > 64
-#define HIL_MAX_PAYLOAD ((uint32_t)(HIL_INPUT_BYTES + sizeof(hil_infer_t)))
+#define HIL_MAX_PAYLOAD (HIL_INPUT_BYTES + HIL_REQUEST_HEAD)
 #endif
 #ifndef HIL_MAX_PAYLOAD
 #define HIL_MAX_PAYLOAD HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS)
@@ -31,7 +31,7 @@
 namespace {
 
 static_assert(HIL_MODEL_COUNT >= 1 && HIL_MODEL_COUNT <= 255, "an image has 1 to 255 models");
-static_assert(HIL_MAX_PAYLOAD >= HIL_INPUT_BYTES + sizeof(hil_infer_t),
+static_assert(HIL_MAX_PAYLOAD >= HIL_INPUT_BYTES + HIL_REQUEST_HEAD,
               "the receive buffer is the model's input too");
 
 alignas(16) uint8_t rx[HIL_RX_BYTES(HIL_MAX_PAYLOAD)];

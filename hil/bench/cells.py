@@ -28,12 +28,14 @@ class Image:
     engine: str
     precision: Precision
     networks: tuple[Network, ...]
+    layers: bool = False  # firmware that answers layer by layer
 
     @property
     def key(self) -> tuple[str, ...]:
         """What tells it from the other images of a plan."""
         names = (network.name for network in self.networks)
-        return (self.board.name, self.engine, self.precision, *names)
+        special = ("layers",) if self.layers else ()
+        return (self.board.name, self.engine, self.precision, *special, *names)
 
 
 @dataclass(frozen=True, slots=True)

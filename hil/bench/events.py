@@ -47,6 +47,15 @@ class Streaming:
 
 
 @dataclass(frozen=True, slots=True)
+class Observing:
+    """A run's answers are not what they must be (or were asked to be explained): firmware that
+    shows its layers is built, and asked about ``samples``."""
+
+    run: str
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """One run of the matrix is complete."""
 
@@ -61,5 +70,5 @@ class Stored:
     folder: Path
 
 
-Event: TypeAlias = Building | LeftOut | Referencing | Streaming | Finished | Stored
+Event: TypeAlias = Building | LeftOut | Referencing | Streaming | Finished | Observing | Stored
 Emit: TypeAlias = Callable[[Event], None]

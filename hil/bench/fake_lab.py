@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from hil.bench.cells import Image, Network
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
+from hil.engines import ENGINES
 from hil.errors import DoesNotFit
 from hil.link import Link
 from hil.link.fake import FakeBoard, FakeLink, Fault
-from hil.records import Hello, ModelInfo, Precision
-from hil.reference import encode_inputs, litert, oracle
+from hil.records import DType, Hello, ModelInfo, Precision
+from hil.reference import encode_inputs, layer_tensors, litert, oracle
+from hil.tflite import Graph
 
 Tamper = Callable[[bytes], bytes]
+
+
+def _as_it_is(_: int, output: bytes) -> bytes:
+    return output
 
 
 @dataclass
@@ -27,13 +35,15 @@ class FakeLab:
 
     int8 answers are the oracle's, float32 ones LiteRT's, then changed by ``tamper``;
     ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
-    with a network named in ``too_large`` overflows the flash by 1,000 bytes.
+    with a network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes what
+    is said of the layers (number, bytes; -1 is the input) but the last, which is the answer.
     """
 
     tamper: Tamper = bytes
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
     too_large: Collection[str] = ()
+    spoil: Callable[[int, bytes], bytes] = _as_it_is
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
@@ -60,6 +70,7 @@ class FakeLab:
             tick_hz=25_000_000,
             has_micros=True,
             models=tuple(self._model(network) for network in image.networks),
+            has_layers=image.layers,
         )
         infer = [self._infer(network) for network in image.networks]
         fake = FakeBoard(
@@ -68,12 +79,35 @@ class FakeLab:
             faults=self.faults,
             ticks=lambda model: 256 * (model + 1),
             micros=lambda model: 500 * (model + 1),
+            layers=partial(self._layers, image.networks, infer) if image.layers else None,
         )
         link = FakeLink(fake)
         try:
             yield link
         finally:
             link.close()
+
+    def unobservable(self, station: Station) -> str:  # noqa: ARG002
+        """Every fake board shows its layers."""
+        return ""
+
+    def _layers(
+        self,
+        networks: Sequence[Network],
+        infer: Sequence[Callable[[bytes], bytes]],
+        model: int,
+        values: bytes,
+    ) -> list[tuple[DType, bytes]]:
+        graph = networks[model].graph
+        tensors = [layer.tensor for layer in ENGINES["aot"].layers(graph)]
+        x = encode_inputs(_sample(values, graph), graph.input)
+        said = layer_tensors(networks[model].path, x, tensors)
+        found = [
+            (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
+            for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
+        ]
+        taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
+        return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
 
     def _model(self, network: Network) -> ModelInfo:
         graph = network.graph
@@ -85,8 +119,12 @@ class FakeLab:
         reference = (oracle if graph.precision is Precision.INT8 else litert)(network.path)
 
         def infer(values: bytes) -> bytes:
-            wide = len(values) == graph.input.elements * 4
-            x = np.frombuffer(values, "<f4" if wide else "u1")[None]
-            return self.tamper(reference.predict(encode_inputs(x, graph.input))[0].tobytes())
+            x = encode_inputs(_sample(values, graph), graph.input)
+            return self.tamper(reference.predict(x)[0].tobytes())
 
         return infer
+
+
+def _sample(values: bytes, graph: Graph) -> npt.NDArray[np.generic]:
+    wide = len(values) == graph.input.elements * 4
+    return np.frombuffer(values, "<f4" if wide else "u1")[None]

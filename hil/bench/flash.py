@@ -30,11 +30,11 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     board = image.board
     models = [(network.name, network.path) for network in image.networks]
     if where is None:
-        built = build(board.pio_env, models, image.engine, project)
+        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
         running = detached.start(project, board, built.elf)
         return _hello(image, project, running.port), running.port
     port = where.port if isinstance(where, Attached) else where
-    upload(board.pio_env, models, image.engine, project, port)
+    upload(board.pio_env, models, image.engine, project, port, layers=image.layers)
     deadline = Deadline.after(board.timeouts.boot)
     while True:  # a board with USB of its own leaves and comes back, perhaps under another name
         found = _port_now(where, project)
@@ -57,6 +57,8 @@ def ask(board: Board, port: str, seconds: float) -> Hello:
 
 def check_image(hello: Hello, image: Image) -> None:
     """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
+    if hello.has_layers and not image.layers:
+        raise observed(hello)
     runs = [(model.name, model.sha256, model.engine) for model in hello.models]
     wanted = [(n.name, n.graph.sha256, image.engine) for n in image.networks]
     if runs != wanted:
@@ -64,6 +66,14 @@ def check_image(hello: Hello, image: Image) -> None:
             f"board {hello.board} runs {_words(runs)}, expected {_words(wanted)}",
             f"flash it: hil flash --board {image.board.name}",
         )
+
+
+def observed(hello: Hello) -> WrongFirmware:
+    """The board runs firmware to look into, not the one to measure."""
+    return WrongFirmware(
+        f"board {hello.board} runs firmware that was built to show its layers",
+        "flash the one to measure: `hil flash`, or the same command with --flash",
+    )
 
 
 def _hello(image: Image, project: Path, port: str) -> Hello:

@@ -44,6 +44,10 @@ class HeldLab:
         """See `Lab.open`; the link stays open."""
         yield self.hold(station, firmware).link
 
+    def unobservable(self, station: Station) -> str:
+        """See `Lab.unobservable`: the board is held open with what it runs."""
+        return f"board {station.name} is held by a test; `hil bench` shows the layers"
+
     def close(self) -> None:
         """Let the board go."""
         if self._held:

@@ -12,18 +12,22 @@ from hil.bench.flash import flash
 from hil.boards.session import open_board
 from hil.boards.station import Station
 from hil.link import Link
-from hil.platformio import build, sizes
+from hil.platformio import Footprint, build, footprint
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data."""
+    """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
+
+    ``footprint`` says whose they are; None where there is no linked image to look into.
+    """
 
     file: Path
     sha256: str
     toolchain: str
     flash: int
     ram: int
+    footprint: Footprint | None = None
 
 
 class Lab(Protocol):
@@ -39,6 +43,10 @@ class Lab(Protocol):
         """A link to the board of ``station``, which runs ``firmware``."""
         ...
 
+    def unobservable(self, station: Station) -> str:
+        """Why firmware that shows its layers cannot be put on the board; empty: it can."""
+        ...
+
 
 @dataclass
 class RealLab:
@@ -49,8 +57,8 @@ class RealLab:
 
     project: Path
     flash: bool = False
-    # by station: engine and precision of the image that was flashed, and the port since then
-    _flashed: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    # by station: the image that was flashed, and the port since then
+    _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -59,9 +67,10 @@ class RealLab:
             [(network.name, network.path) for network in image.networks],
             image.engine,
             project,
+            layers=image.layers,
         )
-        size = sizes(built.elf)
-        return Firmware(built.elf, built.sha256, built.toolchain, size.flash, size.ram)
+        found = footprint(built.elf, [network.name for network in image.networks])
+        return Firmware(built.elf, built.sha256, built.toolchain, found.flash, found.ram, found)
 
     def open(
         self, station: Station, image: Image, firmware: Firmware
@@ -72,10 +81,19 @@ class RealLab:
             port = self._flash(station.name, port, image)
         return open_board(station.board, firmware.file, port)
 
+    def unobservable(self, station: Station) -> str:
+        """See `Lab.unobservable`."""
+        if not station.port or self.flash:
+            return ""
+        return (
+            f"board {station.name} runs what was flashed, which shows no layers; "
+            "run the same command with --flash"
+        )
+
     def _flash(self, station: str, port: str, image: Image) -> str:
         """Flash ``image`` unless it is there; the port that the board is on afterwards."""
-        engine, precision, now = self._flashed.get(station, ("", "", port))
-        if (engine, precision) != (image.engine, image.precision):
+        key, now = self._flashed.get(station, ((), port))
+        if key != image.key:
             _, now = flash(image, self.project, now)
-            self._flashed[station] = (image.engine, image.precision, now)
+            self._flashed[station] = (image.key, now)
         return now

@@ -17,6 +17,7 @@ import hil
 from hil.bench.events import Emit, Referencing, Stored
 from hil.bench.lab import Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
+from hil.bench.parting import part
 from hil.bench.pictures import pictures
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
@@ -24,20 +25,32 @@ from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
+from hil.datasets import made
+from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
-from hil.runlog.load import read_manifest, read_samples
+from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
+from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
+from hil.runlog.seal import check_data
 
 
-def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int = 1) -> None:
+def run(
+    plan: Plan,
+    folder: Path,
+    emit: Emit,
+    lab: Lab | None = None,
+    jobs: int = 1,
+    *,
+    layers: bool = False,
+) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
     With ``jobs`` > 1 boards run side by side, that many emulators at most. Any error, Ctrl-C
     included, leaves a readable run that the same call resumes; a board that fails does not keep
-    the others from finishing.
+    the others from finishing. Where an output is not what it must be, the board is asked for the
+    layers of that sample; with ``layers`` it is asked for those of the first one anyway.
     """
     lab = lab or RealLab(plan.project)
     prepared, no_place = prepare(plan, lab, emit)
@@ -50,6 +63,9 @@ def run(plan: Plan, folder: Path, emit: Emit, lab: Lab | None = None, jobs: int 
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
             carry_out(waiting, partial(_run_one, plan.data, lab), log, emit, jobs)
+            answers = load(folder).samples
+            if partings := part(plan, prepared, answers, lab, emit, always=layers):
+                log.save_partings(partings)
         except BaseException as problem:
             with suppress(StorageError):  # a full disk is no reason to hide the first problem
                 if isinstance(problem, HilError):
@@ -89,7 +105,11 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
         )
 
     path = item.cell.network.path
-    return Expected(predict(litert(path)), predict(oracle(path)) if item.plan.oracle else None)
+    return Expected(
+        predict(litert(path)),
+        predict(oracle(path)) if item.plan.oracle else None,
+        predict(xnnpack(path)) if item.plan.xnnpack else None,
+    )
 
 
 def _manifest(
@@ -115,7 +135,15 @@ def _manifest(
         ),
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
+        seeds=_seeds(data.name),
     )
+
+
+def _seeds(dataset: str) -> dict[str, str]:
+    """What stands for chance in a bench: which samples a limit takes, and data that are made."""
+    found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
+    drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
+    return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 
 
 def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
@@ -130,4 +158,5 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
             f"{folder} holds this run already, complete",
             f"look at it: `hil report {folder}`, or choose another --out",
         )
-    return msgspec.structs.replace(old, state="running", error="")
+    check_data(folder, old)  # what is damaged now would be sealed in the end
+    return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})

@@ -14,7 +14,15 @@ import typer
 from rich.progress import Progress, TaskID
 
 from hil.bench import Plan, Request, make_plan, run
-from hil.bench.events import Building, Event, Finished, LeftOut, Referencing, Streaming
+from hil.bench.events import (
+    Building,
+    Event,
+    Finished,
+    LeftOut,
+    Observing,
+    Referencing,
+    Streaming,
+)
 from hil.bench.lab import Lab, RealLab
 from hil.bench.places import words
 from hil.boards.choice import choose_board
@@ -71,6 +79,10 @@ def bench(
     jobs: Annotated[
         int | None, typer.Option("--jobs", help="Emulators at once; default: one a core.")
     ] = None,
+    layers: Annotated[
+        bool,
+        typer.Option("--layers", help="Compare the first sample layer by layer, come what may."),
+    ] = False,
     open_report: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Show the report in a browser.")
     ] = None,
@@ -99,8 +111,11 @@ def bench(
         folder = out or _new_folder(project, boards)
         if plan.note:
             say(f"note: {plan.note}")
+        if fault := os.environ.get("HIL_FAULT"):
+            say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
         say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
-        _show(plan, folder, RealLab(project, flash), jobs or len(os.sched_getaffinity(0)))
+        at_once = jobs or len(os.sched_getaffinity(0))
+        _show(plan, folder, RealLab(project, flash), at_once, layers=layers)
     show_report(folder, browse=_may_open() if open_report is None else open_report)
 
 
@@ -119,11 +134,11 @@ def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
     return project / "results" / f"{stamp}-{'-'.join(kinds)}"
 
 
-def _show(plan: Plan, folder: Path, lab: Lab, jobs: int) -> None:
+def _show(plan: Plan, folder: Path, lab: Lab, jobs: int, *, layers: bool) -> None:
     """Carry the plan out, with a bar for every run."""
     try:
         with progress() as bars:
-            run(plan, folder, _Bars(bars), lab, jobs)
+            run(plan, folder, _Bars(bars), lab, jobs, layers=layers)
     except KeyboardInterrupt:
         say(f"interrupted; to go on: hil {_again(folder)}")
         raise
@@ -146,6 +161,8 @@ class _Bars:
                 self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):
                 self._update(key, done, total)
+            case Observing(key, samples):
+                say(f"{key}: asking for the layers of {', '.join(samples)}")
             case Finished(key, seconds):
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")

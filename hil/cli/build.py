@@ -19,6 +19,12 @@ def headers(
     arena: Annotated[
         int | None, typer.Option("--arena", help="Bytes of RAM to reserve; default: enough.")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="For firmware built with HIL_LAYERS=1.")
+    ] = False,
+    fault: Annotated[
+        str, typer.Option("--fault", help="Break a layer: weight|shift|padding:MODEL:LAYER.")
+    ] = "",
 ) -> None:
     """Write hil_image.h, hil_image.c and one C header a model."""
     pairs = []
@@ -27,6 +33,6 @@ def headers(
         if not equals:
             raise UsageError(f"{word!r} is not NAME=FILE.tflite", "write e.g. student=my.tflite")
         pairs.append((name, Path(file)))
-    image = write_image(engine, pairs, folder, arena)
+    image = write_image(engine, pairs, folder, arena, layers=layers, fault=fault)
     for model, header in zip(image.models, image.headers, strict=True):
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

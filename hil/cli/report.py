@@ -41,6 +41,8 @@ def show_report(folder: Path, *, browse: bool) -> None:
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
+    for line in written.parted:
+        out.print(escape(line), soft_wrap=True)
     if not problems:
         out.print("[green]every output is what it must be[/]")
     say(f"report: {written.html}")

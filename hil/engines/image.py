@@ -15,12 +15,14 @@ from hil.records import DType, ModelInfo, TensorSpec
 class CompiledModel:
     """A model in C: its header, the two functions of `hil_model_t`, and what HELLO says.
 
-    ``functions`` defines ``<name>_prepare`` and ``<name>_run`` after the header was included.
+    ``functions`` defines ``<name>_prepare`` and ``<name>_run`` after the header was included, and
+    ``<name>_layers`` where the model shows its ``layers``.
     """
 
     info: ModelInfo
     header: str
     functions: str
+    layers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ class Image:
         return max(1, *(m.arena for m in self.models))
 
 
-def table_files(models: Sequence[CompiledModel], arena: int | None = None) -> dict[str, str]:
-    """``hil_image.h`` and ``hil_image.c`` by name; ``arena`` as in `write_image`."""
+def table_files(
+    models: Sequence[CompiledModel], arena: int | None = None, *, layers: bool = False
+) -> dict[str, str]:
+    """``hil_image.h`` and ``hil_image.c`` by name; ``arena`` and ``layers`` as in `write_image`."""
     infos = [m.info for m in models]
     sizes = {
         "HIL_MODEL_COUNT": len(infos),
@@ -53,7 +57,7 @@ def table_files(models: Sequence[CompiledModel], arena: int | None = None) -> di
     header = f"{notice}#ifndef HIL_IMAGE_H\n#define HIL_IMAGE_H\n\n{macros}\n#endif\n"
     includes = "".join(f'#include "{m.info.name}.h"\n' for m in models)
     functions = "\n".join(m.functions for m in models)
-    rows = ",\n".join(_row(m.info) for m in models)
+    rows = ",\n".join(_row(m, layers) for m in models)
     source = (
         f'{notice}#include "hil_image.h"\n#include "hil_engine.h"\n{includes}\n{functions}\n'
         f"const hil_model_t hil_models[HIL_MODEL_COUNT] = {{\n{rows},\n}};\n"
@@ -61,13 +65,16 @@ def table_files(models: Sequence[CompiledModel], arena: int | None = None) -> di
     return {"hil_image.h": header, "hil_image.c": source}
 
 
-def _row(info: ModelInfo) -> str:
+def _row(model: CompiledModel, layers: bool) -> str:
+    info = model.info
+    shown = f"{info.name}_layers" if model.layers else "0"
+    more = f",\n     {model.layers}u,\n     {shown}" if layers else ""
     digest = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(info.sha256))
     return (
         f'    {{"{info.name}",\n     "{info.engine}",\n     {{{digest}}},\n'
         f"     {_tensor(info.input)},\n     {_tensor(info.output)},\n"
         f"     {info.arena}u,\n     {info.flash}u,\n"
-        f"     {info.name}_prepare,\n     {info.name}_run}}"
+        f"     {info.name}_prepare,\n     {info.name}_run{more}}}"
     )
 
 

@@ -11,14 +11,25 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from hil.engines import tflm
-from hil.engines.aot.engine import arena_bytes, compile_model
+from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
+from hil.engines.aot.faults import Fault
 from hil.engines.bounds import constant_bytes, largest_step
 from hil.engines.image import CompiledModel, Image, table_files, write_changed
+from hil.engines.layers import Layer
 from hil.errors import UsageError
 from hil.tflite import Graph, read_model
 
-# (checked model, its C name, its file) -> the model in C
-Compiler: TypeAlias = Callable[[Graph, str, Path], CompiledModel]
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """What a model is built for besides being run: to show its ``layers``, or broken."""
+
+    layers: bool = False
+    fault: Fault | None = None
+
+
+# (checked model, its C name, its file, what is special) -> the model in C
+Compiler: TypeAlias = Callable[[Graph, str, Path, Special], CompiledModel]
 # (checked models of an image) -> further files of the image, by name
 Sharer: TypeAlias = Callable[[Sequence[Graph]], dict[str, str]]
 
@@ -39,19 +50,32 @@ class Engine:
     compile: Compiler
     shared: Sharer
     at_least: Bound
+    layers: Callable[[Graph], tuple[Layer, ...]]  # that firmware shows; none: it shows none
+
+
+def _aot(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
+    return compile_model(graph, name, path.name, layers=special.layers, fault=special.fault)
+
+
+def _tflm(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
+    if special.fault:
+        raise UsageError("engine tflm cannot be broken on purpose", "break aot")
+    return tflm.compile_model(graph, name, path)
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "aot": Engine(
-            lambda graph, name, path: compile_model(graph, name, path.name),
+            _aot,
             _nothing,
             lambda graph: (constant_bytes(graph), arena_bytes(graph)),
+            layers_of,
         ),
         "tflm": Engine(
-            tflm.compile_model,
+            _tflm,
             tflm.shared_files,
             lambda graph: (constant_bytes(graph), largest_step(graph)),
+            lambda _: (),
         ),
     }
 )
@@ -78,13 +102,21 @@ def model_name(file: Path) -> str:
 
 
 def write_image(
-    engine: str, models: Sequence[tuple[str, Path]], out: Path, arena: int | None = None
+    engine: str,
+    models: Sequence[tuple[str, Path]],
+    out: Path,
+    arena: int | None = None,
+    *,
+    layers: bool = False,
+    fault: str = "",
 ) -> Image:
     """Write into folder ``out`` what a firmware needs to hold ``models`` ((name, file) each).
 
     One header a model (``<name>.h``), ``hil_image.h``, ``hil_image.c`` and what the engine adds;
     only files whose content changed are touched. ``arena`` is the bytes of RAM to reserve, if not
-    what the models ask for: a model that needs more answers with an error. Raises `UsageError`
+    what the models ask for: a model that needs more answers with an error. ``layers`` is for
+    firmware built with HIL_LAYERS, which shows what each layer makes of an input; ``fault``
+    breaks one of them, see `Fault`. Raises `UsageError`
     for an unknown engine, no arena or a name that is no C identifier, `ModelError` for a model the
     engine cannot run, `ToolMissing` without what the engine generates with, `StorageError` when
     ``out`` cannot be written. Nothing is written unless every model can be.
@@ -103,14 +135,18 @@ def write_image(
             )
     if arena is not None and arena < 1:
         raise UsageError(f"an arena of {arena} bytes", "give a positive number, or none")
+    broken = Fault.parse(fault) if fault else None
+    target = broken.model if broken else ""
+    if broken and target not in names:
+        raise UsageError(f"there is no {target} to break", f"the image has {', '.join(names)}")
     chosen = ENGINES[engine]
     graphs = [read_model(path) for _, path in models]
     compiled = [
-        chosen.compile(graph, name, path)
+        chosen.compile(graph, name, path, Special(layers, broken if name == target else None))
         for graph, (name, path) in zip(graphs, models, strict=True)
     ]
     files = {f"{m.info.name}.h": m.header for m in compiled}
-    files |= table_files(compiled, arena) | chosen.shared(graphs)
+    files |= table_files(compiled, arena, layers=layers) | chosen.shared(graphs)
     for file, text in files.items():
         write_changed(out / file, text)
     return Image(

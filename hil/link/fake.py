@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hil.link.deadline import Deadline
-from hil.records import Hello, TensorSpec
+from hil.records import DType, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
-from hil.wire.messages import ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
+# STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
+MARKS = (64, 64, 4096, 0, 64, 64, 64, 64, 64)
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
@@ -60,8 +62,13 @@ class FakeBoard:
     received: list[Frame | BadFrame] = field(default_factory=list)
     boots_at: float = 0.0
     set_baud: bool = False
+    # (model, values) -> type and bytes of the input, then of every layer's output; None: firmware
+    # without LAYERS
+    layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
+    chunk: int = 4096  # of a layer, in one reply
     carries: int = 10_000_000
     boot_baud: int = 115200
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -93,11 +100,15 @@ class FakeBoard:
         if frame.type == Kind.HELLO:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
-            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *MARKS))
+        if frame.type == Kind.CLOCK and self.steps:
+            return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
         if frame.type == Kind.BAUD and self.set_baud:
             (asked,) = struct.unpack("<I", frame.payload)
             self.baud = asked or self.boot_baud
             return self._frame(Kind.BAUD.reply, frame.seq, frame.payload)
+        if frame.type == Kind.LAYERS and self.layers:
+            return self._piece(frame, self.layers)
         if frame.type != Kind.INFER:
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
@@ -107,8 +118,23 @@ class FakeBoard:
         head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
         return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, frame.payload[4:]))
 
-    def _error(self, seq: int, code: ErrorCode, request: int) -> Frame:
-        return self._frame(Kind.ERROR, seq, struct.pack("<BBHII", code, request, 0, 0, 0))
+    def _piece(
+        self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]
+    ) -> Frame:
+        model, _, layer, offset = struct.unpack_from("<BBHI", frame.payload)
+        found = layers(model, frame.payload[8:])
+        count = len(found) - 1
+        if INPUT_LAYER != layer >= count:
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, layer, count)
+        dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
+        head = struct.pack("<BBHHHII", model, dtype, layer, count, 0, len(whole), offset)
+        return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
+
+    def _error(
+        self, seq: int, code: ErrorCode, request: int, needed: int = 0, available: int = 0
+    ) -> Frame:
+        payload = struct.pack("<BBHII", code, request, 0, needed, available)
+        return self._frame(Kind.ERROR, seq, payload)
 
     def _frame(self, kind: int, seq: int, payload: bytes) -> Frame:
         return Frame(kind, seq, payload, self.version)
@@ -165,7 +191,7 @@ def pack_hello(hello: Hello) -> bytes:
         hello.protocol,
         len(hello.models),
         hello.window,
-        int(hello.has_micros),
+        int(hello.has_micros) | int(hello.has_layers) << 1,
         hello.max_payload,
         hello.tick_hz,
     )

@@ -22,8 +22,8 @@ from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
 Models = Sequence[tuple[str, Path]]
-# what tflm.py reads of the environment: with another tree every object is another
-_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR")
+# what the scripts read of the environment: with another tree every object is another
+_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +35,38 @@ class BuiltFirmware:
     toolchain: str
 
 
-def build(env: str, models: Models, engine: str, project: Path) -> BuiltFirmware:
+def build(
+    env: str, models: Models, engine: str, project: Path, *, layers: bool = False
+) -> BuiltFirmware:
     """Build PlatformIO env ``env`` with ``models``, (name, file) in order, by ``engine``.
 
-    Each image has a build folder of its own, so that going from one to another costs nothing.
-    Raises ToolMissing without a compiler, BuildFailed with the compiler's first error.
+    With ``layers`` it answers layer by layer (docs/protocol.md). Each image has a build folder of
+    its own, so that going from one to another costs nothing. Raises ToolMissing without a
+    compiler, BuildFailed with the compiler's first error.
     """
-    return _run(env, models, engine, project, "building")
+    return _run(env, models, engine, project, "building", layers)
 
 
-def upload(env: str, models: Models, engine: str, project: Path, port: str) -> BuiltFirmware:
+def upload(
+    env: str, models: Models, engine: str, project: Path, port: str, *, layers: bool = False
+) -> BuiltFirmware:
     """`build`, then flash the board on ``port``; BuildFailed says what PlatformIO said."""
-    return _run(env, models, engine, project, "flashing", "-t", "upload", "--upload-port", port)
+    words = ("-t", "upload", "--upload-port", port)
+    return _run(env, models, engine, project, "flashing", layers, *words)
 
 
 def _run(
-    env: str, models: Models, engine: str, project: Path, doing: str, *words: str
+    env: str, models: Models, engine: str, project: Path, doing: str, layers: bool, *words: str
 ) -> BuiltFirmware:
     require_compiler(env)
-    folder = project / ".pio" / "images" / _image_name(env, models, engine)
+    folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
     folder.mkdir(parents=True, exist_ok=True)
     environment = pio_environment()
     ensure_scons(core_folder())
     environment |= {
         "PLATFORMIO_BUILD_DIR": str(folder),
         "HIL_ENGINE": engine,
+        "HIL_LAYERS": "1" if layers else "0",
         "HIL_IMAGE": os.pathsep.join(f"{name}={path.resolve()}" for name, path in models),
     }
     # beside the folder: PlatformIO empties it when platformio.ini changes
@@ -96,10 +103,10 @@ def pio_environment() -> dict[str, str]:
     }
 
 
-def _image_name(env: str, models: Models, engine: str) -> str:
+def _image_name(env: str, models: Models, engine: str, layers: bool) -> str:
     chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
     files = [f"{name}={path.resolve()}" for name, path in models]
-    words = "\0".join([engine, *chosen, *files])
+    words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
     return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from hil.report.blocks import Section
 from hil.report.cells import Cell, cells
+from hil.report.partings import parting_sentences
 from hil.report.sections import sections
+from hil.report.tables import Table
 from hil.report.verdict import Verdict, verdict
 from hil.report.warnings import warnings
 from hil.runlog.load import StoredRun
@@ -22,6 +24,13 @@ class Document:
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
     data: tuple[Cell, ...]
+    parted: tuple[str, ...]  # where device and reference part, for a terminal too
+
+    def table(self, title: str) -> Table:
+        """The table of that title; one without rows where the report has none."""
+        blocks = (block for section in self.sections for block in section.blocks)
+        found = (block for block in blocks if isinstance(block, Table) and block.title == title)
+        return next(found, Table(title, (), ()))
 
 
 def document(run: StoredRun) -> Document:
@@ -33,4 +42,5 @@ def document(run: StoredRun) -> Document:
         warnings=warnings(run, found),
         sections=sections(run, found),
         data=found,
+        parted=parting_sentences(run.partings, found),
     )

@@ -177,7 +177,8 @@ class _Vectors:
             if not 2 <= cell.device.shape[1] <= CLASSES:
                 return
             if run not in self._shares:
-                self._shares[run] = probabilities(cell.device, cell.plan.output)
+                found = probabilities(cell.reals(cell.device))
+                self._shares[run] = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
             shares = tuple(float(share) for share in self._shares[run][i])
             css = colour(cell, self._models)
             yield Vector(cell.name, css, int(cell.answers[i]), shares)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from hil.report.blocks import Figure
 from hil.report.cells import Cell
 from hil.report.figures_cost import time_words
-from hil.report.figures_memory import ram_parts
 from hil.report.pairs import teacher_and_student
 from hil.report.text import count, interval, percent, short
 from hil.report.verdict import noun
@@ -45,8 +44,6 @@ def _figures(manifest: Manifest, teacher: Cell | None, cell: Cell) -> Iterator[F
         yield Figure("One inference", short(cell.time.point), f"{unit}{emulated}, median{beside}")
     if cell.end:
         memory = cell.end.memory
-        flash = memory.flash_model + memory.flash_code
-        said = f"flash {short(flash)}B" if flash else "flash unknown"
-        if teacher and teacher.end:
-            said += f"; teacher's RAM {short(sum(ram_parts(teacher.end.memory)))}B"
-        yield Figure("RAM", f"{short(sum(ram_parts(memory)))}B", f"arena, static, stack; {said}")
+        beside = f"; teacher {short(teacher.end.memory.arena)}B" if teacher and teacher.end else ""
+        model = f"; weights {short(memory.flash_model)}B of flash" if memory.flash_model else ""
+        yield Figure("RAM of an inference", f"{short(memory.arena)}B", f"arena{beside}{model}")

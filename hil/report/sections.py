@@ -28,7 +28,12 @@ from hil.report.figures_digits import gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
 from hil.report.glance import glance
+from hil.report.memory import marks_table, owner_tables, prediction_table
+from hil.report.partings import layer_table, parting_sentences, parting_table
 from hil.report.provenance import METHODS, cell_tables, run_table
+from hil.report.students import distillations, lost_table, student_table
+from hil.report.timing import timing_table, wall_table
+from hil.report.validation import other_confusions, validation_table, validations
 from hil.report.verdict import noun
 from hil.runlog.load import StoredRun
 
@@ -54,18 +59,22 @@ def summary(run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
         Figures(glance(run.manifest, cells)),
         tables.results(run.manifest, cells),
+        student_table(distillations(cells)),
         tables.no_place(run.manifest),
     ]
     return section("summary", "Summary", blocks)
 
 
 def accuracy(run: StoredRun, cells: Sequence[Cell]) -> Section:
+    checked = validations(cells)
+    matrices = (*confusions(cells), *other_confusions(checked))
     blocks: Blocks = [
         accuracy_chart(cells),
         tables.comparisons(cells),
+        validation_table(checked),
         tables.differences(cells),
         Bullets("", explanations(cells)),
-        Confusions("Confusion on the device", confusions(cells), mistakes(cells)),
+        Confusions("Confusion", matrices, mistakes(cells)),
         tables.published(run.manifest, cells),
     ]
     return section("accuracy", "Accuracy", blocks)
@@ -74,6 +83,8 @@ def accuracy(run: StoredRun, cells: Sequence[Cell]) -> Section:
 def time(_run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
         *time_charts(cells),
+        timing_table(cells),
+        wall_table(cells),
         Scatters("What accuracy costs", scatters(cells)),
     ]
     return section("time", "Time", blocks)
@@ -82,6 +93,9 @@ def time(_run: StoredRun, cells: Sequence[Cell]) -> Section:
 def memory(_run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
         *memory_charts(cells),
+        marks_table(cells),
+        prediction_table(cells),
+        *owner_tables(cells),
     ]
     return section("memory", "Memory", blocks)
 
@@ -98,13 +112,17 @@ def digits(run: StoredRun, cells: Sequence[Cell]) -> Section:
     drawn = gallery(cells, run.pictures)
     blocks: Blocks = [
         Digits(name, drawn, tables.disagreements(drawn, name)),
+        lost_table(distillations(cells), name),
     ]
     return section("digits", f"{name.capitalize()}s", blocks)
 
 
-def layers(_run: StoredRun, cells: Sequence[Cell]) -> Section:
+def layers(run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
-        Words(_no_layers(cells)),
+        parting_table(run.partings, cells),
+        Bullets("", parting_sentences(run.partings, cells)),
+        layer_table(run.partings, cells),
+        Words("" if run.partings else _no_layers(cells)),
     ]
     return section("layers", "Layers", blocks)
 

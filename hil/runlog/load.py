@@ -12,7 +12,20 @@ import msgspec
 
 from hil.errors import StorageError
 from hil.records import DType
-from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, SCHEMA, Manifest, Picture, RunPlan, Sample
+from hil.runlog.schema import (
+    DIGITS,
+    LAYERS,
+    MANIFEST,
+    READABLE,
+    SAMPLES,
+    LayerSeen,
+    Manifest,
+    Parting,
+    Picture,
+    RunPlan,
+    Sample,
+)
+from hil.runlog.seal import check_manifest
 
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"
 _PICTURE_SIDE = 1024  # pixels; more is no digit
@@ -31,23 +44,26 @@ class StoredRun:
 
     ``samples`` has every planned run's key; each run's are in order of position, without
     repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
-    is empty when there is no digits.json.
+    is empty when there is no digits.json, ``partings`` when there is no layers.json.
     """
 
     manifest: Manifest
     samples: dict[str, tuple[Sample, ...]]
     pictures: dict[str, Picture]
     torn: bool
+    partings: tuple[Parting, ...] = ()
 
 
 def load(run_dir: Path) -> StoredRun:
-    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema.
+    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
+    DamagedRun when its manifest is not what was sealed (the other files: `hil.runlog.verify`).
 
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
     manifest = read_manifest(run_dir)
     samples, torn = _samples(run_dir / SAMPLES, manifest)
-    return StoredRun(manifest, samples, _pictures(run_dir / DIGITS), torn)
+    pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
+    return StoredRun(manifest, samples, pictures, torn, partings)
 
 
 def read_samples(run_dir: Path) -> Iterator[Sample]:
@@ -66,12 +82,14 @@ def read_manifest(run_dir: Path) -> Manifest:
             "give the folder of one run, results/<run-id>",
         )
     schema = _decode(raw, _Schema, path).schema
-    if schema != SCHEMA:
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise StorageError(
-            f"{path} is of schema {schema}, this hil reads schema {SCHEMA}",
+            f"{path} is of schema {schema}, this hil reads schema {known}",
             "use the hil version that wrote it, or run the bench again into a new folder",
         )
     manifest = _decode(raw, Manifest, path)
+    check_manifest(path, raw, manifest)
     keys = [plan.key for plan in manifest.runs]
     if len(set(keys)) != len(keys):
         raise StorageError(f"{path}: two runs of the same key", _RERUN)
@@ -133,10 +151,11 @@ def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sa
         ("device", sample.device),
         ("LiteRT", sample.litert),
         ("oracle", sample.oracle),
+        ("XNNPACK", sample.xnnpack),
     ):
         if output is not None and len(output) != nbytes[sample.run]:
             return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
-    if sample.i < 0 or (sample.time is not None and sample.time < 0):
+    if sample.i < 0 or (sample.time or 0) < 0 or (sample.round_trip or 0) < 0:
         return "a negative position or time"
     before = found[sample.run].get(sample.i)
     # an answer stored again unchanged is one answer; two different ones are nobody's data
@@ -160,6 +179,31 @@ def _pictures(path: Path) -> dict[str, Picture]:
         if not sides_fit or len(picture.pixels) != height * width * picture.channels:
             raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
     return pictures
+
+
+def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    partings = _decode(raw, tuple[Parting, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for parting in partings:
+        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
+            raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
+    return partings
+
+
+def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+    return (*parting.layers, *([parting.input] if parting.input else []))
+
+
+def _layer_fits(seen: LayerSeen) -> bool:
+    if any(side < 1 for side in seen.shape) or not 0 <= seen.differing <= math.prod(seen.shape):
+        return False
+    if not seen.differing:
+        return True
+    inside = zip(seen.element, seen.shape, strict=False)
+    return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
 
 
 def _decode(raw: bytes, kind: type[T], path: Path) -> T:

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,20 @@ import msgspec
 from hil.errors import StorageError
 from hil.files import replace_file
 from hil.runlog.load import load
-from hil.runlog.schema import DIGITS, MANIFEST, SAMPLES, Manifest, Picture, RunEnd, Sample, State
+from hil.runlog.schema import (
+    DIGITS,
+    LAYERS,
+    MANIFEST,
+    SAMPLES,
+    Manifest,
+    Parting,
+    Picture,
+    RunEnd,
+    Sample,
+    State,
+)
+from hil.runlog.seal import LOCK, hash_data, sealed
+from hil.runlog.seal import pretty as pretty
 
 
 class RunLog:
@@ -70,11 +83,15 @@ class RunLog:
     def save(self, manifest: Manifest) -> None:
         """Store the manifest anew."""
         self.manifest = manifest
-        replace_file(self.folder / MANIFEST, pretty(manifest))
+        replace_file(self.folder / MANIFEST, sealed(manifest))
 
     def set_state(self, state: State, error: str = "") -> None:
-        """Store how the bench stands."""
-        self.save(msgspec.structs.replace(self.manifest, state=state, error=error))
+        """Store how the bench stands, and the hashes of the data when nothing more is appended."""
+        try:
+            files = {} if state == "running" else hash_data(self.folder)
+        except OSError as problem:
+            raise storage_error(self.folder, problem) from problem
+        self.save(msgspec.structs.replace(self.manifest, state=state, error=error, files=files))
 
     def finish(self, end: RunEnd) -> None:
         """Store how one run of the matrix ended."""
@@ -84,8 +101,12 @@ class RunLog:
         """Store the digits worth drawing, by sample id."""
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
 
+    def save_partings(self, partings: Sequence[Parting]) -> None:
+        """Store what layers made of digits whose output is not what it must be."""
+        replace_file(self.folder / LAYERS, pretty(partings))
+
     def _take_lock(self) -> IO[bytes]:
-        lock = (self.folder / ".lock").open("wb")
+        lock = (self.folder / LOCK).open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -107,11 +128,6 @@ class RunLog:
             if handle is not None:
                 handle.close()
         self._samples = self._lock = None
-
-
-def pretty(record: msgspec.Struct) -> bytes:
-    """JSON for people: indented, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def storage_error(folder: Path, problem: OSError) -> StorageError:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from hil.records import DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6
@@ -24,6 +24,8 @@ class Kind(IntEnum):
     INFER = 0x02
     STATUS = 0x03
     BAUD = 0x04
+    LAYERS = 0x05
+    CLOCK = 0x06
     ERROR = 0xFF
 
     @property
@@ -44,6 +46,7 @@ class ErrorCode(IntEnum):
     FRAME = 8
     OVERSIZE = 9
     BAUD = 10
+    LAYER = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,36 @@ class Rate:
     baud: int
 
 
-Reply = Hello | Result | Status | Rate | Refusal | Malformed
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in all.
+
+    ``layer`` counts from 0, of ``layers`` that the model has, or is `INPUT_LAYER`.
+    """
+
+    model: int
+    dtype: DType
+    layer: int
+    layers: int
+    nbytes: int
+    offset: int
+    data: bytes
+
+
+Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
+_LAYERS = struct.Struct("<BBHI")
+LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
+INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
+_LAYER = struct.Struct("<BBHHHII")
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
+_HEAP_UNKNOWN = 0xFFFFFFFF
 _ERROR = struct.Struct("<BBHII")
 _BAUD = struct.Struct("<I")
+_CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
 
@@ -103,6 +128,13 @@ def infer_request(seq: int, model: int, encoding: Encoding, values: bytes) -> Fr
     return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
 
 
+def layers_request(
+    seq: int, model: int, encoding: Encoding, values: bytes, *, layer: int, offset: int
+) -> Frame:
+    """Ask for what ``layer`` makes of one sample, from byte ``offset`` on."""
+    return Frame(Kind.LAYERS, seq, _LAYERS.pack(model, encoding, layer, offset) + values)
+
+
 def status_request(seq: int, *, reset: bool = False) -> Frame:
     """Ask for memory marks and counters; ``reset`` starts both anew."""
     return Frame(Kind.STATUS, seq, bytes([1 if reset else 0]))
@@ -113,6 +145,11 @@ def baud_request(seq: int, baud: int) -> Frame:
     return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
 
 
+def clock_request(seq: int) -> Frame:
+    """Ask how finely the board's clocks tick, as it sees them itself."""
+    return Frame(Kind.CLOCK, seq)
+
+
 def parse_reply(frame: Frame) -> Reply:
     """The message that a device's frame carries."""
     parsers: dict[int, Callable[[bytes], Reply]] = {
@@ -120,6 +157,8 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.INFER.reply: _parse_result,
         Kind.STATUS.reply: _parse_status,
         Kind.BAUD.reply: _parse_rate,
+        Kind.CLOCK.reply: _parse_clock,
+        Kind.LAYERS.reply: _parse_piece,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -138,12 +177,25 @@ def _parse_result(payload: bytes) -> Result:
     )
 
 
+def _parse_piece(payload: bytes) -> Piece:
+    model, dtype, layer, layers, _, nbytes, offset = _LAYER.unpack_from(payload)
+    data = payload[_LAYER.size :]
+    if INPUT_LAYER != layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
+        raise ValueError(f"layer {layer} of {layers}, {len(data)} bytes at {offset} of {nbytes}")
+    return Piece(model, DType(dtype), layer, layers, nbytes, offset, data)
+
+
 def _parse_status(payload: bytes) -> Status:
-    return Status(*_STATUS.unpack(payload))
+    status = Status(*_STATUS.unpack(payload))
+    return replace(status, heap_used=None) if status.heap_used == _HEAP_UNKNOWN else status
 
 
 def _parse_rate(payload: bytes) -> Rate:
     return Rate(*_BAUD.unpack(payload))
+
+
+def _parse_clock(payload: bytes) -> ClockSteps:
+    return ClockSteps(*_CLOCK.unpack(payload))
 
 
 def _parse_error(payload: bytes) -> Refusal:
@@ -167,6 +219,7 @@ def _parse_hello(payload: bytes) -> Hello:
         tick_hz=tick_hz,
         has_micros=bool(flags & 1),
         models=models,
+        has_layers=bool(flags & 2),
     )
 
 

@@ -32,6 +32,14 @@ typedef enum {
   HIL_ENGINE_FAILED = 2 /* *needed carries the engine's own code */
 } hil_engine_status_t;
 
+#ifdef HIL_LAYERS
+/* Told of each layer's output, in order, while it lies whole in memory. */
+typedef struct hil_observer {
+  void (*layer)(struct hil_observer *self, uint16_t layer, uint8_t dtype, const void *data,
+                uint32_t bytes);
+} hil_observer_t;
+#endif
+
 typedef struct hil_model {
   const char *name;   /* "student" */
   const char *engine; /* "aot" */
@@ -48,6 +56,12 @@ typedef struct hil_model {
    * aligned and never overlap. */
   hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
+#ifdef HIL_LAYERS
+  uint16_t layers; /* how many `observe` tells of; 0: the engine has none to show */
+  /* As invoke, and tells `observer`; NULL where there are no layers. */
+  hil_engine_status_t (*observe)(const struct hil_model *self, const void *input, void *output,
+                                 void *arena, uint32_t *needed, hil_observer_t *observer);
+#endif
 } hil_model_t;
 
 /* Defined by the generated hil_image.c, HIL_MODEL_COUNT long. */

@@ -55,6 +55,9 @@ void hil_reply_hello(hil_session_t *session) {
   hello.model_count = setup->model_count;
   hello.window = setup->board->window;
   hello.flags = setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+#ifdef HIL_LAYERS
+  hello.flags |= HIL_HELLO_HAS_LAYERS;
+#endif
   hello.max_payload = setup->max_payload;
   hello.tick_hz = setup->board->tick_hz;
   begin(session, HIL_MSG_REPLY | HIL_MSG_HELLO);
@@ -93,6 +96,16 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
   hil_encoder_end(&session->encoder);
 }
 
+#ifdef HIL_LAYERS
+void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
+                     uint32_t length) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_LAYERS);
+  put(session, layer, sizeof *layer);
+  put(session, data, length);
+  hil_encoder_end(&session->encoder);
+}
+#endif
+
 void hil_reply_status(hil_session_t *session) {
   hil_memory_t memory;
   hil_status_t status;
@@ -116,6 +129,14 @@ void hil_reply_status(hil_session_t *session) {
 void hil_reply_baud(hil_session_t *session, uint32_t baud) {
   begin(session, HIL_MSG_REPLY | HIL_MSG_BAUD);
   put(session, &baud, sizeof baud);
+  hil_encoder_end(&session->encoder);
+}
+
+void hil_reply_clock(hil_session_t *session, uint32_t micros, uint32_t ticks, uint32_t reads) {
+  const hil_clock_t clock = {micros, ticks, reads};
+
+  begin(session, HIL_MSG_REPLY | HIL_MSG_CLOCK);
+  put(session, &clock, sizeof clock);
   hil_encoder_end(&session->encoder);
 }
 

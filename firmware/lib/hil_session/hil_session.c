@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hil_clock.h"
 #include "hil_input.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
@@ -83,40 +84,60 @@ static int prepare(hil_session_t *session, uint8_t index) {
   return 0;
 }
 
+static uint8_t *input_of(const hil_session_t *session) {
+  return session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
+}
+
+/* The model of a request, prepared, and its input ready, which follows `head` bytes of the payload;
+ * answers with an error and returns NULL when that cannot be. */
+static const hil_model_t *take(hil_session_t *session, uint8_t index, uint8_t encoding,
+                               uint32_t head) {
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  uint32_t wanted, got;
+
+  if (index >= session->setup.model_count) {
+    hil_reply_error(session, HIL_ERR_MODEL, index, session->setup.model_count);
+    return NULL;
+  }
+  model = &session->setup.models[index];
+  wanted = hil_input_wire_bytes(&model->input, encoding);
+  if (wanted == 0) {
+    hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
+    return NULL;
+  }
+  got = frame->payload_length - head;
+  if (got != wanted) {
+    hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, frame->payload_length);
+    return NULL;
+  }
+  if (!prepare(session, index)) {
+    return NULL;
+  }
+  if (head > sizeof(hil_infer_t)) { /* to where it is aligned */
+    memmove(input_of(session), input_of(session) + head - sizeof(hil_infer_t), wanted);
+  }
+  hil_input_convert(&model->input, encoding, input_of(session));
+  return model;
+}
+
 static void infer(hil_session_t *session) {
   const hil_decoder_t *frame = &session->decoder;
-  uint8_t *input = session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
   const hil_model_t *model;
   hil_infer_t request;
   hil_engine_status_t status;
-  uint32_t wanted, got, code = 0, micros = 0, ticks = 0;
+  uint32_t code = 0, micros = 0, ticks = 0;
 
   if (frame->payload_length < sizeof request) {
     hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
     return;
   }
   memcpy(&request, frame->payload, sizeof request);
-  if (request.model >= session->setup.model_count) {
-    hil_reply_error(session, HIL_ERR_MODEL, request.model, session->setup.model_count);
+  model = take(session, request.model, request.encoding, sizeof request);
+  if (!model) {
     return;
   }
-  model = &session->setup.models[request.model];
-  wanted = hil_input_wire_bytes(&model->input, request.encoding);
-  if (wanted == 0) {
-    hil_reply_error(session, HIL_ERR_ENCODING, request.encoding, 0);
-    return;
-  }
-  got = frame->payload_length - (uint32_t)sizeof request;
-  if (got != wanted) {
-    hil_reply_error(session, HIL_ERR_LENGTH, wanted + (uint32_t)sizeof request,
-                    frame->payload_length);
-    return;
-  }
-  if (!prepare(session, request.model)) {
-    return;
-  }
-  hil_input_convert(&model->input, request.encoding, input);
-  status = timed_invoke(session, model, input, &code, &micros, &ticks);
+  status = timed_invoke(session, model, input_of(session), &code, &micros, &ticks);
   if (status != HIL_ENGINE_OK) {
     session->prepared = -1; /* whatever it left behind is not trusted again */
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
@@ -125,6 +146,73 @@ static void infer(hil_session_t *session) {
   session->inferences++;
   hil_reply_result(session, request.model, micros, ticks);
 }
+
+#ifdef HIL_LAYERS
+/* Answers when the layer that was asked for is there, in the midst of the inference: nobody has to
+ * keep it. */
+typedef struct {
+  hil_observer_t observer; /* first: it is what the engine knows */
+  hil_session_t *session;
+  hil_layer_t wanted;
+  uint8_t answered;
+} hil_watch_t;
+
+static void watch(hil_observer_t *self, uint16_t layer, uint8_t dtype, const void *data,
+                  uint32_t bytes) {
+  hil_watch_t *found = (hil_watch_t *)self;
+  const uint32_t offset = found->wanted.offset < bytes ? found->wanted.offset : bytes;
+  const uint32_t rest = bytes - offset;
+
+  if (layer == found->wanted.layer && !found->answered) {
+    found->answered = 1;
+    found->wanted.dtype = dtype;
+    found->wanted.bytes = bytes;
+    hil_reply_layer(found->session, &found->wanted, (const uint8_t *)data + offset,
+                    rest < HIL_LAYER_CHUNK ? rest : HIL_LAYER_CHUNK);
+  }
+}
+
+static void layers(hil_session_t *session) {
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  hil_layers_t request;
+  hil_watch_t found;
+  uint32_t code = 0;
+
+  if (frame->payload_length < sizeof request) {
+    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
+    return;
+  }
+  memcpy(&request, frame->payload, sizeof request);
+  model = take(session, request.model, request.encoding, sizeof request);
+  if (!model) {
+    return;
+  }
+  if (request.layer != HIL_LAYER_INPUT && request.layer >= model->layers) {
+    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
+    return;
+  }
+  memset(&found, 0, sizeof found);
+  found.observer.layer = watch;
+  found.session = session;
+  found.wanted.model = request.model;
+  found.wanted.layer = request.layer;
+  found.wanted.layers = model->layers;
+  found.wanted.offset = request.offset;
+  if (request.layer == HIL_LAYER_INPUT) {
+    watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, input_of(session),
+          hil_tensor_bytes(&model->input));
+    return;
+  }
+  if (model->observe(model, input_of(session), session->setup.output, session->setup.arena, &code,
+                     &found.observer) != HIL_ENGINE_OK) {
+    session->prepared = -1;
+  }
+  if (!found.answered) {
+    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
+  }
+}
+#endif
 
 static void status(hil_session_t *session) {
   const uint8_t flags = session->decoder.payload_length == 1 ? session->decoder.payload[0] : 0;
@@ -167,6 +255,14 @@ static void answer(hil_session_t *session) {
     case HIL_MSG_BAUD:
       hil_rate_request(session);
       break;
+    case HIL_MSG_CLOCK:
+      hil_clock_request(session);
+      break;
+#ifdef HIL_LAYERS
+    case HIL_MSG_LAYERS:
+      layers(session);
+      break;
+#endif
     default:
       hil_reply_error(session, HIL_ERR_TYPE, 0, 0);
       break;

@@ -17,8 +17,19 @@ extern "C" {
  * input, behind frame header and INFER header, is 16-byte aligned. */
 #define HIL_RX_LEAD 8u
 
-/* Largest request of an image whose largest input has `elements` elements: an INFER in float32. */
-#define HIL_MAX_PAYLOAD_OF(elements) ((uint32_t)sizeof(hil_infer_t) + 4u * (elements))
+/* The longest header of a request that carries an input. */
+#ifdef HIL_LAYERS
+#define HIL_REQUEST_HEAD ((uint32_t)sizeof(hil_layers_t))
+#else
+#define HIL_REQUEST_HEAD ((uint32_t)sizeof(hil_infer_t))
+#endif
+/* A layer's bytes in one reply: what is lost with a damaged frame, and sent again. */
+#ifndef HIL_LAYER_CHUNK
+#define HIL_LAYER_CHUNK 4096u
+#endif
+
+/* Largest request of an image whose largest input has `elements` elements: one in float32. */
+#define HIL_MAX_PAYLOAD_OF(elements) (HIL_REQUEST_HEAD + 4u * (elements))
 #define HIL_RX_BYTES(max_payload) (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD)
 
 /* Everything the session works on, the caller's, for as long as the session lives. */

@@ -9,20 +9,24 @@
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
+#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the input as the model takes it */
 
 enum {
   HIL_MSG_HELLO = 0x01,
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
-  HIL_MSG_BAUD = 0x04,  /* request and reply are one u32 */
-  HIL_MSG_REPLY = 0x80, /* set in the type of a reply */
+  HIL_MSG_BAUD = 0x04,   /* request and reply are one u32 */
+  HIL_MSG_LAYERS = 0x05, /* only with HIL_LAYERS */
+  HIL_MSG_CLOCK = 0x06,  /* an empty request */
+  HIL_MSG_REPLY = 0x80,  /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
 
 enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
 
-enum { HIL_STATUS_RESET = 1 };     /* flag of a STATUS request */
-enum { HIL_HELLO_HAS_MICROS = 1 }; /* flag of a HELLO reply */
+enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
+/* flags of a HELLO reply */
+enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2 };
 
 enum {
   HIL_ERR_VERSION = 1,
@@ -34,7 +38,8 @@ enum {
   HIL_ERR_ENGINE = 7,
   HIL_ERR_FRAME = 8,
   HIL_ERR_OVERSIZE = 9,
-  HIL_ERR_BAUD = 10
+  HIL_ERR_BAUD = 10,
+  HIL_ERR_LAYER = 11
 };
 
 typedef struct {
@@ -58,6 +63,23 @@ typedef struct {
 } hil_result_t; /* output bytes follow */
 
 typedef struct {
+  uint8_t model;
+  uint8_t encoding;
+  uint16_t layer;
+  uint32_t offset;
+} hil_layers_t; /* input bytes follow */
+
+typedef struct {
+  uint8_t model;
+  uint8_t dtype;
+  uint16_t layer;
+  uint16_t layers;
+  uint16_t reserved;
+  uint32_t bytes;
+  uint32_t offset;
+} hil_layer_t; /* the layer's bytes from offset on follow, as many as the reply holds */
+
+typedef struct {
   uint32_t ram_static;
   uint32_t stack_used;
   uint32_t stack_size;
@@ -68,6 +90,12 @@ typedef struct {
   uint32_t inferences;
   uint32_t errors;
 } hil_status_t;
+
+typedef struct {
+  uint32_t micros; /* smallest step seen; 0: none */
+  uint32_t ticks;
+  uint32_t reads;
+} hil_clock_t;
 
 typedef struct {
   uint8_t code;
@@ -93,7 +121,10 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "messages are sent as t
 static_assert(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
 static_assert(sizeof(hil_infer_t) == 4, "INFER");
 static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
+static_assert(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
+static_assert(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
 static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
+static_assert(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
 static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
 static_assert(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
 static_assert(sizeof(float) == 4, "scale");

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hil.engines.aot.faults import Fault
 from hil.engines.aot.header import generate
 from hil.engines.aot.memory import layout
-from hil.engines.aot.plan import plan
+from hil.engines.aot.plan import plan, plan_with_operators
 from hil.engines.image import CompiledModel
+from hil.engines.layers import Layer, layer
 from hil.errors import ModelError
 from hil.records import DType, ModelInfo, TensorSpec
 from hil.tflite import Graph
@@ -14,13 +16,22 @@ _CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t"}
 _MAX_RANK = 6  # HIL_MAX_RANK
 
 
-def compile_model(graph: Graph, name: str, source: str) -> CompiledModel:
-    """A model as aot's header plus its adapter. Raises `ModelError`, see `generate`."""
-    header = generate(graph, name, source)
+def compile_model(
+    graph: Graph, name: str, source: str, *, layers: bool = False, fault: Fault | None = None
+) -> CompiledModel:
+    """A model as aot's header plus its adapter; arguments and errors as `generate`."""
+    header = generate(graph, name, source, layers=layers, fault=fault)
     info = ModelInfo(
         name, "aot", graph.sha256, graph.input, graph.output, header.arena, header.flash
     )
-    return CompiledModel(info, header.text, _functions(name, graph.input, graph.output))
+    functions = _functions(name, graph.input, graph.output, layers=layers)
+    count = len(plan(graph)) if layers else 0
+    return CompiledModel(info, header.text, functions, count)
+
+
+def layers_of(graph: Graph) -> tuple[Layer, ...]:
+    """What the generated code computes in one go, in order. Raises `ModelError`, see `plan`."""
+    return tuple(layer(graph, operators) for _, operators in plan_with_operators(graph))
 
 
 def arena_bytes(graph: Graph) -> int:
@@ -28,11 +39,29 @@ def arena_bytes(graph: Graph) -> int:
     return layout(plan(graph)).arena
 
 
-def _functions(name: str, source: TensorSpec, target: TensorSpec) -> str:
+def _functions(name: str, source: TensorSpec, target: TensorSpec, *, layers: bool) -> str:
     if max(len(source.shape), len(target.shape)) > _MAX_RANK:
         raise ModelError(f"a tensor of more than {_MAX_RANK} dimensions", "reshape it")
-    return f"""static hil_engine_status_t {name}_prepare(const hil_model_t *self, void *arena,
-    uint32_t arena_size, uint32_t *needed) {{
+    buffers = f"(const {_CTYPES[source.dtype]} *)input, ({_CTYPES[target.dtype]} *)output, arena"
+    call = f"{name}_invoke({buffers})"
+    watched = ""
+    if layers:
+        call = f"{name}_layers(self, input, output, arena, needed, 0)"
+        # one body for both: the kernels are inlined as where nobody looks
+        watched = f"""#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((noinline, noclone))
+#endif
+static hil_engine_status_t {name}_layers(const hil_model_t *self,
+    const void *input, void *output, void *arena, uint32_t *needed, hil_observer_t *observer) {{
+  (void)self;
+  (void)needed;
+  {name}_observe({buffers}, observer);
+  return HIL_ENGINE_OK;
+}}
+
+"""
+    return f"""{watched}static hil_engine_status_t {name}_prepare(const hil_model_t *self,
+    void *arena, uint32_t arena_size, uint32_t *needed) {{
   (void)arena;
   *needed = self->arena_bytes;
   return arena_size < self->arena_bytes ? HIL_ENGINE_ARENA : HIL_ENGINE_OK;
@@ -42,7 +71,7 @@ static hil_engine_status_t {name}_run(const hil_model_t *self, const void *input
     void *arena, uint32_t *needed) {{
   (void)self;
   (void)needed;
-  {name}_invoke((const {_CTYPES[source.dtype]} *)input, ({_CTYPES[target.dtype]} *)output, arena);
+  {call};
   return HIL_ENGINE_OK;
 }}
 """

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hil.engines.aot.emit_patch import emit_depthwise, emit_patch
 from hil.engines.aot.emit_simple import emit_map, emit_pooling, emit_softmax
 from hil.engines.aot.emit_walk import emit_walk
+from hil.engines.aot.faults import Fault
 from hil.engines.aot.helpers import HELPERS
-from hil.engines.aot.memory import ALIGNMENT, Layout, layout
+from hil.engines.aot.memory import ALIGNMENT, Layout, layout, output_bytes
 from hil.engines.aot.plan import plan
 from hil.engines.aot.source import Array, Writer
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
@@ -28,12 +29,17 @@ class Header:
     flash: int
 
 
-def generate(graph: Graph, name: str, source: str) -> Header:
+def generate(
+    graph: Graph, name: str, source: str, *, layers: bool = False, fault: Fault | None = None
+) -> Header:
     """The header of a model; ``name`` prefixes everything in it, ``source`` names the file.
 
-    Raises `ModelError` for what aot cannot run exactly (see `plan`).
+    With ``layers`` there is ``<name>_observe`` in place of ``<name>_invoke``, with the same
+    kernels in the same places, which tells an observer of hil_engine.h of every step's output.
+    ``fault`` breaks a step on purpose. Raises `ModelError` for what aot cannot run exactly (see
+    `plan`), `UsageError` for a fault that is none here.
     """
-    steps = plan(graph)
+    steps = fault.apply(plan(graph)) if fault else plan(graph)
     places = layout(steps)
     arrays: list[Array] = []
     functions: list[str] = []
@@ -46,11 +52,12 @@ def generate(graph: Graph, name: str, source: str) -> Header:
         _comment(graph, name, source, places.arena, flash),
         f"#ifndef HIL_AOT_{name.upper()}_H\n#define HIL_AOT_{name.upper()}_H\n",
         "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n",
+        *(['#include "hil_engine.h"\n'] if layers else []),
         HELPERS,
         _macros(graph, name, places.arena, flash),
         *map(str, arrays),
         *functions,
-        _invoke(graph, name, steps, places),
+        _invoke(graph, name, steps, places, layers),
         f"#endif /* HIL_AOT_{name.upper()}_H */\n",
     ]
     return Header("\n".join(parts), places.arena, flash)
@@ -109,11 +116,15 @@ def _macros(graph: Graph, name: str, arena: int, flash: int) -> str:
     return "\n".join(f"#define {name.upper()}_{k} {v}" for k, v in values.items()) + "\n"
 
 
-def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout) -> str:
+def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, layers: bool) -> str:
     source, target = _CTYPES[graph.input.dtype], _CTYPES[graph.output.dtype]
     w = Writer()
     w("/* One inference. The three buffers must not overlap; the input is left as it is. */")
-    head = f"static inline void {name}_invoke(const {source} *input, {target} *output, void *arena)"
+    buffers = f"const {source} *input, {target} *output, void *arena"
+    head = f"static inline void {name}_invoke({buffers})"
+    if layers:
+        w("/* Between two steps `observer`, if there is one, is told of what lies there. */")
+        head = f"static inline void {name}_observe({buffers}, hil_observer_t *observer)"
     with w.block(head):
         if places.arena:
             w("uint8_t *const a = (uint8_t *)arena;")
@@ -121,10 +132,16 @@ def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout) ->
             w("(void)arena;")
         if not steps:
             w(f"memcpy(output, input, {graph.input.nbytes});")
+            if layers:
+                w("(void)observer;")
         for i, step in enumerate(steps):
             here = "input" if i == 0 else _at(_types(step)[0], places.offsets[i - 1], "const ")
             there = "output" if i == len(steps) - 1 else _at(_types(step)[1], places.offsets[i])
             w(f"{name}_{step.name}({here}, {there});")
+            if layers:
+                kind = "HIL_FLOAT32" if _types(step)[1] == "float" else "HIL_INT8"
+                told = f"observer, {i}, {kind}, {there}, {output_bytes(step)}u"
+                w(f"if (observer) observer->layer({told});")
     return str(w)
 
 

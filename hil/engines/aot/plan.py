@@ -36,17 +36,22 @@ def plan(graph: Graph) -> tuple[Step, ...]:
 
     Raises `ModelError` that names the first operator, type or structure aot cannot run exactly.
     """
+    return tuple(step for step, _ in plan_with_operators(graph))
+
+
+def plan_with_operators(graph: Graph) -> tuple[tuple[Step, tuple[Operator, ...]], ...]:
+    """The same, each step with the operators that it carries out; its output is the last one's."""
     _check_chain(graph)
-    steps: list[Step] = []
+    steps: list[tuple[Step, tuple[Operator, ...]]] = []
     for operator in graph.operators:
         if operator.code == "RESHAPE":
             continue
         step = _step(operator, graph)
-        merged = _merge(steps[-1], step) if steps else None
+        merged = _merge(steps[-1][0], step) if steps else None
         if merged is None:
-            steps.append(step)
+            steps.append((step, (operator,)))
         else:
-            steps[-1] = merged
+            steps[-1] = (merged, (*steps[-1][1], operator))
     return tuple(steps)
 
 
