@@ -13,14 +13,16 @@ from hil.report.blocks import (
     Facts,
     Figures,
     Scatters,
+    Section,
     Words,
 )
 from hil.report.chart import Chart
 from hil.report.document import Document
 from hil.report.figures_digits import KINDS
 from hil.report.tables import Table
-from hil.report.text import clean, plural
+from hil.report.text import clean, listed, plural
 
+MOST = 64_000  # bytes
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 
 
@@ -36,26 +38,43 @@ def markdown(document: Document) -> str:
     """The whole report; the drawings are in report.html beside it.
 
     What a reviewer needs first stands open; every section after the summary is folded, which
-    GitHub draws as a line to click and any other reader as plain text.
+    GitHub draws as a line to click and any other reader as plain text. GitHub takes 65,536
+    characters in a comment: sections beyond MOST bytes are named and left to report.html.
     """
-    return "\n".join(_lines(document)).rstrip("\n") + "\n"
+    text = _joined(_head(document))
+    left_out = []
+    for section in document.sections:
+        part = _joined(_section(section))
+        if len((text + part).encode("utf-8", "replace")) > MOST:
+            left_out.append(section.title)
+        else:
+            text += part
+    if left_out:
+        text += _joined(("", f"Too long for this page, and in report.html: {listed(left_out)}."))
+    return text
 
 
-def _lines(doc: Document) -> Iterator[str]:
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _head(doc: Document) -> Iterator[str]:
     yield f"# {escape(doc.run_id)}"
     yield ""
     yield f"**{escape(doc.verdict.word)}.** {escape(doc.verdict.sentence)}"
     yield ""
     yield "Drawings: [report.html](report.html)."
     yield from _bullets("Mind", doc.warnings)
-    for section in doc.sections:
-        lines = [line for block in section.blocks for line in _block(block)]
-        if section.key == "summary":
-            yield from lines
-        elif lines:
-            yield from ("", f"<details><summary>{escape(section.title)}</summary>")
-            yield from lines
-            yield from ("", "</details>")
+
+
+def _section(section: Section) -> Iterator[str]:
+    lines = [line for block in section.blocks for line in _block(block)]
+    if section.key == "summary":
+        yield from lines
+    elif lines:
+        yield from ("", f"<details><summary>{escape(section.title)}</summary>")
+        yield from lines
+        yield from ("", "</details>")
 
 
 def _block(block: Block) -> Iterator[str]:
