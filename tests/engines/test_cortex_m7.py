@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hil.engines.aot import gather
 from tests.engines.bare_metal import Core, random_models, verdict
 from tests.needs import skip_without
 
@@ -54,3 +55,11 @@ def test_random_networks(kind: str, tmp_path: Path) -> None:
 )
 def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path) -> None:
     assert verdict(CORTEX_M7, {"net": MODELS / f"{model}.tflite"}, limit, tmp_path) == 0
+
+
+def test_random_networks_that_widen_their_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "WORTH", 0)
+    models = random_models("in fours", tmp_path)
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hil.engines.aot.emit_gather import emit_gather
 from hil.engines.aot.emit_patch import emit_depthwise, emit_patch
 from hil.engines.aot.emit_simple import emit_map, emit_pooling, emit_softmax
 from hil.engines.aot.emit_walk import emit_walk
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.helpers import HELPERS
-from hil.engines.aot.memory import ALIGNMENT, Layout, layout, output_bytes
+from hil.engines.aot.kernels import KERNELS
+from hil.engines.aot.memory import ALIGNMENT, Layout, layout, output_bytes, scratch_offset
 from hil.engines.aot.plan import plan
 from hil.engines.aot.source import Array, Writer
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
@@ -54,6 +56,7 @@ def generate(
         "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(['#include "hil_engine.h"\n'] if layers else []),
         HELPERS,
+        *([KERNELS] if any(isinstance(s, Conv) and s.gathered for s in steps) else []),
         _macros(graph, name, places.arena, flash),
         *map(str, arrays),
         *functions,
@@ -68,6 +71,8 @@ def _emit(step: Step, prefix: str) -> tuple[list[Array], str]:
         shape = tile(step)
         if step.depthwise:
             return emit_depthwise(step, shape, prefix)
+        if step.gathered:
+            return emit_gather(step, shape, prefix)
         return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
     if isinstance(step, Pooling):
         return emit_pooling(step, prefix)
@@ -137,7 +142,10 @@ def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, la
         for i, step in enumerate(steps):
             here = "input" if i == 0 else _at(_types(step)[0], places.offsets[i - 1], "const ")
             there = "output" if i == len(steps) - 1 else _at(_types(step)[1], places.offsets[i])
-            w(f"{name}_{step.name}({here}, {there});")
+            more = ""
+            if isinstance(step, Conv) and step.gathered:
+                more = f", {_at('int16_t', scratch_offset(step, places.offsets[i - 1]))}"
+            w(f"{name}_{step.name}({here}, {there}{more});")
             if layers:
                 kind = "HIL_FLOAT32" if _types(step)[1] == "float" else "HIL_INT8"
                 told = f"observer, {i}, {kind}, {there}, {output_bytes(step)}u"

@@ -40,7 +40,7 @@ class Conv:
     """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
-    depthwise (cout, kh, kw).
+    depthwise (cout, kh, kw). ``gathered``: its inputs are widened in a buffer first, see `gather`.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Conv:
     pre: Activation
     pool: Pool | None = None
     post: Activation = NOTHING
+    gathered: bool = False
 
     @property
     def padded(self) -> bool:
