@@ -54,35 +54,52 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
     arrays = [Array(f"{prefix}_w", weights, note), *finish.arrays(), *place.arrays()]
     w = Writer()
     place.helper(w)
+    points = [_patch_indices(place, p) for p in range(tile.points)]
+    if finish.real:
+        with place.function(w):
+            _load_patch(w, place, conv.cin)
+            _all_channels(w, place, finish, points, {}, weights.shape[1])
+        return arrays, str(w)
+    pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
+    names = {pair: f"x[{i}]" for i, pair in enumerate(pairs)}
+    with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *x, int8_t *o)"):
+        _all_channels(w, place, finish, points, names, weights.shape[1])
+    w()
     with place.function(w):
         _load_patch(w, place, conv.cin)
-        points = [_patch_indices(place, p) for p in range(tile.points)]
-        names: dict[tuple[int, ...], str] = {}
-        if not finish.real:
-            for indices in points:
-                for pair in _pairs(conv):
-                    values = tuple(indices[t] for t in pair)
-                    if values in names:
-                        continue
-                    names[values] = f"x{'_'.join(map(str, values))}_"
-                    call = ", ".join(f"x{v}" for v in values)
-                    w(f"const hil_x2_t {names[values]} = hil_x{len(values)}({call});")
-        w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
-        w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
-        taps = weights.shape[1]
-        channels = min(tile.channels, conv.cout)
-        full, rest = divmod(conv.cout, channels)
-        step = f"w += {taps * channels}, q += {finish.stride * channels}"
-        head = f"for (int c = 0; c < {full * channels}; c += {channels}, {step})"
-        with w.block(head, full > 1):
-            _channels(w, place, finish, points, names, channels, taps, "c" if full > 1 else "0")
-        if rest:
-            if full == 1:
-                w(f"w += {taps * channels};")
-                w(f"q += {finish.stride * channels};")
-            with w.block(""):
-                _channels(w, place, finish, points, names, rest, taps, str(full * channels))
+        calls = (f"hil_x{len(pair)}({', '.join(f'x{v}' for v in pair)})" for pair in pairs)
+        w(f"const hil_x2_t x[{len(pairs)}] = {{")
+        for call in calls:
+            w(f"  {call},")
+        w("};")
+        w(f"{prefix}_channels(x, o);")
     return arrays, str(w)
+
+
+def _all_channels(
+    w: Writer,
+    place: Place,
+    finish: Finish,
+    points: list[list[int]],
+    names: dict[tuple[int, ...], str],
+    taps: int,
+) -> None:
+    """Every channel at one tile: its patch to the output ``o``."""
+    conv, prefix = place.conv, place.prefix
+    w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
+    w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
+    channels = min(place.tile.channels, conv.cout)
+    full, rest = divmod(conv.cout, channels)
+    step = f"w += {taps * channels}, q += {finish.stride * channels}"
+    head = f"for (int c = 0; c < {full * channels}; c += {channels}, {step})"
+    with w.block(head, full > 1):
+        _channels(w, place, finish, points, names, channels, taps, "c" if full > 1 else "0")
+    if rest:
+        if full == 1:
+            w(f"w += {taps * channels};")
+            w(f"q += {finish.stride * channels};")
+        with w.block(""):
+            _channels(w, place, finish, points, names, rest, taps, str(full * channels))
 
 
 def _channels(

@@ -30,6 +30,11 @@ HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 #define HIL_ALIGNED
 #define HIL_KERNEL static inline void
 #endif
+#if HIL_DSP /* fewer registers than values: those that stay in memory are better left there */
+#define HIL_DSP_KERNEL HIL_KERNEL
+#else
+#define HIL_DSP_KERNEL static inline void
+#endif
 
 /* ---- float32: the comparisons of C++'s std::max and std::min, which TFLite uses ---- */
 
