@@ -6,9 +6,10 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hil.engines.aot import gather
+from hil.engines.aot import gather, generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import tile
@@ -84,6 +85,25 @@ def test_int8_networks_that_widen_their_inputs_equal_tflm(
 
 def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:
     compare("mixed", 0, tmp_path, ("-O1",))
+
+
+def test_fused_networks_are_near_litert(tmp_path: Path) -> None:
+    models = graphs("float32", 240, tmp_path)
+    # the C library's fmaf() where the processor has none
+    fused = library(models, tmp_path, ("-O1", "-D__FP_FAST_FMAF"), fused=True)
+    other = 0
+    for name, native in fused.items():
+        x = inputs(native.graph, 6, 240)
+        expected = litert(tmp_path / f"{name}.tflite").predict(x).astype(np.float32)
+        out = native.run(x).astype(np.float32)
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+        other += out.tobytes() != expected.tobytes()
+    assert other >= BATCH // 2, "hardly anything was fused"
+
+
+def test_fusing_leaves_int8_alone(tmp_path: Path) -> None:
+    for graph in graphs("int8", 240, tmp_path).values():
+        assert generate(graph, "net", "").text == generate(graph, "net", "", fused=True).text
 
 
 @pytest.mark.slow

@@ -61,18 +61,18 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
             _all_channels(w, place, finish, points, {}, weights.shape[1])
         return arrays, str(w)
     pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
-    names = {pair: f"x[{i}]" for i, pair in enumerate(pairs)}
-    with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *x, int8_t *o)"):
+    names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
+    with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *pairs, int8_t *o)"):
         _all_channels(w, place, finish, points, names, weights.shape[1])
     w()
     with place.function(w):
         _load_patch(w, place, conv.cin)
         calls = (f"hil_x{len(pair)}({', '.join(f'x{v}' for v in pair)})" for pair in pairs)
-        w(f"const hil_x2_t x[{len(pairs)}] = {{")
+        w(f"const hil_x2_t pairs[{len(pairs)}] = {{")
         for call in calls:
             w(f"  {call},")
         w("};")
-        w(f"{prefix}_channels(x, o);")
+        w(f"{prefix}_channels(pairs, o);")
     return arrays, str(w)
 
 
@@ -120,7 +120,7 @@ def _channels(
             for t in range(taps):
                 w(f"const float w{j}_{t} = w[{j * taps + t}];")
                 for a, indices in zip(row, points, strict=True):
-                    w(f"{a} += x{indices[t]} * w{j}_{t};")
+                    w(finish.multiply(a, f"x{indices[t]}", f"w{j}_{t}"))
     else:
         for i, pair in enumerate(_pairs(place.conv)):
             for j in range(channels):
@@ -210,9 +210,9 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], st
             with place.window(w):
                 w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(0)}' for a in sums)};")
                 if taps <= _MAX_UNROLLED:
-                    _unrolled(w, place, sums, channel, taps)
+                    _unrolled(w, place, finish, sums, channel, taps)
                 else:
-                    _looped(w, place, sums, channel)
+                    _looped(w, place, finish, sums, channel)
                 finish.combine(w, 0, sums)
                 if conv.pool is None:
                     finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
@@ -221,17 +221,19 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], st
     return arrays, str(w)
 
 
-def _unrolled(w: Writer, place: Place, sums: list[str], channel: str, taps: int) -> None:
+def _unrolled(
+    w: Writer, place: Place, finish: Finish, sums: list[str], channel: str, taps: int
+) -> None:
     _load_patch(w, place, 1, channel)
     points = [_patch_indices(place, p, 1) for p in range(len(sums))]
     ctype = "float" if place.conv.quant is None else "int32_t"
     for t in range(taps):
         w(f"const {ctype} w{t} = w[{t}];")
         for a, indices in zip(sums, points, strict=True):
-            w(f"{a} += x{indices[t]} * w{t};")
+            w(finish.multiply(a, f"x{indices[t]}", f"w{t}"))
 
 
-def _looped(w: Writer, place: Place, sums: list[str], channel: str) -> None:
+def _looped(w: Writer, place: Place, finish: Finish, sums: list[str], channel: str) -> None:
     conv = place.conv
     height, width = conv.rows.window, conv.columns.window
     with w.loop("ky", height), w.loop("kx", width):
@@ -242,4 +244,4 @@ def _looped(w: Writer, place: Place, sums: list[str], channel: str) -> None:
             else:
                 tap = f"(t / {width} * {conv.columns.size} + t % {width}) * {conv.cin}"
                 x = f"({place.pointer})[{tap} + {place.offsets[p]} + {channel}]"
-            w(f"{a} += {x} * w[t];")
+            w(finish.multiply(a, x, "w[t]"))

@@ -51,6 +51,15 @@ static inline float hil_relu6(float x) { return x > 6.0f ? 6.0f : x < 0.0f ? 0.0
 
 static inline float hil_leaky(float x, float alpha) { return x > 0.0f ? x : x * alpha; }
 
+/* x * w + sum, rounded once where that is one instruction. */
+static inline float hil_fma(float x, float w, float sum) {
+#if defined(__FP_FAST_FMAF)
+  return __builtin_fmaf(x, w, sum);
+#else
+  return x * w + sum;
+#endif
+}
+
 /* The largest of sums, none of which is a negative zero: one instruction where there is one. */
 static inline float hil_max_sum(float a, float b) {
 #if defined(__ARM_FEATURE_NUMERIC_MAXMIN)

@@ -41,6 +41,7 @@ class Conv:
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
     depthwise (cout, kh, kw). ``gathered``: its inputs are widened in a buffer first, see `gather`.
+    ``fused``: a product and the sum it joins may be rounded once (float32 only).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Conv:
     pool: Pool | None = None
     post: Activation = NOTHING
     gathered: bool = False
+    fused: bool = False
 
     @property
     def padded(self) -> bool:
