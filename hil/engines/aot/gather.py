@@ -31,7 +31,7 @@ def choose_gathered(steps: Sequence[Step]) -> tuple[Step, ...]:
             continue
         trial = [*chosen[:i], replace(step, gathered=True), *chosen[i + 1 :]]
         grown = layout(trial).arena - layout(chosen).arena
-        if _SAVED * _products(step) >= WORTH * max(grown, 0):
+        if _SAVED * products(step) >= WORTH * max(grown, 0):
             chosen = trial
     return tuple(chosen)
 
@@ -72,7 +72,8 @@ def filled_rows(conv: Conv) -> npt.NDArray[np.int16]:
     return rows
 
 
-def _products(conv: Conv) -> int:
+def products(conv: Conv) -> int:
+    """Multiplications of an inference, without those of sums that a pooling leaves out."""
     points = conv.rows.count * conv.columns.count
     if conv.pool:
         rows, columns = conv.pool.rows, conv.pool.columns
