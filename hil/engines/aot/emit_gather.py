@@ -98,20 +98,23 @@ def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
     width = conv.columns.size * conv.cin
     step = tile.columns * conv.columns.stride * conv.cin  # from one tile to the next
     head = f"static inline void {place.prefix}_gather(const int8_t *in, int y, int x, int16_t *s)"
+    last_y = conv.rows.size - buffer.rows
+    extent = (buffer.columns * tile.columns - 1) * conv.columns.stride
+    last_x = conv.columns.size - extent - conv.columns.window
+    inside = last_y >= 0 and last_x >= 0  # somewhere; compilers warn of what is never true
     with w.block(head):
         if conv.padded:
-            last_y = conv.rows.size - buffer.rows
-            extent = (buffer.columns * tile.columns - 1) * conv.columns.stride
-            last_x = conv.columns.size - extent - conv.columns.window
-            with w.block(f"if (y < 0 || y > {last_y} || x < 0 || x > {last_x})"):
+            outside = f"if (y < 0 || y > {last_y} || x < 0 || x > {last_x})"
+            with w.block(outside, inside):
                 _gather_edge(w, place, buffer)
                 w("return;")
-        w(f"in += y * {width} + x * {conv.cin};")
-        with w.loop("t", buffer.columns), w.loop("r", buffer.rows):
-            along = f" + t * {step}" if buffer.columns > 1 else ""
-            down = f" + r * {width}" if buffer.rows > 1 else ""
-            w(f"const int8_t *p = in{along}{down};")
-            _gather_row(w, place)
+        if inside:
+            w(f"in += y * {width} + x * {conv.cin};")
+            with w.loop("t", buffer.columns), w.loop("r", buffer.rows):
+                along = f" + t * {step}" if buffer.columns > 1 else ""
+                down = f" + r * {width}" if buffer.rows > 1 else ""
+                w(f"const int8_t *p = in{along}{down};")
+                _gather_row(w, place)
     w()
 
 

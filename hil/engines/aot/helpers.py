@@ -16,7 +16,7 @@ HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 
 /* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
 #if !defined(HIL_NO_DSP) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && \
-    defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+    defined(__thumb2__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define HIL_DSP 1
 #else
 #define HIL_DSP 0
