@@ -90,16 +90,25 @@ def _all_channels(
     w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
     channels = min(place.tile.channels, conv.cout)
     full, rest = divmod(conv.cout, channels)
-    step = f"w += {taps * channels}, q += {finish.stride * channels}"
-    head = f"for (int c = 0; c < {full * channels}; c += {channels}, {step})"
-    with w.block(head, full > 1):
-        _channels(w, place, finish, points, names, channels, taps, "c" if full > 1 else "0")
+    step = f"w += {taps * channels}, q += {finish.stride * channels}, o += {channels}"
+    end = f"{prefix}_w + {full * channels * taps}"
+    with w.block(f"for (; w < {end}; {step})", full > 1):
+        _channels(w, place, finish, points, names, channels, taps, "0")
     if rest:
         if full == 1:
             w(f"w += {taps * channels};")
             w(f"q += {finish.stride * channels};")
         with w.block(""):
-            _channels(w, place, finish, points, names, rest, taps, str(full * channels))
+            _channels(
+                w,
+                place,
+                finish,
+                points,
+                names,
+                rest,
+                taps,
+                "0" if full > 1 else str(full * channels),
+            )
 
 
 def _channels(
