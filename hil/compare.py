@@ -18,7 +18,7 @@ from hil.records import (
     Measurement,
     Precision,
 )
-from hil.runlog.schema import LayerSeen, Manifest, RunPlan, Sample, Summary
+from hil.runlog.schema import LayerSeen, Manifest, Marks, RunPlan, Sample, Summary
 from hil.tflite import Graph
 
 # exp() of two C libraries may differ by 2 ulp; on probabilities that is less than this.
@@ -34,11 +34,13 @@ NEAR_TOLERANCE: Final = 1e-4
 class Expected:
     """What the host says, one row a sample, in the model's output type.
 
-    ``litert`` is what users compare with; ``oracle`` is TFLM, None where it cannot run.
+    ``litert`` is what users compare with, with its reference kernels; ``oracle`` is TFLM, None
+    where it cannot run; ``xnnpack`` is LiteRT with its default kernels, None when not asked for.
     """
 
     litert: npt.NDArray[np.generic]
     oracle: npt.NDArray[np.generic] | None
+    xnnpack: npt.NDArray[np.generic] | None = None
 
 
 def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) -> Sample:
@@ -46,6 +48,7 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
     i = measured.index
     litert = expected.litert[i].tobytes()
     oracle = None if expected.oracle is None else expected.oracle[i].tobytes()
+    xnnpack = None if expected.xnnpack is None else expected.xnnpack[i].tobytes()
     return Sample(
         run=key,
         i=i,
@@ -54,12 +57,15 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
         device=measured.output,
         litert=None if litert == measured.output else litert,
         oracle=None if oracle == measured.output else oracle,
-        time=_count(measured.time),
+        time=count(measured.time),
         attempts=measured.attempts,
+        xnnpack=None if xnnpack == measured.output else xnnpack,
+        round_trip=measured.round_trip,
     )
 
 
-def _count(time: DeviceTime) -> int | None:
+def count(time: DeviceTime) -> int | None:
+    """A device's time as it is stored: a bare number, whose unit the run's clock says."""
     match time:
         case Instructions(count):
             return count
@@ -88,7 +94,8 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
     """One line for each run whose answers are not what they must be; empty when all are.
 
     int8 must equal the oracle byte for byte, float32 LiteRT's reference bit for bit or
-    within the run's stated tolerance.
+    within the run's stated tolerance. After start a board allocates nothing, and leaves a byte of
+    its stack untouched.
     """
     lines = []
     rows = {f"{r.board}/{r.engine}/{r.model}/{r.precision}": r for r in summary.runs}
@@ -108,9 +115,23 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
                 f"{where}, {agreement.differing_litert} outputs differ from LiteRT, "
                 f"by up to {agreement.max_abs:g} (expected: at most {plan.tolerance:g})"
             )
+        if row.marks:
+            lines += [f"{plan.key}: {fault}" for fault in _memory(row.marks)]
         if row.n < manifest.dataset.n:
             lines.append(f"{where} of {manifest.dataset.n} were answered")
     return lines
+
+
+def _memory(marks: Marks) -> list[str]:
+    """What a firmware of static memory must not do; a board that cannot tell is not accused."""
+    found = []
+    if marks.heap_start is not None and marks.heap_end is not None:
+        grown = marks.heap_end - marks.heap_start
+        if grown > 0:
+            found.append(f"the heap grew by {grown} bytes while it answered (expected: 0)")
+    if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
+        found.append(f"all {marks.stack_size} bytes of stack were used: it may have overflowed")
+    return found
 
 
 def departs(sample: Sample, plan: RunPlan) -> bool:

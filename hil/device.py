@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ from typing import Final
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
-from hil.records import DType, Encoding, Hello, Status
+from hil.records import ClockSteps, DType, Encoding, Hello, Status
+from hil.refusals import other_version, refused
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
-    Kind,
     Malformed,
     Piece,
     Rate,
@@ -24,6 +25,7 @@ from hil.wire.messages import (
     Reply,
     Result,
     baud_request,
+    clock_request,
     hello_request,
     infer_request,
     layers_request,
@@ -55,16 +57,21 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One RESULT, the number of its request, and how often that had to be sent."""
+    """One RESULT, the number of its request, and how often that had to be sent.
+
+    ``round_trip``: microseconds from before the last sending until the answer was read, so
+    waiting behind others in flight included.
+    """
 
     index: int
     result: Result
     attempts: int
+    round_trip: int
 
 
 @dataclass(frozen=True, slots=True)
 class LayerOutput:
-    """What one layer made of one sample, and how many layers the model has."""
+    """What one layer made of one sample, and how many layers there are."""
 
     dtype: DType
     data: bytes
@@ -76,6 +83,7 @@ class _Request:
     index: int
     values: bytes
     attempts: int = 1
+    sent: float = 0.0
 
 
 class Device:
@@ -90,6 +98,7 @@ class Device:
         self.bytes_out = 0
         self.bytes_in = 0
         self.retries = 0
+        self._now = self.timing.clock or time.perf_counter
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # Anywhere in the circle: a late answer to an earlier program must not look like ours.
@@ -174,6 +183,35 @@ class Device:
             self.retries += 1
         raise self._silent("STATUS")
 
+    def clock_steps(self) -> ClockSteps | None:
+        """How finely the board's clocks tick; None from firmware that knows no CLOCK."""
+        for _ in range(ATTEMPTS):
+            seq = self._send(clock_request)
+            try:
+                reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
+            except DeviceRefused as refusal:
+                if refusal.code == ErrorCode.TYPE:
+                    return None
+                raise
+            if reply is not None and isinstance(reply[1], ClockSteps):
+                return reply[1]
+            self.retries += 1
+        raise self._silent("CLOCK")
+
+    def idle_round_trip(self, rounds: int = 5) -> int:
+        """Shortest of ``rounds`` round trips of STATUS, in microseconds: the link's own share."""
+        shortest = 0
+        for done in range(rounds):
+            started = self._now()
+            self.status()
+            taken = self._since(started)
+            shortest = min(shortest, taken) if done else taken
+        return shortest
+
+    def _since(self, started: float) -> int:
+        """Microseconds."""
+        return round((self._now() - started) * 1e6)
+
     def infer(
         self,
         model: int,
@@ -197,8 +235,9 @@ class Device:
                 request = again.popleft() if again else next(fresh, None)
                 if request is None:
                     break
+                sent = self._now()
                 seq = self._send(partial(_infer_request, model, encoding, request.values))
-                flying[seq] = request
+                flying[seq] = replace(request, sent=sent)
             if not flying:
                 return
             reply = self._reply(self.timing.deadline(self.timing.reply), flying.keys())
@@ -206,24 +245,23 @@ class Device:
                 again.extend(self._lost(flying))
                 continue
             request = flying.pop(reply[0])
-            done[request.index] = Answer(request.index, reply[1], request.attempts)
+            taken = self._since(request.sent)
+            done[request.index] = Answer(request.index, reply[1], request.attempts, taken)
             while first in done:
                 yield done.pop(first)
                 first += 1
 
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0, fetched piece by piece.
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
 
-        Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
-        firmware or engine cannot answer layer by layer, or there is no such layer.
-        """
+        Raises as `infer`; DeviceRefused also where there is none."""
         found = bytearray()
         while True:
             piece = self._piece(model, encoding, values, layer, len(found))
             if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
                 raise WrongFirmware(
-                    f"asked for layer {layer} of model {model}, the board on {self.link.name} "
-                    f"answered layer {piece.layer} of model {piece.model}",
+                    f"asked for layer {layer} of model {model}, "
+                    f"the board answered layer {piece.layer} of model {piece.model}",
                     "flash the firmware of this checkout",
                 )
             found += piece.data
@@ -284,14 +322,14 @@ class Device:
             if isinstance(frame, BadFrame):
                 return 0, Malformed(frame.reason)
             if frame.version != PROTOCOL_VERSION:
-                raise _other_version(self.link.name, frame.version)
+                raise other_version(self.link.name, frame.version)
             reply = parse_reply(frame)
             if isinstance(reply, Refusal) and reply.code in _LINE_DAMAGE:
                 return 0, Malformed("the board received damage")
             if frame.seq not in expected:
                 continue  # a late answer to something already asked again
             if isinstance(reply, Refusal):
-                raise _refused(reply)
+                raise refused(reply)
             return frame.seq, reply
         return None
 
@@ -310,39 +348,3 @@ def _layers_request(
     model: int, encoding: Encoding, values: bytes, layer: int, offset: int, seq: int
 ) -> Frame:
     return layers_request(seq, model, encoding, values, layer=layer, offset=offset)
-
-
-def _other_version(port: str, version: int) -> WrongFirmware:
-    return WrongFirmware(
-        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
-        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
-    )
-
-
-def _refused(reply: Refusal) -> DeviceRefused:
-    needed, available = reply.needed, reply.available
-    said: dict[int, tuple[str, str]] = {
-        ErrorCode.LENGTH: (
-            f"got {available} bytes of input, wants {needed}",
-            "does the data set fit the model?",
-        ),
-        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
-        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
-        ErrorCode.ARENA: (
-            f"needs an arena of {needed} bytes and has {available}",
-            "use a smaller model or the engine `aot`",
-        ),
-        ErrorCode.LAYER: (
-            f"has {available} layers of this model to show, asked for number {needed}",
-            "an engine other than aot shows none",
-        ),
-        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
-    }
-    if reply.code == ErrorCode.TYPE and reply.request == Kind.LAYERS:
-        said[ErrorCode.TYPE] = (
-            "does not answer layer by layer",
-            "flash firmware built with HIL_LAYERS=1",
-        )
-    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
-    what, hint = said.get(reply.code, unknown)
-    return DeviceRefused(f"the board {what}", hint, code=reply.code)

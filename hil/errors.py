@@ -2,12 +2,15 @@
 
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
-    │   └── ConfigError         a configuration file is wrong
+    │   ├── ConfigError         a configuration file is wrong
+    │   ├── NotComparable       two stored runs measured different things
+    │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
     │   │   └── DoesNotFit      the board's memory is too small for it
     │   └── StorageError        a results folder cannot be read or written
+    │       └── DamagedRun      a stored run is not what was stored
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
     ├── TrainingFailed          a training went wrong and was stopped
@@ -19,7 +22,7 @@
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
 
-All of them leave the command line with exit code 2. A result that is not as
+All of them but DamagedRun leave the command line with exit code 2. A result that is not as
 expected is not an error of the harness: the bench says so and exits with 1.
 """
 
@@ -44,6 +47,14 @@ class UsageError(HilError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong."""
+
+
+class NotComparable(UsageError):
+    """Two stored runs measured different things."""
+
+
+class MixedUnits(UsageError):
+    """Figures of two kinds were compared: emulated counts, an emulator's time, real time."""
 
 
 class MachineError(HilError):
@@ -76,6 +87,12 @@ class DoesNotFit(BuildFailed):
 
 class StorageError(MachineError):
     """A results folder cannot be read or written."""
+
+
+class DamagedRun(StorageError):
+    """A file of a stored run is not the one that was stored: a result not as expected."""
+
+    exit_code = 1
 
 
 class DataError(HilError):

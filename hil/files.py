@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -39,6 +40,23 @@ def replace_file(path: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process at a time is in the block; the others wait. ``lock`` is an empty file, made.
+
+    StorageError when it cannot be.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("wb")
+    except OSError as problem:
+        what = f"cannot write into {lock.parent} ({problem.strerror})"
+        raise StorageError(what, "choose another folder, or fix its permissions") from None
+    with held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def sha256(path: Path) -> str:

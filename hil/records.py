@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+
+from hil.errors import MixedUnits
 
 
 class DType(IntEnum):
@@ -38,18 +40,77 @@ class Encoding(IntEnum):
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
 
 
+class _Measure:
+    """Ordered, subtracted and divided by its own kind alone.
+
+    Anything else is an error of types, and at run time a `MixedUnits`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def amount(self) -> int:
+        raise NotImplementedError
+
+    def _other(self, other: Self) -> int:
+        if type(other) is not type(self):
+            kinds = f"{type(self).__name__} and {type(other).__name__}"
+            raise MixedUnits(f"{kinds} were put together", "each is compared with its own kind")
+        return other.amount
+
+    def __lt__(self, other: Self) -> bool:
+        return self.amount < self._other(other)
+
+    def __le__(self, other: Self) -> bool:
+        return self.amount <= self._other(other)
+
+    def __gt__(self, other: Self) -> bool:
+        return self.amount > self._other(other)
+
+    def __ge__(self, other: Self) -> bool:
+        return self.amount >= self._other(other)
+
+    def __sub__(self, other: Self) -> int:
+        return self.amount - self._other(other)
+
+    def __truediv__(self, other: Self) -> float:
+        return self.amount / self._other(other)
+
+
+@final
 @dataclass(frozen=True, slots=True)
-class Instructions:
+class Instructions(_Measure):
     """Instructions retired during one inference, counted by an emulator."""
 
     count: int
 
+    @property
+    def amount(self) -> int:
+        return self.count
 
+
+@final
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(_Measure):
     """Microseconds one inference took on a physical board."""
 
     microseconds: int
+
+    @property
+    def amount(self) -> int:
+        return self.microseconds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EmulatorTime(_Measure):
+    """Microseconds of this computer's time that an emulator took: no property of any board."""
+
+    microseconds: int
+
+    @property
+    def amount(self) -> int:
+        return self.microseconds
 
 
 # Kept apart by type: nothing in the harness adds, compares or plots the one as the other.
@@ -110,12 +171,24 @@ class Status:
     ram_static: int
     stack_used: int
     stack_size: int
-    heap_used: int
+    heap_used: int | None  # allocated now; None: the board cannot tell
     uptime_ms: int
     frames_ok: int
     frames_bad: int
     inferences: int
     errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSteps:
+    """The smallest steps that a board saw its clocks make; 0 where one made none.
+
+    ``reads``: how many readings that took.
+    """
+
+    micros: int
+    ticks: int
+    reads: int
 
 
 @dataclass(frozen=True)
@@ -146,3 +219,4 @@ class Measurement:
     output: bytes
     time: DeviceTime
     attempts: int = 1
+    round_trip: int | None = None  # microseconds, by the host's clock

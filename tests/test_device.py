@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
 from hil.link.fake import Fault, chatter, corrupt, cut, drop, duplicate
-from hil.records import Encoding
+from hil.records import ClockSteps, DType, Encoding
+from hil.wire.frames import Frame, decode, encode
+from hil.wire.messages import INPUT_LAYER
 from tests.fakes import HELLO, fake_device
 
 INPUTS = [bytes([i, 255 - i, 0, 0]) for i in range(40)]
@@ -84,5 +86,81 @@ def test_model_that_is_not_there_is_refused() -> None:
 
 def test_status_retries() -> None:
     device, _ = fake_device(faults=[corrupt, drop])
-    assert device.status(reset=True).stack_size == 64
+    assert device.status(reset=True).stack_size == 4096
     assert device.retries == 2
+
+
+def test_round_trips_are_of_the_last_sending_and_in_microseconds() -> None:
+    device, link = fake_device(faults=[drop])
+    inputs = [bytes([i] * 4) for i in range(3)]
+    answers = list(device.infer(0, Encoding.INT8, inputs, window=1))
+    assert [answer.attempts for answer in answers] == [2, 1, 1]
+    # the fake link's time passes only while nothing comes
+    assert [answer.round_trip for answer in answers] == [0, 0, 0]
+    assert link.now >= 1
+
+
+def test_a_slow_answer_has_a_long_round_trip() -> None:
+    device, link = fake_device()
+    answer_now = link.board.answer
+
+    def slow(data: bytes) -> bytes:
+        link.now += 0.25
+        return answer_now(data)
+
+    link.board.answer = slow  # type: ignore[method-assign]
+    (answer,) = device.infer(0, Encoding.INT8, [bytes(4)])
+    assert answer.round_trip == pytest.approx(250_000, abs=2)
+    assert device.idle_round_trip() == pytest.approx(250_000, abs=2)
+
+
+@pytest.mark.parametrize("fault", [drop, corrupt])
+def test_clock_steps_and_firmware_that_knows_none(fault: Fault) -> None:
+    device, link = fake_device(faults=[fault])
+    assert device.clock_steps() == ClockSteps(1, 1, 64)
+    link.board.steps = None
+    assert device.clock_steps() is None
+
+
+def shown(_: int, values: bytes) -> list[tuple[DType, bytes]]:
+    return [(DType.INT8, values), (DType.FLOAT32, bytes(range(200))), (DType.INT8, values[:2])]
+
+
+@given(st.lists(st.sampled_from(FAULTS), max_size=12))
+def test_a_layer_comes_whole_over_a_bad_line(faults: list[Fault | None]) -> None:
+    device, link = fake_device(faults=faults)
+    link.board.layers, link.board.chunk = shown, 64
+    try:
+        found = device.layer(0, Encoding.INT8, INPUTS[0], 0)
+        last = device.layer(0, Encoding.INT8, INPUTS[0], 1)
+        taken = device.layer(0, Encoding.INT8, INPUTS[0], INPUT_LAYER)
+    except NoAnswer:
+        assert sum(fault is not None for fault in faults) >= 5  # five in a row for one piece
+        return
+    assert (found.dtype, found.data, found.layers) == (DType.FLOAT32, bytes(range(200)), 2)
+    assert (last.data, taken.data) == (INPUTS[0][:2], INPUTS[0])
+
+
+def test_firmware_that_shows_no_layers_says_so() -> None:
+    device, link = fake_device()
+    with pytest.raises(DeviceRefused, match="does not answer layer by layer; .* HIL_LAYERS=1"):
+        device.layer(0, Encoding.INT8, INPUTS[0], 0)
+    link.board.layers = shown
+    with pytest.raises(DeviceRefused, match="has 2 layers of this model to show, asked for.* 2"):
+        device.layer(0, Encoding.INT8, INPUTS[0], 2)
+
+
+def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
+    device, link = fake_device()
+    link.board.layers = shown
+    answer = link.board.answer
+
+    def other(data: bytes) -> bytes:
+        frame = decode(answer(data)[:-1])
+        assert isinstance(frame, Frame)
+        payload = frame.payload[:2] + b"\1" + frame.payload[3:]
+        return encode(Frame(frame.type, frame.seq, payload))
+
+    link.board.answer = other  # type: ignore[method-assign]
+    with pytest.raises(WrongFirmware, match="asked for layer 0 of model 0, .* answered layer 1"):
+        device.layer(0, Encoding.INT8, INPUTS[0], 0)

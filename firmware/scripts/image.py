@@ -113,6 +113,8 @@ if fault := os.environ.get("HIL_FAULT"):
 env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(says))])
 if LAYERS:
     env.Append(CPPDEFINES=["HIL_LAYERS"])
+# which object each byte comes from (hil/platformio/owners.py reads it beside the ELF)
+env.Append(LINKFLAGS=["-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
 env.Replace(HIL_PYTHON=python)
 
 GENERATED.mkdir(parents=True, exist_ok=True)

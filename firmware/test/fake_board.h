@@ -27,6 +27,7 @@ static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
 static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
 static uint32_t fake_ticks;             /* what the stopwatch says next */
+static uint32_t fake_ticks_more;        /* ... and how much more each time */
 
 static inline void fake_write(void *context, const uint8_t *data, size_t length) {
   fake_board_t *board = (fake_board_t *)context;
@@ -44,6 +45,7 @@ static inline void fake_start(void) {}
 static inline void fake_stop(uint32_t *micros, uint32_t *ticks) {
   *micros = 0;
   *ticks = fake_ticks;
+  fake_ticks += fake_ticks_more;
 }
 
 static inline void fake_memory(hil_memory_t *memory) {
@@ -95,6 +97,7 @@ static inline void fake_boot(uint32_t overhead) {
   setup.write_context = &fake;
   setup.set_baud = fake_set_baud;
   fake_ticks = overhead;
+  fake_ticks_more = 0;
   hil_session_init(&fake.session, &setup);
 }
 

@@ -25,6 +25,10 @@ from hil.tflite import Graph
 Tamper = Callable[[bytes], bytes]
 
 
+def _as_it_is(_: int, output: bytes) -> bytes:
+    return output
+
+
 @dataclass
 class FakeLab:
     """Runs every image on a `FakeBoard`.
@@ -32,14 +36,14 @@ class FakeLab:
     int8 answers are the oracle's, float32 ones LiteRT's, then changed by ``tamper``;
     ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
     with a network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes what
-    is said of the layers (number, bytes) but the last, which is the answer.
+    is said of the layers (number, bytes; -1 is the input) but the last, which is the answer.
     """
 
     tamper: Tamper = bytes
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
     too_large: Collection[str] = ()
-    spoil: Callable[[int, bytes], bytes] = lambda _layer, output: output
+    spoil: Callable[[int, bytes], bytes] = _as_it_is
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
@@ -102,7 +106,8 @@ class FakeLab:
             (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
             for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
         ]
-        return [*found[:-1], (graph.output.dtype, infer[model](values))]
+        taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
+        return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
 
     def _model(self, network: Network) -> ModelInfo:
         graph = network.graph

@@ -12,18 +12,22 @@ from hil.bench.flash import flash
 from hil.boards.session import open_board
 from hil.boards.station import Station
 from hil.link import Link
-from hil.platformio import build, sizes
+from hil.platformio import Footprint, build, footprint
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data."""
+    """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
+
+    ``footprint`` says whose they are; None where there is no linked image to look into.
+    """
 
     file: Path
     sha256: str
     toolchain: str
     flash: int
     ram: int
+    footprint: Footprint | None = None
 
 
 class Lab(Protocol):
@@ -65,8 +69,8 @@ class RealLab:
             project,
             layers=image.layers,
         )
-        size = sizes(built.elf)
-        return Firmware(built.elf, built.sha256, built.toolchain, size.flash, size.ram)
+        found = footprint(built.elf, [network.name for network in image.networks])
+        return Firmware(built.elf, built.sha256, built.toolchain, found.flash, found.ram, found)
 
     def open(
         self, station: Station, image: Image, firmware: Firmware

@@ -21,10 +21,11 @@ from hil.device import Device, LayerOutput, Timing
 from hil.engines import ENGINES, Layer
 from hil.errors import HilError, WrongFirmware
 from hil.link import Link
-from hil.records import Dataset, DType, Precision
+from hil.records import Dataset, DType, Precision, TensorSpec
 from hil.reference import encode_inputs, layer_tensors, oracle_version
 from hil.runlog.schema import LayerSeen, Parting, Sample
 from hil.tflite import Graph
+from hil.wire.messages import INPUT_LAYER
 
 MOST: Final = 3  # samples a run
 
@@ -106,6 +107,7 @@ def _ask(item: Prepared, link: Link, data: Dataset, wanted: Sequence[Sample]) ->
         encoding, inputs = wire_inputs(data)
         values = next(islice(inputs, sample.i, None))
         (answer,) = device.infer(number, encoding, [values])
+        taken = device.layer(number, encoding, values, INPUT_LAYER)
         said = [device.layer(number, encoding, values, i) for i in range(len(layers))]
         x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
         yield Parting(
@@ -115,6 +117,7 @@ def _ask(item: Prepared, link: Link, data: Dataset, wanted: Sequence[Sample]) ->
             layers=_compare(item, layers, said, x),
             same_output=answer.result.output == sample.device,
             firmware_sha256=item.firmware.sha256,
+            input=compare_layer("input", "", _values(item, "input", taken, graph.input), x[0]),
         )
     device.slow_down()
 
@@ -130,19 +133,24 @@ def _compare(
     seen: list[LayerSeen] = []
     inexact = False
     for layer, output, wanted in zip(layers, said, expected, strict=True):
-        spec = graph.tensors[layer.tensor]
-        dtype = DType(spec.dtype)
-        if (output.dtype, len(output.data), output.layers) != (dtype, wanted.nbytes, len(layers)):
-            raise WrongFirmware(
-                f"{item.plan.key}: layer {layer.name} came as {len(output.data)} bytes of "
-                f"{output.dtype.name}, expected {wanted.nbytes} of {dtype.name}",
-                "build the firmware of this checkout",
-            )
+        tensor = graph.tensors[layer.tensor]
+        device = _values(item, layer.name, output, TensorSpec(DType(tensor.dtype), tensor.shape))
         inexact |= "SOFTMAX" in layer.ops
-        device = np.frombuffer(output.data, dtype.numpy).reshape(spec.shape)
         allowed = _allowed(item, graph, inexact)
         seen.append(compare_layer(layer.name, layer.ops, device, wanted, allowed))
     return tuple(seen)
+
+
+def _values(
+    item: Prepared, name: str, said: LayerOutput, spec: TensorSpec
+) -> npt.NDArray[np.generic]:
+    if (said.dtype, len(said.data)) != (spec.dtype, spec.nbytes):
+        raise WrongFirmware(
+            f"{item.plan.key}: {name} came as {len(said.data)} bytes of {said.dtype.name}, "
+            f"expected {spec.nbytes} of {spec.dtype.name}",
+            "build the firmware of this checkout",
+        )
+    return np.frombuffer(said.data, spec.dtype.numpy).reshape(spec.shape)
 
 
 def _allowed(item: Prepared, graph: Graph, inexact: bool) -> float:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hil.bench.account import predicted
 from hil.bench.cells import Cell
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
 from hil.bench.places import alone_with, linked_too_large, nothing_fits, overflowed
 from hil.bench.plan import Plan
+from hil.bench.provenance import emulator_version
 from hil.compare import tolerance
 from hil.engines import ENGINES
 from hil.errors import DoesNotFit
 from hil.records import TensorSpec
-from hil.reference import oracle_version
+from hil.reference import oracle_version, xnnpack_version
 from hil.runlog.schema import Clock, NoPlace, RunPlan, Tensor
 
 
@@ -103,6 +105,9 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
         oracle=oracle_version(),
         tolerance=allowed,
         tolerance_why=why,
+        xnnpack=xnnpack_version(),
+        predicted=predicted(cell, firmware.footprint),
+        emulator=emulator_version(board),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from hil.boards.config import Board
 from hil.runlog.schema import Git, Host
 
 PACKAGES: Final = (
@@ -38,6 +40,24 @@ def git_state(project: Path) -> Git | None:
         return Git(commit=commit, dirty=bool(_git(project, "status", "--porcelain", "-uno")))
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def emulator_version(board: Board) -> str:
+    """QEMU's first line on itself: its counts may depend on it. Empty for any other board; the
+    runner of simavr and the host process are built from this checkout."""
+    program = board.emulator.command[0] if board.emulator else ""
+    return _says(program) if program.startswith("qemu") else ""
+
+
+@cache
+def _says(program: str) -> str:
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return next(iter(done.stdout.splitlines()), "").strip()
 
 
 def _git(project: Path, *words: str) -> str:

@@ -25,12 +25,15 @@ from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
+from hil.datasets import made
+from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached
+from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
+from hil.runlog.seal import check_data
 
 
 def run(
@@ -102,7 +105,11 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
         )
 
     path = item.cell.network.path
-    return Expected(predict(litert(path)), predict(oracle(path)) if item.plan.oracle else None)
+    return Expected(
+        predict(litert(path)),
+        predict(oracle(path)) if item.plan.oracle else None,
+        predict(xnnpack(path)) if item.plan.xnnpack else None,
+    )
 
 
 def _manifest(
@@ -128,7 +135,15 @@ def _manifest(
         ),
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
+        seeds=_seeds(data.name),
     )
+
+
+def _seeds(dataset: str) -> dict[str, str]:
+    """What stands for chance in a bench: which samples a limit takes, and data that are made."""
+    found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
+    drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
+    return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 
 
 def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
@@ -143,4 +158,5 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
             f"{folder} holds this run already, complete",
             f"look at it: `hil report {folder}`, or choose another --out",
         )
-    return msgspec.structs.replace(old, state="running", error="")
+    check_data(folder, old)  # what is damaged now would be sealed in the end
+    return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})

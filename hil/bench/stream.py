@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from itertools import islice
 
+from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Streaming
 from hil.bench.flash import observed
 from hil.bench.lab import Firmware
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
 from hil.bench.sink import Sink
-from hil.compare import Expected, compare
+from hil.compare import Expected, compare, count
 from hil.device import Device, Timing
 from hil.errors import DataError, WrongFirmware
 from hil.link import Link
@@ -41,25 +42,37 @@ def stream(
     number, model = find(hello, prepared)
     encoding, inputs = wire_inputs(data)
     _check_room(hello, data)
-    device.status(reset=True)
-    for _ in device.infer(number, encoding, islice(inputs, WARMUP)):
-        pass
+    began = device.status(reset=True)
+    idle, steps = device.idle_round_trip(), device.clock_steps()
+    warm_up = list(device.infer(number, encoding, islice(inputs, WARMUP)))
     emit(Streaming(key, first, len(data), device.retries))
     _, inputs = wire_inputs(data)
     rest = islice(inputs, first, None)
     for answer in device.infer(number, encoding, rest, window=hello.window, first=first):
         _check(answer.result, number, prepared)
         time_taken = board.clock.time(answer.result)
-        measured = Measurement(answer.index, answer.result.output, time_taken, answer.attempts)
+        measured = Measurement(
+            answer.index, answer.result.output, time_taken, answer.attempts, answer.round_trip
+        )
         sink.append(compare(key, data, expected, measured))
         emit(Streaming(key, answer.index + 1, len(data), device.retries))
+    ended = device.status()
     end = RunEnd(
         key=key,
-        memory=_memory(model, hello, prepared.firmware, device.status().stack_used),
+        memory=_memory(model, hello, prepared.firmware, ended.stack_used),
         bytes_out=device.bytes_out,
         bytes_in=device.bytes_in,
         seconds=time.monotonic() - started,
         retries=device.retries,
+        answered=len(data) - first,
+        first=count(board.clock.time(warm_up[0].result)) if warm_up else None,
+        clock_step=board.clock.step(steps) if steps else None,
+        idle_us=idle,
+        alone_us=min((answer.round_trip for answer in warm_up), default=None),
+        baud=link.baud,
+        shares=shares(prepared.firmware.footprint),
+        marks=marks(began, ended, prepared.firmware.footprint),
+        identity=identity(hello, link.name),
     )
     device.slow_down()
     sink.finish(end)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hil.config import Config, read_toml
 from hil.errors import ConfigError, UsageError
-from hil.records import DeviceTime, Instructions, Latency, Precision
+from hil.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
 from hil.wire.messages import Result
 
 
@@ -34,6 +34,11 @@ class Clock(Config, frozen=True):
             return None
         count = (raw * self.numerator + self.denominator // 2) // self.denominator
         return Instructions(count) if self.unit == "instructions" else Latency(count)
+
+    def step(self, steps: ClockSteps) -> float | None:
+        """The smallest step that the device saw, in this clock's unit; None when it saw none."""
+        raw = {"ticks": steps.ticks, "micros": steps.micros, "none": 0}[self.source]
+        return raw * self.numerator / self.denominator if raw else None
 
 
 PLACEHOLDERS = "{elf}, {elf.parent}, {build}, {run}, {tcp}"

@@ -111,6 +111,8 @@ def bench(
         folder = out or _new_folder(project, boards)
         if plan.note:
             say(f"note: {plan.note}")
+        if fault := os.environ.get("HIL_FAULT"):
+            say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
         say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         at_once = jobs or len(os.sched_getaffinity(0))
         _show(plan, folder, RealLab(project, flash), at_once, layers=layers)

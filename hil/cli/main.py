@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 import hil
-from hil.cli import bench, boards, build, doctor, flash, models, report, study, sweep
+from hil.cli import (
+    bench,
+    boards,
+    build,
+    compare,
+    doctor,
+    flash,
+    history,
+    models,
+    report,
+    study,
+    sweep,
+    verify,
+)
 from hil.cli.console import say, show_error
 from hil.errors import HilError
 
@@ -45,6 +58,9 @@ def _options(
 
 app.command(name="bench")(bench.bench)
 app.command(name="report")(report.report)
+app.command(name="verify")(verify.verify)
+app.command(name="compare")(compare.compare)
+app.command(name="history")(history.history)
 app.command(name="boards")(boards.boards)
 app.command(name="flash")(flash.flash)
 app.command(name="doctor")(doctor.doctor)

@@ -32,9 +32,16 @@ def train(
         list[Path] | None,
         typer.Option("--run", help="A stored run, whose device figures go into card.md."),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", help="Stages trained at once; default: one a core."),
+    ] = None,
 ) -> None:
     """Train a recipe's teacher, student alone and distilled student, and export them."""
-    from hil.kd import library, pipeline  # TensorFlow takes seconds to load
+    from hil.kd import library, pipeline, processes  # TensorFlow takes seconds to load
+
+    if jobs is not None and jobs < 1:
+        raise UsageError("--jobs must be at least 1", "leave it out for one a core")
 
     stored = [load(path) for path in runs or ()]
     found = library.find(recipe or _choose(dataset))
@@ -43,7 +50,13 @@ def train(
         given = pipeline.prepare(found, quick=quick, progress=downloads)
     with progress("epochs") as bars:
         made = pipeline.train(
-            found, target, quick=quick, given=given, runs=stored, on_event=Stages(bars)
+            found,
+            target,
+            quick=quick,
+            given=given,
+            runs=stored,
+            jobs=processes.cores() if jobs is None else jobs,
+            on_event=Stages(bars),
         )
     for file, facts in made.files.items():
         accuracy = f"test accuracy {facts.test_accuracy:.4f}"

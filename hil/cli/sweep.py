@@ -57,7 +57,7 @@ def sweep(
     The same command goes on where it was cut off, and joins others that share the study.
     """
     needs.require()
-    from hil.kd import library
+    from hil.kd import library, processes
     from hil.kd.sweep import report, run  # Optuna and TensorFlow take seconds to load
 
     project = find_project()
@@ -68,7 +68,7 @@ def sweep(
         trials=trials,
         storage=storage,
         study=study,
-        workers=run.cores() if workers is None else workers,
+        workers=processes.cores() if workers is None else workers,
         objectives=tuple(objective),
         limits=tuple(at_most),
         seed=seed,

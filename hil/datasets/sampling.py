@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.errors import UsageError
 from hil.records import Dataset
+
+SALT: Final = b"tinyml-hil"
 
 
 def stratified_order(ids: Sequence[str], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -31,9 +34,8 @@ def stratified_order(ids: Sequence[str], y: npt.NDArray[np.int64]) -> npt.NDArra
         (n,) positions.
     """
     # MNIST's first 5,000 test digits are easier than the rest: "the first n" would flatter
-    salt = b"tinyml-hil"
     hashes = np.array(
-        [hashlib.blake2b(i.encode(), digest_size=8, key=salt).digest() for i in ids], dtype="V8"
+        [hashlib.blake2b(i.encode(), digest_size=8, key=SALT).digest() for i in ids], dtype="V8"
     ).view(">u8")
     place = np.empty(len(y))
     for label in np.unique(y):

@@ -1,4 +1,7 @@
-"""An array that takes long to make and follows from a key: made once, and kept as a file."""
+"""An array that takes long to make and follows from a key: made once, and kept as a file.
+
+By one process: others that want it too wait for the file.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,16 @@ def kept(path: Path | None, shape: tuple[int, ...], dtype: str, make: Callable[[
     found = _read(path, shape, dtype)
     if found is not None:
         return found
-    made = make()
-    with files.replacing(path) as part:
-        np.save(part, made, allow_pickle=False)
-    return made
+    with files.alone(path.with_suffix(".lock")):
+        found = _read(path, shape, dtype)  # made while this process waited
+        if found is not None:
+            return found
+        made = make()
+        with files.replacing(path) as part:
+            np.save(part, made, allow_pickle=False)
+    # as the next ones have it: processes share the memory of a mapped file
+    found = _read(path, shape, dtype)
+    return made if found is None else found
 
 
 def _read(path: Path, shape: tuple[int, ...], dtype: str) -> Array | None:

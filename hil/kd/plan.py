@@ -34,12 +34,12 @@ class Plan(Config, frozen=True):
 
 def plans(recipe: Recipe) -> tuple[Plan, ...]:
     """What to train: a stage that others learn from once, every other one with each seed."""
-    teachers = {stage.teacher for stage in recipe.stages}
+    single = _single(recipe)
     return tuple(
-        _plan(recipe, stage, seed, teachers)
+        _plan(recipe, stage, seed, single)
         for seed in recipe.seeds
         for stage in recipe.stages
-        if seed == recipe.seeds[0] or stage.name not in teachers
+        if seed == recipe.seeds[0] or stage.name not in single
     )
 
 
@@ -61,11 +61,16 @@ def seeds(recipe: Recipe, stage: str) -> tuple[str, ...]:
     return tuple(plan.key for plan in plans(recipe) if plan.stage == stage)
 
 
-def _plan(recipe: Recipe, stage: Stage, seed: int, teachers: set[str]) -> Plan:
+def _single(recipe: Recipe) -> set[str]:
+    """Stages that are trained with the first seed alone."""
+    return {s.teacher for s in recipe.stages} | {s.name for s in recipe.stages if s.once}
+
+
+def _plan(recipe: Recipe, stage: Stage, seed: int, single: set[str]) -> Plan:
     first = recipe.seeds[0]
 
     def key(name: str) -> str:
-        return name if seed == first or name in teachers else f"{name}-seed{seed}"
+        return name if seed == first or name in single else f"{name}-seed{seed}"
 
     return Plan(
         key=key(stage.name),

@@ -1,10 +1,11 @@
 """Quantisation-aware finish: a trained network learns on while seeing what int8 will do to it.
 
 Weights, inputs and outputs pass through ``keras.quantizers.fake_quant_with_min_max_vars`` with
-the ranges that TFLite's converter will choose: a symmetric one for each output channel of a
-kernel, one for the whole of each tensor. Rounding has no slope, so it is passed over in the
-backward step (Jacob et al., CVPR 2018, section 3). The weights stay those of the plain network:
-that one is saved and exported as ever, so the graph and the exact ``pixel - 128`` stay too.
+the ranges that TFLite's converter would choose now: a symmetric one for each output channel of a
+kernel, one for the whole of each tensor, looked at anew before every epoch. Rounding has no slope,
+so it is passed over in the backward step (Jacob et al., CVPR 2018, section 3). The weights stay
+those of the plain network: that one is saved and exported as ever, so the graph and the exact
+``pixel - 128`` stay too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
 
     Returns:
         A model of the same input and output shapes, not compiled. Training it changes
-        ``network``, which is then what to save.
+        ``network``, which is then what to save; `follow` keeps its ranges up with it.
 
     Raises:
         ModelError: a layer that this cannot imitate.
@@ -41,13 +42,21 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
     keras, tf = require()
     for layer in network.layers:
         _refuse(layer)
-    taken, given = _limits(samples), _ranges(network, samples)
+    taken = _limits(samples)
+    # variables: a range that the weights have outgrown would clip here and not when exported
+    given = [limits and tuple(map(tf.Variable, limits)) for limits in _ranges(network, samples)]
     fake = keras.quantizers.fake_quant_with_min_max_vars
 
     class Quantised(keras.Model):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__(name=network.name)
             self.plain = network
+
+        def observe(self) -> None:
+            """Take the ranges of the network as it is now."""
+            for kept, limits in zip(given, _ranges(self.plain, samples), strict=True):
+                for variable, value in zip(kept or (), limits or (), strict=True):
+                    variable.assign(value)
 
         def call(self, x: Any, training: bool = False) -> Any:
             x = fake(x, *taken, num_bits=_BITS)
@@ -72,6 +81,12 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
     model = Quantised()
     model.build((None, *network.input_shape[1:]))
     return model
+
+
+def follow(model: Any) -> Any:
+    """The Keras callback that looks at the ranges of a `quantised` model before each epoch."""
+    keras, _ = require()
+    return keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: model.observe())
 
 
 def _refuse(layer: Any) -> None:

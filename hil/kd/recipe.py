@@ -66,7 +66,8 @@ class Stage(Config, frozen=True):
     ``teacher`` is the stage to learn from (with ``loss``), ``start`` the stage whose weights
     this one continues from (else: fresh ones). ``class_weight``: a factor a class on each
     sample's loss, or ``balanced`` (samples / (classes * samples of the class)). ``quantised``:
-    learn on from ``start`` seeing what int8 will do (`hil.kd.quantised`).
+    learn on from ``start`` seeing what int8 will do (`hil.kd.quantised`). ``once``: with the
+    first seed alone, as a stage that others learn from always is.
     """
 
     name: Name
@@ -79,6 +80,7 @@ class Stage(Config, frozen=True):
         tuple[Annotated[float, msgspec.Meta(ge=0, lt=1e6)], ...] | Literal["", "balanced"]
     ) = ""
     quantised: bool = False
+    once: bool = False
     note: str = ""  # for the card
 
 

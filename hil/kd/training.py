@@ -18,7 +18,7 @@ from hil.kd.backend import known_warnings, require
 from hil.kd.batches import Floats, as_input, batches, weights
 from hil.kd.events import OnEvent, ignore
 from hil.kd.plan import Plan
-from hil.kd.quantised import quantised
+from hil.kd.quantised import follow, quantised
 from hil.kd.watching import callbacks
 from hil.records import Dataset
 
@@ -101,6 +101,7 @@ def fit(
         network.set_weights(start.get_weights())
     if plan.quantised:
         model = quantised(network, as_input(subset(train, plan.quantised).x))
+        extra = [follow(model), *extra]
     if plan.loss is not None:
         assert given is not None
         model = losses.learner(model, plan.loss, given.shape[-1])

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from hil.link.deadline import Deadline
 from hil.records import DType, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
-from hil.wire.messages import ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
+# STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
+MARKS = (64, 64, 4096, 0, 64, 64, 64, 64, 64)
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
@@ -60,11 +62,13 @@ class FakeBoard:
     received: list[Frame | BadFrame] = field(default_factory=list)
     boots_at: float = 0.0
     set_baud: bool = False
-    # (model, values) -> type and bytes of every layer's output; None: firmware without LAYERS
+    # (model, values) -> type and bytes of the input, then of every layer's output; None: firmware
+    # without LAYERS
     layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
     chunk: int = 4096  # of a layer, in one reply
     carries: int = 10_000_000
     boot_baud: int = 115200
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -96,7 +100,9 @@ class FakeBoard:
         if frame.type == Kind.HELLO:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
-            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *([64] * 9)))
+            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *MARKS))
+        if frame.type == Kind.CLOCK and self.steps:
+            return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
         if frame.type == Kind.BAUD and self.set_baud:
             (asked,) = struct.unpack("<I", frame.payload)
             self.baud = asked or self.boot_baud
@@ -117,10 +123,11 @@ class FakeBoard:
     ) -> Frame:
         model, _, layer, offset = struct.unpack_from("<BBHI", frame.payload)
         found = layers(model, frame.payload[8:])
-        if layer >= len(found):
-            return self._error(frame.seq, ErrorCode.LAYER, frame.type, layer, len(found))
-        dtype, whole = found[layer]
-        head = struct.pack("<BBHHHII", model, dtype, layer, len(found), 0, len(whole), offset)
+        count = len(found) - 1
+        if INPUT_LAYER != layer >= count:
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, layer, count)
+        dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
+        head = struct.pack("<BBHHHII", model, dtype, layer, count, 0, len(whole), offset)
         return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
 
     def _error(

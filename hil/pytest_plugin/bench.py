@@ -17,8 +17,8 @@ from hil.boards.config import Board
 from hil.boards.session import HeldBoard
 from hil.device import Device, Timing
 from hil.errors import UsageError
+from hil.limits import LIMITS, Limits, read_limits
 from hil.pytest_plugin.choice import Chosen
-from hil.pytest_plugin.limits import LIMITS, Limits, read_limits
 from hil.records import Hello, Precision
 from hil.report import write
 from hil.runlog.load import read_manifest
@@ -129,7 +129,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             replace(cell, station=station) for cell in plan.cells if cell.image.key == image.key
         )
         bench = HilBench(replace(plan, cells=cells), lab, held, folder / "run")
-        bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS)
+        bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS).runs
     except BaseException:
         lab.close()
         raise

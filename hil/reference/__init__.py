@@ -1,8 +1,16 @@
-"""What the host says about a model: LiteRT, and TFLM as the byte oracle of devices."""
+"""What the host says about a model: LiteRT's two sets of kernels, and TFLM, the byte oracle."""
 
 from hil.reference.cache import predict_cached
 from hil.reference.encode import encode_inputs
-from hil.reference.interpreters import Progress, Reference, litert, oracle, oracle_version
+from hil.reference.interpreters import (
+    Progress,
+    Reference,
+    litert,
+    oracle,
+    oracle_version,
+    xnnpack,
+    xnnpack_version,
+)
 from hil.reference.layers import layer_tensors
 
 __all__ = [
@@ -14,4 +22,6 @@ __all__ = [
     "oracle",
     "oracle_version",
     "predict_cached",
+    "xnnpack",
+    "xnnpack_version",
 ]

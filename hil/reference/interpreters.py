@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib.metadata
-from collections.abc import Callable
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -75,18 +80,63 @@ class _Interpreter:
 
 
 def litert(path: Path | str) -> Reference:
-    """LiteRT with its reference kernels (BUILTIN_REF): what a user calls "the TFLite result".
+    """LiteRT with its reference kernels (BUILTIN_REF): the same on every computer.
 
     Raises `ModelError` when the file is corrupt or holds an operator LiteRT cannot run.
     """
+    return _litert("litert", path, default_kernels=False)
+
+
+def xnnpack(path: Path | str) -> Reference:
+    """LiteRT as users run it, with its default kernels: XNNPACK's where it has them.
+
+    Those are chosen by what the processor can do, so ``version`` names the processor's features
+    too. One thread. Raises as `litert`.
+    """
+    return _litert("litert-xnnpack", path, default_kernels=True)
+
+
+def xnnpack_version() -> str:
+    """LiteRT's default kernels on this computer, in words."""
+    return f"LiteRT {importlib.metadata.version('ai-edge-litert')} with XNNPACK"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the line that LiteRT's C++ writes to standard error when it takes up XNNPACK."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def _processor() -> str:
+    """A digest of what this processor can do; its architecture where Linux does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    flags = [line for line in lines if line.lower().startswith(("flags", "features"))][:1]
+    return hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:12]
+
+
+def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     data, graph = read(path)
+    kernels = OpResolverType.AUTO if default_kernels else OpResolverType.BUILTIN_REF
     try:
-        interpreter = Interpreter(
-            model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-        )
-        interpreter.allocate_tensors()
+        with _quiet() if default_kernels else contextlib.nullcontext():
+            interpreter = Interpreter(
+                model_content=data, experimental_op_resolver_type=kernels, num_threads=1
+            )
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _cannot("LiteRT", path, error) from error
     source = interpreter.get_input_details()[0]["index"]
@@ -97,7 +147,10 @@ def litert(path: Path | str) -> Reference:
         interpreter.invoke()
         return np.asarray(interpreter.get_tensor(target))
 
-    return _Interpreter("litert", "ai-edge-litert", graph, step)
+    reference = _Interpreter(name, "ai-edge-litert", graph, step)
+    if default_kernels:
+        reference.version += f" on {_processor()}"
+    return reference
 
 
 def oracle(path: Path | str) -> Reference:

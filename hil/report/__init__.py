@@ -11,8 +11,8 @@ from hil.report.markdown import markdown
 from hil.report.page import page
 from hil.report.summary import summarise
 from hil.runlog.load import load
-from hil.runlog.log import pretty
 from hil.runlog.schema import SUMMARY, Manifest, Summary
+from hil.runlog.seal import check_data, pretty, seal_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,13 @@ class Report:
 def write(run_dir: Path) -> Report:
     """Write ``summary.json``, ``report.md`` and ``report.html`` into a stored run's folder.
 
-    Each is written as a whole, and the same stored run gives the same bytes. StorageError when the
-    folder is missing, corrupt or of another schema, or cannot be written; no file is then left
-    half-written.
+    Each is written as a whole, and the same stored run gives the same bytes; then the manifest is
+    sealed with them. StorageError when the folder is missing, corrupt or of another schema, or
+    cannot be written; no file is then left half-written. DamagedRun, and nothing written, when the
+    manifest or the data are not what was sealed.
     """
     run = load(run_dir)
+    check_data(run_dir, run.manifest)
     found = document(run)
     summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
     report = Report(
@@ -45,8 +47,11 @@ def write(run_dir: Path) -> Report:
         report.markdown: _bytes(markdown(found)),
         report.html: _bytes(page(found)),
     }
+    seal_pages(run_dir, {})  # so that pages newer than their seal are told from damaged ones
     for path, content in contents.items():
         replace_file(path, content)
+    pages = {path.relative_to(run_dir).as_posix(): content for path, content in contents.items()}
+    seal_pages(run_dir, pages)
     return report
 
 

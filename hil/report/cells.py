@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hil import stats
+from hil import metrics, stats
 from hil.records import DType
 from hil.runlog.schema import Manifest, RunEnd, RunPlan, Sample
+from hil.series import AnySeries, Counts, EmulatorTimes, Latencies
 
 LARGEST = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
 
@@ -45,6 +46,9 @@ class Cell:
     oracle: npt.NDArray[np.generic] | None
     times: npt.NDArray[np.int64]
     repeats: int  # answers that took more than one attempt
+    xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels; None: not run
+    clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that have a time
+    round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
 
     @property
     def n(self) -> int:
@@ -107,11 +111,43 @@ class Cell:
         return int((gaps(self.device[differs], self.litert[differs]) > self.plan.tolerance).sum())
 
     @cached_property
-    def time(self) -> stats.Estimate | None:
-        """Median time of an inference; None where the board has no clock."""
+    def to_xnnpack(self) -> Difference | None:
+        return None if self.xnnpack is None else difference(self.device, self.xnnpack)
+
+    @cached_property
+    def series(self) -> Counts | Latencies | None:
+        """The times in the type of the board's clock; None where it has none."""
         if self.plan.clock.unit == "none" or not self.times.size:
             return None
-        return stats.median(self.times)
+        return (Counts if self.plan.clock.unit == "instructions" else Latencies)(self.times)
+
+    @cached_property
+    def wall(self) -> EmulatorTimes | None:
+        """What the emulator took a round trip; None for a real board, or where not measured."""
+        if not self.plan.emulated or self.round_trips is None:
+            return None
+        return EmulatorTimes(self.round_trips)
+
+    @cached_property
+    def time(self) -> stats.Estimate | None:
+        """Median time of an inference; None where the board has no clock."""
+        return self.series.median if self.series else None
+
+    def timed(self, ids: Sequence[str]) -> AnySeries | None:
+        """The times of these samples, in their order; None unless each has one."""
+        if self.series is None or self.clocked is None:
+            return None
+        of = np.array(self.ids)[self.clocked]
+        at = {key: i for i, key in enumerate(of)}
+        if not ids or any(key not in at for key in ids):
+            return None
+        return type(self.series)(self.times[[at[key] for key in ids]])
+
+    def reals(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+        """Outputs of this model as real values. An int8 output without a scale has none: its
+        steps are taken for them."""
+        spec = self.plan.output
+        return metrics.dequantised(outputs, spec.scale or 1.0, spec.zero_point)
 
     def spread(self) -> tuple[float, float]:
         """5th and 95th percentile of the times."""
@@ -175,6 +211,8 @@ def _cell(
     device = [s.device for s in samples]
     litert = [s.device if s.litert is None else s.litert for s in samples]
     oracle = [s.device if s.oracle is None else s.oracle for s in samples]
+    xnnpack = [s.device if s.xnnpack is None else s.xnnpack for s in samples]
+    trips = [s.round_trip for s in samples if s.round_trip is not None]
     return Cell(
         plan=plan,
         end=end,
@@ -188,6 +226,9 @@ def _cell(
         oracle=outputs(oracle) if plan.oracle else None,
         times=np.array([s.time for s in samples if s.time is not None], dtype=np.int64),
         repeats=sum(s.attempts > 1 for s in samples),
+        xnnpack=outputs(xnnpack) if plan.xnnpack else None,
+        clocked=np.array([s.time is not None for s in samples], dtype=bool),
+        round_trips=np.array(trips, np.int64) if trips and len(trips) == len(samples) else None,
     )
 
 

@@ -15,6 +15,13 @@ _TWICE = (
     "now and then lands one step away. The oracle rounds as the device does."
 )
 
+_DEFAULTS = {
+    "int8": "That is expected: XNNPACK rescales its sums in float32 and rounds once, halves to "
+    "even, where TFLM, and this device, round twice in integers.",
+    "float32": "That is expected: XNNPACK sums in another order and multiplies and adds in one "
+    "rounding (FMA) where the processor has it, so the last bits differ between computers.",
+}
+
 
 def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
     """What differs and why, in the order of the runs; what is equal is said together."""
@@ -25,6 +32,7 @@ def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
         if not cell.to_litert.elements and not (cell.to_oracle and cell.to_oracle.elements)
     ]
     said = [line for cell in answered for line in (*_oracle(cell), *_litert(cell))]
+    said += _xnnpack(answered)
     if equal:
         said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
     return tuple(said)
@@ -69,6 +77,34 @@ def _litert(cell: Cell) -> Iterator[str]:
         yield f"{head} Only {plan.tolerance:g} is expected{why}. {first}"
     else:
         yield f"{head} This is not expected: float32 must be equal bit for bit. {first}"
+
+
+def _xnnpack(cells: Sequence[Cell]) -> list[str]:
+    """One sentence a precision on LiteRT's default kernels, with what came of it."""
+    said = []
+    for precision, why in _DEFAULTS.items():
+        differ = [
+            cell
+            for cell in cells
+            if cell.plan.precision == precision and cell.to_xnnpack and cell.to_xnnpack.elements
+        ]
+        if not differ:
+            continue
+        flips = sum(
+            int((cell.answers != cell.xnnpack.argmax(axis=1)).sum())
+            for cell in differ
+            if cell.xnnpack is not None
+        )
+        most = max(cell.to_xnnpack.max_abs for cell in differ if cell.to_xnnpack)
+        reach = (
+            f"{magnitude(most)} step{'s' * (most != 1)}" if precision == "int8" else f"{most:.2g}"
+        )
+        answers = "no answer changes" if not flips else f"{plural(flips, 'answer')} changed"
+        said.append(
+            f"{listed([cell.name for cell in differ])}: LiteRT's default kernels (XNNPACK) give "
+            f"other values, by up to {reach}; {answers}. {why}"
+        )
+    return said
 
 
 def _amount(cell: Cell, elements: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hil.report.cells import Cell
 from hil.report.text import count, plural
@@ -57,6 +58,17 @@ def _matrix(cell: Cell) -> Confusion:
     columns = cell.answers[(cell.labels >= 0) & (cell.labels < k)]
     table = np.zeros((k, k), dtype=np.int64)
     np.add.at(table, (rows, columns), 1)
+    mistakes = confused(cell)
+    said = plural(cell.n - int(cell.right.sum()), "mistake")
+    if mistakes and mistakes[0][2] > 1:
+        label, answer, times = mistakes[0]
+        said += f"; the commonest: {label} taken for {answer}, {plural(times, 'time')}"
+    return matrix(cell.name, said, table)
+
+
+def matrix(name: str, caption: str, table: npt.NDArray[np.int64]) -> Confusion:
+    """(k, k) numbers, rows what was to be answered and columns what was, as a drawing."""
+    k = len(table)
     totals = table.sum(axis=1)
 
     def square(i: int, j: int) -> Square:
@@ -67,14 +79,5 @@ def _matrix(cell: Cell) -> Confusion:
             return Square(count(value), "right", round(0.3 * value / int(totals[i]), 3))
         return Square(count(value), "wrong", round(0.2 + min(5 * value / int(totals[i]), 0.5), 3))
 
-    mistakes = confused(cell)
-    said = plural(cell.n - int(cell.right.sum()), "mistake")
-    if mistakes and mistakes[0][2] > 1:
-        label, answer, times = mistakes[0]
-        said += f"; the commonest: {label} taken for {answer}, {plural(times, 'time')}"
-    return Confusion(
-        cell.name,
-        said,
-        tuple(range(k)),
-        tuple(tuple(square(i, j) for j in range(k)) for i in range(k)),
-    )
+    squares = tuple(tuple(square(i, j) for j in range(k)) for i in range(k))
+    return Confusion(name, caption, tuple(range(k)), squares)

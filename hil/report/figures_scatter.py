@@ -34,7 +34,8 @@ def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
 
 def _kinds(cells: Sequence[Cell]) -> Iterator[tuple[str, str, Callable[[Cell], float]]]:
     """Title, axis and value of a board's plots; a board has one clock."""
-    unit = cells[0].plan.clock.unit if cells else "none"
+    units = {cell.plan.clock.unit for cell in cells}
+    unit = units.pop() if len(units) == 1 else "none"  # two kinds of time share no axis
     if unit in AXES:
         title = "latency" if unit == "us" else unit
         yield title, AXES[unit], lambda cell: cell.time.point if cell.time else 0.0

@@ -37,7 +37,13 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _bullets("Mind", doc.warnings)
     yield from _table(doc.results)
     yield from _table(doc.no_place)
+    yield from _table(doc.student_table)
+    for table in (doc.memory_marks, doc.memory_predictions, *doc.memory_owners):
+        yield from _table(table)
     yield from _table(doc.comparisons)
+    yield from _table(doc.validation)
+    yield from _table(doc.timing)
+    yield from _table(doc.walls)
     yield from _table(doc.differences)
     yield from _bullets("", doc.explanations)
     yield from _table(doc.partings)
@@ -45,6 +51,7 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _table(doc.layers)
     yield from _mistakes(doc)
     yield from _disagreements(doc.gallery, doc.disagreements, doc.noun)
+    yield from _table(doc.lost)
     if doc.published:
         yield from _table(doc.published)
     yield from _bullets("How the figures are made", doc.methods)

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hil import stats
+from hil.errors import MixedUnits
 from hil.report.cells import Cell
+from hil.series import ratio_if_alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,34 @@ def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
 
 def compare(first: Cell, second: Cell) -> Pair | None:
     """Two runs over the samples both answered; None when there is none."""
-    at = {key: i for i, key in enumerate(first.ids)}
-    both = [(at[key], j) for j, key in enumerate(second.ids) if key in at]
-    if not both:
+    i, j = both(first, second)
+    if not i.size:
         return None
-    i, j = np.array(both, dtype=np.int64).T
     one, two = first.right[i], second.right[j]
     return Pair(first.name, second.name, stats.mcnemar(one, two), stats.paired_difference(two, one))
+
+
+def both(first: Cell, second: Cell) -> npt.NDArray[np.int64]:
+    """(2, m): where in ``first`` and in ``second`` each sample lies that both answered."""
+    at = {key: i for i, key in enumerate(first.ids)}
+    found = [(at[key], j) for j, key in enumerate(second.ids) if key in at]
+    return np.array(found, dtype=np.int64).reshape(-1, 2).T
+
+
+def speed_up(first: Cell, second: Cell) -> stats.Estimate | None:
+    """Median time of ``first`` over ``second``'s, paired by the samples that both answered.
+
+    None where not all of them have a time, or a clock is too coarse to have seen one pass.
+    MixedUnits when the boards' clocks are of two kinds.
+    """
+    if first.series and second.series and type(first.series) is not type(second.series):
+        raise MixedUnits(
+            f"{first.name} and {second.name} have clocks of two kinds",
+            "a speed-up is of one kind of time",
+        )
+    _, j = both(first, second)
+    ids = [second.ids[k] for k in j]
+    slow, fast = first.timed(ids), second.timed(ids)
+    if slow is None or fast is None or slow.values.min() <= 0 or fast.values.min() <= 0:
+        return None
+    return ratio_if_alike(slow, fast)

@@ -96,7 +96,14 @@ def _run(name: str, partings: Sequence[Parting]) -> Iterator[str]:
     elif asked:
         layers = plural(len(asked[0].layers), "layer")
         ids = listed([parting.id for parting in asked])
-        yield f"{name}: {ids}: all {layers} equal the {_reference(asked[0])}'s."
+        yield f"{name}: {ids}: all {layers} as {_reference(asked[0])} has them."
+    spoilt = [parting for parting in asked if parting.input and parting.input.differing]
+    if spoilt and (seen := spoilt[0].input):
+        yield (
+            f"{name}: the input itself differs, before any layer: {spoilt[0].id}, "
+            f"{_element(seen)}: device {_number(seen.device)}, host {_number(seen.expected)}; "
+            f"{count(seen.differing)} of {count(_size(seen))} values differ."
+        )
     other = [parting.id for parting in asked if parting.same_output is False]
     if other:
         yield (
@@ -129,7 +136,7 @@ def _others(apart: Sequence[Parting]) -> str:
     if len(set(layers)) == 1:
         return f". The same layer in all {len(apart)} that were asked about"
     rest = zip(apart[1:], layers[1:], strict=True)
-    return ". " + listed([f"{p.id} at layer {(at or 0) + 1}" for p, at in rest]).capitalize()
+    return ". Others: " + listed([f"{p.id} at layer {(at or 0) + 1}" for p, at in rest])
 
 
 def _element(layer: LayerSeen) -> str:
@@ -153,7 +160,7 @@ def _number(value: int | float | str) -> str:
 
 
 def _reference(parting: Parting) -> str:
-    return "oracle" if parting.reference.startswith("tflite-micro") else parting.reference
+    return "the oracle" if parting.reference.startswith("tflite-micro") else parting.reference
 
 
 def _names(cells: Sequence[Cell]) -> dict[str, str]:

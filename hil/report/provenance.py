@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hil.report.cells import Cell
 from hil.report.tables import Table
 from hil.report.text import UNKNOWN, count
-from hil.runlog.schema import Manifest
+from hil.runlog.schema import DIGITS, SAMPLES, Manifest
 
 METHODS = (
     "Expected: int8 outputs equal the oracle byte for byte, float32 outputs LiteRT's bit for bit, "
@@ -17,12 +17,17 @@ METHODS = (
     "Host: LiteRT's reference kernels on this computer, from the same .tflite file. "
     "Oracle: a reference that computes as the device must, byte for byte.",
     "A value differs when its bytes differ; a NaN equals itself bit for bit alone.",
-    "Time: the engine's invoke alone, read from the board's clock. Median, 5th and 95th percentile "
-    "are linear between order statistics. An emulator counts instructions; nothing here turns "
-    "them into cycles or time.",
+    "LiteRT's default kernels (XNNPACK) ran too, one thread, where a run says so: they are what "
+    "most programs on a computer use, and judge nothing here.",
+    "Time: the engine's invoke alone, read from the board's clock. Median with its BCa bootstrap "
+    "interval (Efron 1987; 9,999 resamples, a fixed seed); 5th and 95th percentile are linear "
+    "between order statistics. An emulator counts instructions; nothing here turns them into "
+    "cycles or time, and no figure or axis has two kinds of time.",
+    "A board's latencies are held against this computer's clock: a time longer than its round "
+    "trip, or together longer than the run, is warned of, beyond 1% and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
-    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json); "
-    "'hil report' makes it again, byte for byte.",
+    "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
+    "layers.json if layers were asked for); 'hil report' makes it again, byte for byte.",
 )
 
 
@@ -41,6 +46,12 @@ def run_table(manifest: Manifest) -> Table:
         ("Git commit", commit),
         ("Data", f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} samples"),
         ("Data, SHA-256", data.fingerprint),
+        *((f"Seed: {name}", value) for name, value in sorted(manifest.seeds.items())),
+        *(
+            (f"{name}, SHA-256", manifest.files[name].sha256)
+            for name in (SAMPLES, DIGITS)  # never of the pages: this is one of them
+            if name in manifest.files
+        ),
         ("Host", f"{manifest.host.platform}, {manifest.host.cpu}, Python {manifest.host.python}"),
         ("Packages", ", ".join(f"{k} {v}" for k, v in sorted(manifest.host.packages.items()))),
     )
@@ -58,6 +69,7 @@ def _cell(cell: Cell) -> Table:
         ("Board", f"{plan.board_title} ({plan.board})" + (", emulated" if plan.emulated else "")),
         ("Engine", plan.engine),
         ("Toolchain", plan.toolchain),
+        *([("Emulator", plan.emulator)] if plan.emulator else []),
         ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),
         ("Oracle", plan.oracle or "none was run"),
         ("Model file", plan.model_file),
@@ -65,6 +77,11 @@ def _cell(cell: Cell) -> Table:
         ("Firmware, SHA-256", plan.firmware_sha256),
         ("Size", f"{count(plan.parameters)} parameters, {count(plan.macs)} MACs"),
     ]
+    if end and end.identity:
+        who = end.identity
+        usb = f", USB {who.usb}, serial number {who.serial or 'none'}" if who.usb else ""
+        rows.append(("Board says", f"{who.board}; {who.firmware}; {who.toolchain}"))
+        rows.append(("Port", f"{who.port}{usb}, protocol {who.protocol}"))
     if end:
         rows.append(
             (

@@ -59,6 +59,7 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         )
         if end
         else None,
+        marks=end.marks if end else None,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hil.report.cells import Cell, Difference
+from hil.report.clocks import interval_words
 from hil.report.figures_cost import time_words
 from hil.report.figures_digits import Gallery
 from hil.report.pairs import Pair, compare, teacher_and_student, with_host
@@ -54,7 +55,8 @@ def results(manifest: Manifest, cells: Sequence[Cell]) -> Table:
     )
     rows = tuple(_result(cell) for cell in cells)
     note = (
-        "Accuracy with its 95% Wilson interval. Time: median of the engine's invoke alone. "
+        "Accuracy with its 95% Wilson interval. Time: median of the engine's invoke "
+        "alone, with its 95% BCa bootstrap interval. "
         "Arena: RAM of one inference beyond input and output. Flash: model + code. "
         f"Link: host wall time and {what}s per second, no property of the device."
     )
@@ -72,6 +74,8 @@ def _result(cell: Cell) -> tuple[str, ...]:
     median, unit, spread = time_words(cell)
     constant = ", constant" if spread.startswith("constant") else ""
     time = f"{median}\n{unit}{constant}" if unit else median
+    if cell.time and cell.time.low != cell.time.high:
+        time += f"\n({interval_words(cell, cell.time)})"
     if cell.end is None:
         return (*head, time, *[UNKNOWN] * 3, "–")
     memory, end = cell.end.memory, cell.end
@@ -95,7 +99,13 @@ def differences(cells: Sequence[Cell]) -> Table:
         near = f"{cell.plan.tolerance:g} at most" if cell.plan.tolerance else "0"
         changed = cell.n - cell.same_answer
         rows.append(
-            _difference(cell, "LiteRT", cell.to_litert, "1 step" if small else near, changed)
+            _difference(
+                cell,
+                "LiteRT, reference kernels",
+                cell.to_litert,
+                "1 step" if small else near,
+                changed,
+            )
         )
         if cell.oracle is None or cell.to_oracle is None:
             rows.append((cell.name, "oracle: none was run", *["–"] * 5))
@@ -103,6 +113,9 @@ def differences(cells: Sequence[Cell]) -> Table:
             changed = int((cell.answers != cell.oracle.argmax(axis=1)).sum())
             wanted = "0" if small else "–"
             rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, wanted, changed))
+        if cell.xnnpack is not None and cell.to_xnnpack is not None:
+            changed = int((cell.answers != cell.xnnpack.argmax(axis=1)).sum())
+            rows.append(_difference(cell, cell.plan.xnnpack, cell.to_xnnpack, "any", changed))
     head = (
         "Run",
         "Reference",
@@ -112,7 +125,13 @@ def differences(cells: Sequence[Cell]) -> Table:
         "Expected",
         "Answers changed",
     )
-    return Table("Output values against the references", head, tuple(rows))
+    note = (
+        "Expected: what rounding explains. LiteRT's default kernels (XNNPACK) round and sum in "
+        "their own way, which differs between processors: they are shown for those who compare "
+        "with them, and judge nothing."
+    )
+    shown = any(cell.xnnpack is not None for cell in cells)
+    return Table("Output values against the references", head, tuple(rows), note if shown else "")
 
 
 def _difference(

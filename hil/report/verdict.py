@@ -161,11 +161,12 @@ def _cost(cells: Sequence[Cell]) -> str:
 
 
 def _ratio(teacher: Cell, student: Cell) -> str:
-    if not (teacher.time and student.time and student.time.point and teacher.time.point):
+    slow, fast = teacher.time, student.time
+    alike = type(teacher.series) is type(student.series)
+    if not (alike and slow and fast and slow.point and fast.point):
         return ""
-    # one board, so one unit
     what = "instructions" if student.plan.clock.unit == "instructions" else "time"
-    ratio = teacher.time.point / student.time.point
+    ratio = slow.point / fast.point
     if ratio >= 2:
         return f" and takes 1/{ratio:.0f} of the {what}"
     return f" and takes {1 / ratio:.2g} times the {what}"

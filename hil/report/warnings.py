@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hil import stats
 from hil.bench.places import words
 from hil.report.cells import LARGEST, Cell
+from hil.report.clocks import contradictions
+from hil.report.memory import memory_warnings
 from hil.report.text import count, listed, plural
+from hil.report.timing import drift_words, drifted
 from hil.report.verdict import noun
 from hil.runlog.load import StoredRun
+from hil.series import Latencies
 
 FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % accuracy
 
@@ -16,7 +21,16 @@ FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % ac
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the gravest first; empty when there is nothing to say."""
     left_out = tuple(f"Not run: {words(found)}." for found in run.manifest.no_place)
-    return (*_state(run), *left_out, *_cells(cells), *_data(run, cells), *_boards(cells))
+    return (
+        *_state(run),
+        *left_out,
+        *contradictions(cells),
+        *_drifts(cells),
+        *_cells(cells),
+        *memory_warnings(cells),
+        *_data(run, cells),
+        *_boards(cells),
+    )
 
 
 def _state(run: StoredRun) -> Iterator[str]:
@@ -49,6 +63,14 @@ def _cells(cells: Sequence[Cell]) -> Iterator[str]:
             )
         if cell.repeats:
             yield f"{cell.name}: {plural(cell.repeats, 'answer')} took more than one attempt."
+
+
+def _drifts(cells: Sequence[Cell]) -> Iterator[str]:
+    """Real time that moved by more than a hundredth: a board that got hot, or was throttled."""
+    for cell in cells:
+        found = stats.drift(cell.times) if isinstance(cell.series, Latencies) else None
+        if drifted(found) and found and found.size and abs(found.size.point - 1) > 0.01:
+            yield f"{cell.name}: its times drifted over the run by {drift_words(found)}."
 
 
 def _data(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:

@@ -13,8 +13,9 @@ from hil.runlog.load import read_manifest, read_samples
 
 def read_frame(folder: Path) -> pd.DataFrame:
     """One row an answered sample: board, engine, model, precision, id, label, the answers of
-    device and host (LiteRT), whether every output byte equals LiteRT's and the oracle's
-    (None without one), time in ``unit``, attempts. StorageError as `read_manifest`."""
+    device and host (LiteRT), whether every output byte equals LiteRT's, the oracle's and
+    LiteRT's default kernels' (None without one), time in ``unit``, attempts, round trip in
+    microseconds of the host. StorageError as `read_manifest`."""
     manifest = read_manifest(folder)
     plans = {plan.key: plan for plan in manifest.runs}
     rows = []
@@ -34,9 +35,11 @@ def read_frame(folder: Path) -> pd.DataFrame:
                 "host": int(np.frombuffer(litert, kind).argmax()),
                 "equals_litert": sample.litert is None,
                 "equals_oracle": sample.oracle is None if plan.oracle else None,
+                "equals_xnnpack": sample.xnnpack is None if plan.xnnpack else None,
                 "time": sample.time,
                 "unit": plan.clock.unit,
                 "attempts": sample.attempts,
+                "round_trip": sample.round_trip,
             }
         )
     return pd.DataFrame(rows)

@@ -16,8 +16,8 @@ from hil.runlog.schema import (
     DIGITS,
     LAYERS,
     MANIFEST,
+    READABLE,
     SAMPLES,
-    SCHEMA,
     LayerSeen,
     Manifest,
     Parting,
@@ -25,6 +25,7 @@ from hil.runlog.schema import (
     RunPlan,
     Sample,
 )
+from hil.runlog.seal import check_manifest
 
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"
 _PICTURE_SIDE = 1024  # pixels; more is no digit
@@ -54,7 +55,8 @@ class StoredRun:
 
 
 def load(run_dir: Path) -> StoredRun:
-    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema.
+    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
+    DamagedRun when its manifest is not what was sealed (the other files: `hil.runlog.verify`).
 
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
@@ -80,12 +82,14 @@ def read_manifest(run_dir: Path) -> Manifest:
             "give the folder of one run, results/<run-id>",
         )
     schema = _decode(raw, _Schema, path).schema
-    if schema != SCHEMA:
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise StorageError(
-            f"{path} is of schema {schema}, this hil reads schema {SCHEMA}",
+            f"{path} is of schema {schema}, this hil reads schema {known}",
             "use the hil version that wrote it, or run the bench again into a new folder",
         )
     manifest = _decode(raw, Manifest, path)
+    check_manifest(path, raw, manifest)
     keys = [plan.key for plan in manifest.runs]
     if len(set(keys)) != len(keys):
         raise StorageError(f"{path}: two runs of the same key", _RERUN)
@@ -147,10 +151,11 @@ def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sa
         ("device", sample.device),
         ("LiteRT", sample.litert),
         ("oracle", sample.oracle),
+        ("XNNPACK", sample.xnnpack),
     ):
         if output is not None and len(output) != nbytes[sample.run]:
             return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
-    if sample.i < 0 or (sample.time is not None and sample.time < 0):
+    if sample.i < 0 or (sample.time or 0) < 0 or (sample.round_trip or 0) < 0:
         return "a negative position or time"
     before = found[sample.run].get(sample.i)
     # an answer stored again unchanged is one answer; two different ones are nobody's data
@@ -183,9 +188,13 @@ def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
     partings = _decode(raw, tuple[Parting, ...], path)
     keys = {plan.key for plan in manifest.runs}
     for parting in partings:
-        if parting.run not in keys or not all(_layer_fits(one) for one in parting.layers):
+        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
             raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
     return partings
+
+
+def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+    return (*parting.layers, *([parting.input] if parting.input else []))
 
 
 def _layer_fits(seen: LayerSeen) -> bool:

@@ -30,6 +30,8 @@ from hil.runlog.schema import (
     Sample,
     State,
 )
+from hil.runlog.seal import LOCK, hash_data, sealed
+from hil.runlog.seal import pretty as pretty
 
 
 class RunLog:
@@ -81,11 +83,15 @@ class RunLog:
     def save(self, manifest: Manifest) -> None:
         """Store the manifest anew."""
         self.manifest = manifest
-        replace_file(self.folder / MANIFEST, pretty(manifest))
+        replace_file(self.folder / MANIFEST, sealed(manifest))
 
     def set_state(self, state: State, error: str = "") -> None:
-        """Store how the bench stands."""
-        self.save(msgspec.structs.replace(self.manifest, state=state, error=error))
+        """Store how the bench stands, and the hashes of the data when nothing more is appended."""
+        try:
+            files = {} if state == "running" else hash_data(self.folder)
+        except OSError as problem:
+            raise storage_error(self.folder, problem) from problem
+        self.save(msgspec.structs.replace(self.manifest, state=state, error=error, files=files))
 
     def finish(self, end: RunEnd) -> None:
         """Store how one run of the matrix ended."""
@@ -100,7 +106,7 @@ class RunLog:
         replace_file(self.folder / LAYERS, pretty(partings))
 
     def _take_lock(self) -> IO[bytes]:
-        lock = (self.folder / ".lock").open("wb")
+        lock = (self.folder / LOCK).open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -122,11 +128,6 @@ class RunLog:
             if handle is not None:
                 handle.close()
         self._samples = self._lock = None
-
-
-def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
-    """JSON for people: indented, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def storage_error(folder: Path, problem: OSError) -> StorageError:

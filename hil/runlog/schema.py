@@ -6,12 +6,15 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2  # of what is written; 1, which had neither seal nor owners of memory, is read too
+READABLE = (1, 2)
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 DIGITS = "digits.json"
 LAYERS = "layers.json"
 SUMMARY = "summary.json"
+PAGES = (SUMMARY, "report.md", "report.html")  # made anew by `hil report`
+FIGURES = "figures/"  # as these
 State: TypeAlias = Literal["running", "interrupted", "failed", "complete"]
 
 
@@ -60,6 +63,65 @@ class Memory(Stored, frozen=True):
     stack: int
 
 
+class Share(Stored, frozen=True):
+    """Bytes of one owner in one section of the linked image; a section's shares add up to it.
+
+    ``owner``: "model NAME" (constants of a network), "arena", "engine", "firmware", "board's core",
+    "C library", "start-up", "padding", "unknown". ``flash`` and ``ram`` both count what is copied
+    from the one into the other when the board starts.
+    """
+
+    section: str
+    owner: str
+    flash: int
+    ram: int
+
+
+class Marks(Stored, frozen=True):
+    """Memory in use, in bytes; None where the board, or the linked image, cannot tell.
+
+    ``arena_reserved`` is the image's buffer, for the largest of its models. ``stack`` is the
+    high-water mark from the first inference on; ``heap_start`` is taken before it, ``heap_end``
+    after the last. ``allocator``: the image holds a malloc.
+    """
+
+    arena_reserved: int | None
+    ram_static: int | None
+    stack: int | None
+    stack_size: int | None
+    heap_start: int | None
+    heap_end: int | None
+    allocator: bool | None
+
+
+class Predicted(Stored, frozen=True):
+    """What the host said before anything was linked, in bytes.
+
+    ``arena``, ``flash_model``: of this network, by its engine's plan. ``arena_reserved``: the
+    largest arena of the image's networks. ``peak``: RAM of one inference at the least, its arena,
+    input and output together. ``folded`` is found in the linked image: bytes of ``flash_model`` in
+    arrays that it does not hold, since the compiler wrote their values into the code.
+    """
+
+    arena: int
+    flash_model: int
+    arena_reserved: int
+    peak: int
+    folded: int = 0
+
+
+class Identity(Stored, frozen=True):
+    """Which board answered, as it said in HELLO and as this machine saw it."""
+
+    board: str
+    firmware: str
+    toolchain: str
+    protocol: int
+    port: str
+    usb: str = ""  # vid:pid in hex; empty: no USB port
+    serial: str = ""  # USB serial number; empty: none
+
+
 class Clock(Stored, frozen=True):
     unit: Literal["instructions", "us", "none"]
     detail: str  # how the board's clock is read, in words
@@ -87,6 +149,9 @@ class RunPlan(Stored, frozen=True):
     oracle: str = ""  # what the byte oracle is, in words; empty: none was run
     tolerance: float = 0.0  # difference of a float32 output that is expected: 0 means bit for bit
     tolerance_why: str = ""
+    xnnpack: str = ""  # LiteRT's default kernels, in words; empty: they were not run
+    predicted: Predicted | None = None
+    emulator: str = ""  # its own word of its version; empty: none, or it has none to say
 
 
 class RunEnd(Stored, frozen=True):
@@ -98,6 +163,15 @@ class RunEnd(Stored, frozen=True):
     bytes_in: int
     seconds: float  # host wall time, of the link, never of the device
     retries: int
+    answered: int = 0  # answers of the last boot, which ``seconds`` spans; 0: not known
+    first: int | None = None  # time of the first inference of all, which is not among the samples
+    clock_step: float | None = None  # smallest step the device saw its clock make, in its unit
+    idle_us: int | None = None  # shortest round trip of a request that computes nothing
+    alone_us: int | None = None  # shortest round trip of an inference with no other in flight
+    baud: int = 0  # the line's rate in the end; 0: not known
+    shares: tuple[Share, ...] = ()  # empty: a run of schema 1, or no linked image was at hand
+    marks: Marks | None = None
+    identity: Identity | None = None
 
 
 class NoPlace(Stored, frozen=True):
@@ -118,7 +192,16 @@ class NoPlace(Stored, frozen=True):
     linked: bool
 
 
+class FileHash(Stored, frozen=True):
+    sha256: str
+    size: int  # bytes
+
+
 class Manifest(Stored, frozen=True):
+    """``files``: every other file of the folder that is complete, by its path in it; empty while
+    the bench runs. ``seal``: SHA-256 of this file's own bytes with an empty seal (hil.runlog.seal);
+    empty in a run of schema 1. ``seeds``: of whatever a figure of the run may depend on."""
+
     schema: int
     run_id: str
     created: str  # ISO 8601, UTC
@@ -132,6 +215,9 @@ class Manifest(Stored, frozen=True):
     ends: tuple[RunEnd, ...] = ()
     error: str = ""
     no_place: tuple[NoPlace, ...] = ()
+    seeds: dict[str, str] = {}
+    files: dict[str, FileHash] = {}
+    seal: str = ""
 
 
 # --- samples.jsonl: one line an answered sample, append-only ---
@@ -140,8 +226,8 @@ class Manifest(Stored, frozen=True):
 class Sample(Stored, frozen=True, omit_defaults=True):
     """One answer. Outputs are raw little-endian bytes, base64 in JSON.
 
-    ``litert`` and ``oracle`` are left out when they equal ``device`` (and ``oracle`` always
-    when ``RunPlan.oracle`` is empty).
+    ``litert``, ``oracle`` and ``xnnpack`` are left out when they equal ``device`` (the latter two
+    always when ``RunPlan`` has an empty string for them).
     """
 
     run: str  # RunPlan.key
@@ -153,6 +239,8 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     oracle: bytes | None = None
     time: int | None = None  # in the run's clock unit
     attempts: int = 1
+    xnnpack: bytes | None = None
+    round_trip: int | None = None  # microseconds on the host, from before the last sending
 
 
 # --- layers.json: what the layers made of digits whose output is not what it must be ---
@@ -189,6 +277,7 @@ class Parting(Stored, frozen=True, omit_defaults=True):
     same_output: bool | None = None
     firmware_sha256: str = ""
     why: str = ""
+    input: LayerSeen | None = None  # what the device made of the sample before the first layer
 
 
 # --- digits.json: the pictures worth drawing ---
@@ -248,6 +337,7 @@ class SummaryRow(Stored, frozen=True):
     time: Time
     memory: Memory | None  # null: the run has not reached its end, so it is not known
     link: Link | None
+    marks: Marks | None = None
 
 
 class Summary(Stored, frozen=True):

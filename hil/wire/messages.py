@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from hil.records import DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6
@@ -25,6 +25,7 @@ class Kind(IntEnum):
     STATUS = 0x03
     BAUD = 0x04
     LAYERS = 0x05
+    CLOCK = 0x06
     ERROR = 0xFF
 
     @property
@@ -87,7 +88,7 @@ class Rate:
 class Piece:
     """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in all.
 
-    ``layer`` counts from 0, of ``layers`` that the model has.
+    ``layer`` counts from 0, of ``layers`` that the model has, or is `INPUT_LAYER`.
     """
 
     model: int
@@ -99,17 +100,20 @@ class Piece:
     data: bytes
 
 
-Reply = Hello | Result | Status | Rate | Piece | Refusal | Malformed
+Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
 LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
+INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
 _LAYER = struct.Struct("<BBHHHII")
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
+_HEAP_UNKNOWN = 0xFFFFFFFF
 _ERROR = struct.Struct("<BBHII")
 _BAUD = struct.Struct("<I")
+_CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
 
@@ -141,6 +145,11 @@ def baud_request(seq: int, baud: int) -> Frame:
     return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
 
 
+def clock_request(seq: int) -> Frame:
+    """Ask how finely the board's clocks tick, as it sees them itself."""
+    return Frame(Kind.CLOCK, seq)
+
+
 def parse_reply(frame: Frame) -> Reply:
     """The message that a device's frame carries."""
     parsers: dict[int, Callable[[bytes], Reply]] = {
@@ -148,6 +157,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.INFER.reply: _parse_result,
         Kind.STATUS.reply: _parse_status,
         Kind.BAUD.reply: _parse_rate,
+        Kind.CLOCK.reply: _parse_clock,
         Kind.LAYERS.reply: _parse_piece,
         Kind.ERROR: _parse_error,
     }
@@ -170,17 +180,22 @@ def _parse_result(payload: bytes) -> Result:
 def _parse_piece(payload: bytes) -> Piece:
     model, dtype, layer, layers, _, nbytes, offset = _LAYER.unpack_from(payload)
     data = payload[_LAYER.size :]
-    if layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
+    if INPUT_LAYER != layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
         raise ValueError(f"layer {layer} of {layers}, {len(data)} bytes at {offset} of {nbytes}")
     return Piece(model, DType(dtype), layer, layers, nbytes, offset, data)
 
 
 def _parse_status(payload: bytes) -> Status:
-    return Status(*_STATUS.unpack(payload))
+    status = Status(*_STATUS.unpack(payload))
+    return replace(status, heap_used=None) if status.heap_used == _HEAP_UNKNOWN else status
 
 
 def _parse_rate(payload: bytes) -> Rate:
     return Rate(*_BAUD.unpack(payload))
+
+
+def _parse_clock(payload: bytes) -> ClockSteps:
+    return ClockSteps(*_CLOCK.unpack(payload))
 
 
 def _parse_error(payload: bytes) -> Refusal:

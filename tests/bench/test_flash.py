@@ -46,7 +46,7 @@ def image(model: str = "student") -> Image:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where a board is that was flashed with the student."""
     uploads: list[str] = []
-    monkeypatch.setattr(flash_module, "upload", lambda *words: uploads.append(words[-1]))
+    monkeypatch.setattr(flash_module, "upload", lambda *words, **_: uploads.append(words[-1]))
     models = [("student_int8", MODELS / "student_int8.tflite")]
     elf = build("native", models, "aot", PROJECT).elf
     with open_board(load_board("native"), elf) as link:

@@ -15,10 +15,12 @@ from hil.bench.cells import Image
 from hil.bench.events import Event, Finished, Stored, Streaming
 from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
-from hil.errors import HilError, NoAnswer, StorageError, WrongFirmware
+from hil.engines import write_image
+from hil.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.link.fake import corrupt, cut, drop
 from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Picture
+from hil.runlog.schema import SCHEMA, Picture, Sample
+from hil.runlog.verify import verify
 
 PROJECT = Path(__file__).parents[2]
 N = 12
@@ -32,6 +34,11 @@ def plan() -> Plan:
 
 def ignore(_: Event) -> None:
     """Nobody looks."""
+
+
+def untimed(folder: Path) -> list[Sample]:
+    """All that a run stored and that does not hang on how busy this computer was."""
+    return [msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder)]
 
 
 def stop_at(n: int, problem: BaseException) -> Callable[[Event], None]:
@@ -63,6 +70,90 @@ def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
+def test_what_stands_behind_a_time_is_stored(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab())
+    manifest = read_manifest(tmp_path)
+    for of, end in zip(manifest.runs, manifest.ends, strict=True):
+        assert "XNNPACK" in of.xnnpack
+        assert end.first == (10 if of.model == "teacher" else 20)
+        assert end.clock_step == pytest.approx(10 / 256)  # the fake's clocks step by one tick
+        assert end.answered == N
+        assert end.idle_us is not None
+        assert end.alone_us is not None
+        assert end.baud == 115200
+    samples = list(read_samples(tmp_path))
+    assert all(sample.round_trip is not None for sample in samples)
+    # in float32 XNNPACK's last bits are others; where all are the device's, nothing is stored
+    assert any(sample.xnnpack for sample in samples if "float32" in sample.run)
+    assert not any(sample.xnnpack == sample.device for sample in samples)
+
+
+def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    run(plan, tmp_path, ignore, FakeLab())
+    assert [end.answered for end in read_manifest(tmp_path).ends] == [N - 5, N, N, N]
+
+
+def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(plan, folder, ignore, FakeLab())
+    manifest = read_manifest(folder)
+    assert verify(folder).faults == ()
+    assert set(manifest.files) == {"samples.jsonl", "digits.json"}
+    assert manifest.seeds == {"order of samples": "BLAKE2b of the ids, key tinyml-hil"}
+    assert manifest.host.packages["numpy"] == np.__version__
+    for cell, found, end in zip(plan.cells, manifest.runs, manifest.ends, strict=True):
+        assert len(found.model_sha256) == len(found.firmware_sha256) == 64
+        assert found.toolchain
+        assert end.identity is not None
+        assert (end.identity.board, end.identity.port) == ("mps2", "fake")
+        assert (end.identity.firmware, end.identity.toolchain) == ("fake", "fake")
+        assert end.marks is not None
+        assert (end.marks.stack, end.marks.stack_size) == (64, 4096)
+        assert (end.marks.heap_start, end.marks.heap_end) == (0, 0)
+        assert end.shares == ()  # nothing was linked
+        graph = cell.network.graph
+        written = write_image("aot", [("net", cell.network.path)], tmp_path / "image")
+        (image,) = written.models
+        assert found.predicted is not None
+        assert (found.predicted.arena, found.predicted.flash_model) == (image.arena, image.flash)
+        io = graph.input.nbytes + graph.output.nbytes
+        assert found.predicted.peak == image.arena + io
+    arenas = {run.precision: set[int]() for run in manifest.runs}
+    for one in manifest.runs:
+        assert one.predicted is not None
+        arenas[one.precision].add(one.predicted.arena_reserved)
+    assert all(len(found) == 1 for found in arenas.values())  # one buffer an image
+
+
+def test_a_run_whose_data_were_damaged_does_not_go_on(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    assert read_manifest(tmp_path).state == "interrupted"
+    samples = tmp_path / "samples.jsonl"
+    content = samples.read_bytes()
+    samples.write_bytes(content.replace(b'"i":1', b'"i":9', 1))
+    with pytest.raises(DamagedRun, match=r"samples\.jsonl: changed"):
+        run(plan, tmp_path, ignore, FakeLab())
+    samples.write_bytes(content)
+    run(plan, tmp_path, ignore, FakeLab())
+    assert verify(tmp_path).faults == ()
+
+
+def test_a_run_of_schema_1_goes_on_as_one_of_this_schema(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    path = tmp_path / "manifest.json"
+    raw = msgspec.json.decode(path.read_bytes())
+    for name in ("seeds", "files", "seal"):
+        del raw[name]
+    path.write_bytes(msgspec.json.encode(raw | {"schema": 1}))
+    run(plan, tmp_path, ignore, FakeLab())
+    assert read_manifest(tmp_path).schema == SCHEMA
+    assert verify(tmp_path).faults == ()
+
+
 def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
@@ -76,7 +167,7 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) 
     run(plan, tmp_path / "good", ignore, FakeLab())
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
-    good, bad = (list(read_samples(tmp_path / name)) for name in ("good", "bad"))
+    good, bad = (untimed(tmp_path / name) for name in ("good", "bad"))
     assert [msgspec.structs.replace(sample, attempts=1) for sample in bad] == good
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
@@ -104,7 +195,7 @@ def test_a_cut_run_is_readable_and_goes_on(
     lab = FakeLab()
     run(plan, folder, ignore, lab)
     run(plan, whole, ignore, FakeLab())
-    assert list(read_samples(folder)) == list(read_samples(whole))
+    assert untimed(folder) == untimed(whole)
     assert read_manifest(folder).state == "complete"
     assert read_manifest(folder).error == ""
 

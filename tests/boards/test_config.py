@@ -8,7 +8,7 @@ import pytest
 
 from hil.boards.config import Clock, board_files, load_board
 from hil.errors import ConfigError, UsageError
-from hil.records import DType, Instructions, Latency, Precision
+from hil.records import ClockSteps, DType, Instructions, Latency, Precision
 from hil.wire.messages import Result
 
 GOOD = """
@@ -124,6 +124,15 @@ def test_clocks_give_the_type_of_their_unit() -> None:
     assert Clock(unit="none").time(result) is None
     wrapped = Result(0, DType.INT8, micros=0, ticks=None, output=b"")
     assert emulated.time(wrapped) is None
+
+
+def test_steps_are_in_the_unit_of_the_clock() -> None:
+    seen = ClockSteps(micros=4, ticks=256, reads=30)
+    assert Clock(unit="us", source="micros").step(seen) == 4
+    counted = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
+    assert counted.step(seen) == 10
+    assert counted.step(ClockSteps(micros=4, ticks=0, reads=30)) is None  # it never moved
+    assert Clock(unit="none").step(seen) is None
 
 
 def test_every_board_has_its_env_and_real_ones_are_pinned() -> None:

@@ -31,8 +31,8 @@ def test_help_names_every_command(
 ) -> None:
     assert hil(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    commands = ("bench", "report", "boards", "flash", "doctor", "train", "export", "study", "sweep")
-    for command in commands:
+    commands = ("bench", "report", "compare", "history", "verify", "boards", "flash", "doctor")
+    for command in (*commands, "train", "export", "study", "sweep"):
         assert command in shown
 
 
@@ -51,6 +51,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--dataset", "cifar"), "cifar"),
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
         (("report", "no-such-folder"), "no-such-folder"),
+        (("verify", "no-such-folder"), "there is no folder no-such-folder"),
         (("emulate", "mps2"), "there is no firmware; build it: pio run -e mps2"),
         (("flash", "--port", "x"), "--port does not say which board is there; add --board"),
         (("flash", "--port", "x", "--serial", "y"), "leave one of them out"),
@@ -107,7 +108,8 @@ def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper:
 
     lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, lab)
+        "hil.cli.bench.run",
+        lambda plan, folder, emit, *_, layers: run(plan, folder, emit, lab, layers=layers),
     )
     words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
     return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))
@@ -130,11 +132,41 @@ def test_bench_writes_a_report_and_ends_with_zero(
     } <= names
 
 
+def test_verify_says_whole_or_names_each_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert bench_with_fake_lab(monkeypatch, tmp_path, None) == 0
+    folder = tmp_path / "run"
+    capsys.readouterr()
+    assert hil(monkeypatch, "verify", str(folder)) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    assert "whole (6 files, " in shown
+    (folder / "\x1b[31mred\n.txt").write_text("a stranger's")
+    samples = folder / "samples.jsonl"
+    samples.write_bytes(samples.read_bytes().replace(b'"label":1', b'"label":2', 1))
+    old = PROJECT / "tests" / "runlog" / "schema1"
+    assert hil(monkeypatch, "verify", str(folder), str(old)) == 1
+    shown, said = capsys.readouterr()
+    lines = shown.splitlines()
+    assert len(lines) == 2
+    assert "run/samples.jsonl: changed: SHA-256 " in lines[0]
+    assert lines[1].endswith("/run/?[31mred?.txt: no file of this run")
+    assert "schema 1, which has no hashes" in said
+    assert hil(monkeypatch, "verify", str(old)) == 2
+    assert hil(monkeypatch, "report", str(folder)) == 1
+    said = capsys.readouterr().err
+    assert said.count("error:") == 2
+    assert "samples.jsonl: changed" in said.splitlines()[-1]
+
+
 def test_wrong_outputs_end_with_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert bench_with_fake_lab(monkeypatch, tmp_path, lambda output: output[::-1]) == 1
-    assert "not as expected: mps2/aot/teacher/int8" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not as expected: mps2/aot/teacher/int8" in shown
+    assert "first differs at layer 4 (FULLY_CONNECTED logits), element 0" in shown
 
 
 def test_export_writes_a_header(
@@ -188,7 +220,8 @@ def test_own_network_end_to_end(
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
     monkeypatch.setattr(
-        "hil.cli.bench.run", lambda plan, folder, emit, *_: run(plan, folder, emit, FakeLab())
+        "hil.cli.bench.run",
+        lambda plan, folder, emit, *_, **__: run(plan, folder, emit, FakeLab()),
     )
     words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))
     assert hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run")) == 0
@@ -214,7 +247,8 @@ def test_two_equal_boards_are_never_flashed_by_chance(
     plug(monkeypatch, "A", "B")
     flashed: list[str] = []
 
-    def upload(*words: object) -> None:
+    def upload(*words: object, layers: bool) -> None:
+        assert not layers
         flashed.append(str(words[-1]))
         raise BuildFailed("flashing desk failed: A fatal error occurred", "the whole log: x")
 

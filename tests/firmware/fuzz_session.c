@@ -50,7 +50,7 @@ static void append_request(void) {
   }
   payload[0] = (uint8_t)below(6); /* mostly a model that is there, */
   payload[1] = (uint8_t)below(5); /* mostly an encoding that is one */
-  hil_encoder_begin(&encoder, append, NULL, (uint8_t)(below(8) ? 1 + below(3) : any()),
+  hil_encoder_begin(&encoder, append, NULL, (uint8_t)(below(8) ? 1 + below(5) : any()),
                     (uint16_t)any());
   hil_encoder_put(&encoder, payload, count);
   hil_encoder_end(&encoder);

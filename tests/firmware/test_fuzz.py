@@ -11,8 +11,8 @@ from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
-@pytest.fixture
-def fuzzer(tmp_path: Path, golden_header: Path) -> Path:
+@pytest.fixture(params=["", "-DHIL_LAYERS"])
+def fuzzer(request: pytest.FixtureRequest, tmp_path: Path, golden_header: Path) -> Path:
     program = tmp_path / "fuzz_session"
     sources = [
         Path(__file__).with_name("fuzz_session.c"),
@@ -23,6 +23,7 @@ def fuzzer(tmp_path: Path, golden_header: Path) -> Path:
     run(
         [
             *("gcc", "-std=c11", *STRICT, *SANITIZE, *INCLUDES, f"-I{golden_header}"),
+            *([request.param] if request.param else []),
             *(*map(str, sources), "-lm", "-o", str(program)),
         ]
     )

@@ -13,9 +13,9 @@ from hil.bench.flash import check_image
 from hil.bench.plan import wire_inputs
 from hil.compare import unexpected
 from hil.device import Device
+from hil.limits import exceeded, key_of, metrics
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
-from hil.pytest_plugin.limits import exceeded, key_of, metrics
 from hil.runlog.schema import SCHEMA, Summary
 from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
@@ -123,6 +123,18 @@ def test_time_and_memory_are_within_limits(hil_bench: HilBench, record_property:
     assert not broken
     if missing:
         pytest.skip(f"limits.toml has no {'; '.join(missing)}")
+
+
+def test_the_clocks_that_it_says_it_has_are_seen_ticking(
+    hil_device: Device, record_property: Record
+) -> None:
+    hello, steps = hil_device.hello(), hil_device.clock_steps()
+    assert steps is not None
+    record_property("clock steps", str(steps))
+    assert bool(steps.micros) == hello.has_micros
+    assert bool(steps.ticks) == bool(hello.tick_hz)
+    if steps.ticks:  # no finer than the loop that looks, which is short
+        assert steps.ticks / hello.tick_hz < 1e-3
 
 
 def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:

@@ -11,7 +11,7 @@ from hil.errors import ModelError
 from hil.kd.backend import known_warnings, require
 from hil.kd.batches import as_input
 from hil.kd.export import convert
-from hil.kd.quantised import quantised
+from hil.kd.quantised import follow, quantised
 from hil.records import Precision
 from hil.reference import encode_inputs, litert
 from tests.kd.support import bars, build, needs_tensorflow, tutorial
@@ -71,6 +71,22 @@ def test_weights_lie_on_the_grid_that_the_converter_chooses() -> None:
     # over +-127 * 0.874 in 255 steps, inputs are moved by the grid of +-127 by half a step.
     assert np.allclose(answers[:, 0] / 127, [0.874, 0.10, -0.50], atol=0.01)
     assert not answers[:, 1].any()
+
+
+def test_ranges_follow_a_network_that_outgrows_them() -> None:
+    data = bars(64)
+    network, samples = build(tutorial("student")), as_input(data.x)
+    model = quantised(network, samples)
+    last = network.layers[-1]
+    last.set_weights([4 * w for w in last.get_weights()])
+    with known_warnings():
+        plain = np.asarray(network.predict(samples, verbose=0))
+        clipped = np.asarray(model(samples))
+        follow(model).on_epoch_begin(0)
+        followed = np.asarray(model(samples))
+    step = (plain.max() - plain.min()) / 255
+    assert np.abs(clipped - plain).max() > 50 * step
+    assert np.abs(followed - plain).max() < 5 * step
 
 
 def test_a_layer_it_cannot_imitate_is_refused() -> None:

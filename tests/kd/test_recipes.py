@@ -69,6 +69,13 @@ def test_a_sweep_s_plan_is_the_recipe_s(tmp_path: Path) -> None:
         one(recipe, "pupil", 1)
 
 
+def test_a_stage_marked_once_has_the_first_seed_alone(tmp_path: Path) -> None:
+    text = GOOD.replace('dataset = "digits"', 'dataset = "digits"\nseeds = [1, 2]')
+    once = text.replace('name = "student_alone"', 'name = "student_alone"\nonce = true')
+    keys = [plan.key for plan in plans(find(tmp_path, once))]
+    assert keys == ["teacher", "student_alone", "student", "student-seed2"]
+
+
 def test_what_goes_on_goes_on_from_its_own_seed(tmp_path: Path) -> None:
     text = GOOD.replace('dataset = "digits"', 'dataset = "digits"\nseeds = [1, 2]')
     text += '[[stages]]\nname = "more"\nnetwork = "small"\nschedule = "s"\nstart = "student"\n'

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hil.errors import DataError, ModelError, ToolMissing
-from hil.reference import litert, oracle
+from hil.reference import litert, oracle, xnnpack
 from tests.engines.native import inputs
 from tests.tflite.build import Net, float_cnn, int8_cnn
 
@@ -105,3 +105,19 @@ def test_without_its_wheel_the_oracle_says_why(
     monkeypatch.setattr(builtins, "__import__", blocked)
     with pytest.raises(ToolMissing, match="Linux on x86-64 only"):
         oracle(float_model)
+
+
+@pytest.mark.parametrize("name", ["student_int8", "student_float32"])
+def test_xnnpack_is_near_the_reference_kernels_and_not_them(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(__file__).parents[2] / "models" / "mnist" / f"{name}.tflite"
+    default, plain = xnnpack(path), litert(path)
+    x = inputs(plain.graph, 40, 0)
+    one, other = default.predict(x), plain.predict(x)
+    assert one.tobytes() != other.tobytes()
+    step = 1.0 if name.endswith("int8") else 1e-4 * float(np.abs(other.astype(float)).max())
+    assert np.abs(one.astype(float) - other.astype(float)).max() <= step
+    assert (default.name, plain.name) == ("litert-xnnpack", "litert")
+    assert default.version != plain.version  # another processor, other kernels
+    assert "XNNPACK" not in capfd.readouterr().err

@@ -8,17 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.records import DType, Encoding, Hello, Status, TensorSpec
+from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import (
+    INPUT_LAYER,
     ErrorCode,
     Kind,
     Malformed,
+    Piece,
     Rate,
     Refusal,
+    Reply,
     Result,
     baud_request,
+    clock_request,
     infer_request,
+    layers_request,
     parse_reply,
 )
 
@@ -74,6 +79,10 @@ def test_result_and_wrapped_ticks() -> None:
 def test_status_and_error() -> None:
     status = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *range(9))))
     assert status == Status(*range(9))
+    unknown = parse_reply(Frame(Kind.STATUS.reply, 0, struct.pack("<9I", *[0xFFFFFFFF] * 9)))
+    assert isinstance(unknown, Status)
+    assert unknown.heap_used is None  # that field alone
+    assert unknown.uptime_ms == 0xFFFFFFFF
     error = parse_reply(Frame(Kind.ERROR, 0, struct.pack("<BBHII", 6, 2, 0, 108_160, 90_148)))
     assert error == Refusal(6, 2, 108_160, 90_148)
 
@@ -83,11 +92,53 @@ def test_infer_layout() -> None:
     assert (frame.type, frame.seq, frame.payload) == (2, 9, b"\x01\x01\0\0\xff")
 
 
-def test_baud_is_golden() -> None:
+def golden_frames() -> dict[str, bytes]:
     file = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
-    golden = {
-        v["name"]: bytes.fromhex(v["encoded"]) for v in json.loads(file.read_text())["frames"]
-    }
+    return {v["name"]: bytes.fromhex(v["encoded"]) for v in json.loads(file.read_text())["frames"]}
+
+
+def golden_reply(name: str) -> Reply:
+    frame = decode(golden_frames()[name][:-1])
+    assert isinstance(frame, Frame)
+    return parse_reply(frame)
+
+
+def test_layers_are_golden() -> None:
+    values = b"\x80\x7f\x00\xff"
+    asked = layers_request(23, 0, Encoding.INT8, values, layer=1, offset=2)
+    assert encode(asked) == golden_frames()["layers request"]
+    assert golden_reply("layers reply") == Piece(0, DType.INT8, 1, 2, 3, 2, b"\x7f")
+    beyond = golden_reply("layers reply, nothing beyond the end")
+    assert beyond == Piece(0, DType.INT8, 1, 2, 3, 3, b"")
+    assert golden_reply("error LAYER") == Refusal(ErrorCode.LAYER, Kind.LAYERS, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "layers", "nbytes", "offset"),
+    [(2, 2, 3, 0), (0, 1, 2, 0), (0, 1, 3, 1), (0, 1, 0xFFFFFFFF, 0)],
+)
+def test_a_piece_that_does_not_fit_its_layer_is_malformed(
+    layer: int, layers: int, nbytes: int, offset: int
+) -> None:
+    head = struct.pack("<BBHHHII", 0, 9, layer, layers, 0, nbytes, offset)
+    assert isinstance(parse_reply(Frame(Kind.LAYERS.reply, 0, head + b"abc")), Malformed)
+
+
+def test_the_input_is_a_layer_of_its_own() -> None:
+    head = struct.pack("<BBHHHII", 0, 9, INPUT_LAYER, 0, 0, 3, 0)
+    piece = parse_reply(Frame(Kind.LAYERS.reply, 0, head + b"abc"))
+    assert piece == Piece(0, DType.INT8, INPUT_LAYER, 0, 3, 0, b"abc")
+
+
+def test_hello_says_whether_it_shows_layers() -> None:
+    for flags in range(4):
+        hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
+        assert isinstance(hello, Hello)
+        assert (hello.has_micros, hello.has_layers) == (bool(flags & 1), bool(flags & 2))
+
+
+def test_baud_is_golden() -> None:
+    golden = golden_frames()
     assert encode(baud_request(20, 921_600)) == golden["baud request"]
     assert encode(baud_request(21, 0)) == golden["baud request, the rate of boot"]
     reply, error = (decode(golden[name][:-1]) for name in ("baud reply", "error BAUD"))
@@ -97,6 +148,17 @@ def test_baud_is_golden() -> None:
     assert parse_reply(error) == Refusal(ErrorCode.BAUD, Kind.BAUD, 3_000_000, 0)
 
 
-@given(st.sampled_from([0x81, 0x82, 0x83, 0x84, 0xFF, 0x00]), st.binary(max_size=200))
+def test_clock_is_golden() -> None:
+    file = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+    golden = {
+        v["name"]: bytes.fromhex(v["encoded"]) for v in json.loads(file.read_text())["frames"]
+    }
+    assert encode(clock_request(23)) == golden["clock request"]
+    reply = decode(golden["clock reply"][:-1])
+    assert isinstance(reply, Frame)
+    assert parse_reply(reply) == ClockSteps(micros=1000, ticks=240, reads=77)
+
+
+@given(st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0xFF, 0x00]), st.binary(max_size=200))
 def test_no_payload_raises(kind: int, payload: bytes) -> None:
     parse_reply(Frame(kind, 0, payload))

@@ -57,8 +57,8 @@ typedef struct hil_model {
   hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
 #ifdef HIL_LAYERS
-  uint16_t layers; /* how many `observe` tells of */
-  /* As invoke, and tells `observer`; NULL where the engine cannot. */
+  uint16_t layers; /* how many `observe` tells of; 0: the engine has none to show */
+  /* As invoke, and tells `observer`; NULL where there are no layers. */
   hil_engine_status_t (*observe)(const struct hil_model *self, const void *input, void *output,
                                  void *arena, uint32_t *needed, hil_observer_t *observer);
 #endif

@@ -8,12 +8,14 @@
 extern "C" {
 #endif
 
+#define HIL_HEAP_UNKNOWN 0xFFFFFFFFu /* for heap_used, where 0 means that there is none in use */
+
 /* Bytes; 0 where a board cannot tell. */
 typedef struct {
   uint32_t ram_static;
   uint32_t stack_used; /* high-water mark since the last reset_marks */
   uint32_t stack_size;
-  uint32_t heap_used;
+  uint32_t heap_used; /* HIL_HEAP_UNKNOWN where a board cannot tell */
 } hil_memory_t;
 
 typedef struct {

@@ -132,6 +132,14 @@ void hil_reply_baud(hil_session_t *session, uint32_t baud) {
   hil_encoder_end(&session->encoder);
 }
 
+void hil_reply_clock(hil_session_t *session, uint32_t micros, uint32_t ticks, uint32_t reads) {
+  const hil_clock_t clock = {micros, ticks, reads};
+
+  begin(session, HIL_MSG_REPLY | HIL_MSG_CLOCK);
+  put(session, &clock, sizeof clock);
+  hil_encoder_end(&session->encoder);
+}
+
 static void send_error(hil_session_t *session, uint8_t code, uint8_t request_type, uint16_t seq,
                        uint32_t needed, uint32_t available) {
   hil_error_t error;

@@ -18,6 +18,7 @@ void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const voi
 void hil_reply_status(hil_session_t *session);
 
 void hil_reply_baud(hil_session_t *session, uint32_t baud);
+void hil_reply_clock(hil_session_t *session, uint32_t micros, uint32_t ticks, uint32_t reads);
 
 /* An ERROR to the request that the decoder holds. */
 void hil_reply_error(hil_session_t *session, uint8_t code, uint32_t needed, uint32_t available);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hil_clock.h"
 #include "hil_input.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
@@ -187,8 +188,8 @@ static void layers(hil_session_t *session) {
   if (!model) {
     return;
   }
-  if (!model->observe || request.layer >= model->layers) {
-    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->observe ? model->layers : 0);
+  if (request.layer != HIL_LAYER_INPUT && request.layer >= model->layers) {
+    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
     return;
   }
   memset(&found, 0, sizeof found);
@@ -198,6 +199,11 @@ static void layers(hil_session_t *session) {
   found.wanted.layer = request.layer;
   found.wanted.layers = model->layers;
   found.wanted.offset = request.offset;
+  if (request.layer == HIL_LAYER_INPUT) {
+    watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, input_of(session),
+          hil_tensor_bytes(&model->input));
+    return;
+  }
   if (model->observe(model, input_of(session), session->setup.output, session->setup.arena, &code,
                      &found.observer) != HIL_ENGINE_OK) {
     session->prepared = -1;
@@ -248,6 +254,9 @@ static void answer(hil_session_t *session) {
       break;
     case HIL_MSG_BAUD:
       hil_rate_request(session);
+      break;
+    case HIL_MSG_CLOCK:
+      hil_clock_request(session);
       break;
 #ifdef HIL_LAYERS
     case HIL_MSG_LAYERS:

@@ -9,6 +9,7 @@
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
+#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the input as the model takes it */
 
 enum {
   HIL_MSG_HELLO = 0x01,
@@ -16,6 +17,7 @@ enum {
   HIL_MSG_STATUS = 0x03,
   HIL_MSG_BAUD = 0x04,   /* request and reply are one u32 */
   HIL_MSG_LAYERS = 0x05, /* only with HIL_LAYERS */
+  HIL_MSG_CLOCK = 0x06,  /* an empty request */
   HIL_MSG_REPLY = 0x80,  /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
@@ -90,6 +92,12 @@ typedef struct {
 } hil_status_t;
 
 typedef struct {
+  uint32_t micros; /* smallest step seen; 0: none */
+  uint32_t ticks;
+  uint32_t reads;
+} hil_clock_t;
+
+typedef struct {
   uint8_t code;
   uint8_t request_type;
   uint16_t reserved;
@@ -116,6 +124,7 @@ static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, 
 static_assert(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
 static_assert(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
 static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
+static_assert(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
 static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
 static_assert(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
 static_assert(sizeof(float) == 4, "scale");

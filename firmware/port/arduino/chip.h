@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "hil_board.h"
+
 /* WINDOW: requests that the receive buffer holds while an inference runs.
  * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter.
  * HAS_RATE: Serial is a UART whose rate can be changed, and hil_chip_set_rate is there; a USB port
@@ -52,7 +54,8 @@ void hil_chip_init(void);
 
 hil_stack_t hil_chip_stack(void);
 
-/* Bytes; 0 where the chip cannot tell. */
+/* Bytes; 0, or of the heap HIL_HEAP_UNKNOWN, where the chip cannot tell. The heap's is what is
+ * allocated now, the core's own buffers with it: the host looks at how much it grows. */
 uint32_t hil_chip_ram_static(void);
 uint32_t hil_chip_heap_used(void);
 

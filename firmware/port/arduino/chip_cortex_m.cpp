@@ -56,7 +56,7 @@ hil_stack_t hil_chip_stack(void) {
 
 uint32_t hil_chip_ram_static(void) { return 0; }
 
-uint32_t hil_chip_heap_used(void) { return 0; }
+uint32_t hil_chip_heap_used(void) { return HIL_HEAP_UNKNOWN; }
 #endif
 
 void hil_chip_idle(void) { yield(); }

@@ -2,6 +2,9 @@
  * Says `port <path>` on standard output once it can be opened. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +87,16 @@ static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
   *ticks = 0;
 }
 
-static void memory(hil_memory_t *out) { (void)out; }
+/* A process's stack and sections say nothing about a board's, but what is allocated is. */
+static void memory(hil_memory_t *out) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  const struct mallinfo2 heap = mallinfo2();
+
+  out->heap_used = (uint32_t)(heap.uordblks + heap.hblkhd);
+#else
+  out->heap_used = HIL_HEAP_UNKNOWN;
+#endif
+}
 
 static void reset_marks(void) {}
 

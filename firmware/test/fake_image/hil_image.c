@@ -63,6 +63,30 @@ static hil_engine_status_t invoke_broken(const hil_model_t *self, const void *in
   return HIL_ENGINE_FAILED;
 }
 
+#ifdef HIL_LAYERS
+/* Two layers: the input as it is, and the output. */
+static hil_engine_status_t observe_int8(const hil_model_t *self, const void *input, void *output,
+                                        void *arena, uint32_t *needed, hil_observer_t *observer) {
+  hil_engine_status_t status;
+
+  observer->layer(observer, 0, HIL_INT8, input, 4);
+  status = invoke_int8(self, input, output, arena, needed);
+  if (status == HIL_ENGINE_OK) {
+    observer->layer(observer, 1, HIL_INT8, output, 3);
+  }
+  return status;
+}
+
+static hil_engine_status_t observe_broken(const hil_model_t *self, const void *input, void *output,
+                                          void *arena, uint32_t *needed, hil_observer_t *observer) {
+  observer->layer(observer, 0, HIL_INT8, input, 1);
+  return invoke_broken(self, input, output, arena, needed);
+}
+#define SHOWS(layers, observe) , layers, observe
+#else
+#define SHOWS(layers, observe)
+#endif
+
 #define SHA_COUNT(n)                                                               \
   {(n) + 0,  (n) + 1,  (n) + 2,  (n) + 3,  (n) + 4,  (n) + 5,  (n) + 6,  (n) + 7,  \
    (n) + 8,  (n) + 9,  (n) + 10, (n) + 11, (n) + 12, (n) + 13, (n) + 14, (n) + 15, \
@@ -81,7 +105,7 @@ const hil_model_t hil_models[HIL_MODEL_COUNT] = {
      16,
      5,
      prepare,
-     invoke_int8},
+     invoke_int8 SHOWS(2, observe_int8)},
     {"fake_float32",
      "fake",
      SHA_COUNT(32),
@@ -90,8 +114,9 @@ const hil_model_t hil_models[HIL_MODEL_COUNT] = {
      0,
      0,
      prepare,
-     invoke_float32},
+     invoke_float32 SHOWS(0, NULL)},
     {"greedy", "fake", SHA_PAIRS(0xAA, 0xAA), ONE_INT8, ONE_INT8, FAKE_GREEDY_ARENA, 1, prepare,
-     invoke_int8},
-    {"broken", "fake", SHA_PAIRS(0x00, 0xFF), ONE_INT8, ONE_INT8, 0, 1, prepare, invoke_broken},
+     invoke_int8 SHOWS(2, observe_int8)},
+    {"broken", "fake", SHA_PAIRS(0x00, 0xFF), ONE_INT8, ONE_INT8, 0, 1, prepare,
+     invoke_broken SHOWS(2, observe_broken)},
 };

@@ -77,6 +77,8 @@ static void wrong_requests_are_named(void) {
   fake_boot(0);
   CHECK(ask(0x7E, 11, "", 0));
   check_error(HIL_ERR_TYPE, 0x7E, 11, 0, 0);
+  CHECK(ask(HIL_MSG_LAYERS, 11, bytes, 12)); /* built without HIL_LAYERS */
+  check_error(HIL_ERR_TYPE, HIL_MSG_LAYERS, 11, 0, 0);
   CHECK(ask(HIL_MSG_REPLY | HIL_MSG_HELLO, 12, "", 0));
   check_error(HIL_ERR_TYPE, 0x81, 12, 0, 0);
   CHECK(ask(HIL_MSG_HELLO, 13, bytes, 1));
@@ -184,6 +186,32 @@ static void the_stopwatchs_own_time_is_taken_off(void) {
   CHECK_EQUAL(1000, ticks_of_an_inference(HIL_TICKS_WRAPPED, 1000));
 }
 
+static hil_clock_t clock_of(uint32_t ticks_more) {
+  hil_clock_t found;
+
+  fake_boot(0);
+  fake_ticks_more = ticks_more;
+  memset(&found, 0xFF, sizeof found);
+  CHECK(ask(HIL_MSG_CLOCK, 23, "", 0));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_CLOCK, reply.header.type);
+  CHECK_EQUAL(sizeof found, reply.payload_length);
+  memcpy(&found, reply.payload, sizeof found);
+  return found;
+}
+
+static void the_clocks_smallest_step_is_told(void) {
+  hil_clock_t found = clock_of(240);
+
+  CHECK_EQUAL(240, found.ticks);
+  CHECK_EQUAL(0, found.micros);
+  CHECK_EQUAL(17, found.reads);
+  found = clock_of(0); /* a clock that stands still: given up */
+  CHECK_EQUAL(0, found.ticks);
+  CHECK(found.reads > 17);
+  CHECK(ask(HIL_MSG_CLOCK, 24, "?", 1));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_CLOCK, 24, 0, 1);
+}
+
 static int ask_baud(uint32_t baud) { return ask(HIL_MSG_BAUD, 21, &baud, sizeof baud); }
 
 static void rate_changes_after_the_reply(void) {
@@ -289,6 +317,7 @@ int main(void) {
   RUN(noise_gets_one_error_and_is_forgotten);
   RUN(counters_count_and_reset);
   RUN(the_stopwatchs_own_time_is_taken_off);
+  RUN(the_clocks_smallest_step_is_told);
   RUN(rate_changes_after_the_reply);
   RUN(a_rate_that_the_line_cannot_do_is_refused);
   RUN(a_rate_at_which_frames_break_is_given_up);

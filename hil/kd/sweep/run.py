@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import multiprocessing
-import os
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,8 +14,9 @@ import msgspec
 import optuna
 
 from hil.datasets import Progress
-from hil.errors import HilError, MachineError, StorageError, UsageError
-from hil.kd import backend, data, export, library, pipeline, teaching
+from hil.errors import HilError, MachineError, UsageError
+from hil.files import alone
+from hil.kd import backend, data, export, library, pipeline, processes, teaching
 from hil.kd.data import Data
 from hil.kd.events import OnEvent, ignore
 from hil.kd.library import Found
@@ -35,9 +30,7 @@ from hil.kd.sweep.worker import Job
 from hil.records import Precision
 
 LOOK_S: Final = 0.5  # between two looks at the study
-_STOP_S: Final = 20.0
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PROCESSES: Final = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
 
 OnOutcome: TypeAlias = Callable[[Outcome], None]
 
@@ -172,76 +165,41 @@ def _train_ancestors(
         waiting += [k for k in (before.teacher, before.start) if k and k not in keys]
     if not keys:
         return {}
-    with _alone(folder):
+    with alone(folder / ".lock"):  # two sweeps started at once train one teacher
         pipeline.stages(recipe, folder, given, only=keys, on_event=on_event)
         direct = [key for key in (plan.teacher, plan.start) if key]
         return {k: teaching.fingerprint(export.load(folder / f"{k}.keras")) for k in direct}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two sweeps started at once in one folder train its teacher once."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        what = f"cannot write into {folder} ({error.strerror})"
-        raise StorageError(what, "choose another --out") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 class _Crew:
     """Worker processes. An error of one ends them all; a killed one leaves the rest to it."""
 
     def __init__(self, job: Job, count: int) -> None:
-        self._members: list[tuple[BaseProcess, Connection]] = []
+        self._members = [processes.start(worker.main, job) for _ in range(count)]
         self._problem: HilError | None = None
-        self._complete = False
-        # workers do not hear Ctrl-C: this process does, and ends them
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            for _ in range(count):
-                ours, theirs = _PROCESSES.Pipe(duplex=False)
-                process = _PROCESSES.Process(target=worker.main, args=(job, theirs), daemon=True)
-                process.start()
-                theirs.close()
-                self._members.append((process, ours))
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def busy(self) -> bool:
         """Whether any worker is at work."""
-        for process, pipe in self._members:
-            if self._problem is None and not process.is_alive():
-                with suppress(EOFError):
-                    if pipe.poll():
-                        kind, what, hint = pipe.recv()
-                        self._problem = kind(what, hint)
-        alive = any(process.is_alive() for process, _ in self._members)
+        for member in self._members:
+            if self._problem is None and not member.process.is_alive():
+                with suppress(EOFError, OSError):
+                    if member.pipe.poll():
+                        self._problem = member.pipe.recv()
+        alive = any(member.process.is_alive() for member in self._members)
         return alive and self._problem is None
 
     def complain(self) -> None:
         """Raise what went wrong, if the sweep did."""
         if self._problem is not None:
             raise self._problem
-        codes = [process.exitcode for process, _ in self._members]
+        codes = [member.process.exitcode for member in self._members]
         if all(codes):
             what = f"every worker died (exit status {codes[0]})"
             fix = "the same command goes on; fewer --workers need less memory"
             raise MachineError(what, fix)
 
     def stop(self) -> None:
-        for process, _ in self._members:
-            process.terminate()
-        end = time.monotonic() + _STOP_S
-        for process, pipe in self._members:
-            process.join(max(0.0, end - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
-            pipe.close()
+        processes.stop(self._members)
 
 
 @contextmanager
@@ -252,8 +210,3 @@ def _crew(job: Job, count: int, study: optuna.Study) -> Iterator[_Crew]:
     finally:
         crew.stop()
         studies.fail_orphans(study)
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import optuna
 
-from hil.errors import HilError
-from hil.kd import data, export
-from hil.kd.backend import require
+from hil.kd import data, export, processes
 from hil.kd.library import Found
 from hil.kd.plan import Plan
 from hil.kd.sweep import study as studies
@@ -26,7 +19,6 @@ from hil.kd.sweep.goal import MEASURED, Settings
 from hil.kd.sweep.trial import Failed, Objective, Surplus
 
 POLL_S: Final = 0.5  # while the last trials run elsewhere
-TERMINATED: Final = 143
 _WARM_UP: Final = 5  # trials, and epochs at most, before any is pruned
 
 
@@ -98,26 +90,4 @@ def _network(job: Job, key: str) -> object:
 
 def main(job: Job, pipe: Connection) -> None:
     """A worker as a process of its own; an error goes through ``pipe``."""
-    signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    try:
-        _, tf = require()
-        # one thread each: as many workers as cores saturate them, and a trial's result does
-        # not depend on how many there are
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        work(job)
-    except HilError as problem:
-        pipe.send((type(problem), problem.what, problem.hint))
-
-
-def _follow_parent() -> None:
-    """End when the parent was killed: nobody would look at the result."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end(_: int, __: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+    processes.serve(pipe, lambda: work(job))

@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from hil.errors import ConfigError
-from hil.pytest_plugin.limits import LIMITS, Limits, exceeded, metrics, read_limits
+from hil.limits import (
+    COMPARE,
+    DEFAULTS,
+    LIMITS,
+    Growth,
+    Limits,
+    LimitsFile,
+    exceeded,
+    metrics,
+    read_limits,
+)
 from hil.runlog.schema import Accuracy, Agreement, Memory, SummaryRow, Time
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 ROW = SummaryRow(
     board="mps2",
     engine="aot",
@@ -29,12 +39,12 @@ ROW = SummaryRow(
 
 
 def test_shipped_limits_are_read() -> None:
-    shipped = read_limits(PROJECT / LIMITS)
+    shipped = read_limits(PROJECT / LIMITS).runs
     assert shipped["mps2/aot/student/int8"].arena == 1368
 
 
 def test_no_file_means_no_limits(tmp_path: Path) -> None:
-    assert read_limits(tmp_path / LIMITS) == {}
+    assert read_limits(tmp_path / LIMITS) == LimitsFile()
 
 
 def test_an_unknown_limit_is_refused(tmp_path: Path) -> None:
@@ -49,7 +59,7 @@ def test_each_limit_is_held_to_its_own_figure() -> None:
         assert exceeded(ROW, Limits(**{name: value})) == []  # type: ignore[arg-type]
         (line,) = exceeded(ROW, Limits(**{name: value - 1}))  # type: ignore[arg-type]
         assert line == f"mps2/aot/student/int8: {name} is {value:g}, limit {value - 1:g}"
-    assert set(metrics(ROW)) == set(Limits.__struct_fields__)
+    assert set(metrics(ROW)) == set(Limits.__struct_fields__) - {COMPARE}
 
 
 def test_a_limit_on_what_was_not_measured_is_broken() -> None:
@@ -62,3 +72,28 @@ def test_a_limit_on_what_was_not_measured_is_broken() -> None:
     assert exceeded(timeless, Limits(time_p95=5.0)) == [
         "mps2/aot/student/int8: time_p95 is limited to 5 but was not measured"
     ]
+
+
+def test_the_narrowest_table_that_names_a_figure_counts(tmp_path: Path) -> None:
+    file = tmp_path / LIMITS
+    file.write_text(
+        "[compare]\nstack = 20\narena = inf\n"
+        '["a/b/c/d"]\narena = 3\n["a/b/c/d".compare]\nstack = 30\n'
+    )
+    read = read_limits(file)
+    assert set(read.runs) == {"a/b/c/d"}
+    assert (read.growth("a/b/c/d").stack, read.growth("other").stack) == (30, 20)
+    assert read.growth("other").arena == float("inf")
+    assert read.growth("a/b/c/d").latency == DEFAULTS.latency
+    assert exceeded(ROW, read.runs["a/b/c/d"]) == ["mps2/aot/student/int8: arena is 1368, limit 3"]
+
+
+def test_defaults_name_every_figure() -> None:
+    assert all(getattr(DEFAULTS, name) is not None for name in Growth.__struct_fields__)
+
+
+@pytest.mark.parametrize("line", ["stack = -1", "stack = nan", "area = 1", 'stack = "x"'])
+def test_a_wrong_comparison_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / LIMITS).write_text(f"[compare]\n{line}\n")
+    with pytest.raises(ConfigError, match=line.split()[0]):
+        read_limits(tmp_path / LIMITS)

@@ -1,41 +1,20 @@
-"""Samples -> estimates. Pure: no I/O, no randomness, nothing of a run or a board.
+"""Yes/no answers: shares, the difference of two over the same samples, and its exact test.
 
 Proportions: Wilson's score interval (Wilson 1927). Differences of paired proportions: Newcombe's
-square-and-add interval, method 10 of Newcombe, Statist. Med. 17, 2635 (1998). Medians: the exact
-interval between two order statistics (Conover 1999, 3.2). Paired yes/no answers: McNemar's test,
-exact binomial form.
+square-and-add interval, method 10 of Newcombe, Statist. Med. 17, 2635 (1998). Paired yes/no
+answers: McNemar's test, exact binomial form.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest
+from scipy.stats import binomtest
 
-CONFIDENCE = 0.95
-
-Samples: TypeAlias = Sequence[int] | Sequence[float] | npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its interval. ``point``, ``low`` and ``high`` are in the samples' unit.
-
-    ``confidence`` is what the interval really reaches: below what was asked for where ``n``
-    samples cannot give more, and 1.0 for method ``constant``, where all samples are equal.
-    """
-
-    point: float
-    low: float
-    high: float
-    method: str
-    n: int
-    confidence: float
+from hil.stats.estimate import CONFIDENCE, Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +36,6 @@ def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estima
     point = successes / n
     low, high = min(float(interval.low), point), max(float(interval.high), point)
     return Estimate(point, low, high, "Wilson", n, confidence)
-
-
-def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
-    """Median with the exact order-statistic interval; ValueError on none or a non-finite sample.
-
-    Fewer than six samples reach no 95 %: the interval is then their range and ``confidence``
-    what that covers, 1 - 2^(1-n).
-    """
-    values = _finite(samples)
-    point = float(np.median(values))
-    if values.min() == values.max():
-        return Estimate(point, point, point, "constant", values.size, 1.0)
-    # the rank-th value from either end: fewer than rank of n values fall beyond the median
-    # with a chance below half of what is left over
-    rank = int(binom.ppf((1 - confidence) / 2, values.size, 0.5))
-    if rank == 0:
-        rank, confidence = 1, 1.0 - 2.0 ** (1 - values.size)
-    ordered = np.sort(values)
-    low, high = float(ordered[rank - 1]), float(ordered[-rank])
-    return Estimate(point, low, high, "order statistics", values.size, confidence)
-
-
-def percentile(samples: Samples, percent: float) -> float:
-    """Percentile 0..100, linear between order statistics (Hyndman and Fan's type 7)."""
-    return float(np.percentile(_finite(samples), percent))
 
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
@@ -129,10 +83,3 @@ def _discordant(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> 
     if first.shape != second.shape or first.ndim != 1 or first.size == 0:
         raise ValueError(f"not two equally long lists: {first.shape} and {second.shape}")
     return int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
-
-
-def _finite(samples: Samples) -> npt.NDArray[np.float64]:
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError("wants a list of at least one finite sample")
-    return values

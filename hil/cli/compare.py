@@ -1,0 +1,115 @@
+"""`hil compare`: is NEW worse than BASE?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hil.cli.console import out, say
+from hil.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from hil.compare_runs.records import Compared, Comparison
+
+REGRESSION = 1
+SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that a job's summary is appended to
+_COLOURS = {"better": "green", "worse": "yellow", "missing": "red", "undecided": "cyan"}
+
+Names = list[str]
+
+
+def compare(
+    base: Annotated[Path, typer.Argument(help="The run folder to hold against.")],
+    new: Annotated[Path, typer.Argument(help="The run folder to judge.")],
+    limits: Annotated[
+        Path | None,
+        typer.Option("--limits", help="limits.toml: how much worse, and how much at all."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="md, json, junit or github; default: a table, or md."),
+    ] = None,
+    allow: Annotated[
+        Names,
+        typer.Option("--allow", help="A field that may differ (dataset, clock, ...); repeatable."),
+    ] = [],
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Figures and runs of BASE may be missing.")
+    ] = False,
+) -> None:
+    """Say of each figure whether it is better, worse, the same or undecided, with its interval.
+
+    Exit code 1 when one is worse than its limit allows or missing, 2 when the runs cannot be
+    compared.
+    """
+    from hil.compare_runs.compare import compare_runs  # scipy takes half a second to load
+    from hil.compare_runs.formats import FORMATS, markdown
+    from hil.limits import read_limits
+
+    if form is not None and form not in FORMATS:
+        raise UsageError(f"--format {form} is unknown", f"one of {', '.join(FORMATS)}")
+    if limits is not None and not limits.is_file():
+        raise UsageError(f"--limits {limits}: there is no such file", "check the path")
+    held = read_limits(limits) if limits else None
+    found = compare_runs(base, new, held, allow=allow, allow_missing=allow_missing)
+    if form is None and out.is_terminal:
+        _draw(found)
+    else:
+        sys.stdout.write(FORMATS[form or "md"](found))
+    if form == "github":
+        _append(markdown(found))
+    if found.regression:
+        raise typer.Exit(REGRESSION)
+
+
+def _append(text: str) -> None:
+    """Onto the job's summary, where a job is what runs us."""
+    path = os.environ.get(SUMMARY)
+    if not path:
+        say(f"note: {SUMMARY} is not set, so no summary was written")
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as problem:
+        raise StorageError(
+            f"cannot write {path} ({problem.strerror})", f"check ${SUMMARY}"
+        ) from problem
+
+
+def _draw(found: Comparison) -> None:
+    """The same, for a terminal."""
+    from hil.compare_runs.formats import facts, side
+
+    for run in found.runs:
+        out.print(_table(run))
+        for line in facts(run):
+            out.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+    for key in found.added:
+        out.print(f"{escape(key)} is in NEW alone", soft_wrap=True)
+    out.print(f"BASE {escape(side(found.base))}", soft_wrap=True)
+    out.print(f"NEW  {escape(side(found.new))}", soft_wrap=True)
+    for line in found.problems:
+        out.print(f"[bold red]regression:[/] {escape(line)}", soft_wrap=True)
+    colour = "bold red" if found.regression else "green"
+    out.print(f"[{colour}]{escape(found.sentence)}[/]", soft_wrap=True)
+
+
+def _table(run: Compared) -> Table:
+    from hil.compare_runs.formats import name
+    from hil.compare_runs.words import HEAD, row
+
+    table = Table(title=escape(name(run)), title_justify="left", box=None, pad_edge=False)
+    for number, head in enumerate(HEAD):
+        table.add_column(head, justify="right" if number in (1, 2) else "left", overflow="fold")
+    for figure in run.figures:
+        colour = "bold red" if figure.beyond else _COLOURS.get(figure.word, "")
+        *cells, verdict = (escape(cell) for cell in row(figure))
+        table.add_row(*cells, f"[{colour}]{verdict}[/]" if colour else verdict)
+    return table

@@ -1,0 +1,142 @@
+"""Which runs of two folders belong together, and what stands in the way of comparing them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hil.errors import NotComparable, UsageError
+from hil.report.cells import Cell
+from hil.runlog.schema import Manifest, RunPlan
+
+# What has to be equal in both, and may be let pass by name. `model` stands for the name of a run's
+# network, and for outputs that another network may well give.
+FIELDS: Final = (
+    "dataset",
+    "samples",
+    "state",
+    "board",
+    "model",
+    "precision",
+    "clock",
+    "outputs",
+    "tolerance",
+)
+_KEY: Final = ("board", "engine", "model", "precision")
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Runs that are in both, in NEW's order, and those that are in one."""
+
+    pairs: tuple[tuple[Cell, Cell], ...]
+    lost: tuple[Cell, ...]
+    added: tuple[Cell, ...]
+
+
+def check_fields(names: Iterable[str]) -> frozenset[str]:
+    """The fields to let pass; UsageError for one that there is not."""
+    found = frozenset(names)
+    for name in sorted(found - set(FIELDS)):
+        raise UsageError(f"--allow {name}: there is no such field", f"one of {', '.join(FIELDS)}")
+    return found
+
+
+def match(base: Sequence[Cell], new: Sequence[Cell], allowed: Collection[str]) -> Matched:
+    """Runs of equal board, model and precision, less what is allowed to differ.
+
+    Equal keys first; then what is left over may be of another engine, since engines are a thing
+    one compares; then differ in what is ``allowed``. Two that fit one are fitted to none.
+    """
+    pairs: list[tuple[Cell, Cell]] = []
+    left, right = list(base), list(new)
+    for free in ((), ("engine",), ("engine", *allowed)):
+        names = [name for name in _KEY if name not in free]
+        for one, other in _unique(left, right, names):
+            pairs.append((one, other))
+            left = [cell for cell in left if cell is not one]
+            right = [cell for cell in right if cell is not other]
+    order = {cell.plan.key: i for i, cell in enumerate(new)}
+    pairs.sort(key=lambda pair: order[pair[1].plan.key])
+    return Matched(tuple(pairs), tuple(left), tuple(right))
+
+
+def _unique(
+    base: Sequence[Cell], new: Sequence[Cell], names: Sequence[str]
+) -> list[tuple[Cell, Cell]]:
+    """Pairs that are equal in ``names``, where each side has one alone of it."""
+
+    def grouped(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+        groups: dict[tuple[str, ...], list[Cell]] = {}
+        for cell in cells:
+            groups.setdefault(tuple(getattr(cell.plan, name) for name in names), []).append(cell)
+        return groups
+
+    mine, theirs = grouped(base), grouped(new)
+    return [
+        (group[0], theirs[key][0])
+        for key, group in mine.items()
+        if len(group) == len(theirs.get(key, ())) == 1
+    ]
+
+
+def refuse(
+    base: Manifest, new: Manifest, matched: Matched, allowed: Collection[str], names: str
+) -> None:
+    """NotComparable, naming every field that differs and is not ``allowed`` to."""
+    found = [
+        (field, f"{field} {words}")
+        for field, words in (*_whole(base, new), *_parts(matched))
+        if field not in allowed
+    ]
+    fields = list(dict.fromkeys(field for field, _ in found))
+    if not matched.pairs and not found:
+        raise NotComparable(f"{names}: no run of the one is in the other", "see `hil report`")
+    if found:
+        options = " ".join(f"--allow {field}" for field in fields)
+        raise NotComparable(
+            f"{names} cannot be compared: {'; '.join(dict.fromkeys(words for _, words in found))}",
+            f"{options} compares them all the same",
+        )
+
+
+def _whole(base: Manifest, new: Manifest) -> Iterable[tuple[str, str]]:
+    one, other = base.dataset, new.dataset
+    if (one.name, one.split) != (other.name, other.split):
+        yield "dataset", f"{one.name}/{one.split} against {other.name}/{other.split}"
+    elif one.fingerprint != other.fingerprint:
+        yield "dataset", f"{one.name} of other content"
+    if one.n != other.n:
+        yield "samples", f"{one.n:,} against {other.n:,}"
+    if base.state != "complete":
+        yield "state", f"of BASE is {base.state}"
+
+
+def _parts(matched: Matched) -> Iterable[tuple[str, str]]:
+    if not matched.pairs:
+        left = [cell.plan for cell in matched.lost]
+        right = [cell.plan for cell in matched.added]
+        for name in _KEY:
+            one, other = ({getattr(plan, name) for plan in plans} for plans in (left, right))
+            if name != "engine" and not one & other:
+                yield name, f"{_words(one)} against {_words(other)}"
+    for old, new in ((a.plan, b.plan) for a, b in matched.pairs):
+        where = f"of {new.key}"
+        if old.emulated != new.emulated:
+            kinds = ("real", "emulated")
+            yield "board", f"{where}: {kinds[old.emulated]} against {kinds[new.emulated]}"
+        if old.clock != new.clock:
+            yield "clock", f"{where}: {_clock(old)} against {_clock(new)}"
+        if old.output.shape != new.output.shape:
+            yield "outputs", f"{where}: {old.output.shape} against {new.output.shape}"
+        if old.tolerance != new.tolerance:
+            yield "tolerance", f"{where}: {old.tolerance:g} against {new.tolerance:g}"
+
+
+def _words(names: Collection[str]) -> str:
+    return " and ".join(sorted(names)) or "none"
+
+
+def _clock(plan: RunPlan) -> str:
+    return f"{plan.clock.unit} ({plan.clock.detail})" if plan.clock.detail else plan.clock.unit

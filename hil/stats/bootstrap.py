@@ -1,0 +1,218 @@
+"""Medians and their ratios with bootstrap intervals, bias-corrected and accelerated (BCa).
+
+BCa: Efron, J. Am. Stat. Assoc. 82, 171 (1987), as `scipy.stats.bootstrap` computes it, the
+multi-sample acceleration included. What differs is how resamples are drawn, so that 9,999 of
+10,000 samples take milliseconds: of a resample only the values near its median are drawn. Their
+distribution is that of the plain bootstrap, not an approximation of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite
+from hil.stats.medians import median
+
+RESAMPLES = 9999
+FEWEST = 6  # samples; of fewer, even the whole range misses the median more often than 5 %
+_SIGMAS = 6.5  # a resample's median lies further from the middle once in 10^10
+_BATCH = 1 << 21  # draws held at once
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def bootstrap_median(
+    samples: Samples,
+    confidence: float = CONFIDENCE,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Median with its BCa interval; ValueError on none or a non-finite sample.
+
+    ``method`` is "BCa bootstrap"; "constant" where all samples are equal; "bias-corrected
+    bootstrap" where every sample left out leaves the same median, so that no acceleration can be
+    formed; "order statistics" for fewer than `FEWEST` samples, as `median`.
+    """
+    values = np.sort(finite(samples))
+    if values[0] == values[-1] or values.size < FEWEST:
+        return median(values, confidence)
+    rng = np.random.default_rng(seed)
+    drawn = _medians(values, rng, resamples)
+    return _bca(float(np.median(values)), drawn, [_left_out(values)], confidence, values.size)
+
+
+def ratio_of_medians(
+    new: Samples,
+    base: Samples,
+    *,
+    paired: bool = True,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Median of ``new`` over the median of ``base``, with its BCa interval.
+
+    ``paired``: both are of the same inputs in the same order, and a resample takes inputs, so both
+    values of each; otherwise they are resampled each alone. ``n`` is the smaller size.
+    ``method`` as in `bootstrap_median`, followed by ", paired"; of fewer than `FEWEST` samples it
+    is "ranges", the ratios that the ranges of both allow. ValueError unless both are finite and
+    positive, and, when paired, equally long.
+    """
+    one, other = finite(new), finite(base)
+    if one.min() <= 0 or other.min() <= 0:
+        raise ValueError("wants positive samples")
+    if paired and one.size != other.size:
+        raise ValueError(f"not two equally long lists: {one.size} and {other.size} samples")
+    n = min(one.size, other.size)
+    point = float(np.median(one) / np.median(other))
+    if one.min() == one.max() and other.min() == other.max():
+        return Estimate(point, point, point, "constant", n, 1.0)
+    if n < FEWEST:
+        low, high = float(one.min() / other.max()), float(one.max() / other.min())
+        return Estimate(point, low, high, "ranges", n, max(1.0 - 2.0 ** (2 - n), 0.0))
+    rng = np.random.default_rng(seed)
+    if not paired:
+        one, other = np.sort(one), np.sort(other)
+        drawn = _medians(one, rng, resamples) / _medians(other, rng, resamples)
+        middle_one, middle_other = float(np.median(one)), float(np.median(other))
+        left_out = [_left_out(one) / middle_other, middle_one / _left_out(other)]
+        return _bca(point, drawn, left_out, confidence, n)
+    tops, bottoms = _paired_medians(one, other, rng, resamples)
+    ratios = _left_out_unsorted(one) / _left_out_unsorted(other)
+    return _bca(point, tops / bottoms, [ratios], confidence, n, ", paired")
+
+
+def _bca(
+    point: float,
+    drawn: Floats,
+    left_out: Sequence[Floats],
+    confidence: float,
+    n: int,
+    suffix: str = "",
+) -> Estimate:
+    """The interval from the resampled statistic and, a sample, its values with one left out."""
+    below = (np.count_nonzero(drawn < point) + np.count_nonzero(drawn <= point)) / (2 * drawn.size)
+    z0 = float(norm.ppf(below))
+    a = _acceleration(left_out)
+    method = "BCa bootstrap"
+    if a is None:
+        method, a = "bias-corrected bootstrap", 0.0
+    if not math.isfinite(z0):
+        method, z0, a = "percentile bootstrap", 0.0, 0.0
+    ends = []
+    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        z = z0 + float(norm.ppf(tail))
+        ends.append(100 * float(norm.cdf(z0 + z / (1 - a * z))))
+    low, high = (float(x) for x in np.percentile(drawn, ends))
+    return Estimate(point, min(low, point), max(high, point), method + suffix, n, confidence)
+
+
+def _acceleration(left_out: Sequence[Floats]) -> float | None:
+    """Skewness of the influence of single samples; None where none has any."""
+    cubes = squares = 0.0
+    for values in left_out:
+        n = values.size
+        influence = (n - 1) * (values.mean() - values)
+        cubes += float((influence**3).sum()) / n**3
+        squares += float((influence**2).sum()) / n**2
+    return None if squares == 0 else cubes / (6 * squares**1.5)
+
+
+def _medians(ordered: Floats, rng: np.random.Generator, resamples: int) -> Floats:
+    """Medians of resamples: one or two middle order statistics of n uniform ranks.
+
+    The k-th smallest of n uniforms is Beta(k, n - k + 1); the next one cuts what is left of the
+    unit interval as the smallest of n - k uniforms (Devroye 1986, V.3).
+    """
+    n = ordered.size
+    lower = (n + 1) // 2
+    u = rng.beta(lower, n - lower + 1, resamples)
+    first = ordered[np.minimum((u * n).astype(np.int64), n - 1)]
+    if n % 2:
+        return np.asarray(first)
+    u = u + (1 - u) * (1 - rng.random(resamples) ** (1 / (n - lower)))
+    second = ordered[np.minimum((u * n).astype(np.int64), n - 1)]
+    return np.asarray((first + second) / 2)
+
+
+def _left_out(ordered: Floats) -> Floats:
+    """(n,) sorted -> (n,) the median without the first, the second, ..."""
+    n = ordered.size
+    ranks = np.arange(n)
+
+    def other(k: int) -> Floats:
+        """The k-th smallest of those left."""
+        return np.asarray(ordered[np.where(ranks <= k, k + 1, k)])
+
+    return np.asarray((other((n - 2) // 2) + other((n - 1) // 2)) / 2)
+
+
+def _left_out_unsorted(values: Floats) -> Floats:
+    order = np.argsort(values, kind="stable")
+    found = np.empty_like(values)
+    found[order] = _left_out(values[order])
+    return found
+
+
+def _paired_medians(
+    one: Floats, other: Floats, rng: np.random.Generator, resamples: int
+) -> tuple[Floats, Floats]:
+    """Medians of both over the same resampled pairs.
+
+    Only pairs near either median are drawn one by one; of the rest it matters but how many fall on
+    which side of both.
+    """
+    n = one.size
+    orders = [np.argsort(v, kind="stable") for v in (one, other)]
+    half = math.ceil(_SIGMAS * math.sqrt(n) / 2) + 1
+    start, stop = max(n // 2 - half, 0), min(n // 2 + half, n)
+    ranks = np.empty((2, n), np.int64)
+    for rank, order in zip(ranks, orders, strict=True):
+        rank[order] = np.arange(n)
+    near = ((ranks >= start) & (ranks < stop)).any(axis=0)
+    sides = np.bincount((2 * (ranks[0] < start) + (ranks[1] < start))[~near], minlength=4)
+    columns = [np.argsort(rank[near], kind="stable") for rank in ranks]
+    values = [v[near][column] for v, column in zip((one, other), columns, strict=True)]
+    found: tuple[list[Floats], list[Floats]] = ([], [])
+    for counts, rest in _draws(int(near.sum()), sides, n, rng, resamples):
+        for which, below in enumerate((rest[:, 2] + rest[:, 3], rest[:, 1] + rest[:, 3])):
+            # a pair near the other median may lie far from this one: counted all the same
+            found[which].append(_middle(counts[:, columns[which]], below, values[which], n))
+    return np.concatenate(found[0]), np.concatenate(found[1])
+
+
+def _draws(
+    near: int, sides: npt.NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int
+) -> Iterator[tuple[npt.NDArray[np.int32], Ints]]:
+    """Batches of resamples: how often each near pair, and each of four groups, was drawn."""
+    rows = max(_BATCH // near, 1)
+    shares = sides / max(n - near, 1)
+    for at in range(0, resamples, rows):
+        size = min(rows, resamples - at)
+        inside = rng.binomial(n, near / n, size)
+        rest = rng.multinomial(n - inside, shares) if n > near else np.zeros((size, 4), np.int64)
+        row = np.repeat(np.arange(size) * near, inside)
+        picked = row + rng.integers(0, near, row.size)
+        counts = np.bincount(picked, minlength=size * near).astype(np.int32)
+        yield counts.reshape(size, near), rest
+
+
+def _middle(counts: npt.NDArray[np.int32], below: Ints, values: Floats, n: int) -> Floats:
+    """(rows, near) counts in the order of ``values``, with ``below`` draws under all of them."""
+    reached = counts.cumsum(axis=1, dtype=np.int32)
+    last = values.size - 1
+    middle = np.zeros(len(counts))
+    for k in ((n - 1) // 2, n // 2):
+        # beyond the last only where _SIGMAS were not enough
+        place = np.count_nonzero(reached <= (k - below).astype(np.int32)[:, None], axis=1)
+        middle += values[np.minimum(place, last)] / 2
+        if n % 2:
+            return 2 * middle
+    return middle

@@ -1,0 +1,182 @@
+"""Memory as the report gives it, against the toolchains' own tools and firmware of known use."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Event
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.boards.session import open_board
+from hil.compare import unexpected
+from hil.device import Device
+from hil.platformio import Footprint, build, footprint
+from hil.records import Encoding, Hello, Status
+from hil.report import write
+from hil.runlog.load import load
+from tests.firmware.conftest import PROJECT, needs
+from tests.firmware.test_pio import copied_project
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+MODELS = PROJECT / "models" / "digits"
+TOOLS = {"mps2": "arm-none-eabi-", "rv32": "riscv64-unknown-elf-", "mega2560": "avr-", "native": ""}
+RESERVED = {".stack"}  # room that a linker script sets aside
+
+
+@dataclass(frozen=True)
+class Built:
+    elf: Path
+    found: Footprint
+    models: tuple[str, ...]
+
+
+def image(name: str, project: Path = PROJECT) -> Built:
+    board = load_board(name)
+    needs(missing_tools(board))
+    models = board.models or ("teacher", "student")
+    files = [(model, MODELS / f"{model}_int8.tflite") for model in models]
+    elf = build(board.pio_env, files, "aot", project).elf
+    return Built(elf, footprint(elf, models), tuple(models))
+
+
+def said_by(tool: str, board: str, *words: str) -> str:
+    done = subprocess.run(
+        [TOOLS[board] + tool, *words], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout
+
+
+def on(name: str, elf: Path, inferences: int = 2) -> tuple[Hello, Status]:
+    """What the board says of itself after a few inferences of its last model."""
+    board = load_board(name)
+    with open_board(board, elf) as link:
+        device = Device(link)
+        hello = device.hello()
+        device.status(reset=True)
+        pixels = [bytes(784)] * inferences
+        list(device.infer(len(hello.models) - 1, Encoding.PIXELS, pixels))
+        return hello, device.status()
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_every_byte_of_the_image_has_an_owner(name: str) -> None:
+    """Sections as the toolchain's `size` has them, constants as its `nm` has them."""
+    built = image(name)
+    sections: dict[str, int] = {}
+    for line in said_by("size", name, "-A", "-d", str(built.elf)).splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0].startswith(".") and words[1].isdigit():
+            sections[words[0]] = int(words[1])
+    mine: dict[str, int] = {}
+    for share in built.found.shares:
+        bigger = max(share.flash, share.ram)
+        mine[share.section] = mine.get(share.section, 0) + bigger
+    assert mine
+    for section, size in mine.items():
+        assert sections[section] == size, section
+    left = {s for s in sections if sections[s] and s not in mine}
+    foreign = (".comment", ".debug", ".ARM.attr", ".riscv.attr", ".note.gnu.avr")
+    assert all(s in RESERVED or s.startswith(foreign) for s in left), left
+    whose = {share.owner for share in built.found.shares}
+    assert "unknown" not in whose
+    assert {"engine", "firmware", "start-up", "arena"} <= whose
+    padding = sum(s.flash + s.ram for s in built.found.shares if s.owner == "padding")
+    assert padding < 1024
+    symbols = [line.split() for line in said_by("nm", name, "-S", str(built.elf)).splitlines()]
+    for model in built.models:
+        constants = sum(
+            int(words[1], 16)
+            for words in symbols
+            if len(words) == 4 and re.fullmatch(rf"{model}_\w+_[wqb]", words[3])
+        )
+        flash = sum(s.flash for s in built.found.shares if s.owner == f"model {model}")
+        assert flash == constants > 20_000
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_board_says_what_the_image_says(name: str) -> None:
+    built = image(name)
+    hello, status = on(name, built.elf)
+    for model in hello.models:
+        flash = sum(s.flash for s in built.found.shares if s.owner == f"model {model.name}")
+        assert model.flash == flash
+    assert built.found.arena == max(model.arena for model in hello.models)
+    if name == "native":
+        assert (status.ram_static, status.stack_size) == (0, 0)  # a process: nobody asks
+        assert built.found.allocator is None
+    else:
+        assert status.ram_static == built.found.ram
+        assert 0 < status.stack_used < status.stack_size
+        assert status.heap_used == 0
+        assert built.found.allocator is False
+
+
+def broken(folder: Path, body: str, before: str = "") -> Path:
+    """A checkout whose networks' adapter does ``body`` before each inference."""
+    project = copied_project(folder)
+    engine = project / "hil" / "engines" / "aot" / "engine.py"
+    text = engine.read_text()
+    head = "static hil_engine_status_t {name}_run("
+    call = "  (void)self;\n  (void)needed;\n"
+    assert text.count(head) == text.count(call) == 1
+    text = text.replace(head, before.replace("{", "{{").replace("}", "}}") + head)
+    engine.write_text(text.replace(call, call + body.replace("{", "{{").replace("}", "}}")))
+    return project
+
+
+DEEP = """
+static void __attribute__((noinline)) go_deep(void) {
+  volatile unsigned char *const block = (volatile unsigned char *)__builtin_alloca(DEPTH);
+  unsigned i;
+  for (i = 0; i < DEPTH; i++) {
+    block[i] = 1;
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["mps2", "rv32", "mega2560"])
+def test_a_stack_of_known_depth_is_found_to_the_byte(name: str, tmp_path: Path) -> None:
+    """Two firmwares that differ in one block on the stack differ in their mark by its size."""
+    marks = {}
+    for depth in (1024, 1536):
+        code = DEEP.replace("DEPTH", str(depth))
+        guarded = f"#ifndef GO_DEEP\n#define GO_DEEP{code}#endif\n"
+        project = broken(tmp_path / str(depth), "  go_deep();\n", guarded)
+        _, status = on(name, image(name, project).elf)
+        marks[depth] = status.stack_used
+    assert marks[1536] - marks[1024] == 512
+    assert 1024 < marks[1024] < 1024 + 512
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def test_a_firmware_that_allocates_is_not_as_expected(tmp_path: Path) -> None:
+    include = "#include <stdlib.h>\nstatic void *volatile kept;\n"
+    guarded = f"#ifndef KEPT\n#define KEPT\n{include}#endif\n"
+    project = broken(tmp_path, "  kept = malloc(100);\n", guarded)
+    request = Request(
+        project=project,
+        boards=("native",),
+        models=(str(MODELS / "student_int8.tflite"),),
+        dataset="digits",
+        limit=10,
+    )
+    folder = tmp_path / "run"
+    run(make_plan(request), folder, ignore)
+    written = write(folder)
+    (problem,) = unexpected(written.manifest, written.summary)
+    # 13 inferences, three to warm up; glibc rounds 100 bytes up to 112
+    assert problem.endswith("the heap grew by 1456 bytes while it answered (expected: 0)")
+    (end,) = load(folder).manifest.ends
+    assert end.marks is not None
+    assert (end.marks.heap_start or 0) > 0  # standard output's buffer, from before
+    assert "the heap grew by 1,456 B" in written.markdown.read_text()

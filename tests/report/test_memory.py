@@ -1,0 +1,201 @@
+"""Whose memory it is, in use and predicted, as the report says it; and what it warns of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hil import report
+from hil.compare import unexpected
+from hil.report.cells import Cell, cells
+from hil.report.figures_memory import memory_charts
+from hil.report.memory import marks_table, memory_warnings, owner_tables, prediction_table
+from hil.report.summary import summarise
+from hil.runlog.schema import Identity, Marks, Predicted, RunEnd, RunPlan, Sample, Share
+from tests.report import fake
+
+N = 30
+SHARES = (
+    Share(section=".text", owner="model student", flash=23_480, ram=0),
+    Share(section=".text", owner="model teacher", flash=228_904, ram=0),
+    Share(section=".text", owner="engine", flash=4_500, ram=0),
+    Share(section=".text", owner="padding", flash=60, ram=0),
+    Share(section=".data", owner="C library", flash=100, ram=100),
+    Share(section=".bss", owner="arena", flash=0, ram=7_936),
+    Share(section=".bss", owner="firmware", flash=0, ram=3_000),
+)
+MARKS = Marks(
+    arena_reserved=7_936,
+    ram_static=11_036,
+    stack=944,
+    stack_size=65_536,
+    heap_start=0,
+    heap_end=0,
+    allocator=False,
+)
+SAID = Predicted(arena=2_544, flash_model=23_480, arena_reserved=7_936, peak=2_544 + 784 + 10)
+
+
+def made(
+    marks: Marks | None = MARKS,
+    shares: tuple[Share, ...] = SHARES,
+    said: Predicted | None = SAID,
+    engine: str = "aot",
+) -> tuple[RunPlan, RunEnd, list[Sample]]:
+    plan = replace(fake.plan(), predicted=said, engine=engine)
+    end = replace(fake.end(plan, N), marks=marks, shares=shares)
+    return plan, end, fake.samples(plan, N)
+
+
+def cell(**changes: object) -> Cell:
+    plan, end, samples = made(**changes)  # type: ignore[arg-type]
+    (found,) = cells(fake.manifest(plan, n=N, ends=(end,)), {plan.key: samples})
+    return found
+
+
+def test_owners_add_up_to_the_sections_and_the_sections_to_the_image() -> None:
+    (table,) = owner_tables([cell()])
+    assert table.head == (
+        *("Section", "model student", "model teacher", "arena", "engine", "firmware"),
+        *("C library", "padding", "All"),
+    )
+    rows = {
+        row[0]: [int(c.replace(",", "").replace("–", "0")) for c in row[1:]] for row in table.rows
+    }
+    assert list(rows) == [
+        *("Flash, .text", "Flash, .data", "Flash, all"),
+        *("RAM, .data", "RAM, .bss", "RAM, all"),
+    ]
+    assert all(sum(row[:-1]) == row[-1] for row in rows.values())
+    for memory, parts in (("Flash", (".text", ".data")), ("RAM", (".data", ".bss"))):
+        columns = zip(*(rows[f"{memory}, {part}"] for part in parts), strict=True)
+        assert [sum(column) for column in columns] == rows[f"{memory}, all"]
+    assert rows["Flash, all"][-1] == 257_044
+    assert rows["RAM, all"][-1] == 11_036
+
+
+def test_one_image_has_one_table() -> None:
+    plan, end, samples = made()
+    other = replace(plan, key="mps2/aot/teacher/int8", model="teacher")
+    ends = (end, replace(end, key=other.key))
+    of = fake.manifest(plan, other, n=N, ends=ends)
+    found = cells(of, {plan.key: samples})
+    assert len(owner_tables(found)) == 1
+    apart = replace(other, firmware_sha256="00" * 32)
+    assert len(owner_tables(cells(replace(of, runs=(plan, apart)), {}))) == 2
+    assert owner_tables([cell(shares=())]) == ()
+
+
+def test_bars_are_of_the_owners() -> None:
+    ram, flash = memory_charts([cell()])
+    names = [name for _, name in ram.legend]
+    assert names == ["arena", "for a larger network", "firmware", "C library", "stack"]
+    assert ram.rows[0].values == ("11,980 B", "2,544 + 5,392 + 3,000 + 100 + 944")
+    assert [name for _, name in flash.legend] == ["model", "engine", "C library", "padding"]
+    assert flash.rows[0].values == ("28,140 B", "23,480 + 4,500 + 100 + 60")
+    assert len({css for css, _ in ram.legend}) == len(ram.legend)
+
+
+def test_what_a_board_cannot_tell_is_unknown() -> None:
+    nothing = Marks(
+        arena_reserved=None,
+        ram_static=None,
+        stack=None,
+        stack_size=None,
+        heap_start=None,
+        heap_end=None,
+        allocator=None,
+    )
+    (row,) = marks_table([cell(marks=nothing)]).rows
+    assert row[1:] == ("2,544 B", *["unknown"] * 6)
+    (row,) = marks_table([cell()]).rows
+    assert row[-2:] == ("none", "0 B")
+    (row,) = marks_table([cell(marks=replace(MARKS, heap_start=4_768, heap_end=4_700))]).rows
+    assert row[-2:] == ("4,768 B", "0 B")  # less is no fault
+    assert marks_table([cell(marks=None)]).rows == ()
+    assert list(memory_warnings([cell(marks=nothing), cell(marks=None)])) == []
+
+
+def test_predictions_are_met_or_explained() -> None:
+    rows = prediction_table([cell()]).rows
+    assert [row[1:] for row in rows] == [
+        ("arena", "2,544 B", "2,544 B", "0", "as predicted"),
+        ("constants in flash", "23,480 B", "23,480 B", "0", "as predicted"),
+        ("arena reserved", "7,936 B", "7,936 B", "0", "as predicted"),
+        (
+            "RAM, at the least",
+            "3,338 B",
+            "11,980 B",
+            "+8,642",
+            "stack 944, arena of a larger network 5,392, "
+            "protocol's buffers and all other static data 2,306",
+        ),
+    ]
+    assert 944 + 5_392 + 2_306 == 8_642
+    assert list(memory_warnings([cell()])) == []
+
+
+def test_a_prediction_that_nothing_explains_is_a_warning() -> None:
+    off = cell(said=replace(SAID, flash_model=23_000))
+    assert prediction_table([off]).rows[1][-2:] == ("+480", "not explained")
+    (line,) = memory_warnings([off])
+    assert line.endswith("nothing explains it: constants in flash of student int8.")
+    folded = cell(said=replace(SAID, flash_model=23_520, folded=40))
+    assert prediction_table([folded]).rows[1][-2] == "−40"
+    assert "compiler wrote into the engine's code" in prediction_table([folded]).rows[1][-1]
+    assert list(memory_warnings([folded])) == []
+    tflm = cell(said=replace(SAID, arena=9_000), engine="tflm")
+    assert "pointers are larger" in prediction_table([tflm]).rows[0][-1]
+    assert list(memory_warnings([tflm])) == []
+
+
+@pytest.mark.parametrize(
+    ("marks", "line"),
+    [
+        (replace(MARKS, heap_end=16), "the heap grew by 16 bytes while it answered (expected: 0)"),
+        (replace(MARKS, heap_start=9, heap_end=10), "the heap grew by 1 bytes"),
+        (replace(MARKS, stack=65_536), "all 65536 bytes of stack were used"),
+    ],
+)
+def test_a_heap_that_grows_and_a_stack_at_its_end_are_not_as_expected(
+    marks: Marks, line: str
+) -> None:
+    plan, end, samples = made(marks)
+    of = fake.manifest(plan, n=N, ends=(end,))
+    (problem,) = unexpected(of, summarise(of, samples))
+    assert line in problem
+    assert len(list(memory_warnings([cell(marks=marks)]))) == 1
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [MARKS, replace(MARKS, heap_start=None, heap_end=None), replace(MARKS, heap_start=5), None],
+)
+def test_no_growth_is_as_expected(marks: Marks | None) -> None:
+    plan, end, samples = made(marks)
+    of = fake.manifest(plan, n=N, ends=(end,))
+    assert unexpected(of, summarise(of, samples)) == []
+
+
+def test_all_of_it_is_on_the_page_and_harmless(tmp_path: Path) -> None:
+    hostile = tuple(replace(share, owner=fake.HOSTILE) for share in SHARES)
+    who = Identity(
+        board=fake.HOSTILE,
+        firmware=fake.HOSTILE,
+        toolchain="gcc",
+        protocol=1,
+        port="/dev/ttyUSB0",
+        usb="10c4:ea60",
+        serial=fake.HOSTILE,
+    )
+    plan, end, samples = made(shares=hostile)
+    of = fake.manifest(plan, n=N, ends=(replace(end, identity=who),))
+    written = report.write(fake.write(tmp_path / "run", of, samples))
+    page, text = written.html.read_text(), written.markdown.read_text()
+    for content in (page, text):
+        assert "<script" not in content
+        assert "Memory in use" in content
+        assert "Host's prediction" in content or "Host&#39;s prediction" in content
+        assert "10c4:ea60" in content
