@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from hil.compare import NEAR_TOLERANCE
 from hil.engines.aot.engine import arena_bytes, layers_of
 from hil.tflite import read_model
 from tests.needs import skip_without
@@ -50,3 +51,15 @@ def test_a_network_stays_within_its_goal(goal: object, tmp_path: Path) -> None:
 def test_there_is_a_goal_for_each_network_and_way() -> None:
     assert len(ON_MPS2) == 6
     assert all(goal.stretch < goal.wanted for goal in ON_MPS2)
+
+
+@pytest.mark.firmware
+@skip_without(tool for tool in TOOLS if not shutil.which(tool))
+def test_the_fast_engine_is_near_in_float32_and_exact_in_int8() -> None:
+    found = GOALS.measure("mps2", ("aot-fast",), "digits", 3)
+    assert len(found) == 4
+    for name, it in found.items():
+        if name.endswith("int8"):
+            assert it.differing == 0
+        else:
+            assert 0 < it.off <= NEAR_TOLERANCE
