@@ -1,7 +1,7 @@
 """Size of a run's report.html, and how long Debian's Chromium takes to open it. Prints Markdown.
 
     hil bench --board native --limit 10000 --out run     # or any other stored run
-    python benchmarks/pages.py run [--repeats 9]
+    python benchmarks/pages.py run [--repeats 9] [--shots FOLDER]
 
 Opening: from asking for the file to its load event and the first frame after it, in a window that
 is new each time; the browser itself runs already. Of the page's own clock, so nothing of this
@@ -15,12 +15,14 @@ import shutil
 import statistics
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import sync_playwright
 
 from hil.report import write
 
 MOST_BYTES, MOST_SECONDS = 1_500_000, 1.5
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OPENED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
   const [page] = performance.getEntriesByType("navigation");
   done([page.loadEventEnd, performance.now()]);
@@ -44,12 +46,34 @@ def opening(file: Path, repeats: int) -> tuple[str, list[float]]:
     return version, times
 
 
+def shots(file: Path, folder: Path) -> None:
+    """The whole page at three widths, light and dark, and its top as README shows it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        for scheme in SCHEMES:
+            for width in (360, 800, 1400):
+                page = browser.new_page(
+                    viewport={"width": width, "height": 900}, color_scheme=scheme
+                )
+                page.goto(file.resolve().as_uri())
+                page.screenshot(path=folder / f"{scheme}-{width}.png", full_page=True)
+                page.close()
+        page = browser.new_page(viewport={"width": 1240, "height": 1640})
+        page.goto(file.resolve().as_uri())
+        page.screenshot(path=folder / "readme.png")
+        browser.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--shots", type=Path, help="write screenshots into this folder")
     asked = parser.parse_args()
     written = write(asked.run)
+    if asked.shots:
+        shots(written.html, asked.shots)
     size = written.html.stat().st_size
     text = written.markdown.stat().st_size
     version, times = opening(written.html, asked.repeats)

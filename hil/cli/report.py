@@ -24,7 +24,7 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A run folder, such as results/example.")],
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Show it in a browser.")] = False,
 ) -> None:
-    """Write summary.json, report.md and report.html anew from what FOLDER has stored."""
+    """Write summary.json, report.md, report.html and figures/ anew from what FOLDER has stored."""
     show_report(folder, browse=browse)
 
 

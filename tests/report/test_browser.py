@@ -244,6 +244,9 @@ def test_it_prints(browser: Browser, full: Path, script: bool) -> None:
             box = folded.nth(i).bounding_box()
             assert box is not None
             assert box["height"] > 100
+        # an A4 sheet between its margins; nothing can be scrolled to on paper
+        page.set_viewport_size({"width": 718, "height": 1000})
+        assert page.evaluate(OVERFLOWS.replace(".scroll, nav", "nav")) == [0]
         paper = page.pdf()
         assert paper.startswith(b"%PDF-")
         assert paper.count(b"/Type /Page\n") + paper.count(b"/Type /Page ") >= 2
