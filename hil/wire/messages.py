@@ -116,6 +116,8 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
+_PACKED = 0x80  # set in an encoding
+_ROOM_WAITS = 31  # in place of an exponent
 
 
 def hello_request(seq: int) -> Frame:
@@ -123,9 +125,12 @@ def hello_request(seq: int) -> Frame:
     return Frame(Kind.HELLO, seq)
 
 
-def infer_request(seq: int, model: int, encoding: Encoding, values: bytes) -> Frame:
-    """Ask for one inference of model number ``model``."""
-    return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
+def infer_request(
+    seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
+) -> Frame:
+    """Ask for one inference of model number ``model``; ``packed`` values are PackBits."""
+    written = encoding | _PACKED if packed else encoding
+    return Frame(Kind.INFER, seq, _INFER.pack(model, written, 0) + values)
 
 
 def layers_request(
@@ -220,7 +225,15 @@ def _parse_hello(payload: bytes) -> Hello:
         has_micros=bool(flags & 1),
         models=models,
         has_layers=bool(flags & 2),
+        unpacks=bool(flags & 4),
+        room=_parse_room(flags >> 3),
     )
+
+
+def _parse_room(exponent: int) -> int | None:
+    if exponent == _ROOM_WAITS:
+        return None
+    return 1 << exponent if exponent else 0
 
 
 def _parse_model(cursor: _Cursor) -> ModelInfo:

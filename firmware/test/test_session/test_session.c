@@ -34,6 +34,30 @@ static void int8_takes_all_three_encodings(void) {
   check_result(from_floats, 3);
 }
 
+static void packed_inputs_are_unpacked(void) {
+  static const uint8_t white[2] = {0xFD, 255};
+  static const uint8_t pixels[5] = {3, 0, 128, 255, 7};
+  static const uint8_t floats[4] = {0xFD, 0x40, 0xF5, 0};
+  static const int8_t from_white[3] = {127, 127, 0};
+  static const int8_t from_pixels[3] = {-128, -121, (int8_t)(0x80 ^ 0x00 ^ 0x7F ^ 0x87)};
+  static const float from_floats[4] = {0.0f, 0.0f, 0.0f, 0x1.808080p+1f};
+
+  fake_boot(0);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS | HIL_ENC_PACKED, white, sizeof white));
+  check_result(from_white, 3);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS | HIL_ENC_PACKED, pixels, sizeof pixels));
+  check_result(from_pixels, 3);
+  CHECK(infer(FAKE_FLOAT32, HIL_ENC_FLOAT32 | HIL_ENC_PACKED, floats, sizeof floats));
+  check_result(from_floats, 16);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS | HIL_ENC_PACKED, pixels, 4)); /* ends too early */
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 8, 9);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS | HIL_ENC_PACKED, white, 0));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 8, 4);
+  CHECK(infer(FAKE_INT8, HIL_ENC_PACKED, white, sizeof white));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, HIL_ENC_PACKED, 0);
+  CHECK(fake_guards_stand());
+}
+
 static void int8_takes_floats_that_are_none(void) {
   static const float floats[4] = {NAN, INFINITY, -INFINITY, 3e38f};
   static const int8_t wanted[3] = {-128, 127, (int8_t)(0x80 ^ 0x7F ^ 0x80 ^ 0x7F)};
@@ -309,6 +333,7 @@ static void a_rate_at_which_all_is_zeros_is_given_up(void) {
 int main(void) {
   RUN(hello_is_golden);
   RUN(int8_takes_all_three_encodings);
+  RUN(packed_inputs_are_unpacked);
   RUN(int8_takes_floats_that_are_none);
   RUN(float32_takes_pixels_and_floats);
   RUN(models_take_turns);
