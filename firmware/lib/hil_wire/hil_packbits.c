@@ -1,36 +1,27 @@
-#include <string.h>
-
 #include "hil_wire.h"
 
 enum { COPIES = 128 }; /* a head below announces 1 to 128 bytes, one above a byte 2 to 128 times */
 
-/* `done` never passes `at`: a run of bytes moves both alike, and a repeated byte is checked. */
+/* Byte by byte, so that a C library's memmove is not linked for this alone. `done` never passes
+ * `at`, so that nothing is written over before it was read. */
 uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wanted) {
-  const uint32_t broken = wanted + 1u;
-  uint32_t at = size - length, done = 0, count;
+  uint32_t at = size - length, done = 0;
 
   while (at < size) {
     const uint8_t head = buffer[at++];
+    const uint32_t step = head < COPIES;
+    uint32_t count = step ? head + 1u : 257u - head;
+    const uint32_t read = step ? count : 1u;
 
     if (head == COPIES) {
       continue; /* means nothing, by definition */
     }
-    count = head < COPIES ? head + 1u : 257u - head;
-    if (count > wanted - done || (head < COPIES ? count : 1u) > size - at) {
-      return broken;
+    if (count > wanted - done || read > size - at || done + count > at + read) {
+      return wanted + 1u;
     }
-    if (head < COPIES) {
-      memmove(buffer + done, buffer + at, count);
-      at += count;
-    } else {
-      const uint8_t byte = buffer[at++];
-
-      if (done + count > at) {
-        return broken;
-      }
-      memset(buffer + done, byte, count);
+    for (at += 1u - step; count > 0; count--) {
+      buffer[done++] = buffer[step ? at++ : at - 1u];
     }
-    done += count;
   }
   return done;
 }
