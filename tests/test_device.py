@@ -79,9 +79,9 @@ def sent_unanswered(room: int | None, values: list[bytes]) -> list[bytes]:
 
 
 def test_room_is_kept() -> None:
-    """Frames of 18 bytes: each has 4 of input, 4 of INFER, 8 of frame and 2 of COBS."""
+    """Frames of 18 bytes: 4 of input, 4 of INFER, 8 of frame, 2 of COBS."""
     for room, count in ((0, 1), (18, 1), (35, 1), (36, 2), (54, 3), (71, 3), (72, 4), (None, 4)):
-        sent = sent_unanswered(room, INPUTS)
+        sent = sent_unanswered(room, [bytes([i, 1, 2, 3]) for i in range(1, 9)])
         assert {len(data) for data in sent} == {18}
         assert len(sent) == count, room
 
@@ -90,7 +90,7 @@ def test_each_input_travels_packed_where_that_is_shorter() -> None:
     even, odd = bytes(4), bytes(range(4))
     frames = [decode(data[:-1]) for data in sent_unanswered(None, [even, odd])]
     assert [frame.payload for frame in frames if isinstance(frame, Frame)] == [
-        b"\0\x82\0\0\xfd\0",
+        b"\0\x82",
         b"\0\x02\0\0\0\x01\x02\x03",
     ]
 

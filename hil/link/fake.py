@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hil.link.deadline import Deadline
-from hil.records import DType, Hello, TensorSpec
+from hil.records import DType, Encoding, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
-from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
 from hil.wire.packbits import unpack
 
-PACKED = 0x80  # in an encoding
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
 # STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
 MARKS = (64, 64, 4096, 0, 64, 64, 64, 64, 64)
@@ -118,11 +117,12 @@ class FakeBoard:
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
         dtype = self.hello.models[model].output.dtype
         head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
-        values = frame.payload[4:]
-        if frame.payload[1] & PACKED:
+        values, encoding = frame.payload[4:], frame.payload[1]
+        if encoding & PACKED:
             if not self.hello.unpacks:
-                return self._error(frame.seq, ErrorCode.ENCODING, frame.type, frame.payload[1])
-            values = unpack(values)
+                return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
+            size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
+            values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
         return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
 
     def _piece(

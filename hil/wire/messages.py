@@ -103,6 +103,7 @@ class Piece:
 Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
+PACKED: Final = 0x80  # set in an encoding: two bytes, then PackBits
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
 LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
@@ -116,7 +117,6 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
-_PACKED = 0x80  # set in an encoding
 _ROOM_WAITS = 31  # in place of an exponent
 
 
@@ -128,9 +128,10 @@ def hello_request(seq: int) -> Frame:
 def infer_request(
     seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
 ) -> Frame:
-    """Ask for one inference of model number ``model``; ``packed`` values are PackBits."""
-    written = encoding | _PACKED if packed else encoding
-    return Frame(Kind.INFER, seq, _INFER.pack(model, written, 0) + values)
+    """Ask for one inference of model number ``model``; ``packed`` values are of `packbits.pack`."""
+    if packed:
+        return Frame(Kind.INFER, seq, bytes((model, encoding | PACKED)) + values)
+    return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
 
 
 def layers_request(

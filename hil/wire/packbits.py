@@ -1,4 +1,5 @@
-"""PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023).
+"""PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023). Zeros at the
+end are left out: whoever unpacks knows how many bytes there are.
 
 Own code, because what PyPI has goes byte by byte in Python: a millisecond for a digit.
 """
@@ -14,6 +15,7 @@ _RUN: Final = re.compile(rb"(.)\1\1+", re.DOTALL)  # two alike are shorter only 
 
 def pack(data: bytes) -> bytes:
     """``data`` as heads and bytes; longer than it by one in 128 at the most."""
+    data = data.rstrip(b"\0")
     packed = bytearray()
     done = 0
     for run in _RUN.finditer(data):
@@ -25,15 +27,17 @@ def pack(data: bytes) -> bytes:
         while count > MOST:
             packed += b"\x81" + byte
             count -= MOST
-        packed += (b"\0" if count == 1 else bytes((257 - count,))) + byte
+        packed.append((257 - count) % 256)  # a single byte is a copy, whose head is 0
+        packed += byte
         done = end
     if done < len(data):
         _copy(packed, data[done:])
     return bytes(packed)
 
 
-def unpack(packed: bytes) -> bytes:
-    """What ``packed`` stands for; ValueError when it ends too early."""
+def unpack(packed: bytes, length: int) -> bytes:
+    """The ``length`` bytes that ``packed`` stands for; ValueError when it ends too early, or stands
+    for more."""
     data = bytearray()
     at = 0
     while at < len(packed):
@@ -47,7 +51,9 @@ def unpack(packed: bytes) -> bytes:
             raise ValueError(f"ends {count - len(piece)} bytes too early")
         data += piece if head < MOST else piece * (257 - head)
         at += count
-    return bytes(data)
+    if len(data) > length:
+        raise ValueError(f"{len(data)} bytes, not {length}")
+    return bytes(data).ljust(length, b"\0")
 
 
 def _copy(packed: bytearray, data: bytes) -> None:

@@ -52,7 +52,7 @@ static void append_request(void) {
   payload[1] = (uint8_t)below(5); /* mostly an encoding that is one, */
   payload[1] |= (uint8_t)(below(2) ? 0 : HIL_ENC_PACKED);
   if (below(2)) { /* and short runs, of which some unpack to what the model takes */
-    for (i = 4; i < sizeof payload; i += 2) {
+    for (i = below(2) ? 4 : 2; i < sizeof payload; i += 2) {
       payload[i] = (uint8_t)(below(2) ? 0u - below(5) : below(4));
     }
   }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -46,17 +46,21 @@ def shortest(data: bytes) -> int:
 
 @given(DATA)
 def test_what_is_packed_is_unpacked(data: bytes) -> None:
-    assert unpack(pack(data)) == data
+    assert unpack(pack(data), len(data)) == data
 
 
+@settings(deadline=None)  # of a machine that does more than this
 @given(DATA.filter(bool))
 def test_pillow_unpacks_the_same(data: bytes) -> None:
-    assert pillow(pack(data), len(data)) == data
+    kept = data.rstrip(b"\0") or data[:1]
+    assert pillow(pack(data) or b"\0\0", len(kept)) == kept
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | DATA.map(lambda data: data[:200]))
 def test_nothing_packs_it_much_shorter(data: bytes) -> None:
     packed = len(pack(data))
+    data = data.rstrip(b"\0")
     assert shortest(data) <= packed <= len(data) + -(-len(data) // MOST)
     assert packed - shortest(data) <= 2
 
@@ -64,7 +68,7 @@ def test_nothing_packs_it_much_shorter(data: bytes) -> None:
 @pytest.mark.parametrize("vector", named([v for v in VECTORS if v["unpacked"] is not None]))
 def test_golden_vectors_are_unpacked(vector: dict[str, Any]) -> None:
     packed, wanted = bytes.fromhex(vector["packed"]), bytes.fromhex(vector["unpacked"])
-    assert unpack(packed) == wanted
+    assert unpack(packed, len(wanted)) == wanted
     assert len(wanted) == vector["wanted"]
     assert len(pack(wanted)) <= len(packed)
 
@@ -72,13 +76,18 @@ def test_golden_vectors_are_unpacked(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", named([v for v in VECTORS if "early" in v["name"]]))
 def test_bytes_that_end_too_early_are_an_error(vector: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="too early"):
-        unpack(bytes.fromhex(vector["packed"]))
+        unpack(bytes.fromhex(vector["packed"]), 800)
+
+
+def test_more_than_there_should_be_is_an_error() -> None:
+    with pytest.raises(ValueError, match="4 bytes, not 3"):
+        unpack(b"\xfd\x42", 3)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_unpacked_or_refused(packed: bytes) -> None:
     try:
-        found = unpack(packed)
+        found = unpack(packed, 30_000)
     except ValueError:
         return
-    assert unpack(pack(found)) == found
+    assert unpack(pack(found), 30_000) == found

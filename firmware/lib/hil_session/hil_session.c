@@ -143,14 +143,17 @@ static void infer(hil_session_t *session) {
   const hil_model_t *model;
   hil_infer_t request;
   hil_engine_status_t status;
-  uint32_t code = 0, micros = 0, ticks = 0;
+  uint32_t code = 0, micros = 0, ticks = 0, head = sizeof request;
 
-  if (frame->payload_length < sizeof request) {
-    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
+  if (frame->payload_length >= HIL_PACKED_HEAD && frame->payload[1] & HIL_ENC_PACKED) {
+    head = HIL_PACKED_HEAD;
+  }
+  if (frame->payload_length < head) {
+    hil_reply_error(session, HIL_ERR_LENGTH, head, frame->payload_length);
     return;
   }
-  memcpy(&request, frame->payload, sizeof request);
-  model = take(session, request.model, request.encoding, sizeof request);
+  memcpy(&request, frame->payload, head);
+  model = take(session, request.model, request.encoding, head);
   if (!model) {
     return;
   }

@@ -23,7 +23,8 @@ enum {
 };
 
 enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
-enum { HIL_ENC_PACKED = 0x80 }; /* set in an encoding: the input bytes are PackBits */
+/* Set in an encoding: the input bytes are PackBits, and of an INFER follow it at once. */
+enum { HIL_ENC_PACKED = 0x80, HIL_PACKED_HEAD = 2 };
 
 enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
 /* flags of a HELLO reply */

@@ -23,5 +23,8 @@ uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wa
       buffer[done++] = buffer[step ? at++ : at - 1u];
     }
   }
+  while (done < wanted) { /* zeros at the end need not be sent */
+    buffer[done++] = 0;
+  }
   return done;
 }

@@ -15,9 +15,9 @@ extern "C" {
 uint32_t hil_crc32(uint32_t crc, const void *data, size_t length);
 
 /* PackBits (TIFF 6.0, section 9; Apple TN1023), in place: the last `length` bytes of `buffer`,
- * which has `size`, are packed, and are unpacked to its front. Bytes found: `wanted` when that is
- * what they unpack to; else any other number, of which at most `wanted` were written. Also fails
- * where a run would write over what has not been read. */
+ * which has `size`, are packed, and are unpacked to its front; zeros up to `wanted` bytes follow.
+ * Gives `wanted`; more when they end too early, unpack to more, or a run would write over what has
+ * not been read. At most `wanted` bytes are written. */
 uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wanted);
 
 typedef enum {
