@@ -3,6 +3,7 @@ on a clock of their own, so that 10,000 digits at 115200 baud take seconds to tr
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ class PacedLink:
     def _survives(self, piece: bytes, begun: float) -> bytes:
         """What of ``piece`` the board gets to read."""
         idle_at, byte = self._idle_at, self.byte
-        waits = sum(begun + (i + 1) * byte < idle_at - _SHORT for i in range(len(piece)))
+        waits = max(0, min(len(piece), math.ceil((idle_at - begun - _SHORT) / byte) - 1))
         while self._kept and self._kept[0][0] <= begun + byte:
             self._kept.popleft()
         before = sum(count for _, count in self._kept)
