@@ -245,10 +245,11 @@ class Device:
                 seq = next(self._numbers)
                 packed, values = request.packed, request.values
                 data = encode(infer_request(seq, model, encoding, values, packed=packed))
-                on_line = sum(other.length for other in flying.values())
-                if flying and room is not None and on_line + len(data) > room:
-                    again.appendleft(request)
-                    break
+                if flying and room is not None:
+                    on_line = sum(other.length for other in flying.values())
+                    if on_line + len(data) > room:
+                        again.appendleft(request)
+                        break
                 flying[seq] = replace(request, sent=self._now(), length=len(data))
                 self._write(data)
             if not flying:

@@ -20,7 +20,10 @@ def pack(data: bytes) -> bytes:
     done = 0
     for run in _RUN.finditer(data):
         start, end = run.span()
-        if start > done:
+        if 2 < start - done <= MOST:
+            packed.append(start - done - 1)
+            packed += data[done:start]
+        elif start > done:
             _copy(packed, data[done:start])
         byte = data[start : start + 1]
         count = end - start
