@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -80,11 +81,11 @@ def measure(count: int, board: str) -> list[Mark]:
 
 
 def row(count: int, marks: list[Mark]) -> list[str]:
-    zero, first, last, end, pages = marks
+    zero, first, last, _, pages = marks
     return [
         f"{count:,}",
         f"{(last.cpu - first.cpu) / count * 1e6:,.0f} us",
-        *(f"{b.cpu - a.cpu:,.1f} s" for a, b in zip(marks, marks[1:], strict=False)),
+        *(f"{b.cpu - a.cpu:,.1f} s" for a, b in pairwise(marks)),
         f"{pages.wall - zero.wall:,.0f} s",
         f"{first.memory:,.0f} MB",
         f"{last.memory - first.memory:,.1f} MB",
