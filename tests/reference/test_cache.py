@@ -102,7 +102,7 @@ def test_progress_is_told_of_what_was_remembered(tmp_path: Path) -> None:
 
 
 def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Path) -> None:
-    """The answers of each batch are numbered anew by the counting reference: here by the samples."""
+    """A reference that answers with the sample itself."""
 
     class Numbering(Counting):
         def predict(
