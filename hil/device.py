@@ -32,6 +32,7 @@ from hil.wire.messages import (
     parse_reply,
     status_request,
 )
+from hil.wire.packbits import pack
 
 ATTEMPTS: Final = 5
 RATE_S: Final = 0.5
@@ -82,8 +83,10 @@ class LayerOutput:
 class _Request:
     index: int
     values: bytes
+    packed: bool
     attempts: int = 1
     sent: float = 0.0
+    length: int = 0  # of its frame on the line
 
 
 class Device:
@@ -219,14 +222,18 @@ class Device:
         inputs: Iterable[bytes],
         *,
         window: int = 1,
+        room: int | None = None,
+        pack: bool = False,
         first: int = 0,
     ) -> Iterator[Answer]:
         """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
 
+        ``room``: bytes that all in flight may take on the line together; one alone always goes.
+        ``pack``: each input travels in PackBits where that is shorter, for a board that unpacks.
         Answers come in order; numbering starts at ``first``. Raises DeviceRefused when
         the board says no, NoAnswer when a request stays without a valid answer.
         """
-        fresh = (_Request(i, values) for i, values in enumerate(inputs, first))
+        fresh = (_request(i, values, pack) for i, values in enumerate(inputs, first))
         again: deque[_Request] = deque()
         flying: dict[int, _Request] = {}
         done: dict[int, Answer] = {}
@@ -235,14 +242,21 @@ class Device:
                 request = again.popleft() if again else next(fresh, None)
                 if request is None:
                     break
-                sent = self._now()
-                seq = self._send(partial(_infer_request, model, encoding, request.values))
-                flying[seq] = replace(request, sent=sent)
+                seq = next(self._numbers)
+                packed, values = request.packed, request.values
+                data = encode(infer_request(seq, model, encoding, values, packed=packed))
+                if flying and room is not None:
+                    on_line = sum(other.length for other in flying.values())
+                    if on_line + len(data) > room:
+                        again.appendleft(request)
+                        break
+                flying[seq] = replace(request, sent=self._now(), length=len(data))
+                self._write(data)
             if not flying:
                 return
             reply = self._reply(self.timing.deadline(self.timing.reply), flying.keys())
             if reply is None or not isinstance(reply[1], Result):
-                again.extend(self._lost(flying))
+                again.extendleft(reversed(self._lost(flying)))
                 continue
             request = flying.pop(reply[0])
             taken = self._since(request.sent)
@@ -302,10 +316,12 @@ class Device:
 
     def _send(self, build: Callable[[int], Frame]) -> int:
         seq = next(self._numbers)
-        data = encode(build(seq))
+        self._write(encode(build(seq)))
+        return seq
+
+    def _write(self, data: bytes) -> None:
         self.link.write(data)
         self.bytes_out += len(data)
-        return seq
 
     def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
         while not self._arrived:
@@ -340,8 +356,10 @@ class Device:
         )
 
 
-def _infer_request(model: int, encoding: Encoding, values: bytes, seq: int) -> Frame:
-    return infer_request(seq, model, encoding, values)
+def _request(index: int, values: bytes, pack_it: bool) -> _Request:
+    if pack_it and len(packed := pack(values)) < len(values):
+        return _Request(index, packed, True)
+    return _Request(index, values, False)
 
 
 def _layers_request(

@@ -89,7 +89,7 @@ def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) ->
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
     """What the host answers to every sample; cached, so computed once a model and data set."""
-    x = encode_inputs(data.x, item.cell.network.graph.input)
+    spec = item.cell.network.graph.input
 
     def predict(reference: Reference) -> npt.NDArray[np.generic]:
         def progress(done: int, total: int) -> None:
@@ -97,11 +97,12 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 
         return predict_cached(
             reference,
-            x,
+            data.x,
             fingerprint=data.fingerprint,
             ids=data.ids,
             directory=platformdirs.user_cache_path("tinyml-hil") / "reference",
             progress=progress,
+            encode=lambda samples: encode_inputs(samples, spec),
         )
 
     path = item.cell.network.path

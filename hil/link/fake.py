@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hil.link.deadline import Deadline
-from hil.records import DType, Hello, TensorSpec
+from hil.records import DType, Encoding, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
-from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
+from hil.wire.packbits import unpack
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
 # STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
@@ -116,7 +117,13 @@ class FakeBoard:
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
         dtype = self.hello.models[model].output.dtype
         head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
-        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, frame.payload[4:]))
+        values, encoding = frame.payload[4:], frame.payload[1]
+        if encoding & PACKED:
+            if not self.hello.unpacks:
+                return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
+            size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
+            values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
+        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
 
     def _piece(
         self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]
@@ -191,7 +198,10 @@ def pack_hello(hello: Hello) -> bytes:
         hello.protocol,
         len(hello.models),
         hello.window,
-        int(hello.has_micros) | int(hello.has_layers) << 1,
+        int(hello.has_micros)
+        | int(hello.has_layers) << 1
+        | int(hello.unpacks) << 2
+        | (31 if hello.room is None else max(0, hello.room.bit_length() - 1)) << 3,
         hello.max_payload,
         hello.tick_hz,
     )

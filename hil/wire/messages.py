@@ -103,6 +103,7 @@ class Piece:
 Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
+PACKED: Final = 0x80  # set in an encoding: two bytes, then PackBits
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
 LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
@@ -116,6 +117,7 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
+_ROOM_WAITS = 31  # in place of an exponent
 
 
 def hello_request(seq: int) -> Frame:
@@ -123,8 +125,12 @@ def hello_request(seq: int) -> Frame:
     return Frame(Kind.HELLO, seq)
 
 
-def infer_request(seq: int, model: int, encoding: Encoding, values: bytes) -> Frame:
-    """Ask for one inference of model number ``model``."""
+def infer_request(
+    seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
+) -> Frame:
+    """Ask for one inference of model number ``model``; ``packed`` values are of `packbits.pack`."""
+    if packed:
+        return Frame(Kind.INFER, seq, bytes((model, encoding | PACKED)) + values)
     return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
 
 
@@ -220,7 +226,15 @@ def _parse_hello(payload: bytes) -> Hello:
         has_micros=bool(flags & 1),
         models=models,
         has_layers=bool(flags & 2),
+        unpacks=bool(flags & 4),
+        room=_parse_room(flags >> 3),
     )
+
+
+def _parse_room(exponent: int) -> int | None:
+    if exponent == _ROOM_WAITS:
+        return None
+    return 1 << exponent if exponent else 0
 
 
 def _parse_model(cursor: _Cursor) -> ModelInfo:

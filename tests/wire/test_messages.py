@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.link.fake import pack_hello
 from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import (
@@ -26,6 +27,7 @@ from hil.wire.messages import (
     layers_request,
     parse_reply,
 )
+from hil.wire.packbits import pack
 
 
 def text(value: bytes) -> bytes:
@@ -131,10 +133,35 @@ def test_the_input_is_a_layer_of_its_own() -> None:
 
 
 def test_hello_says_whether_it_shows_layers() -> None:
-    for flags in range(4):
+    for flags in range(8):
         hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
         assert isinstance(hello, Hello)
         assert (hello.has_micros, hello.has_layers) == (bool(flags & 1), bool(flags & 2))
+
+
+@pytest.mark.parametrize(
+    ("flags", "unpacks", "room"),
+    [
+        (0, False, 0),
+        (4, True, 0),
+        (5 << 3, False, 32),
+        (13 << 3 | 7, True, 8192),
+        (0xFF, True, None),
+    ],
+)
+def test_hello_says_what_its_line_holds(flags: int, unpacks: bool, room: int | None) -> None:
+    hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
+    assert isinstance(hello, Hello)
+    assert (hello.unpacks, hello.room) == (unpacks, room)
+    again = parse_reply(Frame(Kind.HELLO.reply, 0, pack_hello(hello)))
+    assert again == hello
+
+
+def test_a_packed_input_is_golden() -> None:
+    frame = infer_request(24, 0, Encoding.PIXELS, pack(b"\xff" * 4), packed=True)
+    assert encode(frame) == golden_frames()["infer packed pixels"]
+    frame = infer_request(25, 0, Encoding.PIXELS, pack(bytes(784)), packed=True)
+    assert encode(frame) == golden_frames()["infer a black digit, packed"]
 
 
 def test_baud_is_golden() -> None:

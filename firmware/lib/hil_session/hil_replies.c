@@ -54,7 +54,11 @@ void hil_reply_hello(hil_session_t *session) {
   hello.protocol = HIL_PROTOCOL_VERSION;
   hello.model_count = setup->model_count;
   hello.window = setup->board->window;
-  hello.flags = setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+  hello.flags = (uint8_t)(setup->board->room << HIL_HELLO_ROOM);
+  hello.flags |= setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+#if HIL_UNPACKS
+  hello.flags |= HIL_HELLO_UNPACKS;
+#endif
 #ifdef HIL_LAYERS
   hello.flags |= HIL_HELLO_HAS_LAYERS;
 #endif

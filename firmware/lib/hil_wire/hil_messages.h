@@ -23,10 +23,13 @@ enum {
 };
 
 enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
+/* Set in an encoding: the input bytes are PackBits, and of an INFER follow it at once. */
+enum { HIL_ENC_PACKED = 0x80, HIL_PACKED_HEAD = 2 };
 
 enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
 /* flags of a HELLO reply */
-enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2 };
+enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2, HIL_HELLO_UNPACKS = 4 };
+enum { HIL_HELLO_ROOM = 3 }; /* from this bit on: hil_board_t's room */
 
 enum {
   HIL_ERR_VERSION = 1,
