@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
@@ -20,6 +20,7 @@ from hil.wire.messages import (
     Kind,
     Malformed,
     Piece,
+    Profile,
     Rate,
     Refusal,
     Reply,
@@ -30,6 +31,7 @@ from hil.wire.messages import (
     infer_request,
     layers_request,
     parse_reply,
+    profile_request,
     status_request,
 )
 
@@ -37,6 +39,8 @@ ATTEMPTS: Final = 5
 RATE_S: Final = 0.5
 RATE_PROOFS: Final = 3
 QUIET_S: Final = 0.05
+
+T = TypeVar("T")
 
 # Damage on the line: the request itself was fine and is worth sending again.
 _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
@@ -274,14 +278,34 @@ class Device:
         self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
     ) -> Piece:
         ask = partial(_layers_request, model, encoding, values, layer, offset)
+        return self._insist(ask, Piece, f"LAYERS of layer {layer}")
+
+    def profile(self, model: int, encoding: Encoding, values: bytes) -> Profile:
+        """What every layer takes on one sample; raises as `layer` does."""
+        found: Profile | None = None
+        while found is None or len(found.laps) < found.layers:
+            first = len(found.laps) if found else 0
+            ask = partial(_profile_request, model, encoding, values, first)
+            part = self._insist(ask, Profile, f"PROFILE of layer {first}")
+            if (part.model, part.layer) != (model, first):
+                raise WrongFirmware(
+                    f"asked for times of model {model} from layer {first} on, the board on "
+                    f"{self.link.name} answered layer {part.layer} of model {part.model}",
+                    "flash the firmware of this checkout",
+                )
+            found = replace(found, laps=found.laps + part.laps) if found else part
+        return found
+
+    def _insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
+        """The reply of ``kind`` to a request that may be sent again."""
         for _ in range(ATTEMPTS):
             seq = self._send(ask)
             reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
-            if reply is not None and isinstance(reply[1], Piece):
+            if reply is not None and isinstance(reply[1], kind):
                 return reply[1]
             self._quieten(self.timing.deadline(self.timing.reply))
             self.retries += 1
-        raise self._silent(f"LAYERS of layer {layer}")
+        raise self._silent(what)
 
     def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
         """After damage or silence: everything in flight, to be sent once more."""
@@ -352,6 +376,10 @@ def _layers_request(
     return layers_request(seq, model, encoding, values, layer=layer, offset=offset)
 
 
+def _profile_request(model: int, encoding: Encoding, values: bytes, layer: int, seq: int) -> Frame:
+    return profile_request(seq, model, encoding, values, layer)
+
+
 def _other_version(port: str, version: int) -> WrongFirmware:
     return WrongFirmware(
         f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
@@ -378,7 +406,7 @@ def _refused(reply: Refusal) -> DeviceRefused:
         ),
         ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
     }
-    if reply.code == ErrorCode.TYPE and reply.request == Kind.LAYERS:
+    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
             "does not answer layer by layer",
             "flash firmware built with HIL_LAYERS=1",

@@ -16,6 +16,7 @@ from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import scatters
 from hil.report.memory import marks_table, owner_tables, prediction_table
 from hil.report.partings import layer_table, parting_sentences, parting_table
+from hil.report.profile import profile_sentences, profile_tables
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.students import Distillation, distillations, lost_table, student_table
 from hil.report.tables import Table
@@ -59,6 +60,8 @@ class Document:
     parted: tuple[str, ...]
     partings: Table
     layers: Table
+    profiles: tuple[Table, ...]
+    unprofiled: tuple[str, ...]
     published: Table | None
     methods: tuple[str, ...]
     run: Table
@@ -100,6 +103,8 @@ def document(run: StoredRun) -> Document:
         parted=parting_sentences(run.partings, found),
         partings=parting_table(run.partings, found),
         layers=layer_table(run.partings, found),
+        profiles=profile_tables(run, found),
+        unprofiled=profile_sentences(run, found),
         published=tables.published(run.manifest, found),
         methods=METHODS,
         run=run_table(run.manifest),

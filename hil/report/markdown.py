@@ -49,6 +49,9 @@ def _lines(doc: Document) -> Iterator[str]:
     yield from _table(doc.partings)
     yield from _bullets("" if doc.partings.rows else "Layers", doc.parted)
     yield from _table(doc.layers)
+    for table in doc.profiles:
+        yield from _table(table)
+    yield from _bullets("" if doc.profiles else "What each layer takes", doc.unprofiled)
     yield from _mistakes(doc)
     yield from _disagreements(doc.gallery, doc.disagreements, doc.noun)
     yield from _table(doc.lost)
