@@ -27,7 +27,7 @@ KINDS: Final = {
     "esp32": ("esp32", "enable_esp_nn"),
     "esp32s3": ("esp32s3", "enable_esp_nn"),
 }
-_SOURCES = (".c", ".S")
+_SOURCES = (".c", ".S", ".h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _generate(data: bytes, name: str, path: Path, kind: str) -> _Generated:
         texts = {
             str(file.relative_to(folder)): file.read_text("utf-8")
             for file in sorted(folder.rglob("*"))
-            if file.is_file() and file.suffix in (*_SOURCES, ".h", ".txt")
+            if file.suffix in _SOURCES or file in made.third_party_licenses
         }
         for what, paths in build.items():
             texts[f"{name}.{what}"] = "".join(f"{p.relative_to(folder)}\n" for p in paths)
