@@ -3,7 +3,8 @@
     python benchmarks/engines.py [--limit DIGITS] [--store]
 
 TFLM is built and run where HIL_TFLM_DIR (and HIL_CMSIS_NN_DIR) name a tree (docs/engines.md);
-elsewhere its rows are those of `tflm.toml`, marked so. bakenn's rows want its package. `--store` writes that file from this run.
+elsewhere its rows are those of `tflm.toml`, marked so. `--store` writes that file from this run.
+bakenn's rows want its package.
 Instruction counts of an emulator are exact, so there is no run-to-run noise to average.
 """
 
