@@ -91,7 +91,7 @@ ENGINES = (
 
 
 @contextmanager
-def only(wanted: Iterable[str], kernels: str) -> Iterator[None]:
+def only(wanted: Iterable[str], kernels: str = "") -> Iterator[None]:
     """The environment with no tree but those ``wanted``, and bakenn's ``kernels``."""
     hidden = {key: os.environ.pop(key, None) for key in {TREE, CMSIS_NN, KERNELS} - set(wanted)}
     os.environ[KERNELS] = kernels

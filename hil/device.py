@@ -14,13 +14,12 @@ from typing import Final, TypeVar
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
 from hil.records import ClockSteps, DType, Encoding, Hello, Status
+from hil.refusals import other_version, refused
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
-    Kind,
     Malformed,
     Piece,
-    Profile,
     Rate,
     Refusal,
     Reply,
@@ -31,7 +30,6 @@ from hil.wire.messages import (
     infer_request,
     layers_request,
     parse_reply,
-    profile_request,
     status_request,
 )
 
@@ -39,7 +37,6 @@ ATTEMPTS: Final = 5
 RATE_S: Final = 0.5
 RATE_PROOFS: Final = 3
 QUIET_S: Final = 0.05
-
 T = TypeVar("T")
 
 # Damage on the line: the request itself was fine and is worth sending again.
@@ -75,7 +72,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LayerOutput:
-    """What one layer made of one sample, and how many layers the model has."""
+    """What one layer made of one sample, and how many layers there are."""
 
     dtype: DType
     data: bytes
@@ -256,18 +253,16 @@ class Device:
                 first += 1
 
     def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`), fetched in pieces.
+        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
 
-        Every piece is an inference of its own. Raises as `infer` does; DeviceRefused also when
-        firmware or engine cannot answer layer by layer, or there is no such layer.
-        """
+        Raises as `infer`; DeviceRefused also where there is none."""
         found = bytearray()
         while True:
             piece = self._piece(model, encoding, values, layer, len(found))
             if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
                 raise WrongFirmware(
-                    f"asked for layer {layer} of model {model}, the board on {self.link.name} "
-                    f"answered layer {piece.layer} of model {piece.model}",
+                    f"asked for layer {layer} of model {model}, "
+                    f"the board answered layer {piece.layer} of model {piece.model}",
                     "flash the firmware of this checkout",
                 )
             found += piece.data
@@ -278,26 +273,10 @@ class Device:
         self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
     ) -> Piece:
         ask = partial(_layers_request, model, encoding, values, layer, offset)
-        return self._insist(ask, Piece, f"LAYERS of layer {layer}")
+        return self.insist(ask, Piece, f"LAYERS of layer {layer}")
 
-    def profile(self, model: int, encoding: Encoding, values: bytes) -> Profile:
-        """What every layer takes on one sample; raises as `layer` does."""
-        found: Profile | None = None
-        while found is None or len(found.laps) < found.layers:
-            first = len(found.laps) if found else 0
-            ask = partial(_profile_request, model, encoding, values, first)
-            part = self._insist(ask, Profile, f"PROFILE of layer {first}")
-            if (part.model, part.layer) != (model, first):
-                raise WrongFirmware(
-                    f"asked for times of model {model} from layer {first} on, the board on "
-                    f"{self.link.name} answered layer {part.layer} of model {part.model}",
-                    "flash the firmware of this checkout",
-                )
-            found = replace(found, laps=found.laps + part.laps) if found else part
-        return found
-
-    def _insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
-        """The reply of ``kind`` to a request that may be sent again."""
+    def insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
+        """The reply of ``kind`` to a request that may be sent again; raises as `infer` does."""
         for _ in range(ATTEMPTS):
             seq = self._send(ask)
             reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
@@ -348,14 +327,14 @@ class Device:
             if isinstance(frame, BadFrame):
                 return 0, Malformed(frame.reason)
             if frame.version != PROTOCOL_VERSION:
-                raise _other_version(self.link.name, frame.version)
+                raise other_version(self.link.name, frame.version)
             reply = parse_reply(frame)
             if isinstance(reply, Refusal) and reply.code in _LINE_DAMAGE:
                 return 0, Malformed("the board received damage")
             if frame.seq not in expected:
                 continue  # a late answer to something already asked again
             if isinstance(reply, Refusal):
-                raise _refused(reply)
+                raise refused(reply)
             return frame.seq, reply
         return None
 
@@ -374,43 +353,3 @@ def _layers_request(
     model: int, encoding: Encoding, values: bytes, layer: int, offset: int, seq: int
 ) -> Frame:
     return layers_request(seq, model, encoding, values, layer=layer, offset=offset)
-
-
-def _profile_request(model: int, encoding: Encoding, values: bytes, layer: int, seq: int) -> Frame:
-    return profile_request(seq, model, encoding, values, layer)
-
-
-def _other_version(port: str, version: int) -> WrongFirmware:
-    return WrongFirmware(
-        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
-        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
-    )
-
-
-def _refused(reply: Refusal) -> DeviceRefused:
-    needed, available = reply.needed, reply.available
-    said: dict[int, tuple[str, str]] = {
-        ErrorCode.LENGTH: (
-            f"got {available} bytes of input, wants {needed}",
-            "does the data set fit the model?",
-        ),
-        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
-        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
-        ErrorCode.ARENA: (
-            f"needs an arena of {needed} bytes and has {available}",
-            "use a smaller model or the engine `aot`",
-        ),
-        ErrorCode.LAYER: (
-            f"has {available} layers of this model to show, asked for number {needed}",
-            "an engine other than aot shows none",
-        ),
-        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
-    }
-    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
-        said[ErrorCode.TYPE] = (
-            "does not answer layer by layer",
-            "flash firmware built with HIL_LAYERS=1",
-        )
-    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
-    what, hint = said.get(reply.code, unknown)
-    return DeviceRefused(f"the board {what}", hint, code=reply.code)

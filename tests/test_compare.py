@@ -1,12 +1,16 @@
 """Comparability, and what may be expected of results."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from hil.compare import differences, unexpected
+from hil.compare import NEAR_TOLERANCE, differences, tolerance, unexpected
 from hil.runlog.schema import Accuracy, Agreement, Summary, SummaryRow, Time
+from hil.tflite import read_model
 from tests.runs import manifest, plan
 
+MODELS = Path(__file__).parents[1] / "models" / "mnist"
 FLOAT = "fake/aot/student/float32"
 
 
@@ -84,3 +88,13 @@ def test_a_run_without_an_answer_is_not_as_expected() -> None:
     run = manifest(plan(), plan(FLOAT))
     (line,) = unexpected(run, summary(plan().key))
     assert line == f"{FLOAT}: no sample was answered"
+
+
+def test_an_engine_that_fuses_is_near_within_what_it_promises() -> None:
+    graph = read_model(MODELS / "student_float32.tflite")
+    assert tolerance(graph, fma=False)[0] == 0
+    assert tolerance(graph, fma=False, near=True) == (
+        NEAR_TOLERANCE,
+        "the engine rounds a*b+c once (FMA)",
+    )
+    assert tolerance(read_model(MODELS / "student_int8.tflite"), fma=True, near=True) == (0, "")

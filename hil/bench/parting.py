@@ -14,7 +14,7 @@ from hil.bench.lab import Lab
 from hil.bench.observing import Observed, observed, unobservable
 from hil.bench.plan import Plan, wire_inputs
 from hil.bench.prepare import Prepared
-from hil.compare import EXP_TOLERANCE, FMA_TOLERANCE, compare_layer, departs
+from hil.compare import EXP_TOLERANCE, FMA_TOLERANCE, NEAR_TOLERANCE, compare_layer, departs
 from hil.device import LayerOutput
 from hil.engines import ENGINES, Layer
 from hil.errors import HilError, WrongFirmware
@@ -136,6 +136,8 @@ def _allowed(item: Prepared, graph: Graph, inexact: bool) -> float:
     """What `hil.compare.tolerance` allows the output, for a layer: ``inexact`` from exp() on."""
     if graph.precision is not Precision.FLOAT32:
         return 0.0
+    if ENGINES[item.cell.image.engine].near:
+        return NEAR_TOLERANCE
     if item.cell.image.board.fma:
         return FMA_TOLERANCE
     return EXP_TOLERANCE if inexact else 0.0

@@ -13,6 +13,7 @@ from hil.bench.places import alone_with, linked_too_large, nothing_fits, overflo
 from hil.bench.plan import Plan
 from hil.bench.provenance import emulator_version
 from hil.compare import tolerance
+from hil.engines import ENGINES
 from hil.errors import DoesNotFit
 from hil.records import TensorSpec
 from hil.reference import oracle_version, xnnpack_version
@@ -83,7 +84,7 @@ class _Builder:
 
 def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
     board, graph = cell.image.board, cell.network.graph
-    allowed, why = tolerance(graph, fma=board.fma)
+    allowed, why = tolerance(graph, fma=board.fma, near=ENGINES[cell.image.engine].near)
     return RunPlan(
         key=cell.key,
         board=cell.station.name,

@@ -182,7 +182,7 @@ def _bytes(memory: Memory, name: str) -> int | None:
 
 def _heap(end: RunEnd | None) -> int | None:
     """By how much the heap grew from the first inference on."""
-    marks = getattr(end, "marks", None)
+    marks = end.marks if end else None
     if marks is None or marks.heap_end is None or marks.heap_start is None:
         return None
-    return int(marks.heap_end - marks.heap_start)
+    return marks.heap_end - marks.heap_start

@@ -2,6 +2,6 @@
 
 from hil.engines.image import Image
 from hil.engines.layers import Layer
-from hil.engines.registry import ENGINES, model_name, write_image
+from hil.engines.registry import ENGINES, Special, model_name, write_image
 
-__all__ = ["ENGINES", "Image", "Layer", "model_name", "write_image"]
+__all__ = ["ENGINES", "Image", "Layer", "Special", "model_name", "write_image"]

@@ -53,10 +53,23 @@ class Engine:
     at_least: Bound
     layers: Callable[[Graph], tuple[Layer, ...]]  # that firmware shows; none: it shows none
     precisions: tuple[Precision, ...] = tuple(Precision)  # of the models that it takes
+    near: bool = False  # float32 is near LiteRT's reference, not equal to it
 
 
 def _aot(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
     return compile_model(graph, name, path.name, layers=special.layers, fault=special.fault)
+
+
+def _aot_fast(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
+    return compile_model(
+        graph,
+        name,
+        path.name,
+        engine="aot-fast",
+        layers=special.layers,
+        fault=special.fault,
+        fused=True,
+    )
 
 
 def _tflm(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
@@ -78,6 +91,14 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             _nothing,
             lambda graph: (constant_bytes(graph), arena_bytes(graph)),
             layers_of,
+        ),
+        # one rounding for a product and its sum; int8 is that of aot
+        "aot-fast": Engine(
+            _aot_fast,
+            _nothing,
+            lambda graph: (constant_bytes(graph), arena_bytes(graph)),
+            layers_of,
+            near=True,
         ),
         "tflm": Engine(
             _tflm,

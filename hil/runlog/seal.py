@@ -87,8 +87,8 @@ def check_data(folder: Path, manifest: Manifest) -> None:
                     f"{folder / name}: {fault}",
                     "nothing was written; restore the file from where the run came from",
                 )
-    if manifest.files and (folder / DIGITS).exists() and DIGITS not in manifest.files:
-        raise DamagedRun(f"{folder / DIGITS} is no file of this run", "take it away")
+        elif name != SAMPLES and manifest.files and (folder / name).exists():
+            raise DamagedRun(f"{folder / name} is no file of this run", "take it away")
 
 
 def check_manifest(path: Path, raw: bytes, manifest: Manifest) -> None:

@@ -59,6 +59,14 @@ def spoil(layer: int, at: int) -> Callable[[int, bytes], bytes]:
     return change
 
 
+def test_layers_are_sealed(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path, ignore, FakeLab(), layers=True)
+    stored = (tmp_path / LAYERS).read_bytes()
+    (tmp_path / LAYERS).write_bytes(stored.replace(b"hidden", b"hiddem"))
+    with pytest.raises(StorageError, match="layers.json: changed"):
+        write(tmp_path)
+
+
 def test_a_right_answer_asks_for_nothing(plan: Plan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)

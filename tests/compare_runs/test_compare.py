@@ -12,7 +12,7 @@ from hil import stats
 from hil.compare_runs import compare_runs, compare_stored
 from hil.limits import DEFAULTS, Growth, Limits, LimitsFile
 from hil.runlog.load import StoredRun
-from hil.runlog.schema import NoPlace, RunPlan, Sample
+from hil.runlog.schema import Marks, NoPlace, RunPlan, Sample
 from tests.compare_runs.made import N, figure, run, timed, with_manifest, with_memory
 from tests.report import fake
 
@@ -170,6 +170,28 @@ def test_the_first_inference_of_a_real_board_decides_nothing() -> None:
     assert (first.word, first.beyond, first.change) == ("undecided", False, None)
     lost = compare_stored(begun(MICROS, 1000), run(MICROS))
     assert figure(lost, "first").word == "missing"
+
+
+@pytest.mark.parametrize(("grown", "beyond"), [(0, False), (8, True)])
+def test_a_heap_that_grows_is_a_regression(grown: int, beyond: bool) -> None:
+    heap = figure(compare_stored(heaped(0), heaped(grown)), "heap")
+    assert (heap.new, heap.beyond) == (grown, beyond)
+
+
+def heaped(grown: int) -> StoredRun:
+    """A run whose heap grew by so many bytes."""
+    marks = Marks(
+        arena_reserved=None,
+        ram_static=None,
+        stack=None,
+        stack_size=None,
+        heap_start=100,
+        heap_end=100 + grown,
+        allocator=True,
+    )
+    stored = run()
+    ends = tuple(msgspec.structs.replace(end, marks=marks) for end in stored.manifest.ends)
+    return with_manifest(stored, ends=ends)
 
 
 def begun(plan: RunPlan, first: int) -> StoredRun:

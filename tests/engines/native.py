@@ -54,9 +54,13 @@ def library(
     folder: Path,
     flags: Sequence[str] = ("-O1",),
     compiler: str = "gcc",
+    *,
+    fused: bool = False,
 ) -> dict[str, Native]:
     """Every graph as a header, all in one shared library."""
-    headers = {name: generate(graph, name, f"{name}.tflite") for name, graph in graphs.items()}
+    headers = {
+        name: generate(graph, name, f"{name}.tflite", fused=fused) for name, graph in graphs.items()
+    }
     lines = []
     for name, header in headers.items():
         (folder / f"{name}.h").write_text(header.text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,20 @@ class Maker:
         self.real = kind == "float32"
         self.extreme = self.random.random() < 0.25
         self.net = Net()
+
+    def make_in_fours(self) -> bytes:
+        """Behind a first step, layers of 4, 8, ... channels: what may widen its inputs."""
+        self.net.input(
+            (1, *self._ints(2, 3, 13), self._int(1, 9)), "int8", self._scale(), self._zero()
+        )
+        self.net.simple("QUANTIZE", scale=self.net.scale, zero=self._zero())
+        for _ in range(self._int(1, 2)):
+            self._conv([4, 8, 12, 20])
+        if self.random.random() < 0.6:
+            self._flatten()
+            self._dense(4 * self._int(1, 6))
+            self._dense()
+        return self.net.finish()
 
     def make(self) -> bytes:
         image = self.random.random() < 0.8
@@ -105,9 +121,9 @@ class Maker:
     def _strides(self) -> tuple[int, int]:
         return (1, 1) if self.random.random() < 0.6 else (self._int(1, 3), self._int(1, 3))
 
-    def _conv(self) -> None:
+    def _conv(self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16)) -> None:
         height, width, padding = self._window(5)
-        channels = int(self.random.choice([1, 2, 3, 4, 5, 7, 8, 11, 16]))
+        channels = int(self.random.choice(counts))
         cin = self.net.shape[3]
         more = self._quantisation(channels, height * width * cin)
         self.net.conv(
@@ -179,10 +195,10 @@ class Maker:
         width = max(w for w in range(1, 7) if total % w == 0)
         self.net.reshape((1, total // width, 1, width) if total // width < 30 else (1, total))
 
-    def _dense(self) -> None:
+    def _dense(self, outputs: int = 0) -> None:
         if len(self.net.shape) == 4 and self.random.random() < 0.7:
             self._flatten()
-        inputs, outputs = self.net.shape[-1], self._int(1, 20)
+        inputs, outputs = self.net.shape[-1], outputs or self._int(1, 20)
         more = self._quantisation(outputs, inputs)
         self.net.dense(
             self._weights((outputs, inputs)),
@@ -193,5 +209,7 @@ class Maker:
 
 
 def make(seed: int, kind: str) -> bytes:
-    """The file of network ``seed`` of a kind."""
+    """The file of network ``seed`` of a kind: "float32", "int8", "mixed", or int8 "in fours"."""
+    if kind == "in fours":
+        return Maker(seed, "int8").make_in_fours()
     return Maker(seed, kind).make()

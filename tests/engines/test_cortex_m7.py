@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hil.compare import NEAR_TOLERANCE
+from hil.engines.aot import gather
 from tests.engines.bare_metal import Core, random_models, verdict
 from tests.needs import skip_without
 
@@ -46,11 +48,28 @@ def test_random_networks(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "limit"),
     [
-        ("student_int8", 150_000),
+        ("student_int8", 140_000),
         ("student_float32", 235_000),
-        ("teacher_int8", 3_700_000),
+        ("teacher_int8", 2_200_000),
         ("teacher_float32", 6_800_000),
     ],
 )
 def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path) -> None:
     assert verdict(CORTEX_M7, {"net": MODELS / f"{model}.tflite"}, limit, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"), [("student_float32", 160_000), ("teacher_float32", 4_200_000)]
+)
+def test_fused_code_takes_fewer_and_is_near(model: str, limit: int, tmp_path: Path) -> None:
+    models = {"net": MODELS / f"{model}.tflite"}
+    assert verdict(CORTEX_M7, models, limit, tmp_path, near=NEAR_TOLERANCE) == 0
+    assert verdict(CORTEX_M7, models, limit, tmp_path, near=1e-9) == 1, "nothing was fused"
+
+
+def test_random_networks_that_widen_their_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "WORTH", 0)
+    models = random_models("in fours", tmp_path)
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0

@@ -63,9 +63,9 @@ def test_the_whole_test_set(path: Path, tmp_path: Path) -> None:
 )
 def test_the_arena_stays_small(path: Path) -> None:
     wanted = {
-        "student_int8": 2_600,
-        "student_float32": 6_000,
-        "teacher_int8": 7_500,
-        "teacher_float32": 30_000,
+        "student_int8": 1_400,
+        "student_float32": 5_500,
+        "teacher_int8": 7_100,
+        "teacher_float32": 28_100,
     }
     assert generate(read_model(path), "net", path.name).arena <= wanted[path.stem]

@@ -6,10 +6,13 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hil.engines.aot import gather, generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv
+from hil.engines.aot.tiles import tile
 from hil.errors import ModelError
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
@@ -66,15 +69,50 @@ def test_int8_networks_equal_tflm(first: int, tmp_path: Path) -> None:
     assert len(met) >= 9
 
 
+# the last one takes an AVR's kernels, which keep 16 bits where they can
+@pytest.mark.parametrize(("first", "flag"), [(0, "-O1"), (30, "-O2"), (60, "-D__AVR__")])
+def test_int8_networks_that_widen_their_inputs_equal_tflm(
+    first: int, flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "WORTH", 0)
+    steps = [s for graph in graphs("in fours", first, tmp_path).values() for s in plan(graph)]
+    gathered = [s for s in steps if isinstance(s, Conv) and s.gathered]
+    assert len(gathered) >= BATCH
+    assert {tile(s).points for s in gathered} == {1, 2}
+    assert any(s.padded and s.pool for s in gathered)
+    compare("in fours", first, tmp_path, (flag,))
+
+
 def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:
     compare("mixed", 0, tmp_path, ("-O1",))
 
 
+def test_fused_networks_are_near_litert(tmp_path: Path) -> None:
+    models = graphs("float32", 240, tmp_path)
+    # the C library's fmaf() where the processor has none
+    fused = library(models, tmp_path, ("-O1", "-D__FP_FAST_FMAF"), fused=True)
+    other = 0
+    for name, native in fused.items():
+        x = inputs(native.graph, 6, 240)
+        expected = litert(tmp_path / f"{name}.tflite").predict(x).astype(np.float32)
+        out = native.run(x).astype(np.float32)
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+        other += out.tobytes() != expected.tobytes()
+    assert other >= BATCH // 2, "hardly anything was fused"
+
+
+def test_fusing_leaves_int8_alone(tmp_path: Path) -> None:
+    for graph in graphs("int8", 240, tmp_path).values():
+        assert generate(graph, "net", "").text == generate(graph, "net", "", fused=True).text
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
+@pytest.mark.parametrize("kind", ["float32", "int8", "mixed", "in fours"])
 @pytest.mark.parametrize("first", range(1000, 2200, BATCH))
-def test_many_more(kind: str, first: int, tmp_path: Path) -> None:
+def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "in fours":
+        monkeypatch.setattr(gather, "WORTH", 0)
     compare(kind, first, tmp_path, ("-O2",))
 
 

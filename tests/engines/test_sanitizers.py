@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import generate
+from hil.engines.aot import gather, generate
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.engines.native import STRICT, inputs
@@ -34,8 +34,14 @@ static void run_{name}(void) {{
 """
 
 
-@pytest.mark.parametrize(("kind", "first"), [("float32", 400), ("int8", 400), ("mixed", 400)])
-def test_nothing_is_undefined_and_nothing_outside(kind: str, first: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "first"), [("float32", 400), ("int8", 400), ("mixed", 400), ("in fours", 400)]
+)
+def test_nothing_is_undefined_and_nothing_outside(
+    kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "in fours":
+        monkeypatch.setattr(gather, "WORTH", 0)
     count, lines, calls, sent, expected = (
         4,
         ["#include <stdio.h>", "#include <stdlib.h>"],
@@ -73,7 +79,7 @@ def test_nothing_is_undefined_and_nothing_outside(kind: str, first: int, tmp_pat
     done = subprocess.run([tmp_path / "all"], input=sent, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert len(done.stdout) == len(expected)
-    if kind == "int8":
+    if kind in ("int8", "in fours"):
         assert done.stdout == expected
     else:  # Softmax may differ in the last places
         got, want = (np.frombuffer(b, np.float32) for b in (done.stdout, expected))

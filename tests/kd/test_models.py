@@ -20,6 +20,7 @@ from hil.tflite import read_model
 MODELS = Path(__file__).parents[2] / "models"
 COMMITTED = sorted(path.parent.name for path in MODELS.glob("*/provenance.json"))
 DRAWN = ("mnist", "digits")  # the main job's two networks
+LARGE = 1_000_000  # bytes: such files are left to `hil train` to make (models/.gitignore)
 
 
 def provenance(recipe: str) -> Provenance | ProvenanceV1:
@@ -29,14 +30,15 @@ def provenance(recipe: str) -> Provenance | ProvenanceV1:
 @pytest.mark.parametrize("dataset", COMMITTED)
 def test_files_and_provenance_agree(dataset: str) -> None:
     record = provenance(dataset)
-    assert sorted(record.files) == [
-        "student_float32.tflite",
-        "student_int8.tflite",
-        "teacher_float32.tflite",
-        "teacher_int8.tflite",
-    ]
+    assert sorted(record.files) == sorted(
+        f"{stage}_{precision}.tflite"
+        for stage in find(dataset).recipe.export
+        for precision in ("float32", "int8")
+    )
     for name, file in record.files.items():
         path = MODELS / dataset / name
+        if file.nbytes > LARGE and dataset == "cifar10":
+            continue
         assert files.sha256(path) == file.sha256
         assert path.stat().st_size == file.nbytes
         graph = read_model(path)

@@ -54,35 +54,61 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
     arrays = [Array(f"{prefix}_w", weights, note), *finish.arrays(), *place.arrays()]
     w = Writer()
     place.helper(w)
+    points = [_patch_indices(place, p) for p in range(tile.points)]
+    if finish.real:
+        with place.function(w):
+            _load_patch(w, place, conv.cin)
+            _all_channels(w, place, finish, points, {}, weights.shape[1])
+        return arrays, str(w)
+    pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
+    names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
+    with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *pairs, int8_t *o)"):
+        _all_channels(w, place, finish, points, names, weights.shape[1])
+    w()
     with place.function(w):
         _load_patch(w, place, conv.cin)
-        points = [_patch_indices(place, p) for p in range(tile.points)]
-        names: dict[tuple[int, ...], str] = {}
-        if not finish.real:
-            for indices in points:
-                for pair in _pairs(conv):
-                    values = tuple(indices[t] for t in pair)
-                    if values in names:
-                        continue
-                    names[values] = f"x{'_'.join(map(str, values))}_"
-                    call = ", ".join(f"x{v}" for v in values)
-                    w(f"const hil_x2_t {names[values]} = hil_x{len(values)}({call});")
-        w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
-        w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
-        taps = weights.shape[1]
-        channels = min(tile.channels, conv.cout)
-        full, rest = divmod(conv.cout, channels)
-        step = f"w += {taps * channels}, q += {finish.stride * channels}"
-        head = f"for (int c = 0; c < {full * channels}; c += {channels}, {step})"
-        with w.block(head, full > 1):
-            _channels(w, place, finish, points, names, channels, taps, "c" if full > 1 else "0")
-        if rest:
-            if full == 1:
-                w(f"w += {taps * channels};")
-                w(f"q += {finish.stride * channels};")
-            with w.block(""):
-                _channels(w, place, finish, points, names, rest, taps, str(full * channels))
+        calls = (f"hil_x{len(pair)}({', '.join(f'x{v}' for v in pair)})" for pair in pairs)
+        w(f"const hil_x2_t pairs[{len(pairs)}] = {{")
+        for call in calls:
+            w(f"  {call},")
+        w("};")
+        w(f"{prefix}_channels(pairs, o);")
     return arrays, str(w)
+
+
+def _all_channels(
+    w: Writer,
+    place: Place,
+    finish: Finish,
+    points: list[list[int]],
+    names: dict[tuple[int, ...], str],
+    taps: int,
+) -> None:
+    """Every channel at one tile: its patch to the output ``o``."""
+    conv, prefix = place.conv, place.prefix
+    w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
+    w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
+    channels = min(place.tile.channels, conv.cout)
+    full, rest = divmod(conv.cout, channels)
+    step = f"w += {taps * channels}, q += {finish.stride * channels}, o += {channels}"
+    end = f"{prefix}_w + {full * channels * taps}"
+    with w.block(f"for (; w < {end}; {step})", full > 1):
+        _channels(w, place, finish, points, names, channels, taps, "0")
+    if rest:
+        if full == 1:
+            w(f"w += {taps * channels};")
+            w(f"q += {finish.stride * channels};")
+        with w.block(""):
+            _channels(
+                w,
+                place,
+                finish,
+                points,
+                names,
+                rest,
+                taps,
+                "0" if full > 1 else str(full * channels),
+            )
 
 
 def _channels(
@@ -103,7 +129,7 @@ def _channels(
             for t in range(taps):
                 w(f"const float w{j}_{t} = w[{j * taps + t}];")
                 for a, indices in zip(row, points, strict=True):
-                    w(f"{a} += x{indices[t]} * w{j}_{t};")
+                    w(finish.multiply(a, f"x{indices[t]}", f"w{j}_{t}"))
     else:
         for i, pair in enumerate(_pairs(place.conv)):
             for j in range(channels):
@@ -193,9 +219,9 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], st
             with place.window(w):
                 w(f"{finish.ctype} {', '.join(f'{a} = {finish.start(0)}' for a in sums)};")
                 if taps <= _MAX_UNROLLED:
-                    _unrolled(w, place, sums, channel, taps)
+                    _unrolled(w, place, finish, sums, channel, taps)
                 else:
-                    _looped(w, place, sums, channel)
+                    _looped(w, place, finish, sums, channel)
                 finish.combine(w, 0, sums)
                 if conv.pool is None:
                     finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
@@ -204,17 +230,19 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], st
     return arrays, str(w)
 
 
-def _unrolled(w: Writer, place: Place, sums: list[str], channel: str, taps: int) -> None:
+def _unrolled(
+    w: Writer, place: Place, finish: Finish, sums: list[str], channel: str, taps: int
+) -> None:
     _load_patch(w, place, 1, channel)
     points = [_patch_indices(place, p, 1) for p in range(len(sums))]
     ctype = "float" if place.conv.quant is None else "int32_t"
     for t in range(taps):
         w(f"const {ctype} w{t} = w[{t}];")
         for a, indices in zip(sums, points, strict=True):
-            w(f"{a} += x{indices[t]} * w{t};")
+            w(finish.multiply(a, f"x{indices[t]}", f"w{t}"))
 
 
-def _looped(w: Writer, place: Place, sums: list[str], channel: str) -> None:
+def _looped(w: Writer, place: Place, finish: Finish, sums: list[str], channel: str) -> None:
     conv = place.conv
     height, width = conv.rows.window, conv.columns.window
     with w.loop("ky", height), w.loop("kx", width):
@@ -225,4 +253,4 @@ def _looped(w: Writer, place: Place, sums: list[str], channel: str) -> None:
             else:
                 tap = f"(t / {width} * {conv.columns.size} + t % {width}) * {conv.cin}"
                 x = f"({place.pointer})[{tap} + {place.offsets[p]} + {channel}]"
-            w(f"{a} += {x} * w[t];")
+            w(finish.multiply(a, x, "w[t]"))

@@ -168,7 +168,6 @@ def _run(
     groups = length // taps
     unroll = _UNROLL_REAL if finish.real else _UNROLL_INT8
     unroll = next(u for u in (unroll, 3, 2, 1) if u <= unroll and groups % u == 0) if groups else 1
-    emit = _real_tap if finish.real else _four_taps
     if groups:
         size = unroll * taps
         step = ", ".join([*(f"{p} += {size}" for p in pointers), f"w += {size * channels}"])
@@ -176,26 +175,31 @@ def _run(
         with w.loop("k", times, step):
             for u in range(unroll):
                 with w.block("", unroll > 1 or times == 1):
-                    emit(w, points, channels, u)
+                    if finish.real:
+                        _real_tap(w, finish, points, channels, u)
+                    else:
+                        _four_taps(w, points, channels, u)
         if times == 1:
             for statement in step.split(", "):
                 w(f"{statement};")
     for _ in range(length - groups * taps):
         for j in range(channels):
             for i, (p, offset) in enumerate(points):
-                w(f"a{i}_{j} += {p}[{offset}] * w[{j}];")
+                w(finish.multiply(f"a{i}_{j}", f"{p}[{offset}]", f"w[{j}]"))
         for p in pointers:
             w(f"++{p};")
         w(f"w += {channels};")
 
 
-def _real_tap(w: Writer, points: Sequence[tuple[str, int]], channels: int, u: int) -> None:
+def _real_tap(
+    w: Writer, finish: Finish, points: Sequence[tuple[str, int]], channels: int, u: int
+) -> None:
     values = [f"x{i} = {p}[{offset + u}]" for i, (p, offset) in enumerate(points)]
     w(f"const float {', '.join(values)};")
     for j in range(channels):
         w(f"const float w{j} = w[{u * channels + j}];")
         for i in range(len(points)):
-            w(f"a{i}_{j} += x{i} * w{j};")
+            w(finish.multiply(f"a{i}_{j}", f"x{i}", f"w{j}"))
 
 
 def _four_taps(w: Writer, points: Sequence[tuple[str, int]], channels: int, u: int) -> None:

@@ -17,12 +17,22 @@ _MAX_RANK = 6  # HIL_MAX_RANK
 
 
 def compile_model(
-    graph: Graph, name: str, source: str, *, layers: bool = False, fault: Fault | None = None
+    graph: Graph,
+    name: str,
+    source: str,
+    *,
+    engine: str = "aot",
+    layers: bool = False,
+    fault: Fault | None = None,
+    fused: bool = False,
 ) -> CompiledModel:
-    """A model as aot's header plus its adapter; arguments and errors as `generate`."""
-    header = generate(graph, name, source, layers=layers, fault=fault)
+    """A model as aot's header plus its adapter; arguments and errors as `generate`.
+
+    ``engine`` is the name that the firmware says.
+    """
+    header = generate(graph, name, source, layers=layers, fault=fault, fused=fused)
     info = ModelInfo(
-        name, "aot", graph.sha256, graph.input, graph.output, header.arena, header.flash
+        name, engine, graph.sha256, graph.input, graph.output, header.arena, header.flash
     )
     functions = _functions(name, graph.input, graph.output, layers=layers)
     count = len(plan(graph)) if layers else 0

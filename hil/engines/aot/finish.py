@@ -127,6 +127,12 @@ class Finish:
         """What a sum starts from."""
         return "0.0f" if self.real else f"q[{self.stride * c}]"
 
+    def multiply(self, a: str, x: str, w: str) -> str:
+        """The statement that adds x * w to the sum ``a``."""
+        if self.conv.fused:
+            return f"{a} = hil_fma({x}, {w}, {a});"
+        return f"{a} += {x} * {w};"
+
     def _value(self, x: str, c: int, stages: Activation) -> str:
         quant = self.conv.quant
         if quant is None:

@@ -16,7 +16,7 @@ HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 
 /* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
 #if !defined(HIL_NO_DSP) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && \
-    defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+    defined(__thumb2__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define HIL_DSP 1
 #else
 #define HIL_DSP 0
@@ -29,6 +29,11 @@ HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
 #else
 #define HIL_ALIGNED
 #define HIL_KERNEL static inline void
+#endif
+#if HIL_DSP /* fewer registers than values: those that stay in memory are better left there */
+#define HIL_DSP_KERNEL HIL_KERNEL
+#else
+#define HIL_DSP_KERNEL static inline void
 #endif
 
 /* ---- float32: the comparisons of C++'s std::max and std::min, which TFLite uses ---- */
@@ -45,6 +50,15 @@ static inline float hil_relu(float x) { return x < 0.0f ? 0.0f : x; }
 static inline float hil_relu6(float x) { return x > 6.0f ? 6.0f : x < 0.0f ? 0.0f : x; }
 
 static inline float hil_leaky(float x, float alpha) { return x > 0.0f ? x : x * alpha; }
+
+/* x * w + sum, rounded once where that is one instruction. */
+static inline float hil_fma(float x, float w, float sum) {
+#if defined(__FP_FAST_FMAF)
+  return __builtin_fmaf(x, w, sum);
+#else
+  return x * w + sum;
+#endif
+}
 
 /* The largest of sums, none of which is a negative zero: one instruction where there is one. */
 static inline float hil_max_sum(float a, float b) {

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
-from hil.engines.aot.tiles import tile
+from hil.engines.aot.tiles import scratch, tile
 from hil.tflite.geometry import Axis
 
 ALIGNMENT = 4  # of float32, and of the word loads of the int8 kernels
@@ -126,13 +127,24 @@ def _pooling_lead(step: Pooling) -> int:
     return int((ends - later).max())
 
 
+def scratch_offset(step: Step, start: int) -> int:
+    """Where a step's scratch lies that reads its input from ``start``: right behind it."""
+    return start + _align(input_bytes(step))
+
+
+def _scratch(step: Step) -> int:
+    return scratch(step).nbytes if isinstance(step, Conv) and step.gathered else 0
+
+
 def layout(steps: Sequence[Step]) -> Layout:
     """Places every tensor between two steps in the smallest arena.
+
+    A step's scratch is kept with its input; the first step, whose input is the caller's, has none.
 
     A tensor's possible offsets depend only on the lowest and highest place of the one before
     it, so a pass forwards finds whether an arena of a given size works, exactly.
     """
-    sizes = [_align(output_bytes(s)) for s in steps[:-1]]
+    sizes = [_align(output_bytes(s)) + _scratch(t) for s, t in pairwise(steps)]
     leads = [least_lead(s) for s in steps[1:-1]]
     if not sizes:
         return Layout(0, (0,) * len(steps))

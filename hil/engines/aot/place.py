@@ -63,19 +63,19 @@ class Place:
         w()
 
     @property
-    def _single(self) -> bool:
+    def single(self) -> bool:
         """Whether there is but one tile, at the start of the input."""
         conv, tile = self.conv, self.tile
         counts = (conv.rows.count, conv.columns.count)
         return not conv.padded and not conv.pool and counts == (tile.rows, tile.columns)
 
     @contextmanager
-    def function(self, w: Writer) -> Iterator[None]:
-        """The function and its loops over the output."""
+    def function(self, w: Writer, more: str = "") -> Iterator[None]:
+        """The function and its loops over the output; ``more`` parameters come last."""
         conv, pool = self.conv, self.conv.pool
         rows, width = (pool or conv).rows.count, (pool or conv).columns.count
         tiles = width if pool else -(-width // self.tile.columns)
-        head = f"static inline void {self.prefix}(const {self.ctype} *in, {self.ctype} *out)"
+        head = f"static inline void {self.prefix}(const {self.ctype} *in, {self.ctype} *out{more})"
         with w.block(head), w.loop("y", rows), w.loop("x", tiles):
             y = "y" if rows > 1 else "0"
             x = "x" if tiles > 1 else "0"
@@ -92,7 +92,7 @@ class Place:
                 row = "" if rows == 1 else scaled(y, width)
                 column = "" if tiles == 1 else x
                 w(f"{self.ctype} *o = out + {_times(_sum(row, column), conv.cout)};")
-            if self._single:
+            if self.single:
                 yield
                 return
             step_y = conv.rows.stride * (pool.rows.stride if pool else 1)
@@ -127,7 +127,7 @@ class Place:
     @property
     def pointer(self) -> str:
         """The tile's first input pixel, when it lies inside."""
-        if self._single:
+        if self.single:
             return "in"
         y, x = self.start
         return f"in + {_times(_sum(scaled(y, self.conv.columns.size), x), self.conv.cin)}"

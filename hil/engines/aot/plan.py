@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hil.engines.aot import activation
+from hil.engines.aot.gather import choose_gathered
 from hil.engines.aot.quant import softmax_table
 from hil.engines.aot.resolve import resolve_weights
 from hil.engines.aot.steps import Conv, Map, Pool, Pooling, Softmax, Step
@@ -52,7 +53,8 @@ def plan_with_operators(graph: Graph) -> tuple[tuple[Step, tuple[Operator, ...]]
             steps.append((step, (operator,)))
         else:
             steps[-1] = (merged, (*steps[-1][1], operator))
-    return tuple(steps)
+    chosen = choose_gathered([step for step, _ in steps])
+    return tuple((step, operators) for step, (_, operators) in zip(chosen, steps, strict=True))
 
 
 def _check_chain(graph: Graph) -> None:

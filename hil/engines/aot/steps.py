@@ -40,7 +40,8 @@ class Conv:
     """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
-    depthwise (cout, kh, kw).
+    depthwise (cout, kh, kw). ``gathered``: its inputs are widened in a buffer first, see `gather`.
+    ``fused``: a product and the sum it joins may be rounded once (float32 only).
     """
 
     name: str
@@ -56,6 +57,8 @@ class Conv:
     pre: Activation
     pool: Pool | None = None
     post: Activation = NOTHING
+    gathered: bool = False
+    fused: bool = False
 
     @property
     def padded(self) -> bool:

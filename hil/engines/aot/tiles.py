@@ -8,6 +8,7 @@ from hil.engines.aot.steps import Conv
 
 # Registers bound these: float32 kernels have 32, the int8 kernels 13.
 REAL_POINTS, INT8_POINTS = 4, 2
+GATHERED_CHANNELS = 4  # of the kernels that read widened inputs
 MAX_WINDOW = 9  # pooling windows up to this area are computed as one tile
 PATCH_REAL, PATCH_INT8 = 20, 32  # values of a patch that is worth keeping in variables
 
@@ -39,6 +40,9 @@ def tile(conv: Conv) -> Tile:
     if conv.depthwise:
         rows, columns = _grid(conv, 4)
         return Tile(rows, columns, 1, True)
+    if conv.gathered:
+        width = conv.pool.columns.window if conv.pool else min(conv.columns.count, 2)
+        return Tile(1, 1 if width % 2 else 2, GATHERED_CHANNELS, False)
     taps = conv.rows.window * conv.columns.window * conv.cin
     area = 1
     if conv.pool:
@@ -54,6 +58,44 @@ def tile(conv: Conv) -> Tile:
     points = rows * columns
     channels = {1: 8, 2: 4, 3: 4, 4: 4}[points] if real else {1: 4, 2: 2, 3: 2}[points]
     return Tile(rows, columns, min(channels, conv.cout), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The buffer of a gathered convolution: int16 values, ``points`` side by side.
+
+    It holds the input below one window of the pooling (or one tile, where nothing is pooled): for
+    each of its ``columns`` tiles ``rows`` input rows, of each what a tile's windows see of it,
+    in ``groups`` of four taps.
+    """
+
+    columns: int
+    rows: int
+    groups: int
+    points: int
+
+    @property
+    def row(self) -> int:
+        """Values from one row to the next."""
+        return 4 * self.groups * self.points
+
+    @property
+    def nbytes(self) -> int:
+        return 2 * self.columns * self.rows * self.row
+
+
+def scratch(conv: Conv) -> Scratch:
+    """The buffer that a gathered convolution works in."""
+    points = tile(conv).columns
+    height, width = 1, points
+    if conv.pool:
+        height, width = conv.pool.rows.window, conv.pool.columns.window
+    return Scratch(
+        columns=width // points,
+        rows=(height - 1) * conv.rows.stride + conv.rows.window,
+        groups=-(-conv.columns.window * conv.cin // 4),
+        points=points,
+    )
 
 
 def _grid(conv: Conv, limit: int) -> tuple[int, int]:

@@ -1,0 +1,30 @@
+"""How often `hil compare` raises an alarm on noisy boards: the figures of docs/compare.md.
+
+python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
+"""
+
+from __future__ import annotations
+
+from hil.compare_runs import compare_stored
+from tests.compare_runs.boards import bench
+from tests.compare_runs.made import figure
+
+BASES = range(1000, 1003)
+
+
+def main() -> None:
+    """A line for each share that the board is slower by."""
+    for percent, runs in ((0, 200), (3, 60), (4, 60), (5, 60), (10, 60)):
+        micros = 2000 * (1 + percent / 100)
+        found = [
+            compare_stored(bench(base), bench(seed, micros=micros))
+            for base in BASES
+            for seed in range(runs)
+        ]
+        alarms = sum(one.regression for one in found)
+        apart = sum(figure(one, "latency").word in ("better", "worse") for one in found)
+        print(f"+{percent} %: {alarms} alarms, {apart} intervals without 0, of {len(found)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Convolutions and dense layers whose inputs are widened in a buffer first (see `gather`).
+
+The input below a pooling window (or below a tile of two pixels, or of one) is gathered once and
+serves all channels; the kernels of `kernels` walk along it with the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.engines.aot.finish import Finish
+from hil.engines.aot.gather import filled_rows, portions
+from hil.engines.aot.place import Place
+from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.steps import Conv
+from hil.engines.aot.tiles import Scratch, Tile, scratch
+
+_ORDER = (0, 2, 1, 3)  # of four taps: those that a widening of four bytes pairs
+
+
+def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
+    """The weights in order of use: blocks of four channels, rows, pairs of taps, pairs of channels.
+
+    A value is 256 * (a weight of the even channel) + (one of the odd channel). Rows are
+    those of `filled_rows`.
+    """
+    height = conv.rows.window
+    taps = filled_rows(conv).reshape(conv.cout, height, -1, 4)[..., _ORDER]
+    words = 256 * taps[0::2] + taps[1::2]  # (channel pair, row, group, tap)
+    pairs = words.reshape(conv.cout // tile.channels, tile.channels // 2, height, -1, 2, 2)
+    return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
+
+
+def emit_gather(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+    """(arrays, functions): the last one is ``prefix(in, out, scratch)``."""
+    place = Place(conv, tile, prefix)
+    finish = Finish(conv, prefix, place.wide)
+    buffer = scratch(conv)
+    note = "weights, 256 * even channel + odd channel, in blocks of four channels"
+    arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *finish.arrays(), *place.arrays()]
+    w = Writer()
+    place.helper(w)
+    _gather(w, place, buffer)
+    with place.function(w, ", int16_t *s"):
+        start = "0, 0" if place.single else "iy, ix"
+        w(f"{prefix}_gather(in, {start}, s);")
+        w(f"HIL_FLASH int16_t *w = {prefix}_w;")
+        w(f"HIL_FLASH int32_t *q = {prefix}_q;")
+        groups = conv.rows.window * buffer.groups
+        step = f"w += {8 * groups}, q += {finish.stride * tile.channels}"
+        many = conv.cout > tile.channels
+        with w.block(f"for (int c = 0; c < {conv.cout}; c += {tile.channels}, {step})", many):
+            _block(w, place, finish, buffer, "c" if many else "0")
+    return arrays, str(w)
+
+
+def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> None:
+    """Four channels, from ``c`` on, of all tiles of the buffer."""
+    conv, tile = place.conv, place.tile
+    channels = range(tile.channels)
+    rows = conv.pool.rows.window if conv.pool else 1
+    finish.begin(w, tile.channels)
+    with w.loop("wy", rows), w.loop("wx", buffer.columns):
+        starts = ", ".join(finish.start(j) for j in channels for _ in range(tile.points))
+        w(f"int32_t a[{tile.points * tile.channels}] = {{{starts}}};")
+        down = f" + wy * {conv.rows.stride * buffer.row}" if rows > 1 else ""
+        right = f" + wx * {buffer.rows * buffer.row}" if buffer.columns > 1 else ""
+        _sums(w, conv, tile, f"s{down}{right}")
+        for j in channels:
+            sums = [f"a[{j * tile.points + p}]" for p in range(tile.points)]
+            finish.combine(w, j, sums)
+            if conv.pool is None:
+                finish.store(w, j, place.targets(c, j), sums)
+    if conv.pool is not None:
+        for j in channels:
+            finish.store(w, j, place.targets(c, j), ())
+
+
+def _sums(w: Writer, conv: Conv, tile: Tile, s: str) -> None:
+    """All products of a tile, added to ``a``."""
+    first, *others = portions(conv)
+    kernel = f"hil_sums{tile.points}"
+    w(f"{kernel}({s}, w, a, {first}u);")
+    done = first
+    for groups in others:
+        count = tile.points * tile.channels
+        with w.block(""):
+            w(f"int32_t b[{count}] = {{0}};")
+            w(f"{kernel}({s} + {done * 4 * tile.points}, w + {done * 8}, b, {groups}u);")
+            w(f"for (int i = 0; i < {count}; ++i) a[i] += b[i];")
+        done += groups
+
+
+def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
+    """The function that fills the buffer from the input at (y, x)."""
+    conv, tile = place.conv, place.tile
+    width = conv.columns.size * conv.cin
+    step = tile.columns * conv.columns.stride * conv.cin  # from one tile to the next
+    head = f"static inline void {place.prefix}_gather(const int8_t *in, int y, int x, int16_t *s)"
+    last_y = conv.rows.size - buffer.rows
+    extent = (buffer.columns * tile.columns - 1) * conv.columns.stride
+    last_x = conv.columns.size - extent - conv.columns.window
+    inside = last_y >= 0 and last_x >= 0  # somewhere; compilers warn of what is never true
+    with w.block(head):
+        if conv.padded:
+            outside = f"if (y < 0 || y > {last_y} || x < 0 || x > {last_x})"
+            with w.block(outside, inside):
+                _gather_edge(w, place, buffer)
+                w("return;")
+        if inside:
+            w(f"in += y * {width} + x * {conv.cin};")
+            with w.loop("t", buffer.columns), w.loop("r", buffer.rows):
+                along = f" + t * {step}" if buffer.columns > 1 else ""
+                down = f" + r * {width}" if buffer.rows > 1 else ""
+                w(f"const int8_t *p = in{along}{down};")
+                _gather_row(w, place)
+    w()
+
+
+def _gather_row(w: Writer, place: Place) -> None:
+    """One row below the windows of a tile: p to s, which moves on."""
+    conv, points = place.conv, place.tile.points
+    apart = conv.columns.stride * conv.cin
+    whole, rest = divmod(conv.columns.window * conv.cin, 4)
+    if whole:
+        with w.block(f"for (int k = 0; k < {whole}; ++k, p += 4, s += {4 * points})"):
+            w(f"hil_widen{points}(s, p{f', p + {apart}' if points == 2 else ''});")
+    for t in range(rest):
+        for p in range(points):
+            place_of = _ORDER.index(t)
+            w(f"s[{(place_of // 2 * points + p) * 2 + place_of % 2}] = p[{t + p * apart}];")
+    if rest:  # what else is in the group meets weights of zero
+        w(f"s += {4 * points};")
+
+
+def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
+    """The same pixel by pixel, near an edge."""
+    conv, points = place.conv, buffer.points
+    apart = conv.columns.stride
+    down = "r" if buffer.rows > 1 else "0"
+    across = "u" if conv.columns.window > 1 else "0"
+    along = f" + t * {points * apart}" if buffer.columns > 1 else ""
+    row = [f"t * {buffer.rows * buffer.row}"] if buffer.columns > 1 else []
+    row += [f"r * {buffer.row}"] if buffer.rows > 1 else []
+    with (
+        w.loop("t", buffer.columns),
+        w.loop("r", buffer.rows),
+        w.loop("u", conv.columns.window),
+    ):
+        for p in range(points):
+            more = f" + {p * apart}" if p else ""
+            x = f"x{along} + {across}{more}"
+            w(f"const int8_t *p{p} = {place.prefix}_at(in, y + {down}, {x});")
+        with w.block(f"for (int i = 0; i < {conv.cin}; ++i)"):
+            w(f"const int k = {across} * {conv.cin} + i;")
+            # the tap's group, its pair in that, its half of the pair
+            tap = [f"(k >> 2) * {4 * points}", f"(k & 1) * {2 * points}", "(k >> 1 & 1)"]
+            w(f"int16_t *o = s + {' + '.join([*row, *tap])};")
+            for p in range(points):
+                w(f"o[{2 * p}] = p{p}[i];")
