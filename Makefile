@@ -18,7 +18,7 @@ test: .venv/.dev .venv/labgrid/.made lint   ## lint, types, layers, tests, firmw
 	$(BIN)/python -m pytest -m hil --hil-board mega2560
 
 lint: .venv/.dev
-	$(BIN)/hil doctor --install --lab
+	$(BIN)/hil doctor --install --lab --tests
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks

@@ -39,10 +39,13 @@ class Check:
     packages: tuple[str, ...] = ()
 
 
-def examine(boards: Iterable[str] = (), *, lab: bool = False) -> Iterator[Check]:
+def examine(
+    boards: Iterable[str] = (), *, lab: bool = False, tests: bool = False
+) -> Iterator[Check]:
     """Every check; of the emulated boards only ``boards``, or all when none is named.
 
-    ``lab`` adds what machines of a lab need: to export boards, to hold a study that many share.
+    ``lab`` adds what machines of a lab need: to export boards, to hold a study that many share;
+    ``tests`` what hil's own tests need and nothing else does.
     """
     version = ".".join(map(str, sys.version_info[:3]))
     yield Check(
@@ -61,6 +64,8 @@ def examine(boards: Iterable[str] = (), *, lab: bool = False) -> Iterator[Check]
     if lab:
         yield _ser2net()
         yield _postgresql()
+    if tests:
+        yield _chromium()
 
 
 def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -145,6 +150,12 @@ def _postgresql() -> Check:
     found = shutil.which("initdb", path=path)
     detail = found or "initdb not found: `hil sweep` can share no study on a server of this machine"
     return Check("PostgreSQL", bool(found), detail, "optional", *_apt("postgresql"))
+
+
+def _chromium() -> Check:
+    found = shutil.which("chromium")
+    detail = found or "chromium not found: reports are not looked at in a browser"
+    return Check("Chromium", bool(found), detail, "optional", *_apt("chromium"))
 
 
 def postgresql_folders() -> list[Path]:

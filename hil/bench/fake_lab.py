@@ -37,6 +37,7 @@ class FakeLab:
     ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
     with a network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes what
     is said of the layers (number, bytes; -1 is the input) but the last, which is the answer.
+    ``calls_itself`` is what the board says in HELLO of itself, its firmware and its compiler.
     """
 
     tamper: Tamper = bytes
@@ -44,6 +45,7 @@ class FakeLab:
     sha256: str = ""
     too_large: Collection[str] = ()
     spoil: Callable[[int, bytes], bytes] = _as_it_is
+    calls_itself: str = ""
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
@@ -62,9 +64,9 @@ class FakeLab:
         image = self.built[int(firmware.file.stem)]  # what was built, whatever was asked for
         hello = Hello(
             protocol=1,
-            board=station.board.name,
-            firmware="fake",
-            toolchain="fake",
+            board=self.calls_itself or station.board.name,
+            firmware=self.calls_itself or "fake",
+            toolchain=self.calls_itself or "fake",
             window=4,
             max_payload=1 << 16,
             tick_hz=25_000_000,

@@ -11,7 +11,7 @@ import numpy as np
 from hil.records import Dataset, DType
 from hil.runlog.schema import Picture, Sample
 
-MOST: Final = 64
+MOST: Final = 256
 
 
 def pictures(

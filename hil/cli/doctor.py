@@ -23,15 +23,18 @@ def doctor(
     lab: Annotated[
         bool, typer.Option("--lab", help="Also what labs need: labgrid exports, a shared study.")
     ] = False,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also what hil's own tests need: a browser.")
+    ] = False,
 ) -> None:
     """Say what this machine has and lacks. Exit code 2 when nothing can be benched on it."""
-    checks = list(examine(board, lab=lab))
+    checks = list(examine(board, lab=lab, tests=tests))
     packages = missing_packages(checks)
     if mend and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
-        checks = list(examine(board, lab=lab))
+        checks = list(examine(board, lab=lab, tests=tests))
     for check in checks:
         _show(check)
     if any(not check.ok and check.need == "required" for check in checks):

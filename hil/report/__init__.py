@@ -1,4 +1,4 @@
-"""Reports from a stored run, nothing else: summary.json, report.md and report.html."""
+"""Reports from a stored run, nothing else: summary.json, report.md, report.html and figures/."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hil.report.document import document
 from hil.report.markdown import markdown
 from hil.report.page import page
 from hil.report.summary import summarise
+from hil.report.svg import figures
 from hil.report.tables import Table
 from hil.runlog.load import load
-from hil.runlog.schema import SUMMARY, Manifest, Summary
+from hil.runlog.schema import FIGURES, SUMMARY, Manifest, Summary
 from hil.runlog.seal import check_data, pretty, seal_pages
 
 
@@ -30,7 +31,8 @@ class Report:
 
 
 def write(run_dir: Path) -> Report:
-    """Write ``summary.json``, ``report.md`` and ``report.html`` into a stored run's folder.
+    """Write ``summary.json``, ``report.md``, ``report.html`` and its drawings, ``figures/*.svg``,
+    into a stored run's folder.
 
     Each is written as a whole, and the same stored run gives the same bytes; then the manifest is
     sealed with them. StorageError when the folder is missing, corrupt or of another schema, or
@@ -55,10 +57,13 @@ def write(run_dir: Path) -> Report:
         run_dir / SUMMARY: pretty(summary),
         report.markdown: _bytes(markdown(found)),
         report.html: _bytes(page(found)),
-    }
+    } | {run_dir / FIGURES / name: _bytes(text) for name, text in figures(found).items()}
     seal_pages(run_dir, {})  # so that pages newer than their seal are told from damaged ones
     for path, content in contents.items():
         replace_file(path, content)
+    for path in (run_dir / FIGURES).glob("*.svg"):
+        if path not in contents:  # of an earlier report
+            path.unlink(missing_ok=True)
     pages = {path.relative_to(run_dir).as_posix(): content for path, content in contents.items()}
     seal_pages(run_dir, pages)
     return report

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.report.cells import Cell
+from hil.report.tables import Table
 from hil.report.text import count, plural
 
 LARGEST = 20  # classes; more is no readable matrix
+_MOST = 12  # kinds of mistake listed a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,18 @@ def confused(cell: Cell) -> list[tuple[int, int, int]]:
     kinds, times = np.unique(pairs, axis=0, return_counts=True)
     found = [(int(a), int(b), int(t)) for (a, b), t in zip(kinds, times, strict=True)]
     return sorted(found, key=lambda kind: (-kind[2], kind[:2]))
+
+
+def mistakes(cells: Sequence[Cell]) -> Table:
+    """The commonest kinds of mistake of every run."""
+    rows = tuple(
+        (cell.name, str(label), str(answer), count(times))
+        for cell in cells
+        if cell.n
+        for label, answer, times in confused(cell)[:_MOST]
+    )
+    title = f"Commonest mistakes on the device, {_MOST} a run at most"
+    return Table(title, ("Run", "Label", "Answer", "Times"), rows)
 
 
 def _classes(cell: Cell) -> int:

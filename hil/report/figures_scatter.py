@@ -12,7 +12,7 @@ from hil.report.figures_cost import AXES
 from hil.report.text import count, percent, short
 
 HEIGHT = 230  # pixels of the plotting area
-_NARROW = 300.0  # pixels a phone gives the plotting area: labels must not meet there
+_NARROW = 255.0  # pixels a phone gives the plotting area: labels must not meet there
 _LETTER, _LINE = 7.2, 15.0  # pixels of a label's letter and line, at the widest
 _GAP = 10.0  # pixels between a point and its label
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from hil.report.blocks import (
+    Block,
+    Bullets,
+    Confusions,
+    Digits,
+    Facts,
+    Figures,
+    Scatters,
+    Section,
+    Words,
+)
+from hil.report.chart import Chart
 from hil.report.document import Document
-from hil.report.figures_confusion import confused
-from hil.report.figures_digits import KINDS, Gallery
+from hil.report.figures_digits import KINDS
 from hil.report.tables import Table
-from hil.report.text import clean, count, plural
+from hil.report.text import clean, listed, plural
 
+MOST = 64_000  # bytes
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
-_MOST = 12  # kinds of mistake listed a run
 
 
 def escape(text: str) -> str:
@@ -24,43 +35,65 @@ def escape(text: str) -> str:
 
 
 def markdown(document: Document) -> str:
-    """The whole report; the drawings are in report.html beside it."""
-    return "\n".join(_lines(document)).rstrip("\n") + "\n"
+    """The whole report; the drawings are in report.html beside it.
+
+    What a reviewer needs first stands open; every section after the summary is folded, which
+    GitHub draws as a line to click and any other reader as plain text. GitHub takes 65,536
+    characters in a comment: sections beyond MOST bytes are named and left to report.html.
+    """
+    text = _joined(_head(document))
+    left_out = []
+    for section in document.sections:
+        part = _joined(_section(section))
+        if len((text + part).encode("utf-8", "replace")) > MOST:
+            left_out.append(section.title)
+        else:
+            text += part
+    if left_out:
+        text += _joined(("", f"Too long for this page, and in report.html: {listed(left_out)}."))
+    return text
 
 
-def _lines(doc: Document) -> Iterator[str]:
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _head(doc: Document) -> Iterator[str]:
     yield f"# {escape(doc.run_id)}"
     yield ""
     yield f"**{escape(doc.verdict.word)}.** {escape(doc.verdict.sentence)}"
     yield ""
     yield "Drawings: [report.html](report.html)."
     yield from _bullets("Mind", doc.warnings)
-    yield from _table(doc.results)
-    yield from _table(doc.no_place)
-    yield from _table(doc.student_table)
-    for table in (doc.memory_marks, doc.memory_predictions, *doc.memory_owners):
-        yield from _table(table)
-    yield from _table(doc.comparisons)
-    yield from _table(doc.validation)
-    yield from _table(doc.timing)
-    yield from _table(doc.walls)
-    yield from _table(doc.differences)
-    yield from _bullets("", doc.explanations)
-    yield from _table(doc.partings)
-    yield from _bullets("" if doc.partings.rows else "Layers", doc.parted)
-    yield from _table(doc.layers)
-    for table in doc.profiles:
-        yield from _table(table)
-    yield from _bullets("" if doc.profiles else "What each layer takes", doc.unprofiled)
-    yield from _mistakes(doc)
-    yield from _disagreements(doc.gallery, doc.disagreements, doc.noun)
-    yield from _table(doc.lost)
-    if doc.published:
-        yield from _table(doc.published)
-    yield from _bullets("How the figures are made", doc.methods)
-    yield from _table(doc.run, "Provenance")
-    for table in doc.cells:
-        yield from _table(table, f"Provenance: {table.title}")
+
+
+def _section(section: Section) -> Iterator[str]:
+    lines = [line for block in section.blocks for line in _block(block)]
+    if section.key == "summary":
+        yield from lines
+    elif lines:
+        yield from ("", f"<details><summary>{escape(section.title)}</summary>")
+        yield from lines
+        yield from ("", "</details>")
+
+
+def _block(block: Block) -> Iterator[str]:
+    """A block's lines, a blank one first; drawings whose figures are in a table have none."""
+    match block:
+        case Table():
+            yield from _table(block)
+        case Facts(table=table):
+            yield from _table(table)
+        case Bullets(title=title, items=items):
+            yield from _bullets(title, items)
+        case Words(text=text):
+            yield from ("", escape(text))
+        case Confusions(mistakes=mistakes):
+            yield from _table(mistakes)
+        case Digits():
+            yield from _digits(block)
+        case Chart() | Scatters() | Figures():
+            pass
 
 
 def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:
@@ -72,10 +105,10 @@ def _bullets(title: str, items: Sequence[str]) -> Iterator[str]:
     yield from (f"- {escape(item)}" for item in items)
 
 
-def _table(table: Table, title: str = "") -> Iterator[str]:
+def _table(table: Table) -> Iterator[str]:
     if not table.rows:
         return
-    yield from ("", f"## {escape(title or table.title)}", "")
+    yield from ("", f"## {escape(table.title)}", "")
     yield from _rows(table.head, table.rows)
     if table.note:
         yield from ("", escape(table.note))
@@ -88,25 +121,12 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "| " + " | ".join(escape(cell) or " " for cell in row) + " |"
 
 
-def _mistakes(doc: Document) -> Iterator[str]:
-    rows = [
-        (cell.name, str(label), str(answer), count(times))
-        for cell in doc.data
-        if cell.n
-        for label, answer, times in confused(cell)[:_MOST]
-    ]
-    if rows:
-        yield from ("", f"## Commonest mistakes on the device, {_MOST} a run at most", "")
-        yield from _rows(("Run", "Label", "Answer", "Times"), rows)
-
-
-def _disagreements(gallery: Gallery, listed: Table, noun: str) -> Iterator[str]:
-    if not gallery.total:
-        return
+def _digits(block: Digits) -> Iterator[str]:
+    gallery, listed = block.gallery, block.listed
     yield from ("", f"## {listed.title}", "")
     for kind, number in zip(KINDS, gallery.counts, strict=True):
         if number:
-            yield f"- {escape(kind)}: {plural(number, noun)}"
+            yield f"- {escape(kind)}: {plural(number, block.noun)}"
     yield ""
     yield from _rows(listed.head, listed.rows)
     if listed.note:

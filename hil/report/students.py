@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hil import metrics, stats
+from hil import stats
 from hil.report.cells import Cell
 from hil.report.pairs import Pair, both, compare, speed_up, teacher_and_student
+from hil.report.probabilities import probabilities
 from hil.report.tables import Table
 from hil.report.text import count, decimals, interval, percent, points
 
@@ -98,19 +99,6 @@ def _lost(
         )
         for k, (a, b) in enumerate(zip(i, j, strict=True))
     )
-
-
-def probabilities(outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(n, classes) real outputs -> the same as probabilities.
-
-    Networks that end in a softmax say them themselves, in int8 to about one in 256 a class; the
-    softmax of anything else. One rule for all rows, so that they can be compared.
-    """
-    near = outputs.shape[1] / 256
-    already = (outputs >= 0) & (outputs <= 1 + near)
-    if already.all() and np.abs(outputs.sum(axis=1) - 1).max() <= near:
-        return outputs
-    return metrics.softmax(outputs)
 
 
 def _arena(cell: Cell) -> int | None:

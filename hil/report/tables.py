@@ -151,6 +151,34 @@ def _difference(
     )
 
 
+def link(cells: Sequence[Cell], noun: str) -> Table:
+    """What went over the wire: host wall time, so no property of the device."""
+    rows = tuple(
+        (
+            cell.name,
+            f"{count(end.bytes_out)} B",
+            f"{count(end.bytes_in)} B",
+            f"{end.seconds:.1f} s",
+            f"{cell.n / end.seconds:.0f}" if end.seconds > 0 else UNKNOWN,
+            f"{1000 * end.seconds / cell.n:.2f} ms" if cell.n else "–",
+            count(end.retries),
+        )
+        for cell in cells
+        if (end := cell.end)
+    )
+    head = (
+        "Run",
+        "To the device",
+        "From the device",
+        "Wall time",
+        f"{noun.capitalize()}s per second",
+        f"Wall time a {noun}",
+        "Retries",
+    )
+    note = "The host's wall time of the whole run, link included: no property of the device."
+    return Table("Bytes and wall time on the link", head, rows, note)
+
+
 def no_place(manifest: Manifest) -> Table:
     """Networks that were asked for and that the board's memory cannot hold."""
     rows = tuple(

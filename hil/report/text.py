@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hil.stats import Estimate
 
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
-_LONGEST = 400
+_LONGEST = 1000
 UNKNOWN = "unknown"
 
 

@@ -8,18 +8,23 @@ import numpy as np
 import pandas as pd
 
 from hil.records import DType
-from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.load import StoredRun, load
 
 
 def read_frame(folder: Path) -> pd.DataFrame:
+    """`frame` of a run's folder. StorageError as `hil.runlog.load.load`."""
+    return frame(load(folder))
+
+
+def frame(run: StoredRun) -> pd.DataFrame:
     """One row an answered sample: board, engine, model, precision, id, label, the answers of
     device and host (LiteRT), whether every output byte equals LiteRT's, the oracle's and
     LiteRT's default kernels' (None without one), time in ``unit``, attempts, round trip in
-    microseconds of the host. StorageError as `read_manifest`."""
-    manifest = read_manifest(folder)
+    microseconds of the host."""
+    manifest = run.manifest
     plans = {plan.key: plan for plan in manifest.runs}
     rows = []
-    for sample in read_samples(folder):
+    for sample in (one for some in run.samples.values() for one in some):
         plan = plans[sample.run]
         kind = DType(plan.output.dtype).numpy
         litert = sample.device if sample.litert is None else sample.litert

@@ -17,9 +17,10 @@ from hil.report.chart import Scale, log_ticks, round_ticks
 from hil.report.figures_accuracy import accuracy_chart
 from hil.report.figures_confusion import confused, confusions
 from hil.report.figures_cost import time_charts
-from hil.report.figures_digits import MOST, gallery, png_uri
+from hil.report.figures_digits import MOST, gallery
 from hil.report.figures_memory import memory_charts
 from hil.report.figures_scatter import HEIGHT, scatters
+from hil.report.png import png_uri
 from hil.runlog.load import load
 from hil.runlog.schema import Picture, RunPlan, Sample
 from tests.report import fake
@@ -203,7 +204,7 @@ def test_gallery_sorts_by_kind_of_disagreement() -> None:
     )
     shown = gallery(found, {})
     assert [card.id for card in shown.cards] == ["s3", "s2", "s1"]
-    assert shown.counts == (1, 1, 1)
+    assert shown.counts == (1, 1, 0, 0, 1)
     drawn = gallery(found, {"s2": Picture(shape=(1, 2), pixels=b"\x00\xff")})
     assert [(card.id, bool(card.image)) for card in drawn.cards] == [("s2", True)]
     assert drawn.total == 3

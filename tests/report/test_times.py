@@ -25,6 +25,10 @@ from hil.runlog.schema import Manifest, RunPlan, Sample
 from tests.report.fake import end, manifest, plan, samples
 from tests.report.fake import write as store
 
+TIMING = "Time, in detail"
+WALLS = "Wall time of the emulators"
+BYTES = "Output values against the references"
+
 
 def real(times: Sequence[int], trips: Sequence[int] | None = None, **of_end: Any) -> StoredRun:
     """A run of one physical board with these times and round trips."""
@@ -50,8 +54,8 @@ def only(run: StoredRun) -> Cell:
 
 
 def row(found: Document) -> dict[str, str]:
-    (values,) = found.timing.rows
-    return dict(zip(found.timing.head, values, strict=True))
+    (values,) = found.table(TIMING).rows
+    return dict(zip(found.table(TIMING).head, values, strict=True))
 
 
 MILLIS = [52_000] * 30 + [53_000] * 9 + [51_000]
@@ -61,9 +65,9 @@ def test_a_clock_of_milliseconds_gives_no_third_digit() -> None:
     found = document(real(MILLIS, clock_step=1000.0))
     assert row(found)["Median"] == "52 ms ± 1 ms"
     assert row(found)["Clock's step"] == "1 ms"
-    assert "52\nms ± 1 ms" in found.results.rows[0][5]
+    assert "52\nms ± 1 ms" in found.table("Results").rows[0][5]
     # and nothing finer anywhere in that row
-    assert not any("52,0" in text or "52.0" in text for text in found.timing.rows[0])
+    assert not any("52,0" in text or "52.0" in text for text in found.table(TIMING).rows[0])
 
 
 def test_the_step_shows_in_the_times_where_the_device_could_not_measure() -> None:
@@ -198,10 +202,10 @@ def test_an_emulators_wall_time_has_a_table_of_its_own() -> None:
         msgspec.structs.replace(s, round_trip=5_000 + s.i) for p in plans for s in samples(p, 20)
     ]
     found = document(run_of(manifest(*plans, n=20), stored))
-    assert [r[0] for r in found.walls.rows] == ["teacher int8 on mps2"]
-    assert found.walls.rows[0][1] == "5.01"
-    assert len(found.timing.rows) == 2
-    assert not any("ms" in text and "instructions" in text for text in found.timing.rows[0])
+    assert [r[0] for r in found.table(WALLS).rows] == ["teacher int8 on mps2"]
+    assert found.table(WALLS).rows[0][1] == "5.01"
+    assert len(found.table(TIMING).rows) == 2
+    assert not any("ms" in text and "instructions" in text for text in found.table(TIMING).rows[0])
 
 
 def test_old_runs_without_any_of_this_still_load(tmp_path: Path) -> None:
@@ -215,5 +219,5 @@ def test_old_runs_without_any_of_this_still_load(tmp_path: Path) -> None:
     assert b"round_trip" not in folder.joinpath("samples.jsonl").read_bytes()
     found = document(load(folder))
     assert row(found)["First inference"] == "–"
-    assert found.walls.rows == ()
-    assert "XNNPACK" not in str(found.differences)
+    assert found.table(WALLS).rows == ()
+    assert "XNNPACK" not in str(found.table(BYTES))

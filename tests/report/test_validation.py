@@ -12,13 +12,20 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from hil import stats
+from hil.report.blocks import Confusions
 from hil.report.cells import cells
 from hil.report.document import Document, document
-from hil.report.students import distillations, probabilities
+from hil.report.explain import explanations
+from hil.report.figures_confusion import Confusion
+from hil.report.probabilities import probabilities
+from hil.report.students import distillations
 from hil.report.validation import ROWS, figure, validations
 from hil.runlog.load import StoredRun
 from hil.runlog.schema import RunPlan, Sample
 from tests.report.fake import manifest, plan, samples
+
+TIMING = "Time, in detail"
+BYTES = "Output values against the references"
 
 XNNPACK = "LiteRT 2.3.0 with XNNPACK"
 
@@ -48,20 +55,26 @@ def test_the_three_rows_are_of_what_they_say() -> None:
     assert found.rows[0].matches == int(cell.right.sum())
     assert found.rows[1].matches == int(cell.host_right.sum())
     assert found.rows[2].matches == cell.same_answer < 200
-    table = document(stored).validation
+    table = document(stored).table("Validation")
     assert [row[1] for row in table.rows] == list(ROWS)
     assert all(len(row) == len(table.head) for row in table.rows)
 
 
+def drawn(of: Document) -> tuple[Confusion, ...]:
+    blocks = (block for section in of.sections for block in section.blocks)
+    (found,) = (block for block in blocks if isinstance(block, Confusions))
+    return found.items
+
+
 def test_matrices_of_the_host_are_drawn_only_where_it_differs() -> None:
     same = document(pair())
-    assert len(same.confusions) == 2
+    assert len(drawn(same)) == 2
     differs = document(run([plan()], samples(plan(), 200, broken=5), 200))
-    assert [c.name for c in differs.confusions][1:] == [
+    assert [c.name for c in drawn(differs)][1:] == [
         "student int8: host by label",
         "student int8: device by host",
     ]
-    assert differs.confusions[2].caption == "5 of 200 answers differ"
+    assert drawn(differs)[2].caption == "5 of 200 answers differ"
 
 
 def test_values_that_are_not_finite_are_said() -> None:
@@ -70,7 +83,7 @@ def test_values_that_are_not_finite_are_said() -> None:
     bad = np.frombuffer(stored[4].device, "<f4").copy()
     bad[2] = np.nan
     stored[4] = msgspec.structs.replace(stored[4], device=bad.tobytes(), litert=stored[4].device)
-    found = document(run([of], stored, 30)).validation
+    found = document(run([of], stored, 30)).table("Validation")
     assert "student float32: 1 sample with NaN or infinite values left out" in found.note
     assert "nan" not in str(found.rows)
 
@@ -106,9 +119,9 @@ def with_xnnpack(flips: int, steps: int = 1) -> Document:
 
 def test_xnnpack_has_its_row_and_no_alarm() -> None:
     found = with_xnnpack(0)
-    rows = {row[1]: row for row in found.differences.rows}
+    rows = {row[1]: row for row in found.table(BYTES).rows}
     assert rows[XNNPACK][2:] == ("10 of 600", "10 of 60", "1 step", "any", "0")
-    (line,) = [line for line in found.explanations if "XNNPACK" in line]
+    (line,) = [line for line in explanations(found.data) if "XNNPACK" in line]
     assert "by up to 1 step; no answer changes. That is expected" in line
     assert found.verdict.grade == "exact"
     assert found.warnings == document(run([plan()], samples(plan(), 60), 60)).warnings
@@ -116,9 +129,9 @@ def test_xnnpack_has_its_row_and_no_alarm() -> None:
 
 def test_xnnpacks_changed_answers_are_counted() -> None:
     found = with_xnnpack(2)
-    row = next(row for row in found.differences.rows if row[1] == XNNPACK)
+    row = next(row for row in found.table(BYTES).rows if row[1] == XNNPACK)
     assert row[-1] == "2"
-    assert any("2 answers changed" in line for line in found.explanations)
+    assert any("2 answers changed" in line for line in explanations(found.data))
 
 
 def test_teacher_and_student() -> None:
@@ -167,8 +180,8 @@ def test_a_clock_too_coarse_gives_no_speed_up() -> None:
         for key, some in stored.samples.items()
     }
     found = document(StoredRun(stored.manifest, zeros, {}, False))
-    assert found.students[0].speed_up is None
-    assert found.student_table.rows[0][7] == "–"
+    assert distillations(found.data)[0].speed_up is None
+    assert found.table("Teacher and student").rows[0][7] == "–"
 
 
 def test_probabilities_are_taken_as_they_are_where_they_are_some() -> None:
@@ -197,13 +210,13 @@ def test_the_host_never_fills_a_column_of_the_device() -> None:
     one, other = (document(host_says(bytes(values))) for values in ([0] * 10, [9] + [0] * 9))
     truth = document(stored)
     for found in (one, other):
-        for got, want in zip(found.results.rows, truth.results.rows, strict=True):
-            kept = [i for i, head in enumerate(found.results.head) if head not in HOST]
+        for got, want in zip(found.table("Results").rows, truth.table("Results").rows, strict=True):
+            kept = [i for i, head in enumerate(found.table("Results").head) if head not in HOST]
             assert [got[i] for i in kept] == [want[i] for i in kept]
-        assert found.students == truth.students
-        assert found.validation.rows[0] == truth.validation.rows[0]
-        assert found.validation.rows[1] != truth.validation.rows[1]
-        assert found.timing == truth.timing
+        assert distillations(found.data) == distillations(truth.data)
+        assert found.table("Validation").rows[0] == truth.table("Validation").rows[0]
+        assert found.table("Validation").rows[1] != truth.table("Validation").rows[1]
+        assert found.table(TIMING) == truth.table(TIMING)
 
 
 HOST = ("Accuracy, host", "Same answer")
@@ -214,9 +227,9 @@ def test_a_run_without_an_answer_of_the_device_has_no_figure() -> None:
     teacher, student = stored.manifest.runs
     empty = StoredRun(stored.manifest, {**stored.samples, student.key: ()}, {}, False)
     found = document(empty)
-    assert found.results.rows[1] == ("student int8", "0", *["–"] * 8)
-    assert found.students == ()
-    assert {row[0] for row in found.validation.rows} == {"teacher int8"}
-    assert {row[0] for row in found.timing.rows} == {"teacher int8"}
-    assert {row[0] for row in found.differences.rows} == {"teacher int8"}
+    assert found.table("Results").rows[1] == ("student int8", "0", *["–"] * 8)
+    assert distillations(found.data) == ()
+    assert {row[0] for row in found.table("Validation").rows} == {"teacher int8"}
+    assert {row[0] for row in found.table(TIMING).rows} == {"teacher int8"}
+    assert {row[0] for row in found.table(BYTES).rows} == {"teacher int8"}
     assert teacher.model == "teacher"

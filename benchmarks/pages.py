@@ -1,0 +1,68 @@
+"""Size of a run's report.html, and how long Debian's Chromium takes to open it. Prints Markdown.
+
+    hil bench --board native --limit 10000 --out run     # or any other stored run
+    python benchmarks/pages.py run [--repeats 9]
+
+Opening: from asking for the file to its load event and the first frame after it, in a window that
+is new each time; the browser itself runs already. Of the page's own clock, so nothing of this
+script is in it. Ends with 1 where a report of 10,000 digits or less is beyond its limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from hil.report import write
+
+MOST_BYTES, MOST_SECONDS = 1_500_000, 1.5
+OPENED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+  const [page] = performance.getEntriesByType("navigation");
+  done([page.loadEventEnd, performance.now()]);
+})))"""
+
+
+def opening(file: Path, repeats: int) -> tuple[str, list[float]]:
+    """The browser's version, and seconds until each opening was drawn."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        times = []
+        for _ in range(repeats):
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            page.goto(file.resolve().as_uri(), wait_until="load")
+            loaded, drawn = page.evaluate(OPENED)
+            assert 0 < loaded <= drawn
+            times.append(drawn / 1000)
+            page.close()
+        version = browser.version
+        browser.close()
+    return version, times
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--repeats", type=int, default=9)
+    asked = parser.parse_args()
+    written = write(asked.run)
+    size = written.html.stat().st_size
+    text = written.markdown.stat().st_size
+    version, times = opening(written.html, asked.repeats)
+    digits = written.manifest.dataset.n
+    median, worst = statistics.median(times), max(times)
+    print("| Digits | Runs | report.html | report.md | opens in (median) | longest of | Chromium |")
+    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {digits:,} | {len(written.manifest.runs)} | {size:,} B | {text:,} B | {median:.2f} s "
+        f"| {worst:.2f} s of {len(times)} | {version} |"
+    )
+    return int(digits <= 10_000 and (size > MOST_BYTES or median > MOST_SECONDS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""A board that calls itself `<script>`, through the whole of `hil bench`: it is text everywhere."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hil.bench import fake_lab, run
+from hil.cli import main
+from tests.report.browser import browser as browser
+from tests.report.browser import needs_chromium, shown
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NAME = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> [red]\x1b[31m|`"
+# as text: without the code that would colour a terminal
+SHOWN = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> [red][31m|`"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # its networks answer wrongly too, so that its layers are asked for and shown
+    lab = fake_lab.FakeLab(calls_itself=NAME, tamper=lambda output: output[::-1])
+    monkeypatch.setattr(
+        "hil.cli.bench.run",
+        lambda plan, folder, emit, *_, layers: run(plan, folder, emit, lab, layers=layers),
+    )
+    out = tmp_path / "run"
+    words = ["--board", "mps2", "--dataset", "digits", "--limit", "12", "--model", "student"]
+    monkeypatch.setattr("sys.argv", ["hil", "bench", *words, "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 1
+    return out
+
+
+def test_it_is_text_in_every_file_and_on_the_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown_there = capsys.readouterr()
+    assert "\x1b" not in shown_there.out + shown_there.err
+    assert (
+        r"\u003c" in (folder / "manifest.json").read_text()
+        or NAME[:8] in (folder / "manifest.json").read_text()
+    )
+    page, text = ((folder / name).read_text("utf-8") for name in ("report.html", "report.md"))
+    for content in (page, text):
+        assert "\x1b" not in content
+        assert "<script>alert" not in content
+        assert "<img src=x" not in content
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    for drawing in (folder / "figures").iterdir():
+        ET.fromstring(drawing.read_text("utf-8"))
+        assert "<script" not in drawing.read_text("utf-8")
+
+
+@needs_chromium
+def test_it_is_text_in_a_browser(folder: Path, browser: Browser) -> None:
+    with shown(browser, folder / "report.html") as seen:
+        page = seen.page
+        page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+        assert page.get_by_text(SHOWN).first.is_visible()
+        assert page.locator("main script, main img[src=x]").count() == 0
+    assert (seen.dialogs, seen.complaints, seen.requests) == ([], [], [])

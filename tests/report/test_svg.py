@@ -1,0 +1,112 @@
+"""figures/*.svg: valid by themselves, safe, and the same as on the page."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hil import report
+from hil.report.cells import cells
+from hil.runlog.load import load
+from tests.report import fake
+from tests.report.browser import browser as browser
+from tests.report.browser import needs_chromium, shown
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SVG = "{http://www.w3.org/2000/svg}"
+ALLOWED = {"svg", "title", "rect", "text", "g", "line", "circle"}
+
+
+def drawn(folder: Path) -> dict[str, ET.Element]:
+    report.write(folder)
+    return {f.name: ET.fromstring(f.read_text("utf-8")) for f in (folder / "figures").iterdir()}
+
+
+def test_one_of_each_kind(tmp_path: Path) -> None:
+    assert set(drawn(fake.full(tmp_path / "run", 60))) == {
+        "accuracy-device-and-host.svg",
+        *(
+            f"accuracy-confusion-{m}-{p}.svg"
+            for m in ("teacher", "student")
+            for p in ("float32", "int8")
+        ),
+        "time-instructions-per-inference.svg",
+        "time-accuracy-against-instructions.svg",
+        "time-accuracy-against-ram.svg",
+        "time-accuracy-against-flash.svg",
+        "memory-ram.svg",
+        "memory-flash.svg",
+    }
+
+
+def test_instructions_and_time_have_a_figure_each(tmp_path: Path) -> None:
+    found = drawn(fake.hostile(tmp_path / "run"))
+    assert {"time-instructions-per-inference.svg", "time-latency-per-inference.svg"} <= set(found)
+    for name, root in found.items():
+        words = " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
+        assert not ("instructions" in words and "µs" in words), name
+
+
+@pytest.mark.parametrize("make", [fake.full, fake.hostile, fake.interrupted])
+def test_each_stands_alone(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    for root in drawn(make(tmp_path / "run")).values():
+        assert root.tag == f"{SVG}svg"
+        assert root.attrib["font-family"] == "sans-serif"
+        paper = root.find(f"{SVG}rect")
+        assert paper is not None
+        assert (paper.attrib["fill"], paper.attrib["width"]) == ("#ffffff", root.attrib["width"])
+        for element in root.iter():
+            assert element.tag.removeprefix(SVG) in ALLOWED
+            assert not {name for name in element.attrib if re.match("on|style|class|.*href", name)}
+
+
+def test_bars_are_to_scale(tmp_path: Path) -> None:
+    folder = fake.full(tmp_path / "run", 60)
+    root = drawn(folder)["time-instructions-per-inference.svg"]
+    widths = [
+        float(bar.attrib["width"].rstrip("%"))
+        for bar in root.iter(f"{SVG}rect")
+        if bar.attrib["width"].endswith("%")
+    ]
+    run = load(folder)
+    found = [c.time.point for c in cells(run.manifest, run.samples) if c.time]
+    wanted = [widths[0] * value / found[0] for value in found]
+    assert widths == pytest.approx(wanted, abs=0.02)
+
+
+def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
+    plan = fake.plan("../../evil <x>", board="../up")
+    folder = fake.write(tmp_path / "run", fake.manifest(plan, n=30), fake.samples(plan, 30))
+    for name in drawn(folder):
+        assert re.fullmatch(r"[a-z0-9-]+\.svg", name)
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
+    folder = fake.full(tmp_path / "run", 30)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "old.svg").write_text("<svg/>")
+    assert "old.svg" not in drawn(folder)
+
+
+@needs_chromium
+def test_a_browser_draws_them(browser: Browser, tmp_path: Path) -> None:
+    folder = fake.hostile(tmp_path / "run")
+    for name in drawn(folder):
+        with shown(browser, folder / "figures" / name) as seen:
+            outside = seen.page.evaluate(
+                """() => { const room = document.documentElement.getBoundingClientRect();
+                return Array.from(document.querySelectorAll("text, rect, circle"))
+                  .filter((e) => { const b = e.getBoundingClientRect();
+                    return b.right > room.right + 1 || b.bottom > room.bottom + 1 || b.left < -1; })
+                  .map((e) => e.outerHTML); }"""
+            )
+        assert outside == [], name
+        assert (seen.complaints, seen.requests, seen.dialogs) == ([], [], [])
