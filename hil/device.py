@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
@@ -38,6 +38,7 @@ ATTEMPTS: Final = 5
 RATE_S: Final = 0.5
 RATE_PROOFS: Final = 3
 QUIET_S: Final = 0.05
+T = TypeVar("T")
 
 # Damage on the line: the request itself was fine and is worth sending again.
 _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
@@ -286,14 +287,18 @@ class Device:
         self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
     ) -> Piece:
         ask = partial(_layers_request, model, encoding, values, layer, offset)
+        return self.insist(ask, Piece, f"LAYERS of layer {layer}")
+
+    def insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
+        """The reply of ``kind`` to a request that may be sent again; raises as `infer` does."""
         for _ in range(ATTEMPTS):
             seq = self._send(ask)
             reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
-            if reply is not None and isinstance(reply[1], Piece):
+            if reply is not None and isinstance(reply[1], kind):
                 return reply[1]
             self._quieten(self.timing.deadline(self.timing.reply))
             self.retries += 1
-        raise self._silent(f"LAYERS of layer {layer}")
+        raise self._silent(what)
 
     def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
         """After damage or silence: everything in flight, to be sent once more."""

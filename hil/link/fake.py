@@ -67,6 +67,8 @@ class FakeBoard:
     # without LAYERS
     layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
     chunk: int = 4096  # of a layer, in one reply
+    laps: Callable[[int], Sequence[int]] | None = None  # ticks of the layers of a model
+    at_once: int = 2  # layers in one reply of PROFILE
     carries: int = 10_000_000
     boot_baud: int = 115200
     steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
@@ -110,6 +112,8 @@ class FakeBoard:
             return self._frame(Kind.BAUD.reply, frame.seq, frame.payload)
         if frame.type == Kind.LAYERS and self.layers:
             return self._piece(frame, self.layers)
+        if frame.type == Kind.PROFILE and self.laps:
+            return self._profile(frame, self.laps)
         if frame.type != Kind.INFER:
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
@@ -136,6 +140,16 @@ class FakeBoard:
         dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
         head = struct.pack("<BBHHHII", model, dtype, layer, count, 0, len(whole), offset)
         return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
+
+    def _profile(self, frame: Frame, laps: Callable[[int], Sequence[int]]) -> Frame:
+        model, _, first = struct.unpack_from("<BBH", frame.payload)
+        found = laps(model)
+        if first >= len(found):
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, first, len(found))
+        total = (self.micros(model), self.ticks(model))
+        payload = struct.pack("<BBHHHII", model, 0, first, len(found), 0, *total)
+        payload += b"".join(struct.pack("<II", 0, n) for n in found[first : first + self.at_once])
+        return self._frame(Kind.PROFILE.reply, frame.seq, payload)
 
     def _error(
         self, seq: int, code: ErrorCode, request: int, needed: int = 0, available: int = 0

@@ -15,8 +15,10 @@ from hil.wire.messages import (
     INPUT_LAYER,
     ErrorCode,
     Kind,
+    Lap,
     Malformed,
     Piece,
+    Profile,
     Rate,
     Refusal,
     Reply,
@@ -26,6 +28,7 @@ from hil.wire.messages import (
     infer_request,
     layers_request,
     parse_reply,
+    profile_request,
 )
 from hil.wire.packbits import pack
 
@@ -113,6 +116,20 @@ def test_layers_are_golden() -> None:
     beyond = golden_reply("layers reply, nothing beyond the end")
     assert beyond == Piece(0, DType.INT8, 1, 2, 3, 3, b"")
     assert golden_reply("error LAYER") == Refusal(ErrorCode.LAYER, Kind.LAYERS, 2, 2)
+
+
+def test_profile_is_golden() -> None:
+    asked = profile_request(27, 0, Encoding.INT8, b"\x80\x7f\x00\xff", 1)
+    assert encode(asked) == golden_frames()["profile request"]
+    laps = (Lap(300, 11_200), Lap(0, None))
+    assert golden_reply("profile reply") == Profile(0, 1, 3, Lap(700, 25_600), laps)
+
+
+@pytest.mark.parametrize(("layer", "layers", "laps"), [(0, 2, 0), (0, 1, 2), (2, 3, 2)])
+def test_times_that_fit_no_layers_are_malformed(layer: int, layers: int, laps: int) -> None:
+    head = struct.pack("<BBHHHII", 0, 0, layer, layers, 0, 7, 7)
+    assert isinstance(parse_reply(Frame(Kind.PROFILE.reply, 0, head + bytes(8 * laps))), Malformed)
+    assert isinstance(parse_reply(Frame(Kind.PROFILE.reply, 0, head + bytes(7))), Malformed)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const voi
   put(session, data, length);
   hil_encoder_end(&session->encoder);
 }
+
+void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
+                       uint32_t length) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_PROFILE);
+  put(session, head, sizeof *head);
+  put(session, laps, length);
+  hil_encoder_end(&session->encoder);
+}
 #endif
 
 void hil_reply_status(hil_session_t *session) {

@@ -4,6 +4,7 @@
 
 #include "hil_clock.h"
 #include "hil_input.h"
+#include "hil_profile.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
 
@@ -232,6 +233,35 @@ static void layers(hil_session_t *session) {
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
   }
 }
+
+static void profile(hil_session_t *session) {
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  hil_profile_t request;
+  hil_lap_t total;
+  uint32_t code = 0;
+
+  if (frame->payload_length < sizeof request) {
+    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
+    return;
+  }
+  memcpy(&request, frame->payload, sizeof request);
+  model = take(session, request.model, request.encoding, sizeof request);
+  if (!model) {
+    return;
+  }
+  if (request.layer >= model->layers) {
+    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
+    return;
+  }
+  if (timed_invoke(session, model, input_of(session), &code, &total.micros, &total.ticks) !=
+      HIL_ENGINE_OK) {
+    session->prepared = -1;
+    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
+    return;
+  }
+  hil_profile_request(session, model, &request, input_of(session), &total);
+}
 #endif
 
 static void status(hil_session_t *session) {
@@ -281,6 +311,9 @@ static void answer(hil_session_t *session) {
 #ifdef HIL_LAYERS
     case HIL_MSG_LAYERS:
       layers(session);
+      break;
+    case HIL_MSG_PROFILE:
+      profile(session);
       break;
 #endif
     default:

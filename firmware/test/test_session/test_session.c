@@ -117,6 +117,8 @@ static void wrong_requests_are_named(void) {
   check_error(HIL_ERR_TYPE, 0x7E, 11, 0, 0);
   CHECK(ask(HIL_MSG_LAYERS, 11, bytes, 12)); /* built without HIL_LAYERS */
   check_error(HIL_ERR_TYPE, HIL_MSG_LAYERS, 11, 0, 0);
+  CHECK(ask(HIL_MSG_PROFILE, 12, bytes, 8));
+  check_error(HIL_ERR_TYPE, HIL_MSG_PROFILE, 12, 0, 0);
   CHECK(ask(HIL_MSG_REPLY | HIL_MSG_HELLO, 12, "", 0));
   check_error(HIL_ERR_TYPE, 0x81, 12, 0, 0);
   CHECK(ask(HIL_MSG_HELLO, 13, bytes, 1));
