@@ -29,7 +29,7 @@ soak: .venv/.dev                    ## the long ones: whole test sets, thousands
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt
-	tools/venv.sh dev,emulator,train,sweep
+	tools/venv.sh dev,emulator,train,sweep,bakenn
 	@touch $@ .venv/.bench
 
 # labgrid brings a pyserial of its own: an environment of its own

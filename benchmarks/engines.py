@@ -4,12 +4,14 @@
 
 TFLM is built and run where HIL_TFLM_DIR (and HIL_CMSIS_NN_DIR) name a tree (docs/engines.md);
 elsewhere its rows are those of `tflm.toml`, marked so. `--store` writes that file from this run.
+bakenn's rows want its package.
 Instruction counts of an emulator are exact, so there is no run-to-run noise to average.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 import tomllib
@@ -32,6 +34,7 @@ HERE = Path(__file__).parent
 STORE = HERE / "tflm.toml"
 BOARDS = ("mps2", "rv32", "mega2560")
 TREE, CMSIS_NN = "HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR"
+KERNELS = "HIL_BAKENN"
 COLUMNS = ("board", "network", "engine", "instructions", "arena B", "flash B", "differing outputs")
 ABOUT = """\
 # TensorFlow Lite Micro on the emulated boards, for who has no tree of it at hand.
@@ -67,32 +70,41 @@ class Engine:
     name: str
     wants: tuple[str, ...] = ()
     boards: tuple[str, ...] = BOARDS
+    package: str = ""  # of Python, that it is generated with
+    kernels: str = ""  # what HIL_BAKENN says; empty: those of the chip
 
     @property
     def lacks(self) -> list[str]:
-        return [variable for variable in self.wants if not os.environ.get(variable)]
+        lacking = [variable for variable in self.wants if not os.environ.get(variable)]
+        absent = self.package and importlib.util.find_spec(self.package) is None
+        return [*lacking, self.package] if absent else lacking
 
 
 ENGINES = (
     Engine("aot", "aot"),
     Engine("tflm", "tflm", (TREE,)),
     Engine("tflm+CMSIS-NN", "tflm", (TREE, CMSIS_NN), ("mps2",)),
+    Engine("bakenn+CMSIS-NN", "bakenn", (), ("mps2",), "bakenn"),
+    Engine("bakenn+ESP-NN's C", "bakenn", (), ("rv32",), "bakenn", "esp32"),
+    Engine("bakenn", "bakenn", (), BOARDS, "bakenn", "portable"),
 )
 
 
 @contextmanager
-def only(wanted: Iterable[str]) -> Iterator[None]:
-    """The environment with no tree but those ``wanted``."""
-    hidden = {key: os.environ.pop(key, None) for key in {TREE, CMSIS_NN} - set(wanted)}
+def only(wanted: Iterable[str], kernels: str = "") -> Iterator[None]:
+    """The environment with no tree but those ``wanted``, and bakenn's ``kernels``."""
+    hidden = {key: os.environ.pop(key, None) for key in {TREE, CMSIS_NN, KERNELS} - set(wanted)}
+    os.environ[KERNELS] = kernels
     try:
         yield
     finally:
+        del os.environ[KERNELS]
         os.environ.update({key: value for key, value in hidden.items() if value})
 
 
 def measure(board: str, engine: Engine, dataset: str, limit: int) -> Table:
     """Bench both networks in all precisions that ``board`` holds."""
-    with only(engine.wants), tempfile.TemporaryDirectory() as folder:
+    with only(engine.wants, engine.kernels), tempfile.TemporaryDirectory() as folder:
         project, engines = HERE.parent, (engine.name,)
         plan = make_plan(Request(project, (board,), engines=engines, dataset=dataset, limit=limit))
         run(plan, Path(folder), ignore)

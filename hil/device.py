@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
@@ -32,11 +32,13 @@ from hil.wire.messages import (
     parse_reply,
     status_request,
 )
+from hil.wire.packbits import pack
 
 ATTEMPTS: Final = 5
 RATE_S: Final = 0.5
 RATE_PROOFS: Final = 3
 QUIET_S: Final = 0.05
+T = TypeVar("T")
 
 # Damage on the line: the request itself was fine and is worth sending again.
 _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
@@ -82,8 +84,10 @@ class LayerOutput:
 class _Request:
     index: int
     values: bytes
+    packed: bool
     attempts: int = 1
     sent: float = 0.0
+    length: int = 0  # of its frame on the line
 
 
 class Device:
@@ -219,14 +223,18 @@ class Device:
         inputs: Iterable[bytes],
         *,
         window: int = 1,
+        room: int | None = None,
+        pack: bool = False,
         first: int = 0,
     ) -> Iterator[Answer]:
         """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
 
+        ``room``: bytes that all in flight may take on the line together; one alone always goes.
+        ``pack``: each input travels in PackBits where that is shorter, for a board that unpacks.
         Answers come in order; numbering starts at ``first``. Raises DeviceRefused when
         the board says no, NoAnswer when a request stays without a valid answer.
         """
-        fresh = (_Request(i, values) for i, values in enumerate(inputs, first))
+        fresh = (_request(i, values, pack) for i, values in enumerate(inputs, first))
         again: deque[_Request] = deque()
         flying: dict[int, _Request] = {}
         done: dict[int, Answer] = {}
@@ -235,14 +243,21 @@ class Device:
                 request = again.popleft() if again else next(fresh, None)
                 if request is None:
                     break
-                sent = self._now()
-                seq = self._send(partial(_infer_request, model, encoding, request.values))
-                flying[seq] = replace(request, sent=sent)
+                seq = next(self._numbers)
+                packed, values = request.packed, request.values
+                data = encode(infer_request(seq, model, encoding, values, packed=packed))
+                if flying and room is not None:
+                    on_line = sum(other.length for other in flying.values())
+                    if on_line + len(data) > room:
+                        again.appendleft(request)
+                        break
+                flying[seq] = replace(request, sent=self._now(), length=len(data))
+                self._write(data)
             if not flying:
                 return
             reply = self._reply(self.timing.deadline(self.timing.reply), flying.keys())
             if reply is None or not isinstance(reply[1], Result):
-                again.extend(self._lost(flying))
+                again.extendleft(reversed(self._lost(flying)))
                 continue
             request = flying.pop(reply[0])
             taken = self._since(request.sent)
@@ -272,14 +287,18 @@ class Device:
         self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
     ) -> Piece:
         ask = partial(_layers_request, model, encoding, values, layer, offset)
+        return self.insist(ask, Piece, f"LAYERS of layer {layer}")
+
+    def insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
+        """The reply of ``kind`` to a request that may be sent again; raises as `infer` does."""
         for _ in range(ATTEMPTS):
             seq = self._send(ask)
             reply = self._reply(self.timing.deadline(self.timing.reply), {seq})
-            if reply is not None and isinstance(reply[1], Piece):
+            if reply is not None and isinstance(reply[1], kind):
                 return reply[1]
             self._quieten(self.timing.deadline(self.timing.reply))
             self.retries += 1
-        raise self._silent(f"LAYERS of layer {layer}")
+        raise self._silent(what)
 
     def _lost(self, flying: dict[int, _Request]) -> list[_Request]:
         """After damage or silence: everything in flight, to be sent once more."""
@@ -302,10 +321,12 @@ class Device:
 
     def _send(self, build: Callable[[int], Frame]) -> int:
         seq = next(self._numbers)
-        data = encode(build(seq))
+        self._write(encode(build(seq)))
+        return seq
+
+    def _write(self, data: bytes) -> None:
         self.link.write(data)
         self.bytes_out += len(data)
-        return seq
 
     def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
         while not self._arrived:
@@ -340,8 +361,10 @@ class Device:
         )
 
 
-def _infer_request(model: int, encoding: Encoding, values: bytes, seq: int) -> Frame:
-    return infer_request(seq, model, encoding, values)
+def _request(index: int, values: bytes, pack_it: bool) -> _Request:
+    if pack_it and len(packed := pack(values)) < len(values):
+        return _Request(index, packed, True)
+    return _Request(index, values, False)
 
 
 def _layers_request(

@@ -162,6 +162,8 @@ class Hello:
     has_micros: bool
     models: tuple[ModelInfo, ...]
     has_layers: bool = False  # it answers layer by layer: another program than the one to measure
+    unpacks: bool = False  # it takes inputs in PackBits
+    room: int | None = 0  # bytes its line keeps while it computes; None: any, the host has to wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def refused(reply: Refusal) -> DeviceRefused:
         ),
         ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
     }
-    if reply.code == ErrorCode.TYPE and reply.request == Kind.LAYERS:
+    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
             "does not answer layer by layer",
             "flash firmware built with HIL_LAYERS=1",

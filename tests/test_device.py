@@ -1,6 +1,7 @@
 """The device layer over a scripted line: each fault ends in the answer or one clear error."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,18 +18,29 @@ INPUTS = [bytes([i, 255 - i, 0, 0]) for i in range(40)]
 FAULTS: list[Fault | None] = [None, None, None, drop, corrupt, cut, duplicate, chatter]
 
 
-def outputs(faults: Iterable[Fault | None], window: int) -> list[bytes]:
-    device, _ = fake_device(faults=faults)
-    answers = device.infer(0, Encoding.INT8, INPUTS, window=window)
+PACKS = replace(HELLO, unpacks=True)
+
+
+def outputs(
+    faults: Iterable[Fault | None], window: int, room: int | None = None, *, pack: bool = False
+) -> list[bytes]:
+    device, _ = fake_device(faults=faults, hello=PACKS if pack else HELLO)
+    answers = device.infer(0, Encoding.INT8, INPUTS, window=window, room=room, pack=pack)
     return [answer.result.output for answer in answers]
 
 
-@given(st.lists(st.sampled_from(FAULTS), max_size=30), st.integers(1, 6))
+@given(
+    st.lists(st.sampled_from(FAULTS), max_size=30),
+    st.integers(1, 6),
+    st.none() | st.integers(0, 100),
+    st.booleans(),
+)
 def test_faults_never_lose_reorder_or_change_an_answer(
-    faults: list[Fault | None], window: int
+    faults: list[Fault | None], window: int, room: int | None, pack: bool
 ) -> None:
     try:
-        assert outputs(faults, window) == [values[:2] for values in INPUTS]
+        found = outputs(faults, window, room, pack=pack)
+        assert found == [values[:2] for values in INPUTS]
     except NoAnswer:
         assert sum(fault is not None for fault in faults) >= 5  # five in a row for one sample
 
@@ -53,6 +65,34 @@ def test_window_is_kept() -> None:
     with pytest.raises(NoAnswer):
         list(device.infer(0, Encoding.INT8, INPUTS, window=3))
     assert len(sent) == 3 * 5
+
+
+def sent_unanswered(room: int | None, values: list[bytes]) -> list[bytes]:
+    """What is sent at once to a board that never answers."""
+    device, link = fake_device()
+    link.board.answer = lambda data: sent.append(data) or b""  # type: ignore[func-returns-value,method-assign]
+    sent: list[bytes] = []
+    with pytest.raises(NoAnswer):
+        list(device.infer(0, Encoding.INT8, values, window=4, room=room, pack=True))
+    assert len(sent) % 5 == 0
+    return sent[: len(sent) // 5]
+
+
+def test_room_is_kept() -> None:
+    """Frames of 18 bytes: 4 of input, 4 of INFER, 8 of frame, 2 of COBS."""
+    for room, count in ((0, 1), (18, 1), (35, 1), (36, 2), (54, 3), (71, 3), (72, 4), (None, 4)):
+        sent = sent_unanswered(room, [bytes([i, 1, 2, 3]) for i in range(1, 9)])
+        assert {len(data) for data in sent} == {18}
+        assert len(sent) == count, room
+
+
+def test_each_input_travels_packed_where_that_is_shorter() -> None:
+    even, odd = bytes(4), bytes(range(4))
+    frames = [decode(data[:-1]) for data in sent_unanswered(None, [even, odd])]
+    assert [frame.payload for frame in frames if isinstance(frame, Frame)] == [
+        b"\0\x82",
+        b"\0\x02\0\0\0\x01\x02\x03",
+    ]
 
 
 def test_hello_survives_boot_chatter_and_a_lost_first_answer() -> None:

@@ -35,6 +35,14 @@ def event(found):
     )
 
 
+def packed(vector):
+    return (
+        f"    {{{c_text(vector['name'])}, {vector['size']}u, {vector['wanted']}u, "
+        f"{c_bytes(vector['packed'])}, {len(vector['packed']) // 2}u, "
+        f"{int(vector['unpacked'] is None)}, {c_bytes(vector['unpacked'] or '')}}},"
+    )
+
+
 def header(golden):
     frames = [frame(vector) for vector in golden["frames"]]
     events, streams = [], []
@@ -59,6 +67,9 @@ def header(golden):
             "};",
             "static const golden_stream_t golden_streams[] = {",
             *streams,
+            "};",
+            "static const golden_packed_t golden_packed[] = {",
+            *map(packed, golden["packed"]),
             "};",
             "#endif",
             "",

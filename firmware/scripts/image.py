@@ -132,6 +132,11 @@ else:
     if engine == "tflm":
         include.append(FIRMWARE / "lib" / "hil_tflm")
         env.SConscript(str(FIRMWARE / "scripts" / "tflm.py"), exports={"env": env})
+    if engine == "bakenn":
+        names = [name for name, _ in chosen_models()]
+        env.SConscript(
+            str(FIRMWARE / "scripts" / "bakenn.py"), exports={"env": env, "names": names}
+        )
 env.Append(CPPPATH=[str(path) for path in [*include, image]])
 env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
 env.BuildSources("$BUILD_DIR/port", str(port))

@@ -72,7 +72,8 @@ static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
 }
 
 static const hil_board_t fake_board = {
-    "fake", 2, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks, fake_uptime_ms};
+    "fake",        2, 9, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks,
+    fake_uptime_ms};
 
 /* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {

@@ -35,6 +35,17 @@ typedef struct {
   uint32_t event_count;
 } golden_stream_t;
 
+/* What hil_unpack makes of the last `length` of `size` bytes. */
+typedef struct {
+  const char *name;
+  uint32_t size;
+  uint32_t wanted;
+  const char *packed;
+  uint32_t length;
+  int fails;
+  const char *unpacked;
+} golden_packed_t;
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

@@ -56,6 +56,14 @@ class Observing:
 
 
 @dataclass(frozen=True, slots=True)
+class Profiling:
+    """Firmware that shows its layers is built, and asked what each takes on ``sample``."""
+
+    run: str
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """One run of the matrix is complete."""
 
@@ -70,5 +78,7 @@ class Stored:
     folder: Path
 
 
-Event: TypeAlias = Building | LeftOut | Referencing | Streaming | Finished | Observing | Stored
+Event: TypeAlias = (
+    Building | LeftOut | Referencing | Streaming | Finished | Observing | Profiling | Stored
+)
 Emit: TypeAlias = Callable[[Event], None]

@@ -82,6 +82,7 @@ class FakeLab:
             ticks=lambda model: 256 * (model + 1),
             micros=lambda model: 500 * (model + 1),
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
+            laps=partial(_laps, image.networks) if image.layers else None,
         )
         link = FakeLink(fake)
         try:
@@ -125,6 +126,12 @@ class FakeLab:
             return self.tamper(reference.predict(x)[0].tobytes())
 
         return infer
+
+
+def _laps(networks: Sequence[Network], model: int) -> list[int]:
+    """2,560 ticks for the first layer, as many more for each after it."""
+    layers = ENGINES["aot"].layers(networks[model].graph)
+    return [2_560 * (i + 1) for i in range(len(layers))]
 
 
 def _sample(values: bytes, graph: Graph) -> npt.NDArray[np.generic]:

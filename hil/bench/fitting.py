@@ -57,6 +57,25 @@ def fitting(
     return groups
 
 
+def taken(
+    engine: str, takes: Sequence[Precision], precisions: Sequence[str], wanted: Sequence[Group[N]]
+) -> list[Group[N]]:
+    """``wanted`` without the precisions that ``engine`` does not take.
+
+    UsageError when such a one was asked for by name (``precisions``), or nothing is left.
+    """
+    left = [group for group in wanted if group[0] in takes]
+    refused = [name for name in precisions if name not in takes]
+    if refused or not left:
+        names = refused or [precision for precision, _, _ in wanted]
+        raise UsageError(
+            f"engine {engine} does not take {', '.join(dict.fromkeys(names))}: "
+            f"it computes in {' and '.join(takes)} only",
+            "bench another --precision by it, or another --engine",
+        )
+    return left
+
+
 def _held(allowed: Sequence[str], networks: tuple[N, ...]) -> tuple[N, ...]:
     return tuple(n for n in networks if not allowed or n.name in allowed)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -13,14 +11,13 @@ import numpy.typing as npt
 
 from hil.bench.events import Emit, Observing
 from hil.bench.lab import Lab
+from hil.bench.observing import Observed, observed, unobservable
 from hil.bench.plan import Plan, wire_inputs
 from hil.bench.prepare import Prepared
-from hil.bench.stream import find
 from hil.compare import EXP_TOLERANCE, FMA_TOLERANCE, NEAR_TOLERANCE, compare_layer, departs
-from hil.device import Device, LayerOutput, Timing
+from hil.device import LayerOutput
 from hil.engines import ENGINES, Layer
 from hil.errors import HilError, WrongFirmware
-from hil.link import Link
 from hil.records import Dataset, DType, Precision, TensorSpec
 from hil.reference import encode_inputs, layer_tensors, oracle_version
 from hil.runlog.schema import LayerSeen, Parting, Sample
@@ -57,21 +54,16 @@ def part(
 def _of_run(
     plan: Plan, item: Prepared, wanted: Sequence[Sample], lab: Lab, emit: Emit
 ) -> list[Parting]:
-    cell = item.cell
     found: list[Parting] = []
     why = _impossible(item, lab)
     if not why:
         emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
         try:
-            image = replace(cell.image, layers=True)
-            firmware = lab.build(image, plan.project)
-            observed = replace(item, cell=replace(cell, image=image), firmware=firmware)
-            with lab.open(cell.station, image, firmware) as link:
-                for parting in _ask(observed, link, plan.data, wanted):
+            with observed(plan, item, lab) as looked_at:
+                for parting in _ask(looked_at, plan.data, wanted):
                     found.append(parting)
         except HilError as problem:
             why = str(problem)
-        _put_back(item, lab)
     if why and len(found) < len(wanted):
         found.append(Parting(run=item.plan.key, id=wanted[len(found)].id, why=why))
     return found
@@ -79,29 +71,17 @@ def _of_run(
 
 def _impossible(item: Prepared, lab: Lab) -> str:
     """Why the layers cannot be compared; empty when they can."""
-    graph, engine = item.cell.network.graph, item.cell.image.engine
-    if not ENGINES[engine].layers(graph):
-        return f"engine {engine} does not answer layer by layer"
+    graph = item.cell.network.graph
+    if why := unobservable(item, lab):
+        return why
     if graph.precision is Precision.INT8 and not item.plan.oracle:
         return "there is no oracle here to compare layers with"
-    return lab.unobservable(item.cell.station)
+    return ""
 
 
-def _put_back(item: Prepared, lab: Lab) -> None:
-    """Leave a board that was flashed with what it ran before."""
-    cell = item.cell
-    # whoever measures next is told, if this fails: HELLO says what runs
-    if cell.station.port:
-        with suppress(HilError), lab.open(cell.station, cell.image, item.firmware):
-            pass
-
-
-def _ask(item: Prepared, link: Link, data: Dataset, wanted: Sequence[Sample]) -> Iterator[Parting]:
-    board, graph = item.cell.image.board, item.cell.network.graph
-    device = Device(link, Timing(board.timeouts.boot, board.timeouts.reply), board.serial.baud)
-    hello = device.hello()
-    number, _ = find(hello, item)
-    device.speed_up(board.serial.faster)
+def _ask(looked_at: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[Parting]:
+    item, device, number = looked_at.item, looked_at.device, looked_at.number
+    graph = item.cell.network.graph
     layers = ENGINES[item.cell.image.engine].layers(graph)
     for sample in wanted:
         encoding, inputs = wire_inputs(data)
@@ -119,7 +99,6 @@ def _ask(item: Prepared, link: Link, data: Dataset, wanted: Sequence[Sample]) ->
             firmware_sha256=item.firmware.sha256,
             input=compare_layer("input", "", _values(item, "input", taken, graph.input), x[0]),
         )
-    device.slow_down()
 
 
 def _compare(

@@ -12,7 +12,7 @@ import numpy as np
 
 from hil import datasets
 from hil.bench.cells import Cell, Image, Network
-from hil.bench.fitting import Group, check_engines, fitting
+from hil.bench.fitting import Group, check_engines, fitting, taken
 from hil.bench.places import place
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
@@ -74,7 +74,10 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         Cell(Image(station.board, engine, precision, group), network, station)
         for station, engine in product(stations, dict.fromkeys(request.engines))
         for precision, group, chosen in fitting(
-            station.board, request.models, request.precisions, wanted
+            station.board,
+            request.models,
+            request.precisions,
+            taken(engine, ENGINES[engine].precisions, request.precisions, wanted),
         )
         for network in chosen
     )

@@ -21,6 +21,7 @@ from hil.bench.parting import part
 from hil.bench.pictures import pictures
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
+from hil.bench.profiling import profile
 from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
@@ -44,13 +45,15 @@ def run(
     jobs: int = 1,
     *,
     layers: bool = False,
+    profiles: bool = False,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
     With ``jobs`` > 1 boards run side by side, that many emulators at most. Any error, Ctrl-C
     included, leaves a readable run that the same call resumes; a board that fails does not keep
     the others from finishing. Where an output is not what it must be, the board is asked for the
-    layers of that sample; with ``layers`` it is asked for those of the first one anyway.
+    layers of that sample; with ``layers`` it is asked for those of the first one anyway, and with
+    ``profiles`` for what each takes.
     """
     lab = lab or RealLab(plan.project)
     prepared, no_place = prepare(plan, lab, emit)
@@ -66,6 +69,8 @@ def run(
             answers = load(folder).samples
             if partings := part(plan, prepared, answers, lab, emit, always=layers):
                 log.save_partings(partings)
+            if profiles:
+                log.save_profile(profile(plan, prepared, answers, lab, emit))
         except BaseException as problem:
             with suppress(StorageError):  # a full disk is no reason to hide the first problem
                 if isinstance(problem, HilError):
@@ -89,7 +94,7 @@ def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) ->
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
     """What the host answers to every sample; cached, so computed once a model and data set."""
-    x = encode_inputs(data.x, item.cell.network.graph.input)
+    spec = item.cell.network.graph.input
 
     def predict(reference: Reference) -> npt.NDArray[np.generic]:
         def progress(done: int, total: int) -> None:
@@ -97,11 +102,12 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 
         return predict_cached(
             reference,
-            x,
+            data.x,
             fingerprint=data.fingerprint,
             ids=data.ids,
             directory=platformdirs.user_cache_path("tinyml-hil") / "reference",
             progress=progress,
+            encode=lambda samples: encode_inputs(samples, spec),
         )
 
     path = item.cell.network.path

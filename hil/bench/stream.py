@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import islice
 
 from hil.bench.account import identity, marks, shares
@@ -44,11 +45,13 @@ def stream(
     _check_room(hello, data)
     began = device.status(reset=True)
     idle, steps = device.idle_round_trip(), device.clock_steps()
-    warm_up = list(device.infer(number, encoding, islice(inputs, WARMUP)))
+    packs = hello.unpacks
+    warm_up = list(device.infer(number, encoding, islice(inputs, WARMUP), pack=packs))
     emit(Streaming(key, first, len(data), device.retries))
     _, inputs = wire_inputs(data)
     rest = islice(inputs, first, None)
-    for answer in device.infer(number, encoding, rest, window=hello.window, first=first):
+    ask = partial(device.infer, window=hello.window, room=hello.room, pack=packs)
+    for answer in ask(number, encoding, rest, first=first):
         _check(answer.result, number, prepared)
         time_taken = board.clock.time(answer.result)
         measured = Measurement(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from hil.config import Config, read_toml
 from hil.errors import ConfigError, UsageError
 from hil.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
-from hil.wire.messages import Result
+from hil.wire.messages import Lap, Result
 
 
 class Clock(Config, frozen=True):
@@ -27,8 +27,8 @@ class Clock(Config, frozen=True):
     denominator: int = 1
     detail: str = ""
 
-    def time(self, result: Result) -> DeviceTime:
-        """The time of one RESULT, in the type of this clock."""
+    def time(self, result: Result | Lap) -> DeviceTime:
+        """The time of one RESULT, or of a part of one, in the type of this clock."""
         raw = {"ticks": result.ticks, "micros": result.micros, "none": None}[self.source]
         if raw is None or self.unit == "none":
             return None

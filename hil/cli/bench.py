@@ -20,6 +20,7 @@ from hil.bench.events import (
     Finished,
     LeftOut,
     Observing,
+    Profiling,
     Referencing,
     Streaming,
 )
@@ -83,6 +84,9 @@ def bench(
         bool,
         typer.Option("--layers", help="Compare the first sample layer by layer, come what may."),
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also measure what each layer takes.")
+    ] = False,
     open_report: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Show the report in a browser.")
     ] = None,
@@ -115,7 +119,7 @@ def bench(
             say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
         say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         at_once = jobs or len(os.sched_getaffinity(0))
-        _show(plan, folder, RealLab(project, flash), at_once, layers=layers)
+        _show(plan, folder, RealLab(project, flash), at_once, layers=layers, profiles=profile)
     show_report(folder, browse=_may_open() if open_report is None else open_report)
 
 
@@ -134,11 +138,11 @@ def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
     return project / "results" / f"{stamp}-{'-'.join(kinds)}"
 
 
-def _show(plan: Plan, folder: Path, lab: Lab, jobs: int, *, layers: bool) -> None:
+def _show(plan: Plan, folder: Path, lab: Lab, jobs: int, *, layers: bool, profiles: bool) -> None:
     """Carry the plan out, with a bar for every run."""
     try:
         with progress() as bars:
-            run(plan, folder, _Bars(bars), lab, jobs, layers=layers)
+            run(plan, folder, _Bars(bars), lab, jobs, layers=layers, profiles=profiles)
     except KeyboardInterrupt:
         say(f"interrupted; to go on: hil {_again(folder)}")
         raise
@@ -163,6 +167,8 @@ class _Bars:
                 self._update(key, done, total)
             case Observing(key, samples):
                 say(f"{key}: asking for the layers of {', '.join(samples)}")
+            case Profiling(key, sample):
+                say(f"{key}: asking what each layer takes on {sample}")
             case Finished(key, seconds):
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")

@@ -10,21 +10,8 @@ from typing import Annotated
 import typer
 
 import hil
-from hil.cli import (
-    bench,
-    boards,
-    build,
-    compare,
-    doctor,
-    flash,
-    history,
-    models,
-    report,
-    study,
-    sweep,
-    verify,
-)
 from hil.cli.console import say, show_error
+from hil.cli.lazy import LazyGroup
 from hil.errors import HilError
 
 INTERRUPTED = 130
@@ -32,6 +19,7 @@ TERMINATED = 143
 
 app = typer.Typer(
     name="hil",
+    cls=LazyGroup,
     help="Hardware-in-the-loop benchmark for TinyML: what does the board say, how long does it "
     "take, how much memory, and is it the same answer?",
     no_args_is_help=True,
@@ -54,22 +42,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options before the command."""
-
-
-app.command(name="bench")(bench.bench)
-app.command(name="report")(report.report)
-app.command(name="verify")(verify.verify)
-app.command(name="compare")(compare.compare)
-app.command(name="history")(history.history)
-app.command(name="boards")(boards.boards)
-app.command(name="flash")(flash.flash)
-app.command(name="doctor")(doctor.doctor)
-app.command(name="train")(models.train)
-app.command(name="export")(models.export)
-app.add_typer(study.app, name="study")
-app.command(name="sweep")(sweep.sweep)
-app.command(name="headers", hidden=True)(build.headers)
-app.command(name="emulate")(boards.emulate)
 
 
 def _end(_: int, __: FrameType | None) -> None:

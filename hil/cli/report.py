@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +41,10 @@ def show_report(folder: Path, *, browse: bool) -> None:
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
-    for line in written.parted:
+    for profile in written.profiles:
+        out.print(_profile(profile.title, profile.head, profile.rows))
+        out.print(escape(profile.note), soft_wrap=True)
+    for line in (*written.parted, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
     if not problems:
         out.print("[green]every output is what it must be[/]")
@@ -50,6 +53,16 @@ def show_report(folder: Path, *, browse: bool) -> None:
         webbrowser.open(written.html.resolve().as_uri())
     if problems:
         raise typer.Exit(UNEXPECTED)
+
+
+def _profile(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """The report's table of layers, numbers to the right."""
+    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(escape(name), justify="left" if i < 2 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def _tables(rows: tuple[SummaryRow, ...]) -> Iterator[Table]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.files import replace_file
@@ -16,13 +16,14 @@ class CompiledModel:
     """A model in C: its header, the two functions of `hil_model_t`, and what HELLO says.
 
     ``functions`` defines ``<name>_prepare`` and ``<name>_run`` after the header was included, and
-    ``<name>_layers`` where the model shows its ``layers``.
+    ``<name>_layers`` where the model shows its ``layers``. ``files``: what else it takes, by path.
     """
 
     info: ModelInfo
     header: str
     functions: str
     layers: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hil.tflite import Graph, Operator, Tensor
+from hil.tflite.geometry import count_macs
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,13 @@ class Layer:
     """What an engine computes in one go: one operator or several that it fused.
 
     Its output is ``tensor`` of the graph; ``name`` is of the network's own layers, ``ops`` of
-    TFLite's operators, both joined by " + ".
+    TFLite's operators, both joined by " + ". ``macs``: multiply-accumulates, padding included.
     """
 
     name: str
     ops: str
     tensor: int
+    macs: int = 0
 
 
 def layer(graph: Graph, operators: Sequence[Operator]) -> Layer:
@@ -29,6 +31,7 @@ def layer(graph: Graph, operators: Sequence[Operator]) -> Layer:
         " + ".join(names),
         " + ".join(operator.code for operator in operators),
         operators[-1].outputs[0],
+        sum(count_macs(operator, graph.tensors) for operator in operators),
     )
 
 

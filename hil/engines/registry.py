@@ -10,13 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from hil.engines import tflm
+from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
 from hil.engines.aot.faults import Fault
-from hil.engines.bounds import constant_bytes, largest_step
+from hil.engines.bounds import constant_bytes, largest_inner, largest_step
 from hil.engines.image import CompiledModel, Image, table_files, write_changed
 from hil.engines.layers import Layer
 from hil.errors import UsageError
+from hil.records import Precision
 from hil.tflite import Graph, read_model
 
 
@@ -51,6 +52,7 @@ class Engine:
     shared: Sharer
     at_least: Bound
     layers: Callable[[Graph], tuple[Layer, ...]]  # that firmware shows; none: it shows none
+    precisions: tuple[Precision, ...] = tuple(Precision)  # of the models that it takes
     near: bool = False  # float32 is near LiteRT's reference, not equal to it
 
 
@@ -76,6 +78,12 @@ def _tflm(graph: Graph, name: str, path: Path, special: Special) -> CompiledMode
     return tflm.compile_model(graph, name, path)
 
 
+def _bakenn(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
+    if special.fault:
+        raise UsageError("engine bakenn cannot be broken on purpose", "break aot")
+    return bakenn.compile_model(graph, name, path)
+
+
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "aot": Engine(
@@ -97,6 +105,13 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             tflm.shared_files,
             lambda graph: (constant_bytes(graph), largest_step(graph)),
             lambda _: (),
+        ),
+        "bakenn": Engine(
+            _bakenn,
+            _nothing,
+            lambda graph: (constant_bytes(graph), largest_inner(graph)),
+            lambda _: (),
+            (Precision.INT8,),
         ),
     }
 )
@@ -167,6 +182,7 @@ def write_image(
         for graph, (name, path) in zip(graphs, models, strict=True)
     ]
     files = {f"{m.info.name}.h": m.header for m in compiled}
+    files |= {file: text for m in compiled for file, text in m.files.items()}
     files |= table_files(compiled, arena, layers=layers) | chosen.shared(graphs)
     for file, text in files.items():
         write_changed(out / file, text)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hil.link.deadline import Deadline
-from hil.records import DType, Hello, TensorSpec
+from hil.records import DType, Encoding, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
-from hil.wire.messages import INPUT_LAYER, ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
+from hil.wire.packbits import unpack
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
 # STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
@@ -66,6 +67,8 @@ class FakeBoard:
     # without LAYERS
     layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
     chunk: int = 4096  # of a layer, in one reply
+    laps: Callable[[int], Sequence[int]] | None = None  # ticks of the layers of a model
+    at_once: int = 2  # layers in one reply of PROFILE
     carries: int = 10_000_000
     boot_baud: int = 115200
     steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
@@ -109,6 +112,8 @@ class FakeBoard:
             return self._frame(Kind.BAUD.reply, frame.seq, frame.payload)
         if frame.type == Kind.LAYERS and self.layers:
             return self._piece(frame, self.layers)
+        if frame.type == Kind.PROFILE and self.laps:
+            return self._profile(frame, self.laps)
         if frame.type != Kind.INFER:
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
@@ -116,7 +121,13 @@ class FakeBoard:
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
         dtype = self.hello.models[model].output.dtype
         head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
-        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, frame.payload[4:]))
+        values, encoding = frame.payload[4:], frame.payload[1]
+        if encoding & PACKED:
+            if not self.hello.unpacks:
+                return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
+            size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
+            values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
+        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
 
     def _piece(
         self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]
@@ -129,6 +140,16 @@ class FakeBoard:
         dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
         head = struct.pack("<BBHHHII", model, dtype, layer, count, 0, len(whole), offset)
         return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
+
+    def _profile(self, frame: Frame, laps: Callable[[int], Sequence[int]]) -> Frame:
+        model, _, first = struct.unpack_from("<BBH", frame.payload)
+        found = laps(model)
+        if first >= len(found):
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, first, len(found))
+        total = (self.micros(model), self.ticks(model))
+        payload = struct.pack("<BBHHHII", model, 0, first, len(found), 0, *total)
+        payload += b"".join(struct.pack("<II", 0, n) for n in found[first : first + self.at_once])
+        return self._frame(Kind.PROFILE.reply, frame.seq, payload)
 
     def _error(
         self, seq: int, code: ErrorCode, request: int, needed: int = 0, available: int = 0
@@ -191,7 +212,10 @@ def pack_hello(hello: Hello) -> bytes:
         hello.protocol,
         len(hello.models),
         hello.window,
-        int(hello.has_micros) | int(hello.has_layers) << 1,
+        int(hello.has_micros)
+        | int(hello.has_layers) << 1
+        | int(hello.unpacks) << 2
+        | (31 if hello.room is None else max(0, hello.room.bit_length() - 1)) << 3,
         hello.max_payload,
         hello.tick_hz,
     )

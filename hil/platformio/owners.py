@@ -57,6 +57,8 @@ def owner(piece: Piece, models: Sequence[str]) -> str:
     if path.name == "hil_image.o" or member == "hil_image.o":
         constant = "" if _CODE.match(piece.name) else _model(symbol, models)
         return constant or ENGINE
+    if "bakenn" in path.parts and symbol:
+        return _model(symbol.removeprefix("bknn_"), models) or ENGINE
     return _of_file(path, symbol)
 
 
@@ -66,7 +68,7 @@ def _of_file(path: PurePosixPath, symbol: str) -> str:
         return STARTUP
     if _LIBRARY.fullmatch(path.name):
         return LIBRARY
-    if _ENGINE.fullmatch(path.name) or {"tflm", "hil_tflm"} & set(folders):
+    if _ENGINE.fullmatch(path.name) or {"tflm", "hil_tflm", "bakenn"} & set(folders):
         return ENGINE
     if _OURS.fullmatch(path.name) or folders[-1:] in (("src",), ("port",)):
         return ARENA if _ARENA.fullmatch(symbol) else FIRMWARE

@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from hil.errors import StorageError
 from hil.files import replace_file
 from hil.reference.interpreters import Progress, Reference
+
+BATCH: Final = 1024
+Encode: TypeAlias = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
 
 
 def predict_cached(
@@ -25,9 +29,12 @@ def predict_cached(
     ids: Sequence[str],
     directory: Path,
     progress: Progress | None = None,
+    encode: Encode = lambda samples: samples,
 ) -> npt.NDArray[np.generic]:
     """`Reference.predict`, remembered by model, data, samples, interpreter and its version.
 
+    ``encode`` makes the model's values of some of ``x``; a batch at a time, since they may be four
+    times the samples' size, and not at all for what is remembered.
     An entry that is damaged or of the wrong shape is computed again; a directory that cannot
     be written only costs the memory of this run.
     """
@@ -43,9 +50,28 @@ def predict_cached(
         found = _load(place)
         if found is not None and (found.shape, found.dtype) == expected:
             return found
-        result = reference.predict(x, progress)
+        result = _in_batches(reference, x, progress, encode)
         with contextlib.suppress(StorageError):
             _store(place, result)
+    return result
+
+
+def _in_batches(
+    reference: Reference,
+    x: npt.NDArray[np.generic],
+    progress: Progress | None,
+    encode: Encode,
+) -> npt.NDArray[np.generic]:
+    spec = reference.graph.output
+    result = np.empty((len(x), spec.elements), spec.dtype.numpy)
+    for start in range(0, len(x), BATCH):
+
+        def told(done: int, _: int, start: int = start) -> None:
+            if progress:
+                progress(start + done, len(x))
+
+        batch = x[start : start + BATCH]
+        result[start : start + len(batch)] = reference.predict(encode(batch), told)
     return result
 
 

@@ -11,6 +11,7 @@ from hil.report.markdown import markdown
 from hil.report.page import page
 from hil.report.summary import summarise
 from hil.report.svg import figures
+from hil.report.tables import Table
 from hil.runlog.load import load
 from hil.runlog.schema import FIGURES, SUMMARY, Manifest, Summary
 from hil.runlog.seal import check_data, pretty, seal_pages
@@ -25,6 +26,8 @@ class Report:
     manifest: Manifest
     summary: Summary
     parted: tuple[str, ...] = ()  # where device and reference part, a sentence each
+    profiles: tuple[Table, ...] = ()  # what each layer takes, a table a run
+    unprofiled: tuple[str, ...] = ()  # why there is none, a sentence each
 
 
 def write(run_dir: Path) -> Report:
@@ -41,7 +44,13 @@ def write(run_dir: Path) -> Report:
     found = document(run)
     summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
     report = Report(
-        run_dir / "report.md", run_dir / "report.html", run.manifest, summary, found.parted
+        run_dir / "report.md",
+        run_dir / "report.html",
+        run.manifest,
+        summary,
+        found.parted,
+        found.profiles,
+        found.unprofiled,
     )
     # all are made before any is written
     contents = {

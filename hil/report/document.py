@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hil.report.blocks import Section
 from hil.report.cells import Cell, cells
 from hil.report.partings import parting_sentences
+from hil.report.profile import profile_sentences, profile_tables
 from hil.report.sections import sections
 from hil.report.tables import Table
 from hil.report.verdict import Verdict, verdict
@@ -25,6 +26,8 @@ class Document:
     sections: tuple[Section, ...]
     data: tuple[Cell, ...]
     parted: tuple[str, ...]  # where device and reference part, for a terminal too
+    profiles: tuple[Table, ...] = ()  # what each layer takes, the same
+    unprofiled: tuple[str, ...] = ()  # why that is not known
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows where the report has none."""
@@ -43,4 +46,6 @@ def document(run: StoredRun) -> Document:
         sections=sections(run, found),
         data=found,
         parted=parting_sentences(run.partings, found),
+        profiles=profile_tables(run, found),
+        unprofiled=profile_sentences(run, found),
     )

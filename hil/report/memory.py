@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from hil.report.cells import Cell
 from hil.report.tables import Table
@@ -117,6 +118,13 @@ def grown(marks: Marks) -> int | None:
     return max(0, marks.heap_end - marks.heap_start)
 
 
+# engine -> why it may take less than it reserves
+_LESS: Final = {
+    "tflm": "the host's pointers are larger, so it reserves more",
+    "bakenn": "it reserves what the chip whose kernels want most scratch takes",
+}
+
+
 def prediction_table(cells: Sequence[Cell]) -> Table:
     """What the host said before it built anything, beside what was found."""
     rows = tuple(row for cell in cells for row in _predictions(cell))
@@ -134,8 +142,7 @@ def _predictions(cell: Cell) -> Iterator[tuple[str, ...]]:
     if said is None or end is None:
         return
     exact = "as predicted"
-    tflm = cell.plan.engine == "tflm"
-    less = "the host's pointers are larger, so it reserves more" if tflm else ""
+    less = _LESS.get(cell.plan.engine, "")
     yield _compared(cell, "arena", said.arena, end.memory.arena, exact, less)
     constants = of_owner(end.shares, "flash", f"{MODEL} {cell.plan.model}")
     if constants:

@@ -30,6 +30,7 @@ from hil.report.figures_scatter import scatters
 from hil.report.glance import glance
 from hil.report.memory import marks_table, owner_tables, prediction_table
 from hil.report.partings import layer_table, parting_sentences, parting_table
+from hil.report.profile import profile_sentences, profile_tables
 from hil.report.provenance import METHODS, cell_tables, run_table
 from hil.report.students import distillations, lost_table, student_table
 from hil.report.timing import timing_table, wall_table
@@ -122,6 +123,8 @@ def layers(run: StoredRun, cells: Sequence[Cell]) -> Section:
         parting_table(run.partings, cells),
         Bullets("", parting_sentences(run.partings, cells)),
         layer_table(run.partings, cells),
+        *profile_tables(run, cells),
+        Bullets("", profile_sentences(run, cells)),
         Words("" if run.partings else _no_layers(cells)),
     ]
     return section("layers", "Layers", blocks)

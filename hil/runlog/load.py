@@ -16,12 +16,14 @@ from hil.runlog.schema import (
     DIGITS,
     LAYERS,
     MANIFEST,
+    PROFILE,
     READABLE,
     SAMPLES,
     LayerSeen,
     Manifest,
     Parting,
     Picture,
+    Profiled,
     RunPlan,
     Sample,
 )
@@ -44,7 +46,8 @@ class StoredRun:
 
     ``samples`` has every planned run's key; each run's are in order of position, without
     repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
-    is empty when there is no digits.json, ``partings`` when there is no layers.json.
+    is empty when there is no digits.json, ``partings`` when there is no layers.json,
+    ``profiled`` when there is no profile.json.
     """
 
     manifest: Manifest
@@ -52,6 +55,7 @@ class StoredRun:
     pictures: dict[str, Picture]
     torn: bool
     partings: tuple[Parting, ...] = ()
+    profiled: tuple[Profiled, ...] = ()
 
 
 def load(run_dir: Path) -> StoredRun:
@@ -63,7 +67,8 @@ def load(run_dir: Path) -> StoredRun:
     manifest = read_manifest(run_dir)
     samples, torn = _samples(run_dir / SAMPLES, manifest)
     pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
-    return StoredRun(manifest, samples, pictures, torn, partings)
+    profiled = _profiled(run_dir / PROFILE, manifest)
+    return StoredRun(manifest, samples, pictures, torn, partings, profiled)
 
 
 def read_samples(run_dir: Path) -> Iterator[Sample]:
@@ -191,6 +196,19 @@ def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
         if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
             raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
     return partings
+
+
+def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[Profiled, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for one in found:
+        sizes = [one.total, *(n for layer in one.layers for n in (layer.macs, layer.time))]
+        if one.run not in keys or any(n is not None and n < 0 for n in sizes):
+            raise StorageError(f"{path}: the times of run '{one.run}' fit no run", _RERUN)
+    return found
 
 
 def _seen(parting: Parting) -> tuple[LayerSeen, ...]:

@@ -22,10 +22,12 @@ from hil.runlog.schema import (
     DIGITS,
     LAYERS,
     MANIFEST,
+    PROFILE,
     SAMPLES,
     Manifest,
     Parting,
     Picture,
+    Profiled,
     RunEnd,
     Sample,
     State,
@@ -104,6 +106,10 @@ class RunLog:
     def save_partings(self, partings: Sequence[Parting]) -> None:
         """Store what layers made of digits whose output is not what it must be."""
         replace_file(self.folder / LAYERS, pretty(partings))
+
+    def save_profile(self, profiled: Sequence[Profiled]) -> None:
+        """Store what the layers of each run take."""
+        replace_file(self.folder / PROFILE, pretty(profiled))
 
     def _take_lock(self) -> IO[bytes]:
         lock = (self.folder / LOCK).open("wb")

@@ -12,6 +12,7 @@ MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 DIGITS = "digits.json"
 LAYERS = "layers.json"
+PROFILE = "profile.json"
 SUMMARY = "summary.json"
 PAGES = (SUMMARY, "report.md", "report.html")  # made anew by `hil report`
 FIGURES = "figures/"  # as these
@@ -278,6 +279,33 @@ class Parting(Stored, frozen=True, omit_defaults=True):
     firmware_sha256: str = ""
     why: str = ""
     input: LayerSeen | None = None  # what the device made of the sample before the first layer
+
+
+# --- profile.json: what each layer takes ---
+
+
+class LayerTime(Stored, frozen=True):
+    """One layer: its names as in `LayerSeen`; ``time`` in the run's clock unit."""
+
+    name: str
+    op: str
+    macs: int  # multiply-accumulates, padding included; 0: none
+    time: int | None  # None: the clock wrapped
+
+
+class Profiled(Stored, frozen=True, omit_defaults=True):
+    """What the layers of one run take on one sample, first to last; or ``why`` that is not known.
+
+    They are of firmware built to show its layers; ``total`` is an inference of that in which
+    nobody looked. What the measured firmware took is the sample's own time.
+    """
+
+    run: str  # RunPlan.key
+    id: str  # Sample.id
+    layers: tuple[LayerTime, ...] = ()
+    total: int | None = None
+    firmware_sha256: str = ""
+    why: str = ""
 
 
 # --- digits.json: the pictures worth drawing ---

@@ -13,10 +13,10 @@ import msgspec
 
 from hil.errors import DamagedRun, StorageError
 from hil.files import replace_file
-from hil.runlog.schema import DIGITS, LAYERS, MANIFEST, SAMPLES, FileHash, Manifest
+from hil.runlog.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
-DATA = (SAMPLES, DIGITS, LAYERS)  # written by the bench; all else is made from these
+DATA = (SAMPLES, DIGITS, LAYERS, PROFILE)  # written by the bench; all else is made from these
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

@@ -26,6 +26,7 @@ class Kind(IntEnum):
     BAUD = 0x04
     LAYERS = 0x05
     CLOCK = 0x06
+    PROFILE = 0x07
     ERROR = 0xFF
 
     @property
@@ -100,14 +101,40 @@ class Piece:
     data: bytes
 
 
-Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Refusal | Malformed
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """What something took; ``ticks`` is None when the device's counter wrapped."""
+
+    micros: int
+    ticks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """PROFILE: what each of ``laps``, the layers from number ``layer`` on, took.
+
+    The model has ``layers``; ``total`` is of an inference in which nobody looked.
+    """
+
+    model: int
+    layer: int
+    layers: int
+    total: Lap
+    laps: tuple[Lap, ...]
+
+
+Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Profile | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
+PACKED: Final = 0x80  # set in an encoding: two bytes, then PackBits
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
 LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
 INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
 _LAYER = struct.Struct("<BBHHHII")
+_PROFILE = struct.Struct("<BBH")
+_PROFILED = struct.Struct("<BBHHHII")
+_LAP = struct.Struct("<II")
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
 _HEAP_UNKNOWN = 0xFFFFFFFF
@@ -116,6 +143,7 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
+_ROOM_WAITS = 31  # in place of an exponent
 
 
 def hello_request(seq: int) -> Frame:
@@ -123,8 +151,12 @@ def hello_request(seq: int) -> Frame:
     return Frame(Kind.HELLO, seq)
 
 
-def infer_request(seq: int, model: int, encoding: Encoding, values: bytes) -> Frame:
-    """Ask for one inference of model number ``model``."""
+def infer_request(
+    seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
+) -> Frame:
+    """Ask for one inference of model number ``model``; ``packed`` values are of `packbits.pack`."""
+    if packed:
+        return Frame(Kind.INFER, seq, bytes((model, encoding | PACKED)) + values)
     return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
 
 
@@ -133,6 +165,11 @@ def layers_request(
 ) -> Frame:
     """Ask for what ``layer`` makes of one sample, from byte ``offset`` on."""
     return Frame(Kind.LAYERS, seq, _LAYERS.pack(model, encoding, layer, offset) + values)
+
+
+def profile_request(seq: int, model: int, encoding: Encoding, values: bytes, layer: int) -> Frame:
+    """Ask for what the layers from number ``layer`` on take on one sample."""
+    return Frame(Kind.PROFILE, seq, _PROFILE.pack(model, encoding, layer) + values)
 
 
 def status_request(seq: int, *, reset: bool = False) -> Frame:
@@ -159,6 +196,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.BAUD.reply: _parse_rate,
         Kind.CLOCK.reply: _parse_clock,
         Kind.LAYERS.reply: _parse_piece,
+        Kind.PROFILE.reply: _parse_profile,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -183,6 +221,18 @@ def _parse_piece(payload: bytes) -> Piece:
     if INPUT_LAYER != layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
         raise ValueError(f"layer {layer} of {layers}, {len(data)} bytes at {offset} of {nbytes}")
     return Piece(model, DType(dtype), layer, layers, nbytes, offset, data)
+
+
+def _parse_profile(payload: bytes) -> Profile:
+    model, _, layer, layers, _, *total = _PROFILED.unpack_from(payload)
+    laps = tuple(_lap(*raw) for raw in _LAP.iter_unpack(payload[_PROFILED.size :]))
+    if not laps or layer + len(laps) > layers:
+        raise ValueError(f"{len(laps)} layers from {layer} on, of {layers}")
+    return Profile(model, layer, layers, _lap(*total), laps)
+
+
+def _lap(micros: int, ticks: int) -> Lap:
+    return Lap(micros, None if ticks == _WRAPPED else ticks)
 
 
 def _parse_status(payload: bytes) -> Status:
@@ -220,7 +270,15 @@ def _parse_hello(payload: bytes) -> Hello:
         has_micros=bool(flags & 1),
         models=models,
         has_layers=bool(flags & 2),
+        unpacks=bool(flags & 4),
+        room=_parse_room(flags >> 3),
     )
+
+
+def _parse_room(exponent: int) -> int | None:
+    if exponent == _ROOM_WAITS:
+        return None
+    return 1 << exponent if exponent else 0
 
 
 def _parse_model(cursor: _Cursor) -> ModelInfo:

@@ -109,7 +109,7 @@ def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper:
     lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
     monkeypatch.setattr(
         "hil.cli.bench.run",
-        lambda plan, folder, emit, *_, layers: run(plan, folder, emit, lab, layers=layers),
+        lambda plan, folder, emit, *_, **wanted: run(plan, folder, emit, lab, **wanted),
     )
     words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
     return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))

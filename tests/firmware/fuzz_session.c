@@ -49,7 +49,13 @@ static void append_request(void) {
     payload[i] = (uint8_t)any();
   }
   payload[0] = (uint8_t)below(6); /* mostly a model that is there, */
-  payload[1] = (uint8_t)below(5); /* mostly an encoding that is one */
+  payload[1] = (uint8_t)below(5); /* mostly an encoding that is one, */
+  payload[1] |= (uint8_t)(below(2) ? 0 : HIL_ENC_PACKED);
+  if (below(2)) { /* and short runs, of which some unpack to what the model takes */
+    for (i = below(2) ? 4 : 2; i < sizeof payload; i += 2) {
+      payload[i] = (uint8_t)(below(2) ? 0u - below(5) : below(4));
+    }
+  }
   hil_encoder_begin(&encoder, append, NULL, (uint8_t)(below(8) ? 1 + below(5) : any()),
                     (uint16_t)any());
   hil_encoder_put(&encoder, payload, count);

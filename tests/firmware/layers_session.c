@@ -1,5 +1,5 @@
-/* LAYERS requests over the fake image, whose int8 model shows two layers: its input and its output.
- * Built by test_layers.py with HIL_LAYERS and pieces of 3 bytes. */
+/* LAYERS and PROFILE requests over the fake image, whose int8 model shows two layers: its input and
+ * its output. Built by test_layers.py with HIL_LAYERS and pieces of 3 bytes. */
 #include "asking.h"
 
 static int ask_layer(uint8_t model, uint8_t encoding, uint16_t layer, uint32_t offset,
@@ -35,7 +35,7 @@ static void hello_says_so(void) {
   fake_boot(0);
   CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
   memcpy(&hello, reply.payload, sizeof hello);
-  CHECK_EQUAL(HIL_HELLO_HAS_LAYERS, hello.flags);
+  CHECK_EQUAL(HIL_HELLO_HAS_LAYERS, hello.flags & HIL_HELLO_HAS_LAYERS);
   CHECK_EQUAL(8 + 4 * HIL_INPUT_ELEMENTS, hello.max_payload);
 }
 
@@ -105,11 +105,73 @@ static void a_failing_engine_answers_once(void) {
   check_error(HIL_ERR_ENGINE, HIL_MSG_LAYERS, 42, FAKE_BROKEN_CODE, 0);
 }
 
+static int ask_profile(uint8_t model, uint8_t encoding, uint16_t layer, const void *input,
+                       uint32_t length) {
+  const hil_profile_t request = {model, encoding, layer};
+  uint8_t payload[64];
+
+  memcpy(payload, &request, sizeof request);
+  memcpy(payload + sizeof request, input, length);
+  return ask(HIL_MSG_PROFILE, 42, payload, (uint32_t)sizeof request + length);
+}
+
+static void check_laps(uint16_t layer, uint32_t total, const hil_lap_t *laps, uint16_t count) {
+  const uint32_t length = count * (uint32_t)sizeof *laps;
+  hil_profiled_t head;
+
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_PROFILE, reply.header.type);
+  CHECK_EQUAL(sizeof head + length, reply.payload_length);
+  memcpy(&head, reply.payload, sizeof head);
+  CHECK_EQUAL(FAKE_INT8, head.model);
+  CHECK_EQUAL(layer, head.layer);
+  CHECK_EQUAL(2, head.layers);
+  CHECK_EQUAL(total, head.total.ticks);
+  CHECK(memcmp(reply.payload + sizeof head, laps, length) == 0);
+}
+
+/* The stopwatch says 10 more each time: 1000 of the invoke, twice two empty layers (1010 to 1040,
+ * of which the second round counts), and 1050 and 1060 of the layers themselves. */
+static void layers_are_timed_without_the_stopwatchs_own(void) {
+  static const int8_t input[4] = {1, 2, 3, 4};
+  static const hil_lap_t laps[2] = {{0, 20}, {0, 20}};
+
+  fake_boot(0);
+  fake_ticks = 1000;
+  fake_ticks_more = 10;
+  CHECK(ask_profile(FAKE_INT8, HIL_ENC_INT8, 0, input, 4));
+  check_laps(0, 1000, laps, 2);
+  fake_ticks = 2000;
+  CHECK(ask_profile(FAKE_INT8, HIL_ENC_INT8, 1, input, 4));
+  check_laps(1, 2000, laps, 1);
+  CHECK(fake_guards_stand());
+}
+
+static void wrong_requests_for_times_are_named(void) {
+  static const uint8_t bytes[20] = {0};
+  static const hil_lap_t wrapped[2] = {{0, HIL_TICKS_WRAPPED}, {0, HIL_TICKS_WRAPPED}};
+
+  fake_boot(0);
+  CHECK(ask(HIL_MSG_PROFILE, 7, bytes, 3));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_PROFILE, 7, 4, 3);
+  CHECK(ask_profile(FAKE_INT8, HIL_ENC_INT8, 2, bytes, 4));
+  check_error(HIL_ERR_LAYER, HIL_MSG_PROFILE, 42, 2, 2);
+  CHECK(ask_profile(FAKE_FLOAT32, HIL_ENC_FLOAT32, 0, bytes, 16));
+  check_error(HIL_ERR_LAYER, HIL_MSG_PROFILE, 42, 0, 0);
+  CHECK(ask_profile(FAKE_BROKEN, HIL_ENC_INT8, 0, bytes, 1));
+  check_error(HIL_ERR_ENGINE, HIL_MSG_PROFILE, 42, FAKE_BROKEN_CODE, 0);
+  fake_ticks = HIL_TICKS_WRAPPED;
+  fake_ticks_more = 0;
+  CHECK(ask_profile(FAKE_INT8, HIL_ENC_INT8, 0, bytes, 4));
+  check_laps(0, HIL_TICKS_WRAPPED, wrapped, 2);
+}
+
 int main(void) {
   RUN(hello_says_so);
   RUN(layers_come_in_pieces);
   RUN(floats_fill_the_buffer);
   RUN(wrong_requests_are_named);
   RUN(a_failing_engine_answers_once);
+  RUN(layers_are_timed_without_the_stopwatchs_own);
+  RUN(wrong_requests_for_times_are_named);
   return FINISH();
 }

@@ -49,6 +49,28 @@ def _counted(ticks: int | None) -> int:
     return ticks
 
 
+@pytest.mark.parametrize("name", ["mps2", "native"])
+def test_a_packed_digit_is_the_same_digit(name: str) -> None:
+    """In as many instructions: unpacking is no part of what is timed."""
+    board, firmware = built(name, "int8")
+    pixels = [np.where(digit > 128, digit, 0).astype(np.uint8).tobytes() for digit in DIGITS[:6]]
+    pixels += [bytes(784), b"\xff" * 784]
+    found = []
+    for packs in (False, True):
+        with open_board(board, firmware.elf) as link:
+            device = Device(link)
+            hello = device.hello()
+            assert (hello.unpacks, hello.room) == (True, None)
+            got = device.infer(
+                1, Encoding.PIXELS, pixels, window=hello.window, room=hello.room, pack=packs
+            )
+            found.append([(answer.result.output, answer.result.ticks) for answer in got])
+            assert device.retries == 0
+            sent = device.bytes_out
+        assert (sent < len(pixels) * 784) == packs
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("name", [*COUNTING, "native"])
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_hello_and_status_tell_the_truth(name: str, precision: str) -> None:

@@ -64,5 +64,5 @@ def test_a_stream_gives_these_events(vector: dict[str, Any]) -> None:
 
 
 def test_names_are_unique() -> None:
-    names = [v["name"] for part in ("frames", "streams") for v in VECTORS[part]]
+    names = [v["name"] for part in ("frames", "streams", "packed") for v in VECTORS[part]]
     assert len(names) == len(set(names))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from hil.reference import Progress, predict_cached
+from hil.reference.cache import BATCH
 from hil.tflite import Graph, read_model
 from tests.tflite.build import float_cnn
 
@@ -98,3 +99,40 @@ def test_progress_is_told_of_what_was_remembered(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     ask(reference, tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(2, 2)]
+
+
+def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Path) -> None:
+    """A reference that answers with the sample itself."""
+
+    class Numbering(Counting):
+        def predict(
+            self, x: npt.NDArray[np.generic], progress: Progress | None = None
+        ) -> npt.NDArray[np.generic]:
+            answers = super().predict(x)
+            if progress:
+                progress(len(x), len(x))
+            return answers * 0 + x.reshape(len(x), -1)[:, :1].astype(np.float32)
+
+    count = 2 * BATCH + 5
+    samples = np.arange(count, dtype=np.int64)
+    encoded: list[int] = []
+    told: list[tuple[int, int]] = []
+
+    def encode(batch: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        encoded.append(len(batch))
+        return np.broadcast_to(batch[:, None], (len(batch), 64)).astype(np.float32)
+
+    reference = Numbering()
+    for _ in range(2):
+        found = predict_cached(
+            reference,
+            samples,
+            fingerprint="many",
+            ids=("all",),
+            directory=tmp_path,
+            progress=lambda done, total: told.append((done, total)),
+            encode=encode,
+        )
+        assert found[:, 0].tolist() == samples.tolist()
+    assert encoded == [BATCH, BATCH, 5]
+    assert told == [(n, count) for n in (BATCH, 2 * BATCH, count, count)]

@@ -2,10 +2,11 @@
 
 import itertools
 
+from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode
+from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode, stuff
 
 frames = st.builds(
     Frame, st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=600), st.integers(0, 255)
@@ -53,3 +54,16 @@ def test_a_block_over_the_limit_is_dropped_and_named() -> None:
 
 def test_short_block_is_bad() -> None:
     assert decode(b"\x03ab") == BadFrame("too short", 3)
+
+
+# zeros now and then, and blocks around the longest there is
+BODIES = st.lists(
+    st.one_of(st.binary(max_size=20), st.integers(250, 260).map(lambda n: b"\x07" * n)), max_size=5
+).map(b"\0".join)
+
+
+@given(
+    BODIES | st.lists(st.integers(252, 256).map(lambda n: b"\x07" * n), max_size=4).map(b"".join)
+)
+def test_stuffing_is_that_of_the_cobs_package(body: bytes) -> None:
+    assert stuff(body) == cobs.encode(body)

@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.link.fake import pack_hello
 from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import (
     INPUT_LAYER,
     ErrorCode,
     Kind,
+    Lap,
     Malformed,
     Piece,
+    Profile,
     Rate,
     Refusal,
     Reply,
@@ -25,7 +28,9 @@ from hil.wire.messages import (
     infer_request,
     layers_request,
     parse_reply,
+    profile_request,
 )
+from hil.wire.packbits import pack
 
 
 def text(value: bytes) -> bytes:
@@ -113,6 +118,20 @@ def test_layers_are_golden() -> None:
     assert golden_reply("error LAYER") == Refusal(ErrorCode.LAYER, Kind.LAYERS, 2, 2)
 
 
+def test_profile_is_golden() -> None:
+    asked = profile_request(27, 0, Encoding.INT8, b"\x80\x7f\x00\xff", 1)
+    assert encode(asked) == golden_frames()["profile request"]
+    laps = (Lap(300, 11_200), Lap(0, None))
+    assert golden_reply("profile reply") == Profile(0, 1, 3, Lap(700, 25_600), laps)
+
+
+@pytest.mark.parametrize(("layer", "layers", "laps"), [(0, 2, 0), (0, 1, 2), (2, 3, 2)])
+def test_times_that_fit_no_layers_are_malformed(layer: int, layers: int, laps: int) -> None:
+    head = struct.pack("<BBHHHII", 0, 0, layer, layers, 0, 7, 7)
+    assert isinstance(parse_reply(Frame(Kind.PROFILE.reply, 0, head + bytes(8 * laps))), Malformed)
+    assert isinstance(parse_reply(Frame(Kind.PROFILE.reply, 0, head + bytes(7))), Malformed)
+
+
 @pytest.mark.parametrize(
     ("layer", "layers", "nbytes", "offset"),
     [(2, 2, 3, 0), (0, 1, 2, 0), (0, 1, 3, 1), (0, 1, 0xFFFFFFFF, 0)],
@@ -131,10 +150,35 @@ def test_the_input_is_a_layer_of_its_own() -> None:
 
 
 def test_hello_says_whether_it_shows_layers() -> None:
-    for flags in range(4):
+    for flags in range(8):
         hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
         assert isinstance(hello, Hello)
         assert (hello.has_micros, hello.has_layers) == (bool(flags & 1), bool(flags & 2))
+
+
+@pytest.mark.parametrize(
+    ("flags", "unpacks", "room"),
+    [
+        (0, False, 0),
+        (4, True, 0),
+        (5 << 3, False, 32),
+        (13 << 3 | 7, True, 8192),
+        (0xFF, True, None),
+    ],
+)
+def test_hello_says_what_its_line_holds(flags: int, unpacks: bool, room: int | None) -> None:
+    hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
+    assert isinstance(hello, Hello)
+    assert (hello.unpacks, hello.room) == (unpacks, room)
+    again = parse_reply(Frame(Kind.HELLO.reply, 0, pack_hello(hello)))
+    assert again == hello
+
+
+def test_a_packed_input_is_golden() -> None:
+    frame = infer_request(24, 0, Encoding.PIXELS, pack(b"\xff" * 4), packed=True)
+    assert encode(frame) == golden_frames()["infer packed pixels"]
+    frame = infer_request(25, 0, Encoding.PIXELS, pack(bytes(784)), packed=True)
+    assert encode(frame) == golden_frames()["infer a black digit, packed"]
 
 
 def test_baud_is_golden() -> None:

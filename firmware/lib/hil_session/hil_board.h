@@ -10,6 +10,9 @@ extern "C" {
 
 #define HIL_HEAP_UNKNOWN 0xFFFFFFFFu /* for heap_used, where 0 means that there is none in use */
 
+/* A line that makes the host wait when nobody reads, so that nothing is ever lost. */
+#define HIL_ROOM_WAITS 31u
+
 /* Bytes; 0 where a board cannot tell. */
 typedef struct {
   uint32_t ram_static;
@@ -20,7 +23,8 @@ typedef struct {
 
 typedef struct {
   const char *name;   /* UTF-8, 63 bytes at most */
-  uint8_t window;     /* requests the link holds without losing a byte */
+  uint8_t window;     /* requests that may be unanswered at a time */
+  uint8_t room;       /* the line keeps 2^room bytes while the firmware computes; 0: none */
   uint8_t has_micros; /* stopwatch_stop gives microseconds of a real clock */
   uint32_t tick_hz;   /* 0: no tick counter */
   void (*stopwatch_start)(void);

@@ -54,7 +54,11 @@ void hil_reply_hello(hil_session_t *session) {
   hello.protocol = HIL_PROTOCOL_VERSION;
   hello.model_count = setup->model_count;
   hello.window = setup->board->window;
-  hello.flags = setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+  hello.flags = (uint8_t)(setup->board->room << HIL_HELLO_ROOM);
+  hello.flags |= setup->board->has_micros ? HIL_HELLO_HAS_MICROS : 0;
+#if HIL_UNPACKS
+  hello.flags |= HIL_HELLO_UNPACKS;
+#endif
 #ifdef HIL_LAYERS
   hello.flags |= HIL_HELLO_HAS_LAYERS;
 #endif
@@ -102,6 +106,14 @@ void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const voi
   begin(session, HIL_MSG_REPLY | HIL_MSG_LAYERS);
   put(session, layer, sizeof *layer);
   put(session, data, length);
+  hil_encoder_end(&session->encoder);
+}
+
+void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
+                       uint32_t length) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_PROFILE);
+  put(session, head, sizeof *head);
+  put(session, laps, length);
   hil_encoder_end(&session->encoder);
 }
 #endif

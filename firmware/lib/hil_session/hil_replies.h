@@ -14,6 +14,8 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
 /* `data` is what lies at `layer->offset`. */
 void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
                      uint32_t length);
+void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
+                       uint32_t length);
 #endif
 void hil_reply_status(hil_session_t *session);
 

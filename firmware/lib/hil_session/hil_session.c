@@ -4,6 +4,7 @@
 
 #include "hil_clock.h"
 #include "hil_input.h"
+#include "hil_profile.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
 
@@ -88,10 +89,27 @@ static uint8_t *input_of(const hil_session_t *session) {
   return session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
 }
 
+/* The packed input behind `head` bytes of the payload, unpacked to where an input lies; 0 when it
+ * has not `wanted` bytes, `*got` when it has. */
+static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32_t *got) {
+  const uint32_t size =
+      HIL_RX_BYTES(session->setup.max_payload) - (uint32_t)(input_of(session) - session->setup.rx);
+  const uint8_t *packed = session->decoder.payload + head;
+  uint8_t *const end = input_of(session) + size - *got;
+  uint32_t i;
+
+  for (i = *got; i-- > 0;) { /* backwards: it moves towards the end */
+    end[i] = packed[i];
+  }
+  *got = hil_unpack(input_of(session), size, *got, wanted);
+  return *got == wanted;
+}
+
 /* The model of a request, prepared, and its input ready, which follows `head` bytes of the payload;
  * answers with an error and returns NULL when that cannot be. */
 static const hil_model_t *take(hil_session_t *session, uint8_t index, uint8_t encoding,
                                uint32_t head) {
+  const uint8_t plain = HIL_UNPACKS ? encoding & (uint8_t)~HIL_ENC_PACKED : encoding;
   const hil_decoder_t *frame = &session->decoder;
   const hil_model_t *model;
   uint32_t wanted, got;
@@ -101,23 +119,23 @@ static const hil_model_t *take(hil_session_t *session, uint8_t index, uint8_t en
     return NULL;
   }
   model = &session->setup.models[index];
-  wanted = hil_input_wire_bytes(&model->input, encoding);
+  wanted = hil_input_wire_bytes(&model->input, plain);
   if (wanted == 0) {
     hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
     return NULL;
   }
   got = frame->payload_length - head;
-  if (got != wanted) {
-    hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, frame->payload_length);
+  if (plain != encoding ? !unpack(session, head, wanted, &got) : got != wanted) {
+    hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, got + head);
     return NULL;
   }
   if (!prepare(session, index)) {
     return NULL;
   }
-  if (head > sizeof(hil_infer_t)) { /* to where it is aligned */
+  if (head > sizeof(hil_infer_t) && plain == encoding) { /* to where it is aligned */
     memmove(input_of(session), input_of(session) + head - sizeof(hil_infer_t), wanted);
   }
-  hil_input_convert(&model->input, encoding, input_of(session));
+  hil_input_convert(&model->input, plain, input_of(session));
   return model;
 }
 
@@ -126,14 +144,17 @@ static void infer(hil_session_t *session) {
   const hil_model_t *model;
   hil_infer_t request;
   hil_engine_status_t status;
-  uint32_t code = 0, micros = 0, ticks = 0;
+  uint32_t code = 0, micros = 0, ticks = 0, head = sizeof request;
 
-  if (frame->payload_length < sizeof request) {
-    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
+  if (frame->payload_length >= HIL_PACKED_HEAD && frame->payload[1] & HIL_ENC_PACKED) {
+    head = HIL_PACKED_HEAD;
+  }
+  if (frame->payload_length < head) {
+    hil_reply_error(session, HIL_ERR_LENGTH, head, frame->payload_length);
     return;
   }
-  memcpy(&request, frame->payload, sizeof request);
-  model = take(session, request.model, request.encoding, sizeof request);
+  memcpy(&request, frame->payload, head);
+  model = take(session, request.model, request.encoding, head);
   if (!model) {
     return;
   }
@@ -212,6 +233,35 @@ static void layers(hil_session_t *session) {
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
   }
 }
+
+static void profile(hil_session_t *session) {
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  hil_profile_t request;
+  hil_lap_t total;
+  uint32_t code = 0;
+
+  if (frame->payload_length < sizeof request) {
+    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
+    return;
+  }
+  memcpy(&request, frame->payload, sizeof request);
+  model = take(session, request.model, request.encoding, sizeof request);
+  if (!model) {
+    return;
+  }
+  if (request.layer >= model->layers) {
+    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
+    return;
+  }
+  if (timed_invoke(session, model, input_of(session), &code, &total.micros, &total.ticks) !=
+      HIL_ENGINE_OK) {
+    session->prepared = -1;
+    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
+    return;
+  }
+  hil_profile_request(session, model, &request, input_of(session), &total);
+}
 #endif
 
 static void status(hil_session_t *session) {
@@ -261,6 +311,9 @@ static void answer(hil_session_t *session) {
 #ifdef HIL_LAYERS
     case HIL_MSG_LAYERS:
       layers(session);
+      break;
+    case HIL_MSG_PROFILE:
+      profile(session);
       break;
 #endif
     default:

@@ -30,7 +30,15 @@ extern "C" {
 
 /* Largest request of an image whose largest input has `elements` elements: one in float32. */
 #define HIL_MAX_PAYLOAD_OF(elements) (HIL_REQUEST_HEAD + 4u * (elements))
-#define HIL_RX_BYTES(max_payload) (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD)
+/* A packed input is unpacked to the front of the buffer from its end. What is still packed may be
+ * longer than what it unpacks to by a byte in 128: that much more buffer. -DHIL_UNPACKS=0 leaves
+ * both out, on a board that has room for neither. */
+#ifndef HIL_UNPACKS
+#define HIL_UNPACKS 1
+#endif
+#define HIL_RX_SPARE(max_payload) (HIL_UNPACKS ? (max_payload) / 128u + 1u : 0u)
+#define HIL_RX_BYTES(max_payload) \
+  (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD + HIL_RX_SPARE(max_payload))
 
 /* Everything the session works on, the caller's, for as long as the session lives. */
 typedef struct {

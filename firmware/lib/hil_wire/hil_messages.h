@@ -15,18 +15,22 @@ enum {
   HIL_MSG_HELLO = 0x01,
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
-  HIL_MSG_BAUD = 0x04,   /* request and reply are one u32 */
-  HIL_MSG_LAYERS = 0x05, /* only with HIL_LAYERS */
-  HIL_MSG_CLOCK = 0x06,  /* an empty request */
-  HIL_MSG_REPLY = 0x80,  /* set in the type of a reply */
+  HIL_MSG_BAUD = 0x04,    /* request and reply are one u32 */
+  HIL_MSG_LAYERS = 0x05,  /* only with HIL_LAYERS */
+  HIL_MSG_CLOCK = 0x06,   /* an empty request */
+  HIL_MSG_PROFILE = 0x07, /* only with HIL_LAYERS */
+  HIL_MSG_REPLY = 0x80,   /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
 
 enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
+/* Set in an encoding: the input bytes are PackBits, and of an INFER follow it at once. */
+enum { HIL_ENC_PACKED = 0x80, HIL_PACKED_HEAD = 2 };
 
 enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
 /* flags of a HELLO reply */
-enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2 };
+enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2, HIL_HELLO_UNPACKS = 4 };
+enum { HIL_HELLO_ROOM = 3 }; /* from this bit on: hil_board_t's room */
 
 enum {
   HIL_ERR_VERSION = 1,
@@ -80,6 +84,26 @@ typedef struct {
 } hil_layer_t; /* the layer's bytes from offset on follow, as many as the reply holds */
 
 typedef struct {
+  uint8_t model;
+  uint8_t encoding;
+  uint16_t layer; /* the first that is wanted */
+} hil_profile_t;  /* input bytes follow */
+
+typedef struct {
+  uint32_t micros;
+  uint32_t ticks;
+} hil_lap_t;
+
+typedef struct {
+  uint8_t model;
+  uint8_t reserved;
+  uint16_t layer;
+  uint16_t layers;
+  uint16_t reserved2;
+  hil_lap_t total; /* of an invoke in which nobody looks */
+} hil_profiled_t;  /* a hil_lap_t a layer follows, from `layer` on, as many as the reply holds */
+
+typedef struct {
   uint32_t ram_static;
   uint32_t stack_used;
   uint32_t stack_size;
@@ -123,6 +147,8 @@ static_assert(sizeof(hil_infer_t) == 4, "INFER");
 static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
 static_assert(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
 static_assert(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
+static_assert(sizeof(hil_profile_t) == 4 && sizeof(hil_lap_t) == 8, "PROFILE");
+static_assert(sizeof(hil_profiled_t) == 16 && offsetof(hil_profiled_t, total) == 8, "PROFILED");
 static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
 static_assert(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
 static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");

@@ -14,6 +14,12 @@ extern "C" {
 /* CRC-32 of zlib (IEEE 802.3), continued: start with 0. */
 uint32_t hil_crc32(uint32_t crc, const void *data, size_t length);
 
+/* PackBits (TIFF 6.0, section 9; Apple TN1023), in place: the last `length` bytes of `buffer`,
+ * which has `size`, are packed, and are unpacked to its front; zeros up to `wanted` bytes follow.
+ * Gives `wanted`; more when they end too early, unpack to more, or a run would write over what has
+ * not been read. At most `wanted` bytes are written. */
+uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wanted);
+
 typedef enum {
   HIL_DECODE_MORE,    /* the frame goes on */
   HIL_DECODE_FRAME,   /* a whole frame: header and payload below are valid until the next push */

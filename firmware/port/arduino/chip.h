@@ -7,20 +7,23 @@
 
 #include "hil_board.h"
 
-/* WINDOW: requests that the receive buffer holds while an inference runs.
+/* WINDOW: requests that may be unanswered at a time; 1: nothing comes while an inference runs.
+ * ROOM: the core's receive buffer, filled by interrupt, keeps 2^ROOM bytes meanwhile.
  * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter.
  * HAS_RATE: Serial is a UART whose rate can be changed, and hil_chip_set_rate is there; a USB port
  * has none, and of an unknown core nobody knows. */
 #if defined(ARDUINO_ARCH_AVR)
 #define HIL_CHIP_AVR 1
-#define HIL_CHIP_WINDOW 1 /* the core's ring holds 64 bytes, and loses what comes on top */
+#define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes, and loses what comes on top */
+#define HIL_CHIP_ROOM 5
 #define HIL_CHIP_CYCLE_HZ 0u
 #ifndef USBCON /* a 32U4: Serial is its USB */
 #define HIL_CHIP_HAS_RATE 1
 #endif
 #elif defined(ARDUINO_ARCH_ESP32)
 #define HIL_CHIP_ESP32 1
-#define HIL_CHIP_WINDOW 2
+#define HIL_CHIP_WINDOW 8
+#define HIL_CHIP_ROOM 13
 #define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
 #if !ARDUINO_USB_CDC_ON_BOOT /* an S3 or C3 may have Serial on its USB */
 #define HIL_CHIP_HAS_RATE 1
@@ -28,15 +31,18 @@
 #elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
 #define HIL_CHIP_CORTEX_M 1
 #define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_ROOM 0
 #define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: not every core defines F_CPU */
 extern "C" uint32_t SystemCoreClock;
 #elif defined(__riscv)
 #define HIL_CHIP_RISCV 1
 #define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_ROOM 0
 #define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
 #else
 #define HIL_CHIP_OTHER 1
 #define HIL_CHIP_WINDOW 1
+#define HIL_CHIP_ROOM 0
 #define HIL_CHIP_CYCLE_HZ 0u
 #endif
 

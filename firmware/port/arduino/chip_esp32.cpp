@@ -15,7 +15,7 @@ extern uint8_t _data_start, _data_end, _bss_start, _bss_end; /* of the linker: i
 void hil_chip_init(void) {
   snprintf(hil_chip_name, sizeof hil_chip_name, "%s rev %u, %u MHz", ESP.getChipModel(),
            (unsigned)ESP.getChipRevision(), (unsigned)ESP.getCpuFreqMHz());
-  Serial.setRxBufferSize(8192); /* two requests in float32 */
+  Serial.setRxBufferSize(1u << HIL_CHIP_ROOM); /* two requests in float32 */
 }
 
 hil_stack_t hil_chip_stack(void) {

@@ -88,6 +88,6 @@ uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
 }
 #endif
 
-const hil_board_t hil_port_board = {hil_chip_name,   HIL_CHIP_WINDOW, 1,      HIL_CHIP_CYCLE_HZ,
-                                    stopwatch_start, stopwatch_stop,  memory, paint_stack,
-                                    uptime_ms};
+const hil_board_t hil_port_board = {hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
+                                    HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
+                                    paint_stack,       uptime_ms};

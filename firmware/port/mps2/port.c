@@ -36,5 +36,6 @@ static uint32_t uptime_ms(void) { return FPGAIO_CLK100HZ * 10u; }
 
 void hil_port_init(void) { paint_stack(); }
 
-const hil_board_t hil_port_board = {"mps2-an500",   4,      0,           25000000u, stopwatch_start,
-                                    stopwatch_stop, memory, paint_stack, uptime_ms};
+const hil_board_t hil_port_board = {
+    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,        25000000u, stopwatch_start,
+    stopwatch_stop, memory, paint_stack,    uptime_ms};

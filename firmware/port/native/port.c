@@ -107,5 +107,6 @@ static uint32_t uptime_ms(void) {
   return (uint32_t)((now.tv_sec - booted.tv_sec) * 1000 + (now.tv_nsec - booted.tv_nsec) / 1000000);
 }
 
-const hil_board_t hil_port_board = {"native",       4,      0,           0,        stopwatch_start,
-                                    stopwatch_stop, memory, reset_marks, uptime_ms};
+const hil_board_t hil_port_board = {
+    "native",       4,      HIL_ROOM_WAITS, 0,        0, stopwatch_start,
+    stopwatch_stop, memory, reset_marks,    uptime_ms};

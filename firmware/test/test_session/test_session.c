@@ -34,6 +34,44 @@ static void int8_takes_all_three_encodings(void) {
   check_result(from_floats, 3);
 }
 
+static int infer_packed(uint8_t model, uint8_t encoding, const void *packed, uint32_t length) {
+  uint8_t payload[64];
+
+  payload[0] = model;
+  payload[1] = encoding | HIL_ENC_PACKED;
+  memcpy(payload + 2, packed, length);
+  return ask(HIL_MSG_INFER, 42, payload, length + 2);
+}
+
+static void packed_inputs_are_unpacked(void) {
+  static const uint8_t white[2] = {0xFD, 255};
+  static const uint8_t pixels[5] = {3, 0, 128, 255, 7};
+  static const uint8_t long_run[2] = {0xFC, 255};
+  static const uint8_t floats[2] = {0xFD, 0x40}; /* three more are zero */
+  static const int8_t from_black[3] = {-128, -128, 0};
+  static const int8_t from_white[3] = {127, 127, 0};
+  static const int8_t from_pixels[3] = {-128, -121, (int8_t)(0x80 ^ 0x00 ^ 0x7F ^ 0x87)};
+  static const float from_floats[4] = {0.0f, 0.0f, 0.0f, 0x1.808080p+1f};
+
+  fake_boot(0);
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, white, sizeof white));
+  check_result(from_white, 3);
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, pixels, sizeof pixels));
+  check_result(from_pixels, 3);
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, white, 0)); /* zeros at the end are left out */
+  check_result(from_black, 3);
+  CHECK(infer_packed(FAKE_FLOAT32, HIL_ENC_FLOAT32, floats, sizeof floats));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
+  CHECK(memcmp(reply.payload + sizeof(hil_result_t), from_floats, 16) == 0);
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, pixels, 4)); /* ends too early */
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 6, 7);
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, long_run, sizeof long_run));
+  check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 6, 7);
+  CHECK(infer_packed(FAKE_INT8, 0, white, sizeof white));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, HIL_ENC_PACKED, 0);
+  CHECK(fake_guards_stand());
+}
+
 static void int8_takes_floats_that_are_none(void) {
   static const float floats[4] = {NAN, INFINITY, -INFINITY, 3e38f};
   static const int8_t wanted[3] = {-128, 127, (int8_t)(0x80 ^ 0x7F ^ 0x80 ^ 0x7F)};
@@ -79,6 +117,8 @@ static void wrong_requests_are_named(void) {
   check_error(HIL_ERR_TYPE, 0x7E, 11, 0, 0);
   CHECK(ask(HIL_MSG_LAYERS, 11, bytes, 12)); /* built without HIL_LAYERS */
   check_error(HIL_ERR_TYPE, HIL_MSG_LAYERS, 11, 0, 0);
+  CHECK(ask(HIL_MSG_PROFILE, 12, bytes, 8));
+  check_error(HIL_ERR_TYPE, HIL_MSG_PROFILE, 12, 0, 0);
   CHECK(ask(HIL_MSG_REPLY | HIL_MSG_HELLO, 12, "", 0));
   check_error(HIL_ERR_TYPE, 0x81, 12, 0, 0);
   CHECK(ask(HIL_MSG_HELLO, 13, bytes, 1));
@@ -309,6 +349,7 @@ static void a_rate_at_which_all_is_zeros_is_given_up(void) {
 int main(void) {
   RUN(hello_is_golden);
   RUN(int8_takes_all_three_encodings);
+  RUN(packed_inputs_are_unpacked);
   RUN(int8_takes_floats_that_are_none);
   RUN(float32_takes_pixels_and_floats);
   RUN(models_take_turns);

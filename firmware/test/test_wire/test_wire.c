@@ -116,10 +116,30 @@ static void golden_streams_give_their_events(void) {
   }
 }
 
+static void golden_packed_bytes_are_unpacked(void) {
+  static uint8_t guarded[1024];
+  size_t i;
+
+  for (i = 0; i < COUNT_OF(golden_packed); i++) {
+    const golden_packed_t *vector = &golden_packed[i];
+    uint8_t *const buffer = guarded + 16;
+    uint32_t found;
+
+    hil_test_detail = vector->name;
+    memset(guarded, 0x77, sizeof guarded);
+    memcpy(buffer + vector->size - vector->length, vector->packed, vector->length);
+    found = hil_unpack(buffer, vector->size, vector->length, vector->wanted);
+    CHECK_EQUAL(!vector->fails, found == vector->wanted);
+    CHECK(vector->fails || memcmp(buffer, vector->unpacked, vector->wanted) == 0);
+    CHECK(guarded[15] == 0x77 && buffer[vector->size] == 0x77);
+  }
+}
+
 int main(void) {
   RUN(crc_is_zlibs);
   RUN(frames_are_encoded_as_golden);
   RUN(golden_frames_are_decoded);
   RUN(golden_streams_give_their_events);
+  RUN(golden_packed_bytes_are_unpacked);
   return FINISH();
 }

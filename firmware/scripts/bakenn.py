@@ -1,0 +1,52 @@
+"""For engine `bakenn`: compile what was generated for this kind of chip. Run by image.py.
+
+CMSIS-NN's kernels where the processor has DSP instructions, ESP-NN's on the ESP32 and ESP32-S3,
+portable C elsewhere; HIL_BAKENN names one of the generated folders instead.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from SCons.Script import DefaultEnvironment, Import
+
+Import("env", "names")
+env, names = globals()["env"], globals()["names"]
+
+GENERATED = Path(env.subst("$BUILD_DIR")) / "gen" / "bakenn"
+DSP = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85")
+
+
+def fail(message):
+    sys.stderr.write(f"Error: {message}\n")
+    env.Exit(1)
+
+
+def kind():
+    """The folder of the generated files that suits the chip."""
+    board = env.BoardConfig()
+    if forced := os.environ.get("HIL_BAKENN"):
+        known = sorted(path.name for path in GENERATED.iterdir())
+        if forced not in known:
+            fail(f"HIL_BAKENN={forced} is not known; unset it, or choose one: {' '.join(known)}")
+        return forced
+    if board.get("build.mcu", "") in ("esp32", "esp32s3"):
+        return board.get("build.mcu")
+    return "cmsis_nn" if board.get("build.cpu", "") in DSP else "portable"
+
+
+def listed(suffix):
+    """Paths that the models of this image name, each once and in order."""
+    files = [folder / f"{name}.{suffix}" for name in names]
+    return list(dict.fromkeys(folder / w for f in files for w in f.read_text().split()))
+
+
+folder = GENERATED / kind()
+include = [f"-isystem{path}" for path in listed("include")]
+# loads by memcpy of a constant size, which the compiler turns into one instruction
+flags = ["-w", "-DBAKENN_CMSIS_NN_BUILTIN_MEMORY", *include]
+for file in listed("sources"):
+    target = Path(env.subst("$BUILD_DIR"), "bakenn", *file.relative_to(folder).parts)
+    node = env.Object(f"{target}.o", str(file), CPPFLAGS=flags, CPPPATH=[])
+    DefaultEnvironment().Append(PIOBUILDFILES=[node])
+env.Append(CPPPATH=[str(path) for path in listed("include")[:1]])

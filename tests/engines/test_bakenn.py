@@ -1,0 +1,148 @@
+"""Engine `bakenn`: what it is given is the same model, what it cannot take is said in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.bench import Request, make_plan
+from hil.boards.config import load_board
+from hil.engines import ENGINES, write_image
+from hil.engines.bakenn.accept import acceptable
+from hil.engines.bakenn.engine import KINDS, compile_model
+from hil.errors import ModelError, ToolMissing, UsageError
+from hil.records import Precision
+from hil.reference import litert
+from hil.tflite import read_model
+from tests.needs import skip_without
+from tests.tflite.build import Net
+
+PROJECT = Path(__file__).parents[2]
+MODELS = PROJECT / "models" / "mnist"
+STUDENT = MODELS / "student_int8.tflite"
+LACKING = [name for name in ("bakenn", "tflite") if importlib.util.find_spec(name) is None]
+needs_bakenn = skip_without(LACKING)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image")
+    networks = [(name, MODELS / f"{name}_int8.tflite") for name in ("teacher", "student")]
+    write_image("bakenn", networks, folder)
+    return folder
+
+
+@needs_bakenn
+def test_every_kind_of_chip_has_its_files(image: Path) -> None:
+    for kind in KINDS:
+        for name in ("teacher", "student"):
+            folder = image / "bakenn" / kind
+            sources = (folder / f"{name}.sources").read_text().split()
+            include = (folder / f"{name}.include").read_text().split()
+            assert all((folder / file).is_file() for file in sources)
+            assert include[0] == "."
+            assert (folder / f"bknn_{name}.h").is_file()
+            vendors = {Path(file).parts[1] for file in sources if file.startswith("third_party")}
+            expected = {"portable": set(), "cmsis_nn": {"cmsis_nn"}}.get(kind, {"esp_nn"})
+            assert vendors == expected
+            # whoever ships the firmware finds the terms beside the sources
+            assert {
+                v for v in vendors if any((folder / "third_party" / v).glob("LICENSE*"))
+            } == vendors
+
+
+@needs_bakenn
+def test_what_is_reserved_is_what_the_hungriest_chip_takes() -> None:
+    made = compile_model(read_model(STUDENT), "student", STUDENT)
+    sizes = [
+        int(line.split()[-1].rstrip("u"))
+        for kind in KINDS
+        for line in made.files[f"bakenn/{kind}/bknn_student.h"].splitlines()
+        if line.startswith("#define BKNN_STUDENT_ARENA_SIZE")
+    ]
+    assert len(sizes) == len(KINDS)
+    assert made.info.arena == max(sizes)
+    flash, arena = ENGINES["bakenn"].at_least(read_model(STUDENT))
+    assert flash <= made.info.flash
+    assert arena <= min(sizes)
+    said = load_board("mega2560", PROJECT).refused_engines["bakenn"]
+    assert f"{made.info.flash:,} bytes" in said
+    assert f"{min(sizes):,} of arena" in said
+
+
+@needs_bakenn
+def test_generating_again_writes_nothing_new(image: Path, tmp_path: Path) -> None:
+    networks = [(name, MODELS / f"{name}_int8.tflite") for name in ("teacher", "student")]
+    write_image("bakenn", networks, tmp_path)
+    files = sorted(p.relative_to(image) for p in image.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    assert all((image / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("name", ["student_int8", "teacher_int8"])
+def test_the_patched_file_is_the_same_model(name: str, tmp_path: Path) -> None:
+    path, patched = MODELS / f"{name}.tflite", tmp_path / "patched.tflite"
+    patched.write_bytes(acceptable(path.read_bytes()))
+    x = np.random.default_rng(5).integers(-128, 128, (20, 1, 28, 28, 1), dtype=np.int8)
+    assert np.array_equal(litert(path).predict(x), litert(patched).predict(x))
+    before, after = read_model(path), read_model(patched)
+    assert (before.input, before.output, before.macs) == (after.input, after.output, after.macs)
+
+
+def test_float32_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"float32 model: the engine bakenn computes in int8 only"):
+        write_image("bakenn", [("net", MODELS / "student_float32.tflite")], tmp_path / "image")
+    assert not (tmp_path / "image").exists()
+
+
+def test_a_batch_left_open_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(Net().input((1, 4), "int8", 0.5).op("SHAPE", (1, 4)).finish())
+    with pytest.raises(ModelError, match=r"SHAPE.*takes no sizes that are computed as it runs"):
+        write_image("bakenn", [("net", path)], tmp_path / "image")
+
+
+@needs_bakenn
+def test_an_operator_that_it_lacks_is_said_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(Net().input((1, 4), "int8", 0.5).op("LEAKY_RELU", (1, 4)).finish())
+    with pytest.raises(ModelError, match="bakenn does not take it: ") as refused:
+        write_image("bakenn", [("net", path)], tmp_path / "image")
+    assert "\n" not in str(refused.value)
+
+
+def test_without_the_package_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ToolMissing, match=r"pip install 'tinyml-hil\[bakenn\]'"):
+        write_image("bakenn", [("net", STUDENT)], tmp_path)
+
+
+def test_it_cannot_be_broken_on_purpose(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bakenn cannot be broken on purpose"):
+        write_image("bakenn", [("net", STUDENT)], tmp_path, fault="weight:net:0")
+
+
+def planned(**asked: object) -> list[tuple[str, Precision]]:
+    words = {"dataset": "digits", "limit": 1, "engines": ("aot", "bakenn"), **asked}
+    plan = make_plan(Request(project=PROJECT, **words))  # type: ignore[arg-type]
+    return [(cell.image.engine, cell.image.precision) for cell in plan.cells]
+
+
+def test_a_bench_gives_it_int8_alone() -> None:
+    both = planned(models=("student",))
+    assert set(both) == {
+        ("aot", Precision.FLOAT32),
+        ("aot", Precision.INT8),
+        ("bakenn", Precision.INT8),
+    }
+    with pytest.raises(UsageError, match="bakenn does not take float32: it computes in int8 only"):
+        planned(precisions=("float32", "int8"))
+    with pytest.raises(UsageError, match="engine bakenn does not take float32"):
+        planned(models=(str(PROJECT / "models" / "digits" / "student_float32.tflite"),))
+    with pytest.raises(UsageError, match="engine bakenn does not fit board mega2560"):
+        planned(boards=("mega2560",), precisions=("int8",))

@@ -1,0 +1,130 @@
+"""The line of `hil.link.paced` keeps its rate, and pipelining with credits fills it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hil.device import Device, Timing
+from hil.link import Deadline
+from hil.link.fake import FakeBoard
+from hil.link.paced import BITS, Computing, PacedLink
+from hil.records import Encoding
+from hil.wire.frames import encode
+from hil.wire.messages import hello_request, infer_request
+from tests.fakes import HELLO, MODEL
+
+BAUD = 115_200
+BYTE = BITS / BAUD
+DIGIT = replace(MODEL, input=replace(MODEL.input, shape=(1, 784)))
+BOARD = replace(HELLO, models=(DIGIT,), max_payload=788, room=None, unpacks=True)
+RAW = 784 + 4 + 8 + 5  # COBS: a byte, one more each 254 without a zero, and the delimiter
+
+
+class Echo:
+    """Every byte comes back."""
+
+    def answer(self, data: bytes) -> bytes:
+        return data
+
+
+def digits(count: int) -> list[bytes]:
+    drawn = np.random.default_rng(3).integers(1, 256, (count, 784), dtype=np.uint8)
+    return [digit.tobytes() for digit in drawn]
+
+
+def streamed(
+    values: list[bytes], seconds: float, *, window: int, room: int | None = None, **line: float
+) -> PacedLink:
+    computing = Computing(lambda _model, data: data[:2], seconds)
+    link = PacedLink(
+        FakeBoard(BOARD, computing), BAUD, computing.spent, room, latency=line.get("latency", 0.0)
+    )
+    device = Device(link, Timing(clock=link.clock))
+    asked = device.infer(0, Encoding.INT8, values, window=window, room=room)
+    assert [answer.result.output for answer in asked] == [data[:2] for data in values]
+    assert device.retries == 0
+    return link
+
+
+def test_a_byte_takes_ten_bits_in_each_direction() -> None:
+    link = PacedLink(Echo(), BAUD)
+    link.write(b"1234\0")
+    assert link.read(Deadline(5 * BYTE, link.clock)) == b""
+    assert link.now == pytest.approx(5 * BYTE)
+    got = b""
+    for count in range(1, 6):
+        got += link.read(Deadline(1, link.clock))
+        assert link.now == pytest.approx((5 + count) * BYTE)
+        assert got == b"1234\0"[:count]
+    assert link.read(Deadline(1, link.clock)) == b""
+    assert link.now == 1
+
+
+def test_what_has_arrived_is_read_at_once() -> None:
+    link = PacedLink(Echo(), BAUD)
+    link.write(b"1234\0")
+    link.now = 8.5 * BYTE
+    assert link.read(Deadline(1, link.clock)) == b"123"
+
+
+def test_a_second_write_waits_for_the_first() -> None:
+    link = PacedLink(Echo(), BAUD)
+    link.write(b"12\0")
+    link.write(b"34\0")
+    link.now = 8 * BYTE
+    assert link.read(Deadline(1, link.clock)) == b"12\0"
+    assert link.read(Deadline(1, link.clock)) == b"34"
+
+
+@pytest.mark.parametrize("window", [1, 2, 8])
+def test_one_at_a_time_costs_the_way_back_and_more_fill_the_line(window: int) -> None:
+    count = 200
+    link = streamed(digits(count), 0, window=window)
+    line = RAW * BYTE * count
+    if window == 1:
+        assert link.now > 1.02 * line
+    else:
+        assert link.now == pytest.approx(line, rel=0.002)
+
+
+def test_without_inference_the_digits_take_97_percent_of_the_line() -> None:
+    count = 300
+    link = streamed(digits(count), 0, window=4)
+    assert count * 784 * BYTE / link.now >= 0.97
+
+
+@pytest.mark.parametrize("milliseconds", [5, 20, 50, 90])
+def test_line_and_inference_take_place_at_the_same_time(milliseconds: int) -> None:
+    count = 200
+    link = streamed(digits(count), milliseconds / 1000, window=2)
+    longer = max(RAW * BYTE, milliseconds / 1000) * count
+    assert 0.99 * longer < link.now < 1.05 * longer
+
+
+def test_what_does_not_fit_is_lost_and_what_fits_is_not() -> None:
+    """A board that computes for a second keeps the 40 bytes it has room for."""
+    computing = Computing(lambda _model, data: data[:2], 1.0)
+    board = FakeBoard(BOARD, computing)
+    link = PacedLink(board, BAUD, computing.spent, room=40)
+    link.write(encode(infer_request(1, 0, Encoding.INT8, bytes(784))))
+    hello = encode(hello_request(2))
+    assert len(hello) == 10
+    for _ in range(5):
+        link.write(hello)
+    assert link.lost == 10
+    assert len(board.received) == 1 + 4
+
+
+def test_credits_in_bytes_lose_nothing() -> None:
+    room = 2048
+    link = streamed(digits(60), 0.02, window=8, room=room)
+    assert link.lost == 0
+    line = RAW * BYTE * 60
+    assert link.now < 1.02 * line
+
+
+def test_credits_cover_the_latency_of_an_adapter() -> None:
+    slow, fast = (streamed(digits(60), 0, window=w, latency=0.016) for w in (1, 4))
+    assert slow.now > 60 * (RAW * BYTE + 0.016)
+    assert fast.now < 1.02 * (60 * RAW * BYTE + 0.016)
