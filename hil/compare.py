@@ -18,7 +18,8 @@ from hil.records import (
     Measurement,
     Precision,
 )
-from hil.runlog.schema import LayerSeen, Manifest, Marks, RunPlan, Sample, Summary
+from hil.runlog.schema import Manifest, Marks, RunPlan, Sample, Summary
+from hil.runlog.schema_layers import LayerSeen
 from hil.tflite import Graph
 
 # exp() of two C libraries may differ by 2 ulp; on probabilities that is less than this.

@@ -8,18 +8,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final, TypeVar
 
 from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
-from hil.records import ClockSteps, DType, Encoding, Hello, Status
+from hil.records import ClockSteps, Encoding, Hello, Status
 from hil.refusals import other_version, refused
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
 from hil.wire.messages import (
     ErrorCode,
     Malformed,
-    Piece,
     Rate,
     Refusal,
     Reply,
@@ -28,7 +26,6 @@ from hil.wire.messages import (
     clock_request,
     hello_request,
     infer_request,
-    layers_request,
     parse_reply,
     status_request,
 )
@@ -69,15 +66,6 @@ class Answer:
     result: Result
     attempts: int
     round_trip: int
-
-
-@dataclass(frozen=True, slots=True)
-class LayerOutput:
-    """What one layer made of one sample, and how many layers there are."""
-
-    dtype: DType
-    data: bytes
-    layers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,29 +254,6 @@ class Device:
                 yield done.pop(first)
                 first += 1
 
-    def layer(self, model: int, encoding: Encoding, values: bytes, layer: int) -> LayerOutput:
-        """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
-
-        Raises as `infer`; DeviceRefused also where there is none."""
-        found = bytearray()
-        while True:
-            piece = self._piece(model, encoding, values, layer, len(found))
-            if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
-                raise WrongFirmware(
-                    f"asked for layer {layer} of model {model}, "
-                    f"the board answered layer {piece.layer} of model {piece.model}",
-                    "flash the firmware of this checkout",
-                )
-            found += piece.data
-            if not piece.data or len(found) == piece.nbytes:
-                return LayerOutput(piece.dtype, bytes(found), piece.layers)
-
-    def _piece(
-        self, model: int, encoding: Encoding, values: bytes, layer: int, offset: int
-    ) -> Piece:
-        ask = partial(_layers_request, model, encoding, values, layer, offset)
-        return self.insist(ask, Piece, f"LAYERS of layer {layer}")
-
     def insist(self, ask: Callable[[int], Frame], kind: type[T], what: str) -> T:
         """The reply of ``kind`` to a request that may be sent again; raises as `infer` does."""
         for _ in range(ATTEMPTS):
@@ -365,9 +330,3 @@ def _request(index: int, values: bytes, pack_it: bool) -> _Request:
     if pack_it and len(packed := pack(values)) < len(values):
         return _Request(index, packed, True)
     return _Request(index, values, False)
-
-
-def _layers_request(
-    model: int, encoding: Encoding, values: bytes, layer: int, offset: int, seq: int
-) -> Frame:
-    return layers_request(seq, model, encoding, values, layer=layer, offset=offset)

@@ -17,7 +17,8 @@ from hil.report.cells import Cell, cells
 from hil.report.summary import summarise
 from hil.runlog.frame import frame
 from hil.runlog.load import StoredRun, load
-from hil.runlog.schema import Manifest, Parting, Picture, Summary
+from hil.runlog.schema import Manifest, Picture, Summary
+from hil.runlog.schema_layers import Parting
 
 Whose = Literal["device", "litert", "oracle", "xnnpack"]
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.device_layers import ask_layer
 from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
 from hil.link.fake import Fault, chatter, corrupt, cut, drop, duplicate
 from hil.records import ClockSteps, DType, Encoding
@@ -171,9 +172,9 @@ def test_a_layer_comes_whole_over_a_bad_line(faults: list[Fault | None]) -> None
     device, link = fake_device(faults=faults)
     link.board.layers, link.board.chunk = shown, 64
     try:
-        found = device.layer(0, Encoding.INT8, INPUTS[0], 0)
-        last = device.layer(0, Encoding.INT8, INPUTS[0], 1)
-        taken = device.layer(0, Encoding.INT8, INPUTS[0], INPUT_LAYER)
+        found = ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)
+        last = ask_layer(device, 0, Encoding.INT8, INPUTS[0], 1)
+        taken = ask_layer(device, 0, Encoding.INT8, INPUTS[0], INPUT_LAYER)
     except NoAnswer:
         assert sum(fault is not None for fault in faults) >= 5  # five in a row for one piece
         return
@@ -184,10 +185,10 @@ def test_a_layer_comes_whole_over_a_bad_line(faults: list[Fault | None]) -> None
 def test_firmware_that_shows_no_layers_says_so() -> None:
     device, link = fake_device()
     with pytest.raises(DeviceRefused, match="does not answer layer by layer; .* HIL_LAYERS=1"):
-        device.layer(0, Encoding.INT8, INPUTS[0], 0)
+        ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)
     link.board.layers = shown
     with pytest.raises(DeviceRefused, match="has 2 layers of this model to show, asked for.* 2"):
-        device.layer(0, Encoding.INT8, INPUTS[0], 2)
+        ask_layer(device, 0, Encoding.INT8, INPUTS[0], 2)
 
 
 def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
@@ -203,4 +204,4 @@ def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
 
     link.board.answer = other  # type: ignore[method-assign]
     with pytest.raises(WrongFirmware, match="asked for layer 0 of model 0, .* answered layer 1"):
-        device.layer(0, Encoding.INT8, INPUTS[0], 0)
+        ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)

@@ -15,12 +15,13 @@ from hil.bench.observing import Observed, observed, unobservable
 from hil.bench.plan import Plan, wire_inputs
 from hil.bench.prepare import Prepared
 from hil.compare import EXP_TOLERANCE, FMA_TOLERANCE, NEAR_TOLERANCE, compare_layer, departs
-from hil.device import LayerOutput
+from hil.device_layers import LayerOutput, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.errors import HilError, WrongFirmware
 from hil.records import Dataset, DType, Precision, TensorSpec
 from hil.reference import encode_inputs, layer_tensors, oracle_version
-from hil.runlog.schema import LayerSeen, Parting, Sample
+from hil.runlog.schema import Sample
+from hil.runlog.schema_layers import LayerSeen, Parting
 from hil.tflite import Graph
 from hil.wire.messages import INPUT_LAYER
 
@@ -87,8 +88,8 @@ def _ask(looked_at: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterat
         encoding, inputs = wire_inputs(data)
         values = next(islice(inputs, sample.i, None))
         (answer,) = device.infer(number, encoding, [values])
-        taken = device.layer(number, encoding, values, INPUT_LAYER)
-        said = [device.layer(number, encoding, values, i) for i in range(len(layers))]
+        taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
+        said = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
         x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
         yield Parting(
             run=item.plan.key,

@@ -17,7 +17,8 @@ from hil.device import Device
 from hil.engines import ENGINES
 from hil.errors import HilError, WrongFirmware
 from hil.records import Dataset, Encoding
-from hil.runlog.schema import LayerTime, Profiled, Sample
+from hil.runlog.schema import Sample
+from hil.runlog.schema_layers import LayerTime, Profiled
 from hil.wire.frames import Frame
 from hil.wire.messages import Profile, profile_request
 

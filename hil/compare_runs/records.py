@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from hil.runlog.schema import Stored
+from hil.runlog.stored import Stored
 
 COMPARISON_SCHEMA = 1
 Word: TypeAlias = Literal["better", "worse", "same", "undecided", "missing", "new"]

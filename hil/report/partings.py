@@ -8,7 +8,7 @@ from itertools import groupby
 from hil.report.cells import Cell
 from hil.report.tables import Table
 from hil.report.text import count, listed, plural
-from hil.runlog.schema import LayerSeen, Parting
+from hil.runlog.schema_layers import LayerSeen, Parting
 
 _WHERE = "Rows, columns, channels and elements count from 0, layers from 1."
 

@@ -8,7 +8,8 @@ from hil.report.cells import Cell
 from hil.report.tables import Table
 from hil.report.text import count, per_inference
 from hil.runlog.load import StoredRun
-from hil.runlog.schema import LayerTime, Profiled, Sample
+from hil.runlog.schema import Sample
+from hil.runlog.schema_layers import LayerTime, Profiled
 
 _NONE = "–"
 

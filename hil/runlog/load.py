@@ -19,14 +19,12 @@ from hil.runlog.schema import (
     PROFILE,
     READABLE,
     SAMPLES,
-    LayerSeen,
     Manifest,
-    Parting,
     Picture,
-    Profiled,
     RunPlan,
     Sample,
 )
+from hil.runlog.schema_layers import LayerSeen, Parting, Profiled
 from hil.runlog.seal import check_manifest
 
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"

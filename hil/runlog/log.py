@@ -25,13 +25,12 @@ from hil.runlog.schema import (
     PROFILE,
     SAMPLES,
     Manifest,
-    Parting,
     Picture,
-    Profiled,
     RunEnd,
     Sample,
     State,
 )
+from hil.runlog.schema_layers import Parting, Profiled
 from hil.runlog.seal import LOCK, hash_data, sealed
 from hil.runlog.seal import pretty as pretty
 

@@ -22,7 +22,8 @@ from hil.errors import DoesNotFit, StorageError, WrongFirmware
 from hil.link import Link
 from hil.report import write
 from hil.runlog.load import load, read_manifest
-from hil.runlog.schema import LAYERS, MANIFEST, Parting
+from hil.runlog.schema import LAYERS, MANIFEST
+from hil.runlog.schema_layers import Parting
 from hil.runlog.seal import hash_file, sealed
 
 PROJECT = Path(__file__).parents[2]
