@@ -24,7 +24,8 @@ class Command:
 COMMANDS: Final[Mapping[str, Command]] = {
     "bench": Command("bench", "Build, start, stream, compare with the host, and report."),
     "report": Command(
-        "report", "Write summary.json, report.md and report.html anew from what FOLDER has stored."
+        "report",
+        "Write summary.json, report.md, report.html and figures/ anew from what FOLDER has stored.",
     ),
     "verify": Command(
         "verify",

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lab = fake_lab.FakeLab(calls_itself=NAME, tamper=lambda output: output[::-1])
     monkeypatch.setattr(
         "hil.cli.bench.run",
-        lambda plan, folder, emit, *_, layers, **__: run(plan, folder, emit, lab, layers=layers),
+        lambda plan, folder, emit, *_, **kinds: run(plan, folder, emit, lab, **kinds),
     )
     out = tmp_path / "run"
     words = ["--board", "mps2", "--dataset", "digits", "--limit", "12", "--model", "student"]
