@@ -23,7 +23,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     source = FIRMWARE / "lib" / "hil_wire" / "hil_packbits.c"
     flags = ["-std=c11", *STRICT, "-O1", "-g", "-shared", "-fPIC", *INCLUDES]
     run(["gcc", *flags, str(source), "-o", str(place)])
-    return ctypes.CDLL(str(place))
+    found = ctypes.CDLL(str(place))
+    found.hil_unpack.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 3]
+    found.hil_unpack.restype = ctypes.c_size_t
+    return found
 
 
 def in_place(library: ctypes.CDLL, packed: bytes, wanted: int, size: int) -> bytes | None:

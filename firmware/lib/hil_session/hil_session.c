@@ -96,12 +96,12 @@ static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32
       HIL_RX_BYTES(session->setup.max_payload) - (uint32_t)(input_of(session) - session->setup.rx);
   const uint8_t *packed = session->decoder.payload + head;
   uint8_t *const end = input_of(session) + size - *got;
-  uint32_t i;
+  size_t i;
 
   for (i = *got; i-- > 0;) { /* backwards: it moves towards the end */
     end[i] = packed[i];
   }
-  *got = hil_unpack(input_of(session), size, *got, wanted);
+  *got = (uint32_t)hil_unpack(input_of(session), size, *got, wanted);
   return *got == wanted;
 }
 

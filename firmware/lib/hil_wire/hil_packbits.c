@@ -4,14 +4,14 @@ enum { COPIES = 128 }; /* a head below announces 1 to 128 bytes, one above a byt
 
 /* Byte by byte, so that a C library's memmove is not linked for this alone. `done` never passes
  * `at`, so that nothing is written over before it was read. */
-uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wanted) {
-  uint32_t at = size - length, done = 0;
+size_t hil_unpack(uint8_t *buffer, size_t size, size_t length, size_t wanted) {
+  size_t at = size - length, done = 0;
 
   while (at < size) {
     const uint8_t head = buffer[at++];
-    const uint32_t step = head < COPIES;
-    uint32_t count = step ? head + 1u : 257u - head;
-    const uint32_t read = step ? count : 1u;
+    const size_t step = head < COPIES;
+    size_t count = step ? (size_t)head + 1u : 257u - head;
+    const size_t read = step ? count : 1u;
 
     if (head == COPIES) {
       continue; /* means nothing, by definition */

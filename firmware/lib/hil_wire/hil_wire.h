@@ -18,7 +18,7 @@ uint32_t hil_crc32(uint32_t crc, const void *data, size_t length);
  * which has `size`, are packed, and are unpacked to its front; zeros up to `wanted` bytes follow.
  * Gives `wanted`; more when they end too early, unpack to more, or a run would write over what has
  * not been read. At most `wanted` bytes are written. */
-uint32_t hil_unpack(uint8_t *buffer, uint32_t size, uint32_t length, uint32_t wanted);
+size_t hil_unpack(uint8_t *buffer, size_t size, size_t length, size_t wanted);
 
 typedef enum {
   HIL_DECODE_MORE,    /* the frame goes on */
