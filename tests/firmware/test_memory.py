@@ -124,9 +124,11 @@ def broken(folder: Path, body: str, before: str = "") -> Path:
     text = engine.read_text()
     head = "static hil_engine_status_t {name}_run("
     call = "  (void)self;\n  (void)needed;\n"
-    assert text.count(head) == text.count(call) == 1
-    text = text.replace(head, before.replace("{", "{{").replace("}", "}}") + head)
-    engine.write_text(text.replace(call, call + body.replace("{", "{{").replace("}", "}}")))
+    assert text.count(head) == 1
+    before_it, at, after = text.partition(head)
+    assert call in after
+    after = after.replace(call, call + body.replace("{", "{{").replace("}", "}}"), 1)
+    engine.write_text(before_it + before.replace("{", "{{").replace("}", "}}") + at + after)
     return project
 
 
