@@ -148,6 +148,7 @@ def _manifest(
 def _seeds(dataset: str) -> dict[str, str]:
     """What stands for chance in a bench: which samples a limit takes, and data that are made."""
     found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
+    found["bootstrap of intervals"] = "0, NumPy's default_rng"
     drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
     return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 

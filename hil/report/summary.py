@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hil import stats
 from hil.report.cells import Cell, cells
 from hil.runlog.schema import (
     SCHEMA,
     Accuracy,
     Agreement,
+    Interval,
     Link,
     Manifest,
     Sample,
@@ -60,7 +62,25 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         if end
         else None,
         marks=end.marks if end else None,
+        intervals=_intervals(cell),
     )
+
+
+def _intervals(cell: Cell) -> dict[str, Interval]:
+    """Of each figure of a row that is an estimate, by its path in the row."""
+    found = {
+        "accuracy.device": cell.accuracy,
+        "accuracy.host": cell.host_accuracy,
+        "agreement.argmax": stats.proportion(cell.same_answer, cell.n),
+        "time.median": cell.time,
+    }
+    return {
+        name: Interval(
+            low=one.low, high=one.high, confidence=one.confidence, method=one.method, n=one.n
+        )
+        for name, one in found.items()
+        if one is not None
+    }
 
 
 def _time(cell: Cell) -> Time:

@@ -287,6 +287,17 @@ class Link(Stored, frozen=True):
     retries: int
 
 
+class Interval(Stored, frozen=True):
+    """What stands behind a figure of the row, in its unit; ``confidence`` is what the interval
+    reaches, 1 where nothing varied."""
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+    n: int
+
+
 class SummaryRow(Stored, frozen=True):
     board: str
     engine: str
@@ -300,6 +311,9 @@ class SummaryRow(Stored, frozen=True):
     memory: Memory | None  # null: the run has not reached its end, so it is not known
     link: Link | None
     marks: Marks | None = None
+    intervals: dict[str, Interval] = msgspec.field(
+        default_factory=dict
+    )  # by "accuracy.device", ...
 
 
 class Summary(Stored, frozen=True):

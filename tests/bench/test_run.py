@@ -101,7 +101,10 @@ def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path
     manifest = read_manifest(folder)
     assert verify(folder).faults == ()
     assert set(manifest.files) == {"samples.jsonl", "digits.json"}
-    assert manifest.seeds == {"order of samples": "BLAKE2b of the ids, key tinyml-hil"}
+    assert manifest.seeds == {
+        "order of samples": "BLAKE2b of the ids, key tinyml-hil",
+        "bootstrap of intervals": "0, NumPy's default_rng",
+    }
     assert manifest.host.packages["numpy"] == np.__version__
     for cell, found, end in zip(plan.cells, manifest.runs, manifest.ends, strict=True):
         assert len(found.model_sha256) == len(found.firmware_sha256) == 64

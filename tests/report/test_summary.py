@@ -8,6 +8,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from hil.report.cells import LARGEST, difference
 from hil.report.summary import summarise
@@ -50,6 +51,12 @@ def test_by_hand() -> None:
     assert (row.time.unit, row.time.median, row.time.n) == ("instructions", 200, 3)
     assert (row.time.p5, row.time.p95) == pytest.approx((110, 290))
     assert row.memory == fake.end(PLAN, 4).memory
+    wilson = binomtest(3, 4).proportion_ci(method="wilson")
+    accuracy = row.intervals["accuracy.device"]
+    assert (accuracy.low, accuracy.high) == pytest.approx((wilson.low, wilson.high))
+    assert (accuracy.method, accuracy.confidence, accuracy.n) == ("Wilson", 0.95, 4)
+    time = row.intervals["time.median"]  # of three, no bootstrap: their range
+    assert (time.low, time.high, time.n) == (100, 300, 3)
 
 
 def test_the_contract() -> None:
@@ -72,6 +79,7 @@ def test_the_contract() -> None:
         "memory": ["arena", "flash_code", "flash_model", "ram_static", "stack"],
         "link": ["bytes_in", "bytes_out", "retries", "seconds"],
         "marks": None,  # of schema 2; as memory and link, null before the end
+        "intervals": ["accuracy.device", "accuracy.host", "agreement.argmax", "time.median"],
     }
 
 
