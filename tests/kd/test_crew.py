@@ -141,7 +141,8 @@ def test_a_command_that_is_ended_ends_its_workers(
     long = RECIPE.replace("wild = { epochs = 3", "wild = { epochs = 100000")
     words = ("train", "--recipe", str(written(tmp_path, long)), "--out", str(tmp_path / "out"))
     with subprocess.Popen(
-        [sys.executable, "-m", "hil", *words, "--jobs", "2"],
+        # a shell that runs us in the background has made SIGINT ignored, for children too
+        ["env", "--default-signal=INT", sys.executable, "-m", "hil", *words, "--jobs", "2"],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
