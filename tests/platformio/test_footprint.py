@@ -66,7 +66,7 @@ def test_what_is_no_link_map_has_no_pieces(text: str) -> None:
     assert pieces(text) == ()
 
 
-ESP = "/root/.platformio/packages/framework-arduinoespressif32/tools/sdk/esp32/lib"
+ESP = "/home/someone/.platformio/packages/framework-arduinoespressif32/tools/sdk/esp32/lib"
 MBED = "/x/framework-arduino-mbed/variants/PORTENTA_H7_M7/libs"
 OWNERS = [
     (".rodata.student_conv_2d_0_w", "b/image/hil_image.o", "model student"),
