@@ -134,6 +134,6 @@ def summary(runs: Sequence[Compared], lost: Sequence[Lost], problems: Sequence[s
 
 def fact(found: Fact) -> tuple[str, str, str]:
     """Name and both values, hashes cut to what tells them apart."""
-    cut = found.name.endswith("sha256")
-    values = (text[:_LONGEST_HASH] if cut else text or "–" for text in (found.base, found.new))
-    return (found.name.removesuffix("_sha256").replace("_", " "), *values)  # type: ignore[return-value]
+    cut = _LONGEST_HASH if found.name.endswith("sha256") else None
+    name = found.name.removesuffix("_sha256").replace("_", " ")
+    return name, found.base[:cut] or "–", found.new[:cut] or "–"
