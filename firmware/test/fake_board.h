@@ -15,6 +15,7 @@ typedef struct {
   uint8_t reply[2048];
   uint32_t reply_length;
   uint32_t marks_reset;
+  uint32_t fed; /* the watchdog */
   uint32_t overflowed;
   uint32_t baud;          /* 0: the rate of boot */
   uint32_t reply_at_baud; /* reply bytes that were out when the rate last changed */
@@ -55,6 +56,8 @@ static inline void fake_memory(hil_memory_t *memory) {
   memory->heap_used = 0;
 }
 
+static inline void fake_alive(void) { fake.fed++; }
+
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
 static inline uint32_t fake_uptime_ms(void) { return fake_now; }
@@ -71,9 +74,17 @@ static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   return 1;
 }
 
-static const hil_board_t fake_board = {
-    "fake",        2, 9, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks,
-    fake_uptime_ms};
+static const hil_board_t fake_board = {"fake",
+                                       2,
+                                       9,
+                                       0,
+                                       25000000u,
+                                       fake_start,
+                                       fake_stop,
+                                       fake_memory,
+                                       fake_reset_marks,
+                                       fake_uptime_ms,
+                                       fake_alive};
 
 /* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {

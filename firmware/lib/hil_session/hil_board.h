@@ -33,6 +33,9 @@ typedef struct {
   void (*memory)(hil_memory_t *memory);
   void (*reset_marks)(void);
   uint32_t (*uptime_ms)(void);
+  /* Feeds the watchdog before every inference, of which none may take longer than it waits; the
+   * port's own read feeds it between requests. NULL on a board that has none. */
+  void (*alive)(void);
 } hil_board_t;
 
 #ifdef __cplusplus

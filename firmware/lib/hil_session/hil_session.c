@@ -20,6 +20,9 @@ static __attribute__((noinline)) hil_engine_status_t timed_invoke(const hil_sess
 
   *micros = 0;
   *ticks = 0;
+  if (board->alive) {
+    board->alive();
+  }
   board->stopwatch_start();
   status = model->invoke(model, input, session->setup.output, session->setup.arena, code);
   board->stopwatch_stop(micros, ticks);

@@ -108,5 +108,5 @@ static uint32_t uptime_ms(void) {
 }
 
 const hil_board_t hil_port_board = {
-    "native",       4,      HIL_ROOM_WAITS, 0,        0, stopwatch_start,
-    stopwatch_stop, memory, reset_marks,    uptime_ms};
+    "native",       4,      HIL_ROOM_WAITS, 0,         0,   stopwatch_start,
+    stopwatch_stop, memory, reset_marks,    uptime_ms, NULL};

@@ -51,5 +51,5 @@ static uint32_t uptime_ms(void) {
 void hil_port_init(void) { paint_stack(); }
 
 const hil_board_t hil_port_board = {
-    "virt rv32imc", 4,      HIL_ROOM_WAITS, 0,        1000000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms};
+    "virt rv32imc", 4,           HIL_ROOM_WAITS, 0, 1000000000u, stopwatch_start, stopwatch_stop,
+    memory,         paint_stack, uptime_ms,      0};
