@@ -101,6 +101,17 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
     payload[head + i] = fuzz_take(from);
   }
   ask(type, seq, payload, head + count);
+  if (reply.header.type != HIL_MSG_ERROR) { /* then it is right */
+    fuzz_expect(model < HIL_MODEL_COUNT, "an answer of no model");
+    if (model == FAKE_INT8 && type == HIL_MSG_INFER && encoding == HIL_ENC_INT8) {
+      const uint8_t *const output = reply.payload + sizeof(hil_result_t);
+
+      fuzz_expect(count == wanted && output[0] == payload[4] && output[1] == payload[7],
+                  "a wrong answer");
+    }
+  } else if (model >= HIL_MODEL_COUNT) { /* of LAYERS only where it is known */
+    fuzz_expect(reply.payload[0] == HIL_ERR_MODEL || type != HIL_MSG_INFER, "another error");
+  }
 }
 
 static void step(fuzz_bytes_t *from) {
