@@ -57,21 +57,13 @@ static void help(hil_session_t *session) {
           "model [NAME]   lists the models, or takes another (not of MLPerf Tiny)\r\n");
 }
 
-static int same(const char *one, const char *other) {
-  while (*one != '\0' && *one == *other) {
-    one++;
-    other++;
-  }
-  return *one == *other;
-}
-
 static void model(hil_session_t *session, const char *word) {
   uint8_t i;
 
   for (i = 0; i < session->setup.model_count; i++) {
     if (!word) {
       say_model(session, &session->setup.models[i]);
-    } else if (same(word, session->setup.models[i].name)) {
+    } else if (hil_same(word, session->setup.models[i].name)) {
       hil_mlperf_forget(session);
       session->mlperf.model = i;
       say_model(session, chosen(session));

@@ -25,6 +25,9 @@ extern "C" {
 void hil_say(hil_session_t *session, const char *words, uint32_t length);
 int hil_is(const char *word, const char *literal);
 
+/* As strcmp, which takes 700 bytes where it is written for speed. */
+int hil_same(const char *one, const char *other);
+
 /* Somebody else's text, `limit` characters at most: what is not printable ASCII becomes '?', and
  * ']' becomes ')', for it ends what every reader looks for. */
 void hil_say_text(hil_session_t *session, const char *text, uint8_t limit);
