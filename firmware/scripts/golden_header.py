@@ -62,7 +62,7 @@ def header(golden, dialogue):
         events += [event(found) for found in vector["events"]]
     return "\n".join(
         [
-            "/* Made by firmware/scripts/golden_header.py of firmware/golden/wire.json, mlperf.json. */",
+            "/* Made of golden/wire.json and golden/mlperf.json by scripts/golden_header.py. */",
             "#ifndef GOLDEN_H",
             "#define GOLDEN_H",
             '#include "golden_types.h"',
