@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
+from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT
+from tests.firmware.conftest import run as run
 
 FOLDER: Final = Path(__file__).with_name("fuzz")
 LONGEST: Final = 512
@@ -26,7 +27,7 @@ SANITIZE: Final = ("-O1", "-g", "-fno-sanitize-recover=all")
 VARIANTS: Final = {
     "packbits": ("",),
     "decoder": ("",),
-    "session": ("", "-DHIL_LAYERS", "-DHIL_UNPACKS=0"),
+    "session": ("", "-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0"),
 }
 ALL: Final = [(name, flag) for name, flags in VARIANTS.items() for flag in flags]
 
@@ -57,7 +58,14 @@ def sources(name: str) -> list[Path]:
 def build(folder: Path, name: str, flag: str, words: Sequence[str], *more: Path) -> Path:
     """The fuzzer ``name`` in ``folder``, by the compiler and options ``words``."""
     program = folder / f"{name}{re.sub('[^A-Z0-9]', '', flag)}"
-    flags = ["-std=c11", *STRICT, "-DHIL_CLOCK_TURNS=50u", *INCLUDES, f"-I{FOLDER}"]
+    flags = [
+        "-std=c11",
+        *STRICT,
+        "-DHIL_CLOCK_TURNS=50u",
+        "-DHIL_MLPERF_MOST=50",
+        *INCLUDES,
+        f"-I{FOLDER}",
+    ]
     files = map(str, [*sources(name), *more])
     run([*words, *flags, *([flag] if flag else []), *files, "-lm", "-o", str(program)])
     return program

@@ -3,13 +3,14 @@
  * which is answered whatever came before it.
  *
  * After every step: the guards around all buffers stand, every reply is a whole frame, at most one
- * comes per delimiter, and a whole request that stands alone gets one, with its number. */
+ * comes per delimiter, and a whole request that stands alone gets one, with its number; a command
+ * in text gets printable lines, the last of them m-ready. */
 #include <string.h>
 
 #include "fake_board.h"
 #include "fuzz.h"
 
-enum { RAW, FRAME, INPUT, OTHER_VERSION, DAMAGED, CUT_OFF, OVERSIZE, TIME, STEPS };
+enum { RAW, FRAME, INPUT, OTHER_VERSION, DAMAGED, CUT_OFF, OVERSIZE, TIME, TEXT, STEPS };
 
 static uint8_t line[2048];
 static uint32_t length;
@@ -24,6 +25,67 @@ static void append(void *context, const uint8_t *data, size_t count) {
   length += (uint32_t)count;
 }
 
+#if HIL_MLPERF
+/* What comes back for a command's end: printable lines, m-ready the last of them. */
+static void check_text(void) {
+  static const char ready[] = "m-ready\r\n";
+  const uint32_t size = sizeof ready - 1u;
+  uint32_t i;
+
+  fuzz_expect(
+      fake.reply_length >= size && memcmp(fake.reply + fake.reply_length - size, ready, size) == 0,
+      "a command without m-ready");
+  for (i = 0; i < fake.reply_length; i++) {
+    const uint8_t c = fake.reply[i];
+
+    fuzz_expect((c >= 0x20 && c <= 0x7e) || c == '\r' || c == '\n', "an unprintable reply");
+  }
+}
+
+/* A command of MLPerf Tiny, or something like it. */
+static void put_text(fuzz_bytes_t *from) {
+  static const char *const words[] = {"%",
+                                      "name%",
+                                      "timestamp%",
+                                      "profile%",
+                                      "help%",
+                                      "db load 4%",
+                                      "db load 1%",
+                                      "db load 16%",
+                                      "db print%",
+                                      "db 01fE0304%",
+                                      "db 0000803f%",
+                                      "db 01%",
+                                      "db ",
+                                      "db load ",
+                                      "infer%",
+                                      "infer 3 0%",
+                                      "infer ",
+                                      "infer 1 ",
+                                      "results%",
+                                      "model%",
+                                      "model x%",
+                                      "model greedy",
+                                      "model broken%",
+                                      "model fake_int8%",
+                                      " ",
+                                      "\r\n",
+                                      "x%",
+                                      "model fake_float32%"};
+  const char *const word = words[fuzz_take(from) % (sizeof words / sizeof words[0])];
+  uint32_t count = strlen(word);
+
+  append(NULL, (const uint8_t *)word, count);
+  if (word[count - 1u] == ' ') { /* whatever the input says, and its end */
+    for (count = fuzz_take(from) % 100u; count > 0 && from->left > 0; count--) {
+      const uint8_t byte = fuzz_take(from);
+      append(NULL, &byte, 1);
+    }
+    append(NULL, (const uint8_t *)"%", 1);
+  }
+}
+#endif
+
 /* Sends what lies in `line`, and looks at everything that comes back. */
 static void send(void) {
   uint32_t i, j;
@@ -32,6 +94,12 @@ static void send(void) {
     fake.reply_length = 0;
     hil_session_feed(&fake.session, line[i]);
     delimiters += line[i] == 0;
+#if HIL_MLPERF
+    if (line[i] == HIL_TEXT_END && fake.reply_length > 0) {
+      check_text();
+      continue;
+    }
+#endif
     for (j = 0; j < fake.reply_length; j++) {
       const hil_decode_t kind = hil_decoder_push(&reply, fake.reply[j]);
 
@@ -59,10 +127,10 @@ static void put_frame(uint8_t type, uint16_t seq, const uint8_t *payload, uint32
 
 /* Whole, and not in the midst of another: answered once, under its own number. */
 static void ask(uint8_t type, uint16_t seq, const uint8_t *payload, uint32_t count) {
-  static const uint8_t delimiter = 0;
+  static const uint8_t delimiters_two[2] = {0, 0}; /* with one it could be taken for text */
   uint32_t before;
 
-  append(NULL, &delimiter, 1);
+  append(NULL, delimiters_two, 2);
   send();
   before = replies;
   put_frame(type, seq, payload, count);
@@ -132,6 +200,12 @@ static void step(fuzz_bytes_t *from) {
       return;
     case INPUT:
       ask_input(from, seq);
+      return;
+    case TEXT:
+#if HIL_MLPERF
+      put_text(from);
+      send();
+#endif
       return;
     case TIME: /* ms pass, the stopwatch stands elsewhere */
       fake_now += fuzz_take16(from) << (what >> 5);
