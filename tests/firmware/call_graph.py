@@ -115,6 +115,10 @@ def _arm(op: str, args: str) -> int:
 def _riscv(op: str, args: str) -> int:
     if found := re.fullmatch(r"sp,sp,(-?\d+)", args):
         return max(0, -int(found[1]))
+    if found := re.search(r"<__riscv_save_(\d+)>", args):
+        return 16 * (int(found[1]) // 4 + 1)  # libgcc's pushes for its caller, in steps of 16
+    if (op, args) == ("sub", "sp,sp,t1"):
+        return 0  # in them: gives back what was too much
     if re.match(r"(add|sub|mv) sp,(?!s0)", f"{op} {args}"):
         raise ValueError(f"{op} {args} moves the stack by nobody knows how much")
     return 0
@@ -246,7 +250,7 @@ class Bound:
         function = self.at(entry)
         reached = self._reached(entry)
         for step in reached:
-            if step.by_pointer and not re.match(self.machine.tables, step.said):
+            if step.by_pointer:
                 rows = [
                     to for who, to in self._pointers.items() if re.fullmatch(who, function.name)
                 ]

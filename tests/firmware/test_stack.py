@@ -6,6 +6,7 @@ and against the room there is.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -27,13 +28,19 @@ BOARD = (
     r"stopwatch_(start|stop)|memory|uptime_ms|now_us|paint_stack|alive|hil_chip_alive\(\)"
     r"|hil_port_(set_baud|write)"
 )
-ENGINE = r"(?!timed)\w+_(run|prepare|invoke)"
+ENGINE = r"(?!hil_)\w+_(run|prepare)|empty_invoke"
+# Every function that the session's sources define.
+SESSION = "|".join(
+    name
+    for file in FIRMWARE.glob("lib/hil_session/*.c")
+    for name in re.findall(r"^(?:\w[\w ()]* \**)?(\w+)\([^;]*?\{$", file.read_text(), re.MULTILINE)
+)
 POINTERS = {
     r"encode|flush|hil_encoder_\w+": "hil_port_write",
-    r"(?!hil_encoder|hil_port)hil_\w+|timed_invoke": f"{BOARD}|{ENGINE}",
+    SESSION: f"{BOARD}|{ENGINE}",
     r"Print::write\(.*": r"HardwareSerial::write\(.*",
     r"__libc_init_array|reset": r"_init|frame_dummy|register_tm_clones|_GLOBAL__.*",
-    r"__divsf3": "(?!)",  # the jump is a switch's
+    r"__divsf3|__riscv_save_\w+": "(?!)",  # a switch; a return
 }
 BOARDS: dict[str, tuple[Machine, str, str]] = {  # start of the stack, and what interrupts
     "mps2": (ARM, "Reset_Handler", "NMI_Handler"),

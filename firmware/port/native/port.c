@@ -42,8 +42,8 @@ static void open_pty(void) {
   if (tcsetattr(slave, TCSANOW, &settings) != 0) {
     fail("pty");
   }
-  printf("port %s\n", ptsname(master));
-  fflush(stdout);
+  (void)printf("port %s\n", ptsname(master));
+  (void)fflush(stdout);
 }
 
 static int wait_for(short events, int timeout_ms) {

@@ -14,7 +14,8 @@ static uint64_t started;
 static uint64_t instructions(void) {
   uint32_t low, high, again;
 
-  do { /* until no carry went from one half to the other between the reads */
+  /* until no carry went from one half to the other between the reads, of what changes by itself */
+  do { /* NOLINT(bugprone-infinite-loop) */
     __asm__ volatile(
         ".option push\n\t"
         ".option arch, +zicsr\n\t" /* in -march it would pick the wrong C library */
