@@ -92,8 +92,9 @@ def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, n
         ("packbits", "hil_wire/hil_packbits.c", "done + count > at + read", "0"),
         ("decoder", "hil_wire/hil_decoder.c", "h < decoder->capacity)", "h <= decoder->capacity)"),
         ("decoder", "hil_wire/hil_encoder.c", "->used == 254u) {", "->used == 253u) {"),
-        ("session", "hil_session/hil_session.c", "index >= session->", "index > session->"),
-        ("session", "hil_session/hil_session.c", "got != wanted) {", "got > wanted) {"),
+        ("session", "hil_session/hil_infer.c", "index >= session->", "index > session->"),
+        ("session", "hil_session/hil_infer.c", "got != wanted) {", "got > wanted) {"),
+        ("session", "hil_session/hil_load.c", "if (length > state->wanted - state->got)", "if (0)"),
         ("session", "hil_session/hil_session.c", "wanted.offset < bytes ?", "wanted.offset ?"),
     ],
 )  # fmt: skip

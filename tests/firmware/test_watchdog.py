@@ -63,10 +63,9 @@ def test_a_hang_ends_in_a_reset_and_a_long_inference_does_not(name: str, tmp_pat
         assert [a.result.output for a in again.infer(last, Encoding.PIXELS, digit(FINE))] == [right]
 
 
-@pytest.mark.parametrize("name", TURNS)
-def test_a_board_that_waits_for_its_host_is_not_reset(name: str) -> None:
-    """As long as the host likes, in its own time or, faster, in the emulator's."""
-    with open_board(load_board(name), image(name).elf) as link:
+def test_a_board_that_waits_for_its_host_is_not_reset() -> None:
+    """On mps2 virtual time jumps ahead meanwhile: the watchdog is off then."""
+    with open_board(load_board("mps2"), image("mps2").elf) as link:
         device = Device(link)
         device.hello()
         list(device.infer(0, Encoding.PIXELS, digit(FINE)))
