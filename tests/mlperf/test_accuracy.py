@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hil.errors import WrongReply
 from hil.mlperf.accuracy import Answer, auc, probabilities, score
 
 
-def answers(results: np.ndarray, labels: np.ndarray) -> list[Answer]:  # type: ignore[type-arg]
+def answers(results: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> list[Answer]:
     return [
         Answer(f"{i}.bin", int(label), (tuple(row.tolist()),))
         for i, (row, label) in enumerate(zip(results, labels, strict=True))

@@ -121,9 +121,9 @@ def test_ours_are_what_the_runner_reads(tmp_path: Path, name: str, limit: int | 
     folder = export(data, tmp_path, "student", limit)
     count = limit or len(data)
     # read as benchmark/runner/datasets.py does
-    with (folder / LABELS).open() as file:
+    with (folder / LABELS).open() as labels:
         fields = ["file", "classes", "class", "bytes_to_send", "stride"]
-        truth = list(csv.DictReader(file, fieldnames=fields))
+        truth = list(csv.DictReader(labels, fieldnames=fields))
     assert len(truth) == count
     assert {row["classes"] for row in truth} == {str(len(set(data.y.tolist())))}
     assert {int(row["class"]) for row in truth} == set(data.y.tolist())

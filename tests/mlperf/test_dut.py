@@ -19,7 +19,7 @@ COMMANDS = 4  # of a sample of 40 bytes: db load, two lines of db, infer
 
 
 def device(line: FakeLine, **timing: float) -> Dut:
-    return Dut(line, Timing(clock=line.clock, **timing))  # type: ignore[arg-type]
+    return Dut(line, Timing(clock=line.clock, **timing))
 
 
 @pytest.mark.parametrize("boots_at", [0.0, 0.1, 0.3, 1.0, 1.31, 2.5, 20.0])
