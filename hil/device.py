@@ -14,7 +14,7 @@ from hil.errors import DeviceRefused, LinkError, NoAnswer, WrongFirmware
 from hil.link import Deadline, Link
 from hil.records import ClockSteps, Encoding, Hello, Status
 from hil.refusals import other_version, refused
-from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode_request
 from hil.wire.messages import (
     ErrorCode,
     Malformed,
@@ -233,7 +233,7 @@ class Device:
                     break
                 seq = next(self._numbers)
                 packed, values = request.packed, request.values
-                data = encode(infer_request(seq, model, encoding, values, packed=packed))
+                data = encode_request(infer_request(seq, model, encoding, values, packed=packed))
                 if flying and room is not None:
                     on_line = sum(other.length for other in flying.values())
                     if on_line + len(data) > room:
@@ -286,7 +286,7 @@ class Device:
 
     def _send(self, build: Callable[[int], Frame]) -> int:
         seq = next(self._numbers)
-        self._write(encode(build(seq)))
+        self._write(encode_request(build(seq)))
         return seq
 
     def _write(self, data: bytes) -> None:
