@@ -84,7 +84,7 @@ def open_data(folder: Path, model: str) -> DataFolder:
     return DataFolder(path, classes, tuple(items), digest.hexdigest())
 
 
-def fit_for_path(model: str) -> bool:
+def _fit_for_path(model: str) -> bool:
     """Whether a model's id may name a folder."""
     return bool(_MODEL.fullmatch(model)) and ".." not in model
 
@@ -92,7 +92,7 @@ def fit_for_path(model: str) -> bool:
 def _find(folder: Path, model: str) -> Path:
     if (folder / LABELS).is_file():
         return folder
-    if fit_for_path(model) and (folder / model / LABELS).is_file():
+    if _fit_for_path(model) and (folder / model / LABELS).is_file():
         return folder / model
     raise DataError(
         f"no {LABELS} in {folder}, nor in its folder {shown(model)}",

@@ -14,7 +14,7 @@ import yaml
 
 from hil import datasets
 from hil.errors import StorageError, UsageError
-from hil.mlperf.data import LABELS, fit_for_path
+from hil.mlperf.data import LABELS
 from hil.records import Dataset
 
 TESTS: Final = {"a": "tests_accuracy.yaml", "p": "tests_performance.yaml"}
@@ -36,8 +36,8 @@ def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) 
         StorageError: it cannot be written; nothing is left of it then.
     """
     model, folder = model or data.name, out / data.name
-    if not fit_for_path(model):
-        raise UsageError(f"{model!r} cannot be a model's id", "use letters, digits, - and _")
+    if not model.isprintable() or "]" in model:
+        raise UsageError(f"{model!r} cannot be a model's id", "`m-model-[...]` has it in brackets")
     chosen = datasets.subset(data, limit) if limit is not None else data
     classes = int(data.y.max()) + 1
     if lacking := set(range(classes)) - set(chosen.y.tolist()):

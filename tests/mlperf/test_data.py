@@ -118,7 +118,7 @@ def test_any_labels_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(("name", "limit"), [("digits", None), ("digits", 25), ("tabular", 60)])
 def test_ours_are_what_the_runner_reads(tmp_path: Path, name: str, limit: int | None) -> None:
     data = datasets.load(name)
-    folder = export(data, tmp_path, "student", limit)
+    folder = export(data, tmp_path, "student int8 aot", limit)
     count = limit or len(data)
     # read as benchmark/runner/datasets.py does
     with (folder / LABELS).open() as labels:
@@ -138,7 +138,7 @@ def test_ours_are_what_the_runner_reads(tmp_path: Path, name: str, limit: int | 
         ("tests_accuracy.yaml", "loop", "infer 1 0"),
         ("tests_performance.yaml", "loop 5", "infer 1000 10"),
     ):
-        script = yaml.safe_load((tmp_path / file).read_text())["student"]
+        script = yaml.safe_load((tmp_path / file).read_text())["student int8 aot"]
         assert (script["model"], script["truth_file"]) == (name, LABELS)
         assert script["script"] == [{loop: ["download", infer]}]
     assert len(open_data(folder, "").items) == count
@@ -152,7 +152,7 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--limit 9 leaves 1 of 10 classes"):
         export(data, tmp_path, limit=9)
     with pytest.raises(UsageError, match="cannot be a model's id"):
-        export(data, tmp_path, "../x")
+        export(data, tmp_path, "a]b")
     export(data, tmp_path, limit=10)
     with pytest.raises(UsageError, match="is there already"):
         export(data, tmp_path, limit=10)
