@@ -46,7 +46,8 @@ def packed(vector):
 
 def step(found):
     reply = "".join(f"{line}\r\n" for line in found["reply"])
-    return f"    {{{c_text(found['name'])}, {c_bytes(found['send'].encode().hex())}, {c_text(reply)}}},"
+    send = c_bytes(found["send"].encode().hex())
+    return f"    {{{c_text(found['name'])}, {send}, {c_text(reply)}}},"
 
 
 def header(golden, dialogue):
@@ -61,7 +62,7 @@ def header(golden, dialogue):
         events += [event(found) for found in vector["events"]]
     return "\n".join(
         [
-            "/* Made from firmware/golden/wire.json and mlperf.json by firmware/scripts/golden_header.py. */",
+            "/* Made of golden/wire.json and golden/mlperf.json by scripts/golden_header.py. */",
             "#ifndef GOLDEN_H",
             "#define GOLDEN_H",
             '#include "golden_types.h"',

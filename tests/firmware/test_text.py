@@ -44,7 +44,7 @@ REQUESTS = st.one_of(
     st.builds(profile_request, SEQ, MODEL, ENCODING, VALUES, SEQ),
     st.builds(Frame, st.integers(0, 255), SEQ, VALUES, st.integers(0, 255)),
 )
-# begins with 0x27, a printable one
+# begins with 0x23, a printable one
 PRINTABLE = infer_request(0x0101, 1, Encoding.PIXELS, b"\x01" * 28 + b"\0", packed=True)
 
 
@@ -83,7 +83,7 @@ def test_every_request_of_a_host_is_taken_as_a_frame(
 
 def test_without_the_zeros_in_front_it_would_not_be(library: ctypes.CDLL) -> None:
     data = encode(PRINTABLE)
-    assert data[0] == 0x27
+    assert data[0] == 0x23
     assert encode_request(PRINTABLE) == b"\0\0" + data
     assert fresh(library)(b"\0" + data)[-1] == DAMAGED
 

@@ -8,9 +8,9 @@
 
 enum { A_LINE = 8 }; /* bytes that `db print` shows in one */
 
-static int is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+HIL_COLD static int is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-char *hil_next_word(char **rest) {
+HIL_COLD char *hil_next_word(char **rest) {
   char *at = *rest, *word;
 
   while (is_space(*at)) {
@@ -25,7 +25,7 @@ char *hil_next_word(char **rest) {
   return at == word ? NULL : word;
 }
 
-int32_t hil_number_of(const char *word) {
+HIL_COLD int32_t hil_number_of(const char *word) {
   int32_t number = 0;
   uint8_t digit;
 
@@ -41,19 +41,19 @@ int32_t hil_number_of(const char *word) {
 
 /* The load's first byte. It stays as it came, behind the input that is made of it; a model that
  * takes it as it is, finds it where its input lies. */
-static uint8_t *kept(const hil_session_t *session) {
+HIL_COLD static uint8_t *kept(const hil_session_t *session) {
   const hil_mlperf_t *state = &session->mlperf;
 
   return state->in_place ? hil_input_of(session)
                          : session->setup.rx + session->setup.rx_size - state->wanted;
 }
 
-static const hil_tensor_t *input(const hil_session_t *session) {
+HIL_COLD static const hil_tensor_t *input(const hil_session_t *session) {
   return &session->setup.models[session->mlperf.model].input;
 }
 
 /* Whether so many bytes are an input, and there is room for them. */
-static int begin(hil_session_t *session, uint8_t encoding, uint32_t bytes) {
+HIL_COLD static int begin(hil_session_t *session, uint8_t encoding, uint32_t bytes) {
   const hil_setup_t *setup = &session->setup;
   const uint32_t head = (uint32_t)(hil_input_of(session) - setup->rx);
   const uint32_t room = setup->rx_size > head ? setup->rx_size - head : 0;
@@ -71,7 +71,7 @@ static int begin(hil_session_t *session, uint8_t encoding, uint32_t bytes) {
   return 1;
 }
 
-static void load(hil_session_t *session, const char *word) {
+HIL_COLD static void load(hil_session_t *session, const char *word) {
   const int32_t bytes = word ? hil_number_of(word) : 0;
 
   session->mlperf.wanted = 0;
@@ -92,7 +92,7 @@ static void load(hil_session_t *session, const char *word) {
   }
 }
 
-static int value_of(char digit) {
+HIL_COLD static int value_of(char digit) {
   if (digit >= '0' && digit <= '9') {
     return digit - '0';
   }
@@ -101,7 +101,7 @@ static int value_of(char digit) {
 }
 
 /* All of the line's bytes, or none when one is wrong: so it can be sent again. */
-static void take(hil_session_t *session, char *digits) {
+HIL_COLD static void take(hil_session_t *session, char *digits) {
   hil_mlperf_t *state = &session->mlperf;
   uint32_t length = 0, i;
 
@@ -137,7 +137,7 @@ static void take(hil_session_t *session, char *digits) {
   }
 }
 
-static void print(hil_session_t *session) {
+HIL_COLD static void print(hil_session_t *session) {
   const uint8_t *bytes = kept(session);
   const uint32_t count = session->mlperf.got;
   char text[3 * A_LINE + 1]; /* "0a-0b-...-11\r\n" */
@@ -161,7 +161,7 @@ static void print(hil_session_t *session) {
   }
 }
 
-void hil_load_command(hil_session_t *session, char *rest) {
+HIL_COLD void hil_load_command(hil_session_t *session, char *rest) {
   char *word = hil_next_word(&rest);
 
   if (!word) {
@@ -175,7 +175,7 @@ void hil_load_command(hil_session_t *session, char *rest) {
   }
 }
 
-int hil_load_input(hil_session_t *session) {
+HIL_COLD int hil_load_input(hil_session_t *session) {
   const hil_mlperf_t *state = &session->mlperf;
 
   if (state->wanted == 0 || state->got != state->wanted) {

@@ -9,11 +9,11 @@
 
 enum { NAME = 63, WARMUPS = 10 };
 
-static const hil_model_t *chosen(const hil_session_t *session) {
+HIL_COLD static const hil_model_t *chosen(const hil_session_t *session) {
   return &session->setup.models[session->mlperf.model];
 }
 
-static void say_time(hil_session_t *session) {
+HIL_COLD static void say_time(hil_session_t *session) {
   const uint32_t now = session->setup.board->now_us();
 
   HIL_SAY(session, "m-lap-us-");
@@ -21,7 +21,7 @@ static void say_time(hil_session_t *session) {
   HIL_SAY(session, "\r\n");
 }
 
-static void say_model(hil_session_t *session, const hil_model_t *model) {
+HIL_COLD static void say_model(hil_session_t *session, const hil_model_t *model) {
   HIL_SAY(session, "m-model-[");
   hil_say_text(session, model->name, NAME);
   if (model->input.dtype == HIL_INT8) {
@@ -33,7 +33,7 @@ static void say_model(hil_session_t *session, const hil_model_t *model) {
   HIL_SAY(session, "]\r\n");
 }
 
-static void name(hil_session_t *session) {
+HIL_COLD static void name(hil_session_t *session) {
   HIL_SAY(session, "m-name-dut-[tinyml-hil ");
   hil_say_text(session, session->setup.board->name, NAME);
   if (!session->setup.board->has_micros) {
@@ -42,22 +42,16 @@ static void name(hil_session_t *session) {
   HIL_SAY(session, "]\r\n");
 }
 
-static void help(hil_session_t *session) {
+HIL_COLD static void help(hil_session_t *session) {
   HIL_SAY(session,
-          "Commands end with %.\r\n"
-          "help           this text\r\n"
-          "name           of the device\r\n"
-          "profile        which protocol, which model\r\n"
-          "timestamp      microseconds of the device's clock, modulo 2^32\r\n"
-          "db load N      N bytes of input follow: pixels, or float32 in little-endian\r\n"
-          "db HH..        bytes in hexadecimal digits\r\n"
-          "db print       what was loaded\r\n"
-          "infer [N [W]]  loads the input, infers W times (10) and then N times (1)\r\n"
-          "results        of the last inference, as probabilities\r\n"
-          "model [NAME]   lists the models, or takes another (not of MLPerf Tiny)\r\n");
+          "name, profile, timestamp, help: who it is, what runs, its clock, this\r\n"
+          "db load N, db HH.., db print: N bytes of input, pixels or float32\r\n"
+          "infer [N [W]]: N times (1) after W to warm up (10)\r\n"
+          "results: of the last inference, as probabilities\r\n"
+          "model [NAME]: the models, or another one (no command of MLPerf Tiny)\r\n");
 }
 
-static void model(hil_session_t *session, const char *word) {
+HIL_COLD static void model(hil_session_t *session, const char *word) {
   uint8_t i;
 
   for (i = 0; i < session->setup.model_count; i++) {
@@ -77,7 +71,8 @@ static void model(hil_session_t *session, const char *word) {
   }
 }
 
-static void say_failure(hil_session_t *session, hil_engine_status_t status, uint32_t code) {
+HIL_COLD static void say_failure(hil_session_t *session, hil_engine_status_t status,
+                                 uint32_t code) {
   if (status == HIL_ENGINE_ARENA) {
     HIL_SAY(session, "e-[The arena is too small: bytes needed: ");
   } else {
@@ -88,7 +83,7 @@ static void say_failure(hil_session_t *session, hil_engine_status_t status, uint
 }
 
 /* `count` inferences of the prepared model; 0 when one failed, which is said. */
-static int run(hil_session_t *session, uint32_t count) {
+HIL_COLD static int run(hil_session_t *session, uint32_t count) {
   const hil_model_t *current = chosen(session);
   uint32_t code = 0;
 
@@ -106,7 +101,7 @@ static int run(hil_session_t *session, uint32_t count) {
   return 1;
 }
 
-static void infer(hil_session_t *session, char *rest) {
+HIL_COLD static void infer(hil_session_t *session, char *rest) {
   const char *word = hil_next_word(&rest);
   const int32_t count = word ? hil_number_of(word) : 1;
   int32_t warmups;
@@ -156,7 +151,7 @@ static void infer(hil_session_t *session, char *rest) {
   hil_results(session, chosen(session));
 }
 
-static void results(hil_session_t *session) {
+HIL_COLD static void results(hil_session_t *session) {
   if (session->mlperf.has_results) {
     hil_results(session, chosen(session));
   } else {
@@ -164,7 +159,7 @@ static void results(hil_session_t *session) {
   }
 }
 
-static void answer(hil_session_t *session, char *rest) {
+HIL_COLD static void answer(hil_session_t *session, char *rest) {
   const char *word = hil_next_word(&rest);
 
   if (!word) {
@@ -194,7 +189,7 @@ static void answer(hil_session_t *session, char *rest) {
   }
 }
 
-void hil_mlperf_command(hil_session_t *session, hil_text_event_t event) {
+HIL_COLD void hil_mlperf_command(hil_session_t *session, hil_text_event_t event) {
   if (event == HIL_TEXT_TOO_LONG) {
     HIL_SAY(session, "e-[Command of more than 80 characters]\r\n");
   } else {
@@ -203,13 +198,13 @@ void hil_mlperf_command(hil_session_t *session, hil_text_event_t event) {
   HIL_SAY(session, "m-ready\r\n");
 }
 
-void hil_mlperf_boot(hil_session_t *session) {
+HIL_COLD void hil_mlperf_boot(hil_session_t *session) {
   HIL_SAY(session, "m-timestamp-mode-performance\r\n");
   say_time(session);
   HIL_SAY(session, "m-init-done\r\nm-ready\r\n");
 }
 
-void hil_mlperf_forget(hil_session_t *session) {
+HIL_COLD void hil_mlperf_forget(hil_session_t *session) {
   session->mlperf.wanted = 0;
   session->mlperf.got = 0;
   session->mlperf.has_results = 0;

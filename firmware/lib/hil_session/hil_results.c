@@ -7,7 +7,7 @@
 
 #if HIL_MLPERF
 
-static float real_of(const hil_tensor_t *tensor, const void *values, uint32_t i) {
+HIL_COLD static float real_of(const hil_tensor_t *tensor, const void *values, uint32_t i) {
   float real;
   int32_t steps;
 
@@ -25,7 +25,7 @@ static float real_of(const hil_tensor_t *tensor, const void *values, uint32_t i)
   return (float)(steps - tensor->zero_point) * tensor->scale;
 }
 
-void hil_results(hil_session_t *session, const hil_model_t *model) {
+HIL_COLD void hil_results(hil_session_t *session, const hil_model_t *model) {
   const hil_tensor_t *tensor = &model->output;
   const void *values = session->setup.output;
   const int as_is = model->probabilities || tensor->elements == 1;

@@ -2,13 +2,13 @@
 
 #if HIL_MLPERF
 
-static void out(hil_session_t *session, const char *text, uint32_t length) {
+HIL_COLD static void out(hil_session_t *session, const char *text, uint32_t length) {
   if (length > 0) {
     session->setup.write(session->setup.write_context, (const uint8_t *)text, length);
   }
 }
 
-void hil_say(hil_session_t *session, const char *words, uint32_t length) {
+HIL_COLD void hil_say(hil_session_t *session, const char *words, uint32_t length) {
 #ifdef __AVR__
   char some[32];
   uint32_t count;
@@ -23,7 +23,7 @@ void hil_say(hil_session_t *session, const char *words, uint32_t length) {
 #endif
 }
 
-int hil_same(const char *one, const char *other) {
+HIL_COLD int hil_same(const char *one, const char *other) {
   while (*one != '\0' && *one == *other) {
     one++;
     other++;
@@ -31,7 +31,7 @@ int hil_same(const char *one, const char *other) {
   return *one == *other;
 }
 
-int hil_is(const char *word, const char *literal) {
+HIL_COLD int hil_is(const char *word, const char *literal) {
 #ifdef __AVR__
   return strcmp_P(word, literal) == 0;
 #else
@@ -39,7 +39,7 @@ int hil_is(const char *word, const char *literal) {
 #endif
 }
 
-void hil_say_text(hil_session_t *session, const char *text, uint8_t limit) {
+HIL_COLD void hil_say_text(hil_session_t *session, const char *text, uint8_t limit) {
   char some[32];
   uint32_t count = 0;
 
@@ -54,7 +54,7 @@ void hil_say_text(hil_session_t *session, const char *text, uint8_t limit) {
 }
 
 /* The last `digits` digits of `number`; all that it has when 0. */
-static void say_digits(hil_session_t *session, uint32_t number, uint8_t digits) {
+HIL_COLD static void say_digits(hil_session_t *session, uint32_t number, uint8_t digits) {
   char text[10];
   uint8_t at = sizeof text;
 
@@ -65,9 +65,11 @@ static void say_digits(hil_session_t *session, uint32_t number, uint8_t digits) 
   out(session, text + at, sizeof text - at);
 }
 
-void hil_say_number(hil_session_t *session, uint32_t number) { say_digits(session, number, 0); }
+HIL_COLD void hil_say_number(hil_session_t *session, uint32_t number) {
+  say_digits(session, number, 0);
+}
 
-void hil_say_real(hil_session_t *session, float real) {
+HIL_COLD void hil_say_real(hil_session_t *session, float real) {
   uint32_t whole, parts;
 
   if (!(real > -4294967296.0f && real < 4294967296.0f)) {

@@ -12,6 +12,9 @@
 #define HIL_WORDS(literal) (literal)
 #endif
 
+/* Compiled for size: whatever talks waits for the line anyway. */
+#define HIL_COLD __attribute__((cold))
+
 /* `literal`, at once. */
 #define HIL_SAY(session, literal) hil_say((session), HIL_WORDS(literal), sizeof(literal) - 1u)
 /* Whether `word`, which ends with a zero, is `literal`. */
