@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from hil import datasets
+from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
 from hil.errors import UsageError
 from hil.mlperf.accuracy import Accuracy
@@ -20,7 +20,7 @@ from hil.mlperf.dut import Identity
 from hil.mlperf.export import TESTS, export
 from hil.mlperf.protocol import shown
 from hil.mlperf.session import MODES, Outcome, refuse_emulated_time, run
-from hil.mlperf.target import Target, is_pty, on_board, on_port
+from hil.mlperf.target import is_pty, on_board, on_port
 from hil.platformio import find_project
 
 NOT_AS_EXPECTED: Final = 1
@@ -43,11 +43,16 @@ def mlperf(
     model: Annotated[
         str, typer.Option("--model", help="With --board: the network, or a .tflite file.")
     ] = "student",
-    precision: Annotated[str, typer.Option("--precision", help="With --board.")] = "int8",
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="With --board; default: int8.")
+    ] = None,
     engine: Annotated[str, typer.Option("--engine", help="With --board.")] = "aot",
     dataset: Annotated[
         str, typer.Option("--dataset", help="With --board: whose network.")
     ] = "auto",
+    read_back: Annotated[
+        bool, typer.Option("--read-back", help="Have loads and results said again, and compare.")
+    ] = False,
     emulated: Annotated[
         bool, typer.Option("--emulated", help="What is on --port is no board; a pty is none.")
     ] = False,
@@ -62,13 +67,15 @@ def mlperf(
         raise UsageError(f"no mode is called {mode!r}", f"there are: {', '.join(MODES)}")
     if not port and not board:
         raise UsageError("nothing says which device", "give --port, or --board mps2 or native")
-    refuse_emulated_time(wanted, emulated=emulated or not port or is_pty(port))
     project = find_project()
-    target: AbstractContextManager[Target] = (
-        on_port(port, baud, board, project, emulated=emulated)
-        if port
-        else on_board(board or "", project, model, precision, engine, dataset)
-    )
+    kind = load_board(board, project) if board else None
+    emulated = emulated or bool(port and is_pty(port)) or bool(kind and kind.emulator)
+    refuse_emulated_time(wanted, emulated=emulated)
+    if port:
+        target = on_port(port, baud, kind, emulated=emulated)
+    else:
+        assert kind
+        target = on_board(kind, project, model, precision, engine, dataset)
     folder = out_folder or _new_folder(project, mode)
     with target as found, _Watching() as watching:
         outcome = run(
@@ -79,8 +86,9 @@ def mlperf(
             emulated=found.emulated,
             command=sys.argv,
             watcher=watching,
+            read_back=read_back,
         )
-    _show(outcome, emulated=found.emulated)
+    _show(outcome)
     if outcome.faults:
         raise typer.Exit(NOT_AS_EXPECTED)
 
@@ -143,7 +151,7 @@ def _new_folder(project: Path, mode: str) -> Path:
     return project / "results" / f"{now:%Y%m%d-%H%M%S}-mlperf-{mode}"
 
 
-def _show(outcome: Outcome, *, emulated: bool) -> None:
+def _show(outcome: Outcome) -> None:
     found = outcome.found
     if isinstance(found, Accuracy):
         count = "" if found.correct is None else f" ({found.correct:,} of {found.n:,})"
@@ -157,7 +165,7 @@ def _show(outcome: Outcome, *, emulated: bool) -> None:
         out.print(f"median {found.median:,.3f} inferences/s")
     if outcome.retries:
         out.print(f"asked again {outcome.retries:,} times; nothing of those is in a figure")
-    if emulated:
+    if outcome.emulated:
         out.print("the device is emulated: nothing here is a time")
     for fault in outcome.faults:
         out.print(f"[bold red]not as expected:[/] {escape(fault)}", soft_wrap=True)

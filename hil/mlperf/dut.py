@@ -23,6 +23,7 @@ from hil.mlperf.protocol import (
     LOADED,
     MAX_LINES,
     WARM,
+    Buffer,
     Count,
     Expecting,
     Lap,
@@ -92,15 +93,22 @@ class _Heard:
 
 
 class Dut:
-    """One device. ``tell`` is given every line that comes, for a log."""
+    """One device. ``tell`` is given every line that comes, for a log.
+
+    A damaged character that leaves a line well-formed cannot be seen, unless with ``read_back``:
+    the device then prints what it has loaded and, a second time, its results, which must be equal.
+    """
 
     def __init__(
         self,
         link: Link,
         timing: Timing = Timing(),
         tell: Callable[[str], None] = lambda _: None,
+        *,
+        read_back: bool = False,
     ) -> None:
         self._link, self._timing, self._tell = link, timing, tell
+        self._read_back = read_back
         self._lines = Lines()
         self._heard: deque[_Heard] = deque()
         self._vendor = ""
@@ -153,7 +161,10 @@ class Dut:
 
         def once() -> Inference:
             self.load(values)
-            return self.infer(iterations, warmups, seconds)
+            seen = self.infer(iterations, warmups, seconds)
+            if self._read_back:
+                self._expect("results", (Results(seen.values), DONE))
+            return seen
 
         return self._again(once)
 
@@ -163,6 +174,13 @@ class Dut:
         self._expect(first, (Expecting(len(values)), DONE))
         for number, command in enumerate(rest, 1):
             self._expect(command, (LOADED, DONE) if number == len(rest) else (DONE,))
+        if self._read_back:
+            heard = self._ask("db print", self._timing.reply)
+            rows = [one.record.values for one in heard if isinstance(one.record, Buffer)]
+            if len(rows) != len(heard) - 1:
+                raise _unexpected("db print", heard)
+            if b"".join(rows) != values:
+                raise WrongReply("the device holds other bytes than it was sent", _ADVICE)
 
     def infer(self, iterations: int = 1, warmups: int = 0, seconds: float = 0.0) -> Inference:
         """One `infer` of what is loaded, once; a fault is raised."""

@@ -95,6 +95,9 @@ class FakeDut:
                 self._wanted = int(count)
                 self._values.clear()
                 return [f"m-[Expecting {count} bytes]"]
+            case ["db", "print"]:
+                rows = [self._values[i : i + 8] for i in range(0, len(self._values), 8)]
+                return [f"m-buffer-{row.hex('-')}" for row in rows]
             case ["db", digits]:
                 return self._fill(digits)
             case ["infer", times, warmups] if times.isdigit() and warmups.isdigit():

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Literal
 
 import msgspec
 
@@ -20,11 +20,9 @@ from hil.bench.provenance import git_state, host
 from hil.errors import StorageError, UsageError
 from hil.files import replace_file
 from hil.runlog.log import storage_error
-from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, State
+from hil.runlog.schema import MANIFEST, MLPERF, SCHEMA, DatasetUsed, Manifest, State
 from hil.runlog.seal import hash_file, own_files, pretty, sealed
 from hil.runlog.stored import Stored
-
-OURS: Final = "mlperf.json"
 
 
 class Device(Stored, frozen=True):
@@ -106,7 +104,7 @@ class RunFolder:
 
     def write_result(self, result: Result) -> None:
         """`mlperf.json`."""
-        self.write(OURS, pretty(result))
+        self.write(MLPERF, pretty(result))
 
     def close(self, state: State, error: str = "") -> None:
         """Seal what is there."""
@@ -131,6 +129,8 @@ class RunFolder:
 def read_result(folder: Path) -> Result:
     """`mlperf.json` of a run folder; StorageError when it is not one."""
     try:
-        return msgspec.json.decode((folder / OURS).read_bytes(), type=Result)
+        return msgspec.json.decode((folder / MLPERF).read_bytes(), type=Result)
     except (OSError, msgspec.DecodeError) as problem:
-        raise StorageError(f"{folder / OURS} cannot be read ({problem})", "run it again") from None
+        raise StorageError(
+            f"{folder / MLPERF} cannot be read ({problem})", "run it again"
+        ) from None

@@ -16,6 +16,7 @@ LINE: Final = 37  # bytes of a sample in one `db`: "db " and 74 digits are 77 of
 COMMAND: Final = 80  # characters that a device's command buffer holds, without the `%`
 END: Final = "%"
 READY: Final = "m-ready"
+NO_TIME: Final = "m-lap-us is no time"  # our emulated boards say so in their name
 MAX_LINE: Final = 65_536  # characters; a thousand classes take about 12,000
 MAX_LINES: Final = 4_096  # of one reply; the longest of the table is `db print`
 MAX_VALUES: Final = 10_000  # of one result
@@ -71,6 +72,13 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Buffer:
+    """A line of `db print`: eight bytes, or what is left."""
+
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """An error line, `e-[...]`."""
 
@@ -89,7 +97,7 @@ WARM: Final = Mark("m-warmup-done")
 INFERRED: Final = Mark("m-infer-done")
 DONE: Final = Mark(READY)
 Record: TypeAlias = (
-    Name | Profile | Model | Lap | Expecting | Mark | Count | Results | Refusal | Unknown
+    Name | Profile | Model | Lap | Expecting | Mark | Count | Results | Buffer | Refusal | Unknown
 )
 
 _MARKS: Final = {mark.text: mark for mark in (LOADED, WARM, INFERRED, DONE)}
@@ -100,6 +108,7 @@ _LAP: Final = re.compile(r"m-lap-us-([0-9]{1,20})")
 _EXPECTING: Final = re.compile(r"m-\[Expecting ([0-9]{1,10}) bytes\]")
 _COUNT: Final = re.compile(r"(m-warmup-start|m-infer-start)-([0-9]{1,10})")
 _RESULTS: Final = re.compile(r"m-results-\[([^\]]*)\]")
+_BUFFER: Final = re.compile(r"m-buffer-((?:[0-9a-fA-F]{2}-){0,7}[0-9a-fA-F]{2})")
 _REFUSAL: Final = re.compile(r"e-\[(.*)\]")
 _FLOAT: Final = re.compile(
     r"[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?"
@@ -119,6 +128,8 @@ def parse(line: str) -> Record:
         return Count(found[1], int(found[2]))
     if found := _EXPECTING.fullmatch(line):
         return Expecting(int(found[1]))
+    if found := _BUFFER.fullmatch(line):
+        return Buffer(bytes.fromhex(found[1].replace("-", "")))
     if found := _NAME.fullmatch(line):
         return Name(found[1])
     if found := _PROFILE.fullmatch(line):

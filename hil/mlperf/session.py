@@ -14,6 +14,7 @@ from hil.mlperf.data import DataFolder, open_data
 from hil.mlperf.dut import Dut, Identity, Timing
 from hil.mlperf.folder import Device, Result, RunFolder, WindowSeen
 from hil.mlperf.performance import WARMUPS, WINDOWS, Performance, Window, measure
+from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.submission import RESULTS_JSON, RESULTS_TEXT, Session
 from hil.runlog.schema import DatasetUsed
 
@@ -38,6 +39,7 @@ class Outcome:
     found: Accuracy | Performance
     retries: int
     folder: Path
+    emulated: bool  # no time of it is a measurement
     faults: tuple[str, ...]
 
 
@@ -61,6 +63,7 @@ def run(
     command: Sequence[str] = (),
     watcher: Watcher | None = None,
     timing: Timing | None = None,
+    read_back: bool = False,
 ) -> Outcome:
     """Drive the device at the end of ``link`` through the set in ``data``, into the folder ``out``.
 
@@ -72,14 +75,17 @@ def run(
     refuse_emulated_time(mode, emulated=emulated)
     heard: list[str] = []  # before there is a log
     tell: list[Callable[[str], None]] = [heard.append]
-    dut = Dut(link, timing or Timing(), lambda line: tell[0](line))
+    dut = Dut(link, timing or Timing(), lambda line: tell[0](line), read_back=read_back)
     device = dut.identify()
+    emulated = emulated or device.vendor.endswith(NO_TIME)
+    refuse_emulated_time(mode, emulated=emulated)
     found_data = open_data(data, device.model)
     folder = RunFolder(out, command, _used(found_data))
     session = Session(folder.log, mode[0], emulated=emulated)
     try:
         for line in heard:
             session.heard(line)
+        session.named(device)
         tell[0] = session.heard
         if watcher:
             watcher.found(device, found_data)
@@ -99,7 +105,7 @@ def run(
         folder.close("failed" if kind == "failed" else "interrupted", str(problem))
         raise
     folder.close("complete")
-    return Outcome(device, found_data, found, dut.retries, out, _faults(found))
+    return Outcome(device, found_data, found, dut.retries, out, emulated, _faults(found))
 
 
 def _accuracy(

@@ -8,13 +8,14 @@ and lines for one are left out, and the first line (a key of each record) says w
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from hil.mlperf.accuracy import Accuracy
 from hil.mlperf.data import DataFolder, Item
-from hil.mlperf.dut import Inference
+from hil.mlperf.dut import Identity, Inference
 from hil.mlperf.performance import SHORTEST_S, WINDOWS, Performance, Window
 
 LOG, RESULTS_TEXT, RESULTS_JSON = "log.txt", "results.txt", "results.json"
@@ -49,12 +50,20 @@ class Session:
 
     def heard(self, line: str) -> None:
         """A line of the device."""
+        if line.startswith("m-buffer-"):
+            return
         if line and line != "m-ready" and not (self.emulated and line.startswith("m-lap-us")):
             self._write(f"RX:{line}")
 
     def say(self, text: str) -> None:
         """A line with the time of day."""
         self._write(f"{stamp(self._now())} {text}")
+
+    def named(self, device: Identity) -> None:
+        """When the device has been found."""
+        self._write(f"Device name retrieved: {device.vendor}")
+        self._write(f"Device profile retrieved: {device.profile}")
+        self._write(f"Device model retrieved: {device.model}")
 
     def loading(self, item: Item, segment: int) -> None:
         """Before a sample goes out."""
@@ -70,6 +79,14 @@ class Session:
         rate: float | None = None,
     ) -> None:
         """One `infer`; ``rate`` in inferences a second, in performance mode alone."""
+        self.say(f"Performance results for window {len(self.records) + 1}:")
+        self.say(f"  # Inferences : {iterations:>13}")
+        if not self.emulated:
+            self.say(f"  Runtime      : {seen.us / 1e6:>10.3f} sec.")
+            self.say(
+                f"  Throughput   : {iterations / (seen.us / 1e6 or math.inf):>10.3f} inf./sec."
+            )
+        self.say(f"  m-results    : {list(seen.values)}")
         infer: Record = {"results": list(seen.values)}
         if not self.emulated:
             infer |= {"start_time": seen.start, "end_time": seen.end, "elapsed_time": seen.us}
@@ -90,10 +107,7 @@ class Session:
 
     def window(self, number: int, data: DataFolder, item: Item, one: Window) -> None:
         """After a window of the performance mode."""
-        self.say(f"Performance results for window {number + 1}:")
-        self.say(f"  # Inferences : {one.iterations:>13}")
-        self.say(f"  Runtime      : {one.us / 1e6:>10.3f} sec.")
-        self.say(f"  Throughput   : {one.rate:>10.3f} inf./sec.")
+        self.say(f"Window {number + 1}, with {item.file}:")
         self.answered(data, item, one.inference, one.iterations, one.warmups, one.rate)
 
     def results_json(self, performance: Performance | None = None) -> bytes:

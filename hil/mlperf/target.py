@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hil.bench.plan import Request, choose_image
-from hil.boards.config import load_board
+from hil.boards.config import Board
 from hil.boards.session import open_board, open_port
 from hil.errors import UsageError
 from hil.link import Link
@@ -35,12 +35,10 @@ def is_pty(port: str) -> bool:
 
 @contextmanager
 def on_port(
-    port: str, baud: int | None, board: str | None, project: Path | None, *, emulated: bool
+    port: str, baud: int | None, board: Board | None, *, emulated: bool
 ) -> Iterator[Target]:
-    """Whatever is on ``port``; ``board`` says how its port is set. A pty counts as emulated."""
-    kind = load_board(board, project) if board else None
-    emulated = emulated or is_pty(port) or bool(kind and kind.emulator)
-    link = open_port(kind, port) if kind else SerialLink(port, baud or BAUD)
+    """Whatever is on ``port``; ``board`` says how its port is set."""
+    link = open_port(board, port) if board else SerialLink(port, baud or BAUD)
     try:
         if baud and link.baud != baud:
             link.set_baud(baud)
@@ -51,23 +49,27 @@ def on_port(
 
 @contextmanager
 def on_board(
-    name: str, project: Path, model: str, precision: str, engine: str, dataset: str
+    board: Board,
+    project: Path,
+    model: str,
+    precision: str | None,
+    engine: str,
+    dataset: str,
 ) -> Iterator[Target]:
     """An emulated board that runs ``model`` (a name, or a .tflite file) alone; built and started.
 
     UsageError for a board that is not emulated.
     """
-    board = load_board(name, project)
     if board.emulator is None:
         raise UsageError(
-            f"board {name} is not emulated",
-            f"flash it (hil flash --board {name}), then give its --port too",
+            f"board {board.name} is not emulated",
+            f"flash it (hil flash --board {board.name}), then give its --port too",
         )
     request = Request(
         project=project,
-        boards=(name,),
+        boards=(board.name,),
         models=(model,),
-        precisions=(precision,),
+        precisions=(precision,) if precision else (),
         engines=(engine,),
         dataset=dataset,
     )

@@ -210,3 +210,29 @@ def test_what_the_device_says_is_told() -> None:
     Dut(line, Timing(clock=line.clock), told.append).identify()
     assert told[:4] == BOOT.decode().split()
     assert "m-model-[fake01]" in told
+
+
+class Flipping(FakeDut):
+    """One digit of the first `db` line, or of the first results, arrives as another."""
+
+    where: str = ""
+
+    def answer(self, data: bytes) -> bytes:
+        if self.where == "load" and data.startswith(b"db 01"):
+            self.where, data = "", data.replace(b"db 01", b"db 02", 1)
+        reply = super().answer(data)
+        if self.where == "results" and b"m-results-[" in reply:
+            self.where, reply = "", reply.replace(b"0.800", b"0.000", 1)
+        return reply
+
+
+@pytest.mark.parametrize("where", ["load", "results"])
+@pytest.mark.parametrize("read_back", [False, True])
+def test_a_flipped_digit_is_seen_only_when_it_is_read_back(where: str, read_back: bool) -> None:
+    line = FakeLine(Flipping(infer))
+    dut = Dut(line, Timing(clock=line.clock), read_back=read_back)
+    dut.find()
+    assert isinstance(line.dut, Flipping)
+    line.dut.where = where
+    right = dut.run(sample(1)).values == (0.1, 0.8, 0.1)
+    assert (right, dut.retries) == ((True, 1) if read_back else (False, 0))

@@ -163,7 +163,9 @@ def test_a_device_on_mlcommons_api_is_driven_by_us_and_by_its_runner(
     link = SerialLink(reference)
     try:
         data = tmp_path / "runner" / "data" / name
-        outcome = run_session(link, data, tmp_path / "ours", "accuracy", emulated=True)
+        outcome = run_session(
+            link, data, tmp_path / "ours", "accuracy", emulated=True, read_back=True
+        )
     finally:
         link.close()
     assert isinstance(outcome.found, Accuracy)

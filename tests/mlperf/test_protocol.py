@@ -14,6 +14,7 @@ from hil.mlperf.protocol import (
     LOADED,
     MAX_LINE,
     WRAP,
+    Buffer,
     Count,
     Expecting,
     Lap,
@@ -49,6 +50,9 @@ from hil.mlperf.protocol import (
         ("m-results-[0.100,0.200,0.700]", Results((0.1, 0.2, 0.7))),
         ("m-results-[0.5,0.5,]", Results((0.5, 0.5))),  # as MLCommons' own devices end it
         ("m-results-[1e-3, -2.5E+1]", Results((0.001, -25.0))),
+        ("m-buffer-0a-Ff", Buffer(b"\x0a\xff")),
+        ("m-buffer-0a-0b-0c-0d-0e-0f-10-11-12", Unknown("m-buffer-0a-0b-0c-0d-0e-0f-10-11-12")),
+        ("m-buffer-0a-b", Unknown("m-buffer-0a-b")),
         ("e-[Unknown command: x]", Refusal("Unknown command: x")),
         ("e-[Invalid hex digit '[]']", Refusal("Invalid hex digit '[]'")),
         ("m-results-[nan]", Unknown("m-results-[nan]")),

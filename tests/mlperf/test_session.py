@@ -14,6 +14,7 @@ from hil.mlperf.dut import Timing
 from hil.mlperf.fake import FakeDut, FakeLine, lost
 from hil.mlperf.folder import read_result
 from hil.mlperf.performance import Performance
+from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.session import Mode, Outcome, run
 from hil.mlperf.submission import EMULATED
 from hil.runlog.load import read_manifest
@@ -106,6 +107,15 @@ def test_an_emulators_time_is_in_no_file(tmp_path: Path) -> None:
     assert read_result(out).emulated
     with pytest.raises(UsageError, match="its clock is no board's"):
         session(tmp_path / "b", "performance", FakeDut(infer), emulated=True)
+
+
+def test_our_emulated_boards_say_themselves_that_they_are(tmp_path: Path) -> None:
+    vendor = f"tinyml-hil mps2-an500, {NO_TIME}"
+    outcome, out = session(tmp_path, "accuracy", FakeDut(infer, vendor=vendor))
+    assert outcome.emulated
+    assert read_result(out).emulated
+    with pytest.raises(UsageError, match="its clock is no board's"):
+        session(tmp_path / "b", "performance", FakeDut(infer, vendor=vendor))
 
 
 def test_results_that_are_no_probabilities_are_a_fault(tmp_path: Path) -> None:
