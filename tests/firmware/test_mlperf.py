@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import select
 import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +26,16 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.device import Device
 from hil.link import Deadline, Link
+from hil.link.serial_port import SerialLink
 from hil.metrics import dequantised
 from hil.platformio import build
 from hil.records import Encoding
 from hil.reference import encode_inputs, oracle
 from tests.firmware.conftest import FIRMWARE, PROJECT, needs
+from tests.firmware.test_pio import environment, pio
+from tests.tflite.build import Net
+
+__all__ = ["environment"]  # a fixture
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
 MODELS = PROJECT / "models" / "digits"
@@ -204,6 +214,60 @@ def test_nothing_makes_it_hang() -> None:
         assert talk.ask("unheard \x1b[2J") == ["e-[Unknown command: unheard]"]
         assert talk.ask("a\x1b]") == ["e-[Unknown command: a?)]"]
         assert talk.ask("timestamp")[0].startswith("m-lap-us-")
+
+
+def test_a_softmax_of_the_networks_own_is_shown_as_it_is(tmp_path: Path) -> None:
+    files = []
+    for name, kind in (("real", "float32"), ("quantised", "int8")):
+        files.append((name, tmp_path / f"{name}.tflite"))
+        files[-1][1].write_bytes(Net().input((1, 5), kind, 1 / 32, -7).softmax().finish())
+    needs(missing_tools(load_board("native")))
+    elf = build("native", files, "aot", PROJECT).elf
+    pixels = np.array([[0, 200, 255, 3, 90]], np.uint8)
+    with open_board(load_board("native"), elf) as link:
+        talk = Talk(link)
+        for name, path in files:
+            reference = oracle(path)
+            spec = reference.graph.output
+            outputs = reference.predict(encode_inputs(pixels, reference.graph.input))
+            expected = dequantised(outputs, spec.scale, spec.zero_point).ravel()
+            talk.ask("model " + name)
+            talk.load(pixels.tobytes())
+            np.testing.assert_allclose(talk.infer()[0], expected, rtol=0, atol=3e-7)
+
+
+def built_with(flag: str, environment: dict[str, str]) -> Path:
+    needs(missing_tools(load_board("native")))
+    done = pio(["run", "-e", "native"], environment | {"PLATFORMIO_BUILD_FLAGS": flag})
+    assert done.returncode == 0, done.stdout[-4000:]
+    return Path(environment["PLATFORMIO_BUILD_DIR"]) / "native" / "program"
+
+
+def test_without_it_every_block_is_a_frame(environment: dict[str, str]) -> None:
+    with open_board(load_board("native"), built_with("-DHIL_MLPERF=0", environment)) as link:
+        device = Device(link)
+        assert device.hello().models
+        link.write(b"name%\0")
+        assert device.status().frames_bad == 1
+
+
+def test_what_it_says_at_boot_disturbs_no_host(environment: dict[str, str]) -> None:
+    program = built_with("-DHIL_MLPERF_BOOT=1", environment)
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        name = process.stdout.readline().split()[1]
+        descriptor = os.open(name, os.O_RDWR | os.O_NOCTTY)  # a SerialLink would flush it
+        try:
+            assert select.select([descriptor], [], [], 10)[0]
+            said = os.read(descriptor, 4096)
+            assert re.fullmatch(
+                rb"m-timestamp-mode-performance\r\nm-lap-us-\d+\r\nm-init-done\r\nm-ready\r\n", said
+            )
+            with contextlib.closing(SerialLink(name)) as link:
+                assert Device(link).hello().models
+        finally:
+            os.close(descriptor)
+            process.kill()
 
 
 GOLDEN = json.loads((FIRMWARE / "golden" / "mlperf.json").read_text("utf-8"))["steps"]
