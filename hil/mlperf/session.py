@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
-from hil.errors import HilError, UsageError
+from hil.errors import UsageError
 from hil.link import Link
 from hil.mlperf.accuracy import Accuracy, Answer, score
 from hil.mlperf.data import DataFolder, open_data
@@ -101,8 +101,7 @@ def run(
         identity = Device(device.vendor, device.profile, device.model, link.name, link.baud)
         folder.write_result(_result(identity, mode, found, dut.retries, emulated=emulated))
     except BaseException as problem:
-        kind = "failed" if isinstance(problem, HilError) else "interrupted"
-        folder.close("failed" if kind == "failed" else "interrupted", str(problem))
+        folder.close("failed" if isinstance(problem, Exception) else "interrupted", str(problem))
         raise
     folder.close("complete")
     return Outcome(device, found_data, found, dut.retries, out, emulated, _faults(found))

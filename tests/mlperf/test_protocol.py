@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from hil.mlperf.protocol import (
     COMMAND,
+    DONE,
     LINE,
     LOADED,
     MAX_LINE,
@@ -153,3 +156,15 @@ def test_a_reply_in_few_words() -> None:
     assert words([]) == "nothing"
     assert words(["a", "b\x1b[2J"]) == "a, b?[2J"
     assert words(list("abcde")) == "a, b, c and 2 lines more"
+
+
+def test_every_reply_of_our_firmware_is_known() -> None:
+    """The dialogue that the firmware's tests hold it to, but for `help`, which is free text."""
+    dialogue = Path(__file__).parents[2] / "firmware" / "golden" / "mlperf.json"
+    steps = json.loads(dialogue.read_text())["steps"]
+    for step in steps:
+        *lines, last = [parse(line) for line in step["reply"]]
+        assert last == DONE
+        free = step["send"].lstrip().startswith("help")
+        assert free or not any(isinstance(line, Unknown) for line in lines), step["name"]
+    assert len(steps) > 30

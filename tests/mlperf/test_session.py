@@ -10,7 +10,8 @@ import pytest
 
 from hil.errors import DataError, NoAnswer, UsageError
 from hil.mlperf.accuracy import Accuracy
-from hil.mlperf.dut import Timing
+from hil.mlperf.data import DataFolder
+from hil.mlperf.dut import Identity, Timing
 from hil.mlperf.fake import FakeDut, FakeLine, lost
 from hil.mlperf.folder import read_result
 from hil.mlperf.performance import Performance
@@ -139,6 +140,26 @@ def test_a_device_that_dies_leaves_a_sealed_folder(tmp_path: Path) -> None:
     assert "no m-ready" in read_manifest(tmp_path / "run").error or "answers on fake" in (
         read_manifest(tmp_path / "run").error
     )
+
+
+def test_a_session_that_is_stopped_leaves_a_sealed_folder(tmp_path: Path) -> None:
+    class Impatient:
+        def found(self, device: Identity, data: DataFolder) -> None:
+            assert (device.model, len(data.items)) == ("fake01", len(SET))
+
+        def done(self, count: int, total: int) -> None:
+            assert total == len(SET)
+            if count == 2:
+                raise KeyboardInterrupt
+
+    line = FakeLine(FakeDut(infer))
+    data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
+    timing, watcher = Timing(clock=line.clock), Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        run(line, data, out, "accuracy", emulated=False, watcher=watcher, timing=timing)
+    found = verify(out)
+    assert (found.state, found.faults) == ("interrupted", ())
+    assert "Loading file s1.bin" in (out / "log.txt").read_text()
 
 
 def test_a_folder_is_never_written_over(tmp_path: Path) -> None:
