@@ -139,7 +139,7 @@ class _Watching:
             f"device [{shown(device.vendor)}] runs model [{shown(device.model)}]: "
             f"{len(data.items):,} files of {data.classes} classes"
         )
-        self._bars.update(self._task, description=shown(device.model))
+        self._bars.update(self._task, description=escape(shown(device.model)))
 
     def done(self, count: int, total: int) -> None:
         """``count`` of ``total`` are through."""

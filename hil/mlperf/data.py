@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -129,6 +130,9 @@ def _parse(raw: bytes, where: Path) -> tuple[list[Item], int]:
             ) from None
         items.append(item)
         all_classes.add(classes)
+    names = Counter(item.file for item in items)
+    if twice := next((name for name, count in names.items() if count > 1), ""):
+        raise DataError(f"{where} names {shown(twice)} twice", "a file has one line")
     if len(all_classes) != 1:
         what = "has no line" if not items else "disagrees with itself on the number of classes"
         raise DataError(f"{where} {what}", "a line is file,classes,class")

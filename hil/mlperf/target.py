@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from hil.link.serial_port import SerialLink
 from hil.platformio import build
 
 BAUD: Final = 115_200  # of MLCommons' reference devices
-_PTYS: Final = "/dev/pts/"
+_PTY: Final = re.compile("/dev/(pts/|ttys[0-9]+$)")  # Linux, macOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Target:
 
 def is_pty(port: str) -> bool:
     """Whether a program of this computer is behind ``port``, and not a device."""
-    return str(Path(port).resolve()).startswith(_PTYS)
+    return bool(_PTY.match(str(Path(port).resolve())))
 
 
 @contextmanager

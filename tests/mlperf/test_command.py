@@ -19,6 +19,7 @@ from hil.metrics import dequantised, softmax
 from hil.mlperf.accuracy import auc
 from hil.mlperf.fake import FakeDut
 from hil.mlperf.folder import read_result
+from hil.mlperf.target import is_pty
 from hil.reference import encode_inputs, oracle
 from tests.cli.test_commands import PROJECT, hil
 from tests.mlperf.devices import infer, sample, write_set
@@ -80,6 +81,15 @@ def test_what_is_not_as_expected_ends_with_1(
     words = ("mlperf", "--port", port, "--data", str(data), "--out", str(tmp_path / "run"))
     assert hil(monkeypatch, *words) == 1
     assert "not as expected: 3 of 3 results are no probabilities" in capsys.readouterr().out
+
+
+def test_a_pty_is_no_board_by_whatever_name(port: str, tmp_path: Path) -> None:
+    link = tmp_path / "board"
+    link.symlink_to(port)
+    assert is_pty(port)
+    assert is_pty(str(link))
+    assert is_pty("/dev/ttys003")
+    assert not any(map(is_pty, ("/dev/ttyUSB0", "/dev/ttyS0", "socket://lab:7000", "COM3")))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_anomaly_detection_sends_a_file_in_segments(tmp_path: Path) -> None:
     [
         ("", "has no line"),
         ("s0.bin,3\n", "line 1: 2 columns"),
+        ("s0.bin,3,0\ns1.bin,3,1\ns0.bin,3,2\n", "names s0.bin twice"),
         ("s0.bin,3,x\n", "line 1: 'x' is no number"),
         ("s0.bin,3,-1\n", "line 1: '-1' is no number"),
         ("s0.bin,3,3\n", "class 3 of 3"),
