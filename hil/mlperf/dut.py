@@ -43,7 +43,8 @@ from hil.mlperf.protocol import (
 
 T = TypeVar("T")
 
-ATTEMPTS: Final = 3  # of a sample, and of a question
+ATTEMPTS: Final = 10  # of a sample, and of a question
+_LONGEST_S: Final = 300.0  # `db print` of 27,648 bytes at 9600 baud takes 115 s
 FAULTS: Final = (NoAnswer, WrongReply, DeviceRefused)  # what another attempt may mend
 _ADVICE: Final = "check the baud rate, and that the firmware speaks MLPerf Tiny's protocol"
 
@@ -51,11 +52,13 @@ _ADVICE: Final = "check the baud rate, and that the firmware speaks MLPerf Tiny'
 @dataclass(frozen=True)
 class Timing:
     """Seconds: ``silence`` after which nothing more is on its way, ``boot`` until the device
-    must have answered `name`, ``name`` for one such answer, ``reply`` for any other line."""
+    must have answered `name`, ``name`` for one such answer, ``quiet`` without a byte of another
+    reply, ``reply`` for that of `infer`, beyond what its inferences take."""
 
     silence: float = 0.3
     boot: float = 30.0
     name: float = 1.0
+    quiet: float = 2.0
     reply: float = 30.0
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
@@ -127,7 +130,7 @@ class Dut:
         while not deadline.expired:
             self._drain(deadline)
             try:
-                heard = self._ask("name", timing.name)
+                heard = self._ask("name", timing.name, timing.name)
             except FAULTS as problem:
                 last = last or problem.what
                 continue
@@ -156,7 +159,7 @@ class Dut:
         """Load ``values``, warm up, infer; ``seconds`` are what that may take beyond a reply.
 
         After a fault the sample is loaded and measured anew, so that no time spans a retry.
-        WrongReply, DeviceRefused or NoAnswer when three attempts fail.
+        WrongReply, DeviceRefused or NoAnswer when ten attempts fail.
         """
 
         def once() -> Inference:
@@ -175,7 +178,7 @@ class Dut:
         for number, command in enumerate(rest, 1):
             self._expect(command, (LOADED, DONE) if number == len(rest) else (DONE,))
         if self._read_back:
-            heard = self._ask("db print", self._timing.reply)
+            heard = self._ask("db print", self._timing.quiet)
             rows = [one.record.values for one in heard if isinstance(one.record, Buffer)]
             if len(rows) != len(heard) - 1:
                 raise _unexpected("db print", heard)
@@ -186,7 +189,8 @@ class Dut:
         """One `infer` of what is loaded, once; a fault is raised."""
         command = f"infer {iterations} {warmups}"
         sent = self._timing.clock()
-        heard = self._ask(command, self._timing.reply + seconds)
+        patience = self._timing.reply + seconds
+        heard = self._ask(command, patience, patience)
         match [one.record for one in heard]:
             case [
                 Count("m-warmup-start", warm),
@@ -207,7 +211,7 @@ class Dut:
         raise _unexpected(command, heard)
 
     def _profile(self) -> tuple[str, str]:
-        heard = self._ask("profile", self._timing.reply)
+        heard = self._ask("profile", self._timing.quiet)
         match [one.record for one in heard]:
             case [Profile(text), Model(model), _] | [Model(model), Profile(text), _]:
                 return text, model
@@ -235,12 +239,15 @@ class Dut:
         return vendor
 
     def _expect(self, command: str, wanted: Sequence[Record]) -> None:
-        heard = self._ask(command, self._timing.reply)
+        heard = self._ask(command, self._timing.quiet)
         if [one.record for one in heard] != list(wanted):
             raise _unexpected(command, heard)
 
-    def _ask(self, command: str, seconds: float) -> list[_Heard]:
-        """The lines of the reply, `m-ready` the last of them."""
+    def _ask(self, command: str, quiet: float, most: float = _LONGEST_S) -> list[_Heard]:
+        """The lines of the reply, `m-ready` the last of them.
+
+        NoAnswer when nothing comes for ``quiet`` seconds, or `m-ready` not within ``most``.
+        """
         # a bare % crashes MLCommons' own parser
         assert 0 < len(command) <= COMMAND
         assert END not in command
@@ -248,7 +255,8 @@ class Dut:
             late = [one.line for one in self._heard] or [self._lines.half]
             raise WrongReply(f"before `{command[:20]}`, uncalled for: {words(late)}", _ADVICE)
         self._link.write((command + END).encode("ascii"))
-        deadline = Deadline.after(seconds, self._timing.clock)
+        deadline = Deadline.after(most, self._timing.clock)
+        came = True
         reply: list[_Heard] = []
         while True:
             while self._heard:
@@ -257,13 +265,12 @@ class Dut:
                     return reply
             if len(reply) > MAX_LINES:
                 raise WrongReply(f"`{command[:20]}` was answered with no end of lines", _ADVICE)
-            if deadline.expired:
+            if not came or deadline.expired:
                 half = self._lines.half
-                came = words([*(one.line for one in reply), *([half] if half else [])])
-                raise NoAnswer(
-                    f"no m-ready after `{command[:20]}` within {seconds:g} s; came: {came}", _ADVICE
-                )
-            self._listen(deadline)
+                lines = words([*(one.line for one in reply), *([half] if half else [])])
+                waited = f"in {min(quiet, most):g} s after `{command[:20]}`"
+                raise NoAnswer(f"no m-ready {waited}; came: {lines}", _ADVICE)
+            came = self._listen(deadline.sooner(quiet))
 
     def _listen(self, deadline: Deadline) -> bool:
         """Take in what comes; False when ``deadline`` passes first."""
