@@ -122,11 +122,11 @@ class Dut:
 
         Waits for silence, asks `name`, and takes only exactly one name with silence after it:
         boot text and replies to earlier questions lead to another try. NoAnswer when ``boot``
-        seconds bring none.
+        seconds bring none, WrongReply when they bring another than before.
         """
         timing = self._timing
         deadline = Deadline.after(timing.boot, timing.clock)
-        last = ""
+        last = other = ""
         while not deadline.expired:
             self._drain(deadline)
             try:
@@ -139,8 +139,16 @@ class Dut:
             ):
                 name = heard[0].record
                 assert isinstance(name, Name)
-                return self._same(name.vendor)
+                if self._vendor in ("", name.vendor):
+                    self._vendor = name.vendor
+                    return name.vendor
+                other = name.vendor  # or the same, and a letter of it was damaged
             last = f"`name` was answered with {words([one.line for one in heard])}"
+        if other:
+            raise WrongReply(
+                f"the device was [{shown(self._vendor)}] and is now [{shown(other)}]",
+                "start again, with one device on the port",
+            )
         raise NoAnswer(
             f"no device of MLPerf Tiny answers on {self._link.name} within {timing.boot:g} s"
             + (f" ({last})" if last else ""),
@@ -228,15 +236,6 @@ class Dut:
                 self.retries += 1
                 self.find()
         raise AssertionError("unreachable")
-
-    def _same(self, vendor: str) -> str:
-        if self._vendor and vendor != self._vendor:
-            raise WrongReply(
-                f"the device was [{shown(self._vendor)}] and is now [{shown(vendor)}]",
-                "start again, with one device on the port",
-            )
-        self._vendor = vendor
-        return vendor
 
     def _expect(self, command: str, wanted: Sequence[Record]) -> None:
         heard = self._ask(command, self._timing.quiet)

@@ -204,6 +204,14 @@ def test_another_device_in_its_place_is_not_measured() -> None:
         dut.run(sample(1))
 
 
+def test_a_damaged_letter_of_its_name_is_no_other_device() -> None:
+    line = FakeLine(FakeDut(infer, faults=[None, lost, lambda said: said.replace(b"k", b"j")]))
+    dut = device(line)
+    assert dut.find() == "fake"
+    assert dut.run(sample(1)).values == (0.1, 0.8, 0.1)
+    assert dut.retries == 1
+
+
 def test_what_the_device_says_is_told() -> None:
     told: list[str] = []
     line = FakeLine(FakeDut(infer), boots_at=0.1)
