@@ -19,6 +19,7 @@
         ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
         ├── NoAnswer            nothing (valid) came back before the deadline
+        ├── WrongReply          the device answers, but not as its protocol has it
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
 
@@ -125,6 +126,10 @@ class LinkError(DeviceError):
 
 class NoAnswer(DeviceError):
     """Nothing valid came back before the deadline."""
+
+
+class WrongReply(DeviceError):
+    """The device answers, but not as its protocol has it."""
 
 
 class WrongFirmware(DeviceError):
