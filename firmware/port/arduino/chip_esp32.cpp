@@ -3,6 +3,7 @@
 
 #ifdef HIL_CHIP_ESP32
 #include <Arduino.h>
+#include <esp_idf_version.h>
 #include <esp_task_wdt.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
