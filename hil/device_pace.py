@@ -23,8 +23,8 @@ FEWEST: Final = 20  # of them answered: 4 %, 25 sendings for each answer
 JUDGED_S: Final = 5.0
 NONE_OF: Final = 128  # requests lost in a row ...
 NONE_S: Final = 10.0  # ... for at least so long
-LONGEST_S: Final = 60.0  # the same where they are few, for the line is slow
-FEW: Final = 16
+LONGEST_S: Final = 60.0  # the same where they are few, for most are waited for in silence
+FEW: Final = 16  # sendings that any one request may need
 LUCK: Final = 1e-9  # how improbable a request's losses are before it is the request
 
 
@@ -98,7 +98,8 @@ class Pace:
         lost_s = self._line.now() - self._since
         if self._lost >= NONE_OF and lost_s >= NONE_S:
             raise self._hopeless(what)
-        if self._lost >= FEW and lost_s >= LONGEST_S and self._silences < ATTEMPTS:
+        longest_s = max(LONGEST_S, 3 * self._line.timing.reply)
+        if self._lost >= ATTEMPTS > self._silences and lost_s >= longest_s:
             raise self._hopeless(what)
         if len(self._recent) == RECENT and self._answered < FEWEST:
             if self._line.now() - self._recent[0][0] >= JUDGED_S:

@@ -4,7 +4,8 @@ A board answers in the order in which it was asked, one frame for each that it r
 answer means that all that was sent before it, and is unanswered, was lost; and word of damage, the
 board's or the host's own, means the oldest in flight. That one is sent again at once and no other.
 Where damage turned one frame into two, the second word of it blames a request that is not lost: its
-answer still counts, and only the sending was for nothing. Silence means that all was lost.
+answer still counts, and only the sending was for nothing. Silence means that all was lost, and an
+answer that was only late counts all the same.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hil.wire.frames import Frame, check_of, encode
 from hil.wire.messages import Result
 
 BABBLE: Final = 6  # damaged frames beyond two for each in flight, and none good between: no replies
+LATE: Final = 64  # sendings given up that an answer is still taken for
 DEAF: Final = 2  # silences in a row at which a rate is given up
 
 
@@ -173,16 +175,14 @@ class Stream:
         """The oldest in flight was damaged, or its answer was."""
         sending = next((one for one in self._flying if not one.lost), None)
         if sending is not None:
-            sending.lost = True
-            self._count -= 1
-            self._bytes -= sending.length
-            if not sending.request.done:
-                self._resend(sending.request)
+            self._lost(sending)
         good = self._line.frames_in
         self._babble = self._babble + 1 if good == self._good else 0
         self._good = good
         if self._babble > 2 * self._window + BABBLE:
             self._all_lost()
+            self._flying.clear()
+            self._checks.clear()
             self._line.quieten(self._line.timing.deadline(self._line.timing.reply))
             self._slow_down()
 
@@ -200,10 +200,18 @@ class Stream:
             self._silences = 0
 
     def _all_lost(self) -> None:
-        while self._flying:
-            sending = self._off()
-            if not sending.lost and not sending.request.done:
-                self._resend(sending.request)
+        for sending in list(self._flying):
+            if not sending.lost:
+                self._lost(sending)
+        while len(self._flying) > LATE:  # so many may still be answered
+            self._off()
+
+    def _lost(self, sending: _Sending) -> None:
+        sending.lost = True
+        self._count -= 1
+        self._bytes -= sending.length
+        if not sending.request.done:
+            self._resend(sending.request)
 
     def _resend(self, request: Request) -> None:
         heapq.heappush(self._again, (request.index, request))
