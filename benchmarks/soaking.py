@@ -170,7 +170,7 @@ def soak(
     started = time.monotonic()
     inner = InstantLink(board)
     link = ChaosLink(inner, chaos, reset=inner.reset)
-    device = Device(link, Timing(boot=3, reply=2, clock=inner.clock))
+    device = Device(link, Timing(boot=3, reply=2, clock=inner.clock), number=1)
     prepare(device)
     ended: Counter[str] = Counter()
     wrong = index = 0

@@ -33,13 +33,21 @@ FLOOD: Final = 8  # damaged frames in a row, none good between, that are no repl
 
 
 class Device:
-    """One board behind one link."""
+    """One board behind one link.
+
+    ``number``: of the first request, where a run must be the same to the bit as another; drawn
+    otherwise."""
 
     def __init__(
-        self, link: Link, timing: Timing | None = None, boot_baud: int | None = None
+        self,
+        link: Link,
+        timing: Timing | None = None,
+        boot_baud: int | None = None,
+        *,
+        number: int | None = None,
     ) -> None:
         self.timing = timing or Timing()
-        self._line = Line(link, self.timing)
+        self._line = Line(link, self.timing, number)
         self._pace = Pace(self._line)
         self._rates = Rates(self._line, boot_baud, self.hello)
 

@@ -54,7 +54,7 @@ class Line:
     """One link, as frames. ``noise`` grows with everything that was not as it should be: who
     compares it before and after knows whether a round trip was disturbed."""
 
-    def __init__(self, link: Link, timing: Timing) -> None:
+    def __init__(self, link: Link, timing: Timing, number: int | None = None) -> None:
         self.link = link
         self.timing = timing
         self.now = timing.clock or time.perf_counter
@@ -68,7 +68,7 @@ class Line:
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # Anywhere in the circle: a late answer to an earlier program must not look like ours.
-        start = secrets.randbelow(0xFFFF)  # 0 is for damaged frames
+        start = secrets.randbelow(0xFFFF) if number is None else number  # 0 is for damaged frames
         self._numbers = (1 + n % 0xFFFF for n in itertools.count(start))
 
     def counts(self) -> LineCounts:

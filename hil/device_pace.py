@@ -12,7 +12,7 @@ import math
 from collections import deque
 from typing import Final
 
-from hil.device_line import Line
+from hil.device_line import QUIET_S, Line
 from hil.errors import DeviceError, LineHopeless, NoAnswer
 
 ATTEMPTS: Final = 5  # of a board that says nothing at all
@@ -36,6 +36,7 @@ class Pace:
         self._longest: dict[object, float] = {}
         self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
         self._answered = 0  # of the recent
+        self.losses = 0
         self.begin()
 
     def begin(self) -> None:
@@ -54,6 +55,10 @@ class Pace:
             return most
         return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
 
+    def quiet(self, key: object) -> float:
+        """Seconds of silence after which nothing more of what is in flight comes."""
+        return min(self.timeout(key), max(QUIET_S, 2 * self._longest.get(key, 0.0)))
+
     def measured(self, key: object) -> float | None:
         """The longest undisturbed round trip of ``key``, in seconds."""
         return self._longest.get(key)
@@ -69,6 +74,7 @@ class Pace:
         """A request was, for all that is known, lost."""
         self._note(answered=False)
         self._lost += 1
+        self.losses += 1
 
     def timed_out(self) -> None:
         """Nothing more came for as long as `timeout` says."""
