@@ -27,6 +27,7 @@ from hil.wire.messages import (
 )
 
 QUIET_S: Final = 0.05
+REPLY: Final = 0x80  # set in the type of whatever a board sends
 MISFITS: Final = 5  # in a row, and it is no accident
 END_OF_ALL: Final = b"\0\0"  # ends whatever half a frame, or text, the board may hold
 
@@ -125,6 +126,9 @@ class Line:
             if isinstance(frame, BadFrame):
                 self.damaged_in += 1
                 return self._damage(frame.reason)
+            if not frame.type & REPLY:
+                self._nobody_asked()  # an echo of what was sent: no board says that
+                continue
             self.frames_in += 1
             if frame.version != PROTOCOL_VERSION:
                 raise other_version(self.link.name, frame.version)
@@ -133,8 +137,7 @@ class Line:
                 self.damaged_out += 1
                 return self._damage("the board received damage")
             if frame.seq not in expected:
-                self.unexpected += 1  # a late answer to something already asked again
-                self.noise += 1
+                self._nobody_asked()  # a late answer to something already asked again
                 continue
             if isinstance(reply, Refusal):
                 raise refused(reply)
@@ -143,6 +146,10 @@ class Line:
             self._misfits = 0
             return frame.seq, reply
         return None
+
+    def _nobody_asked(self) -> None:
+        self.unexpected += 1
+        self.noise += 1
 
     def _damage(self, reason: str) -> tuple[int, Reply]:
         self.noise += 1

@@ -127,9 +127,12 @@ class Pace:
 
     def _hopeless(self, what: str) -> DeviceError:
         line, counts = self._line.link, self._line.counts()
+        share, of = self._share(), len(self._recent)
+        self._recent.clear()  # whoever asks again may have mended the line
+        self._answered = 0
         return LineHopeless(
             f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
-            f"{1 - self._share():.1%} of the last {len(self._recent)} requests were lost "
+            f"{1 - share:.1%} of the last {of} requests were lost "
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
             f"{counts.damaged_in} by the host)",
             "check the cable and its ground, take a shorter one, or lower the baud rate",
