@@ -111,7 +111,8 @@ class Device:
         if heard:
             return WrongFirmware(
                 f"port {name} talks, but not this protocol",
-                "flash the firmware of this project: `pio run -e <board> -t upload`",
+                "flash the firmware of this project: `pio run -e <board> -t upload`; "
+                "where it is that, nothing passes whole: check the cable and the baud rate",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",

@@ -169,14 +169,24 @@ class Line:
 
     def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
         while not self._arrived:
-            data = self.link.read(deadline)
+            data = self._read(deadline)
             if not data:
-                # a frame whose delimiter was lost is whole all the same: its CRC says so
-                ended = next(self._decoder.feed(b"\0"), None) if deadline.expired else None
-                return ended if isinstance(ended, Frame) else None
+                if not self._decoder.whole:
+                    return None
+                self.noise += 1
+                return next(self._decoder.feed(b"\0"))
             self.bytes_in += len(data)
             self._arrived.extend(self._decoder.feed(data))
         return self._arrived.popleft()
+
+    def _read(self, deadline: Deadline) -> bytes:
+        """Empty at the deadline, or where what has come is a frame whose delimiter was lost."""
+        if self._decoder.unfinished:
+            soon = deadline.sooner(QUIET_S)
+            data = self.link.read(soon)
+            if data or soon.at == deadline.at or self._decoder.whole:
+                return data
+        return self.link.read(deadline)
 
 
 def fits(reply: Reply, check: int) -> bool:

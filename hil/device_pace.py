@@ -17,7 +17,9 @@ from hil.errors import DeviceError, LineHopeless, NoAnswer
 
 ATTEMPTS: Final = 5  # of a board that says nothing at all
 MARGIN: Final = 4  # times the longest undisturbed round trip
+NUDGE_S: Final = 0.1
 SAFE_S: Final = 1.0  # and never less: a machine under load may pause for as long
+FORGETS: Final = 256
 RECENT: Final = 512  # requests that are judged
 FEWEST: Final = 20  # of them answered: 4 %, 25 sendings for each answer
 JUDGED_S: Final = 5.0
@@ -55,6 +57,11 @@ class Pace:
             return most
         return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
 
+    def patience(self, key: object) -> float:
+        """Seconds of silence after which a word to the board is worth its bytes: `timeout` without
+        the margin of a second."""
+        return min(self.timeout(key), max(NUDGE_S, MARGIN * self._longest.get(key, math.inf)))
+
     def quiet(self, key: object) -> float:
         """Seconds of silence after which nothing more of what is in flight comes."""
         return min(self.timeout(key), max(QUIET_S, 2 * self._longest.get(key, 0.0)))
@@ -65,8 +72,10 @@ class Pace:
 
     def answered(self, key: object, seconds: float | None) -> None:
         """A request was answered; ``seconds`` after it was sent, None where that was disturbed."""
-        if seconds is not None and seconds > self._longest.get(key, -1.0):
-            self._longest[key] = seconds
+        if seconds is not None:
+            longest = self._longest.get(key, 0.0)
+            # a pause of this machine is forgotten in some hundred answers
+            self._longest[key] = max(seconds, longest + (seconds - longest) / FORGETS)
         self._since = self._note(answered=True)
         self._lost = self._timeouts = self._silences = 0
 

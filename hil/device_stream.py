@@ -21,7 +21,7 @@ from typing import Final
 from hil.device_line import END_OF_ALL, Line
 from hil.device_pace import Pace
 from hil.wire.frames import Frame, check_of, encode
-from hil.wire.messages import Result
+from hil.wire.messages import Reply, Result
 
 BABBLE: Final = 6  # damaged frames beyond two for each in flight, and none good between: no replies
 UNSURE: Final = (
@@ -111,10 +111,7 @@ class Stream:
                 self._fill()
             if self._over and not self._again and not self._unanswered():
                 return
-            wait = self._pace.quiet if self._holding else self._pace.timeout
-            reply = self._line.reply(
-                self._line.timing.deadline(wait(self._key)), self._checks, Result
-            )
+            reply = self._wait()
             if reply is None:
                 self._silent()
             elif isinstance(reply[1], Result):
@@ -125,6 +122,18 @@ class Stream:
                     first += 1
             else:
                 self._damaged()
+
+    def _wait(self) -> tuple[int, Reply] | None:
+        line, pace = self._line, self._pace
+        if self._holding:
+            return line.reply(line.timing.deadline(pace.quiet(self._key)), self._checks, Result)
+        deadline = line.timing.deadline(pace.timeout(self._key))
+        soon = deadline.sooner(pace.patience(self._key))
+        reply = line.reply(soon, self._checks, Result)
+        if reply is None and soon.at < deadline.at:
+            line.write(END_OF_ALL)  # where a delimiter was lost, the board says so at once
+            reply = line.reply(deadline, self._checks, Result)
+        return reply
 
     def _fill(self) -> None:
         while self._count < self._window and (request := self._next()) is not None:

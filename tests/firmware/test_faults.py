@@ -9,7 +9,7 @@ from hil import datasets
 from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device
+from hil.device import Device, Timing
 from hil.errors import LineHopeless
 from hil.link.chaos import Chaos, ChaosLink
 from hil.platformio import build
@@ -40,7 +40,7 @@ def test_the_firmware_over_a_disturbed_pty() -> None:
             )
             found.append([answer.result.output for answer in answers])
             assert (device.retries > 0) == (chaos.flip > 0)
-        hopeless = Device(ChaosLink(direct, Chaos(3, flip=3e-2)))
+        hopeless = Device(ChaosLink(direct, Chaos(3, flip=1e-2)), Timing(boot=4))
         with pytest.raises(LineHopeless):
             hopeless.hello()
         assert Device(direct).status().frames_bad > 0  # it is alive, and has counted
