@@ -93,8 +93,8 @@ class Device:
             attempt = deadline.sooner(self.timing.hello_every)
             while (reply := line.reply(attempt, asked, Hello)) is not None:
                 if isinstance(reply[1], Hello):
-                    if line.noise == noise:
-                        self._pace.answered(Hello, line.now() - started)
+                    taken = line.now() - started
+                    self._pace.answered(Hello, taken, disturbed=line.noise != noise)
                     line.quieten(deadline)
                     return reply[1]
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
@@ -212,7 +212,7 @@ class Device:
                 line.timed_out()
                 pace.timed_out()
             elif isinstance(reply[1], kind):
-                pace.answered(kind, line.now() - started if line.noise == noise else None)
+                pace.answered(kind, line.now() - started, disturbed=line.noise != noise)
                 return reply[1]
             babble = babble + 1 if line.frames_in == good else 0
             if babble >= FLOOD:

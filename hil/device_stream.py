@@ -186,7 +186,7 @@ class Stream:
         request.done = True
         taken = self._line.now() - sending.sent
         disturbed = request.attempts > 1 or sending.noise != self._line.noise
-        self._pace.answered(self._key, None if disturbed else taken)
+        self._pace.answered(self._key, taken, disturbed=disturbed)
         return Answer(request.index, result, request.attempts, round(taken * 1e6), disturbed)
 
     def _damaged(self) -> None:
