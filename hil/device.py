@@ -14,7 +14,7 @@ from hil.device_stream import Answer, Request, Stream
 from hil.errors import DeviceError, DeviceRefused, LineHopeless, NoAnswer, WrongFirmware
 from hil.link import Link
 from hil.records import ClockSteps, Encoding, Hello, LineCounts, Status
-from hil.wire.frames import Frame, check_of, encode
+from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
     ErrorCode,
     Reply,
@@ -88,7 +88,7 @@ class Device:
             asked[frame.seq] = check_of(frame)
             noise = line.noise
             line.write(END_OF_ALL)
-            line.send(encode(frame))
+            line.send(encode_request(frame))
             started = line.now()
             attempt = deadline.sooner(self.timing.hello_every)
             while (reply := line.reply(attempt, asked, Hello)) is not None:
@@ -205,7 +205,7 @@ class Device:
         while True:
             frame, noise, started = ask(line.number()), line.noise, line.now()
             asked[frame.seq] = check_of(frame)
-            line.send(encode(frame), again=len(asked) > 1)
+            line.send(encode_request(frame), again=len(asked) > 1)
             good = line.frames_in
             reply = line.reply(self.timing.deadline(pace.timeout(kind, usual)), asked, kind)
             if reply is None:
