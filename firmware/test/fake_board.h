@@ -16,6 +16,7 @@ typedef struct {
   uint8_t reply[2048];
   uint32_t reply_length;
   uint32_t marks_reset;
+  uint32_t fed; /* the watchdog */
   uint32_t overflowed;
   uint32_t baud;          /* 0: the rate of boot */
   uint32_t reply_at_baud; /* reply bytes that were out when the rate last changed */
@@ -57,6 +58,8 @@ static inline void fake_memory(hil_memory_t *memory) {
   memory->heap_used = 0;
 }
 
+static inline void fake_alive(void) { fake.fed++; }
+
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
 static inline uint32_t fake_uptime_ms(void) { return fake_now; }
@@ -86,7 +89,8 @@ static const hil_board_t fake_board = {"fake",
                                        fake_memory,
                                        fake_reset_marks,
                                        fake_uptime_ms,
-                                       fake_now_us};
+                                       fake_now_us,
+                                       fake_alive};
 
 /* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {

@@ -5,6 +5,12 @@
 #include "hil_input.h"
 #include "hil_replies.h"
 
+void hil_alive(const hil_session_t *session) {
+  if (session->setup.board->alive) {
+    session->setup.board->alive();
+  }
+}
+
 /* One call for the calibration and for the measurement, so that both take the same path and
  * the difference is the invoke's own. */
 __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session_t *session,
@@ -16,6 +22,7 @@ __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session
 
   *micros = 0;
   *ticks = 0;
+  hil_alive(session);
   board->stopwatch_start();
   status = model->invoke(model, input, session->setup.output, session->setup.arena, code);
   board->stopwatch_stop(micros, ticks);

@@ -31,6 +31,9 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
 /* Answers the INFER request that the decoder holds. */
 void hil_infer_request(hil_session_t *session);
 
+/* Feeds the board's watchdog, if it has one: before every inference. */
+void hil_alive(const hil_session_t *session);
+
 #ifdef __cplusplus
 }
 #endif

@@ -88,8 +88,11 @@ HIL_COLD static int run(hil_session_t *session, uint32_t count) {
   uint32_t code = 0;
 
   while (count-- > 0) {
-    const hil_engine_status_t status = current->invoke(
-        current, hil_input_of(session), session->setup.output, session->setup.arena, &code);
+    hil_engine_status_t status;
+
+    hil_alive(session);
+    status = current->invoke(current, hil_input_of(session), session->setup.output,
+                             session->setup.arena, &code);
 
     if (status != HIL_ENGINE_OK) {
       session->prepared = -1;
@@ -116,6 +119,12 @@ HIL_COLD static void infer(hil_session_t *session, char *rest) {
   }
   if (warmups < 0) {
     HIL_SAY(session, "e-[Inference warmup must be >=0]\r\n");
+    return;
+  }
+  if (count > HIL_MLPERF_MOST || warmups > HIL_MLPERF_MOST) {
+    HIL_SAY(session, "e-[Inference iterations and warmup must be <=");
+    hil_say_number(session, HIL_MLPERF_MOST);
+    HIL_SAY(session, "]\r\n");
     return;
   }
   session->mlperf.has_results = 0;

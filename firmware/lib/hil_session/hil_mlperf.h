@@ -8,6 +8,11 @@
 extern "C" {
 #endif
 
+/* Inferences of one command, which nothing but a reset can end: of 100 us, 100 s. */
+#ifndef HIL_MLPERF_MOST
+#define HIL_MLPERF_MOST 1000000
+#endif
+
 /* Answers what ended: the command that session->text holds, or one that was too long for it. */
 void hil_mlperf_command(hil_session_t *session, hil_text_event_t event);
 

@@ -44,7 +44,7 @@ HIL_COLD void hil_say_text(hil_session_t *session, const char *text, uint8_t lim
   uint32_t count = 0;
 
   for (; *text != '\0' && limit > 0; text++, limit--) {
-    some[count++] = *text < 0x20 || *text > 0x7e ? '?' : *text == ']' ? ')' : *text;
+    some[count++] = (char)(*text < 0x20 || *text > 0x7e ? '?' : *text == ']' ? ')' : *text);
     if (count == sizeof some) {
       out(session, some, count);
       count = 0;

@@ -14,7 +14,8 @@ static uint64_t started;
 static uint64_t instructions(void) {
   uint32_t low, high, again;
 
-  do { /* until no carry went from one half to the other between the reads */
+  /* until no carry went from one half to the other between the reads, of what changes by itself */
+  do { /* NOLINT(bugprone-infinite-loop) */
     __asm__ volatile(
         ".option push\n\t"
         ".option arch, +zicsr\n\t" /* in -march it would pick the wrong C library */
@@ -56,4 +57,4 @@ void hil_port_init(void) { paint_stack(); }
 
 const hil_board_t hil_port_board = {
     "virt rv32imc", 4,      HIL_ROOM_WAITS, 0,         1000000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us};
+    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us,      0};
