@@ -18,6 +18,7 @@
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
+        ├── LineHopeless        the line damages so much that it would take hours
         ├── NoAnswer            nothing (valid) came back before the deadline
         ├── WrongReply          the device answers, but not as its protocol has it
         ├── WrongFirmware       the board answers, but it is not the image we expect
@@ -126,6 +127,10 @@ class LinkError(DeviceError):
 
 class NoAnswer(DeviceError):
     """Nothing valid came back before the deadline."""
+
+
+class LineHopeless(DeviceError):
+    """The board answers, but the line damages so much that the work would take hours."""
 
 
 class WrongReply(DeviceError):

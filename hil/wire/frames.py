@@ -36,6 +36,12 @@ class BadFrame:
     length: int
 
 
+def check_of(frame: Frame) -> int:
+    """The low 16 bits of its CRC-32: what the answer to it has to repeat."""
+    body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
+    return zlib.crc32(body) & 0xFFFF
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of one frame, trailing delimiter included."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
@@ -105,6 +111,16 @@ class Decoder:
         room = self._limit - len(self._pending)
         self._pending += block[:room]
         self._dropped += max(0, len(block) - room)
+
+    @property
+    def unfinished(self) -> bool:
+        """Has a block begun and not ended?"""
+        return bool(self._pending)
+
+    @property
+    def whole(self) -> bool:
+        """Does that block lack nothing but its delimiter? Its CRC says so."""
+        return not self._dropped and isinstance(decode(bytes(self._pending)), Frame)
 
     def reset(self) -> None:
         """Forget an unfinished block."""
