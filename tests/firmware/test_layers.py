@@ -22,7 +22,7 @@ def test_the_session_answers_layer_by_layer(tmp_path: Path, golden_header: Path)
         FIRMWARE / "test" / "fake_image" / "hil_image.c",
     ]
     flags = ["-DHIL_LAYERS", "-DHIL_LAYER_CHUNK=3u"]
-    include = [*INCLUDES, f"-I{golden_header}", f"-I{FIRMWARE / 'test' / 'test_session'}"]
+    include = [*INCLUDES, f"-I{golden_header}", f"-I{FIRMWARE / 'test'}"]
     words = ["gcc", "-std=c11", *STRICT, *SANITIZE, *flags, *include]
     run([*words, *map(str, sources), "-lm", "-o", str(program)])
     assert "FAIL" not in run([str(program)])
