@@ -62,6 +62,7 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
         attempts=measured.attempts,
         xnnpack=None if xnnpack == measured.output else xnnpack,
         round_trip=measured.round_trip,
+        disturbed=measured.disturbed,
     )
 
 

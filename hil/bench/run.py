@@ -23,6 +23,7 @@ from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
 from hil.bench.profiling import profile
 from hil.bench.provenance import git_state, host
+from hil.bench.recovery import Patience
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import Expected, differences
@@ -46,6 +47,7 @@ def run(
     *,
     layers: bool = False,
     profiles: bool = False,
+    patience: Patience | None = None,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
@@ -53,7 +55,7 @@ def run(
     included, leaves a readable run that the same call resumes; a board that fails does not keep
     the others from finishing. Where an output is not what it must be, the board is asked for the
     layers of that sample; with ``layers`` it is asked for those of the first one anyway, and with
-    ``profiles`` for what each takes.
+    ``profiles`` for what each takes. ``patience`` is how a port that vanished is waited for.
     """
     lab = lab or RealLab(plan.project)
     prepared, no_place = prepare(plan, lab, emit)
@@ -65,7 +67,8 @@ def run(
         ended = {end.key for end in manifest.ends}
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
-            carry_out(waiting, partial(_run_one, plan.data, lab), log, emit, jobs)
+            carry = partial(_run_one, plan.data, lab, patience or Patience())
+            carry_out(waiting, carry, log, emit, jobs)
             answers = load(folder).samples
             if partings := part(plan, prepared, answers, lab, emit, always=layers):
                 log.save_partings(partings)
@@ -84,12 +87,14 @@ def run(
     emit(Stored(folder))
 
 
-def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) -> None:
+def _run_one(
+    data: Dataset, lab: Lab, patience: Patience, item: Prepared, sink: Sink, emit: Emit
+) -> None:
     """One run, from what the host expects to the last answer."""
     cell = item.cell
     expected = _expect(item, data, emit)
-    with lab.open(cell.station, cell.image, item.firmware) as link:
-        stream(item, link, data, expected, sink, emit)
+    opens = partial(lab.open, cell.station, cell.image, item.firmware)
+    stream(item, opens, data, expected, sink, emit, patience)
 
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
