@@ -170,7 +170,7 @@ def test_a_board_that_always_starts_anew_is_given_up(plan: Plan, tmp_path: Path)
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=list(range(total // 2, 100 * total, 250)))
     with pytest.raises(NoAnswer, match="no board came back on fake within 120 s"):
-        run(plan, tmp_path / "reset", ignore, lab, patience=Watch().patience())
+        run(plan, tmp_path / "reset", ignore, lab, patience=Watch().patience(20))
     kept = same(tmp_path / "reset")
     assert kept == same(tmp_path / "quiet")[: len(kept)]
 

@@ -24,9 +24,9 @@ class Watch:
 
     now: float = 0.0
 
-    def patience(self) -> Patience:
+    def patience(self, every: float = 0.25) -> Patience:
         """Waiting takes no time."""
-        return Patience(0.25, lambda: self.now, self.sleep)
+        return Patience(every, lambda: self.now, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
