@@ -18,6 +18,7 @@
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
+        ├── LineHopeless        the line damages so much that it would take hours
         ├── NoAnswer            nothing (valid) came back before the deadline
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
@@ -125,6 +126,10 @@ class LinkError(DeviceError):
 
 class NoAnswer(DeviceError):
     """Nothing valid came back before the deadline."""
+
+
+class LineHopeless(DeviceError):
+    """The board answers, but the line damages so much that the work would take hours."""
 
 
 class WrongFirmware(DeviceError):

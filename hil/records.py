@@ -182,6 +182,26 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCounts:
+    """What crossed a line between host and board, and what went wrong on it, as the host counted.
+
+    ``damaged_out``: frames that the board said came damaged; ``damaged_in``: those that the host
+    received so; ``unexpected``: good frames that answer nothing that is waited for (late, repeated,
+    replayed); ``timeouts``: silences that ended a wait; ``retries``: requests sent again, which
+    took ``resent_bytes`` on the line.
+    """
+
+    frames_out: int = 0
+    frames_in: int = 0
+    damaged_out: int = 0
+    damaged_in: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
+    retries: int = 0
+    resent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSteps:
     """The smallest steps that a board saw its clocks make; 0 where one made none.
 

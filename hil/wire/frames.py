@@ -36,6 +36,12 @@ class BadFrame:
     length: int
 
 
+def check_of(frame: Frame) -> int:
+    """The low 16 bits of its CRC-32: what the answer to it has to repeat."""
+    body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
+    return zlib.crc32(body) & 0xFFFF
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of one frame, trailing delimiter included."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload

@@ -219,6 +219,7 @@ static void layers(hil_session_t *session) {
   found.wanted.model = request.model;
   found.wanted.layer = request.layer;
   found.wanted.layers = model->layers;
+  found.wanted.check = frame->check;
   found.wanted.offset = request.offset;
   if (request.layer == HIL_LAYER_INPUT) {
     watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, input_of(session),

@@ -1,0 +1,135 @@
+"""How long to wait for an answer, and when to give up: both from what this line has shown so far.
+
+A board takes as long for an input as for the one before it, so silence of several round trips means
+that something was lost. And a line that damages nine requests of ten still gets the work done, in
+ten times its time, so that losses in a row prove nothing: a line is hopeless when nearly nothing
+passes, for seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from hil.device_line import Line
+from hil.errors import DeviceError, LineHopeless, NoAnswer
+
+ATTEMPTS: Final = 5  # of a board that says nothing at all
+MARGIN: Final = 4  # times the longest undisturbed round trip
+SAFE_S: Final = 1.0  # and never less: a machine under load may pause for as long
+RECENT: Final = 512  # requests that are judged
+FEWEST: Final = 20  # of them answered: 4 %, 25 sendings for each answer
+JUDGED_S: Final = 5.0
+NONE_OF: Final = 128  # requests lost in a row ...
+NONE_S: Final = 10.0  # ... for at least so long
+LONGEST_S: Final = 60.0  # the same where they are few, for the line is slow
+FEW: Final = 16
+LUCK: Final = 1e-9  # how improbable a request's losses are before it is the request
+
+
+class Pace:
+    """What the requests of one line take, and how many of them are answered."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._longest: dict[object, float] = {}
+        self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
+        self._answered = 0  # of the recent
+        self.begin()
+
+    def begin(self) -> None:
+        """Something new is asked: what was lost before does not count against it."""
+        self._since = self._silent_since = self._line.now()
+        self._lost = 0  # since the last answer
+        self._heard = self._line.bytes_in
+        self._silences = self._timeouts = 0
+
+    def timeout(self, key: object, guess: float | None = None) -> float:
+        """Seconds of silence that mean a loss for requests like ``key``; ``guess``: a round trip
+        for those that were never measured. Doubled with each silence, up to ``Timing.reply``."""
+        most = self._line.timing.reply
+        known = self._longest.get(key, guess)
+        if known is None:
+            return most
+        return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
+
+    def measured(self, key: object) -> float | None:
+        """The longest undisturbed round trip of ``key``, in seconds."""
+        return self._longest.get(key)
+
+    def answered(self, key: object, seconds: float | None) -> None:
+        """A request was answered; ``seconds`` after it was sent, None where that was disturbed."""
+        if seconds is not None and seconds > self._longest.get(key, -1.0):
+            self._longest[key] = seconds
+        self._since = self._note(answered=True)
+        self._lost = self._timeouts = self._silences = 0
+
+    def lost(self) -> None:
+        """A request was, for all that is known, lost."""
+        self._note(answered=False)
+        self._lost += 1
+
+    def timed_out(self) -> None:
+        """Nothing more came for as long as `timeout` says."""
+        self._timeouts += 1
+        heard = self._line.bytes_in
+        if heard == self._heard:
+            self._silences += 1
+        else:
+            self._silences, self._silent_since = 1, self._line.now()
+        self._heard = heard
+
+    def _note(self, *, answered: bool) -> float:
+        now = self._line.now()
+        if len(self._recent) == RECENT:
+            self._answered -= self._recent[0][1]
+        self._recent.append((now, answered))
+        self._answered += answered
+        return now
+
+    def judge(self, what: str, attempts: int = 0) -> None:
+        """Raise LineHopeless, or NoAnswer of a silent board, when it is no use to go on with
+        ``what``, which has been sent ``attempts`` times."""
+        silent_s = self._line.now() - self._silent_since
+        patience = ATTEMPTS * self._line.timing.reply
+        if self._silences >= ATTEMPTS and silent_s >= 0.99 * patience:
+            raise self._silent(what)
+        lost_s = self._line.now() - self._since
+        if self._lost >= NONE_OF and lost_s >= NONE_S:
+            raise self._hopeless(what)
+        if self._lost >= FEW and lost_s >= LONGEST_S and self._silences < ATTEMPTS:
+            raise self._hopeless(what)
+        if len(self._recent) == RECENT and self._answered < FEWEST:
+            if self._line.now() - self._recent[0][0] >= JUDGED_S:
+                raise self._hopeless(what)
+        elif attempts > self._bearable():
+            raise LineHopeless(
+                f"{what}: sent {attempts} times on port {self._line.link.name} without an answer, "
+                f"while {self._share():.0%} of the other requests were answered",
+                "is there a byte that this line or the board's UART does not carry (XON/XOFF)?",
+            )
+
+    def _bearable(self) -> float:
+        """Sendings of one request that are bad luck, as things go on this line."""
+        passes = min(0.9, max(FEWEST / RECENT, self._share()))
+        return max(float(FEW), math.log(LUCK) / math.log1p(-passes))
+
+    def _share(self) -> float:
+        return self._answered / max(1, len(self._recent))
+
+    def _hopeless(self, what: str) -> DeviceError:
+        line, counts = self._line.link, self._line.counts()
+        return LineHopeless(
+            f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
+            f"{1 - self._share():.1%} of the last {len(self._recent)} requests were lost "
+            f"(damaged frames so far: {counts.damaged_out} seen by the board, "
+            f"{counts.damaged_in} by the host)",
+            "check the cable and its ground, take a shorter one, or lower the baud rate",
+        )
+
+    def _silent(self, what: str) -> NoAnswer:
+        return NoAnswer(
+            f"{what}: no valid answer on port {self._line.link.name} in {self._silences} attempts",
+            "check the cable and the baud rate, or reset the board",
+        )
