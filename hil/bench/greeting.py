@@ -13,7 +13,7 @@ from hil.bench.prepare import Prepared
 from hil.device import Answer, Device, Timing
 from hil.errors import DataError, WrongFirmware
 from hil.link import Link
-from hil.records import ClockSteps, Dataset, Hello, ModelInfo, Status
+from hil.records import ClockSteps, Dataset, Hello, LineCounts, ModelInfo, Status
 from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARMUP: Final = 3
@@ -35,6 +35,7 @@ class Greeted:
     before: Status
     idle: int
     steps: ClockSteps | None
+    heard: LineCounts  # when it had said HELLO: boot text came before
     warm_up: tuple[Answer, ...]
 
     @property
@@ -59,6 +60,7 @@ def greet(prepared: Prepared, device: Device, data: Dataset) -> Greeted:
     Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
     """
     hello = device.hello()
+    heard = device.counts
     device.speed_up(prepared.cell.image.board.serial.faster)
     number, model = find(hello, prepared)
     _check_room(hello, data)
@@ -66,7 +68,7 @@ def greet(prepared: Prepared, device: Device, data: Dataset) -> Greeted:
     idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
     encoding, inputs = wire_inputs(data)
     warm_up = device.infer(number, encoding, islice(inputs, WARMUP), pack=hello.unpacks)
-    return Greeted(device, hello, number, model, before, idle, steps, tuple(warm_up))
+    return Greeted(device, hello, number, model, before, idle, steps, heard, tuple(warm_up))
 
 
 def _check_room(hello: Hello, data: Dataset) -> None:

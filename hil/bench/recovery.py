@@ -15,6 +15,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Final, TypeAlias
 
+from hil.bench.chaos_lab import injected
 from hil.bench.events import Emit, Restarted, Returned, Waiting
 from hil.bench.greeting import IDLE, Greeted, address, check_result, greet
 from hil.bench.plan import wire_inputs
@@ -46,17 +47,26 @@ class Conversation:
     """A board, opened and greeted; anew whenever it has to be. ``tally`` counts what befell it.
 
     ``first`` is how it was greeted before the first digit, ``now`` the last time; ``link`` is its
-    port as long as that is open.
+    port as long as that is open. ``known``: the port was there before, and is waited for at once.
     """
 
     def __init__(
-        self, prepared: Prepared, opens: Opens, data: Dataset, emit: Emit, patience: Patience
+        self,
+        prepared: Prepared,
+        opens: Opens,
+        data: Dataset,
+        emit: Emit,
+        patience: Patience,
+        *,
+        known: bool = False,
     ) -> None:
         self.tally = Tally()
         self._prepared, self._opens, self._data = prepared, opens, data
         self._emit, self._patience = emit, patience
         self._ports = ExitStack()
         self._name = prepared.cell.station.port or prepared.cell.station.name
+        self._known = known
+        self._before: dict[str, int] | None = None  # faults injected before this run
         self._served = 0  # answers since the board was greeted
         self._empty = 0  # requests that computed nothing, since then
         self._uptime = 0
@@ -65,8 +75,16 @@ class Conversation:
 
     def __enter__(self) -> Conversation:
         try:
-            self._open()
-            self.first = self.now = self._greet(address(self._prepared, self.link))
+            try:
+                self._open()
+                self._known = True
+                self.now = self._greet(address(self._prepared, self.link))
+            except LinkError as problem:
+                if not self._known:
+                    raise
+                self._reopen(problem)
+            self.first = self.now
+            self.tally.forgive(self.first.heard)
         except BaseException:
             self._close()
             raise
@@ -108,6 +126,8 @@ class Conversation:
                 self._recover(problem, setbacks)
             else:
                 self.tally.resets += self._is_anew(status)  # without a word lost
+                for fault, times in injected(self.link).items():
+                    self.tally.injected[fault] = times - (self._before or {}).get(fault, 0)
                 return self.tally.worst(status)
         raise AssertionError("_recover gives up before")
 
@@ -193,17 +213,21 @@ class Conversation:
         began, key = clock(), self._prepared.plan.key
         why = problem.what if isinstance(problem, HilError) else str(problem)
         self._emit(Waiting(key, self._name, away, why))
-        lost = problem
+        gone, flaps, lost = began, 0, problem
         while True:
             self._close(lost)
+            there = False
             try:
                 self._open()
+                there = True
                 self.tally.reopenings += 1
                 self._greet_anew(known=False)
             except (NoAnswer, LinkError) as again:
-                if clock() - began >= away:
-                    raise _stayed_away(again, self._name, away) from problem
                 lost = again
+                if there and isinstance(again, LinkError) and flaps < SETBACKS:
+                    gone, flaps = clock(), flaps + 1  # it was there, and went once more
+                if clock() - gone >= away:
+                    raise _stayed_away(again, self._name, away) from problem
                 self._patience.sleep(self._patience.every)
             else:
                 self._emit(Returned(key, self._name, clock() - began))
@@ -211,6 +235,8 @@ class Conversation:
 
     def _open(self) -> None:
         self.link = self._ports.enter_context(self._opens())
+        if self._before is None:
+            self._before = injected(self.link)
         self._name = self.link.name
 
     def _unstable(self) -> NoAnswer:
@@ -229,12 +255,11 @@ class Conversation:
 
 def disturbed(answer: Answer) -> bool:
     """Whether a fault came between a request and its answer, so that no time of it is a latency."""
-    return answer.attempts > 1
+    return answer.disturbed or answer.attempts > 1
 
 
 def _stayed_away(problem: LinkError | NoAnswer, name: str, seconds: float) -> HilError:
     return type(problem)(
         f"{problem.what}; no board came back on {name} within {seconds:g} s",
-        "what was answered is stored: plug the board in, and run the same command with the same "
-        "--out to go on",
+        "plug the board in, and run the same command with the same --out",
     )

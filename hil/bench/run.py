@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,8 +14,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+from msgspec import UNSET
 
 import hil
+from hil.bench.chaos_lab import ChaosLab
 from hil.bench.events import Emit, Referencing, Stored
 from hil.bench.lab import Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
@@ -30,6 +34,7 @@ from hil.compare import Expected, differences
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
+from hil.link.chaos import Chaos
 from hil.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import load, read_manifest, read_samples
@@ -48,6 +53,7 @@ def run(
     layers: bool = False,
     profiles: bool = False,
     patience: Patience | None = None,
+    chaos: Chaos | None = None,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
@@ -56,10 +62,13 @@ def run(
     the others from finishing. Where an output is not what it must be, the board is asked for the
     layers of that sample; with ``layers`` it is asked for those of the first one anyway, and with
     ``profiles`` for what each takes. ``patience`` is how a port that vanished is waited for.
+    ``chaos`` is done to every line.
     """
     lab = lab or RealLab(plan.project)
+    if chaos:
+        lab = ChaosLab(lab, chaos, getattr(lab, "clock", time.monotonic))
     prepared, no_place = prepare(plan, lab, emit)
-    manifest = _manifest(plan, prepared, no_place, folder.name)
+    manifest = _manifest(plan, prepared, no_place, folder.name, chaos)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
@@ -67,7 +76,7 @@ def run(
         ended = {end.key for end in manifest.ends}
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
-            carry = partial(_run_one, plan.data, lab, patience or Patience())
+            carry = _Carrier(plan.data, lab, patience or Patience())
             carry_out(waiting, carry, log, emit, jobs)
             answers = load(folder).samples
             if partings := part(plan, prepared, answers, lab, emit, always=layers):
@@ -87,14 +96,22 @@ def run(
     emit(Stored(folder))
 
 
-def _run_one(
-    data: Dataset, lab: Lab, patience: Patience, item: Prepared, sink: Sink, emit: Emit
-) -> None:
-    """One run, from what the host expects to the last answer."""
-    cell = item.cell
-    expected = _expect(item, data, emit)
-    opens = partial(lab.open, cell.station, cell.image, item.firmware)
-    stream(item, opens, data, expected, sink, emit, patience)
+@dataclass
+class _Carrier:
+    """Carries out one run after the other, from what the host expects to the last answer."""
+
+    data: Dataset
+    lab: Lab
+    patience: Patience
+    _known: set[str] = field(default_factory=set)  # stations that were there
+
+    def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
+        cell = item.cell
+        expected = _expect(item, self.data, emit)
+        opens = partial(self.lab.open, cell.station, cell.image, item.firmware)
+        known = cell.station.name in self._known
+        stream(item, opens, self.data, expected, sink, emit, self.patience, known=known)
+        self._known.add(cell.station.name)
 
 
 def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
@@ -124,7 +141,11 @@ def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 
 
 def _manifest(
-    plan: Plan, prepared: tuple[Prepared, ...], no_place: tuple[NoPlace, ...], run_id: str
+    plan: Plan,
+    prepared: tuple[Prepared, ...],
+    no_place: tuple[NoPlace, ...],
+    run_id: str,
+    chaos: Chaos | None,
 ) -> Manifest:
     data = plan.data
     return Manifest(
@@ -147,6 +168,7 @@ def _manifest(
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
         seeds=_seeds(data.name),
+        chaos=str(chaos) if chaos else UNSET,
     )
 
 

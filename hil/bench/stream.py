@@ -25,16 +25,19 @@ def stream(
     sink: Sink,
     emit: Emit,
     patience: Patience,
+    *,
+    known: bool = False,
 ) -> None:
     """Answer whatever of ``data`` the sink does not hold yet, then store how the run ended.
 
-    ``opens`` gives a link to the board, again after the one before was lost. Raises what
+    ``opens`` gives a link to the board, again after the one before was lost; ``known``: it did so
+    for an earlier run. Raises what
     `hil.bench.recovery` cannot mend.
     """
     key, board = prepared.plan.key, prepared.cell.image.board
     first = sink.done[key]
     started = time.monotonic()
-    with Conversation(prepared, opens, data, emit, patience) as talk:
+    with Conversation(prepared, opens, data, emit, patience, known=known) as talk:
         tally, greeted = talk.tally, talk.first
         emit(Streaming(key, first, len(data), tally.retries))
         for answer, hurt in talk.answers(first):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Final
 
 from msgspec import UNSET, UnsetType
 
 from hil.device import Device
-from hil.records import Status
+from hil.records import LineCounts, Status
 from hil.runlog.schema import Faults
+
+_COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
 
 
 class Tally:
@@ -18,6 +21,7 @@ class Tally:
     def __init__(self) -> None:
         self.resets = 0
         self.reopenings = 0
+        self.injected: dict[str, int] = {}
         self._device: Device | None = None
         self._past: Counter[str] = Counter()
         self._stack = 0
@@ -26,6 +30,10 @@ class Tally:
         """Go on with ``device``."""
         self._past.update(_of(self._device))
         self._device = device
+
+    def forgive(self, counts: LineCounts) -> None:
+        """Of what this device counted, ``counts`` is what comes of opening a port."""
+        self._past.subtract(_line(counts))
 
     def worst(self, status: Status) -> Status:
         """``status`` with the highest stack mark of all that were seen."""
@@ -50,7 +58,12 @@ class Tally:
     @property
     def faults(self) -> Faults | UnsetType:
         """The rest of it; UNSET when nothing happened."""
-        found = Faults(resets=self.resets, reopenings=self.reopenings, damaged=self._sum("damaged"))
+        found = Faults(
+            resets=self.resets,
+            reopenings=self.reopenings,
+            injected=self.injected,
+            **{name: self._sum(name) for name in _COUNTED},
+        )
         return UNSET if found == Faults() else found
 
     def _sum(self, name: str) -> int:
@@ -60,6 +73,10 @@ class Tally:
 def _of(device: Device | None) -> Counter[str]:
     if device is None:
         return Counter()
-    return Counter(
-        bytes_out=device.bytes_out, bytes_in=device.bytes_in, retries=device.retries, damaged=0
-    )
+    counted = Counter(bytes_out=device.bytes_out, bytes_in=device.bytes_in, retries=device.retries)
+    counted.update(_line(device.counts))
+    return counted
+
+
+def _line(counts: LineCounts) -> dict[str, int]:
+    return {name: getattr(counts, name) for name in _COUNTED}

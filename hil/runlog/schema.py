@@ -158,13 +158,18 @@ class Faults(Stored, frozen=True, omit_defaults=True):
     """What befell a run, since its bench was last started; its retries are in `RunEnd`.
 
     ``resets``: times the board was found to have started anew. ``reopenings``: times its port was
-    opened again, or its emulator started again. ``damaged``: frames that came here damaged.
+    opened again, or its emulator started again. ``damaged_out``: frames that the board said came
+    damaged; ``damaged_in``: those that came so here; ``unexpected``: replies to nothing that was
+    waited for; ``timeouts``: silences that ended a wait.
     ``injected``: faults of the manifest's ``chaos``, by name.
     """
 
     resets: int = 0
     reopenings: int = 0
-    damaged: int = 0
+    damaged_out: int = 0
+    damaged_in: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
     injected: dict[str, int] = msgspec.field(default_factory=dict)
 
 

@@ -145,7 +145,7 @@ def test_a_disk_that_is_full_loses_nothing(quiet: Quiet, tmp_path: Path) -> None
         assert nursery.bench(folder, die_at=1).code == -signal.SIGKILL  # it is up, and mounted
         seen = Path(f"{nursery.root}{folder}")
         ballast = seen.parent / "ballast"
-        for pages in (25, 23, 21):
+        for pages in (27, 26, 25):
             ballast.write_bytes(bytes(4096 * pages))
             ended = nursery.bench(folder)
             assert (ended.code, "No space left" in ended.error) == (2, True)
