@@ -33,13 +33,21 @@ FLOOD: Final = 8  # damaged frames in a row, none good between, that are no repl
 
 
 class Device:
-    """One board behind one link."""
+    """One board behind one link.
+
+    ``number``: of the first request, where a run must be the same to the bit as another; drawn
+    otherwise."""
 
     def __init__(
-        self, link: Link, timing: Timing | None = None, boot_baud: int | None = None
+        self,
+        link: Link,
+        timing: Timing | None = None,
+        boot_baud: int | None = None,
+        *,
+        number: int | None = None,
     ) -> None:
         self.timing = timing or Timing()
-        self._line = Line(link, self.timing)
+        self._line = Line(link, self.timing, number)
         self._pace = Pace(self._line)
         self._rates = Rates(self._line, boot_baud, self.hello)
 
@@ -103,7 +111,8 @@ class Device:
         if heard:
             return WrongFirmware(
                 f"port {name} talks, but not this protocol",
-                "flash the firmware of this project: `pio run -e <board> -t upload`",
+                "flash the firmware of this project: `pio run -e <board> -t upload`; "
+                "where it is that, nothing passes whole: check the cable and the baud rate",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",

@@ -27,6 +27,7 @@ from hil.wire.messages import (
 )
 
 QUIET_S: Final = 0.05
+REPLY: Final = 0x80  # set in the type of whatever a board sends
 MISFITS: Final = 5  # in a row, and it is no accident
 END_OF_ALL: Final = b"\0\0"  # ends whatever half a frame, or text, the board may hold
 
@@ -54,7 +55,7 @@ class Line:
     """One link, as frames. ``noise`` grows with everything that was not as it should be: who
     compares it before and after knows whether a round trip was disturbed."""
 
-    def __init__(self, link: Link, timing: Timing) -> None:
+    def __init__(self, link: Link, timing: Timing, number: int | None = None) -> None:
         self.link = link
         self.timing = timing
         self.now = timing.clock or time.perf_counter
@@ -68,7 +69,7 @@ class Line:
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # Anywhere in the circle: a late answer to an earlier program must not look like ours.
-        start = secrets.randbelow(0xFFFF)  # 0 is for damaged frames
+        start = secrets.randbelow(0xFFFF) if number is None else number  # 0 is for damaged frames
         self._numbers = (1 + n % 0xFFFF for n in itertools.count(start))
 
     def counts(self) -> LineCounts:
@@ -125,6 +126,9 @@ class Line:
             if isinstance(frame, BadFrame):
                 self.damaged_in += 1
                 return self._damage(frame.reason)
+            if not frame.type & REPLY:
+                self._nobody_asked()  # an echo of what was sent: no board says that
+                continue
             self.frames_in += 1
             if frame.version != PROTOCOL_VERSION:
                 raise other_version(self.link.name, frame.version)
@@ -133,8 +137,7 @@ class Line:
                 self.damaged_out += 1
                 return self._damage("the board received damage")
             if frame.seq not in expected:
-                self.unexpected += 1  # a late answer to something already asked again
-                self.noise += 1
+                self._nobody_asked()  # a late answer to something already asked again
                 continue
             if isinstance(reply, Refusal):
                 raise refused(reply)
@@ -143,6 +146,10 @@ class Line:
             self._misfits = 0
             return frame.seq, reply
         return None
+
+    def _nobody_asked(self) -> None:
+        self.unexpected += 1
+        self.noise += 1
 
     def _damage(self, reason: str) -> tuple[int, Reply]:
         self.noise += 1
@@ -162,14 +169,24 @@ class Line:
 
     def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
         while not self._arrived:
-            data = self.link.read(deadline)
+            data = self._read(deadline)
             if not data:
-                # a frame whose delimiter was lost is whole all the same: its CRC says so
-                ended = next(self._decoder.feed(b"\0"), None) if deadline.expired else None
-                return ended if isinstance(ended, Frame) else None
+                if not self._decoder.whole:
+                    return None
+                self.noise += 1
+                return next(self._decoder.feed(b"\0"))
             self.bytes_in += len(data)
             self._arrived.extend(self._decoder.feed(data))
         return self._arrived.popleft()
+
+    def _read(self, deadline: Deadline) -> bytes:
+        """Empty at the deadline, or where what has come is a frame whose delimiter was lost."""
+        if self._decoder.unfinished:
+            soon = deadline.sooner(QUIET_S)
+            data = self.link.read(soon)
+            if data or soon.at == deadline.at or self._decoder.whole:
+                return data
+        return self.link.read(deadline)
 
 
 def fits(reply: Reply, check: int) -> bool:

@@ -12,19 +12,21 @@ import math
 from collections import deque
 from typing import Final
 
-from hil.device_line import Line
+from hil.device_line import QUIET_S, Line
 from hil.errors import DeviceError, LineHopeless, NoAnswer
 
 ATTEMPTS: Final = 5  # of a board that says nothing at all
 MARGIN: Final = 4  # times the longest undisturbed round trip
+NUDGE_S: Final = 0.1
 SAFE_S: Final = 1.0  # and never less: a machine under load may pause for as long
+FORGETS: Final = 256
 RECENT: Final = 512  # requests that are judged
 FEWEST: Final = 20  # of them answered: 4 %, 25 sendings for each answer
 JUDGED_S: Final = 5.0
 NONE_OF: Final = 128  # requests lost in a row ...
 NONE_S: Final = 10.0  # ... for at least so long
-LONGEST_S: Final = 60.0  # the same where they are few, for the line is slow
-FEW: Final = 16
+LONGEST_S: Final = 60.0  # the same where they are few, for most are waited for in silence
+FEW: Final = 16  # sendings that any one request may need
 LUCK: Final = 1e-9  # how improbable a request's losses are before it is the request
 
 
@@ -36,6 +38,7 @@ class Pace:
         self._longest: dict[object, float] = {}
         self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
         self._answered = 0  # of the recent
+        self.losses = 0
         self.begin()
 
     def begin(self) -> None:
@@ -54,14 +57,25 @@ class Pace:
             return most
         return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
 
+    def patience(self, key: object) -> float:
+        """Seconds of silence after which a word to the board is worth its bytes: `timeout` without
+        the margin of a second."""
+        return min(self.timeout(key), max(NUDGE_S, MARGIN * self._longest.get(key, math.inf)))
+
+    def quiet(self, key: object) -> float:
+        """Seconds of silence after which nothing more of what is in flight comes."""
+        return min(self.timeout(key), max(QUIET_S, 2 * self._longest.get(key, 0.0)))
+
     def measured(self, key: object) -> float | None:
         """The longest undisturbed round trip of ``key``, in seconds."""
         return self._longest.get(key)
 
     def answered(self, key: object, seconds: float | None) -> None:
         """A request was answered; ``seconds`` after it was sent, None where that was disturbed."""
-        if seconds is not None and seconds > self._longest.get(key, -1.0):
-            self._longest[key] = seconds
+        if seconds is not None:
+            longest = self._longest.get(key, 0.0)
+            # a pause of this machine is forgotten in some hundred answers
+            self._longest[key] = max(seconds, longest + (seconds - longest) / FORGETS)
         self._since = self._note(answered=True)
         self._lost = self._timeouts = self._silences = 0
 
@@ -69,6 +83,7 @@ class Pace:
         """A request was, for all that is known, lost."""
         self._note(answered=False)
         self._lost += 1
+        self.losses += 1
 
     def timed_out(self) -> None:
         """Nothing more came for as long as `timeout` says."""
@@ -98,7 +113,8 @@ class Pace:
         lost_s = self._line.now() - self._since
         if self._lost >= NONE_OF and lost_s >= NONE_S:
             raise self._hopeless(what)
-        if self._lost >= FEW and lost_s >= LONGEST_S and self._silences < ATTEMPTS:
+        longest_s = max(LONGEST_S, 3 * self._line.timing.reply)
+        if self._lost >= ATTEMPTS > self._silences and lost_s >= longest_s:
             raise self._hopeless(what)
         if len(self._recent) == RECENT and self._answered < FEWEST:
             if self._line.now() - self._recent[0][0] >= JUDGED_S:
@@ -120,9 +136,12 @@ class Pace:
 
     def _hopeless(self, what: str) -> DeviceError:
         line, counts = self._line.link, self._line.counts()
+        share, of = self._share(), len(self._recent)
+        self._recent.clear()  # whoever asks again may have mended the line
+        self._answered = 0
         return LineHopeless(
             f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
-            f"{1 - self._share():.1%} of the last {len(self._recent)} requests were lost "
+            f"{1 - share:.1%} of the last {of} requests were lost "
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
             f"{counts.damaged_in} by the host)",
             "check the cable and its ground, take a shorter one, or lower the baud rate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Self, TypeAlias, final
@@ -40,7 +41,7 @@ class Encoding(IntEnum):
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
 
 
-class _Measure:
+class _Measure(ABC):
     """Ordered, subtracted and divided by its own kind alone.
 
     Anything else is an error of types, and at run time a `MixedUnits`.
@@ -49,8 +50,9 @@ class _Measure:
     __slots__ = ()
 
     @property
+    @abstractmethod
     def amount(self) -> int:
-        raise NotImplementedError
+        """The figure itself, in its kind's unit."""
 
     def _other(self, other: Self) -> int:
         if type(other) is not type(self):

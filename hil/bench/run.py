@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import platformdirs
 from msgspec import UNSET
 
 import hil
+from hil.bench.ahead import computed_ahead
 from hil.bench.chaos_lab import ChaosLab
 from hil.bench.events import Emit, Referencing, Stored
+from hil.bench.expecting import expect
 from hil.bench.lab import Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.parting import part
@@ -30,13 +29,12 @@ from hil.bench.provenance import git_state, host
 from hil.bench.recovery import Patience
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
-from hil.compare import Expected, differences
+from hil.compare import differences
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.link.chaos import Chaos
 from hil.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
@@ -67,6 +65,23 @@ def run(
     lab = lab or RealLab(plan.project)
     if chaos:
         lab = ChaosLab(lab, chaos, getattr(lab, "clock", time.monotonic))
+    carry = _Carrier(plan.data, lab, patience or Patience())
+    with computed_ahead([cell.network for cell in plan.cells], plan.data):
+        _carry_through(plan, folder, emit, carry, jobs, layers, profiles, chaos)
+    emit(Stored(folder))
+
+
+def _carry_through(
+    plan: Plan,
+    folder: Path,
+    emit: Emit,
+    carry: _Carrier,
+    jobs: int,
+    layers: bool,
+    profiles: bool,
+    chaos: Chaos | None,
+) -> None:
+    lab = carry.lab
     prepared, no_place = prepare(plan, lab, emit)
     manifest = _manifest(plan, prepared, no_place, folder.name, chaos)
     if (folder / MANIFEST).exists():
@@ -76,7 +91,6 @@ def run(
         ended = {end.key for end in manifest.ends}
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
-            carry = _Carrier(plan.data, lab, patience or Patience())
             carry_out(waiting, carry, log, emit, jobs)
             answers = load(folder).samples
             if partings := part(plan, prepared, answers, lab, emit, always=layers):
@@ -93,7 +107,6 @@ def run(
         dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
         log.save_pictures(pictures(plan.data, read_samples(folder), dtypes))
         log.set_state("complete")
-    emit(Stored(folder))
 
 
 @dataclass
@@ -107,37 +120,18 @@ class _Carrier:
 
     def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
         cell = item.cell
-        expected = _expect(item, self.data, emit)
+
+        def tell(reference: str, done: int, total: int) -> None:
+            emit(Referencing(item.plan.key, reference, done, total))
+
+        with_oracle, with_xnnpack = bool(item.plan.oracle), bool(item.plan.xnnpack)
+        expected = expect(
+            cell.network, self.data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack
+        )
         opens = partial(self.lab.open, cell.station, cell.image, item.firmware)
         known = cell.station.name in self._known
         stream(item, opens, self.data, expected, sink, emit, self.patience, known=known)
         self._known.add(cell.station.name)
-
-
-def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
-    """What the host answers to every sample; cached, so computed once a model and data set."""
-    spec = item.cell.network.graph.input
-
-    def predict(reference: Reference) -> npt.NDArray[np.generic]:
-        def progress(done: int, total: int) -> None:
-            emit(Referencing(item.plan.key, reference.name, done, total))
-
-        return predict_cached(
-            reference,
-            data.x,
-            fingerprint=data.fingerprint,
-            ids=data.ids,
-            directory=platformdirs.user_cache_path("tinyml-hil") / "reference",
-            progress=progress,
-            encode=lambda samples: encode_inputs(samples, spec),
-        )
-
-    path = item.cell.network.path
-    return Expected(
-        predict(litert(path)),
-        predict(oracle(path)) if item.plan.oracle else None,
-        predict(xnnpack(path)) if item.plan.xnnpack else None,
-    )
 
 
 def _manifest(

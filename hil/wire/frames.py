@@ -105,6 +105,16 @@ class Decoder:
         self._pending += block[:room]
         self._dropped += max(0, len(block) - room)
 
+    @property
+    def unfinished(self) -> bool:
+        """Has a block begun and not ended?"""
+        return bool(self._pending)
+
+    @property
+    def whole(self) -> bool:
+        """Does that block lack nothing but its delimiter? Its CRC says so."""
+        return not self._dropped and isinstance(decode(bytes(self._pending)), Frame)
+
     def reset(self) -> None:
         """Forget an unfinished block."""
         self._pending.clear()
