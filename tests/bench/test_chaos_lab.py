@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,11 +12,17 @@ import pytest
 from msgspec import UNSET
 
 from hil.bench import Plan, Request, make_plan, run
+from hil.bench.cells import Image
 from hil.bench.events import Event
 from hil.bench.fake_lab import FakeLab
+from hil.bench.lab import Firmware
 from hil.bench.recovery import Patience
+from hil.boards.station import Station
 from hil.errors import HilError, LineHopeless, StorageError
+from hil.link import Link
 from hil.link.chaos import parse_chaos
+from hil.link.fake import FakeLink
+from hil.link.paced import PacedLink
 from hil.report.summary import summarise
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.schema import Faults, Sample, SummaryRow
@@ -130,3 +139,35 @@ def test_a_hopeless_line_ends_the_run_with_what_it_has(plan: Plan, tmp_path: Pat
         disturb(plan, tmp_path, "3:flip=0.02")
     assert isinstance(said.value, LineHopeless)
     assert read_manifest(tmp_path).state == "failed"
+
+
+class Paced(FakeLab):
+    """Boards behind a line of 115200 baud, on a clock of its own."""
+
+    line: PacedLink | None = None
+
+    @contextmanager
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        began = self.clock()
+        with super().open(station, image, firmware) as link:
+            assert isinstance(link, FakeLink)
+            link.board.hello = replace(link.board.hello, unpacks=True, room=None)
+            self.line = PacedLink(link.board, now=began)
+            yield self.line
+
+    def clock(self) -> float:
+        return self.line.now if self.line else 0.0
+
+
+def test_a_bench_on_a_bad_line_keeps_seven_tenths_of_its_speed(
+    plan: Plan, quiet: Path, tmp_path: Path
+) -> None:
+    """At a bit error rate of 1e-4, whatever is looked after and asked again included."""
+    taken = []
+    for name, chaos in (("clean", None), ("bad", parse_chaos("1:flip=1e-4"))):
+        lab = Paced()
+        run(plan, tmp_path / name, ignore, lab, chaos=chaos)
+        assert same(tmp_path / name) == same(quiet)
+        taken.append(lab.clock())
+    clean, bad = taken
+    assert clean < bad < clean / 0.7
