@@ -14,7 +14,7 @@ from hil.device_stream import Answer, Request, Stream
 from hil.errors import DeviceError, DeviceRefused, LineHopeless, NoAnswer, WrongFirmware
 from hil.link import Link
 from hil.records import ClockSteps, Encoding, Hello, LineCounts, Status
-from hil.wire.frames import Frame, check_of, encode
+from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
     ErrorCode,
     Reply,
@@ -88,13 +88,13 @@ class Device:
             asked[frame.seq] = check_of(frame)
             noise = line.noise
             line.write(END_OF_ALL)
-            line.send(encode(frame))
+            line.send(encode_request(frame))
             started = line.now()
             attempt = deadline.sooner(self.timing.hello_every)
             while (reply := line.reply(attempt, asked, Hello)) is not None:
                 if isinstance(reply[1], Hello):
-                    if line.noise == noise:
-                        self._pace.answered(Hello, line.now() - started)
+                    taken = line.now() - started
+                    self._pace.answered(Hello, taken, disturbed=line.noise != noise)
                     line.quieten(deadline)
                     return reply[1]
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
@@ -205,14 +205,14 @@ class Device:
         while True:
             frame, noise, started = ask(line.number()), line.noise, line.now()
             asked[frame.seq] = check_of(frame)
-            line.send(encode(frame), again=len(asked) > 1)
+            line.send(encode_request(frame), again=len(asked) > 1)
             good = line.frames_in
             reply = line.reply(self.timing.deadline(pace.timeout(kind, usual)), asked, kind)
             if reply is None:
                 line.timed_out()
                 pace.timed_out()
             elif isinstance(reply[1], kind):
-                pace.answered(kind, line.now() - started if line.noise == noise else None)
+                pace.answered(kind, line.now() - started, disturbed=line.noise != noise)
                 return reply[1]
             babble = babble + 1 if line.frames_in == good else 0
             if babble >= FLOOD:

@@ -35,7 +35,8 @@ class Pace:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._longest: dict[object, float] = {}
+        self._longest: dict[object, float] = {}  # undisturbed
+        self._rough: dict[object, float] = {}
         self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
         self._answered = 0  # of the recent
         self.losses = 0
@@ -52,7 +53,8 @@ class Pace:
         """Seconds of silence that mean a loss for requests like ``key``; ``guess``: a round trip
         for those that were never measured. Doubled with each silence, up to ``Timing.reply``."""
         most = self._line.timing.reply
-        known = self._longest.get(key, guess)
+        known = self.measured(key)
+        known = guess if known is None else known
         if known is None:
             return most
         return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
@@ -60,19 +62,23 @@ class Pace:
     def patience(self, key: object) -> float:
         """Seconds of silence after which a word to the board is worth its bytes: `timeout` without
         the margin of a second."""
-        return min(self.timeout(key), max(NUDGE_S, MARGIN * self._longest.get(key, math.inf)))
+        known = self.measured(key)
+        return self.timeout(key) if known is None else max(NUDGE_S, MARGIN * known)
 
     def quiet(self, key: object) -> float:
         """Seconds of silence after which nothing more of what is in flight comes."""
-        return min(self.timeout(key), max(QUIET_S, 2 * self._longest.get(key, 0.0)))
+        return min(self.timeout(key), max(QUIET_S, 2 * (self.measured(key) or 0.0)))
 
     def measured(self, key: object) -> float | None:
-        """The longest undisturbed round trip of ``key``, in seconds."""
-        return self._longest.get(key)
+        """The longest round trip of ``key``, in seconds, of late; undisturbed if possible."""
+        return self._longest.get(key, self._rough.get(key))
 
-    def answered(self, key: object, seconds: float | None) -> None:
-        """A request was answered; ``seconds`` after it was sent, None where that was disturbed."""
-        if seconds is not None:
+    def answered(self, key: object, seconds: float, *, disturbed: bool) -> None:
+        """A request was answered, ``seconds`` after it was sent; what a disturbed one took counts
+        only as long as there is nothing better."""
+        if disturbed:
+            self._rough[key] = max(seconds, self._rough.get(key, 0.0))
+        else:
             longest = self._longest.get(key, 0.0)
             # a pause of this machine is forgotten in some hundred answers
             self._longest[key] = max(seconds, longest + (seconds - longest) / FORGETS)

@@ -8,7 +8,7 @@ from typing import Final
 from hil.device_line import Line
 from hil.errors import DeviceRefused, LinkError
 from hil.records import Hello
-from hil.wire.frames import Frame, check_of, encode
+from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import Rate, Reply, baud_request, hello_request
 
 RATE_S: Final = 0.5
@@ -71,7 +71,7 @@ class Rates:
         return self._once(hello_request(self._line.number()), Hello) is not None
 
     def _once(self, frame: Frame, kind: type[object]) -> Reply | None:
-        self._line.send(encode(frame))
+        self._line.send(encode_request(frame))
         deadline = self._line.timing.deadline(RATE_S)
         reply = self._line.reply(deadline, {frame.seq: check_of(frame)}, kind)
         return reply[1] if reply is not None and isinstance(reply[1], kind) else None

@@ -20,7 +20,7 @@ from typing import Final
 
 from hil.device_line import END_OF_ALL, Line
 from hil.device_pace import Pace
-from hil.wire.frames import Frame, check_of, encode
+from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import Reply, Result
 
 BABBLE: Final = 6  # damaged frames beyond two for each in flight, and none good between: no replies
@@ -139,7 +139,7 @@ class Stream:
         while self._count < self._window and (request := self._next()) is not None:
             seq = self._line.number()
             frame = self._build(seq, request)
-            data = encode(frame)
+            data = encode_request(frame)
             if self._count and self._room is not None and self._bytes + len(data) > self._room:
                 self._queue(request)
                 return
@@ -186,7 +186,7 @@ class Stream:
         request.done = True
         taken = self._line.now() - sending.sent
         disturbed = request.attempts > 1 or sending.noise != self._line.noise
-        self._pace.answered(self._key, None if disturbed else taken)
+        self._pace.answered(self._key, taken, disturbed=disturbed)
         return Answer(request.index, result, request.attempts, round(taken * 1e6), disturbed)
 
     def _damaged(self) -> None:

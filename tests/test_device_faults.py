@@ -271,3 +271,49 @@ def test_a_reset_in_the_middle_is_survived() -> None:
     board.answer = reset_at_ten  # type: ignore[method-assign]
     assert ask(device) == WANTED
     assert device.counts.timeouts > 0
+
+
+class OneAtATime:
+    """A line on which the board takes a request only when the host looks for an answer, so that
+    what the host has sent too much piles up; ``most`` bytes did."""
+
+    name, baud = "queue", 115200
+
+    def __init__(self) -> None:
+        self.board = FakeBoard(HELLO, lambda _model, values: values[:2])
+        self.now = 0.0
+        self.most = 0
+        self._waiting = b""
+
+    def clock(self) -> float:
+        return self.now
+
+    def set_baud(self, baud: int) -> None:
+        self.baud = baud
+
+    def write(self, data: bytes) -> None:
+        self._waiting += data
+        self.most = max(self.most, len(self._waiting))
+
+    def read(self, deadline: Deadline) -> bytes:
+        while self._waiting:
+            request, end, self._waiting = self._waiting.partition(b"\0")
+            if replies := self.board.answer(request + end):
+                return replies
+        self.now = max(self.now, deadline.at)
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_words_of_damage_that_nothing_stands_behind_do_not_fill_the_line(seed: int) -> None:
+    """Replayed ERROR frames, most of all: each would let one more request out."""
+    line = OneAtATime()
+    chaos = Chaos(seed, flip=5e-3, replay=0.3, inject=0.05)
+    device = Device(ChaosLink(line, chaos), Timing(reply=20, clock=line.clock))
+    many = [bytes([i % 256, i % 251, 1, 0]) for i in range(300)]
+    answers = device.infer(0, Encoding.INT8, many, window=4)
+    assert [answer.result.output for answer in answers] == [values[:2] for values in many]
+    assert line.most < 4 * 18 * 16

@@ -9,6 +9,7 @@
 #include "hil_session.h"
 
 enum { FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS), FAKE_GUARD = 16 };
+enum { FAKE_RX_BYTES = HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS) };
 
 typedef struct {
   hil_session_t session;
@@ -22,10 +23,11 @@ typedef struct {
 
 static fake_board_t fake;
 /* One byte too many behind each is written by nobody. */
-static _Alignas(16) uint8_t fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + FAKE_GUARD];
+static _Alignas(16) uint8_t fake_rx[FAKE_RX_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
 static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
+static uint32_t fake_us;                /* before it is asked */
 static uint32_t fake_ticks;             /* what the stopwatch says next */
 static uint32_t fake_ticks_more;        /* ... and how much more each time */
 
@@ -59,6 +61,9 @@ static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
 static inline uint32_t fake_uptime_ms(void) { return fake_now; }
 
+/* 1000 more each time it is asked. */
+static inline uint32_t fake_now_us(void) { return fake_us += 1000; }
+
 /* A line that does 2 Mbaud at most. */
 static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   if (baud > 2000000u) {
@@ -71,9 +76,17 @@ static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   return 1;
 }
 
-static const hil_board_t fake_board = {
-    "fake",        2, 9, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks,
-    fake_uptime_ms};
+static const hil_board_t fake_board = {"fake",
+                                       2,
+                                       9,
+                                       0,
+                                       25000000u,
+                                       fake_start,
+                                       fake_stop,
+                                       fake_memory,
+                                       fake_reset_marks,
+                                       fake_uptime_ms,
+                                       fake_now_us};
 
 /* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {
@@ -97,6 +110,7 @@ static inline void fake_boot(uint32_t overhead) {
   setup.write = fake_write;
   setup.write_context = &fake;
   setup.set_baud = fake_set_baud;
+  setup.rx_size = FAKE_RX_BYTES;
   fake_ticks = overhead;
   fake_ticks_more = 0;
   hil_session_init(&fake.session, &setup);
@@ -116,8 +130,8 @@ static inline int fake_guards_stand(void) {
   uint32_t i;
 
   for (i = 0; i < FAKE_GUARD; i++) {
-    if (fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + i] != 0x77 ||
-        fake_arena[HIL_ARENA_BYTES + i] != 0x77 || fake_output[HIL_OUTPUT_BYTES + i] != 0x77) {
+    if (fake_rx[FAKE_RX_BYTES + i] != 0x77 || fake_arena[HIL_ARENA_BYTES + i] != 0x77 ||
+        fake_output[HIL_OUTPUT_BYTES + i] != 0x77) {
       return 0;
     }
   }

@@ -48,6 +48,13 @@ def encode(frame: Frame) -> bytes:
     return stuff(body + CRC.pack(zlib.crc32(body))) + DELIMITER
 
 
+def encode_request(frame: Frame) -> bytes:
+    """`encode` as a host sends it: behind two zeros where its first byte is one that text begins
+    with, for a board reads MLPerf Tiny's commands on the same line (docs/protocol.md, Text)."""
+    data = encode(frame)
+    return 2 * DELIMITER + data if 0x20 <= data[0] <= 0x7E else data
+
+
 def stuff(body: bytes) -> bytes:
     """``body`` in COBS. By splitting at the zeros: the package's loop over bytes takes longer for a
     digit than all the rest of a request."""

@@ -1,7 +1,7 @@
 /* Throws random and mutated frames at decoder and session: `fuzz_session SEED ROUNDS`.
  * Built with ASan and UBSan by test_fuzz.py. Exits with 1, and says where, when an invariant
- * breaks: guards stand, every reply is a whole frame, at most one comes per delimiter, and a
- * HELLO is answered whatever came before it. */
+ * breaks: guards stand, every reply is a whole frame or, to a command, lines of text that end with
+ * m-ready, at most one comes per delimiter, and a HELLO is answered whatever came before it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -68,6 +68,38 @@ static void append_golden(void) {
   append(NULL, (const uint8_t *)frame->encoded, frame->encoded_length);
 }
 
+/* A line of MLPerf Tiny's, or something like it. */
+static void append_text(void) {
+  static const char *const some[] = {"%",
+                                     "name%",
+                                     "db load 4%",
+                                     "db 0102030%",
+                                     "db 01fe0304%",
+                                     "db 01%",
+                                     "db load 16%",
+                                     "infer%",
+                                     "infer 3 0%",
+                                     "results%",
+                                     "profile%",
+                                     "db print%",
+                                     "help%",
+                                     "model%",
+                                     "model x",
+                                     "model greedy%",
+                                     "model fake_float32%",
+                                     "model fake_int8%",
+                                     "model broken%",
+                                     "db 0000803f0000803f0000803f0000803f%",
+                                     "\r\n",
+                                     "infer 0%",
+                                     "db load 4 4 4 4%",
+                                     "timestamp%",
+                                     "db load 1%"};
+  const char *text = some[below(COUNT_OF(some))];
+
+  append(NULL, (const uint8_t *)text, (uint32_t)strlen(text));
+}
+
 static void mutate(void) {
   uint32_t at, count;
 
@@ -99,7 +131,21 @@ static int expect(int good, const char *what, uint32_t round) {
   return good;
 }
 
-/* Replies to what lies in `bytes`, each checked to be a whole frame. */
+/* What comes back for a command's end: printable lines, m-ready the last of them. */
+static void expect_text(uint32_t round) {
+  static const char ready[] = "m-ready\r\n";
+  const uint32_t size = sizeof ready - 1u;
+  uint32_t i;
+
+  expect(fake.reply_length >= size, "a command without a reply", round);
+  expect(memcmp(fake.reply + fake.reply_length - size, ready, size) == 0, "not ready", round);
+  for (i = 0; i < fake.reply_length; i++) {
+    const uint8_t c = fake.reply[i];
+    expect((c >= 0x20 && c <= 0x7e) || c == '\r' || c == '\n', "an unprintable reply", round);
+  }
+}
+
+/* Replies to what lies in `bytes`, each checked to be whole. */
 static uint32_t feed_and_count(uint32_t round) {
   static uint8_t reply[2048];
   hil_decoder_t decoder;
@@ -111,6 +157,10 @@ static uint32_t feed_and_count(uint32_t round) {
     fake_ticks = any();
     hil_session_feed(&fake.session, bytes[i]);
     delimiters += bytes[i] == 0;
+    if (bytes[i] == '%' && fake.reply_length > 0) {
+      expect_text(round);
+      continue;
+    }
     for (j = 0; j < fake.reply_length; j++) {
       const hil_decode_t kind = hil_decoder_push(&decoder, fake.reply[j]);
       expect(kind == HIL_DECODE_FRAME || kind == HIL_DECODE_MORE, "a broken reply", round);
@@ -135,12 +185,16 @@ int main(int argc, char **argv) {
   for (round = 0; round < rounds; round++) {
     length = 0;
     for (parts = 1 + below(4); parts > 0; parts--) {
-      switch (below(4)) {
+      switch (below(HIL_MLPERF ? 6 : 4)) {
         case 0:
           append_random(below(300));
           break;
         case 1:
           append_golden();
+          break;
+        case 4:
+        case 5:
+          append_text();
           break;
         default:
           append_request();

@@ -11,7 +11,7 @@ from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
-@pytest.fixture(params=["", "-DHIL_LAYERS", "-DHIL_UNPACKS=0"])
+@pytest.fixture(params=["", "-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0"])
 def fuzzer(request: pytest.FixtureRequest, tmp_path: Path, golden_header: Path) -> Path:
     program = tmp_path / "fuzz_session"
     sources = [

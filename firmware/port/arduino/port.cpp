@@ -56,6 +56,8 @@ static void memory(hil_memory_t *out) {
 
 static uint32_t uptime_ms(void) { return millis(); }
 
+static uint32_t now_us(void) { return micros(); }
+
 void hil_port_init(void) {
   hil_chip_init();
   paint_stack();
@@ -90,4 +92,4 @@ uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
 
 const hil_board_t hil_port_board = {hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
                                     HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
-                                    paint_stack,       uptime_ms};
+                                    paint_stack,       uptime_ms,       now_us};

@@ -14,6 +14,9 @@
 enum { TIMER_ENABLE = 1, TIMER_IRQ_ENABLE = 8 }; /* without the latter a wrap leaves no mark */
 
 #define FPGAIO_CLK100HZ REGISTER(0x40028014u)
+/* Counts at 25 MHz divided by one more than PRESCALE. */
+#define FPGAIO_COUNTER REGISTER(0x40028018u)
+#define FPGAIO_PRESCALE REGISTER(0x4002801Cu)
 
 static void stopwatch_start(void) {
   TIMER_CTRL = 0;
@@ -34,8 +37,13 @@ static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
 
 static uint32_t uptime_ms(void) { return FPGAIO_CLK100HZ * 10u; }
 
-void hil_port_init(void) { paint_stack(); }
+static uint32_t now_us(void) { return FPGAIO_COUNTER; }
+
+void hil_port_init(void) {
+  FPGAIO_PRESCALE = 25u - 1u;
+  paint_stack();
+}
 
 const hil_board_t hil_port_board = {
-    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,        25000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms};
+    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,         25000000u, stopwatch_start,
+    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us};
