@@ -62,6 +62,7 @@ def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) 
         attempts=measured.attempts,
         xnnpack=None if xnnpack == measured.output else xnnpack,
         round_trip=measured.round_trip,
+        disturbed=measured.disturbed,
     )
 
 
@@ -79,6 +80,8 @@ def count(time: DeviceTime) -> int | None:
 def differences(old: Manifest, new: Manifest) -> list[str]:
     """Why the samples of two runs may not be put together; empty when they may."""
     found = []
+    if old.chaos != new.chaos:
+        found.append("the faults that --chaos injects")
     if old.dataset != new.dataset:
         found.append(f"data set {old.dataset.name} n={old.dataset.n} or its content")
     if [run.key for run in old.runs] != [run.key for run in new.runs]:

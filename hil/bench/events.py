@@ -47,6 +47,34 @@ class Streaming:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted:
+    """The board started anew in the midst of a run, and is greeted anew: what it has not answered
+    it is asked again."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The port is gone; the bench waits ``seconds`` at most for it to return. ``why`` as the link
+    says it."""
+
+    run: str
+    port: str
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The board answers again after ``seconds``; its run goes on."""
+
+    run: str
+    port: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observing:
     """A run's answers are not what they must be (or were asked to be explained): firmware that
     shows its layers is built, and asked about ``samples``."""
@@ -79,6 +107,16 @@ class Stored:
 
 
 Event: TypeAlias = (
-    Building | LeftOut | Referencing | Streaming | Finished | Observing | Profiling | Stored
+    Building
+    | LeftOut
+    | Referencing
+    | Streaming
+    | Restarted
+    | Waiting
+    | Returned
+    | Finished
+    | Observing
+    | Profiling
+    | Stored
 )
 Emit: TypeAlias = Callable[[Event], None]

@@ -48,6 +48,7 @@ class FakeLab:
     calls_itself: str = ""
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
+    _link: FakeLink | None = None
 
     def build(self, image: Image, project: Path) -> Firmware:
         """No compiler: the image itself is remembered."""
@@ -84,11 +85,20 @@ class FakeLab:
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
             laps=partial(_laps, image.networks) if image.layers else None,
         )
-        link = FakeLink(fake)
+        link = self._link = FakeLink(fake, now=self.clock())
         try:
             yield link
         finally:
             link.close()
+
+    def clock(self) -> float:
+        """Seconds, of the link that was opened last."""
+        return self._link.now if self._link else 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass that nobody waits for."""
+        if self._link:
+            self._link.now += seconds
 
     def unobservable(self, station: Station) -> str:  # noqa: ARG002
         """Every fake board shows its layers."""

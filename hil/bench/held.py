@@ -10,6 +10,7 @@ from hil.bench.cells import Image
 from hil.bench.lab import Firmware, Lab
 from hil.boards.session import HeldBoard
 from hil.boards.station import Station
+from hil.errors import LinkError, NoAnswer
 from hil.link import Link
 
 
@@ -20,6 +21,7 @@ class HeldLab:
         self._lab = lab
         self._built: dict[tuple[str, ...], Firmware] = {}
         self._held: HeldBoard | None = None
+        self._lost = False
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -41,8 +43,16 @@ class HeldLab:
         image: Image,  # noqa: ARG002 - whoever calls `hold` has seen to it
         firmware: Firmware,
     ) -> Iterator[Link]:
-        """See `Lab.open`; the link stays open."""
-        yield self.hold(station, firmware).link
+        """See `Lab.open`; the link stays open, and is opened anew only when it was lost."""
+        held = self.hold(station, firmware)
+        if self._lost:
+            held.reopen()
+            self._lost = False
+        try:
+            yield held.link
+        except (LinkError, NoAnswer):
+            self._lost = True
+            raise
 
     def unobservable(self, station: Station) -> str:
         """See `Lab.unobservable`: the board is held open with what it runs."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from hil.bench.cells import Image
 from hil.bench.flash import flash
+from hil.boards.attached import find_attached
 from hil.boards.session import open_board
 from hil.boards.station import Station
 from hil.link import Link
@@ -59,6 +60,7 @@ class RealLab:
     flash: bool = False
     # by station: the image that was flashed, and the port since then
     _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    _numbers: dict[str, str] = field(default_factory=dict)  # by station: its USB serial number
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -76,10 +78,22 @@ class RealLab:
         self, station: Station, image: Image, firmware: Firmware
     ) -> AbstractContextManager[Link]:
         """See `Lab.open`."""
-        port = station.port
+        port = station.port and self._port_now(station.name, station.port)
         if port and self.flash:
             port = self._flash(station.name, port, image)
         return open_board(station.board, firmware.file, port)
+
+    def _port_now(self, station: str, port: str) -> str:
+        """``port``, or the one where the board of this station is plugged in now: by its USB serial
+        number, since a cable that was out may come back under another name."""
+        attached = find_attached(self.project)
+        if station not in self._numbers:
+            here = str(Path(port).resolve())
+            found = (one.serial for one in attached if str(Path(one.port).resolve()) == here)
+            self._numbers[station] = next(found, "")
+        number = self._numbers[station]
+        ports = [one.port for one in attached if number and one.serial == number]
+        return ports[0] if len(ports) == 1 else port
 
     def unobservable(self, station: Station) -> str:
         """See `Lab.unobservable`."""

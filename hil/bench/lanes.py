@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 from hil.bench.events import Emit, Event, Streaming
 from hil.bench.prepare import Prepared
 from hil.bench.sink import Sink
-from hil.errors import HilError, MachineError
+from hil.errors import HilError, MachineError, StorageError
 from hil.runlog.schema import RunEnd, Sample
 
 _TELL_S: Final = 0.05  # between two words on how far a run is
@@ -49,7 +49,7 @@ def carry_out(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit, job
     """All lanes, at most ``jobs`` emulators at once; with one job, or one lane, in this process.
 
     A station that fails keeps none of the others from going on: its error (the first, if there
-    are several) is raised when they are done.
+    are several) is raised when they are done. A folder that cannot be written ends them all.
     """
     if jobs == 1 or len(waiting) == 1:
         _one_by_one(waiting, carry, sink, emit)
@@ -64,6 +64,8 @@ def _one_by_one(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit) -
             if item.cell.station.name not in failed:
                 try:
                     carry(item, sink, emit)
+                except StorageError:
+                    raise
                 except HilError as problem:
                     failed[item.cell.station.name] = problem
     _raise(failed)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from hil.bench.greeting import find
 from hil.bench.lab import Lab
 from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared
-from hil.bench.stream import find
 from hil.device import Device, Timing
 from hil.engines import ENGINES
 from hil.errors import HilError

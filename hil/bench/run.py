@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 import hil
 from hil.bench.ahead import computed_ahead
+from hil.bench.chaos_lab import ChaosLab
 from hil.bench.events import Emit, Referencing, Stored
 from hil.bench.expecting import expect
 from hil.bench.lab import Lab, RealLab
@@ -22,12 +26,14 @@ from hil.bench.plan import Plan
 from hil.bench.prepare import Prepared, prepare
 from hil.bench.profiling import profile
 from hil.bench.provenance import git_state, host
+from hil.bench.recovery import Patience
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
 from hil.compare import differences
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
+from hil.link.chaos import Chaos
 from hil.records import Dataset
 from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.log import RunLog
@@ -44,6 +50,8 @@ def run(
     *,
     layers: bool = False,
     profiles: bool = False,
+    patience: Patience | None = None,
+    chaos: Chaos | None = None,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, going on where an earlier try was cut off.
 
@@ -51,19 +59,31 @@ def run(
     included, leaves a readable run that the same call resumes; a board that fails does not keep
     the others from finishing. Where an output is not what it must be, the board is asked for the
     layers of that sample; with ``layers`` it is asked for those of the first one anyway, and with
-    ``profiles`` for what each takes.
+    ``profiles`` for what each takes. ``patience`` is how a port that vanished is waited for.
+    ``chaos`` is done to every line.
     """
     lab = lab or RealLab(plan.project)
+    if chaos:
+        lab = ChaosLab(lab, chaos, getattr(lab, "clock", time.monotonic))
+    carry = _Carrier(plan.data, lab, patience or Patience())
     with computed_ahead([cell.network for cell in plan.cells], plan.data):
-        _carry_through(plan, folder, emit, lab, jobs, layers=layers, profiles=profiles)
+        _carry_through(plan, folder, emit, carry, jobs, layers, profiles, chaos)
     emit(Stored(folder))
 
 
 def _carry_through(
-    plan: Plan, folder: Path, emit: Emit, lab: Lab, jobs: int, *, layers: bool, profiles: bool
+    plan: Plan,
+    folder: Path,
+    emit: Emit,
+    carry: _Carrier,
+    jobs: int,
+    layers: bool,
+    profiles: bool,
+    chaos: Chaos | None,
 ) -> None:
+    lab = carry.lab
     prepared, no_place = prepare(plan, lab, emit)
-    manifest = _manifest(plan, prepared, no_place, folder.name)
+    manifest = _manifest(plan, prepared, no_place, folder.name, chaos)
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
@@ -71,7 +91,7 @@ def _carry_through(
         ended = {end.key for end in manifest.ends}
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
-            carry_out(waiting, partial(_run_one, plan.data, lab), log, emit, jobs)
+            carry_out(waiting, carry, log, emit, jobs)
             answers = load(folder).samples
             if partings := part(plan, prepared, answers, lab, emit, always=layers):
                 log.save_partings(partings)
@@ -89,21 +109,37 @@ def _carry_through(
         log.set_state("complete")
 
 
-def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) -> None:
-    """One run, from what the host expects to the last answer."""
-    cell = item.cell
+@dataclass
+class _Carrier:
+    """Carries out one run after the other, from what the host expects to the last answer."""
 
-    def tell(reference: str, done: int, total: int) -> None:
-        emit(Referencing(item.plan.key, reference, done, total))
+    data: Dataset
+    lab: Lab
+    patience: Patience
+    _known: set[str] = field(default_factory=set)  # stations that were there
 
-    with_oracle, with_xnnpack = bool(item.plan.oracle), bool(item.plan.xnnpack)
-    expected = expect(cell.network, data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack)
-    with lab.open(cell.station, cell.image, item.firmware) as link:
-        stream(item, link, data, expected, sink, emit)
+    def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
+        cell = item.cell
+
+        def tell(reference: str, done: int, total: int) -> None:
+            emit(Referencing(item.plan.key, reference, done, total))
+
+        with_oracle, with_xnnpack = bool(item.plan.oracle), bool(item.plan.xnnpack)
+        expected = expect(
+            cell.network, self.data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack
+        )
+        opens = partial(self.lab.open, cell.station, cell.image, item.firmware)
+        known = cell.station.name in self._known
+        stream(item, opens, self.data, expected, sink, emit, self.patience, known=known)
+        self._known.add(cell.station.name)
 
 
 def _manifest(
-    plan: Plan, prepared: tuple[Prepared, ...], no_place: tuple[NoPlace, ...], run_id: str
+    plan: Plan,
+    prepared: tuple[Prepared, ...],
+    no_place: tuple[NoPlace, ...],
+    run_id: str,
+    chaos: Chaos | None,
 ) -> Manifest:
     data = plan.data
     return Manifest(
@@ -126,6 +162,7 @@ def _manifest(
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
         seeds=_seeds(data.name),
+        chaos=str(chaos) if chaos else UNSET,
     )
 
 

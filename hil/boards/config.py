@@ -138,10 +138,11 @@ class Room(Config, frozen=True):
 
 
 class Timeouts(Config, frozen=True):
-    """Seconds."""
+    """Seconds. ``away``: how long a bench waits for a port that vanished in the midst of a run."""
 
     boot: float = 10.0
     reply: float = 20.0
+    away: float = 120.0
 
 
 class Board(Config, frozen=True):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from hil.boards.config import Board
 from hil.boards.emulator import start
-from hil.errors import UsageError
+from hil.errors import LinkError, UsageError
 from hil.link import Deadline, Link
 from hil.link.serial_port import SerialLink
 
@@ -63,8 +63,7 @@ class HeldBoard:
         """
         line = self.board.serial.reset
         if self._port is None:
-            self._stack.close()
-            self.link = self._open()
+            self.reopen()
         elif line != "none" and isinstance(self.link, SerialLink):
             self.link.pulse(line)
         else:
@@ -72,6 +71,12 @@ class HeldBoard:
                 f"board {self.board.name} on {self._port} cannot be reset from here",
                 "name its reset line in the board's file: [serial] reset",
             )
+
+    def reopen(self) -> None:
+        """Open the port again (``link`` is another then), start an emulator again."""
+        with suppress(LinkError):
+            self._stack.close()
+        self.link = self._open()
 
     def close(self) -> None:
         """Let the port go, and the emulator."""

@@ -6,6 +6,8 @@ import os
 import shlex
 import sys
 import webbrowser
+from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +24,10 @@ from hil.bench.events import (
     Observing,
     Profiling,
     Referencing,
+    Restarted,
+    Returned,
     Streaming,
+    Waiting,
 )
 from hil.bench.lab import Lab, RealLab
 from hil.bench.places import words
@@ -30,8 +35,10 @@ from hil.boards.choice import choose_board
 from hil.boards.station import Station, stations
 from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
-from hil.errors import UsageError
+from hil.errors import DeviceError, HilError, UsageError
+from hil.link.chaos import Chaos, parse_chaos
 from hil.platformio import find_project
+from hil.runlog.load import read_manifest, read_samples
 
 Names = list[str]
 
@@ -84,6 +91,13 @@ def bench(
         bool,
         typer.Option("--layers", help="Compare the first sample layer by layer, come what may."),
     ] = False,
+    chaos: Annotated[
+        str | None,
+        typer.Option(
+            "--chaos",
+            help="Inject faults into every line: SEED, or SEED:flip=1e-4,reset=1e-3 (rates).",
+        ),
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Also measure what each layer takes.")
     ] = False,
@@ -97,6 +111,7 @@ def bench(
     over the whole test set. Exit code 1 when an output is not what it must be.
     """
     project = find_project()
+    faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1", "leave it out for one emulator a core")
     with stations([_resolve(name) for name in board], project, port) as boards:
@@ -118,8 +133,11 @@ def bench(
         if fault := os.environ.get("HIL_FAULT"):
             say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
         say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+        if faults:
+            say(f"note: faults are injected on purpose: --chaos {faults}")
         at_once = jobs or len(os.sched_getaffinity(0))
-        _show(plan, folder, RealLab(project, flash), at_once, layers=layers, profiles=profile)
+        lab = RealLab(project, flash)
+        _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults)
     show_report(folder, browse=_may_open() if open_report is None else open_report)
 
 
@@ -138,14 +156,49 @@ def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
     return project / "results" / f"{stamp}-{'-'.join(kinds)}"
 
 
-def _show(plan: Plan, folder: Path, lab: Lab, jobs: int, *, layers: bool, profiles: bool) -> None:
-    """Carry the plan out, with a bar for every run."""
+def _show(
+    plan: Plan,
+    folder: Path,
+    lab: Lab,
+    jobs: int,
+    *,
+    layers: bool,
+    profiles: bool,
+    chaos: Chaos | None,
+) -> None:
+    """Carry the plan out, with a bar for every run. What a bench has that fails is reported."""
     try:
         with progress() as bars:
-            run(plan, folder, _Bars(bars), lab, jobs, layers=layers, profiles=profiles)
+            shown = _Bars(bars)
+            run(plan, folder, shown, lab, jobs, layers=layers, profiles=profiles, chaos=chaos)
     except KeyboardInterrupt:
         say(f"interrupted; to go on: hil {_again(folder)}")
         raise
+    except DeviceError as problem:
+        if _answered(folder):
+            with suppress(HilError, typer.Exit):
+                show_report(folder, browse=False)
+            raise _with_hint(problem, folder) from problem
+        raise
+    for end in read_manifest(folder).ends if chaos else ():
+        injected = end.faults.injected if end.faults else {}
+        words = ", ".join(f"{name} {count:,}" for name, count in sorted(injected.items()))
+        say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests sent again")
+
+
+def _answered(folder: Path) -> bool:
+    """Whether any answer is stored there."""
+    try:
+        return any(True for _ in read_samples(folder))
+    except HilError:
+        return False
+
+
+def _with_hint(problem: DeviceError, folder: Path) -> DeviceError:
+    """The same error, saying how to go on."""
+    found = copy(problem)
+    found.hint = f"{problem.hint}; what was answered is stored, to go on: hil {_again(folder)}"
+    return found
 
 
 class _Bars:
@@ -169,6 +222,12 @@ class _Bars:
                 say(f"{key}: asking for the layers of {', '.join(samples)}")
             case Profiling(key, sample):
                 say(f"{key}: asking what each layer takes on {sample}")
+            case Restarted(key):
+                say(f"{key}: the board started anew; it is greeted and goes on")
+            case Waiting(key, port, seconds, why):
+                say(f"{key}: {why}; waiting for the board on {port}, {seconds:g} s at most")
+            case Returned(key, port, seconds):
+                say(f"{key}: the board on {port} is back after {seconds:.1f} s and goes on")
             case Finished(key, seconds):
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")

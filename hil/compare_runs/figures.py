@@ -74,6 +74,7 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
         times=times[rows][clocked[rows]],
         clocked=clocked[rows],
         round_trips=None if cell.round_trips is None else cell.round_trips[rows],
+        quiet=None if cell.quiet is None else cell.quiet[rows],
     )
 
 

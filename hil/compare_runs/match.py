@@ -22,6 +22,7 @@ FIELDS: Final = (
     "clock",
     "outputs",
     "tolerance",
+    "chaos",
 )
 _KEY: Final = ("board", "engine", "model", "precision")
 
@@ -109,6 +110,11 @@ def _whole(base: Manifest, new: Manifest) -> Iterable[tuple[str, str]]:
         yield "dataset", f"{one.name} of other content"
     if one.n != other.n:
         yield "samples", f"{one.n:,} against {other.n:,}"
+    if base.chaos or new.chaos:
+        sides = (
+            f"{name} has {run.chaos}" for name, run in (("BASE", base), ("NEW", new)) if run.chaos
+        )
+        yield "chaos", f"was injected ({', '.join(sides)}): no time is a latency"
     if base.state != "complete":
         yield "state", f"of BASE is {base.state}"
 

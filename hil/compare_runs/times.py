@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ def times(base: Cell, new: Cell, growth: Growth) -> Iterator[Figure | None]:
     unit = new.plan.clock.unit
     if unit != base.plan.clock.unit or unit == "none":
         return
+    base, new = _in_both(base, new)
     # equal ids, and a time to each: then the pairs are of the same inputs
     paired = base.ids == new.ids and base.times.size == new.times.size == new.n
     match base.series, new.series:
@@ -34,7 +36,24 @@ def times(base: Cell, new: Cell, growth: Growth) -> Iterator[Figure | None]:
         case one, other:
             known = (None if s is None else float(np.median(s.values)) for s in (one, other))
             yield absent("instructions" if unit == "instructions" else "latency", unit, *known)
-    yield _first(unit, base.end, new.end, growth)
+    if unit == "instructions" or not (base.chaos or new.chaos):
+        yield _first(unit, base.end, new.end, growth)
+
+
+def _in_both(base: Cell, new: Cell) -> tuple[Cell, Cell]:
+    """Latencies of the same samples, cut to those that nothing disturbed in either run."""
+    one, other = base.clocked, new.clocked
+    if new.plan.clock.unit != "us" or base.ids != new.ids or one is None or other is None:
+        return base, new
+    both = one & other
+    if both.all() or not both.any():
+        return base, new
+    ids = tuple(key for key, kept in zip(new.ids, both, strict=True) if kept)
+    every = np.ones(len(ids), dtype=bool)
+    return (
+        replace(base, ids=ids, times=base.times[both[one]], clocked=every),
+        replace(new, ids=ids, times=new.times[both[other]], clocked=every),
+    )
 
 
 def _counts(base: Counts, new: Counts, growth: Growth, paired: bool) -> Iterator[Figure | None]:

@@ -178,7 +178,12 @@ def _says(cell: RunPlan, sample: Sample) -> int:
 
 
 def _time(cell: RunPlan, samples: Sequence[Sample]) -> str:
-    times = [sample.time for sample in samples if sample.time is not None]
+    counts = cell.clock.unit == "instructions"
+    times = [
+        sample.time
+        for sample in samples
+        if sample.time is not None and (counts or not (sample.disturbed or sample.attempts > 1))
+    ]
     if cell.clock.unit == "none" or not times:
         return "not measured"
     unit = "instructions" if cell.clock.unit == "instructions" else "µs"

@@ -13,8 +13,7 @@ from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
 from hil.wire.packbits import unpack
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
-# STATUS: static RAM, stack used, its size, heap; uptime in ms and four counters
-MARKS = (64, 64, 4096, 0, 64, 64, 64, 64, 64)
+MARKS = (64, 64, 4096, 0)  # of STATUS: static RAM, stack used, its size, heap
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
@@ -76,8 +75,14 @@ class FakeBoard:
     def __post_init__(self) -> None:
         self._decoder = Decoder()
         self._pending_faults = iter(self.faults)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: rate, counters and half a request are gone; what it runs is the same."""
+        self._decoder.reset()
         self.baud = self.boot_baud
-        self._bad = 0
+        self._bad = 0  # in a row
+        self._frames_ok = self._frames_bad = self._inferences = self._errors = self._heard = 0
 
     def answer(self, data: bytes) -> bytes:
         """The bytes that come back for ``data``."""
@@ -85,7 +90,13 @@ class FakeBoard:
         for frame in self._decoder.feed(data):
             self.received.append(frame)
             self._watch_rate(frame)
-            reply = encode(self._reply(frame))
+            self._heard += 1
+            self._frames_bad += isinstance(frame, BadFrame)
+            self._frames_ok += isinstance(frame, Frame)
+            answered = self._reply(frame)
+            self._inferences += answered.type == Kind.INFER.reply
+            self._errors += answered.type == Kind.ERROR
+            reply = encode(answered)
             fault = next(self._pending_faults, None)
             replies += fault(reply) if fault else reply
         return bytes(replies)
@@ -103,7 +114,7 @@ class FakeBoard:
         if frame.type == Kind.HELLO:
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
-            return self._frame(Kind.STATUS.reply, frame.seq, struct.pack("<9I", *MARKS))
+            return self._frame(Kind.STATUS.reply, frame.seq, self._status(frame.payload[0]))
         if frame.type == Kind.CLOCK and self.steps:
             return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
         if frame.type == Kind.BAUD and self.set_baud:
@@ -129,6 +140,13 @@ class FakeBoard:
             size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
             values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
         return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
+
+    def _status(self, flags: int) -> bytes:
+        """Marks, an uptime of a millisecond a request, and the counters."""
+        counters = (self._frames_ok, self._frames_bad, self._inferences, self._errors)
+        if flags & 1:
+            self._frames_ok = self._frames_bad = self._inferences = self._errors = 0
+        return struct.pack("<9I", *MARKS, self._heard, *counters)
 
     def _piece(
         self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]
@@ -192,6 +210,13 @@ class FakeLink:
             data = b"\x55\0"  # what a listener at another rate makes of it
         replies = self.board.answer(data)
         self._arrived += replies if sender == at <= self.board.carries else b"\xaa" * len(replies)
+
+    def reset(self, boot: float = 0.0, says: bytes = b"") -> None:
+        """The board starts anew: what was on the line is lost, and for ``boot`` seconds whatever is
+        written. ``says``: what it prints meanwhile."""
+        self.board.reset()
+        self.board.boots_at = self.now + boot
+        self._arrived[:] = says
 
     def arrive(self, data: bytes) -> None:
         """Let ``data`` lie on the line, whoever sent it."""

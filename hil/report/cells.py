@@ -31,7 +31,8 @@ class Cell:
     """The n answers of one run. ``device``, ``litert`` and ``oracle`` are (n, outputs).
 
     Values are as stored (int8 steps, or float32). ``oracle`` is None where none was run;
-    ``times`` are in the clock's unit, in order, of the answers that have one.
+    ``times`` are in the clock's unit, in order, of the answers that have one: of a real board's
+    only those that nothing disturbed. What an emulator counts no line can disturb.
     """
 
     plan: RunPlan
@@ -49,6 +50,9 @@ class Cell:
     xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels; None: not run
     clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that have a time
     round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
+    # (n,) the answers that nothing disturbed: of the others no time is a latency; None: all
+    quiet: npt.NDArray[np.bool_] | None = None
+    chaos: str = ""  # faults injected on purpose, so that no time at all is a latency
 
     @property
     def n(self) -> int:
@@ -124,9 +128,16 @@ class Cell:
     @cached_property
     def wall(self) -> EmulatorTimes | None:
         """What the emulator took a round trip; None for a real board, or where not measured."""
-        if not self.plan.emulated or self.round_trips is None:
+        if not self.plan.emulated or self.round_trips is None or self.chaos:
             return None
-        return EmulatorTimes(self.round_trips)
+        return EmulatorTimes(
+            self.round_trips if self.quiet is None else self.round_trips[self.quiet]
+        )
+
+    @property
+    def left_out(self) -> int:
+        """Answers whose times are in no figure, since a fault came between."""
+        return 0 if self.quiet is None else self.n - int(self.quiet.sum())
 
     @cached_property
     def time(self) -> stats.Estimate | None:
@@ -190,7 +201,14 @@ def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[
     ends = {end.key: end for end in manifest.ends}
     names = _names(manifest.runs)
     return tuple(
-        _cell(plan, ends.get(plan.key), name, manifest.dataset.n, samples.get(plan.key, ()))
+        _cell(
+            plan,
+            ends.get(plan.key),
+            name,
+            manifest.dataset.n,
+            samples.get(plan.key, ()),
+            manifest.chaos or "",
+        )
         for plan, name in zip(manifest.runs, names, strict=True)
     )
 
@@ -201,8 +219,13 @@ def _cell(
     names: tuple[str, str],
     asked: int,
     samples: Sequence[Sample],
+    chaos: str,
 ) -> Cell:
     dtype = DType(plan.output.dtype).numpy
+    quiet = np.array([not s.disturbed and s.attempts == 1 for s in samples], dtype=bool)
+    counts = plan.clock.unit == "instructions"
+    clocked = np.array([s.time is not None for s in samples], dtype=bool)
+    clocked &= counts or (quiet if not chaos else False)
 
     def outputs(raw: list[bytes]) -> npt.NDArray[np.generic]:
         width = int(np.prod(plan.output.shape, dtype=np.int64))
@@ -224,11 +247,13 @@ def _cell(
         device=outputs(device),
         litert=outputs(litert),
         oracle=outputs(oracle) if plan.oracle else None,
-        times=np.array([s.time for s in samples if s.time is not None], dtype=np.int64),
+        times=np.array([s.time or 0 for s in samples], dtype=np.int64)[clocked],
         repeats=sum(s.attempts > 1 for s in samples),
         xnnpack=outputs(xnnpack) if plan.xnnpack else None,
-        clocked=np.array([s.time is not None for s in samples], dtype=bool),
+        clocked=clocked,
         round_trips=np.array(trips, np.int64) if trips and len(trips) == len(samples) else None,
+        quiet=quiet,
+        chaos=chaos,
     )
 
 

@@ -104,6 +104,7 @@ def memory(_run: StoredRun, cells: Sequence[Cell]) -> Section:
 def link(run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
         tables.link(cells, noun(run.manifest)),
+        tables.faults(cells),
     ]
     return section("link", "Link", blocks)
 

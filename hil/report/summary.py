@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from hil import stats
 from hil.report.cells import Cell, cells
 from hil.runlog.schema import (
@@ -58,6 +60,8 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
             bytes_in=end.bytes_in,
             seconds=end.seconds,
             retries=end.retries,
+            faults=end.faults,
+            left_out=cell.left_out or UNSET,
         )
         if end
         else None,

@@ -22,7 +22,7 @@ from hil.report.text import (
     points,
 )
 from hil.report.verdict import noun
-from hil.runlog.schema import Manifest
+from hil.runlog.schema import Faults, Manifest
 
 _LISTED = 12  # samples
 
@@ -177,6 +177,44 @@ def link(cells: Sequence[Cell], noun: str) -> Table:
     )
     note = "The host's wall time of the whole run, link included: no property of the device."
     return Table("Bytes and wall time on the link", head, rows, note)
+
+
+def faults(cells: Sequence[Cell]) -> Table:
+    """What befell each run's line and board; no row where nothing did."""
+    every = (_faults(cell) for cell in cells if cell.n)
+    rows = tuple(row for row in every if set(row[1:]) != {"0"})
+    head = (
+        "Run",
+        "Sent again",
+        "Damaged, to the device",
+        "Damaged, from the device",
+        "Silences",
+        "Resets",
+        "Port opened anew",
+        "Left out of times",
+        "Injected",
+    )
+    note = (
+        "Damaged: frames that fail their CRC, and are asked for again. Resets: the board started "
+        "anew, and was greeted anew. Left out: answers that count, whose times are in no figure. "
+        "Injected: faults of --chaos."
+    )
+    return Table("What befell the line", head, rows, note)
+
+
+def _faults(cell: Cell) -> tuple[str, ...]:
+    found = cell.end.faults if cell.end and cell.end.faults else Faults()
+    counts = (
+        cell.end.retries if cell.end else 0,
+        found.damaged_out,
+        found.damaged_in,
+        found.timeouts,
+        found.resets,
+        found.reopenings,
+        cell.left_out,
+    )
+    injected = ", ".join(f"{name} {count(n)}" for name, n in sorted(found.injected.items()))
+    return (cell.name, *map(count, counts), injected or "0")
 
 
 def no_place(manifest: Manifest) -> Table:

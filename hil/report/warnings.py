@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import UNSET
+
 from hil import stats
 from hil.bench.places import words
 from hil.report.cells import LARGEST, Cell
@@ -42,6 +44,11 @@ def _state(run: StoredRun) -> Iterator[str]:
         yield f"The run failed{because}: figures are of the answers stored before that."
     elif manifest.state == "running":
         yield "The run is not finished, or its bench was killed: figures are of what is stored."
+    if manifest.chaos:
+        yield (
+            f"Faults were injected on purpose (--chaos {manifest.chaos}): the answers count, and "
+            "no time of a board or of the link is a latency."
+        )
     if run.torn:
         yield "The last line of samples.jsonl was cut off in writing; that answer is left out."
 
@@ -53,9 +60,7 @@ def _cells(cells: Sequence[Cell]) -> Iterator[str]:
     for cell in cells:
         if 0 < cell.n < cell.asked:
             yield f"{cell.name}: {count(cell.n)} of {count(cell.asked)} answers."
-        if cell.n and cell.plan.clock.unit != "none" and cell.times.size < cell.n:
-            missing = plural(cell.n - int(cell.times.size), "answer")
-            yield f"{cell.name}: {missing} without a time; the figures are of the others."
+        yield from _times(cell)
         if LARGEST in (cell.to_litert.max_abs, cell.to_oracle.max_abs if cell.to_oracle else 0):
             yield (
                 f"{cell.name}: outputs that are NaN or infinite on one side alone; summary.json "
@@ -63,6 +68,37 @@ def _cells(cells: Sequence[Cell]) -> Iterator[str]:
             )
         if cell.repeats:
             yield f"{cell.name}: {plural(cell.repeats, 'answer')} took more than one attempt."
+        yield from _faults(cell)
+
+
+def _times(cell: Cell) -> Iterator[str]:
+    if not cell.n or cell.plan.clock.unit == "none" or cell.times.size == cell.n or cell.chaos:
+        return
+    missing = cell.n - int(cell.times.size)
+    hurt = cell.left_out if cell.plan.clock.unit == "us" else 0
+    if hurt:
+        yield (
+            f"{cell.name}: the times of {plural(hurt, 'answer')} are left out, since a fault of "
+            "the line or the board came between; the figures are of the others."
+        )
+    if missing > hurt:
+        yield (
+            f"{cell.name}: {plural(missing - hurt, 'answer')} without a time; the figures are of "
+            "the others."
+        )
+
+
+def _faults(cell: Cell) -> Iterator[str]:
+    found = cell.end.faults if cell.end else UNSET
+    if found is UNSET:
+        return
+    if found.resets:
+        yield (
+            f"{cell.name}: the board started anew {plural(found.resets, 'time')} in the midst of "
+            "the run; what it had not answered it was asked again."
+        )
+    if found.reopenings:
+        yield f"{cell.name}: its port was opened anew {plural(found.reopenings, 'time')}."
 
 
 def _drifts(cells: Sequence[Cell]) -> Iterator[str]:

@@ -19,8 +19,8 @@ def read_frame(folder: Path) -> pd.DataFrame:
 def frame(run: StoredRun) -> pd.DataFrame:
     """One row an answered sample: board, engine, model, precision, id, label, the answers of
     device and host (LiteRT), whether every output byte equals LiteRT's, the oracle's and
-    LiteRT's default kernels' (None without one), time in ``unit``, attempts, round trip in
-    microseconds of the host."""
+    LiteRT's default kernels' (None without one), time in ``unit``, attempts, whether a fault
+    came between (its times are then no latency), round trip in microseconds of the host."""
     manifest = run.manifest
     plans = {plan.key: plan for plan in manifest.runs}
     rows = []
@@ -44,6 +44,7 @@ def frame(run: StoredRun) -> pd.DataFrame:
                 "time": sample.time,
                 "unit": plan.clock.unit,
                 "attempts": sample.attempts,
+                "disturbed": sample.disturbed or sample.attempts > 1,
                 "round_trip": sample.round_trip,
             }
         )

@@ -6,8 +6,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -43,17 +45,20 @@ class RunLog:
         self.manifest = manifest
         self._lock: IO[bytes] | None = None
         self._samples: FileIO | None = None
+        self._size = 0  # bytes of samples.jsonl, whole lines all of them
         self.done: Counter[str] = Counter()
 
     def __enter__(self) -> RunLog:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
+            self._sweep()
             self._cut_torn_line()
             if (self.folder / MANIFEST).exists():
                 stored = load(self.folder).samples
                 self.done = Counter({key: len(samples) for key, samples in stored.items()})
             self._samples = (self.folder / SAMPLES).open("ab", buffering=0)
+            self._size = self._samples.tell()
         except OSError as problem:
             self._close()
             raise storage_error(self.folder, problem) from problem
@@ -71,14 +76,18 @@ class RunLog:
         self._close()
 
     def append(self, sample: Sample) -> None:
-        """Store one answer. It is on disk, whole, when this returns."""
+        """Store one answer. It is on disk, whole, when this returns; nothing of it when it raises
+        StorageError."""
         assert self._samples is not None, "append outside `with`"
+        line = msgspec.json.encode(sample) + b"\n"
         try:
-            line = msgspec.json.encode(sample) + b"\n"
             if self._samples.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as problem:
+            with suppress(OSError):  # else the next run cuts it off
+                self._samples.truncate(self._size)
             raise storage_error(self.folder, problem) from problem
+        self._size += len(line)
         self.done[sample.run] += 1
 
     def save(self, manifest: Manifest) -> None:
@@ -121,10 +130,19 @@ class RunLog:
             ) from None
         return lock
 
+    def _sweep(self) -> None:
+        """A bench that was killed may have left files that it had not renamed into place."""
+        for name in (MANIFEST, DIGITS, LAYERS, PROFILE):
+            for left in self.folder.glob(f".{name}.*"):
+                shutil.rmtree(left, ignore_errors=True)
+
     def _cut_torn_line(self) -> None:
         """A run that was killed may have left half a line."""
         file = self.folder / SAMPLES
         if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
+            if (self.folder / MANIFEST).exists():
+                # its hashes may be of the file with that half; a kill between is then no damage
+                self.save(msgspec.structs.replace(self.manifest, state="running", files={}))
             with file.open("r+b") as handle:
                 handle.truncate(data.rfind(b"\n") + 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hil.runlog.stored import Stored
 
@@ -154,6 +155,25 @@ class RunPlan(Stored, frozen=True):
     emulator: str = ""  # its own word of its version; empty: none, or it has none to say
 
 
+class Faults(Stored, frozen=True, omit_defaults=True):
+    """What befell a run, since its bench was last started; its retries are in `RunEnd`.
+
+    ``resets``: times the board was found to have started anew. ``reopenings``: times its port was
+    opened again, or its emulator started again. ``damaged_out``: frames that the board said came
+    damaged; ``damaged_in``: those that came so here; ``unexpected``: replies to nothing that was
+    waited for; ``timeouts``: silences that ended a wait.
+    ``injected``: faults of the manifest's ``chaos``, by name.
+    """
+
+    resets: int = 0
+    reopenings: int = 0
+    damaged_out: int = 0
+    damaged_in: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
+    injected: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 class RunEnd(Stored, frozen=True):
     """What is known of a cell only after it ran."""
 
@@ -172,6 +192,7 @@ class RunEnd(Stored, frozen=True):
     shares: tuple[Share, ...] = ()  # empty: a run of schema 1, or no linked image was at hand
     marks: Marks | None = None
     identity: Identity | None = None
+    faults: Faults | UnsetType = UNSET  # not stored when nothing befell the run
 
 
 class NoPlace(Stored, frozen=True):
@@ -214,6 +235,7 @@ class Manifest(Stored, frozen=True):
     runs: tuple[RunPlan, ...]
     ends: tuple[RunEnd, ...] = ()
     error: str = ""
+    chaos: str | UnsetType = UNSET  # SEED:rates of faults injected on purpose; not stored: none
     no_place: tuple[NoPlace, ...] = ()
     seeds: dict[str, str] = msgspec.field(default_factory=dict)
     files: dict[str, FileHash] = msgspec.field(default_factory=dict)
@@ -241,6 +263,7 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     attempts: int = 1
     xnnpack: bytes | None = None
     round_trip: int | None = None  # microseconds on the host, from before the last sending
+    disturbed: bool = False  # a fault came between, or ``attempts`` > 1: no time of it is a latency
 
 
 # --- digits.json: the pictures worth drawing ---
@@ -282,10 +305,15 @@ class Time(Stored, frozen=True):
 
 
 class Link(Stored, frozen=True):
+    """``faults``, ``left_out``: only of a run that something befell. The latter: answers whose
+    times are in no figure, since a fault came between."""
+
     bytes_out: int
     bytes_in: int
     seconds: float
     retries: int
+    faults: Faults | UnsetType = UNSET
+    left_out: int | UnsetType = UNSET
 
 
 class Interval(Stored, frozen=True):

@@ -19,11 +19,16 @@ from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
 from hil.bench.prepare import prepare
+from hil.bench.recovery import Patience
 from hil.boards.station import Station
 from hil.errors import LinkError, MachineError
 from hil.link import Link
+from hil.report import write
+from hil.report.summary import summarise
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.schema import Sample
+from hil.runlog.verify import verify
+from tests.bench.troubled import TroubledLab
 
 PROJECT = Path(__file__).parents[2]
 N = 12
@@ -93,6 +98,69 @@ def test_a_board_that_fails_leaves_the_others_whole(plan: Plan, tmp_path: Path, 
     run(plan, tmp_path, ignore, FakeLab(), jobs=jobs)
     assert read_manifest(tmp_path).state == "complete"
     assert len(answers(tmp_path)) == 4 * N
+
+
+@dataclass
+class Dying(TroubledLab):
+    """A lab of which one board's cable comes out for good, half-way through its first run."""
+
+    dying: str = "native"
+
+    @contextmanager
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        if station.name == self.dying:
+            with super().open(station, image, firmware) as link:
+                yield link
+        else:
+            with FakeLab.open(self, station, image, firmware) as link:
+                yield link
+
+
+@pytest.mark.parametrize(("jobs", "dying"), [(1, "mps2"), (2, "native")])
+def test_a_board_that_dies_leaves_the_others_result_whole(
+    plan: Plan, tmp_path: Path, jobs: int, dying: str
+) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    run(plan, whole, ignore, FakeLab())
+    lab = Dying(outs=[5_000], away=10**9, dying=dying)
+    patience = Patience(60.0, _Hours(), _no_time)
+    with pytest.raises(LinkError, match="no board came back"):
+        run(plan, torn, ignore, lab, jobs, patience=patience)
+    survivor = {"mps2": "native", "native": "mps2"}[dying]
+    got, wanted = answers(torn), answers(whole)
+    kept = [sample for sample in wanted if sample.run.startswith(survivor)]
+    assert [sample for sample in got if sample.run.startswith(survivor)] == kept
+    assert 0 < len(got) - len(kept) < 2 * N
+    assert all(sample in wanted for sample in got)
+    manifest = read_manifest(torn)
+    assert {end.key.split("/")[0] for end in manifest.ends} == {survivor}
+    report = write(torn)
+    rows = {f"{row.board}/{row.precision}": row for row in report.summary.runs}
+    one, two = (summarise(read_manifest(f), read_samples(f)).runs for f in (whole, torn))
+    assert [msgspec.structs.replace(r, link=None) for r in one if r.board == survivor] == [
+        msgspec.structs.replace(r, link=None) for r in two if r.board == survivor
+    ]
+    assert rows[f"{dying}/float32"].memory is None
+    assert rows[f"{dying}/float32"].n < N
+    text = report.markdown.read_text()
+    assert f"The run failed (port of {dying} does not exist; no board came back on" in text
+    assert "**Partial.**" in text
+    assert f"on {dying}: {rows[f'{dying}/float32'].n} of {N} answers." in text
+    assert verify(torn).faults == ()
+
+
+class _Hours:
+    """A clock on which an hour passes whenever one looks."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 3600.0
+        return self.now
+
+
+def _no_time(_: float) -> None:
+    """Nobody waits."""
 
 
 def test_a_process_that_dies_is_an_error_and_no_loss(plan: Plan, tmp_path: Path) -> None:

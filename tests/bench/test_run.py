@@ -171,7 +171,8 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) 
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
     good, bad = (untimed(tmp_path / name) for name in ("good", "bad"))
-    assert [msgspec.structs.replace(sample, attempts=1) for sample in bad] == good
+    assert [msgspec.structs.replace(s, attempts=1, disturbed=False) for s in bad] == good
+    assert [sample.disturbed for sample in bad] == [sample.attempts > 1 for sample in bad]
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
 

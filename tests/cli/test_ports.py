@@ -21,7 +21,8 @@ from hil.boards.config import Timeouts, load_board
 from hil.boards.station import plain
 from hil.link.fake import FakeBoard, FakeLink
 from hil.link.serial_port import SerialLink
-from hil.runlog.load import read_manifest
+from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.schema import Faults
 from tests.boards.ports import USB_BOARD, FakePort
 from tests.cli.test_commands import hil
 from tests.fakes import HELLO
@@ -101,16 +102,50 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
     def pulled(data: bytes) -> bytes | None:
         return None if lab.board and len(lab.board.received) > 15 else lab.answer(data)
 
+    short = replace(load_board("native"), timeouts=Timeouts(away=0.3))
+    monkeypatch.setattr("hil.boards.station.load_board", lambda *_: short)
     with pty_that(pulled) as port:
         assert bench(monkeypatch, tmp_path, port) == 2
-    said = error_of(capsys.readouterr().err)
-    assert f"port {port} vanished" in said
-    assert "check the cable" in said
+    shown = capsys.readouterr().err
+    assert f"port {port} vanished" in shown
+    assert f"waiting for the board on {port}, 0.3 s at most" in shown
+    said = error_of(shown)
+    assert f"port {port} does not exist; no board came back on {port} within 0.3 s" in said
+    assert f"what was answered is stored, to go on: hil bench --board native --port {port}" in said
+    assert (tmp_path / "run" / "report.html").exists()
     assert read_manifest(tmp_path / "run").state == "failed"
     lab.board = None
     with pty_that(lab.answer) as port:  # plugged in again, perhaps under another name
         assert bench(monkeypatch, tmp_path, port) == 0
     assert read_manifest(tmp_path / "run").state == "complete"
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
+) -> None:
+    """The port's name stays, as a rule of udev's makes it; what it leads to is another."""
+    name = tmp_path / "ttyUSB0"
+
+    with pty_that(lab.answer) as second:
+
+        def pulled(data: bytes) -> bytes | None:
+            if not lab.board or len(lab.board.received) <= 30:
+                return lab.answer(data)
+            name.unlink()
+            name.symlink_to(second)
+            return None
+
+        with pty_that(pulled) as first:
+            name.symlink_to(first)
+            assert bench(monkeypatch, tmp_path, str(name)) == 0
+    shown = capsys.readouterr().err
+    assert f"waiting for the board on {name}, 120 s at most" in shown
+    assert f"the board on {name} is back after" in shown
+    (end,) = read_manifest(tmp_path / "run").ends
+    assert isinstance(end.faults, Faults)
+    assert (end.faults.reopenings, end.faults.resets) == (1, 0)
+    assert [sample.i for sample in read_samples(tmp_path / "run")] == list(range(LIMIT))
 
 
 @pytest.mark.usefixtures("lab")

@@ -1,0 +1,265 @@
+"""The board of one run, through whatever befalls it: it starts anew, falls silent, or is gone.
+
+Nothing that a board says is kept unless it is known to be greeted: when an answer took more than
+one attempt, those that come with it are held back until STATUS says that the counters went on. A
+board that started anew is greeted anew, and asked again from the first digit without an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Final, TypeAlias
+
+from hil.bench.chaos_lab import injected
+from hil.bench.events import Emit, Restarted, Returned, Waiting
+from hil.bench.greeting import IDLE, Greeted, address, check_result, greet
+from hil.bench.plan import wire_inputs
+from hil.bench.prepare import Prepared
+from hil.bench.tally import Tally
+from hil.device import Answer, Device
+from hil.errors import HilError, LinkError, NoAnswer
+from hil.link import Link
+from hil.records import Dataset, Status
+
+SETBACKS: Final = 6  # in a row, without an answer in between; then the run is given up
+Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a bench waits for a port: it looks every ``every`` seconds."""
+
+    every: float = 0.25
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class _Anew(Exception):
+    """The board was found to have started anew."""
+
+
+class Conversation:
+    """A board, opened and greeted; anew whenever it has to be. ``tally`` counts what befell it.
+
+    ``first`` is how it was greeted before the first digit, ``now`` the last time; ``link`` is its
+    port as long as that is open. ``known``: the port was there before, and is waited for at once.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        opens: Opens,
+        data: Dataset,
+        emit: Emit,
+        patience: Patience,
+        *,
+        known: bool = False,
+    ) -> None:
+        self.tally = Tally()
+        self._prepared, self._opens, self._data = prepared, opens, data
+        self._emit, self._patience = emit, patience
+        self._ports = ExitStack()
+        self._name = prepared.cell.station.port or prepared.cell.station.name
+        self._known = known
+        self._before: dict[str, int] | None = None  # faults injected before this run
+        self._served = 0  # answers since the board was greeted
+        self._empty = 0  # requests that computed nothing, since then
+        self._uptime = 0
+        self._asked = 0  # the first that nobody was asked
+        self._again: set[int] = set()  # those that were asked of a board that is no more
+
+    def __enter__(self) -> Conversation:
+        try:
+            try:
+                self._open()
+                self._known = True
+                self.now = self._greet(address(self._prepared, self.link))
+            except LinkError as problem:
+                if not self._known:
+                    raise
+                self._reopen(problem)
+            self.first = self.now
+            self.tally.forgive(self.first.heard)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(LinkError):
+            if kind is None:
+                self.now.device.slow_down()
+        self._close()
+
+    def answers(self, first: int) -> Iterator[tuple[Answer, bool]]:
+        """Each sample's answer from ``first`` on, once and in order, and whether it was disturbed.
+
+        Raises what cannot be mended: NoAnswer, LinkError (the port stayed away), WrongFirmware.
+        """
+        setbacks = 0
+        while first < len(self._data):
+            try:
+                for answer in self._until_told(first):
+                    first, setbacks = answer.index + 1, 0
+                    yield answer, disturbed(answer) or answer.index in self._again
+            except (_Anew, NoAnswer, LinkError) as problem:
+                setbacks += 1
+                self._again.update(range(first, self._asked))
+                self._recover(problem, setbacks)
+
+    def last_status(self) -> Status:
+        """STATUS after the last answer, stack of the worst boot."""
+        for setbacks in range(1, SETBACKS + 2):
+            try:
+                status = self._status()
+            except (NoAnswer, LinkError) as problem:
+                self._recover(problem, setbacks)
+            else:
+                self.tally.resets += self._is_anew(status)  # without a word lost
+                for fault, times in injected(self.link).items():
+                    self.tally.injected[fault] = times - (self._before or {}).get(fault, 0)
+                return self.tally.worst(status)
+        raise AssertionError("_recover gives up before")
+
+    def _until_told(self, first: int) -> Iterator[Answer]:
+        """Answers from ``first`` on, until one was disturbed and all in flight are here; those
+        are given when the board is known to be the one that was greeted. _Anew when it is not."""
+        now, held = self.now, list[Answer]()
+        encoding, inputs = wire_inputs(self._data)
+
+        def fed() -> Iterator[bytes]:
+            for i, values in enumerate(islice(inputs, first, None), first):
+                if held:
+                    return
+                self._asked = i + 1
+                yield values
+
+        window, room = now.hello.window, now.hello.room
+        for answer in now.device.infer(
+            now.number, encoding, fed(), first=first, window=window, room=room, pack=now.packs
+        ):
+            check_result(answer.result, now.number, self._prepared)
+            self._served += 1
+            if held or disturbed(answer):
+                held.append(answer)
+            else:
+                yield answer
+        if held and self._is_anew(self._status()):
+            raise _Anew
+        yield from held
+
+    def _status(self) -> Status:
+        status = self.now.device.status()
+        self._empty += 1
+        return self.tally.worst(status)
+
+    def _is_anew(self, status: Status) -> bool:
+        """Whether the board has counted less than it is known to have done, or its time went back.
+
+        A reset right after the greeting, before as many answers as are in flight, may be missed:
+        the answers are right then too, and told to be disturbed.
+        """
+        back = status.uptime_ms < self._uptime
+        self._uptime = status.uptime_ms
+        fewer = status.inferences < self._served or status.frames_ok < self._served + self._empty
+        return back or fewer
+
+    def _greet(self, device: Device) -> Greeted:
+        self.tally.take(device)
+        found = greet(self._prepared, device, self._data)
+        self._served, self._empty = len(found.warm_up), IDLE
+        self._uptime = found.before.uptime_ms
+        return found
+
+    def _recover(self, problem: Exception, setbacks: int) -> None:
+        """Have a greeted board again; raises ``problem`` where that is in vain."""
+        if setbacks > SETBACKS:
+            raise self._unstable() if isinstance(problem, _Anew) else problem
+        if not isinstance(problem, LinkError):
+            if isinstance(problem, _Anew):
+                self.tally.resets += 1
+                self._emit(Restarted(self._prepared.plan.key))
+            try:
+                self._greet_anew(known=isinstance(problem, _Anew))
+                return
+            except (NoAnswer, LinkError) as silent:
+                problem = silent
+        self._reopen(problem)
+
+    def _greet_anew(self, *, known: bool) -> None:
+        served, empty, uptime = self._served, self._empty, self._uptime
+        self.now = self._greet(address(self._prepared, self.link))
+        before = self.now.before
+        # what it had counted before it was greeted says whether it is the same boot
+        fewer = before.inferences < served or before.frames_ok < served + empty
+        if not known and (fewer or before.uptime_ms < uptime):
+            self.tally.resets += 1
+            self._emit(Restarted(self._prepared.plan.key))
+
+    def _reopen(self, problem: Exception) -> None:
+        """Let go of the port, and wait until it is back and a board behind it answers."""
+        clock = self._patience.clock
+        away = self._prepared.cell.image.board.timeouts.away
+        began, key = clock(), self._prepared.plan.key
+        why = problem.what if isinstance(problem, HilError) else str(problem)
+        self._emit(Waiting(key, self._name, away, why))
+        gone, flaps, lost = began, 0, problem
+        while True:
+            self._close(lost)
+            there = False
+            try:
+                self._open()
+                there = True
+                self.tally.reopenings += 1
+                self._greet_anew(known=False)
+            except (NoAnswer, LinkError) as again:
+                lost = again
+                if there and isinstance(again, LinkError) and flaps < SETBACKS:
+                    gone, flaps = clock(), flaps + 1  # it was there, and went once more
+                if clock() - gone >= away:
+                    raise _stayed_away(again, self._name, away) from problem
+                self._patience.sleep(self._patience.every)
+            else:
+                self._emit(Returned(key, self._name, clock() - began))
+                return
+
+    def _open(self) -> None:
+        self.link = self._ports.enter_context(self._opens())
+        if self._before is None:
+            self._before = injected(self.link)
+        self._name = self.link.name
+
+    def _unstable(self) -> NoAnswer:
+        return NoAnswer(
+            f"{self._prepared.plan.key}: the board started anew {SETBACKS + 1} times without an "
+            "answer in between",
+            "look at its power and its watchdog, then run the same command with the same --out",
+        )
+
+    def _close(self, problem: Exception | None = None) -> None:
+        """Let the port go, saying to whoever opened it what went wrong."""
+        ports, self._ports = self._ports, ExitStack()
+        with suppress(LinkError, NoAnswer):
+            ports.__exit__(type(problem) if problem else None, problem, None)
+
+
+def disturbed(answer: Answer) -> bool:
+    """Whether a fault came between a request and its answer, so that no time of it is a latency."""
+    return answer.disturbed or answer.attempts > 1
+
+
+def _stayed_away(problem: LinkError | NoAnswer, name: str, seconds: float) -> HilError:
+    return type(problem)(
+        f"{problem.what}; no board came back on {name} within {seconds:g} s",
+        "plug the board in, and run the same command with the same --out",
+    )

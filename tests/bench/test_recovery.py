@@ -1,0 +1,184 @@
+"""A board that starts anew, and a cable that comes out, in the midst of a run: the result is that
+of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.bench import Plan, Request, make_plan, run
+from hil.bench.events import Event, Restarted, Returned, Waiting
+from hil.bench.fake_lab import FakeLab
+from hil.errors import DeviceError, LinkError, WrongFirmware
+from hil.report.summary import summarise
+from hil.runlog.load import load, read_manifest, read_samples
+from hil.runlog.schema import Faults, Sample, SummaryRow
+from hil.runlog.verify import verify
+from tests.bench.troubled import TroubledLab, Watch
+
+PROJECT = Path(__file__).parents[2]
+N = 60
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """One small model on sixty digits."""
+    return make_plan(
+        Request(
+            project=PROJECT, models=("student",), precisions=("int8",), dataset="digits", limit=N
+        )
+    )
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def same(folder: Path) -> list[Sample]:
+    """All that a run stored, but for what the line did to it."""
+    return [
+        msgspec.structs.replace(s, round_trip=None, attempts=1, disturbed=False)
+        for s in read_samples(folder)
+    ]
+
+
+def rows(folder: Path) -> list[SummaryRow]:
+    """The summary without what it says of the link."""
+    found = summarise(read_manifest(folder), read_samples(folder)).runs
+    return [msgspec.structs.replace(row, link=None) for row in found]
+
+
+def faults(folder: Path) -> Faults:
+    """What the only run counted."""
+    (end,) = read_manifest(folder).ends
+    assert isinstance(end.faults, Faults)
+    return end.faults
+
+
+def length(plan: Plan, folder: Path) -> int:
+    """Bytes that an undisturbed run writes."""
+    lab = TroubledLab()
+    run(plan, folder, ignore, lab)
+    return lab.written
+
+
+def disturb(plan: Plan, folder: Path, lab: TroubledLab) -> list[Event]:
+    """Run it in no time of its own."""
+    events: list[Event] = []
+    run(plan, folder, events.append, lab, patience=Watch().patience())
+    assert verify(folder).faults == ()
+    for answers in load(folder).samples.values():
+        assert [answer.i for answer in answers] == list(range(len(plan.data)))
+    lines = (folder / "samples.jsonl").read_text().splitlines()
+    assert len(lines) == len(plan.data) * len(plan.cells), "a digit was stored twice"
+    return events
+
+
+def resets(plan: Plan, tmp_path: Path, seed: int, count: int) -> None:
+    """``count`` resets at random moments of a bench."""
+    total = length(plan, tmp_path / "quiet")
+    chance = random.Random(seed)
+    moments = [chance.randrange(total) for _ in range(count)]
+    lab = TroubledLab(resets=list(moments), says=b"" if seed % 2 else TroubledLab().says)
+    disturb(plan, tmp_path / "reset", lab)
+    assert not lab.resets, "the run was over before"
+    assert same(tmp_path / "reset") == same(tmp_path / "quiet")
+    assert rows(tmp_path / "reset") == rows(tmp_path / "quiet")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_resets_at_random_moments_change_no_answer(plan: Plan, tmp_path: Path, seed: int) -> None:
+    resets(plan, tmp_path, seed, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_two_hundred_resets_at_random_moments(tmp_path: Path, seed: int) -> None:
+    """Both models in both precisions, 2,000 answers."""
+    every = make_plan(Request(project=PROJECT, dataset="digits", limit=500))
+    resets(every, tmp_path, seed, 200)
+
+
+def test_every_reset_is_recognised_and_the_board_greeted_anew(plan: Plan, tmp_path: Path) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(resets=[total * i // 6 for i in range(1, 6)])
+    events = disturb(plan, tmp_path / "reset", lab)
+    assert events.count(Restarted("mps2/aot/student/int8")) == 5
+    assert faults(tmp_path / "reset") == Faults(resets=5, damaged_in=5, timeouts=5)
+    hurt = [s for s in read_samples(tmp_path / "reset") if s.disturbed]
+    assert 5 <= len(hurt) <= 5 * 4  # what was in flight, four at most
+
+
+def test_an_answer_of_a_board_that_was_not_greeted_is_not_kept(plan: Plan, tmp_path: Path) -> None:
+    """After its reset the board runs other weights: of no digit is that answer stored."""
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(resets=[total // 2], says_then="11" * 32)
+    with pytest.raises(WrongFirmware, match="runs student 111111111111 by aot"):
+        run(plan, tmp_path / "reset", ignore, lab, patience=Watch().patience())
+    kept = same(tmp_path / "reset")
+    assert 10 < len(kept) < N
+    assert kept == same(tmp_path / "quiet")[: len(kept)]
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_cable_that_is_out_and_back_changes_no_answer(
+    plan: Plan, tmp_path: Path, at: int
+) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(outs=[total * at // 8], away=240)  # looks, four a second
+    watch = Watch()
+    events: list[Event] = []
+    run(plan, tmp_path / "out", events.append, lab, patience=watch.patience())
+    assert same(tmp_path / "out") == same(tmp_path / "quiet")
+    assert rows(tmp_path / "out") == rows(tmp_path / "quiet")
+    assert watch.now == pytest.approx(60)
+    (gone,) = (event for event in events if isinstance(event, Waiting))
+    assert (gone.port, gone.seconds, gone.why) == (
+        "fake",
+        120,
+        "port fake vanished (no such device)",
+    )
+    assert Returned("mps2/aot/student/int8", "fake", 60.0) in events
+    # a fake's other port leads to a fake that was just made
+    assert faults(tmp_path / "out") == Faults(resets=1, reopenings=1)
+
+
+def test_a_cable_that_stays_out_ends_the_run_with_what_it_has(plan: Plan, tmp_path: Path) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(outs=[total // 2], away=10**6)
+    watch = Watch()
+    with pytest.raises(LinkError, match="no board came back on fake within 120 s") as said:
+        run(plan, tmp_path / "out", ignore, lab, patience=watch.patience())
+    assert "run the same command with the same --out" in said.value.hint
+    assert said.value.exit_code == 2
+    assert 120 <= watch.now < 121
+    manifest = read_manifest(tmp_path / "out")
+    assert (manifest.state, manifest.ends) == ("failed", ())
+    assert "no board came back on fake" in manifest.error
+    assert verify(tmp_path / "out").faults == ()
+    kept = same(tmp_path / "out")
+    assert kept == same(tmp_path / "quiet")[: len(kept)]
+    assert 10 < len(kept) < N
+    run(plan, tmp_path / "out", ignore, FakeLab())
+    assert same(tmp_path / "out") == same(tmp_path / "quiet")
+
+
+def test_a_board_that_always_starts_anew_is_given_up(plan: Plan, tmp_path: Path) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(resets=list(range(total // 2, 100 * total, 250)))
+    with pytest.raises(DeviceError):
+        run(plan, tmp_path / "reset", ignore, lab, patience=Watch().patience(20))
+    kept = same(tmp_path / "reset")
+    assert kept == same(tmp_path / "quiet")[: len(kept)]
+
+
+def test_a_port_that_is_not_there_at_the_start_is_not_waited_for(
+    plan: Plan, tmp_path: Path
+) -> None:
+    watch = Watch()
+    with pytest.raises(LinkError, match="does not exist"):
+        run(plan, tmp_path, ignore, TroubledLab(is_out=True), patience=watch.patience())
+    assert watch.now == 0

@@ -1,0 +1,109 @@
+"""Real emulators that are stopped, and a real `hil bench` that is killed, in the midst of a run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Event, Restarted
+from hil.link.chaos import parse_chaos
+from hil.runlog.load import read_manifest, read_samples
+from hil.runlog.schema import MANIFEST, Faults, Sample
+from hil.runlog.verify import verify
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
+
+PROJECT = Path(__file__).parents[2]
+N = 60
+
+
+def ignore(_: Event) -> None:
+    """Nobody looks."""
+
+
+def same(folder: Path) -> list[Sample]:
+    """All that a run stored, but for what the line and this computer did to it."""
+    return [
+        msgspec.structs.replace(s, round_trip=None, attempts=1, disturbed=False)
+        for s in read_samples(folder)
+    ]
+
+
+@pytest.mark.parametrize("board", ["native", "mps2"])
+def test_an_emulator_that_starts_anew_changes_nothing(tmp_path: Path, board: str) -> None:
+    request = Request(
+        project=PROJECT,
+        boards=(board,),
+        models=("student",),
+        precisions=("int8",),
+        dataset="digits",
+        limit=N,
+    )
+    plan = make_plan(request)
+    events: list[Event] = []
+    run(plan, tmp_path / "quiet", ignore)
+    run(plan, tmp_path / "reset", events.append, chaos=parse_chaos("4:reset=0.03"))
+    assert same(tmp_path / "reset") == same(tmp_path / "quiet")
+    (quiet,), (end,) = (read_manifest(tmp_path / name).ends for name in ("quiet", "reset"))
+    assert isinstance(end.faults, Faults)
+    assert end.faults.injected["reset"] >= 2
+    # one that comes while the board is greeted is a port to open once more, and no reset to tell
+    assert 1 <= end.faults.resets <= end.faults.reopenings == end.faults.injected["reset"]
+    assert sum(isinstance(event, Restarted) for event in events) == end.faults.resets
+    assert (end.memory, end.first) == (quiet.memory, quiet.first)
+    assert end.marks == quiet.marks
+    assert verify(tmp_path / "reset").faults == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) -> None:
+    """The whole command with its emulator, killed after a random time, until it is whole."""
+    kills = int(os.environ.get("HIL_KILLS", "100"))
+    began = time.monotonic()
+    assert bench(tmp_path / "quiet").wait() == 0
+    most = time.monotonic() - began
+    whole = same(tmp_path / "quiet")
+    chance = random.Random(0)
+    folder, done, had = tmp_path / "run", 0, 0
+    while done < kills:
+        process = bench(folder)
+        try:
+            # mostly while it answers, which is the end of it
+            code = process.wait(chance.uniform(0.3, 1.1) * most)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            code = process.wait()
+            done += 1
+        found = same(folder) if (folder / MANIFEST).exists() else []
+        assert found == [one for one in whole if one in found]
+        assert len(found) >= had, "a digit was lost"
+        had = len(found)
+        if code == 0:
+            assert found == whole
+            assert verify(folder).faults == ()
+            folder, had = tmp_path / f"run{done}", 0
+    if had:
+        assert bench(folder).wait() == 0
+        assert same(folder) == whole
+
+
+def bench(folder: Path) -> subprocess.Popen[bytes]:
+    """`hil bench` of two runs into ``folder``; one that is complete is not an error to go on."""
+    words = ["bench", "--board", "native", "--model", "student", "--dataset", "digits"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hil", *words, "--limit", "500", "--no-open", "--out", str(folder)],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )

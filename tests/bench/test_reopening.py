@@ -1,0 +1,75 @@
+"""How a port is found again: under another name by its USB serial number, and by a held board."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from serial.tools import list_ports
+
+from hil.bench.held import HeldLab
+from hil.bench.lab import Firmware, RealLab
+from hil.boards.config import load_board
+from hil.boards.station import Station, plain
+from hil.errors import LinkError
+from tests.boards.ports import FakePort
+
+PROJECT = Path(__file__).parents[2]
+FIRMWARE = Firmware(Path("none.elf"), "00" * 32, "none", 0, 0)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The ports that were opened, so to speak."""
+    found: list[str | None] = []
+
+    def open_board(_board: object, _elf: object, port: str | None) -> ExitStack:
+        found.append(port)
+        return ExitStack()
+
+    monkeypatch.setattr("hil.bench.lab.open_board", open_board)
+    return found
+
+
+@pytest.mark.parametrize(("number", "then"), [("0042", "/dev/ttyACM1"), (None, "/dev/ttyACM0")])
+def test_a_board_that_returns_under_another_name_is_known_by_its_number(
+    monkeypatch: pytest.MonkeyPatch, opened: list[str | None], number: str | None, then: str
+) -> None:
+    station = Station(load_board("esp32dev"), "esp32dev", "/dev/ttyACM0")
+    lab = RealLab(PROJECT)
+    ports = [FakePort("/dev/ttyACM0", serial_number=number), FakePort("/dev/ttyS0")]
+    monkeypatch.setattr(list_ports, "comports", lambda: ports)
+    lab.open(station, None, FIRMWARE)  # type: ignore[arg-type]
+    ports[:] = [FakePort("/dev/ttyS0"), FakePort("/dev/ttyACM1", serial_number=number)]
+    lab.open(station, None, FIRMWARE)  # type: ignore[arg-type]
+    assert opened == ["/dev/ttyACM0", then]
+
+
+def test_a_held_board_is_opened_anew_only_when_its_link_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Held:
+        """Counts how often it is opened."""
+
+        link = "first"
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def reopen(self) -> None:
+            self.link = "second"
+
+    monkeypatch.setattr("hil.bench.held.HeldBoard", Held)
+    lab, station = HeldLab(RealLab(PROJECT)), plain(load_board("native"), "socket://x:1")
+    for _ in range(2):
+        with lab.open(station, None, FIRMWARE) as link:  # type: ignore[arg-type]
+            assert str(link) == "first"
+    with (
+        pytest.raises(LinkError),
+        lab.open(station, None, FIRMWARE),  # type: ignore[arg-type]
+    ):
+        raise LinkError("gone")
+    for _ in range(2):
+        with lab.open(station, None, FIRMWARE) as link:  # type: ignore[arg-type]
+            assert str(link) == "second"

@@ -1,0 +1,171 @@
+"""What befell a run, in its report and in comparisons: counted, and never taken for latency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.compare_runs import compare_stored
+from hil.errors import NotComparable
+from hil.report.cells import Cell, cells
+from hil.report.document import document
+from hil.report.summary import summarise
+from hil.report.tables import faults
+from hil.runlog.load import StoredRun, load
+from hil.runlog.log import RunLog
+from hil.runlog.schema import Faults, Sample
+from tests.report import fake
+
+N = 200
+HURT = (3, 50, 51, 199)
+LATE = 10**6  # what a disturbed answer says it took
+
+
+def run(
+    unit: str = "us",
+    chaos: str | None = None,
+    hurt: tuple[int, ...] = HURT,
+    counted: Faults | None = None,
+) -> StoredRun:
+    """``hurt`` answers are disturbed, half of them by a retry, and say that they took long."""
+    plan = fake.plan(unit=unit)  # type: ignore[arg-type]
+    given = []
+    for sample in fake.samples(plan, N):
+        if sample.i in hurt:
+            marks = {"attempts": 3} if sample.i % 2 else {"disturbed": True}
+            late = {"time": LATE} if unit == "us" else {}
+            sample = msgspec.structs.replace(sample, round_trip=LATE, **late, **marks)
+        else:
+            sample = msgspec.structs.replace(sample, round_trip=(sample.time or 0) + 90)
+        given.append(sample)
+    end = msgspec.structs.replace(fake.end(plan, N), retries=2 * len(hurt))
+    if counted:
+        end = msgspec.structs.replace(end, faults=counted)
+    manifest = fake.manifest(plan, n=N, ends=(end,))
+    if chaos:
+        manifest = msgspec.structs.replace(manifest, chaos=chaos)
+    return StoredRun(manifest, {plan.key: tuple(given)}, {}, torn=False)
+
+
+def only(found: StoredRun) -> Cell:
+    (cell,) = cells(found.manifest, found.samples)
+    return cell
+
+
+def test_a_disturbed_answer_counts_and_its_time_does_not() -> None:
+    cell = only(run())
+    assert cell.n == N
+    assert cell.left_out == len(HURT)
+    assert cell.times.size == N - len(HURT)
+    assert LATE not in cell.times
+    assert cell.time is not None
+    assert cell.time.n == N - len(HURT)
+    assert cell.timed([cell.ids[3]]) is None
+    assert cell.timed([cell.ids[4]]) is not None
+
+
+def test_what_an_emulator_counts_no_line_disturbs() -> None:
+    cell = only(run("instructions"))
+    assert cell.times.size == N
+    assert cell.wall is not None
+    assert cell.wall.values.size == N - len(HURT)
+    assert LATE not in cell.wall.values
+    assert cell.left_out == len(HURT)
+
+
+def test_under_chaos_there_is_no_latency_at_all() -> None:
+    board, emulator = only(run(chaos="7:flip=1e-4")), only(run("instructions", "7:flip=1e-4"))
+    assert board.series is None
+    assert board.time is None
+    assert emulator.wall is None
+    assert emulator.series is not None
+    assert emulator.times.size == N
+
+
+def test_the_report_says_what_befell_the_line() -> None:
+    found = document(
+        run(counted=Faults(resets=2, reopenings=1, damaged_in=5, damaged_out=4, timeouts=3))
+    )
+    (row,) = found.table("What befell the line").rows
+    assert row[1:] == ("8", "4", "5", "3", "2", "1", "4", "0")
+    warned = "\n".join(found.warnings)
+    assert "the times of 4 answers are left out" in warned
+    assert "started anew 2 times" in warned
+    assert "without a time" not in warned
+
+
+def test_a_run_that_nothing_befell_has_no_such_table() -> None:
+    assert faults([only(run(hurt=()))]).rows == ()
+    assert faults([only(run())]).rows[0][1] == "8"
+
+
+def test_the_report_says_what_was_injected() -> None:
+    stored = run(chaos="7:flip=1e-4")
+    (end,) = stored.manifest.ends
+    end = msgspec.structs.replace(end, faults=Faults(injected={"flip": 1_200, "cut": 1}))
+    manifest = msgspec.structs.replace(stored.manifest, ends=(end,))
+    found = document(StoredRun(manifest, stored.samples, {}, torn=False))
+    assert found.table("What befell the line").rows[0][-1] == "cut 1, flip 1,200"
+    assert any("--chaos 7:flip=1e-4" in line for line in found.warnings)
+
+
+def test_the_summary_has_the_counts_where_there_are_any() -> None:
+    stored = run(counted=Faults(resets=2, damaged_in=5))
+    (row,) = summarise(stored.manifest, next(iter(stored.samples.values()))).runs
+    assert row.link is not None
+    assert row.link.faults == Faults(resets=2, damaged_in=5)
+    assert row.link.left_out == len(HURT)
+    assert row.time.n == N - len(HURT)
+    clean = run(hurt=())
+    (row,) = summarise(clean.manifest, next(iter(clean.samples.values()))).runs
+    assert b"faults" not in msgspec.json.encode(row)
+    assert b"left_out" not in msgspec.json.encode(row)
+
+
+def test_faults_are_stored_and_come_back(tmp_path: Path) -> None:
+    stored = run(chaos="7:flip=1e-4", counted=Faults(resets=2))
+    with RunLog(tmp_path, stored.manifest) as log:
+        log.save(stored.manifest)
+        for sample in next(iter(stored.samples.values())):
+            log.append(sample)
+        log.set_state("complete")
+    again = load(tmp_path)
+    assert again.samples == stored.samples
+    assert again.manifest.ends == stored.manifest.ends
+    assert again.manifest.chaos == "7:flip=1e-4"
+
+
+def test_latencies_are_paired_over_the_answers_undisturbed_in_both() -> None:
+    one, other = run(), run(hurt=(3, 77))
+    (compared,) = compare_stored(one, other).runs
+    (latency,) = (figure for figure in compared.figures if figure.name == "latency")
+    assert latency.n == N - len({*HURT, 77})
+    assert latency.change is not None
+    assert latency.change.point == 1.0
+    assert latency.word == "same"
+    accuracy = next(figure for figure in compared.figures if figure.name == "accuracy")
+    assert accuracy.n == N
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_comparison_takes_times_under_chaos_for_latency(which: int) -> None:
+    pair = [run(hurt=()), run(hurt=())]
+    pair[which] = run(hurt=(), chaos="7:flip=1e-4")
+    with pytest.raises(NotComparable, match=r"chaos.*7:flip=1e-4.*no time is a latency"):
+        compare_stored(pair[0], pair[1])
+    (compared,) = compare_stored(pair[0], pair[1], allow={"chaos"}).runs
+    names = {figure.name: figure for figure in compared.figures}
+    assert "first" not in names
+    assert names["latency"].change is None
+    assert names["accuracy"].word == "same"
+
+
+def test_a_manifest_that_nothing_befell_is_as_it_always_was() -> None:
+    raw = msgspec.json.encode(run(hurt=()).manifest)
+    assert b'"faults"' not in raw
+    assert b'"chaos"' not in raw
+    assert b"disturbed" not in msgspec.json.encode(
+        Sample(run="r", i=0, id="0", label=0, device=b"\0")
+    )
