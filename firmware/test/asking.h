@@ -15,7 +15,7 @@ static hil_decoder_t reply; /* the last reply */
 static uint16_t asked;      /* the low half of the last request's CRC */
 
 /* The one reply to what has just been fed; 0 when there is none or more than one. */
-static int read_reply(void) {
+static inline int read_reply(void) {
   uint32_t i;
   int frames = 0;
 
@@ -26,7 +26,7 @@ static int read_reply(void) {
   return frames == 1;
 }
 
-static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length) {
+static inline int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length) {
   hil_encoder_t encoder;
 
   fake.reply_length = 0;
@@ -37,7 +37,7 @@ static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length)
   return read_reply();
 }
 
-static int infer(uint8_t model, uint8_t encoding, const void *input, uint32_t length) {
+static inline int infer(uint8_t model, uint8_t encoding, const void *input, uint32_t length) {
   uint8_t payload[256] = {0};
 
   payload[0] = model;
@@ -46,8 +46,8 @@ static int infer(uint8_t model, uint8_t encoding, const void *input, uint32_t le
   return ask(HIL_MSG_INFER, 42, payload, length + 4);
 }
 
-static void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t needed,
-                        uint32_t available) {
+static inline void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t needed,
+                               uint32_t available) {
   hil_error_t error;
 
   CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
@@ -62,7 +62,7 @@ static void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t ne
   CHECK_EQUAL(available, error.available);
 }
 
-static void check_result(const void *output, uint32_t length) {
+static inline void check_result(const void *output, uint32_t length) {
   hil_result_t result;
 
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
