@@ -69,6 +69,7 @@ def test_an_emulator_that_starts_anew_changes_nothing(tmp_path: Path, board: str
 def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) -> None:
     """The whole command with its emulator, killed after a random time, until it is whole."""
     kills = int(os.environ.get("HIL_KILLS", "100"))
+    assert bench(tmp_path / "built").wait() == 0
     began = time.monotonic()
     assert bench(tmp_path / "quiet").wait() == 0
     most = time.monotonic() - began
