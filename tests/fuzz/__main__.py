@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.fuzz import driver, guard
 
@@ -17,20 +19,26 @@ def main() -> None:
     given = parser.parse_args()
     if given.coverage:
         driver.run_with_coverage(given.target, given.cases, given.seed)
+    findings = 0
     for name in driver.NAMES if given.target == "all" else (given.target,):
         driver.target(name)
         guard.limit_memory()
 
-        def told(done: int, name: str = name) -> None:
-            if done % 20_000 < driver.ROUND:
-                sys.stderr.write(f"{name}: {done:,}\n")
+        def told(ran: driver.Ran, name: str = name) -> None:
+            sys.stderr.write(f"{name}: {ran.cases:,} cases, {len(ran.found)} findings\n")
 
         ran = driver.run(name, given.cases, given.seed, told)
+        for number, (key, (data, said)) in enumerate(ran.found.items()):
+            kept = Path(tempfile.gettempdir()) / f"finding-{name}-{number}.bin"
+            kept.write_bytes(data)
+            sys.stdout.write(f"\n{key}\n{said[-3000:]}input: {kept} ({len(data):,} bytes)\n")
+        findings += len(ran.found)
         sys.stdout.write(
-            f"{name}: {ran.cases:,} cases, {ran.accepted:,} of them read, {ran.seconds:.0f} s, "
-            f"seed {given.seed}: nothing found\n"
+            f"{name}: {ran.cases:,} cases, {ran.accepted:,} read, {ran.seconds:.0f} s, "
+            f"seed {given.seed}, {len(ran.found)} findings\n"
         )
         sys.stdout.flush()
+    sys.exit(1 if findings else 0)
 
 
 main()

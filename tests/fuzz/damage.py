@@ -1,14 +1,14 @@
-"""Hypothesis strategies that spoil valid inputs: bytes, text, and trees of JSON."""
+"""Spoils valid inputs: bytes, text, and trees of JSON. All from one `Random`, since a draw of
+Hypothesis's for every byte would take longer than what is tested."""
 
 from __future__ import annotations
 
 import copy
+import json
 import struct
 from collections.abc import Sequence
+from random import Random
 from typing import Any, Final
-
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
 
 WORDS: Final = (
     0, 1, 2, 3, 4, 8, 16, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 1 << 20, 1 << 24,
@@ -30,96 +30,106 @@ VALUES: Final = (
 )
 
 
-@st.composite
-def bytes_like(draw: DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """One of ``seeds`` with up to six kinds of damage, or mere noise."""
-    data = bytearray(draw(st.sampled_from(seeds)))
-    for _ in range(draw(st.integers(0, 6))):
-        how = draw(st.integers(0, 9))
-        at = draw(st.integers(0, max(0, len(data) - 1)))
-        if how < 3 and data:
-            data[at] ^= 1 << draw(st.integers(0, 7))
-        elif how == 3:
-            data[at : at + 1] = draw(st.binary(max_size=8))
-        elif how == 4:
-            del data[at : at + draw(st.integers(1, 64))]
-        elif how == 5:
-            del data[at:]
-        elif how == 6:
-            data[at : at + 4] = struct.pack("<I", draw(st.sampled_from(WORDS)))
-        elif how == 7:
-            here = at & ~3
-            data[here : here + 2] = struct.pack("<H", draw(st.sampled_from(WORDS)) & 0xFFFF)
-        elif how == 8:  # a piece of another, or of itself, elsewhere
-            other = draw(st.sampled_from(seeds))
-            start = draw(st.integers(0, max(0, len(other) - 1)))
-            piece = other[start : start + draw(st.integers(1, 64))]
-            data[at : at + draw(st.sampled_from((0, len(piece))))] = piece
-        else:
-            data[at:at] = bytes(data[at : at + 16]) * draw(st.integers(1, 40))
-    return bytes(data)
+def bytes_like(random: Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
+    """``data`` with up to six kinds of damage; pieces of ``seeds`` are put in."""
+    spoilt = bytearray(data)
+    for _ in range(random.randint(1, 6)):
+        _byte_damage(random, spoilt, seeds)
+    return bytes(spoilt)
 
 
-@st.composite
-def text_like(draw: DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """A text of ``seeds``: a word exchanged for a hostile one, lines moved, or damaged as bytes."""
-    if draw(st.integers(0, 3)) == 0:
-        return draw(bytes_like(seeds))
-    lines = draw(st.sampled_from(seeds)).split(b"\n")
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, max(0, len(lines) - 1)))
-        how = draw(st.integers(0, 5))
-        if not lines:
-            break
+def _byte_damage(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
+    how = random.randrange(10)
+    at = random.randrange(len(data)) if data else 0
+    if how < 3 and data:
+        data[at] ^= 1 << random.randrange(8)
+    elif how == 3:
+        data[at : at + 1] = random.randbytes(random.randint(0, 8))
+    elif how == 4:
+        del data[at : at + random.randint(1, 64)]
+    elif how == 5 and random.random() < 0.3:
+        del data[at:]
+    elif how == 6:
+        data[at : at + 4] = struct.pack("<I", random.choice(WORDS))
+    elif how == 7:
+        here = at & ~3  # where FlatBuffers has its offsets
+        data[here : here + 4] = struct.pack("<I", random.choice((*WORDS, random.randrange(256))))
+    elif how == 8:  # a piece of another, or of itself, elsewhere
+        other = random.choice(seeds)
+        start = random.randrange(len(other)) if other else 0
+        piece = other[start : start + random.randint(1, 64)]
+        data[at : at + random.choice((0, len(piece)))] = piece
+    elif len(data) < 1 << 20:
+        data[at:at] = bytes(data[at : at + 16]) * random.randint(1, 40)
+
+
+def text_like(random: Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
+    """``data``, a text of ``key = value`` lines: a word exchanged for a hostile one, lines moved,
+    doubled or left out, or damaged as bytes."""
+    if random.random() < 0.2:
+        return bytes_like(random, data, seeds)
+    lines = data.split(b"\n")
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(lines))
+        how = random.randrange(6)
         if how == 0:
-            lines.insert(draw(st.integers(0, len(lines))), lines[at])
-        elif how == 1:
+            lines.insert(random.randrange(len(lines)), lines[at])
+        elif how == 1 and len(lines) > 1:
             del lines[at]
         elif how == 2:
-            other = draw(st.sampled_from(seeds)).split(b"\n")
-            lines.insert(at, draw(st.sampled_from(other)))
+            lines.insert(at, random.choice(random.choice(seeds).split(b"\n")))
         else:
-            key, sign, _ = lines[at].partition(draw(st.sampled_from((b"=", b":", b" "))))
-            value = draw(st.sampled_from(VALUES))
-            word = repr(value).encode("utf-8", "surrogatepass")
-            lines[at] = (key + sign + word)[:80_000]
+            key, sign, _ = lines[at].partition(random.choice((b"=", b":", b" ")))
+            lines[at] = key + sign + b" " + word(random)
     return b"\n".join(lines)
 
 
-@st.composite
-def tree_like(draw: DrawFn, seed: Any) -> Any:
+def word(random: Random) -> bytes:
+    """A hostile value as TOML, YAML and JSON write it, mostly."""
+    value = random.choice(VALUES)
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
+    if isinstance(value, str) and random.random() < 0.8:
+        text = json.dumps(value, ensure_ascii=random.random() < 0.5)
+    return (text or repr(value)).encode("utf-8", "surrogatepass")
+
+
+def tree_like(random: Random, seed: Any) -> Any:
     """A JSON tree with up to three of its values exchanged, left out, doubled or renamed."""
     tree = copy.deepcopy(seed)
-    for _ in range(draw(st.integers(1, 3))):
-        parent, key = None, None
+    for _ in range(random.randint(1, 3)):
+        parent: Any = None
+        key: Any = None
         here = tree
         while isinstance(here, dict | list) and here:
-            keys = sorted(here) if isinstance(here, dict) else range(len(here))
-            parent, key = here, draw(st.sampled_from(keys))
+            parent, key = (
+                here,
+                random.choice(list(here) if isinstance(here, dict) else range(len(here))),
+            )
             here = here[key]
-            if draw(st.integers(0, 9)) == 0:
+            if random.random() < 0.1:
                 break
         if parent is None:
-            return draw(st.sampled_from(VALUES))
-        how = draw(st.integers(0, 9))
-        if how == 0:
-            del parent[key]
-        elif how == 1 and isinstance(parent, list):
-            parent.append(copy.deepcopy(here))
-        elif how == 1:
-            parent[draw(st.sampled_from(NAMES))] = here
-        elif how == 2 and isinstance(here, int | float):
-            parent[key] = here + draw(st.sampled_from((-1, 1, 0.5, 1 << 32)))
-        elif how == 3 and isinstance(here, str):
-            parent[key] = draw(st.sampled_from(NAMES))
-        else:
-            parent[key] = draw(st.sampled_from(VALUES))
+            return random.choice(VALUES)
+        _spoil(random, parent, key, here)
     return tree
 
 
-def deep(opening: bytes, closing: bytes, depth: int = 100_000) -> bytes:
+def _spoil(random: Random, parent: Any, key: Any, here: Any) -> None:
+    how = random.randrange(10)
+    if how == 0:
+        del parent[key]
+    elif how == 1 and isinstance(parent, list):
+        parent.append(copy.deepcopy(here))
+    elif how == 1:
+        parent[random.choice(NAMES)] = here
+    elif how < 4 and isinstance(here, int | float):
+        parent[key] = here + random.choice((-1, 1, 0.5, 1 << 32, -(1 << 33)))
+    elif how < 6 and isinstance(here, str):
+        parent[key] = random.choice(NAMES)
+    else:
+        parent[key] = copy.deepcopy(random.choice(VALUES))
+
+
+def deep(opening: bytes, closing: bytes, depth: int = 20_000) -> bytes:
     """Brackets in brackets."""
     return opening * depth + closing * depth
-
-
-Strategy = SearchStrategy[bytes]

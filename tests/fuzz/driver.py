@@ -1,98 +1,134 @@
-"""Runs a target: by Hypothesis, or with coverage by atheris where that is installed."""
+"""Runs a target: by Hypothesis, or by atheris (libFuzzer, with coverage) where that is installed."""
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
-from types import ModuleType
-from typing import Final, cast
+from random import Random
+from typing import Final, Protocol, cast
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from tests.fuzz import damage, guard, targets
+from tests.fuzz import guard, targets
 
-ROUND: Final = 2000  # cases that Hypothesis remembers, to make none of them twice
+ROUND: Final = 5000  # cases that Hypothesis remembers, to make none of them twice
 NAMES: Final = tuple(sorted(module.name for module in iter_modules(targets.__path__)))
 
 
-@dataclass(frozen=True, slots=True)
+class Target(Protocol):
+    """See `tests.fuzz`."""
+
+    SEEDS: list[bytes]
+
+    def damage(self, random: Random, data: bytes) -> bytes: ...
+
+    def check(self, data: bytes, folder: Path) -> None: ...
+
+
+@dataclass
 class Ran:
-    """How many cases, of which so many got beyond the reader's refusal, and seconds."""
+    """``cases`` of which so many were read without an error, seconds, and what was ``found``:
+    the first input for each place and kind of failure."""
 
-    cases: int
-    accepted: int
-    seconds: float
+    cases: int = 0
+    accepted: int = 0
+    seconds: float = 0.0
+    found: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
 
-def target(name: str) -> ModuleType:
+def target(name: str) -> Target:
     """The module of that target."""
-    return import_module(f"tests.fuzz.targets.{name}")
+    return cast("Target", import_module(f"tests.fuzz.targets.{name}"))
 
 
-def run(name: str, cases: int, seed: int, told: Callable[[int], None] | None = None) -> Ran:
-    """``cases`` cases of target ``name``; raises what the first failing one did, made small.
-
-    The same seed gives the same cases.
-    """
-    module = target(name)
-    strategy = getattr(module, "damage", None) or damage.bytes_like(module.SEEDS)
-    began, done, accepted = time.monotonic(), 0, 0
-
-    for number, start in enumerate(range(0, cases, ROUND)):
-
-        def case(data: object) -> None:
-            nonlocal done, accepted
-            done += 1
-            accepted += checked(module, data)
-
-        left = min(ROUND, cases - start)
-        ruled = settings(
-            max_examples=left,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate, Phase.shrink],
-        )
-        hypothesis.seed((seed << 32) + number)(ruled(given(strategy)(case)))()
-        if told:
-            told(done)
-    return Ran(done, accepted, time.monotonic() - began)
-
-
-def checked(module: ModuleType, data: object) -> bool:
-    """One case within its limits; whether the input was taken for a good one."""
+def run(name: str, cases: int, seed: int, told: Callable[[Ran], None] | None = None) -> Ran:
+    """``cases`` cases of target ``name``; the same seed gives the same ones."""
+    module, ran, began = target(name), Ran(), time.monotonic()
     with guard.sandbox() as folder:
-        check = cast("Callable[..., None]", module.check)
-        with guard.guarded(folder):
-            check(data, folder)
-            return True
-    return False
+
+        def case(start: bytes, number: int) -> None:
+            # 0 is what Hypothesis tries first: the seeds as they are
+            data = module.damage(Random(number), start) if number else start
+            one(module, data, folder, ran)
+
+        strategy = (st.sampled_from(module.SEEDS), st.integers(0, 2**63))
+        for number, at in enumerate(range(0, cases, ROUND)):
+            ruled = settings(
+                max_examples=min(ROUND, cases - at),
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate],
+            )
+            hypothesis.seed((seed << 32) + number)(ruled(given(*strategy)(case)))()
+            ran.seconds = time.monotonic() - began
+            if told:
+                told(ran)
+    return ran
 
 
-def run_with_coverage(name: str, cases: int, seed: int) -> None:
-    """The same by libFuzzer, which keeps the inputs that reach new lines; it does not return.
+def one(module: Target, data: bytes, folder: Path, ran: Ran) -> None:
+    """One case within its limits."""
+    ran.cases += 1
+    try:
+        with guard.guarded(folder) as end:
+            module.check(data, folder)
+        ran.accepted += not end.refused
+    except (Exception, guard.Escaped) as problem:
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        key = f"{type(problem).__name__} at {where.filename}:{where.lineno}"
+        ran.found.setdefault(key, (data, "".join(traceback.format_exception(problem))))
 
-    Only for targets whose input is bytes. ModuleNotFoundError without atheris.
+
+def run_with_coverage(name: str, cases: int, seed: int, corpus: Path | None = None) -> None:
+    """The same by libFuzzer, which keeps the inputs that reach new lines in ``corpus``; half of the
+    mutations are its own. It ends this process, with 77 at the first finding.
+
+    ModuleNotFoundError without atheris.
     """
-    import sys
-    import tempfile
-    from pathlib import Path
-
     import atheris
 
     with atheris.instrument_imports(include=["hil"]):
         module = target(name)
-    corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
-    for number, one in enumerate(module.SEEDS):
-        (corpus / str(number)).write_bytes(one)
-    longest = 2 * max(map(len, module.SEEDS))
-    words = [f"-runs={cases}", f"-seed={seed}", f"-max_len={longest}", "-timeout=20"]
-    atheris.Setup(
-        [sys.argv[0], *words, "-rss_limit_mb=4096", str(corpus)],
-        lambda data: checked(module, data),
-    )
-    atheris.Fuzz()
+    guard.limit_memory()
+    corpus = corpus or Path(tempfile.mkdtemp(prefix="corpus-"))
+    for number, seeded in enumerate(module.SEEDS):
+        (corpus / f"seed-{number}").write_bytes(seeded)
+    ran = Ran()
+
+    def mutate(data: bytes, longest: int, number: int) -> bytes:
+        if number & 1:
+            return bytes(atheris.Mutate(data, longest))
+        return module.damage(Random(number), data)[:longest]
+
+    with _folder() as folder:
+
+        def case(data: bytes) -> None:
+            one(module, data, folder, ran)
+            for key, (_, said) in ran.found.items():
+                raise AssertionError(f"{key}\n{said}")
+
+        longest = 4 * max(map(len, module.SEEDS))
+        words = [f"-runs={cases}", f"-seed={seed}", f"-max_len={longest}", "-timeout=60"]
+        atheris.Setup(
+            [sys.argv[0], *words, "-rss_limit_mb=6000", f"-artifact_prefix={corpus}/", str(corpus)],
+            case,
+            custom_mutator=mutate,
+        )
+        atheris.Fuzz()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with guard.sandbox() as folder:
+        yield folder

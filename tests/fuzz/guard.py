@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -23,11 +24,11 @@ _LONGEST: Final = 4000  # characters of an error; a stranger's text must not flo
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _PATHS: Final = {
     **{f"os.{name}": 1 for name in ("mkdir", "remove", "rmdir", "chmod", "truncate", "utime")},
-    **{f"os.{name}": 2 for name in ("rename", "link", "symlink")},
+    **{f"os.{name}": 2 for name in ("rename", "link")},
 }
 _NEVER: Final = (
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect",
-    "pickle.find_class", "ctypes.dlopen", "webbrowser.open", "exec",
+    "pickle.find_class", "webbrowser.open",
 )  # fmt: skip
 
 
@@ -51,10 +52,15 @@ class _Watch:
             path, mode, flags = args
             if isinstance(flags, int) and flags & _WRITES and isinstance(path, str | bytes):
                 self._inside(path, f"open {mode}")
+        elif event == "os.symlink":
+            self._inside(_entry(args[1]), event)
         elif event in _PATHS:
-            for path in args[: _PATHS[event]]:
+            count = _PATHS[event]
+            folders = [n for n in args[-count:] if isinstance(n, int) and n >= 0]  # dir_fd
+            for path in args[:count]:
                 if isinstance(path, str | bytes):
-                    self._inside(path, event)
+                    base = f"/proc/self/fd/{folders[0]}/" if folders else ""
+                    self._inside(_entry(base + os.fsdecode(path)), event)
 
     def _inside(self, path: str | bytes, what: str) -> None:
         name = os.fsdecode(path)
@@ -69,22 +75,36 @@ class _Watch:
         raise Escaped(what)
 
 
+def _entry(path: object) -> str:
+    """Of an entry that is changed itself, even where it is a link: its folder."""
+    name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    return os.path.dirname(name.rstrip(os.sep)) or os.curdir
+
+
 _WATCH: Final = _Watch()
 
 
 @contextmanager
 def sandbox() -> Iterator[Path]:
-    """A folder that is all a case may write into, emptied afterwards; in memory where that is."""
+    """The folder that is all a case may write into, in memory where that is, removed afterwards."""
     memory = Path("/dev/shm")  # noqa: S108  (its own folder in it, by mkdtemp)
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    made = tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None)
+    folder = Path(made).resolve()
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass
+class End:
+    """How a case ended: ``refused`` by one of the project's own errors."""
+
+    refused: bool = False
+
+
 @contextmanager
-def guarded(folder: Path | None = None) -> Iterator[None]:
+def guarded(folder: Path) -> Iterator[End]:
     """One case. `HilError` ends it well if it is one line of sensible length; anything else is a
     finding, and so are `CPU_S` seconds, a write outside ``folder``, a process, a connection."""
     if not _WATCH.installed:
@@ -92,10 +112,12 @@ def guarded(folder: Path | None = None) -> Iterator[None]:
         _WATCH.installed = True
     before = signal.signal(signal.SIGPROF, _late)
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
-    _WATCH.folder = os.path.realpath(folder) if folder else "/nowhere"
+    _WATCH.folder = str(folder)
+    end = End()
     try:
-        yield
+        yield end
     except HilError as problem:
+        end.refused = True
         said = str(problem)
         assert problem.what, "an error that says nothing"
         assert "\n" not in said, f"an error of several lines: {said[:300]!r}"

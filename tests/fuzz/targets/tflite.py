@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 
 from hil.engines.aot import generate
 from hil.engines.aot.engine import arena_bytes, layers_of
@@ -11,7 +12,7 @@ from hil.engines.bakenn import accept
 from hil.engines.bounds import constant_bytes, largest_inner, largest_step
 from hil.engines.layers import layer
 from hil.tflite import read_model
-from tests.fuzz.damage import NAMES
+from tests.fuzz.damage import NAMES, bytes_like
 from tests.tflite.build import float_cnn, int8_cnn
 
 _MODELS = Path(__file__).parents[3] / "models"
@@ -20,6 +21,10 @@ SEEDS = [float_cnn().finish(), int8_cnn().finish()]
 SEEDS += [(_MODELS / f"{name}.tflite").read_bytes() for name in _NAMES]
 # no literal that C has no word for, and nothing but printable ASCII and ends of lines
 _NO_NUMBER = re.compile(r"\b(nan|inf)f?\b|[-\d]nanf|[-\d]inff")
+
+
+def damage(random: Random, data: bytes) -> bytes:
+    return bytes_like(random, data, SEEDS)
 
 
 def check(data: bytes, _: Path) -> None:
