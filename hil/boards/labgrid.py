@@ -23,8 +23,9 @@ from hil.errors import LabError, ToolMissing, UsageError
 SCHEME: Final = "labgrid:"
 CLIENT: Final = "HIL_LABGRID_CLIENT"  # where `labgrid-client` is, when not on PATH
 _LIMIT_S: Final = 60.0
-# characters of a place's description; the loader in Python is slow, the one in C overflows the stack
+# characters of a place's description: Python's loader is slow, C's may overflow its stack
 _MOST: Final = 1 << 14
+_BRACKETS: Final = 100  # each may take the loader as long as all before it
 _HOST: Final = re.compile(r"[\w.:%-]{1,255}")  # a name or an address, and nothing that a URL minds
 _TAG: Final = re.compile(r"^\s*tags: (.*)$", re.MULTILINE)
 
@@ -63,10 +64,12 @@ def serial_port(place: str, environment: str) -> str:
 
     LabError when it says something else, as it may: exporters and other users fill it.
     """
-    if len(environment) > _MOST:
-        what = f"labgrid-client describes place {place} in {len(environment):,} characters"
+    brackets = sum(environment.count(c) for c in "[{")
+    if len(environment) > _MOST or brackets > _BRACKETS:
+        what = f"{len(environment):,} characters with {brackets:,} brackets"
         raise LabError(
-            f"{what}, at most {_MOST:,} are read", f"look: labgrid-client -p {place} env"
+            f"labgrid-client describes place {place} in {what}; {_MOST:,} and {_BRACKETS} are read",
+            f"look: labgrid-client -p {place} env",
         )
     try:
         (target,) = yaml.safe_load(environment)["targets"].values()

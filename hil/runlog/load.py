@@ -239,7 +239,7 @@ def _decode(raw: bytes, kind: type[T], path: Path) -> T:
 
 
 def _too_large(tree: object) -> int | None:
-    """A whole number that NumPy, or another reader of JSON, has no room for; None: there is none."""
+    """A whole number that NumPy has no room for; None: there is none."""
     left = [tree]
     while left:
         one = left.pop()

@@ -78,7 +78,7 @@ class _Watch:
 def _entry(path: object) -> str:
     """Of an entry that is changed itself, even where it is a link: its folder."""
     name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-    return os.path.dirname(name.rstrip(os.sep)) or os.curdir
+    return str(Path(name).parent)
 
 
 _WATCH: Final = _Watch()
@@ -119,9 +119,8 @@ def guarded(folder: Path) -> Iterator[End]:
     except HilError as problem:
         end.refused = True
         said = str(problem)
-        assert problem.what, "an error that says nothing"
-        assert "\n" not in said, f"an error of several lines: {said[:300]!r}"
-        assert len(said) <= _LONGEST, f"an error of {len(said)} characters"
+        if not problem.what or "\n" in said or len(said) > _LONGEST:
+            raise AssertionError(f"an error of {len(said)} characters: {said[:300]!r}") from problem
     finally:
         _WATCH.folder = None
         signal.setitimer(signal.ITIMER_PROF, 0)

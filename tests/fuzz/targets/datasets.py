@@ -21,7 +21,7 @@ _SHAPE = (2, 3, 4)
 _RECORD = 1 + 3 * 32 * 32
 
 
-def _npz(compressed: bool, **arrays: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def _npz(compressed: bool, **arrays: np.ndarray) -> bytes:
     memory = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(memory, **arrays)  # type: ignore[arg-type]
     return memory.getvalue()
@@ -76,7 +76,7 @@ def _spoilt_zip(random: Random) -> bytes:
                 content = b"\x93NUMPY\x01\x00" + size + head.encode() + content[128:]
             if random.random() < 0.7:
                 content = bytes_like(random, content, [content])
-            made.writestr(random.choice((name, name, name, "../x.npy", name[:1])), content)
+            made.writestr(random.choice((name, name, name, f"../{name}", name[:1])), content)
     return memory.getvalue()
 
 

@@ -1,7 +1,8 @@
-"""A stored run's folder, which somebody may have sent: read, verified, compared, reported."""
+"""A stored run's folder, which somebody may have sent: verified, loaded, gone on with."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,13 +11,8 @@ from typing import Any
 
 import msgspec
 
-from hil.compare_runs.compare import compare_runs
-from hil.compare_runs.formats import FORMATS
-from hil.compare_runs.history import read_history
-from hil.compare_runs.history_pages import markdown, page
-from hil.errors import HilError, UsageError
-from hil.notebook import read
-from hil.report import write
+from hil.errors import HilError
+from hil.runlog.load import load
 from hil.runlog.log import RunLog
 from hil.runlog.schema import Manifest
 from hil.runlog.seal import hash_data, sealed
@@ -26,8 +22,6 @@ from tests.fuzz.example_run import stored
 
 _GOOD = stored()
 SEEDS = [json.dumps({"files": files, "seal": seal}).encode() for files in _GOOD for seal in (0, 1)]
-_ALLOWED = ("model", "dataset", "clock", "state")
-_HOSTILE = ("<script>alert", "\x1b", "\x9b", "\u202e")
 
 
 def damage(random: Random, data: bytes) -> bytes:
@@ -44,7 +38,7 @@ def damage(random: Random, data: bytes) -> bytes:
             files[name] = tree_like(random, content)
     if random.random() < 0.1:
         name = random.choice((*sorted(files), "figures", "report.html", ".lock"))
-        given["links"] = {name: random.choice(("/etc/passwd", "..", "/tmp", "loop", "/dev/zero"))}
+        given["links"] = {name: random.choice(("/etc/passwd", "..", "loop", "/dev/zero"))}
     if random.random() < 0.1:
         given["hashes"] = random.choice(NAMES)
     given["seal"] = random.random() < 0.8
@@ -52,44 +46,15 @@ def damage(random: Random, data: bytes) -> bytes:
 
 
 def check(data: bytes, folder: Path) -> None:
-    run = folder / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir()
-    _lay_out(data, run)
-    try:
+    run = lay_out(data, folder / "run")
+    with contextlib.suppress(HilError):
         verify(run)
-    except HilError:
-        pass
-    found = read(run)
-    assert len(found.samples) == sum(map(len, found.stored.samples.values()))
-    assert found.summary and found.cells is not None
-    assert found.results is not None
-    report = write(run)
-    for path in (report.html, report.markdown):
-        text = path.read_text("utf-8")
-        assert not (said := [word for word in _HOSTILE if word in text]), said
-    if report.manifest.state != "running" and report.manifest.seal:
-        assert not verify(run).faults
-    base = folder / "base"
-    if not base.exists():
-        base.mkdir()
-        _lay_out(SEEDS[1], base)
-    for pair in ((run, run), (base, run)):
-        compared = compare_runs(*pair, allow=_ALLOWED, allow_missing=True)
-        for form in FORMATS.values():
-            form(compared)
-    _history(folder)
+    found = load(run)
+    assert set(found.samples) == {plan.key for plan in found.manifest.runs}
     with RunLog(run, found.manifest) as log:  # a bench that goes on
         log.set_state("complete")
-
-
-def _history(folder: Path) -> None:
-    try:
-        found = read_history(folder)
-    except UsageError:  # every run of it was cut short
-        return
-    markdown(found)
-    page(found)
+    # what the harness seals itself is whole, but for pages that a report would make anew
+    assert load(run).samples == found.samples
 
 
 def _rendered(content: Any) -> bytes:
@@ -103,8 +68,10 @@ def _rendered(content: Any) -> bytes:
     return json.dumps(content).encode("utf-8", "surrogatepass")
 
 
-def _lay_out(data: bytes, run: Path) -> None:
-    """Write the files; with ``seal`` the manifest is sealed anew, as an attacker would."""
+def lay_out(data: bytes, run: Path) -> Path:
+    """Write the files into ``run``, made anew; with ``seal`` the manifest is sealed again."""
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir()
     try:
         given = json.loads(data)
         files = given["files"]
@@ -120,6 +87,7 @@ def _lay_out(data: bytes, run: Path) -> None:
     for name, target in links.items():
         (run / name).unlink(missing_ok=True)
         (run / name).symlink_to(run / name if target == "loop" else target)
+    return run
 
 
 def _seal(run: Path, hashes: str | None) -> None:
