@@ -49,6 +49,8 @@ def load_npz(path: Path | str) -> Dataset:
         with zipfile.ZipFile(path) as archive:
             members = set(archive.namelist())
             missing = [key for key in ("x", "y") if f"{key}.npy" not in members]
+            if any(key in members for key in missing):
+                raise DataError(f"{path} holds files that are not arrays", _HINT)
             if missing:
                 raise DataError(f"{path} has no array {' and '.join(missing)}", _HINT)
             x, y = (_member(path, archive, f"{key}.npy") for key in ("x", "y"))
@@ -86,6 +88,8 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.g
         shape, _, dtype = read(stream)
         # dtypes and ranks beyond those of `_check` end here
         sizes = len(shape) <= _RANK and all(0 <= n <= _MOST for n in shape)
+        if dtype.hasobject:
+            raise DataError(f"{name} in {path} holds Python objects", _HINT)
         if dtype.kind not in "iuf" or not sizes:
             raise DataError(f"{name} in {path} is {dtype} of shape {shape}", _HINT)
         nbytes = math.prod(shape) * dtype.itemsize

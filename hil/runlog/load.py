@@ -256,7 +256,7 @@ def _read(path: Path) -> bytes | None:
     """None where there is nothing. A run's folder is its files: links in it are not followed."""
     try:
         if path.is_symlink() or (path.exists() and not is_plain(path)):
-            raise StorageError(f"{path} is no plain file", _RERUN)
+            raise StorageError(f"{path} cannot be read (it is no plain file)", _RERUN)
         if path.exists() and path.stat().st_size > _MOST:
             raise StorageError(f"{path} is larger than {_MOST:,} bytes", _RERUN)
         return path.read_bytes()

@@ -172,7 +172,7 @@ def test_links_in_a_run_are_not_followed(name: str, target: str, tmp_path: Path)
     folder = run(tmp_path / "run")
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)
-    with pytest.raises(StorageError, match="no plain file"):
+    with pytest.raises(StorageError, match="is no plain file"):
         load(folder)
 
 
