@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def examine(
         yield _postgresql()
     if tests:
         yield _chromium()
+        yield _libfuzzer()
 
 
 def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -155,6 +157,28 @@ def _chromium() -> Check:
     found = shutil.which("chromium")
     detail = found or "chromium not found: reports are not looked at in a browser"
     return Check("Chromium", bool(found), detail, "optional", *_apt("chromium"))
+
+
+def _libfuzzer() -> Check:
+    found = False
+    if shutil.which("clang"):
+        words = ["clang", "-print-resource-dir"]
+        folder = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+        found = any(Path(folder).glob("lib/*/libclang_rt.fuzzer*.a"))
+    detail = "there" if found else "not found: the firmware is fuzzed at random, not by coverage"
+    # Debian names the runtime's package by the version of clang that it has
+    packages = ("clang", "llvm", f"libclang-rt-{_clang_version() or '14'}-dev")
+    return Check("clang's libFuzzer", found, detail, "optional", *_apt(*packages))
+
+
+def _clang_version() -> str:
+    """Which clang Debian's package `clang` brings; "" where there is no apt."""
+    if not shutil.which("apt-cache"):
+        return ""
+    words = ["apt-cache", "depends", "clang"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Depends: clang-(\d+)", said)
+    return found[1] if found else ""
 
 
 def postgresql_folders() -> list[Path]:

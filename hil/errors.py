@@ -18,7 +18,9 @@
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
+        ├── LineHopeless        the line damages so much that it would take hours
         ├── NoAnswer            nothing (valid) came back before the deadline
+        ├── WrongReply          the device answers, but not as its protocol has it
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
 
@@ -136,6 +138,14 @@ class LinkError(DeviceError):
 
 class NoAnswer(DeviceError):
     """Nothing valid came back before the deadline."""
+
+
+class LineHopeless(DeviceError):
+    """The board answers, but the line damages so much that the work would take hours."""
+
+
+class WrongReply(DeviceError):
+    """The device answers, but not as its protocol has it."""
 
 
 class WrongFirmware(DeviceError):

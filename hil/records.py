@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Self, TypeAlias, final
@@ -40,7 +41,7 @@ class Encoding(IntEnum):
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
 
 
-class _Measure:
+class _Measure(ABC):
     """Ordered, subtracted and divided by its own kind alone.
 
     Anything else is an error of types, and at run time a `MixedUnits`.
@@ -49,8 +50,9 @@ class _Measure:
     __slots__ = ()
 
     @property
+    @abstractmethod
     def amount(self) -> int:
-        raise NotImplementedError
+        """The figure itself, in its kind's unit."""
 
     def _other(self, other: Self) -> int:
         if type(other) is not type(self):
@@ -179,6 +181,26 @@ class Status:
     frames_bad: int
     inferences: int
     errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """What crossed a line between host and board, and what went wrong on it, as the host counted.
+
+    ``damaged_out``: frames that the board said came damaged; ``damaged_in``: those that the host
+    received so; ``unexpected``: good frames that answer nothing that is waited for (late, repeated,
+    replayed); ``timeouts``: silences that ended a wait; ``retries``: requests sent again, which
+    took ``resent_bytes`` on the line.
+    """
+
+    frames_out: int = 0
+    frames_in: int = 0
+    damaged_out: int = 0
+    damaged_in: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
+    retries: int = 0
+    resent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""golden/wire.json -> golden.h, for the firmware's unit tests: `golden_header.py OUT WIRE_JSON`."""
+"""golden/wire.json and golden/mlperf.json beside it -> golden.h, for the firmware's unit tests:
+`golden_header.py OUT WIRE_JSON`."""
 
 import json
 import sys
@@ -43,7 +44,13 @@ def packed(vector):
     )
 
 
-def header(golden):
+def step(found):
+    reply = "".join(f"{line}\r\n" for line in found["reply"])
+    send = c_bytes(found["send"].encode().hex())
+    return f"    {{{c_text(found['name'])}, {send}, {c_text(reply)}}},"
+
+
+def header(golden, dialogue):
     frames = [frame(vector) for vector in golden["frames"]]
     events, streams = [], []
     for vector in golden["streams"]:
@@ -55,7 +62,7 @@ def header(golden):
         events += [event(found) for found in vector["events"]]
     return "\n".join(
         [
-            "/* Made from firmware/golden/wire.json by firmware/scripts/golden_header.py. */",
+            "/* Made of golden/wire.json and golden/mlperf.json by scripts/golden_header.py. */",
             "#ifndef GOLDEN_H",
             "#define GOLDEN_H",
             '#include "golden_types.h"',
@@ -71,6 +78,9 @@ def header(golden):
             "static const golden_packed_t golden_packed[] = {",
             *map(packed, golden["packed"]),
             "};",
+            "static const golden_step_t golden_steps[] = {",
+            *map(step, dialogue["steps"]),
+            "};",
             "#endif",
             "",
         ]
@@ -78,7 +88,9 @@ def header(golden):
 
 
 def main(out, wire_json):
-    text = header(json.loads(Path(wire_json).read_text("utf-8")))
+    beside = Path(wire_json).with_name("mlperf.json")
+    both = (json.loads(path.read_text("utf-8")) for path in (Path(wire_json), beside))
+    text = header(*both)
     target = Path(out) / "golden.h"
     if target.is_file() and target.read_text("utf-8") == text:
         return

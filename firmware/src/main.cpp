@@ -34,7 +34,7 @@ static_assert(HIL_MODEL_COUNT >= 1 && HIL_MODEL_COUNT <= 255, "an image has 1 to
 static_assert(HIL_MAX_PAYLOAD >= HIL_INPUT_BYTES + HIL_REQUEST_HEAD,
               "the receive buffer is the model's input too");
 
-alignas(16) uint8_t rx[HIL_RX_BYTES(HIL_MAX_PAYLOAD)];
+alignas(16) uint8_t rx[HIL_RX_BYTES(HIL_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS)];
 alignas(16) uint8_t arena[HIL_ARENA_BYTES];
 alignas(16) uint8_t output[HIL_OUTPUT_BYTES];
 hil_session_t session;
@@ -42,10 +42,10 @@ hil_session_t session;
 }  // namespace
 
 static void setup_firmware() {
-  const hil_setup_t setup = {&hil_port_board,  HIL_FIRMWARE, HIL_TOOLCHAIN,   hil_models,
-                             HIL_MODEL_COUNT,  rx,           HIL_MAX_PAYLOAD, arena,
-                             sizeof arena,     output,       hil_port_write,  nullptr,
-                             hil_port_set_baud};
+  const hil_setup_t setup = {&hil_port_board,   HIL_FIRMWARE, HIL_TOOLCHAIN,   hil_models,
+                             HIL_MODEL_COUNT,   rx,           HIL_MAX_PAYLOAD, arena,
+                             sizeof arena,      output,       hil_port_write,  nullptr,
+                             hil_port_set_baud, sizeof rx};
   hil_port_init();
   hil_session_init(&session, &setup);
 }

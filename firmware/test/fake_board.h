@@ -9,12 +9,14 @@
 #include "hil_session.h"
 
 enum { FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS), FAKE_GUARD = 16 };
+enum { FAKE_RX_BYTES = HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS) };
 
 typedef struct {
   hil_session_t session;
   uint8_t reply[2048];
   uint32_t reply_length;
   uint32_t marks_reset;
+  uint32_t fed; /* the watchdog */
   uint32_t overflowed;
   uint32_t baud;          /* 0: the rate of boot */
   uint32_t reply_at_baud; /* reply bytes that were out when the rate last changed */
@@ -22,10 +24,11 @@ typedef struct {
 
 static fake_board_t fake;
 /* One byte too many behind each is written by nobody. */
-static _Alignas(16) uint8_t fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + FAKE_GUARD];
+static _Alignas(16) uint8_t fake_rx[FAKE_RX_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
 static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
+static uint32_t fake_us;                /* before it is asked */
 static uint32_t fake_ticks;             /* what the stopwatch says next */
 static uint32_t fake_ticks_more;        /* ... and how much more each time */
 
@@ -55,9 +58,14 @@ static inline void fake_memory(hil_memory_t *memory) {
   memory->heap_used = 0;
 }
 
+static inline void fake_alive(void) { fake.fed++; }
+
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
 static inline uint32_t fake_uptime_ms(void) { return fake_now; }
+
+/* 1000 more each time it is asked. */
+static inline uint32_t fake_now_us(void) { return fake_us += 1000; }
 
 /* A line that does 2 Mbaud at most. */
 static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
@@ -71,9 +79,18 @@ static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   return 1;
 }
 
-static const hil_board_t fake_board = {
-    "fake",        2, 9, 0, 25000000u, fake_start, fake_stop, fake_memory, fake_reset_marks,
-    fake_uptime_ms};
+static const hil_board_t fake_board = {"fake",
+                                       2,
+                                       9,
+                                       0,
+                                       25000000u,
+                                       fake_start,
+                                       fake_stop,
+                                       fake_memory,
+                                       fake_reset_marks,
+                                       fake_uptime_ms,
+                                       fake_now_us,
+                                       fake_alive};
 
 /* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {
@@ -97,6 +114,7 @@ static inline void fake_boot(uint32_t overhead) {
   setup.write = fake_write;
   setup.write_context = &fake;
   setup.set_baud = fake_set_baud;
+  setup.rx_size = FAKE_RX_BYTES;
   fake_ticks = overhead;
   fake_ticks_more = 0;
   hil_session_init(&fake.session, &setup);
@@ -116,8 +134,8 @@ static inline int fake_guards_stand(void) {
   uint32_t i;
 
   for (i = 0; i < FAKE_GUARD; i++) {
-    if (fake_rx[HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + i] != 0x77 ||
-        fake_arena[HIL_ARENA_BYTES + i] != 0x77 || fake_output[HIL_OUTPUT_BYTES + i] != 0x77) {
+    if (fake_rx[FAKE_RX_BYTES + i] != 0x77 || fake_arena[HIL_ARENA_BYTES + i] != 0x77 ||
+        fake_output[HIL_OUTPUT_BYTES + i] != 0x77) {
       return 0;
     }
   }

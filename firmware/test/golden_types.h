@@ -1,4 +1,4 @@
-/* What firmware/scripts/golden_header.py fills in from golden/wire.json. */
+/* What firmware/scripts/golden_header.py fills in from golden/wire.json and golden/mlperf.json. */
 #ifndef GOLDEN_TYPES_H
 #define GOLDEN_TYPES_H
 
@@ -45,6 +45,13 @@ typedef struct {
   int fails;
   const char *unpacked;
 } golden_packed_t;
+
+/* A command of golden/mlperf.json, and all that comes back. */
+typedef struct {
+  const char *name;
+  const char *send;
+  const char *reply;
+} golden_step_t;
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import platformdirs
 
 import hil
+from hil.bench.ahead import computed_ahead
 from hil.bench.events import Emit, Referencing, Stored
+from hil.bench.expecting import expect
 from hil.bench.lab import Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.parting import part
@@ -25,12 +24,11 @@ from hil.bench.profiling import profile
 from hil.bench.provenance import git_state, host
 from hil.bench.sink import Sink
 from hil.bench.stream import stream
-from hil.compare import Expected, differences
+from hil.compare import differences
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.errors import HilError, StorageError
 from hil.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.log import RunLog
 from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
@@ -56,6 +54,14 @@ def run(
     ``profiles`` for what each takes.
     """
     lab = lab or RealLab(plan.project)
+    with computed_ahead([cell.network for cell in plan.cells], plan.data):
+        _carry_through(plan, folder, emit, lab, jobs, layers=layers, profiles=profiles)
+    emit(Stored(folder))
+
+
+def _carry_through(
+    plan: Plan, folder: Path, emit: Emit, lab: Lab, jobs: int, *, layers: bool, profiles: bool
+) -> None:
     prepared, no_place = prepare(plan, lab, emit)
     manifest = _manifest(plan, prepared, no_place, folder.name)
     if (folder / MANIFEST).exists():
@@ -81,41 +87,19 @@ def run(
         dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
         log.save_pictures(pictures(plan.data, read_samples(folder), dtypes))
         log.set_state("complete")
-    emit(Stored(folder))
 
 
 def _run_one(data: Dataset, lab: Lab, item: Prepared, sink: Sink, emit: Emit) -> None:
     """One run, from what the host expects to the last answer."""
     cell = item.cell
-    expected = _expect(item, data, emit)
+
+    def tell(reference: str, done: int, total: int) -> None:
+        emit(Referencing(item.plan.key, reference, done, total))
+
+    with_oracle, with_xnnpack = bool(item.plan.oracle), bool(item.plan.xnnpack)
+    expected = expect(cell.network, data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack)
     with lab.open(cell.station, cell.image, item.firmware) as link:
         stream(item, link, data, expected, sink, emit)
-
-
-def _expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
-    """What the host answers to every sample; cached, so computed once a model and data set."""
-    spec = item.cell.network.graph.input
-
-    def predict(reference: Reference) -> npt.NDArray[np.generic]:
-        def progress(done: int, total: int) -> None:
-            emit(Referencing(item.plan.key, reference.name, done, total))
-
-        return predict_cached(
-            reference,
-            data.x,
-            fingerprint=data.fingerprint,
-            ids=data.ids,
-            directory=platformdirs.user_cache_path("tinyml-hil") / "reference",
-            progress=progress,
-            encode=lambda samples: encode_inputs(samples, spec),
-        )
-
-    path = item.cell.network.path
-    return Expected(
-        predict(litert(path)),
-        predict(oracle(path)) if item.plan.oracle else None,
-        predict(xnnpack(path)) if item.plan.xnnpack else None,
-    )
 
 
 def _manifest(

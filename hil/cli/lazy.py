@@ -69,6 +69,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "boards",
         "Start an emulated board, as flashing starts a real one, and say where its port is.",
     ),
+    "mlperf": Command(
+        "mlperf",
+        "Drive any device that speaks MLPerf Tiny's protocol, and write a submission's three "
+        "files.",
+    ),
+    "mlperf-data": Command(
+        "mlperf",
+        "Write a data set in the layout that MLCommons' runner reads, with its test scripts.",
+        "mlperf_data",
+    ),
     "study": Command("study", "Compare several ways to one end, measured on a board.", "app"),
 }
 

@@ -17,6 +17,7 @@ class CompiledModel:
 
     ``functions`` defines ``<name>_prepare`` and ``<name>_run`` after the header was included, and
     ``<name>_layers`` where the model shows its ``layers``. ``files``: what else it takes, by path.
+    ``probabilities``: its graph ends in them, see `Graph.ends_in_probabilities`.
     """
 
     info: ModelInfo
@@ -24,6 +25,7 @@ class CompiledModel:
     functions: str
     layers: int = 0
     files: Mapping[str, str] = field(default_factory=dict)
+    probabilities: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def table_files(
 def _row(model: CompiledModel, layers: bool) -> str:
     info = model.info
     shown = f"{info.name}_layers" if model.layers else "0"
-    more = f",\n     {model.layers}u,\n     {shown}" if layers else ""
+    more = f",\n     {int(model.probabilities)}u"
+    more += f",\n     {model.layers}u,\n     {shown}" if layers else ""
     digest = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(info.sha256))
     return (
         f'    {{"{info.name}",\n     "{info.engine}",\n     {{{digest}}},\n'

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
+
+import numpy as np
 
 from hil.errors import UsageError
 from hil.kd import layers
@@ -86,3 +90,20 @@ def _layer(kinds: Any, layer: AnyLayer, name: str) -> Any:
             return kinds.Flatten(name=name)
         case layers.Softmax():
             return kinds.Softmax(name=name)
+
+
+def fingerprint(network: Any) -> str:
+    """SHA-256 of a network's structure and weights: equal for equal networks.
+
+    Two saved files of one network differ by their dates, and Keras's own description by the names
+    of its layers: it calls an input after how many there were before it.
+    """
+    digest = hashlib.sha256()
+    for layer in network.layers:
+        about = {key: value for key, value in layer.get_config().items() if key != "name"}
+        text = json.dumps([type(layer).__name__, about], sort_keys=True, default=str)
+        digest.update(text.encode())
+    for weight in network.get_weights():
+        digest.update(str((weight.shape, weight.dtype)).encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()

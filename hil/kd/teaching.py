@@ -15,6 +15,7 @@ import numpy as np
 from hil.kd.backend import known_warnings, require
 from hil.kd.batches import Floats, Views, as_input, views
 from hil.kd.kept import kept
+from hil.kd.networks import fingerprint
 from hil.kd.warps import Warp, fixed
 from hil.records import Dataset
 
@@ -86,16 +87,6 @@ def answers(
     shape = (len(dataset), warp.views, 1)
     make = known_warnings()(lambda: _ask(network, shown(dataset, 0, warp, cache=cache), layer))
     return kept(path, shape, "float32", make)
-
-
-def fingerprint(network: Any) -> str:
-    """SHA-256 of a network's structure and weights: equal for equal networks, while two
-    saved files of one network differ by their dates."""
-    digest = hashlib.sha256(network.to_json().encode())
-    for weight in network.get_weights():
-        digest.update(str((weight.shape, weight.dtype)).encode())
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
 
 
 def _path(cache: Path | None, dataset: Dataset, about: str) -> Path | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hil.link.deadline import Deadline
 from hil.records import DType, Encoding, Hello, TensorSpec
-from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, encode
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
 from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
 from hil.wire.packbits import unpack
 
@@ -120,7 +120,8 @@ class FakeBoard:
         if model >= len(self.hello.models):
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
         dtype = self.hello.models[model].output.dtype
-        head = struct.pack("<BBHII", model, dtype, 0, self.micros(model), self.ticks(model))
+        check = check_of(frame)
+        head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
         values, encoding = frame.payload[4:], frame.payload[1]
         if encoding & PACKED:
             if not self.hello.unpacks:
@@ -138,7 +139,9 @@ class FakeBoard:
         if INPUT_LAYER != layer >= count:
             return self._error(frame.seq, ErrorCode.LAYER, frame.type, layer, count)
         dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
-        head = struct.pack("<BBHHHII", model, dtype, layer, count, 0, len(whole), offset)
+        head = struct.pack(
+            "<BBHHHII", model, dtype, layer, count, check_of(frame), len(whole), offset
+        )
         return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
 
     def _profile(self, frame: Frame, laps: Callable[[int], Sequence[int]]) -> Frame:
@@ -147,7 +150,7 @@ class FakeBoard:
         if first >= len(found):
             return self._error(frame.seq, ErrorCode.LAYER, frame.type, first, len(found))
         total = (self.micros(model), self.ticks(model))
-        payload = struct.pack("<BBHHHII", model, 0, first, len(found), 0, *total)
+        payload = struct.pack("<BBHHHII", model, 0, first, len(found), check_of(frame), *total)
         payload += b"".join(struct.pack("<II", 0, n) for n in found[first : first + self.at_once])
         return self._frame(Kind.PROFILE.reply, frame.seq, payload)
 

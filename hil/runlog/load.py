@@ -18,6 +18,7 @@ from hil.runlog.schema import (
     DIGITS,
     LAYERS,
     MANIFEST,
+    MLPERF,
     PROFILE,
     READABLE,
     SAMPLES,
@@ -67,6 +68,11 @@ def load(run_dir: Path) -> StoredRun:
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
     manifest = read_manifest(run_dir)
+    if MLPERF in manifest.files or (run_dir / MLPERF).exists():
+        raise StorageError(
+            f"{run_dir} holds a session of MLPerf Tiny, not a bench's run",
+            "its figures are in results.txt and mlperf.json; `hil verify` reads it",
+        )
     samples, torn = _samples(run_dir / SAMPLES, manifest)
     pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
     profiled = _profiled(run_dir / PROFILE, manifest)

@@ -16,6 +16,7 @@ DIGITS = "digits.json"
 LAYERS = "layers.json"
 PROFILE = "profile.json"
 SUMMARY = "summary.json"
+MLPERF = "mlperf.json"  # of a session of MLPerf Tiny (hil.mlperf.folder), which has no samples
 PAGES = (SUMMARY, "report.md", "report.html")  # made anew by `hil report`
 FIGURES = "figures/"  # as these
 State: TypeAlias = Literal["running", "interrupted", "failed", "complete"]

@@ -6,13 +6,11 @@ which names all that decided the outcome: a network of the same inputs is not ma
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from hil import files
@@ -21,7 +19,6 @@ from hil.kd import export, networks, provenance, pruning, sizing, teaching, trai
 from hil.kd.backend import known_warnings
 from hil.kd.data import Data
 from hil.kd.events import Event, OnEvent, ignore
-from hil.kd.layers import Network
 from hil.kd.recipe import Recipe
 from hil.records import Precision
 from hil.study.methods import Given, Job, Prune, Train, needs, network_of
@@ -130,7 +127,7 @@ class Workshop:
         return Made(
             inputs=inputs,
             keras_sha256=files.sha256(keras_file),
-            fingerprint=fingerprint(network_of(job), network),
+            fingerprint=networks.fingerprint(network),
             parameters=size.parameters,
             macs=size.macs,
             seconds=seconds,
@@ -205,14 +202,3 @@ class Workshop:
             files.sha256(self.file(key, precision)) == digest
             for precision, digest in made.tflite_sha256.items()
         )
-
-
-def fingerprint(layers: Network, network: Any) -> str:
-    """SHA-256 of a network's layers and weights.
-
-    Not of Keras's own description: that names the input after how many there were before it.
-    """
-    digest = hashlib.sha256(msgspec.json.encode(layers))
-    for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()

@@ -14,6 +14,7 @@ from hil.records import Precision, TensorSpec
 # TFLite TensorType codes -> little-endian NumPy types, for those that a constant may have here.
 NUMPY_TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}
 FLOAT32, INT32, UINT8, INT8 = 0, 2, 3, 9
+_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,3 +75,14 @@ class Graph:
     operators: tuple[Operator, ...]
     parameters: int  # values in weights and biases
     macs: int  # multiply-accumulates of one inference, padding included
+
+    @property
+    def ends_in_probabilities(self) -> bool:
+        """Whether a softmax or a sigmoid makes the output, be it converted afterwards or not."""
+        index = self.output_index
+        for operator in reversed(self.operators):
+            if index in operator.outputs:
+                if operator.code not in _SAME_VALUES:
+                    return operator.code in ("SOFTMAX", "LOGISTIC")
+                index = operator.inputs[0]
+        return False

@@ -36,10 +36,23 @@ class BadFrame:
     length: int
 
 
+def check_of(frame: Frame) -> int:
+    """The low 16 bits of its CRC-32: what the answer to it has to repeat."""
+    body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
+    return zlib.crc32(body) & 0xFFFF
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of one frame, trailing delimiter included."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
     return stuff(body + CRC.pack(zlib.crc32(body))) + DELIMITER
+
+
+def encode_request(frame: Frame) -> bytes:
+    """`encode` as a host sends it: behind two zeros where its first byte is one that text begins
+    with, for a board reads MLPerf Tiny's commands on the same line (docs/protocol.md, Text)."""
+    data = encode(frame)
+    return 2 * DELIMITER + data if 0x20 <= data[0] <= 0x7E else data
 
 
 def stuff(body: bytes) -> bytes:
@@ -98,6 +111,16 @@ class Decoder:
         room = self._limit - len(self._pending)
         self._pending += block[:room]
         self._dropped += max(0, len(block) - room)
+
+    @property
+    def unfinished(self) -> bool:
+        """Has a block begun and not ended?"""
+        return bool(self._pending)
+
+    @property
+    def whole(self) -> bool:
+        """Does that block lack nothing but its delimiter? Its CRC says so."""
+        return not self._dropped and isinstance(decode(bytes(self._pending)), Frame)
 
     def reset(self) -> None:
         """Forget an unfinished block."""

@@ -59,13 +59,17 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """RESULT: ``ticks`` is None when the device's counter wrapped."""
+    """RESULT: ``ticks`` is None when the device's counter wrapped.
+
+    ``check`` repeats `frames.check_of` the request, here and in `Piece` and `Profile`.
+    """
 
     model: int
     dtype: DType
     micros: int
     ticks: int | None
     output: bytes
+    check: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Piece:
     nbytes: int
     offset: int
     data: bytes
+    check: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class Profile:
     layers: int
     total: Lap
     laps: tuple[Lap, ...]
+    check: int = 0
 
 
 Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Profile | Refusal | Malformed
@@ -209,26 +215,31 @@ def parse_reply(frame: Frame) -> Reply:
 
 
 def _parse_result(payload: bytes) -> Result:
-    model, dtype, _, micros, ticks = _RESULT.unpack_from(payload)
+    model, dtype, check, micros, ticks = _RESULT.unpack_from(payload)
     return Result(
-        model, DType(dtype), micros, None if ticks == _WRAPPED else ticks, payload[_RESULT.size :]
+        model,
+        DType(dtype),
+        micros,
+        None if ticks == _WRAPPED else ticks,
+        payload[_RESULT.size :],
+        check,
     )
 
 
 def _parse_piece(payload: bytes) -> Piece:
-    model, dtype, layer, layers, _, nbytes, offset = _LAYER.unpack_from(payload)
+    model, dtype, layer, layers, check, nbytes, offset = _LAYER.unpack_from(payload)
     data = payload[_LAYER.size :]
     if INPUT_LAYER != layer >= layers or nbytes > 4 * MAX_ELEMENTS or offset + len(data) > nbytes:
         raise ValueError(f"layer {layer} of {layers}, {len(data)} bytes at {offset} of {nbytes}")
-    return Piece(model, DType(dtype), layer, layers, nbytes, offset, data)
+    return Piece(model, DType(dtype), layer, layers, nbytes, offset, data, check)
 
 
 def _parse_profile(payload: bytes) -> Profile:
-    model, _, layer, layers, _, *total = _PROFILED.unpack_from(payload)
+    model, _, layer, layers, check, *total = _PROFILED.unpack_from(payload)
     laps = tuple(_lap(*raw) for raw in _LAP.iter_unpack(payload[_PROFILED.size :]))
     if not laps or layer + len(laps) > layers:
         raise ValueError(f"{len(laps)} layers from {layer} on, of {layers}")
-    return Profile(model, layer, layers, _lap(*total), laps)
+    return Profile(model, layer, layers, _lap(*total), laps, check)
 
 
 def _lap(micros: int, ticks: int) -> Lap:

@@ -23,7 +23,7 @@ static void check_layer(uint16_t layer, uint32_t bytes, uint32_t offset, const v
   CHECK_EQUAL(HIL_INT8, head.dtype);
   CHECK_EQUAL(layer, head.layer);
   CHECK_EQUAL(2, head.layers);
-  CHECK_EQUAL(0, head.reserved);
+  CHECK_EQUAL(asked, head.check);
   CHECK_EQUAL(bytes, head.bytes);
   CHECK_EQUAL(offset, head.offset);
   CHECK(memcmp(reply.payload + sizeof head, data, length) == 0);
@@ -123,6 +123,7 @@ static void check_laps(uint16_t layer, uint32_t total, const hil_lap_t *laps, ui
   CHECK_EQUAL(sizeof head + length, reply.payload_length);
   memcpy(&head, reply.payload, sizeof head);
   CHECK_EQUAL(FAKE_INT8, head.model);
+  CHECK_EQUAL(asked, head.check);
   CHECK_EQUAL(layer, head.layer);
   CHECK_EQUAL(2, head.layers);
   CHECK_EQUAL(total, head.total.ticks);

@@ -81,7 +81,7 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
         for suite in json.loads(report.read_text())["test_suites"]
         if suite["env_name"] == env and suite["status"] != "SKIPPED"
     }
-    assert {"test_wire", "test_session", "test_engine"} <= set(suites)
+    assert {"test_wire", "test_session", "test_mlperf", "test_engine"} <= set(suites)
     assert ("test_stopwatch" in suites) == (env != "native")
     assert all(cases and set(cases.values()) == {"PASSED"} for cases in suites.values())
 

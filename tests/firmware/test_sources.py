@@ -39,9 +39,14 @@ def test_main_is_cpp11() -> None:
     run(["g++", "-std=c++11", *STRICT, *INCLUDES, "-fsyntax-only", main])
 
 
+def program(name: str) -> str | None:
+    """A program of the environment that the tests run in, or of PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name)
+
+
 def test_layout() -> None:
-    program = Path(sys.executable).with_name("clang-format")
-    found = str(program) if program.is_file() else shutil.which("clang-format")
+    found = program("clang-format")
     if not found:
         pytest.skip("clang-format is not installed (extra: dev)")
     run([found, "--dry-run", "--Werror", *map(str, ALL)])

@@ -14,7 +14,8 @@ import pytest
 
 from tests.needs import skip_without
 
-if importlib.util.find_spec("playwright"):
+if importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python"):
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -105,3 +106,13 @@ def browser() -> Iterator[Browser]:
     """One Chromium for a module's tests."""
     with chromium() as found:
         yield found
+
+
+def serious(page: Page) -> list[str]:
+    """axe-core's findings that shut somebody out."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']} ({len(one['nodes'])})"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -11,11 +11,10 @@ from hil import report
 from hil.report.cells import Cell, cells
 from hil.runlog.load import load
 from tests.report import fake
-from tests.report.browser import Seen, needs_chromium, shown
+from tests.report.browser import Seen, needs_chromium, serious, shown
 from tests.report.browser import browser as browser
 
 pytest.importorskip("playwright", reason="not installed: playwright (pip install -e '.[dev]')")
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 pytestmark = needs_chromium
@@ -260,16 +259,6 @@ def test_strangers_strings_are_text(browser: Browser, hostile: Path) -> None:
         assert page.get_by_text("<script>alert(1)</script>|`x`[31m[a](http://evil)").count() > 3
         assert page.locator("main a").count() == 0
     quiet(seen)
-
-
-def serious(page: Page) -> list[str]:
-    """axe-core's findings that shut somebody out."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html']} ({len(one['nodes'])})"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,19 @@ def test_a_file_beyond_the_size_limit_is_not_loaded(tmp_path: Path) -> None:
         file.truncate(1 << 40)  # sparse: takes no room
     with pytest.raises(ModelError, match="larger than"):
         read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("net", "wanted"),
+    [
+        (Net().input((1, 4)).softmax(), True),
+        (Net().input((1, 4), "int8", 0.1, 0).softmax(), True),
+        (Net().input((2, 2)).softmax().reshape((1, 4)), True),
+        (Net().input((1, 4)).simple("LOGISTIC"), True),
+        (Net().input((1, 4)).softmax().simple("RELU"), False),
+        (float_cnn(), False),
+        (int8_cnn(), False),
+    ],
+)
+def test_whether_a_network_ends_in_probabilities(net: Net, wanted: bool) -> None:
+    assert read_model(net.finish()).ends_in_probabilities == wanted

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from hil.link.fake import pack_hello
 from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
-from hil.wire.frames import Frame, decode, encode
+from hil.wire.frames import Frame, check_of, decode, encode
 from hil.wire.messages import (
     INPUT_LAYER,
     ErrorCode,
@@ -108,13 +109,29 @@ def golden_reply(name: str) -> Reply:
     return parse_reply(frame)
 
 
+def test_a_result_repeats_half_the_crc_of_its_request() -> None:
+    for asked, answered in (
+        ("infer int8", "result int8, no microseconds"),
+        ("infer float32", "result float32, the tick counter wrapped"),
+    ):
+        request = decode(golden_frames()[asked][:-1])
+        assert isinstance(request, Frame)
+        body = struct.pack("<BBH", 1, request.type, request.seq) + request.payload
+        reply = golden_reply(answered)
+        assert isinstance(reply, Result)
+        assert reply.check == check_of(request) == zlib.crc32(body) % 65536
+
+
 def test_layers_are_golden() -> None:
     values = b"\x80\x7f\x00\xff"
     asked = layers_request(23, 0, Encoding.INT8, values, layer=1, offset=2)
     assert encode(asked) == golden_frames()["layers request"]
-    assert golden_reply("layers reply") == Piece(0, DType.INT8, 1, 2, 3, 2, b"\x7f")
+    assert golden_reply("layers reply") == Piece(
+        0, DType.INT8, 1, 2, 3, 2, b"\x7f", check_of(asked)
+    )
     beyond = golden_reply("layers reply, nothing beyond the end")
-    assert beyond == Piece(0, DType.INT8, 1, 2, 3, 3, b"")
+    asked = layers_request(24, 0, Encoding.INT8, values, layer=1, offset=3)
+    assert beyond == Piece(0, DType.INT8, 1, 2, 3, 3, b"", check_of(asked))
     assert golden_reply("error LAYER") == Refusal(ErrorCode.LAYER, Kind.LAYERS, 2, 2)
 
 
@@ -122,7 +139,9 @@ def test_profile_is_golden() -> None:
     asked = profile_request(27, 0, Encoding.INT8, b"\x80\x7f\x00\xff", 1)
     assert encode(asked) == golden_frames()["profile request"]
     laps = (Lap(300, 11_200), Lap(0, None))
-    assert golden_reply("profile reply") == Profile(0, 1, 3, Lap(700, 25_600), laps)
+    assert golden_reply("profile reply") == Profile(
+        0, 1, 3, Lap(700, 25_600), laps, check_of(asked)
+    )
 
 
 @pytest.mark.parametrize(("layer", "layers", "laps"), [(0, 2, 0), (0, 1, 2), (2, 3, 2)])

@@ -56,6 +56,7 @@ typedef struct hil_model {
    * aligned and never overlap. */
   hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
+  uint8_t probabilities; /* the graph's last operator makes them (a softmax, a sigmoid) */
 #ifdef HIL_LAYERS
   uint16_t layers; /* how many `observe` tells of; 0: the engine has none to show */
   /* As invoke, and tells `observer`; NULL where there are no layers. */

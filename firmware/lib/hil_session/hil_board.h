@@ -33,6 +33,12 @@ typedef struct {
   void (*memory)(hil_memory_t *memory);
   void (*reset_marks)(void);
   uint32_t (*uptime_ms)(void);
+  /* Microseconds of the board's own clock, from any start; wraps at 2^32. An emulated board's is
+   * its emulator's, which is no time (has_micros 0). */
+  uint32_t (*now_us)(void);
+  /* Feeds the watchdog before every inference, of which none may take longer than it waits; the
+   * port's own read feeds it between requests. NULL on a board that has none. */
+  void (*alive)(void);
 } hil_board_t;
 
 #ifdef __cplusplus

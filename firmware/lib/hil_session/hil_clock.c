@@ -30,7 +30,7 @@ void hil_clock_request(hil_session_t *session) {
     board->stopwatch_start();
     spin(turns);
     board->stopwatch_stop(&now[MICROS], &now[TICKS]);
-    for (clock = MICROS; clock <= TICKS; clock++) {
+    for (clock = MICROS; clock <= (uint8_t)TICKS; clock++) {
       step = now[clock] - last[clock];
       if (step > 0 && step <= INT32_MAX) { /* forwards: each loop is longer than the last */
         last[clock] = now[clock];

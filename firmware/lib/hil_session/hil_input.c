@@ -52,26 +52,31 @@ static uint8_t quantise(float real, const hil_tensor_t *tensor) {
 
 static float real_of(uint8_t pixel) { return (float)pixel / 255.0f; }
 
-void hil_input_convert(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data) {
+void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
+                          uint8_t *to) {
   const uint32_t elements = tensor->elements;
   uint32_t i;
   float real;
 
-  if (tensor->dtype == HIL_FLOAT32) {
-    if (encoding == HIL_ENC_PIXELS) {
-      for (i = elements; i-- > 0;) { /* backwards: the floats grow over the pixels */
-        real = real_of(data[i]);
-        memcpy(data + 4u * i, &real, sizeof real);
-      }
+  if (tensor->dtype == HIL_FLOAT32 && encoding == HIL_ENC_PIXELS) {
+    for (i = elements; i-- > 0;) { /* backwards: the floats grow over the pixels */
+      real = real_of(from[i]);
+      memcpy(to + 4u * i, &real, sizeof real);
     }
-  } else if (encoding == HIL_ENC_PIXELS) {
+  } else if (tensor->dtype != HIL_FLOAT32 && encoding == HIL_ENC_PIXELS) {
     for (i = 0; i < elements; i++) {
-      data[i] = quantise(real_of(data[i]), tensor);
+      to[i] = quantise(real_of(from[i]), tensor);
     }
-  } else if (encoding == HIL_ENC_FLOAT32) {
+  } else if (tensor->dtype != HIL_FLOAT32 && encoding == HIL_ENC_FLOAT32) {
     for (i = 0; i < elements; i++) {
-      memcpy(&real, data + 4u * i, sizeof real);
-      data[i] = quantise(real, tensor);
+      memcpy(&real, from + 4u * i, sizeof real);
+      to[i] = quantise(real, tensor);
     }
+  } else if (from != to) { /* as the model wants it already */
+    memcpy(to, from, hil_input_wire_bytes(tensor, encoding));
   }
+}
+
+void hil_input_convert(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data) {
+  hil_input_convert_to(tensor, encoding, data, data);
 }

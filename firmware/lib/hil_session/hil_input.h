@@ -21,6 +21,11 @@ uint32_t hil_input_wire_bytes(const hil_tensor_t *tensor, uint8_t encoding);
  * pixels are real = pixel / 255; NaN gives the least value. */
 void hil_input_convert(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data);
 
+/* The same from `from`, which need not be aligned and stays as it is, to `to`. They are the same,
+ * or do not overlap. */
+void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
+                          uint8_t *to);
+
 #ifdef __cplusplus
 }
 #endif

@@ -100,6 +100,7 @@ void hil_profile_request(hil_session_t *session, const hil_model_t *model,
   head.model = request->model;
   head.layer = request->layer;
   head.layers = model->layers;
+  head.check = session->decoder.check;
   head.total = *total;
   hil_reply_profile(session, &head, laps.laps, count * (uint32_t)sizeof laps.laps[0]);
 }

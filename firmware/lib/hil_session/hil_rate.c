@@ -34,7 +34,7 @@ void hil_rate_request(hil_session_t *session) {
   change(session, baud);
 }
 
-void hil_rate_watch(hil_session_t *session, hil_decode_t event) {
+void hil_rate_watch(hil_session_t *session, uint8_t byte, hil_decode_t event) {
   if (session->rate == BOOT_RATE) {
     return;
   }
@@ -43,7 +43,7 @@ void hil_rate_watch(hil_session_t *session, hil_decode_t event) {
     session->rate_bad = 0;
     return;
   }
-  session->rate_zeros = session->decoder.started ? 0 : session->rate_zeros + 1u;
+  session->rate_zeros = byte ? 0 : session->rate_zeros + 1u;
   if (session->rate_zeros >= HIL_RATE_ZEROS) {
     session->rate_zeros = 0;
     session->rate_bad++;

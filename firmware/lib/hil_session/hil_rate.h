@@ -19,8 +19,8 @@ extern "C" {
 /* Answers the BAUD request that the decoder holds, and changes the rate after the reply. */
 void hil_rate_request(hil_session_t *session);
 
-/* Sees what every received byte led to, before it is answered. */
-void hil_rate_watch(hil_session_t *session, hil_decode_t event);
+/* Sees every received byte and what it led to, before that is answered. */
+void hil_rate_watch(hil_session_t *session, uint8_t byte, hil_decode_t event);
 
 #ifdef __cplusplus
 }

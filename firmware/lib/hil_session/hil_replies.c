@@ -91,7 +91,7 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
 
   result.model = model;
   result.dtype = output->dtype;
-  result.reserved = 0;
+  result.check = session->decoder.check;
   result.micros = micros;
   result.ticks = ticks;
   begin(session, HIL_MSG_REPLY | HIL_MSG_INFER);

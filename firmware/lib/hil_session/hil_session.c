@@ -3,55 +3,12 @@
 #include <string.h>
 
 #include "hil_clock.h"
+#include "hil_infer.h"
 #include "hil_input.h"
+#include "hil_mlperf.h"
 #include "hil_profile.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
-
-/* One call for the calibration and for the measurement, so that both take the same path and
- * the difference is the invoke's own. */
-static __attribute__((noinline)) hil_engine_status_t timed_invoke(const hil_session_t *session,
-                                                                  const hil_model_t *model,
-                                                                  const void *input, uint32_t *code,
-                                                                  uint32_t *micros,
-                                                                  uint32_t *ticks) {
-  const hil_board_t *board = session->setup.board;
-  hil_engine_status_t status;
-
-  *micros = 0;
-  *ticks = 0;
-  board->stopwatch_start();
-  status = model->invoke(model, input, session->setup.output, session->setup.arena, code);
-  board->stopwatch_stop(micros, ticks);
-  if (*ticks != HIL_TICKS_WRAPPED) {
-    *ticks -= *ticks < session->stopwatch_overhead ? *ticks : session->stopwatch_overhead;
-  }
-  return status;
-}
-
-static hil_engine_status_t empty_invoke(const hil_model_t *self, const void *input, void *output,
-                                        void *arena, uint32_t *needed) {
-  (void)self;
-  (void)input;
-  (void)output;
-  (void)arena;
-  (void)needed;
-  return HIL_ENGINE_OK;
-}
-
-static void calibrate(hil_session_t *session) {
-  hil_model_t empty;
-  uint32_t code = 0, micros = 0, ticks = 0;
-  int round;
-
-  memset(&empty, 0, sizeof empty);
-  empty.invoke = empty_invoke;
-  for (round = 0; round < 2; round++) { /* the first warms caches where there are any */
-    session->stopwatch_overhead = 0;
-    (void)timed_invoke(session, &empty, session->setup.rx, &code, &micros, &ticks);
-    session->stopwatch_overhead = ticks == HIL_TICKS_WRAPPED ? 0 : ticks;
-  }
-}
 
 void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
   memset(session, 0, sizeof *session);
@@ -59,113 +16,10 @@ void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
   session->prepared = -1;
   hil_decoder_init(&session->decoder, setup->rx + HIL_RX_LEAD,
                    setup->max_payload + HIL_FRAME_OVERHEAD);
-  calibrate(session);
-}
-
-/* Makes `index` the prepared model; answers with an error and returns 0 when it cannot. */
-static int prepare(hil_session_t *session, uint8_t index) {
-  const hil_model_t *model = &session->setup.models[index];
-  uint32_t code = 0;
-  hil_engine_status_t status;
-
-  if (session->prepared == index) {
-    return 1;
-  }
-  session->prepared = -1;
-  status = model->prepare(model, session->setup.arena, session->setup.arena_size, &code);
-  if (status == HIL_ENGINE_OK) {
-    session->prepared = index;
-    return 1;
-  }
-  if (status == HIL_ENGINE_ARENA) {
-    hil_reply_error(session, HIL_ERR_ARENA, code, session->setup.arena_size);
-  } else {
-    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
-  }
-  return 0;
-}
-
-static uint8_t *input_of(const hil_session_t *session) {
-  return session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
-}
-
-/* The packed input behind `head` bytes of the payload, unpacked to where an input lies; 0 when it
- * has not `wanted` bytes, `*got` when it has. */
-static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32_t *got) {
-  const uint32_t size =
-      HIL_RX_BYTES(session->setup.max_payload) - (uint32_t)(input_of(session) - session->setup.rx);
-  const uint8_t *packed = session->decoder.payload + head;
-  uint8_t *const end = input_of(session) + size - *got;
-  size_t i;
-
-  for (i = *got; i-- > 0;) { /* backwards: it moves towards the end */
-    end[i] = packed[i];
-  }
-  *got = (uint32_t)hil_unpack(input_of(session), size, *got, wanted);
-  return *got == wanted;
-}
-
-/* The model of a request, prepared, and its input ready, which follows `head` bytes of the payload;
- * answers with an error and returns NULL when that cannot be. */
-static const hil_model_t *take(hil_session_t *session, uint8_t index, uint8_t encoding,
-                               uint32_t head) {
-  const uint8_t plain = HIL_UNPACKS ? encoding & (uint8_t)~HIL_ENC_PACKED : encoding;
-  const hil_decoder_t *frame = &session->decoder;
-  const hil_model_t *model;
-  uint32_t wanted, got;
-
-  if (index >= session->setup.model_count) {
-    hil_reply_error(session, HIL_ERR_MODEL, index, session->setup.model_count);
-    return NULL;
-  }
-  model = &session->setup.models[index];
-  wanted = hil_input_wire_bytes(&model->input, plain);
-  if (wanted == 0) {
-    hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
-    return NULL;
-  }
-  got = frame->payload_length - head;
-  if (plain != encoding ? !unpack(session, head, wanted, &got) : got != wanted) {
-    hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, got + head);
-    return NULL;
-  }
-  if (!prepare(session, index)) {
-    return NULL;
-  }
-  if (head > sizeof(hil_infer_t) && plain == encoding) { /* to where it is aligned */
-    memmove(input_of(session), input_of(session) + head - sizeof(hil_infer_t), wanted);
-  }
-  hil_input_convert(&model->input, plain, input_of(session));
-  return model;
-}
-
-static void infer(hil_session_t *session) {
-  const hil_decoder_t *frame = &session->decoder;
-  const hil_model_t *model;
-  hil_infer_t request;
-  hil_engine_status_t status;
-  uint32_t code = 0, micros = 0, ticks = 0, head = sizeof request;
-
-  if (frame->payload_length >= HIL_PACKED_HEAD && frame->payload[1] & HIL_ENC_PACKED) {
-    head = HIL_PACKED_HEAD;
-  }
-  if (frame->payload_length < head) {
-    hil_reply_error(session, HIL_ERR_LENGTH, head, frame->payload_length);
-    return;
-  }
-  memcpy(&request, frame->payload, head);
-  model = take(session, request.model, request.encoding, head);
-  if (!model) {
-    return;
-  }
-  status = timed_invoke(session, model, input_of(session), &code, &micros, &ticks);
-  if (status != HIL_ENGINE_OK) {
-    session->prepared = -1; /* whatever it left behind is not trusted again */
-    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
-    return;
-  }
-  session->inferences++;
-  hil_reply_result(session, request.model, micros, ticks);
+  hil_calibrate(session);
+#if HIL_MLPERF && defined(HIL_MLPERF_BOOT) && HIL_MLPERF_BOOT
+  hil_mlperf_boot(session);
+#endif
 }
 
 #ifdef HIL_LAYERS
@@ -205,7 +59,7 @@ static void layers(hil_session_t *session) {
     return;
   }
   memcpy(&request, frame->payload, sizeof request);
-  model = take(session, request.model, request.encoding, sizeof request);
+  model = hil_take(session, request.model, request.encoding, sizeof request);
   if (!model) {
     return;
   }
@@ -219,14 +73,15 @@ static void layers(hil_session_t *session) {
   found.wanted.model = request.model;
   found.wanted.layer = request.layer;
   found.wanted.layers = model->layers;
+  found.wanted.check = frame->check;
   found.wanted.offset = request.offset;
   if (request.layer == HIL_LAYER_INPUT) {
-    watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, input_of(session),
+    watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, hil_input_of(session),
           hil_tensor_bytes(&model->input));
     return;
   }
-  if (model->observe(model, input_of(session), session->setup.output, session->setup.arena, &code,
-                     &found.observer) != HIL_ENGINE_OK) {
+  if (model->observe(model, hil_input_of(session), session->setup.output, session->setup.arena,
+                     &code, &found.observer) != HIL_ENGINE_OK) {
     session->prepared = -1;
   }
   if (!found.answered) {
@@ -246,7 +101,7 @@ static void profile(hil_session_t *session) {
     return;
   }
   memcpy(&request, frame->payload, sizeof request);
-  model = take(session, request.model, request.encoding, sizeof request);
+  model = hil_take(session, request.model, request.encoding, sizeof request);
   if (!model) {
     return;
   }
@@ -254,13 +109,13 @@ static void profile(hil_session_t *session) {
     hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
     return;
   }
-  if (timed_invoke(session, model, input_of(session), &code, &total.micros, &total.ticks) !=
+  if (hil_timed_invoke(session, model, hil_input_of(session), &code, &total.micros, &total.ticks) !=
       HIL_ENGINE_OK) {
     session->prepared = -1;
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
     return;
   }
-  hil_profile_request(session, model, &request, input_of(session), &total);
+  hil_profile_request(session, model, &request, hil_input_of(session), &total);
 }
 #endif
 
@@ -297,7 +152,7 @@ static void answer(hil_session_t *session) {
       }
       break;
     case HIL_MSG_INFER:
-      infer(session);
+      hil_infer_request(session);
       break;
     case HIL_MSG_STATUS:
       status(session);
@@ -323,9 +178,25 @@ static void answer(hil_session_t *session) {
 }
 
 void hil_session_feed(hil_session_t *session, uint8_t byte) {
-  const hil_decode_t event = hil_decoder_push(&session->decoder, byte);
+  hil_decode_t event = HIL_DECODE_MORE;
+#if HIL_MLPERF
+  const hil_text_event_t text = hil_text_push(&session->text, byte);
 
-  hil_rate_watch(session, event);
+  if (text == HIL_TEXT_DAMAGED) {
+    event = HIL_DECODE_BAD;
+  } else if (text == HIL_TEXT_FRAME)
+#endif
+  {
+    event = hil_decoder_push(&session->decoder, byte);
+  }
+  hil_rate_watch(session, byte, event);
+#if HIL_MLPERF
+  if (text == HIL_TEXT_FRAME && byte != 0) {
+    hil_mlperf_forget(session);
+  } else if (text == HIL_TEXT_COMMAND || text == HIL_TEXT_TOO_LONG) {
+    hil_mlperf_command(session, text);
+  }
+#endif
   switch (event) {
     case HIL_DECODE_MORE:
       break;

@@ -7,6 +7,7 @@
 
 #include "hil_board.h"
 #include "hil_engine.h"
+#include "hil_text.h"
 #include "hil_wire.h"
 
 #ifdef __cplusplus
@@ -40,6 +41,14 @@ extern "C" {
 #define HIL_RX_BYTES(max_payload) \
   (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD + HIL_RX_SPARE(max_payload))
 
+/* Answers MLPerf Tiny's commands in text too; -DHIL_MLPERF=0 leaves it out. */
+#ifndef HIL_MLPERF
+#define HIL_MLPERF 1
+#endif
+/* What `db load` wants behind HIL_RX_BYTES for an image whose largest input has `elements`: the
+ * bytes as they came stay beside the input that is made of them, so that `infer` may come again. */
+#define HIL_LOAD_BYTES(elements) (HIL_MLPERF ? (elements) : 0u)
+
 /* Everything the session works on, the caller's, for as long as the session lives. */
 typedef struct {
   const hil_board_t *board;
@@ -57,7 +66,18 @@ typedef struct {
   /* NULL where the line has no rate. `baud` 0 is the rate of boot. With `apply` 0: can the line
    * go to `baud`? With 1: go there, after all that was written has left. */
   uint8_t (*set_baud)(uint32_t baud, uint8_t apply);
+  uint32_t rx_size; /* bytes at rx: HIL_RX_BYTES(max_payload), and HIL_LOAD_BYTES for `db load` */
 } hil_setup_t;
+
+/* hil_mlperf.c and hil_load.c: which model, and what of its input is there. */
+typedef struct {
+  uint32_t wanted; /* bytes of the load; 0: none */
+  uint32_t got;
+  uint8_t model;
+  uint8_t encoding;
+  uint8_t in_place; /* the load is the model's input as it is */
+  uint8_t has_results;
+} hil_mlperf_t;
 
 typedef struct {
   hil_setup_t setup;
@@ -73,6 +93,10 @@ typedef struct {
   uint8_t rate_bad;
   uint8_t rate_zeros;
   uint32_t rate_since;
+#if HIL_MLPERF
+  hil_text_t text;
+  hil_mlperf_t mlperf;
+#endif
 } hil_session_t;
 
 void hil_session_init(hil_session_t *session, const hil_setup_t *setup);

@@ -40,6 +40,7 @@ static hil_decode_t finish(hil_decoder_t *decoder) {
   }
   memcpy(&decoder->header, decoder->buffer, sizeof decoder->header);
   decoder->payload = decoder->buffer + sizeof decoder->header;
+  decoder->check = (uint16_t)crc;
   decoder->payload_length = length - HIL_FRAME_OVERHEAD;
   return HIL_DECODE_FRAME;
 }

@@ -61,7 +61,7 @@ typedef struct {
 typedef struct {
   uint8_t model;
   uint8_t dtype;
-  uint16_t reserved;
+  uint16_t check; /* hil_decoder_t's, of the request */
   uint32_t micros;
   uint32_t ticks;
 } hil_result_t; /* output bytes follow */
@@ -78,7 +78,7 @@ typedef struct {
   uint8_t dtype;
   uint16_t layer;
   uint16_t layers;
-  uint16_t reserved;
+  uint16_t check; /* as of hil_result_t */
   uint32_t bytes;
   uint32_t offset;
 } hil_layer_t; /* the layer's bytes from offset on follow, as many as the reply holds */
@@ -99,7 +99,7 @@ typedef struct {
   uint8_t reserved;
   uint16_t layer;
   uint16_t layers;
-  uint16_t reserved2;
+  uint16_t check;  /* as of hil_result_t */
   hil_lap_t total; /* of an invoke in which nobody looks */
 } hil_profiled_t;  /* a hil_lap_t a layer follows, from `layer` on, as many as the reply holds */
 

@@ -37,6 +37,7 @@ typedef struct {
   hil_header_t header;
   const uint8_t *payload;
   uint32_t payload_length;
+  uint16_t check; /* the low half of its CRC: what a reply says it answers */
 } hil_decoder_t;
 
 void hil_decoder_init(hil_decoder_t *decoder, uint8_t *buffer, uint32_t capacity);

@@ -46,6 +46,17 @@ extern "C" uint32_t SystemCoreClock;
 #define HIL_CHIP_CYCLE_HZ 0u
 #endif
 
+/* How long the watchdog waits before it resets the board, or as long as it can if that is less;
+ * 0 leaves it out. The host waits 20 s for a reply, so no inference that it would still take is
+ * cut off. HIL_CHIP_WATCHDOG: the chip has one, hil_chip_watch and hil_chip_alive. */
+#ifndef HIL_WATCHDOG_MS
+#define HIL_WATCHDOG_MS 60000u
+#endif
+#if HIL_WATCHDOG_MS && \
+    (defined(HIL_CHIP_AVR) || defined(HIL_CHIP_ESP32) || defined(ARDUINO_ARCH_MBED))
+#define HIL_CHIP_WATCHDOG 1
+#endif
+
 /* The stack of loop(), which grows down from `top` to `bottom`; both null: nobody knows. */
 typedef struct {
   uint8_t *bottom;
@@ -71,6 +82,10 @@ uint32_t hil_chip_cycles(void);
 /* Sets Serial, which has begun and has sent everything, to `rate` baud; what was received stays.
  * 0 when the UART cannot be set to it. Without `apply` nothing is changed. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply);
+
+/* Starts the watchdog; then feeds it. */
+void hil_chip_watch(void);
+void hil_chip_alive(void);
 
 /* Nothing has been received: may sleep for a millisecond. */
 void hil_chip_idle(void);

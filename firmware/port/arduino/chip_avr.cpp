@@ -3,7 +3,9 @@
 
 #ifdef HIL_CHIP_AVR
 #include <Arduino.h>
+#include <avr/interrupt.h>
 #include <avr/sleep.h>
+#include <avr/wdt.h>
 
 #ifdef __AVR_ATmega2560__
 char hil_chip_name[] = "Arduino ATmega2560";
@@ -25,7 +27,10 @@ hil_stack_t hil_chip_stack(void) {
   return stack;
 }
 
-uint32_t hil_chip_ram_static(void) { return (uint32_t)(&__heap_start - &__data_start); }
+uint32_t hil_chip_ram_static(void) {
+  /* NOLINTNEXTLINE(clang-analyzer-security.PointerSub): one section follows the other */
+  return (uint32_t)(&__heap_start - &__data_start);
+}
 
 uint32_t hil_chip_heap_used(void) { return (uint32_t)(heap_end() - &__heap_start); }
 
@@ -50,6 +55,42 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
     Serial.begin(rate);
   }
   return 1;
+}
+#endif
+
+#ifdef HIL_CHIP_WATCHDOG
+/* It waits 8 s at most, so its interrupt puts it off until so many have passed. */
+enum {
+  ROUND_MS = HIL_WATCHDOG_MS >= 8000u ? 8000 : 1000,
+  ROUNDS = (HIL_WATCHDOG_MS + ROUND_MS - 1) / ROUND_MS
+};
+static_assert(ROUNDS <= 255, "HIL_WATCHDOG_MS is 34 minutes at most");
+
+static volatile uint8_t rounds_left;
+
+/* Before main: after the reset it goes on by itself, every 16 ms. */
+static void __attribute__((constructor)) stop_watchdog(void) {
+  MCUSR = 0;
+  wdt_disable();
+}
+
+/* With WDIE the time-out is an interrupt, and the hardware takes WDIE back: the next one resets. */
+ISR(WDT_vect) {
+  if (rounds_left > 0) {
+    rounds_left--;
+    WDTCSR |= _BV(WDIE);
+  }
+}
+
+void hil_chip_alive(void) {
+  wdt_reset();
+  rounds_left = ROUNDS - 1;
+  WDTCSR |= _BV(WDIE);
+}
+
+void hil_chip_watch(void) {
+  wdt_enable(ROUND_MS == 8000 ? WDTO_8S : WDTO_1S);
+  hil_chip_alive();
 }
 #endif
 

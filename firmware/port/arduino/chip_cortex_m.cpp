@@ -5,6 +5,7 @@
 #include <Arduino.h>
 
 #ifdef ARDUINO_ARCH_MBED
+#include <drivers/Watchdog.h>
 #include <malloc.h>
 #include <rtx_os.h>
 #endif
@@ -57,6 +58,18 @@ hil_stack_t hil_chip_stack(void) {
 uint32_t hil_chip_ram_static(void) { return 0; }
 
 uint32_t hil_chip_heap_used(void) { return HIL_HEAP_UNKNOWN; }
+#endif
+
+#ifdef HIL_CHIP_WATCHDOG
+/* The STM32's own waits 32 s at most. */
+void hil_chip_watch(void) {
+  mbed::Watchdog &watchdog = mbed::Watchdog::get_instance();
+  const uint32_t most = watchdog.get_max_timeout();
+
+  watchdog.start(HIL_WATCHDOG_MS < most ? HIL_WATCHDOG_MS : most);
+}
+
+void hil_chip_alive(void) { mbed::Watchdog::get_instance().kick(); }
 #endif
 
 void hil_chip_idle(void) { yield(); }

@@ -3,6 +3,8 @@
 
 #ifdef HIL_CHIP_ESP32
 #include <Arduino.h>
+#include <esp_idf_version.h>
+#include <esp_task_wdt.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
 
@@ -44,6 +46,22 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
   }
   return 1;
 }
+#endif
+
+#ifdef HIL_CHIP_WATCHDOG
+/* The task watchdog looks after the idle task already, which a network starves on a chip of one
+ * core; after this it waits as long for both. */
+void hil_chip_watch(void) {
+#if ESP_IDF_VERSION_MAJOR >= 5
+  const esp_task_wdt_config_t config = {HIL_WATCHDOG_MS, 1u, true};
+  esp_task_wdt_reconfigure(&config);
+#else
+  esp_task_wdt_init((HIL_WATCHDOG_MS + 999u) / 1000u, true);
+#endif
+  esp_task_wdt_add(NULL); /* this task, which runs setup() and loop() */
+}
+
+void hil_chip_alive(void) { esp_task_wdt_reset(); }
 #endif
 
 /* Lets the idle task run, or its watchdog barks. */

@@ -56,15 +56,23 @@ static void memory(hil_memory_t *out) {
 
 static uint32_t uptime_ms(void) { return millis(); }
 
+static uint32_t now_us(void) { return micros(); }
+
 void hil_port_init(void) {
   hil_chip_init();
   paint_stack();
   Serial.begin(HIL_BAUD);
+#ifdef HIL_CHIP_WATCHDOG
+  hil_chip_watch();
+#endif
 }
 
 size_t hil_port_read(uint8_t *data, size_t limit) {
   size_t count = 0;
 
+#ifdef HIL_CHIP_WATCHDOG
+  hil_chip_alive();
+#endif
   while (count < limit && Serial.available() > 0) {
     data[count++] = (uint8_t)Serial.read();
   }
@@ -88,6 +96,12 @@ uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
 }
 #endif
 
+#ifdef HIL_CHIP_WATCHDOG
+#define ALIVE hil_chip_alive
+#else
+#define ALIVE nullptr
+#endif
+
 const hil_board_t hil_port_board = {hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
                                     HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
-                                    paint_stack,       uptime_ms};
+                                    paint_stack,       uptime_ms,       now_us,         ALIVE};

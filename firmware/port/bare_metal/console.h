@@ -12,11 +12,15 @@
 #include "hil_port.h"
 #include "semihosting.h"
 
+#ifndef CONSOLE_READ_CHAR /* a port may do something before and after */
+#define CONSOLE_READ_CHAR semihosting_read_char
+#endif
+
 size_t hil_port_read(uint8_t *data, size_t limit) {
   if (limit == 0) {
     return 0;
   }
-  data[0] = semihosting_read_char(); /* one: the console does not say whether there is a second */
+  data[0] = CONSOLE_READ_CHAR(); /* one: the console does not say whether there is a second */
   return 1;
 }
 

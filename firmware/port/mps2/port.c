@@ -1,8 +1,8 @@
 /* QEMU mps2-an500 under -icount. */
-#include "bare_metal/console.h"
 #include "bare_metal/memory.h"
 #include "hil_messages.h"
 #include "hil_port.h"
+#include "semihosting.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
@@ -14,6 +14,59 @@
 enum { TIMER_ENABLE = 1, TIMER_IRQ_ENABLE = 8 }; /* without the latter a wrap leaves no mark */
 
 #define FPGAIO_CLK100HZ REGISTER(0x40028014u)
+/* Counts at 25 MHz divided by one more than PRESCALE. */
+#define FPGAIO_COUNTER REGISTER(0x40028018u)
+#define FPGAIO_PRESCALE REGISTER(0x4002801Cu)
+
+/* CMSDK watchdog: counts down at 25 MHz, and at zero raises the NMI, which resets the board once no
+ * round is left. A round is as long as the stopwatch counts, so what that measures is not touched.
+ * 64 rounds are a minute of an emulator that does 180 million instructions a second; the host waits
+ * 20 s. It is on from an inference until the firmware waits for the host: meanwhile virtual time
+ * jumps ahead. Its own reset at the second zero is of no use, for QEMU counts on while it is off,
+ * and never forgets a second zero. */
+#define WATCHDOG_LOAD REGISTER(0x40008000u)
+#define WATCHDOG_CTRL REGISTER(0x40008008u)
+#define WATCHDOG_INTCLR REGISTER(0x4000800Cu)
+#define AIRCR REGISTER(0xE000ED0Cu)
+enum { WATCHDOG_INTEN = 1, AIRCR_SYSRESETREQ = 0x05FA0004 };
+#ifndef HIL_WATCHDOG_MS /* of virtual time */
+#define WATCHDOG_TICKS 0xFFFFFFFFu
+enum { WATCHDOG_ROUNDS = 64 };
+#else
+#define WATCHDOG_TICKS (HIL_WATCHDOG_MS * 25000u)
+enum { WATCHDOG_ROUNDS = 1 };
+#endif
+
+static volatile uint8_t rounds_left;
+
+void NMI_Handler(void);
+void NMI_Handler(void) {
+  WATCHDOG_INTCLR = 1; /* and it counts anew */
+  if (--rounds_left == 0) {
+    AIRCR = AIRCR_SYSRESETREQ;
+  }
+}
+
+static uint8_t armed;
+
+static void alive(void) {
+  rounds_left = WATCHDOG_ROUNDS;
+  WATCHDOG_LOAD = WATCHDOG_TICKS;
+  WATCHDOG_INTCLR = 1;
+  WATCHDOG_CTRL = WATCHDOG_INTEN;
+  armed = 1;
+}
+
+static uint8_t read_char(void) {
+  if (armed) {
+    armed = 0;
+    WATCHDOG_CTRL = 0;
+  }
+  return semihosting_read_char();
+}
+
+#define CONSOLE_READ_CHAR read_char
+#include "bare_metal/console.h"
 
 static void stopwatch_start(void) {
   TIMER_CTRL = 0;
@@ -34,8 +87,13 @@ static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
 
 static uint32_t uptime_ms(void) { return FPGAIO_CLK100HZ * 10u; }
 
-void hil_port_init(void) { paint_stack(); }
+static uint32_t now_us(void) { return FPGAIO_COUNTER; }
+
+void hil_port_init(void) {
+  FPGAIO_PRESCALE = 25u - 1u;
+  paint_stack();
+}
 
 const hil_board_t hil_port_board = {
-    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,        25000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms};
+    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,         25000000u, stopwatch_start,
+    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us,    alive};

@@ -42,8 +42,8 @@ static void open_pty(void) {
   if (tcsetattr(slave, TCSANOW, &settings) != 0) {
     fail("pty");
   }
-  printf("port %s\n", ptsname(master));
-  fflush(stdout);
+  (void)printf("port %s\n", ptsname(master));
+  (void)fflush(stdout);
 }
 
 static int wait_for(short events, int timeout_ms) {
@@ -107,6 +107,13 @@ static uint32_t uptime_ms(void) {
   return (uint32_t)((now.tv_sec - booted.tv_sec) * 1000 + (now.tv_nsec - booted.tv_nsec) / 1000000);
 }
 
+static uint32_t now_us(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint32_t)((now.tv_sec - booted.tv_sec) * 1000000 + (now.tv_nsec - booted.tv_nsec) / 1000);
+}
+
 const hil_board_t hil_port_board = {
-    "native",       4,      HIL_ROOM_WAITS, 0,        0, stopwatch_start,
-    stopwatch_stop, memory, reset_marks,    uptime_ms};
+    "native",       4,      HIL_ROOM_WAITS, 0,         0,      stopwatch_start,
+    stopwatch_stop, memory, reset_marks,    uptime_ms, now_us, NULL};

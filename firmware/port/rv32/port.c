@@ -7,14 +7,15 @@
 /* The machine timer of the CLINT: 10 MHz of virtual time. */
 #define MTIME_LOW (*(volatile uint32_t *)0x0200BFF8u)
 #define MTIME_HIGH (*(volatile uint32_t *)0x0200BFFCu)
-enum { MTIME_TICKS_IN_A_MS = 10000 };
+enum { MTIME_TICKS_IN_A_MS = 10000, MTIME_TICKS_IN_A_US = 10 };
 
 static uint64_t started;
 
 static uint64_t instructions(void) {
   uint32_t low, high, again;
 
-  do { /* until no carry went from one half to the other between the reads */
+  /* until no carry went from one half to the other between the reads, of what changes by itself */
+  do { /* NOLINT(bugprone-infinite-loop) */
     __asm__ volatile(
         ".option push\n\t"
         ".option arch, +zicsr\n\t" /* in -march it would pick the wrong C library */
@@ -38,18 +39,22 @@ static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
   *ticks = taken < HIL_TICKS_WRAPPED ? (uint32_t)taken : HIL_TICKS_WRAPPED;
 }
 
-static uint32_t uptime_ms(void) {
+static uint64_t mtime(void) {
   uint32_t low, high;
 
   do {
     high = MTIME_HIGH;
     low = MTIME_LOW;
   } while (high != MTIME_HIGH);
-  return (uint32_t)(((uint64_t)high << 32 | low) / MTIME_TICKS_IN_A_MS);
+  return (uint64_t)high << 32 | low;
 }
+
+static uint32_t uptime_ms(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_MS); }
+
+static uint32_t now_us(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_US); }
 
 void hil_port_init(void) { paint_stack(); }
 
 const hil_board_t hil_port_board = {
-    "virt rv32imc", 4,      HIL_ROOM_WAITS, 0,        1000000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms};
+    "virt rv32imc", 4,      HIL_ROOM_WAITS, 0,         1000000000u, stopwatch_start,
+    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us,      0};

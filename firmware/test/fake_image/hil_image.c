@@ -82,9 +82,9 @@ static hil_engine_status_t observe_broken(const hil_model_t *self, const void *i
   observer->layer(observer, 0, HIL_INT8, input, 1);
   return invoke_broken(self, input, output, arena, needed);
 }
-#define SHOWS(layers, observe) , layers, observe
+#define SHOWS(layers, observe) , 0, layers, observe
 #else
-#define SHOWS(layers, observe)
+#define SHOWS(layers, observe) , 0
 #endif
 
 #define SHA_COUNT(n)                                                               \

@@ -12,6 +12,7 @@
 
 static uint8_t reply_bytes[2048];
 static hil_decoder_t reply; /* the last reply */
+static uint16_t asked;      /* the low half of the last request's CRC */
 
 /* The one reply to what has just been fed; 0 when there is none or more than one. */
 static int read_reply(void) {
@@ -32,6 +33,7 @@ static int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length)
   hil_encoder_begin(&encoder, fake_feed, NULL, type, seq);
   hil_encoder_put(&encoder, payload, length);
   hil_encoder_end(&encoder);
+  asked = (uint16_t)encoder.crc;
   return read_reply();
 }
 
@@ -61,10 +63,14 @@ static void check_error(uint8_t code, uint8_t request, uint16_t seq, uint32_t ne
 }
 
 static void check_result(const void *output, uint32_t length) {
+  hil_result_t result;
+
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
   CHECK_EQUAL(42, reply.header.seq);
   CHECK_EQUAL(sizeof(hil_result_t) + length, reply.payload_length);
   CHECK(memcmp(output, reply.payload + sizeof(hil_result_t), length) == 0);
+  memcpy(&result, reply.payload, sizeof result);
+  CHECK_EQUAL(asked, result.check);
 }
 
 #endif

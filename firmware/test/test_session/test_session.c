@@ -205,6 +205,24 @@ static void counters_count_and_reset(void) {
   CHECK_EQUAL(1, fake.marks_reset);
 }
 
+static void the_watchdog_is_fed_before_every_inference(void) {
+  static const uint8_t pixels[4] = {0};
+  uint32_t before;
+
+  fake_boot(0);
+  before = fake.fed;
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, pixels, 4));
+  CHECK_EQUAL(before + 1, fake.fed);
+#if HIL_MLPERF
+  fake_feed(NULL, (const uint8_t *)"db load 4%db 00000000%infer 20 3%", 33);
+  CHECK_EQUAL(before + 24, fake.fed);
+  fake.reply_length = 0;
+  fake_feed(NULL, (const uint8_t *)"infer 1000001 0%", 16);
+  CHECK(memcmp(fake.reply, "e-[Inference iterations and warmup must be <=1000000]", 53) == 0);
+  CHECK_EQUAL(before + 24, fake.fed);
+#endif
+}
+
 static uint32_t ticks_of_an_inference(uint32_t overhead, uint32_t measured) {
   static const uint8_t pixels[4] = {0};
   hil_result_t result;
@@ -357,6 +375,7 @@ int main(void) {
   RUN(another_version_is_told_ours);
   RUN(noise_gets_one_error_and_is_forgotten);
   RUN(counters_count_and_reset);
+  RUN(the_watchdog_is_fed_before_every_inference);
   RUN(the_stopwatchs_own_time_is_taken_off);
   RUN(the_clocks_smallest_step_is_told);
   RUN(rate_changes_after_the_reply);

@@ -36,7 +36,9 @@ def compile_model(
     )
     functions = _functions(name, graph.input, graph.output, layers=layers)
     count = len(plan(graph)) if layers else 0
-    return CompiledModel(info, header.text, functions, count)
+    return CompiledModel(
+        info, header.text, functions, count, probabilities=graph.ends_in_probabilities
+    )
 
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:

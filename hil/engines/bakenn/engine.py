@@ -71,7 +71,13 @@ def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
         for kind, one in made.items()
         for file, text in one.files.items()
     }
-    return CompiledModel(info, _header(graph, name), _functions(name), files=files)
+    return CompiledModel(
+        info,
+        _header(graph, name),
+        _functions(name),
+        files=files,
+        probabilities=graph.ends_in_probabilities,
+    )
 
 
 def _generate(data: bytes, name: str, path: Path, kind: str) -> _Generated:

@@ -31,7 +31,12 @@ def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
     info = ModelInfo(
         name, "tflm", graph.sha256, graph.input, graph.output, reserve(graph, path), len(data)
     )
-    return CompiledModel(info, _header(graph, name, path.name, data), _functions(name))
+    return CompiledModel(
+        info,
+        _header(graph, name, path.name, data),
+        _functions(name),
+        probabilities=graph.ends_in_probabilities,
+    )
 
 
 def shared_files(graphs: Sequence[Graph]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import optuna
 from hil.datasets import Progress
 from hil.errors import HilError, MachineError, UsageError
 from hil.files import alone
-from hil.kd import backend, data, export, library, pipeline, processes, teaching
+from hil.kd import backend, data, export, library, networks, pipeline, processes
 from hil.kd.data import Data
 from hil.kd.events import OnEvent, ignore
 from hil.kd.library import Found
@@ -168,7 +168,7 @@ def _train_ancestors(
     with alone(folder / ".lock"):  # two sweeps started at once train one teacher
         pipeline.stages(recipe, folder, given, only=keys, on_event=on_event)
         direct = [key for key in (plan.teacher, plan.start) if key]
-        return {k: teaching.fingerprint(export.load(folder / f"{k}.keras")) for k in direct}
+        return {k: networks.fingerprint(export.load(folder / f"{k}.keras")) for k in direct}
 
 
 class _Crew:

@@ -20,6 +20,9 @@ static void fault(void) {
 
 static void idle(void) {}
 
+/* The watchdog's, in a port that starts it. */
+void NMI_Handler(void) __attribute__((weak, alias("fault")));
+
 void Reset_Handler(void) {
   const uint32_t *from = _data_load;
   uint32_t *to;
@@ -44,7 +47,7 @@ typedef void (*vector_t)(void);
 __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     (vector_t)(uintptr_t)_stack_top,
     Reset_Handler,
-    fault, /* NMI */
+    NMI_Handler,
     fault, /* HardFault */
     fault, /* MemManage */
     fault, /* BusFault */

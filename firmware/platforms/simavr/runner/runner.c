@@ -133,6 +133,14 @@ static void sleeping(avr_t *avr, avr_cycle_count_t cycles) {
   }
 }
 
+/* A reset of the chip, of which simavr's clears every timer: the line goes on, what was on its way
+ * is lost. */
+static void restarted(avr_t *avr) {
+  first = last = 0;
+  leaving_first = leaving_last = 0;
+  avr_cycle_timer_register(avr, avr->frequency / 1000u, feed, NULL);
+}
+
 static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   static elf_firmware_t firmware;
   avr_t *const avr = avr_make_mcu_by_name(mcu);
@@ -151,6 +159,7 @@ static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   avr_load_firmware(avr, &firmware);
   avr->frequency = hertz;
   avr->sleep = sleeping;
+  avr->reset = restarted;
   /* neither print lines nor sleep of its own accord */
   avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
   to_avr = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);

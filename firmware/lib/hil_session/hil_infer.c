@@ -1,0 +1,167 @@
+#include "hil_infer.h"
+
+#include <string.h>
+
+#include "hil_input.h"
+#include "hil_replies.h"
+
+void hil_alive(const hil_session_t *session) {
+  if (session->setup.board->alive) {
+    session->setup.board->alive();
+  }
+}
+
+/* One call for the calibration and for the measurement, so that both take the same path and
+ * the difference is the invoke's own. */
+__attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session_t *session,
+                                                               const hil_model_t *model,
+                                                               const void *input, uint32_t *code,
+                                                               uint32_t *micros, uint32_t *ticks) {
+  const hil_board_t *board = session->setup.board;
+  hil_engine_status_t status;
+
+  *micros = 0;
+  *ticks = 0;
+  hil_alive(session);
+  board->stopwatch_start();
+  status = model->invoke(model, input, session->setup.output, session->setup.arena, code);
+  board->stopwatch_stop(micros, ticks);
+  if (*ticks != HIL_TICKS_WRAPPED) {
+    *ticks -= *ticks < session->stopwatch_overhead ? *ticks : session->stopwatch_overhead;
+  }
+  return status;
+}
+
+static hil_engine_status_t empty_invoke(const hil_model_t *self, const void *input, void *output,
+                                        void *arena, uint32_t *needed) {
+  (void)self;
+  (void)input;
+  (void)output;
+  (void)arena;
+  (void)needed;
+  return HIL_ENGINE_OK;
+}
+
+void hil_calibrate(hil_session_t *session) {
+  hil_model_t empty;
+  uint32_t code = 0, micros = 0, ticks = 0;
+  int round;
+
+  memset(&empty, 0, sizeof empty);
+  empty.invoke = empty_invoke;
+  for (round = 0; round < 2; round++) { /* the first warms caches where there are any */
+    session->stopwatch_overhead = 0;
+    (void)hil_timed_invoke(session, &empty, session->setup.rx, &code, &micros, &ticks);
+    session->stopwatch_overhead = ticks == HIL_TICKS_WRAPPED ? 0 : ticks;
+  }
+}
+
+hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t *code) {
+  const hil_model_t *model = &session->setup.models[index];
+  hil_engine_status_t status;
+
+  *code = 0;
+  if (session->prepared == index) {
+    return HIL_ENGINE_OK;
+  }
+  session->prepared = -1;
+  status = model->prepare(model, session->setup.arena, session->setup.arena_size, code);
+  if (status == HIL_ENGINE_OK) {
+    session->prepared = index;
+  }
+  return status;
+}
+
+/* Makes `index` the prepared model; answers with an error and returns 0 when it cannot. */
+static int prepare(hil_session_t *session, uint8_t index) {
+  uint32_t code;
+  const hil_engine_status_t status = hil_prepare(session, index, &code);
+
+  if (status == HIL_ENGINE_ARENA) {
+    hil_reply_error(session, HIL_ERR_ARENA, code, session->setup.arena_size);
+  } else if (status != HIL_ENGINE_OK) {
+    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
+  }
+  return status == HIL_ENGINE_OK;
+}
+
+uint8_t *hil_input_of(const hil_session_t *session) {
+  return session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
+}
+
+/* The packed input behind `head` bytes of the payload, unpacked to where an input lies; 0 when it
+ * has not `wanted` bytes, `*got` when it has. */
+static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32_t *got) {
+  const uint32_t size = HIL_RX_BYTES(session->setup.max_payload) -
+                        (uint32_t)(hil_input_of(session) - session->setup.rx);
+  const uint8_t *packed = session->decoder.payload + head;
+  uint8_t *const end = hil_input_of(session) + size - *got;
+  size_t i;
+
+  for (i = *got; i-- > 0;) { /* backwards: it moves towards the end */
+    end[i] = packed[i];
+  }
+  *got = (uint32_t)hil_unpack(hil_input_of(session), size, *got, wanted);
+  return *got == wanted;
+}
+
+const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encoding,
+                            uint32_t head) {
+  const uint8_t plain = HIL_UNPACKS ? encoding & (uint8_t)~HIL_ENC_PACKED : encoding;
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  uint32_t wanted, got;
+
+  if (index >= session->setup.model_count) {
+    hil_reply_error(session, HIL_ERR_MODEL, index, session->setup.model_count);
+    return NULL;
+  }
+  model = &session->setup.models[index];
+  wanted = hil_input_wire_bytes(&model->input, plain);
+  if (wanted == 0) {
+    hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
+    return NULL;
+  }
+  got = frame->payload_length - head;
+  if (plain != encoding ? !unpack(session, head, wanted, &got) : got != wanted) {
+    hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, got + head);
+    return NULL;
+  }
+  if (!prepare(session, index)) {
+    return NULL;
+  }
+  if (head > sizeof(hil_infer_t) && plain == encoding) { /* to where it is aligned */
+    memmove(hil_input_of(session), hil_input_of(session) + head - sizeof(hil_infer_t), wanted);
+  }
+  hil_input_convert(&model->input, plain, hil_input_of(session));
+  return model;
+}
+
+void hil_infer_request(hil_session_t *session) {
+  const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  hil_infer_t request;
+  hil_engine_status_t status;
+  uint32_t code = 0, micros = 0, ticks = 0, head = sizeof request;
+
+  if (frame->payload_length >= HIL_PACKED_HEAD && frame->payload[1] & HIL_ENC_PACKED) {
+    head = HIL_PACKED_HEAD;
+  }
+  if (frame->payload_length < head) {
+    hil_reply_error(session, HIL_ERR_LENGTH, head, frame->payload_length);
+    return;
+  }
+  memcpy(&request, frame->payload, head);
+  model = hil_take(session, request.model, request.encoding, head);
+  if (!model) {
+    return;
+  }
+  status = hil_timed_invoke(session, model, hil_input_of(session), &code, &micros, &ticks);
+  if (status != HIL_ENGINE_OK) {
+    session->prepared = -1; /* whatever it left behind is not trusted again */
+    hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
+    return;
+  }
+  session->inferences++;
+  hil_reply_result(session, request.model, micros, ticks);
+}

@@ -1,0 +1,346 @@
+/* Commands in text, and frames between them, over the fake image and a board of memory. */
+#include <math.h>
+#include <string.h>
+
+#include "fake_board.h"
+#include "golden.h"
+#include "hil_mlperf.h"
+#include "hil_test.h"
+
+static const uint8_t pixels[8] = {FAKE_INT8, HIL_ENC_PIXELS, 0, 0, 1, 2, 3, 4};
+
+/* What comes back for `length` bytes lies in fake.reply, with a zero behind. */
+static void send(const void *bytes, size_t length) {
+  fake.reply_length = 0;
+  fake_feed(NULL, (const uint8_t *)bytes, length);
+  fake.reply[fake.reply_length] = 0;
+}
+
+static int says(const char *command, const char *reply) {
+  send(command, strlen(command));
+  return fake.reply_length == strlen(reply) && memcmp(fake.reply, reply, fake.reply_length) == 0;
+}
+
+/* A frame's bytes, its delimiter included; their number. */
+static uint32_t frame_of(uint8_t *bytes, uint8_t type, uint16_t seq, const void *payload,
+                         uint32_t length) {
+  hil_encoder_t encoder;
+  uint32_t kept;
+
+  fake.reply_length = 0; /* fake_write keeps it as if it were a reply */
+  hil_encoder_begin(&encoder, fake_write, &fake, type, seq);
+  hil_encoder_put(&encoder, payload, length);
+  hil_encoder_end(&encoder);
+  kept = fake.reply_length;
+  memcpy(bytes, fake.reply, kept);
+  fake.reply_length = 0;
+  return kept;
+}
+
+static hil_decoder_t decoder; /* the last reply */
+
+/* The type of the one frame that came back; 0 when it is anything else. */
+static uint8_t replied(void) {
+  static uint8_t bytes[2048];
+  uint32_t i, ends = 0;
+  uint8_t type = 0;
+
+  hil_decoder_init(&decoder, bytes, sizeof bytes);
+  for (i = 0; i < fake.reply_length; i++) {
+    if (hil_decoder_push(&decoder, fake.reply[i]) == HIL_DECODE_FRAME) {
+      type = decoder.header.type;
+    }
+    ends += fake.reply[i] == 0;
+  }
+  return ends == 1 ? type : 0;
+}
+
+static uint8_t ask(uint8_t type, const void *payload, uint32_t length) {
+  uint8_t bytes[256];
+
+  send(bytes, frame_of(bytes, type, 7, payload, length));
+  return replied();
+}
+
+static void the_dialogue_is_golden(void) {
+  size_t i;
+
+  fake_boot(0);
+  fake_us = 0;
+  for (i = 0; i < COUNT_OF(golden_steps); i++) {
+    hil_test_detail = golden_steps[i].name;
+    CHECK(says(golden_steps[i].send, golden_steps[i].reply));
+  }
+  CHECK(fake_guards_stand());
+  CHECK(COUNT_OF(golden_steps) > 60);
+}
+
+static void every_command_ends_with_m_ready(void) {
+  static const char *const commands[] = {"%", "help%", "name%", "profile%", "db print%", "?%"};
+  static const char ready[] = "m-ready\r\n";
+  size_t i;
+
+  fake_boot(0);
+  for (i = 0; i < COUNT_OF(commands); i++) {
+    send(commands[i], strlen(commands[i]));
+    CHECK(strcmp((char *)fake.reply + fake.reply_length - strlen(ready), ready) == 0);
+  }
+}
+
+static void frames_and_text_share_the_line(void) {
+  static const uint8_t reset = 0;
+
+  fake_boot(0);
+  CHECK(says("%", "m-ready\r\n")); /* directly after boot */
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO, ask(HIL_MSG_HELLO, "", 0));
+  CHECK(says("%", "m-ready\r\n")); /* after a frame's zero */
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, ask(HIL_MSG_INFER, pixels, sizeof pixels));
+  CHECK(says("\n%%", "")); /* a zero came before: \n begins a frame */
+  send("\0", 1);
+  CHECK_EQUAL(HIL_MSG_ERROR, replied());
+  CHECK(says("%\r\n\r%\n", "m-ready\r\nm-ready\r\n"));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, ask(HIL_MSG_STATUS, &reset, 1));
+  CHECK_EQUAL(1, fake.session.frames_bad);
+  CHECK(fake_guards_stand());
+}
+
+static void a_zero_in_text_was_a_damaged_frame(void) {
+  fake_boot(0);
+  send("db load 4", 9);
+  CHECK_EQUAL(0, fake.reply_length);
+  send("\0", 1);
+  CHECK_EQUAL(HIL_MSG_ERROR, replied());
+  CHECK_EQUAL(1, fake.session.frames_bad);
+  CHECK(says("%", "m-ready\r\n")); /* nothing of it is left */
+  CHECK_EQUAL(0, fake.session.mlperf.wanted);
+}
+
+static void what_is_too_long_is_not_executed(void) {
+  static const char error[] = "e-[Command of more than 80 characters]\r\nm-ready\r\n";
+  char line[400];
+
+  fake_boot(0);
+  memset(line, ' ', sizeof line);
+  memcpy(line, "db load 4", 9);
+  send(line, sizeof line);
+  CHECK_EQUAL(0, fake.reply_length);
+  CHECK(says("%", error));
+  CHECK_EQUAL(0, fake.session.mlperf.wanted);
+  CHECK(says("%", "m-ready\r\n"));
+}
+
+/* The code of the one ERROR that comes back for a frame behind so many zeros. */
+static uint8_t error_behind(uint8_t zeros, uint8_t first) {
+  static const uint8_t before[3] = {0};
+  static uint8_t block[256];
+  hil_error_t error;
+
+  fake_boot(0);
+  memset(block, 1, sizeof block);
+  block[0] = first; /* so many bytes without a zero: more than the fake image's largest request */
+  send(before, zeros);
+  CHECK_EQUAL(0, fake.reply_length);
+  send(block, first);
+  send("\0", 1);
+  CHECK_EQUAL(HIL_MSG_ERROR, replied());
+  CHECK_EQUAL(1, fake.session.frames_bad);
+  memcpy(&error, decoder.payload, sizeof error);
+  return error.code;
+}
+
+static void what_begins_a_block_is_told_by_its_first_byte(void) {
+  int first;
+
+  for (first = 0x1e; first < 0x100; first++) {
+    const int printable = first >= 0x20 && first <= 0x7e && first != HIL_TEXT_END;
+
+    if (first != HIL_TEXT_END) { /* that one is a command of nothing */
+      CHECK_EQUAL(printable ? HIL_ERR_FRAME : HIL_ERR_OVERSIZE, error_behind(0, (uint8_t)first));
+      CHECK_EQUAL(printable ? HIL_ERR_FRAME : HIL_ERR_OVERSIZE, error_behind(1, (uint8_t)first));
+    }
+    CHECK_EQUAL(HIL_ERR_OVERSIZE, error_behind(2, (uint8_t)first));
+    CHECK_EQUAL(HIL_ERR_OVERSIZE, error_behind(3, (uint8_t)first));
+  }
+}
+
+static void a_frame_makes_a_load_invalid(void) {
+  static const uint8_t keep = 0;
+
+  fake_boot(0);
+  CHECK(says("db load 4%", "m-[Expecting 4 bytes]\r\nm-ready\r\n"));
+  CHECK(says("db 01020304%", "m-load-done\r\nm-ready\r\n"));
+  send("\0\0\0", 3); /* delimiters are no frame */
+  CHECK_EQUAL(4, fake.session.mlperf.got);
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, ask(HIL_MSG_STATUS, &keep, 1));
+  CHECK(says("infer 1 0%", "e-[Input is not loaded: 0 of 0 bytes]\r\nm-ready\r\n"));
+  CHECK(says("db print%", "m-ready\r\n"));
+  CHECK(says("results%", "e-[There are no results: nothing was inferred]\r\nm-ready\r\n"));
+}
+
+static void text_and_frames_infer_the_same(void) {
+  fake_boot(0);
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, ask(HIL_MSG_INFER, pixels, sizeof pixels));
+  send("db load 4%db 01020304%infer 3 2%", 32);
+  CHECK_EQUAL((uint8_t)(1 - 128), fake_output[0]);
+  CHECK_EQUAL((uint8_t)(4 - 128), fake_output[1]);
+  CHECK_EQUAL(6, fake.session.inferences);
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO,
+              ask(HIL_MSG_HELLO, "", 0)); /* the arena is another's */
+  send("db load 4%db 01020304%infer%", 28);
+  CHECK(strstr((char *)fake.reply, "m-results-[") != NULL);
+}
+
+static hil_model_t made;
+
+/* The number at `*at` as hil_say_real writes it, and `*at` behind it. */
+static double number(char **at) {
+  double value = 0, unit = 1;
+  char *from = *at;
+
+  if (strncmp(from, "nan", 3) == 0) {
+    *at += 3;
+    return NAN;
+  }
+  for (from += *from == '-'; *from != '.'; from++) {
+    value = 10 * value + (*from - '0');
+  }
+  for (from++; *from >= '0' && *from <= '9'; from++) {
+    value += (*from - '0') * (unit /= 10);
+  }
+  value = **at == '-' ? -value : value;
+  *at = from;
+  return value;
+}
+
+/* The numbers of the m-results line that `made` gives for `floats`; how many. */
+static int results(const float *floats, uint32_t count, double *found) {
+  char *at;
+  int got = 0;
+
+  made = hil_models[FAKE_FLOAT32];
+  made.output.elements = count;
+  memcpy(fake_output, floats, 4u * count);
+  fake.session.setup.models = &made;
+  fake.session.setup.model_count = 1;
+  fake.session.mlperf.has_results = 1;
+  send("results%", 8);
+  at = strchr((char *)fake.reply, '[');
+  CHECK(at != NULL);
+  while (at != NULL && *at != ']' && got < 4) {
+    at++;
+    found[got++] = number(&at);
+  }
+  CHECK(at != NULL && strcmp(at, "]\r\nm-ready\r\n") == 0);
+  return got;
+}
+
+static void logits_become_probabilities(void) {
+  static const float logits[4] = {1.0f, -2.5f, 0.25f, 1.0f};
+  static const float huge[4] = {3e38f, -3e38f, 3e38f, -INFINITY};
+  static const float none[4] = {0.0f, NAN, 1.0f, 2.0f};
+  double found[4], sum = 0, wanted[4];
+  int i;
+
+  fake_boot(0);
+  CHECK_EQUAL(4, results(logits, 4, found));
+  for (i = 0; i < 4; i++) {
+    wanted[i] = exp((double)logits[i]);
+    sum += wanted[i];
+  }
+  for (i = 0; i < 4; i++) {
+    CHECK(fabs(found[i] - wanted[i] / sum) < 2e-7);
+  }
+  CHECK_EQUAL(4, results(huge, 4, found)); /* shifted by the largest: nothing overflows */
+  CHECK(fabs(found[0] - 0.5) < 1e-12 && found[1] == 0 && found[3] == 0);
+  CHECK_EQUAL(4, results(none, 4, found));
+  CHECK(isnan(found[0]));
+}
+
+static void probabilities_and_one_output_stay_as_they_are(void) {
+  static const float softmaxed[4] = {0.125f, 0.625f, 0.25f, 0.0f};
+  static const float one[1] = {-1234.0625f};
+  double found[4];
+  int i;
+
+  fake_boot(0);
+  CHECK_EQUAL(1, results(one, 1, found));
+  CHECK(fabs(found[0] + 1234.0625) < 1e-9);
+  (void)results(softmaxed, 4, found);
+  CHECK(fabs(found[0] - 0.125) > 0.01); /* nobody said that they are */
+  made.probabilities = 1;
+  send("results%", 8);
+  CHECK(strcmp((char *)fake.reply,
+               "m-results-[0.125000000,0.625000000,0.250000000,0.000000000]\r\nm-ready\r\n") == 0);
+  made = hil_models[FAKE_INT8];
+  made.probabilities = 1;
+  made.output.scale = 1.0f / 256.0f;
+  made.output.zero_point = -128;
+  for (i = 0; i < 3; i++) {
+    fake_output[i] = (uint8_t)(i * 127 - 128);
+  }
+  send("results%", 8);
+  CHECK(strcmp((char *)fake.reply,
+               "m-results-[0.000000000,0.496093750,0.992187500]\r\nm-ready\r\n") == 0);
+}
+
+static void the_clock_wraps_where_it_wraps(void) {
+  fake_boot(0);
+  fake_us = 0xFFFFFFFFu - 1000u;
+  CHECK(says("timestamp%", "m-lap-us-4294967295\r\nm-ready\r\n"));
+  CHECK(says("timestamp%", "m-lap-us-999\r\nm-ready\r\n"));
+}
+
+static void a_buffer_without_room_takes_no_load(void) {
+  fake_boot(0);
+  fake.session.setup.rx_size = HIL_RX_LEAD + 8 + 4 + 3; /* three bytes for four */
+  send("db load 4%", 10);
+  CHECK_EQUAL('e', fake.reply[0]);
+  fake.session.setup.rx_size++;
+  CHECK_EQUAL(0, fake.session.mlperf.wanted);
+  CHECK(says("db load 4%", "m-[Expecting 4 bytes]\r\nm-ready\r\n"));
+  fake.session.setup.rx_size = 0;
+  send("db load 4%", 10);
+  CHECK_EQUAL('e', fake.reply[0]);
+}
+
+static void what_it_says_at_boot(void) {
+  fake_boot(0);
+  CHECK_EQUAL(0, fake.reply_length); /* nothing is sent that nobody asked for */
+  fake_us = 41000;
+  hil_mlperf_boot(&fake.session);
+  fake.reply[fake.reply_length] = 0;
+  CHECK(strcmp((char *)fake.reply,
+               "m-timestamp-mode-performance\r\nm-lap-us-42000\r\nm-init-done\r\nm-ready\r\n") ==
+        0);
+}
+
+/* A rate on trial that proves nothing is left at the next byte, be it text. */
+static void text_proves_no_rate(void) {
+  static const uint32_t rate = 921600;
+
+  fake_boot(0);
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_BAUD, ask(HIL_MSG_BAUD, &rate, sizeof rate));
+  CHECK(says("name", ""));
+  CHECK_EQUAL(921600, fake.baud);
+  fake_now += 1000;
+  CHECK(says("s", ""));
+  CHECK_EQUAL(0, fake.baud);
+}
+
+int main(void) {
+  RUN(the_dialogue_is_golden);
+  RUN(every_command_ends_with_m_ready);
+  RUN(frames_and_text_share_the_line);
+  RUN(a_zero_in_text_was_a_damaged_frame);
+  RUN(what_is_too_long_is_not_executed);
+  RUN(what_begins_a_block_is_told_by_its_first_byte);
+  RUN(a_frame_makes_a_load_invalid);
+  RUN(text_and_frames_infer_the_same);
+  RUN(logits_become_probabilities);
+  RUN(probabilities_and_one_output_stay_as_they_are);
+  RUN(the_clock_wraps_where_it_wraps);
+  RUN(a_buffer_without_room_takes_no_load);
+  RUN(what_it_says_at_boot);
+  RUN(text_proves_no_rate);
+  return FINISH();
+}

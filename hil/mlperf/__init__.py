@@ -1,0 +1,1 @@
+"""MLPerf Tiny's serial protocol, the host's side: any device that speaks it, ours or not."""

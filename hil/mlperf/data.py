@@ -1,0 +1,195 @@
+"""A data set in the layout of MLCommons' runner: a folder of files and `y_labels.csv`.
+
+A line of it is `file,classes,class`, and for anomaly detection `,bytes_to_send,stride`: that file
+is sent in overlapping segments. The folder is a stranger's: no name leads out of it, and sizes are
+bounded.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from hil.errors import DataError
+from hil.mlperf.protocol import shown
+
+LABELS: Final = "y_labels.csv"
+MAX_LABELS: Final = 64 << 20  # bytes of that file
+MAX_FILE: Final = 4 << 20  # bytes of a sample; anomaly detection's have 100,000
+MAX_CLASSES: Final = 10_000
+MAX_SEGMENTS: Final = 10_000
+_MODEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # fit to name a folder
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file. ``segment`` and ``stride`` in bytes, ``count`` segments; 0: it is sent whole."""
+
+    file: str
+    label: int
+    segment: int = 0
+    stride: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """``fingerprint``: SHA-256 of the labels and of every file, in order."""
+
+    path: Path
+    classes: int
+    items: tuple[Item, ...]
+    fingerprint: str
+
+    def segments(self, item: Item) -> tuple[bytes, ...]:
+        """What is sent of ``item``, in order; DataError when it cannot be read."""
+        content = _read(self.path, item.file)
+        if not item.segment:
+            return (content,)
+        starts = _starts(item, content, self.path)
+        return tuple(content[start : start + item.segment] for start in starts)
+
+
+def open_data(folder: Path, model: str) -> DataFolder:
+    """The set in ``folder``, or in its folder that is named as the device's model.
+
+    Every file is read once, so that nothing is missing later.
+
+    Raises:
+        DataError: a file is missing, damaged, too large or outside of the folder; labels are not
+            numbers; a class has no file.
+    """
+    path = _find(folder, model)
+    raw = _labels(path)
+    items, classes = _parse(raw, path / LABELS)
+    missing = set(range(classes)) - {item.label for item in items}
+    if missing:
+        few = ", ".join(map(str, sorted(missing)[:5]))
+        raise DataError(
+            f"{path / LABELS}: class{'es' if len(missing) > 1 else ''} {few} of {classes} "
+            "without a file",
+            "every class must be present: `hil mlperf-data` sees to that",
+        )
+    digest = hashlib.sha256(raw)
+    for number, item in enumerate(items):
+        content = _read(path, item.file)
+        if item.segment:
+            items[number] = replace(item, count=len(_starts(item, content, path)))
+        digest.update(hashlib.sha256(content).digest())
+    return DataFolder(path, classes, tuple(items), digest.hexdigest())
+
+
+def _fit_for_path(model: str) -> bool:
+    """Whether a model's id may name a folder."""
+    return bool(_MODEL.fullmatch(model)) and ".." not in model
+
+
+def _find(folder: Path, model: str) -> Path:
+    if (folder / LABELS).is_file():
+        return folder
+    if _fit_for_path(model) and (folder / model / LABELS).is_file():
+        return folder / model
+    raise DataError(
+        f"no {LABELS} in {folder}, nor in its folder {shown(model)}",
+        "write one: hil mlperf-data --dataset mnist --out DIR",
+    )
+
+
+def _labels(path: Path) -> bytes:
+    try:
+        if (path / LABELS).stat().st_size > MAX_LABELS:
+            raise DataError(f"{path / LABELS} has more than {MAX_LABELS >> 20} MiB", "divide it")
+        return (path / LABELS).read_bytes()
+    except OSError as problem:
+        raise DataError(
+            f"{path / LABELS} cannot be read ({problem.strerror})", "fix its permissions"
+        ) from problem
+
+
+def _parse(raw: bytes, where: Path) -> tuple[list[Item], int]:
+    """The items and the number of classes."""
+    items, all_classes = [], set()
+    try:
+        rows: Sequence[list[str]] = list(csv.reader(raw.decode("utf-8").splitlines(), strict=True))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"{where} is no CSV ({problem})", "a line is file,classes,class") from None
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue
+        try:
+            item, classes = _item([word.strip() for word in row])
+        except ValueError as problem:
+            raise DataError(
+                f"{where}, line {number}: {problem}", "a line is file,classes,class"
+            ) from None
+        items.append(item)
+        all_classes.add(classes)
+    names = Counter(item.file for item in items)
+    if twice := next((name for name, count in names.items() if count > 1), ""):
+        raise DataError(f"{where} names {shown(twice)} twice", "a file has one line")
+    if len(all_classes) != 1:
+        what = "has no line" if not items else "disagrees with itself on the number of classes"
+        raise DataError(f"{where} {what}", "a line is file,classes,class")
+    return items, all_classes.pop()
+
+
+def _item(row: Sequence[str]) -> tuple[Item, int]:
+    """One line; ValueError says what is wrong."""
+    if len(row) not in (3, 5):
+        raise ValueError(f"{len(row)} columns")
+    numbers = [_number(word) for word in row[1:]]
+    classes, label, segment, stride = (*numbers, 0, 0)[:4]
+    if not 2 <= classes <= MAX_CLASSES:
+        raise ValueError(f"{classes} classes")
+    if label >= classes:
+        raise ValueError(f"class {label} of {classes}")
+    if len(row) == 5 and not (segment and stride):
+        raise ValueError("segments of no bytes")
+    return Item(_name(row[0]), label, segment, stride), classes
+
+
+def _number(word: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", word):
+        raise ValueError(f"{shown(word)!r} is no number")
+    return int(word)
+
+
+def _name(word: str) -> str:
+    path = PurePosixPath(word)
+    if not word or not word.isprintable() or "\\" in word or path.is_absolute():
+        raise ValueError(f"{shown(word)!r} names no file of the folder")
+    if ".." in path.parts or len(word) > 200:
+        raise ValueError(f"{shown(word)!r} leads out of the folder")
+    return word
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{folder}: {shown(name)} leads out of the folder", "take it away")
+        if not path.is_file():
+            raise DataError(f"{folder}: {shown(name)} is missing", f"{LABELS} names it")
+        size = path.stat().st_size
+        if not 0 < size <= MAX_FILE:
+            raise DataError(f"{path} has {size:,} bytes", f"a sample has 1 to {MAX_FILE:,}")
+        return path.read_bytes()
+    except (OSError, RuntimeError) as problem:  # RuntimeError: links in a ring
+        raise DataError(f"{path} cannot be read ({problem})", "fix its permissions") from problem
+
+
+def _starts(item: Item, content: bytes, folder: Path) -> range:
+    """Where the segments of a file begin; a rest that fills none is left out."""
+    starts = range(0, len(content) - item.segment + 1, item.stride)
+    if not 0 < len(starts) <= MAX_SEGMENTS:
+        raise DataError(
+            f"{folder}: {shown(item.file)} has {len(starts)} segments of {item.segment} bytes",
+            f"it must have 1 to {MAX_SEGMENTS:,}",
+        )
+    return starts

@@ -1,0 +1,157 @@
+"""The three files of a submission, laid out as MLCommons' runner lays them out.
+
+`log.txt` is the session as it went, `results.txt` the lines that are read by other programs,
+`results.json` a list of what each file or window gave. Of an emulator none holds a time: the keys
+and lines for one are left out, and the first line (a key of each record) says why.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from hil.mlperf.accuracy import Accuracy
+from hil.mlperf.data import DataFolder, Item
+from hil.mlperf.dut import Identity, Inference
+from hil.mlperf.performance import SHORTEST_S, WINDOWS, Performance, Window
+
+LOG, RESULTS_TEXT, RESULTS_JSON = "log.txt", "results.txt", "results.json"
+EMULATED: Final = (
+    "EMULATED: the device under test was an emulator or a process of this computer. "
+    "Its answers count; no time in this session is a measurement."
+)
+_RULE: Final = 57 * "-"
+Record = dict[str, Any]  # of results.json
+
+
+def stamp(now: datetime) -> str:
+    """How the runner's lines begin."""
+    return f"{now:%m%d.%H%M%S} ulp-mlperf:"
+
+
+class Session:
+    """What is logged on the way, a line at a time to ``write``, and kept for `results.json`."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        mode: str,
+        *,
+        emulated: bool,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._write, self._mode, self._now, self.emulated = write, mode, now, emulated
+        self.records: list[Record] = []
+        if emulated:
+            write(EMULATED)
+
+    def heard(self, line: str) -> None:
+        """A line of the device."""
+        if line.startswith("m-buffer-"):
+            return
+        if line and line != "m-ready" and not (self.emulated and line.startswith("m-lap-us")):
+            self._write(f"RX:{line}")
+
+    def say(self, text: str) -> None:
+        """A line with the time of day."""
+        self._write(f"{stamp(self._now())} {text}")
+
+    def named(self, device: Identity) -> None:
+        """When the device has been found."""
+        self._write(f"Device name retrieved: {device.vendor}")
+        self._write(f"Device profile retrieved: {device.profile}")
+        self._write(f"Device model retrieved: {device.model}")
+
+    def loading(self, item: Item, segment: int) -> None:
+        """Before a sample goes out."""
+        self.say(f"Loading file {item.file} segment {segment}")
+
+    def answered(
+        self,
+        data: DataFolder,
+        item: Item,
+        seen: Inference,
+        iterations: int = 1,
+        warmups: int = 0,
+        rate: float | None = None,
+    ) -> None:
+        """One `infer`; ``rate`` in inferences a second, in performance mode alone."""
+        self.say(f"Performance results for window {len(self.records) + 1}:")
+        self.say(f"  # Inferences : {iterations:>13}")
+        if not self.emulated:
+            self.say(f"  Runtime      : {seen.us / 1e6:>10.3f} sec.")
+            self.say(
+                f"  Throughput   : {iterations / (seen.us / 1e6 or math.inf):>10.3f} inf./sec."
+            )
+        self.say(f"  m-results    : {list(seen.values)}")
+        infer: Record = {"results": list(seen.values)}
+        if not self.emulated:
+            infer |= {"start_time": seen.start, "end_time": seen.end, "elapsed_time": seen.us}
+        infer |= {"total_inferences": 1, "iterations": iterations, "warmups": warmups}
+        if rate is not None:
+            infer["throughput"] = rate
+        record: Record = {
+            "file": item.file,
+            "classes": str(data.classes),
+            "class": str(item.label),
+            "bytes_to_send": str(item.segment) if item.segment else None,
+            "stride": str(item.stride) if item.stride else None,
+            "total_length": item.count or None,
+            "infer": infer,
+            "mode": self._mode,
+        }
+        self.records.append(record | ({"emulated": True} if self.emulated else {}))
+
+    def window(self, number: int, data: DataFolder, item: Item, one: Window) -> None:
+        """After a window of the performance mode."""
+        self.say(f"Window {number + 1}, with {item.file}:")
+        self.answered(data, item, one.inference, one.iterations, one.warmups, one.rate)
+
+    def results_json(self, performance: Performance | None = None) -> bytes:
+        """The content of the file; the runner's mark of a rule that was not kept is added."""
+        errors = []
+        if performance and len(performance.windows) != WINDOWS:
+            errors.append({"error": "error 1", "mode": self._mode})
+        if performance and not all(one.long_enough for one in performance.windows):
+            errors.append({"error": "error 2", "mode": self._mode})
+        return json.dumps([*self.records, *errors], allow_nan=False).encode() + b"\n"
+
+    def results_text(self, found: Accuracy | Performance) -> bytes:
+        """The content of the file; every line of it is one of the runner's."""
+        lines = [EMULATED] if self.emulated else []
+        begins = f"{stamp(self._now())} "
+        if isinstance(found, Accuracy):
+            lines += [
+                f"{begins}Top 1% = {found.top1:2.1f}",
+                f"{begins}AUC = {found.auc:.3f}",
+            ]
+        else:
+            lines += _windows(found.windows)
+            lines += _verdict(found, begins)
+        return ("\n".join(lines) + "\n").encode()
+
+
+def _windows(windows: Sequence[Window]) -> list[str]:
+    lines = []
+    for number, one in enumerate(windows, 1):
+        lines += [
+            f"Performance results for window {number}",
+            f"    # Inferences : {one.iterations}",
+            f"    Runtime: {one.us / 1e6} sec.",
+            f"    Throughput: {one.rate} inf./sec.",
+        ]
+        if one.long_enough:
+            lines.append("    Runtime requirements have been met.")
+    return lines
+
+
+def _verdict(found: Performance, begins: str) -> list[str]:
+    if len(found.windows) != WINDOWS:
+        return [f"{begins}ERROR 1 - loop_count was not exactly {WINDOWS}."]
+    if not found.valid:
+        return [f"{begins}ERROR 2 - a window was shorter than {SHORTEST_S:g} seconds."]
+    median = f"{begins}Median throughput is {found.median:>10.3f} inf./sec."
+    return [f"{begins}{_RULE}", median, f"{begins}{_RULE}"]

@@ -1,0 +1,87 @@
+"""References computed beside the boards: kept where runs look, and over when the bench is."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.bench import Plan, Request, ahead, expecting, make_plan
+from hil.bench.ahead import computed_ahead
+from hil.bench.expecting import expect, predict
+from hil.reference import litert, oracle, oracle_version, xnnpack
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(
+        Request(
+            project=PROJECT,
+            dataset="digits",
+            models=("student",),
+            precisions=("int8",),
+            limit=30,
+        )
+    )
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if thirty samples were many, and nothing were known."""
+    monkeypatch.setattr(ahead, "LEAST", 10)
+    monkeypatch.setattr(expecting, "cache", lambda: tmp_path)
+    monkeypatch.setattr(ahead, "cache", lambda: tmp_path)
+
+
+def nothing(_: str, __: int, ___: int) -> None:
+    """Nobody looks."""
+
+
+@pytest.mark.skipif(not oracle_version(), reason="no wheel of tflite-micro for this machine")
+def test_a_process_fills_the_cache_with_what_runs_want(plan: Plan, tmp_path: Path) -> None:
+    network = plan.cells[0].network
+    with computed_ahead([network, network], plan.data):
+        (process,) = multiprocessing.active_children()
+        wait([process.sentinel])
+    assert len(list(tmp_path.glob("*.outputs"))) == 3
+    told: list[tuple[int, int]] = []
+    for make in (litert, oracle, xnnpack):
+        kept = predict(make, network, plan.data, lambda _, done, all_: told.append((done, all_)))
+        assert len(kept) == len(plan.data)
+    assert told == [(30, 30)] * 3, "each was there already, and not computed a second time"
+
+
+def test_the_answers_are_those_of_one_process(plan: Plan, tmp_path: Path) -> None:
+    network = plan.cells[0].network
+    with computed_ahead([network], plan.data):
+        beside = expect(network, plan.data, nothing, with_oracle=False, with_xnnpack=True)
+    alone = predict(litert, network, plan.data, nothing, tmp_path / "alone")
+    assert np.array_equal(beside.litert, alone)
+    assert beside.oracle is None
+    assert beside.xnnpack is not None
+
+
+def test_it_ends_with_the_bench(plan: Plan) -> None:
+    with pytest.raises(KeyboardInterrupt), computed_ahead([plan.cells[0].network], plan.data):
+        raise KeyboardInterrupt
+    assert multiprocessing.active_children() == []
+
+
+def test_few_samples_start_no_process(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "LEAST", 31)
+    with computed_ahead([plan.cells[0].network], plan.data):
+        assert multiprocessing.active_children() == []
+
+
+def test_a_cache_that_cannot_be_written_starts_no_process(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(ahead, "cache", lambda: tmp_path / "file" / "reference")
+    with computed_ahead([plan.cells[0].network], plan.data):
+        assert multiprocessing.active_children() == []

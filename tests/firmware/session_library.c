@@ -1,0 +1,23 @@
+/* The firmware's session over the fake image as a shared library: bytes in, bytes out. For soaks
+ * of the host's side against the real C code (benchmarks/soaking.py). */
+#include "fake_board.h"
+
+void session_boot(void);
+uint32_t session_feed(const uint8_t *data, uint32_t length, uint8_t *replies, uint32_t room);
+
+void session_boot(void) { fake_boot(0); }
+
+/* Bytes of the replies; what has no room is lost, as on a line. */
+uint32_t session_feed(const uint8_t *data, uint32_t length, uint8_t *replies, uint32_t room) {
+  uint32_t i, got = 0;
+
+  for (i = 0; i < length; i++) {
+    fake.reply_length = 0;
+    hil_session_feed(&fake.session, data[i]);
+    if (fake.reply_length <= room - got) {
+      memcpy(replies + got, fake.reply, fake.reply_length);
+      got += fake.reply_length;
+    }
+  }
+  return got;
+}

@@ -1,0 +1,118 @@
+"""Text or frame: the firmware's first look at every byte, compiled for this machine."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hil.records import Encoding
+from hil.wire.frames import Frame, encode, encode_request
+from hil.wire.messages import (
+    baud_request,
+    clock_request,
+    hello_request,
+    infer_request,
+    layers_request,
+    profile_request,
+    status_request,
+)
+from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
+
+pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
+FRAME, MORE, COMMAND, TOO_LONG, DAMAGED = range(5)  # hil_text_event_t
+Push = Callable[[bytes], list[int]]
+
+SEQ = st.integers(0, 0xFFFF)
+MODEL = st.integers(0, 255)
+ENCODING = st.sampled_from(Encoding)
+# mostly without a zero for long, so that the first byte of the frame may be any
+VALUES = st.binary(max_size=300) | st.lists(st.integers(1, 255), max_size=300).map(bytes)
+REQUESTS = st.one_of(
+    st.builds(hello_request, SEQ),
+    st.builds(clock_request, SEQ),
+    st.builds(baud_request, SEQ, st.integers(0, 2**32 - 1)),
+    st.builds(status_request, SEQ, reset=st.booleans()),
+    st.builds(infer_request, SEQ, MODEL, ENCODING, VALUES, packed=st.booleans()),
+    st.builds(
+        layers_request, SEQ, MODEL, ENCODING, VALUES, layer=SEQ, offset=st.integers(0, 2**32 - 1)
+    ),
+    st.builds(profile_request, SEQ, MODEL, ENCODING, VALUES, SEQ),
+    st.builds(Frame, st.integers(0, 255), SEQ, VALUES, st.integers(0, 255)),
+)
+# begins with 0x23, a printable one
+PRINTABLE = infer_request(0x0101, 1, Encoding.PIXELS, b"\x01" * 28 + b"\0", packed=True)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    place: Path = tmp_path_factory.mktemp("text") / "text.so"
+    source = FIRMWARE / "lib" / "hil_session" / "hil_text.c"
+    flags = ["-std=c11", *STRICT, "-O1", "-g", "-shared", "-fPIC", *INCLUDES]
+    run(["gcc", *flags, str(source), "-o", str(place)])
+    found = ctypes.CDLL(str(place))
+    found.hil_text_push.argtypes = [ctypes.c_void_p, ctypes.c_uint8]
+    return found
+
+
+def fresh(library: ctypes.CDLL) -> Push:
+    """A board that has booted: takes bytes, says what each was."""
+    state = (ctypes.c_uint8 * 256)()
+    return lambda data: [library.hil_text_push(ctypes.byref(state), byte) for byte in data]
+
+
+@given(before=st.sampled_from([b"\0", b"name%", b"na\0", b"\x01\x02\0"]), request=REQUESTS)
+@example(before=b"name%", request=PRINTABLE)
+def test_every_request_of_a_host_is_taken_as_a_frame(
+    library: ctypes.CDLL, before: bytes, request: Frame
+) -> None:
+    """Directly after boot or text too, but for a first byte that is a line's end there: a host's
+    first word is a zero."""
+    push = fresh(library)
+    push(before)
+    data = encode_request(request)
+    if before.endswith(b"%") and data[0] in b"\r\n":
+        data = b"\0" + data
+    assert set(push(data)) == {FRAME}
+    assert push(b"name%")[-1] == COMMAND
+
+
+def test_without_the_zeros_in_front_it_would_not_be(library: ctypes.CDLL) -> None:
+    data = encode(PRINTABLE)
+    assert data[0] == 0x23
+    assert encode_request(PRINTABLE) == b"\0\0" + data
+    assert fresh(library)(b"\0" + data)[-1] == DAMAGED
+
+
+@given(request=REQUESTS)
+def test_a_request_is_longer_only_where_it_must_be(request: Frame) -> None:
+    data = encode(request)
+    printable = 0x20 <= data[0] <= 0x7E
+    assert encode_request(request) == (b"\0\0" + data if printable else data)
+
+
+@given(
+    commands=st.lists(
+        st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="%"))
+    )
+)
+def test_a_command_of_80_characters_is_the_longest(
+    library: ctypes.CDLL, commands: list[str]
+) -> None:
+    push = fresh(library)
+    for command in commands:
+        events = push(command.encode() + b"%")
+        assert events[-1] == (COMMAND if len(command) <= 80 else TOO_LONG)
+        assert set(events[:-1]) <= {MORE}
+
+
+@given(noise=st.binary(max_size=200))
+def test_after_a_zero_any_noise_is_forgotten(library: ctypes.CDLL, noise: bytes) -> None:
+    push = fresh(library)
+    push(noise + b"\0")
+    assert set(push(encode_request(hello_request(7)))) == {FRAME}
+    assert push(b"%") == [COMMAND]

@@ -1,0 +1,84 @@
+"""clang-tidy finds nothing in the firmware, in any of its variants, for any chip it is built for.
+
+clang-tidy is PyPI's, pinned like clang-format: the same on every machine. `.clang-tidy` says what
+it looks for.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
+from tests.firmware.test_sources import program
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+
+LIBRARY = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
+ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
+# Flags, headers of the C library, and the sources: of a chip, or of a variant of the library.
+TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
+    "library": ([], [], LIBRARY),
+    "layers": (["-DHIL_LAYERS"], [], LIBRARY),
+    "no unpacking": (["-DHIL_UNPACKS=0"], [], LIBRARY),
+    "no text": (["-DHIL_MLPERF=0"], [], LIBRARY),
+    "native": ([], [], [FIRMWARE / "port/native/port.c"]),
+    "main": (["-xc++", "-std=c++11"], [], [FIRMWARE / "src/main.cpp"]),
+    "mps2": (
+        ["--target=arm-none-eabi", "-mcpu=cortex-m7", "-mthumb"],
+        [Path("/usr/include/newlib")],
+        [FIRMWARE / "port/mps2/port.c", *FIRMWARE.glob("platforms/mps2/bsp/*.c")],
+    ),
+    "rv32": (
+        ["--target=riscv32-unknown-elf", "-march=rv32imc"],
+        [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],
+        [FIRMWARE / "port/rv32/port.c", *FIRMWARE.glob("platforms/rv32/bsp/*.c")],
+    ),
+    "arduino": (
+        [
+            *("-xc++", "-std=gnu++11", "--target=avr", "-mmcu=atmega2560", "-DARDUINO=10808"),
+            *("-DARDUINO_ARCH_AVR", "-DARDUINO_AVR_MEGA2560", "-DF_CPU=16000000UL"),
+        ],
+        [Path("/usr/lib/avr/include"), ARDUINO / "cores/arduino", ARDUINO / "variants/mega"],
+        [*FIRMWARE.glob("port/arduino/*.cpp")],
+    ),
+}
+
+
+def tidy(flags: list[str], headers: list[Path], sources: list[Path]) -> str:
+    found = program("clang-tidy")
+    needs([str(path) for path in headers if not path.is_dir()] + ([] if found else ["clang-tidy"]))
+    standard = [] if "-xc++" in flags else ["-std=c11"]
+    words = [str(found), "--quiet", f"--config-file={PROJECT / '.clang-tidy'}"]
+    words += [*map(str, sorted(sources)), "--", *standard, *flags, *INCLUDES]
+    words += [f"-I{sources[0].parent}", f"-I{FIRMWARE / 'port/mps2'}" if "mps2" in flags else ""]
+    return run([word for word in words if word] + [f"-isystem{path}" for path in headers], 250)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_found(target: str) -> None:
+    tidy(*TARGETS[target])
+
+
+def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.c"
+    wrong.write_text("int f(int n);\nint f(int n) { return n < 2 ? 1 : n * f(n - 1); }\n")
+    with pytest.raises(AssertionError, match="misc-no-recursion"):
+        tidy([], [], [wrong])
+
+
+def test_every_source_is_looked_at() -> None:
+    """But for what needs TensorFlow Lite Micro, and the emulator's runner, which is the host's."""
+    seen = {path for _, _, sources in TARGETS.values() for path in sources}
+    listed = subprocess.run(
+        ["git", "ls-files", "firmware/*.c", "firmware/*.cpp"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    left = {name for name in listed if PROJECT / name not in seen}
+    left -= {name for name in left if name.startswith("firmware/test/")}
+    assert left == {
+        *(f"firmware/lib/hil_tflm/{name}.cpp" for name in ("hil_tflm", "hil_tflm_arena")),
+        *(f"firmware/platforms/simavr/runner/{name}.c" for name in ("line", "runner")),
+    }

@@ -1,0 +1,73 @@
+"""A network that never ends is ended by the watchdog; one that takes long is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hil.boards.config import load_board
+from hil.boards.session import open_board
+from hil.device import Device, Timing
+from hil.errors import DeviceError
+from hil.records import Encoding
+from tests.firmware.test_memory import broken, image
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+
+# What the first pixel, quantised, makes of an inference
+FINE, LONG, ENDLESS = 0, 254, 255
+WAITS_MS = 2500
+# Turns that take longer than a round of the watchdog and not as long as all of them: of the AVR
+# 1 s of 3 s, some 25 cycles of 62.5 ns a turn; of mps2, which has one round, 1 s of 2.5 s, 8
+# instructions of 1.024 us a turn.
+TURNS = {"mega2560": 1_000_000, "mps2": 120_000}
+
+
+def body(name: str) -> str:
+    return f"""
+  const signed char first = *(const signed char *)input;
+  volatile unsigned long turns = first == {LONG - 128} ? {TURNS[name]}ul : 0;
+  while (first == {ENDLESS - 128} || turns > 0) {{
+    turns--;
+  }}
+"""
+
+
+def digit(first: int) -> list[bytes]:
+    return [bytes([first, *bytes(783)])]
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_hang_ends_in_a_reset_and_a_long_inference_does_not(name: str, tmp_path: Path) -> None:
+    project = broken(tmp_path, body(name))
+    ini = project / "platformio.ini"
+    flags = "build_flags = -Wall -Wextra -Werror\n"
+    text = ini.read_text()
+    assert flags in text
+    ini.write_text(text.replace(flags, f"{flags.strip()} -DHIL_WATCHDOG_MS={WAITS_MS}u\n", 1))
+    with open_board(load_board(name), image(name, project).elf) as link:
+        device = Device(link, Timing(reply=30))
+        last = len(device.hello().models) - 1
+        (right,) = [a.result.output for a in device.infer(last, Encoding.PIXELS, digit(FINE))]
+        (late,) = device.infer(last, Encoding.PIXELS, digit(LONG))
+        if name == "mega2560":
+            assert 1_000_000 < (late.result.micros or 0) < 1000 * WAITS_MS
+        assert device.status().inferences == 2  # no reset so far
+        hurried = Device(link, Timing(reply=2))
+        with pytest.raises(DeviceError):
+            list(hurried.infer(last, Encoding.PIXELS, digit(ENDLESS)))
+        again = Device(link, Timing(boot=60))
+        assert len(again.hello().models) == last + 1
+        assert again.status().inferences == 0  # started anew
+        assert [a.result.output for a in again.infer(last, Encoding.PIXELS, digit(FINE))] == [right]
+
+
+def test_a_board_that_waits_for_its_host_is_not_reset() -> None:
+    """On mps2 virtual time jumps ahead meanwhile: the watchdog is off then."""
+    with open_board(load_board("mps2"), image("mps2").elf) as link:
+        device = Device(link)
+        device.hello()
+        list(device.infer(0, Encoding.PIXELS, digit(FINE)))
+        for _ in range(3):
+            assert device.status().inferences == 1

@@ -1,0 +1,248 @@
+"""A line on which things go wrong: each fault does what it says, as often, and for a seed alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.errors import LinkError, UsageError
+from hil.link import Deadline
+from hil.link.chaos import Chaos, ChaosLink, mixture, parse_chaos
+from hil.link.chaos_plan import BYTES, FAULTS
+from hil.link.chaos_way import BOOT_TEXT, OTHER_PROGRAMS, Event, Way
+
+FRAME = b"a frame\0"
+
+
+def crossed(chaos: Chaos, data: bytes, cuts: list[int] | None = None) -> list[bytes | Event]:
+    way = Way(chaos, "out", Counter())
+    edges = [0, *sorted(cuts or []), len(data)]
+    return [one for start, end in pairwise(edges) for one in way.carry(data[start:end])]
+
+
+def joined(parts: list[bytes | Event]) -> bytes:
+    return b"".join(part for part in parts if isinstance(part, bytes))
+
+
+class Loop:
+    """A link that gives back what is written, on a clock that passes while nothing comes."""
+
+    name, baud = "loop", 115200
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.data = b""
+        self.closed = False
+
+    def clock(self) -> float:
+        return self.now
+
+    def set_baud(self, baud: int) -> None:
+        self.baud = baud
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def read(self, deadline: Deadline) -> bytes:
+        data, self.data = self.data, b""
+        if not data:
+            self.now = max(self.now, deadline.at)
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def read_all(link: ChaosLink, seconds: float) -> bytes:
+    deadline, found = Deadline.after(seconds, link.clock), b""
+    while not deadline.expired:
+        found += link.read(deadline)
+    return found
+
+
+def test_no_fault_changes_nothing() -> None:
+    link = ChaosLink(Loop(), Chaos(3))
+    data = bytes(range(256)) * 40
+    link.write(data)
+    assert read_all(link, 1) == data
+    assert link.done == {}
+
+
+def test_flipped_bits_are_as_many_as_the_rate_says_and_anywhere() -> None:
+    data = bytes(200_000)
+    found = np.frombuffer(joined(crossed(Chaos(1, flip=1e-3), data)), np.uint8)
+    bits = np.flatnonzero(np.unpackbits(found, bitorder="little"))
+    expected = 8 * len(data) * 1e-3
+    assert abs(len(bits) - expected) < 5 * expected**0.5
+    assert abs(bits.mean() / (8 * len(data)) - 0.5) < 5 / (12 * len(bits)) ** 0.5
+    gaps = np.diff(bits)  # of a geometric distribution mean and deviation are alike
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.15)
+    assert {int(bit) % 8 for bit in bits} == set(range(8))
+
+
+@pytest.mark.parametrize(("fault", "change"), [("drop", -1), ("duplicate", 1)])
+def test_bytes_are_lost_and_doubled_at_the_rate(fault: str, change: int) -> None:
+    data = np.random.default_rng(5).integers(0, 256, 200_000, np.uint8).tobytes()
+    done: Counter[str] = Counter()
+    found = Way(parse_chaos(f"2:{fault}=1e-3"), "in", done).carry(data)
+    assert abs(done[fault] - 200) < 5 * 200**0.5
+    assert len(joined(found)) == len(data) + change * done[fault]
+
+
+def test_every_byte_is_doubled_or_lost_at_rate_one() -> None:
+    assert joined(crossed(Chaos(duplicate=1), b"abc")) == b"aabbcc"
+    assert joined(crossed(Chaos(drop=1), b"abc")) == b""
+    assert joined(crossed(Chaos(flip=1), b"\x0f\xff")) == b"\xf0\x00"
+
+
+def test_a_byte_overtakes_the_one_before_it_even_in_the_next_write() -> None:
+    done: Counter[str] = Counter()
+    way = Way(Chaos(4, reorder=0.02), "out", done)
+    data = bytes(range(1, 200))
+    found = b"".join(joined(way.carry(data[at : at + 1])) for at in range(len(data)))
+    assert done["reorder"] > 0
+    assert sorted(found) == list(data)
+    swapped = sum(a > b for a, b in pairwise(found))
+    assert swapped == done["reorder"]
+
+
+@given(st.lists(st.integers(0, 900), max_size=12), st.integers(0, 50))
+def test_a_seed_does_the_same_however_the_bytes_are_cut(cuts: list[int], seed: int) -> None:
+    chaos = Chaos(seed, 1e-3, *[0.01] * 4, *[0.05] * 4)
+    data = (b"some frame of bytes" + bytes(1)) * 45
+    whole, parts = crossed(chaos, data), crossed(chaos, data, cuts)
+    assert joined(whole) == joined(parts)
+    events = [[part for part in found if isinstance(part, Event)] for found in (whole, parts)]
+    assert events[0] == events[1]
+
+
+def test_other_seeds_and_directions_do_otherwise() -> None:
+    data = bytes(5_000)
+    ways = [
+        Way(Chaos(seed, flip=1e-3), where, Counter()) for seed in (1, 2) for where in ("out", "in")
+    ]
+    assert len({joined(way.carry(data)) for way in ways}) == 4
+
+
+def test_boot_text_comes_from_the_board_and_other_programs_write_to_it() -> None:
+    board = Way(Chaos(1, inject=1), "in", Counter())
+    host = Way(Chaos(1, inject=1), "out", Counter())
+    for way, texts in ((board, BOOT_TEXT), (host, OTHER_PROGRAMS)):
+        found = joined(way.carry(FRAME))
+        assert found.startswith(FRAME)
+        assert found[len(FRAME) :] in texts
+
+
+def test_an_old_frame_comes_again_as_it_was_before_damage() -> None:
+    done: Counter[str] = Counter()
+    way = Way(Chaos(1, replay=1), "in", done)
+    assert joined(way.carry(FRAME)) == FRAME * 2
+    found = joined(way.carry(b"other\0"))
+    assert found in (b"other\0" + FRAME, b"other\0" * 2)
+    assert done["replay"] == 2
+
+
+def test_a_delay_keeps_the_order_and_costs_its_time() -> None:
+    loop = Loop()
+    link = ChaosLink(loop, Chaos(1, delay=0.2, delay_s=1.0))
+    data = bytes(range(100))
+    link.write(data)
+    at_once = link.read(Deadline(0.0, loop.clock))
+    assert len(at_once) < len(data)
+    assert at_once + read_all(link, 60) == data
+    assert link.done["delay"] > 5
+
+
+def test_a_freeze_loses_nothing() -> None:
+    loop = Loop()
+    link = ChaosLink(loop, Chaos(1, freeze=1, freeze_s=3))
+    link.write(FRAME)  # arrives, and then the line stands
+    link.write(FRAME)
+    assert link.read(Deadline(2.9, loop.clock)) == b""
+    assert loop.now == 2.9
+    assert read_all(link, 20) == FRAME * 2
+
+
+def test_a_cut_is_a_pulled_cable_until_it_is_back() -> None:
+    loop = Loop()
+    link = ChaosLink(loop, Chaos(1, cut=1, cut_s=5))
+    with pytest.raises(LinkError, match="port loop vanished"):
+        link.write(FRAME)
+    loop.data = b"said meanwhile\0"
+    loop.now = 4.9
+    with pytest.raises(LinkError):
+        link.read(Deadline.after(1, loop.clock))
+    with pytest.raises(LinkError):  # as when the port is opened again too soon
+        ChaosLink(loop, link.trouble.chaos, trouble=link.trouble)
+    loop.now = 5.1
+    again = ChaosLink(loop, link.trouble.chaos, trouble=link.trouble)
+    assert read_all(again, 1) == b""
+    again.write(b"no delimiter, no frame")
+    assert read_all(again, 1) == b"no delimiter, no frame"
+    assert again.done == {"cut": 1}
+
+
+def test_a_reset_calls_whoever_can_and_is_not_counted_without() -> None:
+    resets: list[float] = []
+    loop = Loop()
+    link = ChaosLink(loop, Chaos(1, reset=1), reset=lambda: resets.append(loop.now))
+    link.write(FRAME)
+    assert (len(resets), link.done) == (1, {"reset": 1})
+    without = ChaosLink(Loop(), Chaos(1, reset=1))
+    without.write(FRAME)
+    assert not without.done.get("reset")
+
+
+def test_the_rest_is_the_link_inside() -> None:
+    loop = Loop()
+    link = ChaosLink(loop, Chaos())
+    link.set_baud(9600)
+    assert (link.name, link.baud, loop.baud) == ("loop", 9600, 9600)
+    link.close()
+    assert loop.closed
+
+
+def test_a_seed_alone_is_the_mixture_of_all_faults() -> None:
+    assert parse_chaos("7") == mixture(7)
+    assert all(getattr(mixture(7), name) > 0 for name in FAULTS)
+
+
+def test_text_form() -> None:
+    chaos = parse_chaos("7:flip=1e-4, drop=1e-5,cut_s=60")
+    assert chaos == Chaos(7, flip=1e-4, drop=1e-5, cut_s=60)
+    assert parse_chaos(str(chaos)) == chaos
+    assert parse_chaos("3:") == Chaos(3)
+    assert parse_chaos(str(mixture(5))) == mixture(5)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x", "'x' is no whole number"),
+        ("7:flap=1", "'flap=1' is no fault; there are cut, cut_s"),
+        ("7:flip", "'flip' is no fault"),
+        ("7:seed=1", "is no fault"),
+        ("7:flip=often", "'often' is no number"),
+        ("7:flip=2", "flip=2.0 is no probability"),
+        ("7:flip=nan", "flip=nan is no probability"),
+        ("7:cut_s=-1", "cut_s=-1.0; give seconds"),
+        ("7:cut_s=inf", "cut_s=inf; give seconds"),
+    ],
+)
+def test_what_is_no_chaos_says_why(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_chaos(text)
+
+
+def test_a_rare_fault_costs_next_to_nothing() -> None:
+    """The distance to the next fault is drawn, not every bit's luck: two draws, not 8 million."""
+    way = Way(Chaos(1, *[1e-12] * 5), "out", Counter())
+    drawn = {name: luck.getstate() for name, luck in way._luck.items()}
+    assert way.carry(bytes(1_000_000)) == [bytes(1_000_000)]
+    assert {name: luck.getstate() for name, luck in way._luck.items()} == drawn
+    assert set(BYTES) <= set(way._next)

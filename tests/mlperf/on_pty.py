@@ -1,0 +1,37 @@
+"""Start MLCommons' runner, unmodified, with a pty in place of a USB serial port.
+
+    python tests/mlperf/on_pty.py RUNNER PORT [the runner's own options]
+
+RUNNER is benchmark/runner of a checkout of mlcommons/tiny; nothing of it is changed. It looks for
+its device by USB ids, which a pty has not: what pyserial lists is one port, PORT, with ids 1:1, and
+what pyusb finds is nothing. The runner writes its folder `sessions` into the current one.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+
+def main(runner: Path, port: str, options: list[str]) -> None:
+    """Become the runner."""
+    found = ListPortInfo(port)
+    found.vid = found.pid = 1
+    found.description = "pty"
+    list_ports.comports = lambda _links=False: [found]
+    usb, core = ModuleType("usb"), ModuleType("usb.core")
+    core.find = lambda **_: []  # type: ignore[attr-defined]
+    usb.core = core  # type: ignore[attr-defined]
+    sys.modules |= {"usb": usb, "usb.core": core}
+    sys.path.insert(0, str(runner))
+    sys.argv = ["main.py", *options]
+    runpy.run_path(str(runner / "main.py"), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:])

@@ -1,0 +1,163 @@
+"""`hil mlperf` and `hil mlperf-data` as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil import datasets
+from hil.boards.choice import missing_tools
+from hil.boards.config import load_board
+from hil.metrics import dequantised, softmax
+from hil.mlperf.accuracy import auc
+from hil.mlperf.fake import FakeDut
+from hil.mlperf.folder import read_result
+from hil.mlperf.target import is_pty
+from hil.reference import encode_inputs, oracle
+from tests.cli.test_commands import PROJECT, hil
+from tests.mlperf.devices import infer, sample, write_set
+from tests.needs import skip_without
+
+SET = [(label, sample(label)) for label in (0, 1, 2, 2)]
+
+
+@pytest.fixture
+def port() -> Iterator[str]:
+    """A pty with a fake device behind it, in real time."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    device = FakeDut(infer)
+
+    def serve() -> None:
+        while data := os.read(master, 4096):
+            if b"\x04" in data:
+                break
+            os.write(master, device.answer(data))
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    yield os.ttyname(slave)
+    os.write(slave, b"\x04")
+    server.join()
+    os.close(slave)
+    os.close(master)
+
+
+def test_any_device_on_a_port(
+    port: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
+    words = ("mlperf", "--port", port, "--data", str(data), "--out", str(out))
+    assert hil(monkeypatch, *words) == 0
+    shown = capsys.readouterr()
+    assert "Top-1 100.00 % (4 of 4), AUC 1.0000" in shown.out
+    assert "nothing here is a time" in shown.out  # a pty is no board
+    assert "device [fake] runs model [fake01]: 4 files of 3 classes" in shown.err
+    assert read_result(out).emulated
+    assert hil(monkeypatch, "verify", str(out)) == 0
+    assert "whole (5 files" in capsys.readouterr().out
+    assert hil(monkeypatch, "report", str(out)) == 2
+    assert "holds a session of MLPerf Tiny" in capsys.readouterr().err
+
+
+def test_what_is_not_as_expected_ends_with_1(
+    port: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    improper = [(label, sample(label, 250)) for label in (0, 1, 2)]  # shares of 2.5 and -0.75
+    data = write_set(tmp_path / "set", improper)
+    words = ("mlperf", "--port", port, "--data", str(data), "--out", str(tmp_path / "run"))
+    assert hil(monkeypatch, *words) == 1
+    assert "not as expected: 3 of 3 results are no probabilities" in capsys.readouterr().out
+
+
+def test_a_pty_is_no_board_by_whatever_name(port: str, tmp_path: Path) -> None:
+    link = tmp_path / "board"
+    link.symlink_to(port)
+    assert is_pty(port)
+    assert is_pty(str(link))
+    assert is_pty("/dev/ttys003")
+    assert not any(map(is_pty, ("/dev/ttyUSB0", "/dev/ttyS0", "socket://lab:7000", "COM3")))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "nothing says which device; give --port"),
+        (("--port", "/dev/null", "--mode", "energy"), "no mode is called 'energy'"),
+        (("--board", "mars"), "no board is called 'mars'"),
+        (("--board", "mps2", "--mode", "performance"), "its clock is no board's"),
+        (("--port", "x", "--emulated", "--mode", "performance"), "its clock is no board's"),
+        (("--board", "esp32dev"), "board esp32dev is not emulated; flash it"),
+        (("--port", "/dev/no-such-port"), "port /dev/no-such-port does not exist"),
+        (("--board", "native", "--model", "pupil"), "no model is called 'pupil'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    words: tuple[str, ...],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    given = ("mlperf", "--data", str(tmp_path), "--dataset", "digits", *words)
+    assert hil(monkeypatch, *given) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_data_set_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("mlperf-data", "--dataset", "digits", "--out", str(tmp_path / "d"), "--limit")
+    assert hil(monkeypatch, *words, "20") == 0
+    shown = capsys.readouterr().out
+    assert f"20 samples of digits in {tmp_path / 'd' / 'digits'}" in shown
+    assert "tests_accuracy.yaml" in shown
+    assert hil(monkeypatch, *words, "20") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert hil(monkeypatch, *words, "0") == 2
+
+
+@pytest.mark.firmware
+@pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param(name, marks=skip_without(missing_tools(load_board(name))))
+        for name in ("native", "mps2")
+    ],
+)
+def test_our_firmware_says_what_the_host_says(
+    board: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    name = "tabular"
+    data, out = tmp_path / "data", tmp_path / "run"
+    assert hil(monkeypatch, "mlperf-data", "--dataset", name, "--out", str(data)) == 0
+    words = ("mlperf", "--board", board, "--dataset", name, "--data", str(data / name))
+    assert hil(monkeypatch, *words, "--out", str(out)) == 0
+    found = read_result(out)
+    whole = datasets.load(name)
+    host = oracle(PROJECT / "models" / name / "student_int8.tflite")
+    raw = host.predict(encode_inputs(whole.x, host.graph.input))
+    assert (found.n, found.correct) == (len(whole), int((raw.argmax(axis=1) == whole.y).sum()))
+    spec = host.graph.output
+    shares = softmax(dequantised(raw, spec.scale, spec.zero_point))
+    stored = json.loads((out / "results.json").read_text())
+    results = np.array([one["infer"]["results"] for one in stored])
+    np.testing.assert_allclose(results, shares, rtol=0, atol=2e-6)
+    areas = [auc(shares[:, c], whole.y == c) for c in range(shares.shape[1])]
+    assert found.auc == pytest.approx(np.mean(areas), abs=1e-6)
+    assert found.emulated
+    assert found.device.vendor.startswith("tinyml-hil ")

@@ -1,0 +1,187 @@
+"""With MLCommons' own code, which is not ours to keep: a checkout of mlcommons/tiny is named by
+HIL_MLPERF_TINY_DIR, and nothing here runs without one.
+
+Its runner drives our firmware, and a device built on its reference API is driven by us and by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from hil import datasets
+from hil.boards.config import Emulator, load_board
+from hil.boards.emulator import start
+from hil.engines import write_image
+from hil.link import Deadline
+from hil.link.serial_port import SerialLink
+from hil.metrics import dequantised, softmax
+from hil.mlperf.accuracy import Accuracy
+from hil.mlperf.dut import Dut
+from hil.mlperf.export import export
+from hil.mlperf.session import run as run_session
+from hil.platformio import build
+from hil.reference import encode_inputs, oracle
+from tests.firmware.conftest import FIRMWARE, PROJECT, run
+from tests.needs import skip_without
+
+TINY = os.environ.get("HIL_MLPERF_TINY_DIR", "")
+HERE = Path(__file__).parent
+SETS = {"tabular": 200, "digits": 50}  # float features and 77 % right; pixels
+OURS, THEIRS = "student int8 aot", "ic01"  # what each device names in `profile`
+
+pytestmark = [
+    pytest.mark.firmware,
+    skip_without(tool for tool in ("gcc", "g++") if not shutil.which(tool)),
+    pytest.mark.skipif(not TINY, reason="HIL_MLPERF_TINY_DIR names no checkout of mlcommons/tiny"),
+]
+
+
+@pytest.fixture(params=SETS)
+def name(request: pytest.FixtureRequest) -> str:
+    """A data set, and whose student runs."""
+    found: str = request.param
+    return found
+
+
+def student(name: str) -> Path:
+    return PROJECT / "models" / name / "student_int8.tflite"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the host says of the same samples."""
+
+    top1: float
+    auc: float
+    results: npt.NDArray[np.float64]
+
+
+@pytest.fixture
+def truth(name: str) -> Truth:
+    data = datasets.subset(datasets.load(name), SETS[name])
+    host = oracle(student(name))
+    raw = host.predict(encode_inputs(data.x, host.graph.input))
+    out = host.graph.output
+    shares = softmax(dequantised(raw, out.scale, out.zero_point))
+    right = float((raw.argmax(axis=1) == data.y).mean() * 100)
+    return Truth(right, float(roc_auc_score(data.y, shares, multi_class="ovr")), shares)
+
+
+@contextmanager
+def running(emulator: Emulator, elf: Path, folder: Path) -> Iterator[str]:
+    process = start(emulator, elf, folder / "emulator.log", Deadline.after(10))
+    try:
+        yield process.port
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def reference(name: str, tmp_path: Path) -> Iterator[str]:
+    """The port of a device built on MLCommons' API."""
+    folder = tmp_path / "reference"
+    write_image("aot", [("student", student(name))], folder)
+    engine = f"-I{FIRMWARE / 'lib' / 'hil_engine'}"
+    flags = [f"-I{Path(TINY) / 'benchmark'}", f"-I{folder}", engine, "-O2"]
+    run(["gcc", "-c", *flags, str(folder / "hil_image.c"), "-o", str(folder / "image.o")])
+    model = f'-DTH_MODEL_VERSION="{THEIRS}"'
+    sources = [HERE / "reference_dut.cpp", Path(TINY, "benchmark/api/internally_implemented.cpp")]
+    objects = [*map(str, sources), str(folder / "image.o")]
+    run(["g++", "-std=c++17", model, *flags, *objects, "-lm", "-o", str(folder / "dut")])
+    emulator = Emulator(("{elf}",), port_pattern=r"port (\S+)")
+    with running(emulator, folder / "dut", tmp_path) as port:
+        yield port
+
+
+@pytest.fixture
+def firmware(name: str, tmp_path: Path) -> Iterator[str]:
+    """The port of our firmware, as a process."""
+    board = load_board("native")
+    built = build(board.pio_env, [("student", student(name))], "aot", PROJECT)
+    assert board.emulator
+    with running(board.emulator, built.elf, tmp_path) as port:
+        yield port
+
+
+def mlcommons_runner(
+    port: str, model: str, name: str, folder: Path
+) -> tuple[float, float, npt.NDArray[np.float64]]:
+    """Top-1 in percent, AUC, and the results that MLCommons' runner stored."""
+    folder.mkdir()
+    export(datasets.load(name), folder / "data", model, SETS[name])
+    devices = "- {name: dut, type: dut, baud: 115200, usb: {1: 1}}\n"
+    (folder / "devices.yaml").write_text(devices)
+    where = ("-d", "devices.yaml", "-t", "data/tests_accuracy.yaml", "-s", "data", "-m", "a")
+    runner = str(Path(TINY, "benchmark", "runner"))
+    words = [sys.executable, str(HERE / "on_pty.py"), runner, port, *where]
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (session,) = (folder / "sessions").iterdir()
+    text = (session / "results.txt").read_text()
+    found = re.search(r"Top 1% = ([\d.]+)\n.*AUC = ([\d.]+)\n", text)
+    assert found
+    stored = json.loads((session / "results.json").read_text())
+    results = np.array([one["infer"]["results"] for one in stored])
+    return float(found[1]), float(found[2]), results
+
+
+def test_mlcommons_runner_drives_our_firmware(
+    firmware: str, truth: Truth, name: str, tmp_path: Path
+) -> None:
+    top1, area, results = mlcommons_runner(firmware, OURS, name, tmp_path / "runner")
+    assert top1 == pytest.approx(truth.top1, abs=0.05)  # printed with one decimal
+    assert area == pytest.approx(truth.auc, abs=0.0005)
+    np.testing.assert_allclose(results, truth.results, rtol=0, atol=2e-6)
+
+
+def test_a_device_on_mlcommons_api_is_driven_by_us_and_by_its_runner(
+    reference: str, truth: Truth, name: str, tmp_path: Path
+) -> None:
+    top1, area, results = mlcommons_runner(reference, THEIRS, name, tmp_path / "runner")
+    link = SerialLink(reference)
+    try:
+        data = tmp_path / "runner" / "data" / name
+        outcome = run_session(
+            link, data, tmp_path / "ours", "accuracy", emulated=True, read_back=True
+        )
+    finally:
+        link.close()
+    assert isinstance(outcome.found, Accuracy)
+    assert outcome.found.top1 == pytest.approx(truth.top1)
+    assert outcome.found.auc == pytest.approx(truth.auc, abs=1e-6)
+    assert (top1, area) == (round(truth.top1, 1), round(truth.auc, 3))
+    assert outcome.retries == 0
+    stored = json.loads((tmp_path / "ours" / "results.json").read_text())
+    assert [one["infer"]["results"] for one in stored] == results.tolist()
+
+
+@pytest.mark.parametrize("name", ["tabular"], indirect=True)
+def test_a_device_on_mlcommons_api_is_found_after_half_a_command(reference: str) -> None:
+    link = SerialLink(reference)
+    try:
+        link.write(b"db 0011zz")
+        assert Dut(link).identify().model == THEIRS
+    finally:
+        link.close()
