@@ -24,18 +24,19 @@ lint: .venv/.dev
 soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks
 	$(BIN)/python -m pytest -n 2 -m slow
 
-.venv/.bench: pyproject.toml constraints.txt
+.venv/.bench: pyproject.toml $(wildcard locks/*.txt)
 	tools/venv.sh emulator
 	@touch $@
 
-.venv/.dev: pyproject.toml constraints.txt
+.venv/.dev: pyproject.toml $(wildcard locks/*.txt)
 	tools/venv.sh dev,emulator,train,sweep,bakenn
 	@touch $@ .venv/.bench
 
 # labgrid brings a pyserial of its own: an environment of its own
-.venv/labgrid/.made: .venv/.dev constraints-labgrid.txt
+.venv/labgrid/.made: .venv/.dev locks/labgrid.txt
 	python3 -m venv .venv/labgrid
-	.venv/labgrid/bin/python -m pip install -q --disable-pip-version-check -r constraints-labgrid.txt
+	.venv/labgrid/bin/python -m pip install -q --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r locks/labgrid.txt
 	@touch $@
 
 clean:

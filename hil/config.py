@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from hil.errors import ConfigError
 
 T = TypeVar("T")
+
+MOST: Final = 1 << 20  # bytes of a file that a person writes
+# what msgspec raises of a text that is no record of a kind: the last of brackets without end
+NO_RECORD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,8 +23,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def read_toml(path: Path, kind: type[T], *, hint: str = "see docs/adding-a-board.md") -> T:
     """The record of type ``kind`` that the file holds, or ConfigError naming file and key."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
+        with path.open("rb") as file:
+            content = file.read(MOST + 1)
+        if len(content) > MOST:
+            raise ConfigError(f"{path} is longer than {MOST} bytes", hint)
+        return msgspec.toml.decode(content, type=kind)
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read ({problem.strerror})", "check the path") from None
-    except msgspec.DecodeError as problem:
+    except NO_RECORD as problem:
         raise ConfigError(f"{path}: {problem}", hint) from None

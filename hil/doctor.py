@@ -80,9 +80,8 @@ def install(packages: tuple[str, ...]) -> str:
     if not shutil.which("apt-get"):
         return "this is no Debian system"
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if prefix and (
-        not shutil.which("sudo") or subprocess.run(["sudo", "-n", "true"], check=False).returncode
-    ):
+    ask = [*prefix, "true"]  # the sudo on PATH
+    if prefix and (not shutil.which("sudo") or subprocess.run(ask, check=False).returncode):
         return "not root, and sudo asks for a password"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (

@@ -28,19 +28,30 @@ All of them but DamagedRun leave the command line with exit code 2. A result tha
 expected is not an error of the harness: the bench says so and exits with 1.
 """
 
+_LONGEST = 1500  # characters; paths and commands are shorter
+
 
 class HilError(Exception):
-    """``what`` went wrong (and where), and the ``hint`` that says what to do."""
+    """``what`` went wrong (and where), and the ``hint`` that says what to do.
+
+    Both on one line, without what a terminal obeys and of bounded length: a stranger may have
+    chosen a name in them.
+    """
 
     exit_code = 2
 
     def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
+        self.what = _line(what)
+        self.hint = _line(hint)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return f"{self.what}; {self.hint}" if self.hint else self.what
+
+
+def _line(text: str) -> str:
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 class UsageError(HilError):

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv and installs this project into it with the extras named in $1.
+# Makes .venv and installs this project into it with the extras named in $1 ("dev,train"): exactly
+# the files whose hashes are in locks/.
 set -eu
 cd "$(dirname "$0")/.."
 if [ ! -x .venv/bin/pip ]; then
@@ -17,4 +18,11 @@ if [ ! -x .venv/bin/pip ]; then
   fi
 fi
 echo "installing Python packages into .venv (once)"
-.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[$1]"
+locks="-r locks/build.txt -r locks/base.txt"
+for extra in $(echo "$1" | tr , ' '); do
+  locks="$locks -r locks/$extra.txt"
+done
+pip=".venv/bin/python -m pip --disable-pip-version-check"
+# wheels alone: a source package would fetch what builds it, which no lock names
+$pip install -q --require-hashes --only-binary :all: $locks
+$pip install -q --no-deps --no-build-isolation -e .

@@ -61,9 +61,8 @@ def _says(program: str) -> str:
 
 
 def _git(project: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(project), *words], capture_output=True, text=True, check=True, timeout=30
-    )
+    command = ["git", "-C", str(project), *words]  # the git on PATH
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     return done.stdout.strip()
 
 

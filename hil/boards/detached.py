@@ -10,6 +10,7 @@ import msgspec
 
 from hil.boards.config import Board
 from hil.boards.emulator import start as start_emulator
+from hil.config import NO_RECORD
 from hil.errors import UsageError
 from hil.files import replace_file
 from hil.link import Deadline
@@ -50,7 +51,7 @@ def find(project: Path, name: str) -> Detached | None:
     """The emulator of board ``name`` that is still running, if any."""
     try:
         found = msgspec.json.decode(_file(project, name).read_bytes(), type=Detached)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NO_RECORD):
         return None
     # A process id is used again some day: only one that began when ours did is ours.
     return found if found.started and _started(found.pid) == found.started else None

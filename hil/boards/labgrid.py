@@ -23,6 +23,10 @@ from hil.errors import LabError, ToolMissing, UsageError
 SCHEME: Final = "labgrid:"
 CLIENT: Final = "HIL_LABGRID_CLIENT"  # where `labgrid-client` is, when not on PATH
 _LIMIT_S: Final = 60.0
+# characters of a place's description: Python's loader is slow, C's may overflow its stack
+_MOST: Final = 1 << 14
+_BRACKETS: Final = 100  # each may take the loader as long as all before it
+_HOST: Final = re.compile(r"[\w.:%-]{1,255}")  # a name or an address, and nothing that a URL minds
 _TAG: Final = re.compile(r"^\s*tags: (.*)$", re.MULTILINE)
 
 
@@ -56,15 +60,29 @@ def hold(name: str) -> Iterator[Place]:
 
 
 def serial_port(place: str, environment: str) -> str:
-    """The URL of the one serial port in what `labgrid-client env` says (YAML)."""
+    """The URL of the one serial port in what `labgrid-client env` says (YAML).
+
+    LabError when it says something else, as it may: exporters and other users fill it.
+    """
+    brackets = sum(environment.count(c) for c in "[{")
+    if len(environment) > _MOST or brackets > _BRACKETS:
+        what = f"{len(environment):,} characters with {brackets:,} brackets"
+        raise LabError(
+            f"labgrid-client describes place {place} in {what}; {_MOST:,} and {_BRACKETS} are read",
+            f"look: labgrid-client -p {place} env",
+        )
     try:
         (target,) = yaml.safe_load(environment)["targets"].values()
         resources = target["resources"]
         ports = [one["NetworkSerialPort"] for one in resources if "NetworkSerialPort" in one]
         urls = [_url(port) for port in ports]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as problem:
+    except (
+        *(yaml.YAMLError, LookupError, TypeError, ValueError),
+        *(AttributeError, OverflowError, RecursionError),
+    ) as problem:
+        why = f"{type(problem).__name__}: {problem}"[:200]
         raise LabError(
-            f"labgrid-client describes place {place} in a way that is not understood ({problem!r})",
+            f"labgrid-client describes place {place} in a way that is not understood ({why})",
             f"compare: labgrid-client -p {place} env",
         ) from problem
     if len(urls) != 1:
@@ -77,6 +95,8 @@ def serial_port(place: str, environment: str) -> str:
 
 def _url(port: dict[str, Any]) -> str:
     host, number = str(port["host"]), int(port["port"])
+    if not _HOST.fullmatch(host) or not 0 < number < 1 << 16:
+        raise ValueError(f"{host[:100]!r} port {str(number)[:9]} is no address")
     place = f"{f'[{host}]' if ':' in host else host}:{number}"
     urls = {
         # labgrid's default; its exporter (ser2net) answers no SET_CONTROL

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.control import Control
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -18,10 +19,31 @@ from rich.text import Text
 
 from hil.errors import HilError
 
+
+class _Harmless(RenderHook):
+    """Takes out of whatever is printed what a terminal obeys: strangers chose names in it, and rich
+    lets an escape sequence in a text pass."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [one if isinstance(one, Control) else _Shown(one) for one in renderables]
+
+
+class _Shown:
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            text = "".join(c if c == "\n" or c.isprintable() else "?" for c in segment.text)
+            yield segment if segment.control else segment._replace(text=text)
+
+
 out = Console(highlight=False)
 if not out.is_terminal:
     out.width = 120  # a file or a pipe has no 80 columns to keep to
 err = Console(stderr=True, highlight=False)
+for _console in (out, err):
+    _console.push_render_hook(_Harmless())
 
 
 def say(text: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hil import stats
@@ -70,14 +71,6 @@ class Drawing:
 
 def page(history: History) -> str:
     """A whole page: no script, no request; every stranger's string is cleaned and escaped."""
-    environment = Environment(
-        loader=PackageLoader("hil.compare_runs"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda x: clean(x) if isinstance(x, str) and not isinstance(x, Markup) else x,
-    )
     sections = [
         {
             "line": line,
@@ -90,9 +83,23 @@ def page(history: History) -> str:
         for line in history.lines
     ]
     edges = {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM}
-    return environment.get_template("history.html.j2").render(
+    return _template().render(
         history=history, sections=sections, width=WIDTH, height=HEIGHT, **edges
     )
+
+
+@functools.cache
+def _template() -> Template:
+    """Compiled once a process."""
+    environment = Environment(
+        loader=PackageLoader("hil.compare_runs"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda x: clean(x) if isinstance(x, str) and not isinstance(x, Markup) else x,
+    )
+    return environment.get_template("history.html.j2")
 
 
 def markdown(history: History) -> str:

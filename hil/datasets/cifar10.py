@@ -141,7 +141,8 @@ def _members(path: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
                 stream = archive.extractfile(member) if name in names else None
                 if stream is not None:
                     contents[name] = stream.read(limit + 1)
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+    # the last of headers that tarfile does not check
+    except (OSError, tarfile.TarError, EOFError, zlib.error, TypeError, ValueError) as error:
         raise DataError(f"{path} is a damaged archive ({error})", _REMEDY) from error
     for name in names:
         size = len(contents.get(name, b""))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +17,13 @@ from hil.errors import DataError
 from hil.records import Dataset
 
 _TYPES = (np.uint8, np.int8, np.float32)
+_MOST = 4 << 30  # bytes of an array
+_RANK = 8
+_DEFLATE = 1100  # bytes that a byte can stand for at the most, a little over the format's 1032
+_DAMAGED = (
+    *(ValueError, TypeError, OverflowError, EOFError, RuntimeError, SyntaxError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error),
+)
 _HINT = 'save it with numpy.savez(path, x=..., y=...), x as "uint8", "int8" or "float32"'
 
 
@@ -36,20 +46,20 @@ def load_npz(path: Path | str) -> Dataset:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         if not zipfile.is_zipfile(path):
             raise DataError(f"{path} is not an .npz file", _HINT)
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in ("x", "y") if key not in archive.files]
+        with zipfile.ZipFile(path) as archive:
+            members = set(archive.namelist())
+            missing = [key for key in ("x", "y") if f"{key}.npy" not in members]
+            if any(key in members for key in missing):
+                raise DataError(f"{path} holds files that are not arrays", _HINT)
             if missing:
                 raise DataError(f"{path} has no array {' and '.join(missing)}", _HINT)
-            x, y = archive["x"], archive["y"]
-            # a member that is no .npy comes back as bytes
-            if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
-                raise DataError(f"{path} holds files that are not arrays", _HINT)
+            x, y = (_member(path, archive, f"{key}.npy") for key in ("x", "y"))
     except OSError as error:
         what = f"{path} cannot be read ({error.strerror or error})"
         raise DataError(what, "check the path") from error
     except MemoryError as error:
         raise DataError(f"{path} does not fit into memory", "save fewer samples") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{path} is damaged or holds Python objects ({error})", _HINT) from error
     labels = _check(path, x, y)
     x.setflags(write=False)
@@ -57,6 +67,37 @@ def load_npz(path: Path | str) -> Dataset:
     name = path.stem
     ids = tuple(f"{name}-{i:05d}" for i in range(len(labels)))
     return Dataset(name, "user", ids, x, labels, sha256)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.generic]:
+    """One array. What its header says is held against the file before anything is allocated."""
+    info = archive.getinfo(name)
+    stored = info.compress_type == zipfile.ZIP_STORED
+    if not stored and info.compress_type != zipfile.ZIP_DEFLATED:
+        raise DataError(f"{name} in {path} is compressed as NumPy never does", _HINT)
+    most = info.compress_size if stored else _DEFLATE * info.compress_size + _DEFLATE
+    if info.file_size > min(most, path.stat().st_size * _DEFLATE):
+        raise DataError(f"{name} in {path} is shorter than the archive says", _HINT)
+    if info.file_size > _MOST:
+        what = f"{name} in {path} has {info.file_size:,} bytes"
+        raise DataError(what, f"{_MOST:,} is the limit: save fewer samples")
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version)
+        read = read or np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        # dtypes and ranks beyond those of `_check` end here
+        sizes = len(shape) <= _RANK and all(0 <= n <= _MOST for n in shape)
+        if dtype.hasobject:
+            raise DataError(f"{name} in {path} holds Python objects", _HINT)
+        if dtype.kind not in "iuf" or not sizes:
+            raise DataError(f"{name} in {path} is {dtype} of shape {shape}", _HINT)
+        nbytes = math.prod(shape) * dtype.itemsize
+        if stream.tell() + nbytes != info.file_size:
+            raise DataError(f"{name} in {path} is not as long as its header says", _HINT)
+    with archive.open(info) as stream:
+        found: npt.NDArray[np.generic] = np.lib.format.read_array(stream, allow_pickle=False)
+    return found
 
 
 def _check(

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from hil import files
+from hil.config import NO_RECORD
 from hil.errors import StorageError
 from hil.kd import provenance_v1
 from hil.kd.plan import Plan
@@ -123,7 +124,7 @@ def load(path: Path) -> Provenance | ProvenanceV1:
         return msgspec.json.decode(content, type=Provenance)
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror})", "check the path") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NO_RECORD as error:
         what = f"{path} is not a provenance record ({error})"
         raise StorageError(what, "train again with: hil train") from None
 
@@ -143,7 +144,7 @@ def read(path: Path, kind: type[Record]) -> Record | None:
     """A stored record; None when there is none or it is not (any more) of this kind."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (FileNotFoundError, *NO_RECORD):
         return None
 
 

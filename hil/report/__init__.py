@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.errors import StorageError
 from hil.files import replace_file
 from hil.report.document import document
 from hil.report.markdown import markdown
@@ -41,6 +42,10 @@ def write(run_dir: Path) -> Report:
     """
     run = load(run_dir)
     check_data(run_dir, run.manifest)
+    if (run_dir / FIGURES).is_symlink():  # pages are renamed into place, but a folder is entered
+        raise StorageError(
+            f"{run_dir / FIGURES} is a link, which may lead anywhere", "take it away"
+        )
     found = document(run)
     summary = summarise(run.manifest, (s for part in run.samples.values() for s in part))
     report = Report(

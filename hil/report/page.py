@@ -4,6 +4,7 @@ filters what is there; everything is readable without it."""
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Sequence
 
@@ -20,6 +21,26 @@ _SLOT, _TALL = 12, 36  # width of a class in a card's bars, and the height of a 
 
 def page(document: Document) -> str:
     """The whole page. Every string that is not the template's own is cleaned and escaped."""
+    environment, script = _templates()
+    # the policy lets this style and this script act, by their hashes, and nothing else
+    style = environment.get_template("page.css.j2").render()
+    return environment.get_template("page.html.j2").render(
+        doc=document,
+        kinds=KINDS,
+        scatter_height=HEIGHT,
+        numeric=_numeric,
+        given=_given,
+        slot=_SLOT,
+        style=Markup(style),  # noqa: S704  (our own)
+        script=Markup(script),  # noqa: S704  (our own)
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
+    )
+
+
+@functools.cache
+def _templates() -> tuple[Environment, str]:
+    """The templates, compiled once a process, and the page's script."""
     loader = PackageLoader("hil.report")
     environment = Environment(
         loader=loader,
@@ -32,21 +53,7 @@ def page(document: Document) -> str:
     environment.filters["count"] = count
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["bars"] = _bars
-    # the policy lets this style and this script act, by their hashes, and nothing else
-    style = environment.get_template("page.css.j2").render()
-    script = loader.get_source(environment, "script.js")[0]
-    return environment.get_template("page.html.j2").render(
-        doc=document,
-        kinds=KINDS,
-        scatter_height=HEIGHT,
-        numeric=_numeric,
-        given=_given,
-        slot=_SLOT,
-        style=Markup(style),
-        script=Markup(script),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
-    )
+    return environment, loader.get_source(environment, "script.js")[0]
 
 
 def _hash(text: str) -> str:

@@ -3,10 +3,11 @@ generic fonts, so that every program that reads SVG draws them alike."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hil.report.blocks import Block, Confusions, Scatters
@@ -42,16 +43,7 @@ _SQUARES = {"right": (40, 120, 180), "wrong": (214, 90, 20)}
 
 def figures(document: Document) -> dict[str, str]:
     """Every drawing of the report by its file name; the same document gives the same text."""
-    environment = Environment(
-        loader=PackageLoader("hil.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.filters |= {"ink": _ink, "square": _square, "name": _name}
-    template = environment.get_template("figure.svg.j2")
+    template = _template()
     found: dict[str, str] = {}
     for section in document.sections:
         for block in section.blocks:
@@ -63,6 +55,21 @@ def figures(document: Document) -> dict[str, str]:
                     kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET
                 )
     return found
+
+
+@functools.cache
+def _template() -> Template:
+    """Compiled once a process."""
+    environment = Environment(
+        loader=PackageLoader("hil.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"ink": _ink, "square": _square, "name": _name}
+    return environment.get_template("figure.svg.j2")
 
 
 def _drawings(block: Block) -> Iterator[tuple[str, str, Chart | Scatter | Confusion]]:

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import msgspec
 
+from hil.config import NO_RECORD
 from hil.errors import StorageError
+from hil.files import is_plain
 from hil.records import DType
 from hil.runlog.schema import (
     DIGITS,
@@ -31,6 +33,8 @@ from hil.runlog.seal import check_manifest
 _RERUN = "run the bench again into a new folder, or restore this one from where it came from"
 _PICTURE_SIDE = 1024  # pixels; more is no digit
 _ELEMENTS = 100_000
+_LARGEST = 1 << 53  # what a float64 holds exactly
+_MOST = 1 << 30  # bytes of a file
 
 T = TypeVar("T")
 
@@ -129,7 +133,7 @@ def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ..
     for number, line, last in _lines(raw):
         try:
             sample = msgspec.json.decode(line, type=Sample)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NO_RECORD as error:
             if last:
                 torn = True
                 break
@@ -164,8 +168,10 @@ def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sa
     ):
         if output is not None and len(output) != nbytes[sample.run]:
             return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
-    if sample.i < 0 or (sample.time or 0) < 0 or (sample.round_trip or 0) < 0:
-        return "a negative position or time"
+    if not all(0 <= (n or 0) <= _LARGEST for n in (sample.i, sample.time, sample.round_trip)):
+        return "a position or time that is negative or no count"
+    if not all(-_LARGEST <= n <= _LARGEST for n in (sample.label, sample.attempts)):
+        return "a label or number of attempts that is none"
     before = found[sample.run].get(sample.i)
     # an answer stored again unchanged is one answer; two different ones are nobody's data
     if before is not None and before != sample:
@@ -230,13 +236,35 @@ def _layer_fits(seen: LayerSeen) -> bool:
 
 def _decode(raw: bytes, kind: type[T], path: Path) -> T:
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = msgspec.json.decode(raw, type=kind)
+    except NO_RECORD as error:
         raise StorageError(f"{path} is corrupt ({error})", _RERUN) from error
+    if (number := _too_large(msgspec.to_builtins(found))) is not None:
+        raise StorageError(f"{path} is corrupt ({number:.3g} is no figure of a run)", _RERUN)
+    return found
+
+
+def _too_large(tree: object) -> int | None:
+    """A whole number that NumPy has no room for; None: there is none."""
+    left = [tree]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, int) and not -_LARGEST <= one <= _LARGEST:
+            return min(one, 1 << 64) if one > 0 else max(one, -1 << 64)
+    return None
 
 
 def _read(path: Path) -> bytes | None:
+    """None where there is nothing. A run's folder is its files: links in it are not followed."""
     try:
+        if path.is_symlink() or (path.exists() and not is_plain(path)):
+            raise StorageError(f"{path} cannot be read (it is no plain file)", _RERUN)
+        if path.exists() and path.stat().st_size > _MOST:
+            raise StorageError(f"{path} is larger than {_MOST:,} bytes", _RERUN)
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -51,6 +51,12 @@ class RunLog:
     def __enter__(self) -> RunLog:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for name in (LOCK, SAMPLES):  # which are written where they are
+                if (self.folder / name).is_symlink():
+                    raise StorageError(
+                        f"{self.folder / name} is a link, which may lead anywhere",
+                        "take it away, or choose another --out",
+                    )
             self._lock = self._take_lock()
             self._sweep()
             self._cut_torn_line()

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from hil.config import NO_RECORD
 from hil.errors import DamagedRun, StorageError
-from hil.files import replace_file
+from hil.files import is_plain, replace_file
 from hil.runlog.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
@@ -45,7 +46,7 @@ def hash_file(path: Path) -> FileHash:
 
 def hash_data(folder: Path) -> dict[str, FileHash]:
     """Of the data files that are there; OSError as `hash_file`."""
-    return {name: hash_file(folder / name) for name in DATA if (folder / name).exists()}
+    return {name: hash_file(folder / name) for name in DATA if is_plain(folder / name)}
 
 
 def own_files(folder: Path) -> Iterator[str]:
@@ -63,14 +64,16 @@ def difference(folder: Path, name: str, wanted: FileHash) -> str:
     path = folder / name
     if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
         return "not in this folder"
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        return "no plain file"
     try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            return "no plain file"
         found = hash_file(path)
     except FileNotFoundError:
         return "missing"
     except OSError as problem:
         return f"cannot be read ({problem.strerror})"
+    except ValueError:
+        return "no name of a file"
     if found.size != wanted.size:
         return f"changed: {found.size:,} bytes, {wanted.size:,} were sealed"
     return "" if found == wanted else f"changed: SHA-256 {found.sha256[:16]}…, not what was sealed"
@@ -113,7 +116,10 @@ def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
             raw = path.read_bytes()
         except OSError as problem:
             raise StorageError(f"{path} cannot be read ({problem.strerror})") from problem
-        manifest = msgspec.json.decode(raw, type=Manifest)
+        try:
+            manifest = msgspec.json.decode(raw, type=Manifest)
+        except NO_RECORD as problem:  # somebody else wrote it meanwhile
+            raise StorageError(f"{path} is corrupt ({problem})") from problem
         if not free or not manifest.seal or manifest.state == "running":
             return
         check_manifest(path, raw, manifest)
@@ -125,6 +131,9 @@ def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
 @contextmanager
 def _unless_held(folder: Path) -> Iterator[bool]:
     """Hold a bench's lock; False when a bench does. A folder without one never met a bench here."""
+    if not is_plain(folder / LOCK):
+        yield True
+        return
     try:
         lock = (folder / LOCK).open("rb")
     except OSError:

@@ -6,6 +6,8 @@ RESHAPE, which repeat its output's shape, and tensors without a signature of dyn
 
 from __future__ import annotations
 
+import struct
+
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
@@ -14,6 +16,19 @@ from hil.records import Precision
 from hil.tflite import Graph
 
 _DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # what a batch size that was left open turns into
+
+# of flatbuffers' accessors, which follow whatever offset is there
+_DAMAGED = (
+    struct.error,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    UnicodeError,
+)
 
 
 def check(graph: Graph) -> None:
@@ -31,7 +46,20 @@ def check(graph: Graph) -> None:
 
 
 def acceptable(data: bytes) -> bytes:
-    """The same model for bakenn; ``data`` is a file that `hil.tflite.read_model` took."""
+    """The same model for bakenn; ``data`` is a file that `hil.tflite.read_model` took.
+
+    ModelError where what that does not look at (signatures, metadata) is damaged.
+    """
+    try:
+        return _rewritten(data)
+    except (*_DAMAGED, flatbuffers.builder.BuilderSizeError) as problem:
+        raise ModelError(
+            f"the model's metadata are damaged ({type(problem).__name__}: {problem})",
+            "export the model again",
+        ) from None
+
+
+def _rewritten(data: bytes) -> bytes:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     for graph in model.subgraphs:
         for tensor in graph.tensors:

@@ -23,6 +23,7 @@ from hil import files
 from hil.bench import Request, make_plan, run
 from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
+from hil.config import NO_RECORD
 from hil.datasets import subset
 from hil.engines import write_image
 from hil.errors import ToolMissing
@@ -138,7 +139,7 @@ def require_board(project: Path) -> None:
 def _read(path: Path) -> dict[str, float]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *NO_RECORD):
         return {}
 
 

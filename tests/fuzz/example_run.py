@@ -1,0 +1,118 @@
+"""Runs of a few samples with everything that a run may hold, as JSON trees by file name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from hil.runlog.schema import (
+    Identity,
+    Marks,
+    Memory,
+    NoPlace,
+    Picture,
+    Predicted,
+    RunEnd,
+    Share,
+)
+from hil.runlog.schema_layers import LayerSeen, LayerTime, Parting, Profiled
+from tests.runs import KEY, manifest, plan, sample
+
+_OTHER = "fake/aot/student/float32"
+
+
+def stored() -> list[dict[str, Any]]:
+    """A run of one network, and one of two with layers, profile, pictures and marks."""
+    one = manifest(n=3)
+    rows = [sample(i) for i in range(3)]
+    rich = msgspec.structs.replace(_rich(), state="complete")
+    others = [sample(i, litert=b"\x01\x03", oracle=b"\x02\x02", round_trip=900) for i in range(3)]
+    others += [sample(i, _OTHER, device=b"\0\0\x80?" * 2, label=i % 2) for i in range(3)]
+    return [
+        {"manifest.json": _tree(one), "samples.jsonl": ["lines", *map(_tree, rows)]},
+        {
+            "manifest.json": _tree(rich),
+            "samples.jsonl": ["lines", *map(_tree, others)],
+            "digits.json": _tree({"digits-0": Picture(shape=(2, 3), pixels=bytes(range(6)))}),
+            "layers.json": _tree([_parting()]),
+            "profile.json": _tree([_profiled()]),
+        },
+    ]
+
+
+def _rich() -> Any:
+    float_plan = plan(
+        _OTHER,
+        input={"dtype": 0, "shape": (1, 4), "scale": 0.0, "zero_point": 0},
+        output={"dtype": 0, "shape": (1, 2), "scale": 0.0, "zero_point": 0},
+        tolerance=1e-4,
+        tolerance_why="an FMA",
+        xnnpack="XNNPACK",
+        predicted=Predicted(arena=64, flash_model=100, arena_reserved=64, peak=80),
+    )
+    float_plan = msgspec.convert(msgspec.to_builtins(float_plan), type(float_plan))
+    memory = Memory(arena=64, flash_model=100, flash_code=900, ram_static=400, stack=200)
+    marks = Marks(
+        arena_reserved=64,
+        ram_static=400,
+        stack=200,
+        stack_size=4096,
+        heap_start=0,
+        heap_end=0,
+        allocator=False,
+    )
+    identity = Identity(
+        board="fake", firmware="hil 1", toolchain="gcc 13", protocol=1, port="/dev/ttyUSB0"
+    )
+    ends = tuple(
+        RunEnd(
+            key=key,
+            memory=memory,
+            bytes_out=100,
+            bytes_in=90,
+            seconds=1.5,
+            retries=1,
+            answered=3,
+            first=9,
+            clock_step=1.0,
+            idle_us=100,
+            alone_us=200,
+            baud=115200,
+            shares=(Share(section=".text", owner="firmware", flash=900, ram=0),),
+            marks=marks,
+            identity=identity,
+        )
+        for key in (KEY, _OTHER)
+    )
+    missing = NoPlace(
+        board="fake",
+        board_title="a fake board",
+        engine="aot",
+        model="teacher",
+        precision="int8",
+        memory="ram",
+        needs=9000,
+        has=800,
+        linked=False,
+    )
+    return msgspec.structs.replace(
+        manifest(plan(), float_plan), ends=ends, no_place=(missing,), seeds={"order": "BLAKE2b"}
+    )
+
+
+def _parting() -> Parting:
+    seen = LayerSeen(
+        name="conv1", op="CONV_2D", shape=(1, 2), differing=1, element=(0, 1), device=3, expected=4
+    )
+    return Parting(run=KEY, id="digits-0", reference="LiteRT", layers=(seen,), same_output=True)
+
+
+def _profiled() -> Profiled:
+    times = (LayerTime(name="conv1", op="CONV_2D", macs=8, time=5),)
+    return Profiled(run=KEY, id="digits-0", layers=times, total=7)
+
+
+def _tree(record: Any) -> Any:
+    return json.loads(msgspec.json.encode(record))

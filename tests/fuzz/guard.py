@@ -1,0 +1,139 @@
+"""What must hold of every case: an answer or one of the project's own errors in a line, soon, in
+little memory, with nothing written outside the case's own folder, no process and no connection."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from hil.errors import HilError
+
+CPU_S: Final = 5.0  # of this process's own time, so that a busy machine is no hang
+MEMORY: Final = 1 << 30  # bytes beyond what the process has when the cases begin
+_LONGEST: Final = 4000  # characters of an error; a stranger's text must not flood a terminal
+_WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_PATHS: Final = {
+    **{f"os.{name}": 1 for name in ("mkdir", "remove", "rmdir", "chmod", "truncate", "utime")},
+    **{f"os.{name}": 2 for name in ("rename", "link")},
+}
+_NEVER: Final = (
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect",
+    "pickle.find_class", "webbrowser.open",
+)  # fmt: skip
+
+
+class Escaped(BaseException):
+    """A case did what it must not; no `except Exception` of a reader hides it."""
+
+
+class _Watch:
+    """The one audit hook of this process: hooks cannot be taken off again."""
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.installed = False
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        if self.folder is None:
+            return
+        if event in _NEVER:
+            self._fail(f"{event}{args!r}"[:300])
+        elif event == "open":
+            path, mode, flags = args
+            if isinstance(flags, int) and flags & _WRITES and isinstance(path, str | bytes):
+                self._inside(path, f"open {mode}")
+        elif event == "os.symlink":
+            self._inside(_entry(args[1]), event)
+        elif event in _PATHS:
+            count = _PATHS[event]
+            folders = [n for n in args[-count:] if isinstance(n, int) and n >= 0]  # dir_fd
+            for path in args[:count]:
+                if isinstance(path, str | bytes):
+                    base = f"/proc/self/fd/{folders[0]}/" if folders else ""
+                    self._inside(_entry(base + os.fsdecode(path)), event)
+
+    def _inside(self, path: str | bytes, what: str) -> None:
+        name = os.fsdecode(path)
+        folder, self.folder = self.folder or "", None  # what follows is not the case's own doing
+        real = os.path.realpath(name)
+        self.folder = folder
+        if real != folder and not real.startswith(f"{folder}{os.sep}") and real != os.devnull:
+            self._fail(f"{what} {name}, which is outside {folder}")
+
+    def _fail(self, what: str) -> None:
+        self.folder = None
+        raise Escaped(what)
+
+
+def _entry(path: object) -> str:
+    """Of an entry that is changed itself, even where it is a link: its folder."""
+    name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    return str(Path(name).parent)
+
+
+_WATCH: Final = _Watch()
+
+
+@contextmanager
+def sandbox() -> Iterator[Path]:
+    """The folder that is all a case may write into, in memory where that is, removed afterwards."""
+    memory = Path("/dev/shm")  # noqa: S108  (its own folder in it, by mkdtemp)
+    made = tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None)
+    folder = Path(made).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class End:
+    """How a case ended: ``refused`` by one of the project's own errors."""
+
+    refused: bool = False
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[End]:
+    """One case. `HilError` ends it well if it is one line of sensible length; anything else is a
+    finding, and so are `CPU_S` seconds, a write outside ``folder``, a process, a connection."""
+    if not _WATCH.installed:
+        sys.addaudithook(_WATCH)
+        _WATCH.installed = True
+    before = signal.signal(signal.SIGPROF, _late)
+    signal.setitimer(signal.ITIMER_PROF, CPU_S)
+    _WATCH.folder = str(folder)
+    end = End()
+    try:
+        yield end
+    except HilError as problem:
+        end.refused = True
+        said = str(problem)
+        if not problem.what or "\n" in said or len(said) > _LONGEST:
+            raise AssertionError(f"an error of {len(said)} characters: {said[:300]!r}") from problem
+    finally:
+        _WATCH.folder = None
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _late(_: int, __: FrameType | None) -> None:
+    raise Escaped(f"more than {CPU_S} s of processor time")
+
+
+def limit_memory() -> None:
+    """From here on this process gets `MEMORY` bytes more at most, then a MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + MEMORY
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))

@@ -1,0 +1,110 @@
+"""Data sets: IDX and its gzip, a user's .npz, CIFAR-10's records and their archive."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+import numpy as np
+
+from hil.datasets import cifar10, idx, load_npz
+from hil.errors import HilError
+from tests.fuzz.damage import WORDS, bytes_like
+
+_SHAPE = (2, 3, 4)
+_RECORD = 1 + 3 * 32 * 32
+
+
+def _npz(compressed: bool, **arrays: np.ndarray) -> bytes:
+    memory = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(memory, **arrays)  # type: ignore[arg-type]
+    return memory.getvalue()
+
+
+def _tar() -> bytes:
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w:gz") as archive:
+        for name in ("../../escaped", f"{cifar10.FOLDER}/test_batch.bin"):
+            member = tarfile.TarInfo(name)
+            member.size = 2 * _RECORD
+            archive.addfile(member, io.BytesIO(bytes(2 * _RECORD)))
+    return memory.getvalue()
+
+
+_IDX = b"\0\0\x08\x03" + struct.pack(">3I", *_SHAPE) + bytes(range(24))
+_X = np.arange(24, dtype=np.uint8).reshape(_SHAPE)
+_Y = np.array([0, 1])
+_FLOAT = _npz(False, x=_X.astype("f4"), y=_Y)
+SEEDS = [
+    _IDX,
+    gzip.compress(_IDX, mtime=0),
+    _npz(False, x=_X, y=_Y),
+    _npz(True, x=_X, y=_Y),
+    _FLOAT,
+    bytes(2 * _RECORD),
+    _tar(),
+]
+
+
+def damage(random: Random, data: bytes) -> bytes:
+    """Sizes in an .npy header become huge, types others; archives are spoilt inside as well."""
+    if data[:2] == b"PK" and random.random() < 0.5:
+        return _spoilt_zip(random)
+    if data[:2] == b"\x1f\x8b" and random.random() < 0.5:
+        inside = bytearray(bytes_like(random, gzip.decompress(data), [_IDX]))
+        return gzip.compress(bytes(inside), mtime=0)
+    return bytes_like(random, data, SEEDS)
+
+
+def _spoilt_zip(random: Random) -> bytes:
+    memory = io.BytesIO()
+    kind = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
+    with zipfile.ZipFile(memory, "w", kind) as made, zipfile.ZipFile(io.BytesIO(_FLOAT)) as good:
+        for name in ("x.npy", "y.npy"):
+            content = good.read(name)
+            if random.random() < 0.5:
+                shape = ", ".join(str(random.choice(WORDS)) for _ in range(random.randint(0, 40)))
+                descr = random.choice(("|u1", "<f4", "|O", "|S9", "<U4", "[('a','<f4')]", "<i8"))
+                head = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape},), }}\n"
+                size = struct.pack("<H", len(head))
+                content = b"\x93NUMPY\x01\x00" + size + head.encode() + content[128:]
+            if random.random() < 0.7:
+                content = bytes_like(random, content, [content])
+            made.writestr(random.choice((name, name, name, f"../{name}", name[:1])), content)
+    return memory.getvalue()
+
+
+def check(data: bytes, folder: Path) -> None:
+    """Every reader gets every input; the first one's refusal is passed on when all refuse."""
+    file = folder / "given.npz"
+    file.write_bytes(data)
+    refusals = []
+    for read in (_read_idx, load_npz, _read_records, _read_archive):
+        try:
+            read(file)
+        except HilError as problem:
+            refusals.append(problem)
+    if len(refusals) == 4:
+        raise refusals[0]
+
+
+def _read_idx(file: Path) -> None:
+    content = idx.read_bytes(file, 1 << 16, "hint")
+    array = idx.parse(content, _SHAPE, "given", "hint")
+    assert array.shape == _SHAPE
+
+
+def _read_records(file: Path) -> None:
+    cifar10.parse(file.read_bytes(), "given")
+
+
+def _read_archive(file: Path) -> None:
+    with mock.patch.object(cifar10, "RECORDS", 2):
+        ((_, content),) = cifar10._members(file, cifar10.MEMBERS["test"])
+    assert len(content) == 2 * _RECORD

@@ -1,0 +1,107 @@
+"""A stored run's folder, which somebody may have sent: verified, loaded, gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from hil.errors import HilError
+from hil.runlog.load import load
+from hil.runlog.log import RunLog
+from hil.runlog.schema import Manifest
+from hil.runlog.seal import hash_data, sealed
+from hil.runlog.verify import verify
+from tests.fuzz.damage import NAMES, bytes_like, tree_like
+from tests.fuzz.example_run import stored
+
+_GOOD = stored()
+SEEDS = [json.dumps({"files": files, "seal": seal}).encode() for files in _GOOD for seal in (0, 1)]
+
+
+def damage(random: Random, data: bytes) -> bytes:
+    """One of a run's files: a tree with other values, or other bytes; or other files' names."""
+    given = json.loads(data)
+    files: dict[str, Any] = given["files"]
+    for _ in range(random.randint(1, 2)):
+        name = random.choice(sorted(files))
+        content = files[name]
+        if random.random() < 0.15:
+            raw = _rendered(content)
+            files[name] = bytes_like(random, raw, [raw]).decode("latin-1")
+        elif not isinstance(content, str):
+            files[name] = tree_like(random, content)
+    if random.random() < 0.1:
+        name = random.choice((*sorted(files), "figures", "report.html", ".lock"))
+        given["links"] = {name: random.choice(("/etc/passwd", "..", "loop", "/dev/zero"))}
+    if random.random() < 0.1:
+        given["hashes"] = random.choice(NAMES)
+    given["seal"] = random.random() < 0.8
+    return json.dumps(given).encode()
+
+
+def check(data: bytes, folder: Path) -> None:
+    run = lay_out(data, folder / "run")
+    with contextlib.suppress(HilError):
+        verify(run)
+    found = load(run)
+    assert set(found.samples) == {plan.key for plan in found.manifest.runs}
+    with RunLog(run, found.manifest) as log:  # a bench that goes on
+        log.set_state("complete")
+    # what the harness seals itself is whole, but for pages that a report would make anew
+    assert load(run).samples == found.samples
+
+
+def _rendered(content: Any) -> bytes:
+    """Of a list (samples.jsonl) a line each; else JSON as the harness writes it."""
+    if isinstance(content, str):
+        return content.encode("latin-1", "replace")
+    if isinstance(content, list) and content and content[0] == "lines":
+        return b"".join(
+            json.dumps(line).encode("utf-8", "surrogatepass") + b"\n" for line in content[1:]
+        )
+    return json.dumps(content).encode("utf-8", "surrogatepass")
+
+
+def lay_out(data: bytes, run: Path) -> Path:
+    """Write the files into ``run``, made anew; with ``seal`` the manifest is sealed again."""
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir()
+    try:
+        given = json.loads(data)
+        files = given["files"]
+        links, seal = given.get("links", {}), given.get("seal")
+        hashes = given.get("hashes")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        files, links, seal, hashes = {"manifest.json": data.decode("latin-1")}, {}, False, None
+    for name in ("samples.jsonl", "digits.json", "layers.json", "profile.json", "manifest.json"):
+        if name in files:
+            (run / name).write_bytes(_rendered(files[name]))
+    if seal:
+        _seal(run, hashes)
+    for name, target in links.items():
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(run / name if target == "loop" else target)
+    return run
+
+
+def _seal(run: Path, hashes: str | None) -> None:
+    """As an attacker would; ``hashes`` is a further file's name."""
+    try:
+        manifest = msgspec.json.decode((run / "manifest.json").read_bytes(), type=Manifest)
+        known = dict(hash_data(run))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if manifest.state == "running":
+        known = {}
+    if hashes is not None and known:
+        known[hashes] = next(iter(known.values()))
+    try:
+        (run / "manifest.json").write_bytes(sealed(msgspec.structs.replace(manifest, files=known)))
+    except UnicodeEncodeError:
+        return

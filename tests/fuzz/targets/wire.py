@@ -1,0 +1,51 @@
+"""What a serial line may bring: the decoder, every reply's parser, PackBits."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from random import Random
+
+from hil.wire import packbits
+from hil.wire.frames import Decoder, Frame, encode, stuff
+from hil.wire.messages import parse_reply
+from tests.fuzz.damage import bytes_like
+
+_GOLDEN = json.loads((Path(__file__).parents[3] / "firmware/golden/wire.json").read_text("utf-8"))
+_FRAMES = [(one["type"], bytes.fromhex(one["payload"])) for one in _GOLDEN["frames"]]
+SEEDS = [bytes.fromhex(one["encoded"]) for one in _GOLDEN["frames"]]
+SEEDS += [bytes.fromhex(one["stream"]) for one in _GOLDEN["streams"]]
+SEEDS += [bytes.fromhex(one["packed"]) for one in _GOLDEN["packed"]]
+
+
+def damage(random: Random, data: bytes) -> bytes:
+    """Half of it under a right CRC: what a hostile board sends."""
+    if random.random() < 0.5:
+        return bytes_like(random, data, SEEDS)
+    kind, payload = random.choice(_FRAMES)
+    kind = random.choice((kind, kind | 0x80, 0xFF, 0x81, 0x87, 0x00))
+    spoilt = bytes_like(random, payload, [payload])
+    body = bytes((random.choice((1, 1, 1, 0, 255)), kind, 0, 0)) + spoilt
+    return stuff(body + zlib.crc32(body).to_bytes(4, "little")) + b"\0"
+
+
+def check(data: bytes, _: Path) -> None:
+    whole = list(Decoder().feed(data))
+    # however the bytes arrive, they mean the same
+    parts = Decoder()
+    at = len(data) // 3
+    assert [*parts.feed(data[:at]), *parts.feed(data[at:])] == whole
+    narrow = Decoder(limit=16)
+    list(narrow.feed(data))
+    assert len(narrow._pending) <= 16
+    for found in whole:
+        if isinstance(found, Frame):
+            assert list(Decoder().feed(encode(found))) == [found]
+            str(parse_reply(found))
+    try:
+        unpacked = packbits.unpack(data, 4096)
+    except ValueError:  # its own, documented: the caller says where
+        return
+    assert len(unpacked) == 4096
+    assert packbits.unpack(packbits.pack(unpacked), 4096) == unpacked

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Makes constraints.txt and locks/*.txt anew from pyproject.toml: every package, of every platform
+# and Python that it allows, with the hashes of all its files. What constraints.txt pins stays as
+# it is; to take newer versions, remove their lines from it first (all: empty it), then run this.
+set -eu
+cd "$(dirname "$0")/.."
+UV=${UV:-uv} # pip install uv
+"$UV" --version >/dev/null 2>&1 || { echo "tools/lock.sh needs uv: pip install uv" >&2; exit 2; }
+extras=$(python3 -c '
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["project"]["optional-dependencies"])')
+compile="$UV pip compile -q --universal --no-header --no-annotate --no-emit-index-url"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# what builds this project itself; editables is for `pip install -e`
+python3 -c '
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], "editables", sep="\n")' >"$work/build.in"
+
+pins() { # of a compiled file: NAME==VERSION, whatever the platform
+  grep -oE '^[A-Za-z0-9_.-]+==[^ ;]+' "$1" | sort -fu
+}
+
+$compile pyproject.toml --all-extras -c constraints.txt -o "$work/all.txt" >/dev/null
+$compile "$work/build.in" -c "$work/all.txt" -o "$work/build.txt" >/dev/null
+cat "$work/all.txt" "$work/build.txt" >"$work/both.txt"
+pins "$work/both.txt" >constraints.txt
+$compile constraints-labgrid.txt -o "$work/labgrid.txt" >/dev/null
+pins "$work/labgrid.txt" >constraints-labgrid.txt
+
+locked() { # NAME ARGUMENTS...: locks/NAME.txt with every hash, but for what base.txt has
+  name=$1
+  shift
+  {
+    echo "# Made by tools/lock.sh; tools/venv.sh installs it with --require-hashes."
+    $compile --generate-hashes "$@" | awk -v base="$without" '
+      function flush() { if (block != "" && !(block in known)) printf "%s", block; block = "" }
+      BEGIN {
+        while ((getline line < base) > 0) {
+          if (line !~ /^ /) { known[block]; block = "" }
+          block = block line "\n"
+        }
+        known[block]; block = ""
+      }
+      /^[^ ]/ { flush() }
+      { block = block $0 "\n" }
+      END { flush() }'
+  } >"$work/$name.lock"
+  mv "$work/$name.lock" "locks/$name.txt"
+}
+
+mkdir -p locks
+without=/dev/null
+locked build "$work/build.in" -c constraints.txt
+locked base pyproject.toml -c constraints.txt
+without=locks/base.txt
+for extra in $extras; do
+  locked "$extra" pyproject.toml --extra "$extra" -c constraints.txt
+done
+without=/dev/null
+locked labgrid constraints-labgrid.txt
