@@ -87,9 +87,10 @@ def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) ->
             done += 1
         found = same(folder) if (folder / MANIFEST).exists() else []
         assert found == [one for one in whole if one in found]
+        assert code in (0, -signal.SIGKILL)
         assert len(found) >= had, "a digit was lost"
         had = len(found)
-        if code == 0:
+        if found and read_manifest(folder).state == "complete":  # the pages may be missing
             assert found == whole
             assert verify(folder).faults == ()
             folder, had = tmp_path / f"run{done}", 0
