@@ -69,9 +69,9 @@ def test_an_emulator_that_starts_anew_changes_nothing(tmp_path: Path, board: str
 def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) -> None:
     """The whole command with its emulator, killed after a random time, until it is whole."""
     kills = int(os.environ.get("HIL_KILLS", "100"))
-    assert bench(tmp_path / "built").wait() == 0
+    assert whole_bench(tmp_path / "built") == 0
     began = time.monotonic()
-    assert bench(tmp_path / "quiet").wait() == 0
+    assert whole_bench(tmp_path / "quiet") == 0
     most = time.monotonic() - began
     whole = same(tmp_path / "quiet")
     chance = random.Random(0)
@@ -80,14 +80,14 @@ def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) ->
         process = bench(folder)
         try:
             # mostly while it answers, which is the end of it
-            code = process.wait(chance.uniform(0.3, 1.1) * most)
+            _, said = process.communicate(timeout=chance.uniform(0.3, 1.1) * most)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            code = process.wait()
+            _, said = process.communicate()
             done += 1
         found = same(folder) if (folder / MANIFEST).exists() else []
         assert found == [one for one in whole if one in found]
-        assert code in (0, -signal.SIGKILL)
+        assert process.returncode in (0, -signal.SIGKILL), said.decode()
         assert len(found) >= had, "a digit was lost"
         had = len(found)
         if found and read_manifest(folder).state == "complete":  # the pages may be missing
@@ -95,7 +95,7 @@ def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) ->
             assert verify(folder).faults == ()
             folder, had = tmp_path / f"run{done}", 0
     if had:
-        assert bench(folder).wait() == 0
+        assert whole_bench(folder) == 0
         assert same(folder) == whole
 
 
@@ -107,5 +107,12 @@ def bench(folder: Path) -> subprocess.Popen[bytes]:
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
+
+
+def whole_bench(folder: Path) -> int:
+    """The same, to its end."""
+    process = bench(folder)
+    process.communicate()
+    return process.returncode
