@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -75,7 +76,8 @@ def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) ->
     most = time.monotonic() - began
     whole = same(tmp_path / "quiet")
     chance = random.Random(0)
-    folder, done, had = tmp_path / "run", 0, 0
+    runs = (tmp_path / f"run{number}" for number in itertools.count())
+    folder, done, had = next(runs), 0, 0
     while done < kills:
         process = bench(folder)
         try:
@@ -93,7 +95,7 @@ def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) ->
         if found and read_manifest(folder).state == "complete":  # the pages may be missing
             assert found == whole
             assert verify(folder).faults == ()
-            folder, had = tmp_path / f"run{done}", 0
+            folder, had = next(runs), 0
     if had:
         assert whole_bench(folder) == 0
         assert same(folder) == whole
