@@ -94,6 +94,7 @@ def talking(name: str, precision: str = "int8") -> Iterator[Talk]:
     files = [(model, MODELS / f"{model}_{precision}.tflite") for model in models]
     elf = build(board.pio_env, files, "aot", PROJECT).elf
     with open_board(board, elf) as link:
+        assert Device(link).hello().models  # what comes before it has booted is lost
         yield Talk(link)
 
 
@@ -258,8 +259,10 @@ def test_what_it_says_at_boot_disturbs_no_host(environment: dict[str, str]) -> N
         name = process.stdout.readline().split()[1]
         descriptor = os.open(name, os.O_RDWR | os.O_NOCTTY)  # a SerialLink would flush it
         try:
-            assert select.select([descriptor], [], [], 10)[0]
-            said = os.read(descriptor, 4096)
+            said = b""
+            while not said.endswith(b"m-ready\r\n"):
+                assert select.select([descriptor], [], [], 10)[0], said
+                said += os.read(descriptor, 4096)
             assert re.fullmatch(
                 rb"m-timestamp-mode-performance\r\nm-lap-us-\d+\r\nm-init-done\r\nm-ready\r\n", said
             )
