@@ -99,13 +99,19 @@ def error_of(shown: str) -> str:
 def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
 ) -> None:
+    port = tmp_path / "ttyUSB0"  # the name of a pty that is gone is soon another's
+
     def pulled(data: bytes) -> bytes | None:
-        return None if lab.board and len(lab.board.received) > 15 else lab.answer(data)
+        if not lab.board or len(lab.board.received) <= 15:
+            return lab.answer(data)
+        port.unlink()
+        return None
 
     short = replace(load_board("native"), timeouts=Timeouts(away=0.3))
     monkeypatch.setattr("hil.boards.station.load_board", lambda *_: short)
-    with pty_that(pulled) as port:
-        assert bench(monkeypatch, tmp_path, port) == 2
+    with pty_that(pulled) as pty:
+        port.symlink_to(pty)
+        assert bench(monkeypatch, tmp_path, str(port)) == 2
     shown = capsys.readouterr().err
     assert f"port {port} vanished" in shown
     assert f"waiting for the board on {port}, 0.3 s at most" in shown
@@ -115,8 +121,8 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
     assert (tmp_path / "run" / "report.html").exists()
     assert read_manifest(tmp_path / "run").state == "failed"
     lab.board = None
-    with pty_that(lab.answer) as port:  # plugged in again, perhaps under another name
-        assert bench(monkeypatch, tmp_path, port) == 0
+    with pty_that(lab.answer) as other:  # plugged in again, under another name
+        assert bench(monkeypatch, tmp_path, other) == 0
     assert read_manifest(tmp_path / "run").state == "complete"
 
 
