@@ -47,19 +47,24 @@ static void watch(hil_observer_t *self, uint16_t layer, uint8_t dtype, const voi
   }
 }
 
-static void layers(hil_session_t *session) {
+/* The head of a request about layers, model and encoding first, and its model, as of hil_take. */
+static const hil_model_t *take_head(hil_session_t *session, void *head, uint32_t size) {
   const hil_decoder_t *frame = &session->decoder;
-  const hil_model_t *model;
+
+  if (frame->payload_length < size) {
+    hil_reply_error(session, HIL_ERR_LENGTH, size, frame->payload_length);
+    return NULL;
+  }
+  memcpy(head, frame->payload, size);
+  return hil_take(session, frame->payload[0], frame->payload[1], size);
+}
+
+static void layers(hil_session_t *session) {
   hil_layers_t request;
+  const hil_model_t *model = take_head(session, &request, sizeof request);
   hil_watch_t found;
   uint32_t code = 0;
 
-  if (frame->payload_length < sizeof request) {
-    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
-    return;
-  }
-  memcpy(&request, frame->payload, sizeof request);
-  model = hil_take(session, request.model, request.encoding, sizeof request);
   if (!model) {
     return;
   }
@@ -73,7 +78,7 @@ static void layers(hil_session_t *session) {
   found.wanted.model = request.model;
   found.wanted.layer = request.layer;
   found.wanted.layers = model->layers;
-  found.wanted.check = frame->check;
+  found.wanted.check = session->decoder.check;
   found.wanted.offset = request.offset;
   if (request.layer == HIL_LAYER_INPUT) {
     watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, hil_input_of(session),
@@ -90,18 +95,11 @@ static void layers(hil_session_t *session) {
 }
 
 static void profile(hil_session_t *session) {
-  const hil_decoder_t *frame = &session->decoder;
-  const hil_model_t *model;
   hil_profile_t request;
+  const hil_model_t *model = take_head(session, &request, sizeof request);
   hil_lap_t total;
   uint32_t code = 0;
 
-  if (frame->payload_length < sizeof request) {
-    hil_reply_error(session, HIL_ERR_LENGTH, sizeof request, frame->payload_length);
-    return;
-  }
-  memcpy(&request, frame->payload, sizeof request);
-  model = hil_take(session, request.model, request.encoding, sizeof request);
   if (!model) {
     return;
   }
