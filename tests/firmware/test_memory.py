@@ -132,14 +132,21 @@ def broken(folder: Path, body: str, before: str = "") -> Path:
     return project
 
 
+# on AVR without interrupts: what came at the deepest moment would be on the mark, or would not
 DEEP = """
-static void __attribute__((noinline)) go_deep(void) {
+#ifdef __AVR__
+#define UNDISTURBED(call) __builtin_avr_cli(), call, __builtin_avr_sei()
+#else
+#define UNDISTURBED(call) call
+#endif
+static void __attribute__((noinline)) deeper(void) {
   volatile unsigned char *const block = (volatile unsigned char *)__builtin_alloca(DEPTH);
   unsigned i;
   for (i = 0; i < DEPTH; i++) {
     block[i] = 1;
   }
 }
+static void __attribute__((noinline)) go_deep(void) { UNDISTURBED(deeper()); }
 """
 
 
