@@ -15,7 +15,6 @@ from hil.boards.station import Station
 from hil.errors import LinkError
 from hil.link import Link
 from hil.link.chaos import Chaos, ChaosLink, Trouble
-from hil.link.fake import FakeLink
 from hil.link.serial_port import SerialLink
 
 
@@ -68,8 +67,9 @@ def injected(link: Link) -> dict[str, int]:
 def _restart(station: Station, link: Link) -> Callable[[], None] | None:
     """What restarts the board behind ``link``; None where nothing here can."""
     line = station.board.serial.reset
-    if isinstance(link, FakeLink):
-        return link.reset
+    own: Callable[[], None] | None = getattr(link, "reset", None)  # of links whose board is played
+    if own:
+        return own
     if not station.port:
         return _stop
     if line != "none" and isinstance(link, SerialLink):

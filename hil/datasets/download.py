@@ -34,7 +34,7 @@ def answering(mirrors: tuple[str, ...], name: str) -> tuple[str, ...]:
     def ask(mirror: str) -> None:
         request = urllib.request.Request(mirror + name, method="HEAD")  # noqa: S310  (our mirrors)
         try:
-            with urllib.request.urlopen(request, timeout=CONNECT_S):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=CONNECT_S):  # noqa: S310  (our mirrors)
                 answers.put(mirror)
         except (OSError, ValueError):
             answers.put(None)

@@ -13,6 +13,7 @@ from hil.bench import Plan, Request, ahead, expecting, make_plan
 from hil.bench.ahead import computed_ahead
 from hil.bench.expecting import expect, predict
 from hil.reference import litert, oracle, oracle_version, xnnpack
+from tests.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def nothing(_: str, __: int, ___: int) -> None:
     """Nobody looks."""
 
 
-@pytest.mark.skipif(not oracle_version(), reason="no wheel of tflite-micro for this machine")
+@skip_without([] if oracle_version() else ["tflite-micro"])
 def test_a_process_fills_the_cache_with_what_runs_want(plan: Plan, tmp_path: Path) -> None:
     network = plan.cells[0].network
     with computed_ahead([network, network], plan.data):

@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from serial.tools import list_ports
 
+from hil.bench.cells import Image
 from hil.bench.held import HeldLab
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
 from hil.errors import LinkError
+from hil.records import Precision
 from tests.boards.ports import FakePort
 
 PROJECT = Path(__file__).parents[2]
 FIRMWARE = Firmware(Path("none.elf"), "00" * 32, "none", 0, 0)
+IMAGE = Image(load_board("esp32dev"), "aot", Precision.INT8, ())
 
 
 @pytest.fixture
@@ -40,9 +43,9 @@ def test_a_board_that_returns_under_another_name_is_known_by_its_number(
     lab = RealLab(PROJECT)
     ports = [FakePort("/dev/ttyACM0", serial_number=number), FakePort("/dev/ttyS0")]
     monkeypatch.setattr(list_ports, "comports", lambda: ports)
-    lab.open(station, None, FIRMWARE)  # type: ignore[arg-type]
+    lab.open(station, IMAGE, FIRMWARE)
     ports[:] = [FakePort("/dev/ttyS0"), FakePort("/dev/ttyACM1", serial_number=number)]
-    lab.open(station, None, FIRMWARE)  # type: ignore[arg-type]
+    lab.open(station, IMAGE, FIRMWARE)
     assert opened == ["/dev/ttyACM0", then]
 
 
@@ -63,13 +66,13 @@ def test_a_held_board_is_opened_anew_only_when_its_link_was_lost(
     monkeypatch.setattr("hil.bench.held.HeldBoard", Held)
     lab, station = HeldLab(RealLab(PROJECT)), plain(load_board("native"), "socket://x:1")
     for _ in range(2):
-        with lab.open(station, None, FIRMWARE) as link:  # type: ignore[arg-type]
+        with lab.open(station, IMAGE, FIRMWARE) as link:
             assert str(link) == "first"
     with (
         pytest.raises(LinkError),
-        lab.open(station, None, FIRMWARE),  # type: ignore[arg-type]
+        lab.open(station, IMAGE, FIRMWARE),
     ):
         raise LinkError("gone")
     for _ in range(2):
-        with lab.open(station, None, FIRMWARE) as link:  # type: ignore[arg-type]
+        with lab.open(station, IMAGE, FIRMWARE) as link:
             assert str(link) == "second"
