@@ -84,7 +84,7 @@ def mlperf(
             folder,
             wanted,
             emulated=found.emulated,
-            command=sys.argv,
+            command=sys.argv[1:],
             watcher=watching,
             read_back=read_back,
         )

@@ -19,6 +19,7 @@ import hil
 from hil.bench.provenance import git_state, host
 from hil.errors import StorageError, UsageError
 from hil.files import replace_file
+from hil.mlperf.submission import LOG
 from hil.runlog.log import storage_error
 from hil.runlog.schema import MANIFEST, MLPERF, SCHEMA, DatasetUsed, Manifest, State
 from hil.runlog.seal import hash_file, own_files, pretty, sealed
@@ -93,7 +94,7 @@ class RunFolder:
         """Append a line to the log; StorageError when the disk is full."""
         try:
             if self._log is None:
-                self._log = (self.path / "log.txt").open("a", encoding="utf-8", buffering=1)
+                self._log = (self.path / LOG).open("a", encoding="utf-8", buffering=1)
             self._log.write("".join(c if c.isprintable() else "?" for c in line) + "\n")
         except OSError as problem:
             raise storage_error(self.path, problem) from problem

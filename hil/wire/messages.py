@@ -135,7 +135,6 @@ _INFER = struct.Struct("<BBH")
 PACKED: Final = 0x80  # set in an encoding: two bytes, then PackBits
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
-LAYERS_OVERHEAD = _LAYERS.size  # the same of a LAYERS
 INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
 _LAYER = struct.Struct("<BBHHHII")
 _PROFILE = struct.Struct("<BBH")
