@@ -3,9 +3,16 @@
 #ifndef HIL_MESSAGES_H
 #define HIL_MESSAGES_H
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The keyword itself: <assert.h> gives C its static_assert from C11 on, and some cores compile C as
+ * gnu99. */
+#ifdef __cplusplus
+#define HIL_STATIC_ASSERT(condition, message) static_assert(condition, message)
+#else
+#define HIL_STATIC_ASSERT(condition, message) __extension__ _Static_assert(condition, message)
+#endif
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
@@ -141,18 +148,19 @@ typedef struct {
 #define HIL_CRC_BYTES 4u
 #define HIL_FRAME_OVERHEAD ((uint32_t)sizeof(hil_header_t) + HIL_CRC_BYTES)
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "messages are sent as they lie in memory");
-static_assert(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
-static_assert(sizeof(hil_infer_t) == 4, "INFER");
-static_assert(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
-static_assert(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
-static_assert(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
-static_assert(sizeof(hil_profile_t) == 4 && sizeof(hil_lap_t) == 8, "PROFILE");
-static_assert(sizeof(hil_profiled_t) == 16 && offsetof(hil_profiled_t, total) == 8, "PROFILED");
-static_assert(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
-static_assert(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
-static_assert(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
-static_assert(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
-static_assert(sizeof(float) == 4, "scale");
+HIL_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+                  "messages are sent as they lie in memory");
+HIL_STATIC_ASSERT(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
+HIL_STATIC_ASSERT(sizeof(hil_infer_t) == 4, "INFER");
+HIL_STATIC_ASSERT(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
+HIL_STATIC_ASSERT(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
+HIL_STATIC_ASSERT(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
+HIL_STATIC_ASSERT(sizeof(hil_profile_t) == 4 && sizeof(hil_lap_t) == 8, "PROFILE");
+HIL_STATIC_ASSERT(sizeof(hil_profiled_t) == 16 && offsetof(hil_profiled_t, total) == 8, "PROFILED");
+HIL_STATIC_ASSERT(sizeof(hil_status_t) == 36 && offsetof(hil_status_t, errors) == 32, "STATUS");
+HIL_STATIC_ASSERT(sizeof(hil_clock_t) == 12 && offsetof(hil_clock_t, reads) == 8, "CLOCK");
+HIL_STATIC_ASSERT(sizeof(hil_error_t) == 12 && offsetof(hil_error_t, available) == 8, "ERROR");
+HIL_STATIC_ASSERT(sizeof(hil_hello_t) == 12 && offsetof(hil_hello_t, tick_hz) == 8, "HELLO");
+HIL_STATIC_ASSERT(sizeof(float) == 4, "scale");
 
 #endif
