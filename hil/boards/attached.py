@@ -24,6 +24,26 @@ class PortInfo(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class UsbDevice:
+    """One device on the USB of this machine: a DFU bootloader has no serial port."""
+
+    usb: str  # "vid:pid" in hex
+    serial: str = ""  # serial number; empty when it has none
+
+
+@dataclass(frozen=True, slots=True)
+class InBootloader:
+    """A board whose bootloader waits for an upload, so no firmware of ours answers."""
+
+    usb: str
+    serial: str
+    boards: tuple[str, ...]  # that it may be
+
+    def __str__(self) -> str:
+        return f"USB {self.usb}, serial number {self.serial or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """One port of this machine, and the configured boards that it may be."""
 
@@ -49,16 +69,44 @@ def find_attached(
     return sorted(found, key=lambda one: one.port)
 
 
+def find_bootloaders(
+    project: Path | None = None, devices: Iterable[UsbDevice] | None = None
+) -> list[InBootloader]:
+    """Every board in its bootloader; ``devices`` stands in for what is on this machine's USB."""
+    boards = [load_board(name, project) for name in sorted(board_files(project))]
+    found = []
+    for device in usb_devices() if devices is None else devices:
+        names = tuple(b.name for b in boards if b.usb and device.usb in b.usb.bootloader_ids)
+        if names:
+            found.append(InBootloader(device.usb, device.serial, names))
+    return found
+
+
+def usb_devices(sysfs: Path = Path("/sys/bus/usb/devices")) -> list[UsbDevice]:
+    """The USB devices that Linux lists; elsewhere those that have a serial port."""
+    if not sysfs.is_dir():
+        ports = [_describe(port, ()) for port in list_ports.comports()]
+        return [UsbDevice(one.usb, one.serial) for one in ports if one.usb]
+    found = []
+    for folder in sorted(sysfs.iterdir()):
+        vid, pid, serial = (_line(folder / name) for name in ("idVendor", "idProduct", "serial"))
+        if vid and pid:  # an interface has neither
+            found.append(UsbDevice(f"{vid}:{pid}", serial))
+    return found
+
+
 def choose_attached(
     project: Path | None = None,
     *,
     board: str | None = None,
     serial: str | None = None,
     ports: Iterable[PortInfo] | None = None,
+    devices: Iterable[UsbDevice] | None = None,
 ) -> tuple[Board, Attached]:
     """The one plugged-in board that fits ``board`` and ``serial``.
 
-    NotAttached when none does, UsageError when more than one does or its kind is not certain.
+    NotAttached when none does or it is in its bootloader, UsageError when more than one does or
+    its kind is not certain.
     """
     wanted = load_board(board, project) if board else None
     if wanted and wanted.usb is None:
@@ -76,6 +124,9 @@ def choose_attached(
     if not fits:
         what = f"board {board}" if board else "board"
         numbered = f" with serial number {serial}" if serial else ""
+        for waiting in find_bootloaders(project, devices):
+            if (board is None or board in waiting.boards) and serial in (None, waiting.serial):
+                raise in_bootloader(waiting, board or waiting.boards[0], project)
         raise NotAttached(
             f"no {what}{numbered} is attached",
             "plug one in (`hil boards` lists what is seen), or name its port with --port",
@@ -92,6 +143,22 @@ def choose_attached(
             f"port {one} may be {' or '.join(one.boards)}", "say which with --board NAME"
         )
     return wanted or load_board(one.boards[0], project), one
+
+
+def in_bootloader(found: InBootloader, board: str, project: Path | None = None) -> NotAttached:
+    """The error that says that ``board`` is there, but only its bootloader runs."""
+    return NotAttached(
+        f"board {board} is in its bootloader ({found})",
+        "press its reset button once to start its firmware, or upload one: "
+        f"pio run -e {load_board(board, project).pio_env} -t upload",
+    )
+
+
+def _line(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _describe(port: PortInfo, boards: Sequence[Board]) -> Attached:

@@ -115,14 +115,25 @@ class Serial(Config, frozen=True):
 
 
 class Usb(Config, frozen=True):
-    """By what USB identities the board is found: ``vid:pid`` in four hex digits each."""
+    """By what USB identities the board is found: ``vid:pid`` in four hex digits each.
+
+    ``ids`` while firmware runs; ``bootloader_ids`` while its bootloader waits for an upload
+    (DFU, a ROM loader, a drive that takes a UF2 file).
+    """
 
     ids: tuple[str, ...]
+    bootloader_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.ids:
-            if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", name):
-                raise ValueError(f"usb.ids: {name!r} is not vid:pid, e.g. `303a:1001`")
+        for key in ("ids", "bootloader_ids"):
+            for name in getattr(self, key):
+                if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", name):
+                    raise ValueError(f"usb.{key}: {name!r} is not vid:pid, e.g. `303a:1001`")
+        if both := set(self.ids) & set(self.bootloader_ids):
+            raise ValueError(
+                f"usb: {min(both)} is in ids and in bootloader_ids, so it tells nothing; "
+                "leave it in ids"
+            )
 
 
 class Room(Config, frozen=True):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hil.bench.flash import ask
 from hil.boards import detached
-from hil.boards.attached import Attached, find_attached
+from hil.boards.attached import Attached, InBootloader, find_attached, find_bootloaders
 from hil.boards.choice import missing_tools
 from hil.boards.config import Board, board_files, load_board
 from hil.cli.console import out
@@ -31,6 +31,7 @@ def boards(
     """List the boards that are configured, and those that are attached or running."""
     project = find_project()
     attached = find_attached(project)
+    bootloaders = find_bootloaders(project)
     probed: list[tuple[str, str]] = []
     table = Table(box=None, pad_edge=False)
     for name in ("board", "what it is", "clock", "state"):
@@ -42,7 +43,7 @@ def boards(
             name,
             escape(board.title),
             board.clock.unit,
-            escape(f"runs on {running.port}" if running else _state(board, attached)),
+            escape(f"runs on {running.port}" if running else _state(board, attached, bootloaders)),
         )
         if running and probe:
             probed.append((running.port, _probe(board, running.port)))
@@ -58,14 +59,17 @@ def boards(
         out.print(f"port {escape(port)}: {escape(said)}", soft_wrap=True)
 
 
-def _state(board: Board, attached: Iterable[Attached]) -> str:
+def _state(board: Board, attached: Iterable[Attached], bootloaders: Iterable[InBootloader]) -> str:
     """Whether ``board`` could be benched now."""
     if missing := missing_tools(board):
         return f"missing: {', '.join(missing)}"
     if board.emulator:
         return "ready"
     ports = [one.port for one in attached if board.name in one.boards]
-    return f"may be on {' or '.join(ports)}" if ports else "not attached"
+    if ports:
+        return f"may be on {' or '.join(ports)}"
+    waiting = [one for one in bootloaders if board.name in one.boards]
+    return f"in its bootloader ({waiting[0]})" if waiting else "not attached"
 
 
 def _probe(board: Board, port: str) -> str:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards.attached import choose_attached, find_attached
+from hil.boards.attached import (
+    UsbDevice,
+    choose_attached,
+    find_attached,
+    find_bootloaders,
+    usb_devices,
+)
 from hil.boards.config import load_board
 from hil.errors import ConfigError, NotAttached, UsageError
 from tests.boards.ports import USB_BOARD, FakePort
@@ -52,7 +58,7 @@ def test_equal_boards_are_told_apart_by_serial_number(project: Path) -> None:
         choose_attached(project, board="desk", ports=ports)
     assert choose_attached(project, board="desk", serial="A", ports=ports)[1].port == "/dev/ttyACM1"
     with pytest.raises(NotAttached, match="no board desk with serial number C is attached"):
-        choose_attached(project, board="desk", serial="C", ports=ports)
+        choose_attached(project, board="desk", serial="C", ports=ports, devices=[])
 
 
 def test_boards_without_serial_numbers_are_told_apart_by_port_only(project: Path) -> None:
@@ -66,12 +72,12 @@ def test_a_bridge_that_sits_on_two_kinds_of_board_is_not_guessed(project: Path) 
         choose_attached(project, ports=[BRIDGE])
     assert choose_attached(project, board="wall", ports=[BRIDGE])[0].name == "wall"
     with pytest.raises(NotAttached, match="no board wall is attached"):
-        choose_attached(project, board="wall", ports=[NATIVE_A])
+        choose_attached(project, board="wall", ports=[NATIVE_A], devices=[])
 
 
 def test_nothing_is_attached(project: Path) -> None:
     with pytest.raises(NotAttached, match="no board is attached; plug one in"):
-        choose_attached(project, ports=[MODEM])
+        choose_attached(project, ports=[MODEM], devices=[])
 
 
 def test_a_board_that_is_not_on_usb_needs_a_port(project: Path) -> None:
@@ -83,3 +89,49 @@ def test_usb_ids_are_checked(project: Path) -> None:
     (project / "boards" / "desk.toml").write_text(USB_BOARD.replace("303a:1001", "0x303A"))
     with pytest.raises(ConfigError, match="'0x303A' is not vid:pid"):
         load_board("desk", project)
+
+
+DFU = UsbDevice("2341:035b", "003C")
+OTHER = UsbDevice("1d6b:0002", "0000:00:14.0")
+
+
+@pytest.mark.parametrize("board", ["portenta_h7_m7", None])
+def test_a_board_in_its_bootloader_is_said_to_be_there(project: Path, board: str | None) -> None:
+    with pytest.raises(
+        NotAttached,
+        match=r"^board portenta_h7_m7 is in its bootloader \(USB 2341:035b, serial number 003C\); "
+        r"press its reset button once .* pio run -e portenta_h7_m7 -t upload$",
+    ):
+        choose_attached(project, board=board, ports=[MODEM], devices=[OTHER, DFU])
+
+
+def test_a_bootloader_of_another_board_is_not_the_one_meant(project: Path) -> None:
+    for board, serial in (("wall", None), ("portenta_h7_m7", "other")):
+        with pytest.raises(NotAttached, match=f"no board {board}.* is attached"):
+            choose_attached(project, board=board, serial=serial, ports=[MODEM], devices=[DFU])
+
+
+def test_a_board_that_runs_is_taken_before_one_in_its_bootloader(project: Path) -> None:
+    found, _ = choose_attached(project, ports=[NATIVE_A], devices=[DFU])
+    assert found.name == "desk"
+
+
+def test_usb_devices_are_read_from_sysfs(tmp_path: Path, project: Path) -> None:
+    for name, files in {
+        "1-1": {"idVendor": "2341", "idProduct": "035b", "serial": "003C"},
+        "1-1:1.0": {"bInterfaceClass": "fe"},
+        "usb1": {"idVendor": "1d6b", "idProduct": "0002"},
+    }.items():
+        (tmp_path / "sys" / name).mkdir(parents=True)
+        for file, text in files.items():
+            (tmp_path / "sys" / name / file).write_text(f"{text}\n")
+    found = usb_devices(tmp_path / "sys")
+    assert found == [DFU, UsbDevice("1d6b:0002")]
+    assert [one.boards for one in find_bootloaders(project, found)] == [("portenta_h7_m7",)]
+
+
+def test_an_id_is_of_the_firmware_or_of_the_bootloader(project: Path) -> None:
+    for ids, said in (('"beef:0001"', "beef:0001 is in ids and in bootl"), ('"dfu"', "'dfu' is n")):
+        (project / "boards" / "desk.toml").write_text(f"{USB_BOARD}bootloader_ids = [{ids}]\n")
+        with pytest.raises(ConfigError, match=said):
+            load_board("desk", project)
