@@ -11,7 +11,7 @@ from hil.device_line import END_OF_ALL, QUIET_S, Line, Timing
 from hil.device_pace import ATTEMPTS, Pace
 from hil.device_rate import Rates
 from hil.device_stream import Answer, Request, Stream
-from hil.errors import DeviceError, DeviceRefused, LineHopeless, NoAnswer, WrongFirmware
+from hil.errors import DeviceRefused, HilError, LineHopeless, NoAnswer, WrongFirmware
 from hil.link import Link
 from hil.records import ClockSteps, Encoding, Hello, LineCounts, Status
 from hil.wire.frames import Frame, check_of, encode_request
@@ -76,6 +76,11 @@ class Device:
         """What crossed the line so far, and what went wrong on it."""
         return self._line.counts()
 
+    def diagnosis(self) -> HilError | None:
+        """What is wrong with the board, by its own words besides frames; None: nothing known."""
+        found = self._line.diagnosis()
+        return found.error(self.link.name) if found else None
+
     def hello(self) -> Hello:
         """What the board says of itself; asked again and again until it has booted, and at once
         where the line damaged the answer."""
@@ -96,12 +101,15 @@ class Device:
                     taken = line.now() - started
                     self._pace.answered(Hello, taken, disturbed=line.noise != noise)
                     line.quieten(deadline)
+                    line.forget()
                     return reply[1]
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
         raise self._unheard(line.bytes_in > heard, line.frames_in > good)
 
-    def _unheard(self, heard: bool, understood: bool) -> DeviceError:
+    def _unheard(self, heard: bool, understood: bool) -> HilError:
         name = self.link.name
+        if not understood and (known := self.diagnosis()):
+            return known
         if understood:
             return LineHopeless(
                 f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no whole answer in "

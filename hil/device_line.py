@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hil.diagnosis import HEARD, Diagnosis, board_says
 from hil.errors import WrongFirmware
 from hil.link import Deadline, Link
 from hil.records import LineCounts
@@ -66,6 +67,7 @@ class Line:
         self.unexpected = self.timeouts = 0
         self.retries = self.resent_bytes = 0
         self._misfits = 0  # since something last fitted
+        self._heard = bytearray()  # the last of what came, for a diagnosis
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # Anywhere in the circle: a late answer to an earlier program must not look like ours.
@@ -84,6 +86,14 @@ class Line:
             retries=self.retries,
             resent_bytes=self.resent_bytes,
         )
+
+    def diagnosis(self) -> Diagnosis | None:
+        """What is wrong with the board, by what it said of late besides frames."""
+        return board_says(bytes(self._heard))
+
+    def forget(self) -> None:
+        """The board runs: what it said before is no diagnosis."""
+        self._heard.clear()
 
     def number(self) -> int:
         """The next sequence number."""
@@ -176,6 +186,8 @@ class Line:
                 self.noise += 1
                 return next(self._decoder.feed(b"\0"))
             self.bytes_in += len(data)
+            self._heard += data
+            del self._heard[:-HEARD]
             self._arrived.extend(self._decoder.feed(data))
         return self._arrived.popleft()
 

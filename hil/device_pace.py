@@ -13,7 +13,7 @@ from collections import deque
 from typing import Final
 
 from hil.device_line import QUIET_S, Line
-from hil.errors import DeviceError, LineHopeless, NoAnswer
+from hil.errors import DeviceError, HilError, LineHopeless, NoAnswer
 
 ATTEMPTS: Final = 5  # of a board that says nothing at all
 MARGIN: Final = 4  # times the longest undisturbed round trip
@@ -145,16 +145,21 @@ class Pace:
         share, of = self._share(), len(self._recent)
         self._recent.clear()  # whoever asks again may have mended the line
         self._answered = 0
+        known = self._line.diagnosis()  # of the board, or of what the line made of it
+        aside = f'; between them came "{known.said}"' if known else ""
         return LineHopeless(
             f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
             f"{1 - share:.1%} of the last {of} requests were lost "
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
-            f"{counts.damaged_in} by the host)",
+            f"{counts.damaged_in} by the host){aside}",
             "check the cable and its ground, take a shorter one, or lower the baud rate",
         )
 
-    def _silent(self, what: str) -> NoAnswer:
+    def _silent(self, what: str) -> HilError:
+        name = self._line.link.name
+        if known := self._line.diagnosis():
+            return known.error(name)
         return NoAnswer(
-            f"{what}: no valid answer on port {self._line.link.name} in {self._silences} attempts",
+            f"{what}: no valid answer on port {name} in {self._silences} attempts",
             "check the cable and the baud rate, or reset the board",
         )

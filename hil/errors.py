@@ -8,7 +8,8 @@
     ├── MachineError       something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
-    │   │   └── DoesNotFit      the board's memory is too small for it
+    │   │   ├── DoesNotFit      the board's memory is too small for it
+    │   │   └── WrongCompiler   the compiler is too old or too new for the board's core
     │   └── StorageError        a results folder cannot be read or written
     │       └── DamagedRun      a stored run is not what was stored
     ├── DataError               a data set is missing, truncated or foreign
@@ -18,8 +19,12 @@
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab cannot be had
         ├── LinkError           the port is missing, busy or gone
+        ├── WrongChip           the chip on the port is not the one the firmware is for
+        ├── FlashTooSmall       the board has less flash than its firmware was built for
         ├── LineHopeless        the line damages so much that it would take hours
         ├── NoAnswer            nothing (valid) came back before the deadline
+        │   ├── NotRunning      the board's loader runs, and no firmware
+        │   └── BoardCrashed    the board panics, or restarts in a loop
         ├── WrongReply          the device answers, but not as its protocol has it
         ├── WrongFirmware       the board answers, but it is not the image we expect
         └── DeviceRefused       the board answered with an ERROR frame
@@ -98,6 +103,10 @@ class DoesNotFit(BuildFailed):
         self.over = over
 
 
+class WrongCompiler(BuildFailed):
+    """The compiler is too old or too new for the board's core."""
+
+
 class StorageError(MachineError):
     """A results folder cannot be read or written."""
 
@@ -136,8 +145,24 @@ class LinkError(DeviceError):
     """The port is missing, busy or gone."""
 
 
+class WrongChip(DeviceError):
+    """The chip on the port is not the one the firmware is for."""
+
+
+class FlashTooSmall(DeviceError):
+    """The board has less flash than its firmware was built for."""
+
+
 class NoAnswer(DeviceError):
     """Nothing valid came back before the deadline."""
+
+
+class NotRunning(NoAnswer):
+    """The board's loader runs, and no firmware: it waits for an upload, or nothing starts."""
+
+
+class BoardCrashed(NoAnswer):
+    """The board panics, or restarts in a loop. Flashing the same firmware again is no help."""
 
 
 class LineHopeless(DeviceError):

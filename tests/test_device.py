@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from hil.device_layers import ask_layer
 from hil.device_line import END_OF_ALL
-from hil.errors import DeviceRefused, NoAnswer, WrongFirmware
-from hil.link.fake import Fault, chatter, corrupt, cut, drop, duplicate
+from hil.errors import BoardCrashed, DeviceRefused, NoAnswer, NotRunning, WrongFirmware
+from hil.link.fake import (
+    Fault,
+    chatter,
+    corrupt,
+    cut,
+    drop,
+    duplicate,
+    in_rom_loader,
+    panic,
+)
 from hil.records import ClockSteps, DType, Encoding
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import INPUT_LAYER
@@ -113,6 +122,35 @@ def test_noise_is_wrong_firmware() -> None:
     device, _ = fake_device(faults=[lambda _: b"Hello from Arduino\r\n"] * 100)
     with pytest.raises(WrongFirmware, match="talks, but not this protocol"):
         device.hello()
+
+
+def test_a_board_that_panics_is_quoted_and_not_to_be_flashed() -> None:
+    device, _ = fake_device(faults=[panic] * 100)
+    with pytest.raises(BoardCrashed) as said:
+        device.hello()
+    assert "the board on fake crashed" in said.value.what
+    assert "Stack canary watchpoint triggered (loopTask)" in said.value.what
+    assert "flash" not in str(said.value)
+
+
+def test_a_board_in_its_rom_loader_is_not_foreign() -> None:
+    device, _ = fake_device(faults=[in_rom_loader] * 100)
+    with pytest.raises(NotRunning, match=r"fake is in its ROM loader .*DOWNLOAD_BOOT\(UART0"):
+        device.hello()
+
+
+def test_a_board_that_panics_at_an_inference_is_quoted() -> None:
+    device, _ = fake_device(faults=[None, panic, *[drop] * 99])
+    assert device.hello() == HELLO
+    with pytest.raises(BoardCrashed, match=r"the board on fake crashed: it says .Guru Meditation"):
+        list(device.infer(0, Encoding.INT8, INPUTS))
+
+
+def test_what_a_board_said_before_it_answered_is_no_diagnosis() -> None:
+    device, _ = fake_device(faults=[panic, None, None, *[drop] * 99])
+    assert device.hello() == HELLO
+    with pytest.raises(NoAnswer, match="no valid answer on port fake in 5 attempts"):
+        device.status()
 
 
 def test_other_protocol_version_is_named() -> None:

@@ -49,9 +49,10 @@ class Streaming:
 @dataclass(frozen=True, slots=True)
 class Restarted:
     """The board started anew in the midst of a run, and is greeted anew: what it has not answered
-    it is asked again."""
+    it is asked again. ``said``: its own words about why, where it had some."""
 
     run: str
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     """Put ``image`` on its board; what the board then says of itself, and its port.
 
     ``where`` is a port, or an attached board that is looked for by its serial number
-    afterwards; None starts an emulated board, which stays. BuildFailed carries PlatformIO's own
-    message, WrongFirmware what runs instead.
+    afterwards; None starts an emulated board, which stays. Raises what `upload` raises, and
+    WrongFirmware, which says what runs instead; a board that panics, or that its loader does not
+    start, is quoted (`hil.diagnosis`).
     """
     board = image.board
     models = [(network.name, network.path) for network in image.networks]
@@ -34,7 +35,8 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
         running = detached.start(project, board, built.elf)
         return _hello(image, project, running.port), running.port
     port = where.port if isinstance(where, Attached) else where
-    upload(board.pio_env, models, image.engine, project, port, layers=image.layers)
+    needs = board.memory.flash if board.memory else 0
+    upload(board.pio_env, models, image.engine, project, port, layers=image.layers, needs=needs)
     deadline = Deadline.after(board.timeouts.boot)
     while True:  # a board with USB of its own leaves and comes back, perhaps under another name
         found = _port_now(where, project)
@@ -81,7 +83,7 @@ def _hello(image: Image, project: Path, port: str) -> Hello:
         hello = ask(image.board, port, image.board.timeouts.boot)
         check_image(hello, image)
     except NoAnswer as silent:
-        raise NoAnswer(
+        raise type(silent)(
             f"{image.board.name} was flashed, and then {silent.what}", silent.hint
         ) from silent
     except HilError:

@@ -72,6 +72,7 @@ class Conversation:
         self._uptime = 0
         self._asked = 0  # the first that nobody was asked
         self._again: set[int] = set()  # those that were asked of a board that is no more
+        self._said: HilError | None = None  # why it restarts, in its own words, since an answer
 
     def __enter__(self) -> Conversation:
         try:
@@ -110,7 +111,7 @@ class Conversation:
         while first < len(self._data):
             try:
                 for answer in self._until_told(first):
-                    first, setbacks = answer.index + 1, 0
+                    first, setbacks, self._said = answer.index + 1, 0, None
                     yield answer, disturbed(answer) or answer.index in self._again
             except (_Anew, NoAnswer, LinkError) as problem:
                 setbacks += 1
@@ -183,12 +184,13 @@ class Conversation:
 
     def _recover(self, problem: Exception, setbacks: int) -> None:
         """Have a greeted board again; raises ``problem`` where that is in vain."""
+        self._said = self.now.device.diagnosis() or self._said
         if setbacks > SETBACKS:
             raise self._unstable() if isinstance(problem, _Anew) else problem
         if not isinstance(problem, LinkError):
             if isinstance(problem, _Anew):
                 self.tally.resets += 1
-                self._emit(Restarted(self._prepared.plan.key))
+                self._emit(self._restarted())
             try:
                 self._greet_anew(known=isinstance(problem, _Anew))
                 return
@@ -204,7 +206,10 @@ class Conversation:
         fewer = before.inferences < served or before.frames_ok < served + empty
         if not known and (fewer or before.uptime_ms < uptime):
             self.tally.resets += 1
-            self._emit(Restarted(self._prepared.plan.key))
+            self._emit(self._restarted())
+
+    def _restarted(self) -> Restarted:
+        return Restarted(self._prepared.plan.key, self._said.what if self._said else "")
 
     def _reopen(self, problem: Exception) -> None:
         """Let go of the port, and wait until it is back and a board behind it answers."""
@@ -227,7 +232,7 @@ class Conversation:
                 if there and isinstance(again, LinkError) and flaps < SETBACKS:
                     gone, flaps = clock(), flaps + 1  # it was there, and went once more
                 if clock() - gone >= away:
-                    raise _stayed_away(again, self._name, away) from problem
+                    raise _stayed_away(self._said or again, self._name, away) from problem
                 self._patience.sleep(self._patience.every)
             else:
                 self._emit(Returned(key, self._name, clock() - began))
@@ -239,10 +244,12 @@ class Conversation:
             self._before = injected(self.link)
         self._name = self.link.name
 
-    def _unstable(self) -> NoAnswer:
+    def _unstable(self) -> HilError:
+        times = f"{self._prepared.plan.key}: {SETBACKS + 1} restarts without an answer in between"
+        if self._said:
+            return type(self._said)(f"{times}: {self._said.what}", self._said.hint)
         return NoAnswer(
-            f"{self._prepared.plan.key}: the board started anew {SETBACKS + 1} times without an "
-            "answer in between",
+            times,
             "look at its power and its watchdog, then run the same command with the same --out",
         )
 
@@ -258,7 +265,7 @@ def disturbed(answer: Answer) -> bool:
     return answer.disturbed or answer.attempts > 1
 
 
-def _stayed_away(problem: LinkError | NoAnswer, name: str, seconds: float) -> HilError:
+def _stayed_away(problem: HilError, name: str, seconds: float) -> HilError:
     return type(problem)(
         f"{problem.what}; no board came back on {name} within {seconds:g} s",
         "plug the board in, and run the same command with the same --out",

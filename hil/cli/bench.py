@@ -222,8 +222,9 @@ class _Bars:
                 say(f"{key}: asking for the layers of {', '.join(samples)}")
             case Profiling(key, sample):
                 say(f"{key}: asking what each layer takes on {sample}")
-            case Restarted(key):
-                say(f"{key}: the board started anew; it is greeted and goes on")
+            case Restarted(key, said):
+                why = f" ({said})" if said else ""
+                say(f"{key}: the board restarted{why}; the run goes on")
             case Waiting(key, port, seconds, why):
                 say(f"{key}: {why}; waiting for the board on {port}, {seconds:g} s at most")
             case Returned(key, port, seconds):

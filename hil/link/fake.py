@@ -43,6 +43,32 @@ def chatter(reply: bytes) -> bytes:
     return b"\xff\xferst:0x1 (POWERON)\r\nentry 0x400805e4\r\n\0" + reply
 
 
+PANIC = (  # an ESP32 whose stack met its watchpoint, and the boot after it
+    b"Guru Meditation Error: Core  1 panic'ed (Unhandled debug exception). \r\n"
+    b"Debug exception reason: Stack canary watchpoint triggered (loopTask) \r\n"
+    b"Core  1 register dump:\r\n"
+    b"PC      : 0x400d2a3c  PS      : 0x00060836  A0      : 0x800d2b12  A1      : 0x3ffb2210  \r\n"
+    b"\r\n\r\nBacktrace: 0x400d2a39:0x3ffb2210 0x400d2b0f:0x3ffb2230\r\n\r\n"
+    b"\r\nELF file SHA256: 7e3d0a6cf8a1f4b2\r\n\r\nRebooting...\r\n"
+    b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
+    b"configsip: 0, SPIWP:0xee\r\nmode:DIO, clock div:2\r\nentry 0x400805e4\r\n"
+)
+DOWNLOAD = (  # an ESP32 that was reset with BOOT held
+    b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),"
+    b"boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for download\r\n"
+)
+
+
+def panic(_: bytes) -> bytes:
+    """Instead of a reply the board panics and reboots."""
+    return PANIC
+
+
+def in_rom_loader(_: bytes) -> bytes:
+    """Instead of a reply comes what the ROM loader printed when it started."""
+    return DOWNLOAD
+
+
 @dataclass
 class FakeBoard:
     """Answers as firmware would: ``infer(model, values)`` gives the output bytes.

@@ -44,7 +44,7 @@ class SerialLink:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._port.open()
         except (serial.SerialException, OSError, ValueError) as problem:
-            raise _cannot_open(url, problem) from problem
+            raise cannot_open(url, problem) from problem
 
     def write(self, data: bytes) -> None:
         """See `hil.link.port.Link.write`."""
@@ -112,7 +112,8 @@ class SerialLink:
         )
 
 
-def _cannot_open(url: str, problem: Exception) -> LinkError:
+def cannot_open(url: str, problem: Exception) -> LinkError:
+    """The error for a port that ``problem`` kept from being opened."""
     # pyserial wraps some failures without their number
     causes = [problem, problem.__context__]
     codes = [code for cause in causes if isinstance(code := _code(cause), int)]

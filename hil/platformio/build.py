@@ -14,14 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hil.errors import BuildFailed, DoesNotFit
+from hil.diagnosis import BUILD, UPLOAD, diagnose, plain
+from hil.errors import BuildFailed, DoesNotFit, FlashTooSmall, HilError
 from hil.files import sha256
+from hil.link.serial_port import cannot_open
 from hil.platformio.elf import toolchain
 from hil.platformio.overflow import find_overflow
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
 
 Models = Sequence[tuple[str, Path]]
+# esptool: the reason follows, mostly with its number
+_COULD_NOT_OPEN: Final = re.compile(
+    r"Could not open \S+, the port is busy or doesn't exist\.?"
+    r"\s*(?:\((?:\[Errno (\d+)\] )?([^\r\n]*)\))?"
+)
 # what the scripts read of the environment: with another tree every object is another
 _CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
@@ -44,19 +51,35 @@ def build(
     its own, so that going from one to another costs nothing. Raises ToolMissing without a
     compiler, BuildFailed with the compiler's first error.
     """
-    return _run(env, models, engine, project, "building", layers)
+    return _run(env, models, engine, project, layers)
 
 
 def upload(
-    env: str, models: Models, engine: str, project: Path, port: str, *, layers: bool = False
+    env: str,
+    models: Models,
+    engine: str,
+    project: Path,
+    port: str,
+    *,
+    layers: bool = False,
+    needs: int = 0,
 ) -> BuiltFirmware:
-    """`build`, then flash the board on ``port``; BuildFailed says what PlatformIO said."""
-    words = ("-t", "upload", "--upload-port", port)
-    return _run(env, models, engine, project, "flashing", layers, *words)
+    """`build`, then flash the board on ``port``, whose flash must hold ``needs`` bytes.
+
+    Raises what `build` raises, and what the uploader said as one error: LinkError, NoAnswer,
+    WrongChip, FlashTooSmall; BuildFailed quotes whatever is not known.
+    """
+    return _run(env, models, engine, project, layers, port, needs)
 
 
 def _run(
-    env: str, models: Models, engine: str, project: Path, doing: str, layers: bool, *words: str
+    env: str,
+    models: Models,
+    engine: str,
+    project: Path,
+    layers: bool,
+    port: str | None = None,
+    needs: int = 0,
 ) -> BuiltFirmware:
     require_compiler(env)
     folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
@@ -71,6 +94,7 @@ def _run(
     }
     # beside the folder: PlatformIO empties it when platformio.ini changes
     log = folder.with_suffix(".log")
+    words = ("-t", "upload", "--upload-port", port) if port else ()
     with _alone(folder), log.open("wb") as output:
         done = subprocess.run(
             [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
@@ -81,7 +105,9 @@ def _run(
             check=False,
         )
     if done.returncode:
-        raise _failed(f"{doing} {env}", log)
+        raise failure(env, log, port)
+    if port:
+        _check_flash(_text(log), port, needs)
     elf = _find_elf(folder / env)
     return BuiltFirmware(elf, sha256(elf), toolchain(elf))
 
@@ -125,27 +151,56 @@ def _find_elf(folder: Path) -> Path:
     raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into the .log file beside it")
 
 
-def _failed(doing: str, log: Path) -> BuildFailed:
-    """The first line that names an error, else the last before SCons says which step failed
-    (dfu-util and avrdude do not say "error"), else PlatformIO's own last words."""
-    text = log.read_text(errors="replace")
+def failure(env: str, log: Path, port: str | None = None) -> HilError:
+    """Why `pio run` failed, by its ``log``; with ``port`` it was an upload.
+
+    What is known of `hil.diagnosis`; else the first line that names an error, else the last
+    before SCons says which step failed (dfu-util and avrdude do not say "error"), else
+    PlatformIO's own last words.
+    """
+    text = _text(log)
+    doing = f"flashing {env}" if port else f"building {env}"
+    whole = f"the whole log: {log}"
     if found := find_overflow(text):
         amount = f"{found.needs:,} bytes" if found.needs else f"{found.over:,} bytes too many"
         return DoesNotFit(
             f"{doing} failed: the image does not fit the board's {found.memory} ({amount})",
-            f"choose a smaller network, or a larger board; the whole log: {log}",
+            f"choose a smaller network, or a larger board; {whole}",
             memory=found.memory,
             needs=found.needs,
             over=found.over,
         )
+    if port and (refused := _COULD_NOT_OPEN.search(text)):
+        return cannot_open(port, OSError(int(refused[1] or 0), refused[2] or refused[0]))
+    if known := (port and diagnose(text, UPLOAD)) or diagnose(text, BUILD):
+        problem = known.error(port if port and known.symptom in UPLOAD else env)
+        problem.hint += f"; {whole}"
+        return problem
     lines = text.splitlines()
     if any("HTTPClientError" in line for line in lines):
         return BuildFailed(
             f"{doing} needs packages of PlatformIO's registry, which cannot be reached",
-            f"connect this machine once; the whole log: {log}",
+            f"connect this machine once; {whole}",
         )
     step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
     before = [line for line in lines[:step] if line.strip()]
     named = [line for line in before if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
     said = (named or before[-1:] or ["nothing"])[0]
-    return BuildFailed(f"{doing} failed: {said.strip()[:300]}", f"the whole log: {log}")
+    return BuildFailed(f"{doing} failed: {said.strip()[:300]}", whole)
+
+
+def _text(log: Path) -> str:
+    return plain(log.read_text(errors="replace"))
+
+
+def _check_flash(text: str, port: str, needs: int) -> None:
+    """FlashTooSmall when the uploader, which then went on, saw less flash than is needed."""
+    if (warned := diagnose(text, UPLOAD)) and warned.symptom.error is FlashTooSmall:
+        raise warned.error(port)
+    detected = re.search(r"Auto-detected [Ff]lash size: (\d+)([KM])B", text)
+    if detected and (has := int(detected[1]) << (20 if detected[2] == "M" else 10)) < needs:
+        raise FlashTooSmall(
+            f"the flash of the board on {port} holds {has:,} bytes, and its firmware may take "
+            f"{needs:,} (memory.flash of its file)",
+            "use a board with more flash, or give its file and its env a smaller app partition",
+        )

@@ -13,6 +13,7 @@ from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Event, Restarted, Returned, Waiting
 from hil.bench.fake_lab import FakeLab
 from hil.errors import DeviceError, LinkError, WrongFirmware
+from hil.link.fake import PANIC
 from hil.report.summary import summarise
 from hil.runlog.load import load, read_manifest, read_samples
 from hil.runlog.schema import Faults, Sample, SummaryRow
@@ -173,6 +174,28 @@ def test_a_board_that_always_starts_anew_is_given_up(plan: Plan, tmp_path: Path)
         run(plan, tmp_path / "reset", ignore, lab, patience=Watch().patience(20))
     kept = same(tmp_path / "reset")
     assert kept == same(tmp_path / "quiet")[: len(kept)]
+
+
+def test_a_board_that_panics_again_and_again_is_quoted(plan: Plan, tmp_path: Path) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(resets=list(range(total // 2, 100 * total, 250)), says=PANIC)
+    events: list[Event] = []
+    with pytest.raises(DeviceError, match="Stack canary watchpoint triggered") as said:
+        run(plan, tmp_path / "reset", events.append, lab, patience=Watch().patience(20))
+    assert "flash" not in str(said.value)
+    assert said.value.exit_code == 2
+    kept = same(tmp_path / "reset")
+    assert kept == same(tmp_path / "quiet")[: len(kept)]
+
+
+def test_one_panic_is_quoted_and_the_run_goes_on(plan: Plan, tmp_path: Path) -> None:
+    total = length(plan, tmp_path / "quiet")
+    lab = TroubledLab(resets=[total // 2], says=PANIC)
+    events = disturb(plan, tmp_path / "reset", lab)
+    (restart,) = (event for event in events if isinstance(event, Restarted))
+    assert "crashed: it says" in restart.said
+    assert "Stack canary" in restart.said
+    assert same(tmp_path / "reset") == same(tmp_path / "quiet")
 
 
 def test_a_port_that_is_not_there_at_the_start_is_not_waited_for(

@@ -14,7 +14,7 @@ import pytest
 from hil.errors import BuildFailed, ToolMissing, UsageError
 from hil.platformio import build, find_project, sizes, toolchain, upload
 from hil.platformio import scons as scons_module
-from hil.platformio.build import _failed
+from hil.platformio.build import failure
 from hil.platformio.scons import ensure_scons
 
 PROJECT = Path(__file__).parents[2]
@@ -145,16 +145,14 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
     uploader = tmp_path / "uploader.py"
     uploader.write_text(
         "import sys\nprint('Connecting...')\n"
-        "sys.exit(f'A fatal error occurred: no reply on {sys.argv[1]}')\n"
+        "sys.exit(f'A fatal error: no reply on {sys.argv[1]}')\n"
     )
     builder = tmp_path / "firmware" / "platforms" / "emulated.py"
     action = '[*emulate, "--detach"]'
     assert action in builder.read_text()
     changed = builder.read_text().replace(action, f'["$HIL_PYTHON", "{uploader}", "$UPLOAD_PORT"]')
     builder.write_text(changed)
-    wanted = (
-        "flashing native failed: A fatal error occurred: no reply on /dev/ttyACM7; the whole log"
-    )
+    wanted = "flashing native failed: A fatal error: no reply on /dev/ttyACM7; the whole log"
     with pytest.raises(BuildFailed, match=wanted):
         upload("native", [("student", STUDENT)], "aot", tmp_path, "/dev/ttyACM7")
 
@@ -163,24 +161,17 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
     ("log", "says"),
     [
         (
-            "Uploading firmware.bin\nesptool.py v4.9\nSerial port /dev/ttyUSB0\nConnecting......\n"
-            "\nA fatal error occurred: Failed to connect to ESP32: No serial data received.\n"
-            "*** [upload] Error 2\n=== [FAILED] Took 9.4 seconds ===\n",
-            "A fatal error occurred: Failed to connect to ESP32: No serial data received.",
-        ),
-        (
-            "Uploading firmware.bin\ndfu-util 0.11\n\nNo DFU capable USB device available\n"
-            "*** [upload] Error 74\n=== [FAILED] Took 1.2 seconds ===\n",
-            "No DFU capable USB device available",
+            "Uploading firmware.hex\n\navrdude: stk500v2_getsync(): timeout\n"
+            "*** [upload] Error 1\n=== [FAILED] Took 9.4 seconds ===\n",
+            "avrdude: stk500v2_getsync(): timeout",
         ),
         ("*** [upload] Error 1\n", "nothing"),
         ("UnknownEnvNamesError: Unknown environment names 'x'.\n", "Unknown environment names 'x'"),
     ],
 )
 def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -> None:
-    """What esptool and dfu-util say when nothing is there, as their sources print it."""
     (tmp_path / "x.log").write_text(log)
-    found = str(_failed("flashing x", tmp_path / "x.log"))
+    found = str(failure("x", tmp_path / "x.log", "/dev/ttyUSB0"))
     assert found.startswith("flashing x failed: ")
     assert says in found
     assert "***" not in found
@@ -189,9 +180,7 @@ def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -
 def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
     log = tmp_path / "esp32dev.log"
     log.write_text("Platform Manager: Installing espressif32\nHTTPClientError: \n")
-    assert "PlatformIO's registry, which cannot be reached" in str(
-        _failed("building esp32dev", log)
-    )
+    assert "PlatformIO's registry, which cannot be reached" in str(failure("esp32dev", log))
 
 
 @pytest.mark.parametrize(

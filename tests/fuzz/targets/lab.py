@@ -7,7 +7,7 @@ from random import Random
 from unittest import mock
 
 from hil.boards import labgrid
-from hil.platformio.build import _failed
+from hil.platformio.build import failure
 from hil.platformio.link_map import pieces
 from hil.platformio.overflow import find_overflow
 from hil.platformio.owners import owner
@@ -71,7 +71,7 @@ def check(data: bytes, folder: Path) -> None:
     find_overflow(text)
     log = folder / "b.log"
     log.write_bytes(data)
-    assert "\n" not in str(_failed("building", log))
+    assert "\n" not in str(failure("x", log))
     for command in ("show", "acquire"):
         assert "\n" not in str(labgrid._failed("desk", command, text))
     with mock.patch.object(labgrid, "_client", return_value=text):
