@@ -11,7 +11,9 @@
  * ROOM: the core's receive buffer, filled by interrupt, keeps 2^ROOM bytes meanwhile.
  * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter.
  * HAS_RATE: Serial is a UART whose rate can be changed, and hil_chip_set_rate is there; a USB port
- * has none, and of an unknown core nobody knows. */
+ * has none, and of an unknown core nobody knows.
+ * STACK_GUARD: bytes at the stack's end that the OS watches; they are never painted.
+ * BEGIN(baud): starts Serial. */
 #if defined(ARDUINO_ARCH_AVR)
 #define HIL_CHIP_AVR 1
 #define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes, and loses what comes on top */
@@ -25,8 +27,12 @@
 #define HIL_CHIP_WINDOW 8
 #define HIL_CHIP_ROOM 13
 #define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+/* FreeRTOS has a hardware watchpoint on the lowest 32 bytes that begin at a multiple of 32
+ * (FREERTOS_WATCHPOINT_END_OF_STACK): a store there is a panic, whatever its value. */
+#define HIL_CHIP_STACK_GUARD 64
 #if !ARDUINO_USB_CDC_ON_BOOT /* an S3 or C3 may have Serial on its USB */
 #define HIL_CHIP_HAS_RATE 1
+#define HIL_CHIP_BEGIN(baud) hil_chip_begin(baud)
 #endif
 #elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
 #define HIL_CHIP_CORTEX_M 1
@@ -46,6 +52,16 @@ extern "C" uint32_t SystemCoreClock;
 #define HIL_CHIP_CYCLE_HZ 0u
 #endif
 
+#ifdef ARDUINO_ARCH_MBED /* osRtxStackMagicWord: RTX can check it when it switches threads */
+#define HIL_CHIP_STACK_GUARD 4
+#endif
+#ifndef HIL_CHIP_STACK_GUARD
+#define HIL_CHIP_STACK_GUARD 0
+#endif
+#ifndef HIL_CHIP_BEGIN
+#define HIL_CHIP_BEGIN(baud) Serial.begin(baud)
+#endif
+
 /* How long the watchdog waits before it resets the board, or as long as it can if that is less;
  * 0 leaves it out. The host waits 20 s for a reply, so no inference that it would still take is
  * cut off. HIL_CHIP_WATCHDOG: the chip has one, hil_chip_watch and hil_chip_alive. */
@@ -63,7 +79,7 @@ typedef struct {
   uint8_t *top;
 } hil_stack_t;
 
-/* UTF-8, 63 bytes at most; complete after hil_chip_init. */
+/* UTF-8, 63 bytes at most; complete after hil_port_init. */
 extern char hil_chip_name[];
 
 /* Before Serial begins: starts the cycle counter, asks for the name, widens receive buffers. */
@@ -82,6 +98,9 @@ uint32_t hil_chip_cycles(void);
 /* Sets Serial, which has begun and has sent everything, to `rate` baud; what was received stays.
  * 0 when the UART cannot be set to it. Without `apply` nothing is changed. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply);
+
+/* Starts Serial, on a chip whose HIL_CHIP_BEGIN calls it. */
+void hil_chip_begin(uint32_t baud);
 
 /* Starts the watchdog; then feeds it. */
 void hil_chip_watch(void);

@@ -7,6 +7,8 @@
 #include <esp_task_wdt.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
+#include <stdio.h>
+#include <string.h>
 
 char hil_chip_name[64] = "ESP32";
 
@@ -36,32 +38,84 @@ uint32_t hil_chip_heap_used(void) { return ESP.getHeapSize() - ESP.getFreeHeap()
 uint32_t hil_chip_cycles(void) { return ESP.getCycleCount(); }
 
 #ifdef HIL_CHIP_HAS_RATE
-/* 5 Mbaud is the UART's limit. begin() would install the driver anew and lose what it holds. */
+/* PROBE: only the UART's fast clock gives it; 1 MHz would give 1.6 Mbaud.
+ * FASTEST: the UART's limit. */
+enum { PROBE = 1500000, SLOWEST = 1200, FASTEST = 5000000 };
+
+static uint32_t fastest;
+
+/* Whether the divider in use gives `rate`, to the 2 % that a receiver wants. */
+static bool is_set(uint32_t rate) {
+  const uint32_t real = Serial.baudRate();
+
+  return (real > rate ? real - rate : rate - real) <= rate / 50u;
+}
+
+/* Core 3 chooses the clock of an ESP32's or S2's UART by the rate: the 1 MHz REF_TICK for a low
+ * one, and up to 3.3.0 updateBaudRate() keeps it, so that 921,600 is 2 % off and 2,000,000
+ * impossible. Beginning at a high rate takes the fast clock. */
+void hil_chip_begin(uint32_t baud) {
+  Serial.begin(PROBE);
+  if (is_set(PROBE)) {
+    fastest = FASTEST;
+    Serial.updateBaudRate(baud);
+  } else {
+    fastest = baud;
+    Serial.begin(baud);
+  }
+}
+
+/* Serial.begin() would install the driver again and lose what it holds. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
-  if (rate < 1200u || rate > 5000000u) {
+  if (rate < SLOWEST || rate > fastest) {
     return 0;
   }
   if (apply) {
     Serial.updateBaudRate(rate);
+    return is_set(rate);
   }
   return 1;
 }
 #endif
 
 #ifdef HIL_CHIP_WATCHDOG
+static bool watched;
+
 /* The task watchdog looks after the idle task already, which a network starves on a chip of one
  * core; after this it waits as long for both. */
-void hil_chip_watch(void) {
+static esp_err_t wait_long(void) {
 #if ESP_IDF_VERSION_MAJOR >= 5
-  const esp_task_wdt_config_t config = {HIL_WATCHDOG_MS, 1u, true};
-  esp_task_wdt_reconfigure(&config);
+  esp_task_wdt_config_t config = {};
+  esp_err_t result;
+
+  config.timeout_ms = HIL_WATCHDOG_MS;
+  config.idle_core_mask = 1u;
+  config.trigger_panic = true;
+  result = esp_task_wdt_reconfigure(&config);
+  return result == ESP_ERR_INVALID_STATE ? esp_task_wdt_init(&config) : result; /* not started */
 #else
-  esp_task_wdt_init((HIL_WATCHDOG_MS + 999u) / 1000u, true);
+  return esp_task_wdt_init((HIL_WATCHDOG_MS + 999u) / 1000u, true);
 #endif
-  esp_task_wdt_add(NULL); /* this task, which runs setup() and loop() */
 }
 
-void hil_chip_alive(void) { esp_task_wdt_reset(); }
+/* A watchdog that still waits the SDK's 5 s would reset the board during a long inference: without
+ * wait_long() this task, which runs setup() and loop(), stays out of it. */
+void hil_chip_watch(void) {
+  if (wait_long() == ESP_OK) {
+    const esp_err_t added = esp_task_wdt_add(NULL);
+    watched = added == ESP_OK || esp_task_wdt_status(NULL) == ESP_OK; /* or it was there already */
+  }
+  if (!watched) { /* HELLO says so */
+    const size_t length = strlen(hil_chip_name);
+    snprintf(hil_chip_name + length, sizeof hil_chip_name - length, ", no watchdog");
+  }
+}
+
+void hil_chip_alive(void) {
+  if (watched) {
+    esp_task_wdt_reset();
+  }
+}
 #endif
 
 /* Lets the idle task run, or its watchdog barks. */

@@ -36,21 +36,23 @@ static void __attribute__((noinline)) paint_stack(void) {
   if (here > stack.top) {
     return; /* not the stack that the chip named, or none */
   }
-  for (byte = stack.bottom; byte < here; byte++) {
+  for (byte = stack.bottom + HIL_CHIP_STACK_GUARD; byte < here; byte++) {
     *byte = PAINT;
   }
 }
 
 static void memory(hil_memory_t *out) {
   const hil_stack_t stack = hil_chip_stack();
-  const uint8_t *byte = stack.bottom;
+  const size_t size = (size_t)(stack.top - stack.bottom);
+  size_t unused = HIL_CHIP_STACK_GUARD;
 
-  while (byte < stack.top && *byte == PAINT) {
-    byte++;
+  while (unused < size && stack.bottom[unused] == PAINT) {
+    unused++;
   }
   out->ram_static = hil_chip_ram_static();
-  out->stack_used = (uint32_t)(stack.top - byte);
-  out->stack_size = (uint32_t)(stack.top - stack.bottom);
+  /* no paint left: the stack is full, or has overflowed */
+  out->stack_used = (uint32_t)(unused > HIL_CHIP_STACK_GUARD ? size - unused : size);
+  out->stack_size = (uint32_t)size;
   out->heap_used = hil_chip_heap_used();
 }
 
@@ -61,7 +63,7 @@ static uint32_t now_us(void) { return micros(); }
 void hil_port_init(void) {
   hil_chip_init();
   paint_stack();
-  Serial.begin(HIL_BAUD);
+  HIL_CHIP_BEGIN(HIL_BAUD);
 #ifdef HIL_CHIP_WATCHDOG
   hil_chip_watch();
 #endif
