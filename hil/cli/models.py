@@ -115,6 +115,7 @@ def export(
         data = datasets.load(name, "train")
         for file in keras:
             tflite += exporter.export(file, data, folder).values()
-    image = write_image(engine, [(model_name(file), file) for file in tflite], folder)
+    named = [(model_name(file), file) for file in tflite]
+    image = write_image(engine, named, folder, table=False)
     for model, header in zip(image.models, image.headers, strict=True):
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

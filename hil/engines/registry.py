@@ -145,6 +145,7 @@ def write_image(
     *,
     layers: bool = False,
     fault: str = "",
+    table: bool = True,
 ) -> Image:
     """Write into folder ``out`` what a firmware needs to hold ``models`` ((name, file) each).
 
@@ -152,10 +153,11 @@ def write_image(
     only files whose content changed are touched. ``arena`` is the bytes of RAM to reserve, if not
     what the models ask for: a model that needs more answers with an error. ``layers`` is for
     firmware built with HIL_LAYERS, which shows what each layer makes of an input; ``fault``
-    breaks one of them, see `Fault`. Raises `UsageError`
-    for an unknown engine, no arena or a name that is no C identifier, `ModelError` for a model the
-    engine cannot run, `ToolMissing` without what the engine generates with, `StorageError` when
-    ``out`` cannot be written. Nothing is written unless every model can be.
+    breaks one of them, see `Fault`. Without ``table`` there is no ``hil_image.[ch]``, which only
+    compile beside the firmware's own headers. Raises `UsageError` for an unknown engine, no arena
+    or a name that is no C identifier, `ModelError` for a model the engine cannot run, `ToolMissing`
+    without what the engine generates with, `StorageError` when ``out`` cannot be written. Nothing
+    is written unless every model can be.
     """
     if engine not in ENGINES:
         raise UsageError(f"no engine {engine!r}", f"known: {', '.join(sorted(ENGINES))}")
@@ -183,7 +185,9 @@ def write_image(
     ]
     files = {f"{m.info.name}.h": m.header for m in compiled}
     files |= {file: text for m in compiled for file, text in m.files.items()}
-    files |= table_files(compiled, arena, layers=layers) | chosen.shared(graphs)
+    files |= chosen.shared(graphs)
+    if table:
+        files |= table_files(compiled, arena, layers=layers)
     for file, text in files.items():
         write_changed(out / file, text)
     return Image(

@@ -1,4 +1,4 @@
-"""A header stands on its own: any C11 or C++11 sketch can include it, and it says what it is."""
+"""A header stands on its own: any C or C++11 sketch can include it, and it says what it is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from hil.engines.aot import generate
 from hil.engines.aot.source import Array, real_literal
 from hil.platformio.toolchain import COMPILERS
 from hil.tflite import read_model
+from tests.engines.covering import covering
 from tests.engines.native import STRICT, library
 from tests.needs import skip_without
 from tests.tflite.build import Net, float_cnn, int8_cnn
 
-LANGUAGES = [["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]]
+LANGUAGES = [["gcc", "-std=c99"], ["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-O2", "-ffp-contract=off"]
 
 
@@ -26,7 +27,7 @@ def write(folder: Path) -> None:
         (folder / f"{name}.h").write_text(generate(graph, name, f"{name}.tflite").text)
 
 
-@pytest.mark.parametrize("language", LANGUAGES, ids=["C11", "C++11"])
+@pytest.mark.parametrize("language", LANGUAGES, ids=["C99", "C11", "C++11"])
 def test_two_headers_share_a_sketch_without_a_warning(language: list[str], tmp_path: Path) -> None:
     write(tmp_path)
     sketch = tmp_path / "sketch.c"
@@ -53,7 +54,8 @@ def test_an_unused_header_costs_no_warning(tmp_path: Path) -> None:
 def test_no_heap_and_nothing_but_the_standard_headers() -> None:
     text = generate(read_model(int8_cnn().finish()), "net", "net.tflite").text
     included = [line for line in text.splitlines() if line.startswith("#include")]
-    assert included == ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
+    standard = ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
+    assert included == [*standard, "#include <avr/pgmspace.h>"]  # the last one for an AVR alone
     assert "malloc" not in text
 
 
@@ -97,7 +99,34 @@ def test_literals_read_back_as_the_same_bits(value: float) -> None:
 def test_arrays_wrap_their_lines() -> None:
     text = str(Array("name", np.arange(200, dtype="<i1"), "note"))
     assert max(map(len, text.splitlines())) <= 100
-    assert "HIL_FLASH HIL_ALIGNED int8_t name[200]" in text
+    assert "static HIL_FLASH int8_t name[200] HIL_ALIGNED HIL_PROGMEM = {" in text
+
+
+def test_few_networks_reach_every_line_that_writes_a_kernel() -> None:
+    """What test_avr.py and the compilers of tests/firmware/test_compilers.py are shown."""
+    networks, left = covering()
+    assert left == set(), "add a network to tests/engines/covering.py that has this kernel"
+    assert len(networks) < 30
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1000, 40), (100, 700)])
+def test_too_much_for_an_avr_says_so(inputs: int, outputs: int) -> None:
+    net = Net().input((1, inputs), "int8", 0.1, 0)
+    net.dense(np.ones((outputs, inputs), np.int8), scales=[0.1], scale=1.0, zero=0)
+    header = generate(read_model(net.finish()), "net", "net.tflite")
+    error = f"{header.flash} bytes of constants, {inputs * outputs} of them in one array"
+    assert f'#ifdef __AVR__\n#error "{error}: an AVR reads 65280 from' in header.text
+    small = generate(read_model(int8_cnn().finish()), "net", "net.tflite")
+    assert "an AVR reads" not in small.text
+
+
+def test_headers_of_another_version_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "alpha.h").write_text("#define HIL_AOT_HELPERS_1\n")  # an older one's guard
+    (tmp_path / "sketch.c").write_text('#include "alpha.h"\n#include "beta.h"\n')
+    words = ["gcc", "-fsyntax-only", "sketch.c"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "export both of them again" in done.stderr
 
 
 def test_a_model_without_steps_copies(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.place import Place
-from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Tile
 
@@ -127,7 +127,7 @@ def _channels(
     if finish.real:
         for j, row in enumerate(sums):
             for t in range(taps):
-                w(f"const float w{j}_{t} = w[{j * taps + t}];")
+                w(f"const float w{j}_{t} = {read('float', 'w', j * taps + t)};")
                 for a, indices in zip(row, points, strict=True):
                     w(finish.multiply(a, f"x{indices[t]}", f"w{j}_{t}"))
     else:
@@ -235,9 +235,9 @@ def _unrolled(
 ) -> None:
     _load_patch(w, place, 1, channel)
     points = [_patch_indices(place, p, 1) for p in range(len(sums))]
-    ctype = "float" if place.conv.quant is None else "int32_t"
+    stored, ctype = ("float", "float") if finish.real else ("int8_t", "int32_t")
     for t in range(taps):
-        w(f"const {ctype} w{t} = w[{t}];")
+        w(f"const {ctype} w{t} = {read(stored, 'w', t)};")
         for a, indices in zip(sums, points, strict=True):
             w(finish.multiply(a, f"x{indices[t]}", f"w{t}"))
 
@@ -245,6 +245,7 @@ def _unrolled(
 def _looped(w: Writer, place: Place, finish: Finish, sums: list[str], channel: str) -> None:
     conv = place.conv
     height, width = conv.rows.window, conv.columns.window
+    weight = read("float" if finish.real else "int8_t", "w", "t")
     with w.loop("ky", height), w.loop("kx", width):
         w(f"const int t = {'ky' if height > 1 else '0'} * {width} + {'kx' if width > 1 else '0'};")
         for p, a in enumerate(sums):
@@ -253,4 +254,4 @@ def _looped(w: Writer, place: Place, finish: Finish, sums: list[str], channel: s
             else:
                 tap = f"(t / {width} * {conv.columns.size} + t % {width}) * {conv.cin}"
                 x = f"({place.pointer})[{tap} + {place.offsets[p]} + {channel}]"
-            w(finish.multiply(a, x, "w[t]"))
+            w(finish.multiply(a, x, weight))

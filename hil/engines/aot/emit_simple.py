@@ -11,7 +11,7 @@ from hil.engines.aot.finish import (
     simplified,
     table_array,
 )
-from hil.engines.aot.source import Array, Writer, real_literal
+from hil.engines.aot.source import Array, Writer, read, real_literal
 from hil.engines.aot.steps import Map, Pooling, Softmax
 from hil.tflite.geometry import Axis
 
@@ -130,16 +130,17 @@ def _real_softmax(w: Writer, step: Softmax, values: str) -> None:
 
 def _int8_softmax(w: Writer, step: Softmax, values: str, table: str) -> None:
     last = len(step.table) - 1
+    value = read("int32_t", table, "(top - in[i])")
     w("int32_t top = -128, sum = 0;")
     w(f"{values} top = hil_max(top, in[i]);")
     with w.block(values):
-        w(f"if (top - in[i] <= {last}) sum += hil_divide_pot({table}[top - in[i]], 12);")
+        w(f"if (top - in[i] <= {last}) sum += hil_divide_pot({value}, 12);")
     w("int32_t zeros = 0; /* above the sum's highest bit */")
     w("while (!(((uint32_t)sum << zeros) & UINT32_C(0x80000000))) ++zeros;")
     w("const int32_t scale = hil_reciprocal((int32_t)(((uint32_t)sum << zeros) & INT32_MAX));")
     with w.block(values):
         w("int32_t p = 0;")
         with w.block(f"if (top - in[i] <= {last})"):
-            w(f"p = hil_high_mul(scale, {table}[top - in[i]]);")
+            w(f"p = hil_high_mul(scale, {value});")
             w("p = hil_divide_pot(p, 35 - zeros);")
         w("out[i] = (int8_t)hil_clamp(p - 128, -128, 127);")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.place import Place
-from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Tile
 
@@ -184,8 +184,9 @@ def _run(
                 w(f"{statement};")
     for _ in range(length - groups * taps):
         for j in range(channels):
+            weight = read(_wtype(finish), "w", j)
             for i, (p, offset) in enumerate(points):
-                w(finish.multiply(f"a{i}_{j}", f"{p}[{offset}]", f"w[{j}]"))
+                w(finish.multiply(f"a{i}_{j}", f"{p}[{offset}]", weight))
         for p in pointers:
             w(f"++{p};")
         w(f"w += {channels};")
@@ -197,7 +198,7 @@ def _real_tap(
     values = [f"x{i} = {p}[{offset + u}]" for i, (p, offset) in enumerate(points)]
     w(f"const float {', '.join(values)};")
     for j in range(channels):
-        w(f"const float w{j} = w[{u * channels + j}];")
+        w(f"const float w{j} = {read('float', 'w', u * channels + j)};")
         for i in range(len(points)):
             w(finish.multiply(f"a{i}_{j}", f"x{i}", f"w{j}"))
 

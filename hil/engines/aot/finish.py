@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.activation import FLT_MAX, Activation, RealFunction
-from hil.engines.aot.source import Array, Writer, real_literal
+from hil.engines.aot.source import Array, Writer, read, real_literal
 from hil.engines.aot.steps import Conv
 
 _SAFE = (1 << 30) - 2  # sums up to here survive being doubled, and rounded after that
@@ -44,7 +44,7 @@ def int8_expression(x: str, activation: Activation, table: str) -> str:
         return f"hil_clamp8({x})"
     if limits is not None:
         return f"hil_clamp({x}, {limits[0]}, {limits[1]})"
-    return f"{table}[hil_clamp8({x}) + 128]"
+    return read("int8_t", table, f"(hil_clamp8({x}) + 128)")
 
 
 def table_array(name: str, activation: Activation) -> Array:
@@ -98,8 +98,7 @@ class Finish:
     def _columns(self) -> list[npt.NDArray[np.int64]]:
         """Per-channel parameters that differ between channels: bias, multipliers, shifts."""
         quant = self.conv.quant
-        if quant is None:
-            return []
+        assert quant is not None
         found = [quant.bias, quant.multipliers, self._shifts]
         return [v for i, v in enumerate(found) if i == 0 or len(set(v.tolist())) > 1]
 
@@ -125,7 +124,7 @@ class Finish:
 
     def start(self, c: int) -> str:
         """What a sum starts from."""
-        return "0.0f" if self.real else f"q[{self.stride * c}]"
+        return "0.0f" if self.real else read("int32_t", "q", self.stride * c)
 
     def multiply(self, a: str, x: str, w: str) -> str:
         """The statement that adds x * w to the sum ``a``."""
@@ -136,12 +135,12 @@ class Finish:
     def _value(self, x: str, c: int, stages: Activation) -> str:
         quant = self.conv.quant
         if quant is None:
-            return real_expression(f"{x} + q[{c}]", simplified(stages.real))
+            return real_expression(f"{x} + {read('float', 'q', c)}", simplified(stages.real))
         parameters: list[str] = []
         place = 1
         for values in (quant.multipliers, self._shifts):
             if len(set(values.tolist())) > 1:
-                parameters.append(f"q[{self.stride * c + place}]")
+                parameters.append(read("int32_t", "q", self.stride * c + place))
                 place += 1
             else:
                 parameters.append(str(int(values[0])))

@@ -1,4 +1,4 @@
-"""One model as one C11 header that stands on its own."""
+"""One model as one C header that stands on its own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from hil.records import DType, TensorSpec
 from hil.tflite import Graph
 
 _CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}
+_AVR_FLASH = 65_536 - 256  # bytes: what its LPM instruction reaches, less the interrupt vectors
+_AVR_ARRAY = 32_767  # bytes: PTRDIFF_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def generate(
         f"#ifndef HIL_AOT_{name.upper()}_H\n#define HIL_AOT_{name.upper()}_H\n",
         "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(['#include "hil_engine.h"\n'] if layers else []),
+        *_avr(arrays),
         HELPERS,
         *([KERNELS] if any(isinstance(s, Conv) and s.gathered for s in steps) else []),
         _macros(graph, name, places.arena, flash),
@@ -89,6 +92,18 @@ def _emit(step: Step, prefix: str) -> tuple[list[Array], str]:
     if isinstance(step, Pooling):
         return emit_pooling(step, prefix)
     return emit_map(step, prefix) if isinstance(step, Map) else emit_softmax(step, prefix)
+
+
+def _avr(arrays: list[Array]) -> list[str]:
+    """The error of a build for an AVR that could not reach all of the constants."""
+    sizes = [a.nbytes for a in arrays if a.flash]
+    if sum(sizes) <= _AVR_FLASH and max(sizes, default=0) <= _AVR_ARRAY:
+        return []
+    takes = f"{sum(sizes)} bytes of constants, {max(sizes)} of them in one array"
+    return [
+        f'#ifdef __AVR__\n#error "{takes}: an AVR reads {_AVR_FLASH} from flash, '
+        f'and {_AVR_ARRAY} in one array"\n#endif\n'
+    ]
 
 
 def _spec(spec: TensorSpec) -> str:
@@ -120,7 +135,7 @@ def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near:
  * flash    {flash} bytes of constants
  * network  {graph.parameters} parameters, {graph.macs} multiply-accumulates
  *
- * C11 and C++11; needs nothing but the standard headers below: no heap, no other library.
+ * C99, C++11 and later; needs nothing but the standard headers below: no heap, no other library.
  * {real}
  * int8 equals TensorFlow Lite Micro byte for byte. Values must be finite.
  *

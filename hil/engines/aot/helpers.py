@@ -1,17 +1,38 @@
-"""The C functions that generated headers share; written once into every header, behind a guard."""
+"""The C functions that generated headers share; written once into every header, behind a guard.
 
-GUARD = "HIL_AOT_HELPERS_1"
+The guard's number changes when headers of different versions no longer fit together.
+"""
 
-HELPERS = r"""#ifndef HIL_AOT_HELPERS_1
-#define HIL_AOT_HELPERS_1
+HELPERS = r"""#ifdef HIL_AOT_HELPERS_1
+#error "an older tinyml-hil generated the header above this one: export both of them again"
+#endif
+#ifndef HIL_AOT_HELPERS_2
+#define HIL_AOT_HELPERS_2
 
-/* Where constants live: avr-gcc's C (-std=gnu11) keeps them out of RAM. */
-#ifndef HIL_FLASH
-#ifdef __FLASH
+/* Constants stay in flash: an array is `static HIL_FLASH float w[2] HIL_PROGMEM`, a pointer to it
+ * `HIL_FLASH float *p`, and a value is read by `hil_read_f32(p)`, never by `*p`. An AVR would copy
+ * an ordinary constant to RAM. GCC's C for it knows __flash, its C++ and its strict C do not. */
+#if defined(__FLASH) && !defined(__STRICT_ANSI__)
 #define HIL_FLASH const __flash
+#define HIL_PROGMEM
 #else
 #define HIL_FLASH const
 #endif
+#if defined(__AVR__) && !defined(HIL_PROGMEM)
+#include <avr/pgmspace.h>
+#define HIL_PROGMEM PROGMEM
+static inline int8_t hil_read_i8(const int8_t *p) { return (int8_t)pgm_read_byte(p); }
+static inline int16_t hil_read_i16(const int16_t *p) { return (int16_t)pgm_read_word(p); }
+static inline int32_t hil_read_i32(const int32_t *p) { return (int32_t)pgm_read_dword(p); }
+static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
+#else
+#define hil_read_i8(p) (*(p))
+#define hil_read_i16(p) (*(p))
+#define hil_read_i32(p) (*(p))
+#define hil_read_f32(p) (*(p))
+#endif
+#ifndef HIL_PROGMEM /* a build may name a section, where the linker keeps constants in RAM */
+#define HIL_PROGMEM
 #endif
 
 /* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
@@ -197,7 +218,7 @@ static inline hil_x4_t hil_x4(const int8_t *p) {
   return x;
 }
 static inline hil_x4_t hil_w4(HIL_FLASH int8_t *p) {
-  const hil_x4_t w = {p[0], p[1], p[2], p[3]};
+  const hil_x4_t w = {hil_read_i8(p), hil_read_i8(p + 1), hil_read_i8(p + 2), hil_read_i8(p + 3)};
   return w;
 }
 static inline int32_t hil_mac4(int32_t sum, hil_x4_t x, hil_x4_t w) {
@@ -209,7 +230,7 @@ static inline hil_x2_t hil_x2(int32_t a, int32_t b) {
 }
 static inline hil_x2_t hil_x1(int32_t a) { return hil_x2(a, 0); }
 static inline hil_x2_t hil_w2(HIL_FLASH int16_t *p) {
-  const hil_x2_t w = {p[0], p[1]};
+  const hil_x2_t w = {hil_read_i16(p), hil_read_i16(p + 1)};
   return w;
 }
 static inline int32_t hil_mac2(int32_t sum, hil_x2_t x, hil_x2_t w) {
@@ -237,5 +258,5 @@ static inline int32_t hil_reciprocal(int32_t a) {
   }
   return x > (INT32_C(1) << 30) - 1 ? INT32_MAX : x * 2;
 }
-#endif /* HIL_AOT_HELPERS_1 */
+#endif /* HIL_AOT_HELPERS_2 */
 """

@@ -5,6 +5,8 @@ high channel's sum is their difference / 256: one widening instruction serves fo
 wrap at 32 bits, so the high channel's must stay below 2^23, which `gather` proves.
 """
 
+from hil.engines.aot.source import read
+
 _TAPS2 = """
 #define HIL_TAPS2 \\
   "ldrd r2, r3, [r0], #8\\n"   /* two taps of both points */ \\
@@ -107,7 +109,7 @@ def _portable(points: int) -> str:
     sums = ""
     for c in range(2):
         for t in range(2):
-            sums += f"    h = w[{2 * c + t}];\n    l = (int8_t)h;\n"
+            sums += f"    h = {read('int16_t', 'w', 2 * c + t)};\n    l = (int8_t)h;\n"
             for p in range(points):
                 high, low = f"a{2 * c}{p}", f"a{2 * c + 1}{p}"
                 sums += f"    {high} += (uint32_t)HIL_HIGH(x{p}{t}, h, l);\n"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 WIDTH = 96
+_READERS = {"float": "f32", "int8_t": "i8", "int16_t": "i16", "int32_t": "i32"}
 _CTYPES = {"f4": "float", "i1": "int8_t", "i2": "int16_t", "i4": "int32_t"}
 
 
@@ -43,10 +44,17 @@ class Array:
             line += f" {text},"
         lines.append(line)
         body = "\n".join(lines)
-        align = "" if real or self.values.itemsize == 4 else "HIL_ALIGNED "
         place = "HIL_FLASH" if self.flash else "const"
-        head = f"static {place} {align}{self.ctype} {self.name}[{len(texts)}] = {{"
+        more = "" if real or self.values.itemsize == 4 else " HIL_ALIGNED"
+        more += " HIL_PROGMEM" if self.flash else ""
+        head = f"static {place} {self.ctype} {self.name}[{len(texts)}]{more} = {{"
         return f"/* {self.note} */\n{head}\n{body}\n}};\n"
+
+
+def read(ctype: str, array: str, index: int | str = 0) -> str:
+    """The C expression of one value of an array in flash, which no AVR may read as if in RAM."""
+    pointer = f"{array} + {index}" if index else array
+    return f"hil_read_{_READERS[ctype]}({pointer})"
 
 
 def real_literal(value: float | np.generic) -> str:

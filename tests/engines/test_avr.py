@@ -1,0 +1,181 @@
+"""Generated headers on an emulated ATmega2560, in C and in C++: the same outputs, no weight in RAM.
+
+An AVR has its constants in RAM unless they are stored and read in a way of their own, for which C
+and C++ have different means; an Arduino sketch is C++.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from hil.engines.aot import generate
+from hil.platformio.toolchain import COMPILERS
+from hil.reference import oracle
+from hil.tflite import read_model
+from tests.engines.covering import Network, covering
+from tests.engines.native import inputs
+from tests.needs import skip_without
+
+pytestmark = [pytest.mark.firmware, skip_without(COMPILERS["mega2560"].missing)]
+
+MODELS = Path(__file__).parents[2] / "models" / "mnist"
+ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+LANGUAGES = {
+    "gnu99": ("avr-gcc", "-xc", "-std=gnu99"),
+    "c11": ("avr-gcc", "-xc", "-std=c11"),
+    "gnu++11": (
+        *("avr-g++", "-xc++", "-std=gnu++11", "-DARDUINO=10808", "-DF_CPU=16000000L"),
+        # -isystem would declare them extern "C" on an AVR
+        *(f"-I{ARDUINO / folder}" for folder in ("cores/arduino", "variants/mega")),
+    ),
+}
+COUNT = 2  # inputs a network
+AT_ONCE = 30_000  # bytes of constants in a program
+EXPONENTIAL = 1e-6  # a float32 Softmax takes the C library's
+
+PROGRAM = """
+#ifdef __cplusplus
+#include <Arduino.h> /* as in a sketch: its macros must not matter */
+#endif
+#include <avr/interrupt.h>
+#include <avr/io.h>
+#include <avr/pgmspace.h>
+#include <avr/sleep.h>
+%s
+static uint32_t arena[%d / 4 + 1], in[%d / 4 + 1], out[%d / 4 + 1];
+static void say(uint16_t size) {
+  for (uint16_t i = 0; i < size; ++i) GPIOR0 = ((const uint8_t *)out)[i];
+}
+int main(void) {
+%s  cli();
+  sleep_enable();
+  sleep_cpu();
+  return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("simavr") / "simavr-run"
+    source = Path(__file__).with_name("simavr.c")
+    words = ["gcc", "-std=c11", *WARNINGS, "-O2", str(source), "-lsimavr", "-lelf"]
+    subprocess.run([*words, "-o", str(program)], check=True, timeout=60)
+    return program
+
+
+def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
+    """A program that says all outputs of all networks."""
+    includes, body = "", ""
+    types = {0: "float", 9: "int8_t"}
+    for network in networks:
+        name, graph = network.name, network.graph
+        (folder / f"{name}.h").write_text(network.header.text)
+        includes += f'#include "{name}.h"\n'
+        for i, x in enumerate(inputs(graph, COUNT, 11)):
+            data = ", ".join(map(str, x.tobytes()))
+            includes += f"static const uint8_t {name}_x{i}[] PROGMEM = {{{data}}};\n"
+            body += (
+                f"  memcpy_P(in, {name}_x{i}, sizeof {name}_x{i});\n"
+                f"  {name}_invoke((const {types[graph.input.dtype]} *)(void *)in, "
+                f"({types[graph.output.dtype]} *)(void *)out, arena);\n"
+                f"  say({graph.output.nbytes});\n"
+            )
+    sizes = (
+        max(n.header.arena for n in networks),
+        max(n.graph.input.nbytes for n in networks),
+        max(n.graph.output.nbytes for n in networks),
+    )
+    (folder / "main.c").write_text(PROGRAM % (includes, *sizes, body))
+    words = [*LANGUAGES[language], *WARNINGS, "-mmcu=atmega2560", "-Os", "-ffp-contract=off"]
+    words += ["main.c", "-o", "main.elf", "-lm"]
+    subprocess.run(words, check=True, timeout=110, cwd=folder)
+    return folder / "main.elf"
+
+
+def outputs(runner: Path, program: Path) -> bytes:
+    words = [str(runner), "atmega2560", str(program)]
+    return subprocess.run(words, check=True, timeout=110, stdout=subprocess.PIPE).stdout
+
+
+def expected(network: Network, folder: Path) -> npt.NDArray[Any]:
+    path = folder / f"{network.name}.tflite"
+    path.write_bytes(network.data)
+    return oracle(path).predict(inputs(network.graph, COUNT, 11))
+
+
+def groups() -> list[list[Network]]:
+    """Every kernel, in programs whose constants an AVR can reach."""
+    made: list[list[Network]] = [[]]
+    for network in covering()[0]:
+        if sum(n.header.flash for n in made[-1]) + network.header.flash > AT_ONCE:
+            made.append([])
+        made[-1].append(network)
+    return made
+
+
+def student() -> Network:
+    path = MODELS / "student_int8.tflite"
+    graph = read_model(path)
+    header = generate(graph, "student", path.name)
+    return Network("student", path.read_bytes(), graph, header, False)
+
+
+def in_ram(program: Path) -> set[str]:
+    """The objects that start with their values in RAM, which .data is."""
+    with program.open("rb") as file:
+        elf = ELFFile(file)
+        data = elf.get_section_index(".data")
+        symbols = elf.get_section_by_name(".symtab").iter_symbols()
+        return {
+            symbol.name
+            for symbol in symbols
+            if symbol["st_shndx"] == data and symbol["st_info"]["type"] == "STT_OBJECT"
+        }
+
+
+def data_bytes(program: Path) -> int:
+    with program.open("rb") as file:
+        section = ELFFile(file).get_section_by_name(".data")
+        return int(section["sh_size"]) if section else 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kernel_reads_its_constants_from_flash(
+    language: str, runner: Path, tmp_path: Path
+) -> None:
+    for number, networks in enumerate(groups()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        program = compiled(networks, language, folder)
+        # a pixel outside the input is read through the same pointer as those in RAM
+        assert all("_pad" in name for name in in_ram(program))
+        said = outputs(runner, program)
+        for network in networks:
+            right = expected(network, folder)
+            values = np.frombuffer(said[: right.nbytes], right.dtype).reshape(right.shape)
+            said = said[right.nbytes :]
+            if network.graph.operators[-1].code == "SOFTMAX" and right.dtype == np.float32:
+                np.testing.assert_allclose(values, right, atol=EXPONENTIAL)
+            else:
+                assert values.tobytes() == right.tobytes(), network.name
+        assert said == b""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_student_takes_no_ram_but_its_arena(
+    language: str, runner: Path, tmp_path: Path
+) -> None:
+    network = student()
+    program = compiled([network], language, tmp_path)
+    assert (data_bytes(program), in_ram(program)) == (0, set())
+    assert outputs(runner, program) == expected(network, tmp_path).tobytes()
