@@ -1,25 +1,40 @@
 # Two commands: `make bench` shows the main job, `make test` checks everything.
+# `make check` is the inner loop: lint, types, and all tests that need neither compiler nor browser.
 LIMIT ?= 100
 BIN := .venv/bin
 export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 
-.PHONY: bench test lint soak clean
+# `pytest -m hil` runs on each of these
+BOARDS := native mps2 rv32 mega2560
+BOARD_TESTS := $(BOARDS:%=test-%)
+
+.PHONY: bench check test tools lint lab $(BOARD_TESTS) soak clean
 
 bench: .venv/.bench                 ## the main job on a quick subset of both models, both precisions
 	$(BIN)/hil doctor --install --board native --board mps2
 	$(BIN)/hil bench --limit $(LIMIT)
 
-test: .venv/.dev .venv/labgrid/.made lint   ## lint, types, layers, tests, firmware builds, QEMU, a lab
-	$(BIN)/python -m pytest -n 2 -m "not slow and not lab and not hil"
-	$(BIN)/python -m pytest -m lab
-	$(BIN)/python -m pytest -m hil --hil-board native
-	$(BIN)/python -m pytest -m hil --hil-board mps2
-	$(BIN)/python -m pytest -m hil --hil-board rv32
-	$(BIN)/python -m pytest -m hil --hil-board mega2560
+check: .venv/.dev                   ## the inner loop, without what takes seconds a test
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
+		-m "not thorough and not firmware and not train and not lab and not hil and not slow"
+
+# What runs on one core goes two at a time; then pytest takes both.
+test: .venv/.dev .venv/labgrid/.made tools   ## lint, types, layers, tests, firmware builds, emulators, a lab
+	$(MAKE) --no-print-directory -j 2 --output-sync=target lint $(BOARD_TESTS) lab
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not lab and not hil"
+
+tools: .venv/.dev                   ## compilers, emulators, fonts and a browser, where they are missing
+	$(BIN)/hil doctor --install --lab --tests
 
 lint: .venv/.dev
-	$(BIN)/hil doctor --install --lab --tests
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+$(BOARD_TESTS): test-%: .venv/.dev
+	$(BIN)/python -m pytest -m hil --hil-board $*
+
+lab: .venv/labgrid/.made
+	$(BIN)/python -m pytest -m lab
 
 soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks
 	$(BIN)/python -m pytest -n 2 -m slow

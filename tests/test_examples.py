@@ -12,6 +12,8 @@ import pytest
 from tests.needs import skip_without
 from tests.report import fake
 
+pytestmark = pytest.mark.thorough
+
 PROJECT = Path(__file__).parents[1]
 needs_matplotlib = skip_without([] if importlib.util.find_spec("matplotlib") else ["matplotlib"])
 

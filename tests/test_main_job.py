@@ -106,7 +106,7 @@ def test_host_process_answers_the_same_and_has_no_time(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ["bench", "--board", "mps2", "--dataset", "digits", "--model", "teacher"]
-    words += ["--precision", "float32", "--out", str(folder)]
+    words += ["--precision", "int8", "--out", str(folder)]
     process = subprocess.Popen(
         # a shell that runs us in the background has made SIGINT ignored, for children too
         ["env", "--default-signal=INT", sys.executable, "-m", "hil", *words],

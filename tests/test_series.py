@@ -41,6 +41,7 @@ axis([Counts(many), Latencies(many)])  # list-item
 """
 
 
+@pytest.mark.thorough
 def test_mixing_does_not_type_check(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     kept = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
     cache = kept.mkdir("mypy") if kept else tmp_path  # NumPy: once

@@ -130,6 +130,7 @@ def test_a_bench_without_room_goes_on_when_there_is_some(
     check_whole(folder, quiet.samples)
 
 
+@pytest.mark.thorough
 def test_a_disk_that_is_full_loses_nothing(quiet: Quiet, tmp_path: Path) -> None:
     """A file system of 128 KiB of its own, filled up but for a few pages."""
     disk = tmp_path / "disk"

@@ -57,6 +57,7 @@ def test_it_is_text_in_every_file_and_on_the_terminal(
         assert "<script" not in drawing.read_text("utf-8")
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_it_is_text_in_a_browser(folder: Path, browser: Browser) -> None:
     with shown(browser, folder / "report.html") as seen:

@@ -13,6 +13,8 @@ from hil.limits import Growth, LimitsFile
 from tests.compare_runs.boards import Noise, bench
 from tests.compare_runs.made import figure
 
+pytestmark = pytest.mark.thorough
+
 RUNS = 200
 
 

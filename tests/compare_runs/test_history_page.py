@@ -17,7 +17,7 @@ from tests.report.browser import needs_chromium, serious, shown
 pytest.importorskip("playwright", reason="not installed: playwright (pip install -e '.[dev]')")
 from playwright.sync_api import Browser
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ FINGERPRINTS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_the_samples_are_the_same_everywhere(name: str) -> None:
     assert tuple(part.fingerprint[:12] for part in both(name)) == FINGERPRINTS[name]

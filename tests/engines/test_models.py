@@ -15,6 +15,8 @@ from hil.reference import encode_inputs, litert, oracle
 from hil.tflite import read_model
 from tests.engines.native import library
 
+pytestmark = pytest.mark.thorough
+
 MODELS = Path(__file__).parents[2] / "models"
 FILES = sorted(MODELS.glob("*/*.tflite"))
 

@@ -19,6 +19,8 @@ from hil.tflite import Graph, read_model
 from tests.engines.native import inputs, library, ulps
 from tests.engines.random_nets import make
 
+pytestmark = pytest.mark.thorough
+
 BATCH = 30
 SOFTMAX_ULPS = 4  # 2 of the exponential, 1 of the sum, 1 of the quotient
 

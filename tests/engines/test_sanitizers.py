@@ -14,6 +14,8 @@ from hil.tflite import read_model
 from tests.engines.native import STRICT, inputs
 from tests.engines.random_nets import make
 
+pytestmark = pytest.mark.thorough
+
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1")
 
 # Buffers come from malloc, so that one byte too many is seen.

@@ -138,7 +138,8 @@ def test_a_killed_worker_ends_all_and_the_next_run_keeps_what_is_complete(tmp_pa
 def test_a_command_that_is_ended_ends_its_workers(
     tmp_path: Path, word: signal.Signals, code: int
 ) -> None:
-    long = RECIPE.replace("wild = { epochs = 3", "wild = { epochs = 100000")
+    two_stages = RECIPE.partition('[[stages]]\nname = "student"\n')[0]
+    long = two_stages.replace("wild = { epochs = 3", "wild = { epochs = 100000")
     words = ("train", "--recipe", str(written(tmp_path, long)), "--out", str(tmp_path / "out"))
     with subprocess.Popen(
         # a shell that runs us in the background has made SIGINT ignored, for children too
@@ -151,7 +152,7 @@ def test_a_command_that_is_ended_ends_its_workers(
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("longer: done"):
+            if line.startswith("teacher: done"):
                 break
         if word is signal.SIGINT:
             os.killpg(process.pid, word)  # as a terminal does
@@ -162,7 +163,7 @@ def test_a_command_that_is_ended_ends_its_workers(
     assert process.returncode == code
     assert [line for line in rest if " epoch " not in line] == []  # no traceback
     assert sorted(path.name for path in (tmp_path / "out").glob("*.*")) == sorted(
-        f"{key}.{end}" for key in KEYS if key != "student_alone" for end in ("keras", "stage.json")
+        f"teacher.{end}" for end in ("keras", "stage.json")
     )
 
 

@@ -11,6 +11,8 @@ import pytest
 from hil.errors import ToolMissing
 from hil.kd import backend, pipeline
 
+pytestmark = pytest.mark.thorough
+
 
 def test_importing_does_not_import_tensorflow() -> None:
     code = (

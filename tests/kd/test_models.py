@@ -108,6 +108,7 @@ def test_mnist_models_reach_what_was_wanted() -> None:
         assert int8 == pytest.approx(record.test_accuracy[stage], abs=0.001)
 
 
+@pytest.mark.thorough
 def test_mnist_student_is_as_accurate_as_it_says() -> None:
     if not mnist.found("test"):
         pytest.skip("MNIST is not on this machine")

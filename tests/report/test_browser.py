@@ -17,7 +17,7 @@ from tests.report.browser import browser as browser
 pytest.importorskip("playwright", reason="not installed: playwright (pip install -e '.[dev]')")
 from playwright.sync_api import Browser, Page
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 Scheme = Literal["dark", "light"]
 SCHEMES: tuple[Scheme, Scheme] = ("light", "dark")

@@ -96,6 +96,7 @@ def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
     assert "old.svg" not in drawn(folder)
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_a_browser_draws_them(browser: Browser, tmp_path: Path) -> None:
     folder = fake.hostile(tmp_path / "run")

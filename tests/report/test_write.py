@@ -156,6 +156,7 @@ def test_markdown_is_short_first_and_folds_the_rest(tmp_path: Path) -> None:
     assert all(part.rstrip().endswith("\n\n</details>") for part in folded)
 
 
+@pytest.mark.thorough
 def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
     plans = [
         fake.plan(m, p, board=f"board{i:02d}", title=f"Board {i}")

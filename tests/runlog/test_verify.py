@@ -89,6 +89,7 @@ def flip(path: Path, at: int, mask: int) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.thorough
 def test_every_third_byte_of_every_file_counts(tmp_path: Path) -> None:
     """Each flipped alone, in one bit of three: others make other letters, or none."""
     folder = stored(tmp_path / "run", n=2)
