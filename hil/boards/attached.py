@@ -126,7 +126,7 @@ def choose_attached(
         numbered = f" with serial number {serial}" if serial else ""
         for waiting in find_bootloaders(project, devices):
             if (board is None or board in waiting.boards) and serial in (None, waiting.serial):
-                raise in_bootloader(waiting, board or waiting.boards[0], project)
+                raise in_bootloader(waiting, board, project)
         raise NotAttached(
             f"no {what}{numbered} is attached",
             "plug one in (`hil boards` lists what is seen), or name its port with --port",
@@ -145,12 +145,16 @@ def choose_attached(
     return wanted or load_board(one.boards[0], project), one
 
 
-def in_bootloader(found: InBootloader, board: str, project: Path | None = None) -> NotAttached:
-    """The error that says that ``board`` is there, but only its bootloader runs."""
+def in_bootloader(
+    found: InBootloader, board: str | None = None, project: Path | None = None
+) -> NotAttached:
+    """The error that says that ``board``, or one of those it may be, only runs its bootloader."""
+    boards = [board] if board else list(found.boards)
+    envs = " or ".join(load_board(name, project).pio_env for name in boards)
     return NotAttached(
-        f"board {board} is in its bootloader ({found})",
+        f"board {' or '.join(boards)} is in its bootloader ({found})",
         "press its reset button once to start its firmware, or upload one: "
-        f"pio run -e {load_board(board, project).pio_env} -t upload",
+        f"pio run -t upload -e {envs}",
     )
 
 

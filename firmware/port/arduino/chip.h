@@ -1,10 +1,11 @@
-/* What differs between the chips under one Arduino API: who they are, where their stack and
- * heap lie, and the cycle counter of their core. One chip_*.cpp each; exactly one is not empty. */
+/* What differs between the cores under one Arduino API: who they are, where their stack and heap
+ * lie, their watchdog. One chip_*.cpp each; exactly one is not empty. */
 #ifndef HIL_CHIP_H
 #define HIL_CHIP_H
 
 #include <stdint.h>
 
+#include "cycles.h"
 #include "hil_board.h"
 
 /* WINDOW: requests that may be unanswered at a time; 1: nothing comes while an inference runs.
@@ -34,27 +35,38 @@
 #define HIL_CHIP_HAS_RATE 1
 #define HIL_CHIP_BEGIN(baud) hil_chip_begin(baud)
 #endif
-#elif defined(__ARM_ARCH) && __ARM_ARCH >= 7
-#define HIL_CHIP_CORTEX_M 1
+#elif defined(ARDUINO_ARCH_MBED)
+#define HIL_CHIP_MBED 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
-#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: not every core defines F_CPU */
+#define HIL_CHIP_STACK_GUARD 4 /* osRtxStackMagicWord: RTX can check it when it switches threads \
+                                */
+#ifdef HIL_CYCLES
+#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: this core defines no F_CPU */
 extern "C" uint32_t SystemCoreClock;
-#elif defined(__riscv)
-#define HIL_CHIP_RISCV 1
+#endif
+#elif defined(CORE_TEENSY) && defined(__IMXRT1062__)
+#define HIL_CHIP_TEENSY 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
-#define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#define HIL_CHIP_STACK_GUARD 32        /* a region of the MPU that nobody may touch */
+#define HIL_CHIP_CYCLE_HZ F_CPU_ACTUAL /* of the core, which has no SystemCoreClock */
+extern "C" volatile uint32_t F_CPU_ACTUAL;
 #else
 #define HIL_CHIP_OTHER 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
+#if defined(HIL_CYCLES) && defined(F_CPU)
+#define HIL_CHIP_CYCLE_HZ ((uint32_t)(F_CPU))
+#elif defined(HIL_CYCLES) && defined(__ARM_ARCH)
+#define HIL_CHIP_CYCLE_HZ SystemCoreClock
+extern "C" uint32_t SystemCoreClock;
+#endif
+#endif
+#ifndef HIL_CHIP_CYCLE_HZ
 #define HIL_CHIP_CYCLE_HZ 0u
 #endif
 
-#ifdef ARDUINO_ARCH_MBED /* osRtxStackMagicWord: RTX can check it when it switches threads */
-#define HIL_CHIP_STACK_GUARD 4
-#endif
 #ifndef HIL_CHIP_STACK_GUARD
 #define HIL_CHIP_STACK_GUARD 0
 #endif
@@ -62,15 +74,10 @@ extern "C" uint32_t SystemCoreClock;
 #define HIL_CHIP_BEGIN(baud) Serial.begin(baud)
 #endif
 
-/* How long the watchdog waits before it resets the board, or as long as it can if that is less;
- * 0 leaves it out. The host waits 20 s for a reply, so no inference that it would still take is
- * cut off. HIL_CHIP_WATCHDOG: the chip has one, hil_chip_watch and hil_chip_alive. */
+/* How long the watchdog waits before it resets the board; 0 leaves it out. The host waits 20 s for
+ * a reply, so no inference that it would still take is cut off. */
 #ifndef HIL_WATCHDOG_MS
 #define HIL_WATCHDOG_MS 60000u
-#endif
-#if HIL_WATCHDOG_MS && \
-    (defined(HIL_CHIP_AVR) || defined(HIL_CHIP_ESP32) || defined(ARDUINO_ARCH_MBED))
-#define HIL_CHIP_WATCHDOG 1
 #endif
 
 /* The stack of loop(), which grows down from `top` to `bottom`; both null: nobody knows. */
@@ -102,9 +109,9 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply);
 /* Starts Serial, on a chip whose HIL_CHIP_BEGIN calls it. */
 void hil_chip_begin(uint32_t baud);
 
-/* Starts the watchdog; then feeds it. */
-void hil_chip_watch(void);
-void hil_chip_alive(void);
+/* Starts the watchdog; then feeds it. A chip that has none defines neither. */
+void hil_chip_watch(void) __attribute__((weak));
+void hil_chip_alive(void) __attribute__((weak));
 
 /* Nothing has been received: may sleep for a millisecond. */
 void hil_chip_idle(void);

@@ -58,7 +58,7 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
 }
 #endif
 
-#ifdef HIL_CHIP_WATCHDOG
+#if HIL_WATCHDOG_MS
 /* It waits 8 s at most, so its interrupt puts it off until so many have passed. */
 enum {
   ROUND_MS = HIL_WATCHDOG_MS >= 8000u ? 8000 : 1000,

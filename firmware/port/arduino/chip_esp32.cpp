@@ -78,7 +78,7 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
 }
 #endif
 
-#ifdef HIL_CHIP_WATCHDOG
+#if HIL_WATCHDOG_MS
 static bool watched;
 
 /* The task watchdog looks after the idle task already, which a network starves on a chip of one

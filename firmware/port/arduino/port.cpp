@@ -64,29 +64,73 @@ void hil_port_init(void) {
   hil_chip_init();
   paint_stack();
   HIL_CHIP_BEGIN(HIL_BAUD);
-#ifdef HIL_CHIP_WATCHDOG
-  hil_chip_watch();
-#endif
+  if (hil_chip_watch) {
+    hil_chip_watch();
+  }
 }
 
-size_t hil_port_read(uint8_t *data, size_t limit) {
-  size_t count = 0;
-
-#ifdef HIL_CHIP_WATCHDOG
-  hil_chip_alive();
-#endif
-  while (count < limit && Serial.available() > 0) {
-    data[count++] = (uint8_t)Serial.read();
-  }
-  if (count == 0) {
-    hil_chip_idle();
-  }
-  return count;
-}
+#ifdef HIL_CHIP_HAS_RATE
+static void send_rest(void) {}
 
 void hil_port_write(void *context, const uint8_t *data, size_t length) {
   (void)context;
   Serial.write(data, length);
+}
+#else
+/* Over USB each write is at least one packet, and a frame is hundreds of writes: they are collected
+ * until a packet is full, or the frame (0) or line of text (CR LF) ends. A host may wait for more
+ * after a full packet, and not every core sends the empty one that ends the wait: so the last
+ * packet is never full. */
+enum { PACKET = 64 };
+
+static uint8_t packet[PACKET];
+static uint8_t waiting; /* bytes in it */
+
+static void send_rest(void) {
+  const uint8_t last = waiting == PACKET ? 1 : 0;
+
+  if (waiting > 0) {
+    Serial.write((const uint8_t *)packet, (size_t)(waiting - last));
+  }
+  if (last > 0) {
+    Serial.write((const uint8_t *)packet + PACKET - 1, 1);
+  }
+  waiting = 0;
+}
+
+void hil_port_write(void *context, const uint8_t *data, size_t length) {
+  size_t i;
+
+  (void)context;
+  for (i = 0; i < length; i++) {
+    if (waiting == PACKET) {
+      Serial.write((const uint8_t *)packet, PACKET);
+      waiting = 0;
+    }
+    packet[waiting++] = data[i];
+  }
+  if (length > 0 && data[length - 1] == 0) {
+    send_rest();
+  } else if (length > 1 && data[length - 2] == '\r' && data[length - 1] == '\n') {
+    send_rest();
+  }
+}
+#endif
+
+size_t hil_port_read(uint8_t *data, size_t limit) {
+  size_t count = 0;
+
+  if (hil_chip_alive) {
+    hil_chip_alive();
+  }
+  while (count < limit && Serial.available() > 0) {
+    data[count++] = (uint8_t)Serial.read();
+  }
+  if (count == 0) {
+    send_rest();
+    hil_chip_idle();
+  }
+  return count;
 }
 
 #ifdef HIL_CHIP_HAS_RATE
@@ -98,12 +142,7 @@ uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
 }
 #endif
 
-#ifdef HIL_CHIP_WATCHDOG
-#define ALIVE hil_chip_alive
-#else
-#define ALIVE nullptr
-#endif
-
-const hil_board_t hil_port_board = {hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
-                                    HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
-                                    paint_stack,       uptime_ms,       now_us,         ALIVE};
+const hil_board_t hil_port_board = {
+    hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
+    HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
+    paint_stack,       uptime_ms,       now_us,         hil_chip_alive};

@@ -1,0 +1,5 @@
+/* Arduino on Mbed OS: no F_CPU; CMSIS's SystemCoreClock. */
+#define STUB_MBED
+#define STUB_SYSTEM_CORE_CLOCK
+#include "../stub_core.h"
+extern SerialPort Serial;

@@ -1,0 +1,175 @@
+"""The Arduino port links on every kind of core, and fills USB packets.
+
+The cores are stubs (tests/firmware/cores) that have what the real ones have and no more:
+linking shows that the port asks for nothing else. docs/boards says what the real ones showed.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hil.wire.frames import Decoder, Frame, encode_request
+from hil.wire.messages import hello_request, parse_reply, status_request
+from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, needs, run
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+
+STUBS = Path(__file__).parent / "cores"
+PORT = FIRMWARE / "port" / "arduino"
+CHIPS = sorted(PORT.glob("chip_*.cpp"))
+C = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
+C += [FIRMWARE / "test/fake_image/hil_image.c"]
+LINKER = ["__data_start__", "__data_end__", "__bss_start__", "__bss_end__"]  # of Mbed's scripts
+USB_PACKET = 64
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A board's processor and core."""
+
+    stub: str
+    flags: tuple[str, ...]
+    chip: str  # the file that drives it
+    watchdog: bool = False
+    symbols: tuple[str, ...] = ()
+    compiler: str = "arm-none-eabi-"
+
+
+M0, M33 = ("-mcpu=cortex-m0plus", "-mthumb"), ("-mcpu=cortex-m33", "-mthumb")
+M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=softfp")
+M7 = ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=softfp")
+TEENSY = ("-DCORE_TEENSY", "-D__IMXRT1062__", "-DF_CPU=600000000")
+KINDS = {
+    "portenta": Kind("mbed", (*M7, "-DARDUINO_PORTENTA_H7_M7"), "chip_mbed", True),
+    "giga": Kind("mbed", (*M7, "-DARDUINO_GIGA"), "chip_mbed", True),
+    "nano33ble": Kind("mbed", (*M4, "-DARDUINO_ARDUINO_NANO33BLE"), "chip_mbed", True),
+    "pico": Kind("mbed", (*M0, "-DARDUINO_RASPBERRY_PI_PICO"), "chip_mbed", True),
+    "nanorp2040": Kind("mbed", (*M0, "-DARDUINO_NANO_RP2040_CONNECT"), "chip_mbed", True),
+    "unwatched": Kind("mbed", (*M0, "-DHIL_WATCHDOG_MS=0"), "chip_mbed"),
+    "teensy41": Kind("teensy", (*M7, *TEENSY, "-DARDUINO_TEENSY41"), "chip_teensy"),
+    "teensy36": Kind("other", (*M4, "-DCORE_TEENSY", "-DF_CPU=180000000"), "chip_other"),
+    "samd21": Kind("other", (*M0, "-DF_CPU=48000000L"), "chip_other"),
+    "stm32": Kind("other", (*M4, "-DSTUB_SYSTEM_CORE_CLOCK"), "chip_other"),
+    "rp2350": Kind("other", (*M33, "-DF_CPU=150000000L"), "chip_other"),
+    "m23": Kind("other", ("-mcpu=cortex-m23", "-mthumb"), "chip_other"),
+}
+
+
+def built(kind: Kind, folder: Path) -> tuple[Path, dict[str, list[str]]]:
+    """The linked program, and the chip files that define each function of chip.h."""
+    gcc, gxx, nm = (f"{kind.compiler}{tool}" for tool in ("gcc", "g++", "nm"))
+    needs([tool for tool in (gcc, gxx) if not shutil.which(tool)])
+    flags = [*kind.flags, "-Os", "-ffunction-sections", "-fdata-sections", "-DARDUINO=10810"]
+    flags += ["-DARDUINO_ARCH_MBED"] if kind.stub == "mbed" else []
+    flags += [*INCLUDES, f"-I{STUBS / kind.stub}", f"-I{PORT}"]
+    flags += ["-Wall", "-Wextra", "-Werror", "-c"]
+    run_in(folder, [gcc, "-std=gnu11", *flags, *map(str, C)])
+    cpp = [PORT / "port.cpp", *CHIPS, FIRMWARE / "src/main.cpp", STUBS / "core.cpp"]
+    run_in(folder, [gxx, "-std=gnu++14", "-fno-exceptions", "-fno-rtti", *flags, *map(str, cpp)])
+    linking = [gxx, *kind.flags, "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
+    linking += [f"-Wl,--defsym={name}=0x20000000" for name in LINKER if kind.stub == "mbed"]
+    linking += [
+        f"-Wl,--defsym={name}=0x20000000"
+        for name in ("_sdata", "_ebss", "_estack")
+        if kind.stub == "teensy"
+    ]
+    objects = sorted(str(one) for one in folder.glob("*.o"))
+    run_in(folder, [*linking, "-o", "firmware.elf", *objects])
+    defined: dict[str, list[str]] = {}
+    for chip in CHIPS:
+        for name in re.findall(
+            r" [A-TVWX] (?:_Z\d+)?(hil_chip_[a-z_]+?)v?$",
+            run_in(folder, [nm, "--defined-only", f"{chip.stem}.o"]),
+            re.MULTILINE,
+        ):
+            defined.setdefault(name, []).append(chip.stem)
+    return folder / "firmware.elf", defined
+
+
+def run_in(folder: Path, words: list[str]) -> str:
+    done = subprocess.run(
+        words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_port_links(name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    _, defined = built(kind, tmp_path)
+    watchdog = {"hil_chip_watch", "hil_chip_alive"} if kind.watchdog else set()
+    assert set(defined) == watchdog | {
+        *("hil_chip_name", "hil_chip_init", "hil_chip_stack", "hil_chip_ram_static"),
+        *("hil_chip_heap_used", "hil_chip_cycles", "hil_chip_idle"),
+    }
+    assert set(map(tuple, defined.values())) == {(kind.chip,)}
+
+
+@pytest.fixture(scope="module")
+def host_port(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The port on this machine with a Serial that prints what it is given, in two programs."""
+    needs([tool for tool in ("gcc", "g++") if not shutil.which(tool)])
+    folder = tmp_path_factory.mktemp("usb")
+    flags = [*STRICT, *INCLUDES, f"-I{STUBS / 'other'}", f"-I{PORT}", "-O1", "-DARDUINO=10810"]
+    run_in(folder, ["gcc", "-std=c11", *flags, "-c", *map(str, C)])
+    objects = [str(one) for one in folder.glob("*.o")]
+    port = [PORT / "port.cpp", *CHIPS, STUBS / "usb.cpp"]
+    programs = {"session": FIRMWARE / "src/main.cpp", "frames": STUBS / "frames.cpp"}
+    for name, source in programs.items():
+        sources = [str(one) for one in (*port, source)]
+        run_in(folder, ["g++", "-std=c++11", *flags, "-o", name, *sources, *objects])
+    return {name: folder / name for name in programs}
+
+
+def packets(writes: list[bytes]) -> list[int]:
+    """Bytes of each USB packet: a write fills packets, and ends in one of its own."""
+    return [len(w[i : i + USB_PACKET]) for w in writes for i in range(0, len(w), USB_PACKET)]
+
+
+def test_a_frame_fills_its_packets_and_ends_in_a_short_one(host_port: dict[str, Path]) -> None:
+    """A host may wait for more after a full packet; frames of every length from 8 bytes on."""
+    writes: dict[str, list[bytes]] = {}
+    for line in run([str(host_port["frames"])]).splitlines():
+        if line.startswith(("payload", "text", "end")):
+            current = writes.setdefault(line, [])
+        else:
+            current.append(bytes.fromhex(line))
+    assert writes.pop("end") == []
+    assert writes.pop("text") == [b"m-ready\r\n"]
+    assert len(writes) == 701
+    exact = 0
+    for said, parts in writes.items():
+        n = int(said.split()[1])
+        (frame,) = Decoder().feed(b"".join(parts))
+        assert isinstance(frame, Frame)
+        assert len(frame.payload) == n
+        length = len(b"".join(parts))
+        sent = packets(parts)
+        assert len(sent) == -(-length // USB_PACKET) + (length % USB_PACKET == 0)
+        assert sent[-1] < USB_PACKET
+        exact += length % USB_PACKET == 0
+    assert exact > 5
+
+
+def test_a_session_answers_over_usb_in_few_packets(host_port: dict[str, Path]) -> None:
+    """HELLO and STATUS as the firmware sends them: each packet but the last of a frame is full."""
+    requests = [hello_request(1), status_request(2)]
+    done = subprocess.run(
+        [host_port["session"]],
+        input=b"".join(map(encode_request, requests)),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    writes = [bytes.fromhex(line) for line in done.stdout.decode().split()]
+    replies = list(Decoder().feed(b"".join(writes)))
+    assert len([parse_reply(r) for r in replies if isinstance(r, Frame)]) == 2
+    assert Counter(n == USB_PACKET for n in packets(writes))[False] == 2
