@@ -39,8 +39,7 @@
 #define HIL_CHIP_MBED 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
-#define HIL_CHIP_STACK_GUARD 4 /* osRtxStackMagicWord: RTX can check it when it switches threads \
-                                */
+#define HIL_CHIP_STACK_GUARD 4 /* osRtxStackMagicWord: RTX can check it at a switch of threads */
 #ifdef HIL_CYCLES
 #define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: this core defines no F_CPU */
 extern "C" uint32_t SystemCoreClock;
