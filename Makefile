@@ -20,7 +20,7 @@ check: .venv/.dev                   ## the inner loop, without what takes second
 		-m "not thorough and not firmware and not train and not lab and not hil and not slow"
 
 # What runs on one core goes two at a time; then pytest takes both.
-test: .venv/.dev .venv/labgrid/.made tools   ## lint, types, layers, tests, firmware builds, emulators, a lab
+test: .venv/.dev .venv/labgrid/.made .venv/esptool/.made tools   ## lint, types, layers, tests, firmware builds, emulators, a lab
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint $(BOARD_TESTS) lab
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not lab and not hil"
 
@@ -36,7 +36,7 @@ $(BOARD_TESTS): test-%: .venv/.dev
 lab: .venv/labgrid/.made
 	$(BIN)/python -m pytest -m lab
 
-soak: .venv/.dev                    ## the long ones: whole test sets, thousands of random networks
+soak: .venv/.dev .venv/esptool/.made                    ## the long ones: whole test sets, thousands of random networks
 	$(BIN)/python -m pytest -n 2 -m slow
 
 .venv/.bench: pyproject.toml $(wildcard locks/*.txt)
@@ -52,6 +52,15 @@ soak: .venv/.dev                    ## the long ones: whole test sets, thousands
 	python3 -m venv .venv/labgrid
 	.venv/labgrid/bin/python -m pip install -q --disable-pip-version-check \
 		--require-hashes --only-binary :all: -r locks/labgrid.txt
+	@touch $@
+
+# the two esptools that PlatformIO's and pioarduino's platforms bring, each in a folder of its own
+.venv/esptool/.made: .venv/.dev locks/esptool4.txt locks/esptool5.txt
+	for major in 4 5; do \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade \
+			--target .venv/esptool/$$major --require-hashes --no-build-isolation \
+			--only-binary :all: --no-binary esptool -r locks/esptool$$major.txt || exit 2; \
+	done
 	@touch $@
 
 clean:

@@ -14,11 +14,12 @@ compile="$UV pip compile -q --universal --no-header --no-annotate --no-emit-inde
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# what builds this project itself; editables is for `pip install -e`
+# what builds this project itself; editables is for `pip install -e`, setuptools builds esptool,
+# which has no wheels
 python3 -c '
 import tomllib
 with open("pyproject.toml", "rb") as file:
-    print(*tomllib.load(file)["build-system"]["requires"], "editables", sep="\n")' >"$work/build.in"
+    print(*tomllib.load(file)["build-system"]["requires"], "editables", "setuptools", sep="\n")' >"$work/build.in"
 
 pins() { # of a compiled file: NAME==VERSION, whatever the platform
   grep -oE '^[A-Za-z0-9_.-]+==[^ ;]+' "$1" | sort -fu
@@ -28,8 +29,12 @@ $compile pyproject.toml --all-extras -c constraints.txt -o "$work/all.txt" >/dev
 $compile "$work/build.in" -c "$work/all.txt" -o "$work/build.txt" >/dev/null
 cat "$work/all.txt" "$work/build.txt" >"$work/both.txt"
 pins "$work/both.txt" >constraints.txt
-$compile constraints-labgrid.txt -o "$work/labgrid.txt" >/dev/null
-pins "$work/labgrid.txt" >constraints-labgrid.txt
+# programs with an environment of their own: each is a constraints file
+peers="labgrid esptool4 esptool5"
+for peer in $peers; do
+  $compile "constraints-$peer.txt" -o "$work/$peer.txt" >/dev/null
+  pins "$work/$peer.txt" >"constraints-$peer.txt"
+done
 
 locked() { # NAME ARGUMENTS...: locks/NAME.txt with every hash, but for what base.txt has
   name=$1
@@ -61,4 +66,6 @@ for extra in $extras; do
   locked "$extra" pyproject.toml --extra "$extra" -c constraints.txt
 done
 without=/dev/null
-locked labgrid constraints-labgrid.txt
+for peer in $peers; do
+  locked "$peer" "constraints-$peer.txt"
+done
