@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from hil.engines.registry import write_image
 from hil.wire.frames import Decoder, Frame, encode_request
 from hil.wire.messages import hello_request, parse_reply, status_request
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, needs, run
+from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, needs, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
 
@@ -173,3 +174,28 @@ def test_a_session_answers_over_usb_in_few_packets(host_port: dict[str, Path]) -
     replies = list(Decoder().feed(b"".join(writes)))
     assert len([parse_reply(r) for r in replies if isinstance(r, Frame)]) == 2
     assert Counter(n == USB_PACKET for n in packets(writes))[False] == 2
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_constants_stay_in_flash_on_a_teensy(language: str, tmp_path: Path) -> None:
+    """Its linker script puts .progmem into flash, and copies .rodata to RAM."""
+    needs([tool for tool in ("arm-none-eabi-gcc",) if not shutil.which(tool)])
+    model = PROJECT / "models" / "digits" / "student_int8.tflite"
+    write_image("aot", [("student", model)], tmp_path)
+    words = ["arm-none-eabi-gcc", *M7, "-x", language, "-O2", "-fdata-sections", *INCLUDES]
+    words += [f"-I{tmp_path}", "-c", "hil_image.c", "-o"]
+    constants = {}
+    for name, flags in {"teensy": ["-D__IMXRT1062__"], "other": []}.items():
+        run_in(tmp_path, [*words, f"{name}.o", *flags, "-fno-exceptions"])
+        listed = run_in(tmp_path, ["arm-none-eabi-objdump", "-t", f"{name}.o"])
+        for line in listed.splitlines():
+            if match := re.search(r" O (\S+)\t([0-9a-f]+) (?:_ZL\d+)?(student_\w+_[wq])$", line):
+                constants[name, match[3]] = (match[1], int(match[2], 16))
+    teensy = {symbol: where for (name, symbol), where in constants.items() if name == "teensy"}
+    assert {section for section, _ in teensy.values()} == {".progmem"}
+    assert sum(size for _, size in teensy.values()) > 5000
+    other = {symbol: where for (name, symbol), where in constants.items() if name == "other"}
+    assert {symbol: size for symbol, (_, size) in other.items()} == {
+        symbol: size for symbol, (_, size) in teensy.items()
+    }
+    assert not any(section == ".progmem" for section, _ in other.values())

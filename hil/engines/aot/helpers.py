@@ -31,6 +31,9 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #define hil_read_i32(p) (*(p))
 #define hil_read_f32(p) (*(p))
 #endif
+#if defined(__IMXRT1062__) && !defined(HIL_PROGMEM) /* Teensy 4 copies other constants to RAM */
+#define HIL_PROGMEM __attribute__((section(".progmem")))
+#endif
 #ifndef HIL_PROGMEM /* a build may name a section, where the linker keeps constants in RAM */
 #define HIL_PROGMEM
 #endif
