@@ -27,7 +27,13 @@ _SIZES: Final = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_
 def shares(found: Footprint | None) -> tuple[Share, ...]:
     """Whose each byte of an image is; empty when that is not known."""
     return tuple(
-        Share(section=one.section, owner=one.owner, flash=one.flash, ram=one.ram)
+        Share(
+            section=one.section,
+            owner=one.owner,
+            flash=one.flash,
+            ram=one.ram,
+            other_ram=one.other_ram,
+        )
         for one in (found.shares if found else ())
     )
 

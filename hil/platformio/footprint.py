@@ -12,7 +12,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from hil.platformio.elf import opened
-from hil.platformio.link_map import Piece, pieces
+from hil.platformio.link_map import Piece, Region, pieces, regions
 from hil.platformio.owners import ARENA, PADDING, UNKNOWN, owner
 
 # Room that a linker script sets aside is no static data, nor are the holes in an address space
@@ -28,7 +28,11 @@ _ALLOCATORS: Final = ("malloc", "_malloc_r", "pvPortMalloc", "heap_caps_malloc")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section that takes memory. ``load`` is where its content lies before start-up."""
+    """A section that takes memory. ``load`` is where its content lies before start-up.
+
+    ``in_ram``: in the memory of the inference arena, which a board's limit of RAM is about;
+    ``in_other_ram``: in another one, such as an ESP32's IRAM.
+    """
 
     name: str
     address: int
@@ -36,6 +40,7 @@ class Section:
     size: int
     in_flash: bool
     in_ram: bool
+    in_other_ram: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Share:
     owner: str
     flash: int
     ram: int
+    other_ram: int  # in a RAM that the arena is not in: see `Section`
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +83,21 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
     Owners come from the link map beside it, else from its symbols, else they are unknown.
     BuildFailed when it is no firmware.
     """
-    link_map = elf.with_suffix(".map")
-    text = link_map.read_text(errors="replace") if link_map.is_file() else ""
+    text = _link_map(elf)
     with opened(elf) as file:
         symbols = tuple(_symbols(file))
         process = file.get_section_by_name(".dynamic") is not None
         found = pieces(text) or tuple(_by_symbol(file, symbols))
         shares = tuple(
             share
-            for section in sections(file)
+            for section in sections(file, regions(text))
             for share in _shares(section, found, models, PADDING if text else UNKNOWN)
         )
-    arenas = [s for s in symbols if s["st_size"] and owner(_named(s, ".bss"), ()) == ARENA]
+    arenas = [symbol["st_size"] for symbol in symbols if _is_arena(symbol)]
     names = {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
     return Footprint(
         shares,
-        max(s["st_size"] for s in arenas) if arenas else None,
+        max(arenas, default=None),
         not names.isdisjoint(_ALLOCATORS) if names and not process else None,
         frozenset(names),
     )
@@ -100,7 +105,10 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes: ``flash`` is code, constants and initial data; ``ram`` is .data and .bss."""
+    """Bytes: ``flash`` is code, constants and initial data; ``ram`` is .data and .bss.
+
+    Of several memories that can be written, ``ram`` is the one that holds the inference arena.
+    """
 
     flash: int
     ram: int
@@ -109,12 +117,16 @@ class Sizes:
 def sizes(elf: Path) -> Sizes:
     """Flash and static RAM of a firmware, from its section table."""
     with opened(elf) as file:
-        found = tuple(sections(file))
+        found = tuple(sections(file, regions(_link_map(elf))))
     return Sizes(sum(s.size for s in found if s.in_flash), sum(s.size for s in found if s.in_ram))
 
 
-def sections(file: ELFFile) -> Iterator[Section]:
-    """The sections that take flash or RAM, in the order of the file."""
+def sections(file: ELFFile, memories: Sequence[Region] = ()) -> Iterator[Section]:
+    """The sections that take flash or RAM, in the order of the file.
+
+    ``memories`` are those of the link map; without them all RAM is one.
+    """
+    home = _home(file, memories)
     avr = file["e_machine"] == "EM_AVR"
     for section in file.iter_sections():
         name, flags, address = section.name, section["sh_flags"], section["sh_addr"]
@@ -130,7 +142,20 @@ def sections(file: ELFFile) -> Iterator[Section]:
         load = _load_address(file, section)
         copied = stored and load != address
         in_ram = bool(flags & SH_FLAGS.SHF_WRITE) or copied or name.startswith(_IN_RAM)
-        yield Section(name, address, load, section["sh_size"], stored, in_ram and not read_in_place)
+        in_ram = in_ram and not read_in_place
+        at_home = home is None or home.holds(address)
+        size = section["sh_size"]
+        yield Section(name, address, load, size, stored, in_ram and at_home, in_ram and not at_home)
+
+
+def _home(file: ELFFile, memories: Sequence[Region]) -> Region | None:
+    """The memory that holds the inference arena, or .bss in a firmware that does not name it; None
+    when the link map names no such memory."""
+    arenas = {s["st_value"]: s["st_size"] for s in _symbols(file) if _is_arena(s)}
+    zeroed = (s["sh_addr"] for s in file.iter_sections() if s.name.endswith("bss"))
+    at = max(arenas, key=arenas.__getitem__) if arenas else next(zeroed, None)
+    holding = [memory for memory in memories if at is not None and memory.holds(at)]
+    return min(holding, key=lambda memory: memory.size, default=None)
 
 
 def _load_address(file: ELFFile, section: Any) -> int:
@@ -159,7 +184,23 @@ def _shares(
     owned[rest] += end - at
     for name, size in owned.items():
         if size:
-            yield Share(section.name, name, size * section.in_flash, size * section.in_ram)
+            yield Share(
+                section.name,
+                name,
+                size * section.in_flash,
+                size * section.in_ram,
+                size * section.in_other_ram,
+            )
+
+
+def _link_map(elf: Path) -> str:
+    """The text of the link map beside the firmware; empty when there is none."""
+    link_map = elf.with_suffix(".map")
+    return link_map.read_text(errors="replace") if link_map.is_file() else ""
+
+
+def _is_arena(symbol: Any) -> bool:
+    return bool(symbol["st_size"]) and owner(_named(symbol, ".bss"), ()) == ARENA
 
 
 def _symbols(file: ELFFile) -> Iterator[Any]:

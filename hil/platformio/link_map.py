@@ -1,4 +1,4 @@
-"""GNU ld's link map -> which object each piece of a firmware comes from. Text in, records out."""
+"""GNU ld's link map -> the memories, and which object each piece of a firmware comes from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+_MEMORY: Final = "Memory Configuration"
 _BEGIN: Final = "Linker script and memory map"
 _END: Final = "OUTPUT("
+# "RAM  0x20000000  0x400000 xrw"; `*default*` is all that no MEMORY of the linker script names
+_REGION: Final = re.compile(r"([^\s*]\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?:\s.*)?")
 # ".text   0x0  0x10", ".data  0x20  0x0 load address 0x40"; a long name has the rest on a line of
 # its own
 _SECTION: Final = re.compile(r"([^\s*(=]\S*)(?:\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?:\s.*)?)?$")
@@ -29,6 +32,25 @@ class Piece:
     address: int
     size: int
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A memory that the linker script knows by name: ``size`` bytes from ``origin`` on."""
+
+    name: str
+    origin: int
+    size: int
+
+    def holds(self, address: int) -> bool:
+        return self.origin <= address < self.origin + self.size
+
+
+def regions(text: str) -> tuple[Region, ...]:
+    """The memories of a link map; empty of a text that is none, or names none."""
+    table = text.partition(_MEMORY)[2].partition(_BEGIN)[0]
+    found = (_REGION.fullmatch(line) for line in table.splitlines())
+    return tuple(Region(m[1], int(m[2], 16), int(m[3], 16)) for m in found if m)
 
 
 def pieces(text: str) -> tuple[Piece, ...]:

@@ -14,7 +14,7 @@ MODEL, ARENA, PADDING = "model", "arena", "padding"
 # the order of columns and of the pieces of a bar; models come before, others after
 _OWNERS = (ARENA, "engine", "firmware", "board's core", "C library", "start-up", PADDING, "unknown")
 _UNEXPLAINED = "not explained"
-_SEGMENTS = (("flash", "Flash"), ("ram", "RAM"))
+_SEGMENTS = (("flash", "Flash"), ("ram", "RAM"), ("other_ram", "Other RAM"))
 
 
 def owners(shares: Sequence[Share]) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def owners(shares: Sequence[Share]) -> tuple[str, ...]:
 
 
 def of_owner(shares: Sequence[Share], memory: str, owner: str = "", section: str = "") -> int:
-    """Bytes of ``memory`` (flash or ram) of an owner, of a section, of both, or of all."""
+    """Bytes of ``memory`` (flash, ram, other_ram) of an owner, of a section, of both, or of all."""
     return sum(
         int(getattr(share, memory))
         for share in shares
@@ -53,12 +53,14 @@ def _image(cells: Sequence[Cell]) -> Table:
         for section in sections:
             if of_owner(shares, memory, section=section):
                 rows.append((f"{title}, {section}", *_row(shares, memory, columns, section)))
-        rows.append((f"{title}, all", *_row(shares, memory, columns, "")))
+        if memory != "other_ram" or of_owner(shares, memory):
+            rows.append((f"{title}, all", *_row(shares, memory, columns, "")))
     note = (
-        "Bytes of the linked image. What start-up copies from flash to RAM counts in both. Model: "
-        "constants of a network; engine: its code and tables; C library with the compiler's own; "
-        "start-up: vectors, start code and what the linker adds; padding: alignment. The stack is "
-        "not in it."
+        "Bytes of the linked image. What start-up copies from flash to RAM counts in both. RAM is "
+        "the memory that the arena lies in; other RAM is every other, such as an ESP32's IRAM. "
+        "Model: constants of a network; engine: its code and tables; C library with the compiler's "
+        "own; start-up: vectors, start code and what the linker adds; padding: alignment. The "
+        "stack is not in it."
     )
     title = f"Whose memory: image of {plan.precision} by {plan.engine} on {plan.board}"
     return Table(title, ("Section", *columns, "All"), tuple(rows), note)

@@ -69,13 +69,15 @@ class Share(Stored, frozen=True):
 
     ``owner``: "model NAME" (constants of a network), "arena", "engine", "firmware", "board's core",
     "C library", "start-up", "padding", "unknown". ``flash`` and ``ram`` both count what is copied
-    from the one into the other when the board starts.
+    from the one into the other when the board starts. ``ram`` is the memory that the arena lies in;
+    ``other_ram`` is any other, such as an ESP32's IRAM.
     """
 
     section: str
     owner: str
     flash: int
     ram: int
+    other_ram: int = 0
 
 
 class Marks(Stored, frozen=True):

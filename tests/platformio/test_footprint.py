@@ -10,7 +10,7 @@ import pytest
 
 from hil.errors import BuildFailed
 from hil.platformio import Footprint, Sizes, footprint, sizes
-from hil.platformio.link_map import Piece, pieces
+from hil.platformio.link_map import Piece, Region, pieces, regions
 from hil.platformio.owners import owner
 from tests.needs import skip_without
 
@@ -20,6 +20,14 @@ Archive member included to satisfy reference by file (symbol)
 Discarded input sections
 
  .text          0x00000000       0x10 build/src/unused.o
+
+Memory Configuration
+
+Name             Origin             Length             Attributes
+CODE             0x08000000         0x00100000         xr
+RAM              0x20000000         0x00020000         xrw
+fuse             0x0000000000820000 0x0000000000000003 rw !x
+*default*        0x00000000         0xffffffff
 
 Linker script and memory map
 
@@ -61,9 +69,21 @@ def test_a_link_map_is_read() -> None:
     )
 
 
+def test_its_memories_are_read() -> None:
+    assert regions(MAP) == (
+        Region("CODE", 0x08000000, 0x100000),
+        Region("RAM", 0x20000000, 0x20000),
+        Region("fuse", 0x820000, 3),
+    )
+    ram = regions(MAP)[1]
+    inside = [ram.holds(at) for at in (0x1FFFFFFF, 0x20000000, 0x2001FFFF, 0x20020000)]
+    assert inside == [False, True, True, False]
+
+
 @pytest.mark.parametrize("text", ["", "no map\n.text 0x0 0x1\n", "\0" * 99])
 def test_what_is_no_link_map_has_no_pieces(text: str) -> None:
     assert pieces(text) == ()
+    assert regions(text) == ()
 
 
 ESP = "/home/someone/.platformio/packages/framework-arduinoespressif32/tools/sdk/esp32/lib"
@@ -135,6 +155,8 @@ _start: .space 500
 _ZN12_GLOBAL__N_15arenaE: .space 256
 .size _ZN12_GLOBAL__N_15arenaE,256
 .space 4
+.section .lwip_sec,"aw",@nobits
+.space 3000
 .section .stack_dummy,"aw",@nobits
 .space 1024
 .section .heap,"aw",@nobits
@@ -143,27 +165,33 @@ _ZN12_GLOBAL__N_15arenaE: .space 256
 .space 77
 """
 SCRIPT = """
-MEMORY { FLASH (rx) : ORIGIN = 0x400000, LENGTH = 1M  RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 1M }
+MEMORY {
+  FLASH (rx) : ORIGIN = 0x400000, LENGTH = 1M
+  dram0_0_seg (RW) : ORIGIN = 0x3FFBDB5C, LENGTH = 0x1E6A4
+  iram0_0_seg (RX) : ORIGIN = 0x40080000, LENGTH = 128K
+  RAM_D2 (rwx) : ORIGIN = 0x30000000, LENGTH = 288K
+}
 ENTRY(_start)
 SECTIONS {
   .vectors : { *(.vectors) } > FLASH
   .flash.rodata : { *(.flash.rodata) } > FLASH
   .flash.text : { *(.flash.text) } > FLASH
   .flash_rodata_dummy (NOLOAD) : { *(.flash_rodata_dummy) } > FLASH
-  .iram0.text : { *(.iram0.text) } > RAM AT > FLASH
-  .dram0.dummy (NOLOAD) : { *(.dram0.dummy) } > RAM
-  .data : { *(.data) } > RAM AT > FLASH
-  .bss (NOLOAD) : { *(.bss) } > RAM
-  .stack_dummy (NOLOAD) : { *(.stack_dummy) } > RAM
-  .heap (NOLOAD) : { *(.heap) } > RAM
+  .iram0.text : { *(.iram0.text) } > iram0_0_seg AT > FLASH
+  .dram0.dummy (NOLOAD) : { *(.dram0.dummy) } > dram0_0_seg
+  .data : { *(.data) } > dram0_0_seg AT > FLASH
+  .bss (NOLOAD) : { *(.bss) } > dram0_0_seg
+  .lwip_sec (NOLOAD) : { *(.lwip_sec) } > RAM_D2
+  .stack_dummy (NOLOAD) : { *(.stack_dummy) } > dram0_0_seg
+  .heap (NOLOAD) : { *(.heap) } > dram0_0_seg
 }
 """
 
 
-def linked(folder: Path, *, link_map: bool) -> Path:
+def linked(folder: Path, *, link_map: bool, source: str = SOURCE) -> Path:
     """Sections named and placed as an ESP32's and a Portenta's are."""
     (folder / "src").mkdir()
-    (folder / "src" / "main.s").write_text(SOURCE)
+    (folder / "src" / "main.s").write_text(source)
     (folder / "script.ld").write_text(SCRIPT)
     words = ["gcc", "-c", "src/main.s", "-o", "src/main.o"]
     subprocess.run(words, cwd=folder, check=True, timeout=60)
@@ -173,35 +201,58 @@ def linked(folder: Path, *, link_map: bool) -> Path:
     return folder / "firmware.elf"
 
 
-def by(found: Footprint, what: str) -> dict[str, tuple[int, int]]:
-    sums: dict[str, tuple[int, int]] = {}
+def by(found: Footprint, what: str) -> dict[str, tuple[int, int, int]]:
+    sums: dict[str, tuple[int, int, int]] = {}
     for share in found.shares:
         key = getattr(share, what)
-        flash, ram = sums.get(key, (0, 0))
-        sums[key] = (flash + share.flash, ram + share.ram)
+        flash, ram, other = sums.get(key, (0, 0, 0))
+        sums[key] = (flash + share.flash, ram + share.ram, other + share.other_ram)
     return sums
 
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
-@pytest.mark.parametrize("link_map", [True, False])
-def test_sections_in_odd_places(tmp_path: Path, link_map: bool) -> None:
-    elf = linked(tmp_path, link_map=link_map)
+def test_sections_in_odd_places(tmp_path: Path) -> None:
+    elf = linked(tmp_path, link_map=True)
     found = footprint(elf, ["student"])
     assert by(found, "section") == {
-        ".vectors": (64, 0),
-        ".flash.rodata": (1000, 0),  # called writable, and read where it lies
-        ".flash.text": (500, 0),
-        ".iram0.text": (40, 40),  # not writable, and copied
-        ".data": (24, 24),
-        ".bss": (0, 260),
+        ".vectors": (64, 0, 0),
+        ".flash.rodata": (1000, 0, 0),  # called writable, and read where it lies
+        ".flash.text": (500, 0, 0),
+        ".iram0.text": (40, 0, 40),  # not writable, and copied
+        ".data": (24, 24, 0),
+        ".bss": (0, 260, 0),
+        ".lwip_sec": (0, 0, 3000),
     }
-    assert (found.flash, found.ram) == (1628, 324)
-    assert sizes(elf) == Sizes(1628, 324)
+    assert (found.flash, found.ram) == (1628, 284)
+    assert sizes(elf) == Sizes(1628, 284)
     assert found.arena == 256
     assert found.allocator is False
-    rest = {"firmware": (1628, 324)}  # one section holds it all, of src/main.o
-    known = {"model student": (1000, 0), "arena": (0, 256), "unknown": (628, 68)}
-    assert by(found, "owner") == (rest if link_map else known)
+    # one section holds it all, of src/main.o
+    assert by(found, "owner") == {"firmware": (1628, 284, 3040)}
+
+
+@skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
+def test_without_a_link_map_all_ram_is_one(tmp_path: Path) -> None:
+    elf = linked(tmp_path, link_map=False)
+    found = footprint(elf, ["student"])
+    assert by(found, "owner") == {
+        "model student": (1000, 0, 0),
+        "arena": (0, 256, 0),
+        "unknown": (628, 3068, 0),
+    }
+    assert sizes(elf) == Sizes(1628, 3324)
+
+
+UNNAMED = SOURCE.replace("_ZN12_GLOBAL__N_15arenaE", "other")
+MOVED = SOURCE.replace(".section .bss,", ".section .lwip_sec,")
+
+
+@skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
+@pytest.mark.parametrize(("source", "ram"), [(UNNAMED, 284), (MOVED, 3260)])
+def test_the_ram_that_counts_is_the_arenas_or_that_of_bss(
+    tmp_path: Path, source: str, ram: int
+) -> None:
+    assert footprint(linked(tmp_path, link_map=True, source=source)).ram == ram
 
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))

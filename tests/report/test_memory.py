@@ -76,6 +76,15 @@ def test_owners_add_up_to_the_sections_and_the_sections_to_the_image() -> None:
     assert rows["RAM, all"][-1] == 11_036
 
 
+def test_ram_that_is_not_the_arenas_has_rows_of_its_own() -> None:
+    iram = Share(section=".iram0.text", owner="board's core", flash=58_000, ram=0, other_ram=58_000)
+    (table,) = owner_tables([cell(shares=(*SHARES, iram))])
+    rows = {row[0]: row[-1] for row in table.rows}
+    assert list(rows)[-3:] == ["RAM, all", "Other RAM, .iram0.text", "Other RAM, all"]
+    assert rows["RAM, all"] == "11,036"
+    assert rows["Flash, .iram0.text"] == rows["Other RAM, all"] == "58,000"
+
+
 def test_one_image_has_one_table() -> None:
     plan, end, samples = made()
     other = replace(plan, key="mps2/aot/teacher/int8", model="teacher")
