@@ -58,6 +58,17 @@ def chosen_models():
     return models
 
 
+def check_core():
+    """Refuse a value of HIL_ESP32_CORE that platformio.ini did not take, rather than ignore it."""
+    core = os.environ.get("HIL_ESP32_CORE", "")
+    known = [file.stem.removeprefix("esp32-") for file in FIRMWARE.glob("cores/esp32-*.ini")]
+    if core and core not in known:
+        fail(
+            f"HIL_ESP32_CORE={core} is not known; set it to {' or '.join(sorted(known))}, "
+            "or unset it for core 2"
+        )
+
+
 def special():
     """For `hil headers`, of the environment: HIL_LAYERS=1 shows layers, HIL_FAULT breaks one."""
     fault = os.environ.get("HIL_FAULT")
@@ -101,6 +112,7 @@ def generate(python, engine):
     stamp.write_text(wanted)
 
 
+check_core()
 python = find_python()
 engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
 port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")

@@ -144,7 +144,8 @@ def test_every_board_has_its_env_and_real_ones_are_pinned() -> None:
         board = load_board(name)
         env = ini[f"env:{board.pio_env}"]
         if board.emulator is None:
-            assert re.fullmatch(r"[a-z0-9]+@\d+\.\d+\.\d+", env["platform"])
+            platform = re.sub(r"\$\{(\w+)\.(\w+)\}", lambda m: ini[m[1]][m[2]], env["platform"])
+            assert re.fullmatch(r"[a-z0-9]+@\d+\.\d+\.\d+", platform)
             assert board.pio_env not in default
             assert (board.clock.unit, board.clock.source) == ("us", "micros")
             base = ini[env["extends"]]

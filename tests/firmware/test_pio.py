@@ -129,6 +129,14 @@ def test_a_test_that_breaks_off_is_no_pass(environment: dict[str, str], tmp_path
     assert "broke off" in done.stdout
 
 
+def test_an_unknown_arduino_core_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    needs("native")
+    mine = {"HIL_ESP32_CORE": "4", "PLATFORMIO_BUILD_DIR": str(tmp_path)}
+    done = pio(["run", "-e", "native"], environment | mine)
+    assert done.returncode != 0
+    assert "HIL_ESP32_CORE=4 is not known; set it to 3, or unset it for core 2" in done.stdout
+
+
 def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
     needs("native")
     first = pio(["run", "-e", "native"], environment)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,7 +197,19 @@ def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
 def test_the_engine_brings_its_library_to_real_boards_only(
     variables: dict[str, str], *, brought: bool
 ) -> None:
-    hidden = {"HIL_ENGINE", "HIL_TFLM_DIR"}
+    config = configured(variables)
+    assert config["env:esp32dev"]["extends"] == ["arduino"]
+    assert [("esp-tflite-micro" in str(config["arduino"][o])) for o in LIBRARIES] == [brought] * 2
+    assert config["mbed"]["extends"] == "arduino"
+    for board in map(load_board, board_files()):
+        base = config[f"env:{board.pio_env}"].get("extends")
+        assert base in ([None] if board.emulator else [["arduino"], ["mbed"]])
+    assert not any(o in config[f"env:{b}"] for b in ("mps2", "native", "rv32") for o in LIBRARIES)
+
+
+def configured(variables: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The sections of platformio.ini with these variables in the environment."""
+    hidden = {"HIL_ENGINE", "HIL_TFLM_DIR", "HIL_ESP32_CORE"}
     clean = {key: value for key, value in os.environ.items() if key not in hidden}
     words = ["project", "config", "-d", str(PROJECT), "--json-output"]
     done = subprocess.run(
@@ -207,11 +220,36 @@ def test_the_engine_brings_its_library_to_real_boards_only(
         text=True,
         check=True,
     )
-    config = {section: dict(options) for section, options in json.loads(done.stdout)}
-    assert config["env:esp32dev"]["extends"] == ["arduino"]
-    assert [("esp-tflite-micro" in str(config["arduino"][o])) for o in LIBRARIES] == [brought] * 2
-    assert config["mbed"]["extends"] == "arduino"
-    for board in map(load_board, board_files()):
-        base = config[f"env:{board.pio_env}"].get("extends")
-        assert base in ([None] if board.emulator else [["arduino"], ["mbed"]])
-    assert not any(o in config[f"env:{b}"] for b in ("mps2", "native", "rv32") for o in LIBRARIES)
+    return {section: dict(options) for section, options in json.loads(done.stdout)}
+
+
+CORE_3 = (
+    "https://github.com/pioarduino/platform-espressif32/releases/download/55.03.311/"
+    "platform-espressif32.zip"
+)
+# Length of dram0_0_seg, from memory.ld of the SDK
+STATIC = {
+    "esp32dev": 0x2C200 - 0xDB5C,
+    "esp32-s3": 0x3FCDB700 - 0x3FC88000,
+    "esp32-c3": 0x3FCCE710 - 0x3FC80000,
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "platform"),
+    [
+        ({}, "espressif32@6.13.0"),
+        ({"HIL_ESP32_CORE": "3"}, CORE_3),
+        ({"HIL_ESP32_CORE": "3", "HIL_ENGINE": "tflm"}, CORE_3),
+    ],
+)
+def test_every_esp32_has_core_2_or_core_3(variables: dict[str, str], platform: str) -> None:
+    config = configured(variables)
+    assert {config[f"env:{name}"]["platform"] for name in STATIC} == {platform}
+    assert ("esp-tflite-micro" in str(config["arduino"]["lib_deps"])) == ("HIL_ENGINE" in variables)
+    for name, ram in STATIC.items():
+        board = load_board(name)
+        assert board.memory is not None
+        assert board.pio_env == name
+        assert config[f"env:{name}"]["board_upload.maximum_ram_size"] == str(ram)
+        assert board.memory.ram == ram
