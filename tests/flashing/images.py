@@ -48,5 +48,7 @@ def partition_table(rows: Sequence[Partition] = HUGE_APP) -> bytes:
 
 
 def boot_app0() -> bytes:
-    """otadata that chooses the first app: two sectors, the second one empty."""
-    return struct.pack("<I20sII", 1, b"\xff" * 20, 0xFFFFFFFF, 0x4743989A).ljust(0x2000, b"\xff")
+    """otadata that chooses the first app: a sector with sequence number 1 and its CRC, and one with
+    sequence number 0."""
+    first = struct.pack("<I20sII", 1, b"\xff" * 20, 0xFFFFFFFF, 0x4743989A)
+    return first.ljust(0x1000, b"\xff") + struct.pack("<I", 0).ljust(0x1000, b"\xff")
