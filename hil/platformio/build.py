@@ -29,6 +29,11 @@ _COULD_NOT_OPEN: Final = re.compile(
     r"Could not open \S+, the port is busy or doesn't exist\.?"
     r"\s*(?:\((?:\[Errno (\d+)\] )?([^\r\n]*)\))?"
 )
+# a linker's line has no "error" in it; -Werror is no error
+_NAMES_AN_ERROR: Final = re.compile(
+    r"(?<!W)error\b|undefined reference|multiple definition|cannot find -l|dangerous relocation",
+    re.IGNORECASE,
+)
 # what the scripts read of the environment: with another tree every object is another
 _CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
@@ -184,7 +189,7 @@ def failure(env: str, log: Path, port: str | None = None) -> HilError:
         )
     step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
     before = [line for line in lines[:step] if line.strip()]
-    named = [line for line in before if re.search(r"(?<!W)error\b", line, re.IGNORECASE)]
+    named = [line for line in before if _NAMES_AN_ERROR.search(line)]
     said = (named or before[-1:] or ["nothing"])[0]
     return BuildFailed(f"{doing} failed: {said.strip()[:300]}", whole)
 

@@ -168,6 +168,11 @@ def test_an_upload_that_fails_is_quoted(tmp_path: Path) -> None:
             "avrdude: stk500v2_getsync(): timeout",
         ),
         ("*** [upload] Error 1\n", "nothing"),
+        (
+            "Linking firmware.elf\nld: main.o: in function `setup':\nmain.cpp:3: undefined "
+            "reference to `nobody'\ncollect2: error: ld returned 1 exit status\n",
+            "undefined reference to `nobody'",
+        ),
         ("UnknownEnvNamesError: Unknown environment names 'x'.\n", "Unknown environment names 'x'"),
     ],
 )
