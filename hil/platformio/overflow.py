@@ -18,6 +18,9 @@ _SIZE: Final = re.compile(
     r"The (program|data) size \((\d+) bytes\) is greater than maximum allowed"
 )
 
+# an ESP32's memories for code and deep sleep, which no network fills and no limit is about
+_OTHER: Final = ("iram0_0_", "rtc_")
+
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
@@ -32,7 +35,11 @@ def find_overflow(log: str) -> Overflow | None:
     """What a build's log says of memory that is too small, flash first; None: nothing."""
     if match := _SIZE.search(log):
         return Overflow("flash" if match[1] == "program" else "ram", needs=int(match[2]))
-    regions = [(_memory(name), int(over)) for name, over in _REGION.findall(log)]
+    regions = [
+        (_memory(name), int(over))
+        for name, over in _REGION.findall(log)
+        if not name.startswith(_OTHER)
+    ]
     if regions:
         kind = min((memory for memory, _ in regions), key=("flash", "ram").index)
         return Overflow(kind, over=max(over for memory, over in regions if memory == kind))
@@ -42,6 +49,7 @@ def find_overflow(log: str) -> Overflow | None:
 
 
 def _memory(region: str) -> Literal["flash", "ram"]:
-    """Of an ESP32's or a board's region: dram0_0_seg, RAM and data are RAM, the rest is flash."""
-    name = region.lower()
+    """Of an ESP32's or a board's region: dram0_0_seg, RAM and data are RAM, the rest is flash, even
+    iram0_2_seg: the flash as instructions are read from it."""
+    name = region.lower().removeprefix("iram0_2_")
     return "ram" if "ram" in name or name.startswith(("data", "bss")) else "flash"

@@ -17,6 +17,9 @@ LD = "/usr/lib/gcc/arm-none-eabi/12.2.1/../../../arm-none-eabi/bin/ld: "
         (f"{LD}region `RAM' overflowed by 4096 bytes", Overflow("ram", over=4096)),
         (f"{LD}region `dram0_0_seg' overflowed by 31208 bytes", Overflow("ram", over=31208)),
         (f"{LD}region `irom0_0_seg' overflowed by 77 bytes", Overflow("flash", over=77)),
+        (f"{LD}region `iram0_2_seg' overflowed by 78 bytes", Overflow("flash", over=78)),
+        (f"{LD}region `iram0_0_seg' overflowed by 79 bytes", None),
+        (f"{LD}region `rtc_slow_seg' overflowed by 80 bytes", None),
         (f"{LD}region `text' overflowed by 9 bytes", Overflow("flash", over=9)),
         (f"{LD}region `data' overflowed by 9 bytes", Overflow("ram", over=9)),
         (
