@@ -4,6 +4,7 @@ A builder calls `setup`, sets its board's own flags, then calls `program`. It is
 the project's firmware/platforms in sys.path: PlatformIO runs builders without `__file__`.
 """
 
+import os
 import shutil
 import sys
 
@@ -49,7 +50,8 @@ def setup(env, prefix, packages, machine):
 def program(env, bsp):
     """Link with the board's start-up code in `bsp`; `upload` starts the emulator."""
     script = f"{bsp}/{env.BoardConfig().get('build.ldscript')}"
-    env.Replace(LDSCRIPT_PATH=script)
+    # relative: PlatformIO hands it to the linker unquoted
+    env.Replace(LDSCRIPT_PATH=os.path.relpath(script, env.subst("$PROJECT_DIR")))
     env.BuildSources("$BUILD_DIR/bsp", bsp)
     program = env.BuildProgram()
     env.Depends(program, script)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from SCons.Script import DefaultEnvironment, Import
+from SCons.Subst import Literal
 
 Import("env", "names")
 env, names = globals()["env"], globals()["names"]
@@ -42,7 +43,7 @@ def listed(suffix):
 
 
 folder = GENERATED / kind()
-include = [f"-isystem{path}" for path in listed("include")]
+include = [Literal(f"-isystem{path}") for path in listed("include")]
 # loads by memcpy of a constant size, which the compiler turns into one instruction
 flags = ["-w", "-DBAKENN_CMSIS_NN_BUILTIN_MEMORY", *include]
 for file in listed("sources"):

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from SCons.Script import COMMAND_LINE_TARGETS, Import
+from SCons.Subst import Literal
 
 Import("env")
 env = globals()["env"]
@@ -126,8 +127,11 @@ env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(says))])
 if LAYERS:
     env.Append(CPPDEFINES=["HIL_LAYERS"])
 # which object each byte comes from (hil/platformio/owners.py reads it beside the ELF)
-env.Append(LINKFLAGS=["-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
-env.Replace(HIL_PYTHON=python)
+# relative: SCons does not quote a flag, and the project's path may hold what a shell reads;
+# -Xlinker, for -Wl ends at a comma
+build_folder = os.path.relpath(env.subst("$BUILD_DIR"), PROJECT)
+env.Append(LINKFLAGS=["-Xlinker", f"-Map={build_folder}/${{PROGNAME}}.map"])
+env.Replace(HIL_PYTHON=Literal(python))  # quoted, whatever its path holds
 
 GENERATED.mkdir(parents=True, exist_ok=True)
 GOLDEN.mkdir(exist_ok=True)

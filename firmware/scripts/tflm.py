@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from SCons.Script import DefaultEnvironment, Import
+from SCons.Subst import Literal
 
 Import("env")
 env = globals()["env"]
@@ -117,7 +118,7 @@ def compile_all(files, where, **overrides):
         flags = [*DEFINES, *(CMSIS if cmsis_nn else []), *overrides.get("flags", [])]
         flags += CPP if file.suffix != ".c" else []
         target = Path(env.subst("$BUILD_DIR"), "tflm", *file.relative_to(where).parts)
-        flags += [f"-isystem{path}" for path in (*cxx, *tflm_includes)]
+        flags += [Literal(f"-isystem{path}") for path in (*cxx, *tflm_includes)]
         paths = [str(path) for path in overrides.get("paths", [])]
         node = env.Object(f"{target}.o", str(file), CPPFLAGS=flags, CPPPATH=paths)
         DefaultEnvironment().Append(PIOBUILDFILES=[node])
