@@ -24,6 +24,15 @@ from hil.platformio.toolchain import COMPILERS
 
 Need = Literal["required", "board", "optional"]
 
+# family -> Debian's package: fonts that differ in width, in which hil's tests look at drawings
+FONTS: Final = {
+    "DejaVu Sans": "fonts-dejavu-core",
+    "DejaVu Sans Mono": "fonts-dejavu-core",
+    "Liberation Sans": "fonts-liberation",
+    "Noto Sans": "fonts-noto-core",
+    "FreeSans": "fonts-freefont-ttf",
+}
+
 # Without a compiler for the host the firmware runs nowhere.
 REQUIRED: Final = "native"
 
@@ -67,6 +76,7 @@ def examine(
         yield _postgresql()
     if tests:
         yield _chromium()
+        yield _fonts()
         yield _libfuzzer()
 
 
@@ -157,6 +167,24 @@ def _chromium() -> Check:
     found = shutil.which("chromium")
     detail = found or "chromium not found: reports are not looked at in a browser"
     return Check("Chromium", bool(found), detail, "optional", *_apt("chromium"))
+
+
+def _fonts() -> Check:
+    """Drawings are looked at in several fonts, for a reader may have any."""
+    words = ["fc-list", ":", "family"]
+    said = ""
+    if shutil.which("fc-list"):
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    there = {family.strip() for line in said.splitlines() for family in line.split(",")}
+    missing = [font for font in FONTS if font not in there]
+    detail = f"not installed: {', '.join(missing)}" if missing else "installed"
+    return Check(
+        "fonts",
+        not missing,
+        detail,
+        "optional",
+        *_apt("fontconfig", *dict.fromkeys(FONTS.values())),
+    )
 
 
 def _libfuzzer() -> Check:

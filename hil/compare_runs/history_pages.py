@@ -15,6 +15,7 @@ from hil.compare_runs.records import Figure
 from hil.compare_runs.words import TITLES, changed, value
 from hil.report.markdown import escape
 from hil.report.text import clean, listed, plural, short
+from hil.text_layout import width
 
 _DRAWN = (  # in this order, where they vary
     "accuracy",
@@ -33,6 +34,7 @@ _DRAWN = (  # in this order, where they vary
 WIDTH, HEIGHT = 380, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 368, 30, 118
 _LABELLED = 4  # marks that have their change written beside them
+_SIZE = 11  # pixels of the letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +221,29 @@ def _drawing(line: Line, name: str) -> Drawing:
 
 
 def _marks(points: Sequence[tuple[float, Point]], name: str) -> tuple[Mark, ...]:
+    """The changes; a few of them with words, on two rows, where those of no other are."""
     changes = [(x, point) for x, point in points if name in point.changed]
     found = []
-    for k, (x, point) in enumerate(changes):
+    taken: list[tuple[float, float, float]] = []  # row, left, right
+    for x, point in changes:
         figure = point.figures[name]
-        label = changed(figure).split(" (")[0] if len(changes) <= _LABELLED else ""
-        anchor = "end" if x > (_LEFT + _RIGHT) / 2 else "start"
         css = f"{figure.word} beyond" if figure.beyond else figure.word
-        y = _TOP - 16 + 12 * (k % 2)
-        found.append(Mark(x, y, css, anchor, label, f"{point.run_id}: {words(figure)}"))
+        anchor = "end" if x > (_LEFT + _RIGHT) / 2 else "start"
+        label = changed(figure).split(" (")[0] if len(changes) <= _LABELLED else ""
+        wide = width(label, _SIZE, bold=True)
+        left = x - wide if anchor == "end" else x
+        rows = [_TOP - 16.0, _TOP - 4.0]
+        free = [y for y in rows if not _meets((y, left, left + wide), taken)]
+        if label and free:
+            taken.append((free[0], left, left + wide))
+        said = f"{point.run_id}: {words(figure)}"
+        found.append(Mark(x, (free or rows)[0], css, anchor, label if free else "", said))
     return tuple(found)
+
+
+def _meets(one: tuple[float, float, float], taken: Sequence[tuple[float, float, float]]) -> bool:
+    row, left, right = one
+    return any(row == y and left < end + 4 and start < right + 4 for y, start, end in taken)
 
 
 def _number(point: Point, name: str) -> float | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from hil.kd.pages import render
 from hil.kd.provenance import Provenance, StageRecord
+from hil.text_layout import clear, shortened
 
 WIDTH: Final = 860
 ROW: Final = 176  # height of a stage's row
@@ -64,7 +64,9 @@ def svg(provenance: Provenance) -> str:
     )
     return render(
         "history.svg.j2",
-        title=f"{provenance.name}: accuracy and loss, epoch by epoch",
+        title=shortened(
+            f"{provenance.name}: accuracy and loss, epoch by epoch", WIDTH - 28, 15, bold=True
+        ),
         rows=rows,
         width=WIDTH,
         height=60 + len(rows) * ROW,
@@ -90,7 +92,7 @@ def _row(key: str, record: StageRecord, top: int, axis: tuple[float, float]) -> 
     )
     epochs, best = len(history["loss"]), record.validation_accuracy
     words = f"{key}: {epochs} epochs, {record.seconds:.0f} s, {best:.4f} on validation"
-    return Row(words, top, panels)
+    return Row(shortened(words, WIDTH - 28, 13), top, panels)
 
 
 def _panel(
@@ -112,12 +114,12 @@ def _panel(
     # the first epoch and round ones: an axis of epochs has no epoch 0
     by = max(1, round(_step(epochs)))
     marks = sorted({1, *range(by, epochs + 1, by)})
-    marks = [a for a, b in pairwise(marks) if x(b) - x(a) > 30] + marks[-1:]
+    numbers = clear([(x(mark), 0.5, str(mark)) for mark in marks])
     return Panel(
-        title=title,
+        title=shortened(title, _SPAN),
         left=left,
         lines=lines,
-        x_ticks=tuple(Tick(x(mark), str(mark)) for mark in marks),
+        x_ticks=tuple(Tick(x(m), words) for m, words in zip(marks, numbers, strict=True) if words),
         y_ticks=tuple(Tick(y(v), f"{v:.6g}") for v in ticks_of(low, high)),
     )
 

@@ -7,12 +7,15 @@ wide screen at the same letter size; the templates draw them as SVG.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from hil.report.cells import Cell
 from hil.report.text import short
+from hil.text_layout import clear
 
+NARROW: Final = 290.0  # pixels a phone gives the axis of a bar chart
 _HUES = ("teacher", "student", "third", "fourth", "fifth")
 
 
@@ -33,8 +36,15 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """A mark of an axis; ``label`` is empty where it would touch the one before."""
+
     at: float
     label: str
+
+    @property
+    def anchor(self) -> str:
+        """Alignment of a label that may not stick out at either end of the axis."""
+        return "start" if self.at < 2 else "end" if self.at > 98 else "middle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +142,28 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks if len(ticks) >= 2 else [low, high]
 
 
+def ticks_in(
+    width: float, found: Iterable[tuple[float, str]], *, inside: bool = False
+) -> tuple[Tick, ...]:
+    """Ticks of (percent, label) on an axis of ``width`` pixels; ``inside``: aligned as `anchor`
+    says, otherwise centred."""
+    ticks = [Tick(at, label) for at, label in found]
+    left = {"start": 0.0, "middle": 0.5, "end": 1.0}
+    labels = clear(
+        [
+            (width * tick.at / 100, left[tick.anchor] if inside else 0.5, tick.label)
+            for tick in ticks
+        ]
+    )
+    return tuple(Tick(tick.at, label) for tick, label in zip(ticks, labels, strict=True))
+
+
 def from_zero(values: Sequence[float]) -> tuple[Scale, tuple[Tick, ...]]:
     """Axis of bars: it starts at zero and ends at a round number or just past the longest."""
     top = max(*values, 0.0) or 1.0
     scale = Scale(0.0, top * 1.02)
-    return scale, tuple(Tick(scale.at(v), short(v)) for v in round_ticks(0.0, top, 5))
+    found = ((scale.at(v), short(v)) for v in round_ticks(0.0, top, 5))
+    return scale, ticks_in(NARROW, found, inside=True)
 
 
 def colour(cell: Cell, models: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hil.report.cells import Cell
-from hil.report.chart import Chart, Dot, Row, Scale, Tick, colour, round_ticks, step
+from hil.report.chart import NARROW, Chart, Dot, Row, Scale, colour, round_ticks, step, ticks_in
 from hil.report.text import interval, percent
 from hil.stats import CONFIDENCE, Estimate
 
@@ -22,7 +22,7 @@ def accuracy_chart(cells: Sequence[Cell]) -> Chart | None:
         caption=f"Share of right answers; lines are {CONFIDENCE:.0%} Wilson intervals. The axis "
         "does not start at zero. Host is LiteRT on this computer.",
         axis="accuracy",
-        ticks=tuple(Tick(scale.at(v), f"{100 * v:.4g}%") for v in ticks),
+        ticks=ticks_in(NARROW, ((scale.at(v), f"{100 * v:.4g}%") for v in ticks), inside=True),
         rows=tuple(_row(cell, colour(cell, models), scale) for cell in cells),
         legend=(("key-device", "device"), ("key-host", "host")),
     )

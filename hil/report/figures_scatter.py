@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from hil.report.cells import Cell
-from hil.report.chart import Point, Scale, Scatter, Tick, colour, log_ticks
+from hil.report.chart import Point, Scale, Scatter, Tick, colour, log_ticks, ticks_in
 from hil.report.figures_accuracy import accuracy_axis
 from hil.report.figures_cost import AXES
-from hil.report.text import count, percent, short
+from hil.report.text import clean, count, percent, short
+from hil.text_layout import shortened, width
 
 HEIGHT = 230  # pixels of the plotting area
 _NARROW = 255.0  # pixels a phone gives the plotting area: labels must not meet there
-_LETTER, _LINE = 7.2, 15.0  # pixels of a label's letter and line, at the widest
+_SIZE, _LINE = 13.0, 16.0  # pixels of a label's letters and of its line
+_ROOMS = (190.0, 90.0)  # pixels for a label; the second where the first has no free place
 _GAP = 10.0  # pixels between a point and its label
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, right, top, bottom
@@ -78,9 +80,8 @@ def _scatter(
     points: list[Point] = []
     labels: list[Box] = []
     for (cell, v), (point, low, high) in zip(placed, heights, strict=True):
-        anchor, dx, text_y = _label(cell.board_name, x.at(v), point, boxes, labels)
         css = colour(cell, models)
-        points.append(Point(cell.board_name, css, x.at(v), point, low, high, anchor, dx, text_y))
+        points.append(_point(cell.board_name, css, x.at(v), (point, low, high), boxes, labels))
     said = "; ".join(
         f"{cell.board_name}: {percent(cell.accuracy.point, cell.n)} at {count(v)}"
         for cell, v in placed
@@ -91,37 +92,50 @@ def _scatter(
         alt=f"{title} ({axis}, log scale). {said}.",
         x_axis=f"{axis}, log scale",
         y_axis="accuracy",
-        x_ticks=tuple(Tick(x.at(t), short(t)) for t in log_ticks(x.low, x.high)),
+        x_ticks=ticks_in(_NARROW, ((x.at(t), short(t)) for t in log_ticks(x.low, x.high))),
         y_ticks=tuple(Tick(down(t), f"{100 * t:.4g}%") for t in y_ticks),
         points=tuple(points),
     )
 
 
-def _label(
-    name: str, at: float, y: float, points: list[Box], labels: list[Box]
-) -> tuple[str, float, float]:
-    """Alignment, side step and height of a label beside its point.
+def _point(
+    name: str,
+    css: str,
+    at: float,
+    heights: tuple[float, float, float],
+    points: list[Box],
+    labels: list[Box],
+) -> Point:
+    """A point and its label, whose box is added to ``labels``. The label meets no point, interval
+    or earlier label on the narrowest screen, where it can; on a wider one they only move apart.
+    Where every place is taken, it has none: the drawing's description names all points."""
+    y, x = heights[0], at / 100 * _NARROW
+    for room in _ROOMS:
+        text = shortened(clean(name), room, _SIZE, bold=True)
+        for others in (points + labels, labels):  # it may cross an interval, never another label
+            wide = width(text, _SIZE, bold=True)
+            for anchor, left, middle in _places(x, y, wide):
+                box = (left, left + wide, middle - _LINE / 2, middle + _LINE / 2)
+                if _free(box, others):
+                    labels.append(box)
+                    dx = _GAP if anchor == "start" else -_GAP
+                    return Point(text, css, at, *heights, anchor, dx, round(middle + 4.5, 1))
+    return Point("", css, at, *heights, "start", _GAP, y)
 
-    It meets no point, interval or earlier label on the narrowest screen; on a wider one they
-    only move apart.
-    """
-    width, x = _LETTER * len(name), at / 100 * _NARROW
-    sides = [("start", x + _GAP), ("end", x - _GAP - width)]
-    if at > 50:
+
+def _places(x: float, y: float, wide: float) -> Iterator[tuple[str, float, float]]:
+    """Alignment, left end and middle of a label beside a point, the nearest first."""
+    sides = [("start", x + _GAP), ("end", x - _GAP - wide)]
+    if x > _NARROW / 2:
         sides.reverse()
-    steps = sorted(range(-160, 161, 16), key=abs)
-    places = [(anchor, left, y + step) for step in steps for anchor, left in sides]
+    for step in sorted(range(-224, 225, 16), key=abs):
+        for anchor, left in sides:
+            yield anchor, left, y + step
 
-    def free(left: float, middle: float, others: Sequence[Box]) -> bool:
-        inside = left > -30 and left + width < _NARROW + 12 and 6 < middle < HEIGHT - 6
-        return inside and all(
-            left + width < a or left > b or middle + _LINE / 2 < top or middle - _LINE / 2 > bottom
-            for a, b, top, bottom in others
-        )
 
-    near = [place for place in places if free(place[1], place[2], points + labels)][:1]
-    # where points crowd, a label may cross an interval but never another label
-    anywhere = [place for place in places if free(place[1], place[2], labels)][:1]
-    anchor, left, middle = (near or anywhere or places)[0]
-    labels.append((left, left + width, middle - _LINE / 2, middle + _LINE / 2))
-    return anchor, _GAP if anchor == "start" else -_GAP, round(middle + 4.5, 1)
+def _free(box: Box, others: Sequence[Box]) -> bool:
+    left, right, top, bottom = box
+    inside = left > -6 and right < _NARROW + 12 and top > -2 and bottom < HEIGHT + 2
+    return inside and all(
+        right < a or left > b or bottom < upper or top > lower for a, b, upper, lower in others
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -16,8 +17,10 @@ from hil.report.document import Document
 from hil.report.figures_confusion import Confusion, Square
 from hil.report.figures_scatter import HEIGHT
 from hil.report.text import clean
+from hil.text_layout import shortened, widest, wrapped
 
-_LETTERS = 24  # of a row's name
+Drawing: TypeAlias = Chart | Scatter | Confusion
+
 # the page's light colours (templates/style.css), by class
 _HUES = {
     "teacher": ("#0b62b0", "#6fa8dc"),
@@ -43,18 +46,21 @@ _SQUARES = {"right": (40, 120, 180), "wrong": (214, 90, 20)}
 
 def figures(document: Document) -> dict[str, str]:
     """Every drawing of the report by its file name; the same document gives the same text."""
-    template = _template()
     found: dict[str, str] = {}
     for section in document.sections:
         for block in section.blocks:
-            for title, kind, drawing in _drawings(block):
+            for title, drawing in _drawings(block):
                 name = stem = _stem(f"{section.key} {title}")
                 while f"{name}.svg" in found:  # two boards may have runs of one name
                     name = f"{stem}-{len(found)}"
-                found[f"{name}.svg"] = template.render(
-                    kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET
-                )
+                found[f"{name}.svg"] = drawn(drawing)
     return found
+
+
+def drawn(drawing: Drawing) -> str:
+    """One drawing as an SVG file."""
+    kind = type(drawing).__name__.lower()
+    return _template().render(kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET)
 
 
 @functools.cache
@@ -68,21 +74,28 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"ink": _ink, "square": _square, "name": _name}
+    environment.filters |= {
+        "ink": _ink,
+        "square": _square,
+        "fit": lambda text, room, **how: shortened(clean(text), room, **how),
+        "wrap": lambda text, room, **how: wrapped(clean(text), room, **how),
+        "widest": lambda texts, **how: widest(map(clean, texts), **how),
+        "first_of": lambda values, n: list(values[:n]),
+    }
     return environment.get_template("figure.svg.j2")
 
 
-def _drawings(block: Block) -> Iterator[tuple[str, str, Chart | Scatter | Confusion]]:
-    """(title, kind, drawing) of a block that is drawn."""
+def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
+    """(title, drawing) of a block that is drawn."""
     match block:
         case Chart():
-            yield block.title, "chart", block
+            yield block.title, block
         case Scatters(items=scatters):
             for scatter in scatters:
-                yield scatter.title, "scatter", scatter
+                yield scatter.title, scatter
         case Confusions(items=matrices):
             for matrix in matrices:
-                yield f"confusion {matrix.name}", "confusion", matrix
+                yield f"confusion {matrix.name}", matrix
         case _:
             pass
 
@@ -113,8 +126,3 @@ def _square(square: Square) -> str:
         return "#ffffff"
     mixed = (round(255 + (part - 255) * min(square.shade, 1.0)) for part in _SQUARES[square.kind])
     return "#" + "".join(f"{part:02x}" for part in mixed)
-
-
-def _name(text: str) -> str:
-    line = clean(text)
-    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"

@@ -18,13 +18,20 @@ from hil.report.chart import Scale, Tick, log_ticks
 from hil.report.text import count, percent, short
 from hil.study.figures import Row, Study, accuracy, measured
 from hil.study.pareto import Axis, axes, front
+from hil.text_layout import clear, shortened, width, wrapped
 
 WIDTH: Final = 980
 PANEL: Final = 250  # width of a plotting area
 HEIGHT: Final = 300
 _LEFT, _STEP, _TOP, _LEGEND = 58, 312, 64, 20
 _DEPTH: Final = 12  # times the wrong answers of the best: what the axis reaches down to
-_LETTER, _LINE = 9.0, 13.0  # pixels a label's letter and line take
+_LINE = 14.0  # pixels a label's line takes
+_LEGEND_LEFT, _LINE_STEP = 194, 16  # where the legend's words begin; from line to line
+_KEY = 480  # width of a column of the key
+_LEGEND_WORDS = (
+    "no network is both cheaper and more accurate; lines: 95 % Wilson intervals; "
+    "up and to the left is better; ↓: below the axis"
+)
 _SHARES: Final = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
 
 
@@ -65,6 +72,7 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Drawing:
     title: str
+    legend: tuple[str, ...]  # what the dashed line is, and how to read the rest
     width: int
     height: int
     bottom: int  # of the panels
@@ -75,10 +83,18 @@ class Drawing:
 def drawing(study: Study) -> Drawing:
     """What `pareto.svg.j2` draws."""
     letters = _letters(study)
+    legend = wrapped(_LEGEND_WORDS, WIDTH - _LEGEND_LEFT - 14)
+    top = _TOP + _LINE_STEP * (len(legend) - 1)
     lines = -(-len(letters) // 2)
-    bottom = _TOP + HEIGHT + 64
+    bottom = top + HEIGHT + 64
     keys = tuple(
-        Key(letter, words, f"hue-{i % 10}", 14 + 480 * (i // lines), bottom + _LEGEND * (i % lines))
+        Key(
+            letter,
+            shortened(words, _KEY - 32, 13),
+            f"hue-{i % 10}",
+            14 + _KEY * (i // lines),
+            bottom + _LEGEND * (i % lines),
+        )
         for i, (letter, words) in enumerate(letters.values())
     )
     scale, ticks = _accuracy_axis(study)
@@ -86,8 +102,10 @@ def drawing(study: Study) -> Drawing:
         _panel(study, axis, _LEFT + i * _STEP, scale, ticks, letters)
         for i, axis in enumerate(axes(study))
     )
-    title = f"{study.dataset}, {study.n:,} samples on {study.board_title}"
-    return Drawing(title, WIDTH, bottom + _LEGEND * lines + 6, _TOP, panels, keys)
+    title = shortened(
+        f"{study.dataset}, {study.n:,} samples on {study.board_title}", WIDTH - 28, 15, bold=True
+    )
+    return Drawing(title, legend, WIDTH, bottom + _LEGEND * lines + 6, top, panels, keys)
 
 
 def _letters(study: Study) -> dict[str, tuple[str, str]]:
@@ -136,24 +154,24 @@ def _panel(
         return across(axis.cost(row)), _down(y, _wrong(study, share))
 
     taken = [place(row) for row in rows]
-    labels: list[tuple[float, float]] = []
+    labels: list[tuple[float, float, float]] = []
     marks = []
     for row, at in zip(rows, taken, strict=True):
         letter, _ = letters[row.method]
         estimate = accuracy(study, row)
-        text = _label(at, taken, labels)
-        labels.append(text)
+        below = "↓" * (_wrong(study, estimate.point) > y.high)
+        text, text_x, text_y = _label(letter + below, at, taken, labels)
         marks.append(
             Mark(
-                letter=letter + "↓" * (_wrong(study, estimate.point) > y.high),
+                letter=text,
                 css=f"hue-{list(letters).index(row.method) % 10} "
                 f"{'full' if row.precision is Precision.INT8 else 'soft'}",
                 x=at[0],
                 y=at[1],
                 low=_down(y, _wrong(study, estimate.low)),
                 high=_down(y, _wrong(study, estimate.high)),
-                text_x=text[0],
-                text_y=text[1],
+                text_x=text_x,
+                text_y=text_y,
                 said=f"{row.name}: {percent(estimate.point, study.n)}, "
                 f"{count(axis.cost(row))} {axis.noun}",
             )
@@ -177,27 +195,34 @@ def _panel(
 
 def _spaced(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
     """Ticks whose labels do not touch."""
-    found: list[Tick] = []
-    for tick in ticks:
-        if not found or tick.at - found[-1].at > 34:
-            found.append(tick)
-    return tuple(found)
+    labels = clear([(tick.at, 0.5, tick.label) for tick in ticks])
+    return tuple(tick for tick, label in zip(ticks, labels, strict=True) if label)
 
 
 def _label(
+    letter: str,
     at: tuple[float, float],
     points: Sequence[tuple[float, float]],
-    labels: Sequence[tuple[float, float]],
-) -> tuple[float, float]:
-    """Where a letter stands beside its point: near, on no other point and on no other letter."""
-    reaches = (12.0, 18.0, 26.0, 36.0)
+    labels: list[tuple[float, float, float]],
+) -> tuple[str, float, float]:
+    """Where a letter stands beside its point: near, on no other point and on no other letter
+    (middle, half width), to which it is added. Where every place is taken it is left out: its
+    colour and its tooltip are there."""
+    reaches = (12.0, 18.0, 26.0, 36.0, 48.0, 62.0)
     sides = ((1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (0, 1))
+    half = width(letter, bold=True) / 2
 
     def free(x: float, y: float) -> bool:
-        inside = 4 < x < PANEL + 14 and 4 < y < HEIGHT - 2
-        clear = all(abs(x - a) > _LETTER + 2 or abs(y - b) > _LINE for a, b in labels)
-        return inside and clear and all(abs(x - a) > 11 or abs(y - b) > 11 for a, b in points)
+        inside = half < x < PANEL + 18 - half and 4 < y < HEIGHT - 2
+        clear_ = all(abs(x - a) > half + h + 1 or abs(y - b) > _LINE for a, b, h in labels)
+        return (
+            inside and clear_ and all(abs(x - a) > half + 5 or abs(y - b) > 11 for a, b in points)
+        )
 
-    places = [(at[0] + r * dx, at[1] + r * dy) for r in reaches for dx, dy in sides]
-    x, y = next((place for place in places if free(*place)), places[0])
-    return round(x, 1), round(y, 1)
+    for reach in reaches:
+        for dx, dy in sides:
+            x, y = at[0] + (reach + half - 5) * dx, at[1] + reach * dy
+            if free(x, y):
+                labels.append((x, y, half))
+                return letter, round(x, 1), round(y, 1)
+    return "", *at

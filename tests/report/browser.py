@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +44,15 @@ class Seen:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium that resolves no name: nothing of a test reaches a network."""
+def chromium(environment: Mapping[str, str] | None = None) -> Iterator[Browser]:
+    """A headless Chromium that resolves no name: nothing of a test reaches a network.
+    ``environment`` is added to this process's."""
     assert CHROMIUM, "needs_chromium is missing on this test"
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--host-resolver-rules=MAP * ~NOTFOUND"]
+            executable_path=CHROMIUM,
+            args=["--host-resolver-rules=MAP * ~NOTFOUND"],
+            env={**os.environ, **(environment or {})},
         )
         yield browser
         browser.close()

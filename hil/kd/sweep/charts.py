@@ -17,12 +17,14 @@ from hil.kd.pages import render
 from hil.kd.sweep.goal import UNITS
 from hil.kd.sweep.outcome import Outcome, Row
 from hil.kd.sweep.space import Axis
+from hil.text_layout import clear, shortened, widest
 
 WIDTH: Final = 720
 HEIGHT: Final = 400
-LEFT, TOP, RIGHT, BOTTOM = 78, 58, 24, 52  # of the drawing within the picture
+LEFT, TOP, RIGHT, BOTTOM = 90, 58, 44, 52  # of the drawing within the picture
 _CELLS: Final = (40, 26)
 _BAR: Final = 34
+_NAME: Final = 240  # pixels of the longest name of a bar
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,6 +64,7 @@ class Chart:
     x_ticks: tuple[Tick, ...] = ()
     y_ticks: tuple[Tick, ...] = ()
     scale: tuple[str, str] | None = None  # of the shades: worst, best
+    names: float = 0.0  # pixels for the names of bars; 0: the vertical axis has numbers
 
     def svg(self) -> str:
         """Light and dark; without a script, a font or a file beside it."""
@@ -69,7 +72,7 @@ class Chart:
             "sweep.svg.j2",
             chart=self,
             width=WIDTH,
-            left=LEFT,
+            left=14 + self.names if self.names else LEFT,
             top=TOP,
             span=WIDTH - LEFT - RIGHT,
             rise=self.height - TOP - BOTTOM,
@@ -80,21 +83,22 @@ def importance(outcome: Outcome) -> Chart | None:
     """A bar a value; None where importances are not known."""
     if not outcome.importance:
         return None
-    longest = WIDTH - LEFT - RIGHT - 110
+    names = [shortened(name, _NAME) for name in outcome.importance]
+    room = widest(names)
+    longest = WIDTH - room - 100
     boxes = tuple(
-        Box(50, i * _BAR, round(longest * share, 1), _BAR - 12, label=f"{share:.0%}")
+        Box(8, i * _BAR, round(longest * share, 1), _BAR - 12, label=f"{share:.0%}")
         for i, share in enumerate(outcome.importance.values())
     )
-    names = tuple(
-        Tick(i * _BAR + (_BAR - 12) / 2, name) for i, name in enumerate(outcome.importance)
-    )
+    ticks = tuple(Tick(i * _BAR + (_BAR - 12) / 2, name) for i, name in enumerate(names))
     done = len(outcome.of("complete"))
     return Chart(
         title="What moved the validation accuracy",
         note=f"share of its variance (fANOVA), {done} complete trials",
         height=TOP + _BAR * len(boxes) + 12,
         boxes=boxes,
-        y_ticks=names,
+        y_ticks=ticks,
+        names=room,
     )
 
 
@@ -203,13 +207,10 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def _ticks(places: Sequence[tuple[float, float]], span: float) -> tuple[Tick, ...]:
-    """Those within the drawing that do not crowd each other."""
-    kept: list[Tick] = []
-    for share, mark in places:
-        at = round(span * share, 1)
-        if 0 <= share <= 1 and (not kept or at - kept[-1].at > 28):
-            kept.append(Tick(at, f"{mark:g}"))
-    return tuple(kept)
+    """Those within the drawing whose labels do not touch."""
+    inside = [(round(span * share, 1), f"{mark:g}") for share, mark in places if 0 <= share <= 1]
+    labels = clear([(at, 0.5, words) for at, words in inside])
+    return tuple(Tick(at, words) for (at, _), words in zip(inside, labels, strict=True) if words)
 
 
 def _css(row: Row, best: Row | None) -> str:
