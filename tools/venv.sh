@@ -3,6 +3,13 @@
 # the files whose hashes are in locks/.
 set -eu
 cd "$(dirname "$0")/.."
+case $PWD in
+*[\"\$\`\\:]*)
+  # pip quotes the path of its scripts with ", SCons expands $, PYTHONPATH and PATH end at :
+  printf 'move %s to a path without " $ ` \\ and :\n' "$PWD" >&2
+  exit 2
+  ;;
+esac
 if [ ! -x .venv/bin/pip ]; then
   rm -rf .venv
   if ! python3 -m venv .venv 2>/dev/null; then

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hil.diagnosis import BUILD, UPLOAD, diagnose, plain
-from hil.errors import BuildFailed, DoesNotFit, FlashTooSmall, HilError
+from hil.errors import BuildFailed, ConfigError, DoesNotFit, FlashTooSmall, HilError
 from hil.files import sha256
 from hil.link.serial_port import cannot_open
 from hil.platformio.elf import toolchain
@@ -87,6 +87,11 @@ def _run(
     needs: int = 0,
 ) -> BuiltFirmware:
     require_compiler(env)
+    if "$" in str(project):
+        raise ConfigError(
+            f"cannot build in {project}: PlatformIO's build tool expands the '$' of a path",
+            "move the project to a folder whose path has none",
+        )
     folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
     folder.mkdir(parents=True, exist_ok=True)
     environment = pio_environment()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.platformio.build import pio_environment
+from hil.errors import ConfigError
+from hil.platformio.build import build, pio_environment
 from hil.platformio.scons import ensure_scons
 from tests.firmware import conftest
 from tests.firmware.conftest import FIRMWARE, PROJECT
@@ -135,6 +136,33 @@ def test_an_unknown_arduino_core_is_refused(environment: dict[str, str], tmp_pat
     done = pio(["run", "-e", "native"], environment | mine)
     assert done.returncode != 0
     assert "HIL_ESP32_CORE=4 is not known; set it to 3, or unset it for core 2" in done.stdout
+
+
+@pytest.mark.parametrize("env", ["native", "mps2"])
+def test_what_a_shell_reads_in_the_project_s_path_breaks_no_build(
+    env: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    needs(env)
+    project = tmp_path / "a \"b\" 'c' (d), é & ü;" / "hil"
+    project.mkdir(parents=True)
+    for name in ("firmware", "hil", "models"):
+        (project / name).symlink_to(PROJECT / name)
+    shutil.copy(PROJECT / "platformio.ini", project)
+    variables = environment | {
+        "PLATFORMIO_BUILD_DIR": str(project / "build"),
+        "PYTHONPATH": str(PROJECT),
+        "HIL_IMAGE": f"student={project / 'models/digits/student_int8.tflite'}",
+    }
+    done = pio(["run", "-e", env], variables, project)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert list((project / "build" / env).glob("*.map"))
+    done = pio(["run", "-e", env, "-t", "size"], variables, project)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_path_that_scons_cannot_take_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot build in .*expands the '[$]' of a path"):
+        build("native", [("student", MODELS / "student_int8.tflite")], "aot", tmp_path / "a$x")
 
 
 def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
