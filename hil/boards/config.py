@@ -49,20 +49,21 @@ class Emulator(Config, frozen=True):
 
     In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder of this
     run alone and ``{tcp}`` a free TCP port. The commands of ``prepare`` run first, one after the
-    other. Of ``port_pattern`` and ``port`` one is given.
+    other. One of ``port_pattern``, ``port`` and ``stdio`` is given.
     """
 
     command: tuple[str, ...]
     port_pattern: str = ""  # regular expression over its output; group 1 is the port
     port: str = ""  # or the port itself: a URL with {tcp} or a number of its own, or a path
+    stdio: bool = False  # or its standard input and output, which the harness connects to a pty
     prepare: tuple[tuple[str, ...], ...] = ()
     package: str = ""  # Debian package of command[0]
 
     def __post_init__(self) -> None:
         if not self.command or not all(self.prepare):
             raise ValueError("emulator: a command has no words")
-        if bool(self.port_pattern) == bool(self.port):
-            raise ValueError("emulator: give either port_pattern or port")
+        if [bool(self.port_pattern), bool(self.port), self.stdio].count(True) != 1:
+            raise ValueError("emulator: give one of port_pattern, port and stdio")
         try:
             groups = re.compile(self.port_pattern).groups
         except re.error as problem:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import socket
 import subprocess
 import time
+import tty
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -60,15 +63,18 @@ def start(
     _require(command[0], emulator.package)
     setpriv = shutil.which("setpriv")
     before = [setpriv, "--pdeathsig", "KILL"] if setpriv and not detach else []
-    with log.open("wb") as output:
+    (port,) = emulator.fill((emulator.port,), elf, folder, tcp)
+    with log.open("wb") as output, ExitStack() as ours:
+        line, host = _pty(ours) if emulator.stdio else (None, None)
         process = subprocess.Popen(
             [*before, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL if line is None else line,
+            stdout=output if line is None else line,
+            stderr=output,
+            pass_fds=[] if host is None else [host],
             start_new_session=True,  # Ctrl-C is for the harness, which stops it in order
         )
-    (port,) = emulator.fill((emulator.port,), elf, folder, tcp)
+        port = port if host is None else os.ttyname(host)
     running = RunningEmulator(process, port, log, command)
     try:
         found = _wait_for_port(running, emulator.port_pattern, deadline)
@@ -76,6 +82,19 @@ def start(
     except BaseException:
         running.stop()
         raise
+
+
+def _pty(ours: ExitStack) -> tuple[int, int]:
+    """A raw pty until ``ours`` ends: the emulator's end, and the host's.
+
+    The emulator inherits both. While it holds the host's end, no byte is lost before somebody
+    opens the port, and reading does not fail when somebody closes it.
+    """
+    line, host = os.openpty()
+    ours.callback(os.close, line)
+    ours.callback(os.close, host)
+    tty.setraw(host)
+    return line, host
 
 
 def _wait_for_port(running: RunningEmulator, pattern: str, deadline: Deadline) -> str:

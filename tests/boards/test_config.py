@@ -67,8 +67,12 @@ EMULATED = GOOD.replace('unit = "us"\nsource = "micros"', 'unit = "none"') + "[e
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('command = ["x"]', "give either port_pattern or port"),
-        ('command = ["x"]\nport = "/dev/a"\nport_pattern = "(p)"', "either port_pattern or port"),
+        ('command = ["x"]', "give one of port_pattern, port and stdio"),
+        (
+            'command = ["x"]\nport = "/dev/a"\nport_pattern = "(p)"',
+            "give one of port_pattern, port and stdio",
+        ),
+        ('command = ["x"]\nport = "/dev/a"\nstdio = true', "port_pattern, port and stdio"),
         ('command = []\nport = "/dev/a"', "a command has no words"),
         ('command = ["x"]\nprepare = [[]]\nport = "/dev/a"', "a command has no words"),
         ('command = ["x"]\nport_pattern = "port"', "no group"),

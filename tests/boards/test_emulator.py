@@ -88,6 +88,47 @@ def test_a_tcp_port_is_found_free_and_waited_for_without_a_connection(tmp_path: 
         two.stop()
 
 
+ECHOES = """
+import os, sys
+print("not for the line", file=sys.stderr, flush=True)
+while data := os.read(0, 100):
+    os.write(1, data)
+"""
+EVERY_BYTE = bytes(range(256))
+
+
+def test_standard_input_and_output_are_the_line(tmp_path: Path) -> None:
+    """Every byte both ways, for one host after the other, and what is said apart from that."""
+    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True)
+    running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
+    try:
+        for _ in range(2):
+            link = SerialLink(running.port)
+            link.write(EVERY_BYTE)
+            said = b""
+            while len(said) < len(EVERY_BYTE) and (data := link.read(Deadline.after(30))):
+                said += data
+            assert said == EVERY_BYTE
+            link.close()
+        assert (tmp_path / "log").read_text() == "not for the line\n"
+    finally:
+        running.stop()
+
+
+def test_what_comes_before_anybody_opens_the_line_is_kept_for_it(tmp_path: Path) -> None:
+    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True)
+    running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
+    try:
+        host = os.open(running.port, os.O_RDWR | os.O_NOCTTY)
+        os.write(host, b"first")
+        os.close(host)  # before it was read, perhaps
+        host = os.open(running.port, os.O_RDWR | os.O_NOCTTY)
+        assert os.read(host, 5) == b"first"
+        os.close(host)
+    finally:
+        running.stop()
+
+
 def test_an_emulator_that_opens_no_port_is_an_error(tmp_path: Path) -> None:
     deaf = Emulator(command=("sleep", "{tcp}"), port="socket://127.0.0.1:{tcp}")
     with pytest.raises(DeviceError, match=r"sleep opened no port socket.*by hand: sleep \d+$"):
