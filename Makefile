@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 
 # `pytest -m hil` runs on each of these
-BOARDS := native mps2 rv32 mega2560
+BOARDS := native mps2 rv32 lx106 mega2560
 BOARD_TESTS := $(BOARDS:%=test-%)
 
 .PHONY: bench check test tools lint lab $(BOARD_TESTS) soak clean

@@ -8,6 +8,11 @@
 #if defined(__arm__) || defined(__riscv)
 #include "semihosting.h"
 static inline void hil_test_say(const char *text) { (void)semihosting_call(SYS_WRITE0, text); }
+#elif defined(__XTENSA__)
+#include <string.h>
+
+#include "semihosting.h"
+static inline void hil_test_say(const char *text) { semihosting_write(text, strlen(text)); }
 #else
 #include <stdio.h>
 static inline void hil_test_say(const char *text) { fputs(text, stdout); }

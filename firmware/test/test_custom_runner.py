@@ -23,6 +23,11 @@ EMULATORS = {
         *("-cpu", "rv32,a=off,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,mmu=off,pmp=off"),
         *("-icount", "shift=0,sleep=off", *_SEMIHOSTING),
     ),
+    "lx106": (  # no -serial: its console is standard output
+        *(*_LIMITED, "qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-m", "16M"),
+        *("-display", "none", "-monitor", "none", "-icount", "shift=6,sleep=off"),
+        *("-semihosting", "-kernel", "{elf}"),
+    ),
 }
 TIME_LIMIT_S = 90
 

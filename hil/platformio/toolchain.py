@@ -56,6 +56,11 @@ COMPILERS: Final = {
         ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"),
         library="picolibc.specs",
     ),
+    "lx106": Compiler(
+        "xtensa-lx106-elf-gcc",
+        ("gcc-xtensa-lx106", "picolibc-xtensa-lx106-elf"),
+        files=("/usr/lib/xtensa-lx106-elf/picolibc.specs",),  # not where the compiler looks
+    ),
     "mega2560": Compiler(
         "avr-gcc",
         (

@@ -150,7 +150,7 @@ def test_an_interrupted_run_goes_on_without_what_has_no_place(tmp_path: Path) ->
     assert manifest.no_place == plan.no_place
 
 
-@pytest.mark.parametrize("board", ["mps2", "rv32"])
+@pytest.mark.parametrize("board", ["mps2", "rv32", "lx106"])
 def test_the_figures_of_emulated_boards_are_the_linker_scripts(board: str) -> None:
     from hil.boards.config import load_board
 

@@ -122,7 +122,7 @@ def test_a_damaged_file_is_refused(plan: Plan, tmp_path: Path, change: dict[str,
     "board",
     [
         pytest.param(board, marks=skip_without(missing_tools(load_board(board))))
-        for board in ("mps2", "rv32")
+        for board in ("mps2", "rv32", "lx106")
     ],
 )
 def test_the_layers_of_an_emulated_board_sum_to_the_inference(board: str, tmp_path: Path) -> None:

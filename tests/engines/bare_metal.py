@@ -98,7 +98,7 @@ def verdict(
     )
     (folder / "main.c").write_text(main)
     bsp = PLATFORMS / core.platform / "bsp"
-    command = [*core.compiler, *STRICT, "-O2", "main.c", str(bsp / "startup.c")]
+    command = [*core.compiler, *STRICT, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
     command += ["-T", str(bsp / f"{core.platform}.ld"), "-nostartfiles", "-lm"]
     subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=folder)
     emulator = [*core.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]

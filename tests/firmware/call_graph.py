@@ -1,7 +1,7 @@
 """The call graph of linked firmware, and what each function puts on the stack: of machine code.
 
 So it holds for what the compiler made of the sources and for the C library's own functions, with
-one method for all three instruction sets. A function counts as deep as all its pushes together, on
+one method for every instruction set. A function counts as deep as all its pushes together, on
 whichever path they are. A call through a pointer goes wherever the table that is given says; one
 of which it says nothing is an error, as is whatever moves the stack pointer by an unknown amount.
 """
@@ -25,7 +25,8 @@ class Machine:
     """How an instruction set calls, as regular expressions of what objdump says: ``calls`` and
     ``jumps`` (calls among them) to an address, ``pointers`` those through a register, ``ends``
     after which the next instruction does not follow, ``tables`` jumps to one of many places.
-    ``returns``: bytes that a call itself puts on the stack, ``interrupted``: an interrupt's own."""
+    ``table``, where it is needed, loads a table's address. ``returns``: bytes that a call itself
+    puts on the stack, ``interrupted``: an interrupt's own."""
 
     tool: str
     calls: str
@@ -33,6 +34,7 @@ class Machine:
     pointers: str
     ends: str
     tables: str
+    table: str = ""
     returns: int = 0
     interrupted: int = 0
 
@@ -53,6 +55,15 @@ RISCV: Final = Machine(
     r"jalr |jr ",
     r"j |jr |ret|unimp|ebreak",
     r"jr ",
+)
+XTENSA: Final = Machine(
+    "xtensa-lx106-elf-",
+    r"call0$",
+    r"call0$|j$|b[a-z0-9]+(\.n)?$",
+    r"callx0 |jx ",
+    r"jx? |ret(\.n)? ?$|ill|break",
+    r"jx ",
+    r"l32r .*\(([0-9a-f]+) <",  # what pads the code is read as instructions: not all of them count
 )
 AVR: Final = Machine(
     "avr-",
@@ -78,6 +89,7 @@ class Step:
     by_pointer: bool
     ends: bool
     said: str
+    unknown: str = ""  # why nobody knows ``pushes``
 
 
 @dataclass
@@ -124,6 +136,31 @@ def _riscv(op: str, args: str) -> int:
     return 0
 
 
+class _Xtensa:
+    """A frame beyond an ADDI's reach is in a register first."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def __call__(self, op: str, args: str) -> int:
+        to, _, rest = args.partition(", ")
+        if to != "a1":
+            self.known.pop(to, None)
+            if op.startswith("movi"):
+                self.known[to] = int(rest, 0)
+            return 0
+        if found := re.fullmatch(r"a1, (-?\d+|-?0x[0-9a-f]+)", rest):  # addi, addmi
+            return max(0, -int(found[1], 0))
+        if (op, args) == ("or", "a1, a1, a1"):
+            return 0  # does nothing
+        if op in ("sub", "add", "add.n") and rest.removeprefix("a1, ") in self.known:
+            more = self.known[rest.removeprefix("a1, ")]
+            return max(0, more if op == "sub" else -more)
+        if re.match(r"(add|sub|mov|or|and)\S* (?!a15)", f"{op} {rest}"):  # a frame pointer
+            raise ValueError(f"{op} {args} moves the stack by nobody knows how much")
+        return 0
+
+
 class _Avr:
     """r29:r28 takes a frame off and is put into the stack pointer a few instructions later."""
 
@@ -151,17 +188,22 @@ class _Avr:
         return 0
 
 
-def read(machine: Machine, elf: Path) -> list[Function]:
-    """Every function of ``elf``, by its address."""
-    words = [f"{machine.tool}objdump", "-dC", "--no-show-raw-insn", str(elf)]
+def read(machine: Machine, elf: Path, *part: str) -> list[Function]:
+    """Every function of ``elf``, by its address; ``part`` are objdump's options that pick some."""
+    words = [f"{machine.tool}objdump", "-dC", "--no-show-raw-insn", *part, str(elf)]
     text = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
     functions: list[Function] = []
     skipped = False  # the instruction before may leave this one out
-    pushes: Callable[[str, str], int] = {ARM.tool: _arm, RISCV.tool: _riscv}.get(machine.tool, _arm)
+    pushes: Callable[[str, str], int] = {RISCV.tool: _riscv}.get(machine.tool, _arm)
+    kinds: dict[str, Callable[[], Callable[[str, str], int]]] = {
+        AVR.tool: _Avr,
+        XTENSA.tool: _Xtensa,
+    }
+    fresh = kinds.get(machine.tool)
     for line in text.splitlines():
         if head := HEAD.match(line):
             functions.append(Function(head[2], int(head[1], 16)))
-            pushes = _Avr() if machine is AVR else pushes
+            pushes = fresh() if fresh else pushes
         elif found := LINE.match(line):
             op, args = found[2], (found[3] or "").partition(" # ")[0].strip()
             said = f"{op} {args}"
@@ -170,7 +212,13 @@ def read(machine: Machine, elf: Path) -> list[Function]:
             ends = re.match(machine.ends, said) is not None and not skipped
             skipped = machine is AVR and re.match(r"sb[ri][cs]$|cpse$", op) is not None
             calls = re.match(machine.calls, op) is not None
-            step = Step(int(found[1], 16), pushes(op, args), to, calls, by_pointer, ends, said)
+            taken, unknown = 0, ""
+            try:
+                taken = pushes(op, args)
+            except ValueError as problem:  # of constants among the code too, which nobody reaches
+                unknown = str(problem)
+            at = int(found[1], 16)
+            step = Step(at, taken, to, calls, by_pointer, ends, said, unknown)
             functions[-1].steps.append(step)
     return sorted(functions, key=lambda function: function.start)
 
@@ -187,6 +235,7 @@ class Bound:
 
     def __init__(self, machine: Machine, elf: Path, pointers: Mapping[str, str]) -> None:
         self.machine = machine
+        self._elf = elf
         self.functions = read(machine, elf)
         self._starts = [function.start for function in self.functions]
         self._pointers = pointers
@@ -226,25 +275,72 @@ class Bound:
         """What is run from ``entry`` on within its function; all of it where a table says where
         a jump goes."""
         function = self.at(entry)
-        steps = {step.at: number for number, step in enumerate(function.steps)}
-        if any(re.match(self.machine.tables, step.said) for step in function.steps):
+        jumps = [
+            number
+            for number, step in enumerate(function.steps)
+            if re.match(self.machine.tables, step.said)
+        ]
+        if jumps and not self.machine.table:
             return function.steps
-        found: set[int] = set()
-        todo = [steps[entry]]
+        found: dict[int, Step] = {}
+        steps: dict[int, int] = {}
+        todo = [entry]
+        for number in jumps:
+            todo += self._table(function, number)
         while todo:
-            number = todo.pop()
-            if number in found or number >= len(function.steps):
+            at = todo.pop()
+            if at in found:
                 continue
-            found.add(number)
-            step = function.steps[number]
-            if step.to in steps and not step.calls:
-                todo.append(steps[step.to])
-            if not step.ends:
-                todo.append(number + 1)
-        return [function.steps[number] for number in sorted(found)]
+            if at not in steps:
+                if all(step.at != at for step in function.steps):
+                    self._read_again(function, at)
+                steps = {step.at: number for number, step in enumerate(function.steps)}
+            number = steps[at]
+            step = found[at] = function.steps[number]
+            if step.to is not None and not step.calls and self.at(step.to) is function:
+                todo.append(step.to)
+            if not step.ends and number + 1 < len(function.steps):
+                todo.append(function.steps[number + 1].at)
+        return [found[at] for at in sorted(found)]
+
+    def _table(self, function: Function, number: int) -> list[int]:
+        """Where the jump that is step ``number`` goes: addresses in a table, as long as they lie
+        in the function. Its own address is loaded shortly before."""
+        before = function.steps[max(0, number - 6) : number]
+        loads = [found for step in before if (found := re.match(self.machine.table, step.said))]
+        if not loads:
+            raise ValueError(f"{function.name} jumps: where to?")
+        address = int(loads[-1][1], 16)
+        end = self._starts[bisect_right(self._starts, function.start)]
+        part = ["-s", f"--start-address={address:#x}", f"--stop-address={address + 1024:#x}"]
+        words = [f"{self.machine.tool}objdump", *part, str(self._elf)]
+        text = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+        lines = re.findall(r"^ [0-9a-f]+ ((?:[0-9a-f]{2,8} ){1,4})", text, re.MULTILINE)
+        data = bytes.fromhex("".join(lines).replace(" ", ""))
+        goes: list[int] = []
+        for at in range(0, len(data) - 3, 4):
+            to = int.from_bytes(data[at : at + 4], "little")
+            if not function.start <= to < end:
+                break
+            goes.append(to)
+        return goes
+
+    def _read_again(self, function: Function, at: int) -> None:
+        """From ``at`` on, which is jumped to: what pads the code before it is no instruction, and
+        objdump takes it for the beginning of one."""
+        after = bisect_right(self._starts, function.start)
+        part = [f"--start-address={at:#x}"]
+        if after < len(self._starts):
+            part.append(f"--stop-address={self._starts[after]:#x}")
+        again = [step for one in read(self.machine, self._elf, *part) for step in one.steps]
+        function.steps = [step for step in function.steps if step.at < at] + again
 
     def _frame(self, entry: int) -> int:
-        return sum(step.pushes for step in self._reached(entry))
+        reached = self._reached(entry)
+        for step in reached:
+            if step.unknown:
+                raise ValueError(f"{self.at(entry).name}: {step.unknown}")
+        return sum(step.pushes for step in reached)
 
     def _leads_to(self, entry: int) -> Iterator[tuple[int, bool]]:
         function = self.at(entry)

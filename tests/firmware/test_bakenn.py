@@ -21,7 +21,14 @@ from tests.firmware.test_tflm import DIGITS, MODELS, ask
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900), needs_bakenn]
 NAMES = ["teacher_int8", "student_int8"]
-EVERYWHERE = [("native", ""), ("native", "esp32"), ("mps2", ""), ("mps2", "portable"), ("rv32", "")]
+EVERYWHERE = [
+    ("native", ""),
+    ("native", "esp32"),
+    ("mps2", ""),
+    ("mps2", "portable"),
+    ("rv32", ""),
+    ("lx106", ""),
+]
 
 
 @pytest.mark.parametrize(("board", "kind"), EVERYWHERE)
@@ -37,7 +44,7 @@ def test_every_byte_is_the_oracles(board: str, kind: str, monkeypatch: pytest.Mo
         assert got == [row.tobytes() for row in want]
 
 
-@pytest.mark.parametrize("board", ["native", "mps2", "rv32"])
+@pytest.mark.parametrize("board", ["native", "mps2", "rv32", "lx106"])
 def test_the_engines_promises_hold(board: str, tmp_path: Path) -> None:
     """firmware/test/test_engine, with every arena size from what it takes down to nothing."""
     if missing := missing_tools(load_board(board)):

@@ -19,7 +19,7 @@ from tests.firmware.conftest import PROJECT, needs
 
 pytestmark = pytest.mark.firmware
 MODELS = PROJECT / "models" / "digits"
-COUNTING = ["mps2", "rv32"]  # boards whose clock counts instructions
+COUNTING = ["mps2", "rv32", "lx106"]  # boards whose clock counts instructions
 DIGITS = np.random.default_rng(7).integers(0, 256, (24, 784), dtype=np.uint8)
 
 

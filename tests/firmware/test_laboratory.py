@@ -18,7 +18,7 @@ from tests.engines.laboratory import cifar10, dense_only
 from tests.firmware.conftest import PROJECT
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
-BOARDS = ["native", "mps2", "rv32"]
+BOARDS = ["native", "mps2", "rv32", "lx106"]
 PRECISIONS = ("float32", "int8")
 
 

@@ -25,7 +25,13 @@ from tests.firmware.test_pio import copied_project
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
 MODELS = PROJECT / "models" / "digits"
-TOOLS = {"mps2": "arm-none-eabi-", "rv32": "riscv64-unknown-elf-", "mega2560": "avr-", "native": ""}
+TOOLS = {
+    "mps2": "arm-none-eabi-",
+    "rv32": "riscv64-unknown-elf-",
+    "lx106": "xtensa-lx106-elf-",
+    "mega2560": "avr-",
+    "native": "",
+}
 RESERVED = {".stack"}  # room that a linker script sets aside
 
 
@@ -81,7 +87,7 @@ def test_every_byte_of_the_image_has_an_owner(name: str) -> None:
     for section, size in mine.items():
         assert sections[section] == size, section
     left = {s for s in sections if sections[s] and s not in mine}
-    foreign = (".comment", ".debug", ".ARM.attr", ".riscv.attr", ".note.gnu.avr")
+    foreign = (".comment", ".debug", ".ARM.attr", ".riscv.attr", ".note.gnu.avr", ".xt")
     assert all(s in RESERVED or s.startswith(foreign) for s in left), left
     whose = {share.owner for share in built.found.shares}
     assert "unknown" not in whose
@@ -150,7 +156,7 @@ static void __attribute__((noinline)) go_deep(void) { UNDISTURBED(deeper()); }
 """
 
 
-@pytest.mark.parametrize("name", ["mps2", "rv32", "mega2560"])
+@pytest.mark.parametrize("name", ["mps2", "rv32", "lx106", "mega2560"])
 def test_a_stack_of_known_depth_is_found_to_the_byte(name: str, tmp_path: Path) -> None:
     """Two firmwares that differ in one block on the stack differ in their mark by its size."""
     marks = {}

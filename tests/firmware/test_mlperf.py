@@ -113,6 +113,7 @@ CASES = [
     ("native", "student", "float32", 20),
     ("mps2", "student", "int8", 5),
     ("rv32", "student", "int8", 2),
+    ("lx106", "student", "int8", 2),
     ("mega2560", "student", "int8", 2),
 ]
 
@@ -167,7 +168,7 @@ def test_the_runner_reads_who_it_is(name: str) -> None:
     assert model.endswith("student int8 aot]" if name == "mega2560" else "teacher int8 aot]")
 
 
-@pytest.mark.parametrize("name", ["native", "mps2", "rv32", "mega2560"])
+@pytest.mark.parametrize("name", ["native", "mps2", "rv32", "lx106", "mega2560"])
 def test_the_clock_goes_on_in_microseconds(name: str) -> None:
     """Ten inferences take ten times one, as far as a host's load lets a process say that."""
     with talking(name) as talk:

@@ -21,6 +21,7 @@ TOOLS = {
     "mps2": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "native": ("gcc", "g++"),
     "rv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
+    "lx106": ("xtensa-lx106-elf-gcc", "qemu-system-xtensa"),
 }
 MODELS = PROJECT / "models" / "digits"
 pytestmark = pytest.mark.firmware
@@ -196,7 +197,7 @@ def test_a_wrong_image_is_one_line(environment: dict[str, str], image: str, want
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("env", ["mps2", "rv32"])
+@pytest.mark.parametrize("env", ["mps2", "rv32", "lx106"])
 def test_size_is_shown(env: str, environment: dict[str, str]) -> None:
     needs(env)
     done = pio(["run", "-e", env, "-t", "size"], environment)
@@ -206,7 +207,7 @@ def test_size_is_shown(env: str, environment: dict[str, str]) -> None:
     assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights alone
 
 
-@pytest.mark.parametrize("env", ["mps2", "rv32"])
+@pytest.mark.parametrize("env", ["mps2", "rv32", "lx106"])
 def test_a_missing_compiler_is_one_line(env: str, environment: dict[str, str]) -> None:
     ensured = environment | {"PATH": str(Path(sys.executable).parent)}
     done = pio(["run", "-e", env], ensured)

@@ -17,7 +17,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.device import Device
 from hil.records import Encoding
-from tests.firmware.call_graph import ARM, AVR, RISCV, Bound, Machine
+from tests.firmware.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
 from tests.firmware.conftest import FIRMWARE, INCLUDES, needs
 from tests.firmware.test_memory import broken, image
 
@@ -45,6 +45,7 @@ POINTERS = {
 BOARDS: dict[str, tuple[Machine, str, str]] = {  # start of the stack, and what interrupts
     "mps2": (ARM, "Reset_Handler", "NMI_Handler"),
     "rv32": (RISCV, "reset", ""),
+    "lx106": (XTENSA, "reset", ""),
     "mega2560": (AVR, "main", r"__vector_\d+"),
 }
 
@@ -79,7 +80,7 @@ def test_no_recursion_and_a_stack_within_its_bound(name: str) -> None:
     assert 2 * most < size, path  # as much again is left
 
 
-@pytest.mark.parametrize("name", ["mps2", "rv32"])
+@pytest.mark.parametrize("name", ["mps2", "rv32", "lx106"])
 def test_frames_are_as_gcc_has_them(name: str, tmp_path: Path) -> None:
     """-fstack-usage of the same sources: equal, but where a path pushes what another does not."""
     needs(missing_tools(load_board(name)))
@@ -87,6 +88,7 @@ def test_frames_are_as_gcc_has_them(name: str, tmp_path: Path) -> None:
     flags = {
         "mps2": ["-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"],
         "rv32": ["-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"],
+        "lx106": ["--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs"],
     }[name]
     equal = total = 0
     for source in sorted(FIRMWARE.glob("lib/hil_[ws]*/*.c")):

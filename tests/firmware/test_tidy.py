@@ -36,6 +36,12 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],
         [FIRMWARE / "port/rv32/port.c", *FIRMWARE.glob("platforms/rv32/bsp/*.c")],
     ),
+    # clang's pinned version knows no Xtensa; a RISC-V has registers of the same names
+    "lx106": (
+        ["--target=riscv32-unknown-elf", "-march=rv32imc"],
+        [Path("/usr/lib/xtensa-lx106-elf/include")],
+        [FIRMWARE / "port/lx106/port.c", *FIRMWARE.glob("platforms/lx106/bsp/*.c")],
+    ),
     "arduino": (
         [
             *("-xc++", "-std=gnu++11", "--target=avr", "-mmcu=atmega2560", "-DARDUINO=10808"),

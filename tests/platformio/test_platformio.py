@@ -41,6 +41,7 @@ def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("native", "gcc"),
         ("mps2", "gcc-arm-none-eabi"),
         ("rv32", "gcc-riscv64-unknown-elf"),
+        ("lx106", "gcc-xtensa-lx106"),
         ("mega2560", "gcc-avr"),
     ],
 )

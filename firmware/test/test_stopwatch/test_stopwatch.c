@@ -61,8 +61,10 @@ static void boot(void) {
   hil_session_init(&fake.session, &setup);
 }
 
-#ifdef __riscv
+#if defined(__riscv)
 #include "core_riscv.h"
+#elif defined(__XTENSA__)
+#include "core_xtensa.h"
 #else
 #include "core_arm.h"
 #endif

@@ -1,0 +1,19 @@
+"""Builds for QEMU's Xtensa machine with the xtensa-lx106-elf-gcc on PATH; `upload` starts QEMU."""
+
+import sys
+
+from SCons.Script import DefaultEnvironment
+
+env = DefaultEnvironment()
+platforms = env.subst("$PROJECT_DIR/firmware/platforms")
+sys.path.insert(0, platforms)
+import bare_metal
+
+bare_metal.setup(
+    env,
+    "xtensa-lx106-elf",
+    "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
+    ["--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs"],  # not where the compiler looks
+)
+env.Replace(LINK="$CC")  # Debian has no C++ library for it; the firmware needs none
+bare_metal.program(env, f"{platforms}/lx106/bsp")

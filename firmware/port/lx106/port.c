@@ -1,0 +1,91 @@
+/* QEMU sim, lx106, under -icount shift=6: an instruction takes 64 ns of virtual time. CCOUNT is of
+ * 40 MHz, so 25 instructions are 64 of its ticks. */
+#include <string.h>
+
+#include "bare_metal/memory.h"
+#include "hil_messages.h"
+#include "hil_port.h"
+#include "semihosting.h"
+
+enum { TICKS = 64, INSTRUCTIONS = 25, INSTRUCTIONS_A_SECOND = 15625000 };
+enum { CCOUNT_IN_A_MS = 40000, CCOUNT_IN_A_US = 40 };
+enum { TIMER_0 = 1 << 6 }; /* in INTERRUPT: CCOUNT was equal to CCOMPARE0 */
+
+static inline uint32_t ccount(void) {
+  uint32_t value;
+
+  __asm__ volatile("rsr.ccount %0" : "=r"(value) : : "memory");
+  return value;
+}
+
+/* ---- Time. CCOUNT wraps every 107 s of virtual time, and is looked at more often than that. */
+static uint64_t elapsed;
+
+static uint64_t clock_now(void) {
+  elapsed += (uint32_t)(ccount() - (uint32_t)elapsed);
+  return elapsed;
+}
+
+static uint32_t uptime_ms(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_MS); }
+
+static uint32_t now_us(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_US); }
+
+/* ---- The stopwatch: CCOMPARE0 is where CCOUNT comes again only if it wrapped. */
+static uint32_t started;
+
+static void stopwatch_start(void) {
+  (void)clock_now();
+  started = ccount();
+  __asm__ volatile("wsr.ccompare0 %0\n\tesync" : : "r"(started) : "memory");
+}
+
+static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
+  const uint32_t taken = ccount() - started;
+  uint32_t pending;
+
+  __asm__ volatile("rsr.interrupt %0" : "=r"(pending) : : "memory");
+  (void)clock_now();
+  *micros = 0;
+  *ticks = (pending & TIMER_0) != 0u
+               ? HIL_TICKS_WRAPPED
+               : (uint32_t)(((uint64_t)taken * INSTRUCTIONS + TICKS / 2) / TICKS);
+}
+
+/* ---- The line: standard input and output of the emulator, which the harness makes a pty. The
+ * processor sleeps in SELECT while it waits, and wakes ten times a second: QEMU ends only then. */
+size_t hil_port_read(uint8_t *data, size_t limit) {
+  static uint8_t received[64] __attribute__((aligned(64))); /* in one page: see below */
+  static const uint32_t tenth[2] = {0, 100000};             /* seconds, microseconds */
+  const uint32_t most = limit < sizeof received ? (uint32_t)limit : sizeof received;
+  int32_t got;
+
+  while (semihosting_call(SYS_SELECT_ONE, 0, SELECT_READ, (uint32_t)(uintptr_t)tenth) == 0) {
+  }
+  /* QEMU reads page by page: what ended on a page's last byte would make it wait for more */
+  got = semihosting_call(SYS_READ, 0, (uint32_t)(uintptr_t)received, most);
+  if (got <= 0) { /* the other end is closed for good */
+    (void)semihosting_call(SYS_EXIT, 0, 0, 0);
+  }
+  memcpy(data, received, (size_t)got);
+  return (size_t)got;
+}
+
+void hil_port_write(void *context, const uint8_t *data, size_t length) {
+  (void)context;
+  semihosting_write(data, length);
+}
+
+void hil_port_init(void) { paint_stack(); }
+
+const hil_board_t hil_port_board = {"sim lx106",
+                                    4,
+                                    HIL_ROOM_WAITS,
+                                    0,
+                                    INSTRUCTIONS_A_SECOND,
+                                    stopwatch_start,
+                                    stopwatch_stop,
+                                    memory,
+                                    paint_stack,
+                                    uptime_ms,
+                                    now_us,
+                                    0};

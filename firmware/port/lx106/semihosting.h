@@ -1,0 +1,38 @@
+/* Xtensa semihosting: `simcall`, which QEMU takes as a system call on descriptors of its own. */
+#ifndef HIL_SEMIHOSTING_H
+#define HIL_SEMIHOSTING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SYS_EXIT = 1, SYS_READ = 3, SYS_WRITE = 4, SYS_SELECT_ONE = 29 };
+enum { SELECT_READ = 1 };
+
+static inline int32_t semihosting_call(uint32_t operation, uint32_t first, uint32_t second,
+                                       uint32_t third) {
+  register uint32_t a2 __asm__("a2") = operation;
+  register uint32_t a3 __asm__("a3") = first; /* and errno, on return */
+  register uint32_t a4 __asm__("a4") = second;
+  register uint32_t a5 __asm__("a5") = third;
+
+  __asm__ volatile("simcall" : "+r"(a2), "+r"(a3) : "r"(a4), "r"(a5) : "memory");
+  return (int32_t)a2;
+}
+
+/* To standard output, which may take less than all of it at a time. */
+static inline void semihosting_write(const void *data, size_t length) {
+  const uint8_t *rest = (const uint8_t *)data;
+
+  while (length > 0) {
+    const int32_t sent =
+        semihosting_call(SYS_WRITE, 1, (uint32_t)(uintptr_t)rest, (uint32_t)length);
+
+    if (sent <= 0) {
+      return; /* nobody can read it any more */
+    }
+    rest += sent;
+    length -= (size_t)sent;
+  }
+}
+
+#endif
