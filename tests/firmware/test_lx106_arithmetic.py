@@ -8,7 +8,7 @@ import pytest
 
 from tests.firmware.conftest import FIRMWARE, STRICT, run
 
-pytestmark = pytest.mark.usefixtures("needs_gcc")
+pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 BSP = FIRMWARE / "platforms/lx106/bsp"
 
 MAIN = r"""
