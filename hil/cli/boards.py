@@ -50,13 +50,21 @@ def boards(
     out.print(table)
     for one in attached:
         identity = f"{one.usb} serial number {one.serial or 'none'}" if one.usb else "not USB"
-        may_be = " or ".join(one.boards) or "no configured board"
+        may_be = " or ".join(one.boards) or _bootloader(one, bootloaders)
         about = f"{may_be} ({one.description}, {identity})"
         out.print(f"port {escape(one.port)}: {escape(about)}", soft_wrap=True)
         if probe and one.boards:
             probed.append((one.port, _probe(load_board(one.boards[0], project), one.port)))
     for port, said in probed:
         out.print(f"port {escape(port)}: {escape(said)}", soft_wrap=True)
+
+
+def _bootloader(port: Attached, bootloaders: Iterable[InBootloader]) -> str:
+    """What a port is that no firmware of a configured board has."""
+    for one in bootloaders:
+        if (one.usb, one.serial) == (port.usb, port.serial):
+            return f"the bootloader of {' or '.join(one.boards)}"
+    return "no configured board"
 
 
 def _state(board: Board, attached: Iterable[Attached], bootloaders: Iterable[InBootloader]) -> str:

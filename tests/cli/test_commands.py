@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.boards.attached import UsbDevice
+from hil.cli.console import out
 from hil.cli.main import main
 from hil.errors import BuildFailed, ToolMissing
-from tests.boards.ports import USB_BOARD, plug
+from tests.boards.ports import USB_BOARD, FakePort, plug
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
@@ -84,6 +86,21 @@ def test_a_board_that_is_not_there_is_not_called_ready(
     assert hil(monkeypatch, "boards") == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "portenta" in line]
     assert line.rstrip().endswith("not attached")
+
+
+def test_boards_says_who_is_in_its_bootloader(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = FakePort("/dev/ttyACM3", "bossa", 0x2341, 0x005A, "5C1")  # a Nano 33 BLE's has a port
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [port])
+    devices = [UsbDevice("2341:005a", "5C1"), UsbDevice("2341:035b", "003C")]
+    monkeypatch.setattr("hil.boards.attached.usb_devices", lambda: devices)
+    monkeypatch.setattr(out, "_width", 200)
+    assert hil(monkeypatch, "boards") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("in its bootloader (USB 2341:035b, serial number 003C)" in one for one in lines) == 1
+    (line,) = [one for one in lines if one.startswith("port ")]
+    assert line.startswith("port /dev/ttyACM3: the bootloader of nano33ble (bossa, 2341:005a")
 
 
 def test_unknown_option_is_two(monkeypatch: pytest.MonkeyPatch) -> None:
