@@ -267,8 +267,9 @@ def test_two_equal_boards_are_never_flashed_by_chance(
     plug(monkeypatch, "A", "B")
     flashed: list[str] = []
 
-    def upload(*words: object, layers: bool) -> None:
+    def upload(*words: object, layers: bool, needs: int) -> None:
         assert not layers
+        assert needs == 0  # its board file names no flash
         flashed.append(str(words[-1]))
         raise BuildFailed("flashing desk failed: A fatal error occurred", "the whole log: x")
 
