@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from hil.diagnosis import BUILD, UPLOAD, diagnose, plain
-from hil.errors import BuildFailed, ConfigError, DoesNotFit, FlashTooSmall, HilError
+from hil.errors import (
+    BuildFailed,
+    ConfigError,
+    DoesNotFit,
+    FlashTooSmall,
+    HilError,
+    WrongCompiler,
+)
 from hil.files import sha256
 from hil.link.serial_port import cannot_open
 from hil.platformio.elf import toolchain
@@ -34,6 +41,7 @@ _NAMES_AN_ERROR: Final = re.compile(
     r"(?<!W)error\b|undefined reference|multiple definition|cannot find -l|dangerous relocation",
     re.IGNORECASE,
 )
+_TOOLCHAIN: Final = re.compile(r"^ - (toolchain-[\w-]+ @ [\w.+~-]+)", re.MULTILINE)
 # what the scripts read of the environment: with another tree every object is another
 _CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
@@ -184,8 +192,9 @@ def failure(env: str, log: Path, port: str | None = None) -> HilError:
         return cannot_open(port, OSError(int(refused[1] or 0), refused[2] or refused[0]))
     if known := (port and diagnose(text, UPLOAD)) or diagnose(text, BUILD):
         problem = known.error(port if port and known.symptom in UPLOAD else env)
-        problem.hint += f"; {whole}"
-        return problem
+        used = ", ".join(_TOOLCHAIN.findall(text)) if isinstance(problem, WrongCompiler) else ""
+        what = f"{problem.what} (installed: {used})" if used else problem.what
+        return type(problem)(what, f"{problem.hint}; {whole}")
     lines = text.splitlines()
     if any("HTTPClientError" in line for line in lines):
         return BuildFailed(

@@ -41,8 +41,10 @@ def make_project(
     app: bytes | None = None,
     table: Sequence[Partition] = HUGE_APP,
     attempts: int = 1,
+    boot: float = 10.0,
 ) -> SmallProject:
-    """A project in ``folder``; ``app`` is its firmware.bin; esptool tries ``attempts`` times."""
+    """A project in ``folder``; ``app`` is its firmware.bin; esptool tries ``attempts`` times,
+    and HELLO has ``boot`` seconds."""
     chip = CHIPS[board]
     files = {
         chip.bootloader_at: ("bootloader.bin", image(chip.image_id, b"loader" * 3000)),
@@ -59,16 +61,16 @@ def make_project(
     (folder / "firmware").mkdir()
     (folder / "src").mkdir()
     (folder / "boards").mkdir()
-    _board_file(folder, board)
+    _board_file(folder, board, boot)
     (folder / "platformio.ini").write_text(_ini(folder, board, chip, esptool))
     return SmallProject(folder, board, {at: content for at, (_, content) in files.items()})
 
 
-def _board_file(folder: Path, board: str) -> None:
+def _board_file(folder: Path, board: str, boot: float) -> None:
     """The board as it is, but for how long a test waits for it."""
     said = (resources.files("hil.boards") / f"{board}.toml").read_text()
     assert "boot = 10.0" in said
-    (folder / "boards" / f"{board}.toml").write_text(said.replace("boot = 10.0", "boot = 1.5"))
+    (folder / "boards" / f"{board}.toml").write_text(said.replace("boot = 10.0", f"boot = {boot}"))
 
 
 def _ini(folder: Path, board: str, chip: Chip, esptool: int) -> str:

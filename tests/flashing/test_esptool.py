@@ -133,19 +133,19 @@ def test_a_firmware_larger_than_the_flash(tmp_path: Path) -> None:
 def test_a_firmware_larger_than_its_partition(tmp_path: Path) -> None:
     """PlatformIO checks that before it uploads; a table on the board may be another."""
     small = [replace(one, size=0x10000) if one.name == "app0" else one for one in HUGE_APP]
-    project, rom = make_project(tmp_path, table=small), Rom(ESP32)
+    project, rom = make_project(tmp_path, table=small, boot=2.0), Rom(ESP32)
     with on_pty(rom) as port, pytest.raises(NotRunning, match=r"takes \d+ bytes, .* has 65536"):
         flash(chosen(project), project.folder, port)
 
 
 def test_a_firmware_that_is_no_image(tmp_path: Path) -> None:
-    project, rom = make_project(tmp_path, app=b"\0" * 4096), Rom(ESP32)
+    project, rom = make_project(tmp_path, app=b"\0" * 4096, boot=2.0), Rom(ESP32)
     with on_pty(rom) as port, pytest.raises(NotRunning, match="No bootable app partitions"):
         flash(chosen(project), project.folder, port)
 
 
 def test_a_firmware_that_panics_is_quoted(tmp_path: Path) -> None:
-    project, rom = make_project(tmp_path), Rom(ESP32, lambda _: PANIC)
+    project, rom = make_project(tmp_path, boot=2.0), Rom(ESP32, lambda _: PANIC)
     with (
         on_pty(rom) as port,
         pytest.raises(NoAnswer, match=r"esp32dev was flashed, and then the board on .* crashed:"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hil.boards.config import board_files, load_board
-from hil.errors import BuildFailed, ToolMissing, UsageError
+from hil.errors import BuildFailed, ToolMissing, UsageError, WrongCompiler
 from hil.platformio import build, find_project, sizes, toolchain, upload
 from hil.platformio import scons as scons_module
 from hil.platformio.build import failure
@@ -183,6 +183,21 @@ def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -
     assert found.startswith("flashing x failed: ")
     assert says in found
     assert "***" not in found
+
+
+def test_a_compiler_that_is_too_old_is_named_with_what_is_wanted(tmp_path: Path) -> None:
+    log = tmp_path / "esp32dev.log"
+    log.write_text(
+        "PACKAGES:\n - framework-arduinoespressif32 @ 3.3.11\n"
+        " - toolchain-xtensa-esp32 @ 8.4.0+2021r2-patch5\nCompiling main.cpp.o\n"
+        "xtensa-esp32-elf-g++: error: unrecognized command line option '-std=gnu++2b'; did you "
+        "mean '-std=gnu++2a'?\n*** [.pio/build/esp32dev/src/main.cpp.o] Error 1\n"
+    )
+    said = failure("esp32dev", log)
+    assert isinstance(said, WrongCompiler)
+    assert "does not know -std=gnu++2b, which takes GCC 11 or newer" in said.what
+    assert "(installed: toolchain-xtensa-esp32 @ 8.4.0+2021r2-patch5)" in said.what
+    assert str(log) in said.hint
 
 
 def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a serial line may bring: the decoder, every reply's parser, PackBits."""
+"""What a serial line may bring: the decoder, every reply's parser, PackBits, a board's words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import zlib
 from pathlib import Path
 from random import Random
 
+from hil.diagnosis import board_says
+from hil.link.fake import DOWNLOAD, PANIC
 from hil.wire import packbits
 from hil.wire.frames import Decoder, Frame, encode, stuff
 from hil.wire.messages import parse_reply
@@ -17,6 +19,7 @@ _FRAMES = [(one["type"], bytes.fromhex(one["payload"])) for one in _GOLDEN["fram
 SEEDS = [bytes.fromhex(one["encoded"]) for one in _GOLDEN["frames"]]
 SEEDS += [bytes.fromhex(one["stream"]) for one in _GOLDEN["streams"]]
 SEEDS += [bytes.fromhex(one["packed"]) for one in _GOLDEN["packed"]]
+SEEDS += [PANIC, DOWNLOAD]
 
 
 def damage(random: Random, data: bytes) -> bytes:
@@ -43,6 +46,10 @@ def check(data: bytes, _: Path) -> None:
         if isinstance(found, Frame):
             assert list(Decoder().feed(encode(found))) == [found]
             str(parse_reply(found))
+    if ill := board_says(data):
+        said = str(ill.error("port"))
+        assert said.isprintable()
+        assert len(said) < 1000
     try:
         unpacked = packbits.unpack(data, 4096)
     except ValueError:  # its own, documented: the caller says where
