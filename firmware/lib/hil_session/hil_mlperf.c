@@ -112,7 +112,7 @@ HIL_COLD static void infer(hil_session_t *session, char *rest) {
   uint32_t code;
 
   word = hil_next_word(&rest);
-  warmups = word ? hil_number_of(word) : WARMUPS;
+  warmups = word ? hil_number_of(word) : (int32_t)WARMUPS;
   if (count <= 0) {
     HIL_SAY(session, "e-[Inference iterations must be >0]\r\n");
     return;

@@ -1,0 +1,298 @@
+"""Every C and C++ file of the firmware, and every generated header, by every compiler that Debian
+has, in every standard that a core may compile it as, without a warning.
+
+A core chooses the standard, not this project: ESP32's core 2 compiles C as gnu99, where newlib has
+no static_assert. Files are found by their place, so a new one is compiled without being listed:
+a port and a platform belong to the compiler of the PlatformIO envs that name them, everything else
+to all compilers. The C library's headers are the host's, newlib (arm), picolibc (riscv64, lx106)
+and avr-libc. What is compiled elsewhere or nowhere: files that include TensorFlow Lite Micro
+(test_tflm.py, with its sources), and the parts of port/arduino for chips other than an AVR, whose
+cores Debian does not have.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from configparser import ConfigParser, SectionProxy
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from hil.engines import write_image
+from hil.platformio.toolchain import COMPILERS
+from hil.records import DType
+from hil.tflite import Graph
+from tests.engines.covering import covering
+from tests.engines.test_bakenn import needs_bakenn
+from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
+from tests.tflite.build import int8_cnn
+
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+
+ARDUINO: Final = Path("/usr/share/arduino/hardware/arduino/avr")
+WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
+SHARED: Final = sorted(FIRMWARE.glob("lib/*/*.c"))
+# what leaves parts of the library out or adds to it
+VARIANTS: Final = ("-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler for C and one for C++; ``env`` is the PlatformIO env whose files are its own."""
+
+    c: str
+    cxx: str
+    env: str
+    flags: tuple[str, ...] = ()
+    cxx_flags: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        return [program for program in (self.c, self.cxx) if not shutil.which(program)]
+
+    def command(self, standard: str) -> list[str]:
+        """The compiler for a standard, and its flags but for what it is to do."""
+        program, more = (self.cxx, self.cxx_flags) if "++" in standard else (self.c, ())
+        return [program, f"-std={standard}", *WARNINGS, *self.flags, *more]
+
+
+TOOLCHAINS: Final = {
+    "gcc": Toolchain("gcc", "g++", "native"),
+    "clang": Toolchain("clang", "clang++", "native"),
+    "arm": Toolchain(
+        "arm-none-eabi-gcc",
+        "arm-none-eabi-g++",
+        "mps2",
+        ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
+    ),
+    "riscv64": Toolchain(
+        "riscv64-unknown-elf-gcc",
+        "riscv64-unknown-elf-g++",
+        "rv32",
+        ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+    ),
+    "avr": Toolchain(
+        "avr-gcc",
+        "avr-g++",
+        "mega2560",
+        ("-mmcu=atmega2560",),
+        (
+            *("-DARDUINO=10808", "-DARDUINO_ARCH_AVR", "-DARDUINO_AVR_MEGA2560"),
+            *("-DF_CPU=16000000L", "-DHIL_SHORT_OF_RAM", "-Os"),  # <util/delay.h> warns without
+            # -isystem would make everything in them extern "C"
+            *(f"-I{ARDUINO / folder}" for folder in ("cores/arduino", "variants/mega")),
+        ),
+    ),
+    "lx106": Toolchain(
+        "xtensa-lx106-elf-gcc",
+        "xtensa-lx106-elf-g++",
+        "lx106",
+        ("--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs",),
+    ),
+}
+
+
+@lru_cache
+def env(name: str) -> SectionProxy | dict[str, str]:
+    """The section of an env in platformio.ini; empty where it has none."""
+    parser = ConfigParser(interpolation=None)
+    parser.read(PROJECT / "platformio.ini")
+    return parser[f"env:{name}"] if parser.has_section(f"env:{name}") else {}
+
+
+def belongs(file: Path, toolchain: Toolchain) -> bool:
+    """Whether a file of the firmware is for this compiler, by where it lies."""
+    place, *rest = file.relative_to(FIRMWARE).parts
+    section = env(toolchain.env)
+    if '#include "tensorflow/' in file.read_text():
+        return False
+    if place == "port":
+        return section.get("custom_hil_port") == rest[0]
+    if place == "platforms" and rest[1] == "runner":  # an emulator's, so the host's
+        return toolchain.env == "native"
+    if place == "platforms":
+        return Path(section.get("platform", "")).name == rest[0]
+    if place == "test" and rest[0].startswith("test_"):
+        ignored = section.get("test_ignore", "").split()
+        return bool(section) and not any(fnmatch(rest[0], pattern) for pattern in ignored)
+    return True
+
+
+def sources(toolchain: Toolchain, suffix: str) -> list[Path]:
+    return [file for file in sorted(FIRMWARE.rglob(f"*{suffix}")) if belongs(file, toolchain)]
+
+
+def includes(toolchain: Toolchain) -> list[str]:
+    port = env(toolchain.env).get("custom_hil_port", "")
+    return [*INCLUDES, f"-I{FIRMWARE / 'lib' / 'hil_tflm'}", f"-I{FIRMWARE / 'port' / port}"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What the project generates: an image's C, that for HIL_LAYERS, and sketches in C and C++."""
+
+    images: list[Path]
+    layers: list[Path]
+    sketches: list[Path]
+    golden: Path
+
+    def sketch(self, suffix: str) -> list[Path]:
+        return [file for file in self.sketches if file.suffix == suffix]
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Every kernel of aot as `hil export` and as the firmware have it, and the other engines'
+    glue; the unit tests' golden.h."""
+    folder = tmp_path_factory.mktemp("generated")
+    graphs: dict[str, list[tuple[str, Path, Graph]]] = {"aot": [], "aot-fast": []}
+    for network in covering()[0]:
+        path = folder / f"{network.name}.tflite"
+        path.write_bytes(network.data)
+        engine = "aot-fast" if network.fused else "aot"
+        graphs[engine].append((network.name, path, network.graph))
+    small = folder / "small.tflite"
+    small.write_bytes(int8_cnn().finish())
+    images, layers, sketches = [], [], [_headers(folder)]
+    for engine, networks in graphs.items():
+        models = [(name, path) for name, path, _ in networks]
+        write_image(engine, models, folder / engine)
+        write_image(engine, models, folder / f"{engine}-layers", layers=True)
+        images.append(folder / engine / "hil_image.c")
+        layers.append(folder / f"{engine}-layers" / "hil_image.c")
+        for suffix in (".c", ".cpp"):
+            sketch = folder / engine / f"sketch_{engine}{suffix}"
+            sketch.write_text(_sketch([(name, graph) for name, _, graph in networks]))
+            sketches.append(sketch)
+    if find_spec("tflite_micro"):  # of Linux x86-64 alone
+        write_image("tflm", [("small", small)], folder / "tflm")
+        images.append(folder / "tflm" / "hil_image.c")
+    script = FIRMWARE / "scripts" / "golden_header.py"
+    run([sys.executable, str(script), str(folder), str(FIRMWARE / "golden" / "wire.json")])
+    return Generated(images, layers, sketches, folder)
+
+
+def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
+    """Uses the headers as a sketch of somebody else's does."""
+    types = {DType.FLOAT32: "float", DType.INT8: "int8_t"}
+    lines = ["#ifdef ARDUINO\n#include <Arduino.h>\n#endif"]
+    lines += [f'#include "{name}.h"' for name, _ in networks]
+    for name, graph in networks:
+        source, target = types[graph.input.dtype], types[graph.output.dtype]
+        head = f"void run_{name}(const {source} *in, {target} *out, void *arena)"
+        lines.append(f"{head};\n{head} {{\n  {name}_invoke(in, out, arena);\n}}")
+    return "\n".join(lines) + "\n"
+
+
+def _headers(folder: Path) -> Path:
+    """The headers that C++ may include, all in one file, each of them twice."""
+    file = folder / "headers.cpp"
+    shared = [p for p in sorted(FIRMWARE.glob("lib/*/*.h")) if "hil_tflm" not in p.parts]
+    names = [p.name for p in (*shared, FIRMWARE / "port" / "hil_port.h")]
+    file.write_text("".join(f'#include "{name}"\n' for name in [*names, *names]))
+    return file
+
+
+@pytest.fixture(scope="module")
+def bakenn_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bakenn")
+    student = PROJECT / "models" / "digits" / "student_int8.tflite"
+    write_image("bakenn", [("net", student)], folder)
+    return folder
+
+
+@pytest.fixture(params=TOOLCHAINS)
+def toolchain(request: pytest.FixtureRequest) -> Toolchain:
+    found = TOOLCHAINS[request.param]
+    needs(found.missing)
+    return found
+
+
+def words(toolchain: Toolchain, standard: str, generated: Generated) -> list[str]:
+    """The command for a standard, less what it is to do and to which files."""
+    return [*toolchain.command(standard), *includes(toolchain), f"-I{generated.golden}"]
+
+
+@pytest.mark.parametrize("standard", ["gnu99", "gnu11", "c11"])
+def test_c_has_no_warning(toolchain: Toolchain, standard: str, generated: Generated) -> None:
+    files = [*sources(toolchain, ".c"), *generated.images, *generated.sketch(".c")]
+    run([*words(toolchain, standard, generated), "-fsyntax-only", *map(str, files)])
+
+
+@pytest.mark.parametrize("standard", ["gnu++11", "gnu++14", "gnu++17"])
+def test_cpp_has_no_warning(toolchain: Toolchain, standard: str, generated: Generated) -> None:
+    files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp")]
+    both = ["-xc++", *map(str, SHARED)]  # the library is C and C++ at once
+    command = [*words(toolchain, standard, generated), "-fsyntax-only", *map(str, files)]
+    run([*command, *both])
+
+
+@pytest.mark.parametrize(
+    "toolchain", [name for name in TOOLCHAINS if name != "clang"], indirect=True
+)
+@pytest.mark.parametrize("standard", ["gnu99", "gnu++11"])
+def test_the_optimiser_has_no_warning(
+    toolchain: Toolchain,
+    standard: str,
+    generated: Generated,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only then GCC sees what is used before it is set, or written outside an array; clang's
+    warnings do not depend on it."""
+    if "++" in standard:
+        files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp")]
+    else:  # the kernels of the sketches are those of the images
+        files = [*sources(toolchain, ".c"), *generated.images]
+    monkeypatch.chdir(tmp_path)  # where the compiler leaves assembly
+    run([*words(toolchain, standard, generated), "-O2", "-S", *map(str, files)])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_has_no_warning(toolchain: Toolchain, variant: str, generated: Generated) -> None:
+    files = [*SHARED, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
+    command = words(toolchain, "gnu99", generated)
+    run([*command, variant, "-fsyntax-only", *map(str, files)])
+
+
+@needs_bakenn
+def test_bakenn_has_no_warning(toolchain: Toolchain, bakenn_image: Path) -> None:
+    """Of what bakenn generates only errors count, as in the firmware's build."""
+    folder = bakenn_image / "bakenn" / "portable"
+    include = [f"-I{folder / line}" for line in (folder / "net.include").read_text().split()]
+    listed = (folder / "net.sources").read_text().split()
+    theirs = [str(folder / name) for name in listed if name.endswith(".c")]
+    for standard in ("gnu99", "gnu11", "c11"):
+        command = [*toolchain.command(standard), *includes(toolchain), *include, "-fsyntax-only"]
+        run([*command, str(bakenn_image / "hil_image.c")])
+        run([*command, "-w", *theirs])
+
+
+def test_every_file_has_a_compiler() -> None:
+    for file in (*FIRMWARE.rglob("*.c"), *FIRMWARE.rglob("*.cpp")):
+        elsewhere = '#include "tensorflow/' in file.read_text()
+        taken = [name for name, found in TOOLCHAINS.items() if belongs(file, found)]
+        assert bool(taken) is not elsewhere, file
+
+
+def test_every_env_of_debians_compilers_is_here() -> None:
+    assert set(COMPILERS) <= {toolchain.env for toolchain in TOOLCHAINS.values()}
+
+
+def test_what_is_wrong_is_found(toolchain: Toolchain, tmp_path: Path) -> None:
+    for standard, text, wrong in (
+        ("gnu99", '#include <assert.h>\nstatic_assert(1, "");\n', "static_assert"),
+        ("c11", "void f(void);\nvoid f(void) { int unused = 1; }\n", "unused variable"),
+        ("gnu++11", "struct s { int a, b; };\nextern s x;\ns x = {1};\n", "missing (field|init)"),
+    ):
+        file = tmp_path / ("wrong.cpp" if "++" in standard else "wrong.c")
+        file.write_text(text)
+        with pytest.raises(AssertionError, match=wrong):
+            run([*toolchain.command(standard), "-fsyntax-only", str(file)])
