@@ -24,6 +24,7 @@ from hil.wire.messages import (
     status_request,
 )
 from hil.wire.packbits import pack
+from hil.wire.traces import ENOUGH
 
 __all__ = ["ATTEMPTS", "Answer", "Device", "Timing"]
 
@@ -104,13 +105,13 @@ class Device:
                     line.forget()
                     return reply[1]
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
-        raise self._unheard(line.bytes_in > heard, line.frames_in > good)
+        raise self._unheard(line.bytes_in > heard, line.frames_in > good, asked)
 
-    def _unheard(self, heard: bool, understood: bool) -> HilError:
+    def _unheard(self, heard: bool, understood: bool, asked: Iterable[int]) -> HilError:
         name = self.link.name
         if not understood and (known := self.diagnosis()):
             return known
-        if understood:
+        if understood or self._line.traces(asked) >= ENOUGH:
             return LineHopeless(
                 f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no whole answer in "
                 f"{self.timing.boot:g} s, {self._line.damaged_in} frames came damaged",

@@ -6,7 +6,7 @@ import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,7 @@ from hil.wire.messages import (
     Result,
     parse_reply,
 )
+from hil.wire.traces import traces
 
 QUIET_S: Final = 0.05
 REPLY: Final = 0x80  # set in the type of whatever a board sends
@@ -90,6 +91,11 @@ class Line:
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong with the board, by what it said of late besides frames."""
         return board_says(bytes(self._heard))
+
+    def traces(self, asked: Iterable[int]) -> int:
+        """Answers to HELLOs of these numbers that came damaged and can be recognised all the
+        same."""
+        return traces(bytes(self._heard), asked)
 
     def forget(self) -> None:
         """The board runs: what it said before is no diagnosis."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hil.link.deadline import Deadline
 from hil.records import DType, Encoding, Hello, TensorSpec
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
-from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind
+from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
 from hil.wire.packbits import unpack
 
 BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
@@ -201,7 +201,7 @@ class FakeBoard:
     def _error(
         self, seq: int, code: ErrorCode, request: int, needed: int = 0, available: int = 0
     ) -> Frame:
-        payload = struct.pack("<BBHII", code, request, 0, needed, available)
+        payload = pack_refusal(code, request, needed, available)
         return self._frame(Kind.ERROR, seq, payload)
 
     def _frame(self, kind: int, seq: int, payload: bytes) -> Frame:

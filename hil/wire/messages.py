@@ -177,6 +177,11 @@ def profile_request(seq: int, model: int, encoding: Encoding, values: bytes, lay
     return Frame(Kind.PROFILE, seq, _PROFILE.pack(model, encoding, layer) + values)
 
 
+def pack_refusal(code: int, request: int = 0, needed: int = 0, available: int = 0) -> bytes:
+    """The payload of ERROR, as a board sends it."""
+    return _ERROR.pack(code, request, 0, needed, available)
+
+
 def status_request(seq: int, *, reset: bool = False) -> Frame:
     """Ask for memory marks and counters; ``reset`` starts both anew."""
     return Frame(Kind.STATUS, seq, bytes([1 if reset else 0]))
