@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ MISSING: Final = tuple(
     if not folder.is_dir()
 )
 CHIPS: Final = {"esp32dev": ESP32, "esp32-s3": ESP32_S3, "esp32-c3": ESP32_C3}
-FLASH_MB: Final = {"esp32dev": 4, "esp32-s3": 8, "esp32-c3": 4}  # by PlatformIO's board files
+FLASH_MB: Final = {"esp32dev": 4, "esp32-s3": 8, "esp32-c3": 4}  # on the devkits
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def make_project(
     return SmallProject(folder, board, {at: content for at, (_, content) in files.items()})
 
 
+def flash_size(board: str) -> str:
+    """What the env of platformio.ini says, else PlatformIO's own board file."""
+    ini = configparser.ConfigParser(interpolation=None, strict=False)
+    ini.read(PROJECT / "platformio.ini")
+    return ini[f"env:{board}"].get("board_upload.flash_size", f"{FLASH_MB[board]}MB")
+
+
 def _board_file(folder: Path, board: str, boot: float) -> None:
     """The board as it is, but for how long a test waits for it."""
     said = (resources.files("hil.boards") / f"{board}.toml").read_text()
@@ -85,7 +93,7 @@ custom_words = {"espressif32" if esptool == 4 else "pioarduino"}
 custom_chip = {chip.name.lower().replace("-", "")}
 custom_bootloader_at = {chip.bootloader_at:#x}
 custom_flash_freq = {"40m" if chip is ESP32 else "80m"}
-custom_flash_size = {FLASH_MB[board]}MB
+custom_flash_size = {flash_size(board)}
 """
 
 
