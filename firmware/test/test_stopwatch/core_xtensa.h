@@ -34,11 +34,26 @@ static hil_engine_status_t late_invoke(const hil_model_t *self, const void *inpu
   return HIL_ENGINE_OK;
 }
 
+/* Three wraps of CCOUNT in four steps, as in a long series of inferences without a word. */
+static void the_clock_goes_on_where_the_counter_wraps(void) {
+  const uint32_t step = 0xC0000000u, ticks_in_a_us = 40;
+  const uint32_t before = hil_port_board.now_us();
+  uint32_t value, taken, i;
+
+  for (i = 0; i < 4; i++) {
+    __asm__ volatile("rsr.ccount %0\n\tadd %0, %0, %1\n\twsr.ccount %0" : "=&r"(value) : "r"(step));
+    hil_port_board.alive();
+  }
+  taken = hil_port_board.now_us() - before;
+  CHECK(taken >= 4 * (step / ticks_in_a_us) && taken < 4 * (step / ticks_in_a_us) + 1000);
+}
+
 /* The counter is set, not run, to just before it wraps: 2^32 ticks take seconds. */
 static void a_wrapped_counter_is_told(void) {
   const uint32_t most = 1677721600u; /* 2^32 ticks of CCOUNT */
   uint32_t ticks;
 
+  the_clock_goes_on_where_the_counter_wraps();
   boot();
   loop_model.invoke = late_invoke;
   ticks = ticks_of(2560);
