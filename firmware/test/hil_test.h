@@ -12,7 +12,9 @@ static inline void hil_test_say(const char *text) { (void)semihosting_call(SYS_W
 #include <string.h>
 
 #include "semihosting.h"
-static inline void hil_test_say(const char *text) { semihosting_write(text, strlen(text)); }
+static inline void hil_test_say(const char *text) {
+  semihosting_write(STANDARD_OUTPUT, text, strlen(text));
+}
 #else
 #include <stdio.h>
 static inline void hil_test_say(const char *text) { fputs(text, stdout); }

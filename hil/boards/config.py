@@ -56,6 +56,7 @@ class Emulator(Config, frozen=True):
     port_pattern: str = ""  # regular expression over its output; group 1 is the port
     port: str = ""  # or the port itself: a URL with {tcp} or a number of its own, or a path
     stdio: bool = False  # or its standard input and output, which the harness connects to a pty
+    ready: str = ""  # with port or stdio: regular expression over its output, waited for first
     prepare: tuple[tuple[str, ...], ...] = ()
     package: str = ""  # Debian package of command[0]
 
@@ -64,11 +65,10 @@ class Emulator(Config, frozen=True):
             raise ValueError("emulator: a command has no words")
         if [bool(self.port_pattern), bool(self.port), self.stdio].count(True) != 1:
             raise ValueError("emulator: give one of port_pattern, port and stdio")
-        try:
-            groups = re.compile(self.port_pattern).groups
-        except re.error as problem:
-            raise ValueError(f"emulator.port_pattern: {problem}") from None
-        if self.port_pattern and not groups:
+        if self.ready and self.port_pattern:
+            raise ValueError("emulator: port_pattern is waited for, so leave out ready")
+        _groups("ready", self.ready)
+        if self.port_pattern and not _groups("port_pattern", self.port_pattern):
             raise ValueError("emulator.port_pattern: no group ( ) that is the port")
         for words in (*self.prepare, self.command, (self.port,)):
             try:
@@ -92,6 +92,14 @@ class Emulator(Config, frozen=True):
     def fill(self, words: tuple[str, ...], elf: Path, run: Path, tcp: int) -> list[str]:
         """``words`` with their placeholders replaced."""
         return [word.format(elf=elf, build=elf.parent, run=run, tcp=tcp) for word in words]
+
+
+def _groups(key: str, pattern: str) -> int:
+    """How many groups the regular expression ``pattern`` has; ValueError when it is none."""
+    try:
+        return re.compile(pattern).groups
+    except re.error as problem:
+        raise ValueError(f"emulator.{key}: {problem}") from None
 
 
 def _tcp_port(url: str) -> int:

@@ -77,7 +77,7 @@ def start(
         port = port if host is None else os.ttyname(host)
     running = RunningEmulator(process, port, log, command)
     try:
-        found = _wait_for_port(running, emulator.port_pattern, deadline)
+        found = _wait_for_port(running, emulator, deadline)
         return RunningEmulator(process, found, log, command)
     except BaseException:
         running.stop()
@@ -97,17 +97,21 @@ def _pty(ours: ExitStack) -> tuple[int, int]:
     return line, host
 
 
-def _wait_for_port(running: RunningEmulator, pattern: str, deadline: Deadline) -> str:
-    """The port, once the output names it (``pattern``), or once the one of the file is there."""
+def _wait_for_port(running: RunningEmulator, emulator: Emulator, deadline: Deadline) -> str:
+    """The port, once the output names it, or once it says ``ready`` and the port is there."""
+    pattern = emulator.port_pattern
     while True:
         ended = running.process.poll() is not None
         said = running.log.read_text(errors="replace")
         if pattern and (match := re.search(pattern, said)):
             return match.group(1)
-        if not pattern and not ended and _is_there(running.port):
+        ready = not pattern and re.search(emulator.ready, said) is not None
+        if ready and not ended and _is_there(running.port):
             return running.port
         if ended or deadline.expired:
             how = "named no port" if pattern else f"opened no port {running.port}"
+            if emulator.ready and not ready:
+                how = f"did not say {emulator.ready!r}"
             raise _failed(running.command, "ended" if ended else how, said)
         time.sleep(_POLL_S)
 

@@ -73,6 +73,8 @@ EMULATED = GOOD.replace('unit = "us"\nsource = "micros"', 'unit = "none"') + "[e
             "give one of port_pattern, port and stdio",
         ),
         ('command = ["x"]\nport = "/dev/a"\nstdio = true', "port_pattern, port and stdio"),
+        ('command = ["x"]\nport_pattern = "(p)"\nready = "x"', "leave out ready"),
+        ('command = ["x"]\nstdio = true\nready = "("', "emulator.ready: missing"),
         ('command = []\nport = "/dev/a"', "a command has no words"),
         ('command = ["x"]\nprepare = [[]]\nport = "/dev/a"', "a command has no words"),
         ('command = ["x"]\nport_pattern = "port"', "no group"),

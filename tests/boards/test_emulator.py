@@ -90,7 +90,12 @@ def test_a_tcp_port_is_found_free_and_waited_for_without_a_connection(tmp_path: 
 
 ECHOES = """
 import os, sys
-print("not for the line", file=sys.stderr, flush=True)
+os.set_blocking(0, False)
+try:
+    os.read(0, 1)  # nobody has opened the other end yet: an error if that looks like a hangup
+except BlockingIOError:
+    os.set_blocking(0, True)
+print("ready", file=sys.stderr, flush=True)
 while data := os.read(0, 100):
     os.write(1, data)
 """
@@ -99,7 +104,7 @@ EVERY_BYTE = bytes(range(256))
 
 def test_standard_input_and_output_are_the_line(tmp_path: Path) -> None:
     """Every byte both ways, for one host after the other, and what is said apart from that."""
-    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True)
+    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True, ready="ready")
     running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
     try:
         for _ in range(2):
@@ -110,13 +115,24 @@ def test_standard_input_and_output_are_the_line(tmp_path: Path) -> None:
                 said += data
             assert said == EVERY_BYTE
             link.close()
-        assert (tmp_path / "log").read_text() == "not for the line\n"
+        assert (tmp_path / "log").read_text() == "ready\n"
     finally:
         running.stop()
 
 
+def test_an_emulator_that_ends_before_it_is_ready_is_quoted(tmp_path: Path) -> None:
+    """As late as it likes: its port is there from the start, and would be opened."""
+    command = (sys.executable, "-c", "import sys; sys.exit('no such processor')")
+    on_stdio = Emulator(command=command, stdio=True, ready="ready")
+    with pytest.raises(DeviceError, match="ended; it said: no such processor"):
+        start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
+    mute = Emulator(command=("sleep", "60"), stdio=True, ready="ready")
+    with pytest.raises(DeviceError, match="sleep did not say 'ready'; it said: nothing"):
+        start(mute, Path("x"), tmp_path / "log", Deadline.after(0.1))
+
+
 def test_what_comes_before_anybody_opens_the_line_is_kept_for_it(tmp_path: Path) -> None:
-    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True)
+    on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True, ready="ready")
     running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
     try:
         host = os.open(running.port, os.O_RDWR | os.O_NOCTTY)

@@ -60,11 +60,12 @@ size_t hil_port_read(uint8_t *data, size_t limit) {
   const uint32_t most = limit < sizeof received ? (uint32_t)limit : sizeof received;
   int32_t got;
 
-  while (semihosting_call(SYS_SELECT_ONE, 0, SELECT_READ, (uint32_t)(uintptr_t)tenth) == 0) {
+  while (semihosting_call(SYS_SELECT_ONE, STANDARD_INPUT, SELECT_READ,
+                          (uint32_t)(uintptr_t)tenth) == 0) {
   }
   alive();
   /* QEMU reads page by page: what ended on a page's last byte would make it wait for more */
-  got = semihosting_call(SYS_READ, 0, (uint32_t)(uintptr_t)received, most);
+  got = semihosting_call(SYS_READ, STANDARD_INPUT, (uint32_t)(uintptr_t)received, most);
   if (got <= 0) { /* the other end is closed for good */
     (void)semihosting_call(SYS_EXIT, 0, 0, 0);
   }
@@ -74,10 +75,15 @@ size_t hil_port_read(uint8_t *data, size_t limit) {
 
 void hil_port_write(void *context, const uint8_t *data, size_t length) {
   (void)context;
-  semihosting_write(data, length);
+  semihosting_write(STANDARD_OUTPUT, data, length);
 }
 
-void hil_port_init(void) { paint_stack(); }
+void hil_port_init(void) {
+  static const char ready[] = "ready\n"; /* the board file's `ready`: QEMU took all its arguments */
+
+  semihosting_write(STANDARD_ERROR, ready, sizeof ready - 1);
+  paint_stack();
+}
 
 const hil_board_t hil_port_board = {"sim lx106",
                                     4,

@@ -7,6 +7,7 @@
 
 enum { SYS_EXIT = 1, SYS_READ = 3, SYS_WRITE = 4, SYS_SELECT_ONE = 29 };
 enum { SELECT_READ = 1 };
+enum { STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR };
 
 static inline int32_t semihosting_call(uint32_t operation, uint32_t first, uint32_t second,
                                        uint32_t third) {
@@ -19,13 +20,13 @@ static inline int32_t semihosting_call(uint32_t operation, uint32_t first, uint3
   return (int32_t)a2;
 }
 
-/* To standard output, which may take less than all of it at a time. */
-static inline void semihosting_write(const void *data, size_t length) {
+/* To a descriptor, which may take less than all of it at a time. */
+static inline void semihosting_write(uint32_t descriptor, const void *data, size_t length) {
   const uint8_t *rest = (const uint8_t *)data;
 
   while (length > 0) {
     const int32_t sent =
-        semihosting_call(SYS_WRITE, 1, (uint32_t)(uintptr_t)rest, (uint32_t)length);
+        semihosting_call(SYS_WRITE, descriptor, (uint32_t)(uintptr_t)rest, (uint32_t)length);
 
     if (sent <= 0) {
       return; /* nobody can read it any more */
