@@ -199,3 +199,27 @@ def test_constants_stay_in_flash_on_a_teensy(language: str, tmp_path: Path) -> N
         symbol: size for symbol, (_, size) in teensy.items()
     }
     assert not any(section == ".progmem" for section, _ in other.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "said", "real"),
+    [
+        (["-DTARGET_RP2040"], 8_388_607, 8_388),  # as Mbed's own code has it
+        ([], 32_760, 32_760),  # STM32H7
+        ([], 131_071_999, 131_071_999),  # nRF52840
+    ],
+)
+def test_a_watchdog_of_any_length_waits_as_long_as_the_host(
+    flags: list[str], said: int, real: int, tmp_path: Path
+) -> None:
+    """Longer than the 20 s that the host waits, and no longer than HIL_WATCHDOG_MS says."""
+    needs([tool for tool in ("g++",) if not shutil.which(tool)])
+    words = ["g++", "-std=gnu++14", *STRICT, "-Wno-deprecated-declarations", "-O1", *INCLUDES]
+    words += [f"-I{STUBS / 'mbed'}", f"-I{PORT}", "-DARDUINO_ARCH_MBED", *flags]
+    words += [f"-DSAID_MS={said}u", f"-DREAL_MS={real}u", "-o", "watchdog"]
+    run_in(tmp_path, [*words, str(PORT / "chip_mbed.cpp"), str(STUBS / "watchdog.cpp")])
+    lines = run([str(tmp_path / "watchdog")]).splitlines()
+    at_once, later, stopped = (int(line.split()[-1]) for line in lines)
+    assert 59_000 <= at_once <= 61_000
+    assert 59_000 <= later <= 61_000
+    assert stopped <= min(60_000, real)

@@ -50,6 +50,11 @@ uint32_t hil_chip_heap_used(void) { return (uint32_t)mallinfo().uordblks; }
 /* The RP2040's watchdog waits 8.3 s at most and an STM32's 32 s, so a ticker feeds it until
  * HIL_WATCHDOG_MS have passed. What stops interrupts, such as a fault, stops the ticker too. */
 static constexpr uint32_t ROUND_MS = 1000;
+#ifdef TARGET_RP2040 /* get_max_timeout() says 8,388 s, and start() takes that for 8.388 s */
+static constexpr uint32_t LONGEST_MS = 8000;
+#else
+static constexpr uint32_t LONGEST_MS = UINT32_MAX;
+#endif
 static uint32_t rounds; /* that the ticker feeds it after the last hil_chip_alive */
 static volatile uint32_t rounds_left;
 
@@ -63,7 +68,8 @@ static void put_off(void) {
 void hil_chip_watch(void) {
   static mbed::Ticker ticker;
   mbed::Watchdog &watchdog = mbed::Watchdog::get_instance();
-  const uint32_t most = watchdog.get_max_timeout();
+  const uint32_t said = watchdog.get_max_timeout();
+  const uint32_t most = said < LONGEST_MS ? said : LONGEST_MS;
   const uint32_t waits = HIL_WATCHDOG_MS < most ? HIL_WATCHDOG_MS : most;
 
   rounds = (HIL_WATCHDOG_MS - waits) / ROUND_MS;
