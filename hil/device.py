@@ -109,9 +109,10 @@ class Device:
 
     def _unheard(self, heard: bool, understood: bool, asked: Iterable[int]) -> HilError:
         name = self.link.name
-        if not understood and (known := self.diagnosis()):
+        answers = understood or self._line.traces(asked) >= ENOUGH
+        if not answers and (known := self.diagnosis()):
             return known
-        if understood or self._line.traces(asked) >= ENOUGH:
+        if answers:
             return LineHopeless(
                 f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no whole answer in "
                 f"{self.timing.boot:g} s, {self._line.damaged_in} frames came damaged",
