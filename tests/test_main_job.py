@@ -42,6 +42,7 @@ def hil(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("patient")
 def test_500_digits_of_all_four_models_on_the_cortex_m7(tmp_path: Path) -> None:
     dataset, _ = datasets.choose("auto")
     plan = make_plan(Request(project=PROJECT, dataset=dataset, limit=N))

@@ -58,7 +58,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", CASES)
 def test_the_firmware_gives_it(name: str, device: Path) -> None:
     sent, right = CASES[name]
-    done = subprocess.run([str(device)], input=sent, capture_output=True, check=True, timeout=20)
+    done = subprocess.run([str(device)], input=sent, capture_output=True, check=True, timeout=100)
     (frame,) = Decoder().feed(done.stdout)
     assert isinstance(frame, Frame)
     found = parse_reply(frame)

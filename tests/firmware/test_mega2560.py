@@ -86,7 +86,7 @@ def check(row: SummaryRow, count: int) -> None:
     assert row.memory.ram_static + row.memory.stack < RAM
 
 
-@pytest.mark.usefixtures("firmware")
+@pytest.mark.usefixtures("firmware", "patient")
 def test_100_digits_in_8_kilobytes(tmp_path: Path) -> None:
     check(benched(tmp_path, "digits", 100), 100)
 
@@ -168,6 +168,7 @@ def test_a_second_request_overruns_the_ring_of_64_bytes(link: Link) -> None:
     assert device.retries > 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_rate_goes_up_as_the_board_file_says(link: Link) -> None:
     """Serial.begin on the real core; at the new rate both ends lose nothing."""
     device = Device(link, Timing(reply=SENDS))

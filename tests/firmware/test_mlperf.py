@@ -183,6 +183,7 @@ def test_the_clock_goes_on_in_microseconds(name: str) -> None:
         assert ten == pytest.approx(10 * one, rel=0.2)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", ["native", "mps2"])
 def test_frames_and_text_take_turns(name: str) -> None:
     digit = datasets.load("digits").x[0].tobytes()

@@ -64,6 +64,7 @@ def answers(device: Device) -> list[bytes]:
     return [a.result.output for a in device.infer(0, Encoding.PIXELS, inputs, window=2)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_it_answers_as_the_same_firmware_on_a_pty_does(project: Path, elf: Path) -> None:
     with open_board(load_board("own", project), elf) as link:
         assert link.name.startswith("socket://127.0.0.1:")

@@ -17,7 +17,7 @@ from hil.boards.emulator import start
 from hil.boards.labgrid import CLIENT
 from hil.link import Deadline
 
-WAIT_S = 30.0
+WAIT_S = 100.0
 
 
 def missing() -> list[str]:

@@ -53,6 +53,7 @@ class Far:
         pass
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_host_over_the_pty_is_as_slow_as_the_line() -> None:
     with paced(Far(), 115200) as link:
         device = Device(link, Timing(boot=30, reply=30))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from hil import device_rate
 from hil.device import Device, Timing
 from hil.errors import NoAnswer
 from hil.link.fake import FakeBoard
@@ -71,6 +72,7 @@ def test_a_pulse_of_the_reset_line_restarts_the_board() -> None:
         assert served.line.levels[-3:] == [True, False, True]
 
 
+@pytest.mark.usefixtures("patient")
 def test_rates_are_set_on_both_ends() -> None:
     with on_line(fake(set_baud=True)) as (link, served):
         device = Device(link, Timing(boot=20, reply=5))
@@ -83,7 +85,8 @@ def test_rates_are_set_on_both_ends() -> None:
         assert served.line.baudrate == served.board.baud == 115_200
 
 
-def test_a_rate_that_garbles_is_left_again() -> None:
+def test_a_rate_that_garbles_is_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_rate, "RATE_S", 3.0)  # the last rate takes that long to fail
     with on_line(fake(set_baud=True, carries=1_000_000)) as (link, served):
         device = Device(link, Timing(boot=20, reply=5, hello_every=0.1))
         device.hello()

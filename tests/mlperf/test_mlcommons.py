@@ -83,7 +83,7 @@ def truth(name: str) -> Truth:
 
 @contextmanager
 def running(emulator: Emulator, elf: Path, folder: Path) -> Iterator[str]:
-    process = start(emulator, elf, folder / "emulator.log", Deadline.after(10))
+    process = start(emulator, elf, folder / "emulator.log", Deadline.after(60))
     try:
         yield process.port
     finally:

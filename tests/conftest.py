@@ -1,0 +1,15 @@
+"""What tests anywhere may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil import device_pace, device_rate
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a line that loses nothing, in real time: a machine under load may pause for longer than
+    a loss takes to be noticed, and what is asked again for that reason is no fault."""
+    monkeypatch.setattr(device_pace, "SAFE_S", 60.0)
+    monkeypatch.setattr(device_rate, "RATE_S", 20.0)
