@@ -17,6 +17,10 @@ from tests.firmware.test_sources import program
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
 
 LIBRARY = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
+CORES = Path(__file__).parent / "cores"
+ARM = ["-xc++", "-std=gnu++14", "--target=arm-none-eabi", "-mthumb", "-DARDUINO=10810"]
+CXX = Path("/usr/include/newlib/c++/12.2.1")  # libstdc++-arm-none-eabi-newlib
+NEWLIB = [CXX, CXX / "arm-none-eabi", Path("/usr/include/newlib")]
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
 # Flags, headers of the C library, and the sources: of a chip, or of a variant of the library.
 TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
@@ -49,6 +53,17 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         ],
         [Path("/usr/lib/avr/include"), ARDUINO / "cores/arduino", ARDUINO / "variants/mega"],
         [*FIRMWARE.glob("port/arduino/*.cpp")],
+    ),
+    # on the stub cores of test_cores.py
+    "mbed": (
+        [*ARM, "-mcpu=cortex-m0plus", "-DARDUINO_ARCH_MBED", "-DTARGET_RP2040"],
+        [CORES / "mbed", *NEWLIB],
+        [FIRMWARE / "port/arduino/port.cpp", FIRMWARE / "port/arduino/chip_mbed.cpp"],
+    ),
+    "teensy": (
+        [*ARM, "-mcpu=cortex-m7", "-DCORE_TEENSY", "-D__IMXRT1062__"],
+        [CORES / "teensy", *NEWLIB],
+        [FIRMWARE / "port/arduino/port.cpp", FIRMWARE / "port/arduino/chip_teensy.cpp"],
     ),
 }
 

@@ -98,6 +98,14 @@ static void send_rest(void) {
   waiting = 0;
 }
 
+/* Of a frame, or of a line of text. */
+static bool is_end(const uint8_t *data, size_t length) {
+  if (length > 0 && data[length - 1] == 0) {
+    return true;
+  }
+  return length > 1 && data[length - 2] == '\r' && data[length - 1] == '\n';
+}
+
 void hil_port_write(void *context, const uint8_t *data, size_t length) {
   size_t i;
 
@@ -109,9 +117,7 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
     }
     packet[waiting++] = data[i];
   }
-  if (length > 0 && data[length - 1] == 0) {
-    send_rest();
-  } else if (length > 1 && data[length - 2] == '\r' && data[length - 1] == '\n') {
+  if (is_end(data, length)) {
     send_rest();
   }
 }
