@@ -102,7 +102,7 @@ _SMALLER: Final = (
     "(board_build.partitions), its board file the same memory.flash, or use a board with more flash"
 )
 _LOADER: Final = (
-    "let go of its BOOT button (GPIO0) and press reset; without firmware: `hil flash --board NAME`"
+    "let go of its BOOT button (GPIO0) and press reset; to flash it: `hil flash --board NAME`"
 )
 
 # What a board prints instead of answering: ROM, second-stage loader, core, Mbed OS, FreeRTOS.
@@ -152,7 +152,7 @@ BOARD: Final = (
         "use another USB port or cable, or a supply of its own",
     ),
     _of(
-        r"(?:rst:0x[0-9a-f]+ \([^)\r\n]*\),\s*)?boot:0x[0-9a-f]+ \(DOWNLOAD[^\r\n]*"
+        r"(?:rst:0x[0-9a-f]+ \([^)\r\n]*\),\s*)?boot:0x[0-9a-f]+ \((?:DOWNLOAD|UART_BOOT)[^\r\n]*"
         r"(?:[\s\S]{0,200}?waiting for download)?|waiting for download",
         NotRunning,
         'the board on {where} is in its ROM loader and runs no firmware: it says "{said}"',
@@ -167,6 +167,14 @@ BOARD: Final = (
         NotRunning,
         'the board on {where} has no firmware that starts: it says "{said}"',
         "flash it: `hil flash --board NAME`",
+    ),
+    _of(  # a reset by the second-stage loader, which prints nothing in Arduino's core 2
+        r"rst:0x3 \((?:SW_RESET|RTC_SW_SYS_RST)\)",
+        NotRunning,
+        "the loader of the board on {where} finds no firmware that starts, and restarts it: "
+        '{count} times "{said}"',
+        "flash it: `hil flash --board NAME`",
+        times=2,
     ),
     _of(
         r"rst:0x[0-9a-f]+ \([^)\r\n]*\)",

@@ -99,6 +99,24 @@ def said_of(heard: bytes) -> HilError:
             NotRunning,
             "boot:0x0 (DOWNLOAD(USB/UART0))",
         ),
+        (
+            b"rst:0x1 (POWERON_RESET),boot:0xf (UART_BOOT(UART0))\r\n",
+            NotRunning,
+            'is in its ROM loader and runs no firmware: it says "rst:0x1 (POWERON_RESET),boot:0xf '
+            '(UART_BOOT(UART0))"',
+        ),
+        (
+            BOOT.replace(b"rst:0x1 (POWERON_RESET)", b"rst:0x3 (SW_RESET)") * 11,
+            NotRunning,
+            'finds no firmware that starts, and restarts it: 11 times "rst:0x3 (SW_RESET)"',
+        ),
+        (
+            b"E (1042) spi_flash: Detected size(2048k) smaller than the size in the binary image "
+            b"header(4096k). Probe failed.\r\n\r\nassert failed: do_core_init startup.c:328 "
+            b"(flash_ret == ESP_OK)\r\n" + BOOT,
+            FlashTooSmall,
+            "holds 2048 KB, and its firmware is for 4096 KB",
+        ),
         (b"invalid header: 0xffffffff\r\n" * 9, NotRunning, "has no firmware that starts"),
         (
             b"\x1b[0;31mE (88) spi_flash: Detected size(2048k) smaller than the size in the binary "
