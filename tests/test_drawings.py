@@ -173,7 +173,7 @@ def used(page: Page) -> set[str]:
 
 
 @needs_chromium
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_every_font_fits(browser: Browser, folder: Path, request: pytest.FixtureRequest) -> None:
     font = request.node.callspec.params["browser"]
     wrong = {}

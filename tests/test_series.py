@@ -54,7 +54,7 @@ def test_mixing_does_not_type_check(tmp_path: Path, pytestconfig: pytest.Config)
         env={"MYPYPATH": str(PROJECT), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
         check=False,
     )
     found = {

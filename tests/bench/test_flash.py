@@ -33,11 +33,11 @@ pytestmark = [
 ]
 
 
-def image(model: str = "student") -> Image:
-    """An image of one model, for a board that is not emulated."""
+def image(model: str = "student", boot: float = 60.0) -> Image:
+    """An image of one model, for a board that is not emulated and has ``boot`` seconds."""
     request = Request(project=PROJECT, boards=("native",))
     made = choose_image(replace(request, models=(str(MODELS / f"{model}_int8.tflite"),)))
-    timeouts = Timeouts(boot=0.6)
+    timeouts = Timeouts(boot=boot)
     board = msgspec.structs.replace(made.board, emulator=None, timeouts=timeouts, name="desk")
     return replace(made, board=board)
 
@@ -79,7 +79,7 @@ def test_a_board_that_comes_back_under_another_name_is_found(
 @pytest.mark.usefixtures("port")
 def test_a_board_that_stays_away_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LinkError, match="does not exist"):
-        flash(image(), PROJECT, str(tmp_path / "ttyACM0"))
+        flash(image(boot=0.6), PROJECT, str(tmp_path / "ttyACM0"))
 
 
 def test_an_image_of_own_files_needs_no_data() -> None:
@@ -92,7 +92,7 @@ def test_silence_after_flashing_is_said_to_be_that() -> None:
     board, ours = os.openpty()
     try:
         with pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"):
-            flash(image(), PROJECT, os.ttyname(ours))
+            flash(image(boot=0.6), PROJECT, os.ttyname(ours))
     finally:
         os.close(board)
         os.close(ours)

@@ -182,7 +182,7 @@ def test_a_board_with_another_protocol(
     tmp_path: Path,
     answer: Answer,
 ) -> None:
-    quick = replace(load_board("native"), timeouts=Timeouts(boot=0.7))
+    quick = replace(load_board("native"), timeouts=Timeouts(boot=3.0))
     monkeypatch.setattr("hil.boards.station.load_board", lambda *_: quick)
     with pty_that(answer) as port:
         assert bench(monkeypatch, tmp_path, port) == 2

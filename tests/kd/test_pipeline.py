@@ -75,7 +75,7 @@ def kinds(events: Sequence[Event], stage: str) -> list[str]:
 
 
 # one test, as a second one could land on another worker and train again
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_train_resume_and_repair(tmp_path: Path) -> None:
     recipe, out = written(tmp_path), tmp_path / "models"
 
@@ -135,7 +135,7 @@ def test_train_resume_and_repair(tmp_path: Path) -> None:
     assert {n: files.sha256(out / n) for n in result.files} == before
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_quick_is_small_and_says_so(tmp_path: Path) -> None:
     one = RECIPE.split('[[stages]]\nname = "longer"')[0]
     one += "[quick]\nepochs = 1\nsamples = 100\n"

@@ -20,7 +20,7 @@ from tests.kd.support import STAGES, blobs, needs_tensorflow
 from tests.needs import skip_without
 
 _MISSING = [name for name in ("optuna", "psycopg") if not importlib.util.find_spec(name)]
-pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(600)]
+pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(1200)]
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = (

@@ -149,7 +149,7 @@ def test_weights_decay_by_the_rate_times_their_share() -> None:
         np.testing.assert_allclose(one - other, 0.05 * 0.3 * first, atol=1e-6)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("loss", [None, Loss(temperature=1.0, alpha=0.0)])
 def test_a_quantised_stage_goes_on_under_int8_and_leaves_a_plain_network(
     loss: Loss | None, tmp_path: Path
@@ -203,7 +203,7 @@ def test_class_weights_are_scikit_learn_s() -> None:
     assert batches.weights(y, "") is None
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_training_is_repeatable_and_learns(tmp_path: Path) -> None:
     split = Split(bars(200), bars(60, seed=1, split="validation"))
     events: list[Event] = []

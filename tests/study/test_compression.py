@@ -118,7 +118,7 @@ def test_a_recipe_with_nothing_to_compare_is_refused(
 @needs_tensorflow[0]
 @needs_tensorflow[1]
 @needs_tensorflow[2]
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_made_measured_kept_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, *SOME)
     asked = wanted(tmp_path)
