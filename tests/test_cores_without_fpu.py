@@ -15,7 +15,7 @@ from hil.report import write
 from hil.runlog.load import read_samples
 from tests.firmware.conftest import needs
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 PROJECT = Path(__file__).parents[1]
 # (model, precision) -> digits, most bytes of arena

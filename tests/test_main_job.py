@@ -20,7 +20,7 @@ from hil.report import write
 from hil.runlog.load import read_manifest, read_samples
 from hil.runlog.schema import MANIFEST, SAMPLES, Summary
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 PROJECT = Path(__file__).parents[1]
 DIGITS = PROJECT / "models" / "digits"

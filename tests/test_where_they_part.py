@@ -15,7 +15,7 @@ from hil.boards.config import load_board
 from hil.runlog.load import load
 from tests.engines.breakages import BREAKAGES, layers, whole
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 
 PROJECT = Path(__file__).parents[1]

@@ -117,7 +117,7 @@ def test_a_damaged_file_is_refused(plan: Plan, tmp_path: Path, change: dict[str,
 
 
 @pytest.mark.firmware
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "board",
     [

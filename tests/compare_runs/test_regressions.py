@@ -18,7 +18,7 @@ from tests.compare_runs.seeded import (
     wrong_constant,
 )
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_a_trickle_is_ended(mirror: tuple[Path, str], monkeypatch: pytest.Monkey
         datasets.load("mnist", "test")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_mirror_that_accepts_and_says_nothing_does_not_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -109,7 +109,7 @@ def test_fusing_leaves_int8_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["float32", "int8", "mixed", "in fours"])
 @pytest.mark.parametrize("first", range(1000, 2200, BATCH))
 def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

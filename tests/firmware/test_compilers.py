@@ -36,7 +36,7 @@ from tests.engines.test_bakenn import needs_bakenn
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
 from tests.tflite.build import int8_cnn
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 ARDUINO: Final = Path("/usr/share/arduino/hardware/arduino/avr")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")

@@ -20,7 +20,7 @@ from hil.wire.frames import Decoder, Frame, encode_request
 from hil.wire.messages import hello_request, parse_reply, status_request
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, needs, run
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 STUBS = Path(__file__).parent / "cores"
 PORT = FIRMWARE / "port" / "arduino"

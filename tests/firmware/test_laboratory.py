@@ -17,7 +17,7 @@ from hil.report import Report, write
 from tests.engines.laboratory import cifar10, dense_only
 from tests.firmware.conftest import PROJECT
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 BOARDS = ["native", "mps2", "rv32", "lx106"]
 PRECISIONS = ("float32", "int8")
 

@@ -36,7 +36,7 @@ MODELS = PROJECT / "models" / "digits"
 RAM = 8192
 SENDS = 5.0  # seconds until a request is sent again; an answer takes 0.2
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from hil.runlog.load import load
 from tests.firmware.conftest import PROJECT, needs
 from tests.firmware.test_pio import copied_project
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 MODELS = PROJECT / "models" / "digits"
 TOOLS = {
     "mps2": "arm-none-eabi-",

@@ -37,7 +37,7 @@ from tests.tflite.build import Net
 
 __all__ = ["environment"]  # a fixture
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 MODELS = PROJECT / "models" / "digits"
 READY = "m-ready"
 RUNNER = re.compile(r"^m-(name-dut|model|profile)-\[([^]]+)]$")  # as MLCommons' runner reads them

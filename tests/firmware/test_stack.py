@@ -21,7 +21,7 @@ from tests.firmware.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
 from tests.firmware.conftest import FIRMWARE, INCLUDES, needs
 from tests.firmware.test_memory import broken, image
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 # Whom a function may call through a pointer: of hil_board_t, hil_model_t, hil_write_t, Print.
 BOARD = (

@@ -14,7 +14,7 @@ import pytest
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
 from tests.firmware.test_sources import program
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 LIBRARY = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
 CORES = Path(__file__).parent / "cores"

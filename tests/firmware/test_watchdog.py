@@ -13,7 +13,7 @@ from hil.errors import DeviceError
 from hil.records import Encoding
 from tests.firmware.test_memory import broken, image
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 # What the first pixel, quantised, makes of an inference
 FINE, LONG, ENDLESS = 0, 254, 255

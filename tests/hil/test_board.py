@@ -21,7 +21,7 @@ from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
 from hil.wire.messages import ErrorCode, Kind
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.hil, pytest.mark.timeout(1200)]
 Record = Callable[[str, object], None]
 
 GOLDEN = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"

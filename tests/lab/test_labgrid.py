@@ -26,7 +26,7 @@ BENCH = ("--dataset", "digits", "--limit", "30", "--precision", "int8", "--no-op
 
 in_a_lab = [
     pytest.mark.lab,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
     skip_without(missing()),
 ]
 
