@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -53,6 +54,18 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = stored(tmp_path_factory.mktemp("reported") / "run")
     report.write(folder)
     return folder
+
+
+def test_a_run_stored_before_a_field_was_added_is_whole(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "run")
+    raw = (folder / MANIFEST).read_bytes()
+    older = re.sub(rb'\s*"seal": "[0-9a-f]{64}"', b'\n  "seal": ""', raw)
+    older = re.sub(rb',\s*"emulator": ""', b"", older)
+    assert b'"emulator": ""' in raw
+    assert b'"emulator"' not in older
+    seal = hashlib.sha256(older).hexdigest().encode()
+    (folder / MANIFEST).write_bytes(older.replace(b'"seal": ""', b'"seal": "' + seal + b'"'))
+    assert verify(folder).faults == ()
 
 
 def test_a_run_is_whole_before_and_after_its_report(tmp_path: Path) -> None:
