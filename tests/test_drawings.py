@@ -153,7 +153,13 @@ def test_the_stored_trainings_are_drawn_as_today(file: Path) -> None:
     assert file.read_text("utf-8") == history.svg(record)
 
 
-@pytest.fixture(params=FONTS, scope="module")
+QUICK = ("DejaVu Sans", "DejaVu Sans Mono", "Liberation Sans")  # two wide ones, one narrow
+
+
+@pytest.fixture(
+    params=[pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in FONTS],
+    scope="module",
+)
 def browser(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
@@ -182,10 +188,13 @@ def test_every_font_fits(browser: Browser, folder: Path, request: pytest.Fixture
     font = request.node.callspec.params["browser"]
     wrong = {}
     fonts: set[str] = set()
-    for file in files(folder, "svg"):
-        with shown(browser, file) as seen:
-            wrong[file.name] = seen.page.evaluate(FAULTS)
-            fonts |= fonts or used(seen.page)
+    first, *others = files(folder, "svg")
+    with shown(browser, first) as seen:
+        fonts |= used(seen.page)
+        wrong[first.name] = seen.page.evaluate(FAULTS)
+        for file in others:
+            seen.page.goto(file.as_uri())
+            wrong[str(file)] = seen.page.evaluate(FAULTS)
     for file in files(folder, "html"):
         for width in WIDTHS:
             with shown(browser, file, width=width) as seen:
