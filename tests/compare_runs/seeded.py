@@ -100,7 +100,7 @@ def slower(header: str) -> str:
 
 def wrong_constant(header: str) -> str:
     """The sign of one weight of the convolution, in the C alone: no oracle knows of it."""
-    table = re.search(r"conv_2d_0_w\[\d+\] = \{\s*", header)
+    table = re.search(r"conv_2d_0_w\[\d+\][^=;]*= \{\s*", header)
     assert table is not None
     first = re.compile(r"-?[1-9]\d*").search(header, table.end())
     assert first is not None

@@ -138,8 +138,11 @@ def test_a_killed_worker_ends_all_and_the_next_run_keeps_what_is_complete(tmp_pa
 def test_a_command_that_is_ended_ends_its_workers(
     tmp_path: Path, word: signal.Signals, code: int
 ) -> None:
-    two_stages = RECIPE.partition('[[stages]]\nname = "student"\n')[0]
-    long = two_stages.replace("wild = { epochs = 3", "wild = { epochs = 100000")
+    # nothing but the teacher can be complete
+    stages = RECIPE.partition('[[stages]]\nname = "longer"\n')[0]
+    student = 'name = "student"\nnetwork = "small"\nschedule = '
+    long = stages.replace(student + '"s"', student + '"wild"')
+    long = long.replace("wild = { epochs = 3", "wild = { epochs = 100000")
     words = ("train", "--recipe", str(written(tmp_path, long)), "--out", str(tmp_path / "out"))
     with subprocess.Popen(
         # a shell that runs us in the background has made SIGINT ignored, for children too
