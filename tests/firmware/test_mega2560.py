@@ -267,7 +267,9 @@ def test_float32_samples_are_refused_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("firmware")
 def test_the_teacher_does_not_fit() -> None:
     teacher = [("teacher", MODELS / "teacher_int8.tflite")]
-    with pytest.raises(BuildFailed, match=r"227792 bytes of constants, 204800 of them in one array: an AVR"):
+    with pytest.raises(
+        BuildFailed, match=r"227792 bytes of constants, 204800 of them in one array: an AVR"
+    ):
         build(BOARD.pio_env, teacher, "aot", PROJECT)
 
 
