@@ -120,9 +120,9 @@ class Device:
             )
         if heard:
             return WrongFirmware(
-                f"port {name} talks, but not this protocol",
-                "flash the firmware of this project: `pio run -e <board> -t upload`; "
-                "where it is that, nothing passes whole: check the cable and the baud rate",
+                f"port {name} talks, but not this protocol ({self.timing.boot:g} s waited)",
+                "flash the firmware of this project: `hil flash --board NAME`; if it runs that, "
+                "check the cable and the baud rate, and raise timeouts.boot if it starts slowly",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",

@@ -39,7 +39,7 @@ def same(folder: Path) -> list[Sample]:
     ]
 
 
-@pytest.mark.parametrize("board", ["native", "mps2"])
+@pytest.mark.parametrize("board", ["native", pytest.param("mps2", marks=pytest.mark.slow)])
 def test_an_emulator_that_starts_anew_changes_nothing(tmp_path: Path, board: str) -> None:
     request = Request(
         project=PROJECT,

@@ -187,7 +187,7 @@ def test_a_board_with_another_protocol(
     with pty_that(answer) as port:
         assert bench(monkeypatch, tmp_path, port) == 2
     said = error_of(capsys.readouterr().err)
-    assert f"port {port} talks, but not this protocol; flash the firmware" in said
+    assert f"port {port} talks, but not this protocol (3 s waited); flash the firmware" in said
 
 
 @pytest.mark.usefixtures("lab")

@@ -134,7 +134,10 @@ def test_a_killed_worker_ends_all_and_the_next_run_keeps_what_is_complete(tmp_pa
     assert {event.stage for event in events if event.kind == "done"} == set(KEYS) - {"teacher"}
 
 
-@pytest.mark.parametrize(("word", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_command_that_is_ended_ends_its_workers(
     tmp_path: Path, word: signal.Signals, code: int
 ) -> None:

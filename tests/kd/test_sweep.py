@@ -112,7 +112,7 @@ def test_a_bad_trial_is_pruned(recipe: Path, tmp_path: Path) -> None:
     long = recipe.with_name("long.toml")
     text = RECIPE.replace("epochs = 3", "epochs = 8")
     long.write_text(text + "[sweep]\nlearning_rate = { low = 1e-6, high = 0.1, log = true }\n")
-    found = _swept(long, tmp_path, 10)
+    found = _swept(long, tmp_path, 8)
     pruned = found.of("pruned")
     assert pruned
     assert all(row.epochs < 8 and row.accuracy <= found.best.accuracy for row in pruned)
@@ -186,7 +186,7 @@ def test_a_sweep_that_was_cut_off_goes_on(
 @skip_without(missing())
 def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path) -> None:
     with server() as url:
-        words = ("--trials", "10", "--study", "shared")
+        words = ("--trials", "8", "--study", "shared")
         started = [
             _start(_command(recipe, tmp_path / name, *words), HIL_SWEEP_STORAGE=url)
             for name in ("a", "b")
@@ -198,7 +198,7 @@ def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path)
             refused, said = _end(process)
     ours, theirs = (_rows(tmp_path / name, "shared") for name in ("a", "b"))
     assert ours == theirs
-    assert sorted(row["seed"] for row in ours) == list(range(1, 11))
+    assert sorted(row["seed"] for row in ours) == list(range(1, 9))
     assert {row["worker"] for row in ours} == {1, 2}
     assert refused == 2
     assert "password authentication failed" in said
