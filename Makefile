@@ -19,12 +19,11 @@ check: .venv/.dev                   ## the inner loop, without what takes second
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
 		-m "not thorough and not firmware and not train and not lab and not hil and not slow"
 
-# What waits or runs on one core goes two at a time; then pytest takes both: with a third worker, for
-# many tests wait for a compiler or an emulator.
+# What waits or runs on one core goes two at a time; then pytest takes both.
 test: .venv/.dev                    ## lint, types, layers, tests, firmware builds, emulators, a lab
 	$(MAKE) --no-print-directory -j 2 --output-sync=target tools .venv/labgrid/.made .venv/esptool/.made
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint $(BOARD_TESTS) lab
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not lab and not hil"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not lab and not hil"
 
 tools: .venv/.dev                   ## compilers, emulators, fonts and a browser, where they are missing
 	$(BIN)/hil doctor --install --lab --tests

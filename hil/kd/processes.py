@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -52,6 +53,7 @@ def start(main: Callable[..., None], *given: Any) -> Worker:
 def serve(pipe: Connection, work: Callable[[], None]) -> None:
     """In a worker: do ``work``, until it ends, fails, or this process or its parent is ended."""
     signal.signal(signal.SIGTERM, _end)
+    sys.unraisablehook = _end_from_callback
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         _, tf = require()
@@ -91,6 +93,13 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_from_callback(ignored: sys.UnraisableHookArgs) -> None:
+    """The signal came while a weak reference's callback ran, where Python drops exceptions."""
+    if isinstance(ignored.exc_value, SystemExit):
+        os._exit(TERMINATED)
+    sys.__unraisablehook__(ignored)
 
 
 def _end(_: int, __: FrameType | None) -> None:

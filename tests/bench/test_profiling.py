@@ -121,8 +121,11 @@ def test_a_damaged_file_is_refused(plan: Plan, tmp_path: Path, change: dict[str,
 @pytest.mark.parametrize(
     "board",
     [
-        pytest.param(board, marks=skip_without(missing_tools(load_board(board))))
-        for board in ("mps2", "rv32", "lx106")
+        pytest.param("mps2", marks=skip_without(missing_tools(load_board("mps2")))),
+        pytest.param("lx106", marks=skip_without(missing_tools(load_board("lx106")))),
+        pytest.param(
+            "rv32", marks=[skip_without(missing_tools(load_board("rv32"))), pytest.mark.slow]
+        ),
     ],
 )
 def test_the_layers_of_an_emulated_board_sum_to_the_inference(board: str, tmp_path: Path) -> None:
