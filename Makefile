@@ -37,7 +37,7 @@ $(BOARD_TESTS): test-%: .venv/.dev
 lab: .venv/labgrid/.made
 	$(BIN)/python -m pytest -m lab
 
-soak: .venv/.dev .venv/esptool/.made                    ## the long ones: whole test sets, thousands of random networks
+soak: .venv/.dev .venv/esptool/.made   ## the long ones: whole test sets, thousands of random networks
 	$(BIN)/python -m pytest -n 2 -m slow
 
 .venv/.bench: pyproject.toml $(wildcard locks/*.txt)
