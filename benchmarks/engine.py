@@ -24,11 +24,11 @@ from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.engines.aot import generate
+from hil.engines.aot.conv_gather import products
 from hil.engines.aot.engine import layers_of
-from hil.engines.aot.gather import products
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv
-from hil.engines.bounds import constant_bytes
+from hil.engines.describe import constant_bytes
 from hil.report import write
 from hil.tflite import Graph, read_model
 

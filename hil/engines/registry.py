@@ -13,9 +13,8 @@ from typing import TypeAlias
 from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
 from hil.engines.aot.faults import Fault
-from hil.engines.bounds import constant_bytes, largest_inner, largest_step
+from hil.engines.describe import Layer, constant_bytes, largest_inner, largest_step
 from hil.engines.image import CompiledModel, Image, table_files, write_changed
-from hil.engines.layers import Layer
 from hil.errors import UsageError
 from hil.records import Precision
 from hil.tflite import Graph, read_model

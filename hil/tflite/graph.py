@@ -1,15 +1,18 @@
-"""The frozen picture of one model that engines and references work from."""
+# SPDX-License-Identifier: Apache-2.0
+"""The immutable graph of one model, the shapes its operators must have, and what they cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.errors import ModelError
 from hil.records import Precision, TensorSpec
+from hil.tflite.flatbuffer import corrupt
 
 # TFLite TensorType codes -> little-endian NumPy types, for those that a constant may have here.
 NUMPY_TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}
@@ -86,3 +89,125 @@ class Graph:
                     return operator.code in ("SOFTMAX", "LOGISTIC")
                 index = operator.inputs[0]
         return False
+
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
+ELEMENTWISE = ("RELU", "RELU6", "LEAKY_RELU", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
+SAME, VALID = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A window sliding along one axis: sizes in elements, ``before`` is the leading padding."""
+
+    size: int  # of the input
+    window: int  # its extent, dilation included
+    stride: int
+    before: int
+    count: int  # of output positions
+
+
+def window_axis(size: int, window: int, stride: int, padding: int, dilation: int = 1) -> Axis:
+    """Output count and leading padding as TFLite computes them (kernels/padding.h)."""
+    extent = (window - 1) * dilation + 1
+    if padding == SAME:
+        count = -(-size // stride)
+        return Axis(size, extent, stride, max((count - 1) * stride + extent - size, 0) // 2, count)
+    return Axis(size, extent, stride, 0, max((size - extent) // stride + 1, 0))
+
+
+def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
+    """Raise `ModelError` unless the operator's tensors fit together."""
+    code = operator.code
+    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, "RESHAPE"):
+        return  # not known here: an engine refuses it by name
+    where = str(operator)
+    least = 2 if code in WEIGHTED else 1
+    if len(operator.inputs) < least or -1 in operator.inputs[:least]:
+        raise corrupt(where, f"{len(operator.inputs)} inputs")
+    if len(operator.outputs) != 1:
+        raise corrupt(where, f"{len(operator.outputs)} outputs")
+    x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
+    if code == "RESHAPE" and x.elements != y.elements:
+        raise corrupt(where, f"{list(x.shape)} cannot become {list(y.shape)}")
+    if code in ELEMENTWISE and x.shape != y.shape:
+        raise corrupt(where, f"{list(x.shape)} to {list(y.shape)}")
+    if code in WEIGHTED:
+        _check_weights(operator, tensors)
+    if code in (*POOLS, "CONV_2D", "DEPTHWISE_CONV_2D"):
+        _check_windows(operator, tensors)
+
+
+def _check_weights(operator: Operator, tensors: Sequence[Tensor]) -> None:
+    x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
+    where = str(operator)
+    if not y.shape:
+        raise corrupt(where, "a scalar output")
+    channels = y.shape[-1]
+    if operator.code == "FULLY_CONNECTED":
+        fits = len(w.shape) == 2 and w.shape[0] == channels
+        fits = fits and x.elements * channels == y.elements * w.shape[1]
+    elif operator.code == "CONV_2D":
+        fits = len(x.shape) == len(w.shape) == len(y.shape) == 4
+        fits = fits and w.shape[0] == channels and x.shape[3] % w.shape[3] == 0
+        fits = fits and channels % (x.shape[3] // w.shape[3]) == 0
+    else:
+        fits = len(x.shape) == len(w.shape) == len(y.shape) == 4
+        fits = fits and w.shape[0] == 1 and w.shape[3] == channels
+        fits = fits and operator.options["multiplier"] * x.shape[3] == channels
+    if not fits:
+        shapes = [list(t.shape) for t in (x, w, y)]
+        raise corrupt(where, f"input, weights and output of shapes {shapes} do not fit")
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        bias = tensors[operator.inputs[2]]
+        if bias.elements != channels:
+            raise corrupt(where, f"{bias.elements} biases for {channels} channels")
+
+
+def window_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[Axis, Axis]:
+    """Vertical and horizontal window of a convolution or pooling (checked by the reader)."""
+    o = {k: int(v) for k, v in operator.options.items()}
+    x = tensors[operator.inputs[0]]
+    if operator.code in POOLS:
+        height, width, dy, dx = o["filter_h"], o["filter_w"], 1, 1
+    else:
+        _, height, width, _ = tensors[operator.inputs[1]].shape
+        dy, dx = o["dilation_h"], o["dilation_w"]
+    return (
+        window_axis(x.shape[1], height, o["stride_h"], o["padding"], dy),
+        window_axis(x.shape[2], width, o["stride_w"], o["padding"], dx),
+    )
+
+
+def _check_windows(operator: Operator, tensors: Sequence[Tensor]) -> None:
+    x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
+    where = str(operator)
+    if len(x.shape) != 4 or len(y.shape) != 4:
+        raise corrupt(where, f"{list(x.shape)} to {list(y.shape)} is not 4-dimensional")
+    for key in ("stride_w", "stride_h", "filter_w", "filter_h", "dilation_w", "dilation_h"):
+        value = operator.options.get(key, 1)
+        if not 1 <= value <= 1 << 16:
+            raise corrupt(where, f"{key} is {value}")
+    if operator.options["padding"] not in (SAME, VALID):
+        raise corrupt(where, "a padding that does not exist")
+    rows, columns = window_axes(operator, tensors)
+    channels = x.shape[3] if operator.code in POOLS else y.shape[3]
+    expected = (x.shape[0], rows.count, columns.count, channels)
+    if y.shape != expected:
+        raise corrupt(where, f"its output has shape {list(y.shape)}, not {list(expected)}")
+
+
+def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
+    """Multiply-accumulates of one operator: output elements x weights that each one sums."""
+    if operator.code not in WEIGHTED:
+        return 0
+    weights, y = tensors[operator.inputs[1]], tensors[operator.outputs[0]]
+    if operator.code == "DEPTHWISE_CONV_2D":
+        return y.elements * weights.shape[1] * weights.shape[2]
+    return y.elements * math.prod(weights.shape[1:])
+
+
+def refuse(operator: Operator, why: str, supported: str) -> ModelError:
+    """The error of an engine that cannot run an operator: name it, and what would work."""
+    return ModelError(f"{operator} version {operator.version}: {why}", supported)

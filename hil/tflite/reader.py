@@ -13,8 +13,16 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 from hil.errors import ModelError
 from hil.records import DType, Precision, TensorSpec
 from hil.tflite.flatbuffer import Table, corrupt
-from hil.tflite.geometry import WEIGHTED, check_operator, count_macs
-from hil.tflite.graph import INT8, NUMPY_TYPES, Graph, Operator, Tensor
+from hil.tflite.graph import (
+    INT8,
+    NUMPY_TYPES,
+    WEIGHTED,
+    Graph,
+    Operator,
+    Tensor,
+    check_operator,
+    count_macs,
+)
 
 MAX_BYTES = 64 << 20
 MAX_ITEMS = 10_000  # tensors, operators, buffers

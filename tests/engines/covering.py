@@ -20,9 +20,10 @@ from tests.engines.random_nets import make
 from tests.tflite.build import RELU, Net
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
-# the modules that write C for a layer; a new emit_*.py belongs to them
-WRITERS: Final = tuple(
-    sorted([*FOLDER.glob("emit_*.py"), *map(FOLDER.joinpath, ("finish.py", "place.py"))])
+# the modules that write C for a layer; a new conv_*.py belongs to them
+WRITERS: Final = (
+    *sorted(FOLDER.glob("conv_*.py")),
+    *(FOLDER / f"{name}.py" for name in ("finish", "tiles", "unweighted")),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours")
 SEEDS: Final = range(700, 800)

@@ -11,8 +11,7 @@ import pytest
 from hil.bench import Request, make_plan
 from hil.boards.config import load_board
 from hil.engines import ENGINES, write_image
-from hil.engines.bakenn.accept import acceptable
-from hil.engines.bakenn.engine import KINDS, compile_model
+from hil.engines.bakenn import KINDS, acceptable, compile_model
 from hil.errors import ModelError, ToolMissing, UsageError
 from hil.records import Precision
 from hil.reference import litert

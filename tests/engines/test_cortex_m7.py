@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hil.compare import NEAR_TOLERANCE
-from hil.engines.aot import gather
+from hil.engines.aot import conv_gather
 from tests.engines.bare_metal import Core, random_models, verdict
 from tests.needs import skip_without
 
@@ -70,6 +70,6 @@ def test_fused_code_takes_fewer_and_is_near(model: str, limit: int, tmp_path: Pa
 def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "WORTH", 0)
+    monkeypatch.setattr(conv_gather, "WORTH", 0)
     models = random_models("in fours", tmp_path)
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import gather, generate, header
+from hil.engines.aot import conv_gather, generate, header
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import tile
@@ -78,7 +78,7 @@ def test_int8_networks_equal_tflm(first: int, tmp_path: Path) -> None:
 def test_int8_networks_that_widen_their_inputs_equal_tflm(
     first: int, flags: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "WORTH", 0)
+    monkeypatch.setattr(conv_gather, "WORTH", 0)
     for limit in ("_AVR_FLASH", "_AVR_ARRAY"):
         monkeypatch.setattr(header, limit, 1 << 30)  # this computer's memory has no such limits
     steps = [s for graph in graphs("in fours", first, tmp_path).values() for s in plan(graph)]
@@ -118,7 +118,7 @@ def test_fusing_leaves_int8_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", range(1000, 2200, BATCH))
 def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind == "in fours":
-        monkeypatch.setattr(gather, "WORTH", 0)
+        monkeypatch.setattr(conv_gather, "WORTH", 0)
     compare(kind, first, tmp_path, ("-O2",))
 
 

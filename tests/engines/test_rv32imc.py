@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot import gather
+from hil.engines.aot import conv_gather
 from tests.engines.bare_metal import Core, random_models, verdict
 from tests.firmware.conftest import needs
 
@@ -48,6 +48,6 @@ def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
-    monkeypatch.setattr(gather, "WORTH", 0)
+    monkeypatch.setattr(conv_gather, "WORTH", 0)
     models = random_models("in fours", tmp_path)
     assert verdict(RV32IMC, models, 1 << 31, tmp_path) == 0

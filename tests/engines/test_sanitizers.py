@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import gather, generate
+from hil.engines.aot import conv_gather, generate
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.engines.native import STRICT, inputs
@@ -43,7 +43,7 @@ def test_nothing_is_undefined_and_nothing_outside(
     kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "in fours":
-        monkeypatch.setattr(gather, "WORTH", 0)
+        monkeypatch.setattr(conv_gather, "WORTH", 0)
     count, lines, calls, sent, expected = (
         4,
         ["#include <stdio.h>", "#include <stdlib.h>"],

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.engines import write_image
-from hil.engines.tflm.arena import measure, scratch
-from hil.engines.tflm.operators import OPERATORS, registrations
+from hil.engines.tflm import OPERATORS, measure, registrations, scratch
 from hil.errors import ModelError, UsageError
 from hil.reference import oracle
 from hil.tflite import read_model

@@ -16,7 +16,7 @@ from hil.boards.config import Board
 from hil.config import read_toml
 from hil.datasets import cifar10, load_npz
 from hil.engines.aot import generate
-from hil.engines.bakenn.accept import acceptable
+from hil.engines.bakenn import acceptable
 from hil.errors import ConfigError, DataError, HilError, LabError, ModelError, StorageError
 from hil.kd import provenance
 from hil.report import write

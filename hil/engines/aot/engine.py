@@ -6,8 +6,8 @@ from hil.engines.aot.faults import Fault
 from hil.engines.aot.header import generate
 from hil.engines.aot.memory import layout
 from hil.engines.aot.plan import plan, plan_with_operators
+from hil.engines.describe import Layer, layer
 from hil.engines.image import CompiledModel
-from hil.engines.layers import Layer, layer
 from hil.errors import ModelError
 from hil.records import DType, ModelInfo, TensorSpec
 from hil.tflite import Graph

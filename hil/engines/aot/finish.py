@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.activation import FLT_MAX, Activation, RealFunction
+from hil.engines.aot.arithmetic import FLT_MAX, Activation, RealFunction
 from hil.engines.aot.source import Array, Writer, read, real_literal
 from hil.engines.aot.steps import Conv
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hil.engines.aot.emit_gather import emit_gather
-from hil.engines.aot.emit_patch import emit_depthwise, emit_patch
-from hil.engines.aot.emit_simple import emit_map, emit_pooling, emit_softmax
-from hil.engines.aot.emit_walk import emit_walk
+from hil.engines.aot.conv_gather import emit_gather
+from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
+from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.helpers import HELPERS
 from hil.engines.aot.kernels import KERNELS
@@ -16,6 +15,7 @@ from hil.engines.aot.plan import plan
 from hil.engines.aot.source import Array, Writer
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
 from hil.engines.aot.tiles import tile
+from hil.engines.aot.unweighted import emit_map, emit_pooling, emit_softmax
 from hil.records import DType, TensorSpec
 from hil.tflite import Graph
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
 from hil.engines.aot.tiles import scratch, tile
-from hil.tflite.geometry import Axis
+from hil.tflite.graph import Axis
 
 ALIGNMENT = 4  # of float32, and of the word loads of the int8 kernels
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.activation import Activation
-from hil.tflite.geometry import Axis
+from hil.engines.aot.arithmetic import Activation
+from hil.tflite.graph import Axis
 
 NOTHING = Activation()
 

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from random import Random
 
+from hil.engines import bakenn
 from hil.engines.aot import generate
 from hil.engines.aot.engine import arena_bytes, layers_of
-from hil.engines.bakenn import accept
-from hil.engines.bounds import constant_bytes, largest_inner, largest_step
-from hil.engines.layers import layer
+from hil.engines.describe import constant_bytes, largest_inner, largest_step, layer
 from hil.tflite import read_model
 from tests.fuzz.damage import NAMES, bytes_like
 from tests.tflite.build import float_cnn, int8_cnn
@@ -43,5 +42,5 @@ def check(data: bytes, _: Path) -> None:
     assert text.count("/*") == text.count("*/")
     assert arena_bytes(graph) == header.arena
     layers_of(graph)
-    accept.check(graph)
-    accept.acceptable(data)
+    bakenn.check(graph)
+    bakenn.acceptable(data)

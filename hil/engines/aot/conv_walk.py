@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
-from hil.engines.aot.place import Place
 from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import Conv
-from hil.engines.aot.tiles import Tile
+from hil.engines.aot.tiles import Place, Tile
 
 _UNROLL_REAL = 4
 _UNROLL_INT8 = 2

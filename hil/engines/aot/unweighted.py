@@ -13,7 +13,7 @@ from hil.engines.aot.finish import (
 )
 from hil.engines.aot.source import Array, Writer, read, real_literal
 from hil.engines.aot.steps import Map, Pooling, Softmax
-from hil.tflite.geometry import Axis
+from hil.tflite.graph import Axis
 
 
 def emit_pooling(step: Pooling, prefix: str) -> tuple[list[Array], str]:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hil.engines.aot import quant
+from hil.engines.aot import arithmetic
 from hil.errors import ModelError
 
-INT32 = st.integers(quant.INT32_MIN, quant.INT32_MAX)
+INT32 = st.integers(arithmetic.INT32_MIN, arithmetic.INT32_MAX)
 
 
 def truncated(numerator: int, denominator: int) -> int:
@@ -23,59 +23,63 @@ def truncated(numerator: int, denominator: int) -> int:
 
 
 @given(INT32, INT32)
-@example(quant.INT32_MIN, quant.INT32_MIN)
+@example(arithmetic.INT32_MIN, arithmetic.INT32_MIN)
 @example(-1, 1 << 30)
 def test_high_multiply_as_gemmlowp_writes_it(a: int, b: int) -> None:
     """With a nudge by sign and a truncating division, as in gemmlowp's fixedpoint.h."""
     product = a * b
     nudge = 1 << 30 if product >= 0 else 1 - (1 << 30)
-    expected = quant.INT32_MAX if a == b == quant.INT32_MIN else truncated(product + nudge, 1 << 31)
-    assert quant.rounding_doubling_high_mul(a, b) == expected
+    expected = (
+        arithmetic.INT32_MAX
+        if a == b == arithmetic.INT32_MIN
+        else truncated(product + nudge, 1 << 31)
+    )
+    assert arithmetic.rounding_doubling_high_mul(a, b) == expected
 
 
 @given(INT32, st.integers(0, 31))
 def test_divide_by_a_power_of_two_rounds_halves_away(x: int, exponent: int) -> None:
     exact = Fraction(x, 1 << exponent)
     nearest = math.floor(abs(exact) + Fraction(1, 2))
-    assert quant.rounding_divide_by_pot(x, exponent) == (nearest if x >= 0 else -nearest)
+    assert arithmetic.rounding_divide_by_pot(x, exponent) == (nearest if x >= 0 else -nearest)
 
 
 @given(st.floats(2.0**-31, 2.0**29))
 def test_multipliers_are_within_a_rounding_of_the_real(real: float) -> None:
-    multiplier, shift = quant.quantize_multiplier(real)
+    multiplier, shift = arithmetic.quantize_multiplier(real)
     assert 1 << 30 <= multiplier < 1 << 31
     value = Fraction(multiplier, 1 << 31) * Fraction(2) ** shift
     assert abs(value - Fraction(real)) <= Fraction(real) / (1 << 30)
 
 
 def test_multipliers_at_the_ends() -> None:
-    assert quant.quantize_multiplier(0.0) == (0, 0)
-    assert quant.quantize_multiplier(2.0**-40) == (0, 0)
-    assert quant.quantize_multiplier(1.0) == (1 << 30, 1)
+    assert arithmetic.quantize_multiplier(0.0) == (0, 0)
+    assert arithmetic.quantize_multiplier(2.0**-40) == (0, 0)
+    assert arithmetic.quantize_multiplier(1.0) == (1 << 30, 1)
     # rounds up to 1.0, which takes another shift
-    assert quant.quantize_multiplier(math.nextafter(1.0, 0.0)) == (1 << 30, 1)
+    assert arithmetic.quantize_multiplier(math.nextafter(1.0, 0.0)) == (1 << 30, 1)
     with pytest.raises(ModelError, match="scales its sums"):
-        quant.quantize_multiplier(2.0**40)
+        arithmetic.quantize_multiplier(2.0**40)
 
 
 @given(st.integers(-(1 << 20), 1 << 20), st.floats(1e-5, 1.0))
 def test_requantisation_is_within_a_step_of_the_product(x: int, real: float) -> None:
-    multiplier, shift = quant.quantize_multiplier(real)
-    got = quant.multiply_by_quantized_multiplier(x, multiplier, shift)
+    multiplier, shift = arithmetic.quantize_multiplier(real)
+    got = arithmetic.multiply_by_quantized_multiplier(x, multiplier, shift)
     assert abs(got - x * real) <= 1.01
 
 
 @given(st.integers(-31 * (1 << 26), 0))
 def test_exp_of_negative_values(a: int) -> None:
     # gemmlowp's polynomial is good to a few 2^-23
-    assert quant.exp_on_negative_values(a) / (1 << 31) == pytest.approx(
+    assert arithmetic.exp_on_negative_values(a) / (1 << 31) == pytest.approx(
         math.exp(a / (1 << 26)), abs=2**-21
     )
 
 
 def test_the_softmax_table_falls_from_one() -> None:
-    table = quant.softmax_table(0.1, 1.0)
-    assert table[0] == quant.INT32_MAX
+    table = arithmetic.softmax_table(0.1, 1.0)
+    assert table[0] == arithmetic.INT32_MAX
     # a multiplier of 2^23 leaves room for 31 * 2^26 / 2^23 steps
     assert len(table) == 31 * 8 + 1
     assert all(a >= b for a, b in itertools.pairwise(table))
@@ -84,11 +88,11 @@ def test_the_softmax_table_falls_from_one() -> None:
 
 def test_a_softmax_of_large_scale_has_a_short_table() -> None:
     # 8 = 0.5 * 2^4, so 31 / 2^4 = 1.9: what is 2 or more steps below counts as nothing
-    assert len(quant.softmax_table(8.0, 1.0)) == 2
+    assert len(arithmetic.softmax_table(8.0, 1.0)) == 2
 
 
 @given(st.floats(-1e6, 1e6, width=32))
 def test_roundf_rounds_halves_away(x: float) -> None:
     exact = Fraction(x)
     nearest = math.floor(abs(exact) + Fraction(1, 2))
-    assert quant.roundf(x) == (nearest if x >= 0 else -nearest)
+    assert arithmetic.roundf(x) == (nearest if x >= 0 else -nearest)

@@ -1,4 +1,4 @@
-"""``python -m hil.engines.tflm.probe FILE``: bytes of the smallest arena that allocates FILE."""
+"""``python -m hil.engines.tflm_probe FILE``: bytes of the smallest arena that allocates FILE."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
-from hil.engines.aot.place import Place
 from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import Conv
-from hil.engines.aot.tiles import Tile
+from hil.engines.aot.tiles import Place, Tile
 
 _MAX_UNROLLED = 32  # taps of a depthwise window written out; more are looped row by row
 

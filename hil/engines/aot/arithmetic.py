@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TFLite's arithmetic on Python numbers: fixed point as TFLM computes it, and activations.
+
+Sources of the fixed-point functions (double rounding):
+tensorflow/lite/kernels/internal/{common,quantization_util}.cc and gemmlowp's fixedpoint.h. The
+names are theirs. The C code that must agree is in `kernels/`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.errors import ModelError
+from hil.tflite import Operator, Tensor
+from hil.tflite.graph import refuse
+
+INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+
+def wrap32(x: int) -> int:
+    """The value that a 32-bit register holds."""
+    return (x + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def round_half_away(x: float) -> int:
+    """C's round(): the nearest integer, halves away from zero."""
+    return int(math.copysign(math.floor(abs(x) + 0.5), x)) if abs(x) < 2**52 else int(x)
+
+
+def roundf(x: float) -> int:
+    """C's roundf() of a float32 quotient (exact: the fraction of a float32 is a float32)."""
+    whole = math.trunc(x)
+    return whole + (int(math.copysign(1, x)) if abs(x - whole) >= 0.5 else 0)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """QuantizeMultiplier: real = multiplier / 2^31 * 2^shift; multiplier 0 below 2^-32.
+
+    Raises `ModelError` when the shift does not fit 32-bit arithmetic.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = round_half_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier, shift = multiplier // 2, shift + 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        raise ModelError(
+            f"a quantised operator scales its sums by {real:.3g}", "2^30 is the largest factor"
+        )
+    return multiplier, shift
+
+
+def rounding_doubling_high_mul(a: int, b: int) -> int:
+    """SaturatingRoundingDoublingHighMul: round(a * b / 2^31), halves upwards."""
+    if a == b == INT32_MIN:
+        return INT32_MAX
+    return (a * b + (1 << 30)) >> 31
+
+
+def rounding_divide_by_pot(x: int, exponent: int) -> int:
+    """RoundingDivideByPOT: x / 2^exponent, halves away from zero."""
+    if exponent == 0:
+        return x
+    return (x - (x < 0) + (1 << (exponent - 1))) >> exponent
+
+
+def multiply_by_quantized_multiplier(x: int, multiplier: int, shift: int) -> int:
+    """MultiplyByQuantizedMultiplier of a 32-bit x; the left shift wraps as TFLM's does."""
+    shifted = wrap32(x << max(shift, 0))
+    return rounding_divide_by_pot(rounding_doubling_high_mul(shifted, multiplier), max(-shift, 0))
+
+
+def float32_ratio(*factors: float, by: float = 1.0) -> float:
+    """(a * b * ...) / by in float32, step by step, as the kernels do before they widen."""
+    product = np.float32(factors[0])
+    for factor in factors[1:]:
+        product = np.float32(product * np.float32(factor))
+    return float(np.float32(product / np.float32(by)))
+
+
+def quantized_value(real: float, scale: float, zero_point: int) -> int:
+    """Quantize() of kernel_util.cc: where an activation's limit lies, not yet clamped.
+
+    Raises `ModelError` where TFLM stops: a limit beyond 32 bits.
+    """
+    with np.errstate(over="ignore"):
+        steps = float(np.float32(real) / np.float32(scale))
+    if abs(steps) > INT32_MAX:
+        raise ModelError(
+            f"an activation's limit {real:.3g} is beyond 32 bits of scale {scale:.3g}",
+            "export the model again",
+        )
+    return zero_point + roundf(steps)
+
+
+# --- exp() of the int8 Softmax: Q5.26 -> Q0.31 ---
+
+_BARREL = (
+    (-2, 1672461947),
+    (-1, 1302514674),
+    (0, 790015084),
+    (1, 290630308),
+    (2, 39332535),
+    (3, 720401),
+    (4, 242),
+)
+
+
+def exp_on_negative_values(a: int) -> int:
+    """gemmlowp's exp of a Q5.26 number <= 0, as Q0.31: a polynomial and a barrel shifter."""
+    if a == 0:
+        return INT32_MAX
+    mul = rounding_doubling_high_mul
+    quarter = 1 << 24
+    below = (a & (quarter - 1)) - quarter
+    x = (below << 5) + (1 << 28)
+    x2 = mul(x, x)
+    x3, x4 = mul(x2, x), mul(x2, x2)
+    cubic = mul(rounding_divide_by_pot(x4, 2) + x3, 715827883)
+    rest = rounding_divide_by_pot(cubic + x2, 1)
+    result = 1895147668 + mul(1895147668, x + rest)
+    remainder = below - a
+    for exponent, factor in _BARREL:
+        if remainder & (1 << (26 + exponent)):
+            result = mul(result, factor)
+    return result
+
+
+def softmax_table(scale: float, beta: float) -> list[int]:
+    """exp(-d * scale * beta) in Q0.31 for d = 0, 1, ...; what lies beyond counts as nothing.
+
+    At most 256 entries, as an int8 lies at most 255 below the largest of its row. Raises
+    `ModelError` for a scale so small that TFLM stops at it.
+    """
+    real = min(float(np.float32(beta)) * float(np.float32(scale)) * (1 << 26), 2.0**31 - 1)
+    if real <= 1.0:
+        raise ModelError(f"SOFTMAX of scale {scale:.3g}", "scale * beta must exceed 2^-26")
+    multiplier, shift = quantize_multiplier_softmax(real)
+    radius = math.floor(31 * float(1 << 26) / float(1 << shift))
+    return [
+        exp_on_negative_values(multiply_by_quantized_multiplier(-d, multiplier, shift))
+        for d in range(min(radius, 255) + 1)
+    ]
+
+
+def quantize_multiplier_softmax(real: float) -> tuple[int, int]:
+    """QuantizeMultiplierGreaterThanOne; a shift of 31 occurs and only ever meets d = 0."""
+    fraction, shift = math.frexp(real)
+    multiplier = round_half_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier, shift = multiplier // 2, shift + 1
+    return multiplier, shift
+
+
+NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
+FLT_MAX = float(np.finfo(np.float32).max)
+_REAL_LIMITS = {
+    NONE: (-FLT_MAX, FLT_MAX),
+    RELU: (0.0, FLT_MAX),
+    RELU_N1_TO_1: (-1.0, 1.0),
+    RELU6: (0.0, 6.0),
+}
+IDENTITY = tuple(range(-128, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class RealFunction:
+    """One float32 step: kind "clamp" (low, high), "relu", "relu6" or "leaky" (alpha)."""
+
+    kind: str
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def monotone(self) -> bool:
+        return self.kind != "leaky" or self.low >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """All steps between two stages: float32 functions in order, or one table of 256 int8.
+
+    ``table[q + 128]`` is the answer to q.
+    """
+
+    real: tuple[RealFunction, ...] = ()
+    table: tuple[int, ...] = IDENTITY
+
+    def then(self, other: Activation) -> Activation:
+        """First this, then the other."""
+        return Activation(self.real + other.real, tuple(other.table[q + 128] for q in self.table))
+
+    @property
+    def monotone(self) -> bool:
+        """Never falling, so that it may trade places with a maximum."""
+        rising = all(a <= b for a, b in zip(self.table, self.table[1:], strict=False))
+        return rising and all(f.monotone for f in self.real)
+
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """(low, high) when the table only clamps, else None."""
+        low, high = min(self.table), max(self.table)
+        clamped = tuple(min(max(q, low), high) for q in IDENTITY)
+        return (low, high) if clamped == self.table else None
+
+
+def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activation:
+    """The activation that a convolution, dense layer or pooling carries in its options."""
+    kind = int(operator.options["activation"])
+    if kind not in _REAL_LIMITS:
+        raise refuse(
+            operator, f"fused activation {kind}", "aot fuses none, RELU, RELU6 and RELU_N1_TO_1"
+        )
+    low, high = _REAL_LIMITS[kind]
+    if real:
+        return Activation(real=(RealFunction("clamp", low, high),))
+    scale, zero = output.scale, output.zero_point
+    bottom = -128 if kind == NONE else max(-128, quantized_value(low, scale, zero))
+    top = 127 if high == FLT_MAX else min(127, quantized_value(high, scale, zero))
+    if bottom > top:
+        raise refuse(operator, "its activation leaves no int8 value", "export the model again")
+    return Activation(table=tuple(min(max(q, bottom), top) for q in IDENTITY))
+
+
+def standalone_activation(operator: Operator, x: Tensor, y: Tensor, real: bool) -> Activation:
+    """RELU, RELU6, LEAKY_RELU and int8 to int8 QUANTIZE as functions of one value."""
+    if real:
+        if operator.code == "LEAKY_RELU":
+            return Activation(real=(RealFunction("leaky", float(operator.options["alpha"])),))
+        return Activation(real=(RealFunction(operator.code.lower()),))
+    compute = {
+        "RELU": _relu,
+        "RELU6": _relu6,
+        "LEAKY_RELU": _leaky_relu,
+        "QUANTIZE": _requantize,
+    }[operator.code]
+    return Activation(table=compute(operator, x, y))
+
+
+def _clamp(values: list[int], low: int = -128, high: int = 127) -> tuple[int, ...]:
+    return tuple(min(max(v, low), high) for v in values)
+
+
+def _scaled(values: list[int], x: Tensor, y: Tensor, real: float) -> list[int]:
+    multiplier, shift = quantize_multiplier(real)
+    scale = multiply_by_quantized_multiplier
+    return [y.zero_point + scale(q - x.zero_point, multiplier, shift) for q in values]
+
+
+def _relu(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
+    values = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
+    return _clamp(values, low=max(-128, y.zero_point))
+
+
+def _relu6(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
+    # TFLM clamps the codes themselves: it takes input and output to share their scale
+    del y
+    six = min(max(quantized_value(6.0, x.scale, x.zero_point), -128), 127)
+    return tuple(six if q > six else max(q, x.zero_point) for q in IDENTITY)
+
+
+def _leaky_relu(operator: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
+    alpha = float(operator.options["alpha"])
+    slope = float32_ratio(x.scale, alpha, by=y.scale)
+    positive = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
+    falling = _scaled(list(IDENTITY), x, y, abs(slope))
+    if slope < 0:
+        falling = [2 * y.zero_point - v for v in falling]
+    return _clamp(
+        [p if q >= x.zero_point else f for q, p, f in zip(IDENTITY, positive, falling, strict=True)]
+    )
+
+
+def _requantize(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
+    return _clamp(_scaled(list(IDENTITY), x, y, x.scale / y.scale))

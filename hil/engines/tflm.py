@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engine ``tflm``: the ``.tflite`` file itself, run by TensorFlow Lite Micro."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hil.engines.image import CompiledModel
+from hil.errors import ModelError, ToolMissing
+from hil.records import ModelInfo
+from hil.tflite import Graph
+from hil.tflite.graph import INT8, Operator, Tensor
+
+# TFLite's name -> (method Add... of MicroMutableOpResolver, stem of its files in micro/kernels)
+OPERATORS: Final = {
+    "ADD": ("Add", "add"),
+    "AVERAGE_POOL_2D": ("AveragePool2D", "pooling"),
+    "CONCATENATION": ("Concatenation", "concatenation"),
+    "CONV_2D": ("Conv2D", "conv"),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2D", "depthwise_conv"),
+    "DEQUANTIZE": ("Dequantize", "dequantize"),
+    "EXPAND_DIMS": ("ExpandDims", "expand_dims"),
+    "FULLY_CONNECTED": ("FullyConnected", "fully_connected"),
+    "HARD_SWISH": ("HardSwish", "hard_swish"),
+    "LEAKY_RELU": ("LeakyRelu", "leaky_relu"),
+    "LOGISTIC": ("Logistic", "logistic"),
+    "MAX_POOL_2D": ("MaxPool2D", "pooling"),
+    "MEAN": ("Mean", "reduce"),
+    "MUL": ("Mul", "mul"),
+    "PACK": ("Pack", "pack"),
+    "PAD": ("Pad", "pad"),
+    "PADV2": ("PadV2", "pad"),
+    "QUANTIZE": ("Quantize", "quantize"),
+    "RELU": ("Relu", "activations"),
+    "RELU6": ("Relu6", "activations"),
+    "RESHAPE": ("Reshape", "reshape"),
+    "SHAPE": ("Shape", "shape"),
+    "SOFTMAX": ("Softmax", "softmax"),
+    "SQUEEZE": ("Squeeze", "squeeze"),
+    "STRIDED_SLICE": ("StridedSlice", "strided_slice"),
+    "SUB": ("Sub", "sub"),
+    "TANH": ("Tanh", "tanh"),
+    "TRANSPOSE": ("Transpose", "transpose"),
+}
+# those with a smaller registration, Register_..._INT8, that CMSIS-NN's kernels make use of
+_INT8_ONLY: Final = frozenset(
+    (
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "MAX_POOL_2D",
+        "SOFTMAX",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """What one image needs of TFLM: resolver calls and kernel stems, each sorted and once."""
+
+    calls: tuple[str, ...]  # e.g. AddConv2D(tflite::Register_CONV_2D_INT8())
+    kernels: tuple[str, ...]  # e.g. conv
+
+
+def check(graph: Graph) -> None:
+    """Raise `ModelError` for an operator that this engine does not register."""
+    for operator in graph.operators:
+        if operator.code not in OPERATORS:
+            raise ModelError(
+                f"{operator}: the engine tflm does not register it",
+                f"it registers {', '.join(OPERATORS)}",
+            )
+
+
+def registrations(graphs: Sequence[Graph]) -> Registrations:
+    """Only the operators of ``graphs``, int8-only where every use of one is int8."""
+    uses: dict[str, bool] = {}
+    for graph in graphs:
+        for operator in graph.operators:
+            narrow = operator.code in _INT8_ONLY and _is_int8(operator, graph.tensors)
+            uses[operator.code] = uses.get(operator.code, True) and narrow
+    calls, kernels = [], set()
+    for code, narrow in sorted(uses.items()):
+        method, stem = OPERATORS[code]
+        calls.append(f"Add{method}({f'tflite::Register_{code}_INT8()' if narrow else ''})")
+        kernels.add(stem)
+    return Registrations(tuple(calls), tuple(sorted(kernels)))
+
+
+def _is_int8(operator: Operator, tensors: Sequence[Tensor]) -> bool:
+    """Input, weights and output are int8 (biases are int32 always)."""
+    return all(t.dtype == INT8 for t in _seen(operator, tensors))
+
+
+def _seen(operator: Operator, tensors: Sequence[Tensor]) -> Iterable[Tensor]:
+    return (tensors[i] for i in (*operator.inputs[:2], *operator.outputs) if i >= 0)
+
+
+ALIGNMENT = 16  # TFLM's own, of every buffer
+_TIME_LIMIT_S = 100
+
+
+def reserve(graph: Graph, path: Path) -> int:
+    """Bytes of arena that certainly do for ``graph``, which is the file ``path``.
+
+    Raises `ToolMissing` without the wheel tflite-micro, `ModelError` when TFLM refuses the model.
+    """
+    return measure(path) + scratch(graph)
+
+
+def measure(path: Path) -> int:
+    """The smallest arena, in bytes, in which TFLM on this host allocates the model.
+
+    In a process of its own: TFLM writes to standard error, and may abort. Raises as `reserve`.
+    """
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise ToolMissing(
+            "the engine tflm sizes its arena with tflite-micro, which is not installed",
+            "pip install tflite-micro (Linux x86-64 only), or generate on such a machine",
+        )
+    words = [sys.executable, "-m", "hil.engines.tflm_probe", str(path)]
+    done = subprocess.run(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=_TIME_LIMIT_S,
+        check=False,
+    )
+    if done.returncode or not done.stdout.strip().isdigit():
+        raise ModelError(
+            f"{path}: TensorFlow Lite Micro cannot allocate it", "use the engine aot, or fix it"
+        )
+    return int(done.stdout)
+
+
+def scratch(graph: Graph) -> int:
+    """Bytes of the largest scratch buffer that CMSIS-NN asks for (arm_*_get_buffer_size)."""
+    most = 0
+    for operator in graph.operators:
+        x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+        if x.dtype != INT8:
+            continue
+        if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):  # columns: four of int8, two of int16
+            _, height, width, _ = graph.tensors[operator.inputs[1]].shape
+            wanted = height * width * x.shape[3]
+        elif operator.code in ("AVERAGE_POOL_2D", "FULLY_CONNECTED"):  # sums of int32
+            wanted = y.shape[-1]
+        else:
+            continue
+        most = max(most, 4 * math.ceil(wanted / ALIGNMENT) * ALIGNMENT)
+    return most
+
+
+OPS_FILE = "hil_tflm_ops.h"
+KERNELS_FILE = "hil_tflm_kernels.txt"
+_A_LINE = 20  # bytes
+
+
+def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
+    """The file of ``graph`` as a byte array, and the two functions that hand it to the adapter.
+
+    ``arena`` of the result is what to reserve (see `reserve`); the firmware says in HELLO what
+    it takes. Raises `ModelError` for an operator that is not registered, and what `reserve` does.
+    """
+    check(graph)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != graph.sha256:
+        raise ModelError(f"{path} changed while it was read", "try again")
+    info = ModelInfo(
+        name, "tflm", graph.sha256, graph.input, graph.output, reserve(graph, path), len(data)
+    )
+    return CompiledModel(
+        info,
+        _header(graph, name, path.name, data),
+        _functions(name),
+        probabilities=graph.ends_in_probabilities,
+    )
+
+
+def shared_files(graphs: Sequence[Graph]) -> dict[str, str]:
+    """What the adapter and its build script want to know of an image, by file name."""
+    needs = registrations(graphs)
+    calls = " && \\\n   ".join(f"(resolver).{call} == kTfLiteOk" for call in needs.calls)
+    header = f"""/* Generated by tinyml-hil. Do not edit. The operators of this image only. */
+#ifndef HIL_TFLM_OPS_H
+#define HIL_TFLM_OPS_H
+
+#define HIL_TFLM_OP_COUNT {max(1, len(needs.calls))}
+#define HIL_TFLM_ADD_OPS(resolver) \\
+  ({calls or "true"})
+
+#endif
+"""
+    return {OPS_FILE: header, KERNELS_FILE: "".join(f"{stem}\n" for stem in needs.kernels)}
+
+
+def _header(graph: Graph, name: str, source: str, data: bytes) -> str:
+    # a file name may hold anything; a comment must not end early
+    shown = "".join(c if c.isprintable() else "?" for c in source).replace("*/", "*?")
+    lines = (data[i : i + _A_LINE] for i in range(0, len(data), _A_LINE))
+    body = "\n".join("".join(f"{byte}," for byte in line) for line in lines)
+    return f"""/* {name}: a .tflite file as it is, for TensorFlow Lite Micro.
+ *
+ * source   {shown}
+ * sha256   {graph.sha256}
+ * network  {graph.parameters} parameters, {graph.macs} multiply-accumulates
+ */
+#ifndef HIL_TFLM_{name.upper()}_H
+#define HIL_TFLM_{name.upper()}_H
+
+#include <stdint.h>
+
+static const uint8_t {name}_tflite[{len(data)}] __attribute__((aligned(16))) = {{
+{body}
+}};
+
+#endif
+"""
+
+
+def _functions(name: str) -> str:
+    return f"""#include "hil_tflm.h"
+
+static hil_engine_status_t {name}_prepare(const hil_model_t *self, void *arena,
+    uint32_t arena_size, uint32_t *needed) {{
+  return hil_tflm_prepare(self, {name}_tflite, arena, arena_size, needed);
+}}
+
+static hil_engine_status_t {name}_run(const hil_model_t *self, const void *input, void *output,
+    void *arena, uint32_t *needed) {{
+  (void)arena;
+  return hil_tflm_run(self, input, output, needed);
+}}
+"""
