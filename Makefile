@@ -1,4 +1,4 @@
-# Two commands: `make bench` shows the main job, `make test` checks everything.
+# Two commands: `make bench` runs the main job, `make test` checks everything.
 # `make check` is the inner loop: lint, types, and all tests that need neither compiler nor browser.
 LIMIT ?= 100
 BIN := .venv/bin
@@ -10,22 +10,22 @@ BOARD_TESTS := $(BOARDS:%=test-%)
 
 .PHONY: bench check test tools lint lab $(BOARD_TESTS) soak clean
 
-bench: .venv/.bench                 ## the main job on a quick subset of both models, both precisions
+bench: .venv/.bench                 ## the main job on a few digits: both models, both precisions
 	$(BIN)/hil doctor --install --board native --board mps2
 	$(BIN)/hil bench --limit $(LIMIT)
 
-check: .venv/.dev                   ## the inner loop, without what takes seconds a test
+check: .venv/.dev                   ## the inner loop, without tests that take seconds each
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
 		-m "not thorough and not firmware and not train and not lab and not hil and not slow"
 
-# What waits or runs on one core goes two at a time; then pytest takes both.
+# Jobs that wait or use one core run two at a time; then pytest uses both cores.
 test: .venv/.dev                    ## lint, types, layers, tests, firmware builds, emulators, a lab
 	$(MAKE) --no-print-directory -j 2 --output-sync=target tools .venv/labgrid/.made .venv/esptool/.made
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint $(BOARD_TESTS) lab
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not lab and not hil"
 
-tools: .venv/.dev                   ## compilers, emulators, fonts and a browser, where they are missing
+tools: .venv/.dev                   ## installs missing compilers, emulators, fonts and a browser
 	$(BIN)/hil doctor --install --lab --tests
 
 lint: .venv/.dev
@@ -37,7 +37,7 @@ $(BOARD_TESTS): test-%: .venv/.dev
 lab: .venv/labgrid/.made
 	$(BIN)/python -m pytest -m lab
 
-soak: .venv/.dev .venv/esptool/.made   ## the long ones: whole test sets, thousands of random networks
+soak: .venv/.dev .venv/esptool/.made   ## long tests: whole test sets, thousands of random networks
 	$(BIN)/python -m pytest -n 2 -m slow
 
 .venv/.bench: pyproject.toml $(wildcard locks/*.txt)
@@ -48,14 +48,14 @@ soak: .venv/.dev .venv/esptool/.made   ## the long ones: whole test sets, thousa
 	tools/venv.sh dev,emulator,train,sweep,bakenn
 	@touch $@ .venv/.bench
 
-# labgrid brings a pyserial of its own: an environment of its own
+# labgrid needs its own pyserial, so it gets its own environment
 .venv/labgrid/.made: .venv/.dev locks/labgrid.txt
 	python3 -m venv .venv/labgrid
 	.venv/labgrid/bin/python -m pip install -q --disable-pip-version-check \
 		--require-hashes --only-binary :all: -r locks/labgrid.txt
 	@touch $@
 
-# the two esptools that PlatformIO's and pioarduino's platforms bring, each in a folder of its own
+# the esptool versions of PlatformIO's and pioarduino's platforms, each in its own folder
 .venv/esptool/.made: .venv/.dev locks/esptool4.txt locks/esptool5.txt
 	for major in 4 5; do \
 		$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade \

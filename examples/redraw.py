@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial's four figures from a stored run: history, sizes, accuracy and time, disagreements.
 
 Run it whole, or cell by cell in an editor that knows `# %%`:

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes constraints.txt and locks/*.txt anew from pyproject.toml: every package, of every platform
-# and Python that it allows, with the hashes of all its files. What constraints.txt pins stays as
-# it is; to take newer versions, remove their lines from it first (all: empty it), then run this.
+# SPDX-License-Identifier: Apache-2.0
+# Regenerates constraints.txt and locks/*.txt from pyproject.toml: every package, for every platform
+# and Python that it allows, with the hashes of all its files. Versions in constraints.txt stay
+# pinned; to get newer ones, remove their lines first (or empty the file), then run this.
 set -eu
 cd "$(dirname "$0")/.."
 UV=${UV:-uv} # pip install uv
@@ -21,7 +22,7 @@ import tomllib
 with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["build-system"]["requires"], "editables", "setuptools", sep="\n")' >"$work/build.in"
 
-pins() { # of a compiled file: NAME==VERSION, whatever the platform
+pins() { # of a compiled file: NAME==VERSION, for any platform
   grep -oE '^[A-Za-z0-9_.-]+==[^ ;]+' "$1" | sort -fu
 }
 
@@ -29,14 +30,14 @@ $compile pyproject.toml --all-extras -c constraints.txt -o "$work/all.txt" >/dev
 $compile "$work/build.in" -c "$work/all.txt" -o "$work/build.txt" >/dev/null
 cat "$work/all.txt" "$work/build.txt" >"$work/both.txt"
 pins "$work/both.txt" >constraints.txt
-# programs with an environment of their own: each is a constraints file
+# programs with an environment of their own, each with a constraints file
 peers="labgrid esptool4 esptool5"
 for peer in $peers; do
   $compile "constraints-$peer.txt" -o "$work/$peer.txt" >/dev/null
   pins "$work/$peer.txt" >"constraints-$peer.txt"
 done
 
-locked() { # NAME ARGUMENTS...: locks/NAME.txt with every hash, but for what base.txt has
+locked() { # NAME ARGUMENTS...: locks/NAME.txt with every hash, without what base.txt has
   name=$1
   shift
   {

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Makes .venv and installs this project into it with the extras named in $1 ("dev,train"): exactly
-# the files whose hashes are in locks/.
+# SPDX-License-Identifier: Apache-2.0
+# Creates .venv and installs this project with the extras named in $1 ("dev,train"), using only
+# files whose hashes are in locks/.
 set -eu
 cd "$(dirname "$0")/.."
 case $PWD in
 *[\"\$\`\\:]*)
-  # pip quotes the path of its scripts with ", SCons expands $, PYTHONPATH and PATH end at :
+  # pip quotes script paths with ", SCons expands $, PYTHONPATH and PATH split at :
   printf 'move %s to a path without " $ ` \\ and :\n' "$PWD" >&2
   exit 2
   ;;
@@ -13,7 +14,7 @@ esac
 if [ ! -x .venv/bin/pip ]; then
   rm -rf .venv
   if ! python3 -m venv .venv 2>/dev/null; then
-    # Debian ships venv apart from python3
+    # Debian packages venv separately from python3
     echo "python3 -m venv does not work here: installing python3-venv"
     if [ "$(id -u)" = 0 ]; then sudo=; else sudo="sudo -n"; fi
     $sudo apt-get update -q && $sudo apt-get install -q -y python3-venv || {
@@ -30,6 +31,6 @@ for extra in $(echo "$1" | tr , ' '); do
   locks="$locks -r locks/$extra.txt"
 done
 pip=".venv/bin/python -m pip --disable-pip-version-check"
-# wheels alone: a source package would fetch what builds it, which no lock names
+# wheels only: building a source package would download build tools that no lock lists
 $pip install -q --require-hashes --only-binary :all: $locks
 $pip install -q --no-deps --no-build-isolation -e .
