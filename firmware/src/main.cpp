@@ -5,6 +5,7 @@
 #include <Arduino.h>  // declares setup and loop as the core calls them
 #endif
 
+#include "hil_context.h"  // the session lies in static memory, so its size must be known
 #include "hil_engine.h"
 #include "hil_image.h"
 #include "hil_port.h"

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hil_context.h" /* tests look at the state too */
 #include "hil_engine.h"
 #include "hil_image.h"
 #include "hil_session.h"

@@ -41,7 +41,7 @@ def in_place(library: ctypes.CDLL, packed: bytes, wanted: int, size: int) -> byt
 
 
 def spare(length: int) -> int:
-    """HIL_RX_SPARE of hil_session.h."""
+    """HIL_RX_SPARE of hil_setup.h."""
     return length // 128 + 1
 
 

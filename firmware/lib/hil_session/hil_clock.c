@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_clock.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@ enum { MICROS = 0, TICKS = 1 };
 
 static void spin(uint32_t turns) {
   while (turns-- > 0) {
-    __asm__ volatile("" ::: "memory"); /* an empty loop that no compiler takes out */
+    __asm__ volatile("" ::: "memory"); /* keeps the compiler from removing the loop */
   }
 }
 
@@ -23,7 +24,7 @@ void hil_clock_request(hil_session_t *session) {
     hil_reply_error(session, HIL_ERR_LENGTH, 0, session->decoder.payload_length);
     return;
   }
-  steps[MICROS] = board->has_micros ? 0 : HIL_CLOCK_STEPS; /* a clock that is none waits for none */
+  steps[MICROS] = board->has_micros ? 0 : HIL_CLOCK_STEPS; /* do not wait for a missing clock */
   steps[TICKS] = board->tick_hz ? 0 : HIL_CLOCK_STEPS;
   for (turns = 0; turns < HIL_CLOCK_TURNS; turns += 1u + turns / 8u) {
     memset(now, 0, sizeof now);
@@ -32,7 +33,7 @@ void hil_clock_request(hil_session_t *session) {
     board->stopwatch_stop(&now[MICROS], &now[TICKS]);
     for (clock = MICROS; clock <= (uint8_t)TICKS; clock++) {
       step = now[clock] - last[clock];
-      if (step > 0 && step <= INT32_MAX) { /* forwards: each loop is longer than the last */
+      if (step > 0 && step <= INT32_MAX) { /* forward: each loop takes longer */
         last[clock] = now[clock];
         if (reads > 0) {
           steps[clock]++;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_infer.h"
 
 #include <string.h>
@@ -11,8 +12,7 @@ void hil_alive(const hil_session_t *session) {
   }
 }
 
-/* One call for the calibration and for the measurement, so that both take the same path and
- * the difference is the invoke's own. */
+/* Not inlined: calibration and measurement must take the same path. */
 __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session_t *session,
                                                                const hil_model_t *model,
                                                                const void *input, uint32_t *code,
@@ -49,7 +49,7 @@ void hil_calibrate(hil_session_t *session) {
 
   memset(&empty, 0, sizeof empty);
   empty.invoke = empty_invoke;
-  for (round = 0; round < 2; round++) { /* the first warms caches where there are any */
+  for (round = 0; round < 2; round++) { /* the first fills the caches, if any */
     session->stopwatch_overhead = 0;
     (void)hil_timed_invoke(session, &empty, session->setup.rx, &code, &micros, &ticks);
     session->stopwatch_overhead = ticks == HIL_TICKS_WRAPPED ? 0 : ticks;
@@ -72,7 +72,7 @@ hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t 
   return status;
 }
 
-/* Makes `index` the prepared model; answers with an error and returns 0 when it cannot. */
+/* Prepares model `index`; on failure replies with an error and returns 0. */
 static int prepare(hil_session_t *session, uint8_t index) {
   uint32_t code;
   const hil_engine_status_t status = hil_prepare(session, index, &code);
@@ -89,8 +89,8 @@ uint8_t *hil_input_of(const hil_session_t *session) {
   return session->setup.rx + HIL_RX_LEAD + sizeof(hil_header_t) + sizeof(hil_infer_t);
 }
 
-/* The packed input behind `head` bytes of the payload, unpacked to where an input lies; 0 when it
- * has not `wanted` bytes, `*got` when it has. */
+/* Unpacks the packed input, which follows `head` bytes of the payload, to where an input lies.
+ * `*got` is its packed length, then its unpacked length. Returns whether that is `wanted`. */
 static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32_t *got) {
   const uint32_t size = HIL_RX_BYTES(session->setup.max_payload) -
                         (uint32_t)(hil_input_of(session) - session->setup.rx);
@@ -98,7 +98,7 @@ static int unpack(hil_session_t *session, uint32_t head, uint32_t wanted, uint32
   uint8_t *const end = hil_input_of(session) + size - *got;
   size_t i;
 
-  for (i = *got; i-- > 0;) { /* backwards: it moves towards the end */
+  for (i = *got; i-- > 0;) { /* backwards: source and target may overlap */
     end[i] = packed[i];
   }
   *got = (uint32_t)hil_unpack(hil_input_of(session), size, *got, wanted);
@@ -130,7 +130,7 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
   if (!prepare(session, index)) {
     return NULL;
   }
-  if (head > sizeof(hil_infer_t) && plain == encoding) { /* to where it is aligned */
+  if (head > sizeof(hil_infer_t) && plain == encoding) { /* to its aligned place */
     memmove(hil_input_of(session), hil_input_of(session) + head - sizeof(hil_infer_t), wanted);
   }
   hil_input_convert(&model->input, plain, hil_input_of(session));
@@ -158,7 +158,7 @@ void hil_infer_request(hil_session_t *session) {
   }
   status = hil_timed_invoke(session, model, hil_input_of(session), &code, &micros, &ticks);
   if (status != HIL_ENGINE_OK) {
-    session->prepared = -1; /* whatever it left behind is not trusted again */
+    session->prepared = -1; /* do not trust what it left in the arena */
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
     return;
   }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_input.h"
 
 #include <math.h>
@@ -40,7 +41,7 @@ static uint8_t quantise(float real, const hil_tensor_t *tensor) {
   const float least = -128.0f - (float)tensor->zero_point;
   const float most = 127.0f - (float)tensor->zero_point;
 
-  /* Clamped before it becomes an integer, and so that NaN is caught too. */
+  /* Clamp before the conversion to integer; written so that NaN becomes the lowest value. */
   if (!(steps > least)) {
     return (uint8_t)(int8_t)-128;
   }
@@ -59,7 +60,7 @@ void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const ui
   float real;
 
   if (tensor->dtype == HIL_FLOAT32 && encoding == HIL_ENC_PIXELS) {
-    for (i = elements; i-- > 0;) { /* backwards: the floats grow over the pixels */
+    for (i = elements; i-- > 0;) { /* backwards: in place, floats overwrite pixels */
       real = real_of(from[i]);
       memcpy(to + 4u * i, &real, sizeof real);
     }
@@ -72,7 +73,7 @@ void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const ui
       memcpy(&real, from + 4u * i, sizeof real);
       to[i] = quantise(real, tensor);
     }
-  } else if (from != to) { /* as the model wants it already */
+  } else if (from != to) { /* already in the model's type */
     memcpy(to, from, hil_input_wire_bytes(tensor, encoding));
   }
 }

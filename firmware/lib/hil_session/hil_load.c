@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_load.h"
 
 #include "hil_infer.h"
@@ -6,7 +7,7 @@
 
 #if HIL_MLPERF
 
-enum { A_LINE = 8 }; /* bytes that `db print` shows in one */
+enum { A_LINE = 8 }; /* bytes per line of `db print` */
 
 HIL_COLD static int is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -39,8 +40,8 @@ HIL_COLD int32_t hil_number_of(const char *word) {
   return number;
 }
 
-/* The load's first byte. It stays as it came, behind the input that is made of it; a model that
- * takes it as it is, finds it where its input lies. */
+/* The first byte of the load. It is kept unchanged, after the input made from it; if the model
+ * takes the bytes unchanged, the load is that input. */
 HIL_COLD static uint8_t *kept(const hil_session_t *session) {
   const hil_mlperf_t *state = &session->mlperf;
 
@@ -52,7 +53,7 @@ HIL_COLD static const hil_tensor_t *input(const hil_session_t *session) {
   return &session->setup.models[session->mlperf.model].input;
 }
 
-/* Whether so many bytes are an input, and there is room for them. */
+/* Starts a load if `bytes` is the size of an input and there is room for it. */
 HIL_COLD static int begin(hil_session_t *session, uint8_t encoding, uint32_t bytes) {
   const hil_setup_t *setup = &session->setup;
   const uint32_t head = (uint32_t)(hil_input_of(session) - setup->rx);
@@ -100,7 +101,7 @@ HIL_COLD static int value_of(char digit) {
   return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* All of the line's bytes, or none when one is wrong: so it can be sent again. */
+/* Takes all bytes of the line, or none if one is wrong, so that the line can be sent again. */
 HIL_COLD static void take(hil_session_t *session, char *digits) {
   hil_mlperf_t *state = &session->mlperf;
   uint32_t length = 0, i;
@@ -118,7 +119,7 @@ HIL_COLD static void take(hil_session_t *session, char *digits) {
   }
   length /= 2u;
   if (length > state->wanted - state->got) {
-    length = state->wanted - state->got; /* what is too many is not looked at */
+    length = state->wanted - state->got; /* ignore the excess */
   }
   for (i = 0; i < length; i++) {
     if (value_of(digits[2 * i]) < 0 || value_of(digits[2 * i + 1]) < 0) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_mlperf.h"
 
 #include "hil_infer.h"
@@ -82,7 +83,7 @@ HIL_COLD static void say_failure(hil_session_t *session, hil_engine_status_t sta
   HIL_SAY(session, "]\r\n");
 }
 
-/* `count` inferences of the prepared model; 0 when one failed, which is said. */
+/* Runs the prepared model `count` times; if that fails, reports it and returns 0. */
 HIL_COLD static int run(hil_session_t *session, uint32_t count) {
   const hil_model_t *current = chosen(session);
   uint32_t code = 0;
@@ -172,7 +173,7 @@ HIL_COLD static void answer(hil_session_t *session, char *rest) {
   const char *word = hil_next_word(&rest);
 
   if (!word) {
-    return; /* a bare %: still ready */
+    return; /* a lone %: m-ready is the whole answer */
   }
   if (HIL_IS(word, "name")) {
     name(session);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_profile.h"
 
 #ifdef HIL_LAYERS
@@ -5,15 +6,15 @@
 
 #include "hil_replies.h"
 
-/* Keeps the times of HIL_PROFILE_CHUNK layers from `first` on. */
+/* The times of HIL_PROFILE_CHUNK layers, starting with layer `first`. */
 typedef struct {
-  hil_observer_t observer; /* first: it is what the engine knows */
+  hil_observer_t observer; /* must come first: the engine sees only this */
   const hil_board_t *board;
   uint16_t first;
   hil_lap_t laps[HIL_PROFILE_CHUNK];
 } hil_laps_t;
 
-/* Every layer passes through all of it, so that all pay the same. */
+/* Every layer runs all of this code, so that the overhead is the same for each. */
 static void lap(hil_observer_t *self, uint16_t layer, uint8_t dtype, const void *data,
                 uint32_t bytes) {
   hil_laps_t *laps = (hil_laps_t *)self;
@@ -31,7 +32,7 @@ static void lap(hil_observer_t *self, uint16_t layer, uint8_t dtype, const void 
   laps->board->stopwatch_start();
 }
 
-/* Two layers that do nothing: what their times say is the clock's and the calls' own. */
+/* Two layers that do nothing: their times are the overhead of the clock and the calls. */
 static hil_engine_status_t observe_nothing(const hil_model_t *self, const void *input, void *output,
                                            void *arena, uint32_t *needed,
                                            hil_observer_t *observer) {
@@ -43,7 +44,7 @@ static hil_engine_status_t observe_nothing(const hil_model_t *self, const void *
   return HIL_ENGINE_OK;
 }
 
-/* One call for the calibration and for the measurement, as with timed_invoke. */
+/* Not inlined: calibration and measurement must take the same path. */
 static __attribute__((noinline)) hil_engine_status_t timed_observe(const hil_session_t *session,
                                                                    const hil_model_t *model,
                                                                    const void *input,
@@ -61,7 +62,7 @@ static void calibrate(const hil_session_t *session, hil_laps_t *laps, uint32_t o
 
   memset(&nothing, 0, sizeof nothing);
   nothing.observe = observe_nothing;
-  for (round = 0; round < 2; round++) { /* the first warms caches where there are any */
+  for (round = 0; round < 2; round++) { /* the first fills the caches, if any */
     (void)timed_observe(session, &nothing, laps, &code, laps);
   }
   overhead[0] = laps->laps[0].ticks;

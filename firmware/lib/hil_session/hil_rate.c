@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_rate.h"
 
 #include <string.h>
@@ -17,7 +18,7 @@ static void change(hil_session_t *session, uint32_t baud) {
 void hil_rate_request(hil_session_t *session) {
   uint32_t baud;
 
-  if (session->setup.set_baud == NULL) { /* as firmware that never heard of BAUD */
+  if (session->setup.set_baud == NULL) { /* as firmware without BAUD does */
     hil_reply_error(session, HIL_ERR_TYPE, 0, 0);
     return;
   }

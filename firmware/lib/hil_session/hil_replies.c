@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_replies.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ static void put_text(hil_session_t *session, const char *text, size_t limit) {
   size_t length = strlen(text);
   uint8_t prefix;
 
-  if (length > limit) { /* cut between characters: never before a continuation byte */
+  if (length > limit) { /* cut between characters, not before a continuation byte */
     for (length = limit; length > 0 && ((uint8_t)text[length] & 0xC0u) == 0x80u; length--) {
     }
   }
@@ -37,7 +38,7 @@ static void put_tensor(hil_session_t *session, const hil_tensor_t *tensor) {
   put(session, &tensor->zero_point, sizeof tensor->zero_point);
 }
 
-/* What the model takes of the arena on this machine; what it may take where that is not known. */
+/* Bytes of arena the model needs on this machine; if that is unknown, the most it can need. */
 static uint32_t arena_of(const hil_setup_t *setup, const hil_model_t *model) {
   uint32_t needed = model->arena_bytes;
   const hil_engine_status_t status =
@@ -82,7 +83,7 @@ void hil_reply_hello(hil_session_t *session) {
     put(session, &model->flash_bytes, sizeof model->flash_bytes);
   }
   hil_encoder_end(&session->encoder);
-  session->prepared = -1; /* the arena is another model's by now */
+  session->prepared = -1; /* the arena now belongs to another model */
 }
 
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks) {

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The replies of a session, each streamed out as one frame. */
 #ifndef HIL_REPLIES_H
 #define HIL_REPLIES_H
 
-#include "hil_session.h"
+#include "hil_context.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,7 +12,7 @@ extern "C" {
 void hil_reply_hello(hil_session_t *session);
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks);
 #ifdef HIL_LAYERS
-/* `data` is what lies at `layer->offset`. */
+/* `data` points to the layer's bytes from `layer->offset` on. */
 void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
                      uint32_t length);
 void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
@@ -22,10 +23,10 @@ void hil_reply_status(hil_session_t *session);
 void hil_reply_baud(hil_session_t *session, uint32_t baud);
 void hil_reply_clock(hil_session_t *session, uint32_t micros, uint32_t ticks, uint32_t reads);
 
-/* An ERROR to the request that the decoder holds. */
+/* An ERROR for the request in the decoder. */
 void hil_reply_error(hil_session_t *session, uint8_t code, uint32_t needed, uint32_t available);
 
-/* An ERROR to something that was no frame: sequence 0, type 0. */
+/* An ERROR for bytes that were not a frame: sequence 0, type 0. */
 void hil_reply_unreadable(hil_session_t *session, uint8_t code, uint32_t available);
 
 #ifdef __cplusplus

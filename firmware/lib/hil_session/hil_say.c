@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_say.h"
 
 #if HIL_MLPERF
@@ -53,7 +54,7 @@ HIL_COLD void hil_say_text(hil_session_t *session, const char *text, uint8_t lim
   out(session, some, count);
 }
 
-/* The last `digits` digits of `number`; all that it has when 0. */
+/* Sends the last `digits` digits of `number`; all of them if `digits` is 0. */
 HIL_COLD static void say_digits(hil_session_t *session, uint32_t number, uint8_t digits) {
   char text[10];
   uint8_t at = sizeof text;
@@ -81,7 +82,7 @@ HIL_COLD void hil_say_real(hil_session_t *session, float real) {
     real = -real;
   }
   whole = (uint32_t)real;
-  /* What is behind the point, in parts of 2^32, then of 10^9. */
+  /* The fraction, as a multiple of 2^-32, then of 10^-9. */
   parts = (uint32_t)((real - (float)whole) * 4294967296.0f);
   parts = (uint32_t)(((uint64_t)parts * 1000000000u + 0x80000000u) >> 32);
   if (parts == 1000000000u) {

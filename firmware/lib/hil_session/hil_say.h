@@ -1,10 +1,11 @@
-/* Lines of text on their way out, without printf. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sends text, without printf. */
 #ifndef HIL_SAY_H
 #define HIL_SAY_H
 
-#include "hil_session.h"
+#include "hil_context.h"
 
-/* An AVR keeps constants in RAM unless told otherwise, and has too little of it for words. */
+/* An AVR keeps constants in RAM unless told otherwise, and has too little RAM for text. */
 #ifdef __AVR__
 #include <avr/pgmspace.h>
 #define HIL_WORDS(literal) PSTR(literal)
@@ -12,12 +13,12 @@
 #define HIL_WORDS(literal) (literal)
 #endif
 
-/* Compiled for size: whatever talks waits for the line anyway. */
+/* Compiles a function for size: code that prints waits for the line anyway. */
 #define HIL_COLD __attribute__((cold))
 
-/* `literal`, at once. */
+/* Sends `literal`. */
 #define HIL_SAY(session, literal) hil_say((session), HIL_WORDS(literal), sizeof(literal) - 1u)
-/* Whether `word`, which ends with a zero, is `literal`. */
+/* Whether the zero-terminated `word` equals `literal`. */
 #define HIL_IS(word, literal) hil_is((word), HIL_WORDS(literal))
 
 #ifdef __cplusplus
@@ -28,16 +29,16 @@ extern "C" {
 void hil_say(hil_session_t *session, const char *words, uint32_t length);
 int hil_is(const char *word, const char *literal);
 
-/* As strcmp, which takes 700 bytes where it is written for speed. */
+/* Whether two strings are equal. A strcmp that is optimised for speed takes 700 bytes. */
 int hil_same(const char *one, const char *other);
 
-/* Somebody else's text, `limit` characters at most: what is not printable ASCII becomes '?', and
- * ']' becomes ')', for it ends what every reader looks for. */
+/* Sends at most `limit` characters of untrusted text: anything but printable ASCII becomes '?', and
+ * ']' becomes ')', because readers search for ']' as the end. */
 void hil_say_text(hil_session_t *session, const char *text, uint8_t limit);
 
 void hil_say_number(hil_session_t *session, uint32_t number);
 
-/* With 9 digits after the point, rounded; "nan" for what is none, or not below 2^32. */
+/* Rounded to 9 decimals; "nan" for NaN and for magnitudes from 2^32 on. */
 void hil_say_real(hil_session_t *session, float real);
 
 #ifdef __cplusplus

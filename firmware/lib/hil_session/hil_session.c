@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_session.h"
 
 #include <string.h>
 
 #include "hil_clock.h"
+#include "hil_context.h"
 #include "hil_infer.h"
 #include "hil_input.h"
 #include "hil_mlperf.h"
@@ -23,10 +25,9 @@ void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
 }
 
 #ifdef HIL_LAYERS
-/* Answers when the layer that was asked for is there, in the midst of the inference: nobody has to
- * keep it. */
+/* Replies during the inference, while the requested layer is in memory: no copy is needed. */
 typedef struct {
-  hil_observer_t observer; /* first: it is what the engine knows */
+  hil_observer_t observer; /* must come first: the engine sees only this */
   hil_session_t *session;
   hil_layer_t wanted;
   uint8_t answered;
@@ -47,7 +48,8 @@ static void watch(hil_observer_t *self, uint16_t layer, uint8_t dtype, const voi
   }
 }
 
-/* The head of a request about layers, model and encoding first, and its model, as of hil_take. */
+/* Copies the head of a request about layers, which starts with model and encoding; returns the
+ * model as hil_take does. */
 static const hil_model_t *take_head(hil_session_t *session, void *head, uint32_t size) {
   const hil_decoder_t *frame = &session->decoder;
 

@@ -1,10 +1,13 @@
-#include "hil_session.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hil_text.h"
+
+#include "hil_setup.h"
 
 #if HIL_MLPERF
 
 enum { NOTHING = 0, A_FRAME = 1, A_COMMAND = 2 };
 
-/* Where no block is: what `byte` begins, if anything. */
+/* Between blocks: the kind of block that `byte` starts, if any. */
 static uint8_t begins(hil_text_t *text, uint8_t byte) {
   const uint8_t zeros = text->zeros;
 
@@ -13,7 +16,7 @@ static uint8_t begins(hil_text_t *text, uint8_t byte) {
     return NOTHING;
   }
   if (zeros == 0 && (byte == '\r' || byte == '\n')) {
-    return NOTHING; /* the end of a line that a person typed */
+    return NOTHING; /* the line end that a person typed */
   }
   text->zeros = 0;
   return zeros < 2 && byte >= 0x20 && byte <= 0x7e ? A_COMMAND : A_FRAME;
