@@ -120,9 +120,10 @@ def test_too_much_for_an_avr_says_so(inputs: int, outputs: int) -> None:
     assert "an AVR reads" not in small.text
 
 
-def test_headers_of_another_version_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guard", ["HIL_AOT_HELPERS_1", "HIL_AOT_HELPERS_2"])
+def test_headers_of_an_older_version_are_refused(guard: str, tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "alpha.h").write_text("#define HIL_AOT_HELPERS_1\n")  # an older one's guard
+    (tmp_path / "alpha.h").write_text(f"#define {guard}\n")
     (tmp_path / "sketch.c").write_text('#include "alpha.h"\n#include "beta.h"\n')
     words = ["gcc", "-fsyntax-only", "sketch.c"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.memory import layout
-from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Conv, Step
 from hil.engines.aot.tiles import GATHERED_CHANNELS, Place, Scratch, Tile, scratch, tile
 
@@ -102,7 +102,7 @@ def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
 
 
-def emit_gather(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     """(arrays, functions): the last one is ``prefix(in, out, scratch)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
@@ -122,7 +122,7 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
         many = conv.cout > tile.channels
         with w.block(f"for (int c = 0; c < {conv.cout}; c += {tile.channels}, {step})", many):
             _block(w, place, finish, buffer, "c" if many else "0")
-    return arrays, str(w)
+    return Emitted(arrays, str(w), (*finish.kernels, "pairs"))
 
 
 def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
-from hil.engines.aot.source import Array, Writer, read
+from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Place, Tile
 
@@ -40,7 +40,7 @@ def _pack_pairs(conv: Conv) -> npt.NDArray[np.generic]:
     return packed
 
 
-def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     """(arrays, function) of a convolution with few taps: ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, False)
@@ -58,7 +58,7 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
         with place.function(w):
             _load_patch(w, place, conv.cin)
             _all_channels(w, place, finish, points, {}, weights.shape[1])
-        return arrays, str(w)
+        return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
     pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
     names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
     with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *pairs, int8_t *o)"):
@@ -72,7 +72,7 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
             w(f"  {call},")
         w("};")
         w(f"{prefix}_channels(pairs, o);")
-    return arrays, str(w)
+    return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
 
 
 def _all_channels(
@@ -191,7 +191,7 @@ def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
             w(f"x{n} = {place.at(r, x)}[{channel or i}];")
 
 
-def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     """(arrays, function) of a depthwise convolution: ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
@@ -226,7 +226,7 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], st
                     finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
             if conv.pool is not None:
                 finish.store(w, 0, place.targets("c" if conv.cout > 1 else "0", 0), sums)
-    return arrays, str(w)
+    return Emitted(arrays, str(w), finish.kernels)
 
 
 def _unrolled(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.finish import Finish
-from hil.engines.aot.source import Array, Writer, read
+from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Place, Tile
 
@@ -49,7 +49,7 @@ def pack(conv: Conv, tile: Tile) -> npt.NDArray[np.generic]:
     return np.concatenate(parts)
 
 
-def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
+def emit_walk(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     """(arrays, functions) of a convolution: the last one is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
@@ -81,7 +81,7 @@ def emit_walk(conv: Conv, tile: Tile, prefix: str) -> tuple[list[Array], str]:
                     w(f"{statement};")
             with w.block(""):
                 _block(w, place, finish, rest, str(full * tile.channels))
-    return arrays, str(w)
+    return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
 
 
 def _wtype(finish: Finish) -> str:

@@ -72,6 +72,16 @@ class Finish:
         return "float" if self.real else "int32_t"
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        """Kernel files that the code of this class calls."""
+        return ("float32",) if self.real else ("int8",)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Kernel files for products of several taps at a time; float32 has none."""
+        return () if self.real else ("products",)
+
+    @property
     def _late(self) -> bool:
         """Whether the sums themselves are pooled: a rising activation may follow a maximum."""
         pool = self.conv.pool

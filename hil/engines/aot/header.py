@@ -8,11 +8,9 @@ from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.faults import Fault
-from hil.engines.aot.helpers import HELPERS
-from hil.engines.aot.kernels import KERNELS
 from hil.engines.aot.memory import ALIGNMENT, Layout, layout, output_bytes, scratch_offset
 from hil.engines.aot.plan import plan
-from hil.engines.aot.source import Array, Writer
+from hil.engines.aot.source import Array, Emitted, Writer, kernel_texts
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
 from hil.engines.aot.tiles import tile
 from hil.engines.aot.unweighted import emit_map, emit_pooling, emit_softmax
@@ -57,12 +55,9 @@ def generate(
         )
     near = any(isinstance(s, Conv) and s.fused for s in steps)
     places = layout(steps)
-    arrays: list[Array] = []
-    functions: list[str] = []
-    for step in steps:
-        more, function = _emit(step, f"{name}_{step.name}")
-        arrays += more
-        functions.append(f"/* {step.note} */\n{function}")
+    emitted = [_emit(step, f"{name}_{step.name}") for step in steps]
+    arrays = [array for one in emitted for array in one.arrays]
+    kernels = ("base", *(kernel for one in emitted for kernel in one.kernels))
     flash = sum(a.nbytes for a in arrays)
     parts = [
         _comment(graph, name, source, (places.arena, flash), near),
@@ -70,18 +65,17 @@ def generate(
         "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(['#include "hil_engine.h"\n'] if layers else []),
         *_avr(arrays),
-        HELPERS,
-        *([KERNELS] if any(isinstance(s, Conv) and s.gathered for s in steps) else []),
+        *kernel_texts(kernels),
         _macros(graph, name, places.arena, flash),
         *map(str, arrays),
-        *functions,
+        *(f"/* {s.note} */\n{one.functions}" for s, one in zip(steps, emitted, strict=True)),
         _invoke(graph, name, steps, places, layers),
         f"#endif /* HIL_AOT_{name.upper()}_H */\n",
     ]
     return Header("\n".join(parts), places.arena, flash)
 
 
-def _emit(step: Step, prefix: str) -> tuple[list[Array], str]:
+def _emit(step: Step, prefix: str) -> Emitted:
     if isinstance(step, Conv):
         shape = tile(step)
         if step.depthwise:

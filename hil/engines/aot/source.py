@@ -1,27 +1,64 @@
-"""Writing C: indentation, literals and constant arrays."""
+# SPDX-License-Identifier: Apache-2.0
+"""C source text: kernel files, constant arrays, literals and indented lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 WIDTH = 96
+KERNELS = Path(__file__).with_name("kernels")
+_MARK = "/* ==== what generated headers contain ==== */\n"
+_INCLUDE = re.compile(r'^#include "(\w+)\.h"$', re.MULTILINE)
 _READERS = {"float": "f32", "int8_t": "i8", "int16_t": "i16", "int32_t": "i32"}
 _CTYPES = {"f4": "float", "i1": "int8_t", "i2": "int16_t", "i4": "int32_t"}
 
 
+def kernel_texts(names: Iterable[str]) -> list[str]:
+    """The text of kernel files (``kernels/<name>.h``) and of those they include.
+
+    Each file comes once, after the files that it includes. The text starts at the line that marks
+    what generated headers contain: before it are the ``#include`` lines that the file needs to
+    compile on its own.
+    """
+    texts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in texts:
+            return
+        includes, text = _kernel(name)
+        for include in includes:
+            add(include)
+        texts[name] = text
+
+    for name in names:
+        add(name)
+    return list(texts.values())
+
+
+@lru_cache
+def _kernel(name: str) -> tuple[tuple[str, ...], str]:
+    """(kernel files it includes, text for a generated header)."""
+    before, mark, text = (KERNELS / f"{name}.h").read_text("utf-8").partition(_MARK)
+    assert mark, name
+    return tuple(_INCLUDE.findall(before)), text
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Array:
-    """One constant array; its values' NumPy type decides the C type."""
+    """One constant array. The NumPy type of its values decides the C type."""
 
     name: str
     values: npt.NDArray[np.generic]
     note: str
-    flash: bool = True  # false for what is read through the same pointer as RAM
+    flash: bool = True  # False: read through a pointer that may also point to RAM
 
     @property
     def ctype(self) -> str:
@@ -32,7 +69,7 @@ class Array:
         return self.values.size * self.values.itemsize
 
     def __str__(self) -> str:
-        """Its definition; words are aligned, for the int8 kernels load four values at once."""
+        """The definition in C. Small types are aligned: int8 kernels load four values at once."""
         flat = self.values.reshape(-1)
         real = flat.dtype.kind == "f"
         texts = [real_literal(v) if real else str(int(v)) for v in flat]
@@ -51,8 +88,17 @@ class Array:
         return f"/* {self.note} */\n{head}\n{body}\n}};\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The C code of one step: constants, functions (the step's own last), and kernel files."""
+
+    arrays: list[Array]
+    functions: str
+    kernels: tuple[str, ...] = ()
+
+
 def read(ctype: str, array: str, index: int | str = 0) -> str:
-    """The C expression of one value of an array in flash, which no AVR may read as if in RAM."""
+    """The C expression of one value in flash, where an AVR needs a special instruction."""
     pointer = f"{array} + {index}" if index else array
     return f"hil_read_{_READERS[ctype]}({pointer})"
 
@@ -65,7 +111,7 @@ def real_literal(value: float | np.generic) -> str:
 
 @dataclass(slots=True)
 class Writer:
-    """Lines of C at a depth of indentation."""
+    """Lines of C with indentation."""
 
     lines: list[str] = field(default_factory=list)
     depth: int = 0
@@ -75,7 +121,7 @@ class Writer:
 
     @contextmanager
     def block(self, head: str, when: bool = True) -> Iterator[None]:
-        """``head {`` ... ``}``; with ``when`` false the content stands alone."""
+        """``head {`` ... ``}``. With ``when`` false, only the content."""
         if not when:
             yield
             return
@@ -86,7 +132,7 @@ class Writer:
         self("}")
 
     def loop(self, variable: str, count: int, advance: str = "") -> AbstractContextManager[None]:
-        """``for`` over [0, count); nothing but its content when it runs once."""
+        """``for`` over [0, count); only the content when it runs once."""
         more = f", {advance}" if advance else ""
         head = f"for (int {variable} = 0; {variable} < {count}; ++{variable}{more})"
         return self.block(head, count != 1)

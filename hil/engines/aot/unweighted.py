@@ -11,12 +11,12 @@ from hil.engines.aot.finish import (
     simplified,
     table_array,
 )
-from hil.engines.aot.source import Array, Writer, read, real_literal
+from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
 from hil.engines.aot.steps import Map, Pooling, Softmax
 from hil.tflite.graph import Axis
 
 
-def emit_pooling(step: Pooling, prefix: str) -> tuple[list[Array], str]:
+def emit_pooling(step: Pooling, prefix: str) -> Emitted:
     """(arrays, function) of a pooling: windows are clipped to the input, as TFLite does."""
     pool, channels = step.pool, step.channels
     ctype, total = ("float", "float") if step.real else ("int8_t", "int32_t")
@@ -55,7 +55,7 @@ def emit_pooling(step: Pooling, prefix: str) -> tuple[list[Array], str]:
     arrays = []
     if not step.real and step.post.limits is None:
         arrays.append(table_array(f"{prefix}_lut", step.post))
-    return arrays, str(w)
+    return Emitted(arrays, str(w), _kernels(step.real))
 
 
 def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
@@ -73,7 +73,7 @@ def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
     return f"{name}0", f"{name}1", f"({name}1 - {name}0)"
 
 
-def emit_map(step: Map, prefix: str) -> tuple[list[Array], str]:
+def emit_map(step: Map, prefix: str) -> Emitted:
     """(arrays, function) of a function of one value; it may work in place."""
     source = "float" if step.real else "int8_t"
     target = {"quantize": "int8_t", "dequantize": "float", "activation": source}[step.kind]
@@ -94,10 +94,11 @@ def emit_map(step: Map, prefix: str) -> tuple[list[Array], str]:
         w.block(f"for (int i = 0; i < {step.elements}; ++i)"),
     ):
         w(f"out[i] = {value};")
-    return arrays, str(w)
+    kernels = () if step.kind == "dequantize" else _kernels(step.real)
+    return Emitted(arrays, str(w), kernels)
 
 
-def emit_softmax(step: Softmax, prefix: str) -> tuple[list[Array], str]:
+def emit_softmax(step: Softmax, prefix: str) -> Emitted:
     """(arrays, function) of a Softmax over rows of ``depth``; it may work in place."""
     w = Writer()
     ctype = "float" if step.real else "int8_t"
@@ -112,9 +113,13 @@ def emit_softmax(step: Softmax, prefix: str) -> tuple[list[Array], str]:
         else:
             _int8_softmax(w, step, values, f"{prefix}_exp")
     if step.real:
-        return [], str(w)
+        return Emitted([], str(w), _kernels(True))
     table = Array(f"{prefix}_exp", np.array(step.table, "<i4"), "exp(0), exp(-1 step), ... Q0.31")
-    return [table], str(w)
+    return Emitted([table], str(w), _kernels(False))
+
+
+def _kernels(real: bool) -> tuple[str, ...]:
+    return ("float32",) if real else ("int8",)
 
 
 def _real_softmax(w: Writer, step: Softmax, values: str) -> None:

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where constants lie, what the core multiplies with, and how kernels are declared.
+ * Every generated header contains this file. The number in the guards changes when headers of
+ * different versions no longer fit together. */
+#include <stdint.h>
+
+/* ==== what generated headers contain ==== */
+#if defined(HIL_AOT_HELPERS_1) || defined(HIL_AOT_HELPERS_2)
+#error "an older tinyml-hil generated the header above this one: export both of them again"
+#endif
+#ifndef HIL_AOT_BASE_3
+#define HIL_AOT_BASE_3
+
+/* Constants stay in flash: an array is `static HIL_FLASH float w[2] HIL_PROGMEM`, a pointer to it
+ * `HIL_FLASH float *p`, and a value is read by `hil_read_f32(p)`, never by `*p`. An AVR would copy
+ * an ordinary constant to RAM. GCC's C for it knows __flash, its C++ and its strict C do not. */
+#if defined(__FLASH) && !defined(__STRICT_ANSI__)
+#define HIL_FLASH const __flash
+#define HIL_PROGMEM
+#else
+#define HIL_FLASH const
+#endif
+#if defined(__AVR__) && !defined(HIL_PROGMEM)
+#include <avr/pgmspace.h>
+#define HIL_PROGMEM PROGMEM
+static inline int8_t hil_read_i8(const int8_t *p) { return (int8_t)pgm_read_byte(p); }
+static inline int16_t hil_read_i16(const int16_t *p) { return (int16_t)pgm_read_word(p); }
+static inline int32_t hil_read_i32(const int32_t *p) { return (int32_t)pgm_read_dword(p); }
+static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
+#else
+#define hil_read_i8(p) (*(p))
+#define hil_read_i16(p) (*(p))
+#define hil_read_i32(p) (*(p))
+#define hil_read_f32(p) (*(p))
+#endif
+#if defined(__IMXRT1062__) && !defined(HIL_PROGMEM) /* Teensy 4 copies other constants to RAM */
+#define HIL_PROGMEM __attribute__((section(".progmem")))
+#endif
+#ifndef HIL_PROGMEM /* a build may name a section, where the linker keeps constants in RAM */
+#define HIL_PROGMEM
+#endif
+
+/* Cortex-M4/M7/M33: two 16-bit products per instruction. The results are the same without. */
+#if !defined(HIL_NO_DSP) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && \
+    defined(__thumb2__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#define HIL_DSP 1
+#else
+#define HIL_DSP 0
+#endif
+
+#if defined(__GNUC__)
+#define HIL_ALIGNED __attribute__((aligned(4)))
+/* Not inlined: a kernel needs all registers, and would share them with outer loops. */
+#define HIL_KERNEL static __attribute__((noinline, unused)) void
+#else
+#define HIL_ALIGNED
+#define HIL_KERNEL static inline void
+#endif
+#if HIL_DSP /* fewer registers than values: leave in memory those that are there */
+#define HIL_DSP_KERNEL HIL_KERNEL
+#else
+#define HIL_DSP_KERNEL static inline void
+#endif
+
+#endif /* HIL_AOT_BASE_3 */
