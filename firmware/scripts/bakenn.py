@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """For engine `bakenn`: compile what was generated for this kind of chip. Run by image.py.
 
 CMSIS-NN's kernels where the processor has DSP instructions, ESP-NN's on the ESP32 and ESP32-S3,
-portable C elsewhere; HIL_BAKENN names one of the generated folders instead.
+portable C elsewhere; HIL_BAKENN selects another one of the generated folders.
 """
 
 import os
@@ -11,10 +12,10 @@ from pathlib import Path
 from SCons.Script import DefaultEnvironment, Import
 from SCons.Subst import Literal
 
-Import("env", "names")
-env, names = globals()["env"], globals()["names"]
+Import("env", "names", "generated")
+env, names, generated = (globals()[name] for name in ("env", "names", "generated"))
 
-GENERATED = Path(env.subst("$BUILD_DIR")) / "gen" / "bakenn"
+GENERATED = generated / "bakenn"
 DSP = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85")
 
 

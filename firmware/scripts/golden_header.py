@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """golden/wire.json and golden/mlperf.json beside it -> golden.h, for the firmware's unit tests:
 `golden_header.py OUT WIRE_JSON`."""
 

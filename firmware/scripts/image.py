@@ -1,11 +1,15 @@
-"""Before a build: generate the networks' C sources, and add them and the board's port.
+# SPDX-License-Identifier: Apache-2.0
+"""Before a build: find or generate the image's C sources, and add them and the board's port.
 
-Unit tests (`pio test`) build against the golden vectors and, but for test_engine, against
-firmware/test/fake_image.
-Run by PlatformIO; `python -m hil headers` does the generating.
+`hil` writes the sources itself and names their folder in HIL_IMAGE_DIR. A plain `pio run` has them
+written by `python -m hil headers`, as HIL_ENGINE, HIL_IMAGE, HIL_LAYERS and HIL_FAULT or the env's
+custom_hil_ options say. Either way `image.json` in the folder describes them. HIL_ARENA sets how
+much RAM to reserve. Unit tests (`pio test`) build against the golden vectors and, except for
+test_engine, against firmware/test/fake_image.
 """
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -20,9 +24,7 @@ env = globals()["env"]
 
 PROJECT = Path(env.subst("$PROJECT_DIR"))
 FIRMWARE = PROJECT / "firmware"
-GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
 GOLDEN = Path(env.subst("$BUILD_DIR")) / "golden"
-LAYERS = os.environ.get("HIL_LAYERS", "0") not in ("", "0")
 
 
 def fail(message):
@@ -59,6 +61,18 @@ def chosen_models():
     return models
 
 
+def chosen_arena():
+    """Bytes of RAM to reserve, from HIL_ARENA or custom_hil_arena; empty: enough."""
+    arena = os.environ.get("HIL_ARENA") or env.GetProjectOption("custom_hil_arena", "")
+    if arena and not (arena.isdecimal() and int(arena)):
+        fail(f"an arena of {arena} bytes; set HIL_ARENA or custom_hil_arena to a positive number")
+    return arena
+
+
+def shows_layers():
+    return os.environ.get("HIL_LAYERS", "0") not in ("", "0")
+
+
 def check_core():
     """Refuse a value of HIL_ESP32_CORE that platformio.ini did not take, rather than ignore it."""
     core = os.environ.get("HIL_ESP32_CORE", "")
@@ -70,16 +84,9 @@ def check_core():
         )
 
 
-def special():
-    """For `hil headers`, of the environment: HIL_LAYERS=1 shows layers, HIL_FAULT breaks one."""
-    fault = os.environ.get("HIL_FAULT")
-    return [*(["--layers"] if LAYERS else []), *(["--fault", fault] if fault else [])]
-
-
-def fingerprint(engine, models, arena):
-    """Changes when the models, the engine's name, the options or the generator do."""
-    options = (engine, arena, special(), [name for name, _ in models])
-    digest = hashlib.sha256(repr(options).encode())
+def fingerprint(words, models):
+    """Changes when the models, the options of `hil headers` or the generator do."""
+    digest = hashlib.sha256(repr(words).encode())
     generator = [*PROJECT.glob("hil/engines/**/*"), *PROJECT.glob("hil/tflite/*.py")]
     for file in [*(path for _, path in models), *sorted(generator)]:
         if file.is_file() and file.suffix != ".pyc":
@@ -87,72 +94,86 @@ def fingerprint(engine, models, arena):
     return digest.hexdigest()
 
 
-def generate(python, engine):
-    """Write hil_image.{h,c} and the networks' headers, unless they are there already."""
+def generate(python):
+    """The folder of the image's sources, which `hil headers` writes unless they are up to date."""
+    folder = Path(env.subst("$BUILD_DIR")) / "gen"
+    folder.mkdir(parents=True, exist_ok=True)
     models = chosen_models()
-    arena = os.environ.get("HIL_ARENA") or env.GetProjectOption("custom_hil_arena", "")
-    stamp = GENERATED / "fingerprint"
-    wanted = fingerprint(engine, models, arena)
+    engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
+    words = ["headers", "--engine", engine, "--out", str(folder)]
+    words += ["--layers"] if shows_layers() else []
+    words += ["--fault", fault] if (fault := os.environ.get("HIL_FAULT")) else []
+    words += [f"{name}={file}" for name, file in models]
+    stamp = folder / "fingerprint"
+    wanted = fingerprint(words, models)
     if stamp.is_file() and stamp.read_text() == wanted:
-        return
-    pairs = [f"{name}={file}" for name, file in models]
-    words = [python, "-m", "hil", "headers", "--engine", engine, "--out", str(GENERATED), *pairs]
-    words += ["--arena", arena] if arena else []
-    words += special()
+        return folder
     done = subprocess.run(
-        words, cwd=PROJECT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [python, "-m", "hil", *words],
+        cwd=PROJECT,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    if done.returncode == 2:  # the harness's own: its last line says what and what to do
+    if done.returncode == 2:  # an error of the harness: its last line says what and what to do
         fail(done.stdout.strip().splitlines()[-1])
     if done.returncode:
         sys.stderr.write(done.stdout)
         fail(
             f"`{python} -m hil headers` failed (above); "
-            "set HIL_PYTHON to a Python with tinyml-hil installed if this one has not"
+            "set HIL_PYTHON to a Python with tinyml-hil installed if this one does not have it"
         )
     stamp.write_text(wanted)
+    return folder
+
+
+def add_image(python):
+    """Compile against the image's sources, and return their folder."""
+    ready = os.environ.get("HIL_IMAGE_DIR")
+    folder = Path(ready) if ready else generate(python)
+    image = json.loads((folder / "image.json").read_text("utf-8"))
+    if image["fault"]:
+        says.append(f"broken on purpose: {image['fault']}")
+    if image["layers"]:
+        env.Append(CPPDEFINES=["HIL_LAYERS"])
+    if arena := chosen_arena():
+        env.Append(CPPDEFINES=[("HIL_ARENA_BYTES", arena)])
+    exports = {"env": env, "generated": folder, "names": image["models"]}
+    if image["engine"] == "tflm":
+        include.append(FIRMWARE / "lib" / "hil_tflm")
+        env.SConscript(str(FIRMWARE / "scripts" / "tflm.py"), exports=exports)
+    if image["engine"] == "bakenn":
+        env.SConscript(str(FIRMWARE / "scripts" / "bakenn.py"), exports=exports)
+    return folder
 
 
 check_core()
 python = find_python()
-engine = os.environ.get("HIL_ENGINE") or env.GetProjectOption("custom_hil_engine")
 port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")
 libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil_session")]
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
 include = [*libraries, FIRMWARE / "port", port]
-says = f"tinyml-hil {version}"
-if fault := os.environ.get("HIL_FAULT"):
-    says += f", broken on purpose: {fault}"
-env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(says))])
-if LAYERS:
-    env.Append(CPPDEFINES=["HIL_LAYERS"])
-# which object each byte comes from (hil/platformio/owners.py reads it beside the ELF)
-# relative: SCons does not quote a flag, and the project's path may hold what a shell reads;
-# -Xlinker, for -Wl ends at a comma
+says = [f"tinyml-hil {version}"]
+# which object each byte comes from: hil attributes bytes to owners with the map beside the ELF
+# relative: SCons does not quote a flag, and the project's path may contain what a shell reads;
+# -Xlinker, because -Wl ends at a comma
 build_folder = os.path.relpath(env.subst("$BUILD_DIR"), PROJECT)
 env.Append(LINKFLAGS=["-Xlinker", f"-Map={build_folder}/${{PROGNAME}}.map"])
-env.Replace(HIL_PYTHON=Literal(python))  # quoted, whatever its path holds
+env.Replace(HIL_PYTHON=Literal(python))  # quoted, whatever its path contains
 
-GENERATED.mkdir(parents=True, exist_ok=True)
-GOLDEN.mkdir(exist_ok=True)
 testing = "__test" in COMMAND_LINE_TARGETS
 if testing:
+    GOLDEN.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GOLDEN)]
     subprocess.run([*words, str(FIRMWARE / "golden" / "wire.json")], check=True)
     include += [FIRMWARE / "test", GOLDEN]
 if testing and env.get("PIOTEST_RUNNING_NAME") != "test_engine":
     image = FIRMWARE / "test" / "fake_image"
+    env.Append(CPPDEFINES=["HIL_LAYERS"] if shows_layers() else [])
 else:
-    image = GENERATED
-    generate(python, engine)
-    if engine == "tflm":
-        include.append(FIRMWARE / "lib" / "hil_tflm")
-        env.SConscript(str(FIRMWARE / "scripts" / "tflm.py"), exports={"env": env})
-    if engine == "bakenn":
-        names = [name for name, _ in chosen_models()]
-        env.SConscript(
-            str(FIRMWARE / "scripts" / "bakenn.py"), exports={"env": env, "names": names}
-        )
+    image = add_image(python)
+env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(", ".join(says)))])
 env.Append(CPPPATH=[str(path) for path in [*include, image]])
 env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
 env.BuildSources("$BUILD_DIR/port", str(port))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For engine `tflm`: compile the adapter, and of a TFLM tree that is at hand what the image needs.
 
 The tree is the folder HIL_TFLM_DIR, else a library of the env's lib_deps that holds one.
@@ -11,11 +12,10 @@ from pathlib import Path
 from SCons.Script import DefaultEnvironment, Import
 from SCons.Subst import Literal
 
-Import("env")
-env = globals()["env"]
+Import("env", "generated")
+env, generated = globals()["env"], globals()["generated"]
 
 FIRMWARE = Path(env.subst("$PROJECT_DIR")) / "firmware"
-GENERATED = Path(env.subst("$BUILD_DIR")) / "gen"
 MICRO = Path("tensorflow", "lite", "micro")
 NOT_FIRMWARE = ("test", "mock_", "fake_", "recording_", "kernel_runner")
 # The adapter's, too: structures differ without the first. TFLM needs C++17 and warns a lot.
@@ -128,10 +128,10 @@ cxx = cxx_headers()
 tree = find_tree()
 cmsis_nn = find_cmsis_nn()
 tflm_includes = includes()
-stems = (GENERATED / "hil_tflm_kernels.txt").read_text().split()
+stems = (generated / "hil_tflm_kernels.txt").read_text().split()
 found = sources()
 compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
 compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
 adapter = FIRMWARE / "lib" / "hil_tflm"
-own = [adapter, FIRMWARE / "lib" / "hil_engine", GENERATED]
+own = [adapter, FIRMWARE / "lib" / "hil_engine", generated]
 compile_all(sorted(adapter.glob("*.cpp")), FIRMWARE, paths=own)

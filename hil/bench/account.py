@@ -1,31 +1,25 @@
-"""What a run's memory and its board are, put on record: from ELF, STATUS, HELLO and USB."""
+# SPDX-License-Identifier: Apache-2.0
+"""A run's record of its memory and its board: from the ELF file, STATUS, HELLO and USB."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
 from serial.tools import list_ports
 
 from hil.bench.cells import Cell
-from hil.engines import ENGINES
-from hil.engines.registry import Special
-from hil.errors import HilError, ModelError
+from hil.engines import ENGINES, CompiledModel, Special
+from hil.errors import HilError
 from hil.platformio import Footprint
-from hil.records import Hello, ModelInfo, Status
+from hil.records import Hello, Status
 from hil.runlog.schema import Identity, Marks, Predicted, Share
-from hil.tflite import read_model
-
-# a constant array as engine aot writes it (hil.engines.aot.source)
-_ARRAY: Final = re.compile(r"^static HIL_FLASH (\w+) (\w+)\[(\d+)\]", re.MULTILINE)
-_SIZES: Final = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "float": 4}
+from hil.tflite import Graph
 
 
 def shares(found: Footprint | None) -> tuple[Share, ...]:
-    """Whose each byte of an image is; empty when that is not known."""
+    """The owners of an image's bytes; empty when they are not known."""
     return tuple(
         Share(
             section=one.section,
@@ -39,7 +33,7 @@ def shares(found: Footprint | None) -> tuple[Share, ...]:
 
 
 def marks(began: Status, ended: Status, found: Footprint | None) -> Marks:
-    """Memory in use: STATUS before the first inference and after the last, and the image."""
+    """Memory in use: STATUS before the first and after the last inference, and the image."""
     return Marks(
         arena_reserved=found.arena if found else None,
         ram_static=ended.ram_static or None,
@@ -52,7 +46,7 @@ def marks(began: Status, ended: Status, found: Footprint | None) -> Marks:
 
 
 def identity(hello: Hello, port: str) -> Identity:
-    """The board behind ``port``; its USB numbers where the port is one of this machine's."""
+    """The board behind ``port``; with its USB numbers if this machine has that port."""
     usb, serial = _usb(port)
     return Identity(
         board=hello.board,
@@ -65,29 +59,13 @@ def identity(hello: Hello, port: str) -> Identity:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    info: ModelInfo
-    arrays: dict[str, int]  # bytes of each constant array of the generated C, by name
-
-
 @lru_cache
-def _planned(engine: str, name: str, path: Path, sha256: str) -> _Planned:
-    """What the engine's generator says of a network; once for all runs of an image."""
-    graph = read_model(path)
-    if graph.sha256 != sha256:
-        raise ModelError(f"{path} changed while it was read", "try again")
-    compiled = ENGINES[engine].compile(graph, name, path, Special())
-    arrays = {
-        array: int(length) * _SIZES[ctype]
-        for ctype, array, length in _ARRAY.findall(compiled.header)
-        if ctype in _SIZES
-    }
-    return _Planned(compiled.info, arrays)
+def _compiled(engine: str, name: str, graph: Graph) -> CompiledModel:
+    return ENGINES[engine].compile(graph, name, f"{name}.tflite", Special())
 
 
 def _usb(port: str) -> tuple[str, str]:
-    """vid:pid and serial number of a port, which may be a link to one; empty for any other."""
+    """vid:pid and serial number of a port, possibly behind a symlink; empty for other ports."""
     if "://" in port:
         return "", ""
     device = str(Path(port).resolve())
@@ -97,26 +75,30 @@ def _usb(port: str) -> tuple[str, str]:
     return "", ""
 
 
-def predicted(cell: Cell, found: Footprint | None = None) -> Predicted | None:
-    """What the cell's engine says of memory without building anything; None when it cannot.
+def predicted(
+    cell: Cell, compiled: Sequence[CompiledModel] = (), found: Footprint | None = None
+) -> Predicted | None:
+    """What the cell's engine says of memory before anything runs; None when it cannot.
 
-    With the linked image it is also said which of the planned constants are not in it.
+    ``compiled`` are the image's models, which are compiled here if nothing built them. With the
+    linked image ``found`` it also says how many bytes of the generated constants are not in it,
+    because the compiler folded them into code.
     """
-    engine = cell.image.engine
+    image = cell.image
     try:
-        planned = {
-            network.name: _planned(engine, network.name, network.path, network.graph.sha256)
-            for network in cell.image.networks
+        models = {
+            model.info.name: model
+            for model in compiled
+            or [_compiled(image.engine, one.name, one.graph) for one in image.networks]
         }
     except HilError:  # the build says why, if it matters
         return None
-    own = planned[cell.network.name].info
-    arrays = planned[cell.network.name].arrays
+    own = models[cell.network.name]
     held = found.symbols if found else frozenset()
     return Predicted(
-        arena=own.arena,
-        flash_model=own.flash,
-        arena_reserved=max(1, *(one.info.arena for one in planned.values())),
-        peak=own.arena + own.input.nbytes + own.output.nbytes,
-        folded=sum(size for name, size in arrays.items() if name not in held) if held else 0,
+        arena=own.info.arena,
+        flash_model=own.info.flash,
+        arena_reserved=max(1, *(one.info.arena for one in models.values())),
+        peak=own.info.arena + own.info.input.nbytes + own.info.output.nbytes,
+        folded=sum(one.nbytes for one in own.arrays if one.name not in held) if held else 0,
     )

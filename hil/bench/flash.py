@@ -29,7 +29,7 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     start, is quoted (`hil.diagnosis`).
     """
     board = image.board
-    models = [(network.name, network.path) for network in image.networks]
+    models = [(network.name, network.graph) for network in image.networks]
     if where is None:
         built = build(board.pio_env, models, image.engine, project, layers=image.layers)
         running = detached.start(project, board, built.elf)

@@ -12,6 +12,7 @@ from hil.bench.flash import flash
 from hil.boards.attached import find_attached
 from hil.boards.session import open_board
 from hil.boards.station import Station
+from hil.engines import CompiledModel
 from hil.link import Link
 from hil.platformio import Footprint, build, footprint
 
@@ -20,7 +21,8 @@ from hil.platformio import Footprint, build, footprint
 class Firmware:
     """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
 
-    ``footprint`` says whose they are; None where there is no linked image to look into.
+    ``footprint`` attributes them to owners; None where there is no linked image to look into.
+    ``compiled`` are the image's models as C code; empty where none were generated.
     """
 
     file: Path
@@ -29,6 +31,7 @@ class Firmware:
     flash: int
     ram: int
     footprint: Footprint | None = None
+    compiled: tuple[CompiledModel, ...] = ()
 
 
 class Lab(Protocol):
@@ -66,13 +69,21 @@ class RealLab:
         """See `Lab.build`."""
         built = build(
             image.board.pio_env,
-            [(network.name, network.path) for network in image.networks],
+            [(network.name, network.graph) for network in image.networks],
             image.engine,
             project,
             layers=image.layers,
         )
         found = footprint(built.elf, [network.name for network in image.networks])
-        return Firmware(built.elf, built.sha256, built.toolchain, found.flash, found.ram, found)
+        return Firmware(
+            built.elf,
+            built.sha256,
+            built.toolchain,
+            found.flash,
+            found.ram,
+            found,
+            built.compiled,
+        )
 
     def open(
         self, station: Station, image: Image, firmware: Firmware

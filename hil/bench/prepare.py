@@ -106,7 +106,7 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
         tolerance=allowed,
         tolerance_why=why,
         xnnpack=xnnpack_version(),
-        predicted=predicted(cell, firmware.footprint),
+        predicted=predicted(cell, firmware.compiled, firmware.footprint),
         emulator=emulator_version(board),
     )
 

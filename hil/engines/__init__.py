@@ -1,7 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inference engines: each turns models into C behind firmware/lib/hil_engine/hil_engine.h."""
 
 from hil.engines.describe import Layer
-from hil.engines.image import Image
-from hil.engines.registry import ENGINES, Special, model_name, write_image
+from hil.engines.image import CompiledModel, ConstantArray, Image
+from hil.engines.registry import ENGINES, Models, Special, model_name, write_image
 
-__all__ = ["ENGINES", "Image", "Layer", "Special", "model_name", "write_image"]
+__all__ = [
+    "ENGINES",
+    "CompiledModel",
+    "ConstantArray",
+    "Image",
+    "Layer",
+    "Models",
+    "Special",
+    "model_name",
+    "write_image",
+]

@@ -7,7 +7,6 @@ kind of chip, and the build takes one of the folders (firmware/scripts/bakenn.py
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import struct
 import tempfile
@@ -104,12 +103,13 @@ class _Generated:
     flash: int
 
 
-def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
-    """``path`` compiled by bakenn for every kind of chip, and the functions that call it.
+def compile_model(graph: Graph, name: str) -> CompiledModel:
+    """A model compiled by bakenn for every kind of chip, and the functions that call it.
 
-    ``arena`` and ``flash`` of the result are of the kind that takes most; the firmware says in
-    HELLO what it takes of the arena. Raises `ToolMissing` without the package, `ModelError` for a
-    model that bakenn does not take.
+    ``arena`` and ``flash`` of the result are the largest of all kinds; the firmware reports in
+    HELLO how much of the arena it takes. The constants are in bakenn's own files, so ``arrays`` is
+    empty. Raises `ToolMissing` without the package, `ModelError` for a model that bakenn does not
+    accept.
     """
     check(graph)
     if any(importlib.util.find_spec(package) is None for package in ("bakenn", "tflite")):
@@ -117,11 +117,8 @@ def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
             "the engine bakenn needs the package bakenn, which is not installed",
             "pip install 'tinyml-hil[bakenn]', or bakenn[tflite]==1.0.0",
         )
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != graph.sha256:
-        raise ModelError(f"{path} changed while it was read", "try again")
-    taken = acceptable(data)
-    made = {kind: _generate(taken, name, path, kind) for kind in KINDS}
+    accepted = acceptable(graph.data)
+    made = {kind: _generate(accepted, name, graph.where, kind) for kind in KINDS}
     info = ModelInfo(
         name,
         "bakenn",
@@ -145,7 +142,7 @@ def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
     )
 
 
-def _generate(data: bytes, name: str, path: Path, kind: str) -> _Generated:
+def _generate(data: bytes, name: str, where: str, kind: str) -> _Generated:
     import bakenn  # an extra, and half a second
 
     target, option = KINDS[kind]
@@ -168,7 +165,7 @@ def _generate(data: bytes, name: str, path: Path, kind: str) -> _Generated:
         except bakenn.BakeNNError as problem:
             why = str(problem).splitlines()[0]
             raise ModelError(
-                f"{path}: bakenn does not take it: {why}", "use the engine aot"
+                f"{where}: bakenn does not take it: {why}", "use the engine aot"
             ) from None
         made = done.artifacts
         own = [made.model_source, made.weights_source, made.kernels_source]

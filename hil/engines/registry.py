@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engines by name, and the one call that writes an image with any of them."""
 
 from __future__ import annotations
@@ -14,109 +15,104 @@ from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
 from hil.engines.aot.faults import Fault
 from hil.engines.describe import Layer, constant_bytes, largest_inner, largest_step
-from hil.engines.image import CompiledModel, Image, table_files, write_changed
+from hil.engines.image import (
+    MANIFEST,
+    CompiledModel,
+    Image,
+    manifest,
+    table_files,
+    write_changed,
+)
 from hil.errors import UsageError
 from hil.records import Precision
 from hil.tflite import Graph, read_model
 
+# (name in the image, file or the graph that was read from it) of each model, in order
+Models: TypeAlias = Sequence[tuple[str, Path | Graph]]
+
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """What a model is built for besides being run: to show its ``layers``, or broken."""
+    """How a model differs from one to measure: it shows its ``layers``, or has a ``fault``."""
 
     layers: bool = False
     fault: Fault | None = None
 
 
-# (checked model, its C name, its file, what is special) -> the model in C
-Compiler: TypeAlias = Callable[[Graph, str, Path, Special], CompiledModel]
-# (checked models of an image) -> further files of the image, by name
-Sharer: TypeAlias = Callable[[Sequence[Graph]], dict[str, str]]
+# (checked model, its C name, its file's name, what is special) -> the model in C
+Compiler: TypeAlias = Callable[[Graph, str, str, Special], CompiledModel]
 
 
-def _nothing(_: Sequence[Graph]) -> dict[str, str]:
+def _no_files(_: Sequence[Graph]) -> dict[str, str]:
     return {}
 
 
-# checked model -> bytes of (flash, arena) that it takes at the least, without compiling it
-Bound: TypeAlias = Callable[[Graph], tuple[int, int]]
+def _no_layers(_: Graph) -> tuple[Layer, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How an engine turns one model into C, what all models of an image share, and the least
-    memory of one."""
+    """How an engine turns a model into C, and what it can do."""
 
     compile: Compiler
-    shared: Sharer
-    at_least: Bound
-    layers: Callable[[Graph], tuple[Layer, ...]]  # that firmware shows; none: it shows none
-    precisions: tuple[Precision, ...] = tuple(Precision)  # of the models that it takes
-    near: bool = False  # float32 is near LiteRT's reference, not equal to it
+    # bytes of (flash, arena) that a model needs at least, without compiling it
+    at_least: Callable[[Graph], tuple[int, int]]
+    # further files of an image by name, from all of its models
+    shared: Callable[[Sequence[Graph]], dict[str, str]] = _no_files
+    # the layers that firmware of a model shows; none: it shows none
+    layers: Callable[[Graph], tuple[Layer, ...]] = _no_layers
+    precisions: tuple[Precision, ...] = tuple(Precision)  # of models that it accepts
+    near: bool = False  # float32 is close to LiteRT's reference, not equal to it
+    breakable: bool = False  # it can compile a model with a `Fault`
 
 
-def _aot(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
-    return compile_model(graph, name, path.name, layers=special.layers, fault=special.fault)
+def _aot(engine: str, *, fused: bool) -> Compiler:
+    def compiler(graph: Graph, name: str, source: str, special: Special) -> CompiledModel:
+        return compile_model(
+            graph,
+            name,
+            source,
+            engine=engine,
+            layers=special.layers,
+            fault=special.fault,
+            fused=fused,
+        )
 
-
-def _aot_fast(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
-    return compile_model(
-        graph,
-        name,
-        path.name,
-        engine="aot-fast",
-        layers=special.layers,
-        fault=special.fault,
-        fused=True,
-    )
-
-
-def _tflm(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
-    if special.fault:
-        raise UsageError("engine tflm cannot be broken on purpose", "break aot")
-    return tflm.compile_model(graph, name, path)
-
-
-def _bakenn(graph: Graph, name: str, path: Path, special: Special) -> CompiledModel:
-    if special.fault:
-        raise UsageError("engine bakenn cannot be broken on purpose", "break aot")
-    return bakenn.compile_model(graph, name, path)
+    return compiler
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "aot": Engine(
-            _aot,
-            _nothing,
-            lambda graph: (constant_bytes(graph), arena_bytes(graph)),
-            layers_of,
+            compile=_aot("aot", fused=False),
+            at_least=lambda graph: (constant_bytes(graph), arena_bytes(graph)),
+            layers=layers_of,
+            breakable=True,
         ),
-        # one rounding for a product and its sum; int8 is that of aot
+        # rounds a float32 product and its sum once; int8 is the same as in aot
         "aot-fast": Engine(
-            _aot_fast,
-            _nothing,
-            lambda graph: (constant_bytes(graph), arena_bytes(graph)),
-            layers_of,
+            compile=_aot("aot-fast", fused=True),
+            at_least=lambda graph: (constant_bytes(graph), arena_bytes(graph)),
+            layers=layers_of,
             near=True,
+            breakable=True,
         ),
         "tflm": Engine(
-            _tflm,
-            tflm.shared_files,
-            lambda graph: (constant_bytes(graph), largest_step(graph)),
-            lambda _: (),
+            compile=lambda graph, name, source, _: tflm.compile_model(graph, name, source),
+            at_least=lambda graph: (constant_bytes(graph), largest_step(graph)),
+            shared=tflm.shared_files,
         ),
         "bakenn": Engine(
-            _bakenn,
-            _nothing,
-            lambda graph: (constant_bytes(graph), largest_inner(graph)),
-            lambda _: (),
-            (Precision.INT8,),
+            compile=lambda graph, name, _source, _: bakenn.compile_model(graph, name),
+            at_least=lambda graph: (constant_bytes(graph), largest_inner(graph)),
+            precisions=(Precision.INT8,),
         ),
     }
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-# lower-case words that C or C++ keeps for itself, beyond those that Python also keeps
+# lower-case words that C or C++ reserves, beyond those that Python also reserves
 # fmt: off
 _RESERVED = frozenset((
     "auto", "bool", "case", "catch", "char", "const", "default", "delete", "do", "double",
@@ -129,16 +125,19 @@ _RESERVED = frozenset((
 # fmt: on
 
 
+def _reserved(name: str) -> bool:
+    return name in _RESERVED or keyword.iskeyword(name) or name.startswith("hil_")
+
+
 def model_name(file: Path) -> str:
-    """A name that `write_image` takes, from a file's own."""
+    """A name that `write_image` accepts, made from a file's own."""
     name = re.sub(r"\W", "_", file.stem, flags=re.ASCII).lower()
-    taken = name in _RESERVED or keyword.iskeyword(name) or name.startswith("hil_")
-    return (name if name[:1].isalpha() and not taken else f"m_{name}")[:31]
+    return (name if name[:1].isalpha() and not _reserved(name) else f"m_{name}")[:31]
 
 
 def write_image(
     engine: str,
-    models: Sequence[tuple[str, Path]],
+    models: Models,
     out: Path,
     arena: int | None = None,
     *,
@@ -146,52 +145,65 @@ def write_image(
     fault: str = "",
     table: bool = True,
 ) -> Image:
-    """Write into folder ``out`` what a firmware needs to hold ``models`` ((name, file) each).
+    """Write into folder ``out`` what a firmware needs to contain ``models``.
 
-    One header a model (``<name>.h``), ``hil_image.h``, ``hil_image.c`` and what the engine adds;
-    only files whose content changed are touched. ``arena`` is the bytes of RAM to reserve, if not
-    what the models ask for: a model that needs more answers with an error. ``layers`` is for
-    firmware built with HIL_LAYERS, which shows what each layer makes of an input; ``fault``
-    breaks one of them, see `Fault`. Without ``table`` there is no ``hil_image.[ch]``, which only
-    compile beside the firmware's own headers. Raises `UsageError` for an unknown engine, no arena
-    or a name that is no C identifier, `ModelError` for a model the engine cannot run, `ToolMissing`
-    without what the engine generates with, `StorageError` when ``out`` cannot be written. Nothing
-    is written unless every model can be.
+    That is one header per model (``<name>.h``), ``hil_image.h``, ``hil_image.c``, ``image.json``
+    (see `manifest`) and what the engine adds; only files whose content changed are touched.
+    ``arena`` is the bytes of RAM to reserve, if not what the models ask for: a model that needs
+    more answers with an error. ``layers`` is for firmware built with HIL_LAYERS, which shows what
+    each layer computes from an input; ``fault`` breaks one of them, see `Fault`. Without
+    ``table`` only the models' own files are written, for use without the firmware. Raises
+    `UsageError` for an unknown engine, an invalid arena or a name that is not a C identifier,
+    `ModelError` for a model the engine cannot run, `ToolMissing` without what the engine generates
+    with, `StorageError` when ``out`` cannot be written. Nothing is written unless every model can
+    be.
     """
+    _check(engine, [name for name, _ in models], arena)
+    broken = _fault(engine, fault, [name for name, _ in models]) if fault else None
+    chosen = ENGINES[engine]
+    graphs = [one if isinstance(one, Graph) else read_model(one) for _, one in models]
+    compiled = tuple(
+        chosen.compile(graph, name, _source(graph, name), Special(layers, _of(broken, name)))
+        for graph, (name, _) in zip(graphs, models, strict=True)
+    )
+    files = {f"{m.info.name}.h": m.header for m in compiled}
+    files |= {file: text for m in compiled for file, text in m.files.items()}
+    files |= chosen.shared(graphs)
+    if table:
+        files |= table_files(compiled, arena, layers=layers)
+        files[MANIFEST] = manifest(engine, compiled, layers=layers, fault=fault)
+    for file, text in files.items():
+        write_changed(out / file, text)
+    return Image(engine, out, compiled)
+
+
+def _check(engine: str, names: Sequence[str], arena: int | None) -> None:
     if engine not in ENGINES:
         raise UsageError(f"no engine {engine!r}", f"known: {', '.join(sorted(ENGINES))}")
-    names = [name for name, _ in models]
     if not names:
         raise UsageError("an image needs a model", "name at least one")
     for name in names:
-        word = name in _RESERVED or keyword.iskeyword(name) or name.startswith("hil_")
-        if not _NAME.fullmatch(name) or word or names.count(name) > 1:
+        if not _NAME.fullmatch(name) or _reserved(name) or names.count(name) > 1:
             raise UsageError(
                 f"{name!r} cannot name a model in an image",
                 "use different words of small letters, digits and _, 31 characters at most",
             )
     if arena is not None and arena < 1:
         raise UsageError(f"an arena of {arena} bytes", "give a positive number, or none")
-    broken = Fault.parse(fault) if fault else None
-    target = broken.model if broken else ""
-    if broken and target not in names:
-        raise UsageError(f"there is no {target} to break", f"the image has {', '.join(names)}")
-    chosen = ENGINES[engine]
-    graphs = [read_model(path) for _, path in models]
-    compiled = [
-        chosen.compile(graph, name, path, Special(layers, broken if name == target else None))
-        for graph, (name, path) in zip(graphs, models, strict=True)
-    ]
-    files = {f"{m.info.name}.h": m.header for m in compiled}
-    files |= {file: text for m in compiled for file, text in m.files.items()}
-    files |= chosen.shared(graphs)
-    if table:
-        files |= table_files(compiled, arena, layers=layers)
-    for file, text in files.items():
-        write_changed(out / file, text)
-    return Image(
-        engine=engine,
-        folder=out,
-        models=tuple(m.info for m in compiled),
-        headers=tuple(out / f"{m.info.name}.h" for m in compiled),
-    )
+
+
+def _fault(engine: str, text: str, names: Sequence[str]) -> Fault:
+    fault = Fault.parse(text)
+    if fault.model not in names:
+        raise UsageError(f"there is no {fault.model} to break", f"the image has {', '.join(names)}")
+    if not ENGINES[engine].breakable:
+        raise UsageError(f"engine {engine} cannot be broken on purpose", "break aot")
+    return fault
+
+
+def _of(fault: Fault | None, name: str) -> Fault | None:
+    return fault if fault and fault.model == name else None
+
+
+def _source(graph: Graph, name: str) -> str:
+    return graph.path.name if graph.path else f"{name}.tflite"

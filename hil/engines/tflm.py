@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import math
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from hil.engines.image import CompiledModel
+from hil.engines.image import CompiledModel, ConstantArray
 from hil.errors import ModelError, ToolMissing
 from hil.records import ModelInfo
 from hil.tflite import Graph
@@ -109,37 +107,42 @@ ALIGNMENT = 16  # TFLM's own, of every buffer
 _TIME_LIMIT_S = 100
 
 
-def reserve(graph: Graph, path: Path) -> int:
-    """Bytes of arena that certainly do for ``graph``, which is the file ``path``.
+def reserve(graph: Graph) -> int:
+    """Bytes of arena that an image reserves for ``graph``, before anything runs on the device.
 
-    Raises `ToolMissing` without the wheel tflite-micro, `ModelError` when TFLM refuses the model.
+    The device measures what it takes (firmware/lib/hil_tflm) and reports that in HELLO; the
+    reserve must never be smaller. So it is what TFLM takes on this 64-bit host, where a pointer is
+    twice as wide, plus the scratch buffers of CMSIS-NN's kernels. Raises `ToolMissing` without
+    the wheel tflite-micro, `ModelError` when TFLM refuses the model.
     """
-    return measure(path) + scratch(graph)
+    try:
+        return measure(graph.data) + scratch(graph)
+    except ModelError as problem:
+        raise ModelError(f"{graph.where}: {problem.what}", problem.hint) from None
 
 
-def measure(path: Path) -> int:
+def measure(model: bytes) -> int:
     """The smallest arena, in bytes, in which TFLM on this host allocates the model.
 
-    In a process of its own: TFLM writes to standard error, and may abort. Raises as `reserve`.
+    Runs in a process of its own, because TFLM writes to standard error and may abort. Raises as
+    `reserve` does.
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise ToolMissing(
             "the engine tflm sizes its arena with tflite-micro, which is not installed",
             "pip install tflite-micro (Linux x86-64 only), or generate on such a machine",
         )
-    words = [sys.executable, "-m", "hil.engines.tflm_probe", str(path)]
     done = subprocess.run(
-        words,
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "hil.engines.tflm_probe"],
+        input=model,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
         timeout=_TIME_LIMIT_S,
         check=False,
     )
     if done.returncode or not done.stdout.strip().isdigit():
         raise ModelError(
-            f"{path}: TensorFlow Lite Micro cannot allocate it", "use the engine aot, or fix it"
+            "TensorFlow Lite Micro cannot allocate it", "use the engine aot, or fix the model"
         )
     return int(done.stdout)
 
@@ -167,23 +170,21 @@ KERNELS_FILE = "hil_tflm_kernels.txt"
 _A_LINE = 20  # bytes
 
 
-def compile_model(graph: Graph, name: str, path: Path) -> CompiledModel:
-    """The file of ``graph`` as a byte array, and the two functions that hand it to the adapter.
+def compile_model(graph: Graph, name: str, source: str) -> CompiledModel:
+    """The file of ``graph`` as a byte array, and the two functions that pass it to the adapter.
 
-    ``arena`` of the result is what to reserve (see `reserve`); the firmware says in HELLO what
-    it takes. Raises `ModelError` for an operator that is not registered, and what `reserve` does.
+    ``source`` names the file in a comment. ``arena`` of the result is what to reserve (see
+    `reserve`); the firmware reports in HELLO what it takes. Raises `ModelError` for an operator
+    that is not registered, and what `reserve` raises.
     """
     check(graph)
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != graph.sha256:
-        raise ModelError(f"{path} changed while it was read", "try again")
-    info = ModelInfo(
-        name, "tflm", graph.sha256, graph.input, graph.output, reserve(graph, path), len(data)
-    )
+    size = len(graph.data)
+    info = ModelInfo(name, "tflm", graph.sha256, graph.input, graph.output, reserve(graph), size)
     return CompiledModel(
         info,
-        _header(graph, name, path.name, data),
+        _header(graph, name, source),
         _functions(name),
+        arrays=(ConstantArray(f"{name}_tflite", "uint8_t", size),),
         probabilities=graph.ends_in_probabilities,
     )
 
@@ -205,8 +206,9 @@ def shared_files(graphs: Sequence[Graph]) -> dict[str, str]:
     return {OPS_FILE: header, KERNELS_FILE: "".join(f"{stem}\n" for stem in needs.kernels)}
 
 
-def _header(graph: Graph, name: str, source: str, data: bytes) -> str:
-    # a file name may hold anything; a comment must not end early
+def _header(graph: Graph, name: str, source: str) -> str:
+    data = graph.data
+    # a file name may contain anything, but must not end the comment
     shown = "".join(c if c.isprintable() else "?" for c in source).replace("*/", "*?")
     lines = (data[i : i + _A_LINE] for i in range(0, len(data), _A_LINE))
     body = "\n".join("".join(f"{byte}," for byte in line) for line in lines)

@@ -1,13 +1,16 @@
-"""``python -m hil.engines.tflm_probe FILE``: bytes of the smallest arena that allocates FILE."""
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m hil.engines.tflm_probe < FILE``: bytes of the smallest arena that allocates FILE.
+
+A process of its own, since TFLM may abort it: see `hil.engines.tflm.measure`.
+"""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from tflite_micro import runtime
 
-STEP = 16  # TFLM aligns every buffer so
+STEP = 16  # TFLM aligns every buffer to it
 SMALLEST, LARGEST = 4096, 64 << 20
 
 
@@ -21,7 +24,7 @@ def allocates(model: bytes, size: int) -> bool:
 
 
 def smallest_arena(model: bytes) -> int:
-    """By bisection, in steps of 16 bytes; 0 when no arena will do."""
+    """By bisection, in steps of 16 bytes; 0 when none is large enough."""
     size = SMALLEST
     while not allocates(model, size):
         size *= 2
@@ -35,5 +38,5 @@ def smallest_arena(model: bytes) -> int:
 
 
 if __name__ == "__main__":
-    found = smallest_arena(Path(sys.argv[1]).read_bytes())
+    found = smallest_arena(sys.stdin.buffer.read())
     sys.stdout.write(f"{found}\n" if found else "")

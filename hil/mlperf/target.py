@@ -76,7 +76,7 @@ def on_board(
     )
     image = choose_image(request)
     networks = [one for one in image.networks if one.name == model] or list(image.networks)
-    models = [(one.name, one.path) for one in networks]
+    models = [(one.name, one.graph) for one in networks]
     firmware = build(board.pio_env, models, image.engine, project)
     with open_board(board, firmware.elf) as link:
         yield Target(link, emulated=True)

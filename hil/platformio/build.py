@@ -1,4 +1,4 @@
-"""One firmware image by `pio run`: which models it embeds is told through the environment."""
+"""One firmware image: write its C sources, then compile and link them by `pio run`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hil.diagnosis import BUILD, UPLOAD, diagnose, plain
+from hil.engines import CompiledModel, Models, write_image
 from hil.errors import (
     BuildFailed,
     ConfigError,
@@ -29,8 +30,8 @@ from hil.platformio.elf import toolchain
 from hil.platformio.overflow import find_overflow
 from hil.platformio.scons import ensure_scons
 from hil.platformio.toolchain import require_compiler
+from hil.tflite import Graph
 
-Models = Sequence[tuple[str, Path]]
 # esptool: the reason follows, mostly with its number
 _COULD_NOT_OPEN: Final = re.compile(
     r"Could not open \S+, the port is busy or doesn't exist\.?"
@@ -42,26 +43,28 @@ _NAMES_AN_ERROR: Final = re.compile(
     re.IGNORECASE,
 )
 _TOOLCHAIN: Final = re.compile(r"^ - (toolchain-[\w-]+ @ [\w.+~-]+)", re.MULTILINE)
-# what the scripts read of the environment: with another tree every object is another
+# environment variables that change the image: with another tree every object differs
 _CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltFirmware:
-    """A linked image and what made it."""
+    """A linked image and what made it; ``compiled`` are its models as C code."""
 
     elf: Path
     sha256: str
     toolchain: str
+    compiled: tuple[CompiledModel, ...]
 
 
 def build(
     env: str, models: Models, engine: str, project: Path, *, layers: bool = False
 ) -> BuiltFirmware:
-    """Build PlatformIO env ``env`` with ``models``, (name, file) in order, by ``engine``.
+    """Build PlatformIO env ``env`` with ``models``, in order, by ``engine``.
 
-    With ``layers`` it answers layer by layer (docs/protocol.md). Each image has a build folder of
-    its own, so that going from one to another costs nothing. Raises ToolMissing without a
+    With ``layers`` it answers layer by layer (docs/protocol.md); the environment's HIL_FAULT breaks
+    a layer (`hil.engines.write_image`). Each image has a build folder of its own, so that going
+    from one to another costs nothing. Raises what `write_image` raises, ToolMissing without a
     compiler, BuildFailed with the compiler's first error.
     """
     return _run(env, models, engine, project, layers)
@@ -102,18 +105,18 @@ def _run(
         )
     folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
     folder.mkdir(parents=True, exist_ok=True)
-    environment = pio_environment()
     ensure_scons(core_folder())
-    environment |= {
-        "PLATFORMIO_BUILD_DIR": str(folder),
-        "HIL_ENGINE": engine,
-        "HIL_LAYERS": "1" if layers else "0",
-        "HIL_IMAGE": os.pathsep.join(f"{name}={path.resolve()}" for name, path in models),
-    }
     # beside the folder: PlatformIO empties it when platformio.ini changes
-    log = folder.with_suffix(".log")
+    sources, log = folder.with_suffix(".image"), folder.with_suffix(".log")
+    environment = pio_environment() | {
+        "PLATFORMIO_BUILD_DIR": str(folder),
+        "HIL_IMAGE_DIR": str(sources),
+        "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may bring libraries
+    }
     words = ("-t", "upload", "--upload-port", port) if port else ()
     with _alone(folder), log.open("wb") as output:
+        fault = os.environ.get("HIL_FAULT", "")
+        image = write_image(engine, models, sources, layers=layers, fault=fault)
         done = subprocess.run(
             [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
             env=environment,
@@ -127,7 +130,7 @@ def _run(
     if port:
         _check_flash(_text(log), port, needs)
     elf = _find_elf(folder / env)
-    return BuiltFirmware(elf, sha256(elf), toolchain(elf))
+    return BuiltFirmware(elf, sha256(elf), toolchain(elf), image.compiled)
 
 
 def core_folder() -> Path:
@@ -149,9 +152,16 @@ def pio_environment() -> dict[str, str]:
 
 def _image_name(env: str, models: Models, engine: str, layers: bool) -> str:
     chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
-    files = [f"{name}={path.resolve()}" for name, path in models]
+    files = [f"{name}={_identity(model)}" for name, model in models]
     words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
     return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
+
+
+def _identity(model: Path | Graph) -> str:
+    """The file of a model; the hash of one that was never in a file."""
+    if not isinstance(model, Graph):
+        return str(model.resolve())
+    return str(model.path.resolve()) if model.path else model.sha256
 
 
 @contextmanager

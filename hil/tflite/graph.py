@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +67,13 @@ class Operator:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A whole model with one input and one output; every index in it is valid."""
+    """A whole model with one input and one output; every index in it is valid.
 
+    ``data`` is the file itself, ``path`` where it was read from (None: from bytes).
+    """
+
+    data: bytes = field(repr=False)
+    path: Path | None
     sha256: str  # of the file
     precision: Precision
     input: TensorSpec
@@ -80,8 +86,13 @@ class Graph:
     macs: int  # multiply-accumulates of one inference, padding included
 
     @property
+    def where(self) -> str:
+        """The file for an error message."""
+        return str(self.path or "the model")
+
+    @property
     def ends_in_probabilities(self) -> bool:
-        """Whether a softmax or a sigmoid makes the output, be it converted afterwards or not."""
+        """Whether a softmax or a sigmoid computes the output, possibly converted afterwards."""
         index = self.output_index
         for operator in reversed(self.operators):
             if index in operator.outputs:

@@ -65,14 +65,14 @@ def read_model(source: Path | str | bytes) -> Graph:
     if isinstance(source, bytes):
         return _parse(source)
     try:
-        return _parse(_load(Path(source)))
+        return _parse(_load(Path(source)), Path(source))
     except ModelError as problem:
         if str(source) in problem.what:
             raise
         raise ModelError(f"{source}: {problem.what}", problem.hint) from None
 
 
-def _parse(data: bytes) -> Graph:
+def _parse(data: bytes, path: Path | None = None) -> Graph:
     if len(data) > MAX_BYTES:
         raise ModelError(f"the model has {len(data)} bytes", f"{MAX_BYTES} is the limit")
     if data[4:8] != b"TFL3":
@@ -103,6 +103,8 @@ def _parse(data: bytes) -> Graph:
     input_index = _only(graph, 1, "inputs", tensors)
     output_index = _only(graph, 2, "outputs", tensors)
     return Graph(
+        data=data,
+        path=path,
         sha256=hashlib.sha256(data).hexdigest(),
         precision=_precision(operators, tensors, input_index),
         input=_spec(tensors[input_index]),

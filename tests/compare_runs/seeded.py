@@ -8,14 +8,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 
+from hil import engines
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Image
 from hil.bench.events import Event
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.station import Station
+from hil.engines import write_image
 from hil.link import Link
 from hil.tflite import read_model
 
@@ -36,17 +40,19 @@ class ScratchLab:
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
         if image.key not in self.built:
-            firmware = self.real.build(image, project)
-            if self.edit:
-                for network in image.networks:
-                    header = firmware.file.parent / "gen" / f"{network.name}.h"
-                    before = header.read_text()
-                    after = self.edit(before)
-                    assert after != before, "nothing was changed"
-                    header.write_text(after)
-                firmware = self.real.build(image, project)
-            self.built[image.key] = firmware
+            with mock.patch("hil.platformio.build.write_image", self._write_edited):
+                self.built[image.key] = self.real.build(image, project)
         return self.built[image.key]
+
+    def _write_edited(self, *words: Any, **options: Any) -> engines.Image:
+        written = write_image(*words, **options)
+        for header in written.headers if self.edit else ():
+            assert self.edit
+            before = header.read_text()
+            after = self.edit(before)
+            assert after != before, "nothing was changed"
+            header.write_text(after)
+        return written
 
     def __enter__(self) -> ScratchLab:
         return self
@@ -59,6 +65,7 @@ class ScratchLab:
         for firmware in self.built.values():
             folder = firmware.file.parents[1]
             shutil.rmtree(folder)
+            shutil.rmtree(folder.with_suffix(".image"))
             for beside in (".log", ".lock"):
                 folder.with_suffix(beside).unlink(missing_ok=True)
 

@@ -55,7 +55,7 @@ def test_every_kind_of_chip_has_its_files(image: Path) -> None:
 
 @needs_bakenn
 def test_what_is_reserved_is_what_the_hungriest_chip_takes() -> None:
-    made = compile_model(read_model(STUDENT), "student", STUDENT)
+    made = compile_model(read_model(STUDENT), "student")
     sizes = [
         int(line.split()[-1].rstrip("u"))
         for kind in KINDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from hil.engines import write_image
 from hil.errors import ModelError, StorageError, UsageError
+from hil.tflite import read_model
 from tests.engines.native import STRICT
 from tests.tflite.build import Net, float_cnn, int8_cnn
 
@@ -77,8 +80,7 @@ def test_sizes_are_the_largest_of_all_models(
 ) -> None:
     image = write_image("aot", models, tmp_path / "image")
     text = (tmp_path / "image" / "hil_image.h").read_text()
-    lines = [line.split() for line in text.splitlines()]
-    sizes = {line[1]: line[2] for line in lines if line[:1] == ["#define"] and len(line) == 3}
+    sizes = dict(re.findall(r"^#define (\w+) (\w+)$", text, re.MULTILINE))
     expected = {
         "HIL_MODEL_COUNT": "2",
         "HIL_ARENA_BYTES": str(image.arena),
@@ -87,6 +89,55 @@ def test_sizes_are_the_largest_of_all_models(
     }
     assert expected.items() <= sizes.items()
     assert image.arena == max(m.arena for m in image.models)
+
+
+def test_a_model_is_a_file_or_the_graph_read_from_it(
+    models: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    graphs = [(name, read_model(path)) for name, path in models]
+    for _, path in models:
+        path.unlink()  # the graphs must do
+    for engine in ("aot", "tflm"):
+        image = write_image(engine, graphs, tmp_path / engine)
+        for header, (_, graph) in zip(image.headers, graphs, strict=True):
+            assert f"source   {graph.path and graph.path.name}" in header.read_text()
+
+
+def test_every_constant_array_of_the_code_is_listed(
+    models: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    """Against nm: name and size of each array that a compiler sees and may not drop."""
+    image = write_image("aot", models, tmp_path / "image")
+    for header, compiled in zip(image.headers, image.compiled, strict=True):
+        arrays = {one.name: one.nbytes for one in compiled.arrays}
+        uses = "".join(f"const void *use_{name} = {name};\n" for name in arrays)
+        (tmp_path / "all.c").write_text(f'#include "{header}"\n{uses}')
+        subprocess.run(["gcc", "-O0", "-c", "all.c"], check=True, timeout=60, cwd=tmp_path)
+        words = ["nm", "-S", "all.o"]
+        done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=tmp_path)
+        rows = [line.split() for line in done.stdout.splitlines()]
+        found = {row[3]: int(row[1], 16) for row in rows if len(row) == 4 and row[2] == "r"}
+        assert found == arrays
+        assert sum(arrays.values()) == compiled.info.flash
+
+
+def test_the_manifest_says_how_the_image_was_made(
+    models: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    write_image("aot", models, tmp_path, layers=True, fault="weight:beta:0")
+    assert json.loads((tmp_path / "image.json").read_text()) == {
+        "engine": "aot",
+        "models": ["alpha", "beta"],
+        "layers": True,
+        "fault": "weight:beta:0",
+    }
+
+
+def test_without_the_table_only_the_models_are_written(
+    models: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    write_image("aot", models, tmp_path / "image", table=False)
+    assert {p.name for p in (tmp_path / "image").iterdir()} == {"alpha.h", "beta.h"}
 
 
 def test_no_macro_is_zero(tmp_path: Path) -> None:
@@ -101,7 +152,7 @@ def test_unchanged_files_keep_their_time(models: list[tuple[str, Path]], tmp_pat
     out = tmp_path / "image"
     write_image("aot", models, out)
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
-    assert set(before) == {"alpha.h", "beta.h", "hil_image.h", "hil_image.c"}
+    assert set(before) == {"alpha.h", "beta.h", "hil_image.h", "hil_image.c", "image.json"}
     write_image("aot", models, out)
     assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before
     models[1][1].write_bytes(int8_cnn(seed=5).finish())

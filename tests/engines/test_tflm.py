@@ -101,18 +101,23 @@ def test_the_measured_arena_is_the_smallest_that_allocates(name: str) -> None:
     from tflite_micro import runtime
 
     path = MODELS / f"{name}.tflite"
-    size = measure(path)
+    size = measure(path.read_bytes())
     assert size % 16 == 0
     runtime.Interpreter.from_file(str(path), arena_size=size)
     with pytest.raises(RuntimeError):
         runtime.Interpreter.from_file(str(path), arena_size=size - 16)
 
 
-def test_what_tflm_refuses_has_no_arena(tmp_path: Path) -> None:
-    path = tmp_path / "net.tflite"
-    path.write_bytes(b"\0\0\0\0TFL3")
+def test_a_model_that_tflm_refuses_has_no_arena() -> None:
     with pytest.raises(ModelError, match="cannot allocate"):
-        measure(path)
+        measure(b"\0\0\0\0TFL3")
+
+
+def test_a_model_that_tflm_refuses_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(Net().input((1, 4)).op("ADD", (1, 4)).finish())  # one operand
+    with pytest.raises(ModelError, match=r"net\.tflite: TensorFlow Lite Micro cannot allocate"):
+        write_image("tflm", [("net", path)], tmp_path / "image")
 
 
 def test_scratch_is_what_cmsis_nn_asks_for() -> None:

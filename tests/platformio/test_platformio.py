@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hil.boards.config import board_files, load_board
-from hil.errors import BuildFailed, ToolMissing, UsageError, WrongCompiler
+from hil.errors import BuildFailed, ModelError, ToolMissing, UsageError, WrongCompiler
 from hil.platformio import build, find_project, sizes, toolchain, upload
 from hil.platformio import scons as scons_module
 from hil.platformio.build import failure
@@ -127,10 +127,10 @@ def test_a_compiler_error_is_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.firmware
-def test_a_model_the_engine_lacks_is_named_by_the_build(tmp_path: Path) -> None:
+def test_a_damaged_model_is_named_by_the_build(tmp_path: Path) -> None:
     broken = tmp_path / "student.tflite"
     broken.write_bytes(STUDENT.read_bytes()[:1000])
-    with pytest.raises(BuildFailed, match=r"error: .*student\.tflite"):
+    with pytest.raises(ModelError, match=r"student\.tflite"):
         build("native", [("student", broken)], "aot", PROJECT)
 
 

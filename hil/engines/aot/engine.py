@@ -37,7 +37,12 @@ def compile_model(
     functions = _functions(name, graph.input, graph.output, layers=layers)
     count = len(plan(graph)) if layers else 0
     return CompiledModel(
-        info, header.text, functions, count, probabilities=graph.ends_in_probabilities
+        info,
+        header.text,
+        functions,
+        header.arrays,
+        count,
+        probabilities=graph.ends_in_probabilities,
     )
 
 

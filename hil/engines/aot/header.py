@@ -14,6 +14,7 @@ from hil.engines.aot.source import Array, Emitted, Writer, kernel_texts
 from hil.engines.aot.steps import Conv, Map, Pooling, Step
 from hil.engines.aot.tiles import tile
 from hil.engines.aot.unweighted import emit_map, emit_pooling, emit_softmax
+from hil.engines.image import ConstantArray
 from hil.records import DType, TensorSpec
 from hil.tflite import Graph
 
@@ -24,11 +25,12 @@ _AVR_ARRAY = 32_767  # bytes: PTRDIFF_MAX
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A generated header: its text, and the bytes of arena and of constants it takes."""
+    """A generated header: its text, the bytes of arena and constants it takes, its constants."""
 
     text: str
     arena: int
     flash: int
+    arrays: tuple[ConstantArray, ...]
 
 
 def generate(
@@ -72,7 +74,8 @@ def generate(
         _invoke(graph, name, steps, places, layers),
         f"#endif /* HIL_AOT_{name.upper()}_H */\n",
     ]
-    return Header("\n".join(parts), places.arena, flash)
+    constants = tuple(ConstantArray(a.name, a.ctype, a.nbytes, a.flash) for a in arrays)
+    return Header("\n".join(parts), places.arena, flash, constants)
 
 
 def _emit(step: Step, prefix: str) -> Emitted:

@@ -98,7 +98,7 @@ class Costs:
                 precisions=(self.precision,),
             )[self.precision]
             graph = read_model(file)
-            (info,) = write_image(ENGINE, [("student", file)], folder / "image").models
+            (info,) = write_image(ENGINE, [("student", graph)], folder / "image").models
             found: dict[str, float] = {
                 "parameters": model.count_params(),
                 "macs": graph.macs,
