@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often `hil compare` raises an alarm on noisy boards: the figures of docs/compare.md.
 
 python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
@@ -5,9 +6,9 @@ python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
 
 from __future__ import annotations
 
-from hil.compare_runs import compare_stored
-from tests.compare_runs.boards import bench
-from tests.compare_runs.made import figure
+from hil.compare import compare_stored
+from tests.support.compared import figure
+from tests.support.timed_boards import bench
 
 BASES = range(1000, 1003)
 

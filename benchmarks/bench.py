@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the bench itself costs: its own CPU a digit, its memory, and how both grow. Prints Markdown.
 
     python benchmarks/bench.py [--digits 1000 10000 100000] [--board native]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast a student is distilled: batches and stored answers against one sample at a time.
 
     python benchmarks/distillation.py [--samples 300]
@@ -16,14 +17,13 @@ from typing import Any
 import msgspec
 
 from hil import datasets
-from hil.kd import losses, networks, training
-from hil.kd.backend import known_warnings, require
-from hil.kd.batches import as_input
-from hil.kd.library import find
-from hil.kd.plan import one
-from hil.kd.recipe import Loss, Schedule
-from hil.kd.training import Split
-from hil.records import Dataset
+from hil.core.records import Dataset
+from hil_train import distillation, networks, training
+from hil_train.backend import known_warnings, require
+from hil_train.batches import as_input
+from hil_train.plan import find, one
+from hil_train.recipe import Loss, Schedule
+from hil_train.training import Split
 
 EPOCHS = 20
 
@@ -39,7 +39,7 @@ def one_by_one(teacher: Any, student: Any, data: Dataset, loss: Loss) -> float:
             began = time.perf_counter()
         with tf.GradientTape() as tape:
             ours, theirs = student(x[i : i + 1], training=True), teacher(x[i : i + 1])
-            value = keras.ops.mean(losses.per_sample(loss, y[i : i + 1], ours, theirs))
+            value = keras.ops.mean(distillation.per_sample(loss, y[i : i + 1], ours, theirs))
         gradients = tape.gradient(value, student.trainable_variables)
         optimizer.apply_gradients(zip(gradients, student.trainable_variables, strict=True))
     return (len(data) - 10) / (time.perf_counter() - began)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated engine against its goals, and where its instructions go. Prints Markdown.
 
     python benchmarks/engine.py [--limit DIGITS]

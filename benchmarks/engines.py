@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One table: engine x network x precision x board. Prints Markdown.
 
     python benchmarks/engines.py [--limit DIGITS] [--store]
@@ -25,9 +26,9 @@ from typing import TypeAlias
 from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.files import replace_file
+from hil.boards.station import missing_tools
+from hil.core.files import replace_file
 from hil.report import Report, write
 
 HERE = Path(__file__).parent

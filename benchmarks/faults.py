@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """What faults of the line cost, and that no number is ever wrong for them, as Markdown.
 
     python benchmarks/faults.py [--digits 2000]     # throughput, a line on a clock of its own
     python benchmarks/faults.py --soak 1000000 [--board session]   # frames, answers, wrong ones
 
 Both are exact: the same on every machine, time on the machine apart. The first is MNIST in PackBits
-at 115200 baud over `hil.link.paced`, to a board that computes in no time, so that the line is all
-there is. The second asks the fake board, or the firmware's own C session, on a line without time.
+at 115200 baud over `hil.testing.lines`, to a board that computes in no time: only the line counts.
+The second asks the fake board, or the firmware's own C session, on a line without time.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from link import OUTPUT, hello
 from soaking import PythonBoard, SessionBoard, Soaked, build_session, soak, storms
 
 from hil import datasets
-from hil.device import Device, Timing
-from hil.errors import LineHopeless
+from hil.core.errors import LineHopeless
+from hil.core.records import Encoding, LineCounts
+from hil.device.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink, parse_chaos
-from hil.link.fake import FakeBoard
-from hil.link.paced import Computing, PacedLink
-from hil.records import Encoding, LineCounts
+from hil.testing.board import FakeBoard
+from hil.testing.lines import Computing, PacedLink
 
 BAUD: Final = 115_200
 SEED: Final = 1

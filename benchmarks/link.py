@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """The link: raw, PackBits and MLPerf Tiny's protocol on one and the same paced line, as Markdown.
 
     python benchmarks/link.py [--digits 10000]                      # a line on a clock of its own
     python benchmarks/link.py --real [--digits 500] [--baud 115200] # real firmware, a real pty
 
-The first is exact: `hil.link.paced` counts every byte at ten bits, so nothing depends on this
-machine. The host's side is the one that `hil bench` runs. The second puts `hil.link.paced_pty`
+The first is exact: `hil.testing.lines` counts every byte at ten bits, so nothing depends on this
+machine. The host's side is the one that `hil bench` runs. The second puts `hil.testing.lines`
 between it and the firmware for this machine, and takes its time.
 """
 
@@ -23,15 +24,14 @@ import numpy as np
 from hil import datasets
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device, Timing
-from hil.link.fake import FakeBoard
-from hil.link.paced import BITS, Computing, PacedLink
-from hil.link.paced_pty import paced
+from hil.core.records import DType, Encoding, Hello, ModelInfo, TensorSpec
+from hil.device.device import Device, Timing
+from hil.firmware import build
 from hil.mlperf.dut import Dut
 from hil.mlperf.dut import Timing as DutTiming
-from hil.mlperf.fake import FakeDut
-from hil.platformio import build
-from hil.records import DType, Encoding, Hello, ModelInfo, TensorSpec
+from hil.testing.board import FakeBoard
+from hil.testing.lines import BITS, Computing, PacedLink, paced
+from hil.testing.mlperf import FakeDut
 from hil.wire.packbits import pack
 
 PROJECT: Final = Path(__file__).parents[1]

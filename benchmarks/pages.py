@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Size of a run's report.html, and how long Debian's Chromium takes to open it. Prints Markdown.
 
     hil bench --board native --limit 10000 --out run     # or any other stored run

@@ -1,6 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
 """Is a wrong number ever accepted? Answers over a disturbed line, each held to the truth.
 
-The board is `hil.link.fake.FakeBoard`, or the firmware's own session and decoder in C, compiled
+The board is `hil.testing.board.FakeBoard`, or the firmware's own session and decoder in C, compiled
 for this machine. Nothing takes time on this line but silence, which passes on a clock of its own.
 """
 
@@ -18,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from hil.device import Device, Timing
-from hil.errors import DeviceError, LinkError
+from hil.core.errors import DeviceError, LinkError
+from hil.core.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
+from hil.device.device import Device, Timing
 from hil.link import Deadline
 from hil.link.chaos import Chaos, ChaosLink
-from hil.link.chaos_way import BOOT_TEXT
-from hil.link.fake import FakeBoard
-from hil.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
+from hil.link.faults import BOOT_TEXT
+from hil.testing.board import FakeBoard
 
 FIRMWARE: Final = Path(__file__).parents[1] / "firmware"
 LIBRARY: Final = Path(__file__).parents[1] / "tests" / "firmware" / "session_library.c"

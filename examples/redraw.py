@@ -17,8 +17,8 @@ import matplotlib.ticker
 import numpy as np
 
 import hil
-from hil.report.probabilities import probabilities
-from hil.series import Series, axis
+from hil.report.samples import probabilities
+from hil.stats.series import Series, axis
 
 if "ipykernel" not in sys.modules:
     mpl.use("agg")  # files only: no window

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hardware-in-the-loop benchmark for TinyML."""
 
 from __future__ import annotations
@@ -6,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hil.notebook import Run
+    from hil.runs.notebook import Run
+
 
 __version__ = "0.1.0"
 
 
 def load(folder: str | Path) -> Run:
-    """A stored run, for a notebook: `hil.load("results/example")`. See `hil.notebook.Run`.
+    """A stored run, for a notebook: `hil.load("results/example")`. See `hil.runs.notebook.Run`.
 
     StorageError when the folder is missing, corrupt or of a schema that this hil does not know.
     """
-    from hil.notebook import read  # pandas and SciPy take a second to load
+    from hil.runs.notebook import read  # pandas and SciPy take a second to load
 
     return read(Path(folder))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The example runs on the committed run, and draws the tutorial's four figures."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import skip_without
-from tests.report import fake
+from tests.support import reports
+from tests.support.needs import skip_without
 
 pytestmark = pytest.mark.thorough
 
@@ -43,13 +44,13 @@ def test_four_figures(tmp_path: Path) -> None:
 
 @needs_matplotlib
 def test_instructions_and_time_never_share_its_axis(tmp_path: Path) -> None:
-    """A board whose runs have two clocks: `hil.series` refuses before anything is drawn of it."""
+    """Runs with two clocks: `hil.stats.series` refuses them before anything is drawn."""
     plans = [
-        fake.plan(m, board="mps2", unit="instructions" if m == "teacher" else "us")
+        reports.plan(m, board="mps2", unit="instructions" if m == "teacher" else "us")
         for m in ("teacher", "student")
     ]
-    stored = [sample for plan in plans for sample in fake.samples(plan, 20)]
-    folder = fake.write(tmp_path / "run", fake.manifest(*plans, n=20), stored)
+    stored = [sample for plan in plans for sample in reports.samples(plan, 20)]
+    folder = reports.write(tmp_path / "run", reports.manifest(*plans, n=20), stored)
     done = redraw(folder, tmp_path / "figures")
     assert done.returncode != 0
     assert "MixedUnits" in done.stderr

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job for real: PlatformIO builds, emulators run, every output byte is compared."""
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import pytest
 from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
-from hil.platformio import build
+from hil.firmware import build
 from hil.report import write
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import MANIFEST, SAMPLES, Summary
+from hil.runs.load import read_manifest, read_samples
+from hil.runs.schema import MANIFEST, SAMPLES, Summary
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 

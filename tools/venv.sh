@@ -34,3 +34,4 @@ pip=".venv/bin/python -m pip --disable-pip-version-check"
 # wheels only: building a source package would download build tools that no lock lists
 $pip install -q --require-hashes --only-binary :all: $locks
 $pip install -q --no-deps --no-build-isolation -e .
+case ,$1, in *,train,*) $pip install -q --no-deps --no-build-isolation -e hil_train ;; esac

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plan, prepare, stream, compare, store: a bench as a stream of events. Never prints."""
 
 from hil.bench.plan import Plan, Request, make_plan

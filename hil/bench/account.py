@@ -10,11 +10,11 @@ from pathlib import Path
 from serial.tools import list_ports
 
 from hil.bench.cells import Cell
+from hil.core.errors import HilError
+from hil.core.records import Hello, Status
 from hil.engines import ENGINES, CompiledModel, Special
-from hil.errors import HilError
-from hil.platformio import Footprint
-from hil.records import Hello, Status
-from hil.runlog.schema import Identity, Marks, Predicted, Share
+from hil.firmware import Footprint
+from hil.runs.schema import Identity, Marks, Predicted, Share
 from hil.tflite import Graph
 
 

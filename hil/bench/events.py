@@ -1,13 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a bench says while it runs, for whoever shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from hil.runlog.schema import NoPlace
+from hil.runs.schema import NoPlace, RunEnd, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +122,20 @@ Event: TypeAlias = (
     | Stored
 )
 Emit: TypeAlias = Callable[[Event], None]
+
+
+class Sink(Protocol):
+    """Takes what a run brings. `hil.runs.log.RunLog` is one."""
+
+    @property
+    def done(self) -> Mapping[str, int]:
+        """How many answers of each run are stored."""
+        ...
+
+    def append(self, sample: Sample) -> None:
+        """Store one answer."""
+        ...
+
+    def finish(self, end: RunEnd) -> None:
+        """Store how a run ended."""
+        ...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board before its first digit: HELLO, the line's rate, the right image, marks, a warm-up."""
 
 from __future__ import annotations
@@ -7,13 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from hil.bench.flash import observed
+from hil.bench.lab import observed
 from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
-from hil.device import Answer, Device, Timing
-from hil.errors import DataError, WrongFirmware
+from hil.core.errors import DataError, WrongFirmware
+from hil.core.records import ClockSteps, Dataset, Hello, LineCounts, ModelInfo, Status
+from hil.device.device import Answer, Device, Timing
 from hil.link import Link
-from hil.records import ClockSteps, Dataset, Hello, LineCounts, ModelInfo, Status
 from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARMUP: Final = 3
@@ -57,7 +58,7 @@ def address(prepared: Prepared, link: Link) -> Device:
 def greet(prepared: Prepared, device: Device, data: Dataset) -> Greeted:
     """Wait until the board has booted, check that it runs the image of this run, and warm it up.
 
-    Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
+    Raises WrongFirmware, DataError, and what `hil.device.device.Device` raises.
     """
     hello = device.hello()
     heard = device.counts

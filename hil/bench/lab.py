@@ -1,20 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything outside the harness that a bench needs, behind one narrow port."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from hil.bench.cells import Image
-from hil.bench.flash import flash
-from hil.boards.attached import find_attached
-from hil.boards.session import open_board
+from hil.boards.attached import Attached, find_attached
+from hil.boards.config import Board
+from hil.boards.emulator import start_detached, stop_detached
+from hil.boards.session import HeldBoard, open_board, open_port
 from hil.boards.station import Station
+from hil.core.errors import HilError, LinkError, NoAnswer, WrongFirmware
+from hil.core.records import Hello
+from hil.device.device import Device, Timing
 from hil.engines import CompiledModel
-from hil.link import Link
-from hil.platformio import Footprint, build, footprint
+from hil.firmware import Footprint, build, footprint, upload
+from hil.link import Deadline, Link
+from hil.link.chaos import Chaos, ChaosLink, Trouble
+from hil.link.serial_port import SerialLink
+
+_POLL_S: Final = 0.1
+
+
+def flash(image: Image, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
+    """Put ``image`` on its board; what the board then says of itself, and its port.
+
+    ``where`` is a port, or an attached board that is looked for by its serial number
+    afterwards; None starts an emulated board, which stays. Raises what `upload` raises, and
+    WrongFirmware, which says what runs instead; a board that panics, or that its loader does not
+    start, is quoted (`hil.wire.diagnosis`).
+    """
+    board = image.board
+    models = [(network.name, network.graph) for network in image.networks]
+    if where is None:
+        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
+        running = start_detached(project, board, built.elf)
+        return _hello(image, project, running.port), running.port
+    port = where.port if isinstance(where, Attached) else where
+    needs = board.memory.flash if board.memory else 0
+    upload(board.pio_env, models, image.engine, project, port, layers=image.layers, needs=needs)
+    deadline = Deadline.after(board.timeouts.boot)
+    while True:  # a board with USB of its own leaves and comes back, perhaps under another name
+        found = _port_now(where, project)
+        try:
+            return _hello(image, project, found), found
+        except LinkError:
+            if deadline.expired:
+                raise
+            time.sleep(_POLL_S)
+
+
+def ask(board: Board, port: str, seconds: float) -> Hello:
+    """What the board on ``port`` says of itself within ``seconds``; a `DeviceError` if nothing."""
+    link = open_port(board, port)
+    try:
+        return Device(link, Timing(boot=seconds)).hello()
+    finally:
+        link.close()
+
+
+def check_image(hello: Hello, image: Image) -> None:
+    """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
+    if hello.has_layers and not image.layers:
+        raise observed(hello)
+    runs = [(model.name, model.sha256, model.engine) for model in hello.models]
+    wanted = [(n.name, n.graph.sha256, image.engine) for n in image.networks]
+    if runs != wanted:
+        raise WrongFirmware(
+            f"board {hello.board} runs {_words(runs)}, expected {_words(wanted)}",
+            f"flash it: hil flash --board {image.board.name}",
+        )
+
+
+def observed(hello: Hello) -> WrongFirmware:
+    """The board runs firmware to look into, not the one to measure."""
+    return WrongFirmware(
+        f"board {hello.board} runs firmware that was built to show its layers",
+        "flash the one to measure: `hil flash`, or the same command with --flash",
+    )
+
+
+def _hello(image: Image, project: Path, port: str) -> Hello:
+    try:
+        hello = ask(image.board, port, image.board.timeouts.boot)
+        check_image(hello, image)
+    except NoAnswer as silent:
+        raise type(silent)(
+            f"{image.board.name} was flashed, and then {silent.what}", silent.hint
+        ) from silent
+    except HilError:
+        if image.board.emulator:
+            stop_detached(project, image.board.name)
+        raise
+    return hello
+
+
+def _port_now(where: Attached | str, project: Path) -> str:
+    if isinstance(where, str) or not where.serial:
+        return where if isinstance(where, str) else where.port
+    again = [one for one in find_attached(project) if one.serial == where.serial and one.boards]
+    return again[0].port if again else where.port
+
+
+def _words(models: list[tuple[str, str, str]]) -> str:
+    return ", ".join(f"{name} {sha[:12]} by {by}" for name, sha, by in models) or "no model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +218,117 @@ class RealLab:
             _, now = flash(image, self.project, now)
             self._flashed[station] = (image.key, now)
         return now
+
+
+class HeldLab:
+    """Builds by ``lab``, once an image; `held` is the board of the image that runs."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._built: dict[tuple[str, ...], Firmware] = {}
+        self._held: HeldBoard | None = None
+        self._lost = False
+
+    def build(self, image: Image, project: Path) -> Firmware:
+        """See `Lab.build`."""
+        if image.key not in self._built:
+            self._built[image.key] = self._lab.build(image, project)
+        return self._built[image.key]
+
+    def hold(self, station: Station, firmware: Firmware | None = None) -> HeldBoard:
+        """The board, opened (and started with ``firmware`` if emulated) on the first call."""
+        if self._held is None:
+            file = firmware.file if firmware else None
+            self._held = HeldBoard(station.board, file, station.port)
+        return self._held
+
+    @contextmanager
+    def open(
+        self,
+        station: Station,
+        image: Image,  # noqa: ARG002 - whoever calls `hold` has seen to it
+        firmware: Firmware,
+    ) -> Iterator[Link]:
+        """See `Lab.open`; the link stays open, and is opened anew only when it was lost."""
+        held = self.hold(station, firmware)
+        if self._lost:
+            held.reopen()
+            self._lost = False
+        try:
+            yield held.link
+        except (LinkError, NoAnswer):
+            self._lost = True
+            raise
+
+    def unobservable(self, station: Station) -> str:
+        """See `Lab.unobservable`: the board is held open with what it runs."""
+        return f"board {station.name} is held by a test; `hil bench` shows the layers"
+
+    def close(self) -> None:
+        """Let the board go."""
+        if self._held:
+            self._held.close()
+
+
+@dataclass
+class ChaosLab:
+    """``lab`` with a `hil.link.chaos.ChaosLink` around every link that it opens.
+
+    Every board has trouble of its own, drawn from the seed and its name, which goes on over links
+    that are opened again. A cable that is out keeps its port from being opened. A reset restarts
+    the board where something here can: by its reset line; an emulator is started anew.
+    """
+
+    lab: Lab
+    chaos: Chaos
+    clock: Callable[[], float] = time.monotonic  # of all its links
+    _troubles: dict[str, Trouble] = field(default_factory=dict)
+
+    def build(self, image: Image, project: Path) -> Firmware:
+        """See `Lab.build`."""
+        return self.lab.build(image, project)
+
+    @contextmanager
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        """See `Lab.open`; LinkError also while the cable is out."""
+        name = "/".join((station.name, *image.key))
+        trouble = self._troubles.get(name)
+        if trouble is None:
+            seed = self.chaos.seed ^ zlib.crc32(name.encode())
+            trouble = self._troubles[name] = Trouble(replace(self.chaos, seed=seed))
+        # an emulator is not started to find that out
+        if trouble.out_until is not None and self.clock() < trouble.out_until:
+            where = station.port or station.name
+            raise LinkError(f"port {where} vanished (chaos: the cable is out)")
+        for way in (trouble.out, trouble.back):
+            way.waiting.clear()  # it was on a line that is no more
+        with self.lab.open(station, image, firmware) as link:
+            restart = _restart(station, link)
+            yield ChaosLink(link, trouble.chaos, clock=self.clock, reset=restart, trouble=trouble)
+
+    def unobservable(self, station: Station) -> str:
+        """See `Lab.unobservable`."""
+        return self.lab.unobservable(station)
+
+
+def injected(link: Link) -> dict[str, int]:
+    """How often each fault was injected so far on the line that ``link`` is now."""
+    return {name: n for name, n in link.done.items() if n} if isinstance(link, ChaosLink) else {}
+
+
+def _restart(station: Station, link: Link) -> Callable[[], None] | None:
+    """What restarts the board behind ``link``; None where nothing here can."""
+    line = station.board.serial.reset
+    own: Callable[[], None] | None = getattr(link, "reset", None)  # of links whose board is played
+    if own:
+        return own
+    if not station.port:
+        return _stop
+    if line != "none" and isinstance(link, SerialLink):
+        return lambda: link.pulse(line)
+    return None
+
+
+def _stop() -> None:
+    """An emulator that is reset is another emulator."""
+    raise LinkError("the emulator was stopped (chaos: reset)")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs side by side: a lane is what must happen one after the other, a process each.
 
 A board on a port is one lane. Every run on an emulator starts an emulator of its own, so it is a
@@ -18,11 +19,10 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Final, TypeAlias
 
-from hil.bench.events import Emit, Event, Streaming
+from hil.bench.events import Emit, Event, Sink, Streaming
 from hil.bench.prepare import Prepared
-from hil.bench.sink import Sink
-from hil.errors import HilError, MachineError, StorageError
-from hil.runlog.schema import RunEnd, Sample
+from hil.core.errors import HilError, MachineError, StorageError
+from hil.runs.schema import RunEnd, Sample
 
 _TELL_S: Final = 0.05  # between two words on how far a run is
 _STOP_S: Final = 10.0

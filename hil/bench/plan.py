@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what was asked to what will be run: every mistake that can be found early is found here."""
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from typing import Final
 import numpy as np
 
 from hil import datasets
-from hil.bench.cells import Cell, Image, Network
-from hil.bench.fitting import Group, check_engines, fitting, taken
-from hil.bench.places import place
+from hil.bench.cells import Cell, Group, Image, Network, check_engines, fitting, place, taken
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
+from hil.core.errors import DataError, UsageError
+from hil.core.records import Dataset, DType, Encoding, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.errors import DataError, UsageError
-from hil.records import Dataset, DType, Encoding, Precision
-from hil.runlog.schema import NoPlace
+from hil.runs.schema import NoPlace
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")

@@ -1,44 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bench from first build to last sample: events out, a run folder behind."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import numpy as np
 from msgspec import UNSET
 
 import hil
-from hil.bench.ahead import computed_ahead
-from hil.bench.chaos_lab import ChaosLab
-from hil.bench.events import Emit, Referencing, Stored
-from hil.bench.expecting import expect
-from hil.bench.lab import Lab, RealLab
+from hil.bench.events import Emit, Referencing, Sink, Stored
+from hil.bench.expected import computed_ahead, expect
+from hil.bench.lab import ChaosLab, Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
-from hil.bench.parting import part
-from hil.bench.pictures import pictures
+from hil.bench.layers import part, profile
 from hil.bench.plan import Plan
-from hil.bench.prepare import Prepared, prepare
-from hil.bench.profiling import profile
-from hil.bench.provenance import git_state, host
+from hil.bench.prepare import Prepared, git_state, host, prepare
 from hil.bench.recovery import Patience
-from hil.bench.sink import Sink
 from hil.bench.stream import stream
-from hil.compare import differences
+from hil.core.errors import HilError, StorageError
+from hil.core.records import Dataset, DType
 from hil.datasets import made
 from hil.datasets.sampling import SALT
-from hil.errors import HilError, StorageError
 from hil.link.chaos import Chaos
-from hil.records import Dataset
-from hil.runlog.load import load, read_manifest, read_samples
-from hil.runlog.log import RunLog
-from hil.runlog.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace
-from hil.runlog.seal import check_data
+from hil.runs.agreement import differences
+from hil.runs.load import load, read_manifest, read_samples
+from hil.runs.log import RunLog
+from hil.runs.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace, Picture, Sample
+from hil.runs.seal import check_data
+
+MOST: Final = 256
+
+
+def pictures(
+    data: Dataset, samples: Iterable[Sample], dtypes: dict[str, DType]
+) -> dict[str, Picture]:
+    """Sample id -> picture, at most `MOST`, the most disputed first. Empty for data that
+    is no picture; ``dtypes`` gives each run's output type."""
+    if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
+        return {}
+    answers: dict[str, set[int]] = defaultdict(set)
+    index = {}
+    for sample in samples:
+        kind = dtypes[sample.run].numpy
+        for raw in (sample.device, sample.litert):
+            if raw is not None:
+                answers[sample.id].add(int(np.frombuffer(raw, kind).argmax()))
+        answers[sample.id].add(sample.label)
+        index[sample.id] = sample.i
+    disputed = [key for key, given in answers.items() if len(given) > 1]
+    disputed.sort(key=lambda key: (-len(answers[key]), index[key]))
+    return {key: _picture(data, index[key]) for key in disputed[:MOST]}
+
+
+def _picture(data: Dataset, i: int) -> Picture:
+    rows, columns, channels = data.x.shape[1:]
+    return Picture(
+        shape=(rows, columns), pixels=data.x[i].tobytes(), channels=3 if channels == 3 else 1
+    )
 
 
 def run(

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run: start the board, check that it is the right image, warm up, stream, store answers."""
 
 from __future__ import annotations
@@ -5,16 +6,15 @@ from __future__ import annotations
 import time
 
 from hil.bench.account import identity, marks, shares
-from hil.bench.events import Emit, Finished, Streaming
+from hil.bench.events import Emit, Finished, Sink, Streaming
 from hil.bench.lab import Firmware
 from hil.bench.prepare import Prepared
 from hil.bench.recovery import Conversation, Opens, Patience, disturbed
-from hil.bench.sink import Sink
 from hil.boards.config import Clock
-from hil.compare import Expected, compare, count
-from hil.device import Answer
-from hil.records import Dataset, Hello, Measurement, ModelInfo
-from hil.runlog.schema import Memory, RunEnd
+from hil.core.records import Dataset, Hello, Measurement, ModelInfo
+from hil.device.device import Answer
+from hil.runs.agreement import Expected, compare, count
+from hil.runs.schema import Memory, RunEnd
 
 
 def stream(

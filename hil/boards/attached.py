@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which physical boards are plugged in, and which one is meant: never a guess."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Protocol
 from serial.tools import list_ports
 
 from hil.boards.config import Board, board_files, load_board
-from hil.errors import NotAttached, UsageError
+from hil.core.errors import NotAttached, UsageError
 
 
 class PortInfo(Protocol):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a board's TOML file may say, and where the files are found."""
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from hil.config import Config, read_toml
-from hil.errors import ConfigError, UsageError
-from hil.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
+from hil.core.errors import ConfigError, UsageError
+from hil.core.files import Config, read_toml
+from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
 from hil.wire.messages import Lap, Result
 
 

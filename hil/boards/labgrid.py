@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Places of a labgrid lab: acquired, asked for their serial port, and released whatever happens.
 
 labgrid (https://labgrid.readthedocs.io) comes with a pyserial of its own, so it lives in an
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 
-from hil.errors import LabError, ToolMissing, UsageError
+from hil.core.errors import LabError, ToolMissing, UsageError
 
 SCHEME: Final = "labgrid:"
 CLIENT: Final = "HIL_LABGRID_CLIENT"  # where `labgrid-client` is, when not on PATH

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepare -> open link -> release: one board, ready to talk, for the length of a `with`."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from hil.boards.config import Board
 from hil.boards.emulator import start
-from hil.errors import LinkError, UsageError
+from hil.core.errors import LinkError, UsageError
 from hil.link import Deadline, Link
 from hil.link.serial_port import SerialLink
 

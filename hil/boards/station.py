@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stations: the boards of one bench, and where each of them is.
 
 mps2                        an emulator, started by the bench
@@ -10,6 +11,7 @@ labgrid:PLACE               a place of a labgrid coordinator, held while the ben
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +21,8 @@ from pathlib import Path
 from hil.boards.attached import choose_attached, find_attached
 from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME, hold
-from hil.errors import UsageError
+from hil.core.errors import UsageError
+from hil.firmware.toolchain import COMPILERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +109,24 @@ def _told_apart(found: Sequence[Station]) -> tuple[Station, ...]:
 def _label(where: str) -> str:
     """``where`` as part of a run's key: no slashes, and nothing a file or a table minds."""
     return re.sub(r"[^\w.:-]+", "-", where.removeprefix("/dev/")).strip("-")
+
+
+def missing_tools(board: Board) -> list[str]:
+    """Programs and files that building or running ``board`` needs and this machine lacks."""
+    missing = COMPILERS[board.pio_env].missing if board.pio_env in COMPILERS else []
+    if board.emulator:
+        programs = [words[0] for words in (board.emulator.command, *board.emulator.prepare)]
+        missing += [tool for tool in programs if "{" not in tool and not shutil.which(tool)]
+    return missing
+
+
+def choose_board(project: Path | None = None) -> tuple[str, str]:
+    """The emulated Cortex-M7 when it can be had, else the host process; with a note why."""
+    missing = missing_tools(load_board("mps2", project))
+    if not missing:
+        return "mps2", ""
+    return (
+        "native",
+        f"{' and '.join(missing)} not installed, so the firmware runs as a process of this "
+        "machine (board native): answers, but no time; `hil doctor` says how to install them",
+    )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil bench`: the main job."""
 
 from __future__ import annotations
@@ -30,15 +31,14 @@ from hil.bench.events import (
     Waiting,
 )
 from hil.bench.lab import Lab, RealLab
-from hil.bench.places import words
-from hil.boards.choice import choose_board
-from hil.boards.station import Station, stations
+from hil.boards.station import Station, choose_board, stations
 from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
-from hil.errors import DeviceError, HilError, UsageError
+from hil.core.errors import DeviceError, HilError, UsageError
+from hil.firmware import find_project
 from hil.link.chaos import Chaos, parse_chaos
-from hil.platformio import find_project
-from hil.runlog.load import read_manifest, read_samples
+from hil.runs.cells import does_not_fit
+from hil.runs.load import read_manifest, read_samples
 
 Names = list[str]
 
@@ -213,7 +213,7 @@ class _Bars:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
             case LeftOut(found):
-                say(f"left out: {words(found)}")
+                say(f"left out: {does_not_fit(found)}")
             case Referencing(key, reference, done, total):
                 self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):

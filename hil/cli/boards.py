@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil boards` and `hil emulate`: what can be benched, and an emulator that stays."""
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hil.bench.flash import ask
-from hil.boards import detached
-from hil.boards.attached import Attached, InBootloader, find_attached, find_bootloaders
-from hil.boards.choice import missing_tools
+from hil.bench import Request
+from hil.bench.lab import ask
+from hil.bench.lab import flash as flash_image
+from hil.bench.plan import choose_image
+from hil.boards.attached import (
+    Attached,
+    InBootloader,
+    choose_attached,
+    find_attached,
+    find_bootloaders,
+)
 from hil.boards.config import Board, board_files, load_board
-from hil.cli.console import out
-from hil.errors import DeviceError, UsageError
-from hil.platformio import find_project
+from hil.boards.emulator import find_detached, start_detached, stop_detached
+from hil.boards.station import missing_tools
+from hil.cli.console import out, say
+from hil.core.errors import DeviceError, UsageError
+from hil.firmware import find_project
 
 PROBE_S = 4.0  # a board that the probe's opening resets takes 3 s at most to boot
 
@@ -38,7 +48,7 @@ def boards(
         table.add_column(name, overflow="fold")
     for name in sorted(board_files(project)):
         board = load_board(name, project)
-        running = detached.find(project, name)
+        running = find_detached(project, name)
         table.add_row(
             name,
             escape(board.title),
@@ -100,13 +110,13 @@ def emulate(
     project = find_project()
     board = load_board(name, project)
     if stop:
-        out.print("stopped" if detached.stop(project, name) else f"no {name} was running")
+        out.print("stopped" if stop_detached(project, name) else f"no {name} was running")
         return
     if firmware is None or not firmware.is_file():
         raise UsageError(
             f"there is no firmware {firmware or ''}".rstrip(), f"build it: pio run -e {name}"
         )
-    running = detached.start(project, board, firmware)
+    running = start_detached(project, board, firmware)
     out.print(f"{board.title} runs on {running.port}")
     out.print(f"bench it: hil bench --board {name} --port {running.port}")
     out.print(f"stop it:  hil emulate {name} --stop")
@@ -114,4 +124,68 @@ def emulate(
         try:
             signal.pause()
         finally:
-            detached.stop(project, name)
+            stop_detached(project, name)
+
+
+def flash(
+    board: Annotated[
+        str | None, typer.Option("--board", help="Board; default: the only one attached.")
+    ] = None,
+    port: Annotated[str | None, typer.Option("--port", help="Its port.")] = None,
+    serial: Annotated[
+        str | None, typer.Option("--serial", help="USB serial number, to tell equal boards apart.")
+    ] = None,
+    model: Annotated[
+        list[str], typer.Option("--model", help="A .tflite file; default: teacher and student.")
+    ] = [],
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="float32 or int8; default: int8.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Whose models: auto, mnist or digits.")
+    ] = "auto",
+) -> None:
+    """Build and upload (an emulated board is started and stays), then wait for the right HELLO.
+
+    Nothing is flashed unless it is clear which board is meant.
+    """
+    project = find_project()
+    found, where = _target(project, board, port, serial)
+    request = Request(
+        project=project,
+        boards=(found.name,),
+        models=tuple(model),
+        precisions=(precision,) if precision else (),
+        engines=(engine,),
+        dataset=dataset,
+    )
+    image = choose_image(request)
+    names = ", ".join(network.name for network in image.networks)
+    say(f"flashing {names} ({image.precision}, engine {engine}) onto {where or found.title}")
+    hello, now = flash_image(image, project, where)
+    out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
+    for one in hello.models:
+        out.print(f"  {escape(one.name)} {one.sha256[:12]} by {escape(one.engine)}")
+    out.print(f"bench it: hil bench --board {escape(found.name)} --port {escape(now)}")
+
+
+def _target(
+    project: Path, board: str | None, port: str | None, serial: str | None
+) -> tuple[Board, Attached | str | None]:
+    """The board and where it is; None for an emulated one."""
+    if port and serial:
+        raise UsageError("--port and --serial both name the board", "leave one of them out")
+    if port and not board:
+        raise UsageError("--port does not say which board is there", "add --board NAME")
+    known = load_board(board, project) if board else None
+    if known and known.emulator:
+        if port or serial:
+            raise UsageError(
+                f"board {known.name} is emulated and makes its own port",
+                "leave --port and --serial out",
+            )
+        return known, None
+    if known and port:
+        return known, port
+    return choose_attached(project, board=board, serial=serial)

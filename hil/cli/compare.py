@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil compare`: is NEW worse than BASE?"""
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.cli.console import out, say
-from hil.errors import StorageError, UsageError
+from hil.core.errors import StorageError, UsageError
+from hil.core.files import replace_file
 
 if TYPE_CHECKING:
-    from hil.compare_runs.records import Compared, Comparison
+    from hil.compare.records import Compared, Comparison
+
 
 REGRESSION = 1
 SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that a job's summary is appended to
@@ -48,9 +51,9 @@ def compare(
     Exit code 1 when one is worse than its limit allows or missing, 2 when the runs cannot be
     compared.
     """
-    from hil.compare_runs.compare import compare_runs  # scipy takes half a second to load
-    from hil.compare_runs.formats import FORMATS, markdown
-    from hil.limits import read_limits
+    from hil.compare.compare import compare_runs  # scipy takes half a second to load
+    from hil.compare.formats import FORMATS, markdown
+    from hil.compare.limits import read_limits
 
     if form is not None and form not in FORMATS:
         raise UsageError(f"--format {form} is unknown", f"one of {', '.join(FORMATS)}")
@@ -85,7 +88,7 @@ def _append(text: str) -> None:
 
 def _draw(found: Comparison) -> None:
     """The same, for a terminal."""
-    from hil.compare_runs.formats import facts, side
+    from hil.compare.formats import facts, side
 
     for run in found.runs:
         out.print(_table(run))
@@ -102,8 +105,7 @@ def _draw(found: Comparison) -> None:
 
 
 def _table(run: Compared) -> Table:
-    from hil.compare_runs.formats import name
-    from hil.compare_runs.words import HEAD, row
+    from hil.compare.formats import HEAD, name, row
 
     table = Table(title=escape(name(run)), title_justify="left", box=None, pad_edge=False)
     for number, head in enumerate(HEAD):
@@ -113,3 +115,40 @@ def _table(run: Compared) -> Table:
         *cells, verdict = (escape(cell) for cell in row(figure))
         table.add_row(*cells, f"[{colour}]{verdict}[/]" if colour else verdict)
     return table
+
+
+def history(
+    folder: Annotated[Path, typer.Argument(help="A folder of run folders, such as results.")],
+    target: Annotated[
+        Path | None,
+        typer.Option("--out", help="A .html or .md file; default: FOLDER/history.html."),
+    ] = None,
+    limits: Annotated[
+        Path | None, typer.Option("--limits", help="limits.toml: which changes are beyond limits.")
+    ] = None,
+) -> None:
+    """Draw every figure over the runs of FOLDER, and mark where it changed.
+
+    Runs that cannot be compared with the one before begin a line of their own.
+    """
+    from hil.compare.history import (
+        markdown,
+        page,
+        read_history,  # scipy takes half a second to load
+        sentence,
+    )
+    from hil.compare.limits import read_limits
+
+    target = target or folder / "history.html"
+    formats = {".html": page, ".md": markdown}
+    if target.suffix not in formats:
+        raise UsageError(f"--out {target}: neither .html nor .md", "choose one of them")
+    if limits is not None and not limits.is_file():
+        raise UsageError(f"--limits {limits}: there is no such file", "check the path")
+    found = read_history(folder, read_limits(limits) if limits else None)
+    replace_file(target, formats[target.suffix](found).encode("utf-8", "replace"))
+    for line in found.lines:
+        out.print(f"{escape(line.key)}: {escape(sentence(line))}", soft_wrap=True)
+    for words in found.left_out:
+        say(f"left out: {words}")
+    say(f"history: {target}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One console for results (stdout) and one for everything said on the way (stderr)."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from hil.errors import HilError
+from hil.core.errors import HilError
 
 
 class _Harmless(RenderHook):

@@ -1,14 +1,239 @@
-"""`hil doctor`: what is missing, and the command that installs it."""
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine has and lacks for the main job, and the command that installs it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import typer
 from rich.markup import escape
 
+from hil.boards.config import load_board
+from hil.boards.station import missing_tools
 from hil.cli.console import out
-from hil.doctor import Check, apt_command, examine, install, missing_packages
+from hil.core.errors import HilError
+from hil.datasets import mnist
+from hil.firmware import find_project
+from hil.firmware.build import core_folder
+from hil.firmware.toolchain import COMPILERS, ensure_scons
+
+Need = Literal["required", "board", "optional"]
+
+# family -> Debian's package: fonts that differ in width, in which hil's tests look at drawings
+FONTS: Final = {
+    "DejaVu Sans": "fonts-dejavu-core",
+    "DejaVu Sans Mono": "fonts-dejavu-core",
+    "Liberation Sans": "fonts-liberation",
+    "Noto Sans": "fonts-noto-core",
+    "FreeSans": "fonts-freefont-ttf",
+}
+
+# Without a compiler for the host the firmware runs nowhere.
+REQUIRED: Final = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked for: ``fix`` is the command or step that brings it."""
+
+    name: str
+    ok: bool
+    detail: str
+    need: Need = "required"
+    fix: str = ""
+    packages: tuple[str, ...] = ()
+
+
+def examine(
+    boards: Iterable[str] = (), *, lab: bool = False, tests: bool = False
+) -> Iterator[Check]:
+    """Every check; of the emulated boards only ``boards``, or all when none is named.
+
+    ``lab`` adds what machines of a lab need: to export boards, to hold a study that many share;
+    ``tests`` what hil's own tests need and nothing else does.
+    """
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Check(
+        "Python",
+        (3, 11) <= sys.version_info[:2] <= (3, 13),
+        version,
+        fix="use Python 3.11, 3.12 or 3.13",
+    )
+    yield _project()
+    yield from map(_board, boards or COMPILERS)
+    yield _module("platformio", "required", "pip install platformio==6.2.0")
+    yield _build_tool()
+    yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
+    yield _module("keras", "optional", "pip install -e '.[train]' (only `hil train` needs it)")
+    yield _mnist()
+    if lab:
+        yield _ser2net()
+        yield _postgresql()
+    if tests:
+        yield _chromium()
+        yield _fonts()
+        yield _libfuzzer()
+
+
+def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
+    """Debian packages that would mend the failed checks."""
+    return tuple(dict.fromkeys(p for check in checks if not check.ok for p in check.packages))
+
+
+def install(packages: tuple[str, ...]) -> str:
+    """Install Debian packages if this user may; "" when done, else why not."""
+    if not shutil.which("apt-get"):
+        return "this is no Debian system"
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    ask = [*prefix, "true"]  # the sudo on PATH
+    if prefix and (not shutil.which("sudo") or subprocess.run(ask, check=False).returncode):
+        return "not root, and sudo asks for a password"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (
+        ["apt-get", "update", "-q"],
+        ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages],
+    ):
+        done = subprocess.run(
+            [*prefix, *words],
+            env=environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    return "" if done.returncode == 0 else f"apt-get said: {last}"
+
+
+def apt_command(packages: tuple[str, ...]) -> str:
+    """What a person types to install ``packages``."""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get install {' '.join(packages)}"
+
+
+def _board(name: str) -> Check:
+    """The compiler and the emulator of one board."""
+    board = load_board(name)
+    missing = missing_tools(board)
+    packages = COMPILERS[board.pio_env].packages if board.pio_env in COMPILERS else ()
+    if board.emulator and board.emulator.package:
+        packages = (*packages, board.emulator.package)
+    return Check(
+        f"board {name}",
+        not missing,
+        f"{', '.join(missing)} not found" if missing else board.title,
+        "required" if name == REQUIRED else "board",
+        *_apt(*dict.fromkeys(packages)),
+    )
+
+
+def _module(name: str, need: Need, fix: str) -> Check:
+    found = importlib.util.find_spec(name) is not None
+    return Check(name, found, "installed" if found else "not installed", need, fix)
+
+
+def _build_tool() -> Check:
+    """`pio run` without its build tool asks PlatformIO's registry, for a minute where that is
+    out of reach; so it is put in place here and now."""
+    try:
+        ensure_scons(core_folder())
+    except HilError as problem:
+        return Check("PlatformIO's SCons", False, problem.what, "required", problem.hint)
+    return Check("PlatformIO's SCons", True, "there, or PlatformIO can fetch it")
+
+
+def _ser2net() -> Check:
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"  # where Debian puts daemons
+    found = shutil.which("ser2net", path=path)
+    detail = found or "ser2net not found"
+    return Check("labgrid's ser2net", bool(found), detail, "board", *_apt("ser2net"))
+
+
+def _postgresql() -> Check:
+    # Debian keeps a server's programs apart, by version
+    path = os.pathsep.join(map(str, [os.environ.get("PATH", ""), *postgresql_folders()]))
+    found = shutil.which("initdb", path=path)
+    detail = found or "initdb not found: `hil sweep` can share no study on a server of this machine"
+    return Check("PostgreSQL", bool(found), detail, "optional", *_apt("postgresql"))
+
+
+def _chromium() -> Check:
+    found = shutil.which("chromium")
+    detail = found or "chromium not found: reports are not looked at in a browser"
+    return Check("Chromium", bool(found), detail, "optional", *_apt("chromium"))
+
+
+def _fonts() -> Check:
+    """Drawings are looked at in several fonts, for a reader may have any."""
+    words = ["fc-list", ":", "family"]
+    said = ""
+    if shutil.which("fc-list"):
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    there = {family.strip() for line in said.splitlines() for family in line.split(",")}
+    missing = [font for font in FONTS if font not in there]
+    detail = f"not installed: {', '.join(missing)}" if missing else "installed"
+    return Check(
+        "fonts",
+        not missing,
+        detail,
+        "optional",
+        *_apt("fontconfig", *dict.fromkeys(FONTS.values())),
+    )
+
+
+def _libfuzzer() -> Check:
+    found = False
+    if shutil.which("clang"):
+        words = ["clang", "-print-resource-dir"]
+        folder = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+        found = any(Path(folder).glob("lib/*/libclang_rt.fuzzer*.a"))
+    detail = "there" if found else "not found: the firmware is fuzzed at random, not by coverage"
+    # Debian names the runtime's package by the version of clang that it has
+    packages = ("clang", "llvm", f"libclang-rt-{_clang_version() or '14'}-dev")
+    return Check("clang's libFuzzer", found, detail, "optional", *_apt(*packages))
+
+
+def _clang_version() -> str:
+    """Which clang Debian's package `clang` brings; "" where there is no apt."""
+    if not shutil.which("apt-cache"):
+        return ""
+    words = ["apt-cache", "depends", "clang"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Depends: clang-(\d+)", said)
+    return found[1] if found else ""
+
+
+def postgresql_folders() -> list[Path]:
+    """Where Debian puts a server's programs, newest first."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _apt(*packages: str) -> tuple[str, tuple[str, ...]]:
+    return apt_command(packages), packages
+
+
+def _project() -> Check:
+    try:
+        return Check("project", True, str(find_project()))
+    except HilError as problem:
+        return Check("project", False, problem.what, "required", problem.hint)
+
+
+def _mnist() -> Check:
+    found = mnist.found("test")
+    detail = "found" if found else "not on this machine: downloaded on first use, else `digits`"
+    return Check("MNIST", found, detail, "optional", "HIL_DATA_DIR=<folder of the four IDX files>")
+
 
 MISSING = 2
 

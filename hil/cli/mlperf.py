@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil mlperf` and `hil mlperf-data`: MLPerf Tiny's protocol, with any device and any runner."""
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ from rich.markup import escape
 from hil import datasets
 from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
-from hil.errors import UsageError
-from hil.mlperf.accuracy import Accuracy
-from hil.mlperf.data import DataFolder
+from hil.core.errors import UsageError
+from hil.firmware import find_project
+from hil.mlperf.data import TESTS, DataFolder, export
 from hil.mlperf.dut import Identity
-from hil.mlperf.export import TESTS, export
+from hil.mlperf.measure import Accuracy
 from hil.mlperf.protocol import shown
-from hil.mlperf.session import MODES, Outcome, refuse_emulated_time, run
-from hil.mlperf.target import is_pty, on_board, on_port
-from hil.platformio import find_project
+from hil.mlperf.session import MODES, Outcome, is_pty, on_board, on_port, refuse_emulated_time, run
 
 NOT_AS_EXPECTED: Final = 1
 

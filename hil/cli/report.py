@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil report`: pages and verdict from a stored run alone."""
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hil.bench.places import words
-from hil.cli.console import out, say
-from hil.compare import unexpected
-from hil.runlog.schema import SummaryRow
+from hil.cli.console import out, say, show_error
+from hil.core.errors import HilError
+from hil.runs.agreement import unexpected
+from hil.runs.cells import does_not_fit
+from hil.runs.load import verify as verify_run
+from hil.runs.schema import SummaryRow
 
 UNEXPECTED = 1
 
@@ -37,7 +40,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     for found in written.manifest.no_place:
-        out.print(f"not run: {escape(words(found))}", soft_wrap=True)
+        out.print(f"not run: {escape(does_not_fit(found))}", soft_wrap=True)
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
@@ -92,3 +95,40 @@ def _table(title: str, rows: list[SummaryRow]) -> Table:
             f"{memory.stack:,}" if memory else "?",
         )
     return table
+
+
+DAMAGED = 1
+
+
+def verify(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Run folders, such as results/example.", metavar="RUN...")
+    ],
+) -> None:
+    """Hold every file of each RUN against the hashes in its manifest, and that against its seal.
+
+    Exit code 1 with a line for every file that was changed, is missing, or is none of the run's.
+    """
+    codes = set()
+    for folder in folders:
+        try:
+            found = verify_run(folder)
+        except HilError as problem:  # the others are looked at all the same
+            show_error(problem)
+            codes.add(problem.exit_code)
+            continue
+        for fault in found.faults:
+            words = _line(f"{folder}/{fault}")
+            out.print(f"[bold red]not whole:[/] {escape(words)}", soft_wrap=True)
+        if not found.faults:
+            state = "" if found.state == "complete" else f", {found.state}"
+            words = f"{folder}: whole ({found.files} files, {found.size:,} bytes{state})"
+            out.print(f"[green]{escape(_line(words))}[/]", soft_wrap=True)
+        codes.add(DAMAGED if found.faults else 0)
+    if code := min(codes - {0}, default=0):
+        raise typer.Exit(code)
+
+
+def _line(text: str) -> str:
+    """A stranger may have named a file: one line, and nothing that a terminal obeys."""
+    return "".join(c if c.isprintable() else "?" for c in text)

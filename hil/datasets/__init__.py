@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labelled samples with stable ids: MNIST, digits, CIFAR-10, made sets, or a user's own arrays."""
 
 from hil.datasets.catalog import NAMES, choose, load
+from hil.datasets.download import Progress
 from hil.datasets.npz import load_npz
-from hil.datasets.progress import Progress
 from hil.datasets.sampling import split_validation, subset
 
 __all__ = ["NAMES", "Progress", "choose", "load", "load_npz", "split_validation", "subset"]

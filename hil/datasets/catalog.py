@@ -1,13 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data sets by name, and which one to take when the user leaves it open."""
 
 from __future__ import annotations
 
-from hil.datasets import cifar10, digits, made, mnist, shapes
-from hil.datasets.progress import Progress
-from hil.errors import DataError, UsageError
-from hil.records import Dataset
+from hil.core.errors import DataError, UsageError
+from hil.core.records import Dataset
+from hil.datasets import cifar10, digits, made, mnist
+from hil.datasets.download import Progress
 
-NAMES = ("mnist", "digits", "tabular", "noise", "cifar10", shapes.NAME)
+NAMES = ("mnist", "digits", "tabular", "noise", "cifar10", made.NAME)
 SPLITS = ("train", "test")
 
 
@@ -39,8 +40,8 @@ def load(name: str, split: str = "test", *, progress: Progress | None = None) ->
         return made.noise(split)
     if name == "cifar10":
         return cifar10.load(split, progress=progress)
-    if name == shapes.NAME:
-        return shapes.load(split)
+    if name == made.NAME:
+        return made.load(split)
     raise UsageError(f"no data set called {name!r}", f"choose one of auto, {', '.join(NAMES)}")
 
 
@@ -83,7 +84,7 @@ def _choose_cifar10(progress: Progress | None) -> tuple[str, str]:
     except DataError as error:
         note = (
             f"This is not CIFAR-10, which is not here ({error.what}): shapes drawn in its format "
-            f"({shapes.NAME}) were used instead. Accuracy on them says nothing about CIFAR-10."
+            f"({made.NAME}) were used instead. Accuracy on them says nothing about CIFAR-10."
         )
-        return shapes.NAME, note
+        return made.NAME, note
     return "cifar10", ""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CIFAR-10 from its binary archive: found, or downloaded once, and always verified.
 
 The binary version, so that nothing has to be unpickled (https://www.cs.toronto.edu/~kriz/cifar.html):
@@ -16,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from hil.core.errors import DataError
+from hil.core.records import Dataset
 from hil.datasets import download
-from hil.datasets.progress import Progress
-from hil.errors import DataError
-from hil.records import Dataset
+from hil.datasets.download import Progress
 
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
 ARCHIVE = "cifar-10-binary.tar.gz"

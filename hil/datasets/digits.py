@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scikit-learn's 1,797 handwritten digits, drawn the way MNIST draws them.
 
 The source (UCI "Optical Recognition of Handwritten Digits", test part, in scikit-learn's
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from hil.core.records import Dataset
 from hil.datasets.sampling import stratified_order
-from hil.records import Dataset
 
 SIDE = 28  # of the picture
 BOX = 20  # the digit's longer side, as in MNIST

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One file from whichever mirror answers: bounded in time, verified, then put in place."""
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pooch
 
-from hil.datasets.progress import Progress
-from hil.errors import DataError
+from hil.core.errors import DataError
+
+# (file name, bytes so far, bytes in all or 0 when the server does not say)
+Progress: TypeAlias = Callable[[str, int, int], None]
+
 
 CONNECT_S = 5.0
 STALL_S = 15.0

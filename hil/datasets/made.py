@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data made from a seed: `tabular` and `noise`, float32 features in place of pixels.
 
 Both are drawn from `numpy.random.RandomState`, whose streams NumPy has frozen, so that a seed gives
@@ -8,13 +9,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.core.errors import DataError
+from hil.core.records import Dataset
+from hil.datasets import cifar10
 from hil.datasets.sampling import stratified_order
-from hil.errors import DataError
-from hil.records import Dataset
 
 SEED = 42  # the write-up seeds its split alone, with this
 TABULAR_SAMPLES, TABULAR_TEST = 1_000, 200
@@ -83,3 +86,115 @@ def _dataset(
     content = x.astype("<f4").tobytes() + y.astype("<i8").tobytes()
     ids = tuple(f"{name}-{split}-{i:05d}" for i in numbers)
     return Dataset(name, split, ids, x, y, hashlib.sha256(content).hexdigest())
+
+
+NAME: Final = "cifar10-made"
+SAMPLES: Final = {"train": 5_000, "test": 1_000}
+_SEEDS: Final = {"train": 1, "test": 2}
+# cosine and sine of turns by 0, 16 and 23 degrees either way, exact ratios
+_TURNS: Final = ((1.0, 0.0), (24 / 25, 7 / 25), (24 / 25, -7 / 25), (12 / 13, 5 / 13))
+_NOISE: Final = 20  # largest change of a value, of 255
+_DARK, _BRIGHT = 110, 130  # the ground is below the one in each colour, the shape above the other
+
+Reals = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@functools.cache
+def load(split: str) -> Dataset:
+    """A split.
+
+    Returns:
+        ``x`` (5,000 or 1,000, 32, 32, 3) uint8, ``y`` (n,) int64 of 0..9 (as many of each), ids
+        ``cifar10-made-test-00042``, fingerprint as CIFAR-10's.
+    """
+    n = SAMPLES[split]
+    random = np.random.RandomState(_SEEDS[split])
+    y = random.permutation(np.arange(n) % cifar10.CLASSES).astype(np.int64)
+    return cifar10.dataset(NAME, split, _draw(random, y), y)
+
+
+def _draw(random: np.random.RandomState, y: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """(n, 32, 32, 3), the shape of number ``y`` in each."""
+    n, side = len(y), cifar10.SIDE
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float64)
+    radius = random.randint(6, 13, (n, 1, 1))
+    centre = random.randint(10, 22, (2, n, 1, 1))
+    turn = np.array(_TURNS)[random.randint(0, len(_TURNS), n)]
+    cosine, sine = turn[:, 0, None, None], turn[:, 1, None, None]
+    down, right = rows - centre[0], columns - centre[1]
+    v = (down * cosine - right * sine) / radius
+    u = (down * sine + right * cosine) / radius
+    shape = np.zeros((n, side, side), bool)
+    for number, inside in enumerate(_SHAPES):
+        mine = y == number
+        shape[mine] = inside(u[mine], v[mine])
+    colours = random.randint(0, _DARK, (2, n, 1, 1, 3))  # of the ground's two ends
+    share = (rows / (side - 1))[None, ..., None]
+    ground = colours[0] * share + colours[1] * (1 - share)
+    picture = np.where(shape[..., None], random.randint(_BRIGHT, 256, (n, 1, 1, 3)), ground)
+    dark = random.randint(0, 2, (n, 1, 1, 1)) == 1  # bright on dark, or the other way round
+    picture = np.where(dark, 255 - picture, picture)
+    bar = random.randint(0, side - 2, (n, 1, 1))
+    crossed = (columns >= bar) & (columns < bar + 2)
+    picture = np.where(crossed[..., None], random.randint(0, 256, (n, 1, 1, 3)), picture)
+    picture = picture + random.randint(-_NOISE, _NOISE + 1, (n, side, side, 3))
+    return np.asarray(np.clip(np.floor(picture), 0, 255), np.uint8)
+
+
+def _far(u: Reals, v: Reals) -> Reals:
+    return np.maximum(np.abs(u), np.abs(v))
+
+
+def _disk(u: Reals, v: Reals) -> Bools:
+    return np.asarray(u * u + v * v < 1)
+
+
+def _square(u: Reals, v: Reals) -> Bools:
+    return np.asarray(_far(u, v) < 0.9)
+
+
+def _triangle(u: Reals, v: Reals) -> Bools:
+    return np.asarray((v < 0.9) & (v > 2 * np.abs(u) - 1))
+
+
+def _cross(u: Reals, v: Reals) -> Bools:
+    return np.asarray((np.minimum(np.abs(u), np.abs(v)) < 0.3) & (_far(u, v) < 1))
+
+
+def _ring(u: Reals, v: Reals) -> Bools:
+    return np.asarray(_disk(u, v) & (u * u + v * v > 0.4))
+
+
+def _lying(u: Reals, v: Reals) -> Bools:
+    return np.asarray((_far(u, v) < 1) & (np.floor((v + 1) * 2.5) % 2 == 0))
+
+
+def _standing(u: Reals, v: Reals) -> Bools:
+    return np.asarray((_far(u, v) < 1) & (np.floor((u + 1) * 2.5) % 2 == 0))
+
+
+def _checks(u: Reals, v: Reals) -> Bools:
+    return np.asarray((_far(u, v) < 1) & ((np.floor(u * 2) + np.floor(v * 2)) % 2 == 0))
+
+
+def _frame(u: Reals, v: Reals) -> Bools:
+    return np.asarray((_far(u, v) < 0.95) & (_far(u, v) > 0.6))
+
+
+def _pair(u: Reals, v: Reals) -> Bools:
+    return np.asarray(_disk((np.abs(u) - 0.55) / 0.42, v / 0.42))
+
+
+_SHAPES: Final = (
+    _disk,
+    _square,
+    _triangle,
+    _cross,
+    _ring,
+    _lying,
+    _standing,
+    _checks,
+    _frame,
+    _pair,
+)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own data: an ``.npz`` file with arrays ``x`` and ``y``, checked before use."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import DataError
-from hil.records import Dataset
+from hil.core.errors import DataError
+from hil.core.records import Dataset
 
 _TYPES = (np.uint8, np.int8, np.float32)
 _MOST = 4 << 30  # bytes of an array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which samples make up a subset or a validation split: fixed, stratified, nested.
 
 The order comes from hashes of the ids and not from a random generator, so that it is the
@@ -14,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import UsageError
-from hil.records import Dataset
+from hil.core.errors import UsageError
+from hil.core.records import Dataset
 
 SALT: Final = b"tinyml-hil"
 

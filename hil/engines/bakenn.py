@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Engine ``bakenn``: C code that the PyPI package bakenn generates, with chip vendors' kernels.
 
 The generated code depends on the chip, which is not known here. So bakenn generates once for each
@@ -17,10 +16,13 @@ from typing import Any, Final
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from hil.core.errors import ModelError, ToolMissing
+from hil.core.records import ModelInfo, Precision
 from hil.engines.image import CompiledModel
-from hil.errors import ModelError, ToolMissing
-from hil.records import ModelInfo, Precision
 from hil.tflite import Graph
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 _DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # what a batch size that was left open turns into
 

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Facts read off a network's graph without compiling it: least memory, and names of layers."""
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import numpy as np
 
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import NUMPY_TYPES, WEIGHTED, count_macs
+
+# SPDX-License-Identifier: Apache-2.0
 
 
 def constant_bytes(graph: Graph) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hil.files import replace_file
-from hil.records import DType, ModelInfo, TensorSpec
+from hil.core.files import replace_file
+from hil.core.records import DType, ModelInfo, TensorSpec
 
 MANIFEST = "image.json"
 

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Engine ``tflm``: the ``.tflite`` file itself, run by TensorFlow Lite Micro."""
 
 from __future__ import annotations
@@ -11,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hil.core.errors import ModelError, ToolMissing
+from hil.core.records import ModelInfo
 from hil.engines.image import CompiledModel, ConstantArray
-from hil.errors import ModelError, ToolMissing
-from hil.records import ModelInfo
 from hil.tflite import Graph
 from hil.tflite.graph import INT8, Operator, Tensor
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 # TFLite's name -> (method Add... of MicroMutableOpResolver, stem of its files in micro/kernels)
 OPERATORS: Final = {

@@ -1,6 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
 """One open port to a board, real or faked. Moves bytes, never looks into them."""
 
-from hil.link.deadline import Deadline
-from hil.link.port import Link
+from hil.link.port import Deadline, Link
 
 __all__ = ["Deadline", "Link"]

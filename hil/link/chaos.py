@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """A link on which things go wrong, in both directions, as a seed says: `ChaosLink` around a link.
 
 Nothing here knows the protocol but its delimiter. Time is the clock of the link inside, so that a
-line of `hil.link.fake` or `hil.link.paced` stays exact, and a real one is disturbed in real time.
+line of `hil.testing.board` or `hil.testing.lines` stays exact, and a real one is disturbed in real
+time.
 """
 
 from __future__ import annotations
@@ -11,11 +13,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hil.errors import LinkError
-from hil.link.chaos_plan import Chaos, mixture, parse_chaos
-from hil.link.chaos_way import Event, Way
-from hil.link.deadline import Deadline
-from hil.link.port import Link
+from hil.core.errors import LinkError
+from hil.link.faults import Chaos, Event, Way, mixture, parse_chaos
+from hil.link.port import Deadline, Link
 
 __all__ = ["Chaos", "ChaosLink", "Trouble", "mixture", "parse_chaos"]
 

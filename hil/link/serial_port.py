@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any port that pyserial can name: a device, a pty, socket://, rfc2217://, loop://."""
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Final, Literal
 
 import serial
 
-from hil.errors import LinkError
-from hil.link.deadline import Deadline
+from hil.core.errors import LinkError
+from hil.link.port import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
 SLICE_S: Final = 0.02

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device under test behind a link: one command at a time, and every line of every reply checked.
 
 The protocol has neither sequence numbers nor check sums. What keeps replies and commands together
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from hil.errors import DeviceRefused, NoAnswer, WrongReply
+from hil.core.errors import DeviceRefused, NoAnswer, WrongReply
 from hil.link import Deadline, Link
 from hil.mlperf.protocol import (
     COMMAND,

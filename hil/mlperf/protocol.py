@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines of MLPerf Tiny's serial protocol <-> records. Pure: no port, no clock (design: the table
 in docs/mlperf-tiny.md).
 

@@ -1,22 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
 """One session with a device: find it, measure, and store what it gave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
-from hil.errors import UsageError
+from hil.bench.plan import Request, choose_image
+from hil.boards.config import Board
+from hil.boards.session import open_board, open_port
+from hil.core.errors import UsageError
+from hil.firmware import build
 from hil.link import Link
-from hil.mlperf.accuracy import Accuracy, Answer, score
+from hil.link.serial_port import SerialLink
 from hil.mlperf.data import DataFolder, open_data
 from hil.mlperf.dut import Dut, Identity, Timing
-from hil.mlperf.folder import Device, Result, RunFolder, WindowSeen
-from hil.mlperf.performance import WARMUPS, WINDOWS, Performance, Window, measure
+from hil.mlperf.measure import (
+    WARMUPS,
+    WINDOWS,
+    Accuracy,
+    Answer,
+    Performance,
+    Window,
+    measure,
+    score,
+)
 from hil.mlperf.protocol import NO_TIME
-from hil.mlperf.submission import RESULTS_JSON, RESULTS_TEXT, Session
-from hil.runlog.schema import DatasetUsed
+from hil.mlperf.submission import (
+    RESULTS_JSON,
+    RESULTS_TEXT,
+    Device,
+    Result,
+    RunFolder,
+    Session,
+    WindowSeen,
+)
+from hil.runs.schema import DatasetUsed
 
 Mode: TypeAlias = Literal["accuracy", "performance"]
 MODES: Final[tuple[Mode, ...]] = ("accuracy", "performance")
@@ -179,3 +202,68 @@ def _used(data: DataFolder) -> DatasetUsed:
 
 def _nobody(_count: int, _total: int) -> None:
     """Nobody watches."""
+
+
+BAUD: Final = 115_200  # of MLCommons' reference devices
+_PTY: Final = re.compile("/dev/(pts/|ttys[0-9]+$)")  # Linux, macOS
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``emulated``: no time it tells is a measurement."""
+
+    link: Link
+    emulated: bool
+
+
+def is_pty(port: str) -> bool:
+    """Whether a program of this computer is behind ``port``, and not a device."""
+    return bool(_PTY.match(str(Path(port).resolve())))
+
+
+@contextmanager
+def on_port(
+    port: str, baud: int | None, board: Board | None, *, emulated: bool
+) -> Iterator[Target]:
+    """Whatever is on ``port``; ``board`` says how its port is set."""
+    link = open_port(board, port) if board else SerialLink(port, baud or BAUD)
+    try:
+        if baud and link.baud != baud:
+            link.set_baud(baud)
+        yield Target(link, emulated)
+    finally:
+        link.close()
+
+
+@contextmanager
+def on_board(
+    board: Board,
+    project: Path,
+    model: str,
+    precision: str | None,
+    engine: str,
+    dataset: str,
+) -> Iterator[Target]:
+    """An emulated board that runs ``model`` (a name, or a .tflite file) alone; built and started.
+
+    UsageError for a board that is not emulated.
+    """
+    if board.emulator is None:
+        raise UsageError(
+            f"board {board.name} is not emulated",
+            f"flash it (hil flash --board {board.name}), then give its --port too",
+        )
+    request = Request(
+        project=project,
+        boards=(board.name,),
+        models=(model,),
+        precisions=(precision,) if precision else (),
+        engines=(engine,),
+        dataset=dataset,
+    )
+    image = choose_image(request)
+    networks = [one for one in image.networks if one.name == model] or list(image.networks)
+    models = [(one.name, one.graph) for one in networks]
+    firmware = build(board.pio_env, models, image.engine, project)
+    with open_board(board, firmware.elf) as link:
+        yield Target(link, emulated=True)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The three files of a submission, laid out as MLCommons' runner lays them out.
 
 `log.txt` is the session as it went, `results.txt` the lines that are read by other programs,
@@ -9,14 +10,24 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final, Literal
 
-from hil.mlperf.accuracy import Accuracy
+import msgspec
+
+import hil
+from hil.bench.prepare import git_state, host
+from hil.core.errors import StorageError, UsageError
+from hil.core.files import replace_file
 from hil.mlperf.data import DataFolder, Item
 from hil.mlperf.dut import Identity, Inference
-from hil.mlperf.performance import SHORTEST_S, WINDOWS, Performance, Window
+from hil.mlperf.measure import SHORTEST_S, WINDOWS, Accuracy, Performance, Window
+from hil.runs.log import storage_error
+from hil.runs.schema import MANIFEST, MLPERF, SCHEMA, DatasetUsed, Manifest, State, Stored
+from hil.runs.seal import hash_file, own_files, pretty, sealed
 
 LOG, RESULTS_TEXT, RESULTS_JSON = "log.txt", "results.txt", "results.json"
 EMULATED: Final = (
@@ -155,3 +166,114 @@ def _verdict(found: Performance, begins: str) -> list[str]:
         return [f"{begins}ERROR 2 - a window was shorter than {SHORTEST_S:g} seconds."]
     median = f"{begins}Median throughput is {found.median:>10.3f} inf./sec."
     return [f"{begins}{_RULE}", median, f"{begins}{_RULE}"]
+
+
+class Device(Stored, frozen=True):
+    """As it named itself in `name` and `profile`."""
+
+    vendor: str
+    profile: str
+    model: str
+    port: str
+    baud: int
+
+
+class WindowSeen(Stored, frozen=True):
+    """``us`` by the device's clock, the rest in seconds by the host's (`hil.mlperf.dut`)."""
+
+    iterations: int
+    warmups: int
+    us: int
+    whole: float
+    gap: float
+
+
+class Result(Stored, frozen=True, omit_defaults=True):
+    """`mlperf.json`. ``top1`` in percent, ``median`` in inferences a second."""
+
+    schema: int
+    mode: Literal["accuracy", "performance"]
+    emulated: bool
+    device: Device
+    retries: int  # samples and questions asked again; none of them is in a figure
+    n: int = 0
+    correct: int | None = None
+    top1: float | None = None
+    auc: float | None = None
+    improper: int = 0
+    windows: tuple[WindowSeen, ...] = ()
+    median: float | None = None
+
+
+class RunFolder:
+    """A new folder, written by one session."""
+
+    def __init__(self, path: Path, command: Sequence[str], data: DatasetUsed) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise UsageError(f"{path} is not empty", "choose another --out")
+        except OSError as problem:
+            raise storage_error(path, problem) from problem
+        self.path = path
+        created = datetime.now(UTC)
+        self._manifest = Manifest(
+            schema=SCHEMA,
+            run_id=path.name,
+            created=created.isoformat(timespec="seconds"),
+            state="running",
+            command=tuple(command),
+            hil=hil.__version__,
+            git=git_state(Path.cwd()),
+            host=host(),
+            dataset=data,
+            runs=(),
+        )
+        self._save()
+        self._log: IO[str] | None = None
+
+    def log(self, line: str) -> None:
+        """Append a line to the log; StorageError when the disk is full."""
+        try:
+            if self._log is None:
+                self._log = (self.path / LOG).open("a", encoding="utf-8", buffering=1)
+            self._log.write("".join(c if c.isprintable() else "?" for c in line) + "\n")
+        except OSError as problem:
+            raise storage_error(self.path, problem) from problem
+
+    def write(self, name: str, content: bytes) -> None:
+        """One whole file."""
+        replace_file(self.path / name, content)
+
+    def write_result(self, result: Result) -> None:
+        """`mlperf.json`."""
+        self.write(MLPERF, pretty(result))
+
+    def close(self, state: State, error: str = "") -> None:
+        """Seal what is there."""
+        try:
+            if self._log is not None:
+                self._log.flush()
+                os.fsync(self._log.fileno())
+                self._log.close()
+                self._log = None
+            files = {name: hash_file(self.path / name) for name in own_files(self.path)}
+        except OSError as problem:
+            raise storage_error(self.path, problem) from problem
+        self._manifest = msgspec.structs.replace(
+            self._manifest, state=state, error=error, files=files
+        )
+        self._save()
+
+    def _save(self) -> None:
+        replace_file(self.path / MANIFEST, sealed(self._manifest))
+
+
+def read_result(folder: Path) -> Result:
+    """`mlperf.json` of a run folder; StorageError when it is not one."""
+    try:
+        return msgspec.json.decode((folder / MLPERF).read_bytes(), type=Result)
+    except (OSError, msgspec.DecodeError) as problem:
+        raise StorageError(
+            f"{folder / MLPERF} cannot be read ({problem})", "run it again"
+        ) from None

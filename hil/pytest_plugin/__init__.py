@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pytest on a board: fixtures ``hil_board``, ``hil_device``, ``hil_bench`` and the marker ``hil``.
 
 Registered as ``pytest11`` entry point, so every pytest of the environment loads this module:
@@ -14,9 +15,9 @@ import pytest
 
 if TYPE_CHECKING:
     from hil.boards.config import Board
-    from hil.device import Device
-    from hil.pytest_plugin.bench import HilBench
-    from hil.pytest_plugin.choice import Chosen
+    from hil.device.device import Device
+    from hil.pytest_plugin.bench import Chosen, HilBench
+
 
 _CHOSEN: pytest.StashKey[Chosen | Exception] = pytest.StashKey()
 
@@ -60,7 +61,7 @@ def hil_bench(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HilBench]:
     """The board, held open for the whole session, with the models it runs and their data."""
-    from hil.errors import HilError
+    from hil.core.errors import HilError
     from hil.pytest_plugin.bench import open_bench
 
     chosen = _chosen(request.config)
@@ -74,8 +75,8 @@ def hil_bench(
 
 @pytest.fixture
 def hil_device(hil_bench: HilBench) -> Device:
-    """A `hil.device.Device` on the board, which has just answered HELLO."""
-    from hil.errors import HilError
+    """A `hil.device.device.Device` on the board, which has just answered HELLO."""
+    from hil.core.errors import HilError
 
     try:
         hil_bench.hello()
@@ -86,8 +87,8 @@ def hil_device(hil_bench: HilBench) -> Device:
 
 def _chosen(config: pytest.Config) -> Chosen:
     """The board under test, looked for once a session; skips or fails the test without one."""
-    from hil.errors import HilError, NotAttached
-    from hil.pytest_plugin.choice import choose
+    from hil.core.errors import HilError, NotAttached
+    from hil.pytest_plugin.bench import choose
 
     if _CHOSEN not in config.stash:
         try:

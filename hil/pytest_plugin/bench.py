@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``hil_bench`` is: a board held open, and one bench of all its models, run when asked for."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,55 @@ import pytest
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Cell, Image
 from hil.bench.events import Event
-from hil.bench.flash import check_image, flash
-from hil.bench.held import HeldLab
-from hil.bench.lab import RealLab
-from hil.boards.config import Board
+from hil.bench.lab import HeldLab, RealLab, check_image, flash
+from hil.boards.attached import Attached, choose_attached
+from hil.boards.config import Board, load_board
+from hil.boards.labgrid import SCHEME
 from hil.boards.session import HeldBoard
-from hil.device import Device, Timing
-from hil.errors import UsageError
-from hil.limits import LIMITS, Limits, read_limits
-from hil.pytest_plugin.choice import Chosen
-from hil.records import Hello, Precision
+from hil.boards.station import Station, plain, stations
+from hil.compare.limits import LIMITS, Limits, read_limits
+from hil.core.errors import UsageError
+from hil.core.records import Hello, Precision
+from hil.device.device import Device, Timing
+from hil.firmware import find_project
 from hil.report import write
-from hil.runlog.load import read_manifest
-from hil.runlog.schema import Manifest, SummaryRow
+from hil.runs.load import read_manifest
+from hil.runs.schema import Manifest, SummaryRow
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A station, and where it is for flashing: None for an emulator that has yet to start."""
+
+    station: Station
+    where: Attached | str | None
+    project: Path
+
+    @property
+    def board(self) -> Board:
+        return self.station.board
+
+
+def choose(config: pytest.Config) -> Chosen:
+    """The board of ``--hil-board`` and ``--hil-port``, or the one that is plugged in.
+
+    A place of a lab is held until pytest ends. NotAttached when there is no board, UsageError
+    when there is more than one.
+    """
+    project = find_project(config.rootpath)
+    name = config.getoption("--hil-board")
+    port = config.getoption("--hil-port")
+    if port and not name:
+        raise UsageError("--hil-port needs the board's name", "add --hil-board NAME")
+    if name and (port or "@" in name or name.startswith(SCHEME)):
+        held = ExitStack()
+        config.add_cleanup(held.close)
+        (station,) = held.enter_context(stations([name], project, port))
+        return Chosen(station, station.port, project)
+    if name and (board := load_board(name, project)).emulator:
+        return Chosen(plain(board), None, project)
+    found, where = choose_attached(project, board=name, serial=config.getoption("--hil-serial"))
+    return Chosen(plain(found, where.port), where, project)
 
 
 class HilBench:
@@ -54,7 +92,7 @@ class HilBench:
         return self.plan.cells
 
     def hello(self) -> Hello:
-        """What the board says of itself; `hil.errors.DeviceError` when it says nothing valid."""
+        """The board's HELLO; `hil.core.errors.DeviceError` when it sends nothing valid."""
         return self.device.hello()
 
     def reset(self) -> Hello:
@@ -95,7 +133,7 @@ class HilBench:
 def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     """Plan, flash or start as asked, and hold the board.
 
-    Raises `hil.errors.HilError`: WrongFirmware when an attached board runs none of the images
+    Raises `hil.core.errors.HilError`: WrongFirmware when an attached board runs none of the images
     that are planned.
     """
     option = config.getoption

@@ -1,17 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the host says about a model: LiteRT's two sets of kernels, and TFLM, the byte oracle."""
 
 from hil.reference.cache import predict_cached
-from hil.reference.encode import encode_inputs
 from hil.reference.interpreters import (
     Progress,
     Reference,
+    encode_inputs,
+    layer_tensors,
     litert,
     oracle,
     oracle_version,
     xnnpack,
     xnnpack_version,
 )
-from hil.reference.layers import layer_tensors
 
 __all__ = [
     "Progress",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reference outputs kept on disk: the host's answers to 10,000 digits need computing once."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import StorageError
-from hil.files import replace_file
+from hil.core.errors import StorageError
+from hil.core.files import replace_file
 from hil.reference.interpreters import Progress, Reference
 
 BATCH: Final = 1024

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two host interpreters behind one small interface."""
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import DataError, ModelError, ToolMissing
+from hil.core.errors import DataError, ModelError, ToolMissing
+from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite import Graph, read_model
 
 Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in all)
@@ -206,3 +208,116 @@ def arena_bytes(graph: Graph) -> int:
 def _cannot(what: str, path: Path | str, error: Exception) -> ModelError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(f"{what} cannot run {path}: {lines[0]}", "use operators that it supports")
+
+
+def layer_tensors(
+    path: Path, x: npt.NDArray[np.generic], tensors: Sequence[int]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    """The values of ``tensors`` (indices in the graph) after ``x``, (1, *input shape), went in.
+
+    By TFLM for an int8 network, whose bytes are what a device must make; by LiteRT's reference
+    kernels for float32. Raises `ToolMissing` without TFLM's package, `ModelError` when the
+    interpreter cannot run the model.
+    """
+    data, graph = read(path)
+    if graph.precision is Precision.INT8:
+        return _tflm(data, graph, x[0], tensors)
+    return _kept_tensors(data, x[0], tensors)
+
+
+def _tflm(
+    data: bytes, graph: Graph, x: npt.NDArray[np.generic], tensors: Sequence[int]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    try:
+        from tflite_micro import runtime
+    except ImportError as error:
+        raise ToolMissing(
+            "the byte oracle (PyPI tflite-micro) is not installed",
+            "its wheels exist for Linux on x86-64 only",
+        ) from error
+    try:
+        interpreter = runtime.Interpreter.from_bytes(
+            data,
+            arena_size=arena_bytes(graph),
+            intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
+        )
+        interpreter.set_input(x, 0)
+        interpreter.invoke()
+        found = [interpreter.GetTensor(index, 0)["tensor_data"] for index in tensors]
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"TFLM cannot show its layers: {error}") from error
+    return tuple(
+        _shaped(graph, index, values) for index, values in zip(tensors, found, strict=True)
+    )
+
+
+def _shaped(graph: Graph, index: int, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return np.asarray(values).reshape(graph.tensors[index].shape)
+
+
+def _kept_tensors(
+    data: bytes, x: npt.NDArray[np.generic], tensors: Sequence[int]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            model_content=data,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            experimental_preserve_all_tensors=True,
+        )
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        return tuple(np.array(interpreter.get_tensor(index)) for index in tensors)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"LiteRT cannot show its layers: {error}") from error
+
+
+_LIMITS = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
+
+
+def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:
+    """(n, ...) samples -> (n, *spec.shape) values of ``spec.dtype``, C-contiguous.
+
+    uint8 samples are pixels, real = pixel / 255; float32 samples are real values; int8 samples
+    are taken as they are. Quantising: round(real / scale) + zero_point in float32, halves away
+    from zero, clamped. Raises `DataError` when the samples do not fit the model.
+    """
+    if x.ndim < 1 or x.shape[0] < 1:
+        raise DataError("there are no samples", "give at least one")
+    if x[0].size != spec.elements:
+        raise DataError(
+            f"a sample has {x[0].size} values {list(x.shape[1:])}",
+            f"the model takes {spec.elements} {list(spec.shape)}",
+        )
+    values = np.ascontiguousarray(x).reshape(len(x), *spec.shape)
+    if x.dtype == np.int8:
+        if spec.dtype is not DType.INT8:
+            raise DataError(
+                f"int8 samples for a {spec.dtype.name.lower()} model", "give uint8 or float32"
+            )
+        return values
+    if x.dtype == np.uint8:
+        real = values.astype(np.float32) / np.float32(255)
+    elif x.dtype == np.float32:
+        real = values
+    else:
+        raise DataError(f"samples of type {x.dtype}", "give uint8 pixels, float32 or int8")
+    return real if spec.dtype is DType.FLOAT32 else quantize(real, spec)
+
+
+def quantize(real: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:
+    """float32 values -> ``spec.dtype``, as `encode_inputs` says."""
+    low, high = _LIMITS[spec.dtype]
+    with np.errstate(over="ignore"):  # beyond float32 is beyond the clamp
+        steps = np.asarray(real, np.float32) / np.float32(spec.scale)
+    # NaN has no nearest step: the device's comparisons send it to the lower limit
+    steps = np.nan_to_num(steps, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    steps = np.clip(steps, np.float32(-1e6), np.float32(1e6))
+    whole = np.trunc(steps)
+    # numpy rounds halves to even; roundf() rounds them away from zero
+    away = np.abs(steps - whole) >= np.float32(0.5)
+    rounded = whole + np.where(away, np.copysign(np.float32(1), steps), np.float32(0))
+    codes = np.clip(rounded.astype(np.int64) + spec.zero_point, low, high)
+    return np.asarray(codes, spec.dtype.numpy)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports from a stored run, nothing else: summary.json, report.md, report.html and figures/."""
 
 from __future__ import annotations
@@ -5,17 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.errors import StorageError
-from hil.files import replace_file
+from hil.core.errors import StorageError
+from hil.core.files import replace_file
 from hil.report.document import document
 from hil.report.markdown import markdown
-from hil.report.page import page
-from hil.report.summary import summarise
-from hil.report.svg import figures
-from hil.report.tables import Table
-from hil.runlog.load import load
-from hil.runlog.schema import FIGURES, SUMMARY, Manifest, Summary
-from hil.runlog.seal import check_data, pretty, seal_pages
+from hil.report.page import figures, page
+from hil.report.text import Table
+from hil.runs.cells import summarise
+from hil.runs.load import load
+from hil.runs.schema import FIGURES, SUMMARY, Manifest, Summary
+from hil.runs.seal import check_data, pretty, seal_pages
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a report's sections are made of. Page and Markdown each draw every kind of block, so a new
-figure is one line in hil/report/sections.py and appears in both."""
+figure is one line in hil/report/document.py and appears in both."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hil.report.chart import Chart, Scatter
-from hil.report.figures_confusion import Confusion
-from hil.report.figures_digits import Gallery
-from hil.report.tables import Table
+from hil.report.accuracy import Confusion
+from hil.report.draw.chart import Chart, Scatter
+from hil.report.samples import Gallery
+from hil.report.text import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A document -> Markdown (GitHub's), in plain text and tables."""
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from hil.report.blocks import (
     Section,
     Words,
 )
-from hil.report.chart import Chart
 from hil.report.document import Document
-from hil.report.figures_digits import KINDS
-from hil.report.tables import Table
-from hil.report.text import clean, listed, plural
+from hil.report.draw.chart import Chart
+from hil.report.samples import KINDS
+from hil.report.text import Table, clean, listed, plural
 
 MOST = 64_000  # bytes
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paired comparisons over the same samples: teacher with student, device with host."""
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hil import stats
-from hil.errors import MixedUnits
-from hil.report.cells import Cell
-from hil.series import ratio_if_alike
+from hil.core.errors import MixedUnits
+from hil.runs.cells import Cell
+from hil.stats.series import ratio_if_alike
 
 
 @dataclass(frozen=True, slots=True)

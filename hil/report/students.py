@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Teacher against student on one board, engine and precision: what the student costs and saves."""
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hil import stats
-from hil.report.cells import Cell
 from hil.report.pairs import Pair, both, compare, speed_up, teacher_and_student
-from hil.report.probabilities import probabilities
-from hil.report.tables import Table
-from hil.report.text import count, decimals, interval, percent, points
+from hil.report.samples import probabilities
+from hil.report.text import Table, count, decimals, interval, percent, points
+from hil.runs.cells import Cell
 
 _LISTED = 12
 

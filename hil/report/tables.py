@@ -1,18 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report's tables as plain strings; page and Markdown escape and draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from hil.report.cells import Cell, Difference
-from hil.report.clocks import interval_words
-from hil.report.figures_cost import time_words
-from hil.report.figures_digits import Gallery
+from hil.report.cost import interval_words, time_words
 from hil.report.pairs import Pair, compare, teacher_and_student, with_host
-from hil.report.published import WRITE_UPS, WriteUp
+from hil.report.provenance import WRITE_UPS, WriteUp
+from hil.report.samples import Gallery
 from hil.report.text import (
     UNKNOWN,
+    Table,
     count,
     interval,
     known,
@@ -22,20 +21,10 @@ from hil.report.text import (
     points,
 )
 from hil.report.verdict import noun
-from hil.runlog.schema import Faults, Manifest
+from hil.runs.cells import Cell, Difference
+from hil.runs.schema import Faults, Manifest
 
 _LISTED = 12  # samples
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """``head`` and each of ``rows`` are equally long; the first column names the row. A line
-    break in a cell is where it may be set on two lines."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 def results(manifest: Manifest, cells: Sequence[Cell]) -> Table:

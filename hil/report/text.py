@@ -1,15 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers, lists and strangers' strings -> words. Shared by the page and the Markdown."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hil.stats import Estimate
 
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
 _LONGEST = 1000
 UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``head`` and each of ``rows`` are equally long; the first column names the row. A line
+    break in a cell is where it may be set on two lines."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 def clean(text: str) -> str:

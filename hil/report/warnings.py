@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a reader must know before trusting a figure: gaps, small numbers, oddities."""
 
 from __future__ import annotations
@@ -7,22 +8,20 @@ from collections.abc import Iterator, Sequence
 from msgspec import UNSET
 
 from hil import stats
-from hil.bench.places import words
-from hil.report.cells import LARGEST, Cell
-from hil.report.clocks import contradictions
+from hil.report.cost import contradictions, drift_words, drifted
 from hil.report.memory import memory_warnings
 from hil.report.text import count, listed, plural
-from hil.report.timing import drift_words, drifted
 from hil.report.verdict import noun
-from hil.runlog.load import StoredRun
-from hil.series import Latencies
+from hil.runs.cells import LARGEST, Cell, does_not_fit
+from hil.runs.load import StoredRun
+from hil.stats.series import Latencies
 
 FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % accuracy
 
 
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the gravest first; empty when there is nothing to say."""
-    left_out = tuple(f"Not run: {words(found)}." for found in run.manifest.no_place)
+    left_out = tuple(f"Not run: {does_not_fit(found)}." for found in run.manifest.no_place)
     return (
         *_state(run),
         *left_out,

@@ -1,14 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples -> estimates. Pure: no I/O, nothing of a run or a board, randomness only by seed.
 
 Yes/no answers in `proportions`, medians in `medians`, and with bootstrap intervals, ratios
 included, in `bootstrap`, what order and tails say in `order`.
 """
 
-from hil.stats.bootstrap import RESAMPLES, bootstrap_median, ratio_of_medians
-from hil.stats.estimate import CONFIDENCE, Estimate, Samples
-from hil.stats.medians import median, percentile
-from hil.stats.order import Drift, Outliers, drift, outliers
-from hil.stats.proportions import McNemar, mcnemar, paired_difference, proportion
+from hil.stats.bootstrap import (
+    RESAMPLES,
+    Drift,
+    Outliers,
+    bootstrap_median,
+    drift,
+    outliers,
+    ratio_of_medians,
+)
+from hil.stats.estimate import (
+    CONFIDENCE,
+    Estimate,
+    McNemar,
+    Samples,
+    mcnemar,
+    median,
+    paired_difference,
+    percentile,
+    proportion,
+)
 
 __all__ = [
     "CONFIDENCE",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Medians and their ratios with bootstrap intervals, bias-corrected and accelerated (BCa).
 
 BCa: Efron, J. Am. Stat. Assoc. 82, 171 (1987), as `scipy.stats.bootstrap` computes it, the
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.stats import kendalltau, norm
 
-from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite
-from hil.stats.medians import median
+from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite, median
 
 RESAMPLES = 9999
 FEWEST = 6  # samples; of fewer, even the whole range misses the median more often than 5 %
@@ -216,3 +217,55 @@ def _middle(counts: npt.NDArray[np.int32], below: Ints, values: Floats, n: int) 
         if n % 2:
             return 2 * middle
     return middle
+
+
+_PART = 4  # the first and the last quarter are compared
+_FEWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """How many samples of ``n`` lie beyond the fences, on either side. They are only counted:
+    every other figure has them too."""
+
+    mild: int
+    severe: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """``tau``: 1 where every sample is above all before it, -1 below. ``p``: the chance of as
+    strong a trend where order means nothing. ``size``: median of the last quarter of the samples
+    over that of the first; None where a sample is not positive."""
+
+    tau: float
+    p: float
+    size: Estimate | None
+
+
+def outliers(samples: Samples) -> Outliers:
+    """ValueError on none or a non-finite sample."""
+    values = finite(samples)
+    low, high = np.percentile(values, (25, 75))
+    beyond = np.maximum(low - values, values - high)
+    severe = int((beyond > 3 * (high - low)).sum())
+    return Outliers(int((beyond > 1.5 * (high - low)).sum()) - severe, severe, values.size)
+
+
+def drift(samples: Samples) -> Drift | None:
+    """None where all samples are equal, or too few to say (fewer than 8).
+
+    ValueError on none or a non-finite sample.
+    """
+    values = finite(samples)
+    if values.size < _FEWEST or values.min() == values.max():
+        return None
+    test = kendalltau(np.arange(values.size), values)
+    part = values.size // _PART
+    if not math.isfinite(test.statistic):
+        return None
+    size = None
+    if values.min() > 0:
+        size = ratio_of_medians(values[-part:], values[:part], paired=False)
+    return Drift(float(test.statistic), float(test.pvalue), size)

@@ -1,13 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every figure is: a point with its interval, how that was found, and from how many."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binom, binomtest
 
 CONFIDENCE = 0.95
 
@@ -36,3 +39,96 @@ def finite(samples: Samples) -> npt.NDArray[np.float64]:
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise ValueError("wants a list of at least one finite sample")
     return values
+
+
+def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """Median with the exact order-statistic interval; ValueError on none or a non-finite sample.
+
+    Fewer than six samples reach no 95 %: the interval is then their range and ``confidence``
+    what that covers, 1 - 2^(1-n).
+    """
+    values = finite(samples)
+    point = float(np.median(values))
+    if values.min() == values.max():
+        return Estimate(point, point, point, "constant", values.size, 1.0)
+    # the rank-th value from either end: fewer than rank of n values fall beyond the median
+    # with a chance below half of what is left over
+    rank = int(binom.ppf((1 - confidence) / 2, values.size, 0.5))
+    if rank == 0:
+        rank, confidence = 1, 1.0 - 2.0 ** (1 - values.size)
+    ordered = np.sort(values)
+    low, high = float(ordered[rank - 1]), float(ordered[-rank])
+    return Estimate(point, low, high, "order statistics", values.size, confidence)
+
+
+def percentile(samples: Samples, percent: float) -> float:
+    """Percentile 0..100, linear between order statistics (Hyndman and Fan's type 7)."""
+    return float(np.percentile(finite(samples), percent))
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Two yes/no answers a sample: in how many samples one alone is right, and the p-value."""
+
+    only_first: int
+    only_second: int
+    n: int
+    p: float
+
+
+def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
+    """Share of ``successes`` in ``n`` with Wilson's interval; ValueError unless 0 <= s <= n > 0."""
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} is not a proportion")
+    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    # rounding must not put the point outside at 0 and n
+    point = successes / n
+    low, high = min(float(interval.low), point), max(float(interval.high), point)
+    return Estimate(point, low, high, "Wilson", n, confidence)
+
+
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
+    """Exact two-sided McNemar test of two (n,) booleans over the same samples, in order."""
+    b, c = _discordant(first, second)
+    p = float(binomtest(b, b + c, 0.5).pvalue) if b + c else 1.0
+    return McNemar(b, c, first.size, p)
+
+
+def paired_difference(
+    first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], confidence: float = CONFIDENCE
+) -> Estimate:
+    """Share of ``first`` minus share of ``second``, (n,) booleans over the same samples, in order.
+
+    Newcombe's method 10: the Wilson limits of both shares, squared and added with their
+    correlation phi, which is continuity-corrected when positive.
+    """
+    b, c = _discordant(first, second)
+    n = first.size
+    a = int(np.count_nonzero(first & second))
+    d = n - a - b - c
+    one, two = proportion(a + b, n, confidence), proportion(a + c, n, confidence)
+    point = (b - c) / n
+    phi = _phi(a, b, c, d)
+    down, up = one.point - one.low, two.high - two.point
+    low = point - math.sqrt(max(down**2 - 2 * phi * down * up + up**2, 0.0))
+    up, down = one.high - one.point, two.point - two.low
+    high = point + math.sqrt(max(up**2 - 2 * phi * up * down + down**2, 0.0))
+    return Estimate(point, low, high, "Newcombe (paired)", n, confidence)
+
+
+def _phi(a: int, b: int, c: int, d: int) -> float:
+    """Correlation of a 2x2 table's two variables, corrected as method 10 asks."""
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    if margins == 0:
+        return 0.0
+    cross = float(a * d - b * c)
+    if cross > 0:
+        cross = max(cross - (a + b + c + d) / 2, 0.0)
+    return cross / math.sqrt(margins)
+
+
+def _discordant(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Samples in which the first alone, and the second alone, is true."""
+    if first.shape != second.shape or first.ndim != 1 or first.size == 0:
+        raise ValueError(f"not two equally long lists: {first.shape} and {second.shape}")
+    return int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))

@@ -12,7 +12,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import ModelError
+from hil.core.errors import ModelError
 
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The immutable graph of one model, the shapes its operators must have, and what they cost."""
 
 from __future__ import annotations
@@ -11,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import ModelError
-from hil.records import Precision, TensorSpec
+from hil.core.errors import ModelError
+from hil.core.records import Precision, TensorSpec
 from hil.tflite.flatbuffer import corrupt
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 # TFLite TensorType codes -> little-endian NumPy types, for those that a constant may have here.
 NUMPY_TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from hil.errors import ModelError
-from hil.records import DType, Precision, TensorSpec
+from hil.core.errors import ModelError
+from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite.flatbuffer import Table, corrupt
 from hil.tflite.graph import (
     INT8,

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes <-> frames <-> messages. Pure: nothing here reads or writes a port (docs/protocol.md)."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """COBS frames with a CRC-32: bytes <-> `Frame`. Bad bytes are values, never exceptions."""
 
 from __future__ import annotations

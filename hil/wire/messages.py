@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames <-> messages: the layouts of docs/protocol.md. A payload that does not fit its type is a
 `Malformed` value; strings from a board are made printable here, once."""
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from hil.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.core.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023). Zeros at the
 end are left out: whoever unpacks knows how many bytes there are.
 

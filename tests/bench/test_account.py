@@ -10,11 +10,10 @@ import pytest
 
 from hil.bench.account import predicted
 from hil.bench.cells import Cell, Image, Network
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.boards.station import plain
-from hil.platformio import build, footprint
-from hil.records import Precision
+from hil.boards.station import missing_tools, plain
+from hil.core.records import Precision
+from hil.firmware import build, footprint
 from hil.tflite import read_model
 from tests.firmware.conftest import PROJECT
 

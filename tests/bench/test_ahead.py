@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """References computed beside the boards: kept where runs look, and over when the bench is."""
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.bench import Plan, Request, ahead, expecting, make_plan
-from hil.bench.ahead import computed_ahead
-from hil.bench.expecting import expect, predict
+from hil.bench import Plan, Request, expected, make_plan
+from hil.bench import expected as ahead
+from hil.bench.expected import computed_ahead, expect, predict
 from hil.reference import litert, oracle, oracle_version, xnnpack
-from tests.needs import skip_without
+from tests.support.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 
@@ -35,7 +36,7 @@ def plan() -> Plan:
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if thirty samples were many, and nothing were known."""
     monkeypatch.setattr(ahead, "LEAST", 10)
-    monkeypatch.setattr(expecting, "cache", lambda: tmp_path)
+    monkeypatch.setattr(expected, "cache", lambda: tmp_path)
     monkeypatch.setattr(ahead, "cache", lambda: tmp_path)
 
 

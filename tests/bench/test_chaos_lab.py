@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bench on lines where things go wrong on purpose: the same result, and word of what was done."""
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ from msgspec import UNSET
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Image
 from hil.bench.events import Event
-from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
 from hil.bench.recovery import Patience
 from hil.boards.station import Station
-from hil.errors import HilError, LineHopeless, StorageError
+from hil.core.errors import HilError, LineHopeless, StorageError
 from hil.link import Link
 from hil.link.chaos import parse_chaos
-from hil.link.fake import FakeLink
-from hil.link.paced import PacedLink
-from hil.report.summary import summarise
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Faults, Sample, SummaryRow
-from hil.runlog.verify import verify
+from hil.runs.cells import summarise
+from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.schema import Faults, Sample, SummaryRow
+from hil.testing.board import FakeLink
+from hil.testing.lab import FakeLab
+from hil.testing.lines import PacedLink
 
 PROJECT = Path(__file__).parents[2]
 N = 60

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """After an upload only HELLO is believed, on whatever port the board comes back."""
 
 from __future__ import annotations
@@ -10,19 +11,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Request
-from hil.bench import flash as flash_module
+from hil.bench import Request, lab
 from hil.bench.cells import Image
-from hil.bench.flash import flash
+from hil.bench.lab import flash
 from hil.bench.plan import choose_image
 from hil.boards.attached import Attached
-from hil.boards.choice import missing_tools
 from hil.boards.config import Timeouts, load_board
 from hil.boards.session import open_board
-from hil.errors import LinkError, NoAnswer, WrongFirmware
-from hil.platformio import build
-from hil.records import Precision
-from tests.needs import skip_without
+from hil.boards.station import missing_tools
+from hil.core.errors import LinkError, NoAnswer, WrongFirmware
+from hil.core.records import Precision
+from hil.firmware import build
+from tests.support.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"
@@ -46,7 +46,7 @@ def image(model: str = "student", boot: float = 60.0) -> Image:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where a board is that was flashed with the student."""
     uploads: list[str] = []
-    monkeypatch.setattr(flash_module, "upload", lambda *words, **_: uploads.append(words[-1]))
+    monkeypatch.setattr(lab, "upload", lambda *words, **_: uploads.append(words[-1]))
     models = [("student_int8", MODELS / "student_int8.tflite")]
     elf = build("native", models, "aot", PROJECT).elf
     with open_board(load_board("native"), elf) as link:
@@ -72,7 +72,7 @@ def test_a_board_that_comes_back_under_another_name_is_found(
 ) -> None:
     was = Attached("/dev/ttyACM9", "", "303a:1001", "A", ("desk",))
     other = replace(was, port="/dev/ttyACM8", serial="B")
-    monkeypatch.setattr(flash_module, "find_attached", lambda _: [other, replace(was, port=port)])
+    monkeypatch.setattr(lab, "find_attached", lambda _: [other, replace(was, port=port)])
     assert flash(image(), PROJECT, was)[1] == port
 
 

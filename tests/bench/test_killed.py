@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Killed, or without room, at any moment: what was said to be stored is stored, and the same bench
 goes on to the same result."""
 
@@ -14,10 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import MANIFEST, SAMPLES, Sample
-from hil.runlog.verify import verify
-from tests.bench.killed import N, Nursery
+from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.schema import MANIFEST, SAMPLES, Sample
+from tests.support.killed import N, Nursery
 
 
 def samples(folder: Path) -> list[Sample]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs side by side: the same answers, and a board that fails harms nobody else's."""
 
 from __future__ import annotations
@@ -15,20 +16,19 @@ import pytest
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Image
 from hil.bench.events import Event, Finished
-from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
 from hil.bench.prepare import prepare
 from hil.bench.recovery import Patience
 from hil.boards.station import Station
-from hil.errors import LinkError, MachineError
+from hil.core.errors import LinkError, MachineError
 from hil.link import Link
 from hil.report import write
-from hil.report.summary import summarise
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Sample
-from hil.runlog.verify import verify
-from tests.bench.troubled import TroubledLab
+from hil.runs.cells import summarise
+from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.schema import Sample
+from hil.testing.lab import FakeLab
+from tests.support.troubled import TroubledLab
 
 PROJECT = Path(__file__).parents[2]
 N = 12

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where device and reference part, against a lab of Python: who is asked, what is stored."""
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import pytest
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Image
 from hil.bench.events import Event, Observing
-from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
-from hil.compare import unexpected
-from hil.errors import DoesNotFit, StorageError, WrongFirmware
+from hil.core.errors import DoesNotFit, StorageError, WrongFirmware
 from hil.link import Link
 from hil.report import write
-from hil.runlog.load import load, read_manifest
-from hil.runlog.schema import LAYERS, MANIFEST
-from hil.runlog.schema_layers import Parting
-from hil.runlog.seal import hash_file, sealed
+from hil.runs.agreement import unexpected
+from hil.runs.load import load, read_manifest
+from hil.runs.schema import LAYERS, MANIFEST, Parting
+from hil.runs.seal import hash_file, sealed
+from hil.testing.lab import FakeLab
 
 PROJECT = Path(__file__).parents[2]
 N = 6

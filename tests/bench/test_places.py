@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has no place on a board is left out with its figures, and the rest runs."""
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ import msgspec
 import pytest
 
 from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Cell
+from hil.bench.cells import Cell, place
 from hil.bench.events import Event, LeftOut
-from hil.bench.fake_lab import FakeLab
-from hil.bench.places import place, words
 from hil.boards.config import Room
-from hil.compare import unexpected
+from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
-from hil.errors import DoesNotFit
 from hil.report import write
-from hil.runlog.load import read_manifest
+from hil.runs.agreement import unexpected
+from hil.runs.cells import does_not_fit
+from hil.runs.load import read_manifest
+from hil.testing.lab import FakeLab
 
 PROJECT = Path(__file__).parents[2]
 N = 3
@@ -112,7 +113,7 @@ def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None
     assert [row.model for row in written.summary.runs] == ["student"]
     assert unexpected(written.manifest, written.summary) == []
     said = "the image takes 4,195,304 B of flash, the board has 4,194,304 B"
-    assert said in words(found)
+    assert said in does_not_fit(found)
     for page in (written.markdown, written.html):
         text = page.read_text(encoding="utf-8")
         assert "No place on the board" in text

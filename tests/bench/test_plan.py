@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plans: what is asked for is found, and every mistake is named before anything is built."""
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import pytest
 from hil.bench import Plan, Request, make_plan
 from hil.boards.config import load_board
 from hil.boards.station import plain
-from hil.errors import DataError, ModelError, UsageError
-from hil.records import Encoding
-from tests.engines.laboratory import cifar10, dense_only
+from hil.core.errors import DataError, ModelError, UsageError
+from hil.core.records import Encoding
+from tests.support.laboratory import cifar10, dense_only
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each layer takes: asked of a lab of Python, stored, and shown; then of the emulators."""
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import pytest
 
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Event, Profiling
-from hil.bench.fake_lab import FakeLab
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.boards.station import plain
-from hil.errors import StorageError
+from hil.boards.station import missing_tools, plain
+from hil.core.errors import StorageError
 from hil.report import write
-from hil.runlog.load import load
-from hil.runlog.schema import PROFILE
-from tests.needs import skip_without
+from hil.runs.load import load
+from hil.runs.schema import PROFILE
+from hil.testing.lab import FakeLab
+from tests.support.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 KEY = "mps2/aot/student/int8"

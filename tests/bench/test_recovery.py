@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board that starts anew, and a cable that comes out, in the midst of a run: the result is that
 of a run that nothing disturbed."""
 
@@ -11,14 +12,13 @@ import pytest
 
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Event, Restarted, Returned, Waiting
-from hil.bench.fake_lab import FakeLab
-from hil.errors import DeviceError, LinkError, WrongFirmware
-from hil.link.fake import PANIC
-from hil.report.summary import summarise
-from hil.runlog.load import load, read_manifest, read_samples
-from hil.runlog.schema import Faults, Sample, SummaryRow
-from hil.runlog.verify import verify
-from tests.bench.troubled import TroubledLab, Watch
+from hil.core.errors import DeviceError, LinkError, WrongFirmware
+from hil.runs.cells import summarise
+from hil.runs.load import load, read_manifest, read_samples, verify
+from hil.runs.schema import Faults, Sample, SummaryRow
+from hil.testing.board import PANIC
+from hil.testing.lab import FakeLab
+from tests.support.troubled import TroubledLab, Watch
 
 PROJECT = Path(__file__).parents[2]
 N = 60

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real emulators that are stopped, and a real `hil bench` that is killed, in the midst of a run."""
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import pytest
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event, Restarted
 from hil.link.chaos import parse_chaos
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import MANIFEST, Faults, Sample
-from hil.runlog.verify import verify
+from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.schema import MANIFEST, Faults, Sample
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a port is found again: under another name by its USB serial number, and by a held board."""
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ import pytest
 from serial.tools import list_ports
 
 from hil.bench.cells import Image
-from hil.bench.held import HeldLab
-from hil.bench.lab import Firmware, RealLab
+from hil.bench.lab import Firmware, HeldLab, RealLab
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
-from hil.errors import LinkError
-from hil.records import Precision
-from tests.boards.ports import FakePort
+from hil.core.errors import LinkError
+from hil.core.records import Precision
+from tests.support.ports import FakePort
 
 PROJECT = Path(__file__).parents[2]
 FIRMWARE = Firmware(Path("none.elf"), "00" * 32, "none", 0, 0)
@@ -63,7 +63,7 @@ def test_a_held_board_is_opened_anew_only_when_its_link_was_lost(
         def reopen(self) -> None:
             self.link = "second"
 
-    monkeypatch.setattr("hil.bench.held.HeldBoard", Held)
+    monkeypatch.setattr("hil.bench.lab.HeldBoard", Held)
     lab, station = HeldLab(RealLab(PROJECT)), plain(load_board("native"), "socket://x:1")
     for _ in range(2):
         with lab.open(station, IMAGE, FIRMWARE) as link:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole bench against a lab of Python: what is stored, what is resumed, what is refused."""
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import pytest
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.cells import Image
 from hil.bench.events import Event, Finished, Stored, Streaming
-from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import Firmware
+from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
-from hil.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
-from hil.link.fake import corrupt, cut, drop
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import SCHEMA, Picture, Sample
-from hil.runlog.verify import verify
+from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.schema import SCHEMA, Picture, Sample
+from hil.testing.board import corrupt, cut, drop
+from hil.testing.lab import FakeLab
 
 PROJECT = Path(__file__).parents[2]
 N = 12
@@ -267,10 +267,10 @@ def test_pictures_are_of_disputed_digits(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_colour_pictures_keep_their_channels() -> None:
-    from hil.bench.pictures import pictures
+    from hil.bench.run import pictures
+    from hil.core.records import DType
     from hil.datasets import load, subset
-    from hil.records import DType
-    from hil.runlog.schema import Sample
+    from hil.runs.schema import Sample
 
     data = subset(load("cifar10-made"), 2)
     wrong = bytes(range(10))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which plugged-in board is meant: one, or a clear line that says why none was taken."""
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from hil.boards.attached import (
     usb_devices,
 )
 from hil.boards.config import load_board
-from hil.errors import ConfigError, NotAttached, UsageError
-from tests.boards.ports import USB_BOARD, FakePort
+from hil.core.errors import ConfigError, NotAttached, UsageError
+from tests.support.ports import USB_BOARD, FakePort
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which board is taken when nobody names one."""
 
 from pathlib import Path
 
 import pytest
 
-from hil.boards.choice import choose_board, missing_tools
 from hil.boards.config import load_board
+from hil.boards.station import choose_board, missing_tools
 
 
 def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Board files: the shipped ones load, wrong ones are refused with file and key."""
 
 import configparser
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hil.boards.config import Clock, board_files, load_board
-from hil.errors import ConfigError, UsageError
-from hil.records import ClockSteps, DType, Instructions, Latency, Precision
+from hil.core.errors import ConfigError, UsageError
+from hil.core.records import ClockSteps, DType, Instructions, Latency, Precision
 from hil.wire.messages import Result
 
 GOOD = """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Emulator processes: started, found out when they fail, ended in every case."""
 
 import os
@@ -8,7 +9,7 @@ import pytest
 
 from hil.boards.config import Emulator
 from hil.boards.emulator import start
-from hil.errors import DeviceError, ToolMissing
+from hil.core.errors import DeviceError, ToolMissing
 from hil.link import Deadline
 from hil.link.serial_port import SerialLink
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`--board` in all its forms: which board, where, and by what name in the report."""
 
 from __future__ import annotations
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hil.boards.station import Station, stations
-from hil.errors import NotAttached, UsageError
-from tests.boards.ports import USB_BOARD, plug
+from hil.core.errors import NotAttached, UsageError
+from tests.support.ports import USB_BOARD, plug
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line as a person meets it: one clear line and the right exit code."""
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import pytest
 from hil.boards.attached import UsbDevice
 from hil.cli.console import out
 from hil.cli.main import main
-from hil.errors import BuildFailed, ToolMissing
-from tests.boards.ports import USB_BOARD, FakePort, plug
+from hil.core.errors import BuildFailed, ToolMissing
+from tests.support.ports import USB_BOARD, FakePort, plug
 
 PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
@@ -110,8 +111,8 @@ def test_unknown_option_is_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_answer_on_a_port_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from hil.bench.fake_lab import FakeLab
     from hil.bench.lab import RealLab
+    from hil.testing.lab import FakeLab
 
     monkeypatch.setattr(RealLab, "build", lambda _, image, project: FakeLab().build(image, project))
     port = str(tmp_path / "ttyUSB0")
@@ -121,7 +122,8 @@ def test_no_answer_on_a_port_that_is_missing(
 
 
 def bench_with_fake_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper: object) -> int:
-    from hil.bench import fake_lab, run
+    from hil.bench import run
+    from hil.testing import lab as fake_lab
 
     lab = fake_lab.FakeLab(tamper=tamper) if tamper else fake_lab.FakeLab()  # type: ignore[arg-type]
     monkeypatch.setattr(
@@ -163,7 +165,7 @@ def test_verify_says_whole_or_names_each_file(
     (folder / "\x1b[31mred\n.txt").write_text("a stranger's")
     samples = folder / "samples.jsonl"
     samples.write_bytes(samples.read_bytes().replace(b'"label":1', b'"label":2', 1))
-    old = PROJECT / "tests" / "runlog" / "schema1"
+    old = PROJECT / "tests" / "runs" / "schema1"
     assert hil(monkeypatch, "verify", str(folder), str(old)) == 1
     shown, said = capsys.readouterr()
     lines = shown.splitlines()
@@ -235,7 +237,7 @@ def test_own_network_end_to_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from hil.bench import run
-    from hil.bench.fake_lab import FakeLab
+    from hil.testing.lab import FakeLab
 
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
@@ -273,7 +275,7 @@ def test_two_equal_boards_are_never_flashed_by_chance(
         flashed.append(str(words[-1]))
         raise BuildFailed("flashing desk failed: A fatal error occurred", "the whole log: x")
 
-    monkeypatch.setattr("hil.bench.flash.upload", upload)
+    monkeypatch.setattr("hil.bench.lab.upload", upload)
     words = ("flash", "--model", str(STUDENT))
     assert hil(monkeypatch, *words, folder=tmp_path) == 2
     assert "2 boards are attached" in capsys.readouterr().err

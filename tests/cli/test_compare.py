@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil compare` and `hil history` as a person, or a job on GitHub, meets them."""
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import msgspec
 import pytest
 
 from hil.cli.main import main
-from hil.compare_runs import Comparison
-from tests.compare_runs.made import run, with_memory
-from tests.report import fake
+from hil.compare import Comparison
+from tests.support import reports
+from tests.support.compared import run, with_memory
 
 
 def hil(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
@@ -27,7 +28,7 @@ def hil(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    return fake.full(tmp_path / "base")
+    return reports.full(tmp_path / "base")
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def worse(tmp_path: Path) -> Path:
     """One run of four, with more stack than it may have."""
     stored = with_memory(run(), stack=2_000)
     samples = [s for part in stored.samples.values() for s in part]
-    return fake.write(tmp_path / "worse", stored.manifest, samples)
+    return reports.write(tmp_path / "worse", stored.manifest, samples)
 
 
 def test_the_same_is_zero(
@@ -131,7 +132,7 @@ def test_what_cannot_be_compared_is_two(
     base: Path,
     tmp_path: Path,
 ) -> None:
-    other = fake.full(tmp_path / "other", n=100)
+    other = reports.full(tmp_path / "other", n=100)
     assert hil(monkeypatch, "compare", base, other) == 2
     shown = capsys.readouterr().err
     assert "cannot be compared: samples 200 against 100" in shown

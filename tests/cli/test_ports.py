@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports that go wrong, as a person meets them: one line that says what to do, and exit code 2."""
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import pytest
 from msgspec.structs import replace
 from serial.tools import list_ports
 
-from hil.bench.fake_lab import FakeLab
 from hil.bench.lab import RealLab
 from hil.boards.config import Timeouts, load_board
 from hil.boards.station import plain
-from hil.link.fake import FakeBoard, FakeLink
 from hil.link.serial_port import SerialLink
-from hil.runlog.load import read_manifest, read_samples
-from hil.runlog.schema import Faults
-from tests.boards.ports import USB_BOARD, FakePort
+from hil.runs.load import read_manifest, read_samples
+from hil.runs.schema import Faults
+from hil.testing.board import FakeBoard, FakeLink
+from hil.testing.lab import FakeLab
 from tests.cli.test_commands import hil
-from tests.fakes import HELLO
+from tests.support.device import HELLO
+from tests.support.ports import USB_BOARD, FakePort
 
 Answer = Callable[[bytes], bytes | None]  # what came -> what goes back; None: the cable is pulled
 LIMIT = 40

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `import hil` and `hil --help` cost: nothing heavy is imported, and the list is right."""
 
 import subprocess
@@ -6,8 +7,7 @@ import sys
 import pytest
 import typer
 
-from hil.cli.lazy import COMMANDS, load
-from hil.cli.main import app
+from hil.cli.main import COMMANDS, app, load
 
 HEAVY = ("tensorflow", "keras", "scipy", "matplotlib", "numpy", "pandas", "sklearn", "platformio")
 

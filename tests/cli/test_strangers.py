@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board that calls itself `<script>`, through the whole of `hil bench`: it is text everywhere."""
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hil.bench import fake_lab, run
+from hil.bench import run
 from hil.cli import main
-from hil.runlog.load import read_manifest
-from tests.report.browser import browser as browser
-from tests.report.browser import needs_chromium, shown
+from hil.runs.load import read_manifest
+from hil.testing import lab as fake_lab
+from tests.support.browser import browser as browser
+from tests.support.browser import needs_chromium, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
 
 NAME = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> [red]\x1b[31m|`"
 # as text: HELLO is read without the code that would colour a terminal

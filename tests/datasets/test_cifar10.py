@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CIFAR-10's archive, small and made up: found, downloaded, verified, refused."""
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 import pytest
 
 from hil import datasets
+from hil.core.errors import DataError
 from hil.datasets import cifar10
-from hil.errors import DataError
 
 RECORDS = 7
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scikit-learn's digits, drawn MNIST-style."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Downloads against a small HTTP server of our own on a port the system picks."""
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hil import datasets
+from hil.core.errors import DataError
 from hil.datasets import download, mnist
-from hil.errors import DataError
-from tests.datasets import fakes
+from tests.support import idx_files
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -48,13 +49,13 @@ def test_missing_files_are_downloaded_once_with_progress(
     cache: Path, mirror: tuple[Path, str], refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = mirror
-    fakes.write(folder)
+    idx_files.write(folder)
     monkeypatch.setattr(mnist, "MIRRORS", (refused, url))
     seen: list[tuple[str, int, int]] = []
 
     dataset = datasets.load("mnist", "test", progress=lambda *event: seen.append(event))
 
-    assert dataset.x.tobytes() == fakes.contents("test")["t10k-images-idx3-ubyte"][16:]
+    assert dataset.x.tobytes() == idx_files.contents("test")["t10k-images-idx3-ubyte"][16:]
     size = (folder / "t10k-images-idx3-ubyte.gz").stat().st_size
     assert ("t10k-images-idx3-ubyte.gz", size, size) in seen
     assert {p.name for p in cache.iterdir()} == {p.name for p in folder.iterdir()}
@@ -66,8 +67,8 @@ def test_a_mirror_with_a_foreign_file_is_passed_over(
     mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = mirror
-    fakes.write(folder)
-    for path in fakes.write(folder / "foreign").values():
+    idx_files.write(folder)
+    for path in idx_files.write(folder / "foreign").values():
         path.write_bytes(b"sign in to this network first")
     monkeypatch.setattr(mnist, "MIRRORS", (f"{url}foreign/", url))
     # whichever answers first, the right one must win
@@ -79,7 +80,7 @@ def test_nothing_is_left_of_a_foreign_download(
     cache: Path, mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = mirror
-    for path in fakes.write(folder).values():
+    for path in idx_files.write(folder).values():
         path.write_bytes(b"sign in to this network first")
     monkeypatch.setattr(mnist, "MIRRORS", (url,))
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz could not be downloaded"):
@@ -91,7 +92,7 @@ def test_a_cache_that_cannot_be_made(
     cache: Path, mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = mirror
-    fakes.write(folder)
+    idx_files.write(folder)
     cache.write_text("a file, not a folder")
     monkeypatch.setattr(mnist, "MIRRORS", (url,))
     with pytest.raises(DataError, match="could not be downloaded"):
@@ -100,7 +101,7 @@ def test_a_cache_that_cannot_be_made(
 
 def test_a_trickle_is_ended(mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, url = mirror
-    fakes.write(folder)
+    idx_files.write(folder)
     monkeypatch.setattr(mnist, "MIRRORS", (url,))
     monkeypatch.setattr(download, "TOTAL_S", -1.0)
     with pytest.raises(DataError, match="not finished within"):
@@ -121,7 +122,7 @@ def test_auto_takes_mnist_when_a_mirror_has_it(
     mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = mirror
-    fakes.write(folder)
+    idx_files.write(folder)
     monkeypatch.setattr(mnist, "MIRRORS", (url,))
     assert datasets.choose("auto") == ("mnist", "")
 
@@ -137,12 +138,12 @@ def test_auto_without_mnist_takes_digits_and_says_so(
 
 
 def test_auto_with_mnist_here(cache: Path) -> None:
-    fakes.write(cache)
+    idx_files.write(cache)
     assert datasets.choose("auto") == ("mnist", "")
 
 
 def test_auto_refuses_wrong_files_instead_of_hiding_them(cache: Path) -> None:
-    fakes.write(cache)["labels"].write_bytes(b"not labels")
+    idx_files.write(cache)["labels"].write_bytes(b"not labels")
     with pytest.raises(DataError, match="t10k-labels"):
         datasets.choose("auto")
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data made from a seed: the same everywhere, learnable where it should be, and only there."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from hil import datasets
-from hil.records import Dataset
+from hil.core.records import Dataset
 
 
 def both(name: str) -> tuple[Dataset, Dataset]:

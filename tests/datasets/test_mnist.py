@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MNIST's reader: what it accepts, and what it refuses by name."""
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 from hil import datasets
+from hil.core.errors import DataError, UsageError
 from hil.datasets import mnist
-from hil.errors import DataError, UsageError
-from tests.datasets import fakes
+from tests.support import idx_files
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -21,12 +22,12 @@ from tests.datasets import fakes
 def test_reads_gzip_and_raw_from_the_data_folder(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, below: str
 ) -> None:
-    fakes.write(tmp_path / "data" / below, packed=packed)
+    idx_files.write(tmp_path / "data" / below, packed=packed)
     monkeypatch.setenv("HIL_DATA_DIR", str(tmp_path / "data"))
 
     dataset = datasets.load("mnist", "test")
 
-    images, labels = fakes.contents("test").values()
+    images, labels = idx_files.contents("test").values()
     assert dataset.x.tobytes() == images[16:]
     assert dataset.y.tolist() == list(labels[8:])
     assert dataset.x.shape == (30, 28, 28, 1)
@@ -38,7 +39,7 @@ def test_reads_gzip_and_raw_from_the_data_folder(
 
 
 def test_dotted_names_are_found(cache: Path) -> None:
-    for path in fakes.write(cache, packed=False).values():
+    for path in idx_files.write(cache, packed=False).values():
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
     assert len(datasets.load("mnist", "test")) == 30
 
@@ -46,14 +47,14 @@ def test_dotted_names_are_found(cache: Path) -> None:
 def test_the_data_folder_comes_before_the_cache(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fakes.write(tmp_path / "data")
-    fakes.write(cache)["images"].write_bytes(b"never read")
+    idx_files.write(tmp_path / "data")
+    idx_files.write(cache)["images"].write_bytes(b"never read")
     monkeypatch.setenv("HIL_DATA_DIR", str(tmp_path / "data"))
     assert len(datasets.load("mnist", "test")) == 30
 
 
 def damaged(name: str) -> bytes:
-    content = fakes.idx_bytes(fakes.IMAGES, 1)
+    content = idx_files.idx_bytes(idx_files.IMAGES, 1)
     packed = gzip.compress(content)
     return {
         "empty": b"",
@@ -64,10 +65,10 @@ def damaged(name: str) -> bytes:
         "broken gzip": packed[:60] + bytes(40) + packed[100:],
         "too long": content + b"\0",
         "gzip bomb": gzip.compress(bytes(1_000_000)),
-        "other dims": fakes.idx_bytes((28, 30, 28), 1),
-        "other rank": fakes.idx_bytes((30, 28), 1),
+        "other dims": idx_files.idx_bytes((28, 30, 28), 1),
+        "other rank": idx_files.idx_bytes((30, 28), 1),
         "other type": content[:2] + b"\x0d" + content[3:],
-        "other digits": fakes.idx_bytes(fakes.IMAGES, 3),  # Fashion-MNIST looks like this
+        "other digits": idx_files.idx_bytes(idx_files.IMAGES, 3),  # Fashion-MNIST looks like this
     }[name]
 
 
@@ -89,7 +90,7 @@ def damaged(name: str) -> bytes:
     ],
 )
 def test_a_wrong_file_is_refused_by_name(cache: Path, case: str, says: str) -> None:
-    path = fakes.write(cache)["images"]
+    path = idx_files.write(cache)["images"]
     path.write_bytes(damaged(case))
     with pytest.raises(DataError, match=says) as caught:
         datasets.load("mnist", "test")
@@ -99,14 +100,14 @@ def test_a_wrong_file_is_refused_by_name(cache: Path, case: str, says: str) -> N
 
 
 def test_swapped_files_are_refused(cache: Path) -> None:
-    paths = fakes.write(cache)
+    paths = idx_files.write(cache)
     paths["labels"].write_bytes(paths["images"].read_bytes())
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz is longer"):
         datasets.load("mnist", "test")
 
 
 def test_a_folder_in_place_of_a_file_is_not_taken_for_it(cache: Path) -> None:
-    fakes.write(cache)["images"].unlink()
+    idx_files.write(cache)["images"].unlink()
     (cache / "t10k-images-idx3-ubyte").mkdir()
     with pytest.raises(DataError, match="no mirror"):
         datasets.load("mnist", "test")
@@ -139,7 +140,7 @@ def test_real_mnist_when_it_is_here() -> None:
 
 
 def test_big_endian_dimensions_are_honoured(cache: Path) -> None:
-    path = fakes.write(cache)["labels"]
+    path = idx_files.write(cache)["labels"]
     path.write_bytes(bytes([0, 0, 8, 1]) + struct.pack("<I", 30) + bytes(30))
     with pytest.raises(DataError, match=str(30 << 24)):
         datasets.load("mnist", "test")

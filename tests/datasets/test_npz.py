@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own arrays."""
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil.core.errors import DataError
 from hil.datasets import load_npz
-from hil.errors import DataError
 
 
 def saved(tmp_path: Path, **arrays: Any) -> Path:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Subsets and validation splits."""
 
 from __future__ import annotations
@@ -7,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.core.errors import UsageError
+from hil.core.records import Dataset
 from hil.datasets import split_validation, subset
-from hil.errors import UsageError
-from hil.records import Dataset
 
 
 def made(labels: list[int], name: str = "made") -> Dataset:

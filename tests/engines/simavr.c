@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs an ATmega's program until it sleeps for good: simavr-run MCU PROGRAM.elf.
  *
  * What the program writes to GPIOR0 becomes standard output, byte by byte. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixed-point arithmetic against its definition in real numbers, and against an int64 rendering."""
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hil.core.errors import ModelError
 from hil.engines.aot import arithmetic
-from hil.errors import ModelError
 
 INT32 = st.integers(arithmetic.INT32_MIN, arithmetic.INT32_MAX)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated headers on an emulated ATmega2560, in C and in C++: the same outputs, no weight in RAM.
 
 An AVR has its constants in RAM unless they are stored and read in a way of their own, for which C
@@ -17,12 +18,12 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from hil.engines.aot import generate
-from hil.platformio.toolchain import COMPILERS
+from hil.firmware.toolchain import COMPILERS
 from hil.reference import oracle
 from hil.tflite import read_model
-from tests.engines.covering import Network, covering
-from tests.engines.native import inputs
-from tests.needs import skip_without
+from tests.support.covering import Network, covering
+from tests.support.native import inputs
+from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, skip_without(COMPILERS["mega2560"].missing)]
 

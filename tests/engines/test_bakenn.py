@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engine `bakenn`: what it is given is the same model, what it cannot take is said in one line."""
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import pytest
 
 from hil.bench import Request, make_plan
 from hil.boards.config import load_board
+from hil.core.errors import ModelError, ToolMissing, UsageError
+from hil.core.records import Precision
 from hil.engines import ENGINES, write_image
 from hil.engines.bakenn import KINDS, acceptable, compile_model
-from hil.errors import ModelError, ToolMissing, UsageError
-from hil.records import Precision
 from hil.reference import litert
 from hil.tflite import read_model
-from tests.needs import skip_without
-from tests.tflite.build import Net
+from tests.support.needs import skip_without
+from tests.support.tflite import Net
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "mnist"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernels for the Cortex-M7 (16-bit SIMD) give the same bytes, in few instructions."""
 
 from __future__ import annotations
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hil.compare import NEAR_TOLERANCE
 from hil.engines.aot import conv_gather
-from tests.engines.bare_metal import Core, random_models, verdict
-from tests.needs import skip_without
+from hil.runs.agreement import NEAR_TOLERANCE
+from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.needs import skip_without
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 

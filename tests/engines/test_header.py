@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A header stands on its own: any C or C++11 sketch can include it, and it says what it is."""
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import pytest
 
 from hil.engines.aot import generate
 from hil.engines.aot.source import Array, real_literal
-from hil.platformio.toolchain import COMPILERS
+from hil.firmware.toolchain import COMPILERS
 from hil.tflite import read_model
-from tests.engines.covering import covering
-from tests.engines.native import STRICT, library
-from tests.needs import skip_without
-from tests.tflite.build import Net, float_cnn, int8_cnn
+from tests.support.covering import covering
+from tests.support.native import STRICT, library
+from tests.support.needs import skip_without
+from tests.support.tflite import Net, float_cnn, int8_cnn
 
 LANGUAGES = [["gcc", "-std=c99"], ["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-O2", "-ffp-contract=off"]
@@ -105,7 +106,7 @@ def test_arrays_wrap_their_lines() -> None:
 def test_few_networks_reach_every_line_that_writes_a_kernel() -> None:
     """What test_avr.py and the compilers of tests/firmware/test_compilers.py are shown."""
     networks, left = covering()
-    assert left == set(), "add a network to tests/engines/covering.py that has this kernel"
+    assert left == set(), "add a network to tests/support/covering.py that has this kernel"
     assert len(networks) < 30
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files for a firmware: what they hold, when they are written, and what is refused."""
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from hil.core.errors import ModelError, StorageError, UsageError
 from hil.engines import write_image
-from hil.errors import ModelError, StorageError, UsageError
 from hil.tflite import read_model
-from tests.engines.native import STRICT
-from tests.tflite.build import Net, float_cnn, int8_cnn
+from tests.support.native import STRICT
+from tests.support.tflite import Net, float_cnn, int8_cnn
 
 INTERFACE = Path(__file__).parents[2] / "firmware" / "lib" / "hil_engine"
 

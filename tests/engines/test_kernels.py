@@ -12,8 +12,8 @@ import pytest
 from hil.engines.aot import generate
 from hil.engines.aot.source import KERNELS, kernel_texts
 from hil.tflite import read_model
-from tests.engines.native import STRICT
-from tests.tflite.build import Net, float_cnn, int8_cnn
+from tests.support.native import STRICT
+from tests.support.tflite import Net, float_cnn, int8_cnn
 
 FILES = sorted(KERNELS.glob("*.h"))
 # `STRICT` without its standard

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipes' shapes: stride 2, LeakyReLU, pooling at stride 1, deep ends, dense alone."""
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 
 from hil import datasets
-from hil.records import Dataset
+from hil.core.records import Dataset
 from hil.reference import encode_inputs, litert, oracle
 from hil.tflite import read_model
-from tests.engines.laboratory import CIFAR10, cifar10, dense_only
-from tests.engines.native import inputs, library
+from tests.support.laboratory import CIFAR10, cifar10, dense_only
+from tests.support.native import inputs, library
 
 DENSE = {"tabular": (20, (128, 64, 3)), "noise": (10, (64, 2))}
 PRECISIONS = ("float32", "int8")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code that shows its layers: they are TFLM's and LiteRT's, and a fault shows in its own."""
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.core.errors import ModelError, UsageError
 from hil.engines import ENGINES, write_image
 from hil.engines.aot import generate
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.plan import plan
-from hil.errors import ModelError, UsageError
 from hil.reference import layer_tensors
 from hil.tflite import Graph, read_model
-from tests.engines.breakages import BREAKAGES, layers, whole
-from tests.engines.native import inputs
-from tests.engines.observed import observed
-from tests.engines.random_nets import make
-from tests.tflite.build import float_cnn, int8_cnn
+from tests.support.breakages import BREAKAGES, layers, whole
+from tests.support.native import inputs
+from tests.support.observed import observed
+from tests.support.random_nets import make
+from tests.support.tflite import float_cnn, int8_cnn
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The portable kernels on an Xtensa core, float32 in software: the same bytes as everywhere."""
 
 from __future__ import annotations
@@ -6,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from tests.engines.bare_metal import Core, random_models, verdict
+from hil.boards.station import missing_tools
 from tests.firmware.conftest import needs
+from tests.support.bare_metal import Core, random_models, verdict
 
 LX106 = Core(
     "lx106",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arena is as small as an exhaustive search finds it, and the known networks fit theirs."""
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from hil.engines.aot.memory import _reach, layout, least_lead
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Map
 from hil.tflite import read_model
-from tests.engines.random_nets import make
-from tests.tflite.build import RELU, SAME, Net, float_cnn
+from tests.support.random_nets import make
+from tests.support.tflite import RELU, SAME, Net, float_cnn
 
 
 def ones(*shape: int) -> np.ndarray:

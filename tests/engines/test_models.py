@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The committed model files: every output of the generated C equals the references'."""
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hil.core.records import Precision
 from hil.datasets import choose, load
 from hil.engines.aot import generate
-from hil.records import Precision
 from hil.reference import encode_inputs, litert, oracle
 from hil.tflite import read_model
-from tests.engines.native import library
+from tests.support.native import library
 
 pytestmark = pytest.mark.thorough
 

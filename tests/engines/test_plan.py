@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is fused, and that what aot lacks is refused by name."""
 
 from __future__ import annotations
@@ -7,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from hil.core.errors import ModelError
 from hil.engines.aot import generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv, Pooling
-from hil.errors import ModelError
 from hil.tflite import read_model
-from tests.tflite.build import RELU, SAME, TANH, Net, float_cnn, int8_cnn
+from tests.support.tflite import RELU, SAME, TANH, Net, float_cnn, int8_cnn
 
 
 def ones(*shape: int) -> np.ndarray:

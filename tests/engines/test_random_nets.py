@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated C against TFLM and LiteRT on random networks, in guarded and poisoned memory."""
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.core.errors import ModelError
 from hil.engines.aot import conv_gather, generate, header
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import tile
-from hil.errors import ModelError
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
-from tests.engines.native import inputs, library, ulps
-from tests.engines.random_nets import make
+from tests.support.native import inputs, library, ulps
+from tests.support.random_nets import make
 
 pytestmark = pytest.mark.thorough
 

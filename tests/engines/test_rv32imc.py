@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The portable kernels on a RISC-V core, float32 in software: the same bytes as everywhere."""
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hil.engines.aot import conv_gather
-from tests.engines.bare_metal import Core, random_models, verdict
 from tests.firmware.conftest import needs
+from tests.support.bare_metal import Core, random_models, verdict
 
 RV32IMC = Core(
     "rv32",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random networks under AddressSanitizer and UBSan, every buffer exactly as large as promised."""
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import pytest
 from hil.engines.aot import conv_gather, generate
 from hil.reference import oracle
 from hil.tflite import read_model
-from tests.engines.native import STRICT, inputs
-from tests.engines.random_nets import make
+from tests.support.native import STRICT, inputs
+from tests.support.random_nets import make
 
 pytestmark = pytest.mark.thorough
 

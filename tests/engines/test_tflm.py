@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of engine `tflm`: the byte array is the file, the operators are the image's own."""
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hil.core.errors import ModelError, UsageError
 from hil.engines import write_image
 from hil.engines.tflm import OPERATORS, measure, registrations, scratch
-from hil.errors import ModelError, UsageError
 from hil.reference import oracle
 from hil.tflite import read_model
-from tests.tflite.build import Net
+from tests.support.tflite import Net
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ROOT / "firmware" / "lib"

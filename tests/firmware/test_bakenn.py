@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.errors import BuildFailed
-from hil.platformio import build
+from hil.boards.station import missing_tools
+from hil.core.errors import BuildFailed
+from hil.firmware import build
 from hil.reference import oracle
 from tests.engines.test_bakenn import needs_bakenn
 from tests.firmware.conftest import PROJECT

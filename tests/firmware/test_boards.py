@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.boards.choice import missing_tools
 from hil.boards.config import Board, load_board
 from hil.boards.session import open_board
-from hil.device import Device
+from hil.boards.station import missing_tools
+from hil.core.records import Encoding
+from hil.device.device import Device
+from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline
-from hil.platformio import BuiltFirmware, build, sizes
-from hil.records import Encoding
 from tests.firmware.conftest import PROJECT, needs
 
 pytestmark = pytest.mark.firmware

@@ -27,14 +27,14 @@ from typing import Final
 
 import pytest
 
+from hil.core.records import DType
 from hil.engines import write_image
-from hil.platformio.toolchain import COMPILERS
-from hil.records import DType
+from hil.firmware.toolchain import COMPILERS
 from hil.tflite import Graph
-from tests.engines.covering import covering
 from tests.engines.test_bakenn import needs_bakenn
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
-from tests.tflite.build import int8_cnn
+from tests.support.covering import covering
+from tests.support.tflite import int8_cnn
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 

@@ -10,8 +10,8 @@ import pytest
 
 from hil.wire.frames import Decoder, Frame, encode
 from hil.wire.messages import ErrorCode, Refusal, parse_reply
-from tests.firmware import fuzzing
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, run
+from tests.support import fuzzing
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import pytest
 
 from hil import datasets
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device, Timing
-from hil.errors import LineHopeless
+from hil.boards.station import missing_tools
+from hil.core.errors import LineHopeless
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
+from hil.firmware import build
 from hil.link.chaos import Chaos, ChaosLink
-from hil.platformio import build
-from hil.records import Encoding
 from tests.firmware.conftest import PROJECT, needs
 
 pytestmark = pytest.mark.firmware

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware import fuzzing
 from tests.firmware.conftest import FIRMWARE
-from tests.needs import skip_without
+from tests.support import fuzzing
+from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 by_variant = pytest.mark.parametrize(("name", "flag"), fuzzing.ALL)

@@ -9,13 +9,13 @@ import pytest
 
 from hil.bench import Plan, Request, make_plan, run
 from hil.bench.events import Event
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.compare import unexpected
-from hil.errors import DoesNotFit
+from hil.boards.station import missing_tools
+from hil.core.errors import DoesNotFit
 from hil.report import Report, write
-from tests.engines.laboratory import cifar10, dense_only
+from hil.runs.agreement import unexpected
 from tests.firmware.conftest import PROJECT
+from tests.support.laboratory import cifar10, dense_only
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 BOARDS = ["native", "mps2", "rv32", "lx106"]

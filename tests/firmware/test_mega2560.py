@@ -15,17 +15,17 @@ from msgspec.structs import replace
 from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
-from hil.boards.choice import missing_tools
 from hil.boards.config import Board, load_board
 from hil.boards.emulator import start
 from hil.boards.session import open_board
-from hil.device import Device, Timing
-from hil.errors import BuildFailed, DataError, DeviceError
+from hil.boards.station import missing_tools
+from hil.core.errors import BuildFailed, DataError, DeviceError
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
+from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline, Link
-from hil.platformio import BuiltFirmware, build, sizes
-from hil.records import Encoding
 from hil.report import write
-from hil.runlog.schema import SummaryRow
+from hil.runs.schema import SummaryRow
 from tests.firmware.conftest import PROJECT
 from tests.firmware.test_pio import copied_project, environment, pio
 

@@ -11,15 +11,15 @@ import pytest
 
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.compare import unexpected
-from hil.device import Device
-from hil.platformio import Footprint, build, footprint
-from hil.records import Encoding, Hello, Status
+from hil.boards.station import missing_tools
+from hil.core.records import Encoding, Hello, Status
+from hil.device.device import Device
+from hil.firmware import Footprint, build, footprint
 from hil.report import write
-from hil.runlog.load import load
+from hil.runs.agreement import unexpected
+from hil.runs.load import load
 from tests.firmware.conftest import PROJECT, needs
 from tests.firmware.test_pio import copied_project
 

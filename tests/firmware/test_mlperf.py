@@ -21,19 +21,19 @@ import pytest
 from scipy.special import softmax
 
 from hil import datasets
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device
+from hil.boards.station import missing_tools
+from hil.core.records import Encoding
+from hil.device.device import Device
+from hil.firmware import build
 from hil.link import Deadline, Link
 from hil.link.serial_port import SerialLink
-from hil.metrics import dequantised
-from hil.platformio import build
-from hil.records import Encoding
 from hil.reference import encode_inputs, oracle
+from hil.stats.metrics import dequantised
 from tests.firmware.conftest import FIRMWARE, PROJECT, needs
 from tests.firmware.test_pio import environment, pio
-from tests.tflite.build import Net
+from tests.support.tflite import Net
 
 __all__ = ["environment"]  # a fixture
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards import detached
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
+from hil.boards.emulator import find_detached, stop_detached
 from hil.boards.session import open_board
-from hil.device import Device, Timing
-from hil.errors import LinkError
-from hil.platformio import build
-from hil.records import Encoding
+from hil.boards.station import missing_tools
+from hil.core.errors import LinkError
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
+from hil.firmware import build
 from tests.firmware.conftest import PROJECT, needs
 
 pytestmark = pytest.mark.firmware
@@ -87,7 +87,7 @@ def test_it_stays_for_several_programs_until_it_is_stopped(project: Path, port: 
     for _ in range(2):
         with open_board(load_board("own", project), None, port) as link:
             assert len(answers(Device(link))) == 5
-    found = detached.find(project, "own")
+    found = find_detached(project, "own")
     assert found is not None
     assert found.port == port
     assert f"runs on {port}" in hil(project, "boards")
@@ -99,7 +99,7 @@ def test_an_emulator_that_dies_is_a_port_that_vanished(project: Path, port: str)
     with open_board(load_board("own", project), None, port) as link:
         device = Device(link)
         device.hello()
-        assert detached.stop(project, "own")
+        assert stop_detached(project, "own")
         with pytest.raises(LinkError, match="socket://127.0.0.1:.* vanished"):
             list(device.infer(0, Encoding.PIXELS, [bytes(784)] * 50))
 

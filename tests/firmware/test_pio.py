@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.errors import ConfigError
-from hil.platformio.build import build, pio_environment
-from hil.platformio.scons import ensure_scons
+from hil.core.errors import ConfigError
+from hil.firmware.build import build, pio_environment
+from hil.firmware.toolchain import ensure_scons
 from tests.firmware import conftest
 from tests.firmware.conftest import FIRMWARE, PROJECT
 

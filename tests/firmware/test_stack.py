@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device
-from hil.records import Encoding
-from tests.firmware.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
+from hil.boards.station import missing_tools
+from hil.core.records import Encoding
+from hil.device.device import Device
 from tests.firmware.conftest import FIRMWARE, INCLUDES, needs
 from tests.firmware.test_memory import broken, image
+from tests.support.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 

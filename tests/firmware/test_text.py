@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hil.records import Encoding
+from hil.core.records import Encoding
 from hil.wire.frames import Frame, encode, encode_request
 from hil.wire.messages import (
     baud_request,

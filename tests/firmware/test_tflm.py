@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.device import Device
-from hil.errors import BuildFailed, DeviceRefused
-from hil.platformio import build
-from hil.records import Encoding, Hello
+from hil.boards.station import missing_tools
+from hil.core.errors import BuildFailed, DeviceRefused
+from hil.core.records import Encoding, Hello
+from hil.device.device import Device
+from hil.firmware import build
 from hil.reference import oracle
 from hil.wire.messages import ErrorCode
 from tests.firmware.conftest import PROJECT

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil flash` through PlatformIO and the real esptool, 4 and 5, onto a mock of the chip's ROM."""
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import pytest
 
 from hil.bench import Request
 from hil.bench.cells import Image
-from hil.bench.fake_lab import FakeLab
-from hil.bench.flash import flash
+from hil.bench.lab import flash
 from hil.bench.plan import choose_image
 from hil.boards.config import load_board
 from hil.boards.session import open_port
 from hil.boards.station import plain
-from hil.device import Device, Timing
-from hil.errors import FlashTooSmall, NoAnswer, NotRunning, WrongChip
-from hil.link.fake import PANIC, FakeLink
+from hil.core.errors import FlashTooSmall, NoAnswer, NotRunning, WrongChip
+from hil.device.device import Device, Timing
+from hil.testing.board import PANIC, FakeLink
+from hil.testing.lab import FakeLab
 from tests.cli.test_commands import STUDENT, hil
-from tests.flashing.images import HUGE_APP, image
-from tests.flashing.lines import Rfc2217Rom, on_pty
-from tests.flashing.project import (
+from tests.support.flashing.images import HUGE_APP, image
+from tests.support.flashing.lines import Rfc2217Rom, on_pty
+from tests.support.flashing.project import (
     CHIPS,
     FLASH_MB,
     MISSING,
@@ -33,7 +34,7 @@ from tests.flashing.project import (
     flash_size,
     make_project,
 )
-from tests.flashing.rom import (
+from tests.support.flashing.rom import (
     ESP32,
     ESP32_C3,
     ESP32_S3,
@@ -43,7 +44,7 @@ from tests.flashing.rom import (
     image_length,
     partitions,
 )
-from tests.needs import skip_without
+from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, skip_without(MISSING)]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers of what a stranger may have made, held to one property whatever they are given.
 
 A target is a module of `tests.fuzz.targets`: ``SEEDS`` (valid inputs), ``damage(random, data)``,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m tests.fuzz TARGET --cases 200000 --seed 1`: many cases of one target, or of `all`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoils valid inputs: bytes, text, and trees of JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a target: case after case, or with coverage by atheris (libFuzzer) where that is installed.
 
 No Hypothesis here: what it draws, remembers and minds takes longer than most cases do.

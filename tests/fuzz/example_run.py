@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs of a few samples with everything that a run may hold, as JSON trees by file name."""
 
 from __future__ import annotations
@@ -7,18 +8,21 @@ from typing import Any
 
 import msgspec
 
-from hil.runlog.schema import (
+from hil.runs.schema import (
     Identity,
+    LayerSeen,
+    LayerTime,
     Marks,
     Memory,
     NoPlace,
+    Parting,
     Picture,
     Predicted,
+    Profiled,
     RunEnd,
     Share,
 )
-from hil.runlog.schema_layers import LayerSeen, LayerTime, Parting, Profiled
-from tests.runs import KEY, manifest, plan, sample
+from tests.support.runs import KEY, manifest, plan, sample
 
 _OTHER = "fake/aot/student/float32"
 

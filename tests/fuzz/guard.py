@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What must hold of every case: an answer or one of the project's own errors in a line, soon, in
 little memory, with nothing written outside the case's own folder, no process and no connection."""
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from hil.errors import HilError
+from hil.core.errors import HilError
 
 CPU_S: Final = 5.0  # of this process's own time, so that a busy machine is no hang
 MEMORY: Final = 1 << 30  # bytes beyond what the process has when the cases begin

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the fuzzers found, each as the smallest input that shows it."""
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.boards import detached, labgrid
+from hil.boards import labgrid
 from hil.boards.config import Board
-from hil.config import read_toml
+from hil.boards.emulator import find_detached
+from hil.core.errors import ConfigError, DataError, HilError, LabError, ModelError, StorageError
+from hil.core.files import read_toml
 from hil.datasets import cifar10, load_npz
 from hil.engines.aot import generate
 from hil.engines.bakenn import acceptable
-from hil.errors import ConfigError, DataError, HilError, LabError, ModelError, StorageError
-from hil.kd import provenance
 from hil.report import write
-from hil.runlog.load import load
-from hil.runlog.log import RunLog
-from hil.runlog.schema import FileHash
-from hil.runlog.seal import difference, pretty
+from hil.runs.load import load
+from hil.runs.log import RunLog
+from hil.runs.schema import FileHash
+from hil.runs.seal import difference, pretty
 from hil.tflite import read_model
+from hil_train import provenance
 from tests.fuzz.damage import NAMES
-from tests.runs import manifest, sample
-from tests.tflite.build import int8_cnn
+from tests.support.runs import manifest, sample
+from tests.support.tflite import int8_cnn
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"a = " + b"[" * 3000 + b"]" * 3000, b"#" * (1 << 21)])
@@ -43,7 +45,7 @@ def test_json_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> Non
     for path in (tmp_path / ".pio/hil/b.json", tmp_path / "manifest.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
-    assert detached.find(tmp_path, "b") is None
+    assert find_detached(tmp_path, "b") is None
     assert provenance.read(tmp_path / "manifest.json", provenance.Provenance) is None
     with pytest.raises(StorageError, match="corrupt"):
         load(tmp_path)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every reader holds against spoilt input: a smoke by default, many cases under marker slow."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.errors import DataError
+from hil.core.errors import DataError
 from tests.fuzz import driver, guard
 
 # cases of half a second; 600 of the others

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What any board must do, attached or emulated: `pytest -m hil [--hil-board NAME]`."""
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from hil.bench.flash import check_image
+from hil.bench.lab import check_image
 from hil.bench.plan import wire_inputs
-from hil.compare import unexpected
-from hil.device import Device
-from hil.limits import exceeded, key_of, metrics
+from hil.compare.limits import exceeded, key_of, metrics
+from hil.device.device import Device
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
-from hil.runlog.schema import SCHEMA, Summary
+from hil.runs.agreement import unexpected
+from hil.runs.schema import SCHEMA, Summary
 from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
 from hil.wire.messages import ErrorCode, Kind

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`--board labgrid:PLACE` in a real lab: acquired, benched over its serial port, released."""
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import msgspec
 import pytest
 
 from hil.boards.labgrid import CLIENT, hold, serial_port
-from hil.errors import LabError, ToolMissing, UsageError
-from hil.platformio import build
-from hil.runlog.load import read_manifest
-from hil.runlog.schema import Summary
-from tests.lab.labgrid import LocalLab, local_lab, missing
-from tests.needs import skip_without
+from hil.core.errors import LabError, ToolMissing, UsageError
+from hil.firmware import build
+from hil.runs.load import read_manifest
+from hil.runs.schema import Summary
+from tests.support.labgrid import LocalLab, local_lab, missing
+from tests.support.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boards that boot when their port is opened: the first answer is right, however they come up."""
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hil.device import Device, Timing
-from hil.errors import NoAnswer
-from hil.link.fake import FakeBoard, FakeLink
+from hil.core.errors import NoAnswer
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
 from hil.link.serial_port import SerialLink
-from hil.records import Encoding
+from hil.testing.board import FakeBoard, FakeLink
 from hil.wire.frames import Frame, encode
 from hil.wire.messages import Kind
-from tests.fakes import HELLO
+from tests.support.device import HELLO
 
 ROM = b"\xff\xfe\x80ets Jul 29 2019\r\nrst:0x1 (POWERON_RESET)\r\nentry 0x400805e4\r\n\0\0\x01"
 VALUES = bytes([7, 9, 0, 0])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line on which things go wrong: each fault does what it says, as often, and for a seed alike."""
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.errors import LinkError, UsageError
+from hil.core.errors import LinkError, UsageError
 from hil.link import Deadline
 from hil.link.chaos import Chaos, ChaosLink, mixture, parse_chaos
-from hil.link.chaos_plan import BYTES, FAULTS
-from hil.link.chaos_way import BOOT_TEXT, OTHER_PROGRAMS, Event, Way
+from hil.link.faults import BOOT_TEXT, BYTES, FAULTS, OTHER_PROGRAMS, Event, Way
 
 FRAME = b"a frame\0"
 

@@ -1,12 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
 """Another program's port, disturbed: what it asks is answered all the same."""
 
-from hil.device import Device, Timing
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink
-from hil.link.chaos_pty import disturbed
 from hil.link.serial_port import SerialLink
-from hil.records import Encoding
-from tests.fakes import HELLO
+from hil.testing.lines import disturbed
 from tests.link.test_paced_pty import Far
+from tests.support.device import HELLO
 
 
 def test_a_program_gets_its_answers_through_a_disturbed_pty() -> None:

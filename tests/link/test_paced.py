@@ -1,18 +1,19 @@
-"""The line of `hil.link.paced` keeps its rate, and pipelining with credits fills it."""
+# SPDX-License-Identifier: Apache-2.0
+"""The line of `hil.testing.lines` keeps its rate, and pipelining with credits fills it."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hil.device import Device, Timing
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
 from hil.link import Deadline
-from hil.link.fake import FakeBoard
-from hil.link.paced import BITS, Computing, PacedLink
-from hil.records import Encoding
+from hil.testing.board import FakeBoard
+from hil.testing.lines import BITS, Computing, PacedLink
 from hil.wire.frames import encode
 from hil.wire.messages import hello_request, infer_request
-from tests.fakes import HELLO, MODEL
+from tests.support.device import HELLO, MODEL
 
 BAUD = 115_200
 BYTE = BITS / BAUD

@@ -1,16 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """A pty that keeps a line's rate: what comes out, and not before its time."""
 
 import time
 
 import pytest
 
-from hil.device import Device, Timing
+from hil.core.records import Encoding
+from hil.device.device import Device, Timing
 from hil.link import Deadline
-from hil.link.fake import FakeBoard
-from hil.link.paced import BITS
-from hil.link.paced_pty import _Way, paced
-from hil.records import Encoding
-from tests.fakes import HELLO
+from hil.testing.board import FakeBoard
+from hil.testing.lines import BITS, _Way, paced
+from tests.support.device import HELLO
 
 BYTE = 0.001
 

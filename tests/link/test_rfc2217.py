@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Control lines and rates, as pyserial really sets them, over RFC 2217 on loopback."""
 
 from __future__ import annotations
@@ -7,14 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from hil import device_rate
-from hil.device import Device, Timing
-from hil.errors import NoAnswer
-from hil.link.fake import FakeBoard
+from hil.core.errors import NoAnswer
+from hil.core.records import Encoding
+from hil.device import pace
+from hil.device.device import Device, Timing
 from hil.link.serial_port import SerialLink
-from hil.records import Encoding
-from tests.fakes import HELLO
-from tests.link.rfc2217_board import Line, Rfc2217Board
+from hil.testing.board import FakeBoard
+from tests.support.device import HELLO
+from tests.support.rfc2217 import Line, Rfc2217Board
 
 # pyserial 3.5 starts its reader so
 # pyserial's server side, which only this test uses
@@ -86,7 +87,7 @@ def test_rates_are_set_on_both_ends() -> None:
 
 
 def test_a_rate_that_garbles_is_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_rate, "RATE_S", 3.0)  # the last rate takes that long to fail
+    monkeypatch.setattr(pace, "RATE_S", 3.0)  # the last rate takes that long to fail
     with on_line(fake(set_baud=True, carries=1_000_000)) as (link, served):
         device = Device(link, Timing(boot=20, reply=5, hello_every=0.1))
         device.hello()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real ptys under pyserial: bytes pass, and every way to fail is one clear line."""
 
 import os
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.errors import LinkError
+from hil.core.errors import LinkError
 from hil.link import Deadline
 from hil.link.serial_port import SerialLink
 

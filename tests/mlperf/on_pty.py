@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Start MLCommons' runner, unmodified, with a pty in place of a USB serial port.
 
     python tests/mlperf/on_pty.py RUNNER PORT [the runner's own options]

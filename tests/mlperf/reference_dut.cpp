@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A device built on MLCommons' reference API (benchmark/api of mlcommons/tiny), as a process on a
 // pty: its parser, our callbacks, and a network that `hil headers` wrote. Only these callbacks are
 // ours; the API is compiled from the checkout that HIL_MLPERF_TINY_DIR names.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Top-1 and AUC against scikit-learn, which MLCommons' runner calls."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from hil.errors import WrongReply
-from hil.mlperf.accuracy import Answer, auc, probabilities, score
+from hil.core.errors import WrongReply
+from hil.mlperf.measure import Answer, auc, probabilities, score
 
 
 def answers(results: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> list[Answer]:

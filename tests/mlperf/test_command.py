@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hil mlperf` and `hil mlperf-data` as a person meets them."""
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import numpy as np
 import pytest
 
 from hil import datasets
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
-from hil.metrics import dequantised, softmax
-from hil.mlperf.accuracy import auc
-from hil.mlperf.fake import FakeDut
-from hil.mlperf.folder import read_result
-from hil.mlperf.target import is_pty
+from hil.boards.station import missing_tools
+from hil.mlperf.measure import auc
+from hil.mlperf.session import is_pty
+from hil.mlperf.submission import read_result
 from hil.reference import encode_inputs, oracle
+from hil.stats.metrics import dequantised, softmax
+from hil.testing.mlperf import FakeDut
 from tests.cli.test_commands import PROJECT, hil
-from tests.mlperf.devices import infer, sample, write_set
-from tests.needs import skip_without
+from tests.support.mlperf_devices import infer, sample, write_set
+from tests.support.needs import skip_without
 
 SET = [(label, sample(label)) for label in (0, 1, 2, 2)]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets in the layout of MLCommons' runner: ours are readable, a stranger's stay in place."""
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hil import datasets
-from hil.errors import DataError, StorageError, UsageError
-from hil.mlperf.data import LABELS, Item, open_data
-from hil.mlperf.export import export
-from hil.records import Dataset
-from tests.mlperf.devices import sample, write_set
+from hil.core.errors import DataError, StorageError, UsageError
+from hil.core.records import Dataset
+from hil.mlperf.data import LABELS, Item, export, open_data
+from tests.support.mlperf_devices import sample, write_set
 
 LABELLED = [(label, sample(label)) for label in (0, 1, 2, 1)]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device is found, and every reply belongs to its command, or nothing is reported."""
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.errors import DeviceError, DeviceRefused, NoAnswer, WrongReply
+from hil.core.errors import DeviceError, DeviceRefused, NoAnswer, WrongReply
 from hil.mlperf.dut import Dut, Identity, Timing
-from hil.mlperf.fake import BOOT, FakeDut, FakeLine, Fault, headless, lost, rebooted, twice
 from hil.mlperf.protocol import WRAP
-from tests.mlperf.devices import infer, sample
+from hil.testing.mlperf import BOOT, FakeDut, FakeLine, Fault, headless, lost, rebooted, twice
+from tests.support.mlperf_devices import infer, sample
 
 IDENTITY = Identity("fake", "ULPMark for tinyML Firmware V0.0.1", "fake01")
 COMMANDS = 4  # of a sample of 40 bytes: db load, two lines of db, infer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """With MLCommons' own code, which is not ours to keep: a checkout of mlcommons/tiny is named by
 HIL_MLPERF_TINY_DIR, and nothing here runs without one.
 
@@ -26,17 +27,17 @@ from hil import datasets
 from hil.boards.config import Emulator, load_board
 from hil.boards.emulator import start
 from hil.engines import write_image
+from hil.firmware import build
 from hil.link import Deadline
 from hil.link.serial_port import SerialLink
-from hil.metrics import dequantised, softmax
-from hil.mlperf.accuracy import Accuracy
+from hil.mlperf.data import export
 from hil.mlperf.dut import Dut
-from hil.mlperf.export import export
+from hil.mlperf.measure import Accuracy
 from hil.mlperf.session import run as run_session
-from hil.platformio import build
 from hil.reference import encode_inputs, oracle
+from hil.stats.metrics import dequantised, softmax
 from tests.firmware.conftest import FIRMWARE, PROJECT, run
-from tests.needs import skip_without
+from tests.support.needs import skip_without
 
 TINY = os.environ.get("HIL_MLPERF_TINY_DIR", "")
 HERE = Path(__file__).parent

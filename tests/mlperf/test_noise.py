@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line that loses and flips bytes: what a session then says is true, or it says nothing."""
 
 from __future__ import annotations
@@ -7,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hil.errors import DeviceError
+from hil.core.errors import DeviceError
 from hil.mlperf.dut import FAULTS, Dut, Timing
-from hil.mlperf.fake import FakeDut, FakeLine
+from hil.testing.mlperf import FakeDut, FakeLine
 
 SIZE = 100
 

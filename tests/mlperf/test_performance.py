@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Five windows of ten seconds, by a clock that is believed only where it can be."""
 
 from __future__ import annotations
@@ -6,12 +7,12 @@ from statistics import median
 
 import pytest
 
-from hil.errors import WrongReply
+from hil.core.errors import WrongReply
 from hil.mlperf.dut import Dut, Inference, Timing
-from hil.mlperf.fake import FakeDut, FakeLine, lost
-from hil.mlperf.performance import WARMUPS, Performance, Window, measure
+from hil.mlperf.measure import WARMUPS, Performance, Window, measure
 from hil.mlperf.protocol import WRAP
-from tests.mlperf.devices import infer, sample
+from hil.testing.mlperf import FakeDut, FakeLine, lost
+from tests.support.mlperf_devices import infer, sample
 
 SAMPLES = [sample(c) for c in (0, 1, 2)]
 

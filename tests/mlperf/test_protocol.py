@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines <-> records, for whatever a device may send."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole session with a fake device: figures, the three files, and a folder that is sealed."""
 
 from __future__ import annotations
@@ -8,19 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from hil.errors import DataError, NoAnswer, UsageError
-from hil.mlperf.accuracy import Accuracy
+from hil.core.errors import DataError, NoAnswer, UsageError
 from hil.mlperf.data import DataFolder
 from hil.mlperf.dut import Identity, Timing
-from hil.mlperf.fake import FakeDut, FakeLine, lost
-from hil.mlperf.folder import read_result
-from hil.mlperf.performance import Performance
+from hil.mlperf.measure import Accuracy, Performance
 from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.session import Mode, Outcome, run
-from hil.mlperf.submission import EMULATED
-from hil.runlog.load import read_manifest
-from hil.runlog.verify import verify
-from tests.mlperf.devices import infer, sample, write_set
+from hil.mlperf.submission import EMULATED, read_result
+from hil.runs.load import read_manifest, verify
+from hil.testing.mlperf import FakeDut, FakeLine, lost
+from tests.support.mlperf_devices import infer, sample, write_set
 
 # one of five is taken for another class
 SET = [(0, sample(0)), (1, sample(1)), (2, sample(2)), (1, sample(2, 60)), (0, sample(0, 60))]

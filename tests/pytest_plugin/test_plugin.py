@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plugin in a pytest of its own: skips, refusals, and the shipped tests on a host process."""
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 import pytest
 
 from hil import datasets
-from hil.boards.choice import missing_tools
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.platformio import build
-from hil.platformio.build import core_folder
-from tests.boards.ports import USB_BOARD, plug
-from tests.needs import skip_without
+from hil.boards.station import missing_tools
+from hil.firmware import build
+from hil.firmware.build import core_folder
+from tests.support.needs import skip_without
+from tests.support.ports import USB_BOARD, plug
 
 pytest_plugins = ["pytester"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs are computed once per model, data and interpreter; damage is noticed."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pytest
 from hil.reference import Progress, predict_cached
 from hil.reference.cache import BATCH
 from hil.tflite import Graph, read_model
-from tests.tflite.build import float_cnn
+from tests.support.tflite import float_cnn
 
 
 @dataclass

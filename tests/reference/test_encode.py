@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encoding against a second implementation: exact rational arithmetic on the float32 quotient."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.errors import DataError
-from hil.records import DType, TensorSpec
+from hil.core.errors import DataError
+from hil.core.records import DType, TensorSpec
 from hil.reference import encode_inputs
 
 REAL = TensorSpec(DType.FLOAT32, (1, 2, 2, 1))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two interpreters in one process, against each other and against NumPy."""
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.errors import DataError, ModelError, ToolMissing
+from hil.core.errors import DataError, ModelError, ToolMissing
 from hil.reference import litert, oracle, xnnpack
-from tests.engines.native import inputs
-from tests.tflite.build import Net, float_cnn, int8_cnn
+from tests.support.native import inputs
+from tests.support.tflite import Net, float_cnn, int8_cnn
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser: no error, no request, readable at any width, by anybody."""
 
 from __future__ import annotations
@@ -6,16 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from hil import report
-from hil.report.cells import Cell, cells
-from hil.runlog.load import load
-from tests.report import fake
-from tests.report.browser import Seen, needs_chromium, serious, shown
-from tests.report.browser import browser as browser
+from hil.runs.cells import Cell, cells
+from hil.runs.load import load
+from tests.support import reports
+from tests.support.browser import Seen, needs_chromium, serious, shown
+from tests.support.browser import browser as browser
 
 pytest.importorskip("playwright", reason="not installed: playwright (pip install -e '.[dev]')")
-from playwright.sync_api import Browser, Page
 
 pytestmark = [needs_chromium, pytest.mark.thorough]
 
@@ -36,17 +37,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(folder: Path) -> Path:
-    return report.write(fake.full(folder / "full", 200)).html
+    return report.write(reports.full(folder / "full", 200)).html
 
 
 @pytest.fixture(scope="module")
 def hostile(folder: Path) -> Path:
-    return report.write(fake.hostile(folder / "hostile")).html
+    return report.write(reports.hostile(folder / "hostile")).html
 
 
 @pytest.fixture(scope="module")
 def interrupted(folder: Path) -> Path:
-    return report.write(fake.interrupted(folder / "interrupted", 60)).html
+    return report.write(reports.interrupted(folder / "interrupted", 60)).html
 
 
 def quiet(seen: Seen) -> None:
@@ -152,10 +153,10 @@ def test_a_table_is_sorted_by_the_column_that_is_clicked(browser: Browser, full:
 
 
 def test_what_is_unknown_comes_last_in_either_direction(browser: Browser, folder: Path) -> None:
-    plans = [fake.plan("teacher"), fake.plan("student"), fake.plan("student", "float32")]
-    stored = [s for p in plans[:2] for s in fake.samples(p, 40)]
-    of = fake.manifest(*plans, n=40, state="interrupted", ends=(fake.end(plans[0], 40),))
-    file = report.write(fake.write(folder / "unknown", of, stored)).html
+    plans = [reports.plan("teacher"), reports.plan("student"), reports.plan("student", "float32")]
+    stored = [s for p in plans[:2] for s in reports.samples(p, 40)]
+    of = reports.manifest(*plans, n=40, state="interrupted", ends=(reports.end(plans[0], 40),))
+    file = report.write(reports.write(folder / "unknown", of, stored)).html
     with shown(browser, file) as seen:
         arena = seen.page.get_by_role("region", name="Results", exact=True).get_by_role(
             "columnheader", name="Arena"
@@ -213,11 +214,13 @@ def test_the_digits_are_filtered(browser: Browser, full: Path) -> None:
 def test_of_many_digits_the_first_are_shown_until_all_are_asked_for(
     browser: Browser, folder: Path
 ) -> None:
-    plan = fake.plan("student", "int8")
-    stored = fake.samples(plan, 4000)
+    plan = reports.plan("student", "int8")
+    stored = reports.samples(plan, 4000)
     wrong = [s for s in stored if max(range(10), key=lambda k: _signed(s.device[k])) != s.label]
-    of = fake.manifest(plan, n=4000)
-    file = report.write(fake.write(folder / "many", of, stored, fake.pictures(wrong[:100]))).html
+    of = reports.manifest(plan, n=4000)
+    file = report.write(
+        reports.write(folder / "many", of, stored, reports.pictures(wrong[:100]))
+    ).html
     with shown(browser, file) as seen:
         assert seen.page.locator(".card:visible").count() == 60
         seen.page.get_by_role("button", name="Show all 100").click()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What befell a run, in its report and in comparisons: counted, and never taken for latency."""
 
 from __future__ import annotations
@@ -7,16 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.compare_runs import compare_stored
-from hil.errors import NotComparable
-from hil.report.cells import Cell, cells
+from hil.compare import compare_stored
+from hil.core.errors import NotComparable
 from hil.report.document import document
-from hil.report.summary import summarise
 from hil.report.tables import faults
-from hil.runlog.load import StoredRun, load
-from hil.runlog.log import RunLog
-from hil.runlog.schema import Faults, Sample
-from tests.report import fake
+from hil.runs.cells import Cell, cells, summarise
+from hil.runs.load import StoredRun, load
+from hil.runs.log import RunLog
+from hil.runs.schema import Faults, Sample
+from tests.support import reports
 
 N = 200
 HURT = (3, 50, 51, 199)
@@ -30,9 +30,9 @@ def run(
     counted: Faults | None = None,
 ) -> StoredRun:
     """``hurt`` answers are disturbed, half of them by a retry, and say that they took long."""
-    plan = fake.plan(unit=unit)  # type: ignore[arg-type]
+    plan = reports.plan(unit=unit)  # type: ignore[arg-type]
     given = []
-    for sample in fake.samples(plan, N):
+    for sample in reports.samples(plan, N):
         if sample.i in hurt:
             marks = {"attempts": 3} if sample.i % 2 else {"disturbed": True}
             late = {"time": LATE} if unit == "us" else {}
@@ -40,10 +40,10 @@ def run(
         else:
             sample = msgspec.structs.replace(sample, round_trip=(sample.time or 0) + 90)
         given.append(sample)
-    end = msgspec.structs.replace(fake.end(plan, N), retries=2 * len(hurt))
+    end = msgspec.structs.replace(reports.end(plan, N), retries=2 * len(hurt))
     if counted:
         end = msgspec.structs.replace(end, faults=counted)
-    manifest = fake.manifest(plan, n=N, ends=(end,))
+    manifest = reports.manifest(plan, n=N, ends=(end,))
     if chaos:
         manifest = msgspec.structs.replace(manifest, chaos=chaos)
     return StoredRun(manifest, {plan.key: tuple(given)}, {}, torn=False)

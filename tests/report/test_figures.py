@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures say what the samples say: places, units, sums, pictures."""
 
 from __future__ import annotations
@@ -12,26 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.report.cells import Cell, cells
-from hil.report.chart import Scale, log_ticks, round_ticks
-from hil.report.figures_accuracy import accuracy_chart
-from hil.report.figures_confusion import confused, confusions
-from hil.report.figures_cost import time_charts
-from hil.report.figures_digits import MOST, gallery
-from hil.report.figures_memory import memory_charts
-from hil.report.figures_scatter import HEIGHT, scatters
-from hil.report.png import png_uri
-from hil.runlog.load import load
-from hil.runlog.schema import Picture, RunPlan, Sample
-from tests.report import fake
+from hil.report.accuracy import accuracy_chart, confused, confusions
+from hil.report.cost import time_charts
+from hil.report.draw.chart import Scale, log_ticks, round_ticks
+from hil.report.memory import memory_charts
+from hil.report.samples import MOST, gallery, png_uri
+from hil.report.scatter import HEIGHT, scatters
+from hil.runs.cells import Cell, cells
+from hil.runs.load import load
+from hil.runs.schema import Picture, RunPlan, Sample
+from tests.support import reports
 
 
 def _cells(*plans: RunPlan, n: int = 100) -> tuple[Cell, ...]:
-    stored = {plan.key: fake.samples(plan, n) for plan in plans}
-    return cells(fake.manifest(*plans, n=n), stored)
+    stored = {plan.key: reports.samples(plan, n) for plan in plans}
+    return cells(reports.manifest(*plans, n=n), stored)
 
 
-MATRIX = tuple(fake.plan(m, p) for m in ("teacher", "student") for p in ("float32", "int8"))
+MATRIX = tuple(reports.plan(m, p) for m in ("teacher", "student") for p in ("float32", "int8"))
 
 
 def test_scale() -> None:
@@ -84,18 +83,20 @@ def test_colours_tell_models_and_shades_precisions() -> None:
         "hue-student soft",
         "hue-student full",
     ]
-    mine = accuracy_chart(_cells(fake.plan("mine"), fake.plan("student"), fake.plan("other")))
+    mine = accuracy_chart(
+        _cells(reports.plan("mine"), reports.plan("student"), reports.plan("other"))
+    )
     assert mine is not None
     assert len({row.css for row in mine.rows}) == 3
 
 
 def test_units_never_share_an_axis() -> None:
     found = _cells(
-        fake.plan(),
-        fake.plan("teacher"),
-        fake.plan(board="esp32", unit="us"),
-        fake.plan("teacher", board="esp32", unit="us"),
-        fake.plan(board="native", unit="none"),
+        reports.plan(),
+        reports.plan("teacher"),
+        reports.plan(board="esp32", unit="us"),
+        reports.plan("teacher", board="esp32", unit="us"),
+        reports.plan(board="native", unit="none"),
     )
     emulated, real = time_charts(found)
     assert emulated.axis == "instructions (emulated, not latency)"
@@ -117,8 +118,8 @@ def test_bars_start_at_zero_and_are_to_scale() -> None:
 
 
 def test_a_constant_count_is_said_to_be_constant() -> None:
-    plan = fake.plan()
-    found = cells(fake.manifest(plan), {plan.key: fake.samples(plan, 50, constant=True)})
+    plan = reports.plan()
+    found = cells(reports.manifest(plan), {plan.key: reports.samples(plan, 50, constant=True)})
     (chart,) = time_charts(found)
     assert chart.rows[0].values == ("412,385 instructions", "constant over 50 answers")
     assert chart.rows[0].whisker is None
@@ -146,11 +147,11 @@ def test_scatter_labels_keep_apart() -> None:
 
 
 def test_one_point_is_no_scatter() -> None:
-    assert scatters(_cells(fake.plan())) == ()
+    assert scatters(_cells(reports.plan())) == ()
 
 
 def test_confusion_by_brute_force() -> None:
-    (cell,) = _cells(fake.plan(), n=300)
+    (cell,) = _cells(reports.plan(), n=300)
     (matrix,) = confusions([cell])
     for i in range(10):
         for j in range(10):
@@ -162,12 +163,12 @@ def test_confusion_by_brute_force() -> None:
 
 
 def test_confusion_leaves_out_labels_that_no_output_stands_for() -> None:
-    plan = fake.plan(classes=3)
+    plan = reports.plan(classes=3)
     samples = [
         Sample(run=plan.key, i=i, id=str(i), label=label, device=bytes([1, 2, 3]))
         for i, label in enumerate([-1, 2, 3, 99])
     ]
-    (cell,) = cells(fake.manifest(plan, n=4), {plan.key: samples})
+    (cell,) = cells(reports.manifest(plan, n=4), {plan.key: samples})
     (matrix,) = confusions([cell])
     assert sum(int(s.text or 0) for row in matrix.rows for s in row) == 1
     assert cell.accuracy.point == 0.25
@@ -175,10 +176,10 @@ def test_confusion_leaves_out_labels_that_no_output_stands_for() -> None:
 
 def test_one_output_or_many_make_no_matrix() -> None:
     for classes in (1, 21):
-        plan = fake.plan(classes=classes)
+        plan = reports.plan(classes=classes)
         device = bytes(classes)
         sample = Sample(run=plan.key, i=0, id="a", label=0, device=device)
-        assert confusions(cells(fake.manifest(plan, n=1), {plan.key: [sample]})) == ()
+        assert confusions(cells(reports.manifest(plan, n=1), {plan.key: [sample]})) == ()
 
 
 def _tiny(key: str, answers: Sequence[tuple[int, int]]) -> list[Sample]:
@@ -194,9 +195,9 @@ def _tiny(key: str, answers: Sequence[tuple[int, int]]) -> list[Sample]:
 
 
 def test_gallery_sorts_by_kind_of_disagreement() -> None:
-    one, two = fake.plan("teacher", classes=3), fake.plan(classes=3)
+    one, two = reports.plan("teacher", classes=3), reports.plan(classes=3)
     found = cells(
-        fake.manifest(one, two, n=4),
+        reports.manifest(one, two, n=4),
         {
             one.key: _tiny(one.key, [(0, 0), (1, 1), (0, 0), (2, 2)]),
             two.key: _tiny(two.key, [(0, 0), (1, 1), (1, 1), (2, 0)]),
@@ -215,8 +216,8 @@ def test_gallery_sorts_by_kind_of_disagreement() -> None:
 
 
 def test_gallery_is_capped_and_counts_on() -> None:
-    plan = fake.plan(classes=3)
-    found = cells(fake.manifest(plan), {plan.key: _tiny(plan.key, [(1, 1)] * (MOST + 9))})
+    plan = reports.plan(classes=3)
+    found = cells(reports.manifest(plan), {plan.key: _tiny(plan.key, [(1, 1)] * (MOST + 9))})
     shown = gallery(found, {})
     assert (len(shown.cards), shown.total) == (MOST, MOST + 9)
 
@@ -240,7 +241,7 @@ def test_a_colour_picture_is_drawn_as_it_is() -> None:
 
 
 def test_nothing_of_an_interrupted_run_is_lost(tmp_path: Path) -> None:
-    run = load(fake.interrupted(tmp_path / "run", 30))
+    run = load(reports.interrupted(tmp_path / "run", 30))
     found = cells(run.manifest, run.samples)
     chart = accuracy_chart(found)
     assert chart is not None

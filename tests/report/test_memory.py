@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose memory it is, in use and predicted, as the report says it; and what it warns of."""
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ import pytest
 from msgspec.structs import replace
 
 from hil import report
-from hil.compare import unexpected
-from hil.report.cells import Cell, cells
-from hil.report.figures_memory import memory_charts
-from hil.report.memory import marks_table, memory_warnings, owner_tables, prediction_table
-from hil.report.summary import summarise
-from hil.runlog.schema import Identity, Marks, Predicted, RunEnd, RunPlan, Sample, Share
-from tests.report import fake
+from hil.report.memory import (
+    marks_table,
+    memory_charts,
+    memory_warnings,
+    owner_tables,
+    prediction_table,
+)
+from hil.runs.agreement import unexpected
+from hil.runs.cells import Cell, cells, summarise
+from hil.runs.schema import Identity, Marks, Predicted, RunEnd, RunPlan, Sample, Share
+from tests.support import reports
 
 N = 30
 SHARES = (
@@ -44,14 +49,14 @@ def made(
     said: Predicted | None = SAID,
     engine: str = "aot",
 ) -> tuple[RunPlan, RunEnd, list[Sample]]:
-    plan = replace(fake.plan(), predicted=said, engine=engine)
-    end = replace(fake.end(plan, N), marks=marks, shares=shares)
-    return plan, end, fake.samples(plan, N)
+    plan = replace(reports.plan(), predicted=said, engine=engine)
+    end = replace(reports.end(plan, N), marks=marks, shares=shares)
+    return plan, end, reports.samples(plan, N)
 
 
 def cell(**changes: object) -> Cell:
     plan, end, samples = made(**changes)  # type: ignore[arg-type]
-    (found,) = cells(fake.manifest(plan, n=N, ends=(end,)), {plan.key: samples})
+    (found,) = cells(reports.manifest(plan, n=N, ends=(end,)), {plan.key: samples})
     return found
 
 
@@ -89,7 +94,7 @@ def test_one_image_has_one_table() -> None:
     plan, end, samples = made()
     other = replace(plan, key="mps2/aot/teacher/int8", model="teacher")
     ends = (end, replace(end, key=other.key))
-    of = fake.manifest(plan, other, n=N, ends=ends)
+    of = reports.manifest(plan, other, n=N, ends=ends)
     found = cells(of, {plan.key: samples})
     assert len(owner_tables(found)) == 1
     apart = replace(other, firmware_sha256="00" * 32)
@@ -172,7 +177,7 @@ def test_a_heap_that_grows_and_a_stack_at_its_end_are_not_as_expected(
     marks: Marks, line: str
 ) -> None:
     plan, end, samples = made(marks)
-    of = fake.manifest(plan, n=N, ends=(end,))
+    of = reports.manifest(plan, n=N, ends=(end,))
     (problem,) = unexpected(of, summarise(of, samples))
     assert line in problem
     assert len(list(memory_warnings([cell(marks=marks)]))) == 1
@@ -184,24 +189,24 @@ def test_a_heap_that_grows_and_a_stack_at_its_end_are_not_as_expected(
 )
 def test_no_growth_is_as_expected(marks: Marks | None) -> None:
     plan, end, samples = made(marks)
-    of = fake.manifest(plan, n=N, ends=(end,))
+    of = reports.manifest(plan, n=N, ends=(end,))
     assert unexpected(of, summarise(of, samples)) == []
 
 
 def test_all_of_it_is_on_the_page_and_harmless(tmp_path: Path) -> None:
-    hostile = tuple(replace(share, owner=fake.HOSTILE) for share in SHARES)
+    hostile = tuple(replace(share, owner=reports.HOSTILE) for share in SHARES)
     who = Identity(
-        board=fake.HOSTILE,
-        firmware=fake.HOSTILE,
+        board=reports.HOSTILE,
+        firmware=reports.HOSTILE,
         toolchain="gcc",
         protocol=1,
         port="/dev/ttyUSB0",
         usb="10c4:ea60",
-        serial=fake.HOSTILE,
+        serial=reports.HOSTILE,
     )
     plan, end, samples = made(shares=hostile)
-    of = fake.manifest(plan, n=N, ends=(replace(end, identity=who),))
-    written = report.write(fake.write(tmp_path / "run", of, samples))
+    of = reports.manifest(plan, n=N, ends=(replace(end, identity=who),))
+    written = report.write(reports.write(tmp_path / "run", of, samples))
     page, text = written.html.read_text(), written.markdown.read_text()
     for content in (page, text):
         assert "<script>alert" not in content

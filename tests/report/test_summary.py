@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """summary.json's figures, worked by hand on runs small enough for it."""
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hil.report.cells import LARGEST, difference
-from hil.report.summary import summarise
-from hil.runlog.schema import RunPlan, Sample, Summary
-from tests.report import fake
+from hil.runs.cells import LARGEST, difference, summarise
+from hil.runs.schema import RunPlan, Sample, Summary
+from tests.support import reports
 
 
 def _int8(*values: int) -> bytes:
@@ -30,7 +30,7 @@ def _sample(plan: RunPlan, i: int, label: int, device: bytes, **more: object) ->
     )
 
 
-PLAN = fake.plan(classes=3)
+PLAN = reports.plan(classes=3)
 SAMPLES = [
     _sample(PLAN, 0, 0, _int8(9, 1, 2), time=100),  # right on both
     _sample(PLAN, 1, 1, _int8(1, 5, 5), time=300),  # a tie: the first wins, right
@@ -40,7 +40,7 @@ SAMPLES = [
 
 
 def test_by_hand() -> None:
-    (row,) = summarise(fake.manifest(PLAN, n=4), SAMPLES).runs
+    (row,) = summarise(reports.manifest(PLAN, n=4), SAMPLES).runs
     assert row.n == 4
     assert (row.accuracy.device, row.accuracy.host) == (3 / 4, 3 / 4)
     assert row.agreement.argmax == 2 / 4
@@ -50,7 +50,7 @@ def test_by_hand() -> None:
     assert row.agreement.max_abs == 255  # no wrap-around in int8
     assert (row.time.unit, row.time.median, row.time.n) == ("instructions", 200, 3)
     assert (row.time.p5, row.time.p95) == pytest.approx((110, 290))
-    assert row.memory == fake.end(PLAN, 4).memory
+    assert row.memory == reports.end(PLAN, 4).memory
     wilson = binomtest(3, 4).proportion_ci(method="wilson")
     accuracy = row.intervals["accuracy.device"]
     assert (accuracy.low, accuracy.high) == pytest.approx((wilson.low, wilson.high))
@@ -61,7 +61,7 @@ def test_by_hand() -> None:
 
 def test_the_contract() -> None:
     """The keys that issue 2 fixes, and what schema 2 added."""
-    encoded = json.loads(msgspec.json.encode(summarise(fake.manifest(PLAN, n=4), SAMPLES)))
+    encoded = json.loads(msgspec.json.encode(summarise(reports.manifest(PLAN, n=4), SAMPLES)))
     (row,) = encoded["runs"]
     shape = {key: sorted(value) if isinstance(value, dict) else None for key, value in row.items()}
     assert encoded["schema"] == 2
@@ -84,13 +84,13 @@ def test_the_contract() -> None:
 
 
 def test_floats_are_compared_bit_for_bit() -> None:
-    plan = fake.plan(precision="float32", classes=4)
+    plan = reports.plan(precision="float32", classes=4)
     nan = math.nan
     samples = [
         _sample(plan, 0, 0, _floats(1, nan, 0.0, 2), litert=_floats(1, nan, -0.0, 2.5)),
         _sample(plan, 1, 3, _floats(1, nan, 0, 2), oracle=_floats(1, 7, 0, 2)),
     ]
-    (row,) = summarise(fake.manifest(plan, n=2), samples).runs
+    (row,) = summarise(reports.manifest(plan, n=2), samples).runs
     assert row.agreement.differing_litert == 2  # the zero's sign and 2.5; equal NaNs are equal
     assert row.agreement.max_abs == 0.5
     assert row.agreement.differing_oracle == 1
@@ -105,20 +105,20 @@ def test_no_tolerance_lets_a_nan_pass() -> None:
 
 
 def test_without_an_oracle_nothing_is_claimed() -> None:
-    plan = fake.plan(oracle="", classes=3)
-    (row,) = summarise(fake.manifest(plan, n=3), SAMPLES[:3]).runs
+    plan = reports.plan(oracle="", classes=3)
+    (row,) = summarise(reports.manifest(plan, n=3), SAMPLES[:3]).runs
     assert row.agreement.differing_oracle is None
 
 
 def test_a_board_without_a_clock_has_no_time() -> None:
-    plan = fake.plan(unit="none", classes=3)
-    (row,) = summarise(fake.manifest(plan, n=4), SAMPLES).runs
+    plan = reports.plan(unit="none", classes=3)
+    (row,) = summarise(reports.manifest(plan, n=4), SAMPLES).runs
     assert (row.time.unit, row.time.median, row.time.p5, row.time.n) == ("none", None, None, 0)
 
 
 def test_an_unfinished_run_has_no_memory_and_an_empty_one_no_row() -> None:
-    other = fake.plan("teacher", classes=3)
-    of = fake.manifest(PLAN, other, n=9, ends=(), state="interrupted")
+    other = reports.plan("teacher", classes=3)
+    of = reports.manifest(PLAN, other, n=9, ends=(), state="interrupted")
     summary = summarise(of, SAMPLES)
     (row,) = summary.runs
     assert (row.n, row.memory, row.link) == (4, None, None)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """figures/*.svg: valid by themselves, safe, and the same as on the page."""
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hil import report
-from hil.report.cells import cells
-from hil.runlog.load import load
-from tests.report import fake
-from tests.report.browser import browser as browser
-from tests.report.browser import needs_chromium, shown
+from hil.runs.cells import cells
+from hil.runs.load import load
+from tests.support import reports
+from tests.support.browser import browser as browser
+from tests.support.browser import needs_chromium, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
 
 SVG = "{http://www.w3.org/2000/svg}"
 ALLOWED = {"svg", "title", "rect", "text", "g", "line", "circle"}
@@ -29,7 +31,7 @@ def drawn(folder: Path) -> dict[str, ET.Element]:
 
 
 def test_one_of_each_kind(tmp_path: Path) -> None:
-    assert set(drawn(fake.full(tmp_path / "run", 60))) == {
+    assert set(drawn(reports.full(tmp_path / "run", 60))) == {
         "accuracy-device-and-host.svg",
         *(
             f"accuracy-confusion-{m}-{p}.svg"
@@ -46,14 +48,14 @@ def test_one_of_each_kind(tmp_path: Path) -> None:
 
 
 def test_instructions_and_time_have_a_figure_each(tmp_path: Path) -> None:
-    found = drawn(fake.hostile(tmp_path / "run"))
+    found = drawn(reports.hostile(tmp_path / "run"))
     assert {"time-instructions-per-inference.svg", "time-latency-per-inference.svg"} <= set(found)
     for name, root in found.items():
         words = " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
         assert not ("instructions" in words and "µs" in words), name
 
 
-@pytest.mark.parametrize("make", [fake.full, fake.hostile, fake.interrupted])
+@pytest.mark.parametrize("make", [reports.full, reports.hostile, reports.interrupted])
 def test_each_stands_alone(tmp_path: Path, make: object) -> None:
     assert callable(make)
     for root in drawn(make(tmp_path / "run")).values():
@@ -68,7 +70,7 @@ def test_each_stands_alone(tmp_path: Path, make: object) -> None:
 
 
 def test_bars_are_to_scale(tmp_path: Path) -> None:
-    folder = fake.full(tmp_path / "run", 60)
+    folder = reports.full(tmp_path / "run", 60)
     root = drawn(folder)["time-instructions-per-inference.svg"]
     widths = [
         float(bar.attrib["width"].rstrip("%"))
@@ -82,15 +84,17 @@ def test_bars_are_to_scale(tmp_path: Path) -> None:
 
 
 def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
-    plan = fake.plan("../../evil <x>", board="../up")
-    folder = fake.write(tmp_path / "run", fake.manifest(plan, n=30), fake.samples(plan, 30))
+    plan = reports.plan("../../evil <x>", board="../up")
+    folder = reports.write(
+        tmp_path / "run", reports.manifest(plan, n=30), reports.samples(plan, 30)
+    )
     for name in drawn(folder):
         assert re.fullmatch(r"[a-z0-9-]+\.svg", name)
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
 def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
-    folder = fake.full(tmp_path / "run", 30)
+    folder = reports.full(tmp_path / "run", 30)
     (folder / "figures").mkdir()
     (folder / "figures" / "old.svg").write_text("<svg/>")
     assert "old.svg" not in drawn(folder)
@@ -99,7 +103,7 @@ def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
 @pytest.mark.thorough
 @needs_chromium
 def test_a_browser_draws_them(browser: Browser, tmp_path: Path) -> None:
-    folder = fake.hostile(tmp_path / "run")
+    folder = reports.hostile(tmp_path / "run")
     for name in drawn(folder):
         with shown(browser, folder / "figures" / name) as seen:
             outside = seen.page.evaluate(

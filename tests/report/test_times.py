@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Times in a report: their digits, their kinds, and clocks that lie."""
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from hil.errors import MixedUnits
+from hil.core.errors import MixedUnits
 from hil.report import write
-from hil.report.cells import Cell, cells
-from hil.report.clocks import contradictions, latency_words, step_us
+from hil.report.cost import contradictions, latency_words, step_us, time_chart
 from hil.report.document import Document, document
-from hil.report.figures_cost import time_chart
-from hil.report.figures_scatter import scatters
 from hil.report.pairs import speed_up
+from hil.report.scatter import scatters
 from hil.report.warnings import warnings
-from hil.runlog.load import StoredRun, load
-from hil.runlog.schema import Manifest, RunPlan, Sample
-from tests.report.fake import end, manifest, plan, samples
-from tests.report.fake import write as store
+from hil.runs.cells import Cell, cells
+from hil.runs.load import StoredRun, load
+from hil.runs.schema import Manifest, RunPlan, Sample
+from tests.support.reports import end, manifest, plan, samples
+from tests.support.reports import write as store
 
 TIMING = "Time, in detail"
 WALLS = "Wall time of the emulators"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The three rows, bytes against XNNPACK, teacher and student; and what a host may not fill."""
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from hil import stats
+from hil.report.accuracy import ROWS, Confusion, figure, validations
 from hil.report.blocks import Confusions
-from hil.report.cells import cells
 from hil.report.document import Document, document
-from hil.report.explain import explanations
-from hil.report.figures_confusion import Confusion
-from hil.report.probabilities import probabilities
+from hil.report.samples import probabilities
 from hil.report.students import distillations
-from hil.report.validation import ROWS, figure, validations
-from hil.runlog.load import StoredRun
-from hil.runlog.schema import RunPlan, Sample
-from tests.report.fake import manifest, plan, samples
+from hil.report.verdict import explanations
+from hil.runs.cells import cells
+from hil.runs.load import StoredRun
+from hil.runs.schema import RunPlan, Sample
+from tests.support.reports import manifest, plan, samples
 
 TIMING = "Time, in detail"
 BYTES = "Output values against the references"

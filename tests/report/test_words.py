@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verdict, the warnings and the explanations claim what was checked, and no more."""
 
 from __future__ import annotations
@@ -7,15 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.report.cells import Cell, cells
-from hil.report.explain import explanations
 from hil.report.tables import comparisons, published, results
 from hil.report.text import clean, count, known, magnitude, percent, plural, points, short
-from hil.report.verdict import Verdict, verdict
+from hil.report.verdict import Verdict, explanations, verdict
 from hil.report.warnings import warnings
-from hil.runlog.load import StoredRun, load
-from hil.runlog.schema import Manifest, RunPlan, Sample
-from tests.report import fake
+from hil.runs.cells import Cell, cells
+from hil.runs.load import StoredRun, load
+from hil.runs.schema import Manifest, RunPlan, Sample
+from tests.support import reports
 
 
 def _judged(of: Manifest, stored: list[Sample]) -> tuple[Verdict, tuple[Cell, ...]]:
@@ -30,15 +30,15 @@ def _stored(*plans: RunPlan, n: int = 200, off_by_one: int = 0, broken: int = 0)
     return [
         sample
         for plan in plans
-        for sample in fake.samples(plan, n, off_by_one=off_by_one, broken=broken)
+        for sample in reports.samples(plan, n, off_by_one=off_by_one, broken=broken)
     ]
 
 
-PAIR = fake.plan("teacher"), fake.plan("student")
+PAIR = reports.plan("teacher"), reports.plan("student")
 
 
 def test_all_is_well() -> None:
-    found, _ = _judged(fake.manifest(*PAIR), _stored(*PAIR, off_by_one=3))
+    found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=3))
     assert found.grade == "exact"
     assert found.sentence.startswith(
         "2 models × 200 digits on mps2: every output byte equals the oracle; device and host "
@@ -50,23 +50,23 @@ def test_all_is_well() -> None:
 
 
 def test_a_differing_byte_comes_first() -> None:
-    found, _ = _judged(fake.manifest(*PAIR), _stored(*PAIR, broken=2))
+    found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR, broken=2))
     assert found.grade == "differs"
     assert "4 of 4,000 output values differ from the oracle" in found.sentence
     assert "device and host answer 4 digits differently" in found.sentence
 
 
 def test_without_an_oracle_nothing_is_claimed() -> None:
-    plan = fake.plan(oracle="")
-    found, _ = _judged(fake.manifest(plan), _stored(plan))
+    plan = reports.plan(oracle="")
+    found, _ = _judged(reports.manifest(plan), _stored(plan))
     assert found.grade == "unchecked"
     assert "no byte oracle was run" in found.sentence
-    plan = fake.plan(oracle="", precision="float32")  # LiteRT is what counts in float32
-    found, _ = _judged(fake.manifest(plan), _stored(plan))
+    plan = reports.plan(oracle="", precision="float32")  # LiteRT is what counts in float32
+    found, _ = _judged(reports.manifest(plan), _stored(plan))
     assert found.grade == "exact"
     assert "every float32 output equals LiteRT bit for bit" in found.sentence
-    both = fake.plan("teacher"), fake.plan("student", oracle="")
-    found, _ = _judged(fake.manifest(*both), _stored(*both))
+    both = reports.plan("teacher"), reports.plan("student", oracle="")
+    found, _ = _judged(reports.manifest(*both), _stored(*both))
     assert found.grade == "unchecked"
     assert (
         "every output byte equals the oracle, student int8 not checked, for want of an oracle"
@@ -77,8 +77,8 @@ def test_without_an_oracle_nothing_is_claimed() -> None:
     ("tolerance", "grade"), [(0.0, "differs"), (1e-6, "differs"), (1e-3, "within")]
 )
 def test_float32_has_the_tolerance_that_its_run_states(tolerance: float, grade: str) -> None:
-    plan = fake.plan(precision="float32", tolerance=tolerance)
-    found, shown = _judged(fake.manifest(plan), _stored(plan, off_by_one=3))
+    plan = reports.plan(precision="float32", tolerance=tolerance)
+    found, shown = _judged(reports.manifest(plan), _stored(plan, off_by_one=3))
     assert found.grade == grade
     if grade == "within":
         assert "student float32 within 3.8e-06 of LiteRT, as expected" in found.sentence
@@ -92,7 +92,7 @@ def test_float32_has_the_tolerance_that_its_run_states(tolerance: float, grade: 
     [("interrupted", "Interrupted"), ("failed", "Failed"), ("running", "Not finished")],
 )
 def test_a_part_is_called_a_part(state: str, word: str) -> None:
-    of = fake.manifest(*PAIR, state=state, ends=(fake.end(PAIR[0], 200),))
+    of = reports.manifest(*PAIR, state=state, ends=(reports.end(PAIR[0], 200),))
     stored = _stored(PAIR[0]) + _stored(PAIR[1])[:50]
     found, _ = _judged(of, stored)
     assert found.grade == "partial"
@@ -103,24 +103,26 @@ def test_a_part_is_called_a_part(state: str, word: str) -> None:
 
 
 def test_a_run_without_an_answer() -> None:
-    of = fake.manifest(*PAIR, state="failed", ends=())
+    of = reports.manifest(*PAIR, state="failed", ends=())
     found, _ = _judged(of, [])
     assert found.sentence == (
         "Failed after 0 of 400 answers on mps2, 0 of 2 runs finished: nothing to judge."
     )
-    empty, _ = _judged(fake.manifest(state="failed"), [])
+    empty, _ = _judged(reports.manifest(state="failed"), [])
     assert empty.grade == "partial"
 
 
 def test_a_complete_run_that_is_not() -> None:
-    found, _ = _judged(fake.manifest(*PAIR), _stored(*PAIR)[:-1])
+    found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR)[:-1])
     assert found.grade == "partial"
     assert found.sentence.startswith("Incomplete after 399 of 400 answers")
 
 
 def test_a_model_of_ones_own() -> None:
-    plan = fake.plan("mine", unit="none")
-    of = fake.manifest(plan, dataset=msgspec.structs.replace(fake.manifest().dataset, name="my"))
+    plan = reports.plan("mine", unit="none")
+    of = reports.manifest(
+        plan, dataset=msgspec.structs.replace(reports.manifest().dataset, name="my")
+    )
     found, _ = _judged(of, _stored(plan))
     assert found.sentence.startswith("1 model × 200 samples on mps2: ")
     assert "; mine int8 is right on " in found.sentence
@@ -130,7 +132,7 @@ def test_slower_students_are_not_called_fast() -> None:
     stored = [
         msgspec.structs.replace(s, time=10 if s.run == PAIR[0].key else 15) for s in _stored(*PAIR)
     ]
-    found, _ = _judged(fake.manifest(*PAIR), stored)
+    found, _ = _judged(reports.manifest(*PAIR), stored)
     assert found.sentence.endswith("takes 1.5 times the instructions.")
 
 
@@ -140,16 +142,16 @@ def _warned(of: Manifest, stored: list[Sample], *, torn: bool = False) -> str:
 
 
 def test_warnings() -> None:
-    plan = fake.plan()
-    stored = [s for s in fake.samples(plan, 40) if s.label != 7]
+    plan = reports.plan()
+    stored = [s for s in reports.samples(plan, 40) if s.label != 7]
     stored[0] = msgspec.structs.replace(stored[0], label=12, attempts=3)
     stored[1] = msgspec.structs.replace(stored[1], time=None)
-    of = fake.manifest(
+    of = reports.manifest(
         plan,
         n=40,
         state="interrupted",
         error="Ctrl-C",
-        dataset=msgspec.structs.replace(fake.manifest().dataset, note="No MNIST here.", n=40),
+        dataset=msgspec.structs.replace(reports.manifest().dataset, note="No MNIST here.", n=40),
     )
     said = _warned(of, stored, torn=True)
     for line in (
@@ -168,34 +170,34 @@ def test_warnings() -> None:
 
 
 def test_a_good_run_on_a_real_board_has_no_warning() -> None:
-    plan = fake.plan(unit="us")
-    assert _warned(fake.manifest(plan), fake.samples(plan)) == ""
+    plan = reports.plan(unit="us")
+    assert _warned(reports.manifest(plan), reports.samples(plan)) == ""
 
 
 def test_differences_are_explained() -> None:
-    _, found = _judged(fake.manifest(*PAIR), _stored(*PAIR, off_by_one=2, broken=1))
+    _, found = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=2, broken=1))
     teacher_oracle, teacher_litert, *_ = explanations(found)
     assert "1 of 2,000 output values differs from the oracle" in teacher_oracle
     assert "This is not expected. First: sample mnist/test/00002, output" in teacher_oracle
     assert "Rounding twice explains one step, not this" in teacher_litert
-    _, found = _judged(fake.manifest(*PAIR), _stored(*PAIR, off_by_one=2))
+    _, found = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=2))
     for line in explanations(found):
         assert "each by one step; no answer changes. That is expected: LiteRT rounds once" in line
-    plan = fake.plan(precision="float32")
-    _, found = _judged(fake.manifest(plan), fake.samples(plan, off_by_one=2))
+    plan = reports.plan(precision="float32")
+    _, found = _judged(reports.manifest(plan), reports.samples(plan, off_by_one=2))
     assert "This is not expected: float32 must be equal bit for bit" in explanations(found)[0]
-    _, found = _judged(fake.manifest(plan), fake.samples(plan))
+    _, found = _judged(reports.manifest(plan), reports.samples(plan))
     assert explanations(found) == ("student float32: every output equals LiteRT's, bit for bit.",)
 
 
 def test_published_figures_are_not_passed_off_as_comparable() -> None:
-    plans = fake.plan("teacher", "float32"), fake.plan("student", "float32")
-    _, found = _judged(fake.manifest(*plans), _stored(*plans))
-    table = published(fake.manifest(*plans), found)
+    plans = reports.plan("teacher", "float32"), reports.plan("student", "float32")
+    _, found = _judged(reports.manifest(*plans), _stored(*plans))
+    table = published(reports.manifest(*plans), found)
     assert table is not None
     assert [row[3] for row in table.rows if row[1].startswith("tutorial")] == ["99.04%", "92.81%"]
     assert "an emulator has no latency" in table.note
-    of = fake.manifest(*plans)
+    of = reports.manifest(*plans)
     of = msgspec.structs.replace(of, dataset=msgspec.structs.replace(of.dataset, name="digits"))
     other = published(of, found)
     assert other is not None
@@ -204,7 +206,7 @@ def test_published_figures_are_not_passed_off_as_comparable() -> None:
 
 
 def test_tables_are_rectangular(tmp_path: Path) -> None:
-    for make in (fake.full, fake.interrupted, fake.hostile):
+    for make in (reports.full, reports.interrupted, reports.hostile):
         run = load(make(tmp_path / make.__name__, 30))
         found = cells(run.manifest, run.samples)
         for table in (results(run.manifest, found), comparisons(found)):

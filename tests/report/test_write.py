@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The written files: whole, self-contained, the same bytes again, and harmless."""
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import msgspec
 import pytest
 
 from hil import report
-from hil.errors import StorageError
+from hil.core.errors import StorageError
 from hil.report.markdown import escape
-from tests.report import fake
+from tests.support import reports
 
-MAKERS: tuple[Callable[[Path, int], Path], ...] = (fake.full, fake.interrupted, fake.hostile)
+MAKERS: tuple[Callable[[Path, int], Path], ...] = (
+    reports.full,
+    reports.interrupted,
+    reports.hostile,
+)
 VOID = {"meta", "br", "img", "link", "input"}
 MARKUP = re.compile(r"\b(?:src|href|url|xlink:href)\b", re.IGNORECASE)
 
@@ -100,7 +105,7 @@ def test_the_page_is_accessible(written: report.Report) -> None:
 
 
 def test_sections_are_in_order_and_named_in_the_navigation(tmp_path: Path) -> None:
-    page = _outline(report.write(fake.full(tmp_path / "run", 40)).html)
+    page = _outline(report.write(reports.full(tmp_path / "run", 40)).html)
     keys = ["summary", "accuracy", "time", "memory", "link", "digits", "layers", "provenance"]
     assert [section["id"] for section in page.all("section")] == keys
     assert [link["href"] for link in page.all("a")] == [f"#{key}" for key in keys]
@@ -144,7 +149,7 @@ def test_markdown_tables_are_rectangular(written: report.Report) -> None:
 
 
 def test_markdown_is_short_first_and_folds_the_rest(tmp_path: Path) -> None:
-    text = report.write(fake.full(tmp_path / "run", 200)).markdown.read_text(encoding="utf-8")
+    text = report.write(reports.full(tmp_path / "run", 200)).markdown.read_text(encoding="utf-8")
     head, *folded = text.split("<details><summary>")
     assert head.startswith("# 20260102")
     assert "| teacher float32 | 200 |" in head
@@ -159,13 +164,13 @@ def test_markdown_is_short_first_and_folds_the_rest(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
     plans = [
-        fake.plan(m, p, board=f"board{i:02d}", title=f"Board {i}")
+        reports.plan(m, p, board=f"board{i:02d}", title=f"Board {i}")
         for i in range(24)
         for m in ("teacher", "student")
         for p in ("float32", "int8")
     ]
-    stored = [s for plan in plans for s in fake.samples(plan, 20)]
-    folder = fake.write(tmp_path / "run", fake.manifest(*plans, n=20), stored)
+    stored = [s for plan in plans for s in reports.samples(plan, 20)]
+    folder = reports.write(tmp_path / "run", reports.manifest(*plans, n=20), stored)
     written = report.write(folder).markdown.read_bytes()
     assert 20_000 < len(written) <= 64_000 + 200
     text = written.decode()
@@ -177,7 +182,7 @@ def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
 
 
 def test_strangers_strings_do_nothing(tmp_path: Path) -> None:
-    written = report.write(fake.hostile(tmp_path / "run"))
+    written = report.write(reports.hostile(tmp_path / "run"))
     page = written.html.read_text(encoding="utf-8")
     text = written.markdown.read_text(encoding="utf-8")
     for content in (page, text):
@@ -205,8 +210,10 @@ def test_escape(text: str, escaped: str) -> None:
 
 
 def test_a_run_without_pictures(tmp_path: Path) -> None:
-    plan = fake.plan()
-    folder = fake.write(tmp_path / "run", fake.manifest(plan, n=90), fake.samples(plan, 90))
+    plan = reports.plan()
+    folder = reports.write(
+        tmp_path / "run", reports.manifest(plan, n=90), reports.samples(plan, 90)
+    )
     page = _outline(report.write(folder).html)
     assert page.all("img") == []
     assert any("class" in li and li["class"] == "card" for li in page.all("li"))
@@ -214,12 +221,12 @@ def test_a_run_without_pictures(tmp_path: Path) -> None:
 
 def test_features_are_no_digits(tmp_path: Path) -> None:
     """A table in place of a grid, samples by that name, and the write-up on that data."""
-    plan = fake.plan(classes=3)
+    plan = reports.plan(classes=3)
     flat = msgspec.structs.replace(plan.input, shape=(1, 20), scale=0.1, zero_point=3)
     plan = msgspec.structs.replace(plan, input=flat)
-    of = fake.manifest(plan, n=90)
+    of = reports.manifest(plan, n=90)
     of = msgspec.structs.replace(of, dataset=msgspec.structs.replace(of.dataset, name="tabular"))
-    written = report.write(fake.write(tmp_path / "run", of, fake.samples(plan, 90)))
+    written = report.write(reports.write(tmp_path / "run", of, reports.samples(plan, 90)))
     page = _outline(written.html)
     assert page.all("img") == []
     assert not any(li.get("class") == "card" for li in page.all("li"))
@@ -231,14 +238,14 @@ def test_features_are_no_digits(tmp_path: Path) -> None:
 
 
 def test_a_run_without_an_answer(tmp_path: Path) -> None:
-    of = fake.manifest(fake.plan(), state="failed", ends=(), error="no answer from the board")
-    written = report.write(fake.write(tmp_path / "run", of, []))
+    of = reports.manifest(reports.plan(), state="failed", ends=(), error="no answer from the board")
+    written = report.write(reports.write(tmp_path / "run", of, []))
     assert "nothing to judge" in "".join(_outline(written.html).text)
     assert "no answer from the board" in written.markdown.read_text(encoding="utf-8")
 
 
 def test_a_corrupt_run_keeps_its_earlier_report(tmp_path: Path) -> None:
-    folder = fake.full(tmp_path / "run", 20)
+    folder = reports.full(tmp_path / "run", 20)
     written = report.write(folder)
     before = written.html.read_bytes()
     (folder / "manifest.json").write_bytes(b"{")
@@ -250,7 +257,7 @@ def test_a_corrupt_run_keeps_its_earlier_report(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_clear_line_and_leaves_no_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = fake.full(tmp_path / "run", 20)
+    folder = reports.full(tmp_path / "run", 20)
 
     def full(_self: Path, _target: Path) -> None:
         raise OSError(28, "No space left on device")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fast resampling against SciPy's plain one, against every possible resample, and for coverage."""
 
 from __future__ import annotations

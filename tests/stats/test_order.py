@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outliers and drift, against counting by hand and SciPy's Theil slopes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every estimate against a number computed in another way."""
 
 from __future__ import annotations

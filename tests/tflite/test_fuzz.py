@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damage to a file only ever leads to a graph or to a ModelError, soon and in little memory."""
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hil.core.errors import ModelError
 from hil.engines.aot import generate
-from hil.errors import ModelError
 from hil.tflite import read_model
-from tests.tflite.build import float_cnn, int8_cnn
+from tests.support.tflite import float_cnn, int8_cnn
 
 GOOD = [float_cnn().finish(), int8_cnn().finish()]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the reader makes of good files, and that each kind of bad one is refused in one line."""
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.errors import ModelError
-from hil.records import DType, Precision, TensorSpec
+from hil.core.errors import ModelError
+from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite import read_model
-from tests.tflite.build import RELU, SAME, Net, float_cnn, int8_cnn
+from tests.support.tflite import RELU, SAME, Net, float_cnn, int8_cnn
 
 
 def test_a_float32_network_is_read_whole(tmp_path: Path) -> None:

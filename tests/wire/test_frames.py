@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames: round trips, damage and limits, against properties rather than examples."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages: what firmware may say, and what it may not."""
 
 import json
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.link.fake import pack_hello
-from hil.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
+from hil.core.records import ClockSteps, DType, Encoding, Hello, Status, TensorSpec
+from hil.testing.board import pack_hello
 from hil.wire.frames import Frame, check_of, decode, encode
 from hil.wire.messages import (
     INPUT_LAYER,

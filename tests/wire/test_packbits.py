@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PackBits against Pillow's decoder, the golden vectors of the firmware, and any bytes at all."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bad line and a foreign firmware are told apart by what can be recognised in the noise."""
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from functools import partial
 import pytest
 from cobs import cobs
 
-from hil.device import Device, Timing
-from hil.errors import HilError, LineHopeless, WrongFirmware
+from hil.core.errors import HilError, LineHopeless, WrongFirmware
+from hil.device.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink
-from hil.link.fake import FakeBoard, FakeLink
+from hil.testing.board import FakeBoard, FakeLink
+from hil.wire.diagnosis import ENOUGH, traces
 from hil.wire.frames import Frame, encode
 from hil.wire.messages import ErrorCode, Kind, pack_refusal
-from hil.wire.traces import ENOUGH, traces
-from tests.fakes import HELLO
+from tests.support.device import HELLO
 
 Talk = Callable[[random.Random], bytes]
 NUMBERS = (0, 0xFE, 0xFF, 0x100, 0x1234, 0xFF00, 0xFFF0)  # with and without zeros in them

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """TFLite's arithmetic on Python numbers: fixed point as TFLM computes it, and activations.
 
 Sources of the fixed-point functions (double rounding):
@@ -13,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil.errors import ModelError
+from hil.core.errors import ModelError
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import refuse
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Convolutions and dense layers that widen their inputs to 16 bits in a buffer first.
 
 The input below a pooling window (or below a tile of two pixels, or of one) is gathered once and
@@ -20,6 +19,9 @@ from hil.engines.aot.memory import layout
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Conv, Step
 from hil.engines.aot.tiles import GATHERED_CHANNELS, Place, Scratch, Tile, scratch, tile
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 WORTH = 128  # instructions saved, for each byte by which the arena grows
 _SAVED = 0.5  # instructions a multiplication, on a Cortex-M7

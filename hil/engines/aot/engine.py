@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from hil.core.errors import ModelError
+from hil.core.records import DType, ModelInfo, TensorSpec
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.header import generate
 from hil.engines.aot.memory import layout
 from hil.engines.aot.plan import plan, plan_with_operators
 from hil.engines.describe import Layer, layer
 from hil.engines.image import CompiledModel
-from hil.errors import ModelError
-from hil.records import DType, ModelInfo, TensorSpec
 from hil.tflite import Graph
 
 _CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t"}

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hil.core.errors import UsageError
 from hil.engines.aot.steps import Conv, Step
-from hil.errors import UsageError
 
 KINDS = ("weight", "shift", "padding")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hil.core.records import DType, TensorSpec
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
@@ -15,7 +16,6 @@ from hil.engines.aot.steps import Conv, Map, Pooling, Step
 from hil.engines.aot.tiles import tile
 from hil.engines.aot.unweighted import emit_map, emit_pooling, emit_softmax
 from hil.engines.image import ConstantArray
-from hil.records import DType, TensorSpec
 from hil.tflite import Graph
 
 _CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Turn a checked graph into steps: refuse what is not supported, fuse what is exact to fuse."""
 
 from __future__ import annotations
@@ -9,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hil.core.errors import ModelError
 from hil.engines.aot import arithmetic
 from hil.engines.aot.arithmetic import softmax_table
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.steps import Conv, Map, Pool, Pooling, Requantization, Softmax, Step
-from hil.errors import ModelError
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT32, POOLS, WEIGHTED, Axis, refuse, window_axes
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 SUPPORTED = (
     "CONV_2D",

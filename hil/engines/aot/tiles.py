@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Tiles of a convolution: how many sums stay in registers, and where a tile lies, as C text."""
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ import numpy as np
 
 from hil.engines.aot.source import Array, Writer
 from hil.engines.aot.steps import Conv
+
+# SPDX-License-Identifier: Apache-2.0
+
 
 # Registers bound these: float32 kernels have 32, the int8 kernels 13.
 REAL_POINTS, INT8_POINTS = 4, 2

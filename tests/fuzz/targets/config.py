@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration: boards, recipes, limits, and the small records that `hil` leaves for itself."""
 
 from __future__ import annotations
@@ -5,17 +6,17 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from hil.boards import detached
 from hil.boards.config import Board
-from hil.config import read_toml
-from hil.kd import checks, layers, plan, provenance
-from hil.kd.recipe import Recipe, quickly
-from hil.kd.sweep.figures import _read as read_figures
-from hil.limits import read_limits
+from hil.boards.emulator import find_detached
+from hil.compare.limits import read_limits
+from hil.core.files import read_toml
+from hil_train import networks, plan, provenance
+from hil_train.recipe import Recipe, quickly
+from hil_train.sweep.trial import _read as read_figures
 from tests.fuzz.damage import deep, text_like
 
 _ROOT = Path(__file__).parents[3]
-_TOML = [*_ROOT.glob("hil/boards/*.toml"), *_ROOT.glob("hil/kd/recipes/*.toml")]
+_TOML = [*_ROOT.glob("hil/boards/*.toml"), *_ROOT.glob("hil_train/recipes/*.toml")]
 _TOML += [_ROOT / "limits.toml", _ROOT / "models/tabular/provenance.json"]
 SEEDS = [path.read_bytes() for path in sorted(_TOML)]
 SEEDS += [
@@ -45,11 +46,11 @@ def check(data: bytes, folder: Path) -> None:
             board.emulator.fill(board.emulator.command, file, folder, 1)
     elif b"stages" in data or b"networks" in data:
         recipe = read_toml(file, Recipe)
-        checks.recipe(recipe, "given")
+        plan.check_recipe(recipe, "given")
         quickly(recipe)
         for network in recipe.networks.values():
-            layers.classes(network)
-            layers.names(network)
+            networks.classes(network)
+            networks.names(network)
         plan.plans(recipe)
     else:
         limits = read_limits(file)
@@ -61,4 +62,4 @@ def _detached(folder: Path, data: bytes) -> None:
     place = folder / ".pio" / "hil" / "b.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
-    detached.find(folder, "b")
+    find_detached(folder, "b")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets: IDX and its gzip, a user's .npz, CIFAR-10's records and their archive."""
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from unittest import mock
 
 import numpy as np
 
-from hil.datasets import cifar10, idx, load_npz
-from hil.errors import HilError
+from hil.core.errors import HilError
+from hil.datasets import cifar10, load_npz, mnist
 from tests.fuzz.damage import WORDS, bytes_like
 
 _SHAPE = (2, 3, 4)
@@ -98,8 +99,8 @@ def check(data: bytes, folder: Path) -> None:
 
 
 def _read_idx(file: Path) -> None:
-    content = idx.read_bytes(file, 1 << 16, "hint")
-    array = idx.parse(content, _SHAPE, "given", "hint")
+    content = mnist.read_bytes(file, 1 << 16, "hint")
+    array = mnist.parse(content, _SHAPE, "given", "hint")
     assert array.shape == _SHAPE
 
 

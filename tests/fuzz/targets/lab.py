@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What other programs say: labgrid-client, a linker's map, a build's log."""
 
 from __future__ import annotations
@@ -7,10 +8,8 @@ from random import Random
 from unittest import mock
 
 from hil.boards import labgrid
-from hil.platformio.build import failure
-from hil.platformio.link_map import pieces
-from hil.platformio.overflow import find_overflow
-from hil.platformio.owners import owner
+from hil.firmware.build import failure, find_overflow
+from hil.firmware.link_map import owner, pieces
 from tests.fuzz.damage import deep, text_like
 
 _ENV = b"""\

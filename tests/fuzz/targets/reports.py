@@ -1,17 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is made of a stored run that somebody may have sent: pages, tables, comparisons, frames."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hil.compare_runs.compare import compare_runs
-from hil.compare_runs.formats import FORMATS
-from hil.compare_runs.history import read_history
-from hil.compare_runs.history_pages import markdown, page
-from hil.errors import UsageError
-from hil.notebook import read
+from hil.compare.compare import compare_runs
+from hil.compare.formats import FORMATS
+from hil.compare.history import markdown, page, read_history
+from hil.core.errors import UsageError
 from hil.report import write
-from hil.runlog.verify import verify
+from hil.runs.load import verify
+from hil.runs.notebook import read
 from tests.fuzz.targets import runs
 
 SEEDS = runs.SEEDS

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stored run's folder, which somebody may have sent: verified, loaded, gone on with."""
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from typing import Any
 
 import msgspec
 
-from hil.errors import HilError
-from hil.runlog.load import load
-from hil.runlog.log import RunLog
-from hil.runlog.schema import Manifest
-from hil.runlog.seal import hash_data, sealed
-from hil.runlog.verify import verify
+from hil.core.errors import HilError
+from hil.runs.load import load, verify
+from hil.runs.log import RunLog
+from hil.runs.schema import Manifest
+from hil.runs.seal import hash_data, sealed
 from tests.fuzz.damage import NAMES, bytes_like, tree_like
 from tests.fuzz.example_run import stored
 

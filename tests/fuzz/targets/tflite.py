@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A `.tflite` file, and the C that engine aot makes of it."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from hil.engines.aot.engine import arena_bytes, layers_of
 from hil.engines.describe import constant_bytes, largest_inner, largest_step, layer
 from hil.tflite import read_model
 from tests.fuzz.damage import NAMES, bytes_like
-from tests.tflite.build import float_cnn, int8_cnn
+from tests.support.tflite import float_cnn, int8_cnn
 
 _MODELS = Path(__file__).parents[3] / "models"
 _NAMES = ("noise/student_int8", "noise/student_float32", "tabular/student_int8")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a serial line may bring: the decoder, every reply's parser, PackBits, a board's words."""
 
 from __future__ import annotations
@@ -7,9 +8,9 @@ import zlib
 from pathlib import Path
 from random import Random
 
-from hil.diagnosis import board_says
-from hil.link.fake import DOWNLOAD, PANIC
+from hil.testing.board import DOWNLOAD, PANIC
 from hil.wire import packbits
+from hil.wire.diagnosis import board_says
 from hil.wire.frames import Decoder, Frame, encode, stuff
 from hil.wire.messages import parse_reply
 from tests.fuzz.damage import bytes_like

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host answers to every sample of a run, computed once a network and data set."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from hil.bench.cells import Network
+from hil.core.errors import HilError
+from hil.core.records import Dataset
+from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
+from hil.runs.agreement import Expected
+
+Tell: TypeAlias = Callable[[str, int, int], None]  # which reference, samples done, samples in all
+Maker: TypeAlias = Callable[[Path], Reference]
+
+
+def cache() -> Path:
+    """Where answers are kept."""
+    return platformdirs.user_cache_path("tinyml-hil") / "reference"
+
+
+def expect(
+    network: Network, data: Dataset, tell: Tell, *, with_oracle: bool, with_xnnpack: bool
+) -> Expected:
+    """What each reference answers to all of ``data``."""
+    return Expected(
+        predict(litert, network, data, tell),
+        predict(oracle, network, data, tell) if with_oracle else None,
+        predict(xnnpack, network, data, tell) if with_xnnpack else None,
+    )
+
+
+def predict(
+    make: Maker, network: Network, data: Dataset, tell: Tell, directory: Path | None = None
+) -> npt.NDArray[np.generic]:
+    """What one reference answers, (n, output elements); from `cache`, where that holds it."""
+    reference, spec = make(network.path), network.graph.input
+    return predict_cached(
+        reference,
+        data.x,
+        fingerprint=data.fingerprint,
+        ids=data.ids,
+        directory=directory or cache(),
+        progress=lambda done, total: tell(reference.name, done, total),
+        encode=lambda samples: encode_inputs(samples, spec),
+    )
+
+
+LEAST: Final = 1000  # samples: fewer take less than a process takes to start
+# against the order of a run, so that the first one and this process share the work
+_MAKERS: Final = (xnnpack, oracle, litert)
+_PROCESSES: Final = multiprocessing.get_context("forkserver")
+
+
+class _Stopped(Exception):
+    """The bench is over, whether it ended or was killed."""
+
+
+@contextlib.contextmanager
+def computed_ahead(networks: Sequence[Network], data: Dataset) -> Iterator[None]:
+    """Fill the cache with what ``networks`` answer, as long as the ``with`` lasts.
+
+    What goes wrong here goes wrong again, and is told, in the run that wants it. Nothing happens
+    for few samples, nor where the cache cannot be written.
+    """
+    directory = cache()
+    if len(data) < LEAST or not _writable(directory):
+        yield
+        return
+    theirs, ours = _PROCESSES.Pipe(duplex=False)
+    different = {network.graph.sha256: network for network in networks}
+    arguments = (tuple(different.values()), data, directory, theirs)
+    process = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield
+    finally:
+        ours.close()
+        process.terminate()
+        process.join()
+
+
+def _writable(directory: Path) -> bool:
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+    return os.access(directory, os.W_OK)
+
+
+def _work(networks: Sequence[Network], data: Dataset, directory: Path, stopped: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the bench, which ends this
+
+    def watch(_: str, __: int, ___: int) -> None:
+        if stopped.poll():  # its other end is closed
+            raise _Stopped
+
+    with contextlib.suppress(_Stopped):
+        for network in networks:
+            for make in _MAKERS:
+                with contextlib.suppress(HilError):
+                    predict(make, network, data, watch, directory)

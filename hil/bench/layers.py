@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware that shows its layers: built, started and asked, beside the one that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.bench.events import Emit, Observing, Profiling
+from hil.bench.greeting import find
+from hil.bench.lab import Lab
+from hil.bench.plan import Plan, wire_inputs
+from hil.bench.prepare import Prepared
+from hil.core.errors import HilError, WrongFirmware
+from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
+from hil.device.device import Device, LayerOutput, Timing, ask_layer
+from hil.engines import ENGINES, Layer
+from hil.reference import encode_inputs, layer_tensors, oracle_version
+from hil.runs.agreement import (
+    EXP_TOLERANCE,
+    FMA_TOLERANCE,
+    NEAR_TOLERANCE,
+    compare_layer,
+    count,
+    departs,
+)
+from hil.runs.schema import LayerSeen, LayerTime, Parting, Profiled, Sample
+from hil.tflite import Graph
+from hil.wire.frames import Frame
+from hil.wire.messages import INPUT_LAYER, Profile, profile_request
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A run whose firmware shows its layers, the board with it, and the model's number there."""
+
+    item: Prepared
+    device: Device
+    number: int
+
+
+def unobservable(item: Prepared, lab: Lab) -> str:
+    """Why a run's layers cannot be looked at; empty when they can."""
+    engine = item.cell.image.engine
+    if not ENGINES[engine].layers(item.cell.network.graph):
+        return f"engine {engine} does not answer layer by layer"
+    return lab.unobservable(item.cell.station)
+
+
+@contextmanager
+def observed(plan: Plan, item: Prepared, lab: Lab) -> Iterator[Observed]:
+    """Build the same image with layers and start it; afterwards the board holds what it held.
+
+    Raises `HilError` as building, opening and asking do.
+    """
+    cell = item.cell
+    image = replace(cell.image, layers=True)
+    try:
+        firmware = lab.build(image, plan.project)
+        looked_at = replace(item, cell=replace(cell, image=image), firmware=firmware)
+        with lab.open(cell.station, image, firmware) as link:
+            board = image.board
+            timing = Timing(board.timeouts.boot, board.timeouts.reply)
+            device = Device(link, timing, board.serial.baud)
+            number, _ = find(device.hello(), looked_at)
+            device.speed_up(board.serial.faster)
+            yield Observed(looked_at, device, number)
+            device.slow_down()
+    finally:
+        _put_back(item, lab)
+
+
+def _put_back(item: Prepared, lab: Lab) -> None:
+    """Leave a board that was flashed with what it ran before."""
+    cell = item.cell
+    # whoever measures next is told, if this fails: HELLO says what runs
+    if cell.station.port:
+        with suppress(HilError), lab.open(cell.station, cell.image, item.firmware):
+            pass
+
+
+MOST: Final = 3  # samples a run
+
+
+def part(
+    plan: Plan,
+    prepared: Sequence[Prepared],
+    answers: Mapping[str, Sequence[Sample]],
+    lab: Lab,
+    emit: Emit,
+    *,
+    always: bool = False,
+) -> tuple[Parting, ...]:
+    """What the layers made of the first samples of each run that are not what they must be.
+
+    ``answers`` are the stored ones of each run. With ``always`` the first sample of a run is asked
+    for when none departs. A board that cannot be asked is no error: the record says why.
+    """
+    found: list[Parting] = []
+    for item in prepared:
+        given = answers.get(item.plan.key, ())
+        wanted = list(islice((one for one in given if departs(one, item.plan)), MOST))
+        wanted = wanted or list(given[:1] if always else ())
+        if wanted:
+            found += _parting_run(plan, item, wanted, lab, emit)
+    return tuple(found)
+
+
+def _parting_run(
+    plan: Plan, item: Prepared, wanted: Sequence[Sample], lab: Lab, emit: Emit
+) -> list[Parting]:
+    found: list[Parting] = []
+    why = _impossible(item, lab)
+    if not why:
+        emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
+        try:
+            with observed(plan, item, lab) as looked_at:
+                for parting in _ask_layers(looked_at, plan.data, wanted):
+                    found.append(parting)
+        except HilError as problem:
+            why = str(problem)
+    if why and len(found) < len(wanted):
+        found.append(Parting(run=item.plan.key, id=wanted[len(found)].id, why=why))
+    return found
+
+
+def _impossible(item: Prepared, lab: Lab) -> str:
+    """Why the layers cannot be compared; empty when they can."""
+    graph = item.cell.network.graph
+    if why := unobservable(item, lab):
+        return why
+    if graph.precision is Precision.INT8 and not item.plan.oracle:
+        return "there is no oracle here to compare layers with"
+    return ""
+
+
+def _ask_layers(looked_at: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[Parting]:
+    item, device, number = looked_at.item, looked_at.device, looked_at.number
+    graph = item.cell.network.graph
+    layers = ENGINES[item.cell.image.engine].layers(graph)
+    for sample in wanted:
+        encoding, inputs = wire_inputs(data)
+        values = next(islice(inputs, sample.i, None))
+        (answer,) = device.infer(number, encoding, [values])
+        taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
+        said = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
+        x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
+        yield Parting(
+            run=item.plan.key,
+            id=sample.id,
+            reference=oracle_version() if graph.precision is Precision.INT8 else "LiteRT",
+            layers=_compare(item, layers, said, x),
+            same_output=answer.result.output == sample.device,
+            firmware_sha256=item.firmware.sha256,
+            input=compare_layer("input", "", _values(item, "input", taken, graph.input), x[0]),
+        )
+
+
+def _compare(
+    item: Prepared,
+    layers: Sequence[Layer],
+    said: Sequence[LayerOutput],
+    x: npt.NDArray[np.generic],
+) -> tuple[LayerSeen, ...]:
+    graph = item.cell.network.graph
+    expected = layer_tensors(item.cell.network.path, x, [layer.tensor for layer in layers])
+    seen: list[LayerSeen] = []
+    inexact = False
+    for layer, output, wanted in zip(layers, said, expected, strict=True):
+        tensor = graph.tensors[layer.tensor]
+        device = _values(item, layer.name, output, TensorSpec(DType(tensor.dtype), tensor.shape))
+        inexact |= "SOFTMAX" in layer.ops
+        allowed = _allowed(item, graph, inexact)
+        seen.append(compare_layer(layer.name, layer.ops, device, wanted, allowed))
+    return tuple(seen)
+
+
+def _values(
+    item: Prepared, name: str, said: LayerOutput, spec: TensorSpec
+) -> npt.NDArray[np.generic]:
+    if (said.dtype, len(said.data)) != (spec.dtype, spec.nbytes):
+        raise WrongFirmware(
+            f"{item.plan.key}: {name} came as {len(said.data)} bytes of {said.dtype.name}, "
+            f"expected {spec.nbytes} of {spec.dtype.name}",
+            "build the firmware of this checkout",
+        )
+    return np.frombuffer(said.data, spec.dtype.numpy).reshape(spec.shape)
+
+
+def _allowed(item: Prepared, graph: Graph, inexact: bool) -> float:
+    """What `hil.runs.agreement.tolerance` allows, for a layer; ``inexact`` from exp() on."""
+    if graph.precision is not Precision.FLOAT32:
+        return 0.0
+    if ENGINES[item.cell.image.engine].near:
+        return NEAR_TOLERANCE
+    if item.cell.image.board.fma:
+        return FMA_TOLERANCE
+    return EXP_TOLERANCE if inexact else 0.0
+
+
+def profile(
+    plan: Plan,
+    prepared: Sequence[Prepared],
+    answers: Mapping[str, Sequence[Sample]],
+    lab: Lab,
+    emit: Emit,
+) -> tuple[Profiled, ...]:
+    """What the layers of every run take on its first answered sample.
+
+    A board that cannot be asked, or has no clock, is no error: the record says why.
+    """
+    found: list[Profiled] = []
+    for item in prepared:
+        for sample in answers.get(item.plan.key, ())[:1]:
+            found.append(_profile_run(plan, item, sample, lab, emit))
+    return tuple(found)
+
+
+def _profile_run(plan: Plan, item: Prepared, sample: Sample, lab: Lab, emit: Emit) -> Profiled:
+    key = item.plan.key
+    if item.cell.image.board.clock.unit == "none":
+        why = f"board {item.cell.image.board.name} has no clock"
+    else:
+        why = unobservable(item, lab)
+    if not why:
+        emit(Profiling(key, sample.id))
+        try:
+            with observed(plan, item, lab) as looked_at:
+                return _ask_profile(looked_at, plan.data, sample)
+        except HilError as problem:
+            why = str(problem)
+    return Profiled(run=key, id=sample.id, why=why)
+
+
+def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled:
+    item = looked_at.item
+    image = item.cell.image
+    layers = ENGINES[image.engine].layers(item.cell.network.graph)
+    encoding, inputs = wire_inputs(data)
+    values = next(islice(inputs, sample.i, None))
+    # the first inference of a boot warms what there is to warm
+    for _ in looked_at.device.infer(looked_at.number, encoding, [values]):
+        pass
+    said = _question(looked_at.device, looked_at.number, encoding, values)
+    if len(said.laps) != len(layers):
+        raise WrongFirmware(
+            f"{item.plan.key}: the board timed {len(said.laps)} layers, expected {len(layers)}",
+            "build the firmware of this checkout",
+        )
+    clock = image.board.clock
+    times = [count(clock.time(lap)) for lap in said.laps]
+    return Profiled(
+        run=item.plan.key,
+        id=sample.id,
+        layers=tuple(
+            LayerTime(name=layer.name, op=layer.ops, macs=layer.macs, time=time)
+            for layer, time in zip(layers, times, strict=True)
+        ),
+        total=count(clock.time(said.total)),
+        firmware_sha256=item.firmware.sha256,
+    )
+
+
+def _question(device: Device, model: int, encoding: Encoding, values: bytes) -> Profile:
+    """What every layer takes on one sample, asked for in as many pieces as the board wants."""
+    found: Profile | None = None
+    while found is None or len(found.laps) < found.layers:
+        first = len(found.laps) if found else 0
+        ask = partial(_request, model, encoding, values, first)
+        part = device.insist(ask, Profile, f"PROFILE of layer {first}")
+        if (part.model, part.layer) != (model, first):
+            raise WrongFirmware(
+                f"asked for times of model {model} from layer {first} on, the board answered "
+                f"layer {part.layer} of model {part.model}",
+                "flash the firmware of this checkout",
+            )
+        found = replace(found, laps=found.laps + part.laps) if found else part
+    return found
+
+
+def _request(model: int, encoding: Encoding, values: bytes, layer: int, seq: int) -> Frame:
+    return profile_request(seq, model, encoding, values, layer)

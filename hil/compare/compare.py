@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two stored runs -> what became better, worse or stayed, and whether that is a regression."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hil.compare.figures import figures
+from hil.compare.formats import problem, summary
+from hil.compare.limits import LimitsFile, exceeded
+from hil.compare.records import COMPARISON_SCHEMA, Compared, Comparison, Fact, Figure, Lost, Side
+from hil.core.errors import NotComparable, UsageError
+from hil.runs.cells import Cell, cells, summarise
+from hil.runs.load import StoredRun, load
+from hil.runs.schema import Manifest, RunPlan
+
+# What has to be equal in both, and may be let pass by name. `model` stands for the name of a run's
+# network, and for outputs that another network may well give.
+FIELDS: Final = (
+    "dataset",
+    "samples",
+    "state",
+    "board",
+    "model",
+    "precision",
+    "clock",
+    "outputs",
+    "tolerance",
+    "chaos",
+)
+_KEY: Final = ("board", "engine", "model", "precision")
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Runs that are in both, in NEW's order, and those that are in one."""
+
+    pairs: tuple[tuple[Cell, Cell], ...]
+    lost: tuple[Cell, ...]
+    added: tuple[Cell, ...]
+
+
+def check_fields(names: Iterable[str]) -> frozenset[str]:
+    """The fields to let pass; UsageError for one that there is not."""
+    found = frozenset(names)
+    for name in sorted(found - set(FIELDS)):
+        raise UsageError(f"--allow {name}: there is no such field", f"one of {', '.join(FIELDS)}")
+    return found
+
+
+def match(base: Sequence[Cell], new: Sequence[Cell], allowed: Collection[str]) -> Matched:
+    """Runs of equal board, model and precision, less what is allowed to differ.
+
+    Equal keys first; then what is left over may be of another engine, since engines are a thing
+    one compares; then differ in what is ``allowed``. Two that fit one are fitted to none.
+    """
+    pairs: list[tuple[Cell, Cell]] = []
+    left, right = list(base), list(new)
+    for free in ((), ("engine",), ("engine", *allowed)):
+        names = [name for name in _KEY if name not in free]
+        for one, other in _unique(left, right, names):
+            pairs.append((one, other))
+            left = [cell for cell in left if cell is not one]
+            right = [cell for cell in right if cell is not other]
+    order = {cell.plan.key: i for i, cell in enumerate(new)}
+    pairs.sort(key=lambda pair: order[pair[1].plan.key])
+    return Matched(tuple(pairs), tuple(left), tuple(right))
+
+
+def _unique(
+    base: Sequence[Cell], new: Sequence[Cell], names: Sequence[str]
+) -> list[tuple[Cell, Cell]]:
+    """Pairs that are equal in ``names``, where each side has one alone of it."""
+
+    def grouped(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+        groups: dict[tuple[str, ...], list[Cell]] = {}
+        for cell in cells:
+            groups.setdefault(tuple(getattr(cell.plan, name) for name in names), []).append(cell)
+        return groups
+
+    mine, theirs = grouped(base), grouped(new)
+    return [
+        (group[0], theirs[key][0])
+        for key, group in mine.items()
+        if len(group) == len(theirs.get(key, ())) == 1
+    ]
+
+
+def refuse(
+    base: Manifest, new: Manifest, matched: Matched, allowed: Collection[str], names: str
+) -> None:
+    """NotComparable, naming every field that differs and is not ``allowed`` to."""
+    found = [
+        (field, f"{field} {words}")
+        for field, words in (*_whole(base, new), *_parts(matched))
+        if field not in allowed
+    ]
+    fields = list(dict.fromkeys(field for field, _ in found))
+    if not matched.pairs and not found:
+        raise NotComparable(f"{names}: no run of the one is in the other", "see `hil report`")
+    if found:
+        options = " ".join(f"--allow {field}" for field in fields)
+        raise NotComparable(
+            f"{names} cannot be compared: {'; '.join(dict.fromkeys(words for _, words in found))}",
+            f"{options} compares them all the same",
+        )
+
+
+def _whole(base: Manifest, new: Manifest) -> Iterable[tuple[str, str]]:
+    one, other = base.dataset, new.dataset
+    if (one.name, one.split) != (other.name, other.split):
+        yield "dataset", f"{one.name}/{one.split} against {other.name}/{other.split}"
+    elif one.fingerprint != other.fingerprint:
+        yield "dataset", f"{one.name} of other content"
+    if one.n != other.n:
+        yield "samples", f"{one.n:,} against {other.n:,}"
+    if base.chaos or new.chaos:
+        sides = (
+            f"{name} has {run.chaos}" for name, run in (("BASE", base), ("NEW", new)) if run.chaos
+        )
+        yield "chaos", f"was injected ({', '.join(sides)}): no time is a latency"
+    if base.state != "complete":
+        yield "state", f"of BASE is {base.state}"
+
+
+def _parts(matched: Matched) -> Iterable[tuple[str, str]]:
+    if not matched.pairs:
+        left = [cell.plan for cell in matched.lost]
+        right = [cell.plan for cell in matched.added]
+        for name in _KEY:
+            one, other = ({getattr(plan, name) for plan in plans} for plans in (left, right))
+            if name != "engine" and not one & other:
+                yield name, f"{_words(one)} against {_words(other)}"
+    for old, new in ((a.plan, b.plan) for a, b in matched.pairs):
+        where = f"of {new.key}"
+        if old.emulated != new.emulated:
+            kinds = ("real", "emulated")
+            yield "board", f"{where}: {kinds[old.emulated]} against {kinds[new.emulated]}"
+        if old.clock != new.clock:
+            yield "clock", f"{where}: {_clock(old)} against {_clock(new)}"
+        if old.output.shape != new.output.shape:
+            yield "outputs", f"{where}: {old.output.shape} against {new.output.shape}"
+        if old.tolerance != new.tolerance:
+            yield "tolerance", f"{where}: {old.tolerance:g} against {new.tolerance:g}"
+
+
+def _words(names: Collection[str]) -> str:
+    return " and ".join(sorted(names)) or "none"
+
+
+def _clock(plan: RunPlan) -> str:
+    return f"{plan.clock.unit} ({plan.clock.detail})" if plan.clock.detail else plan.clock.unit
+
+
+# of a run: what one compares, or compares by
+_FACTS = ("engine", "model_sha256", "firmware_sha256", "toolchain", "oracle", "emulator")
+
+
+def compare_runs(
+    base: Path,
+    new: Path,
+    limits: LimitsFile | None = None,
+    *,
+    allow: Iterable[str] = (),
+    allow_missing: bool = False,
+) -> Comparison:
+    """Compare the runs stored in two folders.
+
+    With ``limits`` NEW is also held to its absolute ones. ``allow`` names fields that may differ,
+    of `hil.compare.compare.FIELDS`. Raises StorageError, UsageError, and NotComparable naming
+    the fields that differ.
+    """
+    fields = check_fields(allow)
+    names = f"{base} and {new}"
+    return compare_stored(
+        load(base), load(new), limits, allow=fields, allow_missing=allow_missing, names=names
+    )
+
+
+def compare_stored(
+    base: StoredRun,
+    new: StoredRun,
+    limits: LimitsFile | None = None,
+    *,
+    allow: Collection[str] = (),
+    allow_missing: bool = False,
+    names: str = "the runs",
+) -> Comparison:
+    """As `compare_runs`, of what is loaded already; ``names`` is what an error calls them."""
+    matched = match(_cells(base), _cells(new), allow)
+    refuse(base.manifest, new.manifest, matched, allow, names)
+    held = limits or LimitsFile()
+    broken = _broken(new, limits) if limits else {}
+    runs = []
+    for one, other in matched.pairs:
+        key = other.plan.key
+        found = figures(one, other, held.growth(key), allow)
+        if allow_missing:
+            found = tuple(_let_pass(figure) for figure in found)
+        facts = tuple(_facts(one.plan, other.plan, _FACTS))
+        runs.append(Compared(key, one.plan.key, found, facts, broken.get(key, ())))
+    lost = tuple(Lost(cell.plan.key, _why(cell.plan, new.manifest)) for cell in matched.lost)
+    problems = tuple(_problems(runs, () if allow_missing else lost))
+    return Comparison(
+        schema=COMPARISON_SCHEMA,
+        base=_side(base.manifest),
+        new=_side(new.manifest),
+        regression=bool(problems),
+        sentence=summary(runs, lost, problems),
+        problems=problems,
+        runs=tuple(runs),
+        lost=lost,
+        added=tuple(cell.plan.key for cell in matched.added),
+        facts=tuple(_hosts(base.manifest, new.manifest)),
+        allowed=tuple(sorted(allow)),
+    )
+
+
+def _cells(run: StoredRun) -> Sequence[Cell]:
+    return cells(run.manifest, run.samples)
+
+
+def _let_pass(figure: Figure) -> Figure:
+    missing = figure.word == "missing" or figure.name == "unanswered"
+    return msgspec.structs.replace(figure, beyond=False) if missing else figure
+
+
+def _problems(runs: Iterable[Compared], lost: Iterable[Lost]) -> Iterator[str]:
+    for gone in lost:
+        yield f"{gone.key}: not in NEW{f' ({gone.why})' if gone.why else ''}"
+    for run in runs:
+        for figure in run.figures:
+            if figure.beyond:
+                yield f"{run.key}: {problem(figure)}"
+        yield from run.broken
+
+
+def _broken(new: StoredRun, limits: LimitsFile) -> dict[str, tuple[str, ...]]:
+    """Absolute limits that NEW breaks, by run."""
+    rows = summarise(new.manifest, (s for part in new.samples.values() for s in part)).runs
+    found = {}
+    for row in rows:
+        key = f"{row.board}/{row.engine}/{row.model}/{row.precision}"
+        if key in limits.runs:
+            found[key] = tuple(exceeded(row, limits.runs[key]))
+    return found
+
+
+def _why(plan: RunPlan, new: Manifest) -> str:
+    """Why NEW has not this run, where its manifest says so."""
+    for found in new.no_place:
+        if all(
+            getattr(found, name) == getattr(plan, name)
+            for name in ("board", "engine", "model", "precision")
+        ):
+            least = "" if found.linked else "at least "
+            return f"no place: {least}{found.needs:,} B of {found.memory}, board has {found.has:,}"
+    return ""
+
+
+def _side(manifest: Manifest) -> Side:
+    git = manifest.git
+    return Side(
+        manifest.run_id, manifest.created, git.commit if git else "", bool(git and git.dirty)
+    )
+
+
+def _facts(base: Any, new: Any, names: Iterable[str]) -> Iterator[Fact]:
+    for name in names:
+        one, other = (str(getattr(record, name, "")) for record in (base, new))
+        if one != other:
+            yield Fact(name, one, other)
+
+
+def _hosts(base: Manifest, new: Manifest) -> Iterator[Fact]:
+    yield from _facts(base, new, ("hil",))
+    yield from _facts(base.host, new.host, ("platform", "cpu", "python"))
+    one, other = base.host.packages, new.host.packages
+    for name in sorted(one.keys() | other.keys()):
+        if one.get(name) != other.get(name):
+            yield Fact(name, one.get(name, "–"), other.get(name, "–"))

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison -> Markdown, JSON, JUnit's XML, GitHub's workflow commands. Every string that a
+board, a file or a person chose is escaped as the format asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from hil.compare.records import Compared, Comparison, Fact, Figure, Lost, Side, Word
+from hil.report.markdown import escape
+from hil.report.text import clean, count, listed, percent, plural, points
+
+TITLES: Final = {
+    "unanswered": "not answered",
+    "accuracy": "accuracy",
+    "answers": "answers unlike host",
+    "unexpected": "outputs unexpected",
+    "litert": "outputs unlike LiteRT",
+    "outputs": "outputs unlike BASE",
+    "instructions": "instructions",
+    "total": "instructions, sum",
+    "latency": "latency",
+    "first": "first inference",
+    "arena": "arena",
+    "flash_model": "flash, model",
+    "flash_code": "flash, code",
+    "ram_static": "RAM, static",
+    "stack": "stack",
+    "heap": "heap, growth",
+    "retries": "link retries",
+}
+HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
+_UNITS: Final = {"bytes": " B", "us": " µs", "instructions": "", "count": "", "share": ""}
+_LONGEST_HASH: Final = 12
+
+
+def title(figure: Figure) -> str:
+    return TITLES.get(figure.name, figure.name)
+
+
+def row(figure: Figure) -> tuple[str, ...]:
+    """A line of the table, as `HEAD` names its columns."""
+    return (
+        title(figure),
+        value(figure, figure.base),
+        value(figure, figure.new),
+        changed(figure),
+        verdict(figure),
+    )
+
+
+def value(figure: Figure, number: float | None) -> str:
+    """A figure with its unit; a dash where there is none."""
+    if number is None:
+        return "–"
+    if figure.kind == "share":
+        return percent(number, figure.n)
+    return count(number) + _UNITS[figure.kind]
+
+
+def changed(figure: Figure) -> str:
+    """By how much, with the interval where there is one, and what else is to be said."""
+    return "; ".join(words for words in (_amount(figure), figure.note) if words)
+
+
+def _amount(figure: Figure) -> str:
+    change = figure.change
+    if change is None or (figure.word == "same" and change.low == change.high):
+        return ""
+    if figure.kind == "share":
+        low, high = points(change.low, figure.n), points(change.high, figure.n)
+        return f"{points(change.point, figure.n)} points ({low} to {high})"
+    if change.kind == "difference":
+        return _signed(change.point) + _UNITS[figure.kind]
+    if change.low == change.high:
+        more = (figure.new or 0) - (figure.base or 0)
+        return f"{_percent(change.point)} ({_signed(more)}{_UNITS[figure.kind]})"
+    return f"{_percent(change.point)} ({_percent(change.low)} to {_percent(change.high)})"
+
+
+def _signed(number: float) -> str:
+    return f"{'+' if number > 0 else '−' if number < 0 else ''}{count(abs(number))}"
+
+
+def _percent(ratio: float) -> str:
+    """A ratio as a signed percentage, with enough digits to tell it from none."""
+    grown = 100 * (ratio - 1)
+    for places in (1, 2, 3):
+        text = f"{grown:+.{places}f}"
+        if float(text) or not grown:
+            break
+    return text.replace("-", "−") + " %"
+
+
+def verdict(figure: Figure) -> str:
+    """The word, and the limit that it is beyond or within."""
+    if figure.word == "missing":
+        return "missing, a regression" if figure.beyond else "missing, let pass"
+    if figure.beyond:
+        return f"{figure.word}, beyond {_limit(figure)}"
+    if figure.word == "worse" and figure.limit is not None:
+        return f"worse, within {_limit(figure)}"
+    return figure.word
+
+
+def _limit(figure: Figure) -> str:
+    assert figure.limit is not None
+    if figure.kind == "share":
+        return f"{figure.limit:g} points"
+    if figure.change is not None and figure.change.kind == "difference":
+        return f"{figure.limit:g}{_UNITS[figure.kind]}"
+    return f"{figure.limit:g} %"
+
+
+def problem(figure: Figure) -> str:
+    """What is wrong with a figure that is beyond its limit."""
+    if figure.word == "missing":
+        return f"{title(figure)} is missing, was {value(figure, figure.base)}"
+    step = f"{value(figure, figure.base)} to {value(figure, figure.new)}"
+    return f"{title(figure)} {step}, {changed(figure)}; {verdict(figure)}"
+
+
+def summary(runs: Sequence[Compared], lost: Sequence[Lost], problems: Sequence[str]) -> str:
+    """The whole in one sentence."""
+    words = Counter(figure.word for run in runs for figure in run.figures)
+    order: tuple[Word, ...] = ("worse", "missing", "better", "undecided", "new", "same")
+    said = listed([f"{words[word]} {word}" for word in order if words[word]])
+    scope = f"{plural(sum(words.values()), 'figure')} of {plural(len(runs), 'run')}: {said}"
+    if lost:
+        scope += f"; {plural(len(lost), 'run')} of BASE missing"
+    if problems:
+        return f"Regression: {plural(len(problems), 'problem')}. {scope}."
+    return f"No regression. {scope}."
+
+
+def fact(found: Fact) -> tuple[str, str, str]:
+    """Name and both values, hashes cut to what tells them apart."""
+    cut = _LONGEST_HASH if found.name.endswith("sha256") else None
+    name = found.name.removesuffix("_sha256").replace("_", " ")
+    return name, found.base[:cut] or "–", found.new[:cut] or "–"
+
+
+def markdown(found: Comparison) -> str:
+    """The sentence, the problems, then a table a run."""
+    return "\n".join(_markdown(found)) + "\n"
+
+
+def _markdown(found: Comparison) -> Iterator[str]:
+    yield f"# {escape(found.new.run_id)} against {escape(found.base.run_id)}"
+    yield from ("", f"**{escape(found.sentence)}**")
+    if found.problems:
+        yield ""
+        yield from (f"- {escape(line)}" for line in found.problems)
+    for run in found.runs:
+        yield from ("", f"## {escape(name(run))}", "")
+        yield from _table(HEAD, (row(figure) for figure in run.figures))
+        if run.facts:
+            yield from ("", "What else differs: " + "; ".join(escape(w) for w in facts(run)) + ".")
+    yield from _rest(found)
+    yield from ("", f"BASE: {escape(side(found.base))}. NEW: {escape(side(found.new))}.")
+
+
+def _rest(found: Comparison) -> Iterator[str]:
+    lines = [f"{lost.key} is in BASE alone. {lost.why}".rstrip() for lost in found.lost]
+    lines += [f"{key} is in NEW alone." for key in found.added]
+    if found.allowed:
+        lines.append(f"Let pass on request: {', '.join(found.allowed)}.")
+    if found.facts:
+        said = "; ".join(" ".join((n, a, "→", b)) for n, a, b in map(fact, found.facts))
+        lines.append(f"The hosts differ: {said}.")
+    if lines:
+        yield ""
+        yield from (f"- {escape(line)}" for line in lines)
+
+
+def name(run: Compared) -> str:
+    """A run's key, and its key in BASE where that is another."""
+    return run.key if run.key == run.base else f"{run.key} (in BASE {run.base})"
+
+
+def facts(run: Compared) -> list[str]:
+    """What is no figure and differs, in words."""
+    return [" ".join((n, old, "→", new)) for n, old, new in map(fact, run.facts)]
+
+
+def side(one: Side) -> str:
+    commit = f", commit {one.commit[:12]}" if one.commit else ""
+    return f"{one.run_id} of {one.created}{commit}{' (changed since)' if one.dirty else ''}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(escape(cell) for cell in head) + " |"
+    yield "|---|" + "---:|" * 2 + "---|" * (len(head) - 3)
+    for cells in rows:
+        yield "| " + " | ".join(escape(cell) or " " for cell in cells) + " |"
+
+
+def json(found: Comparison) -> str:
+    """`Comparison` as it is."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+
+
+def junit(found: Comparison) -> str:
+    """A test suite a run, a test case a figure; what is beyond its limit is a failure."""
+    root = ET.Element("testsuites", name="hil compare")
+    for run in found.runs:
+        suite = ET.SubElement(root, "testsuite", name=clean(run.key))
+        for figure in run.figures:
+            _case(suite, run.key, figure)
+        for number, line in enumerate(run.broken, 1):
+            _failed(suite, run.key, f"limit {number}", line)
+        _counted(suite)
+    if found.lost:
+        suite = ET.SubElement(root, "testsuite", name="runs of BASE")
+        for lost in found.lost:
+            said = [line for line in found.problems if line.startswith(f"{lost.key}: not in NEW")]
+            if said:
+                _failed(suite, lost.key, "run", said[0])
+            else:
+                skipped = ET.SubElement(suite, "testcase", classname=clean(lost.key), name="run")
+                ET.SubElement(skipped, "skipped", message="missing, let pass")
+        _counted(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ET.Element, key: str, figure: Figure) -> None:
+    case = ET.SubElement(suite, "testcase", classname=clean(key), name=title(figure))
+    if figure.beyond:
+        ET.SubElement(case, "failure", message=clean(problem(figure)), type=figure.word)
+    elif figure.word in ("undecided", "new", "missing"):
+        ET.SubElement(
+            case, "skipped", message=clean(f"{verdict(figure)} {changed(figure)}".rstrip())
+        )
+    said = f"{value(figure, figure.base)} to {value(figure, figure.new)}: {verdict(figure)}"
+    ET.SubElement(case, "system-out").text = clean(f"{said} {changed(figure)}".rstrip())
+
+
+def _failed(suite: ET.Element, key: str, what: str, line: str) -> None:
+    case = ET.SubElement(suite, "testcase", classname=clean(key), name=what)
+    ET.SubElement(case, "failure", message=clean(line), type="limit")
+
+
+def _counted(suite: ET.Element) -> None:
+    """JUnit's readers want the counts as attributes."""
+    suite.set("tests", str(len(suite)))
+    for kind, attribute in (("failure", "failures"), ("skipped", "skipped")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
+    suite.set("errors", "0")
+
+
+def github(found: Comparison) -> str:
+    """An annotation a problem, and the sentence. GitHub shows ten of a kind at most."""
+    lines = [_command("error", "hil compare", line) for line in found.problems]
+    lines.append(_command("notice", "hil compare", found.sentence))
+    return "\n".join(lines) + "\n"
+
+
+def _command(kind: str, heading: str, text: str) -> str:
+    """A workflow command; its own signs in the text are escaped as GitHub's toolkit does."""
+    said = clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::{kind} title={heading}::{said}"
+
+
+FORMATS: Final[dict[str, Callable[[Comparison], str]]] = {
+    "md": markdown,
+    "json": json,
+    "junit": junit,
+    "github": github,
+}

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frozen records that flow from a digit to a report. No behaviour beyond derived sizes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Self, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.core.errors import MixedUnits
+
+
+class DType(IntEnum):
+    """Element types, by their TFLite ``TensorType`` code (the wire uses the same numbers)."""
+
+    FLOAT32 = 0
+    UINT8 = 3
+    INT8 = 9
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        return np.dtype({0: "<f4", 3: "u1", 9: "i1"}[self.value])
+
+
+class Precision(StrEnum):
+    """What a model computes in."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class Encoding(IntEnum):
+    """How the values of a request are written on the wire."""
+
+    PIXELS = 1  # uint8, 0..255; the device scales by 1/255 and quantises
+    INT8 = 2  # as an int8 model wants it
+    FLOAT32 = 3  # little-endian; an int8 model's device quantises it
+
+
+class _Measure(ABC):
+    """Ordered, subtracted and divided by its own kind alone.
+
+    Anything else is an error of types, and at run time a `MixedUnits`.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def amount(self) -> int:
+        """The figure itself, in its kind's unit."""
+
+    def _other(self, other: Self) -> int:
+        if type(other) is not type(self):
+            kinds = f"{type(self).__name__} and {type(other).__name__}"
+            raise MixedUnits(f"{kinds} were put together", "each is compared with its own kind")
+        return other.amount
+
+    def __lt__(self, other: Self) -> bool:
+        return self.amount < self._other(other)
+
+    def __le__(self, other: Self) -> bool:
+        return self.amount <= self._other(other)
+
+    def __gt__(self, other: Self) -> bool:
+        return self.amount > self._other(other)
+
+    def __ge__(self, other: Self) -> bool:
+        return self.amount >= self._other(other)
+
+    def __sub__(self, other: Self) -> int:
+        return self.amount - self._other(other)
+
+    def __truediv__(self, other: Self) -> float:
+        return self.amount / self._other(other)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Instructions(_Measure):
+    """Instructions retired during one inference, counted by an emulator."""
+
+    count: int
+
+    @property
+    def amount(self) -> int:
+        return self.count
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Latency(_Measure):
+    """Microseconds one inference took on a physical board."""
+
+    microseconds: int
+
+    @property
+    def amount(self) -> int:
+        return self.microseconds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EmulatorTime(_Measure):
+    """Microseconds of this computer's time that an emulator took: no property of any board."""
+
+    microseconds: int
+
+    @property
+    def amount(self) -> int:
+        return self.microseconds
+
+
+# Kept apart by type: nothing in the harness adds, compares or plots the one as the other.
+DeviceTime: TypeAlias = Instructions | Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Type, shape and affine quantisation of one tensor: real = scale * (q - zero_point)."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.elements * self.dtype.numpy.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model inside a firmware image, as HELLO lists it. Sizes in bytes."""
+
+    name: str
+    engine: str
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    arena: int
+    flash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a board says of itself."""
+
+    protocol: int
+    board: str
+    firmware: str
+    toolchain: str
+    window: int  # requests the host may have in flight
+    max_payload: int  # bytes
+    tick_hz: int  # 0: no tick counter
+    has_micros: bool
+    models: tuple[ModelInfo, ...]
+    has_layers: bool = False  # it answers layer by layer: another program than the one to measure
+    unpacks: bool = False  # it takes inputs in PackBits
+    room: int | None = 0  # bytes its line keeps while it computes; None: any, the host has to wait
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Memory marks in bytes, counters since boot (or since the last reset of marks)."""
+
+    ram_static: int
+    stack_used: int
+    stack_size: int
+    heap_used: int | None  # allocated now; None: the board cannot tell
+    uptime_ms: int
+    frames_ok: int
+    frames_bad: int
+    inferences: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """What crossed a line between host and board, and what went wrong on it, as the host counted.
+
+    ``damaged_out``: frames that the board said came damaged; ``damaged_in``: those that the host
+    received so; ``unexpected``: good frames that answer nothing that is waited for (late, repeated,
+    replayed); ``timeouts``: silences that ended a wait; ``retries``: requests sent again, which
+    took ``resent_bytes`` on the line.
+    """
+
+    frames_out: int = 0
+    frames_in: int = 0
+    damaged_out: int = 0
+    damaged_in: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
+    retries: int = 0
+    resent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSteps:
+    """The smallest steps that a board saw its clocks make; 0 where one made none.
+
+    ``reads``: how many readings that took.
+    """
+
+    micros: int
+    ticks: int
+    reads: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set.
+
+    ``x`` is (n, height, width, channels) uint8 pixels, or float32/int8 of any shape for a
+    user's own data; ``y`` is (n,) int64 labels; ``ids`` are stable and unique;
+    ``fingerprint`` is the SHA-256 of the source data (hex).
+    """
+
+    name: str
+    split: str
+    ids: tuple[str, ...]
+    x: npt.NDArray[np.generic]
+    y: npt.NDArray[np.int64]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One answer of a device to one sample: raw output bytes, time, attempts it took.
+
+    ``disturbed``: something befell the line or the board while it was asked, so that none of its
+    times is a latency.
+    """
+
+    index: int
+    output: bytes
+    time: DeviceTime
+    attempts: int = 1
+    round_trip: int | None = None  # microseconds, by the host's clock
+    disturbed: bool = False

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One board behind one link: what it is asked, and its answers. What the line loses on the way is
+asked again (`hil.device.stream`, `hil.device.pace`); what is not an answer is never taken for one
+(`hil.device.line`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from hil.core.errors import DeviceRefused, HilError, LineHopeless, NoAnswer, WrongFirmware
+from hil.core.records import ClockSteps, DType, Encoding, Hello, LineCounts, Status
+from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing
+from hil.device.pace import ATTEMPTS, Pace, Rates
+from hil.device.stream import Answer, Request, Stream
+from hil.link import Link
+from hil.wire.diagnosis import ENOUGH
+from hil.wire.frames import Frame, check_of, encode_request
+from hil.wire.messages import (
+    ErrorCode,
+    Piece,
+    Reply,
+    clock_request,
+    hello_request,
+    infer_request,
+    layers_request,
+    status_request,
+)
+from hil.wire.packbits import pack
+
+__all__ = ["ATTEMPTS", "Answer", "Device", "Timing"]
+
+T = TypeVar("T", bound=Reply)
+CLOCK_S: Final = 1.0  # that CLOCK may take, beyond a HELLO: half a second for each clock
+FLOOD: Final = 8  # damaged frames in a row, none good between, that are no replies
+
+
+class Device:
+    """One board behind one link.
+
+    ``number``: of the first request, where a run must be the same to the bit as another; drawn
+    otherwise."""
+
+    def __init__(
+        self,
+        link: Link,
+        timing: Timing | None = None,
+        boot_baud: int | None = None,
+        *,
+        number: int | None = None,
+    ) -> None:
+        self.timing = timing or Timing()
+        self._line = Line(link, self.timing, number)
+        self._pace = Pace(self._line)
+        self._rates = Rates(self._line, boot_baud, self.hello)
+
+    @property
+    def link(self) -> Link:
+        """The port."""
+        return self._line.link
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes written so far."""
+        return self._line.bytes_out
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes read so far."""
+        return self._line.bytes_in
+
+    @property
+    def retries(self) -> int:
+        """Requests that were sent again so far."""
+        return self._line.retries
+
+    @property
+    def counts(self) -> LineCounts:
+        """What crossed the line so far, and what went wrong on it."""
+        return self._line.counts()
+
+    def diagnosis(self) -> HilError | None:
+        """What is wrong with the board, by its own words besides frames; None: nothing known."""
+        found = self._line.diagnosis()
+        return found.error(self.link.name) if found else None
+
+    def hello(self) -> Hello:
+        """What the board says of itself; asked again and again until it has booted, and at once
+        where the line damaged the answer."""
+        line = self._line
+        deadline = self.timing.deadline(self.timing.boot)
+        heard, good = line.bytes_in, line.frames_in
+        asked: dict[int, int] = {}
+        while not deadline.expired:
+            frame = hello_request(line.number())
+            asked[frame.seq] = check_of(frame)
+            noise = line.noise
+            line.write(END_OF_ALL)
+            line.send(encode_request(frame))
+            started = line.now()
+            attempt = deadline.sooner(self.timing.hello_every)
+            while (reply := line.reply(attempt, asked, Hello)) is not None:
+                if isinstance(reply[1], Hello):
+                    taken = line.now() - started
+                    self._pace.answered(Hello, taken, disturbed=line.noise != noise)
+                    line.quieten(deadline)
+                    line.forget()
+                    return reply[1]
+                attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
+        raise self._unheard(line.bytes_in > heard, line.frames_in > good, asked)
+
+    def _unheard(self, heard: bool, understood: bool, asked: Iterable[int]) -> HilError:
+        name = self.link.name
+        answers = understood or self._line.traces(asked) >= ENOUGH
+        if not answers and (known := self.diagnosis()):
+            return known
+        if answers:
+            return LineHopeless(
+                f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no whole answer in "
+                f"{self.timing.boot:g} s, {self._line.damaged_in} frames came damaged",
+                "check the cable and its ground, take a shorter one, or lower the baud rate",
+            )
+        if heard:
+            return WrongFirmware(
+                f"port {name} talks, but not this protocol ({self.timing.boot:g} s waited)",
+                "flash the firmware of this project: `hil flash --board NAME`; if it runs that, "
+                "check the cable and the baud rate, and raise timeouts.boot if it starts slowly",
+            )
+        return NoAnswer(
+            f"nothing answered on port {name} within {self.timing.boot:g} s",
+            "is it the right port, and does the firmware run? `hil boards` lists the ports",
+        )
+
+    def speed_up(self, rates: Iterable[int]) -> int:
+        """Climb to the fastest of ``rates`` (baud) that carries frames; the rate in the end.
+
+        Firmware that knows no BAUD, and a rate that fails, end the climb; neither is an error.
+        """
+        return self._rates.speed_up(rates)
+
+    def slow_down(self) -> None:
+        """Back to the rate of boot, so that whoever opens the port next is understood."""
+        self._rates.slow_down()
+
+    def status(self, *, reset: bool = False) -> Status:
+        """Memory marks and counters; ``reset`` starts both anew afterwards."""
+        usual = self._pace.measured(Hello)  # which takes longer: it prepares the models
+        return self.insist(
+            lambda seq: status_request(seq, reset=reset), Status, "STATUS", usual=usual
+        )
+
+    def clock_steps(self) -> ClockSteps | None:
+        """How finely the board's clocks tick; None from firmware that knows no CLOCK."""
+        usual = self._pace.measured(Hello)
+        usual = None if usual is None else usual + CLOCK_S
+        try:
+            return self.insist(clock_request, ClockSteps, "CLOCK", usual=usual)
+        except DeviceRefused as refusal:
+            if refusal.code == ErrorCode.TYPE:
+                return None
+            raise
+
+    def idle_round_trip(self, rounds: int = 5) -> int:
+        """Shortest of ``rounds`` round trips of STATUS, in microseconds: the link's own share."""
+        shortest = 0
+        for done in range(rounds):
+            started = self._line.now()
+            self.status()
+            taken = round((self._line.now() - started) * 1e6)
+            shortest = min(shortest, taken) if done else taken
+        return shortest
+
+    def infer(
+        self,
+        model: int,
+        encoding: Encoding,
+        inputs: Iterable[bytes],
+        *,
+        window: int = 1,
+        room: int | None = None,
+        pack: bool = False,
+        first: int = 0,
+    ) -> Iterator[Answer]:
+        """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
+
+        ``room``: bytes that all in flight may take on the line together; one alone always goes.
+        ``pack``: each input travels in PackBits where that is shorter, for a board that unpacks.
+        Answers come in order; numbering starts at ``first``. Raises DeviceRefused when
+        the board says no, NoAnswer when it says nothing, LineHopeless when the line lets so
+        little pass that it would take hours.
+        """
+
+        def build(seq: int, request: Request) -> Frame:
+            return infer_request(seq, model, encoding, request.values, packed=request.packed)
+
+        return Stream(
+            self._line,
+            self._pace,
+            (model, encoding),
+            build,
+            (_request(i, values, pack) for i, values in enumerate(inputs, first)),
+            window=window,
+            room=room,
+            slower=self._rates.leave,
+        ).answers(first)
+
+    def insist(
+        self, ask: Callable[[int], Frame], kind: type[T], what: str, *, usual: float | None = None
+    ) -> T:
+        """The reply of ``kind`` to a request that may be sent again; raises as `infer` does.
+
+        ``usual``: seconds that it takes, where that is known."""
+        line, pace = self._line, self._pace
+        pace.begin()
+        asked: dict[int, int] = {}
+        babble = 0
+        while True:
+            frame, noise, started = ask(line.number()), line.noise, line.now()
+            asked[frame.seq] = check_of(frame)
+            line.send(encode_request(frame), again=len(asked) > 1)
+            good = line.frames_in
+            reply = line.reply(self.timing.deadline(pace.timeout(kind, usual)), asked, kind)
+            if reply is None:
+                line.timed_out()
+                pace.timed_out()
+            elif isinstance(reply[1], kind):
+                pace.answered(kind, line.now() - started, disturbed=line.noise != noise)
+                return reply[1]
+            babble = babble + 1 if line.frames_in == good else 0
+            if babble >= FLOOD:
+                line.quieten(self.timing.deadline(self.timing.reply))
+                babble = 0
+            pace.lost()
+            pace.judge(what)
+
+
+def _request(index: int, values: bytes, pack_it: bool) -> Request:
+    if pack_it and len(packed := pack(values)) < len(values):
+        return Request(index, packed, packed=True)
+    return Request(index, values, packed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutput:
+    """What one layer made of one sample, and how many layers there are."""
+
+    dtype: DType
+    data: bytes
+    layers: int
+
+
+def ask_layer(
+    device: Device, model: int, encoding: Encoding, values: bytes, layer: int
+) -> LayerOutput:
+    """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
+
+    Raises as `Device.infer`; DeviceRefused also where there is none."""
+    found = bytearray()
+
+    def ask(seq: int) -> Frame:
+        return layers_request(seq, model, encoding, values, layer=layer, offset=len(found))
+
+    while True:
+        piece = device.insist(ask, Piece, f"LAYERS of layer {layer}")
+        if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
+            raise WrongFirmware(
+                f"asked for layer {layer} of model {model}, "
+                f"the board answered layer {piece.layer} of model {piece.model}",
+                "flash the firmware of this checkout",
+            )
+        found += piece.data
+        if not piece.data or len(found) == piece.nbytes:
+            return LayerOutput(piece.dtype, bytes(found), piece.layers)

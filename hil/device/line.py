@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board refuses, and why, in words."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hil.core.errors import DeviceRefused, WrongFirmware
+from hil.core.records import LineCounts
+from hil.link import Deadline, Link
+from hil.wire.diagnosis import HEARD, Diagnosis, board_says, traces
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame
+from hil.wire.messages import (
+    ErrorCode,
+    Kind,
+    Malformed,
+    Piece,
+    Profile,
+    Refusal,
+    Reply,
+    Result,
+    parse_reply,
+)
+
+
+def other_version(port: str, version: int) -> WrongFirmware:
+    """The board speaks another protocol."""
+    return WrongFirmware(
+        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
+        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+    )
+
+
+def refused(reply: Refusal) -> DeviceRefused:
+    """What an ERROR frame says."""
+    needed, available = reply.needed, reply.available
+    said: dict[int, tuple[str, str]] = {
+        ErrorCode.LENGTH: (
+            f"got {available} bytes of input, wants {needed}",
+            "does the data set fit the model?",
+        ),
+        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
+        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
+        ErrorCode.ARENA: (
+            f"needs an arena of {needed} bytes and has {available}",
+            "use a smaller model or the engine `aot`",
+        ),
+        ErrorCode.LAYER: (
+            f"has {available} layers of this model to show, asked for number {needed}",
+            "an engine other than aot shows none",
+        ),
+        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
+    }
+    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
+        said[ErrorCode.TYPE] = (
+            "does not answer layer by layer",
+            "flash firmware built with HIL_LAYERS=1",
+        )
+    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
+    what, hint = said.get(reply.code, unknown)
+    return DeviceRefused(f"the board {what}", hint, code=reply.code)
+
+
+QUIET_S: Final = 0.05
+REPLY: Final = 0x80  # set in the type of whatever a board sends
+MISFITS: Final = 5  # in a row, and it is no accident
+END_OF_ALL: Final = b"\0\0"  # ends whatever half a frame, or text, the board may hold
+
+# Damage on the line: the request itself was fine and is worth sending again.
+_LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long to wait, in seconds; ``clock`` is monotonic.
+
+    ``reply`` is for what was never measured; what was is missed sooner (`hil.device.pace`).
+    """
+
+    boot: float = 10.0
+    reply: float = 20.0
+    hello_every: float = 0.5
+    clock: Callable[[], float] | None = None
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline.after(seconds, self.clock) if self.clock else Deadline.after(seconds)
+
+
+class Line:
+    """One link, as frames. ``noise`` grows with everything that was not as it should be: who
+    compares it before and after knows whether a round trip was disturbed."""
+
+    def __init__(self, link: Link, timing: Timing, number: int | None = None) -> None:
+        self.link = link
+        self.timing = timing
+        self.now = timing.clock or time.perf_counter
+        self.noise = 0
+        self.bytes_out = self.bytes_in = 0
+        self.frames_out = self.frames_in = 0
+        self.damaged_out = self.damaged_in = 0
+        self.unexpected = self.timeouts = 0
+        self.retries = self.resent_bytes = 0
+        self._misfits = 0  # since something last fitted
+        self._heard = bytearray()  # the last of what came, for a diagnosis
+        self._decoder = Decoder()
+        self._arrived: deque[Frame | BadFrame] = deque()
+        # Anywhere in the circle: a late answer to an earlier program must not look like ours.
+        start = secrets.randbelow(0xFFFF) if number is None else number  # 0 is for damaged frames
+        self._numbers = (1 + n % 0xFFFF for n in itertools.count(start))
+
+    def counts(self) -> LineCounts:
+        """What has been counted so far."""
+        return LineCounts(
+            frames_out=self.frames_out,
+            frames_in=self.frames_in,
+            damaged_out=self.damaged_out,
+            damaged_in=self.damaged_in,
+            unexpected=self.unexpected,
+            timeouts=self.timeouts,
+            retries=self.retries,
+            resent_bytes=self.resent_bytes,
+        )
+
+    def diagnosis(self) -> Diagnosis | None:
+        """What is wrong with the board, by what it said of late besides frames."""
+        return board_says(bytes(self._heard))
+
+    def traces(self, asked: Iterable[int]) -> int:
+        """Answers to HELLOs of these numbers that came damaged and can be recognised all the
+        same."""
+        return traces(bytes(self._heard), asked)
+
+    def forget(self) -> None:
+        """The board runs: what it said before is no diagnosis."""
+        self._heard.clear()
+
+    def number(self) -> int:
+        """The next sequence number."""
+        return next(self._numbers)
+
+    def send(self, data: bytes, *, again: bool = False) -> None:
+        """Send one request, encoded; ``again``: not for the first time."""
+        self.write(data)
+        self.frames_out += 1
+        if again:
+            self.retries += 1
+            self.resent_bytes += len(data)
+
+    def write(self, data: bytes) -> None:
+        """The one way out."""
+        self.link.write(data)
+        self.bytes_out += len(data)
+
+    def timed_out(self) -> None:
+        """Nothing came: whatever half a frame lies at the other end ends here."""
+        self.noise += 1
+        self.timeouts += 1
+        self.write(END_OF_ALL)
+
+    def quieten(self, deadline: Deadline) -> None:
+        """Throw away what still comes (answers to repeated HELLOs, boot chatter) until silence."""
+        while not deadline.expired and self._receive(deadline.sooner(QUIET_S)) is not None:
+            pass
+        self._decoder.reset()
+        self._arrived.clear()
+        self.noise += 1
+
+    def reply(
+        self, deadline: Deadline, expected: Mapping[int, int], kind: type[object]
+    ) -> tuple[int, Reply] | None:
+        """The next reply of ``kind`` to one of ``expected`` (number -> `check_of` the request), or
+        word of damage, a `Malformed` numbered 0; None at the deadline. DeviceRefused when the
+        board says no."""
+        while (frame := self._receive(deadline)) is not None:
+            if isinstance(frame, BadFrame):
+                self.damaged_in += 1
+                return self._damage(frame.reason)
+            if not frame.type & REPLY:
+                self._nobody_asked()  # an echo of what was sent: no board says that
+                continue
+            self.frames_in += 1
+            if frame.version != PROTOCOL_VERSION:
+                raise other_version(self.link.name, frame.version)
+            reply = parse_reply(frame)
+            if isinstance(reply, Refusal) and reply.code in _LINE_DAMAGE:
+                self.damaged_out += 1
+                return self._damage("the board received damage")
+            if frame.seq not in expected:
+                self._nobody_asked()  # a late answer to something already asked again
+                continue
+            if isinstance(reply, Refusal):
+                raise refused(reply)
+            if not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
+                return self._misfit(reply)
+            self._misfits = 0
+            return frame.seq, reply
+        return None
+
+    def _nobody_asked(self) -> None:
+        self.unexpected += 1
+        self.noise += 1
+
+    def _damage(self, reason: str) -> tuple[int, Reply]:
+        self.noise += 1
+        return 0, Malformed(reason)
+
+    def _misfit(self, reply: Reply) -> tuple[int, Reply]:
+        """An old answer that the line repeats, or firmware that answers in another way."""
+        self.unexpected += 1
+        self._misfits += 1
+        if self._misfits >= MISFITS:
+            why = reply.reason if isinstance(reply, Malformed) else "they are of other requests"
+            raise WrongFirmware(
+                f"the answers on port {self.link.name} do not fit what was asked ({why})",
+                "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+            )
+        return self._damage("answer to another request")
+
+    def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
+        while not self._arrived:
+            data = self._read(deadline)
+            if not data:
+                if not self._decoder.whole:
+                    return None
+                self.noise += 1
+                return next(self._decoder.feed(b"\0"))
+            self.bytes_in += len(data)
+            self._heard += data
+            del self._heard[:-HEARD]
+            self._arrived.extend(self._decoder.feed(data))
+        return self._arrived.popleft()
+
+    def _read(self, deadline: Deadline) -> bytes:
+        """Empty at the deadline, or where what has come is a frame whose delimiter was lost."""
+        if self._decoder.unfinished:
+            soon = deadline.sooner(QUIET_S)
+            data = self.link.read(soon)
+            if data or soon.at == deadline.at or self._decoder.whole:
+                return data
+        return self.link.read(deadline)
+
+
+def fits(reply: Reply, check: int) -> bool:
+    """Does ``reply`` say that it answers the request of ``check``? Those without a number of their
+    own are trusted for their sequence number."""
+    return not isinstance(reply, Result | Piece | Profile) or reply.check == check

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One firmware image: write its C sources, then compile and link them by `pio run`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from hil.core.errors import (
+    BuildFailed,
+    ConfigError,
+    DoesNotFit,
+    FlashTooSmall,
+    HilError,
+    WrongCompiler,
+)
+from hil.core.files import sha256
+from hil.engines import CompiledModel, Models, write_image
+from hil.firmware.link_map import compiler_of
+from hil.firmware.toolchain import ensure_scons, require_compiler
+from hil.link.serial_port import cannot_open
+from hil.tflite import Graph
+from hil.wire.diagnosis import BUILD, UPLOAD, diagnose, plain
+
+# GNU ld, of a MEMORY region of the linker script
+_REGION: Final = re.compile(r"region [`'](\S+)' overflowed by (\d+) bytes")
+# GNU ld, of a section that grew into the stack at the end of RAM
+_STACK: Final = re.compile(
+    r"section \.stack VMA \[([0-9a-f]+),[0-9a-f]+\] overlaps "
+    r"section \S+ VMA \[[0-9a-f]+,([0-9a-f]+)\]"
+)
+# PlatformIO, of a linked image
+_SIZE: Final = re.compile(
+    r"The (program|data) size \((\d+) bytes\) is greater than maximum allowed"
+)
+
+# an ESP32's memories for code and deep sleep, which no network fills and no limit is about
+_OTHER: Final = ("iram0_0_", "rtc_")
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """``needs`` bytes in all, or, where only that is said, ``over`` more than there are."""
+
+    memory: Literal["flash", "ram"]
+    needs: int = 0
+    over: int = 0
+
+
+def find_overflow(log: str) -> Overflow | None:
+    """What a build's log says of memory that is too small, flash first; None: nothing."""
+    if match := _SIZE.search(log):
+        return Overflow("flash" if match[1] == "program" else "ram", needs=int(match[2]))
+    regions = [
+        (_memory(name), int(over))
+        for name, over in _REGION.findall(log)
+        if not name.startswith(_OTHER)
+    ]
+    if regions:
+        kind = min((memory for memory, _ in regions), key=("flash", "ram").index)
+        return Overflow(kind, over=max(over for memory, over in regions if memory == kind))
+    if match := _STACK.search(log):
+        return Overflow("ram", over=int(match[2], 16) - int(match[1], 16) + 1)
+    return None
+
+
+def _memory(region: str) -> Literal["flash", "ram"]:
+    """Of an ESP32's or a board's region: dram0_0_seg, RAM and data are RAM, the rest is flash, even
+    iram0_2_seg: the flash as instructions are read from it."""
+    name = region.lower().removeprefix("iram0_2_")
+    return "ram" if "ram" in name or name.startswith(("data", "bss")) else "flash"
+
+
+# esptool: the reason follows, mostly with its number
+_COULD_NOT_OPEN: Final = re.compile(
+    r"Could not open \S+, the port is busy or doesn't exist\.?"
+    r"\s*(?:\((?:\[Errno (\d+)\] )?([^\r\n]*)\))?"
+)
+# a linker's line has no "error" in it; -Werror is no error
+_NAMES_AN_ERROR: Final = re.compile(
+    r"(?<!W)error\b|undefined reference|multiple definition|cannot find -l|dangerous relocation",
+    re.IGNORECASE,
+)
+_TOOLCHAIN: Final = re.compile(r"^ - (toolchain-[\w-]+ @ [\w.+~-]+)", re.MULTILINE)
+# environment variables that change the image: with another tree every object differs
+_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFirmware:
+    """A linked image and what made it; ``compiled`` are its models as C code."""
+
+    elf: Path
+    sha256: str
+    toolchain: str
+    compiled: tuple[CompiledModel, ...]
+
+
+def build(
+    env: str, models: Models, engine: str, project: Path, *, layers: bool = False
+) -> BuiltFirmware:
+    """Build PlatformIO env ``env`` with ``models``, in order, by ``engine``.
+
+    With ``layers`` it answers layer by layer (docs/protocol.md); the environment's HIL_FAULT breaks
+    a layer (`hil.engines.write_image`). Each image has a build folder of its own, so that going
+    from one to another costs nothing. Raises what `write_image` raises, ToolMissing without a
+    compiler, BuildFailed with the compiler's first error.
+    """
+    return _run(env, models, engine, project, layers)
+
+
+def upload(
+    env: str,
+    models: Models,
+    engine: str,
+    project: Path,
+    port: str,
+    *,
+    layers: bool = False,
+    needs: int = 0,
+) -> BuiltFirmware:
+    """`build`, then flash the board on ``port``, whose flash must hold ``needs`` bytes.
+
+    Raises what `build` raises, and what the uploader said as one error: LinkError, NoAnswer,
+    WrongChip, FlashTooSmall; BuildFailed quotes whatever is not known.
+    """
+    return _run(env, models, engine, project, layers, port, needs)
+
+
+def _run(
+    env: str,
+    models: Models,
+    engine: str,
+    project: Path,
+    layers: bool,
+    port: str | None = None,
+    needs: int = 0,
+) -> BuiltFirmware:
+    require_compiler(env)
+    if "$" in str(project):
+        raise ConfigError(
+            f"cannot build in {project}: PlatformIO's build tool expands the '$' of a path",
+            "move the project to a folder whose path has none",
+        )
+    folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
+    folder.mkdir(parents=True, exist_ok=True)
+    ensure_scons(core_folder())
+    # beside the folder: PlatformIO empties it when platformio.ini changes
+    sources, log = folder.with_suffix(".image"), folder.with_suffix(".log")
+    environment = pio_environment() | {
+        "PLATFORMIO_BUILD_DIR": str(folder),
+        "HIL_IMAGE_DIR": str(sources),
+        "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may bring libraries
+    }
+    words = ("-t", "upload", "--upload-port", port) if port else ()
+    with _alone(folder), log.open("wb") as output:
+        fault = os.environ.get("HIL_FAULT", "")
+        image = write_image(engine, models, sources, layers=layers, fault=fault)
+        done = subprocess.run(
+            [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise failure(env, log, port)
+    if port:
+        _check_flash(_text(log), port, needs)
+    elf = _find_elf(folder / env)
+    return BuiltFirmware(elf, sha256(elf), compiler_of(elf), image.compiled)
+
+
+def core_folder() -> Path:
+    """Where PlatformIO keeps its packages: $PLATFORMIO_CORE_DIR, or its own default."""
+    return Path(os.environ.get("PLATFORMIO_CORE_DIR") or Path.home() / ".platformio")
+
+
+def pio_environment() -> dict[str, str]:
+    """The environment of every `pio` that the harness starts: quiet, and with our Python."""
+    return {
+        **os.environ,
+        "PLATFORMIO_CORE_DIR": str(core_folder()),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+        "HIL_PYTHON": sys.executable,
+    }
+
+
+def _image_name(env: str, models: Models, engine: str, layers: bool) -> str:
+    chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
+    files = [f"{name}={_identity(model)}" for name, model in models]
+    words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
+    return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
+
+
+def _identity(model: Path | Graph) -> str:
+    """The file of a model; the hash of one that was never in a file."""
+    if not isinstance(model, Graph):
+        return str(model.resolve())
+    return str(model.path.resolve()) if model.path else model.sha256
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time in one folder; a second one waits."""
+    with folder.with_suffix(".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _find_elf(folder: Path) -> Path:
+    for name in ("firmware.elf", "program"):
+        if (folder / name).is_file():
+            return folder / name
+    raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into the .log file beside it")
+
+
+def failure(env: str, log: Path, port: str | None = None) -> HilError:
+    """Why `pio run` failed, by its ``log``; with ``port`` it was an upload.
+
+    What is known of `hil.wire.diagnosis`; else the first line that names an error, else the last
+    before SCons says which step failed (dfu-util and avrdude do not say "error"), else
+    PlatformIO's own last words.
+    """
+    text = _text(log)
+    doing = f"flashing {env}" if port else f"building {env}"
+    whole = f"the whole log: {log}"
+    if found := find_overflow(text):
+        amount = f"{found.needs:,} bytes" if found.needs else f"{found.over:,} bytes too many"
+        return DoesNotFit(
+            f"{doing} failed: the image does not fit the board's {found.memory} ({amount})",
+            f"choose a smaller network, or a larger board; {whole}",
+            memory=found.memory,
+            needs=found.needs,
+            over=found.over,
+        )
+    if port and (refused := _COULD_NOT_OPEN.search(text)):
+        return cannot_open(port, OSError(int(refused[1] or 0), refused[2] or refused[0]))
+    if known := (port and diagnose(text, UPLOAD)) or diagnose(text, BUILD):
+        problem = known.error(port if port and known.symptom in UPLOAD else env)
+        used = ", ".join(_TOOLCHAIN.findall(text)) if isinstance(problem, WrongCompiler) else ""
+        what = f"{problem.what} (installed: {used})" if used else problem.what
+        return type(problem)(what, f"{problem.hint}; {whole}")
+    lines = text.splitlines()
+    if any("HTTPClientError" in line for line in lines):
+        return BuildFailed(
+            f"{doing} needs packages of PlatformIO's registry, which cannot be reached",
+            f"connect this machine once; {whole}",
+        )
+    step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
+    before = [line for line in lines[:step] if line.strip()]
+    named = [line for line in before if _NAMES_AN_ERROR.search(line)]
+    said = (named or before[-1:] or ["nothing"])[0]
+    return BuildFailed(f"{doing} failed: {said.strip()[:300]}", whole)
+
+
+def _text(log: Path) -> str:
+    return plain(log.read_text(errors="replace"))
+
+
+def _check_flash(text: str, port: str, needs: int) -> None:
+    """FlashTooSmall when the uploader, which then went on, saw less flash than is needed."""
+    if (warned := diagnose(text, UPLOAD)) and warned.symptom.error is FlashTooSmall:
+        raise warned.error(port)
+    detected = re.search(r"Auto-detected [Ff]lash size: (\d+)([KM])B", text)
+    if detected and (has := int(detected[1]) << (20 if detected[2] == "M" else 10)) < needs:
+        raise FlashTooSmall(
+            f"the flash of the board on {port} holds {has:,} bytes, and its firmware may take "
+            f"{needs:,} (memory.flash of its file)",
+            "use a board with more flash, or give its file and its env a smaller app partition",
+        )

@@ -1,1 +1,0 @@
-"""Knowledge distillation: networks, training, export. Importing it does not import TensorFlow."""

@@ -1,1 +1,0 @@
-"""A run on disk, `results/<run-id>/`: manifest, samples, pictures, summary."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on disk, `results/<run-id>/`: manifest, samples, pictures, summary."""

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the matrix as arrays: what every figure, table and sentence of a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET
+
+from hil import stats
+from hil.core.records import DType
+from hil.runs.schema import (
+    SCHEMA,
+    Accuracy,
+    Agreement,
+    Interval,
+    Link,
+    Manifest,
+    NoPlace,
+    RunEnd,
+    RunPlan,
+    Sample,
+    Summary,
+    SummaryRow,
+    Time,
+)
+from hil.stats import metrics
+from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
+
+LARGEST = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Device outputs against a reference's: elements whose bytes differ, and how much."""
+
+    elements: int
+    samples: int
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The n answers of one run. ``device``, ``litert`` and ``oracle`` are (n, outputs).
+
+    Values are as stored (int8 steps, or float32). ``oracle`` is None where none was run;
+    ``times`` are in the clock's unit, in order, of the answers that have one: of a real board's
+    only those that nothing disturbed. What an emulator counts no line can disturb.
+    """
+
+    plan: RunPlan
+    end: RunEnd | None
+    name: str  # the shortest that tells it from its neighbours
+    board_name: str  # the same among those on its board
+    asked: int
+    ids: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    device: npt.NDArray[np.generic]
+    litert: npt.NDArray[np.generic]
+    oracle: npt.NDArray[np.generic] | None
+    times: npt.NDArray[np.int64]
+    repeats: int  # answers that took more than one attempt
+    xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels; None: not run
+    clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that have a time
+    round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
+    # (n,) the answers that nothing disturbed: of the others no time is a latency; None: all
+    quiet: npt.NDArray[np.bool_] | None = None
+    chaos: str = ""  # faults injected on purpose, so that no time at all is a latency
+
+    @property
+    def n(self) -> int:
+        return len(self.ids)
+
+    @property
+    def complete(self) -> bool:
+        return self.end is not None and self.n == self.asked
+
+    @cached_property
+    def answers(self) -> npt.NDArray[np.int64]:
+        """(n,) the device's answers: first of the largest outputs, as NumPy's argmax."""
+        return np.asarray(self.device.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def host_answers(self) -> npt.NDArray[np.int64]:
+        return np.asarray(self.litert.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.answers == self.labels)
+
+    @cached_property
+    def host_right(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.host_answers == self.labels)
+
+    @property
+    def accuracy(self) -> stats.Estimate:
+        return stats.proportion(int(self.right.sum()), self.n)
+
+    @property
+    def host_accuracy(self) -> stats.Estimate:
+        return stats.proportion(int(self.host_right.sum()), self.n)
+
+    @cached_property
+    def same_answer(self) -> int:
+        """Samples for which device and host give the same answer."""
+        return int((self.answers == self.host_answers).sum())
+
+    @cached_property
+    def to_litert(self) -> Difference:
+        return difference(self.device, self.litert)
+
+    @cached_property
+    def to_oracle(self) -> Difference | None:
+        return None if self.oracle is None else difference(self.device, self.oracle)
+
+    @cached_property
+    def unexpected(self) -> int | None:
+        """Output values that are not what they must be; None when nothing checked them.
+
+        Of int8, those that differ from the oracle; of float32, those further from LiteRT than
+        the plan's tolerance, where 0 means bit for bit.
+        """
+        if self.plan.precision == "int8":
+            return None if self.to_oracle is None else self.to_oracle.elements
+        differs = differing(self.device, self.litert)
+        if self.plan.tolerance == 0:
+            return int(differs.sum())
+        return int((gaps(self.device[differs], self.litert[differs]) > self.plan.tolerance).sum())
+
+    @cached_property
+    def to_xnnpack(self) -> Difference | None:
+        return None if self.xnnpack is None else difference(self.device, self.xnnpack)
+
+    @cached_property
+    def series(self) -> Counts | Latencies | None:
+        """The times in the type of the board's clock; None where it has none."""
+        if self.plan.clock.unit == "none" or not self.times.size:
+            return None
+        return (Counts if self.plan.clock.unit == "instructions" else Latencies)(self.times)
+
+    @cached_property
+    def wall(self) -> EmulatorTimes | None:
+        """What the emulator took a round trip; None for a real board, or where not measured."""
+        if not self.plan.emulated or self.round_trips is None or self.chaos:
+            return None
+        return EmulatorTimes(
+            self.round_trips if self.quiet is None else self.round_trips[self.quiet]
+        )
+
+    @property
+    def left_out(self) -> int:
+        """Answers whose times are in no figure, since a fault came between."""
+        return 0 if self.quiet is None else self.n - int(self.quiet.sum())
+
+    @cached_property
+    def time(self) -> stats.Estimate | None:
+        """Median time of an inference; None where the board has no clock."""
+        return self.series.median if self.series else None
+
+    def timed(self, ids: Sequence[str]) -> AnySeries | None:
+        """The times of these samples, in their order; None unless each has one."""
+        if self.series is None or self.clocked is None:
+            return None
+        of = np.array(self.ids)[self.clocked]
+        at = {key: i for i, key in enumerate(of)}
+        if not ids or any(key not in at for key in ids):
+            return None
+        return type(self.series)(self.times[[at[key] for key in ids]])
+
+    def reals(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+        """Outputs of this model as real values. An int8 output without a scale has none: its
+        steps are taken for them."""
+        spec = self.plan.output
+        return metrics.dequantised(outputs, spec.scale or 1.0, spec.zero_point)
+
+    def spread(self) -> tuple[float, float]:
+        """5th and 95th percentile of the times."""
+        return stats.percentile(self.times, 5), stats.percentile(self.times, 95)
+
+
+def difference(device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]) -> Difference:
+    """Compare two (n, outputs) arrays of one type, bit for bit; ``max_abs`` as ``gaps``."""
+    differs = differing(device, reference)
+    if not differs.any():
+        return Difference(0, 0, 0.0)
+    largest = float(gaps(device[differs], reference[differs]).max())
+    return Difference(int(differs.sum()), int(differs.any(axis=1).sum()), largest)
+
+
+def differing(
+    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
+) -> npt.NDArray[np.bool_]:
+    """Where the bits differ: a NaN equals itself, and 0.0 is not -0.0."""
+    bits = f"u{device.dtype.itemsize}"
+    return np.asarray(device.view(bits) != reference.view(bits))
+
+
+def gaps(
+    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
+) -> npt.NDArray[np.float64]:
+    """Absolute differences of values that differ, in their own units.
+
+    ``LARGEST`` where a NaN or an infinity meets something else, so that no tolerance lets it pass.
+    """
+    one, other = device.astype(np.float64), reference.astype(np.float64)
+    finite = np.isfinite(one) & np.isfinite(other)
+    found = np.full(one.shape, LARGEST)
+    found[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
+    return found
+
+
+def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:
+    """Every planned run in the manifest's order, those without an answer included."""
+    ends = {end.key: end for end in manifest.ends}
+    names = _names(manifest.runs)
+    return tuple(
+        _cell(
+            plan,
+            ends.get(plan.key),
+            name,
+            manifest.dataset.n,
+            samples.get(plan.key, ()),
+            manifest.chaos or "",
+        )
+        for plan, name in zip(manifest.runs, names, strict=True)
+    )
+
+
+def _cell(
+    plan: RunPlan,
+    end: RunEnd | None,
+    names: tuple[str, str],
+    asked: int,
+    samples: Sequence[Sample],
+    chaos: str,
+) -> Cell:
+    dtype = DType(plan.output.dtype).numpy
+    quiet = np.array([not s.disturbed and s.attempts == 1 for s in samples], dtype=bool)
+    counts = plan.clock.unit == "instructions"
+    clocked = np.array([s.time is not None for s in samples], dtype=bool)
+    clocked &= counts or (quiet if not chaos else False)
+
+    def outputs(raw: list[bytes]) -> npt.NDArray[np.generic]:
+        width = int(np.prod(plan.output.shape, dtype=np.int64))
+        return np.frombuffer(b"".join(raw), dtype).reshape(len(raw), width)
+
+    device = [s.device for s in samples]
+    litert = [s.device if s.litert is None else s.litert for s in samples]
+    oracle = [s.device if s.oracle is None else s.oracle for s in samples]
+    xnnpack = [s.device if s.xnnpack is None else s.xnnpack for s in samples]
+    trips = [s.round_trip for s in samples if s.round_trip is not None]
+    return Cell(
+        plan=plan,
+        end=end,
+        name=names[0],
+        board_name=names[1],
+        asked=asked,
+        ids=tuple(s.id for s in samples),
+        labels=np.array([s.label for s in samples], dtype=np.int64),
+        device=outputs(device),
+        litert=outputs(litert),
+        oracle=outputs(oracle) if plan.oracle else None,
+        times=np.array([s.time or 0 for s in samples], dtype=np.int64)[clocked],
+        repeats=sum(s.attempts > 1 for s in samples),
+        xnnpack=outputs(xnnpack) if plan.xnnpack else None,
+        clocked=clocked,
+        round_trips=np.array(trips, np.int64) if trips and len(trips) == len(samples) else None,
+        quiet=quiet,
+        chaos=chaos,
+    )
+
+
+def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
+    """Model and precision; engine and board only where more than one took part."""
+    engines = {plan.engine for plan in plans}
+    boards = {plan.board for plan in plans}
+    names = []
+    for plan in plans:
+        here = f"{plan.model} {plan.precision}" + (f" {plan.engine}" if len(engines) > 1 else "")
+        names.append((f"{here} on {plan.board}" if len(boards) > 1 else here, here))
+    return names
+
+
+def summarise(manifest: Manifest, samples: Iterable[Sample]) -> Summary:
+    """One row a run that has an answer, in the manifest's order.
+
+    Accuracy: share of samples whose largest output (the first of equals) is at the label; host
+    is LiteRT's. Times: median and percentiles, linear between order statistics. ``memory`` and
+    ``link`` are None for a run that has not reached its end.
+    """
+    by_run: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_run.setdefault(sample.run, []).append(sample)
+    rows = [_row(cell, manifest.dataset.name) for cell in cells(manifest, by_run) if cell.n]
+    return Summary(schema=SCHEMA, runs=tuple(rows))
+
+
+def _row(cell: Cell, dataset: str) -> SummaryRow:
+    plan, end = cell.plan, cell.end
+    return SummaryRow(
+        board=plan.board,
+        engine=plan.engine,
+        model=plan.model,
+        precision=plan.precision,
+        dataset=dataset,
+        n=cell.n,
+        accuracy=Accuracy(device=cell.accuracy.point, host=cell.host_accuracy.point),
+        agreement=Agreement(
+            argmax=cell.same_answer / cell.n,
+            outputs=(cell.n - cell.to_litert.samples) / cell.n,
+            differing_litert=cell.to_litert.elements,
+            differing_oracle=cell.to_oracle.elements if cell.to_oracle else None,
+            max_abs=cell.to_litert.max_abs,
+        ),
+        time=_time(cell),
+        memory=end.memory if end else None,
+        link=Link(
+            bytes_out=end.bytes_out,
+            bytes_in=end.bytes_in,
+            seconds=end.seconds,
+            retries=end.retries,
+            faults=end.faults,
+            left_out=cell.left_out or UNSET,
+        )
+        if end
+        else None,
+        marks=end.marks if end else None,
+        intervals=_intervals(cell),
+    )
+
+
+def _intervals(cell: Cell) -> dict[str, Interval]:
+    """Of each figure of a row that is an estimate, by its path in the row."""
+    found = {
+        "accuracy.device": cell.accuracy,
+        "accuracy.host": cell.host_accuracy,
+        "agreement.argmax": stats.proportion(cell.same_answer, cell.n),
+        "time.median": cell.time,
+    }
+    return {
+        name: Interval(
+            low=one.low, high=one.high, confidence=one.confidence, method=one.method, n=one.n
+        )
+        for name, one in found.items()
+        if one is not None
+    }
+
+
+def _time(cell: Cell) -> Time:
+    unit = cell.plan.clock.unit
+    if cell.time is None:
+        return Time(unit=unit, median=None, p5=None, p95=None, n=0)
+    p5, p95 = cell.spread()
+    return Time(unit=unit, median=cell.time.point, p5=p5, p95=p95, n=int(cell.times.size))
+
+
+def does_not_fit(found: NoPlace) -> str:
+    """One sentence without its full stop."""
+    memory = "flash" if found.memory == "flash" else "RAM"
+    who, least = ("the image takes", "") if found.linked else ("it takes", " at least")
+    return (
+        f"{found.model} {found.precision} ({found.engine}) has no place on {found.board}: "
+        f"{who}{least} {found.needs:,} B of {memory}, the board has {found.has:,} B"
+    )

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stored run's folder -> checked records: the only reader of `results/`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hil.core.errors import StorageError, UsageError
+from hil.core.files import NO_RECORD, is_plain
+from hil.core.records import DType
+from hil.runs.schema import (
+    DIGITS,
+    FIGURES,
+    LAYERS,
+    MANIFEST,
+    MLPERF,
+    PAGES,
+    PROFILE,
+    READABLE,
+    SAMPLES,
+    LayerSeen,
+    Manifest,
+    Parting,
+    Picture,
+    Profiled,
+    RunPlan,
+    Sample,
+)
+from hil.runs.seal import check_manifest, difference, own_files
+
+_RERUN = "run the bench again into a new folder, or restore this one from where it came from"
+_PICTURE_SIDE = 1024  # pixels; more is no digit
+_ELEMENTS = 100_000
+_LARGEST = 1 << 53  # what a float64 holds exactly
+_MOST = 1 << 30  # bytes of a file
+
+T = TypeVar("T")
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run's folder holds, checked.
+
+    ``samples`` has every planned run's key; each run's are in order of position, without
+    repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
+    is empty when there is no digits.json, ``partings`` when there is no layers.json,
+    ``profiled`` when there is no profile.json.
+    """
+
+    manifest: Manifest
+    samples: dict[str, tuple[Sample, ...]]
+    pictures: dict[str, Picture]
+    torn: bool
+    partings: tuple[Parting, ...] = ()
+    profiled: tuple[Profiled, ...] = ()
+
+
+def load(run_dir: Path) -> StoredRun:
+    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
+    DamagedRun when its manifest is not what was sealed (the other files: `hil.runs.load`).
+
+    A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
+    """
+    manifest = read_manifest(run_dir)
+    if MLPERF in manifest.files or (run_dir / MLPERF).exists():
+        raise StorageError(
+            f"{run_dir} holds a session of MLPerf Tiny, not a bench's run",
+            "its figures are in results.txt and mlperf.json; `hil verify` reads it",
+        )
+    samples, torn = _samples(run_dir / SAMPLES, manifest)
+    pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
+    profiled = _profiled(run_dir / PROFILE, manifest)
+    return StoredRun(manifest, samples, pictures, torn, partings, profiled)
+
+
+def read_samples(run_dir: Path) -> Iterator[Sample]:
+    """Every sample, run after run in the manifest's order; errors as `load`."""
+    for samples in load(run_dir).samples.values():
+        yield from samples
+
+
+def read_manifest(run_dir: Path) -> Manifest:
+    """The manifest alone; errors as `load`."""
+    path = run_dir / MANIFEST
+    raw = _read(path)
+    if raw is None:
+        raise StorageError(
+            f"{path.parent} holds no manifest.json, so it is not a stored run",
+            "give the folder of one run, results/<run-id>",
+        )
+    schema = _decode(raw, _Schema, path).schema
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise StorageError(
+            f"{path} is of schema {schema}, this hil reads schema {known}",
+            "use the hil version that wrote it, or run the bench again into a new folder",
+        )
+    manifest = _decode(raw, Manifest, path)
+    check_manifest(path, raw, manifest)
+    keys = [plan.key for plan in manifest.runs]
+    if len(set(keys)) != len(keys):
+        raise StorageError(f"{path}: two runs of the same key", _RERUN)
+    for plan in manifest.runs:
+        _check_plan(plan, path)
+    for end in manifest.ends:
+        sizes = msgspec.structs.astuple(end.memory)
+        if end.key not in keys or any(size < 0 for size in sizes):
+            raise StorageError(f"{path}: the end of run '{end.key}' fits no planned run", _RERUN)
+    return manifest
+
+
+def _check_plan(plan: RunPlan, path: Path) -> None:
+    shape = plan.output.shape
+    known = plan.output.dtype in {int(dtype) for dtype in DType}
+    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= _ELEMENTS:
+        raise StorageError(
+            f"{path}: run '{plan.key}' has outputs of type {plan.output.dtype} and shape {shape}",
+            _RERUN,
+        )
+
+
+def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ...]], bool]:
+    raw = _read(path) or b""
+    found: dict[str, dict[int, Sample]] = {plan.key: {} for plan in manifest.runs}
+    nbytes = {plan.key: _nbytes(plan) for plan in manifest.runs}
+    torn = False
+    for number, line, last in _lines(raw):
+        try:
+            sample = msgspec.json.decode(line, type=Sample)
+        except NO_RECORD as error:
+            if last:
+                torn = True
+                break
+            raise StorageError(f"{path}, line {number}: {error}", _RERUN) from error
+        fault = _fault(sample, nbytes, found)
+        if fault:
+            raise StorageError(f"{path}, line {number}: {fault}", _RERUN)
+        found[sample.run][sample.i] = sample
+    ordered = {key: tuple(run[i] for i in sorted(run)) for key, run in found.items()}
+    return ordered, torn
+
+
+def _lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """(number, line, is it a last one without its line end) of every line that is not blank."""
+    *whole, tail = raw.split(b"\n")
+    for number, line in enumerate(whole, 1):
+        if line.strip():
+            yield number, line, False
+    if tail.strip():
+        yield len(whole) + 1, tail, True
+
+
+def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sample]]) -> str:
+    """What is wrong with a sample; empty when nothing is."""
+    if sample.run not in nbytes:
+        return f"run '{sample.run}' is not in manifest.json"
+    for name, output in (
+        ("device", sample.device),
+        ("LiteRT", sample.litert),
+        ("oracle", sample.oracle),
+        ("XNNPACK", sample.xnnpack),
+    ):
+        if output is not None and len(output) != nbytes[sample.run]:
+            return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
+    if not all(0 <= (n or 0) <= _LARGEST for n in (sample.i, sample.time, sample.round_trip)):
+        return "a position or time that is negative or no count"
+    if not all(-_LARGEST <= n <= _LARGEST for n in (sample.label, sample.attempts)):
+        return "a label or number of attempts that is none"
+    before = found[sample.run].get(sample.i)
+    # an answer stored again unchanged is one answer; two different ones are nobody's data
+    if before is not None and before != sample:
+        return f"sample {sample.i} of run '{sample.run}' is stored twice, differently"
+    return ""
+
+
+def _nbytes(plan: RunPlan) -> int:
+    return math.prod(plan.output.shape) * DType(plan.output.dtype).numpy.itemsize
+
+
+def _pictures(path: Path) -> dict[str, Picture]:
+    raw = _read(path)
+    if raw is None:
+        return {}
+    pictures = _decode(raw, dict[str, Picture], path)
+    for key, picture in pictures.items():
+        height, width = picture.shape
+        sides_fit = 0 < height <= _PICTURE_SIDE and 0 < width <= _PICTURE_SIDE
+        if not sides_fit or len(picture.pixels) != height * width * picture.channels:
+            raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
+    return pictures
+
+
+def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    partings = _decode(raw, tuple[Parting, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for parting in partings:
+        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
+            raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
+    return partings
+
+
+def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[Profiled, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for one in found:
+        sizes = [one.total, *(n for layer in one.layers for n in (layer.macs, layer.time))]
+        if one.run not in keys or any(n is not None and n < 0 for n in sizes):
+            raise StorageError(f"{path}: the times of run '{one.run}' fit no run", _RERUN)
+    return found
+
+
+def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+    return (*parting.layers, *([parting.input] if parting.input else []))
+
+
+def _layer_fits(seen: LayerSeen) -> bool:
+    if any(side < 1 for side in seen.shape) or not 0 <= seen.differing <= math.prod(seen.shape):
+        return False
+    if not seen.differing:
+        return True
+    inside = zip(seen.element, seen.shape, strict=False)
+    return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
+
+
+def _decode(raw: bytes, kind: type[T], path: Path) -> T:
+    try:
+        found = msgspec.json.decode(raw, type=kind)
+    except NO_RECORD as error:
+        raise StorageError(f"{path} is corrupt ({error})", _RERUN) from error
+    if (number := _too_large(msgspec.to_builtins(found))) is not None:
+        raise StorageError(f"{path} is corrupt ({number:.3g} is no figure of a run)", _RERUN)
+    return found
+
+
+def _too_large(tree: object) -> int | None:
+    """A whole number that NumPy has no room for; None: there is none."""
+    left = [tree]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, int) and not -_LARGEST <= one <= _LARGEST:
+            return min(one, 1 << 64) if one > 0 else max(one, -1 << 64)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """None where there is nothing. A run's folder is its files: links in it are not followed."""
+    try:
+        if path.is_symlink() or (path.exists() and not is_plain(path)):
+            raise StorageError(f"{path} cannot be read (it is no plain file)", _RERUN)
+        if path.exists() and path.stat().st_size > _MOST:
+            raise StorageError(f"{path} is larger than {_MOST:,} bytes", _RERUN)
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror})", _RERUN) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """``faults``: a line for each file that is not as it was stored or cannot be held to a hash,
+    "name: what"; empty when the run is whole. ``files``, ``size``: what was found as it should be,
+    the manifest included; bytes."""
+
+    state: str
+    faults: tuple[str, ...]
+    files: int
+    size: int
+
+
+def verify(folder: Path) -> Verified:
+    """Compare every file of a run's folder with its manifest, and the manifest with its seal.
+
+    Raises:
+        UsageError: there is no such folder.
+        StorageError: the run is of a schema that has no seal, or that is not known.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "give the folder of one run")
+    if not (folder / MANIFEST).exists():
+        return Verified("", (f"{MANIFEST}: missing, so nothing says what belongs here",), 0, 0)
+    try:
+        manifest = read_manifest(folder)
+    except StorageError as problem:
+        if " is of schema " in problem.what:
+            raise
+        return Verified("", (f"{MANIFEST}: {problem.what}",), 0, 0)
+    if not manifest.seal:
+        if manifest.schema == 1:
+            raise StorageError(
+                f"{folder} is of schema 1, which has no hashes: nothing to verify it by",
+                "run the bench again into a new folder",
+            )
+        return Verified(manifest.state, (f"{MANIFEST}: has no seal",), 0, 0)
+    faults = dict(_faults(folder, manifest))
+    whole = [found.size for name, found in manifest.files.items() if name not in faults]
+    size = sum(whole) + (folder / MANIFEST).stat().st_size
+    lines = tuple(f"{name}: {fault}" for name, fault in faults.items())
+    return Verified(manifest.state, lines, len(whole) + 1, size)
+
+
+def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """(file, what is wrong with it)"""
+    for name, wanted in manifest.files.items():
+        fault = difference(folder, name, wanted)
+        if fault:
+            yield name, fault
+    running = manifest.state == "running"
+    for name in own_files(folder):
+        page = name in PAGES or name.startswith(FIGURES)
+        if name in manifest.files:
+            continue
+        if name in (SAMPLES, DIGITS) and running:
+            yield name, _unsealed(folder)
+        elif page and running:
+            yield name, "not sealed, for the run is not finished"
+        elif page:
+            yield name, f"newer than the seal: hil report was stopped; run: hil report {folder}"
+        else:
+            yield name, "no file of this run"
+
+
+def _unsealed(folder: Path) -> str:
+    """Of a run that is not finished: what can be said of its answers."""
+    try:
+        run = load(folder)
+    except StorageError as problem:
+        return f"damaged: {problem.what}"
+    answers = sum(len(samples) for samples in run.samples.values())
+    torn = ", and half a line" if run.torn else ""
+    return (
+        f"not sealed, for the bench is at work or was killed; {answers:,} answers are readable"
+        f"{torn}; the same `hil bench --out` goes on and seals it"
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only writer of a run's folder. Nothing is half-written: files are renamed into place,
+samples are appended a line at a time, and a torn last line is cut off when a run goes on."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import msgspec
+
+from hil.core.errors import StorageError
+from hil.core.files import replace_file
+from hil.runs.load import load
+from hil.runs.schema import (
+    DIGITS,
+    LAYERS,
+    MANIFEST,
+    PROFILE,
+    SAMPLES,
+    Manifest,
+    Parting,
+    Picture,
+    Profiled,
+    RunEnd,
+    Sample,
+    State,
+)
+from hil.runs.seal import LOCK, hash_data, sealed
+from hil.runs.seal import pretty as pretty
+
+
+class RunLog:
+    """One run's folder, held by one process at a time."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._lock: IO[bytes] | None = None
+        self._samples: FileIO | None = None
+        self._size = 0  # bytes of samples.jsonl, whole lines all of them
+        self.done: Counter[str] = Counter()
+
+    def __enter__(self) -> RunLog:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in (LOCK, SAMPLES):  # which are written where they are
+                if (self.folder / name).is_symlink():
+                    raise StorageError(
+                        f"{self.folder / name} is a link, which may lead anywhere",
+                        "take it away, or choose another --out",
+                    )
+            self._lock = self._take_lock()
+            self._sweep()
+            self._cut_torn_line()
+            if (self.folder / MANIFEST).exists():
+                stored = load(self.folder).samples
+                self.done = Counter({key: len(samples) for key, samples in stored.items()})
+            self._samples = (self.folder / SAMPLES).open("ab", buffering=0)
+            self._size = self._samples.tell()
+        except OSError as problem:
+            self._close()
+            raise storage_error(self.folder, problem) from problem
+        except StorageError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def append(self, sample: Sample) -> None:
+        """Store one answer. It is on disk, whole, when this returns; nothing of it when it raises
+        StorageError."""
+        assert self._samples is not None, "append outside `with`"
+        line = msgspec.json.encode(sample) + b"\n"
+        try:
+            if self._samples.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as problem:
+            with suppress(OSError):  # else the next run cuts it off
+                self._samples.truncate(self._size)
+            raise storage_error(self.folder, problem) from problem
+        self._size += len(line)
+        self.done[sample.run] += 1
+
+    def save(self, manifest: Manifest) -> None:
+        """Store the manifest anew."""
+        self.manifest = manifest
+        replace_file(self.folder / MANIFEST, sealed(manifest))
+
+    def set_state(self, state: State, error: str = "") -> None:
+        """Store how the bench stands, and the hashes of the data when nothing more is appended."""
+        try:
+            files = {} if state == "running" else hash_data(self.folder)
+        except OSError as problem:
+            raise storage_error(self.folder, problem) from problem
+        self.save(msgspec.structs.replace(self.manifest, state=state, error=error, files=files))
+
+    def finish(self, end: RunEnd) -> None:
+        """Store how one run of the matrix ended."""
+        self.save(msgspec.structs.replace(self.manifest, ends=(*self.manifest.ends, end)))
+
+    def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
+        """Store the digits worth drawing, by sample id."""
+        replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
+
+    def save_partings(self, partings: Sequence[Parting]) -> None:
+        """Store what layers made of digits whose output is not what it must be."""
+        replace_file(self.folder / LAYERS, pretty(partings))
+
+    def save_profile(self, profiled: Sequence[Profiled]) -> None:
+        """Store what the layers of each run take."""
+        replace_file(self.folder / PROFILE, pretty(profiled))
+
+    def _take_lock(self) -> IO[bytes]:
+        lock = (self.folder / LOCK).open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StorageError(
+                f"{self.folder} is being written by another bench", "wait for it, or choose --out"
+            ) from None
+        return lock
+
+    def _sweep(self) -> None:
+        """A bench that was killed may have left files that it had not renamed into place."""
+        for name in (MANIFEST, DIGITS, LAYERS, PROFILE):
+            for left in self.folder.glob(f".{name}.*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _cut_torn_line(self) -> None:
+        """A run that was killed may have left half a line."""
+        file = self.folder / SAMPLES
+        if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
+            if (self.folder / MANIFEST).exists():
+                # its hashes may be of the file with that half; a kill between is then no damage
+                self.save(msgspec.structs.replace(self.manifest, state="running", files={}))
+            with file.open("r+b") as handle:
+                handle.truncate(data.rfind(b"\n") + 1)
+
+    def _close(self) -> None:
+        for handle in (self._samples, self._lock):
+            if handle is not None:
+                handle.close()
+        self._samples = self._lock = None
+
+
+def storage_error(folder: Path, problem: OSError) -> StorageError:
+    """A failed read or write of a run's folder, in one line."""
+    return StorageError(
+        f"cannot write {folder} ({problem.strerror})",
+        "what was stored before is kept: free space or fix the permissions, "
+        "then run the same command with the same --out to go on",
+    )

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stored run in a notebook: typed records, pandas frames and arrays, nothing computed twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hil.core.errors import UsageError
+from hil.core.records import DType
+from hil.runs.cells import Cell, cells, summarise
+from hil.runs.load import StoredRun, load
+from hil.runs.schema import Manifest, Parting, Picture, Summary
+
+
+def read_frame(folder: Path) -> pd.DataFrame:
+    """`frame` of a run's folder. StorageError as `hil.runs.load.load`."""
+    return frame(load(folder))
+
+
+def frame(run: StoredRun) -> pd.DataFrame:
+    """One row an answered sample: board, engine, model, precision, id, label, the answers of
+    device and host (LiteRT), whether every output byte equals LiteRT's, the oracle's and
+    LiteRT's default kernels' (None without one), time in ``unit``, attempts, whether a fault
+    came between (its times are then no latency), round trip in microseconds of the host."""
+    manifest = run.manifest
+    plans = {plan.key: plan for plan in manifest.runs}
+    rows = []
+    for sample in (one for some in run.samples.values() for one in some):
+        plan = plans[sample.run]
+        kind = DType(plan.output.dtype).numpy
+        litert = sample.device if sample.litert is None else sample.litert
+        rows.append(
+            {
+                "board": plan.board,
+                "engine": plan.engine,
+                "model": plan.model,
+                "precision": plan.precision,
+                "id": sample.id,
+                "label": sample.label,
+                "device": int(np.frombuffer(sample.device, kind).argmax()),
+                "host": int(np.frombuffer(litert, kind).argmax()),
+                "equals_litert": sample.litert is None,
+                "equals_oracle": sample.oracle is None if plan.oracle else None,
+                "equals_xnnpack": sample.xnnpack is None if plan.xnnpack else None,
+                "time": sample.time,
+                "unit": plan.clock.unit,
+                "attempts": sample.attempts,
+                "disturbed": sample.disturbed or sample.attempts > 1,
+                "round_trip": sample.round_trip,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+Whose = Literal["device", "litert", "oracle", "xnnpack"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `hil.load` gives."""
+
+    folder: Path
+    stored: StoredRun
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was run, on what, with what."""
+        return self.stored.manifest
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The record that summary.json holds."""
+        some = self.stored.samples.values()
+        return summarise(self.manifest, (sample for samples in some for sample in samples))
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Each run of the matrix with its answers as arrays: `.answers`, `.labels`, `.accuracy`
+        with its interval, `.time`, `.series`, `.plan`, `.end`."""
+        return cells(self.manifest, self.stored.samples)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row an answered sample; columns as `hil.runs.notebook.frame` says."""
+        return frame(self.stored)
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """One row a run of the matrix that has an answer: summary.json's figures, nested names
+        joined by a dot (`accuracy.device`, `time.median`, `memory.arena`)."""
+        rows: list[dict[str, Any]] = [msgspec.to_builtins(row) for row in self.summary.runs]
+        return pd.json_normalize(rows)
+
+    @property
+    def pictures(self) -> dict[str, Picture]:
+        """The samples worth drawing, by id."""
+        return self.stored.pictures
+
+    @property
+    def partings(self) -> tuple[Parting, ...]:
+        """Layer by layer, samples on which the device differed from its oracle."""
+        return self.stored.partings
+
+    def cell(self, model: str, precision: str, *, board: str = "", engine: str = "") -> Cell:
+        """The one run of that model; UsageError where none or more than one is meant."""
+        wanted = {"model": model, "precision": precision, "board": board, "engine": engine}
+        found = [
+            cell
+            for cell in self.cells
+            if all(not want or getattr(cell.plan, name) == want for name, want in wanted.items())
+        ]
+        if len(found) == 1:
+            return found[0]
+        keys = ", ".join(cell.plan.key for cell in found or self.cells)
+        raise UsageError(
+            f"{len(found) or 'no'} runs of {model} {precision} in {self.folder}",
+            f"say which, board= and engine= too: {keys}",
+        )
+
+    def outputs(
+        self,
+        model: str,
+        precision: str,
+        whose: Whose = "device",
+        *,
+        board: str = "",
+        engine: str = "",
+        real: bool = False,
+    ) -> npt.NDArray[np.generic]:
+        """(n, outputs) as stored, int8 steps or float32; ``real``: dequantised, float64.
+
+        ``whose``: the device's, or a host reference's; UsageError where that was not run.
+        """
+        cell = self.cell(model, precision, board=board, engine=engine)
+        found: npt.NDArray[np.generic] | None = getattr(cell, whose)
+        if found is None:
+            raise UsageError(f"{whose} was not run for {cell.plan.key}", "take device or litert")
+        return cell.reals(found) if real else found
+
+    def picture(self, key: str) -> npt.NDArray[np.uint8]:
+        """(rows, columns), or (rows, columns, 3), of one of ``pictures``."""
+        found = self.pictures[key]
+        shape = found.shape if found.channels == 1 else (*found.shape, found.channels)
+        return np.frombuffer(found.pixels, np.uint8).reshape(shape)
+
+
+def read(folder: Path) -> Run:
+    """See `hil.load`."""
+    return Run(folder, load(folder))

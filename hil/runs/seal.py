@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a run's folder prove itself: hashes of its files in the manifest, and the manifest's
+own hash, its seal. It finds damage; it keeps nobody from making a folder anew."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from hil.core.errors import DamagedRun, StorageError
+from hil.core.files import NO_RECORD, is_plain, replace_file
+from hil.runs.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
+
+LOCK = ".lock"  # held by the bench that writes the folder
+DATA = (SAMPLES, DIGITS, LAYERS, PROFILE)  # written by the bench; all else is made from these
+
+
+def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
+    """JSON for people: indented, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def sealed(manifest: Manifest) -> bytes:
+    """``manifest.json`` in its only form: the seal is the SHA-256 of the same bytes without it."""
+    blank = msgspec.structs.replace(manifest, seal="")
+    seal = hashlib.sha256(pretty(blank)).hexdigest()
+    return pretty(msgspec.structs.replace(manifest, seal=seal))
+
+
+def hashed(content: bytes) -> FileHash:
+    """Of a file's content."""
+    return FileHash(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def hash_file(path: Path) -> FileHash:
+    """Of a file; OSError when it cannot be read."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+        return FileHash(sha256=digest.hexdigest(), size=stream.tell())
+
+
+def hash_data(folder: Path) -> dict[str, FileHash]:
+    """Of the data files that are there; OSError as `hash_file`."""
+    return {name: hash_file(folder / name) for name in DATA if is_plain(folder / name)}
+
+
+def own_files(folder: Path) -> Iterator[str]:
+    """Path in ``folder`` of every file that a manifest should name, sorted. What is hidden (a
+    lock, a file half written) is nobody's."""
+    for path in sorted(folder.rglob("*")):
+        within = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in within.parts)
+        if not hidden and str(within) != MANIFEST and (path.is_symlink() or not path.is_dir()):
+            yield within.as_posix()
+
+
+def difference(folder: Path, name: str, wanted: FileHash) -> str:
+    """What is wrong with a file of the manifest, in a few words; empty when nothing is."""
+    path = folder / name
+    if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+        return "not in this folder"
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            return "no plain file"
+        found = hash_file(path)
+    except FileNotFoundError:
+        return "missing"
+    except OSError as problem:
+        return f"cannot be read ({problem.strerror})"
+    except ValueError:
+        return "no name of a file"
+    if found.size != wanted.size:
+        return f"changed: {found.size:,} bytes, {wanted.size:,} were sealed"
+    return "" if found == wanted else f"changed: SHA-256 {found.sha256[:16]}…, not what was sealed"
+
+
+def check_data(folder: Path, manifest: Manifest) -> None:
+    """DamagedRun when a data file is not what the manifest says; one that is not sealed (the bench
+    was killed, or it is a run of schema 1) is not checked."""
+    for name in DATA:
+        if name in manifest.files:
+            fault = difference(folder, name, manifest.files[name])
+            if fault:
+                raise DamagedRun(
+                    f"{folder / name}: {fault}",
+                    "nothing was written; restore the file from where the run came from",
+                )
+        elif name != SAMPLES and manifest.files and (folder / name).exists():
+            raise DamagedRun(f"{folder / name} is no file of this run", "take it away")
+
+
+def check_manifest(path: Path, raw: bytes, manifest: Manifest) -> None:
+    """DamagedRun when the bytes of a sealed manifest are not the ones that were sealed.
+
+    The bytes themselves are hashed, not ``manifest`` encoded again: a later version may know
+    fields that this run does not have.
+    """
+    if manifest.seal and not _is_sealed(raw, manifest.seal):
+        raise DamagedRun(
+            f"{path} was changed after it was sealed",
+            "restore it from where the run came from, or run the bench again into a new folder",
+        )
+
+
+def _is_sealed(raw: bytes, seal: str) -> bool:
+    before, found, after = raw.rpartition(b'"seal": ' + msgspec.json.encode(seal))
+    return bool(found) and hashlib.sha256(before + b'"seal": ""' + after).hexdigest() == seal
+
+
+def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
+    """Store in the manifest what the pages beside it are: their content by their path, or none
+    while they are being written, so that a reader never takes a new page for a damaged one.
+
+    Nothing happens to a run that has no seal, whose bench was killed, or is at work on it.
+    StorageError when the manifest cannot be written.
+    """
+    path = folder / MANIFEST
+    with _unless_held(folder) as free:
+        try:
+            raw = path.read_bytes()
+        except OSError as problem:
+            raise StorageError(f"{path} cannot be read ({problem.strerror})") from problem
+        try:
+            manifest = msgspec.json.decode(raw, type=Manifest)
+        except NO_RECORD as problem:  # somebody else wrote it meanwhile
+            raise StorageError(f"{path} is corrupt ({problem})") from problem
+        if not free or not manifest.seal or manifest.state == "running":
+            return
+        check_manifest(path, raw, manifest)
+        data = {name: found for name, found in manifest.files.items() if name in DATA}
+        files = data | {name: hashed(content) for name, content in sorted(pages.items())}
+        replace_file(path, sealed(msgspec.structs.replace(manifest, files=files)))
+
+
+@contextmanager
+def _unless_held(folder: Path) -> Iterator[bool]:
+    """Hold a bench's lock; False when a bench does. A folder without one never met a bench here."""
+    if not is_plain(folder / LOCK):
+        yield True
+        return
+    try:
+        lock = (folder / LOCK).open("rb")
+    except OSError:
+        yield True
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How near outputs are to others: the figures of ST Edge AI's "validate", over whole runs.
+
+Predictions p and references r are (n, outputs) real values, dequantised. Every figure but the
+accuracy is over all n x outputs values at once, as ST has them, in float64; e = r - p:
+
+    rmse  sqrt(mean(e^2))                       mean  mean(e)
+    mae   mean(|e|)                             std   sqrt(mean((e - mean(e))^2))
+    l2r   ||e|| / ||r||
+    nse   1 - sum(e^2) / sum((r - mean(r))^2)   cos   p . r / (||p|| ||r||)
+
+Sources: ST Edge AI Core, "Evaluation report and metrics" (embedded-docs/evaluation_metrics.html);
+nse: Nash and Sutcliffe, J. Hydrol. 10, 282 (1970), which is the coefficient of determination.
+Cross-checked in tests with scikit-learn, SciPy and NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Reals = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """``matches`` of ``n`` samples have the same largest output; the rest as the module says.
+
+    ``confusion`` is (outputs, outputs): rows the reference's answer, columns the prediction's.
+    ``left_out`` samples have a value that is NaN or infinite on either side: they count in
+    ``n``, ``matches`` and ``confusion`` but in no other figure. A figure is None where it has no
+    value: all samples left out, or a denominator of zero (l2r and cos of zeros, nse of a constant
+    reference that is not met).
+    """
+
+    n: int
+    matches: int
+    confusion: Ints
+    left_out: int
+    rmse: float | None
+    mae: float | None
+    l2r: float | None
+    mean: float | None
+    std: float | None
+    nse: float | None
+    cos: float | None
+
+
+def metrics(predicted: Reals, reference: Reals) -> Metrics:
+    """Compare (n, outputs) real values with another's; ValueError unless equal shapes, n > 0."""
+    if predicted.shape != reference.shape or predicted.ndim != 2 or not predicted.size:
+        raise ValueError(f"not two equal tables: {predicted.shape} and {reference.shape}")
+    given, wanted = predicted.argmax(axis=1), reference.argmax(axis=1)
+    return _metrics(predicted, reference, given, wanted)
+
+
+def against_labels(predicted: Reals, labels: Ints) -> Metrics:
+    """Compare (n, outputs) values with labels, as one-hot vectors.
+
+    Where a network ends in logits it is logits that are compared with 0 and 1, as in ST's
+    validation, which applies no softmax: rmse, nse and the like then say little, accuracy and
+    confusion all. A label that no output stands for has a vector of zeros, is never met, and is
+    in no cell of ``confusion``.
+    """
+    classes = predicted.shape[1]
+    one_hot = (labels[:, None] == np.arange(classes)).astype(np.float64)
+    return _metrics(predicted, one_hot, predicted.argmax(axis=1), labels)
+
+
+def dequantised(values: npt.NDArray[np.generic], scale: float = 0.0, zero_point: int = 0) -> Reals:
+    """Stored outputs as real values: scale * (q - zero_point); float32 as it is."""
+    if values.dtype.kind == "f":
+        return np.asarray(values, dtype=np.float64)
+    return scale * (values.astype(np.float64) - zero_point)
+
+
+def softmax(logits: Reals) -> Reals:
+    """(n, outputs) -> the same, rows of probabilities; a row that is not finite is NaN."""
+    finite = np.isfinite(logits).all(axis=1)
+    found = np.full(logits.shape, np.nan)
+    shifted = np.exp(logits[finite] - logits[finite].max(axis=1, keepdims=True))
+    found[finite] = shifted / shifted.sum(axis=1, keepdims=True)
+    return found
+
+
+def _metrics(
+    predicted: Reals,
+    reference: Reals,
+    given: npt.NDArray[np.intp],
+    wanted: npt.NDArray[np.intp] | Ints,
+) -> Metrics:
+    n, classes = predicted.shape
+    confusion = np.zeros((classes, classes), np.int64)
+    known = (wanted >= 0) & (wanted < classes)
+    np.add.at(confusion, (wanted[known], given[known]), 1)
+    whole = np.isfinite(predicted).all(axis=1) & np.isfinite(reference).all(axis=1)
+    p, r = predicted[whole].ravel(), reference[whole].ravel()
+    return Metrics(
+        n, int((given == wanted).sum()), confusion, int(n - whole.sum()), *_figures(p, r)
+    )
+
+
+def _figures(p: Reals, r: Reals) -> tuple[float | None, ...]:
+    """rmse, mae, l2r, mean, std, nse, cos of flat values."""
+    if not p.size:
+        return (None,) * 7
+    e = r - p
+    squares = float(e @ e)
+    length_p, length_r = float(np.linalg.norm(p)), float(np.linalg.norm(r))
+    spread = float(((r - r.mean()) ** 2).sum())
+    return (
+        float(np.sqrt(squares / e.size)),
+        float(np.abs(e).mean()),
+        float(np.linalg.norm(e)) / length_r if length_r else None,
+        float(e.mean()),
+        float(e.std()),
+        1 - squares / spread if spread else (1.0 if not squares else None),
+        float(p @ r) / (length_p * length_r) if length_p and length_r else None,
+    )

@@ -1,1 +1,0 @@
-"""Studies: several ways to one end, carried out, measured on a board, and laid side by side."""

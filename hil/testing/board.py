@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board made of Python, behind a link that misbehaves on request: for tests."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hil.core.records import DType, Encoding, Hello, TensorSpec
+from hil.link.port import Deadline
+from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
+from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
+from hil.wire.packbits import unpack
+
+BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
+MARKS = (64, 64, 4096, 0)  # of STATUS: static RAM, stack used, its size, heap
+Infer = Callable[[int, bytes], bytes]
+Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
+
+
+def drop(_: bytes) -> bytes:
+    """The reply never arrives."""
+    return b""
+
+
+def corrupt(reply: bytes) -> bytes:
+    """One bit of the reply flips."""
+    return bytes([reply[0] ^ 1]) + reply[1:]
+
+
+def cut(reply: bytes) -> bytes:
+    """The second half of the reply, and its delimiter, are lost."""
+    return reply[: len(reply) // 2]
+
+
+def duplicate(reply: bytes) -> bytes:
+    """The reply arrives twice."""
+    return reply * 2
+
+
+def chatter(reply: bytes) -> bytes:
+    """A ROM's boot messages come first."""
+    return b"\xff\xferst:0x1 (POWERON)\r\nentry 0x400805e4\r\n\0" + reply
+
+
+PANIC = (  # an ESP32 whose stack met its watchpoint, and the boot after it
+    b"Guru Meditation Error: Core  1 panic'ed (Unhandled debug exception). \r\n"
+    b"Debug exception reason: Stack canary watchpoint triggered (loopTask) \r\n"
+    b"Core  1 register dump:\r\n"
+    b"PC      : 0x400d2a3c  PS      : 0x00060836  A0      : 0x800d2b12  A1      : 0x3ffb2210  \r\n"
+    b"\r\n\r\nBacktrace: 0x400d2a39:0x3ffb2210 0x400d2b0f:0x3ffb2230\r\n\r\n"
+    b"\r\nELF file SHA256: 7e3d0a6cf8a1f4b2\r\n\r\nRebooting...\r\n"
+    b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
+    b"configsip: 0, SPIWP:0xee\r\nmode:DIO, clock div:2\r\nentry 0x400805e4\r\n"
+)
+DOWNLOAD = (  # an ESP32 that was reset with BOOT held
+    b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),"
+    b"boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for download\r\n"
+)
+
+
+def panic(_: bytes) -> bytes:
+    """Instead of a reply the board panics and reboots."""
+    return PANIC
+
+
+def in_rom_loader(_: bytes) -> bytes:
+    """Instead of a reply comes what the ROM loader printed when it started."""
+    return DOWNLOAD
+
+
+@dataclass
+class FakeBoard:
+    """Answers as firmware would: ``infer(model, values)`` gives the output bytes.
+
+    ``faults`` is consumed one a reply, None for none; ``version`` other than ours
+    plays old firmware. ``boots_at`` is when it starts to listen, in the link's
+    seconds. Without ``set_baud`` it knows no BAUD; else frames pass up to
+    ``carries`` baud, and only while both ends have the same rate.
+    """
+
+    hello: Hello
+    infer: Infer
+    faults: Iterable[Fault | None] = ()
+    version: int = PROTOCOL_VERSION
+    ticks: Callable[[int], int] = lambda _model: 0
+    micros: Callable[[int], int] = lambda _model: 0
+    received: list[Frame | BadFrame] = field(default_factory=list)
+    boots_at: float = 0.0
+    set_baud: bool = False
+    # (model, values) -> type and bytes of the input, then of every layer's output; None: firmware
+    # without LAYERS
+    layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
+    chunk: int = 4096  # of a layer, in one reply
+    laps: Callable[[int], Sequence[int]] | None = None  # ticks of the layers of a model
+    at_once: int = 2  # layers in one reply of PROFILE
+    carries: int = 10_000_000
+    boot_baud: int = 115200
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
+
+    def __post_init__(self) -> None:
+        self._decoder = Decoder()
+        self._pending_faults = iter(self.faults)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: rate, counters and half a request are gone; what it runs is the same."""
+        self._decoder.reset()
+        self.baud = self.boot_baud
+        self._bad = 0  # in a row
+        self._frames_ok = self._frames_bad = self._inferences = self._errors = self._heard = 0
+
+    def answer(self, data: bytes) -> bytes:
+        """The bytes that come back for ``data``."""
+        replies = bytearray()
+        for frame in self._decoder.feed(data):
+            self.received.append(frame)
+            self._watch_rate(frame)
+            self._heard += 1
+            self._frames_bad += isinstance(frame, BadFrame)
+            self._frames_ok += isinstance(frame, Frame)
+            answered = self._reply(frame)
+            self._inferences += answered.type == Kind.INFER.reply
+            self._errors += answered.type == Kind.ERROR
+            reply = encode(answered)
+            fault = next(self._pending_faults, None)
+            replies += fault(reply) if fault else reply
+        return bytes(replies)
+
+    def _watch_rate(self, frame: Frame | BadFrame) -> None:
+        self._bad = self._bad + 1 if isinstance(frame, BadFrame) else 0
+        if self._bad == BAD_FRAMES:
+            self.baud = self.boot_baud
+
+    def _reply(self, frame: Frame | BadFrame) -> Frame:
+        if isinstance(frame, BadFrame):
+            return self._error(0, ErrorCode.FRAME, 0)
+        if frame.version != self.version:
+            return self._error(frame.seq, ErrorCode.VERSION, frame.type)
+        if frame.type == Kind.HELLO:
+            return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
+        if frame.type == Kind.STATUS:
+            return self._frame(Kind.STATUS.reply, frame.seq, self._status(frame.payload[0]))
+        if frame.type == Kind.CLOCK and self.steps:
+            return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))
+        if frame.type == Kind.BAUD and self.set_baud:
+            (asked,) = struct.unpack("<I", frame.payload)
+            self.baud = asked or self.boot_baud
+            return self._frame(Kind.BAUD.reply, frame.seq, frame.payload)
+        if frame.type == Kind.LAYERS and self.layers:
+            return self._piece(frame, self.layers)
+        if frame.type == Kind.PROFILE and self.laps:
+            return self._profile(frame, self.laps)
+        if frame.type != Kind.INFER:
+            return self._error(frame.seq, ErrorCode.TYPE, frame.type)
+        model = frame.payload[0]
+        if model >= len(self.hello.models):
+            return self._error(frame.seq, ErrorCode.MODEL, frame.type)
+        dtype = self.hello.models[model].output.dtype
+        check = check_of(frame)
+        head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
+        values, encoding = frame.payload[4:], frame.payload[1]
+        if encoding & PACKED:
+            if not self.hello.unpacks:
+                return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
+            size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
+            values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
+        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
+
+    def _status(self, flags: int) -> bytes:
+        """Marks, an uptime of a millisecond a request, and the counters."""
+        counters = (self._frames_ok, self._frames_bad, self._inferences, self._errors)
+        if flags & 1:
+            self._frames_ok = self._frames_bad = self._inferences = self._errors = 0
+        return struct.pack("<9I", *MARKS, self._heard, *counters)
+
+    def _piece(
+        self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]
+    ) -> Frame:
+        model, _, layer, offset = struct.unpack_from("<BBHI", frame.payload)
+        found = layers(model, frame.payload[8:])
+        count = len(found) - 1
+        if INPUT_LAYER != layer >= count:
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, layer, count)
+        dtype, whole = found[0 if layer == INPUT_LAYER else layer + 1]
+        head = struct.pack(
+            "<BBHHHII", model, dtype, layer, count, check_of(frame), len(whole), offset
+        )
+        return self._frame(Kind.LAYERS.reply, frame.seq, head + whole[offset : offset + self.chunk])
+
+    def _profile(self, frame: Frame, laps: Callable[[int], Sequence[int]]) -> Frame:
+        model, _, first = struct.unpack_from("<BBH", frame.payload)
+        found = laps(model)
+        if first >= len(found):
+            return self._error(frame.seq, ErrorCode.LAYER, frame.type, first, len(found))
+        total = (self.micros(model), self.ticks(model))
+        payload = struct.pack("<BBHHHII", model, 0, first, len(found), check_of(frame), *total)
+        payload += b"".join(struct.pack("<II", 0, n) for n in found[first : first + self.at_once])
+        return self._frame(Kind.PROFILE.reply, frame.seq, payload)
+
+    def _error(
+        self, seq: int, code: ErrorCode, request: int, needed: int = 0, available: int = 0
+    ) -> Frame:
+        payload = pack_refusal(code, request, needed, available)
+        return self._frame(Kind.ERROR, seq, payload)
+
+    def _frame(self, kind: int, seq: int, payload: bytes) -> Frame:
+        return Frame(kind, seq, payload, self.version)
+
+
+@dataclass
+class FakeLink:
+    """A link whose other end is a `FakeBoard`; time passes only when a read finds nothing."""
+
+    board: FakeBoard
+    name: str = "fake"
+    closed: bool = False
+    now: float = 0.0
+    baud: int = 115200
+
+    def __post_init__(self) -> None:
+        self._arrived = bytearray()
+
+    def clock(self) -> float:
+        """Seconds, for the deadlines of whoever uses this link."""
+        return self.now
+
+    def set_baud(self, baud: int) -> None:
+        self.baud = baud
+
+    def write(self, data: bytes) -> None:
+        if self.now < self.board.boots_at:
+            return
+        sender, at = self.baud, self.board.baud
+        if sender != at or at > self.board.carries:
+            data = b"\x55\0"  # what a listener at another rate makes of it
+        replies = self.board.answer(data)
+        self._arrived += replies if sender == at <= self.board.carries else b"\xaa" * len(replies)
+
+    def reset(self, boot: float = 0.0, says: bytes = b"") -> None:
+        """The board starts anew: what was on the line is lost, and for ``boot`` seconds whatever is
+        written. ``says``: what it prints meanwhile."""
+        self.board.reset()
+        self.board.boots_at = self.now + boot
+        self._arrived[:] = says
+
+    def arrive(self, data: bytes) -> None:
+        """Let ``data`` lie on the line, whoever sent it."""
+        self._arrived += data
+
+    def read(self, deadline: Deadline) -> bytes:
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        if not data:
+            self.now = max(self.now, deadline.at)
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def pack_hello(hello: Hello) -> bytes:
+    """The HELLO reply's payload, as docs/protocol.md lays it out."""
+    head = struct.pack(
+        "<BBBBII",
+        hello.protocol,
+        len(hello.models),
+        hello.window,
+        int(hello.has_micros)
+        | int(hello.has_layers) << 1
+        | int(hello.unpacks) << 2
+        | (31 if hello.room is None else max(0, hello.room.bit_length() - 1)) << 3,
+        hello.max_payload,
+        hello.tick_hz,
+    )
+    head += _text(hello.board) + _text(hello.firmware) + _text(hello.toolchain)
+    for model in hello.models:
+        head += _text(model.name) + _text(model.engine) + bytes.fromhex(model.sha256)
+        head += _tensor(model.input) + _tensor(model.output)
+        head += struct.pack("<II", model.arena, model.flash)
+    return head
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return bytes([len(raw)]) + raw
+
+
+def _tensor(spec: TensorSpec) -> bytes:
+    rank = len(spec.shape)
+    return struct.pack(f"<BB{rank}Ifi", spec.dtype, rank, *spec.shape, spec.scale, spec.zero_point)

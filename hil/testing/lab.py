@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab without compiler, emulator or board: answers come from the host's own references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.bench.cells import Image, Network
+from hil.bench.lab import Firmware
+from hil.boards.station import Station
+from hil.core.errors import DoesNotFit
+from hil.core.records import DType, Hello, ModelInfo, Precision
+from hil.engines import ENGINES
+from hil.link import Link
+from hil.reference import encode_inputs, layer_tensors, litert, oracle
+from hil.testing.board import FakeBoard, FakeLink, Fault
+from hil.tflite import Graph
+
+Tamper = Callable[[bytes], bytes]
+
+
+def _as_it_is(_: int, output: bytes) -> bytes:
+    return output
+
+
+@dataclass
+class FakeLab:
+    """Runs every image on a `FakeBoard`.
+
+    int8 answers are the oracle's, float32 ones LiteRT's, then changed by ``tamper``;
+    ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
+    with a network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes what
+    is said of the layers (number, bytes; -1 is the input) but the last, which is the answer.
+    ``calls_itself`` is what the board says in HELLO of itself, its firmware and its compiler.
+    """
+
+    tamper: Tamper = bytes
+    faults: Iterable[Fault | None] = ()
+    sha256: str = ""
+    too_large: Collection[str] = ()
+    spoil: Callable[[int, bytes], bytes] = _as_it_is
+    calls_itself: str = ""
+    built: list[Image] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    _link: FakeLink | None = None
+
+    def build(self, image: Image, project: Path) -> Firmware:
+        """No compiler: the image itself is remembered."""
+        self.built.append(image)
+        if any(network.name in self.too_large for network in image.networks):
+            raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
+        elf = project / f"{len(self.built) - 1}.elf"
+        return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000)
+
+    @contextmanager
+    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        """A fake board with the networks of the image that ``firmware`` was built from."""
+        self.opened.append(station.port or station.name)
+        image = self.built[int(firmware.file.stem)]  # what was built, whatever was asked for
+        hello = Hello(
+            protocol=1,
+            board=self.calls_itself or station.board.name,
+            firmware=self.calls_itself or "fake",
+            toolchain=self.calls_itself or "fake",
+            window=4,
+            max_payload=1 << 16,
+            tick_hz=25_000_000,
+            has_micros=True,
+            models=tuple(self._model(network) for network in image.networks),
+            has_layers=image.layers,
+        )
+        infer = [self._infer(network) for network in image.networks]
+        fake = FakeBoard(
+            hello,
+            infer=lambda model, values: infer[model](values),
+            faults=self.faults,
+            ticks=lambda model: 256 * (model + 1),
+            micros=lambda model: 500 * (model + 1),
+            layers=partial(self._layers, image.networks, infer) if image.layers else None,
+            laps=partial(_laps, image.networks) if image.layers else None,
+        )
+        link = self._link = FakeLink(fake, now=self.clock())
+        try:
+            yield link
+        finally:
+            link.close()
+
+    def clock(self) -> float:
+        """Seconds, of the link that was opened last."""
+        return self._link.now if self._link else 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass that nobody waits for."""
+        if self._link:
+            self._link.now += seconds
+
+    def unobservable(self, station: Station) -> str:  # noqa: ARG002
+        """Every fake board shows its layers."""
+        return ""
+
+    def _layers(
+        self,
+        networks: Sequence[Network],
+        infer: Sequence[Callable[[bytes], bytes]],
+        model: int,
+        values: bytes,
+    ) -> list[tuple[DType, bytes]]:
+        graph = networks[model].graph
+        tensors = [layer.tensor for layer in ENGINES["aot"].layers(graph)]
+        x = encode_inputs(_sample(values, graph), graph.input)
+        said = layer_tensors(networks[model].path, x, tensors)
+        found = [
+            (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
+            for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
+        ]
+        taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
+        return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
+
+    def _model(self, network: Network) -> ModelInfo:
+        graph = network.graph
+        sha256 = self.sha256 or graph.sha256
+        return ModelInfo(network.name, "aot", sha256, graph.input, graph.output, 1_000, 20_000)
+
+    def _infer(self, network: Network) -> Callable[[bytes], bytes]:
+        graph = network.graph
+        reference = (oracle if graph.precision is Precision.INT8 else litert)(network.path)
+
+        def infer(values: bytes) -> bytes:
+            x = encode_inputs(_sample(values, graph), graph.input)
+            return self.tamper(reference.predict(x)[0].tobytes())
+
+        return infer
+
+
+def _laps(networks: Sequence[Network], model: int) -> list[int]:
+    """2,560 ticks for the first layer, as many more for each after it."""
+    layers = ENGINES["aot"].layers(networks[model].graph)
+    return [2_560 * (i + 1) for i in range(len(layers))]
+
+
+def _sample(values: bytes, graph: Graph) -> npt.NDArray[np.generic]:
+    wide = len(values) == graph.input.elements * 4
+    return np.frombuffer(values, "<f4" if wide else "u1")[None]

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A serial line that takes its time, byte by byte, and a board behind it that computes for so long:
+on a clock of their own, so that 10,000 digits at 115200 baud take seconds to try."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import threading
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from hil.core.errors import LinkError
+from hil.link.chaos import ChaosLink
+from hil.link.port import Deadline, Link
+from hil.link.serial_port import SerialLink
+
+BITS: Final = 10  # of a byte on the line: start, eight, stop
+_SHORT: Final = 1e-9  # seconds: what rounding may cost
+
+
+class Answering(Protocol):
+    """Whoever is at the other end, `hil.testing.board.FakeBoard` for one."""
+
+    def answer(self, data: bytes) -> bytes:
+        """The bytes that come back for ``data``."""
+        ...
+
+
+@dataclass
+class Computing:
+    """An inference that takes ``seconds``: counts what a `PacedLink` then adds to its clock."""
+
+    infer: Callable[[int, bytes], bytes]
+    seconds: float
+    _due: float = 0.0
+
+    def __call__(self, model: int, values: bytes) -> bytes:
+        self._due += self.seconds
+        return self.infer(model, values)
+
+    def spent(self) -> float:
+        """Seconds of computing since this was last asked."""
+        due, self._due = self._due, 0.0
+        return due
+
+
+@dataclass
+class PacedLink:
+    """A link at ``baud`` in either direction; both may carry bytes at once.
+
+    The board reads a byte when it arrives, unless it computes: ``spent`` tells for how many
+    seconds it did for the request that has just ended (with the byte ``end``). Meanwhile the line
+    keeps ``room`` bytes, and what comes on top is lost (`lost` counts it); None keeps any number.
+    A reply leaves while the board goes on. ``latency``: seconds until the host hears of a byte, as
+    USB adapters have them. Host time is none of it: the clock stands while the host works.
+    """
+
+    board: Answering
+    baud: int = 115200
+    spent: Callable[[], float] = lambda: 0.0
+    room: int | None = None
+    latency: float = 0.0
+    end: bytes = b"\0"
+    name: str = "paced"
+    now: float = 0.0
+    lost: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    closed: bool = False
+    _sent_at: float = 0.0  # when the last byte of the host has left
+    _idle_at: float = 0.0  # when the board reads again
+    _left_at: float = 0.0  # when the last byte of the board has left
+    # (when it is read, bytes) of what came while the board computed
+    _kept: deque[tuple[float, int]] = field(default_factory=deque)
+    # (when it begins to leave, bytes) of what the host has not read
+    _coming: deque[tuple[float, bytes]] = field(default_factory=deque)
+
+    def clock(self) -> float:
+        """Seconds, for the deadlines of whoever uses this link."""
+        return self.now
+
+    @property
+    def byte(self) -> float:
+        """Seconds a byte takes."""
+        return BITS / self.baud
+
+    def set_baud(self, baud: int) -> None:
+        """Both ends at ``baud``, when all that was written has left."""
+        self.now = max(self.now, self._sent_at)
+        self.baud = baud
+
+    def write(self, data: bytes) -> None:
+        """See `hil.link.port.Link.write`; the port's own buffer takes it all at once."""
+        self.bytes_out += len(data)
+        pieces = data.split(self.end)
+        for number, piece in enumerate(pieces, 1):
+            whole = piece + self.end if number < len(pieces) else piece
+            if whole:
+                self._cross(whole)
+
+    def _cross(self, piece: bytes) -> None:
+        """One request, or a part of one, from the host to the board; then its reply's way back."""
+        begun = max(self.now, self._sent_at)
+        self._sent_at = begun + len(piece) * self.byte
+        arrived = self._survives(piece, begun)
+        read_at = max(self._sent_at, self._idle_at)
+        replies = self.board.answer(arrived)
+        self._idle_at = read_at + self.spent() if arrived.endswith(self.end) else self._idle_at
+        if replies:
+            leaves = max(read_at, self._idle_at, self._left_at)
+            self._left_at = leaves + len(replies) * self.byte
+            self._coming.append((leaves + self.latency, replies))
+
+    def _survives(self, piece: bytes, begun: float) -> bytes:
+        """What of ``piece`` the board gets to read."""
+        idle_at, byte = self._idle_at, self.byte
+        waits = max(0, min(len(piece), math.ceil((idle_at - begun - _SHORT) / byte) - 1))
+        while self._kept and self._kept[0][0] <= begun + byte:
+            self._kept.popleft()
+        before = sum(count for _, count in self._kept)
+        if not waits:
+            return piece
+        if self.room is None or before + waits <= self.room:
+            self._kept.append((idle_at, waits))
+            return piece
+        survived = bytearray()
+        for i in range(waits):
+            at = begun + (i + 1) * byte
+            lying = sum(count for read_at, count in self._kept if read_at > at) + len(survived)
+            if lying < self.room:
+                survived.append(piece[i])
+        self._kept.append((idle_at, len(survived)))
+        self.lost += waits - len(survived)
+        return bytes(survived) + piece[waits:]
+
+    def read(self, deadline: Deadline) -> bytes:
+        """See `hil.link.port.Link.read`."""
+        if not self._coming:
+            self.now = max(self.now, deadline.at)
+            return b""
+        leaves, data = self._coming.popleft()
+        first = leaves + self.byte
+        if first > max(self.now, deadline.at) + _SHORT:
+            self._coming.appendleft((leaves, data))
+            self.now = max(self.now, deadline.at)
+            return b""
+        self.now = max(self.now, first)
+        count = min(len(data), max(1, int((self.now - leaves) / self.byte + _SHORT * self.baud)))
+        if count < len(data):
+            self._coming.appendleft((leaves + count * self.byte, data[count:]))
+        self.bytes_in += count
+        return data[:count]
+
+    def close(self) -> None:
+        """See `hil.link.port.Link.close`."""
+        self.closed = True
+
+
+_SLICE_S: Final = 0.001  # how often it looks: a dozen bytes at 115200 baud
+_AHEAD_S: Final = 0.01  # of line that is read from the host before it is due
+
+
+@dataclass
+class _Way:
+    """One direction: bytes go in at once and come out when their last bit has crossed."""
+
+    byte: float
+    _free: float = 0.0  # when the line has sent all it was given
+    _waiting: bytearray = field(default_factory=bytearray)
+
+    def put(self, data: bytes, now: float) -> None:
+        self._free = max(self._free, now) + len(data) * self.byte
+        self._waiting += data
+
+    def due(self, now: float) -> bytes:
+        """What has crossed by ``now``."""
+        behind = max(0, -int(-(self._free - now) // self.byte)) if self._free > now else 0
+        count = max(0, len(self._waiting) - behind)
+        data = bytes(self._waiting[:count])
+        del self._waiting[:count]
+        return data
+
+    def ahead(self, now: float) -> float:
+        """Seconds of line that are taken."""
+        return max(0.0, self._free - now)
+
+
+@contextlib.contextmanager
+def paced(far: Link, baud: int) -> Iterator[Link]:
+    """A link to whoever is at the other end of ``far``, at ``baud`` in either direction.
+
+    A host that writes faster has to wait, as at a port whose buffer is full.
+    """
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    stop = threading.Event()
+    pump = threading.Thread(target=_carry, args=(master, far, baud, stop), daemon=True)
+    near = SerialLink(os.ttyname(slave), baud)
+    pump.start()
+    try:
+        yield near
+    finally:
+        stop.set()
+        pump.join()
+        near.close()
+        os.close(slave)
+        os.close(master)
+
+
+def _carry(master: int, far: Link, baud: int, stop: threading.Event) -> None:
+    out, back = _Way(BITS / baud), _Way(BITS / baud)
+    while not stop.is_set():
+        now = time.monotonic()
+        ready = select.select([master], [], [], 0)[0] if out.ahead(now) < _AHEAD_S else []
+        if ready:
+            room = max(1, int((_AHEAD_S - out.ahead(now)) / out.byte))
+            out.put(os.read(master, room), now)
+        if data := out.due(time.monotonic()):
+            far.write(data)
+        if data := far.read(Deadline.after(_SLICE_S)):
+            back.put(data, time.monotonic())
+        if data := back.due(time.monotonic()):
+            os.write(master, data)
+
+
+_CHAOS_SLICE_S: Final = 0.002  # how long either direction may wait for the other
+_AT_ONCE: Final = 4096
+
+
+@contextlib.contextmanager
+def disturbed(link: ChaosLink) -> Iterator[str]:
+    """The name of a pty whose other end is ``link``, for as long as the block lasts.
+
+    A pty cannot be pulled: while the cable of ``link`` is out, bytes are lost in silence."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    stop = threading.Event()
+    pump = threading.Thread(target=_carry_chaos, args=(master, link, stop), daemon=True)
+    pump.start()
+    try:
+        yield os.ttyname(slave)
+    finally:
+        stop.set()
+        pump.join()
+        os.close(slave)
+        os.close(master)
+
+
+def _carry_chaos(master: int, link: ChaosLink, stop: threading.Event) -> None:
+    while not stop.is_set():
+        if select.select([master], [], [], 0)[0]:
+            sent = os.read(master, _AT_ONCE)
+            with contextlib.suppress(LinkError):
+                link.write(sent)
+        try:
+            came = link.read(Deadline.after(_CHAOS_SLICE_S))
+        except LinkError:
+            stop.wait(_CHAOS_SLICE_S)
+            continue
+        if came:
+            os.write(master, came)

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hil train`, `hil sweep` and `hil study`, which `hil` finds by entry points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+
+from hil import datasets
+from hil.bench.events import Building, Finished, Referencing, Streaming
+from hil.bench.events import Event as BenchEvent
+from hil.cli.console import Downloads, err, out, progress, say
+from hil.core.errors import UsageError
+from hil.firmware import find_project
+from hil.runs.load import load
+from hil_train.backend import Event, require_optuna
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="A recipe's name, or a .toml file of your own.")
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Instead: the recipe called after a data set, or auto.")
+    ] = "auto",
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where models go; default: models/<recipe>.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="A few epochs only: to try it out.")] = False,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="A stored run, whose device figures go into card.md."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", help="Stages trained at once; default: one a core."),
+    ] = None,
+) -> None:
+    """Train a recipe's teacher, student alone and distilled student, and export them."""
+    from hil_train import (
+        pipeline,
+        plan,  # TensorFlow takes seconds to load
+        workers,
+    )
+
+    if jobs is not None and jobs < 1:
+        raise UsageError("--jobs must be at least 1", "leave it out for one a core")
+
+    stored = [load(path) for path in runs or ()]
+    found = plan.find(recipe or _choose(dataset))
+    target = folder or find_project() / "models" / found.name
+    with Downloads() as downloads:  # before the bars: two live drawings would mix
+        given = pipeline.prepare(found, quick=quick, progress=downloads)
+    with progress("epochs") as bars:
+        made = pipeline.train(
+            found,
+            target,
+            quick=quick,
+            given=given,
+            runs=stored,
+            jobs=workers.cores() if jobs is None else jobs,
+            on_event=Stages(bars),
+        )
+    for file, facts in made.files.items():
+        accuracy = f"test accuracy {facts.test_accuracy:.4f}"
+        out.print(f"{target / file}: {facts.nbytes:,} B, {accuracy}", soft_wrap=True)
+    for sentence in made.verdict.sentences:
+        out.print(sentence, soft_wrap=True)
+
+
+def _choose(dataset: str) -> str:
+    """The recipe for a data set, or for the best one that is here."""
+    with Downloads() as downloads:
+        name, note = datasets.choose(dataset, "train", progress=downloads)
+    if note:
+        say(f"note: {note}")
+    return name
+
+
+class Stages:
+    """Draws training: a bar a stage, with time left and the latest accuracy on validation."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "warning":
+            say(f"warning: {event.text}")
+        elif event.kind in ("kept", "done") or not err.is_terminal:
+            accuracy = event.metrics.get("val_accuracy")
+            shown = f", validation accuracy {accuracy:.4f}" if accuracy is not None else ""
+            epochs = f" {event.epoch}/{event.epochs}" if event.kind == "epoch" else ""
+            say(f"{event.stage}: {event.kind}{epochs}{shown}")
+        if event.epochs:
+            if event.stage not in self._tasks:
+                self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.epochs)
+            self._bars.update(self._tasks[event.stage], completed=event.epoch)
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a .toml file of your own.")],
+    trials: Annotated[int, typer.Option("--trials", help="Trials in the whole study.")] = 50,
+    storage: Annotated[
+        str,
+        typer.Option(
+            "--storage",
+            envvar="HIL_SWEEP_STORAGE",
+            help="URL of a database that several machines share, postgresql://...; default: a "
+            "file in the folder.",
+        ),
+    ] = "",
+    study: Annotated[
+        str, typer.Option("--study", help="Its name there; default: the recipe's.")
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; default: one a core.")
+    ] = None,
+    objective: Annotated[
+        list[str],
+        typer.Option(
+            "--objective",
+            help="accuracy, instructions, arena, flash, macs or parameters; repeatable.",
+        ),
+    ] = [],
+    at_most: Annotated[
+        list[str],
+        typer.Option("--at-most", help="A limit, as in instructions=100000; repeatable."),
+    ] = [],
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the search and of each trial.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Within the recipe's quick limits.")] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where all of it goes; default: results/sweeps/<recipe>."),
+    ] = None,
+) -> None:
+    """Search T, alpha, learning rate and width of a recipe's student for the best on validation.
+
+    The same command goes on where it was cut off, and joins others that share the study.
+    """
+    require_optuna()
+    from hil_train import plan
+    from hil_train import workers as processes
+    from hil_train.sweep import (
+        report,  # Optuna and TensorFlow take seconds to load
+        run,
+    )
+
+    project = find_project()
+    request = run.Request(
+        recipe=recipe,
+        folder=folder or project / "results" / "sweeps" / plan.find(recipe).name,
+        project=project,
+        trials=trials,
+        storage=storage,
+        study=study,
+        workers=processes.cores() if workers is None else workers,
+        objectives=tuple(objective),
+        limits=tuple(at_most),
+        seed=seed,
+        quick=quick,
+    )
+    with Downloads() as downloads:  # before the bars: two live drawings would mix
+        found, given = run.load(request, downloads)
+    with progress("epochs") as bars:
+        job = run.prepare(request, found, given, on_event=Stages(bars))
+    try:
+        with progress("trials") as bars:
+            outcome, made = run.run(job, request.workers, _Trials(bars, trials))
+    except KeyboardInterrupt:
+        say("the study keeps what has ended; the same command goes on")
+        raise
+    best = outcome.best
+    if best is None:
+        out.print("no trial came to an end within the limits", soft_wrap=True)
+    else:
+        out.print(f"best: trial {best.number}, validation accuracy {best.accuracy:.4f}")
+        for line in report.toml(best):
+            out.print(f"  {line}", soft_wrap=True)
+    for path in made:
+        out.print(str(path), soft_wrap=True)
+    if best is None:
+        raise typer.Exit(1)
+
+
+class _Trials:
+    """Draws a study that grows: one bar with the best so far, or a line a trial."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars, self._total = bars, total
+        self._task: TaskID | None = None
+        self._told: set[int] = set()
+
+    def __call__(self, outcome: object) -> None:
+        from hil_train.sweep.outcome import Outcome
+
+        assert isinstance(outcome, Outcome)
+        ended = [row for row in outcome.rows if row.state != "running"]
+        best = f"best {outcome.best.accuracy:.4f}" if outcome.best else "no result yet"
+        if self._task is None:  # what was there already says nothing about the time left
+            self._task = self._bars.add_task(best, total=self._total, completed=len(ended))
+            self._told = {row.number for row in ended}
+            if ended:
+                say(f"{len(ended)} of {self._total} trials are there already")
+        self._bars.update(self._task, description=best, completed=len(ended))
+        for row in ended:
+            if row.number not in self._told and not err.is_terminal:
+                shown = f", {row.accuracy:.4f}" if row.accuracy is not None else ""
+                why = f" ({row.reason})" if row.reason else ""
+                say(f"trial {row.number}: {row.state}{shown}{why}; {best}")
+            self._told.add(row.number)
+
+
+UNEXPECTED = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compare several ways to one end, measured on a board.",
+)
+
+
+@app.callback()
+def _studies() -> None:
+    """Compare several ways to one end, measured on a board."""
+
+
+@app.command()
+def compression(
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="A recipe's name, or a .toml file of your own.")
+    ] = "mnist",
+    board: Annotated[str, typer.Option("--board", help="Where networks are measured.")] = "mps2",
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Samples a network; default: the whole test set.")
+    ] = None,
+    epochs: Annotated[
+        int,
+        typer.Option("--epochs", help="At most so many in any training; default: the recipe's."),
+    ] = 0,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="A trained .keras file instead of training the teacher."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where everything goes, and what is there is kept."),
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Little of everything: to try it out.")] = False,
+) -> None:
+    """Quantisation, pruning, distillation, fine-tuning and combinations of them, side by side.
+
+    Each network is trained, exported and run on the board; exit code 1 when one of its outputs
+    is not what it must be.
+    """
+    from hil_train import (
+        pipeline,
+        plan,  # TensorFlow takes seconds to load
+    )
+    from hil_train.study.compression import Wanted, study
+
+    found = plan.find(recipe)
+    project = find_project()
+    target = folder or project / "results" / f"compression-{found.name}"
+    with Downloads() as downloads:
+        data = pipeline.prepare(found, quick=quick, progress=downloads)
+    wanted = Wanted(found, project, target, board, limit, epochs, quick, teacher)
+    with progress() as bars:
+        made = study(wanted, data, on_event=_Bars(bars))
+    from hil_train.study import figures, pages
+
+    out.print(pages.table(made))
+    for line in figures.advice(made):
+        out.print(line, soft_wrap=True, markup=False)
+    say(f"pages: {target / 'study.html'}")
+    problems = figures.unexpected(made)
+    for line in problems:
+        out.print(f"not as expected: {line}", soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(UNEXPECTED)
+
+
+class _Bars:
+    """Draws trainings and runs."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._stages = Stages(bars)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event | BenchEvent) -> None:
+        match event:
+            case Event():
+                self._stages(event)
+            case Building(board, precision, engine):
+                say(f"building {precision} firmware for {board}, engine {engine}")
+            case Referencing(key, reference, done, total):
+                self._update(f"{key} on the host ({reference})", done, total)
+            case Streaming(key, done, total, _):
+                self._update(key, done, total)
+            case Finished(key, seconds) if not err.is_terminal:
+                say(f"{key}: done in {seconds:.1f} s")
+
+    def _update(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of a folder in their order: lines, marks, and what is left out."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.compare.history import (
+    Line,
+    drawings,
+    markdown,
+    page,
+    read_history,
+    rows,
+    sentence,
+    varying,
+)
+from hil.compare.limits import Growth, LimitsFile
+from hil.core.errors import StorageError, UsageError
+from hil.runs.load import StoredRun
+from tests.support import reports
+from tests.support.compared import run, with_manifest, with_memory
+from tests.support.timed_boards import bench
+
+
+def store(folder: Path, name: str, stored: StoredRun, day: int) -> None:
+    """Write a run that was made on that day of the month."""
+    created = f"2026-03-{day:02}T08:00:00+00:00"
+    manifest = msgspec.structs.replace(stored.manifest, run_id=name, created=created)
+    reports.write(folder / name, manifest, [s for part in stored.samples.values() for s in part])
+
+
+def ids(line: Line) -> list[str]:
+    return [point.run_id for point in line.points]
+
+
+def test_runs_are_in_the_order_they_were_made(tmp_path: Path) -> None:
+    for name, day in (("a", 9), ("b", 2), ("c", 5)):
+        store(tmp_path, name, run(), day)
+    found = read_history(tmp_path)
+    assert [ids(line) for line in found.lines] == [["b", "c", "a"]]
+    assert not any(point.changed for point in found.lines[0].points)
+    assert not drawings(found.lines[0])
+
+
+def test_a_change_is_marked_where_it_is(tmp_path: Path) -> None:
+    for day, arena in enumerate((2_544, 2_544, 3_000, 3_000, 2_544), 1):
+        store(tmp_path, f"run-{day}", with_memory(run(), arena=arena), day)
+    (line,) = read_history(tmp_path).lines
+    assert [sorted(point.changed) for point in line.points] == [[], [], ["arena"], [], ["arena"]]
+    assert varying(line) == ["arena"]
+    (drawn,) = drawings(line)
+    assert [(mark.css, mark.label) for mark in drawn.marks] == [
+        ("worse beyond", "+17.9 %"),
+        ("better", "−15.2 %"),
+    ]
+    assert len(drawn.dots) == 5
+    assert "nothing better or worse" in sentence(line)
+
+
+def test_a_creeping_change_shows_against_the_first(tmp_path: Path) -> None:
+    for day in range(1, 9):
+        store(tmp_path, f"run-{day}", with_memory(run(), stack=940 + day), day)
+    (line,) = read_history(tmp_path).lines
+    assert not any(figure.beyond for point in line.points for figure in point.figures.values())
+    assert line.since["stack"].word == "worse"
+    assert "stack +0.7 % (+7 B)" in sentence(line)
+
+
+def test_noise_of_a_real_board_gets_no_mark_and_10_percent_does(tmp_path: Path) -> None:
+    for day in range(1, 21):
+        store(tmp_path, f"run-{day}", bench(day, micros=2000 if day < 11 else 2200), day)
+    (line,) = read_history(tmp_path).lines
+    assert [point.run_id for point in line.points if point.changed] == ["run-11"]
+
+
+def test_what_cannot_be_compared_begins_a_line_and_may_come_back(tmp_path: Path) -> None:
+    store(tmp_path, "mnist", run(), 1)
+    dataset = msgspec.structs.replace(run().manifest.dataset, name="digits")
+    store(tmp_path, "digits", with_manifest(run(), dataset=dataset), 2)
+    store(tmp_path, "again", run(), 3)
+    found = read_history(tmp_path)
+    assert [ids(line) for line in found.lines] == [["mnist", "again"], ["digits"]]
+    assert "dataset mnist/test against digits/test" in found.lines[1].why
+    assert "A line of its own: " in markdown(found)
+
+
+def test_another_network_goes_on_with_the_line(tmp_path: Path) -> None:
+    store(tmp_path, "old", run(reports.plan()), 1)
+    other = msgspec.structs.replace(reports.plan(), model_sha256="12" * 32)
+    store(tmp_path, "new", run(other), 2)
+    assert [ids(line) for line in read_history(tmp_path).lines] == [["old", "new"]]
+
+
+def test_what_cannot_be_read_or_was_cut_short_is_named(tmp_path: Path) -> None:
+    reports.interrupted(tmp_path / "short")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    (tmp_path / "notes").mkdir()
+    found = read_history(tmp_path)
+    assert [line.key for line in found.lines] == ["mps2/aot/teacher/int8"]
+    assert any("broken" in words for words in found.left_out)
+    assert any("mps2/aot/student/int8 was cut short" in words for words in found.left_out)
+    assert len(found.left_out) == 3
+    with pytest.raises(UsageError, match="holds no whole run"):
+        read_history(tmp_path / "notes")
+    with pytest.raises(UsageError, match="short is one run; give the folder that holds it"):
+        read_history(tmp_path / "short")
+    with pytest.raises(StorageError, match="missing"):
+        read_history(tmp_path / "missing")
+
+
+def test_limits_say_what_is_beyond(tmp_path: Path) -> None:
+    for day, stack in enumerate((944, 1_200), 1):
+        store(tmp_path, f"run-{day}", with_memory(run(), stack=stack), day)
+    for most, css in ((10, "worse beyond"), (50, "worse")):
+        (line,) = read_history(tmp_path, LimitsFile(compare=Growth(stack=most))).lines
+        assert drawings(line)[0].marks[0].css == css
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that is closed out of turn, and on anything that asks for another file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        assert not {name for name, _ in attrs} & {"src", "href", "onload", "onclick"}
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_one_file_and_strangers_are_escaped(tmp_path: Path) -> None:
+    reports.hostile(tmp_path / "one")
+    for day, stack in enumerate((944, 1_200), 1):
+        store(tmp_path, f"run-{day}", with_memory(run(), stack=stack), day)
+    store(tmp_path, reports.HOSTILE.replace("/", "_"), with_memory(run(), stack=944), 9)
+    found = read_history(tmp_path)
+    text = page(found)
+    reader = Balanced()
+    reader.feed(text)
+    assert reader.open == []
+    assert {"svg", "title", "table"} <= reader.seen
+    assert "script" not in reader.seen
+    assert text.count("<script") == 0
+    assert "http" not in text.replace("http-equiv", "").replace("(http:__evil)", "").replace(
+        "(http://evil)", ""
+    )
+    assert "<script" not in markdown(found)
+    assert "\x1b" not in text
+    assert page(read_history(tmp_path)) == text
+
+
+def test_rows_have_as_many_cells_as_the_head(tmp_path: Path) -> None:
+    for day, stack in enumerate((944, 1_200), 1):
+        store(tmp_path, f"run-{day}", with_memory(run(), stack=stack), day)
+    (line,) = read_history(tmp_path).lines
+    first, second = rows(line)
+    assert first[3:] == ("944 B", "")
+    assert second[3:] == ("1,200 B", "stack +27.1 % (+256 B): worse, beyond its limit")

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every drawing in several fonts: no text sticks out, and none touches another."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+
+from hil import report
+from hil.cli.doctor import FONTS
+from hil.compare.history import page, read_history
+from hil.report.accuracy import matrix
+from hil.report.page import drawn
+from hil_train import pages as history
+from hil_train.provenance import Provenance, load
+from hil_train.study import pages
+from tests.compare.test_history import store
+from tests.support import reports
+from tests.support.boxes import faults
+from tests.support.browser import chromium, needs_chromium, shown
+from tests.support.compared import run, with_memory
+from tests.support.fonts import need, only
+from tests.support.studies import distillation_wins, row, study
+from tests.train.test_card import made as provenance
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+LONG = "a network of a rather long name, wide enough to matter: WWWW MMMM @@@@"
+WIDTHS = (360, 1400)
+PROJECT = Path(__file__).parents[2]
+# texts that stick out of the picture or the window; pairs of one picture that touch
+FAULTS = """() => {
+  const found = [];
+  const boxes = (root) => Array.from(root.querySelectorAll("text"))
+    .filter((e) => e.checkVisibility() && e.textContent.trim()).map((e) => {
+      const b = e.getBoundingClientRect(), level = b.width >= b.height || e.textContent.length < 3;
+      const x = level ? 0.5 : 0.2 * b.width, y = level ? 0.2 * b.height : 0.5;
+      return [e.textContent, b.left + x, b.right - x, b.top + y, b.bottom - y]; });
+  const outer = (e) => e && (outer(e.parentElement && e.parentElement.closest("svg")) || e);
+  for (const svg of new Set(Array.from(document.querySelectorAll("svg"), outer))) {
+    const room = document.documentElement === svg ? svg.getBoundingClientRect()
+      : {left: 0, right: innerWidth, top: -Infinity, bottom: Infinity};
+    const all = boxes(svg);
+    all.forEach((a, i) => {
+      if (a[1] < room.left - 1 || a[2] > room.right + 1 || a[3] < room.top - 1
+          || a[4] > room.bottom + 1) found.push("outside: " + a);
+      for (const b of all.slice(i + 1))
+        if (a[1] < b[2] && b[1] < a[2] && a[3] < b[4] && b[3] < a[4])
+          found.push("touch: " + a + " and " + b);
+    });
+  }
+  return found; }"""
+OVERFLOWS = "document.documentElement.scrollWidth - innerWidth"
+
+
+def long_names(folder: Path, n: int) -> Path:
+    """A run whose names are too long, with many networks of nearly the same cost."""
+    names = ("student", LONG, *(f"network {i}" for i in range(4)))
+    plans = [reports.plan(name, precision) for name in names for precision in ("int8", "float32")]
+    stored = [sample for plan in plans for sample in reports.samples(plan, n)]
+    return reports.write(folder, reports.manifest(*plans, n=n), stored)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawings in files of their own (*.svg), and pages (*.html)."""
+    folder = tmp_path_factory.mktemp("drawings")
+    for name, make in (("full", reports.full), ("hostile", reports.hostile), ("long", long_names)):
+        report.write(make(folder / name, 20))
+    table = np.diag([980, 1135, 1032, 10_100, 982, 892, 958, 1028, 974, 1009])
+    table[4, 9] = 1_009
+    confused = matrix(LONG, "1,009 mistakes; the commonest: 4 taken for 9, 1,009 times", table)
+    (folder / "confusion.svg").write_text(drawn(confused))
+    recipe = provenance()
+    (folder / "training.svg").write_text(history.svg(recipe))
+    stages = {
+        key: msgspec.structs.replace(
+            stage, history={name: [0.98765, 0.9876] * 600 for name in stage.history}
+        )
+        for key, stage in recipe.stages.items()
+    }
+    wide = msgspec.structs.replace(recipe, name=LONG * 3, stages=stages)
+    (folder / "training-long.svg").write_text(history.svg(wide))
+    crowd = study(
+        *(row(m, p, range(9 + i), 100.0 + i) for i in range(9) for m in WORDS for p in PRECISIONS),
+        board_title=LONG * 2,
+    )
+    for name, one in (("study", distillation_wins()), ("crowd", crowd)):
+        pages.write(one, folder / name)
+    runs = folder / "runs"
+    for day, arena in enumerate((2_544, 3_000, 2_000, 1_000_000_000, *([2_544] * 24)), 1):
+        store(runs, f"run-{day}", with_memory(run(), arena=arena), min(day, 28))
+    (folder / "history.html").write_text(page(read_history(runs)), encoding="utf-8")
+    if importlib.util.find_spec("optuna"):
+        sweep(folder)
+    return folder
+
+
+WORDS = ("teacher", "finetuned", "pruned", "alone", "student")
+PRECISIONS = ("int8", "float32")
+
+
+def sweep(folder: Path) -> None:
+    from hil_train.sweep import outcome, report
+    from tests.train.test_sweep_study import POINTS, filled, settings
+
+    found = outcome.read(filled([(t, a, z, f * 1e4) for t, a, z, f in POINTS]), settings("flash"))
+    shares = {"temperature": 0.7, LONG: 0.2, "learning rate of the student": 0.1}
+    report.write(replace(found, importance=shares), folder / "sweep", "s")
+
+
+def files(folder: Path, suffix: str) -> list[Path]:
+    """Those of a suffix; of a run's confusion matrices, which are alike, the longest name's."""
+    found = sorted(folder.rglob(f"*.{suffix}"))
+    alike = [file for file in found if "confusion" in file.name]
+    kept = {file.parent: file for file in sorted(alike, key=lambda file: len(file.name))}
+    assert found
+    return [file for file in found if file not in alike or file in kept.values()]
+
+
+def test_there_is_room_for_the_widest_font(folder: Path) -> None:
+    found = {
+        str(file.relative_to(folder)): wrong
+        for file in files(folder, "svg")
+        if (wrong := faults(file.read_text("utf-8")))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for name in ("docs", "models", "results/example") for f in (PROJECT / name).rglob("*.svg")],
+    ids=lambda file: str(file.relative_to(PROJECT)),
+)
+def test_there_is_room_in_the_stored_ones_too(file: Path) -> None:
+    assert faults(file.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PROJECT.glob("models/*/history.svg")), ids=lambda file: file.parent.name
+)
+def test_the_stored_trainings_are_drawn_as_today(file: Path) -> None:
+    record = load(file.with_name("provenance.json"))
+    assert isinstance(record, Provenance)
+    assert file.read_text("utf-8") == history.svg(record)
+
+
+QUICK = ("DejaVu Sans", "DejaVu Sans Mono", "Liberation Sans")  # two wide ones, one narrow
+
+
+@pytest.fixture(
+    params=[pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in FONTS],
+    scope="module",
+)
+def browser(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """A Chromium that knows one font."""
+    need(request.param)
+    config = only(request.param, tmp_path_factory.mktemp("font"))
+    with chromium({"FONTCONFIG_FILE": str(config)}) as found:
+        yield found
+
+
+def used(page: Page) -> set[str]:
+    """The fonts that a page is really set in."""
+    session = page.context.new_cdp_session(page)
+    session.send("DOM.enable")
+    session.send("CSS.enable")
+    root = session.send("DOM.getDocument", {"depth": -1})["root"]["nodeId"]
+    nodes = session.send("DOM.querySelectorAll", {"nodeId": root, "selector": "text"})["nodeIds"]
+    said = [session.send("CSS.getPlatformFontsForNode", {"nodeId": node}) for node in nodes[:3]]
+    return {font["familyName"] for one in said for font in one["fonts"]}
+
+
+@needs_chromium
+@pytest.mark.thorough
+@pytest.mark.timeout(1200)
+def test_every_font_fits(browser: Browser, folder: Path, request: pytest.FixtureRequest) -> None:
+    font = request.node.callspec.params["browser"]
+    wrong = {}
+    fonts: set[str] = set()
+    first, *others = files(folder, "svg")
+    with shown(browser, first) as seen:
+        fonts |= used(seen.page)
+        wrong[first.name] = seen.page.evaluate(FAULTS)
+        for file in others:
+            seen.page.goto(file.as_uri())
+            wrong[str(file)] = seen.page.evaluate(FAULTS)
+    for file in files(folder, "html"):
+        for width in WIDTHS:
+            with shown(browser, file, width=width) as seen:
+                wrong[f"{file} {width}"] = seen.page.evaluate(FAULTS)
+                assert seen.page.evaluate(OVERFLOWS) == 0, (file, width)
+                if file.name == "history.html":
+                    fonts |= used(seen.page)
+    assert {name: found for name, found in wrong.items() if found} == {}
+    assert fonts == {font}

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read back is what was stored, and what is wrong is refused in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hil.core.errors import StorageError
+from hil.runs.load import load
+from hil.runs.schema import Picture
+from tests.support import reports
+
+
+def test_a_stored_run_comes_back(tmp_path: Path) -> None:
+    plans = reports.plan("teacher"), reports.plan("student", "float32")
+    stored = [s for p in plans for s in reports.samples(p, 12, off_by_one=3)]
+    of = reports.manifest(*plans, n=12)
+    run = load(reports.write(tmp_path / "run", of, stored, reports.pictures(stored)))
+    assert run.manifest == of
+    assert [s for p in plans for s in run.samples[p.key]] == stored
+    assert run.pictures == reports.pictures(stored)
+    assert not run.torn
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    run = load(reports.interrupted(tmp_path / "run", 30))
+    assert run.torn
+    assert [len(found) for found in run.samples.values()] == [30, 10, 0]
+
+
+def test_a_whole_last_line_without_its_end_counts(tmp_path: Path) -> None:
+    folder = reports.full(tmp_path / "run", 5)
+    lines = folder / "samples.jsonl"
+    lines.write_bytes(lines.read_bytes().rstrip(b"\n"))
+    run = load(folder)
+    assert sum(map(len, run.samples.values())) == 20
+    assert not run.torn
+
+
+def test_answers_are_put_in_order_and_repeats_are_one(tmp_path: Path) -> None:
+    plan = reports.plan()
+    stored = reports.samples(plan, 4)
+    shuffled = [stored[2], stored[0], stored[3], stored[0], stored[1]]
+    run = load(reports.write(tmp_path / "run", reports.manifest(plan, n=4), shuffled))
+    assert list(run.samples[plan.key]) == stored
+
+
+def test_no_samples_yet(tmp_path: Path) -> None:
+    folder = reports.write(tmp_path / "run", reports.manifest(reports.plan(), ends=()), [])
+    (folder / "samples.jsonl").unlink()
+    assert load(folder).samples == {reports.plan().key: ()}
+
+
+def _manifest(key: str, value: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        raw = msgspec.json.decode(path.read_bytes())
+        raw[key] = value
+        path.write_bytes(msgspec.json.encode(raw))
+
+    return change
+
+
+def _output(**changes: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        raw = msgspec.json.decode(path.read_bytes())
+        raw["runs"][0]["output"].update(changes)
+        path.write_bytes(msgspec.json.encode(raw))
+
+    return change
+
+
+def _line(**changes: object) -> Callable[[Path], None]:
+    """Change the second of the stored lines."""
+
+    def change(folder: Path) -> None:
+        path = folder / "samples.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        raw = msgspec.json.decode(lines[1]) | changes
+        lines[1] = msgspec.json.encode(raw) + b"\n"
+        path.write_bytes(b"".join(lines))
+
+    return change
+
+
+def _write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+CORRUPT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no manifest": (lambda f: (f / "manifest.json").unlink(), "holds no manifest"),
+    "no json": (_write("manifest.json", b"{"), "manifest.json is corrupt"),
+    "no utf-8": (_write("manifest.json", b'{"schema": 1, "run_id": "\xff"}'), "is corrupt"),
+    "an array": (_write("manifest.json", b"[]"), "is corrupt"),
+    "an older schema": (_manifest("schema", 0), "is of schema 0, this hil reads schema 1 and 2"),
+    "a newer schema": (_manifest("schema", 3), "use the hil version that wrote it"),
+    "an unknown key": (_manifest("surprise", 1), "surprise"),
+    "an unknown state": (_manifest("state", "fine"), "state"),
+    "an unplanned end": (_manifest("runs", []), "fits no planned run"),
+    "an unknown type": (_output(dtype=77), "type 77"),
+    "an empty output": (_output(shape=[1, 0]), "shape (1, 0)"),
+    "a huge output": (_output(shape=[1 << 40]), "shape"),
+    "a line of rubbish": (
+        lambda f: (f / "samples.jsonl").write_bytes(b"rubbish\n{}\n"),
+        "samples.jsonl, line 1",
+    ),
+    "a rubbish line with its end": (
+        lambda f: (f / "samples.jsonl").write_bytes(b"rubbish\n"),
+        "samples.jsonl, line 1",
+    ),
+    "a foreign run": (_line(run="x/y"), "run 'x/y' is not in manifest.json"),
+    "a short output": (_line(device="AAAA"), "line 2: 3 bytes of device output, not 10"),
+    "a long reference": (_line(oracle="A" * 44), "bytes of oracle output, not 10"),
+    "a negative time": (_line(time=-1), "negative"),
+    "two answers": (_line(i=0), "sample 0 of run 'mps2/aot/student/int8' is stored twice"),
+    "a picture cut": (
+        _write("digits.json", msgspec.json.encode({"a": Picture(shape=(2, 2), pixels=b"123")})),
+        "picture 'a' is not 2 x 2",
+    ),
+    "a picture without sides": (
+        _write("digits.json", msgspec.json.encode({"a": Picture(shape=(-1, -1), pixels=b"1")})),
+        "picture 'a'",
+    ),
+    "pictures of nothing": (_write("digits.json", b"7"), "digits.json is corrupt"),
+}
+
+
+@pytest.mark.parametrize("case", CORRUPT)
+def test_what_is_wrong_is_refused(tmp_path: Path, case: str) -> None:
+    plan = reports.plan()
+    folder = reports.write(tmp_path / "run", reports.manifest(plan, n=3), reports.samples(plan, 3))
+    change, message = CORRUPT[case]
+    change(folder)
+    with pytest.raises(StorageError, match=re.escape(message)) as caught:
+        load(folder)
+    assert caught.value.hint or "hil version" in message
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="not a stored run; give the folder of one run"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        load(tmp_path)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated headers in a bare program on an emulated core: no firmware, no serial line.
+
+The program's exit code is the verdict.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.engines.aot import generate
+from hil.reference import oracle
+from hil.tflite import Graph, read_model
+from tests.support.native import STRICT, inputs
+from tests.support.random_nets import make
+
+PLATFORMS = Path(__file__).parents[2] / "firmware" / "platforms"
+COUNT = 3  # inputs a network
+
+
+@dataclass(frozen=True)
+class Core:
+    """An emulated core; ``clock`` is C: start() and stop(), which returns instructions."""
+
+    platform: str
+    compiler: tuple[str, ...]
+    emulator: tuple[str, ...]
+    clock: str
+
+    @property
+    def tools(self) -> tuple[str, str]:
+        """The programs that it needs."""
+        return self.compiler[0], self.emulator[0]
+
+
+MAIN = """
+#include <stdint.h>
+#include <string.h>
+static uint32_t arena[ARENA / 4 + 1], out[OUTPUT / 4 + 1];
+static uint32_t most; /* instructions of the longest inference */
+static int wrong;
+static void expect(const void *want, uint32_t size) {
+  if (NEAR == 0 && memcmp(out, want, size) != 0) wrong = 1;
+  for (uint32_t i = 0; NEAR > 0 && i < size / 4; ++i) {
+    const float off = ((const float *)(const void *)out)[i] - ((const float *)want)[i];
+    if (!(off <= NEAR && off >= -NEAR)) wrong = 1;
+  }
+}
+static void took(uint32_t n) {
+  if (n > most) most = n;
+}
+"""
+
+
+def numbers(data: bytes) -> str:
+    return ", ".join(map(str, data))
+
+
+def verdict(
+    core: Core, models: Mapping[str, Path], limit: int, folder: Path, *, near: float = 0
+) -> int:
+    """0 when all bytes are right and no inference takes more than ``limit`` instructions.
+
+    1: other bytes, 2: too many instructions. With ``near`` the code is fused, and its float32
+    values are right when they are as near as that.
+    """
+    includes, body = "", ""
+    arena = output = 1
+    for name, path in models.items():
+        graph: Graph = read_model(path)
+        header = generate(graph, name, path.name, fused=near > 0)
+        (folder / f"{name}.h").write_text(header.text)
+        includes += f'#include "{name}.h"\n'
+        arena, output = max(arena, header.arena), max(output, graph.output.nbytes)
+        x = inputs(graph, COUNT, 11)
+        y = oracle(path).predict(x)
+        types = {0: "float", 9: "int8_t"}
+        source, target = types[graph.input.dtype], types[graph.output.dtype]
+        for i in range(COUNT):
+            for kind, values in (("x", x[i]), ("y", y[i])):
+                includes += (
+                    f"static const uint8_t __attribute__((aligned(4))) {name}_{kind}{i}[] = "
+                    f"{{{numbers(values.tobytes())}}};\n"
+                )
+            body += (
+                "  start();\n"
+                f"  {name}_invoke((const {source} *)(const void *){name}_x{i}, "
+                f"({target} *)(void *)out, arena);\n"
+                "  took(stop());\n"
+                f"  expect({name}_y{i}, sizeof {name}_y{i});\n"
+            )
+    main = (
+        f"#define NEAR {near:.9e}f\n#define ARENA {arena}\n#define OUTPUT {output}\n"
+        f"{MAIN}{core.clock}{includes}"
+        f"int main(void) {{\n{body}  return wrong ? 1 : most > {limit}u ? 2 : 0;\n}}\n"
+    )
+    (folder / "main.c").write_text(main)
+    bsp = PLATFORMS / core.platform / "bsp"
+    command = [*core.compiler, *STRICT, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
+    command += ["-T", str(bsp / f"{core.platform}.ld"), "-nostartfiles", "-lm"]
+    subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=folder)
+    emulator = [*core.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]
+    emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", "main.elf"]
+    done = subprocess.run(emulator, cwd=folder, timeout=110, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode
+
+
+def random_models(kind: str, folder: Path) -> dict[str, Path]:
+    """Twelve random networks by name, less those in float32 that need an exponential."""
+    models = {}
+    for seed in range(500, 512):
+        graph = read_model(make(seed, kind))
+        if kind == "float32" and any(o.code == "SOFTMAX" for o in graph.operators):
+            continue  # the C library's exponential is not glibc's
+        path = folder / f"net{seed}.tflite"
+        path.write_bytes(make(seed, kind))
+        models[f"net{seed}"] = path
+    assert len(models) >= 6
+    return models

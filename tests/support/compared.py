@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored runs made up from a seed, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hil.compare.records import Comparison, Figure
+from hil.runs.load import StoredRun
+from hil.runs.schema import Manifest, RunPlan, Sample
+from tests.support import reports
+
+N = 200
+
+
+def run(
+    *plans: RunPlan, n: int = N, change: Callable[[Sample], Sample] | None = None, **changes: object
+) -> StoredRun:
+    """A complete run; ``change`` befalls every sample, ``changes`` the manifest."""
+    chosen = plans or (reports.plan(),)
+    samples = {plan.key: tuple(reports.samples(plan, n)) for plan in chosen}
+    if change:
+        samples = {key: tuple(map(change, part)) for key, part in samples.items()}
+    return StoredRun(reports.manifest(*chosen, n=n, **changes), samples, {}, torn=False)
+
+
+def with_memory(stored: StoredRun, **bytes_: int) -> StoredRun:
+    """The same run, of which every part takes other memory."""
+    ends = tuple(
+        msgspec.structs.replace(end, memory=msgspec.structs.replace(end.memory, **bytes_))
+        for end in stored.manifest.ends
+    )
+    return with_manifest(stored, ends=ends)
+
+
+def with_manifest(stored: StoredRun, **changes: object) -> StoredRun:
+    manifest: Manifest = msgspec.structs.replace(stored.manifest, **changes)
+    return StoredRun(manifest, stored.samples, stored.pictures, stored.torn)
+
+
+def timed(stored: StoredRun, times: Sequence[int]) -> StoredRun:
+    """The same answers of each part, in these times."""
+    samples = {
+        key: tuple(
+            msgspec.structs.replace(sample, time=time)
+            for sample, time in zip(part, times, strict=True)
+        )
+        for key, part in stored.samples.items()
+    }
+    return StoredRun(stored.manifest, samples, stored.pictures, stored.torn)
+
+
+def figure(found: Comparison, name: str) -> Figure:
+    """The figure of that name, of the only run."""
+    (one,) = found.runs
+    (wanted,) = [figure for figure in one.figures if figure.name == name]
+    return wanted

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Few small networks that together make engine aot write every kernel that it can write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+import numpy as np
+
+import hil.engines.aot
+from hil.engines.aot import Header, generate
+from hil.tflite import Graph, read_model
+from tests.support.random_nets import make
+from tests.support.tflite import RELU, Net
+
+FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
+# the modules that write C for a layer; a new conv_*.py belongs to them
+WRITERS: Final = (
+    *sorted(FOLDER.glob("conv_*.py")),
+    *(FOLDER / f"{name}.py" for name in ("finish", "tiles", "unweighted")),
+)
+KINDS: Final = ("int8", "float32", "mixed", "in fours")
+SEEDS: Final = range(700, 800)
+RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in all
+
+Line = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network and the header that engine aot (``fused``: aot-fast) makes of it."""
+
+    name: str
+    data: bytes
+    graph: Graph
+    header: Header
+    fused: bool
+
+
+@lru_cache
+def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
+    """Networks that each reach lines of `WRITERS` which none before it does; what none reaches."""
+    left = set(_lines())
+    chosen = []
+    for name, data in _candidates():
+        graph = read_model(data)
+        fused = name.startswith("float32") and name.endswith(("1", "3", "5", "7", "9"))
+        header, reached = _traced(graph, name, fused)
+        small = header.arena + graph.input.nbytes + graph.output.nbytes <= RAM
+        if small and left & reached:
+            chosen.append(Network(name, data, graph, header, fused))
+            left -= reached
+        if not left:
+            break
+    return tuple(chosen), frozenset(left)
+
+
+def _candidates() -> Iterator[tuple[str, bytes]]:
+    yield "heavy", _heavy()
+    yield "wide", _wide()
+    for seed, kind in product(SEEDS, KINDS):
+        yield f"{kind.replace(' ', '_')}_{seed}", make(seed, kind)
+
+
+def _heavy() -> bytes:
+    """Sums too large for one portion of a layer, behind tensors that leave room to gather it."""
+    net = Net().input((1, 28, 20, 4), "int8", 0.01, 3).simple("RELU", scale=0.02, zero=-5)
+    net.pool((2, 2), (2, 2)).reshape((1, 560))
+    weights = np.full((4, 560), 127, np.int8)
+    weights[:, ::5] = -100
+    return net.dense(weights, scales=[0.01] * 4, scale=10.0, zero=0).finish()
+
+
+def _wide() -> bytes:
+    """A depthwise window that is not unrolled, and never leaves the input."""
+    random = np.random.default_rng(2)
+    net = Net().input((1, 9, 9, 2), "int8", 0.01, 3)
+    weights = random.integers(-127, 128, (1, 7, 7, 2)).astype(np.int8)
+    net.conv(weights, depthwise=True, act=RELU, scales=[0.01, 0.02], scale=0.1, zero=-128)
+    return net.finish()
+
+
+def _lines() -> Iterator[Line]:
+    for file in map(str, WRITERS):
+        for code in _codes(compile(Path(file).read_text(), file, "exec")):
+            if code.co_flags & 0x1:  # CO_OPTIMIZED: a function, neither a class nor the module
+                found = {line for _, _, line in code.co_lines() if line}
+                yield from ((file, line) for line in found - {code.co_firstlineno})
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _traced(graph: Graph, name: str, fused: bool) -> tuple[Header, set[Line]]:
+    """The header, and the lines that Python went through to write it."""
+    reached: set[Line] = set()
+    files = set(map(str, WRITERS))
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename not in files:
+            return None
+        if event == "line":
+            reached.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return generate(graph, name, f"{name}.tflite", fused=fused), reached
+    finally:
+        sys.settrace(previous)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored runs made up from a seed: what a bench would have left behind, and worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from sklearn.datasets import load_digits
+
+from hil.runs.schema import (
+    SCHEMA,
+    Clock,
+    DatasetUsed,
+    Git,
+    Host,
+    Manifest,
+    Memory,
+    Picture,
+    RunEnd,
+    RunPlan,
+    Sample,
+    Tensor,
+)
+
+ORACLES = {"int8": "tflite-micro 0.dev20261023182759", "float32": "LiteRT BUILTIN_REF 2.3"}
+# instructions, arena, model flash, accuracy; of the size of what was measured
+NETS = {
+    ("teacher", "float32"): (14_492_092, 28_544, 900_136, 0.99),
+    ("teacher", "int8"): (6_533_441, 7_936, 228_904, 0.99),
+    ("student", "float32"): (621_164, 5_472, 87_592, 0.97),
+    ("student", "int8"): (412_385, 2_544, 23_480, 0.965),
+}
+
+Floats = npt.NDArray[np.float32]
+
+
+def plan(
+    model: str = "student",
+    precision: str = "int8",
+    *,
+    board: str = "mps2",
+    title: str = "QEMU mps2-an500 (Cortex-M7)",
+    unit: Literal["instructions", "us", "none"] = "instructions",
+    oracle: str | None = None,
+    toolchain: str = "GCC 12.2.1",
+    classes: int = 10,
+    tolerance: float = 0.0,
+) -> RunPlan:
+    """One cell of the matrix, hashes and all."""
+    dtype = 9 if precision == "int8" else 0
+    return RunPlan(
+        key=f"{board}/aot/{model}/{precision}",
+        board=board,
+        board_title=title,
+        emulated=unit == "instructions",
+        engine="aot",
+        model=model,
+        precision=precision,
+        model_file=f"models/mnist/{model}_{precision}.tflite",
+        model_sha256="ab" * 32,
+        parameters=21_898 if model == "student" else 225_034,
+        macs=70_464 if model == "student" else 2_630_000,
+        input=Tensor(dtype=dtype, shape=(1, 28, 28, 1), scale=1 / 255, zero_point=-128),
+        output=Tensor(dtype=dtype, shape=(1, classes), scale=0.1, zero_point=3),
+        firmware_sha256="cd" * 32,
+        toolchain=toolchain,
+        clock=Clock(unit=unit, detail="CMSDK TIMER0 under -icount shift=6"),
+        oracle=ORACLES[precision] if oracle is None else oracle,
+        tolerance=tolerance,
+        tolerance_why="contracted" if tolerance else "",
+    )
+
+
+def end(of: RunPlan, n: int) -> RunEnd:
+    """Memory and link of a finished cell."""
+    _, arena, flash, _ = NETS.get((of.model, of.precision), NETS["student", "int8"])
+    return RunEnd(
+        key=of.key,
+        memory=Memory(
+            arena=arena, flash_model=flash, flash_code=11_264, ram_static=arena + 3_120, stack=944
+        ),
+        bytes_out=n * 808,
+        bytes_in=n * 40,
+        seconds=n / 61,
+        retries=0,
+    )
+
+
+def manifest(*plans: RunPlan, n: int = 200, **changes: object) -> Manifest:
+    """A complete run of ``n`` samples a cell; ``changes`` replace fields."""
+    found = Manifest(
+        schema=SCHEMA,
+        run_id="20260102-030405-mps2",
+        created="2026-01-02T03:04:05Z",
+        state="complete",
+        command=("hil", "bench", "--limit", str(n)),
+        hil="0.1.0",
+        git=Git(commit="0123456789abcdef0123456789abcdef01234567", dirty=False),
+        host=Host(
+            platform="Linux-6.1-x86_64",
+            cpu="x86_64, 2 cores",
+            python="3.11.7",
+            packages={"ai-edge-litert": "2.3.0", "numpy": "2.4.6"},
+        ),
+        dataset=DatasetUsed(name="mnist", split="test", fingerprint="ef" * 32, total=10_000, n=n),
+        runs=plans,
+        ends=tuple(end(p, n) for p in plans),
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+def samples(
+    of: RunPlan,
+    n: int = 200,
+    *,
+    seed: int = 1,
+    off_by_one: int = 0,
+    broken: int = 0,
+    constant: bool = False,
+) -> list[Sample]:
+    """Answers of one cell: ``off_by_one`` of them differ from LiteRT by a step in an output that
+    is not the answer, ``broken`` from the oracle and in the answer."""
+    rng = np.random.default_rng([seed, sum(of.model.encode()), sum(of.precision.encode())])
+    digits = np.random.default_rng(seed)
+    classes = of.output.shape[-1]
+    labels = digits.permutation(np.arange(n) % classes)
+    hard = digits.random(n)  # the same samples are hard for every network
+    cost, _, _, accuracy = NETS.get((of.model, of.precision), NETS["student", "int8"])
+    if of.clock.unit == "us":
+        cost //= 240
+    dtype = np.dtype("i1" if of.precision == "int8" else "<f4")
+    found = []
+    for i in range(n):
+        scores = rng.normal(-20, 10, classes)
+        wrong = hard[i] + rng.normal(0, 0.01) > accuracy
+        answer = (labels[i] + 1 + int(hard[i] * 1e4) % (classes - 1)) % classes
+        scores[answer if wrong else labels[i]] = 60
+        device = scores.astype(dtype)
+        litert, oracle = None, None
+        if i < off_by_one:
+            other = device.copy()
+            least = int(np.argmin(other))
+            other[least] += dtype.type(1 if dtype.kind == "i" else 2**-18)
+            litert = other.tobytes()
+        elif i < off_by_one + broken:
+            other = device.copy()
+            other[(labels[i] + 1) % classes] = 90
+            litert = oracle = other.tobytes()
+        jitter = 0 if constant else int(rng.integers(0, cost // 40))
+        time = None if of.clock.unit == "none" else cost + jitter
+        found.append(
+            Sample(
+                run=of.key,
+                i=i,
+                id=f"mnist/test/{i:05d}",
+                label=int(labels[i]),
+                device=device.tobytes(),
+                litert=litert,
+                oracle=oracle,
+                time=time,
+            )
+        )
+    return found
+
+
+def pictures(stored: list[Sample]) -> dict[str, Picture]:
+    """A real handwritten digit of the right label for every sample, drawn at 28 x 28."""
+    data = load_digits()
+    by_label = {k: data.images[data.target == k] for k in range(10)}
+    found: dict[str, Picture] = {}
+    for sample in stored:
+        pool = by_label[sample.label % 10]
+        grey = np.kron(pool[sample.i % len(pool)], np.ones((3, 3)))
+        inked = np.pad(np.minimum(grey * 16, 255), 2).astype(np.uint8)
+        found.setdefault(sample.id, Picture(shape=(28, 28), pixels=inked.tobytes()))
+    return found
+
+
+def write(
+    folder: Path, of: Manifest, stored: list[Sample], drawn: dict[str, Picture] | None = None
+) -> Path:
+    """A run's folder, as the bench leaves it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.joinpath("manifest.json").write_bytes(msgspec.json.encode(of))
+    lines = b"".join(msgspec.json.encode(sample) + b"\n" for sample in stored)
+    folder.joinpath("samples.jsonl").write_bytes(lines)
+    if drawn is not None:
+        folder.joinpath("digits.json").write_bytes(msgspec.json.encode(drawn))
+    return folder
+
+
+def full(folder: Path, n: int = 200) -> Path:
+    """Teacher and student in both precisions on the emulator, all as it should be."""
+    plans = [plan(m, p) for m in ("teacher", "student") for p in ("float32", "int8")]
+    stored = [s for p in plans for s in samples(p, n, off_by_one=7 if p.precision == "int8" else 0)]
+    return write(folder, manifest(*plans, n=n), stored, pictures(stored))
+
+
+def interrupted(folder: Path, n: int = 200) -> Path:
+    """The second cell cut short, the third never begun, the last line torn."""
+    plans = [plan("teacher"), plan("student"), plan("student", "float32")]
+    stored = samples(plans[0], n) + samples(plans[1], n)[: n // 3]
+    of = manifest(*plans, n=n, state="interrupted", ends=(end(plans[0], n),))
+    write(folder, of, stored, pictures(stored))
+    with folder.joinpath("samples.jsonl").open("ab") as file:
+        file.write(b'{"run":"mps2/aot/student/int8","i":66,"id":"mn')
+    return folder
+
+
+HOSTILE = "<script>alert(1)</script>|`x`\x1b[31m[a](http://evil)\u202e\n# Ω"
+
+
+def hostile(folder: Path, n: int = 60) -> Path:
+    """Two boards of different clocks, one of which says terrible things about itself."""
+    plans = [
+        plan("teacher", title=HOSTILE, toolchain=HOSTILE),
+        plan("student", title=HOSTILE, toolchain=HOSTILE),
+        plan("teacher", board="esp32", title="ESP32 DevKit", unit="us"),
+        plan("student", board="esp32", title="ESP32 DevKit", unit="us"),
+        plan("student", "float32", board="native", title="this computer", unit="none"),
+    ]
+    stored = [s for p in plans for s in samples(p, n, broken=2 if p.board == "esp32" else 0)]
+    stored[0] = msgspec.structs.replace(stored[0], id=HOSTILE)
+    of = manifest(*plans, n=n, run_id=HOSTILE)
+    return write(folder, of, stored, pictures(stored))

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole sweeps of a recipe that trains in a second: in this process, and as commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.needs import skip_without
+from tests.support.postgres import PASSWORD, missing, server
+from tests.support.training import STAGES, blobs, needs_tensorflow
+
+_MISSING = [name for name in ("optuna", "psycopg") if not importlib.util.find_spec(name)]
+pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(1200)]
+
+PROJECT = Path(__file__).parents[2]
+RECIPE = (
+    """
+title = "t"
+dataset = "blobs.npz"
+[networks.big]
+layers = [{ kind = "dense", units = 16, activation = "relu" }, { kind = "dense", units = 3 }]
+[networks.small]
+layers = [{ kind = "dense", units = 4, activation = "relu" }, { kind = "dense", units = 3 }]
+[schedules]
+s = { epochs = 3, learning_rate = 1e-2, batch = 32, decay = "none" }
+"""
+    + STAGES
+)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    data = blobs(240)
+    np.savez(folder / "blobs.npz", x=data.x, y=data.y)
+    (folder / "tiny.toml").write_text(RECIPE)
+    return folder / "tiny.toml"
+
+
+def _swept(recipe: Path, folder: Path, trials: int, **changes: Any) -> Any:
+    """Make trials in this process; the outcome."""
+    from hil_train.sweep import outcome, run, study
+
+    request = run.Request(str(recipe), folder, PROJECT, trials)
+    request = replace(request, **changes)
+    job = run.prepare(request, *run.load(request))
+    run.work(job)
+    with study.opened(job.url, job.study, job.settings) as made:
+        return outcome.read(made, job.settings)
+
+
+def _facts(found: Any) -> list[Any]:
+    return [(row.state, row.seed, row.values, row.accuracy, row.epochs) for row in found.rows]
+
+
+def test_a_sweep_is_reproducible_also_in_two_goes(recipe: Path, tmp_path: Path) -> None:
+    whole = _swept(recipe, tmp_path / "a", 3)
+    _swept(recipe, tmp_path / "b", 1)
+    assert _facts(_swept(recipe, tmp_path / "b", 3)) == _facts(whole)
+    assert [row.seed for row in whole.rows] == [1, 2, 3]
+    assert whole.best.accuracy > 0.5  # of three classes
+    other = _swept(recipe, tmp_path / "a", 1, study="other", seed=7)
+    assert _facts(other) != _facts(whole)[:1]
+
+
+def test_the_test_set_is_not_read(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hil_train import training
+
+    real = training.load
+
+    def load(*words: Any, **named: Any) -> Any:
+        def refuse() -> Any:
+            raise AssertionError("a sweep reads the test set")
+
+        return replace(real(*words, **named), test=refuse)
+
+    monkeypatch.setattr(training, "load", load)
+    assert _swept(recipe, tmp_path, 1).ended == 1
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_alone(recipe: Path, tmp_path: Path) -> None:
+    wild = recipe.with_name("wild.toml")
+    wild.write_text(RECIPE + "[sweep]\nlearning_rate = [1e-3, 10.0]\ntemperature = [1000]\n")
+    text = wild.read_text().replace("units = 4,", "units = 64,").replace("epochs = 3", "epochs = 2")
+    scaled = blobs(240)
+    np.savez(
+        recipe.with_name("huge.npz"),
+        x=np.asarray(scaled.x, np.float32) * np.float32(1e18),
+        y=scaled.y,
+    )
+    wild.write_text(text.replace("blobs.npz", "huge.npz").replace("[sweep]", "[sweep]\nalpha=[1]"))
+    found = _swept(wild, tmp_path, 5)
+    failed = found.of("failed")
+    assert found.ended == 5
+    assert failed
+    assert all("the loss of 'student' is" in row.reason for row in failed)
+
+
+def test_a_bad_trial_is_pruned(recipe: Path, tmp_path: Path) -> None:
+    long = recipe.with_name("long.toml")
+    text = RECIPE.replace("epochs = 3", "epochs = 8")
+    long.write_text(text + "[sweep]\nlearning_rate = { low = 1e-6, high = 0.1, log = true }\n")
+    found = _swept(long, tmp_path, 8)
+    pruned = found.of("pruned")
+    assert pruned
+    assert all(row.epochs < 8 and row.accuracy <= found.best.accuracy for row in pruned)
+    assert all(row.epochs == 8 for row in found.of("complete"))
+
+
+def test_a_limit_keeps_large_networks_out(recipe: Path, tmp_path: Path) -> None:
+    wide = recipe.with_name("wide.toml")
+    wide.write_text(RECIPE + "[sweep]\nwidth = [1, 2, 4]\n")
+    limited = {"limits": ("parameters=70",), "objectives": ("accuracy", "flash")}
+    found = _swept(wide, tmp_path, 5, **limited)
+    count = {1: 35, 2: 67, 4: 131}  # 4 inputs, n hidden, 3 outputs: 8 n + 3
+    assert {row.state for row in found.rows} == {"complete", "over"}
+    for row in found.rows:
+        assert row.figures["parameters"] == count[row.values["width"]]
+        assert (row.state == "over") == (row.figures["parameters"] > 70)
+        assert (row.epochs == 0) == (row.state == "over")
+    assert len(list((tmp_path / "figures").glob("*.json"))) == len(
+        {row.values["width"] for row in found.rows}
+    )
+
+
+def _command(recipe: Path, folder: Path, *words: str) -> list[str]:
+    command = [sys.executable, "-m", "hil", "sweep", str(recipe), "--out", str(folder)]
+    return [*command, "--workers", "1", *words]
+
+
+def _start(command: list[str], **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    stdout, stderr = process.communicate(timeout=500)
+    return process.returncode, stdout + stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("word", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_sweep_that_was_cut_off_goes_on(
+    recipe: Path, tmp_path: Path, word: signal.Signals, code: int
+) -> None:
+    command = _command(recipe, tmp_path / "cut", "--trials", "12")
+    with _start(command) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("trial 2"):
+                break
+        process.send_signal(word)
+        assert _end(process)[0] == code
+    # the same command, at once
+    with _start(command) as process:
+        ended, said = _end(process)
+    assert (ended, "are there already" in said) == (0, True), said
+    again = _rows(tmp_path / "cut")
+    whole = _swept(recipe, tmp_path / "whole", 12)
+    assert sorted((row["seed"], row["values"]) for row in again) == sorted(
+        (row.seed, row.values) for row in whole.rows
+    )
+    assert [row["accuracy"] for row in sorted(again, key=lambda row: row["seed"])] == (
+        pytest.approx([row.accuracy for row in whole.rows])
+    )
+
+
+@skip_without(missing())
+def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path) -> None:
+    with server() as url:
+        words = ("--trials", "8", "--study", "shared")
+        started = [
+            _start(_command(recipe, tmp_path / name, *words), HIL_SWEEP_STORAGE=url)
+            for name in ("a", "b")
+        ]
+        ends = [_end(process) for process in started]
+        assert [code for code, _ in ends] == [0, 0], ends
+        wrong = url.replace(PASSWORD, "0ther-word")
+        with _start(_command(recipe, tmp_path / "a", *words, "--storage", wrong)) as process:
+            refused, said = _end(process)
+    ours, theirs = (_rows(tmp_path / name, "shared") for name in ("a", "b"))
+    assert ours == theirs
+    assert sorted(row["seed"] for row in ours) == list(range(1, 9))
+    assert {row["worker"] for row in ours} == {1, 2}
+    assert refused == 2
+    assert "password authentication failed" in said
+    assert "0ther-word" not in said
+    assert all(PASSWORD not in text for _, text in ends)
+
+
+def _rows(folder: Path, study: str = "tiny") -> list[Mapping[str, Any]]:
+    import msgspec
+
+    rows: list[Mapping[str, Any]] = msgspec.json.decode(
+        (folder / study / "trials.json").read_bytes()
+    )
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--trials", "0"), "--trials must be at least 1"),
+        (("--workers", "0"), "--workers must be at least 1"),
+        (("--storage", "nowhere"), "--storage is not the URL of a database"),
+        (("--study", "../x"), "--study '../x' cannot name a study"),
+        (("--objective", "speed"), "no objective is called 'speed'"),
+        (("--at-most", "speed"), "--at-most 'speed' is no limit"),
+    ],
+)
+def test_bad_words_are_refused_in_one_line(
+    recipe: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from hil.cli.main import main
+
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "argv", ["hil", *_command(recipe, tmp_path, *words)[3:]])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
