@@ -8,6 +8,7 @@ line, or after a ``#!`` line. Exit code 1 if a file lacks it and was not fixed.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def marked(text: str) -> bool:
 
 
 def fixed(text: str, line: str) -> str:
-    """``text`` with ``line`` as its first line, or after its ``#!`` line."""
+    """``text`` with ``line`` as its first line, or after its ``#!`` line, and nowhere else."""
+    text = re.sub(rf"^{re.escape(line)}\n(\n(?=\n))*", "", text, flags=re.MULTILINE)
     if text.startswith("#!"):
         first, _, rest = text.partition("\n")
         return f"{first}\n{line}\n{rest}"

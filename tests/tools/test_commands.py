@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil.cli.lazy import COMMANDS, load
+from hil.cli.main import COMMANDS, load
 from tests.tools.test_paths import DOCUMENTS, exists, quoted, text
 from tools import PROJECT
 

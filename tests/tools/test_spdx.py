@@ -53,6 +53,15 @@ def test_the_line_must_be_at_the_start_and_say_apache(tmp_path: Path) -> None:
         assert spdx.main([str(file)]) == 1
 
 
+def test_a_line_that_ended_up_below_is_moved_up(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    line = "# SPDX-License-Identifier: Apache-2.0\n"
+    file.write_text(f'"""A module."""\n\nimport re\n\n{line}\n\nX = re.A\n')
+    assert spdx.main([str(file)]) == 1
+    assert spdx.main(["--fix", str(file)]) == 0
+    assert file.read_text() == f'{line}"""A module."""\n\nimport re\n\n\nX = re.A\n'
+
+
 def test_data_and_empty_files_need_no_line(tmp_path: Path) -> None:
     for name in ("a.json", "a.md", "a.toml", "__init__.py"):
         file = tmp_path / name
