@@ -16,8 +16,10 @@ ROOT_DOCUMENTS = {"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md",
 DOCUMENTS = sorted(
     name for name in tracked() if re.match(r"docs/.*\.md$", name) or name in ROOT_DOCUMENTS
 )
-FOLDERS = ("hil", "hil_train", "firmware", "tests", "docs", "tools", "models", "benchmarks")
-FOLDERS += ("examples", "locks", ".github", ".ci", "results/example")
+FOLDERS = (
+    *("hil", "hil_train", "firmware", "tests", "docs", "tools", "models", "benchmarks"),
+    *("examples", "locks", ".github", ".ci", "results/example"),
+)
 # made when a command runs, or in a tree that only its user has
 MADE = re.compile(r"tests_accuracy|tests_performance|benchmark/runner|^models/<|^results/<")
 
@@ -93,7 +95,8 @@ def test_python_names_exist(name: str) -> None:
         dotted = re.match(r"hil(?:_train)?(?:\.\w+)+", word)
         if dotted is None:
             continue
-        module, rest = dotted[0], []
+        module = dotted[0]
+        rest: list[str] = []
         while True:
             try:
                 found = importlib.import_module(module)
