@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -14,7 +13,7 @@ from hil.bench.prepare import Prepared
 from hil.core.errors import DataError, WrongFirmware
 from hil.core.records import ClockSteps, Dataset, Hello, LineCounts, ModelInfo, Status
 from hil.device.device import Answer, Device, Timing
-from hil.link import Link
+from hil.link import Link, clock_of
 from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARMUP: Final = 3
@@ -48,10 +47,9 @@ class Greeted:
 def address(prepared: Prepared, link: Link) -> Device:
     """The board behind ``link``, whatever it does just now, at the rate of boot."""
     board = prepared.cell.image.board
-    clock: Callable[[], float] | None = getattr(link, "clock", None)  # of links that play time
     if link.baud != board.serial.baud:
         link.set_baud(board.serial.baud)
-    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock)
+    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
     return Device(link, timing, board.serial.baud)
 
 

@@ -22,7 +22,7 @@ from hil.core.records import Hello
 from hil.device.device import Device, Timing
 from hil.engines import CompiledModel
 from hil.firmware import Footprint, build, footprint, upload
-from hil.link import Deadline, Link
+from hil.link import Deadline, Link, Resettable
 from hil.link.chaos import Chaos, ChaosLink, Trouble
 from hil.link.serial_port import SerialLink
 
@@ -319,9 +319,8 @@ def injected(link: Link) -> dict[str, int]:
 def _restart(station: Station, link: Link) -> Callable[[], None] | None:
     """What restarts the board behind ``link``; None where nothing here can."""
     line = station.board.serial.reset
-    own: Callable[[], None] | None = getattr(link, "reset", None)  # of links whose board is played
-    if own:
-        return own
+    if isinstance(link, Resettable):
+        return link.reset
     if not station.port:
         return _stop
     if line != "none" and isinstance(link, SerialLink):

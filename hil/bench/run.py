@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,6 +31,7 @@ from hil.core.errors import HilError, StorageError
 from hil.core.records import Dataset, DType
 from hil.datasets import made
 from hil.datasets.sampling import SALT
+from hil.link import clock_of
 from hil.link.chaos import Chaos
 from hil.runs.agreement import differences
 from hil.runs.load import load, read_manifest, read_samples
@@ -93,7 +93,7 @@ def run(
     """
     lab = lab or RealLab(plan.project)
     if chaos:
-        lab = ChaosLab(lab, chaos, getattr(lab, "clock", time.monotonic))
+        lab = ChaosLab(lab, chaos, clock_of(lab))
     carry = _Carrier(plan.data, lab, patience or Patience())
     with computed_ahead([cell.network for cell in plan.cells], plan.data):
         _carry_through(plan, folder, emit, carry, jobs, layers, profiles, chaos)

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from hil.core.errors import DeviceRefused, WrongFirmware
@@ -86,10 +86,11 @@ class Timing:
     boot: float = 10.0
     reply: float = 20.0
     hello_every: float = 0.5
-    clock: Callable[[], float] | None = None
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def deadline(self, seconds: float) -> Deadline:
-        return Deadline.after(seconds, self.clock) if self.clock else Deadline.after(seconds)
+        """The moment ``seconds`` from now."""
+        return Deadline.after(seconds, self.clock)
 
 
 class Line:
@@ -99,7 +100,7 @@ class Line:
     def __init__(self, link: Link, timing: Timing, number: int | None = None) -> None:
         self.link = link
         self.timing = timing
-        self.now = timing.clock or time.perf_counter
+        self.now = timing.clock
         self.noise = 0
         self.bytes_out = self.bytes_in = 0
         self.frames_out = self.frames_in = 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One open port to a board, real or faked. Moves bytes, never looks into them."""
 
-from hil.link.port import Deadline, Link
+from hil.link.port import Clocked, Deadline, Link, Resettable, clock_of
 
-__all__ = ["Deadline", "Link"]
+__all__ = ["Clocked", "Deadline", "Link", "Resettable", "clock_of"]

@@ -8,14 +8,13 @@ time.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hil.core.errors import LinkError
 from hil.link.faults import Chaos, Event, Way, mixture, parse_chaos
-from hil.link.port import Deadline, Link
+from hil.link.port import Deadline, Link, clock_of
 
 __all__ = ["Chaos", "ChaosLink", "Trouble", "mixture", "parse_chaos"]
 
@@ -82,8 +81,7 @@ class ChaosLink:
     ) -> None:
         self.link = link
         self.trouble = trouble or Trouble(chaos)
-        own: Callable[[], float] = getattr(link, "clock", time.monotonic)
-        self.clock = clock or own
+        self.clock = clock or clock_of(link)
         self._reset = reset
         self._plugged_in()
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One moment by which something must be done, passed down instead of a timeout for every step."""
+"""The protocol of a link, what some links can do besides, and deadlines.
+
+A `Deadline` is one moment by which something must be done. It is passed down, instead of a timeout
+for every step.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,26 @@ class Link(Protocol):
     def close(self) -> None:
         """Let the port go; closing twice is fine."""
         ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A link or a lab that simulates time: deadlines must use its clock."""
+
+    def clock(self) -> float:
+        """Seconds, monotonic."""
+        ...
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A link that can restart its board."""
+
+    def reset(self) -> None:
+        """Restart the board; what was on the line is lost."""
+        ...
+
+
+def clock_of(line: object) -> Callable[[], float]:
+    """The clock for deadlines on ``line``, a link or a lab: its own, or the real one."""
+    return line.clock if isinstance(line, Clocked) else time.monotonic

@@ -141,5 +141,6 @@ def _permission(path: str) -> str:
 
 
 def _code(problem: BaseException | None) -> object:
-    first = problem.args[0] if problem and problem.args else None
-    return getattr(problem, "errno", None) or first
+    if isinstance(problem, OSError) and problem.errno:
+        return problem.errno
+    return problem.args[0] if problem and problem.args else None  # of a termios.error
