@@ -12,8 +12,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from hil.compare.records import Compared, Comparison, Fact, Figure, Lost, Side, Word
-from hil.report.markdown import escape
-from hil.report.text import clean, count, listed, percent, plural, points
+from hil.report.text import clean, count, escape, listed, percent, plural, points
 
 TITLES: Final = {
     "unanswered": "not answered",

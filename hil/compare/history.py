@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 
 from hil import stats
 from hil.compare.compare import compare_stored
@@ -19,8 +18,8 @@ from hil.compare.limits import LimitsFile
 from hil.compare.records import Change, Figure
 from hil.core.errors import HilError, NotComparable, StorageError, UsageError
 from hil.report.draw.layout import width
-from hil.report.markdown import escape
-from hil.report.text import clean, listed, plural, short
+from hil.report.draw.templates import environment
+from hil.report.text import escape, listed, plural, short
 from hil.runs.load import StoredRun, load, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
 
@@ -262,16 +261,8 @@ def page(history: History) -> str:
 
 @functools.cache
 def _template() -> Template:
-    """Compiled once a process."""
-    environment = Environment(
-        loader=PackageLoader("hil.compare"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda x: clean(x) if isinstance(x, str) and not isinstance(x, Markup) else x,
-    )
-    return environment.get_template("history.html.j2")
+    """Compiled once per process."""
+    return environment("hil.compare").get_template("history.html.j2")
 
 
 def markdown(history: History) -> str:

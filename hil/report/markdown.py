@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from hil.report.blocks import (
@@ -20,18 +19,9 @@ from hil.report.blocks import (
 from hil.report.document import Document
 from hil.report.draw.chart import Chart
 from hil.report.samples import KINDS
-from hil.report.text import Table, clean, listed, plural
+from hil.report.text import Table, escape, listed, plural
 
 MOST = 64_000  # bytes
-_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
-
-
-def escape(text: str) -> str:
-    """A string as itself: no markup, no HTML, no table border, no link."""
-    line = _SPECIAL.sub(r"\\\1", clean(text))
-    # not every renderer lets a backslash stop HTML, and none lets it stop links and mentions
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return line.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
 def markdown(document: Document) -> str:

@@ -11,27 +11,29 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment
 from markupsafe import Markup
 
 from hil.report.accuracy import Confusion, Square
 from hil.report.blocks import Block, Confusions, Scatters
 from hil.report.document import Document
 from hil.report.draw.chart import Chart, Scatter
-from hil.report.draw.layout import shortened, widest, wrapped
+from hil.report.draw.templates import environment
 from hil.report.samples import KINDS, Card, Vector
 from hil.report.scatter import HEIGHT
-from hil.report.text import UNKNOWN, clean, count
+from hil.report.text import UNKNOWN
 
 _SLOT, _TALL = 12, 36  # width of a class in a card's bars, and the height of a share of 1
 
 
 def page(document: Document) -> str:
     """The whole page. Every string that is not the template's own is cleaned and escaped."""
-    environment, script = _templates()
-    # the policy lets this style and this script act, by their hashes, and nothing else
-    style = environment.get_template("page.css.j2").render()
-    return environment.get_template("page.html.j2").render(
+    templates = _environment()
+    # the policy allows this style and this script, by their hashes, and nothing else
+    style = templates.get_template("page.css.j2").render()
+    assert templates.loader is not None
+    script = templates.loader.get_source(templates, "script.js")[0]
+    return templates.get_template("page.html.j2").render(
         doc=document,
         kinds=KINDS,
         scatter_height=HEIGHT,
@@ -46,33 +48,22 @@ def page(document: Document) -> str:
 
 
 @functools.cache
-def _templates() -> tuple[Environment, str]:
-    """The templates, compiled once a process, and the page's script."""
-    loader = PackageLoader("hil.report")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.filters["count"] = count
-    environment.filters["kind"] = lambda block: type(block).__name__
-    environment.filters["bars"] = _bars
-    return environment, loader.get_source(environment, "script.js")[0]
+def _environment() -> Environment:
+    """The templates, compiled once per process."""
+    made = environment("hil.report")
+    made.filters |= {
+        "kind": lambda block: type(block).__name__,
+        "bars": _bars,
+        "ink": _ink,
+        "square": _square,
+        "first_of": lambda values, n: list(values[:n]),
+    }
+    return made
 
 
 def _hash(text: str) -> str:
     """As a Content-Security-Policy names an element's text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _finalize(value: object) -> object:
-    """Control codes and line breaks out of whatever is printed; markup is the templates' own."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return clean(value)
-    return value
 
 
 def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
@@ -140,29 +131,8 @@ def figures(document: Document) -> dict[str, str]:
 def drawn(drawing: Drawing) -> str:
     """One drawing as an SVG file."""
     kind = type(drawing).__name__.lower()
-    return _template().render(kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET)
-
-
-@functools.cache
-def _template() -> Template:
-    """Compiled once a process."""
-    environment = Environment(
-        loader=PackageLoader("hil.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize_svg,
-    )
-    environment.filters |= {
-        "ink": _ink,
-        "square": _square,
-        "fit": lambda text, room, **how: shortened(clean(text), room, **how),
-        "wrap": lambda text, room, **how: wrapped(clean(text), room, **how),
-        "widest": lambda texts, **how: widest(map(clean, texts), **how),
-        "first_of": lambda values, n: list(values[:n]),
-    }
-    return environment.get_template("figure.svg.j2")
+    figure = _environment().get_template("figure.svg.j2")
+    return figure.render(kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET)
 
 
 def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
@@ -183,12 +153,6 @@ def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
 def _stem(title: str) -> str:
     """A file name: a stranger's string cannot leave the folder or hide in it."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-") or "figure"
-
-
-def _finalize_svg(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return clean(value)
-    return value
 
 
 def _ink(css: str, of_row: str = "") -> str:

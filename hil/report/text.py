@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from hil.stats import Estimate
 
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
 _LONGEST = 1000
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
 
 
@@ -25,15 +27,24 @@ class Table:
     note: str = ""
 
 
+def visible(text: str) -> str:
+    """``text`` without control characters; line breaks stay."""
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in _DROPPED)
+
+
 def clean(text: str) -> str:
-    """A string that a board or a file may have chosen, on one line and without control codes."""
-    kept = (
-        " " if c in "\t\r\n" else c
-        for c in text
-        if c in "\t\r\n" or unicodedata.category(c) not in _DROPPED
-    )
-    line = "".join(kept)
+    """A string from a board or a file, on one line of at most 1,000 characters, without control
+    characters."""
+    line = visible(re.sub(r"[\t\r\n]", " ", text))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def escape(text: str) -> str:
+    """A string for Markdown that shows as it is: no markup, HTML, table border or link."""
+    line = _SPECIAL.sub(r"\\\1", clean(text))
+    # not every renderer lets a backslash stop HTML, and none lets it stop links and mentions
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return line.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
 def count(value: float) -> str:

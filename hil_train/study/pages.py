@@ -18,8 +18,7 @@ from hil.core import files
 from hil.core.records import Precision
 from hil.report.draw.chart import Scale, Tick, log_ticks
 from hil.report.draw.layout import clear, shortened, width, wrapped
-from hil.report.markdown import escape
-from hil.report.text import clean, count, interval, percent, plural, short
+from hil.report.text import clean, count, escape, interval, percent, plural, short
 from hil_train.study.figures import (
     Axis,
     Row,

@@ -14,7 +14,7 @@ import pytest
 
 from hil import report
 from hil.core.errors import StorageError
-from hil.report.markdown import escape
+from hil.report.text import escape
 from tests.support import reports
 
 MAKERS: tuple[Callable[[Path, int], Path], ...] = (
