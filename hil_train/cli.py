@@ -15,7 +15,7 @@ from hil.bench.events import Event as BenchEvent
 from hil.cli.console import Downloads, err, out, progress, say
 from hil.core.errors import UsageError
 from hil.firmware import find_project
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil_train.backend import Event, require_optuna
 
 
@@ -49,7 +49,7 @@ def train(
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1", "leave it out for one a core")
 
-    stored = [load(path) for path in runs or ()]
+    stored = [load_run(path) for path in runs or ()]
     found = plan.find(recipe or _choose(dataset))
     target = folder or find_project() / "models" / found.name
     with Downloads() as downloads:  # before the bars: two live drawings would mix

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from hil.bench.cells import Cell
+from hil.bench.cases import Case
 from hil.core.errors import HilError
 from hil.core.records import Hello, Status
 from hil.engines import ENGINES, CompiledModel, Special
@@ -76,15 +76,15 @@ def _usb(port: str) -> tuple[str, str]:
 
 
 def predicted(
-    cell: Cell, compiled: Sequence[CompiledModel] = (), found: Footprint | None = None
+    case: Case, compiled: Sequence[CompiledModel] = (), found: Footprint | None = None
 ) -> Predicted | None:
-    """What the cell's engine says of memory before anything runs; None when it cannot.
+    """What the case's engine says of memory before anything runs; None when it cannot.
 
     ``compiled`` are the image's models, which are compiled here if nothing built them. With the
     linked image ``found`` it also says how many bytes of the generated constants are not in it,
     because the compiler folded them into code.
     """
-    image = cell.image
+    image = case.image
     try:
         models = {
             model.info.name: model
@@ -93,7 +93,7 @@ def predicted(
         }
     except HilError:  # the build says why, if it matters
         return None
-    own = models[cell.network.name]
+    own = models[case.network.name]
     held = found.symbols if found else frozenset()
     return Predicted(
         arena=own.info.arena,

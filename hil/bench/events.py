@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hil.runs.schema import NoPlace, RunEnd, Sample
+from hil.runs.schema import RunEnd, Sample, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Building:
 class LeftOut:
     """A network that the board has no place for."""
 
-    what: NoPlace
+    what: TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class BenchStored:
     """The whole bench is complete and stored."""
 
     folder: Path
@@ -119,7 +119,7 @@ Event: TypeAlias = (
     | Finished
     | Observing
     | Profiling
-    | Stored
+    | BenchStored
 )
 Emit: TypeAlias = Callable[[Event], None]
 

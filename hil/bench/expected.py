@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from hil.bench.cells import Network
+from hil.bench.cases import Network
 from hil.core.errors import HilError
 from hil.core.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack

@@ -46,7 +46,7 @@ class Greeted:
 
 def address(prepared: Prepared, link: Link) -> Device:
     """The board behind ``link``, whatever it does just now, at the rate of boot."""
-    board = prepared.cell.image.board
+    board = prepared.case.image.board
     if link.baud != board.serial.baud:
         link.set_baud(board.serial.baud)
     timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
@@ -60,7 +60,7 @@ def greet(prepared: Prepared, device: Device, data: Dataset) -> Greeted:
     """
     hello = device.hello()
     heard = device.counts
-    device.speed_up(prepared.cell.image.board.serial.faster)
+    device.speed_up(prepared.case.image.board.serial.faster)
     number, model = find(hello, prepared)
     _check_room(hello, data)
     before = device.status(reset=True)
@@ -82,8 +82,8 @@ def _check_room(hello: Hello, data: Dataset) -> None:
 
 
 def check_result(result: Result, number: int, prepared: Prepared) -> None:
-    """WrongFirmware unless an answer is of the cell's model, and as long as its output."""
-    spec = prepared.cell.network.graph.output
+    """WrongFirmware unless an answer is of the case's model, and as long as its output."""
+    spec = prepared.case.network.graph.output
     if (result.model, result.dtype, len(result.output)) != (number, spec.dtype, spec.nbytes):
         raise WrongFirmware(
             f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
@@ -94,10 +94,10 @@ def check_result(result: Result, number: int, prepared: Prepared) -> None:
 
 
 def find(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
-    """The number of the cell's model in the image; a wrong image is caught here."""
-    if hello.has_layers and not prepared.cell.image.layers:
+    """The number of the case's model in the image; a wrong image is caught here."""
+    if hello.has_layers and not prepared.case.image.layers:
         raise observed(hello)
-    name, sha256 = prepared.cell.network.name, prepared.plan.model_sha256
+    name, sha256 = prepared.case.network.name, prepared.plan.model_sha256
     for number, model in enumerate(hello.models):
         if model.name == name:
             if model.sha256 == sha256 and model.engine == prepared.plan.engine:

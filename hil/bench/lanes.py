@@ -39,7 +39,7 @@ def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
     """Runs that exclude each other, together and in order."""
     found: dict[str, Lane] = {}  # by what may run one at a time
     for item in prepared:
-        station = item.cell.station
+        station = item.case.station
         name = station.name if station.port else item.plan.key
         found[name] = (*found.get(name, ()), item)
     return list(found.values())
@@ -61,13 +61,13 @@ def _one_by_one(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit) -
     failed: dict[str, HilError] = {}
     for lane in waiting:
         for item in lane:
-            if item.cell.station.name not in failed:
+            if item.case.station.name not in failed:
                 try:
                     carry(item, sink, emit)
                 except StorageError:
                     raise
                 except HilError as problem:
-                    failed[item.cell.station.name] = problem
+                    failed[item.case.station.name] = problem
     _raise(failed)
 
 
@@ -96,11 +96,11 @@ class _Crew:
     def _start(self) -> bool:
         """Start what may start now; False when nothing waits any more."""
         for lane in list(self.waiting):
-            station = lane[0].cell.station
+            station = lane[0].case.station
             if station.name in self._failed:
                 self.waiting.remove(lane)
                 continue
-            emulators = sum(not busy[0].cell.station.port for _, busy in self._working.values())
+            emulators = sum(not busy[0].case.station.port for _, busy in self._working.values())
             if station.port or emulators < self.jobs:
                 self.waiting.remove(lane)
                 self._send_off(lane)
@@ -122,7 +122,7 @@ class _Crew:
             del self._working[pipe]
             pipe.close()
             process.join()
-            name = lane[0].cell.station.name
+            name = lane[0].case.station.name
             if process.exitcode and name not in self._failed:
                 self._failed[name] = MachineError(
                     f"the process that ran {name} ended with code {process.exitcode}",
@@ -138,7 +138,7 @@ class _Crew:
         elif isinstance(word, RunEnd):
             self.sink.finish(word)
         elif isinstance(word, HilError):
-            self._failed[lane[0].cell.station.name] = word
+            self._failed[lane[0].case.station.name] = word
         else:
             self.emit(word)
 

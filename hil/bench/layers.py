@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hil.bench.events import Emit, Observing, Profiling
 from hil.bench.greeting import find
 from hil.bench.lab import Lab
-from hil.bench.plan import Plan, wire_inputs
+from hil.bench.plan import BenchPlan, wire_inputs
 from hil.bench.prepare import Prepared
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
@@ -31,7 +31,7 @@ from hil.runs.agreement import (
     count,
     departs,
 )
-from hil.runs.schema import LayerSeen, LayerTime, Parting, Profiled, Sample
+from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
 from hil.tflite import Graph
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
@@ -48,24 +48,24 @@ class Observed:
 
 def unobservable(item: Prepared, lab: Lab) -> str:
     """Why a run's layers cannot be looked at; empty when they can."""
-    engine = item.cell.image.engine
-    if not ENGINES[engine].layers(item.cell.network.graph):
+    engine = item.case.image.engine
+    if not ENGINES[engine].layers(item.case.network.graph):
         return f"engine {engine} does not answer layer by layer"
-    return lab.unobservable(item.cell.station)
+    return lab.unobservable(item.case.station)
 
 
 @contextmanager
-def observed(plan: Plan, item: Prepared, lab: Lab) -> Iterator[Observed]:
+def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
     """Build the same image with layers and start it; afterwards the board holds what it held.
 
     Raises `HilError` as building, opening and asking do.
     """
-    cell = item.cell
-    image = replace(cell.image, layers=True)
+    case = item.case
+    image = replace(case.image, layers=True)
     try:
         firmware = lab.build(image, plan.project)
-        looked_at = replace(item, cell=replace(cell, image=image), firmware=firmware)
-        with lab.open(cell.station, image, firmware) as link:
+        looked_at = replace(item, case=replace(case, image=image), firmware=firmware)
+        with lab.open(case.station, image, firmware) as link:
             board = image.board
             timing = Timing(board.timeouts.boot, board.timeouts.reply)
             device = Device(link, timing, board.serial.baud)
@@ -79,10 +79,10 @@ def observed(plan: Plan, item: Prepared, lab: Lab) -> Iterator[Observed]:
 
 def _put_back(item: Prepared, lab: Lab) -> None:
     """Leave a board that was flashed with what it ran before."""
-    cell = item.cell
+    case = item.case
     # whoever measures next is told, if this fails: HELLO says what runs
-    if cell.station.port:
-        with suppress(HilError), lab.open(cell.station, cell.image, item.firmware):
+    if case.station.port:
+        with suppress(HilError), lab.open(case.station, case.image, item.firmware):
             pass
 
 
@@ -90,20 +90,20 @@ MOST: Final = 3  # samples a run
 
 
 def part(
-    plan: Plan,
+    plan: BenchPlan,
     prepared: Sequence[Prepared],
     answers: Mapping[str, Sequence[Sample]],
     lab: Lab,
     emit: Emit,
     *,
     always: bool = False,
-) -> tuple[Parting, ...]:
+) -> tuple[LayerCheck, ...]:
     """What the layers made of the first samples of each run that are not what they must be.
 
     ``answers`` are the stored ones of each run. With ``always`` the first sample of a run is asked
     for when none departs. A board that cannot be asked is no error: the record says why.
     """
-    found: list[Parting] = []
+    found: list[LayerCheck] = []
     for item in prepared:
         given = answers.get(item.plan.key, ())
         wanted = list(islice((one for one in given if departs(one, item.plan)), MOST))
@@ -114,9 +114,9 @@ def part(
 
 
 def _parting_run(
-    plan: Plan, item: Prepared, wanted: Sequence[Sample], lab: Lab, emit: Emit
-) -> list[Parting]:
-    found: list[Parting] = []
+    plan: BenchPlan, item: Prepared, wanted: Sequence[Sample], lab: Lab, emit: Emit
+) -> list[LayerCheck]:
+    found: list[LayerCheck] = []
     why = _impossible(item, lab)
     if not why:
         emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
@@ -127,13 +127,13 @@ def _parting_run(
         except HilError as problem:
             why = str(problem)
     if why and len(found) < len(wanted):
-        found.append(Parting(run=item.plan.key, id=wanted[len(found)].id, why=why))
+        found.append(LayerCheck(run=item.plan.key, id=wanted[len(found)].id, why=why))
     return found
 
 
 def _impossible(item: Prepared, lab: Lab) -> str:
     """Why the layers cannot be compared; empty when they can."""
-    graph = item.cell.network.graph
+    graph = item.case.network.graph
     if why := unobservable(item, lab):
         return why
     if graph.precision is Precision.INT8 and not item.plan.oracle:
@@ -141,10 +141,12 @@ def _impossible(item: Prepared, lab: Lab) -> str:
     return ""
 
 
-def _ask_layers(looked_at: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[Parting]:
+def _ask_layers(
+    looked_at: Observed, data: Dataset, wanted: Sequence[Sample]
+) -> Iterator[LayerCheck]:
     item, device, number = looked_at.item, looked_at.device, looked_at.number
-    graph = item.cell.network.graph
-    layers = ENGINES[item.cell.image.engine].layers(graph)
+    graph = item.case.network.graph
+    layers = ENGINES[item.case.image.engine].layers(graph)
     for sample in wanted:
         encoding, inputs = wire_inputs(data)
         values = next(islice(inputs, sample.i, None))
@@ -152,7 +154,7 @@ def _ask_layers(looked_at: Observed, data: Dataset, wanted: Sequence[Sample]) ->
         taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
         said = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
         x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
-        yield Parting(
+        yield LayerCheck(
             run=item.plan.key,
             id=sample.id,
             reference=oracle_version() if graph.precision is Precision.INT8 else "LiteRT",
@@ -169,8 +171,8 @@ def _compare(
     said: Sequence[LayerOutput],
     x: npt.NDArray[np.generic],
 ) -> tuple[LayerSeen, ...]:
-    graph = item.cell.network.graph
-    expected = layer_tensors(item.cell.network.path, x, [layer.tensor for layer in layers])
+    graph = item.case.network.graph
+    expected = layer_tensors(item.case.network.path, x, [layer.tensor for layer in layers])
     seen: list[LayerSeen] = []
     inexact = False
     for layer, output, wanted in zip(layers, said, expected, strict=True):
@@ -198,15 +200,15 @@ def _allowed(item: Prepared, graph: Graph, inexact: bool) -> float:
     """What `hil.runs.agreement.tolerance` allows, for a layer; ``inexact`` from exp() on."""
     if graph.precision is not Precision.FLOAT32:
         return 0.0
-    if ENGINES[item.cell.image.engine].near:
+    if ENGINES[item.case.image.engine].near:
         return NEAR_TOLERANCE
-    if item.cell.image.board.fma:
+    if item.case.image.board.fma:
         return FMA_TOLERANCE
     return EXP_TOLERANCE if inexact else 0.0
 
 
 def profile(
-    plan: Plan,
+    plan: BenchPlan,
     prepared: Sequence[Prepared],
     answers: Mapping[str, Sequence[Sample]],
     lab: Lab,
@@ -223,10 +225,10 @@ def profile(
     return tuple(found)
 
 
-def _profile_run(plan: Plan, item: Prepared, sample: Sample, lab: Lab, emit: Emit) -> Profiled:
+def _profile_run(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, emit: Emit) -> Profiled:
     key = item.plan.key
-    if item.cell.image.board.clock.unit == "none":
-        why = f"board {item.cell.image.board.name} has no clock"
+    if item.case.image.board.clock.unit == "none":
+        why = f"board {item.case.image.board.name} has no clock"
     else:
         why = unobservable(item, lab)
     if not why:
@@ -241,8 +243,8 @@ def _profile_run(plan: Plan, item: Prepared, sample: Sample, lab: Lab, emit: Emi
 
 def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled:
     item = looked_at.item
-    image = item.cell.image
-    layers = ENGINES[image.engine].layers(item.cell.network.graph)
+    image = item.case.image
+    layers = ENGINES[image.engine].layers(item.case.network.graph)
     encoding, inputs = wire_inputs(data)
     values = next(islice(inputs, sample.i, None))
     # the first inference of a boot warms what there is to warm

@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 
 from hil import datasets
-from hil.bench.cells import Cell, Group, Image, Network, check_engines, fitting, place, taken
+from hil.bench.cases import Case, Group, Image, Network, check_engines, fitting, place, taken
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
 from hil.core.errors import DataError, UsageError
 from hil.core.records import Dataset, DType, Encoding, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.runs.schema import NoPlace
+from hil.runs.schema import TooLarge
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
@@ -41,19 +41,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """Cells in the order of running, the samples, why these samples, and the networks that were
     asked for and have no place on their board."""
 
-    cells: tuple[Cell, ...]
+    cases: tuple[Case, ...]
     data: Dataset
     total: int  # samples in the whole split
     note: str
     project: Path
-    no_place: tuple[NoPlace, ...] = ()
+    no_place: tuple[TooLarge, ...] = ()
 
 
-def make_plan(request: Request, progress: Progress | None = None) -> Plan:
+def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     """Resolve names, read models and data, and check that all of it fits together.
 
     ``progress`` is told of a download, should the data set need one.
@@ -69,8 +69,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name))
-    cells = tuple(
-        Cell(Image(station.board, engine, precision, group), network, station)
+    cases = tuple(
+        Case(Image(station.board, engine, precision, group), network, station)
         for station, engine in product(stations, dict.fromkeys(request.engines))
         for precision, group, chosen in fitting(
             station.board,
@@ -80,10 +80,10 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         )
         for network in chosen
     )
-    for cell in cells:
-        _check_fit(cell.network, data)
-    cells, no_place = place(cells)
-    return Plan(cells, data, len(whole), note, request.project, no_place)
+    for case in cases:
+        _check_fit(case.network, data)
+    cases, no_place = place(cases)
+    return BenchPlan(cases, data, len(whole), note, request.project, no_place)
 
 
 def choose_image(request: Request) -> Image:
@@ -93,7 +93,7 @@ def choose_image(request: Request) -> Image:
         groups = _networks(request, "")
         images = [Image(board, request.engines[0], group[0], group[1]) for group in groups]
     else:
-        images = [cell.image for cell in make_plan(replace(request, limit=1)).cells]
+        images = [case.image for case in make_plan(replace(request, limit=1)).cases]
     return next((image for image in images if image.precision is Precision.INT8), images[0])
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from hil.bench.account import predicted
-from hil.bench.cells import Cell, alone_with, linked_too_large, nothing_fits, overflowed
+from hil.bench.cases import Case, alone_with, linked_too_large, nothing_fits, overflowed
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
-from hil.bench.plan import Plan
+from hil.bench.plan import BenchPlan
 from hil.boards.config import Board
 from hil.core.errors import DoesNotFit
 from hil.core.records import TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, Git, Host, NoPlace, RunPlan, Tensor
+from hil.runs.schema import Clock, Git, Host, RunPlan, Tensor, TooLarge
 
 PACKAGES: Final = (
     "ai-edge-litert",
@@ -96,15 +96,17 @@ def _version(package: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One cell with its firmware and its place in the manifest."""
+    """One case with its firmware and its place in the manifest."""
 
-    cell: Cell
+    case: Case
     firmware: Firmware
     plan: RunPlan
 
 
-def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...], tuple[NoPlace, ...]]:
-    """The cells of ``plan``, in order, with their firmware built; and what has no place, those
+def prepare(
+    plan: BenchPlan, lab: Lab, emit: Emit
+) -> tuple[tuple[Prepared, ...], tuple[TooLarge, ...]]:
+    """The cases of ``plan``, in order, with their firmware built; and what has no place, those
     that the plan knew of first.
 
     An image that does not fit the board is tried again with each of its networks alone.
@@ -115,17 +117,17 @@ def prepare(plan: Plan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...], tup
     no_place = list(plan.no_place)
     for found in no_place:
         emit(LeftOut(found))
-    for cell in plan.cells:
-        built = builder.build(cell)
-        if isinstance(built, NoPlace) and len(cell.image.networks) > 1:
-            cell = replace(cell, image=alone_with(cell))
-            built = builder.build(cell)
-        if isinstance(built, NoPlace):
+    for case in plan.cases:
+        built = builder.build(case)
+        if isinstance(built, TooLarge) and len(case.image.networks) > 1:
+            case = replace(case, image=alone_with(case))
+            built = builder.build(case)
+        if isinstance(built, TooLarge):
             if built not in no_place:  # two stations may be one board
                 no_place.append(built)
                 emit(LeftOut(built))
         else:
-            prepared.append(Prepared(cell, built, _describe(cell, built)))
+            prepared.append(Prepared(case, built, _describe(case, built)))
     if not prepared and no_place:
         raise nothing_fits(no_place)
     return tuple(prepared), tuple(no_place)
@@ -138,9 +140,9 @@ class _Builder:
         self._project, self._lab, self._emit = project, lab, emit
         self._built: dict[tuple[str, ...], Firmware | DoesNotFit] = {}
 
-    def build(self, cell: Cell) -> Firmware | NoPlace:
-        """The firmware of the cell's image, or why it has no place."""
-        image = cell.image
+    def build(self, case: Case) -> Firmware | TooLarge:
+        """The firmware of the case's image, or why it has no place."""
+        image = case.image
         if image.key not in self._built:
             self._emit(Building(image.board.name, image.precision, image.engine))
             try:
@@ -149,25 +151,25 @@ class _Builder:
                 self._built[image.key] = problem
         built = self._built[image.key]
         if isinstance(built, DoesNotFit):
-            found = overflowed(image, cell.network, built)
+            found = overflowed(image, case.network, built)
             if found is None:
                 raise built
             return found
-        return linked_too_large(image, cell.network, built.flash, built.ram) or built
+        return linked_too_large(image, case.network, built.flash, built.ram) or built
 
 
-def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
-    board, graph = cell.image.board, cell.network.graph
-    allowed, why = tolerance(graph, fma=board.fma, near=ENGINES[cell.image.engine].near)
+def _describe(case: Case, firmware: Firmware) -> RunPlan:
+    board, graph = case.image.board, case.network.graph
+    allowed, why = tolerance(graph, fma=board.fma, near=ENGINES[case.image.engine].near)
     return RunPlan(
-        key=cell.key,
-        board=cell.station.name,
-        board_title=cell.station.title,
+        key=case.key,
+        board=case.station.name,
+        board_title=case.station.title,
         emulated=board.emulator is not None,
-        engine=cell.image.engine,
-        model=cell.network.name,
-        precision=cell.image.precision,
-        model_file=cell.network.path.name,
+        engine=case.image.engine,
+        model=case.network.name,
+        precision=case.image.precision,
+        model_file=case.network.path.name,
         model_sha256=graph.sha256,
         parameters=graph.parameters,
         macs=graph.macs,
@@ -180,7 +182,7 @@ def _describe(cell: Cell, firmware: Firmware) -> RunPlan:
         tolerance=allowed,
         tolerance_why=why,
         xnnpack=xnnpack_version(),
-        predicted=predicted(cell, firmware.compiled, firmware.footprint),
+        predicted=predicted(case, firmware.compiled, firmware.footprint),
         emulator=emulator_version(board),
     )
 

@@ -133,7 +133,7 @@ class Conversation:
         self._prepared, self._opens, self._data = prepared, opens, data
         self._emit, self._patience = emit, patience
         self._ports = ExitStack()
-        self._name = prepared.cell.station.port or prepared.cell.station.name
+        self._name = prepared.case.station.port or prepared.case.station.name
         self._known = known
         self._before: dict[str, int] | None = None  # faults injected before this run
         self._served = 0  # answers since the board was greeted
@@ -283,7 +283,7 @@ class Conversation:
     def _reopen(self, problem: Exception) -> None:
         """Let go of the port, and wait until it is back and a board behind it answers."""
         clock = self._patience.clock
-        away = self._prepared.cell.image.board.timeouts.away
+        away = self._prepared.case.image.board.timeouts.away
         began, key = clock(), self._prepared.plan.key
         why = problem.what if isinstance(problem, HilError) else str(problem)
         self._emit(Waiting(key, self._name, away, why))

@@ -18,12 +18,12 @@ import numpy as np
 from msgspec import UNSET
 
 import hil
-from hil.bench.events import Emit, Referencing, Sink, Stored
+from hil.bench.events import BenchStored, Emit, Referencing, Sink
 from hil.bench.expected import computed_ahead, expect
 from hil.bench.lab import ChaosLab, Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import part, profile
-from hil.bench.plan import Plan
+from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared, git_state, host, prepare
 from hil.bench.recovery import Patience
 from hil.bench.stream import stream
@@ -34,9 +34,9 @@ from hil.datasets.sampling import SALT
 from hil.link import clock_of
 from hil.link.chaos import Chaos
 from hil.runs.agreement import differences
-from hil.runs.load import load, read_manifest, read_samples
+from hil.runs.load import load_run, read_manifest, read_samples
 from hil.runs.log import RunLog
-from hil.runs.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, NoPlace, Picture, Sample
+from hil.runs.schema import MANIFEST, SCHEMA, DatasetUsed, Manifest, Picture, Sample, TooLarge
 from hil.runs.seal import check_data
 
 MOST: Final = 256
@@ -71,7 +71,7 @@ def _picture(data: Dataset, i: int) -> Picture:
 
 
 def run(
-    plan: Plan,
+    plan: BenchPlan,
     folder: Path,
     emit: Emit,
     lab: Lab | None = None,
@@ -95,13 +95,13 @@ def run(
     if chaos:
         lab = ChaosLab(lab, chaos, clock_of(lab))
     carry = _Carrier(plan.data, lab, patience or Patience())
-    with computed_ahead([cell.network for cell in plan.cells], plan.data):
+    with computed_ahead([case.network for case in plan.cases], plan.data):
         _carry_through(plan, folder, emit, carry, jobs, layers, profiles, chaos)
-    emit(Stored(folder))
+    emit(BenchStored(folder))
 
 
 def _carry_through(
-    plan: Plan,
+    plan: BenchPlan,
     folder: Path,
     emit: Emit,
     carry: _Carrier,
@@ -121,9 +121,9 @@ def _carry_through(
         waiting = lanes([item for item in prepared if item.plan.key not in ended])
         try:
             carry_out(waiting, carry, log, emit, jobs)
-            answers = load(folder).samples
-            if partings := part(plan, prepared, answers, lab, emit, always=layers):
-                log.save_partings(partings)
+            answers = load_run(folder).samples
+            if layer_checks := part(plan, prepared, answers, lab, emit, always=layers):
+                log.save_layer_checks(layer_checks)
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
         except BaseException as problem:
@@ -133,7 +133,7 @@ def _carry_through(
                 else:
                     log.set_state("interrupted")
             raise
-        dtypes = {item.plan.key: item.cell.network.graph.output.dtype for item in prepared}
+        dtypes = {item.plan.key: item.case.network.graph.output.dtype for item in prepared}
         log.save_pictures(pictures(plan.data, read_samples(folder), dtypes))
         log.set_state("complete")
 
@@ -148,25 +148,25 @@ class _Carrier:
     _known: set[str] = field(default_factory=set)  # stations that were there
 
     def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
-        cell = item.cell
+        case = item.case
 
         def tell(reference: str, done: int, total: int) -> None:
             emit(Referencing(item.plan.key, reference, done, total))
 
         with_oracle, with_xnnpack = bool(item.plan.oracle), bool(item.plan.xnnpack)
         expected = expect(
-            cell.network, self.data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack
+            case.network, self.data, tell, with_oracle=with_oracle, with_xnnpack=with_xnnpack
         )
-        opens = partial(self.lab.open, cell.station, cell.image, item.firmware)
-        known = cell.station.name in self._known
+        opens = partial(self.lab.open, case.station, case.image, item.firmware)
+        known = case.station.name in self._known
         stream(item, opens, self.data, expected, sink, emit, self.patience, known=known)
-        self._known.add(cell.station.name)
+        self._known.add(case.station.name)
 
 
 def _manifest(
-    plan: Plan,
+    plan: BenchPlan,
     prepared: tuple[Prepared, ...],
-    no_place: tuple[NoPlace, ...],
+    no_place: tuple[TooLarge, ...],
     run_id: str,
     chaos: Chaos | None,
 ) -> Manifest:

@@ -34,7 +34,7 @@ def stream(
     for an earlier run. Raises what
     `hil.bench.recovery` cannot mend.
     """
-    key, board = prepared.plan.key, prepared.cell.image.board
+    key, board = prepared.plan.key, prepared.case.image.board
     first = sink.done[key]
     started = time.monotonic()
     with Conversation(prepared, opens, data, emit, patience, known=known) as talk:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from hil.bench import Plan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import (
     Building,
     Event,
@@ -132,7 +132,7 @@ def bench(
             say(f"note: {plan.note}")
         if fault := os.environ.get("HIL_FAULT"):
             say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
-        say(f"{len(plan.cells)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+        say(f"{len(plan.cases)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         if faults:
             say(f"note: faults are injected on purpose: --chaos {faults}")
         at_once = jobs or len(os.sched_getaffinity(0))
@@ -157,7 +157,7 @@ def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
 
 
 def _show(
-    plan: Plan,
+    plan: BenchPlan,
     folder: Path,
     lab: Lab,
     jobs: int,

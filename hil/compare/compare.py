@@ -16,7 +16,7 @@ from hil.compare.limits import LimitsFile, exceeded
 from hil.compare.records import COMPARISON_SCHEMA, Compared, Comparison, Fact, Figure, Lost, Side
 from hil.core.errors import NotComparable, UsageError
 from hil.runs.cells import Cell, cells, summarise
-from hil.runs.load import StoredRun, load
+from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan
 
 # What has to be equal in both, and may be let pass by name. `model` stands for the name of a run's
@@ -178,7 +178,12 @@ def compare_runs(
     fields = check_fields(allow)
     names = f"{base} and {new}"
     return compare_stored(
-        load(base), load(new), limits, allow=fields, allow_missing=allow_missing, names=names
+        load_run(base),
+        load_run(new),
+        limits,
+        allow=fields,
+        allow_missing=allow_missing,
+        names=names,
     )
 
 

@@ -20,7 +20,7 @@ from hil.core.errors import HilError, NotComparable, StorageError, UsageError
 from hil.report.draw.layout import width
 from hil.report.draw.templates import environment
 from hil.report.text import escape, listed, plural, short
-from hil.runs.load import StoredRun, load, read_manifest
+from hil.runs.load import StoredRun, load_run, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
 
 # another network on the same data is still a point of the same line
@@ -69,7 +69,7 @@ def read_history(folder: Path, limits: LimitsFile | None = None) -> History:
     open_: dict[str, list[_Open]] = {}
     for path, _ in _ordered(folder, left_out):
         try:
-            stored = load(path)
+            stored = load_run(path)
         except HilError as problem:
             left_out.append(problem.what)
             continue

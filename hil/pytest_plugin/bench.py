@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Cell, Image
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Case, Image
 from hil.bench.events import Event
 from hil.bench.lab import HeldLab, RealLab, check_image, flash
 from hil.boards.attached import Attached, choose_attached
@@ -66,11 +66,11 @@ def choose(config: pytest.Config) -> Chosen:
 class HilBench:
     """A board with one image of models.
 
-    ``device`` talks to it; ``cells`` are the models that it runs, in HELLO's order; ``run`` is
+    ``device`` talks to it; ``cases`` are the models that it runs, in HELLO's order; ``run`` is
     the whole bench, done once however often it is asked for.
     """
 
-    def __init__(self, plan: Plan, lab: HeldLab, held: HeldBoard, folder: Path) -> None:
+    def __init__(self, plan: BenchPlan, lab: HeldLab, held: HeldBoard, folder: Path) -> None:
         self.plan = plan
         self.folder = folder
         self.limits: dict[str, Limits] = {}
@@ -85,11 +85,11 @@ class HilBench:
 
     @property
     def image(self) -> Image:
-        return self.plan.cells[0].image
+        return self.plan.cases[0].image
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        return self.plan.cells
+    def cases(self) -> tuple[Case, ...]:
+        return self.plan.cases
 
     def hello(self) -> Hello:
         """The board's HELLO; `hil.core.errors.DeviceError` when it sends nothing valid."""
@@ -150,9 +150,9 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             limit=option("--hil-limit"),
         )
     )
-    images = {cell.image.key: cell.image for cell in plan.cells}
+    images = {case.image.key: case.image for case in plan.cases}
     small = (image for image in images.values() if image.precision is Precision.INT8)
-    image = next(small, plan.cells[0].image)
+    image = next(small, plan.cases[0].image)
     station = chosen.station
     if chosen.where is not None and option("--hil-flash"):
         _, port = flash(image, chosen.project, chosen.where)
@@ -163,10 +163,10 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
         hello = Device(held.link, Timing(station.board.timeouts.boot)).hello()
         image = next((one for one in images.values() if _runs(hello, one)), image)
         check_image(hello, image)
-        cells = tuple(
-            replace(cell, station=station) for cell in plan.cells if cell.image.key == image.key
+        cases = tuple(
+            replace(case, station=station) for case in plan.cases if case.image.key == image.key
         )
-        bench = HilBench(replace(plan, cells=cells), lab, held, folder / "run")
+        bench = HilBench(replace(plan, cases=cases), lab, held, folder / "run")
         bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS).runs
     except BaseException:
         lab.close()

@@ -13,7 +13,7 @@ from hil.report.markdown import markdown
 from hil.report.page import figures, page
 from hil.report.text import Table
 from hil.runs.cells import summarise
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.schema import FIGURES, SUMMARY, Manifest, Summary
 from hil.runs.seal import check_data, pretty, seal_pages
 
@@ -40,7 +40,7 @@ def write(run_dir: Path) -> Report:
     cannot be written; no file is then left half-written. DamagedRun, and nothing written, when the
     manifest or the data are not what was sealed.
     """
-    run = load(run_dir)
+    run = load_run(run_dir)
     check_data(run_dir, run.manifest)
     if (run_dir / FIGURES).is_symlink():  # pages are renamed into place, but a folder is entered
         raise StorageError(

@@ -169,12 +169,12 @@ def digits(run: StoredRun, cells: Sequence[Cell]) -> Section:
 
 def layers(run: StoredRun, cells: Sequence[Cell]) -> Section:
     blocks: Blocks = [
-        parting_table(run.partings, cells),
-        Bullets("", parting_sentences(run.partings, cells)),
-        layer_table(run.partings, cells),
+        parting_table(run.layer_checks, cells),
+        Bullets("", parting_sentences(run.layer_checks, cells)),
+        layer_table(run.layer_checks, cells),
         *profile_tables(run, cells),
         Bullets("", profile_sentences(run, cells)),
-        Words("" if run.partings else _no_layers(cells)),
+        Words("" if run.layer_checks else _no_layers(cells)),
     ]
     return section("layers", "Layers", blocks)
 
@@ -226,7 +226,7 @@ def document(run: StoredRun) -> Document:
         warnings=warnings(run, found),
         sections=sections(run, found),
         data=found,
-        parted=parting_sentences(run.partings, found),
+        parted=parting_sentences(run.layer_checks, found),
         profiles=profile_tables(run, found),
         unprofiled=profile_sentences(run, found),
     )

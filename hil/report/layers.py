@@ -9,21 +9,21 @@ from itertools import groupby
 from hil.report.text import Table, count, listed, per_inference, plural
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import LayerSeen, LayerTime, Parting, Profiled, Sample
+from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
 
 _WHERE = "Rows, columns, channels and elements count from 0, layers from 1."
 
 
-def first_differing(parting: Parting) -> int | None:
+def first_differing(parting: LayerCheck) -> int | None:
     """Index of the first layer with a value that differs; None: all are equal."""
     return next((i for i, layer in enumerate(parting.layers) if layer.differing), None)
 
 
-def parting_table(partings: Sequence[Parting], cells: Sequence[Cell]) -> Table:
+def parting_table(layer_checks: Sequence[LayerCheck], cells: Sequence[Cell]) -> Table:
     """A row a sample whose layers part."""
     names = _names(cells)
     rows = []
-    for parting in partings:
+    for parting in layer_checks:
         at = first_differing(parting)
         if at is None:
             continue
@@ -53,11 +53,11 @@ def parting_table(partings: Sequence[Parting], cells: Sequence[Cell]) -> Table:
     return Table("Where they part", head, tuple(rows), _WHERE)
 
 
-def layer_table(partings: Sequence[Parting], cells: Sequence[Cell]) -> Table:
+def layer_table(layer_checks: Sequence[LayerCheck], cells: Sequence[Cell]) -> Table:
     """Every layer of the first sample of each run."""
     names = _names(cells)
     rows = []
-    for key, group in groupby(partings, key=lambda parting: parting.run):
+    for key, group in groupby(layer_checks, key=lambda parting: parting.run):
         parting = next(group)
         for i, layer in enumerate(parting.layers, 1):
             allowed = f"{layer.allowed:g} at most" if layer.allowed else "0"
@@ -80,17 +80,17 @@ def layer_table(partings: Sequence[Parting], cells: Sequence[Cell]) -> Table:
     return Table("Layer by layer", head, tuple(rows), note)
 
 
-def parting_sentences(partings: Sequence[Parting], cells: Sequence[Cell]) -> tuple[str, ...]:
+def parting_sentences(layer_checks: Sequence[LayerCheck], cells: Sequence[Cell]) -> tuple[str, ...]:
     """One or two lines a run, in the order of the runs."""
     names = _names(cells)
     said: list[str] = []
-    for key, group in groupby(partings, key=lambda parting: parting.run):
+    for key, group in groupby(layer_checks, key=lambda parting: parting.run):
         said += _run(names[key], list(group))
     return tuple(said)
 
 
-def _run(name: str, partings: Sequence[Parting]) -> Iterator[str]:
-    asked = [parting for parting in partings if not parting.why]
+def _run(name: str, layer_checks: Sequence[LayerCheck]) -> Iterator[str]:
+    asked = [parting for parting in layer_checks if not parting.why]
     apart = [parting for parting in asked if first_differing(parting) is not None]
     if apart:
         yield f"{name}: {_first(apart[0])}{_others(apart)}."
@@ -111,12 +111,12 @@ def _run(name: str, partings: Sequence[Parting]) -> Iterator[str]:
             f"{name}: firmware built to show its layers answers {listed(other)} otherwise than the "
             "firmware that was measured, so what differs may lie in how that was built."
         )
-    for parting in partings:
+    for parting in layer_checks:
         if parting.why:
             yield f"{name}: the layers of {parting.id} were not compared: {parting.why}."
 
 
-def _first(parting: Parting) -> str:
+def _first(parting: LayerCheck) -> str:
     at = first_differing(parting)
     assert at is not None
     layer = parting.layers[at]
@@ -129,7 +129,7 @@ def _first(parting: Parting) -> str:
     )
 
 
-def _others(apart: Sequence[Parting]) -> str:
+def _others(apart: Sequence[LayerCheck]) -> str:
     """Whether the other samples part in the same layer."""
     layers = [first_differing(parting) for parting in apart]
     if len(apart) < 2:
@@ -160,7 +160,7 @@ def _number(value: int | float | str) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def _reference(parting: Parting) -> str:
+def _reference(parting: LayerCheck) -> str:
     return "the oracle" if parting.reference.startswith("tflite-micro") else parting.reference
 
 

@@ -20,13 +20,13 @@ from hil.runs.schema import (
     Interval,
     Link,
     Manifest,
-    NoPlace,
     RunEnd,
     RunPlan,
     Sample,
     Summary,
     SummaryRow,
     Time,
+    TooLarge,
 )
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
@@ -358,7 +358,7 @@ def _time(cell: Cell) -> Time:
     return Time(unit=unit, median=cell.time.point, p5=p5, p95=p95, n=int(cell.times.size))
 
 
-def does_not_fit(found: NoPlace) -> str:
+def does_not_fit(found: TooLarge) -> str:
     """One sentence without its full stop."""
     memory = "flash" if found.memory == "flash" else "RAM"
     who, least = ("the image takes", "") if found.linked else ("it takes", " at least")

@@ -24,9 +24,9 @@ from hil.runs.schema import (
     PROFILE,
     READABLE,
     SAMPLES,
+    LayerCheck,
     LayerSeen,
     Manifest,
-    Parting,
     Picture,
     Profiled,
     RunPlan,
@@ -53,7 +53,7 @@ class StoredRun:
 
     ``samples`` has every planned run's key; each run's are in order of position, without
     repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
-    is empty when there is no digits.json, ``partings`` when there is no layers.json,
+    is empty when there is no digits.json, ``layer_checks`` when there is no layers.json,
     ``profiled`` when there is no profile.json.
     """
 
@@ -61,13 +61,13 @@ class StoredRun:
     samples: dict[str, tuple[Sample, ...]]
     pictures: dict[str, Picture]
     torn: bool
-    partings: tuple[Parting, ...] = ()
+    layer_checks: tuple[LayerCheck, ...] = ()
     profiled: tuple[Profiled, ...] = ()
 
 
-def load(run_dir: Path) -> StoredRun:
+def load_run(run_dir: Path) -> StoredRun:
     """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
-    DamagedRun when its manifest is not what was sealed (the other files: `hil.runs.load`).
+    DamagedRun when its manifest is not what was sealed (the other files: `verify`).
 
     A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
     """
@@ -78,19 +78,19 @@ def load(run_dir: Path) -> StoredRun:
             "its figures are in results.txt and mlperf.json; `hil verify` reads it",
         )
     samples, torn = _samples(run_dir / SAMPLES, manifest)
-    pictures, partings = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
+    pictures, layer_checks = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
     profiled = _profiled(run_dir / PROFILE, manifest)
-    return StoredRun(manifest, samples, pictures, torn, partings, profiled)
+    return StoredRun(manifest, samples, pictures, torn, layer_checks, profiled)
 
 
 def read_samples(run_dir: Path) -> Iterator[Sample]:
-    """Every sample, run after run in the manifest's order; errors as `load`."""
-    for samples in load(run_dir).samples.values():
+    """Every sample, run after run in the manifest's order; errors as `load_run`."""
+    for samples in load_run(run_dir).samples.values():
         yield from samples
 
 
 def read_manifest(run_dir: Path) -> Manifest:
-    """The manifest alone; errors as `load`."""
+    """The manifest alone; errors as `load_run`."""
     path = run_dir / MANIFEST
     raw = _read(path)
     if raw is None:
@@ -200,16 +200,16 @@ def _pictures(path: Path) -> dict[str, Picture]:
     return pictures
 
 
-def _partings(path: Path, manifest: Manifest) -> tuple[Parting, ...]:
+def _partings(path: Path, manifest: Manifest) -> tuple[LayerCheck, ...]:
     raw = _read(path)
     if raw is None:
         return ()
-    partings = _decode(raw, tuple[Parting, ...], path)
+    layer_checks = _decode(raw, tuple[LayerCheck, ...], path)
     keys = {plan.key for plan in manifest.runs}
-    for parting in partings:
+    for parting in layer_checks:
         if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
             raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
-    return partings
+    return layer_checks
 
 
 def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
@@ -225,7 +225,7 @@ def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
     return found
 
 
-def _seen(parting: Parting) -> tuple[LayerSeen, ...]:
+def _seen(parting: LayerCheck) -> tuple[LayerSeen, ...]:
     return (*parting.layers, *([parting.input] if parting.input else []))
 
 
@@ -343,7 +343,7 @@ def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _unsealed(folder: Path) -> str:
     """Of a run that is not finished: what can be said of its answers."""
     try:
-        run = load(folder)
+        run = load_run(folder)
     except StorageError as problem:
         return f"damaged: {problem.what}"
     answers = sum(len(samples) for samples in run.samples.values())

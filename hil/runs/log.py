@@ -20,15 +20,15 @@ import msgspec
 
 from hil.core.errors import StorageError
 from hil.core.files import replace_file
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.schema import (
     DIGITS,
     LAYERS,
     MANIFEST,
     PROFILE,
     SAMPLES,
+    LayerCheck,
     Manifest,
-    Parting,
     Picture,
     Profiled,
     RunEnd,
@@ -63,7 +63,7 @@ class RunLog:
             self._sweep()
             self._cut_torn_line()
             if (self.folder / MANIFEST).exists():
-                stored = load(self.folder).samples
+                stored = load_run(self.folder).samples
                 self.done = Counter({key: len(samples) for key, samples in stored.items()})
             self._samples = (self.folder / SAMPLES).open("ab", buffering=0)
             self._size = self._samples.tell()
@@ -119,9 +119,9 @@ class RunLog:
         """Store the digits worth drawing, by sample id."""
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
 
-    def save_partings(self, partings: Sequence[Parting]) -> None:
+    def save_layer_checks(self, layer_checks: Sequence[LayerCheck]) -> None:
         """Store what layers made of digits whose output is not what it must be."""
-        replace_file(self.folder / LAYERS, pretty(partings))
+        replace_file(self.folder / LAYERS, pretty(layer_checks))
 
     def save_profile(self, profiled: Sequence[Profiled]) -> None:
         """Store what the layers of each run take."""

@@ -16,13 +16,13 @@ import pandas as pd
 from hil.core.errors import UsageError
 from hil.core.records import DType
 from hil.runs.cells import Cell, cells, summarise
-from hil.runs.load import StoredRun, load
-from hil.runs.schema import Manifest, Parting, Picture, Summary
+from hil.runs.load import StoredRun, load_run
+from hil.runs.schema import LayerCheck, Manifest, Picture, Summary
 
 
 def read_frame(folder: Path) -> pd.DataFrame:
-    """`frame` of a run's folder. StorageError as `hil.runs.load.load`."""
-    return frame(load(folder))
+    """`frame` of a run's folder. StorageError as `hil.runs.load.load_run`."""
+    return frame(load_run(folder))
 
 
 def frame(run: StoredRun) -> pd.DataFrame:
@@ -105,9 +105,9 @@ class Run:
         return self.stored.pictures
 
     @property
-    def partings(self) -> tuple[Parting, ...]:
+    def layer_checks(self) -> tuple[LayerCheck, ...]:
         """Layer by layer, samples on which the device differed from its oracle."""
-        return self.stored.partings
+        return self.stored.layer_checks
 
     def cell(self, model: str, precision: str, *, board: str = "", engine: str = "") -> Cell:
         """The one run of that model; UsageError where none or more than one is meant."""
@@ -154,4 +154,4 @@ class Run:
 
 def read(folder: Path) -> Run:
     """See `hil.load`."""
-    return Run(folder, load(folder))
+    return Run(folder, load_run(folder))

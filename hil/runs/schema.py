@@ -201,7 +201,7 @@ class RunEnd(Stored, frozen=True):
     faults: Faults | UnsetType = UNSET  # not stored when nothing befell the run
 
 
-class NoPlace(Stored, frozen=True):
+class TooLarge(Stored, frozen=True):
     """A cell that was asked for and could not run: the board's memory is too small.
 
     ``needs``, ``has`` in bytes. ``linked``: needs is what the whole image takes as it was linked,
@@ -242,7 +242,7 @@ class Manifest(Stored, frozen=True):
     ends: tuple[RunEnd, ...] = ()
     error: str = ""
     chaos: str | UnsetType = UNSET  # SEED:rates of faults injected on purpose; not stored: none
-    no_place: tuple[NoPlace, ...] = ()
+    no_place: tuple[TooLarge, ...] = ()
     seeds: dict[str, str] = msgspec.field(default_factory=dict)
     files: dict[str, FileHash] = msgspec.field(default_factory=dict)
     seal: str = ""
@@ -376,7 +376,7 @@ class LayerSeen(Stored, frozen=True, omit_defaults=True):
     allowed: float = 0.0  # difference that counts as equal; 0: bit for bit
 
 
-class Parting(Stored, frozen=True, omit_defaults=True):
+class LayerCheck(Stored, frozen=True, omit_defaults=True):
     """Every layer of one run on one sample, first to last; or ``why`` there are none.
 
     They are of firmware built to show them, which is another program than the run's:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hil.bench.cells import Image, Network
+from hil.bench.cases import Image, Network
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import DoesNotFit

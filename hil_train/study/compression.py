@@ -25,7 +25,7 @@ from hil.core import files
 from hil.core.errors import DoesNotFit, StorageError, UsageError
 from hil.core.records import Dataset, Precision
 from hil.runs.cells import cells
-from hil.runs.load import load, read_manifest
+from hil.runs.load import load_run, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
 from hil_train import networks, pipeline, provenance
 from hil_train.backend import Event
@@ -104,17 +104,17 @@ def measure(bench: Bench, key: str, tflite: Path) -> Measured:
         if "does not fit board" not in problem.what:
             raise
         return Measured(None, problem.what, bench.board, "none", 0)
-    (cell,) = plan.cells
-    board, n = cell.image.board, len(plan.data)
-    title, unit = cell.station.title, board.clock.unit
+    (case,) = plan.cases
+    board, n = case.image.board, len(plan.data)
+    title, unit = case.station.title, board.clock.unit
     # another file or other samples make another run: nothing is overwritten
-    folder = bench.folder / f"{key}-{cell.network.graph.sha256[:8]}-{n}"
-    if not _is_complete(folder, cell.network.graph.sha256, plan.data.fingerprint, board.name):
+    folder = bench.folder / f"{key}-{case.network.graph.sha256[:8]}-{n}"
+    if not _is_complete(folder, case.network.graph.sha256, plan.data.fingerprint, board.name):
         try:
             run(plan, folder, bench.emit, bench.lab)
         except DoesNotFit as problem:
             return Measured(None, problem.what, title, unit, n)
-    stored = load(folder)
+    stored = load_run(folder)
     (found,) = cells(stored.manifest, stored.samples)
     if not found.complete or found.end is None:
         raise StorageError(f"{folder} is not complete", "run the same command again")

@@ -27,7 +27,7 @@ from hil.core.files import NO_RECORD
 from hil.core.records import Dataset, Precision
 from hil.datasets import subset
 from hil.engines import write_image
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.tflite import read_model
 from hil_train import export, networks, training
 from hil_train.backend import require
@@ -127,7 +127,7 @@ def instructions(file: Path, precision: Precision, data: Dataset, project: Path)
             data=folder / "few.npz",
         )
         run(make_plan(request), folder / "run", _unheard)
-        (samples,) = load(folder / "run").samples.values()
+        (samples,) = load_run(folder / "run").samples.values()
     return mean(sample.time for sample in samples if sample.time is not None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.bench.account import predicted
-from hil.bench.cells import Cell, Image, Network
+from hil.bench.cases import Case, Image, Network
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, plain
 from hil.core.records import Precision
@@ -20,18 +20,18 @@ from tests.firmware.conftest import PROJECT
 MODELS = PROJECT / "models" / "mnist"
 
 
-def cell(name: str, path: Path, board: str = "mps2", engine: str = "aot") -> Cell:
+def case(name: str, path: Path, board: str = "mps2", engine: str = "aot") -> Case:
     found = load_board(board, PROJECT)
     network = Network(name, path, read_model(path))
     image = Image(found, engine, Precision.FLOAT32, (network,))
-    return Cell(image, network, plain(found))
+    return Case(image, network, plain(found))
 
 
 @pytest.mark.firmware
 @pytest.mark.parametrize("model", ["student_float32", "student_int8"])
 def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
     """The bytes of the generated arrays, less the sizes of those that the linked image holds."""
-    one = cell("net", MODELS / f"{model}.tflite")
+    one = case("net", MODELS / f"{model}.tflite")
     if missing := missing_tools(one.image.board):
         pytest.skip(f"not installed: {', '.join(missing)}")
     firmware = build("mps2", [("net", one.network.graph)], "aot", PROJECT)
@@ -49,7 +49,7 @@ def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
 
 
 def test_the_engine_says_what_it_takes_before_anything_is_built() -> None:
-    one = cell("net", MODELS / "student_int8.tflite")
+    one = case("net", MODELS / "student_int8.tflite")
     said = predicted(one)
     assert said is not None
     graph = one.network.graph
@@ -59,4 +59,4 @@ def test_the_engine_says_what_it_takes_before_anything_is_built() -> None:
 
 
 def test_a_network_that_the_engine_refuses_has_no_figures() -> None:
-    assert predicted(cell("net", MODELS / "student_float32.tflite", engine="bakenn")) is None
+    assert predicted(case("net", MODELS / "student_float32.tflite", engine="bakenn")) is None

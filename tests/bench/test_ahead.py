@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.bench import Plan, Request, expected, make_plan
+from hil.bench import BenchPlan, Request, expected, make_plan
 from hil.bench import expected as ahead
 from hil.bench.expected import computed_ahead, expect, predict
 from hil.reference import litert, oracle, oracle_version, xnnpack
@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     return make_plan(
         Request(
             project=PROJECT,
@@ -45,8 +45,8 @@ def nothing(_: str, __: int, ___: int) -> None:
 
 
 @skip_without([] if oracle_version() else ["tflite-micro"])
-def test_a_process_fills_the_cache_with_what_runs_want(plan: Plan, tmp_path: Path) -> None:
-    network = plan.cells[0].network
+def test_a_process_fills_the_cache_with_what_runs_want(plan: BenchPlan, tmp_path: Path) -> None:
+    network = plan.cases[0].network
     with computed_ahead([network, network], plan.data):
         (process,) = multiprocessing.active_children()
         wait([process.sentinel])
@@ -58,8 +58,8 @@ def test_a_process_fills_the_cache_with_what_runs_want(plan: Plan, tmp_path: Pat
     assert told == [(30, 30)] * 3, "each was there already, and not computed a second time"
 
 
-def test_the_answers_are_those_of_one_process(plan: Plan, tmp_path: Path) -> None:
-    network = plan.cells[0].network
+def test_the_answers_are_those_of_one_process(plan: BenchPlan, tmp_path: Path) -> None:
+    network = plan.cases[0].network
     with computed_ahead([network], plan.data):
         beside = expect(network, plan.data, nothing, with_oracle=False, with_xnnpack=True)
     alone = predict(litert, network, plan.data, nothing, tmp_path / "alone")
@@ -68,22 +68,22 @@ def test_the_answers_are_those_of_one_process(plan: Plan, tmp_path: Path) -> Non
     assert beside.xnnpack is not None
 
 
-def test_it_ends_with_the_bench(plan: Plan) -> None:
-    with pytest.raises(KeyboardInterrupt), computed_ahead([plan.cells[0].network], plan.data):
+def test_it_ends_with_the_bench(plan: BenchPlan) -> None:
+    with pytest.raises(KeyboardInterrupt), computed_ahead([plan.cases[0].network], plan.data):
         raise KeyboardInterrupt
     assert multiprocessing.active_children() == []
 
 
-def test_few_samples_start_no_process(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_samples_start_no_process(plan: BenchPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "LEAST", 31)
-    with computed_ahead([plan.cells[0].network], plan.data):
+    with computed_ahead([plan.cases[0].network], plan.data):
         assert multiprocessing.active_children() == []
 
 
 def test_a_cache_that_cannot_be_written_starts_no_process(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    plan: BenchPlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(ahead, "cache", lambda: tmp_path / "file" / "reference")
-    with computed_ahead([plan.cells[0].network], plan.data):
+    with computed_ahead([plan.cases[0].network], plan.data):
         assert multiprocessing.active_children() == []

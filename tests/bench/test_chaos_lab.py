@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Image
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event
 from hil.bench.lab import Firmware
 from hil.bench.recovery import Patience
@@ -35,12 +35,12 @@ RARE = "freeze=0.01,reset=0.01,cut=0.005,cut_s=60"
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     return make_plan(Request(project=PROJECT, models=("student",), dataset="digits", limit=N))
 
 
 @pytest.fixture(scope="module")
-def quiet(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quiet(plan: BenchPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an undisturbed run."""
     folder = tmp_path_factory.mktemp("quiet")
     run(plan, folder, ignore, FakeLab())
@@ -51,7 +51,7 @@ def ignore(_: Event) -> None:
     """Nobody looks."""
 
 
-def disturb(plan: Plan, folder: Path, chaos: str) -> Faults:
+def disturb(plan: BenchPlan, folder: Path, chaos: str) -> Faults:
     """What befell a bench, all of its runs together."""
     lab = FakeLab()
     patience = Patience(0.25, lab.clock, lab.sleep)
@@ -83,7 +83,7 @@ def rows(folder: Path) -> list[SummaryRow]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_befalls_the_line_the_result_is_the_same(
-    plan: Plan, quiet: Path, tmp_path: Path, seed: int
+    plan: BenchPlan, quiet: Path, tmp_path: Path, seed: int
 ) -> None:
     found = disturb(plan, tmp_path, f"{seed}:{ALL},{RARE}")
     assert same(tmp_path) == same(quiet)
@@ -95,7 +95,7 @@ def test_whatever_befalls_the_line_the_result_is_the_same(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 40))
 def test_whatever_befalls_the_line_many_times(
-    plan: Plan, quiet: Path, tmp_path: Path, seed: int
+    plan: BenchPlan, quiet: Path, tmp_path: Path, seed: int
 ) -> None:
     disturb(plan, tmp_path, f"{seed}:{ALL},{RARE}")
     assert same(tmp_path) == same(quiet)
@@ -104,7 +104,7 @@ def test_whatever_befalls_the_line_many_times(
 
 @pytest.mark.parametrize(("fault", "counted"), [("reset", "resets"), ("cut", "reopenings")])
 def test_a_fault_of_one_kind_is_counted(
-    plan: Plan, quiet: Path, tmp_path: Path, fault: str, counted: str
+    plan: BenchPlan, quiet: Path, tmp_path: Path, fault: str, counted: str
 ) -> None:
     found = disturb(plan, tmp_path, f"1:{fault}=0.03")
     assert same(tmp_path) == same(quiet)
@@ -113,7 +113,7 @@ def test_a_fault_of_one_kind_is_counted(
     assert 1 <= getattr(found, counted) <= found.injected[fault]
 
 
-def test_the_manifest_says_what_was_done(plan: Plan, quiet: Path, tmp_path: Path) -> None:
+def test_the_manifest_says_what_was_done(plan: BenchPlan, quiet: Path, tmp_path: Path) -> None:
     disturb(plan, tmp_path, "7:flip=1e-5")
     assert read_manifest(tmp_path).chaos == "7:flip=1e-05"
     assert read_manifest(quiet).chaos is UNSET
@@ -121,7 +121,7 @@ def test_the_manifest_says_what_was_done(plan: Plan, quiet: Path, tmp_path: Path
     assert all(end.faults is UNSET for end in read_manifest(quiet).ends)
 
 
-def test_a_run_goes_on_with_the_same_chaos_or_not_at_all(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_the_same_chaos_or_not_at_all(plan: BenchPlan, tmp_path: Path) -> None:
     def stop(_: Event) -> None:
         if list((tmp_path / "run").glob("samples.jsonl")):
             raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_a_run_goes_on_with_the_same_chaos_or_not_at_all(plan: Plan, tmp_path: P
     run(plan, tmp_path / "run", ignore, FakeLab(), chaos=chaos)
 
 
-def test_a_hopeless_line_ends_the_run_with_what_it_has(plan: Plan, tmp_path: Path) -> None:
+def test_a_hopeless_line_ends_the_run_with_what_it_has(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(HilError) as said:
         disturb(plan, tmp_path, "3:flip=0.02")
     assert isinstance(said.value, LineHopeless)
@@ -160,7 +160,7 @@ class Paced(FakeLab):
 
 
 def test_a_bench_on_a_bad_line_keeps_seven_tenths_of_its_speed(
-    plan: Plan, quiet: Path, tmp_path: Path
+    plan: BenchPlan, quiet: Path, tmp_path: Path
 ) -> None:
     """At a bit error rate of 1e-4, whatever is looked after and asked again included."""
     taken = []

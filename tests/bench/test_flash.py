@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hil.bench import Request, lab
-from hil.bench.cells import Image
+from hil.bench.cases import Image
 from hil.bench.lab import flash
 from hil.bench.plan import choose_image
 from hil.boards.attached import Attached

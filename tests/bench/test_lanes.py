@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Image
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event, Finished
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
@@ -52,7 +52,7 @@ class Broken(FakeLab):
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     """One model in both precisions on two boards: four runs."""
     request = Request(
         project=PROJECT,
@@ -74,7 +74,7 @@ def answers(folder: Path) -> list[Sample]:
     return sorted(found, key=lambda sample: (sample.run, sample.i))
 
 
-def test_the_answers_are_those_of_one_after_the_other(plan: Plan, tmp_path: Path) -> None:
+def test_the_answers_are_those_of_one_after_the_other(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     run(plan, tmp_path / "one", ignore, FakeLab(), jobs=1)
     run(plan, tmp_path / "two", events.append, FakeLab(), jobs=2)
@@ -82,13 +82,15 @@ def test_the_answers_are_those_of_one_after_the_other(plan: Plan, tmp_path: Path
     assert len(answers(tmp_path / "two")) == 4 * N
     manifest = read_manifest(tmp_path / "two")
     assert manifest.state == "complete"
-    keys = {cell.key for cell in plan.cells}
+    keys = {case.key for case in plan.cases}
     assert {end.key for end in manifest.ends} == keys
     assert {event.run for event in events if isinstance(event, Finished)} == keys
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_board_that_fails_leaves_the_others_whole(plan: Plan, tmp_path: Path, jobs: int) -> None:
+def test_a_board_that_fails_leaves_the_others_whole(
+    plan: BenchPlan, tmp_path: Path, jobs: int
+) -> None:
     with pytest.raises(LinkError, match="port of native vanished"):
         run(plan, tmp_path, ignore, Broken(), jobs=jobs)
     manifest = read_manifest(tmp_path)
@@ -118,7 +120,7 @@ class Dying(TroubledLab):
 
 @pytest.mark.parametrize(("jobs", "dying"), [(1, "mps2"), (2, "native")])
 def test_a_board_that_dies_leaves_the_others_result_whole(
-    plan: Plan, tmp_path: Path, jobs: int, dying: str
+    plan: BenchPlan, tmp_path: Path, jobs: int, dying: str
 ) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     run(plan, whole, ignore, FakeLab())
@@ -163,13 +165,13 @@ def _no_time(_: float) -> None:
     """Nobody waits."""
 
 
-def test_a_process_that_dies_is_an_error_and_no_loss(plan: Plan, tmp_path: Path) -> None:
+def test_a_process_that_dies_is_an_error_and_no_loss(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="process that ran native ended with code 3"):
         run(plan, tmp_path, ignore, Broken(kills=True), jobs=2)
     assert len(answers(tmp_path)) == 2 * N
 
 
-def test_an_interruption_ends_every_process(plan: Plan, tmp_path: Path) -> None:
+def test_an_interruption_ends_every_process(plan: BenchPlan, tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, Finished):
             raise KeyboardInterrupt
@@ -182,13 +184,13 @@ def test_an_interruption_ends_every_process(plan: Plan, tmp_path: Path) -> None:
     assert len(answers(tmp_path)) == 4 * N
 
 
-def test_one_port_is_one_lane_and_every_emulator_its_own(plan: Plan) -> None:
-    ported = replace(plan.cells[0].station, port="socket://x:1")
-    cells = tuple(
-        replace(cell, station=ported) if cell.station.name == "mps2" else cell
-        for cell in plan.cells
+def test_one_port_is_one_lane_and_every_emulator_its_own(plan: BenchPlan) -> None:
+    ported = replace(plan.cases[0].station, port="socket://x:1")
+    cases = tuple(
+        replace(case, station=ported) if case.station.name == "mps2" else case
+        for case in plan.cases
     )
-    prepared, _ = prepare(replace(plan, cells=cells), FakeLab(), ignore)
+    prepared, _ = prepare(replace(plan, cases=cases), FakeLab(), ignore)
     assert [[item.plan.key for item in lane] for lane in lanes(prepared)] == [
         ["mps2/aot/student/float32", "mps2/aot/student/int8"],
         ["native/aot/student/float32"],

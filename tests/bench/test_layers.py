@@ -13,7 +13,7 @@ import pytest
 
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
-from hil.runs.load import load
+from hil.runs.load import load_run
 from tests.support.breakages import BREAKAGES, layers, whole
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
@@ -48,9 +48,9 @@ def test_a_breakage_is_located(board: str, fault: str, tmp_path: Path) -> None:
     words = ("--model", str(tmp_path / "net.tflite"), "--data", str(tmp_path / "data.npz"))
     done = bench(tmp_path / "run", board, fault, *words)
     assert done.returncode == 1, done.stderr
-    stored = load(tmp_path / "run")
-    assert stored.partings
-    for parting in stored.partings:
+    stored = load_run(tmp_path / "run")
+    assert stored.layer_checks
+    for parting in stored.layer_checks:
         sample = next(s for s in stored.samples[parting.run] if s.id == parting.id)
         one = x[sample.i][None, None]
         right, wrong = layers(whole(), one, tmp_path), BREAKAGES[fault](one, tmp_path)
@@ -66,7 +66,7 @@ def test_a_breakage_is_located(board: str, fault: str, tmp_path: Path) -> None:
         if "padding" not in fault:
             assert parting.layers[0].element[-1] == 2, "the channel that was broken"
     page = (tmp_path / "run" / "report.md").read_text()
-    first = stored.partings[0].layers[0]
+    first = stored.layer_checks[0].layers[0]
     row, column, channel = first.element[1:]
     sentence = (
         f"row {row}, column {column}, channel {channel}: device {first.device}, "
@@ -81,9 +81,9 @@ def test_a_deep_layer_of_a_committed_network_on_the_cortex_m7(tmp_path: Path) ->
     words = ("--dataset", "digits", "--model", "teacher", "--precision", "int8", "--limit", "10")
     done = bench(tmp_path / "run", "mps2", "shift:teacher:2:17", *words)
     assert done.returncode == 1, done.stderr
-    stored = load(tmp_path / "run")
-    assert stored.partings
-    for parting in stored.partings:
+    stored = load_run(tmp_path / "run")
+    assert stored.layer_checks
+    for parting in stored.layer_checks:
         conv1, conv2, hidden, logits = parting.layers
         assert (conv1.differing, conv2.differing, hidden.differing) == (0, 0, 1)
         assert (hidden.name, hidden.element) == ("hidden", (0, 17))

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Image
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event, Observing
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.config import load_board
@@ -21,8 +21,8 @@ from hil.core.errors import DoesNotFit, StorageError, WrongFirmware
 from hil.link import Link
 from hil.report import write
 from hil.runs.agreement import unexpected
-from hil.runs.load import load, read_manifest
-from hil.runs.schema import LAYERS, MANIFEST, Parting
+from hil.runs.load import load_run, read_manifest
+from hil.runs.schema import LAYERS, MANIFEST, LayerCheck
 from hil.runs.seal import hash_file, sealed
 from hil.testing.lab import FakeLab
 
@@ -33,7 +33,7 @@ pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x8
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     """The student in int8 on six digits."""
     request = Request(
         project=PROJECT, dataset="digits", limit=N, models=("student",), precisions=("int8",)
@@ -60,7 +60,7 @@ def spoil(layer: int, at: int) -> Callable[[int, bytes], bytes]:
     return change
 
 
-def test_layers_are_sealed(plan: Plan, tmp_path: Path) -> None:
+def test_layers_are_sealed(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(), layers=True)
     stored = (tmp_path / LAYERS).read_bytes()
     (tmp_path / LAYERS).write_bytes(stored.replace(b"hidden", b"hiddem"))
@@ -68,15 +68,15 @@ def test_layers_are_sealed(plan: Plan, tmp_path: Path) -> None:
         write(tmp_path)
 
 
-def test_a_right_answer_asks_for_nothing(plan: Plan, tmp_path: Path) -> None:
+def test_a_right_answer_asks_for_nothing(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert len(lab.built) == len(lab.opened) == 1
     assert not (tmp_path / LAYERS).exists()
-    assert load(tmp_path).partings == ()
+    assert load_run(tmp_path).layer_checks == ()
 
 
-def test_the_first_three_wrong_digits_are_asked_for(plan: Plan, tmp_path: Path) -> None:
+def test_the_first_three_wrong_digits_are_asked_for(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     lab = FakeLab(tamper=flip, spoil=spoil(1, 5))
     run(plan, tmp_path, events.append, lab)
@@ -84,9 +84,9 @@ def test_the_first_three_wrong_digits_are_asked_for(plan: Plan, tmp_path: Path) 
     key = "mps2/aot/student/int8"
     ids = plan.data.ids[:3]
     assert Observing(key, ids) in events
-    partings = load(tmp_path).partings
-    assert [(parting.run, parting.id) for parting in partings] == [(key, i) for i in ids]
-    for parting in partings:
+    layer_checks = load_run(tmp_path).layer_checks
+    assert [(parting.run, parting.id) for parting in layer_checks] == [(key, i) for i in ids]
+    for parting in layer_checks:
         assert parting.same_output
         assert parting.input is not None
         assert parting.input.differing == 0
@@ -100,10 +100,10 @@ def test_the_first_three_wrong_digits_are_asked_for(plan: Plan, tmp_path: Path) 
         assert (logits.differing, logits.element) == (1, (0, 3))
 
 
-def test_the_report_names_layer_element_and_values(plan: Plan, tmp_path: Path) -> None:
+def test_the_report_names_layer_element_and_values(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(1, 5)))
     report = write(tmp_path)
-    hidden = load(tmp_path).partings[0].layers[1]
+    hidden = load_run(tmp_path).layer_checks[0].layers[1]
     (said,) = report.parted
     assert said == (
         f"student int8: {plan.data.ids[0]} first differs at layer 2 (FULLY_CONNECTED hidden), "
@@ -117,9 +117,9 @@ def test_the_report_names_layer_element_and_values(plan: Plan, tmp_path: Path) -
     assert unexpected(report.manifest, report.summary)  # what `hil bench` exits 1 for
 
 
-def test_layers_are_shown_when_asked_for(plan: Plan, tmp_path: Path) -> None:
+def test_layers_are_shown_when_asked_for(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(), layers=True)
-    (parting,) = load(tmp_path).partings
+    (parting,) = load_run(tmp_path).layer_checks
     assert parting.id == plan.data.ids[0]
     assert [layer.differing for layer in parting.layers] == [0, 0, 0]
     (said,) = write(tmp_path).parted
@@ -131,7 +131,7 @@ def test_float32_is_compared_bit_for_bit(tmp_path: Path) -> None:
         project=PROJECT, dataset="digits", limit=1, models=("student",), precisions=("float32",)
     )
     run(make_plan(request), tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(0, 8)))
-    (parting,) = load(tmp_path).partings
+    (parting,) = load_run(tmp_path).layer_checks
     assert parting.reference == "LiteRT"
     assert [(layer.differing, layer.element) for layer in parting.layers] == [
         (1, (0, 0, 0, 2)),
@@ -140,13 +140,13 @@ def test_float32_is_compared_bit_for_bit(tmp_path: Path) -> None:
     ]
 
 
-def test_an_input_that_differs_is_told_apart(plan: Plan, tmp_path: Path) -> None:
+def test_an_input_that_differs_is_told_apart(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(-1, 29)))
     said = write(tmp_path).parted
     assert any("the input itself differs" in s and "row 1, column 1, channel 0" in s for s in said)
 
 
-def test_firmware_that_answers_otherwise_is_told(plan: Plan, tmp_path: Path) -> None:
+def test_firmware_that_answers_otherwise_is_told(plan: BenchPlan, tmp_path: Path) -> None:
     """What differs may vanish when the compiler is given another program."""
 
     class Heals(FakeLab):
@@ -156,15 +156,15 @@ def test_firmware_that_answers_otherwise_is_told(plan: Plan, tmp_path: Path) -> 
             return super().build(image, project)
 
     run(plan, tmp_path, ignore, Heals(tamper=flip))
-    partings = load(tmp_path).partings
-    assert [parting.same_output for parting in partings] == [False] * 3
+    layer_checks = load_run(tmp_path).layer_checks
+    assert [parting.same_output for parting in layer_checks] == [False] * 3
     said = write(tmp_path).parted
     assert "otherwise than the firmware that was measured" in said[-1]
 
 
 @pytest.mark.parametrize("found", [1, 0])
 def test_what_cannot_be_asked_is_told_and_the_run_is_whole(
-    plan: Plan, tmp_path: Path, found: int
+    plan: BenchPlan, tmp_path: Path, found: int
 ) -> None:
     class Small(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:
@@ -177,7 +177,7 @@ def test_what_cannot_be_asked_is_told_and_the_run_is_whole(
 
     run(plan, tmp_path, ignore, Small(tamper=flip))
     assert read_manifest(tmp_path).state == "complete"
-    (parting,) = load(tmp_path).partings
+    (parting,) = load_run(tmp_path).layer_checks
     assert parting.why == ("mps2 is taken" if found else "too large by 12 bytes")
     (said,) = write(tmp_path).parted
     assert said.endswith(f"were not compared: {parting.why}.")
@@ -191,7 +191,7 @@ def test_a_board_on_a_port_is_flashed_only_when_told(tmp_path: Path) -> None:
 
 
 def test_a_flashed_board_gets_its_firmware_back(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: BenchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flashed: list[bool] = []
 
@@ -211,14 +211,16 @@ def test_a_flashed_board_gets_its_firmware_back(
             with super().open(station, image, firmware) as link:
                 yield link
 
-    station = plain(plan.cells[0].image.board, "/dev/ttyUSB7")
-    cells = tuple(replace(cell, station=station) for cell in plan.cells)
-    run(replace(plan, cells=cells), tmp_path / "run", ignore, Desk(tamper=flip))
-    assert len(load(tmp_path / "run").partings) == 3
+    station = plain(plan.cases[0].image.board, "/dev/ttyUSB7")
+    cases = tuple(replace(case, station=station) for case in plan.cases)
+    run(replace(plan, cases=cases), tmp_path / "run", ignore, Desk(tamper=flip))
+    assert len(load_run(tmp_path / "run").layer_checks) == 3
     assert flashed == [False, True, False]
 
 
-def test_a_bench_does_not_measure_firmware_that_shows_layers(plan: Plan, tmp_path: Path) -> None:
+def test_a_bench_does_not_measure_firmware_that_shows_layers(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     class Stale(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:
             return super().build(replace(image, layers=True), project)
@@ -227,7 +229,7 @@ def test_a_bench_does_not_measure_firmware_that_shows_layers(plan: Plan, tmp_pat
         run(plan, tmp_path, ignore, Stale())
 
 
-def test_asking_is_resumed(plan: Plan, tmp_path: Path) -> None:
+def test_asking_is_resumed(plan: BenchPlan, tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, Observing):
             raise KeyboardInterrupt
@@ -236,7 +238,7 @@ def test_asking_is_resumed(plan: Plan, tmp_path: Path) -> None:
         run(plan, tmp_path, stop, FakeLab(tamper=flip), jobs=2)
     assert read_manifest(tmp_path).state == "interrupted"
     run(plan, tmp_path, ignore, FakeLab(tamper=flip), jobs=2)
-    assert len(load(tmp_path).partings) == 3
+    assert len(load_run(tmp_path).layer_checks) == 3
 
 
 @pytest.mark.parametrize(
@@ -251,21 +253,23 @@ def test_asking_is_resumed(plan: Plan, tmp_path: Path) -> None:
         {"more": 1},
     ],
 )
-def test_a_damaged_file_is_refused(plan: Plan, tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_damaged_file_is_refused(
+    plan: BenchPlan, tmp_path: Path, change: dict[str, object]
+) -> None:
     run(plan, tmp_path, ignore, FakeLab(), layers=True)
     (stored,) = msgspec.json.decode((tmp_path / LAYERS).read_bytes())
     (tmp_path / LAYERS).write_bytes(msgspec.json.encode([{**stored, **change}]))
     with pytest.raises(StorageError):
-        load(tmp_path)
+        load_run(tmp_path)
 
 
-def test_names_from_a_model_are_escaped(plan: Plan, tmp_path: Path) -> None:
+def test_names_from_a_model_are_escaped(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(1, 5)))
-    partings = msgspec.json.decode((tmp_path / LAYERS).read_bytes(), type=list[Parting])
+    layer_checks = msgspec.json.decode((tmp_path / LAYERS).read_bytes(), type=list[LayerCheck])
     layers = tuple(
-        msgspec.structs.replace(one, name="<script>", op="|a|") for one in partings[0].layers
+        msgspec.structs.replace(one, name="<script>", op="|a|") for one in layer_checks[0].layers
     )
-    evil = [msgspec.structs.replace(partings[0], layers=layers)]
+    evil = [msgspec.structs.replace(layer_checks[0], layers=layers)]
     (tmp_path / LAYERS).write_bytes(msgspec.json.encode(evil))
     manifest = read_manifest(tmp_path)
     files = manifest.files | {LAYERS: hash_file(tmp_path / LAYERS)}
@@ -285,6 +289,6 @@ def test_values_that_are_no_numbers_are_stored(tmp_path: Path) -> None:
         return b"\0\0\xc0\x7f" + output[4:] if layer == 0 else output
 
     run(make_plan(request), tmp_path, ignore, FakeLab(spoil=nan), layers=True)
-    (parting,) = load(tmp_path).partings
+    (parting,) = load_run(tmp_path).layer_checks
     assert parting.layers[0].device == "nan"
     assert "device nan" in write(tmp_path).parted[0]

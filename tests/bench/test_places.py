@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Cell, place
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Case, place
 from hil.bench.events import Event, LeftOut
 from hil.boards.config import Room
 from hil.core.errors import DoesNotFit
@@ -25,24 +25,24 @@ PROJECT = Path(__file__).parents[2]
 N = 3
 
 
-def planned(room: Room | None = None, **changes: object) -> Plan:
+def planned(room: Room | None = None, **changes: object) -> BenchPlan:
     """Both models in both precisions on a board with that room."""
     wanted = Request(**{"project": PROJECT, "dataset": "digits", "limit": N, **changes})  # type: ignore[arg-type]
     plan = make_plan(wanted)
     if room is None:
         return plan
-    cells, no_place = place([on(cell, room) for cell in plan.cells])
-    return replace(plan, cells=cells, no_place=no_place)
+    cases, no_place = place([on(case, room) for case in plan.cases])
+    return replace(plan, cases=cases, no_place=no_place)
 
 
-def on(cell: Cell, room: Room) -> Cell:
-    board = msgspec.structs.replace(cell.image.board, memory=room)
-    return replace(cell, image=replace(cell.image, board=board))
+def on(case: Case, room: Room) -> Case:
+    board = msgspec.structs.replace(case.image.board, memory=room)
+    return replace(case, image=replace(case.image, board=board))
 
 
-def images(plan: Plan) -> list[list[str]]:
+def images(plan: BenchPlan) -> list[list[str]]:
     """The networks of each image, in order."""
-    keys = dict.fromkeys(cell.image.key for cell in plan.cells)
+    keys = dict.fromkeys(case.image.key for case in plan.cases)
     return [list(key[3:]) for key in keys]
 
 
@@ -62,7 +62,7 @@ def test_weights_larger_than_the_flash() -> None:
     (found,) = plan.no_place
     assert (found.model, found.precision, found.memory) == ("teacher", "float32", "flash")
     assert (found.needs, found.has, found.linked) == (225_034 * 4, 500_000, False)
-    assert [cell.key.rsplit("/", 2)[1:] for cell in plan.cells] == [
+    assert [case.key.rsplit("/", 2)[1:] for case in plan.cases] == [
         ["student", "float32"],
         ["teacher", "int8"],
         ["student", "int8"],
@@ -73,7 +73,7 @@ def test_weights_larger_than_the_flash() -> None:
 
 def test_arena_input_and_output_larger_than_the_ram() -> None:
     """The stack has its share first."""
-    student = next(c for c in planned().cells if c.key.endswith("student/float32"))
+    student = next(c for c in planned().cases if c.key.endswith("student/float32"))
     graph = student.network.graph
     takes = ENGINES["aot"].at_least(graph)[1] + 28 * 28 * 4 + 10 * 4
     wanted = {"precisions": ("float32",), "models": ("student",)}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.bench import Plan, Request, make_plan
+from hil.bench import BenchPlan, Request, make_plan
 from hil.boards.config import load_board
 from hil.boards.station import plain
 from hil.core.errors import DataError, ModelError, UsageError
@@ -27,7 +27,7 @@ def request(**changes: object) -> Request:
 
 
 def keys(**changes: object) -> list[str]:
-    return [cell.key for cell in make_plan(request(**changes)).cells]
+    return [case.key for case in make_plan(request(**changes)).cases]
 
 
 def arrays(tmp_path: Path, x: np.ndarray, y: np.ndarray) -> Path:
@@ -55,7 +55,7 @@ def test_own_network_and_data(tmp_path: Path) -> None:
     shutil.copy(STUDENT, model)
     data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "f4"), np.arange(4))
     plan = make_plan(request(models=(str(model),), data=data, dataset="auto", limit=None))
-    assert [cell.key for cell in plan.cells] == ["mps2/aot/my_net_2/int8"]
+    assert [case.key for case in plan.cases] == ["mps2/aot/my_net_2/int8"]
     assert len(plan.data) == 4
 
 
@@ -124,8 +124,8 @@ def test_a_small_board_gets_what_it_holds() -> None:
         "native/aot/student/float32",
         "native/aot/student/int8",
     ]
-    (cell,) = make_plan(request(boards=("mega2560",))).cells
-    assert [network.name for network in cell.image.networks] == ["student"]
+    (case,) = make_plan(request(boards=("mega2560",))).cases
+    assert [network.name for network in case.image.networks] == ["student"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: P
     from hil.bench.plan import wire_inputs
 
     plan = make_plan(request(project=project_with(tmp_path, "tabular"), dataset="tabular"))
-    assert {cell.image.precision for cell in plan.cells} == {"float32", "int8"}
+    assert {case.image.precision for case in plan.cases} == {"float32", "int8"}
     encoding, values = wire_inputs(plan.data)
     assert encoding is Encoding.FLOAT32
     assert np.array_equal(np.frombuffer(next(iter(values)), "<f4"), plan.data.x[0])
@@ -179,12 +179,12 @@ def test_made_pictures_find_their_networks(folder: str, tmp_path: Path) -> None:
     """Networks of the recipe, unless some were trained on the made set by that name."""
     project = project_with(tmp_path, folder)
     plan = make_plan(request(project=project, dataset="cifar10-made"))
-    assert plan.cells[0].network.path.parent == project / "models" / folder
+    assert plan.cases[0].network.path.parent == project / "models" / folder
     assert next(iter(wire(plan))) == plan.data.x[0].tobytes()
     assert len(next(iter(wire(plan)))) == 3_072
 
 
-def wire(plan: Plan) -> list[bytes]:
+def wire(plan: BenchPlan) -> list[bytes]:
     from hil.bench.plan import wire_inputs
 
     return list(wire_inputs(plan.data)[1])

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, Profiling
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, plain
 from hil.core.errors import StorageError
 from hil.report import write
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.schema import PROFILE
 from hil.testing.lab import FakeLab
 from tests.support.needs import skip_without
@@ -25,12 +25,12 @@ KEY = "mps2/aot/student/int8"
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     """The student in int8 on three digits."""
     return planned("mps2")
 
 
-def planned(board: str, models: tuple[str, ...] = ("student",)) -> Plan:
+def planned(board: str, models: tuple[str, ...] = ("student",)) -> BenchPlan:
     request = Request(
         project=PROJECT,
         boards=(board,),
@@ -46,21 +46,21 @@ def ignore(_: Event) -> None:
     """Nobody looks."""
 
 
-def test_nothing_is_asked_unless_wanted(plan: Plan, tmp_path: Path) -> None:
+def test_nothing_is_asked_unless_wanted(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert len(lab.built) == 1
     assert not (tmp_path / PROFILE).exists()
-    assert load(tmp_path).profiled == ()
+    assert load_run(tmp_path).profiled == ()
 
 
-def test_each_layers_time_is_stored(plan: Plan, tmp_path: Path) -> None:
+def test_each_layers_time_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     lab = FakeLab()
     run(plan, tmp_path, events.append, lab, profiles=True)
     assert [image.layers for image in lab.built] == [False, True]
     assert Profiling(KEY, plan.data.ids[0]) in events
-    (found,) = load(tmp_path).profiled
+    (found,) = load_run(tmp_path).profiled
     assert (found.run, found.id, found.why) == (KEY, plan.data.ids[0], "")
     # 256 ticks of 40 ns are ten instructions of 1,024 ns
     assert [layer.time for layer in found.layers] == [100, 200, 300]
@@ -69,7 +69,7 @@ def test_each_layers_time_is_stored(plan: Plan, tmp_path: Path) -> None:
     assert [layer.macs for layer in found.layers] == [26 * 26 * 8 * 9, 1352 * 16, 160]
 
 
-def test_the_report_says_how_far_sum_and_measurement_part(plan: Plan, tmp_path: Path) -> None:
+def test_the_report_says_how_far_sum_and_measurement_part(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(), profiles=True)
     report = write(tmp_path)
     (table,) = report.profiles
@@ -85,7 +85,7 @@ def test_the_report_says_how_far_sum_and_measurement_part(plan: Plan, tmp_path: 
 
 def test_a_board_without_a_clock_says_so(tmp_path: Path) -> None:
     run(planned("native"), tmp_path, ignore, FakeLab(), profiles=True)
-    (found,) = load(tmp_path).profiled
+    (found,) = load_run(tmp_path).profiled
     assert found.why == "board native has no clock"
     report = write(tmp_path)
     assert report.profiles == ()
@@ -95,25 +95,29 @@ def test_a_board_without_a_clock_says_so(tmp_path: Path) -> None:
     assert "what its layers take is not known" in report.markdown.read_text()
 
 
-def test_a_board_that_runs_what_was_flashed_cannot_be_asked(plan: Plan, tmp_path: Path) -> None:
+def test_a_board_that_runs_what_was_flashed_cannot_be_asked(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     class Desk(FakeLab):
         def unobservable(self, station: object) -> str:  # noqa: ARG002
             return "it stays as it is"
 
     station = plain(load_board("mps2", PROJECT), "/dev/ttyUSB7")
-    cells = tuple(replace(cell, station=station) for cell in plan.cells)
-    run(replace(plan, cells=cells), tmp_path, ignore, Desk(), profiles=True)
-    (found,) = load(tmp_path).profiled
+    cases = tuple(replace(case, station=station) for case in plan.cases)
+    run(replace(plan, cases=cases), tmp_path, ignore, Desk(), profiles=True)
+    (found,) = load_run(tmp_path).profiled
     assert (found.layers, found.why) == ((), "it stays as it is")
 
 
 @pytest.mark.parametrize("change", [{"run": "another"}, {"total": -1}, {"more": 1}])
-def test_a_damaged_file_is_refused(plan: Plan, tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_damaged_file_is_refused(
+    plan: BenchPlan, tmp_path: Path, change: dict[str, object]
+) -> None:
     run(plan, tmp_path, ignore, FakeLab(), profiles=True)
     (stored,) = msgspec.json.decode((tmp_path / PROFILE).read_bytes())
     (tmp_path / PROFILE).write_bytes(msgspec.json.encode([{**stored, **change}]))
     with pytest.raises(StorageError):
-        load(tmp_path)
+        load_run(tmp_path)
 
 
 @pytest.mark.firmware
@@ -136,7 +140,7 @@ def test_the_layers_of_an_emulated_board_sum_to_the_inference(board: str, tmp_pa
     runs = []
     for folder in (tmp_path / "once", tmp_path / "again"):
         run(whole, folder, ignore, profiles=True)
-        runs.append(load(folder))
+        runs.append(load_run(folder))
     assert runs[0].profiled == runs[1].profiled
     for found in runs[0].profiled:
         assert found.why == ""

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, Restarted, Returned, Waiting
 from hil.core.errors import DeviceError, LinkError, WrongFirmware
 from hil.runs.cells import summarise
-from hil.runs.load import load, read_manifest, read_samples, verify
+from hil.runs.load import load_run, read_manifest, read_samples, verify
 from hil.runs.schema import Faults, Sample, SummaryRow
 from hil.testing.board import PANIC
 from hil.testing.lab import FakeLab
@@ -25,7 +25,7 @@ N = 60
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     """One small model on sixty digits."""
     return make_plan(
         Request(
@@ -59,26 +59,26 @@ def faults(folder: Path) -> Faults:
     return end.faults
 
 
-def length(plan: Plan, folder: Path) -> int:
+def length(plan: BenchPlan, folder: Path) -> int:
     """Bytes that an undisturbed run writes."""
     lab = TroubledLab()
     run(plan, folder, ignore, lab)
     return lab.written
 
 
-def disturb(plan: Plan, folder: Path, lab: TroubledLab) -> list[Event]:
+def disturb(plan: BenchPlan, folder: Path, lab: TroubledLab) -> list[Event]:
     """Run it in no time of its own."""
     events: list[Event] = []
     run(plan, folder, events.append, lab, patience=Watch().patience())
     assert verify(folder).faults == ()
-    for answers in load(folder).samples.values():
+    for answers in load_run(folder).samples.values():
         assert [answer.i for answer in answers] == list(range(len(plan.data)))
     lines = (folder / "samples.jsonl").read_text().splitlines()
-    assert len(lines) == len(plan.data) * len(plan.cells), "a digit was stored twice"
+    assert len(lines) == len(plan.data) * len(plan.cases), "a digit was stored twice"
     return events
 
 
-def resets(plan: Plan, tmp_path: Path, seed: int, count: int) -> None:
+def resets(plan: BenchPlan, tmp_path: Path, seed: int, count: int) -> None:
     """``count`` resets at random moments of a bench."""
     total = length(plan, tmp_path / "quiet")
     chance = random.Random(seed)
@@ -91,7 +91,9 @@ def resets(plan: Plan, tmp_path: Path, seed: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_resets_at_random_moments_change_no_answer(plan: Plan, tmp_path: Path, seed: int) -> None:
+def test_resets_at_random_moments_change_no_answer(
+    plan: BenchPlan, tmp_path: Path, seed: int
+) -> None:
     resets(plan, tmp_path, seed, 5)
 
 
@@ -103,7 +105,9 @@ def test_two_hundred_resets_at_random_moments(tmp_path: Path, seed: int) -> None
     resets(every, tmp_path, seed, 200)
 
 
-def test_every_reset_is_recognised_and_the_board_greeted_anew(plan: Plan, tmp_path: Path) -> None:
+def test_every_reset_is_recognised_and_the_board_greeted_anew(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=[total * i // 6 for i in range(1, 6)])
     events = disturb(plan, tmp_path / "reset", lab)
@@ -113,7 +117,9 @@ def test_every_reset_is_recognised_and_the_board_greeted_anew(plan: Plan, tmp_pa
     assert 5 <= len(hurt) <= 5 * 4  # what was in flight, four at most
 
 
-def test_an_answer_of_a_board_that_was_not_greeted_is_not_kept(plan: Plan, tmp_path: Path) -> None:
+def test_an_answer_of_a_board_that_was_not_greeted_is_not_kept(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     """After its reset the board runs other weights: of no digit is that answer stored."""
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=[total // 2], says_then="11" * 32)
@@ -126,7 +132,7 @@ def test_an_answer_of_a_board_that_was_not_greeted_is_not_kept(plan: Plan, tmp_p
 
 @pytest.mark.parametrize("at", range(1, 8))
 def test_a_cable_that_is_out_and_back_changes_no_answer(
-    plan: Plan, tmp_path: Path, at: int
+    plan: BenchPlan, tmp_path: Path, at: int
 ) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(outs=[total * at // 8], away=240)  # looks, four a second
@@ -147,7 +153,9 @@ def test_a_cable_that_is_out_and_back_changes_no_answer(
     assert faults(tmp_path / "out") == Faults(resets=1, reopenings=1)
 
 
-def test_a_cable_that_stays_out_ends_the_run_with_what_it_has(plan: Plan, tmp_path: Path) -> None:
+def test_a_cable_that_stays_out_ends_the_run_with_what_it_has(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(outs=[total // 2], away=10**6)
     watch = Watch()
@@ -167,7 +175,7 @@ def test_a_cable_that_stays_out_ends_the_run_with_what_it_has(plan: Plan, tmp_pa
     assert same(tmp_path / "out") == same(tmp_path / "quiet")
 
 
-def test_a_board_that_always_starts_anew_is_given_up(plan: Plan, tmp_path: Path) -> None:
+def test_a_board_that_always_starts_anew_is_given_up(plan: BenchPlan, tmp_path: Path) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=list(range(total // 2, 100 * total, 250)))
     with pytest.raises(DeviceError):
@@ -176,7 +184,7 @@ def test_a_board_that_always_starts_anew_is_given_up(plan: Plan, tmp_path: Path)
     assert kept == same(tmp_path / "quiet")[: len(kept)]
 
 
-def test_a_board_that_panics_again_and_again_is_quoted(plan: Plan, tmp_path: Path) -> None:
+def test_a_board_that_panics_again_and_again_is_quoted(plan: BenchPlan, tmp_path: Path) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=list(range(total // 2, 100 * total, 250)), says=PANIC)
     events: list[Event] = []
@@ -188,7 +196,7 @@ def test_a_board_that_panics_again_and_again_is_quoted(plan: Plan, tmp_path: Pat
     assert kept == same(tmp_path / "quiet")[: len(kept)]
 
 
-def test_one_panic_is_quoted_and_the_run_goes_on(plan: Plan, tmp_path: Path) -> None:
+def test_one_panic_is_quoted_and_the_run_goes_on(plan: BenchPlan, tmp_path: Path) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=[total // 2], says=PANIC)
     events = disturb(plan, tmp_path / "reset", lab)
@@ -199,7 +207,7 @@ def test_one_panic_is_quoted_and_the_run_goes_on(plan: Plan, tmp_path: Path) -> 
 
 
 def test_a_port_that_is_not_there_at_the_start_is_not_waited_for(
-    plan: Plan, tmp_path: Path
+    plan: BenchPlan, tmp_path: Path
 ) -> None:
     watch = Watch()
     with pytest.raises(LinkError, match="does not exist"):

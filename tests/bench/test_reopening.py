@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from serial.tools import list_ports
 
-from hil.bench.cells import Image
+from hil.bench.cases import Image
 from hil.bench.lab import Firmware, HeldLab, RealLab
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain

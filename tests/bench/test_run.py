@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Image
-from hil.bench.events import Event, Finished, Stored, Streaming
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
+from hil.bench.events import BenchStored, Event, Finished, Streaming
 from hil.bench.lab import Firmware
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
@@ -27,7 +27,7 @@ N = 12
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> BenchPlan:
     """Both models in both precisions on twelve digits."""
     return make_plan(Request(project=PROJECT, dataset="digits", limit=N))
 
@@ -51,7 +51,7 @@ def stop_at(n: int, problem: BaseException) -> Callable[[Event], None]:
     return emit
 
 
-def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None:
+def test_every_sample_of_every_run_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     run(plan, tmp_path, events.append, FakeLab())
     manifest = read_manifest(tmp_path)
@@ -64,13 +64,13 @@ def test_every_sample_of_every_run_is_stored(plan: Plan, tmp_path: Path) -> None
     assert all(sample.oracle is None for sample in samples)
     assert {s.time for s in samples if "teacher" in s.run} == {10}  # 256 ticks, 25.6 each
     assert [e.run for e in events if isinstance(e, Finished)] == keys
-    assert events[-1] == Stored(tmp_path)
+    assert events[-1] == BenchStored(tmp_path)
     assert manifest.dataset.fingerprint == plan.data.fingerprint
     memory = manifest.ends[0].memory
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
-def test_what_stands_behind_a_time_is_stored(plan: Plan, tmp_path: Path) -> None:
+def test_what_stands_behind_a_time_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     manifest = read_manifest(tmp_path)
     for of, end in zip(manifest.runs, manifest.ends, strict=True):
@@ -88,14 +88,14 @@ def test_what_stands_behind_a_time_is_stored(plan: Plan, tmp_path: Path) -> None
     assert not any(sample.xnnpack == sample.device for sample in samples)
 
 
-def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
     run(plan, tmp_path, ignore, FakeLab())
     assert [end.answered for end in read_manifest(tmp_path).ends] == [N - 5, N, N, N]
 
 
-def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path) -> None:
+def test_the_manifest_says_where_everything_came_from(plan: BenchPlan, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run(plan, folder, ignore, FakeLab())
     manifest = read_manifest(folder)
@@ -106,7 +106,7 @@ def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path
         "bootstrap of intervals": "0, NumPy's default_rng",
     }
     assert manifest.host.packages["numpy"] == np.__version__
-    for cell, found, end in zip(plan.cells, manifest.runs, manifest.ends, strict=True):
+    for case, found, end in zip(plan.cases, manifest.runs, manifest.ends, strict=True):
         assert len(found.model_sha256) == len(found.firmware_sha256) == 64
         assert found.toolchain
         assert end.identity is not None
@@ -116,8 +116,8 @@ def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path
         assert (end.marks.stack, end.marks.stack_size) == (64, 4096)
         assert (end.marks.heap_start, end.marks.heap_end) == (0, 0)
         assert end.shares == ()  # nothing was linked
-        graph = cell.network.graph
-        written = write_image("aot", [("net", cell.network.path)], tmp_path / "image")
+        graph = case.network.graph
+        written = write_image("aot", [("net", case.network.path)], tmp_path / "image")
         (image,) = written.models
         assert found.predicted is not None
         assert (found.predicted.arena, found.predicted.flash_model) == (image.arena, image.flash)
@@ -130,7 +130,7 @@ def test_the_manifest_says_where_everything_came_from(plan: Plan, tmp_path: Path
     assert all(len(found) == 1 for found in arenas.values())  # one buffer an image
 
 
-def test_a_run_whose_data_were_damaged_does_not_go_on(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_whose_data_were_damaged_does_not_go_on(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
     assert read_manifest(tmp_path).state == "interrupted"
@@ -144,7 +144,7 @@ def test_a_run_whose_data_were_damaged_does_not_go_on(plan: Plan, tmp_path: Path
     assert verify(tmp_path).faults == ()
 
 
-def test_a_run_of_schema_1_goes_on_as_one_of_this_schema(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_of_schema_1_goes_on_as_one_of_this_schema(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
     path = tmp_path / "manifest.json"
@@ -157,7 +157,7 @@ def test_a_run_of_schema_1_goes_on_as_one_of_this_schema(plan: Plan, tmp_path: P
     assert verify(tmp_path).faults == ()
 
 
-def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> None:
+def test_one_image_for_the_models_of_a_precision(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert [(i.precision, [n.name for n in i.networks]) for i in lab.built] == [
@@ -166,7 +166,7 @@ def test_one_image_for_the_models_of_a_precision(plan: Plan, tmp_path: Path) -> 
     ]
 
 
-def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) -> None:
+def test_a_bad_line_changes_nothing_but_the_retries(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path / "good", ignore, FakeLab())
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
@@ -176,7 +176,7 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: Plan, tmp_path: Path) 
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
 
-def test_changed_answers_are_stored_beside_the_references(plan: Plan, tmp_path: Path) -> None:
+def test_changed_answers_are_stored_beside_the_references(plan: BenchPlan, tmp_path: Path) -> None:
     def flip(output: bytes) -> bytes:
         return bytes([output[0] ^ 1]) + output[1:]
 
@@ -188,7 +188,7 @@ def test_changed_answers_are_stored_beside_the_references(plan: Plan, tmp_path: 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), NoAnswer("cable pulled")])
 def test_a_cut_run_is_readable_and_goes_on(
-    plan: Plan, tmp_path: Path, problem: BaseException
+    plan: BenchPlan, tmp_path: Path, problem: BaseException
 ) -> None:
     folder, whole = tmp_path / "cut", tmp_path / "whole"
     with pytest.raises(type(problem)):
@@ -204,12 +204,12 @@ def test_a_cut_run_is_readable_and_goes_on(
     assert read_manifest(folder).error == ""
 
 
-def test_a_finished_run_is_not_run_again(plan: Plan, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_run_again(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_after_first_run(), FakeLab())
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
-    assert len(lab.opened) == len(plan.cells) - 1
+    assert len(lab.opened) == len(plan.cases) - 1
 
 
 def stop_after_first_run() -> Callable[[Event], None]:
@@ -220,7 +220,7 @@ def stop_after_first_run() -> Callable[[Event], None]:
     return emit
 
 
-def test_a_complete_run_is_not_overwritten(plan: Plan, tmp_path: Path) -> None:
+def test_a_complete_run_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     with pytest.raises(StorageError, match="holds this run already, complete"):
@@ -228,20 +228,20 @@ def test_a_complete_run_is_not_overwritten(plan: Plan, tmp_path: Path) -> None:
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_another_run_is_not_mixed_in(plan: Plan, tmp_path: Path) -> None:
+def test_another_run_is_not_mixed_in(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     fewer = make_plan(Request(project=PROJECT, dataset="digits", limit=N - 1))
     with pytest.raises(StorageError, match="another run, which differs in data set digits"):
         run(fewer, tmp_path, ignore, FakeLab())
 
 
-def test_a_wrong_image_is_caught_before_the_first_digit(plan: Plan, tmp_path: Path) -> None:
+def test_a_wrong_image_is_caught_before_the_first_digit(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(WrongFirmware, match=r"runs teacher 111111111111 by aot, expected"):
         run(plan, tmp_path, ignore, FakeLab(sha256="11" * 32))
     assert list(read_samples(tmp_path)) == []
 
 
-def test_an_image_without_the_model_is_caught(plan: Plan, tmp_path: Path) -> None:
+def test_an_image_without_the_model_is_caught(plan: BenchPlan, tmp_path: Path) -> None:
     class Forgetful(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:
             return super().build(replace(image, networks=image.networks[1:]), project)
@@ -250,12 +250,12 @@ def test_an_image_without_the_model_is_caught(plan: Plan, tmp_path: Path) -> Non
         run(plan, tmp_path, ignore, Forgetful())
 
 
-def test_output_of_the_wrong_length_is_refused(plan: Plan, tmp_path: Path) -> None:
+def test_output_of_the_wrong_length_is_refused(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(WrongFirmware, match="answered 1 bytes of FLOAT32 as model 0"):
         run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[:1]))
 
 
-def test_pictures_are_of_disputed_digits(plan: Plan, tmp_path: Path) -> None:
+def test_pictures_are_of_disputed_digits(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[::-1]))
     drawn = msgspec.json.decode((tmp_path / "digits.json").read_bytes(), type=dict[str, Picture])
     assert drawn

@@ -13,7 +13,7 @@ from hil import stats
 from hil.compare import compare_runs, compare_stored
 from hil.compare.limits import DEFAULTS, Growth, Limits, LimitsFile
 from hil.runs.load import StoredRun
-from hil.runs.schema import Marks, NoPlace, RunPlan, Sample
+from hil.runs.schema import Marks, RunPlan, Sample, TooLarge
 from tests.support import reports
 from tests.support.compared import N, figure, run, timed, with_manifest, with_memory
 
@@ -236,7 +236,7 @@ def test_a_missing_run_is_a_regression_and_an_added_one_is_none() -> None:
 
 
 def test_a_network_that_no_longer_fits_says_so() -> None:
-    gone = NoPlace(
+    gone = TooLarge(
         board="mps2",
         board_title="",
         engine="aot",

@@ -130,7 +130,7 @@ def test_it_cannot_be_broken_on_purpose(tmp_path: Path) -> None:
 def planned(**asked: object) -> list[tuple[str, Precision]]:
     words = {"dataset": "digits", "limit": 1, "engines": ("aot", "bakenn"), **asked}
     plan = make_plan(Request(project=PROJECT, **words))  # type: ignore[arg-type]
-    return [(cell.image.engine, cell.image.precision) for cell in plan.cells]
+    return [(case.image.engine, case.image.precision) for case in plan.cases]
 
 
 def test_a_bench_gives_it_int8_alone() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.bench import Plan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
@@ -22,14 +22,14 @@ BOARDS = ["native", "mps2", "rv32", "lx106"]
 PRECISIONS = ("float32", "int8")
 
 
-def planned(files: dict[str, bytes], folder: Path, **wanted: object) -> Plan:
+def planned(files: dict[str, bytes], folder: Path, **wanted: object) -> BenchPlan:
     for name, data in files.items():
         (folder / f"{name}.tflite").write_bytes(data)
     models = tuple(str(folder / f"{name}.tflite") for name in files)
     return make_plan(Request(project=PROJECT, models=models, **wanted))  # type: ignore[arg-type]
 
 
-def benched(plan: Plan, folder: Path) -> Report:
+def benched(plan: BenchPlan, folder: Path) -> Report:
     def ignore(_: Event) -> None:
         """Nobody looks."""
 

@@ -19,7 +19,7 @@ from hil.device.device import Device
 from hil.firmware import Footprint, build, footprint
 from hil.report import write
 from hil.runs.agreement import unexpected
-from hil.runs.load import load
+from hil.runs.load import load_run
 from tests.firmware.conftest import PROJECT, needs
 from tests.firmware.test_pio import copied_project
 
@@ -191,7 +191,7 @@ def test_a_firmware_that_allocates_is_not_as_expected(tmp_path: Path) -> None:
     (problem,) = unexpected(written.manifest, written.summary)
     # 13 inferences, three to warm up; glibc rounds 100 bytes up to 112
     assert problem.endswith("the heap grew by 1456 bytes while it answered (expected: 0)")
-    (end,) = load(folder).manifest.ends
+    (end,) = load_run(folder).manifest.ends
     assert end.marks is not None
     assert (end.marks.heap_start or 0) > 0  # standard output's buffer, from before
     assert "the heap grew by 1,456 B" in written.markdown.read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hil.bench import Request
-from hil.bench.cells import Image
+from hil.bench.cases import Image
 from hil.bench.lab import flash
 from hil.bench.plan import choose_image
 from hil.boards.config import load_board

@@ -10,17 +10,17 @@ import msgspec
 
 from hil.runs.schema import (
     Identity,
+    LayerCheck,
     LayerSeen,
     LayerTime,
     Marks,
     Memory,
-    NoPlace,
-    Parting,
     Picture,
     Predicted,
     Profiled,
     RunEnd,
     Share,
+    TooLarge,
 )
 from tests.support.runs import KEY, manifest, plan, sample
 
@@ -90,7 +90,7 @@ def _rich() -> Any:
         )
         for key in (KEY, _OTHER)
     )
-    missing = NoPlace(
+    missing = TooLarge(
         board="fake",
         board_title="a fake board",
         engine="aot",
@@ -106,11 +106,11 @@ def _rich() -> Any:
     )
 
 
-def _parting() -> Parting:
+def _parting() -> LayerCheck:
     seen = LayerSeen(
         name="conv1", op="CONV_2D", shape=(1, 2), differing=1, element=(0, 1), device=3, expected=4
     )
-    return Parting(run=KEY, id="digits-0", reference="LiteRT", layers=(seen,), same_output=True)
+    return LayerCheck(run=KEY, id="digits-0", reference="LiteRT", layers=(seen,), same_output=True)
 
 
 def _profiled() -> Profiled:

@@ -21,7 +21,7 @@ from hil.datasets import cifar10, load_npz
 from hil.engines.aot import generate
 from hil.engines.bakenn import acceptable
 from hil.report import write
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.log import RunLog
 from hil.runs.schema import FileHash
 from hil.runs.seal import difference, pretty
@@ -48,7 +48,7 @@ def test_json_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> Non
     assert find_detached(tmp_path, "b") is None
     assert provenance.read(tmp_path / "manifest.json", provenance.Provenance) is None
     with pytest.raises(StorageError, match="corrupt"):
-        load(tmp_path)
+        load_run(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def run(folder: Path, **changes: object) -> Path:
 @pytest.mark.parametrize("field", ["label", "time", "i", "attempts", "round_trip"])
 def test_numbers_that_no_array_holds(field: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="line 1"):
-        load(run(tmp_path / "run", **{field: 1 << 63}))
+        load_run(run(tmp_path / "run", **{field: 1 << 63}))
 
 
 def test_figures_that_no_array_holds(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_figures_that_no_array_holds(tmp_path: Path) -> None:
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(text.replace('"macs": 8', f'"macs": {1 << 64}'))
     with pytest.raises(StorageError, match="no figure"):
-        load(folder)
+        load_run(folder)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "../run/samples.jsonl", "/etc/passwd"])
@@ -175,7 +175,7 @@ def test_links_in_a_run_are_not_followed(name: str, target: str, tmp_path: Path)
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)
     with pytest.raises(StorageError, match="is no plain file"):
-        load(folder)
+        load_run(folder)
 
 
 @pytest.mark.parametrize("name", [".lock", "samples.jsonl"])

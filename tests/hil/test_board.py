@@ -57,9 +57,9 @@ def test_hello_names_the_models_by_hash(
     hello = hil_device.hello()
     check_image(hello, hil_bench.image)
     assert hello.protocol == VECTORS["protocol"]
-    for cell, model in zip(hil_bench.cells, hello.models, strict=True):
-        assert (model.input, model.output) == (cell.network.graph.input, cell.network.graph.output)
-        record_property(f"{cell.key}/sha256", model.sha256)
+    for case, model in zip(hil_bench.cases, hello.models, strict=True):
+        assert (model.input, model.output) == (case.network.graph.input, case.network.graph.output)
+        record_property(f"{case.key}/sha256", model.sha256)
     record_property("board", hello.board)
     record_property("firmware", hello.firmware)
     record_property("toolchain", hello.toolchain)
@@ -96,7 +96,7 @@ def test_outputs_are_what_they_must_be(hil_bench: HilBench, record_property: Rec
     for row in rows:
         record_property(f"{key_of(row)}/differing_oracle", row.agreement.differing_oracle)
         record_property(f"{key_of(row)}/differing_litert", row.agreement.differing_litert)
-    assert [row.n for row in rows] == [len(hil_bench.plan.data)] * len(hil_bench.cells)
+    assert [row.n for row in rows] == [len(hil_bench.plan.data)] * len(hil_bench.cases)
     assert unexpected(hil_bench.manifest, Summary(schema=SCHEMA, runs=rows)) == []
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from hil import report
 from hil.runs.cells import Cell, cells
-from hil.runs.load import load
+from hil.runs.load import load_run
 from tests.support import reports
 from tests.support.browser import Seen, needs_chromium, serious, shown
 from tests.support.browser import browser as browser
@@ -171,7 +171,7 @@ def at(cell: Cell, key: str) -> int:
 
 
 def test_the_digits_are_filtered(browser: Browser, full: Path) -> None:
-    run = load(full.parent)
+    run = load_run(full.parent)
     found = cells(run.manifest, run.samples)
     teacher, student = found[1], found[3]  # int8, as in the manifest's order
     both = zip(teacher.ids, teacher.right, student.right, strict=True)

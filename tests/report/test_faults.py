@@ -13,7 +13,7 @@ from hil.core.errors import NotComparable
 from hil.report.document import document
 from hil.report.tables import faults
 from hil.runs.cells import Cell, cells, summarise
-from hil.runs.load import StoredRun, load
+from hil.runs.load import StoredRun, load_run
 from hil.runs.log import RunLog
 from hil.runs.schema import Faults, Sample
 from tests.support import reports
@@ -131,7 +131,7 @@ def test_faults_are_stored_and_come_back(tmp_path: Path) -> None:
         for sample in next(iter(stored.samples.values())):
             log.append(sample)
         log.set_state("complete")
-    again = load(tmp_path)
+    again = load_run(tmp_path)
     assert again.samples == stored.samples
     assert again.manifest.ends == stored.manifest.ends
     assert again.manifest.chaos == "7:flip=1e-4"

@@ -20,7 +20,7 @@ from hil.report.memory import memory_charts
 from hil.report.samples import MOST, gallery, png_uri
 from hil.report.scatter import HEIGHT, scatters
 from hil.runs.cells import Cell, cells
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.schema import Picture, RunPlan, Sample
 from tests.support import reports
 
@@ -241,7 +241,7 @@ def test_a_colour_picture_is_drawn_as_it_is() -> None:
 
 
 def test_nothing_of_an_interrupted_run_is_lost(tmp_path: Path) -> None:
-    run = load(reports.interrupted(tmp_path / "run", 30))
+    run = load_run(reports.interrupted(tmp_path / "run", 30))
     found = cells(run.manifest, run.samples)
     chart = accuracy_chart(found)
     assert chart is not None

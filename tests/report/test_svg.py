@@ -12,7 +12,7 @@ import pytest
 
 from hil import report
 from hil.runs.cells import cells
-from hil.runs.load import load
+from hil.runs.load import load_run
 from tests.support import reports
 from tests.support.browser import browser as browser
 from tests.support.browser import needs_chromium, shown
@@ -77,7 +77,7 @@ def test_bars_are_to_scale(tmp_path: Path) -> None:
         for bar in root.iter(f"{SVG}rect")
         if bar.attrib["width"].endswith("%")
     ]
-    run = load(folder)
+    run = load_run(folder)
     found = [c.time.point for c in cells(run.manifest, run.samples) if c.time]
     wanted = [widths[0] * value / found[0] for value in found]
     assert widths == pytest.approx(wanted, abs=0.02)

@@ -20,7 +20,7 @@ from hil.report.pairs import speed_up
 from hil.report.scatter import scatters
 from hil.report.warnings import warnings
 from hil.runs.cells import Cell, cells
-from hil.runs.load import StoredRun, load
+from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support.reports import end, manifest, plan, samples
 from tests.support.reports import write as store
@@ -217,7 +217,7 @@ def test_old_runs_without_any_of_this_still_load(tmp_path: Path) -> None:
     del raw["runs"][0]["xnnpack"]
     folder.joinpath("manifest.json").write_bytes(msgspec.json.encode(raw))
     assert b"round_trip" not in folder.joinpath("samples.jsonl").read_bytes()
-    found = document(load(folder))
+    found = document(load_run(folder))
     assert row(found)["First inference"] == "–"
     assert found.table(WALLS).rows == ()
     assert "XNNPACK" not in str(found.table(BYTES))

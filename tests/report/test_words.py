@@ -13,7 +13,7 @@ from hil.report.text import clean, count, known, magnitude, percent, plural, poi
 from hil.report.verdict import Verdict, explanations, verdict
 from hil.report.warnings import warnings
 from hil.runs.cells import Cell, cells
-from hil.runs.load import StoredRun, load
+from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
 
@@ -207,7 +207,7 @@ def test_published_figures_are_not_passed_off_as_comparable() -> None:
 
 def test_tables_are_rectangular(tmp_path: Path) -> None:
     for make in (reports.full, reports.interrupted, reports.hostile):
-        run = load(make(tmp_path / make.__name__, 30))
+        run = load_run(make(tmp_path / make.__name__, 30))
         found = cells(run.manifest, run.samples)
         for table in (results(run.manifest, found), comparisons(found)):
             assert {len(row) for row in table.rows} == {len(table.head)}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hil.core.errors import StorageError
-from hil.runs.load import load
+from hil.runs.load import load_run
 from hil.runs.schema import Picture
 from tests.support import reports
 
@@ -20,7 +20,7 @@ def test_a_stored_run_comes_back(tmp_path: Path) -> None:
     plans = reports.plan("teacher"), reports.plan("student", "float32")
     stored = [s for p in plans for s in reports.samples(p, 12, off_by_one=3)]
     of = reports.manifest(*plans, n=12)
-    run = load(reports.write(tmp_path / "run", of, stored, reports.pictures(stored)))
+    run = load_run(reports.write(tmp_path / "run", of, stored, reports.pictures(stored)))
     assert run.manifest == of
     assert [s for p in plans for s in run.samples[p.key]] == stored
     assert run.pictures == reports.pictures(stored)
@@ -28,7 +28,7 @@ def test_a_stored_run_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    run = load(reports.interrupted(tmp_path / "run", 30))
+    run = load_run(reports.interrupted(tmp_path / "run", 30))
     assert run.torn
     assert [len(found) for found in run.samples.values()] == [30, 10, 0]
 
@@ -37,7 +37,7 @@ def test_a_whole_last_line_without_its_end_counts(tmp_path: Path) -> None:
     folder = reports.full(tmp_path / "run", 5)
     lines = folder / "samples.jsonl"
     lines.write_bytes(lines.read_bytes().rstrip(b"\n"))
-    run = load(folder)
+    run = load_run(folder)
     assert sum(map(len, run.samples.values())) == 20
     assert not run.torn
 
@@ -46,14 +46,14 @@ def test_answers_are_put_in_order_and_repeats_are_one(tmp_path: Path) -> None:
     plan = reports.plan()
     stored = reports.samples(plan, 4)
     shuffled = [stored[2], stored[0], stored[3], stored[0], stored[1]]
-    run = load(reports.write(tmp_path / "run", reports.manifest(plan, n=4), shuffled))
+    run = load_run(reports.write(tmp_path / "run", reports.manifest(plan, n=4), shuffled))
     assert list(run.samples[plan.key]) == stored
 
 
 def test_no_samples_yet(tmp_path: Path) -> None:
     folder = reports.write(tmp_path / "run", reports.manifest(reports.plan(), ends=()), [])
     (folder / "samples.jsonl").unlink()
-    assert load(folder).samples == {reports.plan().key: ()}
+    assert load_run(folder).samples == {reports.plan().key: ()}
 
 
 def _manifest(key: str, value: object) -> Callable[[Path], None]:
@@ -138,17 +138,17 @@ def test_what_is_wrong_is_refused(tmp_path: Path, case: str) -> None:
     change, message = CORRUPT[case]
     change(folder)
     with pytest.raises(StorageError, match=re.escape(message)) as caught:
-        load(folder)
+        load_run(folder)
     assert caught.value.hint or "hil version" in message
     assert "\n" not in str(caught.value)
 
 
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="not a stored run; give the folder of one run"):
-        load(tmp_path / "nowhere")
+        load_run(tmp_path / "nowhere")
 
 
 def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(StorageError, match="cannot be read"):
-        load(tmp_path)
+        load_run(tmp_path)

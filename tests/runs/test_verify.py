@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hil import report
 from hil.core.errors import DamagedRun, StorageError, UsageError
-from hil.runs.load import load, read_manifest, verify
+from hil.runs.load import load_run, read_manifest, verify
 from hil.runs.log import RunLog
 from hil.runs.schema import DIGITS, FIGURES, MANIFEST, SAMPLES, SCHEMA, Manifest, State
 from hil.runs.seal import DATA, own_files, sealed
@@ -181,7 +181,7 @@ def test_a_manifest_written_another_way_is_no_longer_the_sealed_one(tmp_path: Pa
     path = folder / MANIFEST
     path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes())))
     with pytest.raises(DamagedRun, match="changed after it was sealed"):
-        load(folder)
+        load_run(folder)
     blank = msgspec.structs.replace(reports.manifest(reports.plan()), seal="")
     path.write_bytes(msgspec.json.encode(blank))
     assert found(folder) == "manifest.json: has no seal"
@@ -305,7 +305,7 @@ def test_a_bench_at_work_is_left_alone(tmp_path: Path) -> None:
 def test_schema_1_still_loads_and_has_nothing_to_verify_by(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(SCHEMA_1, folder)
-    run = load(folder)
+    run = load_run(folder)
     assert run.manifest.schema == 1
     assert [len(samples) for samples in run.samples.values()] == [20]
     written = report.write(folder)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from hil.bench import Plan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, Streaming
 from hil.bench.prepare import prepare
 from hil.core.errors import HilError
@@ -93,7 +93,7 @@ def _nurse() -> None:
         sys.stdout.flush()
 
 
-def _child(plan: Plan, folder: str, die_at: int, room: int, told: str) -> None:
+def _child(plan: BenchPlan, folder: str, die_at: int, room: int, told: str) -> None:
     calls = 0
 
     def count(_frame: FrameType, event: str, _arg: object) -> None:

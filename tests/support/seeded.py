@@ -15,8 +15,8 @@ from unittest import mock
 import numpy as np
 
 from hil import engines
-from hil.bench import Plan, Request, make_plan, run
-from hil.bench.cells import Image
+from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.station import Station
@@ -87,7 +87,7 @@ def bench(model: Path, folder: Path, lab: ScratchLab, *, board: str = "mps2", n:
     return folder
 
 
-def plan(model: Path, board: str, n: int) -> Plan:
+def plan(model: Path, board: str, n: int) -> BenchPlan:
     # a file of the test's own has an image folder of its own
     return make_plan(
         Request(project=PROJECT, boards=(board,), models=(str(model),), dataset="digits", limit=n)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from hil.bench.cells import Image
+from hil.bench.cases import Image
 from hil.bench.lab import Firmware
 from hil.bench.recovery import Patience
 from hil.boards.station import Station

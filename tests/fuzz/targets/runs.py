@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from hil.core.errors import HilError
-from hil.runs.load import load, verify
+from hil.runs.load import load_run, verify
 from hil.runs.log import RunLog
 from hil.runs.schema import Manifest
 from hil.runs.seal import hash_data, sealed
@@ -49,12 +49,12 @@ def check(data: bytes, folder: Path) -> None:
     run = lay_out(data, folder / "run")
     with contextlib.suppress(HilError):
         verify(run)
-    found = load(run)
+    found = load_run(run)
     assert set(found.samples) == {plan.key for plan in found.manifest.runs}
     with RunLog(run, found.manifest) as log:  # a bench that goes on
         log.set_state("complete")
     # what the harness seals itself is whole, but for pages that a report would make anew
-    assert load(run).samples == found.samples
+    assert load_run(run).samples == found.samples
 
 
 def _rendered(content: Any) -> bytes:

@@ -14,7 +14,7 @@ from hil.core.errors import DoesNotFit, UsageError
 from hil.core.records import Precision
 from hil.engines import ENGINES
 from hil.runs.cells import does_not_fit
-from hil.runs.schema import NoPlace
+from hil.runs.schema import TooLarge
 from hil.tflite import Graph
 
 
@@ -46,7 +46,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Case:
     """One network of one image at one station: one run."""
 
     image: Image
@@ -138,35 +138,35 @@ def _too_much(board: Board, refused: Sequence[str]) -> UsageError:
     )
 
 
-def place(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], tuple[NoPlace, ...]]:
-    """The cells whose networks may fit, in images that may fit, and those that certainly do not.
+def place(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
+    """The cases whose networks may fit, in images that may fit, and those that certainly do not.
 
     What a network takes at the least is known before anything is built: its constants in flash,
     its arena, input and output in RAM. Networks that fit one by one and not together get an image
-    each. DoesNotFit when there is a cell and none fits.
+    each. DoesNotFit when there is a case and none fits.
     """
-    kept: list[Cell] = []
-    refused: list[NoPlace] = []
-    for cell in cells:
-        image = cell.image
-        if found := too_large(replace(image, networks=(cell.network,)), cell.network):
+    kept: list[Case] = []
+    refused: list[TooLarge] = []
+    for case in cases:
+        image = case.image
+        if found := too_large(replace(image, networks=(case.network,)), case.network):
             refused.append(found)
             continue
         fits = [n for n in image.networks if not too_large(replace(image, networks=(n,)), n)]
         shared = replace(image, networks=tuple(fits))
-        alone = too_large(shared, cell.network) is not None
-        kept.append(replace(cell, image=alone_with(cell) if alone else shared))
-    if cells and not kept:
+        alone = too_large(shared, case.network) is not None
+        kept.append(replace(case, image=alone_with(case) if alone else shared))
+    if cases and not kept:
         raise nothing_fits(refused)
     return tuple(kept), tuple(dict.fromkeys(refused))  # two stations may be one board
 
 
-def alone_with(cell: Cell) -> Image:
-    """The image that embeds the cell's network and no other."""
-    return replace(cell.image, networks=(cell.network,))
+def alone_with(case: Case) -> Image:
+    """The image that embeds the case's network and no other."""
+    return replace(case.image, networks=(case.network,))
 
 
-def too_large(image: Image, network: Network) -> NoPlace | None:
+def too_large(image: Image, network: Network) -> TooLarge | None:
     """Of ``network`` in ``image``: the memory that is too small for certain, flash first."""
     room = image.board.memory
     if room is None:
@@ -181,13 +181,13 @@ def too_large(image: Image, network: Network) -> NoPlace | None:
     return _judge(image, network, room, flash, ram, linked=False)
 
 
-def linked_too_large(image: Image, network: Network, flash: int, ram: int) -> NoPlace | None:
+def linked_too_large(image: Image, network: Network, flash: int, ram: int) -> TooLarge | None:
     """The same of an image that was linked: ``flash`` and static ``ram`` are what it takes."""
     room = image.board.memory
     return _judge(image, network, room, flash, ram, linked=True) if room else None
 
 
-def overflowed(image: Image, network: Network, problem: DoesNotFit) -> NoPlace | None:
+def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge | None:
     """The same of a build that failed for it; None when the board's memory is not known."""
     room = image.board.memory
     if room is None:
@@ -197,7 +197,7 @@ def overflowed(image: Image, network: Network, problem: DoesNotFit) -> NoPlace |
     return _no_place(image, network, problem.memory, needs, has, linked=True)
 
 
-def nothing_fits(refused: Sequence[NoPlace]) -> DoesNotFit:
+def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
     """The error when nothing is left to run."""
     return DoesNotFit(
         "; ".join(does_not_fit(found) for found in refused),
@@ -209,7 +209,7 @@ def nothing_fits(refused: Sequence[NoPlace]) -> DoesNotFit:
 
 def _judge(
     image: Image, network: Network, room: Room, flash: int, ram: int, *, linked: bool
-) -> NoPlace | None:
+) -> TooLarge | None:
     if flash > room.flash:
         return _no_place(image, network, "flash", flash, room.flash, linked=linked)
     if ram > room.ram - room.stack:
@@ -219,8 +219,8 @@ def _judge(
 
 def _no_place(
     image: Image, network: Network, memory: str, needs: int, has: int, *, linked: bool
-) -> NoPlace:
-    return NoPlace(
+) -> TooLarge:
+    return TooLarge(
         board=image.board.name,
         board_title=image.board.title,
         engine=image.engine,
