@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engine ``bakenn``: C code that the PyPI package bakenn generates, with chip vendors' kernels.
 
 The generated code depends on the chip, which is not known here. So bakenn generates once for each
@@ -21,12 +22,9 @@ from hil.core.records import ModelInfo, Precision
 from hil.engines.image import CompiledModel
 from hil.tflite import Graph
 
-# SPDX-License-Identifier: Apache-2.0
+_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # what an open batch size becomes
 
-
-_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # what a batch size that was left open turns into
-
-# of flatbuffers' accessors, which follow whatever offset is there
+# raised by flatbuffers' accessors, which follow any offset without checks
 _DAMAGED = (
     struct.error,
     ValueError,
@@ -41,7 +39,7 @@ _DAMAGED = (
 
 
 def check(graph: Graph) -> None:
-    """Raise `ModelError` for what no patch can help: float32, and a batch that is left open."""
+    """Raise `ModelError` for what cannot be patched: float32, and an open batch size."""
     if graph.precision is not Precision.INT8:
         raise ModelError(
             f"a {graph.precision} model: the engine bakenn computes in int8 only",
@@ -49,15 +47,18 @@ def check(graph: Graph) -> None:
         )
     if found := next((one for one in graph.operators if one.code in _DYNAMIC), None):
         raise ModelError(
-            f"{found}: the engine bakenn takes no sizes that are computed as it runs",
+            f"{found}: the engine bakenn does not support sizes computed at run time",
             "export it with a fixed batch, keras.Input(batch_shape=(1, ...)), or use aot",
         )
 
 
 def acceptable(data: bytes) -> bytes:
-    """The same model for bakenn; ``data`` is a file that `hil.tflite.read_model` took.
+    """The same model in a form that bakenn 1.0 accepts; `hil.tflite.read_model` accepted ``data``.
 
-    ModelError where what that does not look at (signatures, metadata) is damaged.
+    bakenn insists on two things that TensorFlow 2.21 leaves out, and that do not change any value:
+    the options of a RESHAPE, which repeat its output's shape, and tensors without a signature of
+    dynamic sizes. Raises ModelError for damage where the reader does not look: in signatures and
+    metadata.
     """
     try:
         return _rewritten(data)
@@ -86,7 +87,7 @@ def _rewritten(data: bytes) -> bytes:
 
 
 FOLDER: Final = "bakenn"
-# folder -> (bakenn's target, option of the kernels that its maker wrote; empty: portable C)
+# folder -> (bakenn's target, option for the vendor's kernels; empty: portable C)
 KINDS: Final = {
     "portable": ("portable32", ""),
     "cmsis_nn": ("cortex-m4", "enable_cmsis_nn"),
@@ -98,7 +99,7 @@ _SOURCES = (".c", ".S", ".h")
 
 @dataclass(frozen=True, slots=True)
 class _Generated:
-    """What bakenn made for one kind of chip: files by name, and its plan's figures in bytes."""
+    """bakenn's output for one kind of chip: files by name, and the bytes it reports."""
 
     files: dict[str, str]
     arena: int
@@ -148,7 +149,7 @@ def _generate(data: bytes, name: str, where: str, kind: str) -> _Generated:
     import bakenn  # an extra, and half a second
 
     target, option = KINDS[kind]
-    # without packing, as its own constants are: packed ones are another copy
+    # without packing: packed constants are another copy
     options: dict[str, Any] = {option: True} if option else {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -167,7 +168,7 @@ def _generate(data: bytes, name: str, where: str, kind: str) -> _Generated:
         except bakenn.BakeNNError as problem:
             why = str(problem).splitlines()[0]
             raise ModelError(
-                f"{where}: bakenn does not take it: {why}", "use the engine aot"
+                f"{where}: bakenn does not accept it: {why}", "use the engine aot"
             ) from None
         made = done.artifacts
         own = [made.model_source, made.weights_source, made.kernels_source]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts read off a network's graph without compiling it: least memory, and names of layers."""
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import numpy as np
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import NUMPY_TYPES, WEIGHTED, count_macs
 
-# SPDX-License-Identifier: Apache-2.0
-
 
 def constant_bytes(graph: Graph) -> int:
     """Bytes of weights and biases, which are in flash whatever the engine."""
@@ -23,8 +22,7 @@ def constant_bytes(graph: Graph) -> int:
 
 def largest_step(graph: Graph) -> int:
     """Bytes of the largest weighted operator's input and output together, which an engine that
-    runs one operator after the other has in RAM at once."""
-
+    runs operator by operator holds in RAM at once."""
     weighted = (op for op in graph.operators if op.code in WEIGHTED)
     return max(
         (_size(graph, op.inputs[0]) + _size(graph, op.outputs[0]) for op in weighted), default=0
@@ -32,8 +30,8 @@ def largest_step(graph: Graph) -> int:
 
 
 def largest_inner(graph: Graph) -> int:
-    """The same of an engine that works on the caller's input and output: what may lie there, for
-    it is as large (a RESHAPE moves nothing), is not counted."""
+    """The same for an engine that works on the caller's input and output: tensors of their size are
+    not counted, because they may lie there (a RESHAPE moves nothing)."""
     outside = {graph.input.elements, graph.output.elements}
 
     def size(index: int) -> int:
@@ -50,10 +48,10 @@ def _size(graph: Graph, index: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What an engine computes in one go: one operator or several that it fused.
+    """What an engine computes at once: one operator, or several that it fused.
 
-    Its output is ``tensor`` of the graph; ``name`` is of the network's own layers, ``ops`` of
-    TFLite's operators, both joined by " + ". ``macs``: multiply-accumulates, padding included.
+    Its output is ``tensor`` of the graph. ``name`` joins the network's own layers, ``ops`` TFLite's
+    operators, both by " + ". ``macs``: multiply-accumulates, padding included.
     """
 
     name: str
@@ -74,7 +72,7 @@ def layer(graph: Graph, operators: Sequence[Operator]) -> Layer:
 
 
 def _name(graph: Graph, operator: Operator) -> str:
-    """As Keras called it: of the output's name, else the weights', else the operator's code."""
+    """Keras' name of the layer, from the output's or a weight's name; else the operator's code."""
     places = (operator.outputs[0], *(i for i in operator.inputs[1:] if i >= 0))
     for tensor in (graph.tensors[i] for i in places):
         if found := _layer_of(tensor):
@@ -83,9 +81,9 @@ def _name(graph: Graph, operator: Operator) -> str:
 
 
 def _layer_of(tensor: Tensor) -> str:
-    """``student_1/conv1_1/Relu;student_1/conv1_1/BiasAdd`` -> ``conv1``; empty: it names none.
+    """``student_1/conv1_1/Relu;student_1/conv1_1/BiasAdd`` -> ``conv1``; empty if it has no layer.
 
-    The exporter numbers every part of the path alike.
+    The exporter appends the same number to every part of the path.
     """
     path = tensor.name.split(";")[0].split("/")
     if len(path) < 3:

@@ -1,8 +1,9 @@
-"""A cursor over a FlatBuffers file that trusts nothing.
+# SPDX-License-Identifier: Apache-2.0
+"""Bounds-checked access to a FlatBuffers file that may be damaged or hostile.
 
-The generated accessors follow whatever offset the file holds; here every offset, vector
-length and string is checked against the file before it is used, so a corrupt file can only
-end in `ModelError`. Format: https://flatbuffers.dev/internals/
+The generated accessors follow any offset in the file without checks. Here every offset, vector
+length and string is checked to lie inside the file before it is used, so a corrupt file can only
+raise `ModelError`. Format: https://flatbuffers.dev/internals/
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _I32 = struct.Struct("<i")
 
 
 def corrupt(where: str, why: str) -> ModelError:
-    """The one error of a damaged file: which part of it, and what is wrong there."""
+    """The error for a damaged file: which part of it, and what is wrong there."""
     return ModelError(f"corrupt .tflite file: {where}: {why}", "export the model again")
 
 
@@ -48,7 +49,7 @@ class Table:
         return int(form.unpack_from(self.data, pos)[0])
 
     def _field(self, slot: int, size: int) -> int:
-        """Position of a field, 0 when the table leaves it out."""
+        """Position of a field; 0 if the table omits it."""
         if slot >= self._slots:
             return 0
         offset = self._unpack(_U16, self._vtable + 4 + 2 * slot)
@@ -61,7 +62,7 @@ class Table:
         return pos + self._unpack(_U32, pos) if pos else 0
 
     def has(self, slot: int) -> bool:
-        """Whether the field was written at all."""
+        """Whether the table has the field."""
         return self._field(slot, 0) != 0
 
     def integer(self, slot: int, form: str, default: int = 0) -> int:
@@ -76,7 +77,7 @@ class Table:
         return float(struct.unpack_from("<f", self.data, pos)[0]) if pos else default
 
     def table(self, slot: int, where: str) -> Table | None:
-        """A sub-table, or None when it is left out."""
+        """A sub-table; None if it is omitted."""
         pos = self._target(slot)
         return Table(self.data, pos, where) if pos else None
 
@@ -90,7 +91,7 @@ class Table:
         return pos + 4, count
 
     def numbers(self, slot: int, dtype: str, limit: int | None = None) -> npt.NDArray[np.generic]:
-        """A vector of scalars (a read-only view of the file), empty when left out."""
+        """A vector of scalars (a read-only view of the file); empty if omitted."""
         start, count = self._vector(slot, np.dtype(dtype).itemsize)
         if limit is not None and count > limit:
             raise corrupt(self.where, f"a list of {count} items, at most {limit} are read")
@@ -108,6 +109,6 @@ class Table:
         ]
 
     def text(self, slot: int) -> str:
-        """A string, "" when left out; bytes that are not UTF-8 are replaced."""
+        """A string; "" if omitted. Bytes that are not UTF-8 are replaced."""
         start, count = self._vector(slot, 1)
         return self.data[start : start + count].decode("utf-8", "replace")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The immutable graph of one model, the shapes its operators must have, and what they cost."""
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ import numpy.typing as npt
 from hil.core.errors import ModelError
 from hil.core.records import Precision, TensorSpec
 from hil.tflite.flatbuffer import corrupt
-
-# SPDX-License-Identifier: Apache-2.0
-
 
 # TFLite TensorType codes -> little-endian NumPy types, for those that a constant may have here.
 NUMPY_TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}
@@ -54,12 +52,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One node. ``options`` has the decoded fields of the operators listed in `reader`."""
+    """One node. ``options`` has the decoded fields of the operators that `reader` lists."""
 
     index: int
     code: str  # TFLite BuiltinOperator name, a custom operator's own name after "CUSTOM:"
     version: int
-    inputs: tuple[int, ...]  # tensor indices, -1 for an optional input left out
+    inputs: tuple[int, ...]  # tensor indices; -1: an optional input is omitted
     outputs: tuple[int, ...]
     options: Mapping[str, int | float]
 
@@ -112,7 +110,7 @@ SAME, VALID = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A window sliding along one axis: sizes in elements, ``before`` is the leading padding."""
+    """A window that slides along one axis: sizes in elements; ``before``: leading padding."""
 
     size: int  # of the input
     window: int  # its extent, dilation included
@@ -134,7 +132,7 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
     """Raise `ModelError` unless the operator's tensors fit together."""
     code = operator.code
     if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, "RESHAPE"):
-        return  # not known here: an engine refuses it by name
+        return  # not known here: an engine that does not support it says so
     where = str(operator)
     least = 2 if code in WEIGHTED else 1
     if len(operator.inputs) < least or -1 in operator.inputs[:least]:
@@ -212,7 +210,7 @@ def _check_windows(operator: Operator, tensors: Sequence[Tensor]) -> None:
 
 
 def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
-    """Multiply-accumulates of one operator: output elements x weights that each one sums."""
+    """Multiply-accumulates of one operator: output elements x weights per element."""
     if operator.code not in WEIGHTED:
         return 0
     weights, y = tensors[operator.inputs[1]], tensors[operator.outputs[0]]
@@ -222,5 +220,5 @@ def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
 
 
 def refuse(operator: Operator, why: str, supported: str) -> ModelError:
-    """The error of an engine that cannot run an operator: name it, and what would work."""
+    """The error for an operator that an engine cannot run: its name, and what would work."""
     return ModelError(f"{operator} version {operator.version}: {why}", supported)

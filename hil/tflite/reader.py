@@ -1,4 +1,5 @@
-"""A ``.tflite`` file, which is untrusted, to a `Graph` whose every index and size is checked."""
+# SPDX-License-Identifier: Apache-2.0
+"""Read an untrusted ``.tflite`` file into a `Graph` in which every index and size is checked."""
 
 from __future__ import annotations
 
@@ -59,8 +60,8 @@ _OPTIONS["MAX_POOL_2D"] = _OPTIONS["AVERAGE_POOL_2D"]
 def read_model(source: Path | str | bytes) -> Graph:
     """Read and check a model: a path, or the bytes of the file.
 
-    Raises `ModelError` for anything that is not a whole, consistent model with one input and
-    one output. Operators are only named here, whether an engine knows them is its own affair.
+    Raises `ModelError` for anything that is not a complete, consistent model with one input and one
+    output. Operators that are unknown here are only named: each engine says which it supports.
     """
     if isinstance(source, bytes):
         return _parse(source)
@@ -158,7 +159,7 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     if raw.size:
         if table.has(6):
             raise ModelError(f"{where} is sparse", "export the model without sparsity")
-        if dtype in NUMPY_TYPES:  # others are kept nameless: only unsupported operators use them
+        if dtype in NUMPY_TYPES:  # others are dropped: only unsupported operators use them
             form = np.dtype(NUMPY_TYPES[dtype])
             if raw.size != math.prod(shape) * form.itemsize:
                 raise corrupt(where, f"{raw.size} bytes for shape {list(shape)}")
@@ -184,7 +185,7 @@ def _check_quantization(
 
 
 def _opcode(table: Table) -> tuple[str, int]:
-    # Codes above 127 live in the newer field; the older one then holds a placeholder.
+    # Codes above 127 are in the newer field; the older one then has a placeholder.
     number = max(table.integer(0, "b"), table.integer(3, "i"))
     name = _CODES.get(number, f"builtin {number}")
     if name == "CUSTOM":
@@ -247,7 +248,7 @@ def _spec(tensor: Tensor) -> TensorSpec:
 def _precision(
     operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], input_index: int
 ) -> Precision:
-    """What the weighted operators compute in; without any, the type of the input."""
+    """The type in which the weighted operators compute; without any, that of the input."""
     deciding = [tensors[op.inputs[0]] for op in operators if op.code in WEIGHTED]
     first = deciding[0] if deciding else tensors[input_index]
     return Precision.INT8 if first.dtype == INT8 else Precision.FLOAT32

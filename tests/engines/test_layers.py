@@ -114,19 +114,19 @@ def test_a_fault_in_the_last_layer_leaves_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no fault"),
-        ("fire:net:0", "no fault"),
-        ("weight::0", "no fault"),
-        ("weight:net", "no fault"),
-        ("weight:net:-1", "no fault"),
-        ("weight:net:0:1:2", "no fault"),
+        ("", "is not a fault"),
+        ("fire:net:0", "is not a fault"),
+        ("weight::0", "is not a fault"),
+        ("weight:net", "is not a fault"),
+        ("weight:net:-1", "is not a fault"),
+        ("weight:net:0:1:2", "is not a fault"),
         ("weight:net:9", "no weight to break in layer 9 of net"),
         ("weight:net:0:4", "no channel"),
         ("shift:net:0", "float32 has no shift"),
         ("padding:net:0", "no padding above"),
     ],
 )
-def test_a_fault_that_is_none_is_refused(text: str, says: str) -> None:
+def test_an_invalid_fault_is_refused(text: str, says: str) -> None:
     graph = read_model(float_cnn().finish())
     with pytest.raises(UsageError, match=says):
         generate(graph, "net", "net.tflite", fault=Fault.parse(text))

@@ -1,4 +1,5 @@
-"""The ahead-of-time engine: a ``.tflite`` file becomes one readable, exact C header."""
+# SPDX-License-Identifier: Apache-2.0
+"""Engine ``aot``, ahead of time: turns a ``.tflite`` file into one readable, exact C header."""
 
 from hil.engines.aot.header import Header, generate
 

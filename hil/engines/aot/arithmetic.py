@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFLite's arithmetic on Python numbers: fixed point as TFLM computes it, and activations.
 
 Sources of the fixed-point functions (double rounding):
@@ -15,9 +16,6 @@ import numpy as np
 from hil.core.errors import ModelError
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import refuse
-
-# SPDX-License-Identifier: Apache-2.0
-
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -87,9 +85,9 @@ def float32_ratio(*factors: float, by: float = 1.0) -> float:
 
 
 def quantized_value(real: float, scale: float, zero_point: int) -> int:
-    """Quantize() of kernel_util.cc: where an activation's limit lies, not yet clamped.
+    """Quantize() of kernel_util.cc: the code of an activation's limit, not yet clamped.
 
-    Raises `ModelError` where TFLM stops: a limit beyond 32 bits.
+    Raises `ModelError` where TFLM aborts: for a limit beyond 32 bits.
     """
     with np.errstate(over="ignore"):
         steps = float(np.float32(real) / np.float32(scale))
@@ -135,10 +133,10 @@ def exp_on_negative_values(a: int) -> int:
 
 
 def softmax_table(scale: float, beta: float) -> list[int]:
-    """exp(-d * scale * beta) in Q0.31 for d = 0, 1, ...; what lies beyond counts as nothing.
+    """exp(-d * scale * beta) in Q0.31 for d = 0, 1, ...; larger d count as 0.
 
-    At most 256 entries, as an int8 lies at most 255 below the largest of its row. Raises
-    `ModelError` for a scale so small that TFLM stops at it.
+    At most 256 entries, because an int8 is at most 255 below the largest of its row. Raises
+    `ModelError` for a scale so small that TFLM aborts.
     """
     real = min(float(np.float32(beta)) * float(np.float32(scale)) * (1 << 26), 2.0**31 - 1)
     if real <= 1.0:
@@ -152,7 +150,7 @@ def softmax_table(scale: float, beta: float) -> list[int]:
 
 
 def quantize_multiplier_softmax(real: float) -> tuple[int, int]:
-    """QuantizeMultiplierGreaterThanOne; a shift of 31 occurs and only ever meets d = 0."""
+    """QuantizeMultiplierGreaterThanOne; a shift of 31 occurs, but only with d = 0."""
     fraction, shift = math.frexp(real)
     multiplier = round_half_away(fraction * (1 << 31))
     if multiplier == 1 << 31:
@@ -186,27 +184,27 @@ class RealFunction:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """All steps between two stages: float32 functions in order, or one table of 256 int8.
+    """All functions between two stages: float32 functions in order, or one table of 256 int8.
 
-    ``table[q + 128]`` is the answer to q.
+    ``table[q + 128]`` is the result for q.
     """
 
     real: tuple[RealFunction, ...] = ()
     table: tuple[int, ...] = IDENTITY
 
     def then(self, other: Activation) -> Activation:
-        """First this, then the other."""
+        """This activation followed by ``other``."""
         return Activation(self.real + other.real, tuple(other.table[q + 128] for q in self.table))
 
     @property
     def monotone(self) -> bool:
-        """Never falling, so that it may trade places with a maximum."""
+        """Whether it never decreases, so that it may swap places with a maximum."""
         rising = all(a <= b for a, b in zip(self.table, self.table[1:], strict=False))
         return rising and all(f.monotone for f in self.real)
 
     @property
     def limits(self) -> tuple[int, int] | None:
-        """(low, high) when the table only clamps, else None."""
+        """(low, high) if the table only clamps, else None."""
         low, high = min(self.table), max(self.table)
         clamped = tuple(min(max(q, low), high) for q in IDENTITY)
         return (low, high) if clamped == self.table else None
@@ -226,7 +224,7 @@ def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activati
     bottom = -128 if kind == NONE else max(-128, quantized_value(low, scale, zero))
     top = 127 if high == FLT_MAX else min(127, quantized_value(high, scale, zero))
     if bottom > top:
-        raise refuse(operator, "its activation leaves no int8 value", "export the model again")
+        raise refuse(operator, "its activation allows no int8 value", "export the model again")
     return Activation(table=tuple(min(max(q, bottom), top) for q in IDENTITY))
 
 
@@ -261,7 +259,7 @@ def _relu(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
 
 
 def _relu6(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
-    # TFLM clamps the codes themselves: it takes input and output to share their scale
+    # TFLM clamps the codes themselves: it assumes that input and output have the same scale
     del y
     six = min(max(quantized_value(6.0, x.scale, x.zero_point), -128), 127)
     return tuple(six if q > six else max(q, x.zero_point) for q in IDENTITY)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions and dense layers that widen their inputs to 16 bits in a buffer first.
 
 The input below a pooling window (or below a tile of two pixels, or of one) is gathered once and
@@ -20,20 +21,17 @@ from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Conv, Step
 from hil.engines.aot.tiles import GATHERED_CHANNELS, Place, Scratch, Tile, scratch, tile
 
-# SPDX-License-Identifier: Apache-2.0
-
-
-WORTH = 128  # instructions saved, for each byte by which the arena grows
-_SAVED = 0.5  # instructions a multiplication, on a Cortex-M7
+WORTH = 128  # instructions to save per byte by which the arena grows
+_SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7
 _PORTIONS = 4
-_LIMIT = 1 << 23  # of a sum that shares its register with another
+_LIMIT = 1 << 23  # of a sum that shares its register with another one
 
 
 def choose_gathered(steps: Sequence[Step]) -> tuple[Step, ...]:
     """``steps``, with `Conv.gathered` set where it pays."""
     chosen = list(steps)
     for i, step in enumerate(steps):
-        # the first step's input is the caller's: no place beside it
+        # the first step reads the caller's buffer: there is no room beside it
         if i == 0 or not isinstance(step, Conv) or not _possible(step):
             continue
         trial = [*chosen[:i], replace(step, gathered=True), *chosen[i + 1 :]]
@@ -44,7 +42,7 @@ def choose_gathered(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _possible(conv: Conv) -> bool:
-    """Whether two channels fit one word, and a tile of them one register each."""
+    """Whether two channels fit one word, and a tile of channels the registers."""
     return (
         conv.quant is not None
         and not conv.depthwise
@@ -56,8 +54,8 @@ def _possible(conv: Conv) -> bool:
 
 
 def portions(conv: Conv) -> list[int]:
-    """How many groups of four taps to sum at a time, so that no sum of a portion, the bias in the
-    first one included, reaches 2^23; empty when that takes more than `_PORTIONS`."""
+    """How many groups of four taps to sum at a time, so that no sum of a portion (of the first one
+    with the bias) reaches 2^23. Empty if that takes more than `_PORTIONS`."""
     assert conv.quant is not None
     padded = filled_rows(conv)
     heavy = np.abs(padded.astype(np.int64)).reshape(conv.cout, -1, 4).sum(axis=2)
@@ -72,7 +70,7 @@ def portions(conv: Conv) -> list[int]:
 
 
 def filled_rows(conv: Conv) -> npt.NDArray[np.int16]:
-    """The weights (cout, window rows, taps): rows filled up with zeros to whole groups of four."""
+    """The weights (cout, window rows, taps), rows padded with zeros to whole groups of four."""
     height, length = conv.rows.window, conv.columns.window * conv.cin
     rows = np.zeros((conv.cout, height, -(-length // 4) * 4), np.int16)
     rows[:, :, :length] = conv.weights.reshape(conv.cout, height, length)
@@ -80,7 +78,7 @@ def filled_rows(conv: Conv) -> npt.NDArray[np.int16]:
 
 
 def products(conv: Conv) -> int:
-    """Multiplications of an inference, without those of sums that a pooling leaves out."""
+    """Multiplications of an inference, without those of sums that the pooling does not use."""
     points = conv.rows.count * conv.columns.count
     if conv.pool:
         rows, columns = conv.pool.rows, conv.pool.columns
@@ -88,7 +86,7 @@ def products(conv: Conv) -> int:
     return points * conv.weights.size
 
 
-_ORDER = (0, 2, 1, 3)  # of four taps: those that a widening of four bytes pairs
+_ORDER = (0, 2, 1, 3)  # of four taps: widening four bytes pairs 0 with 2, 1 with 3
 
 
 def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
@@ -105,7 +103,7 @@ def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
 
 
 def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
-    """(arrays, functions): the last one is ``prefix(in, out, scratch)``."""
+    """The C code of a gathered layer; its function is ``prefix(in, out, scratch)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
     buffer = scratch(conv)
@@ -173,7 +171,7 @@ def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
     last_y = conv.rows.size - buffer.rows
     extent = (buffer.columns * tile.columns - 1) * conv.columns.stride
     last_x = conv.columns.size - extent - conv.columns.window
-    inside = last_y >= 0 and last_x >= 0  # somewhere; compilers warn of what is never true
+    inside = last_y >= 0 and last_x >= 0  # anywhere; compilers warn about impossible conditions
     with w.block(head):
         if conv.padded:
             outside = f"if (y < 0 || y > {last_y} || x < 0 || x > {last_x})"
@@ -191,7 +189,7 @@ def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
 
 
 def _gather_row(w: Writer, place: Place) -> None:
-    """One row below the windows of a tile: p to s, which moves on."""
+    """One row below the windows of a tile: from p to s, which advances."""
     conv, points = place.conv, place.tile.points
     apart = conv.columns.stride * conv.cin
     whole, rest = divmod(conv.columns.window * conv.cin, 4)
@@ -202,12 +200,12 @@ def _gather_row(w: Writer, place: Place) -> None:
         for p in range(points):
             place_of = _ORDER.index(t)
             w(f"s[{(place_of // 2 * points + p) * 2 + place_of % 2}] = p[{t + p * apart}];")
-    if rest:  # what else is in the group meets weights of zero
+    if rest:  # the other values of the group are multiplied by weights of zero
         w(f"s += {4 * points};")
 
 
 def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
-    """The same pixel by pixel, near an edge."""
+    """The same near an edge, pixel by pixel."""
     conv, points = place.conv, buffer.points
     apart = conv.columns.stride
     down = "r" if buffer.rows > 1 else "0"

@@ -1,6 +1,7 @@
-"""Convolutions with few taps, and depthwise ones: the input patch is held in variables.
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions with few taps, and depthwise ones: the input patch is kept in variables.
 
-A convolution loads the patch once and goes through the channels; a depthwise one loads the
+A convolution loads the patch once and loops over the channels. A depthwise convolution loads the
 patch of one channel after the other.
 """
 
@@ -14,14 +15,14 @@ from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import Conv
 from hil.engines.aot.tiles import Place, Tile
 
-_MAX_UNROLLED = 32  # taps of a depthwise window written out; more are looped row by row
+_MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in a loop
 
 
 def _pairs(conv: Conv) -> list[tuple[int, ...]]:
-    """Taps two by two for the int8 kernel, as flat (ky, kx, ic) indices.
+    """Pairs of taps for the int8 kernel, as flat (ky, kx, ic) indices.
 
-    Side by side within a row, then what is left over one above the other: so neighbouring
-    windows share most of their pairs.
+    Neighbours within a row, then the leftovers one above the other: so neighbouring windows share
+    most of their pairs.
     """
     rows, length = conv.rows.window, conv.columns.window * conv.cin
     pairs: list[tuple[int, ...]] = [
@@ -41,7 +42,7 @@ def _pack_pairs(conv: Conv) -> npt.NDArray[np.generic]:
 
 
 def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
-    """(arrays, function) of a convolution with few taps: ``prefix(in, out)``."""
+    """The C code of a convolution with few taps; its function is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, False)
     if finish.real:
@@ -83,7 +84,7 @@ def _all_channels(
     names: dict[tuple[int, ...], str],
     taps: int,
 ) -> None:
-    """Every channel at one tile: its patch to the output ``o``."""
+    """Every channel at one tile: from its patch to the output ``o``."""
     conv, prefix = place.conv, place.prefix
     w(f"HIL_FLASH {'float' if finish.real else 'int16_t'} *w = {prefix}_w;")
     w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
@@ -151,7 +152,7 @@ def _patch_size(place: Place) -> tuple[int, int]:
 
 
 def _patch_indices(place: Place, point: int, depth: int | None = None) -> list[int]:
-    """Numbers of the patch's variables below each tap (ky, kx, ic) of one window."""
+    """Numbers of the patch variables below each tap (ky, kx, ic) of one window."""
     conv, tile = place.conv, place.tile
     depth = conv.cin if depth is None else depth
     _, width = _patch_size(place)
@@ -165,12 +166,12 @@ def _patch_indices(place: Place, point: int, depth: int | None = None) -> list[i
 
 
 def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
-    """x0, x1, ...: the patch below a tile, of all channels or of one."""
+    """Variables x0, x1, ...: the patch below a tile, of all channels or of one."""
     conv = place.conv
     height, width = _patch_size(place)
     ctype = "float" if conv.quant is None else "int32_t"
     every = [(r, x, i) for r in range(height) for x in range(width) for i in range(depth)]
-    # strides may leave values out
+    # strides may skip values
     used = {n for p in range(place.tile.points) for n in _patch_indices(place, p, depth)}
     cells = {n: cell for n, cell in enumerate(every) if n in used}
     row = conv.columns.size * conv.cin
@@ -192,7 +193,7 @@ def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
 
 
 def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> Emitted:
-    """(arrays, function) of a depthwise convolution: ``prefix(in, out)``."""
+    """The C code of a depthwise convolution; its function is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
     weights = conv.weights.reshape(conv.cout, -1)

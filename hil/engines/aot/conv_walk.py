@@ -1,6 +1,7 @@
-"""Convolutions and dense layers with many taps: the kernel walks along the input in memory.
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions and dense layers with many taps: the kernel reads along the input in memory.
 
-A tile of neighbouring pixels times a block of channels is summed in registers; the weights are
+It sums a tile of neighbouring pixels times a block of channels in registers. The weights are
 stored in exactly the order in which they are used.
 """
 
@@ -22,7 +23,7 @@ _UNROLL_INT8 = 2
 
 
 def _segments(conv: Conv) -> tuple[int, int]:
-    """(count, length) of the runs of taps that lie side by side in memory."""
+    """(count, length) of the runs of taps that are adjacent in memory."""
     if conv.padded:  # near an edge, pixels come from different places
         return conv.rows.window * conv.columns.window, conv.cin
     return conv.rows.window, conv.columns.window * conv.cin
@@ -31,8 +32,8 @@ def _segments(conv: Conv) -> tuple[int, int]:
 def pack(conv: Conv, tile: Tile) -> npt.NDArray[np.generic]:
     """The weights in order of use: blocks of channels, then taps, then channels.
 
-    int8: within a run, four taps of one channel after four of the other, and what does not
-    fill four at the run's end tap by tap.
+    int8: within a run, four taps of one channel after four of the other; the rest of the run, less
+    than four taps, follows tap by tap.
     """
     count, length = _segments(conv)
     whole = length // 4 * 4
@@ -50,12 +51,12 @@ def pack(conv: Conv, tile: Tile) -> npt.NDArray[np.generic]:
 
 
 def emit_walk(conv: Conv, tile: Tile, prefix: str) -> Emitted:
-    """(arrays, functions) of a convolution: the last one is ``prefix(in, out)``."""
+    """The C code of a convolution; its function is ``prefix(in, out)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
     note = f"weights, in blocks of {tile.channels} channels"
     if conv.quant is not None:
-        note += ", four taps of each in turn"
+        note += ", four taps of each at a time"
     arrays = [
         Array(f"{prefix}_w", pack(conv, tile), note),
         *finish.arrays(),
@@ -149,7 +150,7 @@ def _kernels(w: Writer, place: Place, finish: Finish, channels: int) -> None:
 
 @contextmanager
 def _sums(w: Writer, place: Place, finish: Finish, channels: int) -> Iterator[None]:
-    """The sums in variables, so that the compiler keeps them in registers."""
+    """Keeps the sums in variables, so that the compiler keeps them in registers."""
     points = range(place.tile.points)
     names = [f"a{p}_{j}" for j in range(channels) for p in points]
     w(f"{finish.ctype} {', '.join(f'{n} = a[{i}]' for i, n in enumerate(names))};")
@@ -161,7 +162,7 @@ def _sums(w: Writer, place: Place, finish: Finish, channels: int) -> Iterator[No
 def _run(
     w: Writer, finish: Finish, points: Sequence[tuple[str, int]], channels: int, length: int
 ) -> None:
-    """``length`` taps side by side: points are (pointer, offset); pointers and w advance."""
+    """``length`` adjacent taps; points are (pointer, offset); pointers and w advance."""
     pointers = sorted({p for p, _ in points})
     taps = 1 if finish.real else 4
     groups = length // taps

@@ -1,4 +1,5 @@
-"""Engine ``aot`` behind the interface of the firmware."""
+# SPDX-License-Identifier: Apache-2.0
+"""Engine ``aot`` behind the firmware's interface (firmware/lib/hil_engine/hil_engine.h)."""
 
 from __future__ import annotations
 
@@ -26,9 +27,9 @@ def compile_model(
     fault: Fault | None = None,
     fused: bool = False,
 ) -> CompiledModel:
-    """A model as aot's header plus its adapter; arguments and errors as `generate`.
+    """A model as aot's header and its adapter; arguments and errors as in `generate`.
 
-    ``engine`` is the name that the firmware says.
+    ``engine`` is the name that the firmware reports.
     """
     header = generate(graph, name, source, layers=layers, fault=fault, fused=fused)
     info = ModelInfo(
@@ -47,7 +48,7 @@ def compile_model(
 
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
-    """What the generated code computes in one go, in order. Raises `ModelError`, see `plan`."""
+    """The layers of the generated code, in order. Raises `ModelError`, see `plan`."""
     return tuple(layer(graph, operators) for _, operators in plan_with_operators(graph))
 
 
@@ -64,7 +65,7 @@ def _functions(name: str, source: TensorSpec, target: TensorSpec, *, layers: boo
     watched = ""
     if layers:
         call = f"{name}_layers(self, input, output, arena, needed, 0)"
-        # one body for both: the kernels are inlined as where nobody looks
+        # one body for both, so that the kernels are inlined as in firmware without layers
         watched = f"""#if defined(__GNUC__) && !defined(__clang__)
 __attribute__((noinline, noclone))
 #endif

@@ -1,6 +1,7 @@
-"""Faults put into generated code on purpose: to prove that each is found where it is.
+# SPDX-License-Identifier: Apache-2.0
+"""Faults injected into generated code, to prove that a bench locates each of them.
 
-The network's file stays as it is, so the host goes on expecting the right answers.
+The network's file stays as it is, so the host still expects the right answers.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ KINDS = ("weight", "shift", "padding")
 class Fault:
     """What breaks in layer number ``layer``, from 0, of the network called ``model``.
 
-    weight: the heaviest weight of output channel ``channel`` becomes 0, as in a flash cell that
-    lost its charge. shift: the requantisation of ``channel`` shifts one place further, which
-    halves its outputs. padding: the windows start one row lower, as if the picture had one row of
-    padding less above it and one more below.
+    weight: the largest weight of output channel ``channel`` becomes 0, as if a flash cell lost its
+    charge. shift: the requantisation of ``channel`` shifts one bit further, which halves its
+    outputs. padding: the windows start one row lower, as if the picture had one row of padding
+    less above it and one more below it.
     """
 
     kind: str
@@ -44,13 +45,13 @@ class Fault:
             or not all(p.isdecimal() for p in parts)
         ):
             raise UsageError(
-                f"{text!r} is no fault",
+                f"{text!r} is not a fault",
                 f"write KIND:MODEL:LAYER[:CHANNEL], kinds {', '.join(KINDS)}",
             )
         return Fault(kind, model, *map(int, parts))
 
     def apply(self, steps: Sequence[Step]) -> tuple[Step, ...]:
-        """``steps`` with this one broken; UsageError when there is nothing of the kind to break."""
+        """``steps`` with this fault; UsageError if that layer has nothing of the kind to break."""
         step = steps[self.layer] if self.layer < len(steps) else None
         if not isinstance(step, Conv) or self.channel >= step.cout:
             raise self._nothing("no weighted layer, or no channel, of that number")

@@ -1,4 +1,5 @@
-"""From sums to outputs: bias, requantisation, activation and pooling of the weighted layers."""
+# SPDX-License-Identifier: Apache-2.0
+"""From sums to outputs of weighted layers: bias, requantisation, activation and pooling."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from hil.engines.aot.arithmetic import FLT_MAX, Activation, RealFunction
 from hil.engines.aot.source import Array, Writer, read, real_literal
 from hil.engines.aot.steps import Conv
 
-_SAFE = (1 << 30) - 2  # sums up to here survive being doubled, and rounded after that
+_SAFE = (1 << 30) - 2  # sums up to here can be doubled and rounded without overflow
 
 
 def real_expression(x: str, functions: Iterable[RealFunction]) -> str:
-    """A C expression applying float32 functions to ``x`` (a variable or a call: used once)."""
+    """A C expression that applies float32 functions to ``x`` and uses it once."""
     for f in functions:
         if f.kind == "clamp":
             x = f"hil_clampf({x}, {real_literal(f.low)}, {real_literal(f.high)})"
@@ -27,7 +28,7 @@ def real_expression(x: str, functions: Iterable[RealFunction]) -> str:
 
 
 def simplified(functions: Sequence[RealFunction]) -> list[RealFunction]:
-    """Without clamps that the clamp just before them makes needless."""
+    """Without clamps that the clamp just before them makes redundant."""
     kept: list[RealFunction] = []
     for f in functions:
         last = kept[-1] if kept else None
@@ -48,15 +49,15 @@ def int8_expression(x: str, activation: Activation, table: str) -> str:
 
 
 def table_array(name: str, activation: Activation) -> Array:
-    """The 256 answers of an int8 activation that is not a clamp."""
+    """The 256 results of an int8 activation that is not a clamp."""
     return Array(name, np.array(activation.table, "<i1"), "activation of -128, -127, ..., 127")
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """C text for what follows the sums of one layer; channel ``c`` counts within a block.
+    """The C code after the sums of one layer; channel ``c`` counts within a block.
 
-    ``wide`` says that a pooling window takes several tiles, whose results are combined.
+    ``wide``: a pooling window takes several tiles, whose results are combined.
     """
 
     conv: Conv
@@ -83,23 +84,23 @@ class Finish:
 
     @property
     def _late(self) -> bool:
-        """Whether the sums themselves are pooled: a rising activation may follow a maximum."""
+        """Whether the sums themselves are pooled: a monotone activation may follow the maximum."""
         pool = self.conv.pool
         return pool is not None and not pool.average and self.conv.pre.monotone
 
     @property
     def _short(self) -> bool:
-        """Whether every shift goes to the right and no sum is large: the quick arithmetic."""
+        """Whether every shift goes to the right and no sum is large, so that fast code is exact."""
         quant = self.conv.quant
         assert quant is not None
         return quant.bound <= _SAFE and bool((quant.shifts[quant.multipliers != 0] < 0).all())
 
     @property
     def _shifts(self) -> npt.NDArray[np.int64]:
-        """The shifts as the C function takes them."""
+        """The shifts as the C function expects them."""
         quant = self.conv.quant
         assert quant is not None
-        # a multiplier of zero gives zero whatever the shift
+        # with a multiplier of zero the shift does not matter
         return (
             np.where(quant.multipliers == 0, 0, -1 - quant.shifts) if self._short else quant.shifts
         )
@@ -114,7 +115,7 @@ class Finish:
 
     @property
     def stride(self) -> int:
-        """Parameters a channel."""
+        """Parameters per channel."""
         return 1 if self.real else len(self._columns)
 
     def arrays(self) -> list[Array]:
@@ -133,7 +134,7 @@ class Finish:
         return arrays
 
     def start(self, c: int) -> str:
-        """What a sum starts from."""
+        """The initial value of a sum."""
         return "0.0f" if self.real else read("int32_t", "q", self.stride * c)
 
     def multiply(self, a: str, x: str, w: str) -> str:
@@ -190,7 +191,7 @@ class Finish:
         function = ("hil_max_sum" if late else "hil_maxf") if self.real else "hil_max"
         if self.wide:
             values.insert(0, f"m{c}")
-        while len(values) > 1:  # in pairs, so that neighbours do not wait for each other
+        while len(values) > 1:  # in pairs, so that fewer operations depend on each other
             pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
             values = [f"{function}({', '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
         w(f"{'' if self.wide else 'const ' + self.ctype + ' '}m{c} = {values[0]};")
@@ -200,7 +201,7 @@ class Finish:
         conv, pool = self.conv, self.conv.pool
         cast = "" if self.real else "(int8_t)"
         if pool is None:
-            # nothing is pooled: what follows the activation was merged into it
+            # without a pooling, what follows the activation was merged into it
             for target, x in zip(targets, sums, strict=True):
                 w(f"{target} = {cast}{self._value(x, c, conv.pre)};")
             return

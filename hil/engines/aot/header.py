@@ -1,4 +1,5 @@
-"""One model as one C header that stands on its own."""
+# SPDX-License-Identifier: Apache-2.0
+"""One model as one self-contained C header."""
 
 from __future__ import annotations
 
@@ -44,11 +45,11 @@ def generate(
 ) -> Header:
     """The header of a model; ``name`` prefixes everything in it, ``source`` names the file.
 
-    With ``layers`` there is ``<name>_observe`` in place of ``<name>_invoke``, with the same
-    kernels in the same places, which tells an observer of hil_engine.h of every step's output.
-    ``fault`` breaks a step on purpose. ``fused`` lets a float32 product and the sum that it joins
-    be rounded once, which is faster and no longer exact. Raises `ModelError` for what aot cannot
-    run exactly (see `plan`), `UsageError` for a fault that is none here.
+    With ``layers`` there is ``<name>_observe`` in place of ``<name>_invoke``, with the same kernels
+    in the same places, which shows every step's output to an observer of hil_engine.h. ``fault``
+    breaks a step on purpose. ``fused`` allows rounding a float32 product and the sum it is added
+    to once, which is faster but not exact. Raises `ModelError` for what aot cannot run exactly (see
+    `plan`), `UsageError` for a fault that this model cannot have.
     """
     steps = fault.apply(plan(graph)) if fault else plan(graph)
     if fused:
@@ -92,7 +93,7 @@ def _emit(step: Step, prefix: str) -> Emitted:
 
 
 def _avr(arrays: list[Array]) -> list[str]:
-    """The error of a build for an AVR that could not reach all of the constants."""
+    """The error of a build for an AVR that cannot reach all constants."""
     sizes = [a.nbytes for a in arrays if a.flash]
     if sum(sizes) <= _AVR_FLASH and max(sizes, default=0) <= _AVR_ARRAY:
         return []
@@ -117,8 +118,8 @@ def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near:
         "float32 equals TFLite's reference kernels bit for bit when built with -ffp-contract=off;"
     )
     if near:
-        real = "float32 is near TFLite's reference kernels: a product and its sum are rounded once;"
-    # a file name may hold anything; a comment must not end early, nor seem to begin another, and
+        real = "float32 is close to TFLite's reference: a product and its sum are rounded once;"
+    # a file name may contain anything, but must not end the comment or seem to start another;
     # ??/ is a backslash
     shown = "".join(c if c.isprintable() else "?" for c in source)
     shown = shown.replace("*/", "*?").replace("/*", "?*").replace("??/", "???")
@@ -128,11 +129,11 @@ def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near:
  * sha256   {graph.sha256}
  * input    {_spec(graph.input)}
  * output   {_spec(graph.output)}
- * arena    {arena} bytes of RAM, aligned to {ALIGNMENT}; may be used otherwise between calls
+ * arena    {arena} bytes of RAM, aligned to {ALIGNMENT}; free for other use between calls
  * flash    {flash} bytes of constants
  * network  {graph.parameters} parameters, {graph.macs} multiply-accumulates
  *
- * C99, C++11 and later; needs nothing but the standard headers below: no heap, no other library.
+ * C99, C++11 and later; needs only the standard headers below: no heap, no other library.
  * {real}
  * int8 equals TensorFlow Lite Micro byte for byte. Values must be finite.
  *
@@ -156,11 +157,11 @@ def _macros(graph: Graph, name: str, arena: int, flash: int) -> str:
 def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, layers: bool) -> str:
     source, target = _CTYPES[graph.input.dtype], _CTYPES[graph.output.dtype]
     w = Writer()
-    w("/* One inference. The three buffers must not overlap; the input is left as it is. */")
+    w("/* One inference. The three buffers must not overlap. The input does not change. */")
     buffers = f"const {source} *input, {target} *output, void *arena"
     head = f"static inline void {name}_invoke({buffers})"
     if layers:
-        w("/* Between two steps `observer`, if there is one, is told of what lies there. */")
+        w("/* After each step, `observer`, if not null, is shown its output. */")
         head = f"static inline void {name}_observe({buffers}, hil_observer_t *observer)"
     with w.block(head):
         if places.arena:

@@ -1,9 +1,10 @@
-"""The arena: where each intermediate tensor lies, in as few bytes as liveness allows.
+# SPDX-License-Identifier: Apache-2.0
+"""The arena: where each intermediate tensor lies, in as few bytes as their lifetimes allow.
 
-The steps form a chain, so two tensors are alive at a time: a step's input and its output. They
-may overlap where a step provably reads a byte for the last time before it overwrites it; the
-least distance by which the output must lie below the input follows from the order of the
-step's reads and writes (`least_lead`). Offsets in bytes, aligned to `ALIGNMENT`.
+The steps form a chain, so two tensors are live at a time: a step's input and its output. They may
+overlap where a step provably reads a byte for the last time before it overwrites it. The minimum
+distance by which the output must start below the input follows from the order of the step's reads
+and writes (`least_lead`). Offsets are in bytes, aligned to `ALIGNMENT`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ALIGNMENT = 4  # of float32, and of the word loads of the int8 kernels
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """``offsets[i]`` is where step i's output lies; the last one is the caller's buffer."""
+    """``offsets[i]``: where the output of step i lies; the last one is the caller's buffer."""
 
     arena: int
     offsets: tuple[int, ...]
@@ -65,10 +66,10 @@ def _item(real: bool) -> int:
 
 
 def least_lead(step: Step) -> int:
-    """How many bytes the output must start below the input so that nothing is lost.
+    """How many bytes below the input the output must start so that nothing is lost.
 
-    Derived from the order in which the emitted code works; a lead of the whole output is
-    always enough.
+    Derived from the order in which the emitted code works. A lead of the whole output is always
+    enough.
     """
     if isinstance(step, Conv):
         lead = _conv_lead(step)
@@ -90,14 +91,14 @@ def _first_bytes(rows: Axis, columns: Axis, pixel: int) -> npt.NDArray[np.int64]
 
 
 def _lead(first: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> int:
-    """Largest excess of what is written over what this and all later windows still read."""
+    """The largest excess of written bytes over those that this and later windows still read."""
     still_needed = np.minimum.accumulate(first.reshape(-1)[::-1])[::-1]
     return int((ends.reshape(-1) - still_needed).max())
 
 
 def _conv_lead(step: Conv) -> int:
-    # all channels of a pixel are written while its window is still being read, and with
-    # several pixels at a time (tiles) the first is written before the last was computed
+    # all channels of a pixel are written while its window is still read, and of several pixels at
+    # a time (a tile) the first is written before the last is computed
     pixel_in = step.cin * _item(step.quant is None)
     pixel_out = step.cout * _item(step.quant is None)
     first = _first_bytes(step.rows, step.columns, pixel_in)
@@ -128,7 +129,7 @@ def _pooling_lead(step: Pooling) -> int:
 
 
 def scratch_offset(step: Step, start: int) -> int:
-    """Where a step's scratch lies that reads its input from ``start``: right behind it."""
+    """Where the scratch buffer of a step lies whose input is at ``start``: right after it."""
     return start + _align(input_bytes(step))
 
 
@@ -137,12 +138,11 @@ def _scratch(step: Step) -> int:
 
 
 def layout(steps: Sequence[Step]) -> Layout:
-    """Places every tensor between two steps in the smallest arena.
+    """Place every tensor between two steps in the smallest arena.
 
-    A step's scratch is kept with its input; the first step, whose input is the caller's, has none.
-
-    A tensor's possible offsets depend only on the lowest and highest place of the one before
-    it, so a pass forwards finds whether an arena of a given size works, exactly.
+    A step's scratch buffer lies with its input. The first step reads the caller's buffer, so it
+    has none. The possible offsets of a tensor depend only on the lowest and highest offset of the
+    tensor before it, so one pass forwards decides exactly whether an arena of a given size works.
     """
     sizes = [_align(output_bytes(s)) + _scratch(t) for s, t in pairwise(steps)]
     leads = [least_lead(s) for s in steps[1:-1]]
@@ -157,7 +157,7 @@ def layout(steps: Sequence[Step]) -> Layout:
             high = middle
     reach = _reach(sizes, leads, low)
     assert reach is not None  # the sum of all sizes always works
-    # walk back, always taking an end of what the tensor before could reach
+    # go back, always taking the lowest or the highest offset of the tensor before
     offsets = [reach[-1][0]]
     for i in range(len(sizes) - 2, -1, -1):
         bottom, top = reach[i]
@@ -166,15 +166,15 @@ def layout(steps: Sequence[Step]) -> Layout:
 
 
 def _reach(sizes: list[int], leads: list[int], arena: int) -> list[tuple[int, int]] | None:
-    """Lowest and highest offset of each tensor within ``arena`` bytes, None if one has none."""
+    """Lowest and highest offset of each tensor in ``arena`` bytes; None if one does not fit."""
     found = [(0, arena - sizes[0])]
     if found[0][1] < 0:
         return None
     for lead, before, size in zip(leads, sizes, sizes[1:], strict=False):
         bottom, top = found[-1]
         room = arena - size
-        below = min(top - lead, room)  # the output leads: it may end anywhere up to here
-        above = bottom + before  # or lies after the whole input
+        below = min(top - lead, room)  # the output starts below the input: at most here
+        above = bottom + before  # or starts after the whole input
         places = ([(0, below)] if below >= 0 else []) + ([(above, room)] if above <= room else [])
         if not places:
             return None

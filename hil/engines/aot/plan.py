@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turn a checked graph into steps: refuse what is not supported, fuse what is exact to fuse."""
 
 from __future__ import annotations
@@ -15,9 +16,6 @@ from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.steps import Conv, Map, Pool, Pooling, Requantization, Softmax, Step
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT32, POOLS, WEIGHTED, Axis, refuse, window_axes
-
-# SPDX-License-Identifier: Apache-2.0
-
 
 SUPPORTED = (
     "CONV_2D",
@@ -38,7 +36,7 @@ _DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")
 
 
 def plan(graph: Graph) -> tuple[Step, ...]:
-    """The steps from the model's input to its output; none when it only reshapes.
+    """The steps from the model's input to its output; none if it only reshapes.
 
     Raises `ModelError` that names the first operator, type or structure aot cannot run exactly.
     """
@@ -46,7 +44,7 @@ def plan(graph: Graph) -> tuple[Step, ...]:
 
 
 def plan_with_operators(graph: Graph) -> tuple[tuple[Step, tuple[Operator, ...]], ...]:
-    """The same, each step with the operators that it carries out; its output is the last one's."""
+    """The same, each step with the operators it computes; its output is that of the last one."""
     _check_chain(graph)
     steps: list[tuple[Step, tuple[Operator, ...]]] = []
     for operator in graph.operators:
@@ -63,21 +61,21 @@ def plan_with_operators(graph: Graph) -> tuple[tuple[Step, tuple[Operator, ...]]
 
 
 def _check_chain(graph: Graph) -> None:
-    """Every operator takes the result of the one before, and constants."""
+    """Every operator must take the result of the one before it, and constants."""
     current = graph.input_index
     for operator in graph.operators:
         if operator.code not in SUPPORTED:
-            hint = f"aot knows {', '.join(SUPPORTED)}"
+            hint = f"aot supports {', '.join(SUPPORTED)}"
             if operator.code in _DYNAMIC:
                 hint = "export with a fixed batch: keras.Input(batch_shape=(1, ...))"
-            raise refuse(operator, "not supported by engine aot", hint)
+            raise refuse(operator, "engine aot does not support it", hint)
         data = operator.inputs[0]
         others = [graph.tensors[i] for i in operator.inputs[1:] if i >= 0]
         if data != current or any(t.data is None for t in others):
             raise refuse(
                 operator,
                 "it does not follow the operator before it",
-                "aot runs chains of operators, without branches or stored float16 weights",
+                "aot runs chains of operators, without branches or float16 weights",
             )
         for tensor in (graph.tensors[data], graph.tensors[operator.outputs[0]]):
             _check_type(operator, tensor)
@@ -157,7 +155,7 @@ def _softmax(operator: Operator, x: Tensor, y: Tensor, name: str, note: str) -> 
 
 
 def _merge(before: Step, step: Step) -> Step | None:
-    """Both steps as one, or None when that would not be exact or would compute twice."""
+    """Both steps as one; None where that is not exact or computes a value twice."""
     if isinstance(step, Map) and step.kind == "activation":
         does = step.activation
         if isinstance(before, Conv) and before.pool is None:
@@ -181,7 +179,7 @@ def _noted(merged: Conv | Pooling, step: Step) -> Conv | Pooling:
 
 
 def _fusable(conv: Conv, pool: Pool) -> bool:
-    """Whole windows that do not overlap: each sum is computed once, or not at all."""
+    """Whether the windows are whole and do not overlap: each sum is computed at most once."""
     # a dense layer over many points lays them out in one row, whatever its output's shape
     sizes = (pool.rows.size, pool.columns.size)
     if conv.pool is not None or sizes != (conv.rows.count, conv.columns.count):

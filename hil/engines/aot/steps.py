@@ -1,4 +1,5 @@
-"""What an inference does, step by step: fused operators with everything resolved to numbers."""
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of an inference: fused operators, with everything resolved to numbers."""
 
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ NOTHING = Activation()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Requantization:
-    """int8 sums to int8: per output channel, with what was proved about the sums."""
+    """How int8 sums become int8: per output channel, with a proven bound of the sums."""
 
     input_zero: int
     output_zero: int
     multipliers: npt.NDArray[np.int64]
     shifts: npt.NDArray[np.int64]
     bias: npt.NDArray[np.int64]  # with -input_zero * (sum of weights) folded in
-    bound: int  # no sum, partial or whole, exceeds it
+    bound: int  # of any sum, partial or whole, in absolute value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Conv:
     """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
-    depthwise (cout, kh, kw). ``gathered``: its inputs are widened in a buffer first, see `gather`.
-    ``fused``: a product and the sum it joins may be rounded once (float32 only).
+    depthwise (cout, kh, kw). ``gathered``: widens its inputs in a buffer first (`conv_gather`).
+    ``fused``: may round a product and the sum it is added to once (float32 only).
     """
 
     name: str
@@ -70,7 +71,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """A pooling on its own. ``real`` tells float32 from int8."""
+    """A pooling that is not fused. ``real``: float32, else int8."""
 
     name: str
     note: str

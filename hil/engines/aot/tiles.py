@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiles of a convolution: how many sums stay in registers, and where a tile lies, as C text."""
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ import numpy as np
 from hil.engines.aot.source import Array, Writer
 from hil.engines.aot.steps import Conv
 
-# SPDX-License-Identifier: Apache-2.0
-
-
-# Registers bound these: float32 kernels have 32, the int8 kernels 13.
+# Bounded by registers: float32 kernels have 32, int8 kernels 13.
 REAL_POINTS, INT8_POINTS = 4, 2
-GATHERED_CHANNELS = 4  # of the kernels that read widened inputs
+GATHERED_CHANNELS = 4  # channels at a time in kernels that read widened inputs
 MAX_WINDOW = 9  # pooling windows up to this area are computed as one tile
 PATCH_REAL, PATCH_INT8 = 20, 32  # values of a patch that is worth keeping in variables
 
@@ -28,7 +26,7 @@ class Tile:
     rows: int
     columns: int
     channels: int
-    patch: bool  # the input patch is held in variables (few taps), not walked in memory
+    patch: bool  # the input patch is kept in variables (few taps), not read along memory
 
     @property
     def points(self) -> int:
@@ -43,7 +41,7 @@ def patch_values(conv: Conv, rows: int, columns: int) -> int:
 
 
 def tile(conv: Conv) -> Tile:
-    """The tile that the emitted code works in."""
+    """The tile in which the emitted code computes ``conv``."""
     real = conv.quant is None
     if conv.depthwise:
         rows, columns = _grid(conv, 4)
@@ -72,9 +70,8 @@ def tile(conv: Conv) -> Tile:
 class Scratch:
     """The buffer of a gathered convolution: int16 values, ``points`` side by side.
 
-    It holds the input below one window of the pooling (or one tile, where nothing is pooled): for
-    each of its ``columns`` tiles ``rows`` input rows, of each what a tile's windows see of it,
-    in ``groups`` of four taps.
+    It holds the input below one window of the pooling, or below one tile without a pooling: for
+    each of its ``columns`` tiles ``rows`` input rows, each in ``groups`` of four taps.
     """
 
     columns: int
@@ -107,7 +104,7 @@ def scratch(conv: Conv) -> Scratch:
 
 
 def _grid(conv: Conv, limit: int) -> tuple[int, int]:
-    """Pixels at a time: a part of the pooling window that tiles it, or a piece of a row."""
+    """Pixels at a time: a divisor of the pooling window, or a piece of a row."""
     if conv.pool is None:
         return 1, _columns(conv.columns.count, limit)
     height, width = conv.pool.rows.window, conv.pool.columns.window
@@ -118,7 +115,7 @@ def _grid(conv: Conv, limit: int) -> tuple[int, int]:
 
 
 def _columns(count: int, limit: int) -> int:
-    """Width of a piece of a row; the last piece overlaps its neighbour, so waste little."""
+    """Width of a piece of a row. The last piece overlaps its neighbour, so little is wasted."""
     return max(
         range(1, min(limit, count) + 1),
         key=lambda n: (count / (-(-count // n) * n) * (1 - 0.25 / n), n),
@@ -126,17 +123,17 @@ def _columns(count: int, limit: int) -> int:
 
 
 def scaled(variable: str, factor: int, plus: int = 0) -> str:
-    """``factor * variable + plus`` without what does nothing."""
+    """``factor * variable + plus`` without terms that have no effect."""
     text = variable if factor == 1 else f"{factor} * {variable}"
     return f"{text} {'+' if plus > 0 else '-'} {abs(plus)}" if plus else text
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Geometry of one layer worked tile by tile; ``prefix`` names its functions and arrays.
+    """Where the tiles of one layer lie, as C text; ``prefix`` names its functions and arrays.
 
-    Inside `function`, (iy, ix) is the input position of the output's window, ``o`` its output;
-    inside `window`, (ty, tx) that of the tile.
+    Inside `function`, (iy, ix) is the input position of the output's window and ``o`` its output.
+    Inside `window`, (ty, tx) is the input position of the tile.
     """
 
     conv: Conv
@@ -156,7 +153,7 @@ class Place:
         return (pool.rows.window, pool.columns.window) != (self.tile.rows, self.tile.columns)
 
     def arrays(self) -> list[Array]:
-        """What stands in for pixels outside the input: the code of zero."""
+        """The pixel used outside the input: the code of zero."""
         if not self.conv.padded:
             return []
         zero = self.conv.quant.input_zero if self.conv.quant else 0
@@ -164,7 +161,7 @@ class Place:
         return [Array(f"{self.prefix}_pad", values, "a pixel outside the input", flash=False)]
 
     def helper(self, w: Writer) -> None:
-        """The function that finds any pixel, also outside."""
+        """The function that finds any pixel, including those outside the input."""
         if not self.conv.padded:
             return
         height, width = self.conv.rows.size, self.conv.columns.size
@@ -176,14 +173,14 @@ class Place:
 
     @property
     def single(self) -> bool:
-        """Whether there is but one tile, at the start of the input."""
+        """Whether there is only one tile, at the start of the input."""
         conv, tile = self.conv, self.tile
         counts = (conv.rows.count, conv.columns.count)
         return not conv.padded and not conv.pool and counts == (tile.rows, tile.columns)
 
     @contextmanager
     def function(self, w: Writer, more: str = "") -> Iterator[None]:
-        """The function and its loops over the output; ``more`` parameters come last."""
+        """The function and its loops over the output; ``more``: further parameters."""
         conv, pool = self.conv, self.conv.pool
         rows, width = (pool or conv).rows.count, (pool or conv).columns.count
         tiles = width if pool else -(-width // self.tile.columns)
@@ -238,7 +235,7 @@ class Place:
 
     @property
     def pointer(self) -> str:
-        """The tile's first input pixel, when it lies inside."""
+        """The tile's first input pixel, if the tile lies inside the input."""
         if self.single:
             return "in"
         y, x = self.start
@@ -256,12 +253,12 @@ class Place:
 
     @property
     def offsets(self) -> list[int]:
-        """The same in elements."""
+        """The same as offsets in elements."""
         return [(dy * self.conv.columns.size + dx) * self.conv.cin for dy, dx in self._points]
 
     @property
     def inside(self) -> str:
-        """Whether all windows of the tile lie in the input."""
+        """The C condition that all windows of the tile lie inside the input."""
         conv, tile = self.conv, self.tile
         terms = []
         for name, axis, count in zip(
@@ -272,7 +269,7 @@ class Place:
         return " && ".join(terms)
 
     def at(self, y: int | str, x: int | str, start: tuple[str, str] | None = None) -> str:
-        """A pointer to the pixel (y, x) from the tile's start, wherever that is."""
+        """A pointer to the pixel (y, x) from the tile's start, inside the input or not."""
         ty, tx = start or self.start
         return f"{self.prefix}_at(in, {_sum(ty, y)}, {_sum(tx, x)})"
 
@@ -284,7 +281,7 @@ class Place:
         return self.at(_sum(ky, dy), _sum(kx, dx), start)
 
     def targets(self, c: str, j: int) -> list[str]:
-        """Where channel c + j of the tile's pixels, or of its pooled pixel, goes."""
+        """The output elements of channel c + j: of the tile's pixels, or of its pooled pixel."""
         points = 1 if self.conv.pool else self.tile.points
         first = c if not c.isdigit() else ""
         j += int(c) if c.isdigit() else 0
@@ -292,7 +289,7 @@ class Place:
 
 
 def _times(text: str, factor: int) -> str:
-    """``(text) * factor`` without what does nothing."""
+    """``(text) * factor`` without a factor of 1."""
     group = f"({text})" if " + " in text or factor == 1 else text
     return group if factor == 1 else f"{group} * {factor}"
 

@@ -1,4 +1,5 @@
-"""Poolings on their own, functions of one value, and Softmax."""
+# SPDX-License-Identifier: Apache-2.0
+"""Steps without weights: poolings that are not fused, functions of one value, and Softmax."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from hil.tflite.graph import Axis
 
 
 def emit_pooling(step: Pooling, prefix: str) -> Emitted:
-    """(arrays, function) of a pooling: windows are clipped to the input, as TFLite does."""
+    """The C code of a pooling. Windows are clipped to the input, as in TFLite."""
     pool, channels = step.pool, step.channels
     ctype, total = ("float", "float") if step.real else ("int8_t", "int32_t")
     w = Writer()
@@ -59,7 +60,7 @@ def emit_pooling(step: Pooling, prefix: str) -> Emitted:
 
 
 def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
-    """First, end and extent of the window along an axis, as C; declares what it needs."""
+    """Start, end and extent of the window along an axis, in C; declares what it needs."""
     variable = name if axis.count > 1 else "0"
     start = variable if axis.stride == 1 else f"{variable} * {axis.stride}"
     start = f"{start} - {axis.before}" if axis.before else start
@@ -74,7 +75,7 @@ def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
 
 
 def emit_map(step: Map, prefix: str) -> Emitted:
-    """(arrays, function) of a function of one value; it may work in place."""
+    """The C code of a function of one value; it may work in place."""
     source = "float" if step.real else "int8_t"
     target = {"quantize": "int8_t", "dequantize": "float", "activation": source}[step.kind]
     arrays: list[Array] = []
@@ -99,7 +100,7 @@ def emit_map(step: Map, prefix: str) -> Emitted:
 
 
 def emit_softmax(step: Softmax, prefix: str) -> Emitted:
-    """(arrays, function) of a Softmax over rows of ``depth``; it may work in place."""
+    """The C code of a Softmax over rows of ``depth``; it may work in place."""
     w = Writer()
     ctype = "float" if step.real else "int8_t"
     advance = f"in += {step.depth}, out += {step.depth}"

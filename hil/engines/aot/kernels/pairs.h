@@ -167,92 +167,54 @@ static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q) {
 #define HIL_PART(high, low) ((int32_t)((high) - (low)) >> 8)
 #endif
 
+/* Load a weight word, which has two channels; add its products with one tap to their sums. */
+#define HIL_WORD(i) h = hil_read_i16(w + (i)), l = (int8_t)h
+#define HIL_ADD(high, low, x) (high) += (uint32_t)HIL_HIGH(x, h, l), (low) += (uint32_t)((x) * l)
+
 HIL_KERNEL hil_sums2(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_t groups) {
-  uint32_t a00 = (uint32_t)a[0];
-  uint32_t a01 = (uint32_t)a[1];
-  uint32_t a10 = (uint32_t)a[2];
-  uint32_t a11 = (uint32_t)a[3];
-  uint32_t a20 = (uint32_t)a[4];
-  uint32_t a21 = (uint32_t)a[5];
-  uint32_t a30 = (uint32_t)a[6];
-  uint32_t a31 = (uint32_t)a[7];
-  a00 = HIL_MIX(a00, a10);
-  a01 = HIL_MIX(a01, a11);
-  a20 = HIL_MIX(a20, a30);
-  a21 = HIL_MIX(a21, a31);
+  uint32_t a00 = (uint32_t)a[0], a01 = (uint32_t)a[1], a10 = (uint32_t)a[2], a11 = (uint32_t)a[3];
+  uint32_t a20 = (uint32_t)a[4], a21 = (uint32_t)a[5], a30 = (uint32_t)a[6], a31 = (uint32_t)a[7];
+  a00 = HIL_MIX(a00, a10), a01 = HIL_MIX(a01, a11);
+  a20 = HIL_MIX(a20, a30), a21 = HIL_MIX(a21, a31);
   for (uint32_t i = 0; i < 2 * groups; ++i, x += 4, w += 4) {
-    const hil_half_t x00 = x[0];
-    const hil_half_t x01 = x[1];
-    const hil_half_t x10 = x[2];
-    const hil_half_t x11 = x[3];
+    const hil_half_t x00 = x[0], x01 = x[1], x10 = x[2], x11 = x[3];
     hil_half_t h, l;
-    h = hil_read_i16(w);
-    l = (int8_t)h;
-    a00 += (uint32_t)HIL_HIGH(x00, h, l);
-    a10 += (uint32_t)(x00 * l);
-    a01 += (uint32_t)HIL_HIGH(x10, h, l);
-    a11 += (uint32_t)(x10 * l);
-    h = hil_read_i16(w + 1);
-    l = (int8_t)h;
-    a00 += (uint32_t)HIL_HIGH(x01, h, l);
-    a10 += (uint32_t)(x01 * l);
-    a01 += (uint32_t)HIL_HIGH(x11, h, l);
-    a11 += (uint32_t)(x11 * l);
-    h = hil_read_i16(w + 2);
-    l = (int8_t)h;
-    a20 += (uint32_t)HIL_HIGH(x00, h, l);
-    a30 += (uint32_t)(x00 * l);
-    a21 += (uint32_t)HIL_HIGH(x10, h, l);
-    a31 += (uint32_t)(x10 * l);
-    h = hil_read_i16(w + 3);
-    l = (int8_t)h;
-    a20 += (uint32_t)HIL_HIGH(x01, h, l);
-    a30 += (uint32_t)(x01 * l);
-    a21 += (uint32_t)HIL_HIGH(x11, h, l);
-    a31 += (uint32_t)(x11 * l);
+    HIL_WORD(0);
+    HIL_ADD(a00, a10, x00);
+    HIL_ADD(a01, a11, x10);
+    HIL_WORD(1);
+    HIL_ADD(a00, a10, x01);
+    HIL_ADD(a01, a11, x11);
+    HIL_WORD(2);
+    HIL_ADD(a20, a30, x00);
+    HIL_ADD(a21, a31, x10);
+    HIL_WORD(3);
+    HIL_ADD(a20, a30, x01);
+    HIL_ADD(a21, a31, x11);
   }
-  a[0] = HIL_PART(a00, a10);
-  a[1] = HIL_PART(a01, a11);
-  a[2] = (int32_t)a10;
-  a[3] = (int32_t)a11;
-  a[4] = HIL_PART(a20, a30);
-  a[5] = HIL_PART(a21, a31);
-  a[6] = (int32_t)a30;
-  a[7] = (int32_t)a31;
+  a[0] = HIL_PART(a00, a10), a[1] = HIL_PART(a01, a11);
+  a[2] = (int32_t)a10, a[3] = (int32_t)a11;
+  a[4] = HIL_PART(a20, a30), a[5] = HIL_PART(a21, a31);
+  a[6] = (int32_t)a30, a[7] = (int32_t)a31;
 }
 
 HIL_KERNEL hil_sums1(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_t groups) {
-  uint32_t a00 = (uint32_t)a[0];
-  uint32_t a10 = (uint32_t)a[1];
-  uint32_t a20 = (uint32_t)a[2];
-  uint32_t a30 = (uint32_t)a[3];
-  a00 = HIL_MIX(a00, a10);
-  a20 = HIL_MIX(a20, a30);
+  uint32_t a00 = (uint32_t)a[0], a10 = (uint32_t)a[1], a20 = (uint32_t)a[2], a30 = (uint32_t)a[3];
+  a00 = HIL_MIX(a00, a10), a20 = HIL_MIX(a20, a30);
   for (uint32_t i = 0; i < 2 * groups; ++i, x += 2, w += 4) {
-    const hil_half_t x00 = x[0];
-    const hil_half_t x01 = x[1];
+    const hil_half_t x00 = x[0], x01 = x[1];
     hil_half_t h, l;
-    h = hil_read_i16(w);
-    l = (int8_t)h;
-    a00 += (uint32_t)HIL_HIGH(x00, h, l);
-    a10 += (uint32_t)(x00 * l);
-    h = hil_read_i16(w + 1);
-    l = (int8_t)h;
-    a00 += (uint32_t)HIL_HIGH(x01, h, l);
-    a10 += (uint32_t)(x01 * l);
-    h = hil_read_i16(w + 2);
-    l = (int8_t)h;
-    a20 += (uint32_t)HIL_HIGH(x00, h, l);
-    a30 += (uint32_t)(x00 * l);
-    h = hil_read_i16(w + 3);
-    l = (int8_t)h;
-    a20 += (uint32_t)HIL_HIGH(x01, h, l);
-    a30 += (uint32_t)(x01 * l);
+    HIL_WORD(0);
+    HIL_ADD(a00, a10, x00);
+    HIL_WORD(1);
+    HIL_ADD(a00, a10, x01);
+    HIL_WORD(2);
+    HIL_ADD(a20, a30, x00);
+    HIL_WORD(3);
+    HIL_ADD(a20, a30, x01);
   }
-  a[0] = HIL_PART(a00, a10);
-  a[1] = (int32_t)a10;
-  a[2] = HIL_PART(a20, a30);
-  a[3] = (int32_t)a30;
+  a[0] = HIL_PART(a00, a10), a[1] = (int32_t)a10;
+  a[2] = HIL_PART(a20, a30), a[3] = (int32_t)a30;
 }
 
 static inline void hil_widen1(int16_t *s, const int8_t *p) {
