@@ -1,7 +1,8 @@
-"""What the builders of emulated boards share: a GCC cross compiler on PATH, `upload`, `size`.
+# SPDX-License-Identifier: Apache-2.0
+"""What the builders of bare-metal emulated boards share: compiler and linker flags, start-up code.
 
-A builder calls `setup`, sets its board's own flags, then calls `program`. It is imported with
-the project's firmware/platforms in sys.path: PlatformIO runs builders without `__file__`.
+A builder calls `setup`, adds the flags of its board, then calls `program`. It first adds
+firmware/platforms to sys.path, because PlatformIO runs builders without `__file__`.
 """
 
 import os
@@ -12,7 +13,7 @@ import emulated
 
 
 def setup(env, prefix, packages, machine):
-    """Use the compiler `prefix`-gcc, which Debian's `packages` bring, with the flags `machine`."""
+    """Use the compiler `prefix`-gcc, from Debian's `packages`, with the flags `machine`."""
     if not shutil.which(f"{prefix}-gcc"):
         sys.stderr.write(
             f"Error: {prefix}-gcc is not installed; install it: sudo apt-get install {packages}\n"
@@ -21,22 +22,13 @@ def setup(env, prefix, packages, machine):
     machine = [
         *machine,
         "-O2",
-        "-ffp-contract=off",  # float32 results equal TFLite's bit for bit only without FMA
+        "-ffp-contract=off",  # without FMA, float32 results equal TFLite's bit for bit
     ]
-    env.Replace(
-        AR=f"{prefix}-gcc-ar",
-        AS=f"{prefix}-gcc",
-        CC=f"{prefix}-gcc",
-        CXX=f"{prefix}-g++",
-        LINK=f"{prefix}-g++",
-        RANLIB=f"{prefix}-gcc-ranlib",
-        SIZETOOL=f"{prefix}-size",
-        PROGNAME="firmware",
-        PROGSUFFIX=".elf",
-        SIZEPROGREGEXP=r"^(?:\.text|\.data|\.ARM\.exidx)\s+([0-9]+).*",
-        SIZEDATAREGEXP=r"^(?:\.data|\.bss|\.stack)\s+([0-9]+).*",
-        SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
-        SIZEPRINTCMD="$SIZETOOL -B -d $SOURCES",
+    emulated.use_gcc(
+        env,
+        prefix,
+        flash=[".text", ".data", ".ARM.exidx"],
+        ram=[".data", ".bss", ".stack"],
     )
     env.Append(
         CCFLAGS=[*machine, "-ffunction-sections", "-fdata-sections"],
@@ -48,9 +40,9 @@ def setup(env, prefix, packages, machine):
 
 
 def program(env, bsp):
-    """Link with the board's start-up code in `bsp`; `upload` starts the emulator."""
+    """Link with the start-up code in the folder `bsp`; `upload` starts the emulator."""
     script = f"{bsp}/{env.BoardConfig().get('build.ldscript')}"
-    # relative: PlatformIO hands it to the linker unquoted
+    # relative: PlatformIO passes it to the linker unquoted
     env.Replace(LDSCRIPT_PATH=os.path.relpath(script, env.subst("$PROJECT_DIR")))
     env.BuildSources("$BUILD_DIR/bsp", bsp)
     program = env.BuildProgram()

@@ -1,5 +1,6 @@
-/* The one narrow port between the firmware and a board: bytes, a stopwatch, memory marks.
- * Each platform has a folder here; `custom_hil_port` in platformio.ini picks one. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interface between the firmware and a board: bytes, a stopwatch, memory marks. Each platform
+ * implements it in a folder here; `custom_hil_port` in platformio.ini selects one. */
 #ifndef HIL_PORT_H
 #define HIL_PORT_H
 
@@ -12,16 +13,17 @@
 extern "C" {
 #endif
 
-/* Clocks, link and stack mark; once, first of all. */
+/* Initialises clocks, link and stack mark. Call it once, before anything else. */
 void hil_port_init(void);
 
-/* Up to `limit` received bytes; 0 when there are none. May sleep until the first one comes. */
+/* Reads up to `limit` received bytes and returns their number; may sleep until the first one comes,
+ * or return 0. */
 size_t hil_port_read(uint8_t *data, size_t limit);
 
-/* Sends all of it, or drops it where nobody listens. A hil_write_t: `context` is not used. */
+/* Sends all bytes, or drops them if nobody reads. A hil_write_t; `context` is not used. */
 void hil_port_write(void *context, const uint8_t *data, size_t length);
 
-/* See hil_setup_t.set_baud. A port whose line has no rate leaves it out. */
+/* See hil_setup_t.set_baud. A port whose line has no rate does not define it. */
 uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) __attribute__((weak));
 
 /* Identity, stopwatch, memory and uptime. */

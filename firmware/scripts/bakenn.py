@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For engine `bakenn`: compile what was generated for this kind of chip. Run by image.py.
+"""For engine `bakenn`: compiles the sources generated for this kind of chip. Run by image.py.
 
-CMSIS-NN's kernels where the processor has DSP instructions, ESP-NN's on the ESP32 and ESP32-S3,
-portable C elsewhere; HIL_BAKENN selects another one of the generated folders.
+That is CMSIS-NN's kernels on processors with DSP instructions, ESP-NN's on ESP32 and ESP32-S3, and
+portable C elsewhere. HIL_BAKENN selects one of the generated folders instead.
 """
 
 import os
@@ -25,7 +25,7 @@ def fail(message):
 
 
 def kind():
-    """The folder of the generated files that suits the chip."""
+    """The name of the folder of generated files for this chip."""
     board = env.BoardConfig()
     if forced := os.environ.get("HIL_BAKENN"):
         known = sorted(path.name for path in GENERATED.iterdir())
@@ -38,14 +38,14 @@ def kind():
 
 
 def listed(suffix):
-    """Paths that the models of this image name, each once and in order."""
+    """The paths that the files NAME.`suffix` of this image list, in order, without repetition."""
     files = [folder / f"{name}.{suffix}" for name in names]
     return list(dict.fromkeys(folder / w for f in files for w in f.read_text().split()))
 
 
 folder = GENERATED / kind()
 include = [Literal(f"-isystem{path}") for path in listed("include")]
-# loads by memcpy of a constant size, which the compiler turns into one instruction
+# loads with memcpy of a constant size, which the compiler turns into one instruction
 flags = ["-w", "-DBAKENN_CMSIS_NN_BUILTIN_MEMORY", *include]
 for file in listed("sources"):
     target = Path(env.subst("$BUILD_DIR"), "bakenn", *file.relative_to(folder).parts)

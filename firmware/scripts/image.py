@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before a build: find or generate the image's C sources, and add them and the board's port.
+"""Before a build: finds or generates the image's C sources, and adds them and the board's port.
 
-`hil` writes the sources itself and names their folder in HIL_IMAGE_DIR. A plain `pio run` has them
-written by `python -m hil headers`, as HIL_ENGINE, HIL_IMAGE, HIL_LAYERS and HIL_FAULT or the env's
-custom_hil_ options say. Either way `image.json` in the folder describes them. HIL_ARENA sets how
-much RAM to reserve. Unit tests (`pio test`) build against the golden vectors and, except for
-test_engine, against firmware/test/fake_image.
+`hil` generates the sources itself and passes their folder in HIL_IMAGE_DIR. For a plain `pio run`,
+this script calls `python -m hil headers` with HIL_ENGINE, HIL_IMAGE, HIL_LAYERS and HIL_FAULT, or
+with the env's custom_hil_ options. In both cases `image.json` in the folder describes the image.
+HIL_ARENA sets how much RAM to reserve. Unit tests (`pio test`) are built with the golden vectors
+and, except for test_engine, with firmware/test/fake_image.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def fail(message):
 
 
 def find_python():
-    """The interpreter that has `hil`: $HIL_PYTHON, the project's .venv, or this one."""
+    """The Python with `hil` installed: $HIL_PYTHON, the project's .venv, or this one."""
     if chosen := os.environ.get("HIL_PYTHON"):
         return chosen
     for inside in ("bin/python", "Scripts/python.exe"):
@@ -43,7 +43,7 @@ def find_python():
 
 
 def chosen_models():
-    """[(name, file)] of the image, from HIL_IMAGE or custom_hil_models."""
+    """The models of the image as [(name, file)], from HIL_IMAGE or custom_hil_models."""
     if text := os.environ.get("HIL_IMAGE"):
         words = text.split(os.pathsep)
     else:
@@ -57,15 +57,15 @@ def chosen_models():
         fail("the image has no models; set custom_hil_models in platformio.ini or HIL_IMAGE")
     for _, file in models:
         if not file.is_file():
-            fail(f"there is no model {file}; `hil train` makes them, HIL_IMAGE names others")
+            fail(f"there is no model {file}; run `hil train`, or name other models in HIL_IMAGE")
     return models
 
 
 def chosen_arena():
-    """Bytes of RAM to reserve, from HIL_ARENA or custom_hil_arena; empty: enough."""
+    """Bytes of RAM to reserve, from HIL_ARENA or custom_hil_arena; empty: as many as needed."""
     arena = os.environ.get("HIL_ARENA") or env.GetProjectOption("custom_hil_arena", "")
     if arena and not (arena.isdecimal() and int(arena)):
-        fail(f"an arena of {arena} bytes; set HIL_ARENA or custom_hil_arena to a positive number")
+        fail(f"{arena} is not a positive number of bytes; correct HIL_ARENA or custom_hil_arena")
     return arena
 
 
@@ -74,7 +74,7 @@ def shows_layers():
 
 
 def check_core():
-    """Refuse a value of HIL_ESP32_CORE that platformio.ini did not take, rather than ignore it."""
+    """Reject a value of HIL_ESP32_CORE for which platformio.ini found no file."""
     core = os.environ.get("HIL_ESP32_CORE", "")
     known = [file.stem.removeprefix("esp32-") for file in FIRMWARE.glob("cores/esp32-*.ini")]
     if core and core not in known:
@@ -85,7 +85,7 @@ def check_core():
 
 
 def fingerprint(words, models):
-    """Changes when the models, the options of `hil headers` or the generator do."""
+    """A hash of the models, the options of `hil headers` and the generator's sources."""
     digest = hashlib.sha256(repr(words).encode())
     generator = [*PROJECT.glob("hil/engines/**/*"), *PROJECT.glob("hil/tflite/*.py")]
     for file in [*(path for _, path in models), *sorted(generator)]:
@@ -95,7 +95,7 @@ def fingerprint(words, models):
 
 
 def generate(python):
-    """The folder of the image's sources, which `hil headers` writes unless they are up to date."""
+    """The folder of the image's sources; `hil headers` updates them if they are out of date."""
     folder = Path(env.subst("$BUILD_DIR")) / "gen"
     folder.mkdir(parents=True, exist_ok=True)
     models = chosen_models()
@@ -116,13 +116,13 @@ def generate(python):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if done.returncode == 2:  # an error of the harness: its last line says what and what to do
+    if done.returncode == 2:  # an error of hil: its last line says what is wrong and what to do
         fail(done.stdout.strip().splitlines()[-1])
     if done.returncode:
         sys.stderr.write(done.stdout)
         fail(
             f"`{python} -m hil headers` failed (above); "
-            "set HIL_PYTHON to a Python with tinyml-hil installed if this one does not have it"
+            "set HIL_PYTHON to a Python that has tinyml-hil installed"
         )
     stamp.write_text(wanted)
     return folder
@@ -155,12 +155,12 @@ libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
 include = [*libraries, FIRMWARE / "port", port]
 says = [f"tinyml-hil {version}"]
-# which object each byte comes from: hil attributes bytes to owners with the map beside the ELF
-# relative: SCons does not quote a flag, and the project's path may contain what a shell reads;
-# -Xlinker, because -Wl ends at a comma
+# The map says which object each byte comes from; hil reads it beside the ELF. Its path is relative,
+# because SCons does not quote flags and a shell would interpret some paths. -Xlinker, because -Wl
+# splits at commas.
 build_folder = os.path.relpath(env.subst("$BUILD_DIR"), PROJECT)
 env.Append(LINKFLAGS=["-Xlinker", f"-Map={build_folder}/${{PROGNAME}}.map"])
-env.Replace(HIL_PYTHON=Literal(python))  # quoted, whatever its path contains
+env.Replace(HIL_PYTHON=Literal(python))  # quoted, for any path
 
 testing = "__test" in COMMAND_LINE_TARGETS
 if testing:

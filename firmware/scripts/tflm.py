@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For engine `tflm`: compile the adapter, and of a TFLM tree that is at hand what the image needs.
+"""For engine `tflm`: compiles the adapter, and what the image needs from a local TFLM tree.
 
-The tree is the folder HIL_TFLM_DIR, else a library of the env's lib_deps that holds one.
-HIL_CMSIS_NN_DIR adds CMSIS-NN's kernels. Nothing is fetched here. Run by image.py.
+The tree is the folder HIL_TFLM_DIR or else in a library of the env's lib_deps. HIL_CMSIS_NN_DIR
+adds CMSIS-NN's kernels. This script downloads nothing. Run by image.py.
 """
 
 import os
@@ -18,7 +18,7 @@ env, generated = globals()["env"], globals()["generated"]
 FIRMWARE = Path(env.subst("$PROJECT_DIR")) / "firmware"
 MICRO = Path("tensorflow", "lite", "micro")
 NOT_FIRMWARE = ("test", "mock_", "fake_", "recording_", "kernel_runner")
-# The adapter's, too: structures differ without the first. TFLM needs C++17 and warns a lot.
+# For the adapter too: the first changes structures. TFLM needs C++17 and has many warnings.
 DEFINES = ["-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS", "-DNDEBUG"]
 CPP = ["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
 CMSIS = ["-DCMSIS_NN", "-DARM_NN_ENABLE_F16=0", "-DARM_NN_ENABLE_F32=0"]
@@ -30,7 +30,7 @@ def fail(message):
 
 
 def inside(folder):
-    """The folder with tensorflow/ in it, at or under `folder`; None when there is none."""
+    """The folder that contains tensorflow/: `folder` or its src/; None if neither does."""
     found = [path for path in (folder, folder / "src") if (path / MICRO).is_dir()]
     return found[0] if found else None
 
@@ -38,7 +38,7 @@ def inside(folder):
 def find_tree():
     if named := os.environ.get("HIL_TFLM_DIR"):
         tree = inside(Path(named).expanduser().resolve())
-        return tree or fail(f"HIL_TFLM_DIR={named} holds no {MICRO}; name a TFLM tree")
+        return tree or fail(f"HIL_TFLM_DIR={named} does not contain {MICRO}; set it to a TFLM tree")
     libraries = Path(env.subst("$PROJECT_LIBDEPS_DIR"), env["PIOENV"])
     trees = [inside(path) for path in sorted(libraries.glob("*"))]
     return next(filter(None, trees), None) or fail(
@@ -52,26 +52,26 @@ def find_cmsis_nn():
         return None
     folder = Path(named).expanduser().resolve()
     if not (folder / "Include" / "arm_nnfunctions.h").is_file():
-        fail(f"HIL_CMSIS_NN_DIR={named} is not CMSIS-NN: it holds no Include/arm_nnfunctions.h")
+        fail(f"HIL_CMSIS_NN_DIR={named} is not CMSIS-NN: it has no Include/arm_nnfunctions.h")
     if not (tree / MICRO / "kernels" / "cmsis_nn").is_dir():
-        fail(f"{tree} has no kernels for CMSIS-NN; unset HIL_CMSIS_NN_DIR or take another tree")
+        fail(f"{tree} has no kernels for CMSIS-NN; unset HIL_CMSIS_NN_DIR or use another tree")
     return folder
 
 
 def cxx_headers():
-    """Those of another compiler's C++ library, where the board's own has none (a JSON's glob)."""
+    """Folders of C++ headers, for a board whose JSON names those of another compiler as a glob."""
     if not (pattern := env.BoardConfig().get("build.cxx_headers", "")):
         return []
     if not (found := sorted(Path("/").glob(pattern.lstrip("/")))):
         fail(
-            f"engine tflm needs a C++ library's headers, and there is no {pattern}; "
+            f"engine tflm needs the headers of a C++ library, but there is no {pattern}; "
             "install them: sudo apt-get install libstdc++-arm-none-eabi-newlib"
         )
     return [found[-1].parent, found[-1]]
 
 
 def includes():
-    """The tree, and the headers it wants of others, where TFLM's own tools put them."""
+    """The tree, and the headers of other projects, from where TFLM's own tools put them."""
     folders = [tree]
     for name, header, inner in (
         ("flatbuffers", "flatbuffers/flatbuffers.h", "include"),
@@ -82,7 +82,7 @@ def includes():
         found = [place / inner for place in places if (place / inner / header).is_file()]
         if not found:
             fail(
-                f"{tree} lacks {name}: no {header} in third_party/{name}; docs/engines.md says how"
+                f"{tree} has no {name}: {header} is not in third_party/{name}; see docs/engines.md"
             )
         folders.append(found[0])
     if cmsis_nn:
@@ -91,7 +91,7 @@ def includes():
 
 
 def sources():
-    """The interpreter, the kernels of this image's operators, and what those share."""
+    """The interpreter, the kernels of this image's operators, and their shared files."""
     lite, micro = tree / "tensorflow" / "lite", tree / MICRO
     folders = [micro, micro / "arena_allocator", micro / "memory_planner", micro / "tflite_bridge"]
     folders += [lite / "kernels", lite / "core/c", lite / "core/api", lite / "schema"]
@@ -113,7 +113,7 @@ def wanted(name):
 
 
 def compile_all(files, where, **overrides):
-    """Objects in the build folder, whatever the sources' own folder is."""
+    """Compile `files` into the build folder, at the paths that they have below `where`."""
     for file in files:
         flags = [*DEFINES, *(CMSIS if cmsis_nn else []), *overrides.get("flags", [])]
         flags += CPP if file.suffix != ".c" else []

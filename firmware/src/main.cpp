@@ -1,4 +1,5 @@
-// The benchmark's firmware: the networks of one image behind a serial line.
+// SPDX-License-Identifier: Apache-2.0
+// The benchmark's firmware: serves the networks of one image over a serial line.
 #include <stdint.h>
 
 #ifdef ARDUINO
@@ -17,11 +18,11 @@
 #ifndef HIL_TOOLCHAIN
 #define HIL_TOOLCHAIN "gcc " __VERSION__
 #endif
-// A generator that does not count elements counts bytes, which are never fewer.
+// Without an element count, the byte count serves: it is never smaller.
 #ifndef HIL_INPUT_ELEMENTS
 #define HIL_INPUT_ELEMENTS HIL_INPUT_BYTES
 #endif
-// A board short of RAM sets it lower: an int8 model then takes no float32 input but a small one.
+// Smaller on a board short of RAM: an int8 model then takes only small inputs in float32.
 #if defined(HIL_SHORT_OF_RAM) && HIL_INPUT_ELEMENTS > 64
 #define HIL_MAX_PAYLOAD (HIL_INPUT_BYTES + HIL_REQUEST_HEAD)
 #endif
@@ -33,22 +34,36 @@ namespace {
 
 static_assert(HIL_MODEL_COUNT >= 1 && HIL_MODEL_COUNT <= 255, "an image has 1 to 255 models");
 static_assert(HIL_MAX_PAYLOAD >= HIL_INPUT_BYTES + HIL_REQUEST_HEAD,
-              "the receive buffer is the model's input too");
+              "the receive buffer doubles as the model's input");
 
 alignas(16) uint8_t rx[HIL_RX_BYTES(HIL_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS)];
 alignas(16) uint8_t arena[HIL_ARENA_BYTES];
 alignas(16) uint8_t output[HIL_OUTPUT_BYTES];
 hil_session_t session;
 
+// __extension__: before C++20, designated initialisers are one of GCC and clang.
+__extension__ const hil_setup_t SETUP = {
+    .board = &hil_port_board,
+    .firmware = HIL_FIRMWARE,
+    .toolchain = HIL_TOOLCHAIN,
+    .models = hil_models,
+    .model_count = HIL_MODEL_COUNT,
+    .rx = rx,
+    .max_payload = HIL_MAX_PAYLOAD,
+    .arena = arena,
+    .arena_size = sizeof arena,
+    .output = output,
+    .write = hil_port_write,
+    .write_context = nullptr,
+    .set_baud = hil_port_set_baud,
+    .rx_size = sizeof rx,
+};
+
 }  // namespace
 
 static void setup_firmware() {
-  const hil_setup_t setup = {&hil_port_board,   HIL_FIRMWARE, HIL_TOOLCHAIN,   hil_models,
-                             HIL_MODEL_COUNT,   rx,           HIL_MAX_PAYLOAD, arena,
-                             sizeof arena,      output,       hil_port_write,  nullptr,
-                             hil_port_set_baud, sizeof rx};
   hil_port_init();
-  hil_session_init(&session, &setup);
+  hil_session_init(&session, &SETUP);
 }
 
 static void loop_firmware() {

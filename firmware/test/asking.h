@@ -1,12 +1,11 @@
-/* Asking a session: requests to the fake board, and what its reply must be. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sends requests to the fake board and checks its replies. */
 #ifndef ASKING_H
 #define ASKING_H
 
-#include <math.h>
 #include <string.h>
 
 #include "fake_board.h"
-#include "golden.h"
 #include "hil_session.h"
 #include "hil_test.h"
 
@@ -14,16 +13,17 @@ static uint8_t reply_bytes[2048];
 static hil_decoder_t reply; /* the last reply */
 static uint16_t asked;      /* the low half of the last request's CRC */
 
-/* The one reply to what has just been fed; 0 when there is none or more than one. */
+/* Decodes the reply to what was just fed; returns 0 unless it is exactly one frame. */
 static inline int read_reply(void) {
   uint32_t i;
-  int frames = 0;
+  int frames = 0, ends = 0;
 
   hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
   for (i = 0; i < fake.reply_length; i++) {
     frames += hil_decoder_push(&reply, fake.reply[i]) == HIL_DECODE_FRAME;
+    ends += fake.reply[i] == 0;
   }
-  return frames == 1;
+  return frames == 1 && ends == 1;
 }
 
 static inline int ask(uint8_t type, uint16_t seq, const void *payload, uint32_t length) {

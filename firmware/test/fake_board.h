@@ -1,4 +1,5 @@
-/* A board of memory: what a session test sends goes in, what it answers lies in `reply`. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A simulated board. A test feeds bytes to its session and finds the answers in `reply`. */
 #ifndef FAKE_BOARD_H
 #define FAKE_BOARD_H
 
@@ -17,21 +18,21 @@ typedef struct {
   uint8_t reply[2048];
   uint32_t reply_length;
   uint32_t marks_reset;
-  uint32_t fed; /* the watchdog */
+  uint32_t fed; /* how often the watchdog was fed */
   uint32_t overflowed;
-  uint32_t baud;          /* 0: the rate of boot */
-  uint32_t reply_at_baud; /* reply bytes that were out when the rate last changed */
+  uint32_t baud;          /* 0: the boot rate */
+  uint32_t reply_at_baud; /* reply bytes sent before the last change of rate */
 } fake_board_t;
 
 static fake_board_t fake;
-/* One byte too many behind each is written by nobody. */
+/* Each buffer is followed by guard bytes that nothing may overwrite. */
 static _Alignas(16) uint8_t fake_rx[FAKE_RX_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
 static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
-static uint32_t fake_us;                /* before it is asked */
-static uint32_t fake_ticks;             /* what the stopwatch says next */
-static uint32_t fake_ticks_more;        /* ... and how much more each time */
+static uint32_t fake_us;                /* before the next reading */
+static uint32_t fake_ticks;             /* the next reading of the stopwatch */
+static uint32_t fake_ticks_more;        /* its increment per reading */
 
 static inline void fake_write(void *context, const uint8_t *data, size_t length) {
   fake_board_t *board = (fake_board_t *)context;
@@ -65,10 +66,10 @@ static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
 static inline uint32_t fake_uptime_ms(void) { return fake_now; }
 
-/* 1000 more each time it is asked. */
+/* Advances by 1000 per reading. */
 static inline uint32_t fake_now_us(void) { return fake_us += 1000; }
 
-/* A line that does 2 Mbaud at most. */
+/* The line supports at most 2 Mbaud. */
 static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   if (baud > 2000000u) {
     return 0;
@@ -80,48 +81,50 @@ static inline uint8_t fake_set_baud(uint32_t baud, uint8_t apply) {
   return 1;
 }
 
-static const hil_board_t fake_board = {"fake",
-                                       2,
-                                       9,
-                                       0,
-                                       25000000u,
-                                       fake_start,
-                                       fake_stop,
-                                       fake_memory,
-                                       fake_reset_marks,
-                                       fake_uptime_ms,
-                                       fake_now_us,
-                                       fake_alive};
+static const hil_board_t fake_board = {
+    .name = "fake",
+    .window = 2,
+    .room = 9,
+    .has_micros = 0,
+    .tick_hz = 25000000u,
+    .stopwatch_start = fake_start,
+    .stopwatch_stop = fake_stop,
+    .memory = fake_memory,
+    .reset_marks = fake_reset_marks,
+    .uptime_ms = fake_uptime_ms,
+    .now_us = fake_now_us,
+    .alive = fake_alive,
+};
 
-/* A fresh session over the fake image; an empty invoke takes `overhead` ticks. */
+/* Starts a new session with the fake image; an empty invoke takes `overhead` ticks. */
 static inline void fake_boot(uint32_t overhead) {
-  hil_setup_t setup;
+  const hil_setup_t setup = {
+      .board = &fake_board,
+      .firmware = "fake 1",
+      .toolchain = "none",
+      .models = hil_models,
+      .model_count = HIL_MODEL_COUNT,
+      .rx = fake_rx,
+      .max_payload = FAKE_MAX_PAYLOAD,
+      .arena = fake_arena,
+      .arena_size = HIL_ARENA_BYTES,
+      .output = fake_output,
+      .write = fake_write,
+      .write_context = &fake,
+      .set_baud = fake_set_baud,
+      .rx_size = FAKE_RX_BYTES,
+  };
 
-  memset(&setup, 0, sizeof setup);
   memset(&fake, 0, sizeof fake);
   memset(fake_rx, 0x77, sizeof fake_rx);
   memset(fake_arena, 0x77, sizeof fake_arena);
   memset(fake_output, 0x77, sizeof fake_output);
-  setup.board = &fake_board;
-  setup.firmware = "fake 1";
-  setup.toolchain = "none";
-  setup.models = hil_models;
-  setup.model_count = HIL_MODEL_COUNT;
-  setup.rx = fake_rx;
-  setup.max_payload = FAKE_MAX_PAYLOAD;
-  setup.arena = fake_arena;
-  setup.arena_size = HIL_ARENA_BYTES;
-  setup.output = fake_output;
-  setup.write = fake_write;
-  setup.write_context = &fake;
-  setup.set_baud = fake_set_baud;
-  setup.rx_size = FAKE_RX_BYTES;
   fake_ticks = overhead;
   fake_ticks_more = 0;
   hil_session_init(&fake.session, &setup);
 }
 
-/* A hil_write_t: what an encoder sends is received by the session. */
+/* A hil_write_t that feeds the session with what an encoder sends. */
 static inline void fake_feed(void *context, const uint8_t *data, size_t length) {
   size_t i;
 

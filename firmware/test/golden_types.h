@@ -1,4 +1,5 @@
-/* What firmware/scripts/golden_header.py fills in from golden/wire.json and golden/mlperf.json. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The types of golden.h, which firmware/scripts/golden_header.py generates. */
 #ifndef GOLDEN_TYPES_H
 #define GOLDEN_TYPES_H
 
@@ -8,7 +9,6 @@
 
 typedef struct {
   const char *name;
-  int is_reply;
   uint8_t type;
   uint16_t seq;
   const char *payload;
@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
   hil_decode_t kind;
-  uint8_t version; /* this and what follows: of a HIL_DECODE_FRAME */
+  uint8_t version; /* this and the next fields: only for HIL_DECODE_FRAME */
   uint8_t type;
   uint16_t seq;
   const char *payload;
@@ -35,7 +35,7 @@ typedef struct {
   uint32_t event_count;
 } golden_stream_t;
 
-/* What hil_unpack makes of the last `length` of `size` bytes. */
+/* What hil_unpack makes of the last `length` bytes of a buffer of `size`. */
 typedef struct {
   const char *name;
   uint32_t size;
@@ -46,7 +46,7 @@ typedef struct {
   const char *unpacked;
 } golden_packed_t;
 
-/* A command of golden/mlperf.json, and all that comes back. */
+/* A command of golden/mlperf.json, and everything sent back. */
 typedef struct {
   const char *name;
   const char *send;

@@ -1,5 +1,6 @@
-/* Assertions for the firmware's unit tests, on a board as on the host. A test is a function;
- * main runs each with RUN and returns FINISH(). test_custom_runner.py reads the lines. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Assertions for the firmware's unit tests, on boards and on the host. A test is a function; main
+ * runs each with RUN and returns FINISH(). test_custom_runner.py reads the lines printed here. */
 #ifndef HIL_TEST_H
 #define HIL_TEST_H
 
@@ -21,9 +22,9 @@ static inline void hil_test_say(const char *text) { fputs(text, stdout); }
 #endif
 
 static const char *hil_test_name = "";
-static const char *hil_test_detail = ""; /* which of many, where a test loops */
-static int hil_test_failures;            /* of the test that runs */
-static int hil_test_failed;              /* tests */
+static const char *hil_test_detail = ""; /* names the iteration in a test that loops */
+static int hil_test_failures;            /* of the current test */
+static int hil_test_failed;              /* failed tests */
 
 static inline void hil_test_say_number(int32_t value) {
   char text[12];

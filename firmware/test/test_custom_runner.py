@@ -1,5 +1,8 @@
-"""`pio test` without Unity, which only PlatformIO's registry has: runs the program (a process of
-this machine, or in QEMU) and reads the lines of hil_test.h."""
+# SPDX-License-Identifier: Apache-2.0
+"""Runs `pio test` without Unity, which only PlatformIO's registry has.
+
+Runs the test program as a process of this machine or in QEMU, and reads the lines of hil_test.h.
+"""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +15,7 @@ from platformio.test.runners.base import TestRunnerBase
 _LIMITED = ("timeout", "60")
 _QUIET = ("-display", "none", "-monitor", "none", "-serial", "null")
 _SEMIHOSTING = ("-semihosting-config", "enable=on,target=native", "-kernel", "{elf}")
-# env -> what runs its firmware.elf; its output is the test's
+# The command that runs firmware.elf, per env; it prints what the test prints.
 EMULATORS = {
     "mps2": (
         *(*_LIMITED, "qemu-system-arm", "-M", "mps2-an500", *_QUIET),
@@ -23,7 +26,7 @@ EMULATORS = {
         *("-cpu", "rv32,a=off,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,mmu=off,pmp=off"),
         *("-icount", "shift=0,sleep=off", *_SEMIHOSTING),
     ),
-    "lx106": (  # no -serial: its console is standard output
+    "lx106": (  # no -serial: the console is standard output
         *(*_LIMITED, "qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-m", "16M"),
         *("-display", "none", "-monitor", "none", "-icount", "shift=6,sleep=off"),
         *("-semihosting", "-kernel", "{elf}"),
@@ -33,7 +36,7 @@ TIME_LIMIT_S = 90
 
 
 class CustomTestRunner(TestRunnerBase):
-    """One test program: built, run once, its PASS and FAIL lines turned into cases."""
+    """Runs one test program and turns its PASS and FAIL lines into test cases."""
 
     def stage_testing(self):
         if self.options.without_testing:
@@ -51,14 +54,14 @@ class CustomTestRunner(TestRunnerBase):
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise UnitTestError(f"the test program did not run to its end: {error}") from error
+            raise UnitTestError(f"the test program did not finish: {error}") from error
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         for line in lines:
             click.echo(line)
             self.take(line)
         failed = self.test_suite.get_status_nums(TestStatus.FAILED)
         if "END" not in lines or (done.returncode != 0 and not failed):
-            raise UnitTestError(f"the test program broke off with code {done.returncode}")
+            raise UnitTestError(f"the test program ended early with code {done.returncode}")
 
     def take(self, line):
         word, *rest = line.split("\t")

@@ -1,15 +1,15 @@
-"""Every C and C++ file of the firmware, and every generated header, by every compiler that Debian
-has, in every standard that a core may compile it as, without a warning.
+"""Every C and C++ file of the firmware, and every generated header, compiles without a warning: by
+every compiler that Debian has, in every standard that a core uses.
 
-A core chooses the standard, not this project: ESP32's core 2 compiles C as gnu99, where newlib has
-no static_assert, and core 3 as gnu17 and gnu++2b. Files are found by their place, so a new one is
-compiled without being listed: a port and a platform belong to the compiler of the PlatformIO envs
-that name them, everything else to all compilers. The C library's headers are the host's, newlib
-(arm), picolibc (riscv64, lx106) and avr-libc.
+The core chooses the standard, not this project: ESP32's core 2 compiles C as gnu99, where newlib
+has no static_assert, and core 3 as gnu17 and gnu++2b. Files are found by their folder, so a new one
+is compiled without being listed: a port and a platform belong to the compiler of the PlatformIO
+envs that name them, everything else to all compilers. The headers of the C library are the host's,
+newlib (arm), picolibc (riscv64, lx106) and avr-libc.
 
-Not here: files that include TensorFlow Lite Micro (test_tflm.py, with its sources), and what of
-port/arduino is for other chips than an AVR, whose cores Debian does not have (test_arduino_port.py
-and test_cores.py compile it with fakes of them).
+Compiled elsewhere: files that include TensorFlow Lite Micro (test_tflm.py, with its sources), and
+the files of port/arduino for chips other than an AVR, because Debian does not have their cores
+(test_arduino_port.py and test_cores.py, with fakes of them).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hil.engines import write_image
 from hil.firmware.toolchain import COMPILERS
 from hil.tflite import Graph
 from tests.engines.test_bakenn import needs_bakenn
-from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
+from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, needs, run
 from tests.support.covering import covering
 from tests.support.tflite import int8_cnn
 
@@ -41,13 +41,13 @@ pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 ARDUINO: Final = Path("/usr/share/arduino/hardware/arduino/avr")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
 SHARED: Final = sorted(FIRMWARE.glob("lib/*/*.c"))
-# what leaves parts of the library out or adds to it
+# options that remove code from the library or add to it
 VARIANTS: Final = ("-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0")
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler for C and one for C++; ``env`` is the PlatformIO env whose files are its own."""
+    """A C and a C++ compiler; the files of the PlatformIO env ``env`` are compiled only with it."""
 
     c: str
     cxx: str
@@ -60,7 +60,7 @@ class Toolchain:
         return [program for program in (self.c, self.cxx) if not shutil.which(program)]
 
     def command(self, standard: str) -> list[str]:
-        """The compiler for a standard, and its flags but for what it is to do."""
+        """The compiler for a standard with its flags, without action and files."""
         program, more = (self.cxx, self.cxx_flags) if "++" in standard else (self.c, ())
         return [program, f"-std={standard}", *WARNINGS, *self.flags, *more]
 
@@ -103,21 +103,21 @@ TOOLCHAINS: Final = {
 
 @lru_cache
 def env(name: str) -> SectionProxy | dict[str, str]:
-    """The section of an env in platformio.ini; empty where it has none."""
+    """The section of an env in platformio.ini; empty if it has none."""
     parser = ConfigParser(interpolation=None)
     parser.read(PROJECT / "platformio.ini")
     return parser[f"env:{name}"] if parser.has_section(f"env:{name}") else {}
 
 
 def belongs(file: Path, toolchain: Toolchain) -> bool:
-    """Whether a file of the firmware is for this compiler, by where it lies."""
+    """Whether a file of the firmware is for this compiler, by its folder."""
     place, *rest = file.relative_to(FIRMWARE).parts
     section = env(toolchain.env)
     if '#include "tensorflow/' in file.read_text():
         return False
     if place == "port":
         return section.get("custom_hil_port") == rest[0]
-    if place == "platforms" and rest[1] == "runner":  # an emulator's, so the host's
+    if place == "platforms" and rest[1] == "runner":  # part of an emulator, so for the host
         return toolchain.env == "native"
     if place == "platforms":
         return Path(section.get("platform", "")).name == rest[0]
@@ -138,7 +138,7 @@ def includes(toolchain: Toolchain) -> list[str]:
 
 @dataclass(frozen=True)
 class Generated:
-    """What the project generates: an image's C, that for HIL_LAYERS, and sketches in C and C++."""
+    """Generated files: C of images, the same for HIL_LAYERS, and sketches in C and C++."""
 
     images: list[Path]
     layers: list[Path]
@@ -151,8 +151,8 @@ class Generated:
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Every kernel of aot as `hil export` and as the firmware have it, and the other engines'
-    glue; the unit tests' golden.h."""
+    """Every kernel of aot as `hil export` and as the firmware use it, the glue code of the other
+    engines, and golden.h of the unit tests."""
     folder = tmp_path_factory.mktemp("generated")
     graphs: dict[str, list[tuple[str, Path, Graph]]] = {"aot": [], "aot-fast": []}
     for network in covering()[0]:
@@ -173,7 +173,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
             sketch = folder / engine / f"sketch_{engine}{suffix}"
             sketch.write_text(_sketch([(name, graph) for name, _, graph in networks]))
             sketches.append(sketch)
-    if find_spec("tflite_micro"):  # of Linux x86-64 alone
+    if find_spec("tflite_micro"):  # only for Linux x86-64
         write_image("tflm", [("small", small)], folder / "tflm")
         images.append(folder / "tflm" / "hil_image.c")
     script = FIRMWARE / "scripts" / "golden_header.py"
@@ -182,7 +182,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 
 
 def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
-    """Uses the headers as a sketch of somebody else's does."""
+    """A program that uses the headers as a user's sketch does."""
     types = {DType.FLOAT32: "float", DType.INT8: "int8_t"}
     lines = ["#ifdef ARDUINO\n#include <Arduino.h>\n#endif"]
     lines += [f'#include "{name}.h"' for name, _ in networks]
@@ -194,7 +194,7 @@ def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
 
 
 def _headers(folder: Path) -> Path:
-    """The headers that C++ may include, all in one file, each of them twice."""
+    """A file that includes every header that C++ may include, each of them twice."""
     file = folder / "headers.cpp"
     shared = [p for p in sorted(FIRMWARE.glob("lib/*/*.h")) if "hil_tflm" not in p.parts]
     names = [p.name for p in (*shared, FIRMWARE / "port" / "hil_port.h")]
@@ -218,13 +218,13 @@ def toolchain(request: pytest.FixtureRequest) -> Toolchain:
 
 
 def words(toolchain: Toolchain, standard: str, generated: Generated) -> list[str]:
-    """The command for a standard, less what it is to do and to which files."""
+    """The command for a standard, without action and files."""
     return [*toolchain.command(standard), *includes(toolchain), f"-I{generated.golden}"]
 
 
 def check(toolchain: Toolchain, standard: str, generated: Generated) -> None:
-    """Every file that is for the compiler in this standard."""
-    if "++" in standard:  # the library is C and C++ at once
+    """Compile every file for this compiler in this standard."""
+    if "++" in standard:  # the library is both C and C++
         files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp"), "-xc++", *SHARED]
     else:
         files = [*sources(toolchain, ".c"), *generated.sketch(".c"), *generated.images]
@@ -241,7 +241,7 @@ def test_no_warning(toolchain: Toolchain, standard: str, generated: Generated) -
 def test_no_warning_in_newer_standards(
     toolchain: Toolchain, standard: str, generated: Generated
 ) -> None:
-    """Those of the ESP32's core 3; Debian's avr-gcc is GCC 5 and does not know them."""
+    """The standards of the ESP32's core 3; Debian's avr-gcc is GCC 5 and does not know them."""
     check(toolchain, standard, generated)
 
 
@@ -254,13 +254,13 @@ def test_no_warning_of_the_optimiser(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only then GCC sees what is used before it is set, or written outside an array; clang's
-    warnings do not depend on it."""
+    """Only when it optimises does GCC find uninitialised variables and writes outside an array;
+    clang's warnings do not depend on it."""
     if "++" in standard:
         files = sources(toolchain, ".cpp")
-    else:  # the kernels of the sketches are those of the images
+    else:  # the sketches have the same kernels as the images
         files = [*sources(toolchain, ".c"), *generated.images]
-    monkeypatch.chdir(tmp_path)  # where the compiler leaves assembly
+    monkeypatch.chdir(tmp_path)  # where the compiler writes assembly
     run([*words(toolchain, standard, generated), "-O2", "-S", *map(str, files)])
 
 
@@ -273,7 +273,7 @@ def test_no_warning_in_a_variant(toolchain: Toolchain, variant: str, generated: 
 
 @needs_bakenn
 def test_no_warning_of_bakenn(toolchain: Toolchain, bakenn_image: Path) -> None:
-    """Of what bakenn generates only errors count, as in the firmware's build."""
+    """Warnings in the files that bakenn generates are ignored, as in the firmware's build."""
     folder = bakenn_image / "bakenn" / "portable"
     include = [f"-I{folder / line}" for line in (folder / "net.include").read_text().split()]
     listed = (folder / "net.sources").read_text().split()
@@ -282,6 +282,18 @@ def test_no_warning_of_bakenn(toolchain: Toolchain, bakenn_image: Path) -> None:
         command = [*toolchain.command(standard), *includes(toolchain), *include, "-fsyntax-only"]
         run([*command, str(bakenn_image / "hil_image.c")])
         run([*command, "-w", *theirs])
+
+
+@pytest.mark.usefixtures("needs_gcc")
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_the_library_is_strict_c11_and_cpp11(language: str) -> None:
+    """Without extensions, with -Wpedantic and -Wshadow; every header compiles on its own."""
+    program, standard = {"c": ("gcc", "c11"), "c++": ("g++", "c++11")}[language]
+    headers = [*FIRMWARE.glob("lib/*/*.h"), *FIRMWARE.glob("port/*.h")]
+    command = [program, f"-std={standard}", *STRICT, *INCLUDES, "-fsyntax-only"]
+    main = [FIRMWARE / "src" / "main.cpp"] if language == "c++" else []
+    run([*command, "-x", f"{language}-header", *map(str, sorted(headers))])
+    run([*command, "-x", language, *map(str, [*SHARED, *main])])
 
 
 def test_every_file_has_a_compiler() -> None:
@@ -295,7 +307,7 @@ def test_every_env_of_debians_compilers_is_here() -> None:
     assert set(COMPILERS) <= {toolchain.env for toolchain in TOOLCHAINS.values()}
 
 
-def test_what_is_wrong_is_found(toolchain: Toolchain, tmp_path: Path) -> None:
+def test_wrong_code_is_found(toolchain: Toolchain, tmp_path: Path) -> None:
     for standard, text, wrong in (
         ("gnu99", '#include <assert.h>\nstatic_assert(1, "");\n', "static_assert"),
         ("c11", "void f(void);\nvoid f(void) { int unused = 1; }\n", "unused variable"),

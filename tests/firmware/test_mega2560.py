@@ -273,7 +273,7 @@ def test_the_teacher_does_not_fit() -> None:
         build(BOARD.pio_env, teacher, "aot", PROJECT)
 
 
-def test_what_is_no_firmware_is_named(firmware: BuiltFirmware, tmp_path: Path) -> None:
+def test_a_file_that_is_not_firmware_is_named(firmware: BuiltFirmware, tmp_path: Path) -> None:
     assert BOARD.emulator is not None
     runner = firmware.elf.with_name("simavr-runner")
     for broken in (tmp_path / "absent.elf", tmp_path / "text.elf"):
@@ -287,11 +287,11 @@ def test_what_is_no_firmware_is_named(firmware: BuiltFirmware, tmp_path: Path) -
             check=False,
         )
         assert said.returncode == 66
-        assert "is no firmware for AVR" in said.stderr
+        assert "is not an AVR ELF file" in said.stderr
     stray = tmp_path / "simavr-runner"
     stray.write_bytes(runner.read_bytes())
     stray.chmod(0o755)
-    with pytest.raises(DeviceError, match="is no firmware for AVR"):
+    with pytest.raises(DeviceError, match="is not an AVR ELF file"):
         start(BOARD.emulator, tmp_path / "text.elf", tmp_path / "log", Deadline.after(30))
 
 

@@ -283,7 +283,7 @@ def test_the_golden_results_are_scipys() -> None:
     wanted = {
         # first, last and all exclusive-or'd, of pixels less 128; 0.5 * (q - 3)
         "one inference": softmax(0.5 * (np.array([10, 10, -128]) - 3)),
-        "float32 as it is": softmax(np.array(struct.unpack("<4f", _loaded("1, 1, -200"))[::-1])),
+        "float32 unchanged": softmax(np.array(struct.unpack("<4f", _loaded("1, 1, -200"))[::-1])),
         "pixels as float32": softmax(np.zeros(4)),
     }
     steps = {step["name"]: step for step in GOLDEN}

@@ -120,7 +120,7 @@ def test_unit_tests_fail_when_the_code_is_wrong(
     assert f"FAIL\t{case}" in done.stdout
 
 
-def test_a_test_that_breaks_off_is_no_pass(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_test_that_ends_early_does_not_pass(environment: dict[str, str], tmp_path: Path) -> None:
     needs("native")
     project = copied_project(tmp_path)
     source = project / "firmware/test/test_wire/test_wire.c"
@@ -128,7 +128,7 @@ def test_a_test_that_breaks_off_is_no_pass(environment: dict[str, str], tmp_path
     source.write_text(broken)
     done = pio(["test", "-e", "native", "-f", "test_wire"], environment, project)
     assert done.returncode != 0
-    assert "broke off" in done.stdout
+    assert "ended early" in done.stdout
 
 
 def test_an_unknown_arduino_core_is_refused(environment: dict[str, str], tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_aot_says_when_the_arena_is_too_small(monkeypatch: pytest.MonkeyPatch) -
     ("variable", "said"),
     [
         (None, "set HIL_TFLM_DIR to a TFLM tree, or name one in lib_deps"),
-        ("HIL_TFLM_DIR", "holds no tensorflow/lite/micro; name a TFLM tree"),
+        ("HIL_TFLM_DIR", "does not contain tensorflow/lite/micro; set it to a TFLM tree"),
     ],
 )
 def test_without_sources_it_says_what_to_set(

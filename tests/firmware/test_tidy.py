@@ -1,18 +1,19 @@
-"""clang-tidy finds nothing in the firmware, in any of its variants, for any chip it is built for.
+"""clang-tidy finds nothing in the firmware, in any of its variants, for any of its chips.
 
-clang-tidy is PyPI's, pinned like clang-format: the same on every machine. `.clang-tidy` says what
-it looks for.
+clang-tidy is from PyPI and pinned, so it is the same on every machine. `.clang-tidy` lists its
+checks.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
-from tests.firmware.test_sources import program
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
@@ -22,7 +23,7 @@ ARM = ["-xc++", "-std=gnu++14", "--target=arm-none-eabi", "-mthumb", "-DARDUINO=
 CXX = Path("/usr/include/newlib/c++/12.2.1")  # libstdc++-arm-none-eabi-newlib
 NEWLIB = [CXX, CXX / "arm-none-eabi", Path("/usr/include/newlib")]
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
-# Flags, headers of the C library, and the sources: of a chip, or of a variant of the library.
+# Flags, folders of headers and sources, per chip or variant of the library.
 TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
     "library": ([], [], LIBRARY),
     "layers": (["-DHIL_LAYERS"], [], LIBRARY),
@@ -40,7 +41,7 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],
         [FIRMWARE / "port/rv32/port.c", *FIRMWARE.glob("platforms/rv32/bsp/*.c")],
     ),
-    # clang's pinned version knows no Xtensa; a RISC-V has registers of the same names
+    # the pinned clang does not support Xtensa; RISC-V has registers with the same names
     "lx106": (
         ["--target=riscv32-unknown-elf", "-march=rv32imc"],
         [Path("/usr/lib/xtensa-lx106-elf/include")],
@@ -54,7 +55,7 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/lib/avr/include"), ARDUINO / "cores/arduino", ARDUINO / "variants/mega"],
         [*FIRMWARE.glob("port/arduino/*.cpp")],
     ),
-    # on the stub cores of test_cores.py
+    # with the stub cores of test_cores.py
     "mbed": (
         [*ARM, "-mcpu=cortex-m0plus", "-DARDUINO_ARCH_MBED", "-DTARGET_RP2040"],
         [CORES / "mbed", *NEWLIB],
@@ -66,6 +67,12 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [FIRMWARE / "port/arduino/port.cpp", FIRMWARE / "port/arduino/chip_teensy.cpp"],
     ),
 }
+
+
+def program(name: str) -> str | None:
+    """A program of the environment in which the tests run, or of PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name)
 
 
 def tidy(flags: list[str], headers: list[Path], sources: list[Path]) -> str:
@@ -83,15 +90,15 @@ def test_nothing_is_found(target: str) -> None:
     tidy(*TARGETS[target])
 
 
-def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+def test_wrong_code_is_found(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.c"
     wrong.write_text("int f(int n);\nint f(int n) { return n < 2 ? 1 : n * f(n - 1); }\n")
     with pytest.raises(AssertionError, match="misc-no-recursion"):
         tidy([], [], [wrong])
 
 
-def test_every_source_is_looked_at() -> None:
-    """But for what needs TensorFlow Lite Micro, and the emulator's runner, which is the host's."""
+def test_every_source_is_checked() -> None:
+    """Except for those that need TensorFlow Lite Micro, and the runner of the emulator."""
     seen = {path for _, _, sources in TARGETS.values() for path in sources}
     listed = subprocess.run(
         ["git", "ls-files", "firmware/*.c", "firmware/*.cpp"],

@@ -1,8 +1,9 @@
-/* The one interface between the firmware and any inference engine.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interface between the firmware and every inference engine.
  *
- * An engine's generator writes, for one image, `hil_image.h` (the number of models and
- * the largest arena, input and output, as macros) and `hil_image.c` (the table below). The firmware
- * owns the buffers; an engine owns nothing and allocates nothing. */
+ * For one image, an engine's generator writes `hil_image.h` (macros: the number of models, the
+ * largest arena, input and output) and `hil_image.c` (the table below). The firmware owns the
+ * buffers; an engine owns no memory and allocates none. */
 #ifndef HIL_ENGINE_H
 #define HIL_ENGINE_H
 
@@ -28,12 +29,12 @@ typedef struct {
 
 typedef enum {
   HIL_ENGINE_OK = 0,
-  HIL_ENGINE_ARENA = 1, /* the arena is too small: *needed says how much it takes */
-  HIL_ENGINE_FAILED = 2 /* *needed carries the engine's own code */
+  HIL_ENGINE_ARENA = 1, /* the arena is too small: *needed is the required size */
+  HIL_ENGINE_FAILED = 2 /* *needed is the engine's own error code */
 } hil_engine_status_t;
 
 #ifdef HIL_LAYERS
-/* Told of each layer's output, in order, while it lies whole in memory. */
+/* Called with each layer's output, in order, while all of it is in memory. */
 typedef struct hil_observer {
   void (*layer)(struct hil_observer *self, uint16_t layer, uint8_t dtype, const void *data,
                 uint32_t bytes);
@@ -46,26 +47,26 @@ typedef struct hil_model {
   uint8_t sha256[32]; /* of the .tflite file */
   hil_tensor_t input;
   hil_tensor_t output;
-  uint32_t arena_bytes; /* RAM of one inference beyond input and output, enough anywhere */
+  uint32_t arena_bytes; /* RAM of one inference besides input and output, on any machine */
   uint32_t flash_bytes; /* constants: weights, biases, multipliers */
-  /* Called when the image switches to this model, and when HELLO asks what it takes; never timed.
-   * OK: *needed is the bytes of arena it takes on this machine, arena_bytes at most. */
+  /* Called when the image switches to this model, and when HELLO asks for its arena; never timed.
+   * On OK, *needed is the arena it uses on this machine: at most arena_bytes. */
   hil_engine_status_t (*prepare)(const struct hil_model *self, void *arena, uint32_t arena_size,
                                  uint32_t *needed);
-  /* Called after prepare, any number of times; this call alone is timed. Buffers are 16-byte
-   * aligned and never overlap. */
+  /* Called after prepare, any number of times; only this call is timed. The buffers are 16-byte
+   * aligned and do not overlap. */
   hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
-  uint8_t probabilities; /* the graph's last operator makes them (a softmax, a sigmoid) */
+  uint8_t probabilities; /* the outputs are probabilities: the graph ends in softmax or sigmoid */
 #ifdef HIL_LAYERS
-  uint16_t layers; /* how many `observe` tells of; 0: the engine has none to show */
-  /* As invoke, and tells `observer`; NULL where there are no layers. */
+  uint16_t layers; /* how many `observe` reports; 0: the engine reports none */
+  /* As invoke, and calls `observer`; NULL if there are no layers. */
   hil_engine_status_t (*observe)(const struct hil_model *self, const void *input, void *output,
                                  void *arena, uint32_t *needed, hil_observer_t *observer);
 #endif
 } hil_model_t;
 
-/* Defined by the generated hil_image.c, HIL_MODEL_COUNT long. */
+/* Defined in the generated hil_image.c, HIL_MODEL_COUNT entries. */
 extern const hil_model_t hil_models[];
 
 #ifdef __cplusplus

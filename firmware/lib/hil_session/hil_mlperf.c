@@ -38,7 +38,7 @@ HIL_COLD static void name(hil_session_t *session) {
   HIL_SAY(session, "m-name-dut-[tinyml-hil ");
   hil_say_text(session, session->setup.board->name, NAME);
   if (!session->setup.board->has_micros) {
-    HIL_SAY(session, ", m-lap-us is no time");
+    HIL_SAY(session, ", m-lap-us is no time"); /* hosts match it; words: ignore */
   }
   HIL_SAY(session, "]\r\n");
 }

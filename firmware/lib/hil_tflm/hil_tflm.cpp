@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "hil_tflm.h"
 
 #include <setjmp.h>
@@ -17,7 +18,7 @@ namespace {
 
 using Interpreter = tflite::MicroInterpreter;
 
-const uint32_t kAlignment = 16; /* TFLM's, of every buffer */
+const uint32_t kAlignment = 16; /* of every TFLM buffer */
 
 tflite::MicroMutableOpResolver<HIL_TFLM_OP_COUNT> resolver;
 bool registered;
@@ -25,7 +26,7 @@ bool registered;
 alignas(Interpreter) uint8_t space[sizeof(Interpreter)];
 Interpreter *interpreter;
 
-/* Everything in the arena, in the order that TFLM's own default has. */
+/* Allocates everything in the arena, in the order of TFLM's own default. */
 bool set_up(const uint8_t *tflite, uint8_t *arena, uint32_t size) {
   hil_tflm::Arena *allocator = hil_tflm::Arena::create(arena, size);
   uint8_t *planner = allocator->AllocatePersistentBuffer(sizeof(tflite::GreedyMemoryPlanner),
@@ -37,8 +38,8 @@ bool set_up(const uint8_t *tflite, uint8_t *arena, uint32_t size) {
   return interpreter->AllocateTensors() == kTfLiteOk;
 }
 
-/* False when `size` bytes are too few. The old interpreter is dropped, not destroyed: it would
- * visit nodes that an arena long used by others no longer holds, and owns nothing else. */
+/* Returns false if `size` bytes are too few. The old interpreter is not destroyed: its destructor
+ * would visit nodes in an arena that other models have overwritten, and it owns nothing else. */
 bool allocate(const uint8_t *tflite, void *arena, uint32_t size) {
   jmp_buf way_out;
 
@@ -48,7 +49,7 @@ bool allocate(const uint8_t *tflite, void *arena, uint32_t size) {
   }
   hil_tflm::Arena::leave_to(&way_out);
   const bool done = set_up(tflite, static_cast<uint8_t *>(arena), size);
-  hil_tflm::Arena::leave_to(nullptr); /* an operator that runs takes nothing any more */
+  hil_tflm::Arena::leave_to(nullptr); /* a running operator allocates nothing */
   return done;
 }
 
@@ -76,12 +77,12 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
   if (tflite::GetModel(tflite)->version() != TFLITE_SCHEMA_VERSION) {
     return failed(HIL_TFLM_SCHEMA, needed);
   }
-  *needed = self->arena_bytes;           /* what certainly does: TFLM does not say what it lacks */
-  arena_size -= arena_size % kAlignment; /* so that what is said here is said again, exactly */
+  *needed = self->arena_bytes;           /* always enough; TFLM does not report the exact size */
+  arena_size -= arena_size % kAlignment; /* so that the size reported below works again */
   if (!allocate(tflite, arena, arena_size)) {
     return arena_size < self->arena_bytes ? HIL_ENGINE_ARENA : failed(HIL_TFLM_ALLOCATE, needed);
   }
-  /* What is used is not enough to allocate in: buffers are aligned, and planning takes some. */
+  /* Allocation needs more than what is in use afterwards: for alignment and for planning. */
   size = static_cast<uint32_t>(interpreter->arena_used_bytes());
   size = (size + kAlignment - 1) / kAlignment * kAlignment;
   while (size < arena_size && !allocate(tflite, arena, size)) {
@@ -89,7 +90,7 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
   }
   if (size >= arena_size) {
     size = arena_size;
-    (void)allocate(tflite, arena, size); /* as above, where it did */
+    (void)allocate(tflite, arena, size); /* this size worked above */
   }
   if (interpreter->input(0)->bytes != size_of(self->input) ||
       interpreter->output(0)->bytes != size_of(self->output)) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "hil_tflm_arena.hpp"
 
 #include <new>
@@ -23,17 +24,18 @@ Arena *Arena::create(uint8_t *arena, size_t size) {
   Arena first(arena, size);
   uint8_t *place = first.AllocatePersistentBuffer(sizeof(Arena), alignof(Arena));
 
-  return place == nullptr ? nullptr : new (place) Arena(first); /* with its place taken already */
+  return place == nullptr ? nullptr : new (place) Arena(first); /* a copy: its place is taken */
 }
 
 void Arena::leave_to(jmp_buf *way_out) { exit_of_failures = way_out; }
 
-/* The base does not tell; it is the greater of this and the end of what is planned. */
+/* The base class does not expose it, only the greater of it and the end of the planned memory. */
 uint8_t *Arena::end_of_temp() const {
   return GetOverlayMemoryAddress() + GetNonPersistentUsedBytes();
 }
 
-/* The base looks at the planned memory alone, and hands out what temporary tensors still hold. */
+/* The base class checks only the planned memory, and would hand out memory that temporary tensors
+ * still use. */
 uint8_t *Arena::AllocatePersistentBuffer(size_t size, size_t alignment) {
   if (size > static_cast<size_t>(tail() - end_of_temp()) ||
       tflite::AlignPointerDown(tail() - size, alignment) < end_of_temp()) {
@@ -43,7 +45,8 @@ uint8_t *Arena::AllocatePersistentBuffer(size_t size, size_t alignment) {
   return Base::AllocatePersistentBuffer(size, alignment);
 }
 
-/* The base's room is unsigned: it is huge when alignment alone crosses the tail. */
+/* The base class computes the free space as an unsigned number, which becomes huge when alignment
+ * alone crosses the tail. */
 uint8_t *Arena::AllocateTemp(size_t size, size_t alignment) {
   const uint8_t *start = tflite::AlignPointerUp(end_of_temp(), alignment);
 
@@ -54,7 +57,7 @@ uint8_t *Arena::AllocateTemp(size_t size, size_t alignment) {
   return Base::AllocateTemp(size, alignment);
 }
 
-/* As above. */
+/* The same underflow. */
 TfLiteStatus Arena::ResizeBuffer(uint8_t *buffer, size_t size, size_t alignment) {
   if (tflite::AlignPointerUp(GetOverlayMemoryAddress(), alignment) > tail() ||
       Base::ResizeBuffer(buffer, size, alignment) != kTfLiteOk) {

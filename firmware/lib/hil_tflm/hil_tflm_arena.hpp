@@ -1,8 +1,9 @@
-/* TFLM's allocator of one arena, whose failures leave.
+// SPDX-License-Identifier: Apache-2.0
+/* TFLM's allocator of one arena, in which a failed allocation does not return.
  *
- * TFLM's kernels take memory without looking whether they got it: the checks are debug assertions,
- * which its release build drops, and a convolution then writes through null. So a failed allocation
- * does not return here; it jumps back to whoever sets TFLM up. C++ only. */
+ * TFLM's kernels do not check whether an allocation succeeded: the checks are debug assertions,
+ * which its release build removes, and a convolution then writes through a null pointer. So a
+ * failure here jumps back to the code that sets TFLM up. C++ only. */
 #ifndef HIL_TFLM_ARENA_H
 #define HIL_TFLM_ARENA_H
 
@@ -14,14 +15,14 @@
 
 namespace hil_tflm {
 
-/* Takes of the arena what its base does, to the byte. */
+/* Uses exactly as many bytes of the arena as its base class. */
 class Arena final : public tflite::SingleArenaBufferAllocator {
  public:
-  /* The allocator, itself at the end of `arena`, which is 16-byte aligned and of any size. */
+  /* Puts the allocator at the end of `arena`, which is 16-byte aligned and may have any size. */
   static Arena *create(uint8_t *arena, size_t size);
 
-  /* Where failures jump to from now on, of every arena; null: they return null, as the base's do.
-   * Between setjmp and the jump nothing may live whose destructor does something: it is skipped. */
+  /* Sets where failures of every arena jump to. With null they return null, as in the base class.
+   * The jump skips destructors: between it and setjmp, only trivial ones are allowed. */
   static void leave_to(jmp_buf *way_out);
 
   uint8_t *AllocatePersistentBuffer(size_t size, size_t alignment) override;

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_wire.h"
 
-/* Four bits a step: 64 bytes of table where RAM is dear. Entry i is i run through the
- * reflected polynomial 0xEDB88320 four times. */
+/* Four bits per step: a table of only 64 bytes, because RAM is scarce. Entry i is i after four
+ * steps with the reflected polynomial 0xEDB88320. */
 static const uint32_t nibble[16] = {0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu,
                                     0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
                                     0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "hil_wire.h"
@@ -23,7 +24,7 @@ static void keep(hil_decoder_t *decoder, uint8_t byte) {
   }
 }
 
-/* The frame's end: what is it worth? In docs/protocol.md's order. */
+/* Checks the complete frame, in the order that docs/protocol.md gives. */
 static hil_decode_t finish(hil_decoder_t *decoder) {
   const uint32_t length = decoder->length;
   uint32_t crc;
@@ -55,7 +56,7 @@ hil_decode_t hil_decoder_push(hil_decoder_t *decoder, uint8_t byte) {
   if (decoder->left > 0) {
     decoder->left--;
     keep(decoder, byte);
-  } else { /* a code byte; the zero of the block before it shows only now */
+  } else { /* a code byte: only now is the zero after the previous block due */
     if (decoder->zero_due) {
       keep(decoder, 0);
     }

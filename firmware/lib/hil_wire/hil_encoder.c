@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_wire.h"
 
 static void flush(hil_encoder_t *encoder) {
@@ -13,7 +14,7 @@ static void encode(hil_encoder_t *encoder, const uint8_t *data, size_t length) {
   for (i = 0; i < length; i++) {
     if (data[i] == 0) {
       flush(encoder);
-      encoder->after_full = 0; /* this block's end stands for the zero */
+      encoder->after_full = 0; /* the end of this block encodes the zero */
     } else {
       encoder->block[++encoder->used] = data[i];
       if (encoder->used == 254u) {

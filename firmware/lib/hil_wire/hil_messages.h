@@ -1,13 +1,14 @@
-/* The messages of docs/protocol.md as C types: every field lies where the wire has it, so that
- * they are read and sent as they are. Little-endian, naturally aligned, no padding. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The messages of docs/protocol.md as C types. The layout in memory is the layout on the wire:
+ * little-endian, naturally aligned, no padding. */
 #ifndef HIL_MESSAGES_H
 #define HIL_MESSAGES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The keyword itself: <assert.h> gives C its static_assert from C11 on, and some cores compile C as
- * gnu99. */
+/* The keyword, not the macro: <assert.h> defines static_assert only from C11 on, and some cores
+ * compile C as gnu99. */
 #ifdef __cplusplus
 #define HIL_STATIC_ASSERT(condition, message) static_assert(condition, message)
 #else
@@ -16,28 +17,29 @@
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
-#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the input as the model takes it */
+#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the model's converted input */
 
 enum {
   HIL_MSG_HELLO = 0x01,
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
-  HIL_MSG_BAUD = 0x04,    /* request and reply are one u32 */
+  HIL_MSG_BAUD = 0x04,    /* request and reply: one u32 */
   HIL_MSG_LAYERS = 0x05,  /* only with HIL_LAYERS */
-  HIL_MSG_CLOCK = 0x06,   /* an empty request */
+  HIL_MSG_CLOCK = 0x06,   /* the request is empty */
   HIL_MSG_PROFILE = 0x07, /* only with HIL_LAYERS */
   HIL_MSG_REPLY = 0x80,   /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
 
 enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
-/* Set in an encoding: the input bytes are PackBits, and of an INFER follow it at once. */
+/* Flag of an encoding: the input is packed with PackBits. In an INFER it follows the encoding
+ * directly. */
 enum { HIL_ENC_PACKED = 0x80, HIL_PACKED_HEAD = 2 };
 
 enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
 /* flags of a HELLO reply */
 enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2, HIL_HELLO_UNPACKS = 4 };
-enum { HIL_HELLO_ROOM = 3 }; /* from this bit on: hil_board_t's room */
+enum { HIL_HELLO_ROOM = 3 }; /* this and the higher bits: hil_board_t's room */
 
 enum {
   HIL_ERR_VERSION = 1,
@@ -68,7 +70,7 @@ typedef struct {
 typedef struct {
   uint8_t model;
   uint8_t dtype;
-  uint16_t check; /* hil_decoder_t's, of the request */
+  uint16_t check; /* hil_decoder_t's, for the request */
   uint32_t micros;
   uint32_t ticks;
 } hil_result_t; /* output bytes follow */
@@ -85,15 +87,15 @@ typedef struct {
   uint8_t dtype;
   uint16_t layer;
   uint16_t layers;
-  uint16_t check; /* as of hil_result_t */
+  uint16_t check; /* as in hil_result_t */
   uint32_t bytes;
   uint32_t offset;
-} hil_layer_t; /* the layer's bytes from offset on follow, as many as the reply holds */
+} hil_layer_t; /* the layer's bytes from `offset` on follow, as many as fit */
 
 typedef struct {
   uint8_t model;
   uint8_t encoding;
-  uint16_t layer; /* the first that is wanted */
+  uint16_t layer; /* the first one requested */
 } hil_profile_t;  /* input bytes follow */
 
 typedef struct {
@@ -106,9 +108,9 @@ typedef struct {
   uint8_t reserved;
   uint16_t layer;
   uint16_t layers;
-  uint16_t check;  /* as of hil_result_t */
-  hil_lap_t total; /* of an invoke in which nobody looks */
-} hil_profiled_t;  /* a hil_lap_t a layer follows, from `layer` on, as many as the reply holds */
+  uint16_t check;  /* as in hil_result_t */
+  hil_lap_t total; /* of an invoke without observer */
+} hil_profiled_t;  /* one hil_lap_t per layer follows, from `layer` on, as many as fit */
 
 typedef struct {
   uint32_t ram_static;
@@ -148,8 +150,7 @@ typedef struct {
 #define HIL_CRC_BYTES 4u
 #define HIL_FRAME_OVERHEAD ((uint32_t)sizeof(hil_header_t) + HIL_CRC_BYTES)
 
-HIL_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-                  "messages are sent as they lie in memory");
+HIL_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the byte order of the wire");
 HIL_STATIC_ASSERT(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
 HIL_STATIC_ASSERT(sizeof(hil_infer_t) == 4, "INFER");
 HIL_STATIC_ASSERT(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_wire.h"
 
-enum { COPIES = 128 }; /* a head below announces 1 to 128 bytes, one above a byte 2 to 128 times */
+enum { COPIES = 128 }; /* a head below: 1 to 128 bytes; above: one byte, 2 to 128 times */
 
-/* Byte by byte, so that a C library's memmove is not linked for this alone. `done` never passes
- * `at`, so that nothing is written over before it was read. */
+/* Byte by byte, so that the C library's memmove is not linked just for this. `done` never passes
+ * `at`, so no byte is overwritten before it is read. */
 size_t hil_unpack(uint8_t *buffer, size_t size, size_t length, size_t wanted) {
   size_t at = size - length, done = 0;
 
@@ -14,7 +15,7 @@ size_t hil_unpack(uint8_t *buffer, size_t size, size_t length, size_t wanted) {
     const size_t read = step ? count : 1u;
 
     if (head == COPIES) {
-      continue; /* means nothing, by definition */
+      continue; /* a no-op, by definition */
     }
     if (count > wanted - done || read > size - at || done + count > at + read) {
       return wanted + 1u;
@@ -23,7 +24,7 @@ size_t hil_unpack(uint8_t *buffer, size_t size, size_t length, size_t wanted) {
       buffer[done++] = buffer[step ? at++ : at - 1u];
     }
   }
-  while (done < wanted) { /* zeros at the end need not be sent */
+  while (done < wanted) { /* the sender may omit trailing zeros */
     buffer[done++] = 0;
   }
   return done;

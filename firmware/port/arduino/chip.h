@@ -1,5 +1,6 @@
-/* What differs between the cores under one Arduino API: who they are, where their stack and heap
- * lie, their watchdog. One chip_*.cpp each; exactly one is not empty. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What differs between the cores behind the Arduino API: their name, where stack and heap lie,
+ * their watchdog. Each has a chip_*.cpp; in a build, exactly one of those files is not empty. */
 #ifndef HIL_CHIP_H
 #define HIL_CHIP_H
 
@@ -8,19 +9,19 @@
 #include "cycles.h"
 #include "hil_board.h"
 
-/* WINDOW: requests that may be unanswered at a time; 1: nothing comes while an inference runs.
- * ROOM: the core's receive buffer, filled by interrupt, keeps 2^ROOM bytes meanwhile.
- * CYCLE_HZ: of hil_chip_cycles(); 0: the core has no cycle counter.
- * HAS_RATE: Serial is a UART whose rate can be changed, and hil_chip_set_rate is there; a USB port
- * has none, and of an unknown core nobody knows.
- * STACK_GUARD: bytes at the stack's end that the OS watches; they are never painted.
+/* WINDOW: how many requests may be unanswered at a time; 1: none arrives during an inference.
+ * ROOM: during an inference, the core's receive interrupt buffers 2^ROOM bytes.
+ * CYCLE_HZ: frequency of hil_chip_cycles(); 0: the core has no cycle counter.
+ * HAS_RATE: Serial is a UART whose rate can change, and hil_chip_set_rate is defined. Not for USB
+ * ports, which have no rate, nor for unknown cores.
+ * STACK_GUARD: bytes at the end of the stack that the OS watches; they are never painted.
  * BEGIN(baud): starts Serial. */
 #if defined(ARDUINO_ARCH_AVR)
 #define HIL_CHIP_AVR 1
-#define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes, and loses what comes on top */
+#define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes and drops what does not fit */
 #define HIL_CHIP_ROOM 5
 #define HIL_CHIP_CYCLE_HZ 0u
-#ifndef USBCON /* a 32U4: Serial is its USB */
+#ifndef USBCON /* defined on a 32U4, whose Serial is USB */
 #define HIL_CHIP_HAS_RATE 1
 #endif
 #elif defined(ARDUINO_ARCH_ESP32)
@@ -28,10 +29,10 @@
 #define HIL_CHIP_WINDOW 8
 #define HIL_CHIP_ROOM 13
 #define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
-/* FreeRTOS has a hardware watchpoint on the lowest 32 bytes that begin at a multiple of 32
- * (FREERTOS_WATCHPOINT_END_OF_STACK): a store there is a panic, whatever its value. */
+/* FreeRTOS sets a hardware watchpoint on the lowest 32 bytes of the stack that start at a multiple
+ * of 32 (FREERTOS_WATCHPOINT_END_OF_STACK): a store of any value there is a panic. */
 #define HIL_CHIP_STACK_GUARD 64
-#if !ARDUINO_USB_CDC_ON_BOOT /* an S3 or C3 may have Serial on its USB */
+#if !ARDUINO_USB_CDC_ON_BOOT /* Serial of an S3 or C3 may be USB */
 #define HIL_CHIP_HAS_RATE 1
 #define HIL_CHIP_BEGIN(baud) hil_chip_begin(baud)
 #endif
@@ -39,17 +40,17 @@
 #define HIL_CHIP_MBED 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
-#define HIL_CHIP_STACK_GUARD 4 /* osRtxStackMagicWord: RTX can check it at a switch of threads */
+#define HIL_CHIP_STACK_GUARD 4 /* osRtxStackMagicWord: RTX can check it at a thread switch */
 #ifdef HIL_CYCLES
-#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* of CMSIS: this core defines no F_CPU */
+#define HIL_CHIP_CYCLE_HZ SystemCoreClock /* from CMSIS; this core does not define F_CPU */
 extern "C" uint32_t SystemCoreClock;
 #endif
 #elif defined(CORE_TEENSY) && defined(__IMXRT1062__)
 #define HIL_CHIP_TEENSY 1
 #define HIL_CHIP_WINDOW 1
 #define HIL_CHIP_ROOM 0
-#define HIL_CHIP_STACK_GUARD 32        /* a region of the MPU that nobody may touch */
-#define HIL_CHIP_CYCLE_HZ F_CPU_ACTUAL /* of the core, which has no SystemCoreClock */
+#define HIL_CHIP_STACK_GUARD 32        /* an MPU region without access */
+#define HIL_CHIP_CYCLE_HZ F_CPU_ACTUAL /* of the core; it has no SystemCoreClock */
 extern "C" volatile uint32_t F_CPU_ACTUAL;
 #else
 #define HIL_CHIP_OTHER 1
@@ -73,13 +74,13 @@ extern "C" uint32_t SystemCoreClock;
 #define HIL_CHIP_BEGIN(baud) Serial.begin(baud)
 #endif
 
-/* How long the watchdog waits before it resets the board; 0 leaves it out. The host waits 20 s for
- * a reply, so no inference that it would still take is cut off. */
+/* How long the watchdog waits before it resets the board; 0 removes it. The host waits 20 s for a
+ * reply, so the watchdog never cuts off an inference whose reply the host would still accept. */
 #ifndef HIL_WATCHDOG_MS
 #define HIL_WATCHDOG_MS 60000u
 #endif
 
-/* The stack of loop(), which grows down from `top` to `bottom`; both null: nobody knows. */
+/* The stack of loop(), which grows down from `top` to `bottom`; both null if unknown. */
 typedef struct {
   uint8_t *bottom;
   uint8_t *top;
@@ -88,31 +89,31 @@ typedef struct {
 /* UTF-8, 63 bytes at most; complete after hil_port_init. */
 extern char hil_chip_name[];
 
-/* Before Serial begins: starts the cycle counter, asks for the name, widens receive buffers. */
+/* Before Serial begins: starts the cycle counter, reads the name, enlarges receive buffers. */
 void hil_chip_init(void);
 
 hil_stack_t hil_chip_stack(void);
 
-/* Bytes; 0, or of the heap HIL_HEAP_UNKNOWN, where the chip cannot tell. The heap's is what is
- * allocated now, the core's own buffers with it: the host looks at how much it grows. */
+/* Bytes; if the chip cannot tell, 0, or HIL_HEAP_UNKNOWN for the heap. Heap bytes are those now
+ * allocated, including the core's own buffers: the host looks only at the growth. */
 uint32_t hil_chip_ram_static(void);
 uint32_t hil_chip_heap_used(void);
 
 /* Wraps at 2^32. */
 uint32_t hil_chip_cycles(void);
 
-/* Sets Serial, which has begun and has sent everything, to `rate` baud; what was received stays.
- * 0 when the UART cannot be set to it. Without `apply` nothing is changed. */
+/* Sets Serial to `rate` baud, after it has begun and sent everything; received bytes are kept.
+ * Returns 0 if the UART cannot run at that rate. Changes nothing if `apply` is 0. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply);
 
-/* Starts Serial, on a chip whose HIL_CHIP_BEGIN calls it. */
+/* Starts Serial on a chip whose HIL_CHIP_BEGIN calls this. */
 void hil_chip_begin(uint32_t baud);
 
-/* Starts the watchdog; then feeds it. A chip that has none defines neither. */
+/* Start and feed the watchdog. A chip without one defines neither. */
 void hil_chip_watch(void) __attribute__((weak));
 void hil_chip_alive(void) __attribute__((weak));
 
-/* Nothing has been received: may sleep for a millisecond. */
+/* Called when nothing was received; may sleep for a millisecond. */
 void hil_chip_idle(void);
 
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* ATmega: no cycle counter; micros() resolves 4 us at 16 MHz. */
 #include "chip.h"
 
@@ -14,8 +15,8 @@ char hil_chip_name[] = "Arduino AVR";
 #endif
 
 extern "C" {
-extern uint8_t __data_start, __heap_start; /* of the linker; the heap begins where bss ends */
-extern uint8_t *__brkval;                  /* of malloc; null before its first call */
+extern uint8_t __data_start, __heap_start; /* from the linker; the heap starts after bss */
+extern uint8_t *__brkval;                  /* from malloc; null before its first call */
 }
 
 void hil_chip_init(void) { set_sleep_mode(SLEEP_MODE_IDLE); }
@@ -37,8 +38,8 @@ uint32_t hil_chip_heap_used(void) { return (uint32_t)(heap_end() - &__heap_start
 uint32_t hil_chip_cycles(void) { return 0; }
 
 #ifdef HIL_CHIP_HAS_RATE
-/* The divisor is what Serial.begin makes of the rate, with U2X. A receiver wants 2 %, and the
- * 2.1 % of 115200 at 16 MHz is in use everywhere. */
+/* Computes the same divisor as Serial.begin, with U2X. A receiver tolerates 2 %; the 2.1 % of
+ * 115200 at 16 MHz is in common use. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
   const uint32_t fastest = F_CPU / 8u;
   uint32_t real, error;
@@ -59,7 +60,7 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
 #endif
 
 #if HIL_WATCHDOG_MS
-/* It waits 8 s at most, so its interrupt puts it off until so many have passed. */
+/* The hardware waits 8 s at most, so its interrupt restarts it for several rounds. */
 enum {
   ROUND_MS = HIL_WATCHDOG_MS >= 8000u ? 8000 : 1000,
   ROUNDS = (HIL_WATCHDOG_MS + ROUND_MS - 1) / ROUND_MS
@@ -68,13 +69,13 @@ static_assert(ROUNDS <= 255, "HIL_WATCHDOG_MS is 34 minutes at most");
 
 static volatile uint8_t rounds_left;
 
-/* Before main: after the reset it goes on by itself, every 16 ms. */
+/* Before main: after a watchdog reset it stays on, with a timeout of 16 ms. */
 static void __attribute__((constructor)) stop_watchdog(void) {
   MCUSR = 0;
   wdt_disable();
 }
 
-/* With WDIE the time-out is an interrupt, and the hardware takes WDIE back: the next one resets. */
+/* With WDIE set, the timeout is an interrupt and the hardware clears WDIE: the next one resets. */
 ISR(WDT_vect) {
   if (rounds_left > 0) {
     rounds_left--;
@@ -94,6 +95,6 @@ void hil_chip_watch(void) {
 }
 #endif
 
-/* Until the next interrupt: a byte, or the millisecond of millis(). */
+/* Sleeps until the next interrupt: a received byte, or the timer of millis(). */
 void hil_chip_idle(void) { sleep_mode(); }
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* ESP32, S2, S3 (Xtensa) and C3 (RISC-V), with Espressif's Arduino core 2 or 3. */
 #include "chip.h"
 
@@ -13,7 +14,7 @@
 char hil_chip_name[64] = "ESP32";
 
 extern "C" {
-extern uint8_t _data_start, _data_end, _bss_start, _bss_end; /* of the linker: internal RAM */
+extern uint8_t _data_start, _data_end, _bss_start, _bss_end; /* from the linker: internal RAM */
 }
 
 void hil_chip_init(void) {
@@ -34,26 +35,26 @@ uint32_t hil_chip_ram_static(void) {
 
 uint32_t hil_chip_heap_used(void) { return ESP.getHeapSize() - ESP.getFreeHeap(); }
 
-/* CCOUNT on Xtensa. The C3 has no mcycle (reading it traps): its own counter, CSR 0x7e2. */
+/* CCOUNT on Xtensa. On a C3, which traps a read of mcycle, its own counter: CSR 0x7e2. */
 uint32_t hil_chip_cycles(void) { return ESP.getCycleCount(); }
 
 #ifdef HIL_CHIP_HAS_RATE
-/* PROBE: only the UART's fast clock gives it; 1 MHz would give 1.6 Mbaud.
- * FASTEST: the UART's limit. */
+/* PROBE: a rate that only the fast clock of the UART gives; with 1 MHz it would be 1.6 Mbaud.
+ * FASTEST: the limit of the UART. */
 enum { PROBE = 1500000, SLOWEST = 1200, FASTEST = 5000000 };
 
 static uint32_t fastest;
 
-/* Whether the divider in use gives `rate`, to the 2 % that a receiver wants. */
+/* Whether the current divider gives `rate` within the 2 % that a receiver tolerates. */
 static bool is_set(uint32_t rate) {
   const uint32_t real = Serial.baudRate();
 
   return (real > rate ? real - rate : rate - real) <= rate / 50u;
 }
 
-/* Core 3 chooses the clock of an ESP32's or S2's UART by the rate: the 1 MHz REF_TICK for a low
- * one, and up to 3.3.0 updateBaudRate() keeps it, so that 921,600 is 2 % off and 2,000,000
- * impossible. Beginning at a high rate takes the fast clock. */
+/* Core 3 chooses the UART's clock of an ESP32 or S2 by the rate: the 1 MHz REF_TICK for a low one.
+ * Up to 3.3.0, updateBaudRate() keeps that clock, so that 921,600 is 2 % off and 2,000,000
+ * impossible. Beginning at a high rate selects the fast clock. */
 void hil_chip_begin(uint32_t baud) {
   Serial.begin(PROBE);
   if (is_set(PROBE)) {
@@ -65,7 +66,7 @@ void hil_chip_begin(uint32_t baud) {
   }
 }
 
-/* Serial.begin() would install the driver again and lose what it holds. */
+/* Serial.begin() would reinstall the driver and lose the bytes in its buffer. */
 uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
   if (rate < SLOWEST || rate > fastest) {
     return 0;
@@ -81,8 +82,8 @@ uint8_t hil_chip_set_rate(uint32_t rate, uint8_t apply) {
 #if HIL_WATCHDOG_MS
 static bool watched;
 
-/* The task watchdog looks after the idle task already, which a network starves on a chip of one
- * core; after this it waits as long for both. */
+/* The task watchdog already watches the idle task, which a network starves on a single-core chip.
+ * This sets one timeout for both tasks. */
 static esp_err_t wait_long(void) {
 #if ESP_IDF_VERSION_MAJOR >= 5
   esp_task_wdt_config_t config = {};
@@ -92,20 +93,20 @@ static esp_err_t wait_long(void) {
   config.idle_core_mask = 1u;
   config.trigger_panic = true;
   result = esp_task_wdt_reconfigure(&config);
-  return result == ESP_ERR_INVALID_STATE ? esp_task_wdt_init(&config) : result; /* not started */
+  return result == ESP_ERR_INVALID_STATE ? esp_task_wdt_init(&config) : result; /* not running */
 #else
   return esp_task_wdt_init((HIL_WATCHDOG_MS + 999u) / 1000u, true);
 #endif
 }
 
-/* A watchdog that still waits the SDK's 5 s would reset the board during a long inference: without
- * wait_long() this task, which runs setup() and loop(), stays out of it. */
+/* With the SDK's timeout of 5 s, a long inference would reset the board. So this task, which runs
+ * setup() and loop(), is only added if wait_long() succeeds. */
 void hil_chip_watch(void) {
   if (wait_long() == ESP_OK) {
     const esp_err_t added = esp_task_wdt_add(NULL);
-    watched = added == ESP_OK || esp_task_wdt_status(NULL) == ESP_OK; /* or it was there already */
+    watched = added == ESP_OK || esp_task_wdt_status(NULL) == ESP_OK; /* or was added before */
   }
-  if (!watched) { /* HELLO says so */
+  if (!watched) { /* HELLO reports it */
     const size_t length = strlen(hil_chip_name);
     snprintf(hil_chip_name + length, sizeof hil_chip_name - length, ", no watchdog");
   }
@@ -118,6 +119,6 @@ void hil_chip_alive(void) {
 }
 #endif
 
-/* Lets the idle task run, or its watchdog barks. */
+/* Lets the idle task run, which its watchdog requires. */
 void hil_chip_idle(void) { delay(1); }
 #endif

@@ -1,5 +1,5 @@
-/* Arduino on Mbed OS: Portenta H7, Giga R1, Nano 33 BLE, Pico, Nano RP2040 Connect and their kin.
- */
+// SPDX-License-Identifier: Apache-2.0
+/* Arduino on Mbed OS: Portenta H7, Giga R1, Nano 33 BLE, Pico, Nano RP2040 Connect and similar. */
 #include "chip.h"
 
 #ifdef HIL_CHIP_MBED
@@ -26,7 +26,7 @@ char hil_chip_name[] = "Arduino on Mbed OS";
 #endif
 
 extern "C" {
-extern uint8_t __data_start__, __data_end__, __bss_start__, __bss_end__; /* of the linker */
+extern uint8_t __data_start__, __data_end__, __bss_start__, __bss_end__; /* from the linker */
 }
 
 void hil_chip_init(void) { cycles_start(); }
@@ -41,22 +41,22 @@ hil_stack_t hil_chip_stack(void) {
 }
 
 uint32_t hil_chip_ram_static(void) {
-  /* NOLINTNEXTLINE(clang-analyzer-security.PointerSub): each pair is of one section */
+  /* NOLINTNEXTLINE(clang-analyzer-security.PointerSub): each pair bounds one section */
   return (uint32_t)(&__data_end__ - &__data_start__) + (uint32_t)(&__bss_end__ - &__bss_start__);
 }
 
 uint32_t hil_chip_heap_used(void) { return (uint32_t)mallinfo().uordblks; }
 
 #if HIL_WATCHDOG_MS
-/* The RP2040's watchdog waits 8.3 s at most and an STM32's 32 s, so a ticker feeds it until
- * HIL_WATCHDOG_MS have passed. What stops interrupts, such as a fault, stops the ticker too. */
+/* The watchdog of an RP2040 waits 8.3 s at most, that of an STM32 32 s. So a ticker feeds it until
+ * HIL_WATCHDOG_MS have passed. A fault stops interrupts, and with them the ticker. */
 static constexpr uint32_t ROUND_MS = 1000;
-#ifdef TARGET_RP2040 /* get_max_timeout() says 8,388 s, and start() takes that for 8.388 s */
+#ifdef TARGET_RP2040 /* get_max_timeout() returns 8,388 s, but start() then waits 8.388 s */
 static constexpr uint32_t LONGEST_MS = 8000;
 #else
 static constexpr uint32_t LONGEST_MS = UINT32_MAX;
 #endif
-static uint32_t rounds; /* that the ticker feeds it after the last hil_chip_alive */
+static uint32_t rounds; /* how often the ticker feeds it after the last hil_chip_alive */
 static volatile uint32_t rounds_left;
 
 static void put_off(void) {

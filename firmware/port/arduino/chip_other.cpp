@@ -1,4 +1,6 @@
-/* Any other Arduino core: answers, micros() and the processor's cycle counter, no memory marks. */
+// SPDX-License-Identifier: Apache-2.0
+/* Any other Arduino core: answers, micros() and the processor's cycle counter, but no memory marks.
+ */
 #include "chip.h"
 
 #ifdef HIL_CHIP_OTHER

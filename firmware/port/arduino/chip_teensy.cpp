@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Teensy 4.0 and 4.1 (i.MX RT1062, Cortex-M7), with PJRC's core. Its API has no watchdog. */
 #include "chip.h"
 
@@ -14,7 +15,7 @@ char hil_chip_name[] = "Teensy 4 (i.MX RT1062, Cortex-M7)";
 #endif
 
 extern "C" {
-extern uint8_t _sdata, _ebss, _estack; /* of the linker: data and bss in DTCM, the stack above */
+extern uint8_t _sdata, _ebss, _estack; /* from the linker: data and bss in DTCM, stack above */
 }
 
 void hil_chip_init(void) { cycles_start(); }

@@ -1,6 +1,6 @@
-/* The cycle counter of the processor, the same under every Arduino core.
- * HIL_CYCLES: there is one. Cortex-M3 and above count in DWT CYCCNT; M0, M0+, M1 and M23 have none.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cycle counter of the processor, which does not depend on the Arduino core. HIL_CYCLES is
+ * defined if there is one: Cortex-M3 and above have DWT CYCCNT; M0, M0+, M1 and M23 have none. */
 #ifndef HIL_CYCLES_H
 #define HIL_CYCLES_H
 
@@ -30,7 +30,7 @@ static inline void cycles_start(void) {}
 
 static inline uint32_t cycles_read(void) {
   register uint32_t cycles __asm__("a0");
-  /* csrr a0, mcycle: as a word, for old assemblers know no Zicsr and new ones insist on it */
+  /* csrr a0, mcycle, as a word: old assemblers do not know Zicsr, new ones require it */
   __asm__ volatile(".word 0xB0002573" : "=r"(cycles));
   return cycles;
 }

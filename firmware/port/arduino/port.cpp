@@ -1,4 +1,5 @@
-/* Any board that Arduino runs on: Serial, micros() and millis(), unchanged on all of them. */
+// SPDX-License-Identifier: Apache-2.0
+/* Any Arduino board: Serial, micros() and millis(), which are the same on all of them. */
 #include <Arduino.h>
 
 #include "chip.h"
@@ -9,7 +10,7 @@
 #define HIL_BAUD 115200
 #endif
 
-enum { PAINT = 0xA5, MARGIN = 96 }; /* margin: what this function and an interrupt put there */
+enum { PAINT = 0xA5, MARGIN = 96 }; /* margin: for this function and an interrupt */
 
 static uint32_t started_us, started_cycles;
 
@@ -24,7 +25,7 @@ static void stopwatch_stop(uint32_t *micros_taken, uint32_t *ticks) {
   const uint32_t mhz = HIL_CHIP_CYCLE_HZ / 1000000u;
 
   *micros_taken = taken;
-  /* 2^32 cycles are a few seconds: the slower clock tells whether they wrapped */
+  /* 2^32 cycles are a few seconds: the slower clock shows whether they wrapped */
   *ticks = mhz > 0 && taken >= 0xFFFFFFFFu / (mhz ? mhz : 1u) ? HIL_TICKS_WRAPPED : cycles;
 }
 
@@ -34,7 +35,7 @@ static void __attribute__((noinline)) paint_stack(void) {
   volatile uint8_t *byte;
 
   if (here > stack.top) {
-    return; /* not the stack that the chip named, or none */
+    return; /* the chip named another stack, or none */
   }
   for (byte = stack.bottom + HIL_CHIP_STACK_GUARD; byte < here; byte++) {
     *byte = PAINT;
@@ -50,7 +51,7 @@ static void memory(hil_memory_t *out) {
     unused++;
   }
   out->ram_static = hil_chip_ram_static();
-  /* no paint left: the stack is full, or has overflowed */
+  /* no paint left: the stack is full or has overflowed */
   out->stack_used = (uint32_t)(unused > HIL_CHIP_STACK_GUARD ? size - unused : size);
   out->stack_size = (uint32_t)size;
   out->heap_used = hil_chip_heap_used();
@@ -77,10 +78,10 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
   Serial.write(data, length);
 }
 #else
-/* Over USB each write is at least one packet, and a frame is hundreds of writes: they are collected
- * until a packet is full, or the frame (0) or line of text (CR LF) ends. A host may wait for more
- * after a full packet, and not every core sends the empty one that ends the wait: so the last
- * packet is never full. */
+/* Over USB each write takes at least one packet, and a frame is hundreds of writes. So bytes are
+ * collected until a packet is full, or until the frame (0) or the line of text (CR LF) ends. After
+ * a full packet a host may wait for more, and not every core sends the empty packet that ends that
+ * wait, so the last packet is never full. */
 enum { PACKET = 64 };
 
 static uint8_t packet[PACKET];
@@ -98,7 +99,7 @@ static void send_rest(void) {
   waiting = 0;
 }
 
-/* Of a frame, or of a line of text. */
+/* The end of a frame or of a line of text. */
 static bool is_end(const uint8_t *data, size_t length) {
   if (length > 0 && data[length - 1] == 0) {
     return true;
@@ -142,13 +143,24 @@ size_t hil_port_read(uint8_t *data, size_t limit) {
 #ifdef HIL_CHIP_HAS_RATE
 uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
   if (apply) {
-    Serial.flush(); /* the reply goes out at the old rate */
+    Serial.flush(); /* the reply is sent at the old rate */
   }
   return hil_chip_set_rate(baud == 0 ? HIL_BAUD : baud, apply);
 }
 #endif
 
-const hil_board_t hil_port_board = {
-    hil_chip_name,     HIL_CHIP_WINDOW, HIL_CHIP_ROOM,  1,
-    HIL_CHIP_CYCLE_HZ, stopwatch_start, stopwatch_stop, memory,
-    paint_stack,       uptime_ms,       now_us,         hil_chip_alive};
+/* __extension__: before C++20, designated initialisers are one of GCC and clang. */
+__extension__ const hil_board_t hil_port_board = {
+    .name = hil_chip_name,
+    .window = HIL_CHIP_WINDOW,
+    .room = HIL_CHIP_ROOM,
+    .has_micros = 1,
+    .tick_hz = HIL_CHIP_CYCLE_HZ,
+    .stopwatch_start = stopwatch_start,
+    .stopwatch_stop = stopwatch_stop,
+    .memory = memory,
+    .reset_marks = paint_stack,
+    .uptime_ms = uptime_ms,
+    .now_us = now_us,
+    .alive = hil_chip_alive,
+};

@@ -1,5 +1,6 @@
-/* Memory marks from the linker script's symbols, for the port of an emulated board: the stack is
- * painted, and its deepest use is how far the paint is gone. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory marks of an emulated board, from the symbols of its linker script. The stack is painted;
+ * the paint that remains shows its deepest use. */
 #ifndef HIL_MEMORY_H
 #define HIL_MEMORY_H
 
@@ -14,7 +15,7 @@ static void __attribute__((noinline)) paint_stack(void) {
   uint32_t *const here = (uint32_t *)__builtin_frame_address(0);
   volatile uint32_t *word;
 
-  for (word = _stack_bottom; word < here - 16; word++) { /* clear of this frame's own words */
+  for (word = _stack_bottom; word < here - 16; word++) { /* below this function's own frame */
     *word = PAINT;
   }
 }
@@ -28,7 +29,7 @@ static void memory(hil_memory_t *out) {
   out->ram_static = (uint32_t)(_data_end - _data_start) + (uint32_t)(_bss_end - _bss_start);
   out->stack_used = (uint32_t)(_stack_top - word) * 4u;
   out->stack_size = (uint32_t)(_stack_top - _stack_bottom) * 4u;
-  out->heap_used = 0; /* there is none: no linker script here gives sbrk() a byte */
+  out->heap_used = 0; /* no heap: sbrk() never gets memory here */
 }
 
 #endif

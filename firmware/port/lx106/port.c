@@ -1,5 +1,6 @@
-/* QEMU sim, lx106, under -icount shift=6: an instruction takes 64 ns of virtual time. CCOUNT is of
- * 40 MHz, so 25 instructions are 64 of its ticks. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* QEMU sim, lx106, under -icount shift=6: an instruction takes 64 ns of virtual time. CCOUNT runs
+ * at 40 MHz, so 25 instructions take 64 of its ticks. */
 #include <string.h>
 
 #include "bare_metal/memory.h"
@@ -9,7 +10,7 @@
 
 enum { TICKS = 64, INSTRUCTIONS = 25, INSTRUCTIONS_A_SECOND = 15625000 };
 enum { CCOUNT_IN_A_MS = 40000, CCOUNT_IN_A_US = 40 };
-enum { TIMER_0 = 1 << 6 }; /* in INTERRUPT: CCOUNT was equal to CCOMPARE0 */
+enum { TIMER_0 = 1 << 6 }; /* in INTERRUPT: CCOUNT has reached CCOMPARE0 */
 
 static inline uint32_t ccount(void) {
   uint32_t value;
@@ -18,8 +19,8 @@ static inline uint32_t ccount(void) {
   return value;
 }
 
-/* ---- Time. CCOUNT wraps every 107 s of virtual time: it is read before every inference, and none
- * may take as long. */
+/* ---- Time. CCOUNT wraps every 107 s of virtual time. It is read before every inference, so an
+ * inference must be shorter than that. */
 static uint64_t elapsed;
 
 static uint64_t clock_now(void) {
@@ -33,7 +34,7 @@ static uint32_t uptime_ms(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_MS
 
 static uint32_t now_us(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_US); }
 
-/* ---- The stopwatch: CCOMPARE0 is where CCOUNT comes again only if it wrapped. */
+/* ---- The stopwatch: CCOUNT reaches CCOMPARE0, which is its start value, only if it wraps. */
 static uint32_t started;
 
 static void stopwatch_start(void) {
@@ -52,10 +53,11 @@ static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
                : (uint32_t)(((uint64_t)taken * INSTRUCTIONS + TICKS / 2) / TICKS);
 }
 
-/* ---- The line: standard input and output of the emulator, which the harness makes a pty. The
- * processor sleeps in SELECT while it waits, and wakes ten times a second: QEMU ends only then. */
+/* ---- The line: standard input and output of the emulator, which the harness connects to a pty.
+ * The processor sleeps in SELECT while it waits. It wakes ten times a second, because QEMU can be
+ * ended only while it is awake. */
 size_t hil_port_read(uint8_t *data, size_t limit) {
-  static uint8_t received[64] __attribute__((aligned(64))); /* in one page: see below */
+  static uint8_t received[64] __attribute__((aligned(64))); /* within one page: see below */
   static const uint32_t tenth[2] = {0, 100000};             /* seconds, microseconds */
   const uint32_t most = limit < sizeof received ? (uint32_t)limit : sizeof received;
   int32_t got;
@@ -64,9 +66,9 @@ size_t hil_port_read(uint8_t *data, size_t limit) {
                           (uint32_t)(uintptr_t)tenth) == 0) {
   }
   alive();
-  /* QEMU reads page by page: what ended on a page's last byte would make it wait for more */
+  /* QEMU reads page by page: after data that ends at a page boundary it would wait for more */
   got = semihosting_call(SYS_READ, STANDARD_INPUT, (uint32_t)(uintptr_t)received, most);
-  if (got <= 0) { /* the other end is closed for good */
+  if (got <= 0) { /* the other end is closed */
     (void)semihosting_call(SYS_EXIT, 0, 0, 0);
   }
   memcpy(data, received, (size_t)got);
@@ -79,21 +81,22 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
 }
 
 void hil_port_init(void) {
-  static const char ready[] = "ready\n"; /* the board file's `ready`: QEMU took all its arguments */
+  static const char ready[] = "ready\n"; /* the board file's `ready`: QEMU accepted its arguments */
 
   semihosting_write(STANDARD_ERROR, ready, sizeof ready - 1);
   paint_stack();
 }
 
-const hil_board_t hil_port_board = {"sim lx106",
-                                    4,
-                                    HIL_ROOM_WAITS,
-                                    0,
-                                    INSTRUCTIONS_A_SECOND,
-                                    stopwatch_start,
-                                    stopwatch_stop,
-                                    memory,
-                                    paint_stack,
-                                    uptime_ms,
-                                    now_us,
-                                    alive};
+const hil_board_t hil_port_board = {
+    .name = "sim lx106",
+    .window = 4,
+    .room = HIL_ROOM_WAITS,
+    .tick_hz = INSTRUCTIONS_A_SECOND,
+    .stopwatch_start = stopwatch_start,
+    .stopwatch_stop = stopwatch_stop,
+    .memory = memory,
+    .reset_marks = paint_stack,
+    .uptime_ms = uptime_ms,
+    .now_us = now_us,
+    .alive = alive,
+};

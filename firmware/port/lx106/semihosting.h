@@ -1,4 +1,5 @@
-/* Xtensa semihosting: `simcall`, which QEMU takes as a system call on descriptors of its own. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Xtensa semihosting: QEMU handles `simcall` as a system call on its own descriptors. */
 #ifndef HIL_SEMIHOSTING_H
 #define HIL_SEMIHOSTING_H
 
@@ -20,7 +21,7 @@ static inline int32_t semihosting_call(uint32_t operation, uint32_t first, uint3
   return (int32_t)a2;
 }
 
-/* To a descriptor, which may take less than all of it at a time. */
+/* Writes everything to a descriptor, which may take only a part per call. */
 static inline void semihosting_write(uint32_t descriptor, const void *data, size_t length) {
   const uint8_t *rest = (const uint8_t *)data;
 
@@ -29,7 +30,7 @@ static inline void semihosting_write(uint32_t descriptor, const void *data, size
         semihosting_call(SYS_WRITE, descriptor, (uint32_t)(uintptr_t)rest, (uint32_t)length);
 
     if (sent <= 0) {
-      return; /* nobody can read it any more */
+      return; /* the other end is closed */
     }
     rest += sent;
     length -= (size_t)sent;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU mps2-an500 under -icount. */
 #include "bare_metal/memory.h"
 #include "hil_messages.h"
@@ -11,19 +12,19 @@
 #define TIMER_VALUE REGISTER(0x40000004u)
 #define TIMER_RELOAD REGISTER(0x40000008u)
 #define TIMER_INTSTATUS REGISTER(0x4000000Cu)
-enum { TIMER_ENABLE = 1, TIMER_IRQ_ENABLE = 8 }; /* without the latter a wrap leaves no mark */
+enum { TIMER_ENABLE = 1, TIMER_IRQ_ENABLE = 8 }; /* without IRQ_ENABLE, a wrap sets no flag */
 
 #define FPGAIO_CLK100HZ REGISTER(0x40028014u)
 /* Counts at 25 MHz divided by one more than PRESCALE. */
 #define FPGAIO_COUNTER REGISTER(0x40028018u)
 #define FPGAIO_PRESCALE REGISTER(0x4002801Cu)
 
-/* CMSDK watchdog: counts down at 25 MHz, and at zero raises the NMI, which resets the board once no
- * round is left. A round is as long as the stopwatch counts, so what that measures is not touched.
- * 64 rounds are a minute of an emulator that does 180 million instructions a second; the host waits
- * 20 s. It is on from an inference until the firmware waits for the host: meanwhile virtual time
- * jumps ahead. Its own reset at the second zero is of no use, for QEMU counts on while it is off,
- * and never forgets a second zero. */
+/* CMSDK watchdog: counts down at 25 MHz and raises the NMI at zero, which resets the board after
+ * the last round. A round is as long as the range of the stopwatch, so the NMI does not disturb
+ * what that can measure. At 180 million emulated instructions per second, 64 rounds are a minute;
+ * the host waits 20 s. It runs from an inference until the firmware waits for the host, because
+ * virtual time jumps ahead during that wait. Its built-in reset at the second zero is not usable:
+ * QEMU counts on while the watchdog is off, and never clears a second zero. */
 #define WATCHDOG_LOAD REGISTER(0x40008000u)
 #define WATCHDOG_CTRL REGISTER(0x40008008u)
 #define WATCHDOG_INTCLR REGISTER(0x4000800Cu)
@@ -41,7 +42,7 @@ static volatile uint8_t rounds_left;
 
 void NMI_Handler(void);
 void NMI_Handler(void) {
-  WATCHDOG_INTCLR = 1; /* and it counts anew */
+  WATCHDOG_INTCLR = 1; /* it restarts from LOAD */
   if (--rounds_left == 0) {
     AIRCR = AIRCR_SYSRESETREQ;
   }
@@ -73,7 +74,7 @@ static void stopwatch_start(void) {
   TIMER_INTSTATUS = 1;
   TIMER_RELOAD = 0xFFFFFFFFu;
   TIMER_VALUE = 0xFFFFFFFFu;
-  TIMER_CTRL = TIMER_ENABLE | TIMER_IRQ_ENABLE; /* the NVIC lets nothing through */
+  TIMER_CTRL = TIMER_ENABLE | TIMER_IRQ_ENABLE; /* the NVIC masks the interrupt */
 }
 
 static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
@@ -95,5 +96,15 @@ void hil_port_init(void) {
 }
 
 const hil_board_t hil_port_board = {
-    "mps2-an500",   4,      HIL_ROOM_WAITS, 0,         25000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us,    alive};
+    .name = "mps2-an500",
+    .window = 4,
+    .room = HIL_ROOM_WAITS,
+    .tick_hz = 25000000u,
+    .stopwatch_start = stopwatch_start,
+    .stopwatch_stop = stopwatch_stop,
+    .memory = memory,
+    .reset_marks = paint_stack,
+    .uptime_ms = uptime_ms,
+    .now_us = now_us,
+    .alive = alive,
+};

@@ -1,4 +1,5 @@
-/* Arm semihosting: a breakpoint that the emulator (or a debug probe) takes as a call. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arm semihosting: a breakpoint that the emulator (or a debug probe) handles as a call. */
 #ifndef HIL_SEMIHOSTING_H
 #define HIL_SEMIHOSTING_H
 
@@ -14,12 +15,12 @@ static inline uint32_t semihosting_call(uint32_t operation, const void *argument
   return r0;
 }
 
-/* One character of the console; sleeps until it comes.
+/* Reads one character from the console; sleeps until it comes.
  *
- * QEMU 7.1 to 7.2 stores the character just below the stack pointer but returns what lay there
- * before the call (tried on 7.2.22: every READC was one character late). So a known byte is put
- * there first: when the call changed it, that is the character, else r0 is, in every version.
- * Nothing else writes there: the firmware enables no interrupt. */
+ * QEMU 7.1 to 7.2 stores the character just below the stack pointer, but returns the byte that was
+ * there before the call (observed on 7.2.22: every READC was one character late). So a known byte
+ * is stored there first. If the call changes it, it is the character; if not, r0 is. That works in
+ * every version. Nothing else writes there, because the firmware enables no interrupt. */
 static inline uint8_t semihosting_read_char(void) {
   register uint32_t r0 __asm__("r0") = SYS_READC;
   register uint32_t r1 __asm__("r1") = 0;

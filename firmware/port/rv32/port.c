@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU virt, rv32imc, under -icount shift=0: an instruction takes a nanosecond of virtual time. */
 #include "bare_metal/console.h"
 #include "bare_metal/memory.h"
 #include "hil_messages.h"
 #include "hil_port.h"
 
-/* The machine timer of the CLINT: 10 MHz of virtual time. */
+/* The machine timer of the CLINT, at 10 MHz of virtual time. */
 #define MTIME_LOW (*(volatile uint32_t *)0x0200BFF8u)
 #define MTIME_HIGH (*(volatile uint32_t *)0x0200BFFCu)
 enum { MTIME_TICKS_IN_A_MS = 10000, MTIME_TICKS_IN_A_US = 10 };
@@ -14,11 +15,11 @@ static uint64_t started;
 static uint64_t instructions(void) {
   uint32_t low, high, again;
 
-  /* until no carry went from one half to the other between the reads, of what changes by itself */
+  /* repeat if the low half carried into the high half between the reads */
   do { /* NOLINT(bugprone-infinite-loop) */
     __asm__ volatile(
         ".option push\n\t"
-        ".option arch, +zicsr\n\t" /* in -march it would pick the wrong C library */
+        ".option arch, +zicsr\n\t" /* in -march it would select the wrong C library */
         "csrr %[high], minstreth\n\t"
         "csrr %[low], minstret\n\t"
         "csrr %[again], minstreth\n\t"
@@ -56,5 +57,14 @@ static uint32_t now_us(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_US);
 void hil_port_init(void) { paint_stack(); }
 
 const hil_board_t hil_port_board = {
-    "virt rv32imc", 4,      HIL_ROOM_WAITS, 0,         1000000000u, stopwatch_start,
-    stopwatch_stop, memory, paint_stack,    uptime_ms, now_us,      0};
+    .name = "virt rv32imc",
+    .window = 4,
+    .room = HIL_ROOM_WAITS,
+    .tick_hz = 1000000000u,
+    .stopwatch_start = stopwatch_start,
+    .stopwatch_stop = stopwatch_stop,
+    .memory = memory,
+    .reset_marks = paint_stack,
+    .uptime_ms = uptime_ms,
+    .now_us = now_us,
+};

@@ -1,4 +1,5 @@
-/* RISC-V semihosting: three instructions that the emulator (or a debug probe) takes as a call. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RISC-V semihosting: three instructions that the emulator (or a debug probe) handles as a call. */
 #ifndef HIL_SEMIHOSTING_H
 #define HIL_SEMIHOSTING_H
 
@@ -6,8 +7,8 @@
 
 enum { SYS_WRITEC = 0x03, SYS_WRITE0 = 0x04, SYS_READC = 0x07 };
 
-/* Uncompressed, and on one page of memory: the emulator reads all three. The alignment stands
- * before norvc, else the linker has four-byte nops to align two-byte code with. */
+/* Uncompressed and within one page of memory, because the emulator reads all three. The alignment
+ * must come before norvc: after it, the linker would align two-byte code with four-byte nops. */
 #define HIL_SEMIHOSTING_TRAP \
   ".balign 16\n\t"           \
   ".option push\n\t"         \
@@ -25,11 +26,12 @@ static inline uint32_t semihosting_call(uint32_t operation, const void *argument
   return a0;
 }
 
-/* One character of the console; sleeps until it comes.
+/* Reads one character from the console; sleeps until it comes.
  *
- * QEMU 7.1 to 7.2 stores the character just below the stack pointer but returns what lay there
- * before the call. So a known byte is put there first: when the call changed it, that is the
- * character, else a0 is, in every version. Nothing else writes there: no interrupt is enabled. */
+ * QEMU 7.1 to 7.2 stores the character just below the stack pointer, but returns the byte that was
+ * there before the call. So a known byte is stored there first. If the call changes it, it is the
+ * character; if not, a0 is. That works in every version. Nothing else writes there, because no
+ * interrupt is enabled. */
 static inline uint8_t semihosting_read_char(void) {
   register uint32_t a0 __asm__("a0") = SYS_READC;
   register uint32_t a1 __asm__("a1") = 0;

@@ -1,11 +1,12 @@
-/* See hil_image.h. The golden HELLO reply "of the fake image" lists exactly these models. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See hil_image.h. These are the models in the golden "hello reply of the fake image". */
 #include "hil_image.h"
 
 #include <string.h>
 
 #include "hil_engine.h"
 
-/* In the arena while prepared: proves that prepare ran, and for which model. */
+/* Stores `self` in the arena: shows that prepare ran, and for which model. */
 static hil_engine_status_t prepare(const hil_model_t *self, void *arena, uint32_t size,
                                    uint32_t *needed) {
   if (self->arena_bytes > size) {
@@ -20,7 +21,7 @@ static int prepared(const hil_model_t *self, const void *arena) {
   return memcmp(arena, &self, sizeof self) == 0;
 }
 
-/* First, last, and all four exclusive-or'd. */
+/* Outputs: the first, the last, and the exclusive or of all four inputs. */
 static hil_engine_status_t invoke_int8(const hil_model_t *self, const void *input, void *output,
                                        void *arena, uint32_t *needed) {
   const uint8_t *in = (const uint8_t *)input;
@@ -36,7 +37,7 @@ static hil_engine_status_t invoke_int8(const hil_model_t *self, const void *inpu
   return HIL_ENGINE_OK;
 }
 
-/* The four, last first. */
+/* Outputs: the four inputs in reverse order. */
 static hil_engine_status_t invoke_float32(const hil_model_t *self, const void *input, void *output,
                                           void *arena, uint32_t *needed) {
   const float *in = (const float *)input;
@@ -64,7 +65,7 @@ static hil_engine_status_t invoke_broken(const hil_model_t *self, const void *in
 }
 
 #ifdef HIL_LAYERS
-/* Two layers: the input as it is, and the output. */
+/* Two layers: the unchanged input, and the output. */
 static hil_engine_status_t observe_int8(const hil_model_t *self, const void *input, void *output,
                                         void *arena, uint32_t *needed, hil_observer_t *observer) {
   hil_engine_status_t status;
@@ -82,9 +83,9 @@ static hil_engine_status_t observe_broken(const hil_model_t *self, const void *i
   observer->layer(observer, 0, HIL_INT8, input, 1);
   return invoke_broken(self, input, output, arena, needed);
 }
-#define SHOWS(layers, observe) , 0, layers, observe
+#define OBSERVED(count, function) , .layers = (count), .observe = (function)
 #else
-#define SHOWS(layers, observe) , 0
+#define OBSERVED(count, function)
 #endif
 
 #define SHA_COUNT(n)                                                               \
@@ -94,29 +95,69 @@ static hil_engine_status_t observe_broken(const hil_model_t *self, const void *i
    (n) + 24, (n) + 25, (n) + 26, (n) + 27, (n) + 28, (n) + 29, (n) + 30, (n) + 31}
 #define SHA_PAIRS(a, b) \
   {a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b}
-#define ONE_INT8 {HIL_INT8, 2, {1, 1, 0, 0, 0, 0}, 1, 1.0f, 0}
+#define ONE_INT8 {.dtype = HIL_INT8, .rank = 2, .dims = {1, 1}, .elements = 1, .scale = 1.0f}
+#define FOUR_FLOAT32 {.dtype = HIL_FLOAT32, .rank = 2, .dims = {1, 4}, .elements = 4}
 
 const hil_model_t hil_models[HIL_MODEL_COUNT] = {
-    {"fake_int8",
-     "fake",
-     SHA_COUNT(0),
-     {HIL_INT8, 4, {1, 2, 2, 1, 0, 0}, 4, 1.0f / 255.0f, -128},
-     {HIL_INT8, 2, {1, 3, 0, 0, 0, 0}, 3, 0.5f, 3},
-     16,
-     5,
-     prepare,
-     invoke_int8 SHOWS(2, observe_int8)},
-    {"fake_float32",
-     "fake",
-     SHA_COUNT(32),
-     {HIL_FLOAT32, 2, {1, 4, 0, 0, 0, 0}, 4, 0.0f, 0},
-     {HIL_FLOAT32, 2, {1, 4, 0, 0, 0, 0}, 4, 0.0f, 0},
-     0,
-     0,
-     prepare,
-     invoke_float32 SHOWS(0, NULL)},
-    {"greedy", "fake", SHA_PAIRS(0xAA, 0xAA), ONE_INT8, ONE_INT8, FAKE_GREEDY_ARENA, 1, prepare,
-     invoke_int8 SHOWS(2, observe_int8)},
-    {"broken", "fake", SHA_PAIRS(0x00, 0xFF), ONE_INT8, ONE_INT8, 0, 1, prepare,
-     invoke_broken SHOWS(2, observe_broken)},
+    [FAKE_INT8] =
+        {
+            .name = "fake_int8",
+            .engine = "fake",
+            .sha256 = SHA_COUNT(0),
+            .input =
+                {
+                    .dtype = HIL_INT8,
+                    .rank = 4,
+                    .dims = {1, 2, 2, 1},
+                    .elements = 4,
+                    .scale = 1.0f / 255.0f,
+                    .zero_point = -128,
+                },
+            .output =
+                {
+                    .dtype = HIL_INT8,
+                    .rank = 2,
+                    .dims = {1, 3},
+                    .elements = 3,
+                    .scale = 0.5f,
+                    .zero_point = 3,
+                },
+            .arena_bytes = 16,
+            .flash_bytes = 5,
+            .prepare = prepare,
+            .invoke = invoke_int8 OBSERVED(2, observe_int8),
+        },
+    [FAKE_FLOAT32] =
+        {
+            .name = "fake_float32",
+            .engine = "fake",
+            .sha256 = SHA_COUNT(32),
+            .input = FOUR_FLOAT32,
+            .output = FOUR_FLOAT32,
+            .prepare = prepare,
+            .invoke = invoke_float32,
+        },
+    [FAKE_GREEDY] =
+        {
+            .name = "greedy",
+            .engine = "fake",
+            .sha256 = SHA_PAIRS(0xAA, 0xAA),
+            .input = ONE_INT8,
+            .output = ONE_INT8,
+            .arena_bytes = FAKE_GREEDY_ARENA,
+            .flash_bytes = 1,
+            .prepare = prepare,
+            .invoke = invoke_int8 OBSERVED(2, observe_int8),
+        },
+    [FAKE_BROKEN] =
+        {
+            .name = "broken",
+            .engine = "fake",
+            .sha256 = SHA_PAIRS(0x00, 0xFF),
+            .input = ONE_INT8,
+            .output = ONE_INT8,
+            .flash_bytes = 1,
+            .prepare = prepare,
+            .invoke = invoke_broken OBSERVED(2, observe_broken),
+        },
 };

@@ -1,4 +1,5 @@
-/* A hand-made image that answers predictably, and badly where a test wants it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hand-written image whose models answer predictably, or fail on purpose. */
 #ifndef HIL_IMAGE_H
 #define HIL_IMAGE_H
 

@@ -1,11 +1,12 @@
-/* The generated networks against hil_engine.h: what an engine promises, on this very machine. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The generated networks: does the engine keep the promises of hil_engine.h on this machine? */
 #include <string.h>
 
 #include "hil_engine.h"
 #include "hil_image.h"
 #include "hil_test.h"
 
-enum { GUARD = 32, FILL = 0x5A, STEP = 16 }; /* no engine aligns to more */
+enum { GUARD = 32, FILL = 0x5A, STEP = 16 }; /* STEP: the largest alignment of any engine */
 
 static _Alignas(16) uint8_t input[HIL_INPUT_BYTES + GUARD];
 static _Alignas(16) uint8_t arena[HIL_ARENA_BYTES + GUARD];
@@ -16,7 +17,7 @@ static uint32_t size_of(const hil_tensor_t *tensor) {
   return tensor->elements * (tensor->dtype == HIL_FLOAT32 ? 4u : 1u);
 }
 
-/* A blurred bar, so that something passes every ReLU. */
+/* A varied input, so that not every ReLU outputs zero. */
 static void draw(const hil_model_t *model) {
   uint32_t i;
 
@@ -88,7 +89,7 @@ static void an_arena_too_small_is_refused(void) {
   }
 }
 
-static void answers_depend_on_the_input_alone(void) {
+static void answers_depend_only_on_the_input(void) {
   static const uint8_t leftovers[] = {0x00, 0xFF, FILL};
   uint32_t m, l, code = 0;
 
@@ -117,7 +118,7 @@ static void answers_depend_on_the_input_alone(void) {
   }
 }
 
-static void the_input_is_left_alone(void) {
+static void the_input_is_not_changed(void) {
   static uint8_t before[HIL_INPUT_BYTES];
   uint32_t m, code = 0;
 
@@ -136,7 +137,7 @@ static void the_input_is_left_alone(void) {
 int main(void) {
   RUN(tensors_are_described);
   RUN(an_arena_too_small_is_refused);
-  RUN(answers_depend_on_the_input_alone);
-  RUN(the_input_is_left_alone);
+  RUN(answers_depend_only_on_the_input);
+  RUN(the_input_is_not_changed);
   return FINISH();
 }

@@ -1,15 +1,16 @@
-/* Commands in text, and frames between them, over the fake image and a board of memory. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text commands, and frames between them, with the fake image on a simulated board. */
 #include <math.h>
 #include <string.h>
 
-#include "fake_board.h"
+#include "asking.h"
 #include "golden.h"
 #include "hil_mlperf.h"
 #include "hil_test.h"
 
 static const uint8_t pixels[8] = {FAKE_INT8, HIL_ENC_PIXELS, 0, 0, 1, 2, 3, 4};
 
-/* What comes back for `length` bytes lies in fake.reply, with a zero behind. */
+/* Sends `length` bytes; the answer is in fake.reply, zero-terminated. */
 static void send(const void *bytes, size_t length) {
   fake.reply_length = 0;
   fake_feed(NULL, (const uint8_t *)bytes, length);
@@ -21,45 +22,11 @@ static int says(const char *command, const char *reply) {
   return fake.reply_length == strlen(reply) && memcmp(fake.reply, reply, fake.reply_length) == 0;
 }
 
-/* A frame's bytes, its delimiter included; their number. */
-static uint32_t frame_of(uint8_t *bytes, uint8_t type, uint16_t seq, const void *payload,
-                         uint32_t length) {
-  hil_encoder_t encoder;
-  uint32_t kept;
+/* The type of the reply; 0 unless it is exactly one frame. */
+static uint8_t replied(void) { return read_reply() ? reply.header.type : 0; }
 
-  fake.reply_length = 0; /* fake_write keeps it as if it were a reply */
-  hil_encoder_begin(&encoder, fake_write, &fake, type, seq);
-  hil_encoder_put(&encoder, payload, length);
-  hil_encoder_end(&encoder);
-  kept = fake.reply_length;
-  memcpy(bytes, fake.reply, kept);
-  fake.reply_length = 0;
-  return kept;
-}
-
-static hil_decoder_t decoder; /* the last reply */
-
-/* The type of the one frame that came back; 0 when it is anything else. */
-static uint8_t replied(void) {
-  static uint8_t bytes[2048];
-  uint32_t i, ends = 0;
-  uint8_t type = 0;
-
-  hil_decoder_init(&decoder, bytes, sizeof bytes);
-  for (i = 0; i < fake.reply_length; i++) {
-    if (hil_decoder_push(&decoder, fake.reply[i]) == HIL_DECODE_FRAME) {
-      type = decoder.header.type;
-    }
-    ends += fake.reply[i] == 0;
-  }
-  return ends == 1 ? type : 0;
-}
-
-static uint8_t ask(uint8_t type, const void *payload, uint32_t length) {
-  uint8_t bytes[256];
-
-  send(bytes, frame_of(bytes, type, 7, payload, length));
-  return replied();
+static uint8_t request(uint8_t type, const void *payload, uint32_t length) {
+  return ask(type, 7, payload, length) ? reply.header.type : 0;
 }
 
 static void the_dialogue_is_golden(void) {
@@ -92,30 +59,30 @@ static void frames_and_text_share_the_line(void) {
 
   fake_boot(0);
   CHECK(says("%", "m-ready\r\n")); /* directly after boot */
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO, ask(HIL_MSG_HELLO, "", 0));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO, request(HIL_MSG_HELLO, "", 0));
   CHECK(says("%", "m-ready\r\n")); /* after a frame's zero */
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, ask(HIL_MSG_INFER, pixels, sizeof pixels));
-  CHECK(says("\n%%", "")); /* a zero came before: \n begins a frame */
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, request(HIL_MSG_INFER, pixels, sizeof pixels));
+  CHECK(says("\n%%", "")); /* after a zero, \n starts a frame */
   send("\0", 1);
   CHECK_EQUAL(HIL_MSG_ERROR, replied());
   CHECK(says("%\r\n\r%\n", "m-ready\r\nm-ready\r\n"));
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, ask(HIL_MSG_STATUS, &reset, 1));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, request(HIL_MSG_STATUS, &reset, 1));
   CHECK_EQUAL(1, fake.session.frames_bad);
   CHECK(fake_guards_stand());
 }
 
-static void a_zero_in_text_was_a_damaged_frame(void) {
+static void a_zero_inside_text_is_a_damaged_frame(void) {
   fake_boot(0);
   send("db load 4", 9);
   CHECK_EQUAL(0, fake.reply_length);
   send("\0", 1);
   CHECK_EQUAL(HIL_MSG_ERROR, replied());
   CHECK_EQUAL(1, fake.session.frames_bad);
-  CHECK(says("%", "m-ready\r\n")); /* nothing of it is left */
+  CHECK(says("%", "m-ready\r\n")); /* the damaged command is discarded */
   CHECK_EQUAL(0, fake.session.mlperf.wanted);
 }
 
-static void what_is_too_long_is_not_executed(void) {
+static void a_command_that_is_too_long_is_not_executed(void) {
   static const char error[] = "e-[Command of more than 80 characters]\r\nm-ready\r\n";
   char line[400];
 
@@ -129,7 +96,7 @@ static void what_is_too_long_is_not_executed(void) {
   CHECK(says("%", "m-ready\r\n"));
 }
 
-/* The code of the one ERROR that comes back for a frame behind so many zeros. */
+/* The code of the ERROR for a frame that starts with `first`, after `zeros` zeros. */
 static uint8_t error_behind(uint8_t zeros, uint8_t first) {
   static const uint8_t before[3] = {0};
   static uint8_t block[256];
@@ -137,24 +104,24 @@ static uint8_t error_behind(uint8_t zeros, uint8_t first) {
 
   fake_boot(0);
   memset(block, 1, sizeof block);
-  block[0] = first; /* so many bytes without a zero: more than the fake image's largest request */
+  block[0] = first; /* `first` bytes without a zero exceed the fake image's largest request */
   send(before, zeros);
   CHECK_EQUAL(0, fake.reply_length);
   send(block, first);
   send("\0", 1);
   CHECK_EQUAL(HIL_MSG_ERROR, replied());
   CHECK_EQUAL(1, fake.session.frames_bad);
-  memcpy(&error, decoder.payload, sizeof error);
+  memcpy(&error, reply.payload, sizeof error);
   return error.code;
 }
 
-static void what_begins_a_block_is_told_by_its_first_byte(void) {
+static void the_first_byte_decides_the_kind_of_a_block(void) {
   int first;
 
   for (first = 0x1e; first < 0x100; first++) {
     const int printable = first >= 0x20 && first <= 0x7e && first != HIL_TEXT_END;
 
-    if (first != HIL_TEXT_END) { /* that one is a command of nothing */
+    if (first != HIL_TEXT_END) { /* it would be an empty command */
       CHECK_EQUAL(printable ? HIL_ERR_FRAME : HIL_ERR_OVERSIZE, error_behind(0, (uint8_t)first));
       CHECK_EQUAL(printable ? HIL_ERR_FRAME : HIL_ERR_OVERSIZE, error_behind(1, (uint8_t)first));
     }
@@ -169,9 +136,9 @@ static void a_frame_makes_a_load_invalid(void) {
   fake_boot(0);
   CHECK(says("db load 4%", "m-[Expecting 4 bytes]\r\nm-ready\r\n"));
   CHECK(says("db 01020304%", "m-load-done\r\nm-ready\r\n"));
-  send("\0\0\0", 3); /* delimiters are no frame */
+  send("\0\0\0", 3); /* delimiters alone are not a frame */
   CHECK_EQUAL(4, fake.session.mlperf.got);
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, ask(HIL_MSG_STATUS, &keep, 1));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_STATUS, request(HIL_MSG_STATUS, &keep, 1));
   CHECK(says("infer 1 0%", "e-[Input is not loaded: 0 of 0 bytes]\r\nm-ready\r\n"));
   CHECK(says("db print%", "m-ready\r\n"));
   CHECK(says("results%", "e-[There are no results: nothing was inferred]\r\nm-ready\r\n"));
@@ -179,25 +146,25 @@ static void a_frame_makes_a_load_invalid(void) {
 
 static void text_and_frames_infer_the_same(void) {
   fake_boot(0);
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, ask(HIL_MSG_INFER, pixels, sizeof pixels));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, request(HIL_MSG_INFER, pixels, sizeof pixels));
   send("db load 4%db 01020304%infer 3 2%", 32);
   CHECK_EQUAL((uint8_t)(1 - 128), fake_output[0]);
   CHECK_EQUAL((uint8_t)(4 - 128), fake_output[1]);
   CHECK_EQUAL(6, fake.session.inferences);
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_HELLO,
-              ask(HIL_MSG_HELLO, "", 0)); /* the arena is another's */
+              request(HIL_MSG_HELLO, "", 0)); /* HELLO reuses the arena */
   send("db load 4%db 01020304%infer%", 28);
   CHECK(strstr((char *)fake.reply, "m-results-[") != NULL);
 }
 
 static hil_model_t made;
 
-/* A number in billionths: not every compiler's library has double. */
+/* A number in billionths: not every compiler's library supports double. */
 typedef int64_t nano_t;
 enum { DECIMALS = 9 };
 #define NOT_A_NUMBER INT64_MIN
 
-/* The number at `*at` as hil_say_real writes it, and `*at` behind it. */
+/* Parses the number at `*at` in the format of hil_say_real, and moves `*at` behind it. */
 static nano_t number(char **at) {
   nano_t value = 0;
   int decimals;
@@ -223,7 +190,7 @@ static int near(nano_t found, nano_t wanted, nano_t within) {
   return found - wanted <= within && wanted - found <= within;
 }
 
-/* The numbers of the m-results line that `made` gives for `floats`; how many. */
+/* Stores the numbers of the m-results line for the outputs `floats`; returns how many. */
 static int results(const float *floats, uint32_t count, nano_t *found) {
   char *at;
   int got = 0;
@@ -248,7 +215,7 @@ static int results(const float *floats, uint32_t count, nano_t *found) {
 static void logits_become_probabilities(void) {
   static const float logits[4] = {1.0f, -2.5f, 0.25f, 1.0f};
   static const float huge[4] = {3e38f, -3e38f, 3e38f, -INFINITY};
-  static const float none[4] = {0.0f, NAN, 1.0f, 2.0f};
+  static const float with_nan[4] = {0.0f, NAN, 1.0f, 2.0f};
   /* exp(x) / sum of exp, by Python's math.exp */
   static const nano_t wanted[4] = {399590190, 12066578, 188753041, 399590190};
   nano_t found[4];
@@ -259,13 +226,13 @@ static void logits_become_probabilities(void) {
   for (i = 0; i < 4; i++) {
     CHECK(near(found[i], wanted[i], 200));
   }
-  CHECK_EQUAL(4, results(huge, 4, found)); /* shifted by the largest: nothing overflows */
+  CHECK_EQUAL(4, results(huge, 4, found)); /* no overflow: the largest is subtracted */
   CHECK(found[0] == 500000000 && found[1] == 0 && found[3] == 0);
-  CHECK_EQUAL(4, results(none, 4, found));
+  CHECK_EQUAL(4, results(with_nan, 4, found));
   CHECK(found[0] == NOT_A_NUMBER);
 }
 
-static void probabilities_and_one_output_stay_as_they_are(void) {
+static void probabilities_and_a_single_output_are_not_changed(void) {
   static const float softmaxed[4] = {0.125f, 0.625f, 0.25f, 0.0f};
   static const float one[1] = {-1234.0625f};
   nano_t found[4];
@@ -275,7 +242,7 @@ static void probabilities_and_one_output_stay_as_they_are(void) {
   CHECK_EQUAL(1, results(one, 1, found));
   CHECK(near(found[0], -1234062500000, 1));
   (void)results(softmaxed, 4, found);
-  CHECK(!near(found[0], 125000000, 10000000)); /* nobody said that they are */
+  CHECK(!near(found[0], 125000000, 10000000)); /* not declared as probabilities */
   made.probabilities = 1;
   send("results%", 8);
   CHECK(strcmp((char *)fake.reply,
@@ -292,14 +259,14 @@ static void probabilities_and_one_output_stay_as_they_are(void) {
                "m-results-[0.000000000,0.496093750,0.992187500]\r\nm-ready\r\n") == 0);
 }
 
-static void the_clock_wraps_where_it_wraps(void) {
+static void the_clock_wraps_at_2_to_the_32(void) {
   fake_boot(0);
   fake_us = 0xFFFFFFFFu - 1000u;
   CHECK(says("timestamp%", "m-lap-us-4294967295\r\nm-ready\r\n"));
   CHECK(says("timestamp%", "m-lap-us-999\r\nm-ready\r\n"));
 }
 
-static void a_buffer_without_room_takes_no_load(void) {
+static void a_load_without_room_is_refused(void) {
   fake_boot(0);
   fake.session.setup.rx_size = HIL_RX_LEAD + 8 + 4 + 3; /* three bytes for four */
   send("db load 4%", 10);
@@ -312,9 +279,9 @@ static void a_buffer_without_room_takes_no_load(void) {
   CHECK_EQUAL('e', fake.reply[0]);
 }
 
-static void what_it_says_at_boot(void) {
+static void the_boot_message_is_off_by_default(void) {
   fake_boot(0);
-  CHECK_EQUAL(0, fake.reply_length); /* nothing is sent that nobody asked for */
+  CHECK_EQUAL(0, fake.reply_length); /* not by default */
   fake_us = 41000;
   hil_mlperf_boot(&fake.session);
   fake.reply[fake.reply_length] = 0;
@@ -323,12 +290,12 @@ static void what_it_says_at_boot(void) {
         0);
 }
 
-/* A rate on trial that proves nothing is left at the next byte, be it text. */
-static void text_proves_no_rate(void) {
+/* Only frames prove a new rate: after the trial, a byte of text ends it too. */
+static void text_does_not_prove_a_rate(void) {
   static const uint32_t rate = 921600;
 
   fake_boot(0);
-  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_BAUD, ask(HIL_MSG_BAUD, &rate, sizeof rate));
+  CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_BAUD, request(HIL_MSG_BAUD, &rate, sizeof rate));
   CHECK(says("name", ""));
   CHECK_EQUAL(921600, fake.baud);
   fake_now += 1000;
@@ -340,16 +307,16 @@ int main(void) {
   RUN(the_dialogue_is_golden);
   RUN(every_command_ends_with_m_ready);
   RUN(frames_and_text_share_the_line);
-  RUN(a_zero_in_text_was_a_damaged_frame);
-  RUN(what_is_too_long_is_not_executed);
-  RUN(what_begins_a_block_is_told_by_its_first_byte);
+  RUN(a_zero_inside_text_is_a_damaged_frame);
+  RUN(a_command_that_is_too_long_is_not_executed);
+  RUN(the_first_byte_decides_the_kind_of_a_block);
   RUN(a_frame_makes_a_load_invalid);
   RUN(text_and_frames_infer_the_same);
   RUN(logits_become_probabilities);
-  RUN(probabilities_and_one_output_stay_as_they_are);
-  RUN(the_clock_wraps_where_it_wraps);
-  RUN(a_buffer_without_room_takes_no_load);
-  RUN(what_it_says_at_boot);
-  RUN(text_proves_no_rate);
+  RUN(probabilities_and_a_single_output_are_not_changed);
+  RUN(the_clock_wraps_at_2_to_the_32);
+  RUN(a_load_without_room_is_refused);
+  RUN(the_boot_message_is_off_by_default);
+  RUN(text_does_not_prove_a_rate);
   return FINISH();
 }

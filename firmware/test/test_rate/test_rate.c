@@ -1,6 +1,7 @@
-/* A line's rate: changed after the reply, and given up when frames break. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The line's rate: it changes after the reply, and goes back when frames fail. */
 #include "asking.h"
-#include "hil_session.h" /* for PlatformIO, which looks for libraries here alone */
+#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 
 static int ask_baud(uint32_t baud) { return ask(HIL_MSG_BAUD, 21, &baud, sizeof baud); }
 
@@ -20,7 +21,7 @@ static void rate_changes_after_the_reply(void) {
   CHECK_EQUAL(0, fake.baud);
 }
 
-static void a_rate_that_the_line_cannot_do_is_refused(void) {
+static void a_rate_that_the_line_does_not_support_is_refused(void) {
   static const uint8_t bytes[5] = {0};
 
   fake_boot(0);
@@ -42,13 +43,13 @@ static void feed_bad_frames(int count) {
   }
 }
 
-static void a_rate_at_which_frames_break_is_given_up(void) {
+static void bad_frames_end_a_rate(void) {
   fake_boot(0);
   CHECK(ask_baud(921600));
   CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
   feed_bad_frames(3);
   CHECK_EQUAL(921600, fake.baud);
-  CHECK(ask(HIL_MSG_HELLO, 1, "", 0)); /* a good one starts the count anew */
+  CHECK(ask(HIL_MSG_HELLO, 1, "", 0)); /* a good frame resets the count */
   feed_bad_frames(3);
   CHECK_EQUAL(921600, fake.baud);
   feed_bad_frames(1);
@@ -57,7 +58,7 @@ static void a_rate_at_which_frames_break_is_given_up(void) {
   CHECK(ask(HIL_MSG_HELLO, 2, "", 0));
 }
 
-static void a_rate_that_proves_nothing_in_time_is_given_up(void) {
+static void a_rate_without_a_good_frame_ends_in_time(void) {
   fake_boot(0);
   fake_now = 0xFFFFFF00u; /* wraps on the way */
   CHECK(ask_baud(921600));
@@ -67,7 +68,7 @@ static void a_rate_that_proves_nothing_in_time_is_given_up(void) {
   fake_now += 1;
   fake_feed(NULL, (const uint8_t *)"?", 1);
   CHECK_EQUAL(0, fake.baud);
-  fake_boot(0); /* once it is proven, a host may be silent for as long as it likes */
+  fake_boot(0); /* a proven rate stays, however long the host is silent */
   CHECK(ask_baud(921600));
   CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
   fake_now += 100000;
@@ -75,8 +76,8 @@ static void a_rate_that_proves_nothing_in_time_is_given_up(void) {
   CHECK_EQUAL(921600, fake.baud);
 }
 
-/* What a line at 2 Mbaud hears of a host at 115200: no byte but 0, so no frame that could break. */
-static void a_rate_at_which_all_is_zeros_is_given_up(void) {
+/* A line at 2 Mbaud receives only zeros from a host at 115200: no frame that could be bad. */
+static void zeros_alone_end_a_rate(void) {
   int count;
 
   fake_boot(0);
@@ -88,18 +89,19 @@ static void a_rate_at_which_all_is_zeros_is_given_up(void) {
   }
   fake_feed(NULL, (const uint8_t *)"\0", 1);
   CHECK_EQUAL(0, fake.baud);
-  CHECK(ask_baud(2000000)); /* a few before every frame are nobody's fault */
+  CHECK(ask_baud(2000000)); /* a few zeros before each frame are harmless */
   for (count = 0; count < 20; count++) {
     fake_feed(NULL, (const uint8_t *)"\0\0\0", 3);
     CHECK(ask(HIL_MSG_HELLO, 2, "", 0));
   }
   CHECK_EQUAL(2000000, fake.baud);
 }
+
 int main(void) {
   RUN(rate_changes_after_the_reply);
-  RUN(a_rate_that_the_line_cannot_do_is_refused);
-  RUN(a_rate_at_which_frames_break_is_given_up);
-  RUN(a_rate_that_proves_nothing_in_time_is_given_up);
-  RUN(a_rate_at_which_all_is_zeros_is_given_up);
+  RUN(a_rate_that_the_line_does_not_support_is_refused);
+  RUN(bad_frames_end_a_rate);
+  RUN(a_rate_without_a_good_frame_ends_in_time);
+  RUN(zeros_alone_end_a_rate);
   return FINISH();
 }

@@ -1,6 +1,10 @@
-/* Requests in, replies out, over the fake image and a board of memory. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests and replies, with the fake image on a simulated board. */
+#include <math.h>
+
 #include "asking.h"
-#include "hil_session.h" /* for PlatformIO, which looks for libraries here alone */
+#include "golden.h"
+#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 
 static void hello_is_golden(void) {
   size_t i, compared = 0;
@@ -18,7 +22,7 @@ static void hello_is_golden(void) {
 }
 
 static void int8_takes_all_three_encodings(void) {
-  /* scale 1/255, zero point -128: pixels are shifted, halves go away from zero, ends clamp */
+  /* scale 1/255, zero point -128: pixels shift, halves round away from zero, values clamp */
   static const uint8_t pixels[4] = {0, 128, 255, 7};
   static const int8_t int8[4] = {-128, 127, 0, -1};
   static const float floats[4] = {-3.0f, 0.5f / 255.0f, 1.0f, 5.0f};
@@ -48,7 +52,7 @@ static void packed_inputs_are_unpacked(void) {
   static const uint8_t white[2] = {0xFD, 255};
   static const uint8_t pixels[5] = {3, 0, 128, 255, 7};
   static const uint8_t long_run[2] = {0xFC, 255};
-  static const uint8_t floats[2] = {0xFD, 0x40}; /* three more are zero */
+  static const uint8_t floats[2] = {0xFD, 0x40}; /* the other three are zero */
   static const int8_t from_black[3] = {-128, -128, 0};
   static const int8_t from_white[3] = {127, 127, 0};
   static const int8_t from_pixels[3] = {-128, -121, (int8_t)(0x80 ^ 0x00 ^ 0x7F ^ 0x87)};
@@ -59,7 +63,7 @@ static void packed_inputs_are_unpacked(void) {
   check_result(from_white, 3);
   CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, pixels, sizeof pixels));
   check_result(from_pixels, 3);
-  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, white, 0)); /* zeros at the end are left out */
+  CHECK(infer_packed(FAKE_INT8, HIL_ENC_PIXELS, white, 0)); /* trailing zeros are left out */
   check_result(from_black, 3);
   CHECK(infer_packed(FAKE_FLOAT32, HIL_ENC_FLOAT32, floats, sizeof floats));
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
@@ -73,7 +77,7 @@ static void packed_inputs_are_unpacked(void) {
   CHECK(fake_guards_stand());
 }
 
-static void int8_takes_floats_that_are_none(void) {
+static void int8_takes_nan_and_infinity(void) {
   static const float floats[4] = {NAN, INFINITY, -INFINITY, 3e38f};
   static const int8_t wanted[3] = {-128, 127, (int8_t)(0x80 ^ 0x7F ^ 0x80 ^ 0x7F)};
 
@@ -97,12 +101,12 @@ static void float32_takes_pixels_and_floats(void) {
   check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, HIL_ENC_INT8, 0);
 }
 
-static void models_take_turns(void) {
+static void switching_models_prepares_them_again(void) {
   static const uint8_t pixels[4] = {9, 9, 9, 9};
   int round;
 
   fake_boot(0);
-  for (round = 0; round < 4; round++) { /* the fake fails when it was not prepared last */
+  for (round = 0; round < 4; round++) { /* the fake fails if another model was prepared last */
     CHECK(infer((uint8_t)(round % 2), HIL_ENC_PIXELS, pixels, sizeof pixels));
     CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
     CHECK(infer(FAKE_GREEDY, HIL_ENC_PIXELS, pixels, 1));
@@ -110,7 +114,7 @@ static void models_take_turns(void) {
   }
 }
 
-static void wrong_requests_are_named(void) {
+static void wrong_requests_get_their_error(void) {
   static const uint8_t bytes[64] = {0};
 
   fake_boot(0);
@@ -153,12 +157,12 @@ static void wrong_requests_are_named(void) {
   CHECK(fake_guards_stand());
 }
 
-static void another_version_is_told_ours(void) {
+static void another_version_gets_ours(void) {
   static const uint8_t hello_v2[] = {2, HIL_MSG_HELLO, 7, 0};
   hil_encoder_t encoder;
 
   fake_boot(0);
-  /* A header without a zero is held back in the encoder's block: forget it, make up another. */
+  /* The encoder holds a header without a zero in its block: discard it and put another. */
   hil_encoder_begin(&encoder, fake_feed, NULL, HIL_MSG_HELLO, 0x0101);
   encoder.crc = 0;
   encoder.used = 0;
@@ -168,7 +172,7 @@ static void another_version_is_told_ours(void) {
   check_error(HIL_ERR_VERSION, HIL_MSG_HELLO, 7, 2, HIL_PROTOCOL_VERSION);
 }
 
-static void noise_gets_one_error_and_is_forgotten(void) {
+static void noise_gets_one_error(void) {
   fake_boot(0);
   fake_feed(NULL, (const uint8_t *)"m-ready\r\n\0\0", 11);
   CHECK(read_reply());
@@ -237,7 +241,7 @@ static uint32_t ticks_of_an_inference(uint32_t overhead, uint32_t measured) {
   return result.ticks;
 }
 
-static void the_stopwatchs_own_time_is_taken_off(void) {
+static void the_stopwatchs_overhead_is_subtracted(void) {
   CHECK_EQUAL(900, ticks_of_an_inference(100, 1000));
   CHECK_EQUAL(0, ticks_of_an_inference(100, 100));
   CHECK_EQUAL(0, ticks_of_an_inference(100, 99));
@@ -258,13 +262,13 @@ static hil_clock_t clock_of(uint32_t ticks_more) {
   return found;
 }
 
-static void the_clocks_smallest_step_is_told(void) {
+static void the_smallest_step_of_the_clock_is_reported(void) {
   hil_clock_t found = clock_of(240);
 
   CHECK_EQUAL(240, found.ticks);
   CHECK_EQUAL(0, found.micros);
   CHECK_EQUAL(17, found.reads);
-  found = clock_of(0); /* a clock that stands still: given up */
+  found = clock_of(0); /* a clock that does not move ends the wait */
   CHECK_EQUAL(0, found.ticks);
   CHECK(found.reads > 17);
   CHECK(ask(HIL_MSG_CLOCK, 24, "?", 1));
@@ -275,15 +279,15 @@ int main(void) {
   RUN(hello_is_golden);
   RUN(int8_takes_all_three_encodings);
   RUN(packed_inputs_are_unpacked);
-  RUN(int8_takes_floats_that_are_none);
+  RUN(int8_takes_nan_and_infinity);
   RUN(float32_takes_pixels_and_floats);
-  RUN(models_take_turns);
-  RUN(wrong_requests_are_named);
-  RUN(another_version_is_told_ours);
-  RUN(noise_gets_one_error_and_is_forgotten);
+  RUN(switching_models_prepares_them_again);
+  RUN(wrong_requests_get_their_error);
+  RUN(another_version_gets_ours);
+  RUN(noise_gets_one_error);
   RUN(counters_count_and_reset);
   RUN(the_watchdog_is_fed_before_every_inference);
-  RUN(the_stopwatchs_own_time_is_taken_off);
-  RUN(the_clocks_smallest_step_is_told);
+  RUN(the_stopwatchs_overhead_is_subtracted);
+  RUN(the_smallest_step_of_the_clock_is_reported);
   return FINISH();
 }

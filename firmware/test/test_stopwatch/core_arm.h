@@ -1,4 +1,5 @@
-/* The Cortex-M7 of mps2: CMSDK timer 0 at 25 MHz, an instruction takes 1,024 ns. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Cortex-M7 of mps2: CMSDK timer 0 runs at 25 MHz, an instruction takes 1,024 ns. */
 #ifndef CORE_ARM_H
 #define CORE_ARM_H
 
@@ -23,7 +24,7 @@ static uint32_t instructions_of(uint64_t ticks) {
   return (uint32_t)((ticks * 10 + TICKS_IN_10_INSTRUCTIONS / 2) / TICKS_IN_10_INSTRUCTIONS);
 }
 
-static void a_wrapped_counter_is_told(void) {
+static void a_wrapped_counter_is_reported(void) {
   boot();
   /* 2^32 ticks are 167,772,160 instructions, 83,886,080 rounds. */
   CHECK(ticks_of(83886000u) != HIL_TICKS_WRAPPED);

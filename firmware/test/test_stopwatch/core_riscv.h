@@ -1,11 +1,12 @@
-/* The rv32imc core of QEMU virt: a tick is an instruction, counted by minstret. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rv32imc core of QEMU virt: a tick is an instruction, counted in minstret. */
 #ifndef CORE_RISCV_H
 #define CORE_RISCV_H
 
 enum { BESIDES_THE_LOOP = 3 };
 __asm__(
     ".option push\n"
-    ".option norelax\n" /* the address takes two instructions wherever it is */
+    ".option norelax\n" /* the address always takes two instructions */
     ".type loop_invoke, @function\n"
     "loop_invoke:\n"
     "  la a5, loop_rounds\n"
@@ -19,7 +20,7 @@ __asm__(
 
 static uint32_t instructions_of(uint64_t ticks) { return (uint32_t)ticks; }
 
-/* Sets the counter forward by loop_rounds of its low half's units, or of its high half's. */
+/* Advances the low or the high half of the counter by loop_rounds. */
 #define CSR_ADD(csr)                                                         \
   do {                                                                       \
     uint32_t value;                                                          \
@@ -43,8 +44,8 @@ static hil_engine_status_t high_invoke(const hil_model_t *self, const void *inpu
   return HIL_ENGINE_OK;
 }
 
-/* The counter is set, not run, to where its low half wraps: 2^32 instructions take seconds. */
-static void a_wrapped_counter_is_told(void) {
+/* The counter is set close to a wrap of its low half: running 2^32 instructions takes seconds. */
+static void a_wrapped_counter_is_reported(void) {
   const uint32_t most = 0xE0000000u;
   uint32_t ticks;
 

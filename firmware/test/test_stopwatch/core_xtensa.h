@@ -1,4 +1,5 @@
-/* The LX106 of QEMU sim: the port makes one tick of an instruction from 2.56 of CCOUNT. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The LX106 of QEMU sim: the port converts 2.56 ticks of CCOUNT to one tick, an instruction. */
 #ifndef CORE_XTENSA_H
 #define CORE_XTENSA_H
 
@@ -16,7 +17,7 @@ __asm__(
 
 static uint32_t instructions_of(uint64_t ticks) { return (uint32_t)ticks; }
 
-/* Sets CCOUNT to loop_rounds before where the stopwatch started, and waits for 64 instructions. */
+/* Sets CCOUNT to loop_rounds before the start of the stopwatch, then runs 64 instructions. */
 static hil_engine_status_t late_invoke(const hil_model_t *self, const void *input, void *output,
                                        void *arena, uint32_t *needed) {
   uint32_t value;
@@ -34,8 +35,8 @@ static hil_engine_status_t late_invoke(const hil_model_t *self, const void *inpu
   return HIL_ENGINE_OK;
 }
 
-/* Three wraps of CCOUNT in four steps, as in a long series of inferences without a word. */
-static void the_clock_goes_on_where_the_counter_wraps(void) {
+/* CCOUNT wraps three times in four steps, as in a long series of inferences without a request. */
+static void the_clock_continues_when_the_counter_wraps(void) {
   const uint32_t step = 0xC0000000u, ticks_in_a_us = 40;
   const uint32_t before = hil_port_board.now_us();
   uint32_t value, taken, i;
@@ -48,12 +49,12 @@ static void the_clock_goes_on_where_the_counter_wraps(void) {
   CHECK(taken >= 4 * (step / ticks_in_a_us) && taken < 4 * (step / ticks_in_a_us) + 1000);
 }
 
-/* The counter is set, not run, to just before it wraps: 2^32 ticks take seconds. */
-static void a_wrapped_counter_is_told(void) {
+/* The counter is set to just before it wraps: running 2^32 ticks takes seconds. */
+static void a_wrapped_counter_is_reported(void) {
   const uint32_t most = 1677721600u; /* 2^32 ticks of CCOUNT */
   uint32_t ticks;
 
-  the_clock_goes_on_where_the_counter_wraps();
+  the_clock_continues_when_the_counter_wraps();
   boot();
   loop_model.invoke = late_invoke;
   ticks = ticks_of(2560);

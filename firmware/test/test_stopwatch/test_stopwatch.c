@@ -1,14 +1,16 @@
-/* Boards that count: what the session reports of a loop whose instructions were counted by hand. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Boards that count instructions: what the session reports for a loop whose instructions are known.
+ */
 #include <stdint.h>
 #include <string.h>
 
-#include "fake_board.h"
+#include "asking.h"
 #include "hil_port.h"
-#include "hil_session.h"
+#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 #include "hil_test.h"
 
-/* Each core's loop_invoke has `loop_rounds` rounds of two instructions and BESIDES_THE_LOOP
- * more, not counting the two of an empty invoke, which the session takes off. */
+/* Each core's loop_invoke has `loop_rounds` rounds of two instructions and BESIDES_THE_LOOP more,
+ * without the two of an empty invoke, which the session subtracts. */
 hil_engine_status_t loop_invoke(const hil_model_t *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
 extern uint32_t loop_rounds;
@@ -24,26 +26,15 @@ static hil_engine_status_t prepare(const hil_model_t *self, void *arena, uint32_
 }
 
 static hil_model_t loop_model;
-static uint8_t reply_bytes[2048];
 
 static uint32_t ticks_of(uint32_t rounds) {
-  static const uint8_t request[8] = {0, HIL_ENC_INT8, 0, 0, 1, 2, 3, 4};
-  hil_encoder_t encoder;
-  hil_decoder_t reply;
+  static const uint8_t input[4] = {1, 2, 3, 4};
   hil_result_t result;
-  uint32_t i;
 
   loop_rounds = rounds;
-  fake.reply_length = 0;
-  hil_encoder_begin(&encoder, fake_feed, NULL, HIL_MSG_INFER, 1);
-  hil_encoder_put(&encoder, request, sizeof request);
-  hil_encoder_end(&encoder);
-  hil_decoder_init(&reply, reply_bytes, sizeof reply_bytes);
-  for (i = 0; i < fake.reply_length; i++) {
-    (void)hil_decoder_push(&reply, fake.reply[i]);
-  }
+  CHECK(infer(0, HIL_ENC_INT8, input, sizeof input));
   CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
-  memcpy(&result, reply_bytes + sizeof(hil_header_t), sizeof result);
+  memcpy(&result, reply.payload, sizeof result);
   CHECK_EQUAL(0, result.micros);
   return result.ticks;
 }
@@ -79,9 +70,9 @@ static void instructions_are_counted_one_by_one(void) {
   }
 }
 
-extern uint32_t _stack_top[]; /* of the linker */
+extern uint32_t _stack_top[]; /* from the linker */
 
-/* Fills `bytes` at the end of the stack; how deep the last of them lies. */
+/* Fills `bytes` bytes of stack; returns the depth of the last one. */
 static uint32_t __attribute__((noinline)) use_stack(uint32_t bytes) {
   volatile uint8_t *const block = (volatile uint8_t *)__builtin_alloca(bytes);
   uint32_t i;
@@ -101,7 +92,7 @@ static uint32_t stack_used(void) {
   return memory.stack_used;
 }
 
-static void the_stack_mark_is_the_deepest_use_to_the_word(void) {
+static void the_stack_mark_is_exact_to_the_word(void) {
   static const uint32_t depths[] = {4096, 3000, 2048};
   uint32_t before, deepest;
   size_t i;
@@ -121,7 +112,7 @@ static void the_stack_mark_is_the_deepest_use_to_the_word(void) {
 int main(void) {
   hil_port_init();
   RUN(instructions_are_counted_one_by_one);
-  RUN(a_wrapped_counter_is_told);
-  RUN(the_stack_mark_is_the_deepest_use_to_the_word);
+  RUN(a_wrapped_counter_is_reported);
+  RUN(the_stack_mark_is_exact_to_the_word);
   return FINISH();
 }

@@ -1,8 +1,9 @@
-/* float32 in software, round to nearest even: what Debian's libgcc for the lx106 leaves out,
- * because an ESP8266 has it in ROM. QEMU has no such ROM. The names are GCC's.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* float32 in software, rounding to nearest even. Debian's libgcc for the lx106 does not have these
+ * functions, because an ESP8266 has them in ROM; QEMU does not have that ROM. GCC chose the names.
  *
- * Until it is packed, bit 26 of a mantissa is its leading one (a lower bit in a subnormal), bits 2
- * to 0 decide how it is rounded, and bit 0 is set if any bit below it was. */
+ * Before packing, bit 26 of a mantissa is its leading one (a lower bit in a subnormal), bits 2 to 0
+ * decide the rounding, and bit 0 is set if any lower bit was. */
 #include <stdint.h>
 
 #define SIGN 0x80000000u
@@ -38,7 +39,7 @@ static inline uint32_t bits_of(float real) {
   return word.bits;
 }
 
-/* Divided by 2^shift, of 1 to 31. */
+/* mantissa / 2^shift, for a shift of 1 to 31. */
 static inline uint32_t shifted(uint32_t mantissa, uint32_t shift) {
   return mantissa >> shift | (uint32_t)(mantissa << (32u - shift) != 0u);
 }
@@ -69,7 +70,7 @@ static inline float sum(uint32_t a, uint32_t b) {
   distance = (int32_t)(b >> 23 & 0xFFu);
   larger = a & FRACTION;
   smaller = b & FRACTION;
-  if (exponent == 255) { /* b is one too only if a is */
+  if (exponent == 255) { /* b has exponent 255 only if a does */
     if (larger != 0u) {
       return real_of(a | QUIET);
     }
@@ -122,7 +123,7 @@ float __subsf3(float a, float b) {
   return sum(bits_of(a), (bits & ~SIGN) > INFINITE ? bits : bits ^ SIGN);
 }
 
-/* The product where one of the two is infinite or no number. */
+/* The product if a factor is infinite or NaN. */
 static float __attribute__((noinline)) special_product(uint32_t a, uint32_t b) {
   if ((a & ~SIGN) > INFINITE) {
     return real_of(a | QUIET);
@@ -136,7 +137,7 @@ static float __attribute__((noinline)) special_product(uint32_t a, uint32_t b) {
   return real_of(((a ^ b) & SIGN) | INFINITE);
 }
 
-/* A subnormal's mantissa with its leading one in place; not zero. */
+/* Shifts the leading one of a subnormal's mantissa, which is not zero, to its normal place. */
 static uint32_t __attribute__((noinline)) normalised(uint32_t mantissa, int32_t *exponent) {
   const int32_t shift = __builtin_clz(mantissa) - 8;
 
@@ -168,7 +169,7 @@ float __mulsf3(float real_a, float real_b) {
     return real_of(sign);
   }
   exponent += exponent_b - 127;
-  /* 48 bits, from halves of 16: the core multiplies to 32 bits. The upper 32, the lower 16. */
+  /* A product of 48 bits (upper 32, lower 16) from halves of 16 bits: the core multiplies to 32. */
   low = (mantissa & 0xFFFFu) * (mantissa_b & 0xFFFFu);
   middle = (mantissa >> 16) * (mantissa_b & 0xFFFFu) + (mantissa & 0xFFFFu) * (mantissa_b >> 16);
   high = (mantissa >> 16) * (mantissa_b >> 16);
@@ -205,7 +206,7 @@ float __floatsisf(int32_t number) {
   return number < 0 ? real_of(bits_of(size) | SIGN) : size;
 }
 
-/* Towards zero; what has no such integer is the nearest. */
+/* Rounds toward zero; saturates, and treats NaN like an infinity of its sign. */
 uint32_t __fixunssfsi(float a) {
   const uint32_t bits = bits_of(a);
   const uint32_t exponent = bits >> 23;

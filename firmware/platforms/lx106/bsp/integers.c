@@ -1,5 +1,6 @@
-/* Integer division and wide products: what Debian's libgcc for the lx106 leaves out, because an
- * ESP8266 has it in ROM. QEMU has no such ROM. The names are GCC's. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Integer division and wide products. Debian's libgcc for the lx106 does not have these functions,
+ * because an ESP8266 has them in ROM; QEMU does not have that ROM. GCC chose the names. */
 #include <stdint.h>
 
 uint32_t __udivsi3(uint32_t number, uint32_t by);
@@ -10,7 +11,7 @@ uint64_t __muldi3(uint64_t a, uint64_t b);
 uint64_t __udivdi3(uint64_t number, uint64_t by);
 uint64_t __umoddi3(uint64_t number, uint64_t by);
 int64_t __divdi3(int64_t number, int64_t by);
-uint64_t __udivmoddi4(uint64_t number, uint64_t by, uint64_t *rest); /* libgcc has it */
+uint64_t __udivmoddi4(uint64_t number, uint64_t by, uint64_t *rest); /* in libgcc */
 
 static inline uint32_t divided(uint32_t number, uint32_t by, uint32_t *rest) {
   uint32_t quotient = 0;
@@ -54,7 +55,7 @@ int32_t __divsi3(int32_t number, int32_t by) {
   return (int32_t)((number ^ by) < 0 ? 0u - size : size);
 }
 
-/* From halves of 16 bits: the core multiplies to 32 bits. */
+/* From halves of 16 bits, because the core's products have 32 bits. */
 uint64_t __umulsidi3(uint32_t a, uint32_t b) {
   const uint32_t low = (a & 0xFFFFu) * (b & 0xFFFFu);
   const uint32_t one = (a >> 16) * (b & 0xFFFFu) + (low >> 16); /* no carry out of 32 bits */

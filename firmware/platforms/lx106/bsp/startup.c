@@ -1,11 +1,9 @@
-/* Reset: exception vectors and stack set, data copied, bss cleared, then main. An exception ends
- * the emulator instead of hanging it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reset: sets exception vectors and stack, initialises memory, calls main. An exception ends the
+ * emulator instead of hanging it. */
 #include <stdint.h>
 
-extern uint32_t _data_start[], _data_end[], _bss_start[], _bss_end[];
-extern const uint32_t _data_load[];
-extern void (*const __preinit_array_start[])(void);
-extern void (*const __init_array_end[])(void);
+#include "bare_metal/start_up.h"
 
 int main(void);
 void reset(void);
@@ -17,7 +15,7 @@ void abort(void);
   "  movi a3, 70\n" \
   "  simcall\n"
 
-/* At the start of the ROM, where the core begins after a reset as well. */
+/* At the start of the ROM, where the core also starts after a reset. */
 __asm__(
     ".section .vectors, \"ax\"\n"
     ".globl vectors\n"
@@ -30,8 +28,8 @@ __asm__(
     "  .org 0x70\n" LEAVE /* double */
     ".previous\n");
 
-/* What L32R loads stands here by hand: the assembler would put it in a section of its own.
- * PS: no exception pending, user mode, every interrupt masked. */
+/* The constants for L32R are placed by hand, because the assembler would put them in another
+ * section. PS: no exception pending, user mode, all interrupts masked. */
 __asm__(
     ".section .init.start, \"ax\"\n"
     ".balign 4\n"
@@ -60,22 +58,11 @@ __attribute__((noreturn)) static void leave(uint32_t code) {
 }
 
 void reset(void) {
-  const uint32_t *from = _data_load;
-  void (*const *initialise)(void);
-  uint32_t *to;
-
-  for (to = _data_start; to < _data_end;) {
-    *to++ = *from++;
-  }
-  for (to = _bss_start; to < _bss_end;) {
-    *to++ = 0u;
-  }
-  for (initialise = __preinit_array_start; initialise < __init_array_end; initialise++) {
-    (*initialise)();
-  }
+  initialise_memory();
+  call_constructors();
   leave((uint32_t)main());
 }
 
 void abort(void) { leave(70u); }
 
-void *__dso_handle = 0; /* C++ expects it of a board */
+void *__dso_handle = 0; /* C++ requires it */

@@ -1,12 +1,12 @@
-/* Reset: FPU on, data copied, bss cleared, then main. Faults end the emulator instead of
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reset: enables the FPU, initialises memory, calls main. A fault ends the emulator instead of
  * hanging it. */
 #include <stdint.h>
 
+#include "bare_metal/start_up.h"
 #include "leave.h"
 
 extern uint32_t _stack_top[];
-extern uint32_t _data_start[], _data_end[], _bss_start[], _bss_end[];
-extern const uint32_t _data_load[];
 
 int main(void);
 void __libc_init_array(void);
@@ -20,21 +20,13 @@ static void fault(void) {
 
 static void idle(void) {}
 
-/* The watchdog's, in a port that starts it. */
+/* Replaced in a port that starts the watchdog. */
 void NMI_Handler(void) __attribute__((weak, alias("fault")));
 
 void Reset_Handler(void) {
-  const uint32_t *from = _data_load;
-  uint32_t *to;
-
   *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: CP10 and CP11, the FPU */
   __asm__ volatile("dsb\n\tisb" ::: "memory");
-  for (to = _data_start; to < _data_end;) {
-    *to++ = *from++;
-  }
-  for (to = _bss_start; to < _bss_end;) {
-    *to++ = 0u;
-  }
+  initialise_memory();
   __libc_init_array();
   leave((uint32_t)main());
   for (;;) {
@@ -43,7 +35,7 @@ void Reset_Handler(void) {
 
 typedef void (*vector_t)(void);
 
-/* The sixteen of the core; the firmware enables no interrupt. */
+/* The sixteen vectors of the core; the firmware enables no interrupt. */
 __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     (vector_t)(uintptr_t)_stack_top,
     Reset_Handler,
@@ -63,7 +55,7 @@ __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     idle, /* SysTick */
 };
 
-/* What newlib's start code and C++ expect of a board. */
+/* newlib's start code and C++ require these. */
 void *__dso_handle = 0;
 void _init(void);
 void _fini(void);

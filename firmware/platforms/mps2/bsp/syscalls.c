@@ -1,4 +1,5 @@
-/* What newlib asks of a system once a library calls abort() or free(): TFLM does. No heap. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* newlib requires these as soon as a library calls abort() or free(), as TFLM does. No heap. */
 #include <errno.h>
 #include <stddef.h>
 

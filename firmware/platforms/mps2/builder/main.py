@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds for QEMU's MPS2 boards with the arm-none-eabi-gcc on PATH; `upload` starts QEMU."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the firmware as a process of this machine with the gcc on PATH; `upload` starts it."""
 
 import shutil
@@ -21,7 +22,7 @@ env.Replace(
     SIZETOOL=None,
 )
 env.Append(
-    # float32 results equal TFLite's bit for bit only without FMA
+    # without FMA, float32 results equal TFLite's bit for bit
     CCFLAGS=["-O2", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"],
     CFLAGS=["-std=c11"],
     CXXFLAGS=["-std=c++11", "-fno-exceptions", "-fno-rtti"],

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds for QEMU's RISC-V board with the riscv64-unknown-elf-gcc on PATH; `upload` starts QEMU."""
 
 import sys
@@ -12,7 +13,7 @@ import bare_metal
 build = env.BoardConfig().get("build")
 bare_metal.setup(
     env,
-    "riscv64-unknown-elf",  # it makes code for 32 bits as well
+    "riscv64-unknown-elf",  # also generates 32-bit code
     "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     [
         f"-march={build['arch']}",
@@ -21,7 +22,7 @@ bare_metal.setup(
         "--specs=picolibc.specs",
     ],
 )
-# There is no C++ library for it in Debian; the firmware needs none. TFLM wants the headers of one:
-# those for newlib on Arm serve (build.cxx_headers of the board, read by firmware/scripts/tflm.py).
+# Debian has no C++ library for it, and the firmware does not need one. TFLM needs C++ headers:
+# those for newlib on Arm work (build.cxx_headers of the board, read by firmware/scripts/tflm.py).
 env.Replace(LINK="$CC")
 bare_metal.program(env, f"{platforms}/rv32/bsp")

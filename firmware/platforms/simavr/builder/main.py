@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds Arduino sketches for AVR with Debian's core and avr-gcc; `upload` starts simavr.
 
-The core is compiled where Debian's package arduino-core-avr puts it
-(`board_build.arduino` names another place). The runner is this project's, built by the host's gcc.
+The core is the one that Debian's package arduino-core-avr installs; `board_build.arduino` names
+another folder. The runner is part of this project; the host's gcc compiles it.
 """
 
 import shutil
@@ -36,32 +37,23 @@ require((core / "Arduino.h").is_file(), f"the Arduino core ({arduino})")
 
 machine = [f"-mmcu={build['mcu']}", "-O2"]
 
-env.Replace(
-    AR="avr-gcc-ar",
-    AS="avr-gcc",
-    CC="avr-gcc",
-    CXX="avr-g++",
-    LINK="avr-g++",
-    RANLIB="avr-gcc-ranlib",
-    SIZETOOL="avr-size",
-    PROGNAME="firmware",
-    PROGSUFFIX=".elf",
-    SIZEPROGREGEXP=r"^(?:\.text|\.data)\s+([0-9]+).*",
-    SIZEDATAREGEXP=r"^(?:\.data|\.bss|\.noinit)\s+([0-9]+).*",
-    SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
-    SIZEPRINTCMD="$SIZETOOL -B -d $SOURCES",
+emulated.use_gcc(
+    env,
+    "avr",
+    flash=[".text", ".data"],
+    ram=[".data", ".bss", ".noinit"],
 )
 env.Append(
     ASFLAGS=["-x", "assembler-with-cpp", f"-mmcu={build['mcu']}"],
     CCFLAGS=[*machine, "-ffunction-sections", "-fdata-sections"],
-    CFLAGS=["-std=gnu11"],  # gnu: __flash is no word of C11
+    CFLAGS=["-std=gnu11"],  # gnu: C11 does not have __flash
     CXXFLAGS=["-std=gnu++11", "-fno-exceptions", "-fno-threadsafe-statics"],
     CPPDEFINES=[
         ("F_CPU", build["f_cpu"]),
         ("ARDUINO", "10808"),
         "ARDUINO_ARCH_AVR",
         build["define"],
-        ("DECIMAL_DIG", "__DECIMAL_DIG__"),  # GCC 5.4 wants it in C++
+        ("DECIMAL_DIG", "__DECIMAL_DIG__"),  # GCC 5.4 needs it in C++
         "HIL_SHORT_OF_RAM",
     ],
     CPPPATH=[str(core), str(arduino / "variants" / build["variant"])],
@@ -69,10 +61,10 @@ env.Append(
     LIBS=["m"],
 )
 
-# somebody else's code: its warnings are not ours to mend
+# third-party code: hide its warnings
 core_env = env.Clone()
 core_env.Append(CCFLAGS=["-w"])
-# wiring_pulse.S and .c would be one object file; only pulseIn() needs the former
+# wiring_pulse.S and .c would compile to the same object file; only pulseIn() needs the former
 library = core_env.BuildLibrary("$BUILD_DIR/core", str(core), ["+<*>", "-<*.S>"])
 env.Prepend(LIBS=[library])
 
@@ -81,11 +73,12 @@ runner = env.Command(
     "$BUILD_DIR/simavr-runner",
     runner_sources,
     env.VerboseAction(
-        "gcc -std=c11 -Wall -Wextra -Werror -O2 -o $TARGET $SOURCES -lsimavr -lelf",
+        "gcc -std=c11 -Wall -Wextra -Werror -O2 -Ifirmware/port -o $TARGET $SOURCES -lsimavr -lelf",
         "Compiling the runner $TARGET",
     ),
 )
-env.Depends(runner, str(runner_folder / "line.h"))
+headers = ["platforms/simavr/runner/line.h", "port/native/pty.h"]
+env.Depends(runner, [env.subst(f"$PROJECT_DIR/firmware/{name}") for name in headers])
 env.Depends(program, runner)
 
 emulated.offer(env, program)

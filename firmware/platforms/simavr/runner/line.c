@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "line.h"
 
-#include <asm/termbits.h> /* termios2: rates that have no B constant; <termios.h> excludes it */
+#include <asm/termbits.h> /* termios2, for rates without a B constant; conflicts with <termios.h> */
 #include <simavr/avr_uart.h>
 #include <simavr/sim_regbit.h>
 #include <string.h>
@@ -16,7 +17,7 @@ uint32_t line_avr_rate(avr_t *avr) {
   avr_io_t *io;
 
   for (io = avr->io_port; io; io = io->next) {
-    avr_uart_t *const uart = (avr_uart_t *)io; /* the io is its first member */
+    avr_uart_t *const uart = (avr_uart_t *)io; /* the io is the first member */
 
     if (strcmp(io->kind, "uart") == 0 && uart->name == '0') {
       const uint32_t high = avr_regbit_get(avr, uart->ubrrh),
@@ -24,14 +25,14 @@ uint32_t line_avr_rate(avr_t *avr) {
       const uint32_t bit_cycles =
           ((high << 8 | low) + 1u) * (avr_regbit_get(avr, uart->u2x) ? 8 : 16);
 
-      uart->cycles_per_byte = bit_cycles * BITS_A_BYTE; /* simavr adds a parity bit to all */
+      uart->cycles_per_byte = bit_cycles * BITS_A_BYTE; /* simavr always adds a parity bit */
       return avr->frequency / bit_cycles;
     }
   }
   return 0;
 }
 
-/* Time is counted in 1 / (from * to) seconds: a bit of the sender takes `to`, one of the receiver
+/* The unit of time is 1 / (from * to) seconds: a bit takes the sender `to` units and the receiver
  * `from`. */
 size_t line_heard(uint8_t byte, uint32_t from, uint32_t to, uint8_t heard[LINE_MOST]) {
   const uint32_t levels = 0xFFFFFE00u | (uint32_t)byte << 1; /* start bit, data, stop, idle */
@@ -44,7 +45,7 @@ size_t line_heard(uint8_t byte, uint32_t from, uint32_t to, uint8_t heard[LINE_M
     uint8_t value = 0;
 
     if ((levels >> edge & 1u) || (edge > 0 && !(levels >> (edge - 1) & 1u)) || begin < ready) {
-      continue; /* no level that falls, or the receiver is still at the byte before */
+      continue; /* not a falling edge, or the receiver is still reading the previous byte */
     }
     for (bit = 0; bit < 8; bit++) {
       const uint64_t at = (begin + (2u * bit + 3u) * (uint64_t)from / 2u) / to;

@@ -1,4 +1,5 @@
-/* The serial line between two ends that each have a rate of their own. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The serial line between two ends with a rate each. */
 #ifndef HIL_LINE_H
 #define HIL_LINE_H
 
@@ -6,17 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BITS_A_BYTE = 10, LINE_MOST = 5 }; /* most: a byte has no more levels that fall */
+enum { BITS_A_BYTE = 10, LINE_MOST = 5 }; /* a byte has at most 5 falling edges */
 
-/* The rate, in baud, that a host has set on the pty `descriptor`; 0 when it cannot be read. */
+/* The rate in baud that a host has set on the pty `descriptor`; 0 if it cannot be read. */
 uint32_t line_host_rate(int descriptor);
 
-/* The rate of UART0 as its registers stand; 0 when the chip has none. */
+/* The rate in baud that the registers of UART0 give; 0 if the chip has none. Also corrects simavr's
+ * byte time. */
 uint32_t line_avr_rate(avr_t *avr);
 
-/* What a receiver at rate `to` reads of one byte that was sent at rate `from`, and how many bytes
- * that is to it: it waits for a level that falls and looks at the line in the middle of each of
- * its own bits. Up to some 5 % apart that is the byte itself. */
+/* Stores in `heard` what a receiver at rate `to` reads of one byte sent at rate `from`; returns the
+ * number of bytes. The receiver waits for a falling edge and samples the line in the middle of each
+ * of its bits. If the rates differ by less than about 5 %, it reads the byte itself. */
 size_t line_heard(uint8_t byte, uint32_t from, uint32_t to, uint8_t heard[LINE_MOST]);
 
 #endif

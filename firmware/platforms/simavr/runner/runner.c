@@ -1,72 +1,38 @@
-/* An ATmega of simavr whose UART0 is a pty of this machine.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs an ATmega in simavr, with its UART0 on a pty of this machine.
  *
  *   simavr-runner FIRMWARE.elf MCU HERTZ [CARRIES]
  *
- * Says `port <path>` on standard output once the port can be opened. Both ends have a rate: the
- * host's is what it sets on the pty, the AVR's what stands in UART0's registers. A byte takes its
- * ten bits' time on the line, whatever the firmware does meanwhile: one that does not read in time
- * loses bytes, and ends that disagree hear garbage, as on a board. Above CARRIES baud the line
- * garbles everything, as a bad cable does. Time is the simulation's own: as fast as this machine
- * while the firmware computes, at most real time while it sleeps. */
+ * Prints `port <path>` on standard output when the port can be opened. Each end has its own rate:
+ * the host sets its rate on the pty, the AVR in the registers of UART0. A byte takes the time of
+ * ten bits on the line, whatever the firmware does meanwhile. As on a board, firmware that does not
+ * read in time loses bytes, and ends with different rates receive garbage. Above CARRIES baud the
+ * line garbles everything, like a bad cable. Time is that of the simulation: as fast as this
+ * machine while the firmware computes, at most real time while it sleeps. */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <poll.h>
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "line.h"
-
-enum { PATIENCE_MS = 2000 }; /* a host that never reads */
+#include "native/pty.h"
 
 static int master = -1;
 static uint32_t carries; /* baud; 0: any */
 static avr_irq_t *to_avr;
 
-static uint8_t waiting[512]; /* on their way to the AVR, all sent at one rate */
+static uint8_t waiting[512]; /* bytes for the AVR, all sent at one rate */
 static size_t first, last;
 static uint32_t host_rate;
 
 static struct {
   uint8_t byte;
   uint32_t rate;
-} leaving[256]; /* on their way to the host; more than the AVR can have sent */
+} leaving[256]; /* bytes for the host; more room than the AVR can fill */
 static uint8_t leaving_first, leaving_last;
-
-static void fail(const char *what) {
-  perror(what);
-  exit(71);
-}
-
-/* Raw, and held open by us too: without that every byte is lost until a host opens it. */
-static void open_pty(void) {
-  struct termios settings;
-  int slave;
-
-  master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
-  if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
-    fail("pty");
-  }
-  slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-  if (slave < 0 || tcgetattr(slave, &settings) != 0) {
-    fail("pty");
-  }
-  cfmakeraw(&settings);
-  if (tcsetattr(slave, TCSANOW, &settings) != 0) {
-    fail("pty");
-  }
-}
-
-static int ready(short events, int timeout_ms) {
-  struct pollfd entry = {.fd = master, .events = events};
-
-  return poll(&entry, 1, timeout_ms) > 0 && (entry.revents & events) != 0;
-}
 
 static avr_cycle_count_t byte_cycles(const avr_t *avr, uint32_t rate) {
   return (avr_cycle_count_t)avr->frequency * BITS_A_BYTE / (rate ? rate : 1u);
@@ -76,7 +42,7 @@ static uint8_t worn(uint8_t byte, uint32_t rate) {
   return carries != 0 && rate > carries ? byte ^ 0x55u : byte;
 }
 
-/* A byte every byte time while there are any; a look at the pty every millisecond otherwise. */
+/* Delivers one byte per byte time while there are any; else polls the pty every millisecond. */
 static avr_cycle_count_t feed(avr_t *avr, avr_cycle_count_t when, void *unused) {
   uint8_t heard[LINE_MOST];
   size_t count, i;
@@ -99,7 +65,7 @@ static avr_cycle_count_t feed(avr_t *avr, avr_cycle_count_t when, void *unused) 
   return when + byte_cycles(avr, host_rate);
 }
 
-/* The host has a byte when its last bit has left: it may change its rate on the strength of it. */
+/* The host gets a byte only after its last bit, because it may change its rate in response. */
 static avr_cycle_count_t deliver(avr_t *avr, avr_cycle_count_t when, void *unused) {
   const uint32_t rate = leaving[leaving_first].rate;
   const uint8_t byte = worn(leaving[leaving_first++].byte, rate);
@@ -108,7 +74,7 @@ static avr_cycle_count_t deliver(avr_t *avr, avr_cycle_count_t when, void *unuse
 
   (void)unused;
   if (count > 0) {
-    while (write(master, heard, count) < 0 && ready(POLLOUT, PATIENCE_MS)) {
+    while (write(master, heard, count) < 0 && pty_wait(master, POLLOUT, PTY_PATIENCE_MS)) {
     }
   }
   return leaving_first == leaving_last ? 0 : when + byte_cycles(avr, leaving[leaving_first].rate);
@@ -126,15 +92,15 @@ static void from_avr(struct avr_irq_t *irq, uint32_t value, void *context) {
   leaving[leaving_last++].rate = rate;
 }
 
-/* Called instead of usleep: waits for the host, unless something is on the line. */
+/* Replaces usleep: waits for the host, unless bytes are on the line. */
 static void sleeping(avr_t *avr, avr_cycle_count_t cycles) {
   if (first == last && leaving_first == leaving_last && cycles > avr->frequency / 10000u) {
-    (void)ready(POLLIN, (int)(cycles * 1000u / avr->frequency) + 1);
+    (void)pty_wait(master, POLLIN, (int)(cycles * 1000u / avr->frequency) + 1);
   }
 }
 
-/* A reset of the chip, of which simavr's clears every timer: the line goes on, what was on its way
- * is lost. */
+/* Called when the chip resets, which clears every simavr timer: drops the bytes on the line and
+ * restarts it. */
 static void restarted(avr_t *avr) {
   first = last = 0;
   leaving_first = leaving_last = 0;
@@ -147,11 +113,11 @@ static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   uint32_t flags = 0;
 
   if (!avr) {
-    fprintf(stderr, "simavr knows no chip %s\n", mcu);
+    fprintf(stderr, "simavr does not support the chip %s\n", mcu);
     exit(64);
   }
   if (elf_read_firmware(file, &firmware) != 0) {
-    fprintf(stderr, "%s is no firmware for AVR\n", file);
+    fprintf(stderr, "%s is not an AVR ELF file\n", file);
     exit(66);
   }
   avr_init(avr);
@@ -160,7 +126,7 @@ static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   avr->frequency = hertz;
   avr->sleep = sleeping;
   avr->reset = restarted;
-  /* neither print lines nor sleep of its own accord */
+  /* the UART must neither print lines nor sleep by itself */
   avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
   to_avr = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);
   avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), from_avr,
@@ -179,10 +145,8 @@ int main(int argc, char **argv) {
   }
   carries = argc == 5 ? (uint32_t)atol(argv[4]) : 0;
   avr = start(argv[1], argv[2], (uint32_t)hertz);
-  open_pty();
+  master = pty_open();
   avr_cycle_timer_register(avr, avr->frequency / 1000u, feed, NULL);
-  printf("port %s\n", ptsname(master));
-  fflush(stdout);
   do {
     state = avr_run(avr);
   } while (state != cpu_Done && state != cpu_Crashed);
