@@ -32,6 +32,9 @@ for extra in $(echo "$1" | tr , ' '); do
 done
 pip=".venv/bin/python -m pip --disable-pip-version-check"
 # wheels only: building a source package would download build tools that no lock lists
-$pip install -q --require-hashes --only-binary :all: $locks
+$pip install -q --require-hashes --only-binary :all: -r locks/build.txt
+# except cobs, which has no Linux wheels: built with the tools of locks/build.txt; without a C
+# compiler it installs its slower Python version
+$pip install -q --require-hashes --only-binary :all: --no-binary cobs --no-build-isolation $locks
 $pip install -q --no-deps --no-build-isolation -e .
 case ,$1, in *,train,*) $pip install -q --no-deps --no-build-isolation -e hil_train ;; esac

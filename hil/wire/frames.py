@@ -16,7 +16,6 @@ HEADER: Final = struct.Struct("<BBH")
 CRC: Final = struct.Struct("<I")
 OVERHEAD: Final = HEADER.size + CRC.size
 DELIMITER: Final = b"\x00"
-FULL: Final = 254  # bytes of a block that stands for no zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ def check_of(frame: Frame) -> int:
 def encode(frame: Frame) -> bytes:
     """The bytes of one frame, trailing delimiter included."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
-    return stuff(body + CRC.pack(zlib.crc32(body))) + DELIMITER
+    encoded: bytes = cobs.encode(body + CRC.pack(zlib.crc32(body)))
+    return encoded + DELIMITER
 
 
 def encode_request(frame: Frame) -> bytes:
@@ -54,23 +54,6 @@ def encode_request(frame: Frame) -> bytes:
     with, for a board reads MLPerf Tiny's commands on the same line (docs/protocol.md, Text)."""
     data = encode(frame)
     return 2 * DELIMITER + data if 0x20 <= data[0] <= 0x7E else data
-
-
-def stuff(body: bytes) -> bytes:
-    """``body`` in COBS. By splitting at the zeros: the package's loop over bytes takes longer for a
-    digit than all the rest of a request."""
-    stuffed = bytearray()
-    blocks = body.split(b"\0")
-    for number, block in enumerate(blocks, 1):
-        full = len(block) // FULL
-        for start in range(0, full * FULL, FULL):
-            stuffed.append(FULL + 1)
-            stuffed += block[start : start + FULL]
-        rest = block[full * FULL :] if full else block
-        if rest or not full or number < len(blocks):  # after a full block at the end comes nothing
-            stuffed.append(len(rest) + 1)
-            stuffed += rest
-    return bytes(stuffed)
 
 
 def decode(block: bytes) -> Frame | BadFrame:

@@ -2,12 +2,12 @@
 """Frames: round trips, damage and limits, against properties rather than examples."""
 
 import itertools
+import zlib
 
-from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode, stuff
+from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode
 
 frames = st.builds(
     Frame, st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=600), st.integers(0, 255)
@@ -57,14 +57,43 @@ def test_short_block_is_bad() -> None:
     assert decode(b"\x03ab") == BadFrame("too short", 3)
 
 
-# zeros now and then, and blocks around the longest there is
-BODIES = st.lists(
+# zeros now and then, and blocks around the longest that COBS has
+PAYLOADS = st.lists(
     st.one_of(st.binary(max_size=20), st.integers(250, 260).map(lambda n: b"\x07" * n)), max_size=5
 ).map(b"\0".join)
 
 
+def unstuffed(block: bytes) -> bytes | None:
+    """COBS as its authors define it (Cheshire and Baker, 1999); None: not COBS."""
+    body, at = b"", 0
+    while at < len(block):
+        code, data = block[at], block[at + 1 : at + block[at]]
+        if code == 0 or 0 in data or len(data) < code - 1:
+            return None
+        at += code
+        body += data + (b"\0" if code < 0xFF and at < len(block) else b"")
+    return body
+
+
 @given(
-    BODIES | st.lists(st.integers(252, 256).map(lambda n: b"\x07" * n), max_size=4).map(b"".join)
+    PAYLOADS | st.lists(st.integers(252, 256).map(lambda n: b"\x07" * n), max_size=4).map(b"".join)
 )
-def test_stuffing_is_that_of_the_cobs_package(body: bytes) -> None:
-    assert stuff(body) == cobs.encode(body)
+def test_a_frame_is_cobs_of_header_payload_and_crc(payload: bytes) -> None:
+    body = b"\x01\x03\x34\x12" + payload
+    *block, delimiter = encode(Frame(3, 0x1234, payload))
+    assert unstuffed(bytes(block)) == body + zlib.crc32(body).to_bytes(4, "little")
+    assert delimiter == 0 not in block
+    assert len(block) <= len(body) + 4 + -(-(len(body) + 4) // 254)  # the bound of COBS
+
+
+# codes that point behind the end, and zeros inside, but also much that is COBS
+BLOCKS = st.lists(
+    st.tuples(st.sampled_from((0, 0, 0, 0, 1, -1)), st.binary(max_size=20).map(lambda b: b or b"x"))
+).map(lambda pieces: b"".join(bytes([len(b) + 1 + off]) + b for off, b in pieces))
+
+
+@given(BLOCKS | st.binary(max_size=20))
+def test_any_block_is_read_as_cobs_defines_it(block: bytes) -> None:
+    body = unstuffed(block)
+    reason = "not COBS" if body is None else "too short" if len(body) < 8 else "CRC differs"
+    assert decode(block) == BadFrame(reason, len(block))

@@ -8,10 +8,12 @@ import zlib
 from pathlib import Path
 from random import Random
 
+from cobs import cobs
+
 from hil.testing.board import DOWNLOAD, PANIC
 from hil.wire import packbits
 from hil.wire.diagnosis import board_says
-from hil.wire.frames import Decoder, Frame, encode, stuff
+from hil.wire.frames import Decoder, Frame, encode
 from hil.wire.messages import parse_reply
 from tests.fuzz.damage import bytes_like
 
@@ -31,7 +33,7 @@ def damage(random: Random, data: bytes) -> bytes:
     kind = random.choice((kind, kind | 0x80, 0xFF, 0x81, 0x87, 0x00))
     spoilt = bytes_like(random, payload, [payload])
     body = bytes((random.choice((1, 1, 1, 0, 255)), kind, 0, 0)) + spoilt
-    return stuff(body + zlib.crc32(body).to_bytes(4, "little")) + b"\0"
+    return bytes(cobs.encode(body + zlib.crc32(body).to_bytes(4, "little"))) + b"\0"
 
 
 def check(data: bytes, _: Path) -> None:
