@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed-point arithmetic against its definition in real numbers, and against an int64 rendering."""
+"""Fixed-point arithmetic against its definition in real numbers, and against gemmlowp's own C."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_divide_by_a_power_of_two_rounds_halves_away(x: int, exponent: int) -> N
 
 
 @given(st.floats(2.0**-31, 2.0**29))
-def test_multipliers_are_within_a_rounding_of_the_real(real: float) -> None:
+def test_multipliers_are_rounded_from_the_real_number(real: float) -> None:
     multiplier, shift = arithmetic.quantize_multiplier(real)
     assert 1 << 30 <= multiplier < 1 << 31
     value = Fraction(multiplier, 1 << 31) * Fraction(2) ** shift
     assert abs(value - Fraction(real)) <= Fraction(real) / (1 << 30)
 
 
-def test_multipliers_at_the_ends() -> None:
+def test_multipliers_at_the_ends_of_their_range() -> None:
     assert arithmetic.quantize_multiplier(0.0) == (0, 0)
     assert arithmetic.quantize_multiplier(2.0**-40) == (0, 0)
     assert arithmetic.quantize_multiplier(1.0) == (1 << 30, 1)
@@ -72,7 +72,7 @@ def test_requantisation_is_within_a_step_of_the_product(x: int, real: float) -> 
 
 @given(st.integers(-31 * (1 << 26), 0))
 def test_exp_of_negative_values(a: int) -> None:
-    # gemmlowp's polynomial is good to a few 2^-23
+    # gemmlowp's polynomial is accurate to a few 2^-23
     assert arithmetic.exp_on_negative_values(a) / (1 << 31) == pytest.approx(
         math.exp(a / (1 << 26)), abs=2**-21
     )
@@ -81,14 +81,14 @@ def test_exp_of_negative_values(a: int) -> None:
 def test_the_softmax_table_falls_from_one() -> None:
     table = arithmetic.softmax_table(0.1, 1.0)
     assert table[0] == arithmetic.INT32_MAX
-    # a multiplier of 2^23 leaves room for 31 * 2^26 / 2^23 steps
+    # with a multiplier of 2^23 there are 31 * 2^26 / 2^23 steps
     assert len(table) == 31 * 8 + 1
     assert all(a >= b for a, b in itertools.pairwise(table))
     assert table[10] / 2**31 == pytest.approx(math.exp(-1), abs=1e-6)
 
 
 def test_a_softmax_of_large_scale_has_a_short_table() -> None:
-    # 8 = 0.5 * 2^4, so 31 / 2^4 = 1.9: what is 2 or more steps below counts as nothing
+    # 8 = 0.5 * 2^4, so 31 / 2^4 = 1.9: values 2 or more steps below count as 0
     assert len(arithmetic.softmax_table(8.0, 1.0)) == 2
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generated headers on an emulated ATmega2560, in C and in C++: the same outputs, no weight in RAM.
 
-An AVR has its constants in RAM unless they are stored and read in a way of their own, for which C
-and C++ have different means; an Arduino sketch is C++.
+An AVR has constants in RAM unless they are stored and read in a special way, which differs between
+C and C++. An Arduino sketch is C++.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ LANGUAGES = {
         *(f"-I{ARDUINO / folder}" for folder in ("cores/arduino", "variants/mega")),
     ),
 }
-COUNT = 2  # inputs a network
-AT_ONCE = 30_000  # bytes of constants in a program
-EXPONENTIAL = 1e-6  # a float32 Softmax takes the C library's
+COUNT = 2  # inputs per network
+AT_ONCE = 30_000  # bytes of constants per program
+EXPONENTIAL = 1e-6  # a float32 Softmax uses the C library's
 
 PROGRAM = """
 #ifdef __cplusplus
@@ -75,7 +75,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
-    """A program that says all outputs of all networks."""
+    """A program that prints all outputs of all networks."""
     includes, body = "", ""
     types = {0: "float", 9: "int8_t"}
     for network in networks:
@@ -158,7 +158,7 @@ def test_every_kernel_reads_its_constants_from_flash(
         folder = tmp_path / str(number)
         folder.mkdir()
         program = compiled(networks, language, folder)
-        # a pixel outside the input is read through the same pointer as those in RAM
+        # a pixel outside the input is read through the same pointer as pixels in RAM
         assert all("_pad" in name for name in in_ram(program))
         said = outputs(runner, program)
         for network in networks:
@@ -173,7 +173,7 @@ def test_every_kernel_reads_its_constants_from_flash(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_student_takes_no_ram_but_its_arena(
+def test_the_student_takes_only_its_arena_of_ram(
     language: str, runner: Path, tmp_path: Path
 ) -> None:
     network = student()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `bakenn`: what it is given is the same model, what it cannot take is said in one line."""
+"""Engine `bakenn`: it gets the same model, and names what it does not accept in one line."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_every_kind_of_chip_has_its_files(image: Path) -> None:
             vendors = {Path(file).parts[1] for file in sources if file.startswith("third_party")}
             expected = {"portable": set(), "cmsis_nn": {"cmsis_nn"}}.get(kind, {"esp_nn"})
             assert vendors == expected
-            # whoever ships the firmware finds the terms beside the sources
+            # the licences lie beside the sources, for those who ship the firmware
             assert {
                 v for v in vendors if any((folder / "third_party" / v).glob("LICENSE*"))
             } == vendors
 
 
 @needs_bakenn
-def test_what_is_reserved_is_what_the_hungriest_chip_takes() -> None:
+def test_the_reserved_arena_is_that_of_the_kind_that_takes_most() -> None:
     made = compile_model(read_model(STUDENT), "student")
     sizes = [
         int(line.split()[-1].rstrip("u"))
@@ -74,7 +74,7 @@ def test_what_is_reserved_is_what_the_hungriest_chip_takes() -> None:
 
 
 @needs_bakenn
-def test_generating_again_writes_nothing_new(image: Path, tmp_path: Path) -> None:
+def test_generating_again_gives_the_same_files(image: Path, tmp_path: Path) -> None:
     networks = [(name, MODELS / f"{name}_int8.tflite") for name in ("teacher", "student")]
     write_image("bakenn", networks, tmp_path)
     files = sorted(p.relative_to(image) for p in image.rglob("*") if p.is_file())
@@ -98,7 +98,7 @@ def test_float32_is_refused_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "image").exists()
 
 
-def test_a_batch_left_open_is_refused(tmp_path: Path) -> None:
+def test_an_open_batch_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4), "int8", 0.5).op("SHAPE", (1, 4)).finish())
     with pytest.raises(ModelError, match=r"SHAPE.*does not support sizes computed at run time"):
@@ -106,7 +106,7 @@ def test_a_batch_left_open_is_refused(tmp_path: Path) -> None:
 
 
 @needs_bakenn
-def test_an_operator_that_it_lacks_is_said_in_one_line(tmp_path: Path) -> None:
+def test_an_operator_that_it_lacks_is_named_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4), "int8", 0.5).op("LEAKY_RELU", (1, 4)).finish())
     with pytest.raises(ModelError, match="bakenn does not accept it: ") as refused:
@@ -133,7 +133,7 @@ def planned(**asked: object) -> list[tuple[str, Precision]]:
     return [(case.image.engine, case.image.precision) for case in plan.cases]
 
 
-def test_a_bench_gives_it_int8_alone() -> None:
+def test_a_bench_gives_it_only_int8() -> None:
     both = planned(models=("student",))
     assert set(both) == {
         ("aot", Precision.FLOAT32),

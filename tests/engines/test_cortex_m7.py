@@ -15,7 +15,7 @@ from tests.support.needs import skip_without
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
-# CMSDK timer 0 counts 25 MHz of virtual time; -icount shift=10 gives an instruction 1,024 ns.
+# CMSDK timer 0 counts 25 MHz of virtual time; with -icount shift=10 an instruction takes 1,024 ns.
 CORTEX_M7 = Core(
     "mps2",
     (
@@ -62,7 +62,7 @@ def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path
 @pytest.mark.parametrize(
     ("model", "limit"), [("student_float32", 160_000), ("teacher_float32", 4_200_000)]
 )
-def test_fused_code_takes_fewer_and_is_near(model: str, limit: int, tmp_path: Path) -> None:
+def test_fused_code_takes_fewer_and_is_close(model: str, limit: int, tmp_path: Path) -> None:
     models = {"net": MODELS / f"{model}.tflite"}
     assert verdict(CORTEX_M7, models, limit, tmp_path, near=NEAR_TOLERANCE) == 0
     assert verdict(CORTEX_M7, models, limit, tmp_path, near=1e-9) == 1, "nothing was fused"

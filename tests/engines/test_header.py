@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A header stands on its own: any C or C++11 sketch can include it, and it says what it is."""
+"""A header is self-contained: any C or C++11 sketch can include it, and it says what it is."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +47,18 @@ def test_two_headers_share_a_sketch_without_a_warning(language: list[str], tmp_p
     subprocess.run([program], check=True, timeout=60)
 
 
-def test_an_unused_header_costs_no_warning(tmp_path: Path) -> None:
+def test_an_unused_header_causes_no_warning(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "sketch.c").write_text('#include "alpha.h"\nint main(void) { return 0; }\n')
     command = ["gcc", *STRICT, "-O2", "sketch.c", "-o", "sketch"]
     subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
 
 
-def test_no_heap_and_nothing_but_the_standard_headers() -> None:
+def test_no_heap_and_only_standard_headers() -> None:
     text = generate(read_model(int8_cnn().finish()), "net", "net.tflite").text
     included = [line for line in text.splitlines() if line.startswith("#include")]
     standard = ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
-    assert included == [*standard, "#include <avr/pgmspace.h>"]  # the last one for an AVR alone
+    assert included == [*standard, "#include <avr/pgmspace.h>"]  # the last one only for an AVR
     assert "malloc" not in text
 
 
@@ -82,10 +84,21 @@ def test_flash_counts_every_constant() -> None:
     assert header.flash == 4 * graph.parameters
 
 
-def test_the_same_model_gives_the_same_text() -> None:
-    data = int8_cnn().finish()
-    one, other = (generate(read_model(data), "net", "net.tflite") for _ in range(2))
-    assert one == other
+def test_every_process_generates_the_same_text(tmp_path: Path) -> None:
+    """Also with another order of sets and another locale."""
+    path = tmp_path / "net.tflite"
+    path.write_bytes(int8_cnn().finish())
+    code = (
+        "import sys; from hil.engines.aot import generate; from hil.tflite import read_model; "
+        "sys.stdout.write(generate(read_model(sys.argv[1]), 'net', 'net.tflite').text)"
+    )
+    texts = set()
+    for seed, locale in (("1", "C"), ("2", "C.UTF-8")):
+        variables = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": locale}
+        words = [sys.executable, "-c", code, str(path)]
+        done = subprocess.run(words, env=variables, check=True, capture_output=True, text=True)
+        texts.add(done.stdout)
+    assert texts == {generate(read_model(path), "net", "net.tflite").text}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +117,7 @@ def test_arrays_wrap_their_lines() -> None:
 
 
 def test_few_networks_reach_every_line_that_writes_a_kernel() -> None:
-    """What test_avr.py and the compilers of tests/firmware/test_compilers.py are shown."""
+    """The networks that test_avr.py and tests/firmware/test_compilers.py compile."""
     networks, left = covering()
     assert left == set(), "add a network to tests/support/covering.py that has this kernel"
     assert len(networks) < 30

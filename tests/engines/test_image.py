@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files for a firmware: what they hold, when they are written, and what is refused."""
+"""The files for a firmware: what they contain, when they are written, and what is refused."""
 
 from __future__ import annotations
 

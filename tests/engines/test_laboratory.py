@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipes' shapes: stride 2, LeakyReLU, pooling at stride 1, deep ends, dense alone."""
+"""The recipes' shapes: stride 2, LeakyReLU, pooling with stride 1, deep and dense networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRECISIONS = ("float32", "int8")
 
 
 def compare(data: bytes, samples: Dataset, folder: Path) -> None:
-    """Real samples and values at the ends of the range: no byte differs."""
+    """No byte differs, for real samples and for values at the ends of the range."""
     path = folder / "net.tflite"
     path.write_bytes(data)
     graph = read_model(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code that shows its layers: they are TFLM's and LiteRT's, and a fault shows in its own."""
+"""Code that shows its layers: they equal TFLM's and LiteRT's, and a fault shows in its layer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def random_graphs(kind: str, folder: Path) -> dict[str, Graph]:
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
-def test_layers_of_random_networks_are_the_references(kind: str, tmp_path: Path) -> None:
+def test_layers_of_random_networks_equal_the_references(kind: str, tmp_path: Path) -> None:
     graphs = random_graphs(kind, tmp_path)
     assert len(graphs) > 30
     shown = 0
@@ -58,7 +58,7 @@ def test_layers_of_random_networks_are_the_references(kind: str, tmp_path: Path)
     assert shown > 150
 
 
-def test_layers_are_called_as_in_keras() -> None:
+def test_layers_are_named_as_in_keras() -> None:
     teacher = ENGINES["aot"].layers(read_model(MNIST / "teacher_int8.tflite"))
     assert [(layer.name, layer.ops) for layer in teacher] == [
         ("conv1 + pool1", "CONV_2D + MAX_POOL_2D"),
@@ -74,7 +74,7 @@ def test_layers_are_called_as_in_keras() -> None:
     assert ENGINES["tflm"].layers(graph) == ()
 
 
-def test_without_the_flag_nothing_of_it_is_there(tmp_path: Path) -> None:
+def test_without_the_flag_the_code_has_no_observer(tmp_path: Path) -> None:
     file = tmp_path / "net.tflite"
     file.write_bytes(int8_cnn().finish())
     write_image("aot", [("net", file)], tmp_path / "plain")
@@ -84,10 +84,10 @@ def test_without_the_flag_nothing_of_it_is_there(tmp_path: Path) -> None:
     )
     assert not [name for name, text in plain.items() if "observe" in text or "layers" in text]
     assert "net_observe" in shown["net.h"]
-    # the kernels are the same text: they differ in the function that calls them, and an include
+    # the kernels are the same text; only the function that calls them and an include differ
     lines = [text["net.h"].splitlines() for text in (plain, shown)]
     more = [line for line in lines[1] if line not in lines[0]]
-    assert len(more) == 2 + 2 + 1  # a comment, the head; a call a layer; the include
+    assert len(more) == 2 + 2 + 1  # a comment, the head; a call per layer; the include
 
 
 @pytest.mark.parametrize("fault", BREAKAGES)
@@ -101,7 +101,7 @@ def test_a_fault_shows_as_in_a_broken_file(fault: str, tmp_path: Path) -> None:
         assert got.tobytes() == broken.tobytes()
 
 
-def test_a_fault_in_the_last_layer_leaves_the_others(tmp_path: Path) -> None:
+def test_a_fault_in_the_last_layer_does_not_change_the_others(tmp_path: Path) -> None:
     graph = read_model(whole())
     net = observed({"net": graph}, tmp_path, Fault.parse("shift:net:1:1"))["net"]
     x = inputs(graph, 3, seed=2)[2:]

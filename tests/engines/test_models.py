@@ -23,7 +23,7 @@ FILES = sorted(MODELS.glob("*/*.tflite"))
 
 
 def pictures(folder: str, limit: int) -> npt.NDArray[np.generic]:
-    """Test samples of the data set that the models were trained on, where it is at hand."""
+    """Test samples of the models' data set, if it is available."""
     name, _ = choose("auto" if folder == "mnist" else folder)
     return load(name, "test").x[:limit]
 
@@ -37,7 +37,7 @@ def compare(path: Path, folder: Path, limit: int) -> None:
     assert out.tobytes() == oracle(path).predict(x).tobytes()
     if real:
         assert out.tobytes() == litert(path).predict(x).tobytes()
-    else:  # LiteRT rounds once: now and then a step away
+    else:  # LiteRT rounds once: sometimes one step away
         far = np.abs(out.astype(int) - litert(path).predict(x).astype(int))
         assert far.max() <= 1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fused, and that what aot lacks is refused by name."""
+"""What is fused, and that what aot does not support is refused by name."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def off_scale_softmax() -> Net:
         (lambda: dense().op("QUANTIZE", (1, 4), dtype="uint8"), "without a valid scale"),
     ],
 )
-def test_what_aot_lacks_is_refused_by_name(make: Callable[[], Net], says: str) -> None:
+def test_what_aot_does_not_support_is_refused_by_name(make: Callable[[], Net], says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
         generate(read_model(make().finish()), "net", "net.tflite")
     assert "\n" not in str(caught.value)

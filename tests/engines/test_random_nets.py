@@ -27,7 +27,7 @@ SOFTMAX_ULPS = 4  # 2 of the exponential, 1 of the sum, 1 of the quotient
 
 
 def graphs(kind: str, first: int, folder: Path) -> dict[str, Graph]:
-    """A batch of networks that aot takes, their files in ``folder``."""
+    """A batch of networks that aot supports; their files go to ``folder``."""
     found = {}
     for seed in range(first, first + BATCH):
         data = make(seed, kind)
@@ -40,14 +40,14 @@ def graphs(kind: str, first: int, folder: Path) -> dict[str, Graph]:
 
 
 def compare(kind: str, first: int, folder: Path, flags: tuple[str, ...]) -> Counter[str]:
-    """Runs a batch; returns the operators it met."""
+    """Compare a batch with the reference; the operators in it, counted."""
     met: Counter[str] = Counter()
     models = graphs(kind, first, folder)
     assert len(models) >= BATCH - 2, "hardly any network is refused"
     for name, native in library(models, folder, flags).items():
         x = inputs(native.graph, 6, first)
         out = native.run(x)
-        # whatever lay in the arena before cannot matter
+        # the previous content of the arena must not matter
         assert out.tobytes() == native.run(x, poison=0x00).tobytes()
         reference = (litert if kind == "float32" else oracle)(folder / f"{name}.tflite")
         expected = reference.predict(x)
@@ -72,7 +72,7 @@ def test_int8_networks_equal_tflm(first: int, tmp_path: Path) -> None:
     assert len(met) >= 9
 
 
-# the last one takes an AVR's kernels, which keep 16 bits where they can, but not its flash
+# the last one uses the kernels for an AVR, which keep 16 bits where they can, but not its flash
 @pytest.mark.parametrize(
     ("first", "flags"), [(0, "-O1"), (30, "-O2"), (60, "-D__AVR__ -DHIL_PROGMEM=")]
 )
@@ -94,7 +94,7 @@ def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:
     compare("mixed", 0, tmp_path, ("-O1",))
 
 
-def test_fused_networks_are_near_litert(tmp_path: Path) -> None:
+def test_fused_networks_are_close_to_litert(tmp_path: Path) -> None:
     models = graphs("float32", 240, tmp_path)
     # the C library's fmaf() where the processor has none
     fused = library(models, tmp_path, ("-O1", "-D__FP_FAST_FMAF"), fused=True)
@@ -108,7 +108,7 @@ def test_fused_networks_are_near_litert(tmp_path: Path) -> None:
     assert other >= BATCH // 2, "hardly anything was fused"
 
 
-def test_fusing_leaves_int8_alone(tmp_path: Path) -> None:
+def test_fusing_does_not_change_int8(tmp_path: Path) -> None:
     for graph in graphs("int8", 240, tmp_path).values():
         assert generate(graph, "net", "").text == generate(graph, "net", "", fused=True).text
 
@@ -124,7 +124,7 @@ def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_networks_are_worth_comparing() -> None:
-    """All kinds of scalings occur, also the rare ones with code of their own."""
+    """All kinds of scalings occur, including rare ones that have their own code."""
     networks = [read_model(make(seed, "int8")) for seed in range(60)]
     convolutions = [step for graph in networks for step in plan(graph) if isinstance(step, Conv)]
     shifts = [s for c in convolutions if c.quant for s in c.quant.shifts.tolist()]

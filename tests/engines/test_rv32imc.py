@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The portable kernels on a RISC-V core, float32 in software: the same bytes as everywhere."""
+"""The portable kernels on a RISC-V core, float32 in software: the same bytes as on the host."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks under AddressSanitizer and UBSan, every buffer exactly as large as promised."""
+"""Random networks under AddressSanitizer and UBSan, with buffers of exactly the stated size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.thorough
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1")
 
-# Buffers come from malloc, so that one byte too many is seen.
+# Buffers come from malloc, so that one byte too many is detected.
 CASE = """
 static void run_{name}(void) {{
   {source} *in = ({source} *)malloc({inputs});
@@ -40,7 +40,7 @@ static void run_{name}(void) {{
 @pytest.mark.parametrize(
     ("kind", "first"), [("float32", 400), ("int8", 400), ("mixed", 400), ("in fours", 400)]
 )
-def test_nothing_is_undefined_and_nothing_outside(
+def test_nothing_is_undefined_or_out_of_bounds(
     kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "in fours":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damage to a file only ever leads to a graph or to a ModelError, soon and in little memory."""
+"""A damaged file gives a graph or a ModelError, quickly and in little memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = [float_cnn().finish(), int8_cnn().finish()]
 
 
 def survive(data: bytes) -> None:
-    """Either nothing is wrong with it, for the engine too, or the error is ours."""
+    """Read the file and generate its code: only a ModelError, in one line, may be raised."""
     try:
         generate(read_model(data), "fuzz", "fuzz.tflite")
     except ModelError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the reader makes of good files, and that each kind of bad one is refused in one line."""
+"""The reader's result for good files, and that each kind of bad file is refused in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hil.tflite import read_model
 from tests.support.tflite import RELU, SAME, Net, float_cnn, int8_cnn
 
 
-def test_a_float32_network_is_read_whole(tmp_path: Path) -> None:
+def test_a_float32_network_is_read_completely(tmp_path: Path) -> None:
     data = float_cnn().finish()
     path = tmp_path / "net.tflite"
     path.write_bytes(data)
@@ -58,7 +58,7 @@ def test_an_int8_network_keeps_its_quantisation() -> None:
     assert not weights.data.flags.writeable
 
 
-def test_values_of_constants_survive() -> None:
+def test_constants_keep_their_values() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     graph = read_model(Net().input((1, 4)).dense(values, np.ones(3, np.float32)).finish())
     weights = graph.tensors[graph.operators[0].inputs[1]].data
@@ -152,7 +152,7 @@ def test_a_bias_of_another_length_is_refused() -> None:
         read_model(net.finish())
 
 
-def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
+def test_other_files_are_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a .tflite file"):
         read_model(b"PK\x03\x04 this is an archive")
     with pytest.raises(ModelError, match="not a .tflite file"):
@@ -166,7 +166,7 @@ def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
 def test_a_file_beyond_the_size_limit_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "huge.tflite"
     with path.open("wb") as file:
-        file.truncate(1 << 40)  # sparse: takes no room
+        file.truncate(1 << 40)  # sparse: takes no space
     with pytest.raises(ModelError, match="larger than"):
         read_model(path)
 
