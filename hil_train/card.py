@@ -11,9 +11,8 @@ import numpy.typing as npt
 from scipy import stats as scipy_stats
 
 from hil import stats
-from hil.core.records import DType
+from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
-from hil.runs.schema import RunPlan, Sample
 from hil_train import plan
 from hil_train.batches import Warp
 from hil_train.pages import plain, render
@@ -268,24 +267,20 @@ def _warp(warp: Warp) -> str:
 def _devices(provenance: Provenance, run: StoredRun) -> list[Line]:
     """What a run measured of these very files."""
     ours = {file.sha256: name for name, file in provenance.files.items()}
-    ends = {end.key: end for end in run.manifest.ends}
     lines = []
-    for cell in run.manifest.runs:
-        samples = run.samples[cell.key]
-        end = ends.get(cell.key)
-        if cell.model_sha256 not in ours or not samples or end is None:
+    for cell in cells(run.manifest, run.samples):
+        if cell.plan.model_sha256 not in ours or not cell.n or cell.end is None:
             continue
-        right = sum(_says(cell, sample) == sample.label for sample in samples)
-        share = stats.proportion(right, len(samples))
+        share, memory = cell.accuracy, cell.end.memory
         lines.append(
             Line(
                 (
-                    f"`{ours[cell.model_sha256]}`",
-                    plain(f"{cell.board_title}, {cell.engine}"),
-                    f"{share.point:.4f} ({share.low:.4f} to {share.high:.4f}), {len(samples)}",
-                    _time(cell, samples),
-                    f"{end.memory.arena:,}",
-                    f"{end.memory.flash_model:,}",
+                    f"`{ours[cell.plan.model_sha256]}`",
+                    plain(f"{cell.plan.board_title}, {cell.plan.engine}"),
+                    f"{share.point:.4f} ({share.low:.4f} to {share.high:.4f}), {cell.n}",
+                    _time(cell),
+                    f"{memory.arena:,}",
+                    f"{memory.flash_model:,}",
                     plain(run.manifest.run_id),
                 )
             )
@@ -293,19 +288,8 @@ def _devices(provenance: Provenance, run: StoredRun) -> list[Line]:
     return lines
 
 
-def _says(cell: RunPlan, sample: Sample) -> int:
-    dtype = DType(cell.output.dtype).numpy
-    return int(np.frombuffer(sample.device, dtype).argmax())
-
-
-def _time(cell: RunPlan, samples: Sequence[Sample]) -> str:
-    counts = cell.clock.unit == "instructions"
-    times = [
-        sample.time
-        for sample in samples
-        if sample.time is not None and (counts or not (sample.disturbed or sample.attempts > 1))
-    ]
-    if cell.clock.unit == "none" or not times:
+def _time(cell: Cell) -> str:
+    if cell.time is None:
         return "not measured"
-    unit = "instructions" if cell.clock.unit == "instructions" else "µs"
-    return f"{stats.median(times).point:,.0f} {unit}"
+    unit = "instructions" if cell.plan.clock.unit == "instructions" else "µs"
+    return f"{cell.time.point:,.0f} {unit}"

@@ -13,8 +13,7 @@ from hil.boards.station import Station
 from hil.core.errors import DoesNotFit, UsageError
 from hil.core.records import Precision
 from hil.engines import ENGINES
-from hil.runs.cells import does_not_fit
-from hil.runs.schema import TooLarge
+from hil.runs.schema import TooLarge, run_key
 from hil.tflite import Graph
 
 
@@ -56,7 +55,7 @@ class Case:
     @property
     def key(self) -> str:
         image = self.image
-        return f"{self.station.name}/{image.engine}/{self.network.name}/{image.precision}"
+        return run_key(self.station.name, image.engine, self.network.name, image.precision)
 
 
 class Named(Protocol):
@@ -200,7 +199,7 @@ def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge 
 def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
     """The error when nothing is left to run."""
     return DoesNotFit(
-        "; ".join(does_not_fit(found) for found in refused),
+        "; ".join(found.reason for found in refused),
         "bench a smaller network, or another --board",
         memory=refused[0].memory,
         needs=refused[0].needs,

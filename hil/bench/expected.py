@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -20,7 +21,20 @@ from hil.bench.cases import Network
 from hil.core.errors import HilError
 from hil.core.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
-from hil.runs.agreement import Expected
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the host answers, one row per sample, in the model's output type.
+
+    ``litert``: LiteRT with its reference kernels, which users compare with. ``oracle``: TFLM, None
+    where it cannot run. ``xnnpack``: LiteRT with its default kernels, None when not asked for.
+    """
+
+    litert: npt.NDArray[np.generic]
+    oracle: npt.NDArray[np.generic] | None
+    xnnpack: npt.NDArray[np.generic] | None = None
+
 
 Tell: TypeAlias = Callable[[str, int, int], None]  # which reference, samples done, samples in all
 Maker: TypeAlias = Callable[[Path], Reference]

@@ -18,21 +18,18 @@ from hil.bench.greeting import find
 from hil.bench.lab import Lab
 from hil.bench.plan import BenchPlan, wire_inputs
 from hil.bench.prepare import Prepared
+from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
 from hil.device.device import Device, LayerOutput, Timing, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.reference import encode_inputs, layer_tensors, oracle_version
 from hil.runs.agreement import (
-    EXP_TOLERANCE,
-    FMA_TOLERANCE,
-    NEAR_TOLERANCE,
     compare_layer,
-    count,
-    departs,
+    is_wrong,
+    tolerance,
 )
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
-from hil.tflite import Graph
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
 
@@ -101,12 +98,12 @@ def part(
     """What the layers made of the first samples of each run that are not what they must be.
 
     ``answers`` are the stored ones of each run. With ``always`` the first sample of a run is asked
-    for when none departs. A board that cannot be asked is no error: the record says why.
+    for when none is wrong. A board that cannot be asked is no error: the record says why.
     """
     found: list[LayerCheck] = []
     for item in prepared:
         given = answers.get(item.plan.key, ())
-        wanted = list(islice((one for one in given if departs(one, item.plan)), MOST))
+        wanted = list(islice((one for one in given if is_wrong(one, item.plan)), MOST))
         wanted = wanted or list(given[:1] if always else ())
         if wanted:
             found += _parting_run(plan, item, wanted, lab, emit)
@@ -174,12 +171,13 @@ def _compare(
     graph = item.case.network.graph
     expected = layer_tensors(item.case.network.path, x, [layer.tensor for layer in layers])
     seen: list[LayerSeen] = []
-    inexact = False
+    image, exponential = item.case.image, False
+    near, fma = ENGINES[image.engine].near, image.board.fma
     for layer, output, wanted in zip(layers, said, expected, strict=True):
         tensor = graph.tensors[layer.tensor]
         device = _values(item, layer.name, output, TensorSpec(DType(tensor.dtype), tensor.shape))
-        inexact |= "SOFTMAX" in layer.ops
-        allowed = _allowed(item, graph, inexact)
+        exponential |= "SOFTMAX" in layer.ops
+        allowed, _ = tolerance(graph.precision, near=near, fma=fma, exponential=exponential)
         seen.append(compare_layer(layer.name, layer.ops, device, wanted, allowed))
     return tuple(seen)
 
@@ -194,17 +192,6 @@ def _values(
             "build the firmware of this checkout",
         )
     return np.frombuffer(said.data, spec.dtype.numpy).reshape(spec.shape)
-
-
-def _allowed(item: Prepared, graph: Graph, inexact: bool) -> float:
-    """What `hil.runs.agreement.tolerance` allows, for a layer; ``inexact`` from exp() on."""
-    if graph.precision is not Precision.FLOAT32:
-        return 0.0
-    if ENGINES[item.case.image.engine].near:
-        return NEAR_TOLERANCE
-    if item.case.image.board.fma:
-        return FMA_TOLERANCE
-    return EXP_TOLERANCE if inexact else 0.0
 
 
 def profile(
@@ -257,7 +244,7 @@ def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled
             "build the firmware of this checkout",
         )
     clock = image.board.clock
-    times = [count(clock.time(lap)) for lap in said.laps]
+    times = [stored_time(clock.time(lap)) for lap in said.laps]
     return Profiled(
         run=item.plan.key,
         id=sample.id,
@@ -265,7 +252,7 @@ def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled
             LayerTime(name=layer.name, op=layer.ops, macs=layer.macs, time=time)
             for layer, time in zip(layers, times, strict=True)
         ),
-        total=count(clock.time(said.total)),
+        total=stored_time(clock.time(said.total)),
         firmware_sha256=item.firmware.sha256,
     )
 

@@ -160,7 +160,12 @@ class _Builder:
 
 def _describe(case: Case, firmware: Firmware) -> RunPlan:
     board, graph = case.image.board, case.network.graph
-    allowed, why = tolerance(graph, fma=board.fma, near=ENGINES[case.image.engine].near)
+    allowed, why = tolerance(
+        graph.precision,
+        near=ENGINES[case.image.engine].near,
+        fma=board.fma,
+        exponential=any(op.code == "SOFTMAX" for op in graph.operators),
+    )
     return RunPlan(
         key=case.key,
         board=case.station.name,

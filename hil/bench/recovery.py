@@ -23,6 +23,7 @@ from hil.core.errors import HilError, LinkError, NoAnswer
 from hil.core.records import Dataset, LineCounts, Status
 from hil.device.device import Answer, Device
 from hil.link import Link
+from hil.runs.agreement import is_disturbed
 from hil.runs.schema import Faults
 
 _COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
@@ -181,7 +182,7 @@ class Conversation:
             try:
                 for answer in self._until_told(first):
                     first, setbacks, self._said = answer.index + 1, 0, None
-                    yield answer, disturbed(answer) or answer.index in self._again
+                    yield answer, is_disturbed(answer) or answer.index in self._again
             except (_Anew, NoAnswer, LinkError) as problem:
                 setbacks += 1
                 self._again.update(range(first, self._asked))
@@ -220,7 +221,7 @@ class Conversation:
         ):
             check_result(answer.result, now.number, self._prepared)
             self._served += 1
-            if held or disturbed(answer):
+            if held or is_disturbed(answer):
                 held.append(answer)
             else:
                 yield answer
@@ -327,11 +328,6 @@ class Conversation:
         ports, self._ports = self._ports, ExitStack()
         with suppress(LinkError, NoAnswer):
             ports.__exit__(type(problem) if problem else None, problem, None)
-
-
-def disturbed(answer: Answer) -> bool:
-    """Whether a fault came between a request and its answer, so that no time of it is a latency."""
-    return answer.disturbed or answer.attempts > 1
 
 
 def _stayed_away(problem: HilError, name: str, seconds: float) -> HilError:

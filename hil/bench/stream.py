@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+import numpy.typing as npt
+
 from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Sink, Streaming
+from hil.bench.expected import Expected
 from hil.bench.lab import Firmware
 from hil.bench.prepare import Prepared
-from hil.bench.recovery import Conversation, Opens, Patience, disturbed
+from hil.bench.recovery import Conversation, Opens, Patience
 from hil.boards.config import Clock
-from hil.core.records import Dataset, Hello, Measurement, ModelInfo
+from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo
 from hil.device.device import Answer
-from hil.runs.agreement import Expected, compare, count
-from hil.runs.schema import Memory, RunEnd
+from hil.runs.agreement import is_disturbed
+from hil.runs.schema import Memory, RunEnd, Sample
 
 
 def stream(
@@ -40,16 +44,9 @@ def stream(
     with Conversation(prepared, opens, data, emit, patience, known=known) as talk:
         tally, greeted = talk.tally, talk.first
         emit(Streaming(key, first, len(data), tally.retries))
-        for answer, hurt in talk.answers(first):
-            measured = Measurement(
-                answer.index,
-                answer.result.output,
-                board.clock.time(answer.result),
-                answer.attempts,
-                answer.round_trip,
-                hurt,
-            )
-            sink.append(compare(key, data, expected, measured))
+        for answer, disturbed in talk.answers(first):
+            time_taken = stored_time(board.clock.time(answer.result))
+            sink.append(_sample(key, data, expected, answer, time_taken, disturbed=disturbed))
             emit(Streaming(key, answer.index + 1, len(data), tally.retries))
         ended = talk.last_status()
         end = RunEnd(
@@ -74,15 +71,52 @@ def stream(
     emit(Finished(key, end.seconds))
 
 
+def stored_time(time: DeviceTime) -> int | None:
+    """A device's time as it is stored: a bare number in the unit of the run's clock."""
+    return None if time is None else time.amount
+
+
+def _sample(
+    key: str,
+    data: Dataset,
+    expected: Expected,
+    answer: Answer,
+    time: int | None,
+    *,
+    disturbed: bool,
+) -> Sample:
+    """One answer as it is stored: references only where they differ from the device."""
+    i, device = answer.index, answer.result.output
+
+    def unless_equal(reference: npt.NDArray[np.generic] | None) -> bytes | None:
+        raw = None if reference is None else reference[i].tobytes()
+        return None if raw == device else raw
+
+    return Sample(
+        run=key,
+        i=i,
+        id=data.ids[i],
+        label=int(data.y[i]),
+        device=device,
+        litert=unless_equal(expected.litert),
+        oracle=unless_equal(expected.oracle),
+        xnnpack=unless_equal(expected.xnnpack),
+        time=time,
+        attempts=answer.attempts,
+        round_trip=answer.round_trip,
+        disturbed=disturbed,
+    )
+
+
 def _first(clock: Clock, warm_up: tuple[Answer, ...]) -> int | None:
     """Of the first inference; a latency only where nothing disturbed it."""
-    if not warm_up or (clock.unit == "us" and disturbed(warm_up[0])):
+    if not warm_up or (clock.unit == "us" and is_disturbed(warm_up[0])):
         return None
-    return count(clock.time(warm_up[0].result))
+    return stored_time(clock.time(warm_up[0].result))
 
 
 def _alone(warm_up: tuple[Answer, ...]) -> int | None:
-    return min((one.round_trip for one in warm_up if not disturbed(one)), default=None)
+    return min((one.round_trip for one in warm_up if not is_disturbed(one)), default=None)
 
 
 def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> Memory:

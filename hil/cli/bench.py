@@ -37,7 +37,6 @@ from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError, UsageError
 from hil.firmware import find_project
 from hil.link.chaos import Chaos, parse_chaos
-from hil.runs.cells import does_not_fit
 from hil.runs.load import read_manifest, read_samples
 
 Names = list[str]
@@ -213,7 +212,7 @@ class _Bars:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
             case LeftOut(found):
-                say(f"left out: {does_not_fit(found)}")
+                say(f"left out: {found.reason}")
             case Referencing(key, reference, done, total):
                 self._update(f"{key} on the host ({reference})", done, total)
             case Streaming(key, done, total, _):

@@ -16,7 +16,6 @@ from rich.table import Table
 from hil.cli.console import out, say, show_error
 from hil.core.errors import HilError
 from hil.runs.agreement import unexpected
-from hil.runs.cells import does_not_fit
 from hil.runs.load import verify as verify_run
 from hil.runs.schema import SummaryRow
 
@@ -40,7 +39,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     for found in written.manifest.no_place:
-        out.print(f"not run: {escape(does_not_fit(found))}", soft_wrap=True)
+        out.print(f"not run: {escape(found.reason)}", soft_wrap=True)
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)

@@ -250,19 +250,15 @@ def _broken(new: StoredRun, limits: LimitsFile) -> dict[str, tuple[str, ...]]:
     rows = summarise(new.manifest, (s for part in new.samples.values() for s in part)).runs
     found = {}
     for row in rows:
-        key = f"{row.board}/{row.engine}/{row.model}/{row.precision}"
-        if key in limits.runs:
-            found[key] = tuple(exceeded(row, limits.runs[key]))
+        if row.key in limits.runs:
+            found[row.key] = tuple(exceeded(row, limits.runs[row.key]))
     return found
 
 
 def _why(plan: RunPlan, new: Manifest) -> str:
     """Why NEW has not this run, where its manifest says so."""
     for found in new.no_place:
-        if all(
-            getattr(found, name) == getattr(plan, name)
-            for name in ("board", "engine", "model", "precision")
-        ):
+        if found.key == plan.key:
             least = "" if found.linked else "at least "
             return f"no place: {least}{found.needs:,} B of {found.memory}, board has {found.has:,}"
     return ""

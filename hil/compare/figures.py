@@ -30,7 +30,8 @@ from hil.compare.records import (
     side,
 )
 from hil.report.text import plural
-from hil.runs.cells import Cell, differing, gaps
+from hil.runs.agreement import differing
+from hil.runs.cells import Cell
 from hil.runs.schema import Memory, RunEnd
 from hil.stats import Estimate
 from hil.stats.series import Counts, Latencies, ratio
@@ -265,11 +266,7 @@ def _unpaired(base: Cell, new: Cell) -> stats.Estimate:
 
 def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) -> Figure:
     """Output values that are not BASE's. Another network's differ, so that `model` lets it pass."""
-    differs = differing(base.device, new.device)
-    if new.plan.tolerance:
-        near = gaps(base.device[differs], new.device[differs]) <= new.plan.tolerance
-        differs[differs] = ~near
-    other_values = int(differs.sum())
+    other_values = int(differing(base.device, new.device, new.plan.tolerance).sum())
     other = base.plan.model_sha256 != new.plan.model_sha256
     limit = None if other and "model" in allowed else finite(growth.outputs)
     beyond = limit is not None and other_values > limit

@@ -119,11 +119,6 @@ def read_limits(path: Path) -> LimitsFile:
         raise ConfigError(f"{path}: {problem}", _HINT) from None
 
 
-def key_of(row: SummaryRow) -> str:
-    """The key of a row's run."""
-    return f"{row.board}/{row.engine}/{row.model}/{row.precision}"
-
-
 def metrics(row: SummaryRow) -> dict[str, float]:
     """Every figure of a row that may be limited and is known, under its name in `Limits`."""
     found: dict[str, float] = {}
@@ -150,7 +145,7 @@ def exceeded(row: SummaryRow, limits: Limits) -> list[str]:
         if most is None or name == COMPARE:
             continue
         if name not in measured:
-            lines.append(f"{key_of(row)}: {name} is limited to {most:g} but was not measured")
+            lines.append(f"{row.key}: {name} is limited to {most:g} but was not measured")
         elif measured[name] > most:
-            lines.append(f"{key_of(row)}: {name} is {measured[name]:g}, limit {most:g}")
+            lines.append(f"{row.key}: {name} is {measured[name]:g}, limit {most:g}")
     return lines

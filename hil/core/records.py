@@ -234,19 +234,3 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One answer of a device to one sample: raw output bytes, time, attempts it took.
-
-    ``disturbed``: something befell the line or the board while it was asked, so that none of its
-    times is a latency.
-    """
-
-    index: int
-    output: bytes
-    time: DeviceTime
-    attempts: int = 1
-    round_trip: int | None = None  # microseconds, by the host's clock
-    disturbed: bool = False

@@ -21,7 +21,8 @@ from hil.report.text import (
     points,
 )
 from hil.report.verdict import noun
-from hil.runs.cells import Cell, Difference
+from hil.runs.agreement import Difference
+from hil.runs.cells import Cell
 from hil.runs.schema import Faults, Manifest
 
 _LISTED = 12  # samples

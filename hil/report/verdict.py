@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, percent, plural, points
-from hil.runs.cells import Cell, differing
+from hil.runs.agreement import differing
+from hil.runs.cells import Cell
 from hil.runs.schema import Manifest
 
 NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}

@@ -12,7 +12,8 @@ from hil.report.cost import contradictions, drift_words, drifted
 from hil.report.memory import memory_warnings
 from hil.report.text import count, listed, plural
 from hil.report.verdict import noun
-from hil.runs.cells import LARGEST, Cell, does_not_fit
+from hil.runs.agreement import LARGEST
+from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.stats.series import Latencies
 
@@ -21,7 +22,7 @@ FEW = 100  # samples; a Wilson interval is then wider than +-4 points at 95 % ac
 
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the gravest first; empty when there is nothing to say."""
-    left_out = tuple(f"Not run: {does_not_fit(found)}." for found in run.manifest.no_place)
+    left_out = tuple(f"Not run: {found.reason}." for found in run.manifest.no_place)
     return (
         *_state(run),
         *left_out,

@@ -1,169 +1,211 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparability first, then comparisons, then what may be expected of them."""
+"""The rules behind every verdict, each written once.
+
+When two outputs are the same, what a run's outputs must equal and how closely, what its memory
+must not do, and which answers were disturbed, so that their times are not latencies.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.core.records import (
-    Dataset,
-    DeviceTime,
-    DType,
-    Instructions,
-    Latency,
-    Measurement,
-    Precision,
-)
-from hil.runs.schema import LayerSeen, Manifest, Marks, RunPlan, Sample, Summary
-from hil.tflite import Graph
+from hil.core.records import DType, Precision
+from hil.runs.schema import LayerSeen, Manifest, Marks, RunPlan, Sample, Summary, SummaryRow
+
+Outputs: TypeAlias = npt.NDArray[np.generic]
 
 # exp() of two C libraries may differ by 2 ulp; on probabilities that is less than this.
 EXP_TOLERANCE: Final = 1e-6
 # a*b+c rounded once instead of twice, over the longest sums of the project's networks.
 FMA_TOLERANCE: Final = 1e-3
-
-# The same where the engine does it, in code that is known: what is promised of `aot-fast`.
+# The same where the engine does it, in code that is known: what `aot-fast` promises.
 NEAR_TOLERANCE: Final = 1e-4
 
+LARGEST: Final = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
 
-@dataclass(frozen=True)
-class Expected:
-    """What the host says, one row a sample, in the model's output type.
 
-    ``litert`` is what users compare with, with its reference kernels; ``oracle`` is TFLM, None
-    where it cannot run; ``xnnpack`` is LiteRT with its default kernels, None when not asked for.
+def differing(device: Outputs, reference: Outputs, allowed: float = 0.0) -> npt.NDArray[np.bool_]:
+    """Where two arrays of one type differ: in any bit, or by more than ``allowed``.
+
+    Bit for bit, a NaN equals itself and 0.0 is not -0.0. A NaN or an infinity beside anything else
+    differs, whatever is allowed.
     """
-
-    litert: npt.NDArray[np.generic]
-    oracle: npt.NDArray[np.generic] | None
-    xnnpack: npt.NDArray[np.generic] | None = None
-
-
-def compare(key: str, data: Dataset, expected: Expected, measured: Measurement) -> Sample:
-    """One stored sample: references are kept only where they differ from the device."""
-    i = measured.index
-    litert = expected.litert[i].tobytes()
-    oracle = None if expected.oracle is None else expected.oracle[i].tobytes()
-    xnnpack = None if expected.xnnpack is None else expected.xnnpack[i].tobytes()
-    return Sample(
-        run=key,
-        i=i,
-        id=data.ids[i],
-        label=int(data.y[i]),
-        device=measured.output,
-        litert=None if litert == measured.output else litert,
-        oracle=None if oracle == measured.output else oracle,
-        time=count(measured.time),
-        attempts=measured.attempts,
-        xnnpack=None if xnnpack == measured.output else xnnpack,
-        round_trip=measured.round_trip,
-        disturbed=measured.disturbed,
-    )
+    bits = f"u{device.dtype.itemsize}"
+    found = np.ascontiguousarray(device).view(bits) != np.ascontiguousarray(reference).view(bits)
+    if allowed:
+        found[found] = gaps(device[found], reference[found]) > allowed
+    return np.asarray(found)
 
 
-def count(time: DeviceTime) -> int | None:
-    """A device's time as it is stored: a bare number, whose unit the run's clock says."""
-    match time:
-        case Instructions(count):
-            return count
-        case Latency(microseconds):
-            return microseconds
-        case None:
-            return None
+def gaps(device: Outputs, reference: Outputs) -> npt.NDArray[np.float64]:
+    """Absolute differences of values that differ, in their own units.
 
-
-def differences(old: Manifest, new: Manifest) -> list[str]:
-    """Why the samples of two runs may not be put together; empty when they may."""
-    found = []
-    if old.chaos != new.chaos:
-        found.append("the faults that --chaos injects")
-    if old.dataset != new.dataset:
-        found.append(f"data set {old.dataset.name} n={old.dataset.n} or its content")
-    if [run.key for run in old.runs] != [run.key for run in new.runs]:
-        found.append("boards, engines, models or precisions")
-        return found
-    for a, b in zip(old.runs, new.runs, strict=True):
-        for field in ("model_sha256", "firmware_sha256", "toolchain", "clock"):
-            if getattr(a, field) != getattr(b, field):
-                found.append(f"{field} of {a.key}")
+    `LARGEST` where a NaN or an infinity meets something else, so that no tolerance lets it pass.
+    """
+    one, other = device.astype(np.float64), reference.astype(np.float64)
+    finite = np.isfinite(one) & np.isfinite(other)
+    found = np.full(one.shape, LARGEST)
+    found[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
     return found
 
 
-def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
-    """One line for each run whose answers are not what they must be; empty when all are.
+@dataclass(frozen=True)
+class Difference:
+    """Device outputs compared with a reference's: how many elements differ, and by how much."""
 
-    int8 must equal the oracle byte for byte, float32 LiteRT's reference bit for bit or
-    within the run's stated tolerance. After start a board allocates nothing, and leaves a byte of
-    its stack untouched.
+    elements: int
+    samples: int
+    max_abs: float
+
+
+def difference(device: Outputs, reference: Outputs) -> Difference:
+    """Compare two (n, outputs) arrays of one type, bit for bit; ``max_abs`` as `gaps`."""
+    found = differing(device, reference)
+    if not found.any():
+        return Difference(0, 0, 0.0)
+    largest = float(gaps(device[found], reference[found]).max())
+    return Difference(int(found.sum()), int(found.any(axis=1).sum()), largest)
+
+
+def must_equal(precision: str) -> Literal["oracle", "litert"]:
+    """The reference that a run's outputs must equal: int8 the byte oracle, float32 LiteRT."""
+    return "oracle" if precision == Precision.INT8 else "litert"
+
+
+def tolerance(precision: str, *, near: bool, fma: bool, exponential: bool) -> tuple[float, str]:
+    """How far an output may be from what it must equal, and why; (0, "") is bit for bit.
+
+    ``near``: the engine fuses products and sums; ``fma``: the board's compiler does;
+    ``exponential``: the network computes exp(), as SOFTMAX does.
     """
-    lines = []
-    rows = {f"{r.board}/{r.engine}/{r.model}/{r.precision}": r for r in summary.runs}
+    if precision != Precision.FLOAT32:
+        return 0.0, ""
+    if near:
+        return NEAR_TOLERANCE, "the engine rounds a*b+c once (FMA)"
+    if fma:
+        return FMA_TOLERANCE, "this board's compiler rounds a*b+c once (FMA)"
+    if exponential:
+        return EXP_TOLERANCE, "exp() of two C libraries may differ by 2 ulp"
+    return 0.0, ""
+
+
+def wrong_values(
+    plan: RunPlan, device: Outputs, litert: Outputs, oracle: Outputs | None
+) -> npt.NDArray[np.bool_] | None:
+    """Which of a run's output values are not what they must be; None when nothing checked them.
+
+    Int8 must equal the oracle bit for bit. Float32 must equal LiteRT within the plan's tolerance,
+    where 0 is bit for bit.
+    """
+    if must_equal(plan.precision) == "litert":
+        return differing(device, litert, plan.tolerance)
+    return None if oracle is None else differing(device, oracle)
+
+
+def is_wrong(sample: Sample, plan: RunPlan) -> bool:
+    """Whether one answer has `wrong_values`."""
+    dtype = DType(plan.output.dtype).numpy
+    device, litert, oracle = (
+        np.frombuffer(sample.device if raw is None else raw, dtype)
+        for raw in (sample.device, sample.litert, sample.oracle)
+    )
+    found = wrong_values(plan, device, litert, oracle if plan.oracle else None)
+    return found is not None and bool(found.any())
+
+
+def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
+    """One line for each fault of a run; empty when every run is as it must be.
+
+    Outputs are judged by `wrong_values`, here by a summary's figures. After start a board
+    allocates nothing and leaves a byte of its stack unused. Every sample is answered.
+    """
+    rows = {row.key: row for row in summary.runs}
+    lines: list[str] = []
     for plan in manifest.runs:
         row = rows.get(plan.key)
         if row is None:
             lines.append(f"{plan.key}: no sample was answered")
             continue
         where = f"{plan.key}: {row.n} samples"
-        agreement = row.agreement
-        if plan.precision == "int8" and agreement.differing_oracle:
-            lines.append(f"{where}, {agreement.differing_oracle} outputs differ from the oracle")
-        exact = plan.tolerance == 0.0
-        outside = agreement.differing_litert > 0 if exact else agreement.max_abs > plan.tolerance
-        if plan.precision == "float32" and outside:
-            lines.append(
-                f"{where}, {agreement.differing_litert} outputs differ from LiteRT, "
-                f"by up to {agreement.max_abs:g} (expected: at most {plan.tolerance:g})"
-            )
-        if row.marks:
-            lines += [f"{plan.key}: {fault}" for fault in _memory(row.marks)]
+        lines += [f"{where}, {fault}" for fault in _output_faults(plan, row)]
+        lines += [f"{plan.key}: {fault}" for fault in _memory_faults(row.marks)]
         if row.n < manifest.dataset.n:
             lines.append(f"{where} of {manifest.dataset.n} were answered")
     return lines
 
 
-def _memory(marks: Marks) -> list[str]:
-    """What a firmware of static memory must not do; a board that cannot tell is not accused."""
-    found = []
+def _output_faults(plan: RunPlan, row: SummaryRow) -> Iterator[str]:
+    found = row.agreement
+    if must_equal(plan.precision) == "oracle":
+        if found.differing_oracle:
+            yield f"{found.differing_oracle} outputs differ from the oracle"
+    elif found.differing_litert and not (plan.tolerance and found.max_abs <= plan.tolerance):
+        yield (
+            f"{found.differing_litert} outputs differ from LiteRT, "
+            f"by up to {found.max_abs:g} (expected: at most {plan.tolerance:g})"
+        )
+
+
+def _memory_faults(marks: Marks | None) -> Iterator[str]:
+    """What firmware with static memory must not do; unknown figures pass."""
+    if marks is None:
+        return
     if marks.heap_start is not None and marks.heap_end is not None:
         grown = marks.heap_end - marks.heap_start
         if grown > 0:
-            found.append(f"the heap grew by {grown} bytes while it answered (expected: 0)")
+            yield f"the heap grew by {grown} bytes while it answered (expected: 0)"
     if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
-        found.append(f"all {marks.stack_size} bytes of stack were used: it may have overflowed")
-    return found
+        yield f"all {marks.stack_size} bytes of stack were used: it may have overflowed"
 
 
-def departs(sample: Sample, plan: RunPlan) -> bool:
-    """Whether one answer is not what it must be, by the rules of `unexpected`."""
-    if plan.precision == "int8":
-        return sample.oracle is not None
-    if sample.litert is None:
+class Answered(Protocol):
+    """An answer of a board: one that just came, or a stored one."""
+
+    @property
+    def attempts(self) -> int:
+        """How often it was asked for."""
+        ...
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether a fault came between."""
+        ...
+
+
+def is_disturbed(answer: Answered) -> bool:
+    """Whether a fault came between request and answer, so that its times are not latencies."""
+    return answer.disturbed or answer.attempts > 1
+
+
+def is_timed(sample: Sample, plan: RunPlan, *, chaos: str) -> bool:
+    """Whether a sample has a time that figures may use.
+
+    Faults do not change what an emulator counts. On a real board they do, and where they were
+    injected on purpose (``chaos``), any time may have been disturbed.
+    """
+    if sample.time is None:
         return False
-    dtype = DType(plan.output.dtype).numpy
-    device, litert = (np.frombuffer(b, dtype) for b in (sample.device, sample.litert))
-    return bool(_apart(device, litert, plan.tolerance).any())
+    return plan.clock.unit == "instructions" or not (chaos or is_disturbed(sample))
 
 
 def compare_layer(
-    name: str,
-    op: str,
-    device: npt.NDArray[np.generic],
-    expected: npt.NDArray[np.generic],
-    allowed: float = 0.0,
+    name: str, op: str, device: Outputs, expected: Outputs, allowed: float = 0.0
 ) -> LayerSeen:
-    """One layer's output beside the reference's, both of one shape and type.
+    """One layer's output compared with the reference's, both of one shape and type.
 
-    ``allowed`` is the difference that counts as equal, of the layer's largest expected value if
-    that exceeds 1; 0 is bit for bit.
+    ``allowed`` is the difference that counts as equal, relative to the layer's largest finite
+    expected value if that exceeds 1; 0 is bit for bit.
     """
     if allowed:
-        allowed *= max(1.0, float(np.abs(expected.astype(np.float64)).max()))
-    wrong = np.argwhere(_apart(device, expected, allowed))
+        finite = expected[np.isfinite(expected)].astype(np.float64)
+        allowed *= max(1.0, float(np.abs(finite).max(initial=0.0)))
+    wrong = np.argwhere(differing(device, expected, allowed))
     if not len(wrong):
         return LayerSeen(name=name, op=op, shape=expected.shape, allowed=allowed)
     first = tuple(int(i) for i in wrong[0])
@@ -179,35 +221,6 @@ def compare_layer(
     )
 
 
-def _apart(
-    a: npt.NDArray[np.generic], b: npt.NDArray[np.generic], allowed: float
-) -> npt.NDArray[np.bool_]:
-    """Where two arrays differ: in any bit, or by more than ``allowed``, or where one is NaN."""
-    bits = f"u{a.dtype.itemsize}"
-    differ = np.ascontiguousarray(a).view(bits) != np.ascontiguousarray(b).view(bits)
-    if allowed:
-        with np.errstate(invalid="ignore"):
-            near = np.abs(a.astype(np.float64) - b.astype(np.float64)) <= allowed
-        differ &= ~near
-    return np.asarray(differ)
-
-
 def _number(value: np.generic) -> int | float | str:
     number: int | float = value.item()
     return number if math.isfinite(number) else str(number)
-
-
-def tolerance(graph: Graph, *, fma: bool, near: bool = False) -> tuple[float, str]:
-    """How far a float32 output may be from LiteRT's reference, and why; (0, "") is exact.
-
-    ``fma``: the board's compiler fuses products and sums, ``near``: the engine does.
-    """
-    if graph.precision is not Precision.FLOAT32:
-        return 0.0, ""
-    if near:
-        return NEAR_TOLERANCE, "the engine rounds a*b+c once (FMA)"
-    if fma:
-        return FMA_TOLERANCE, "this board's compiler rounds a*b+c once (FMA)"
-    if any(op.code == "SOFTMAX" for op in graph.operators):
-        return EXP_TOLERANCE, "exp() of two C libraries may differ by 2 ulp"
-    return 0.0, ""

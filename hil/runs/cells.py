@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from hil import stats
 from hil.core.records import DType
+from hil.runs.agreement import Difference, difference, is_disturbed, is_timed, wrong_values
 from hil.runs.schema import (
     SCHEMA,
     Accuracy,
@@ -26,21 +27,9 @@ from hil.runs.schema import (
     Summary,
     SummaryRow,
     Time,
-    TooLarge,
 )
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
-
-LARGEST = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Device outputs against a reference's: elements whose bytes differ, and how much."""
-
-    elements: int
-    samples: int
-    max_abs: float
 
 
 @dataclass(frozen=True)
@@ -119,17 +108,9 @@ class Cell:
 
     @cached_property
     def unexpected(self) -> int | None:
-        """Output values that are not what they must be; None when nothing checked them.
-
-        Of int8, those that differ from the oracle; of float32, those further from LiteRT than
-        the plan's tolerance, where 0 means bit for bit.
-        """
-        if self.plan.precision == "int8":
-            return None if self.to_oracle is None else self.to_oracle.elements
-        differs = differing(self.device, self.litert)
-        if self.plan.tolerance == 0:
-            return int(differs.sum())
-        return int((gaps(self.device[differs], self.litert[differs]) > self.plan.tolerance).sum())
+        """Output values that are not what they must be; None when nothing checked them."""
+        found = wrong_values(self.plan, self.device, self.litert, self.oracle)
+        return None if found is None else int(found.sum())
 
     @cached_property
     def to_xnnpack(self) -> Difference | None:
@@ -182,37 +163,6 @@ class Cell:
         return stats.percentile(self.times, 5), stats.percentile(self.times, 95)
 
 
-def difference(device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]) -> Difference:
-    """Compare two (n, outputs) arrays of one type, bit for bit; ``max_abs`` as ``gaps``."""
-    differs = differing(device, reference)
-    if not differs.any():
-        return Difference(0, 0, 0.0)
-    largest = float(gaps(device[differs], reference[differs]).max())
-    return Difference(int(differs.sum()), int(differs.any(axis=1).sum()), largest)
-
-
-def differing(
-    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
-) -> npt.NDArray[np.bool_]:
-    """Where the bits differ: a NaN equals itself, and 0.0 is not -0.0."""
-    bits = f"u{device.dtype.itemsize}"
-    return np.asarray(device.view(bits) != reference.view(bits))
-
-
-def gaps(
-    device: npt.NDArray[np.generic], reference: npt.NDArray[np.generic]
-) -> npt.NDArray[np.float64]:
-    """Absolute differences of values that differ, in their own units.
-
-    ``LARGEST`` where a NaN or an infinity meets something else, so that no tolerance lets it pass.
-    """
-    one, other = device.astype(np.float64), reference.astype(np.float64)
-    finite = np.isfinite(one) & np.isfinite(other)
-    found = np.full(one.shape, LARGEST)
-    found[finite] = np.minimum(np.abs(one[finite] - other[finite]), LARGEST)
-    return found
-
-
 def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:
     """Every planned run in the manifest's order, those without an answer included."""
     ends = {end.key: end for end in manifest.ends}
@@ -239,10 +189,8 @@ def _cell(
     chaos: str,
 ) -> Cell:
     dtype = DType(plan.output.dtype).numpy
-    quiet = np.array([not s.disturbed and s.attempts == 1 for s in samples], dtype=bool)
-    counts = plan.clock.unit == "instructions"
-    clocked = np.array([s.time is not None for s in samples], dtype=bool)
-    clocked &= counts or (quiet if not chaos else False)
+    quiet = np.array([not is_disturbed(s) for s in samples], dtype=bool)
+    clocked = np.array([is_timed(s, plan, chaos=chaos) for s in samples], dtype=bool)
 
     def outputs(raw: list[bytes]) -> npt.NDArray[np.generic]:
         width = int(np.prod(plan.output.shape, dtype=np.int64))
@@ -356,13 +304,3 @@ def _time(cell: Cell) -> Time:
         return Time(unit=unit, median=None, p5=None, p95=None, n=0)
     p5, p95 = cell.spread()
     return Time(unit=unit, median=cell.time.point, p5=p5, p95=p95, n=int(cell.times.size))
-
-
-def does_not_fit(found: TooLarge) -> str:
-    """One sentence without its full stop."""
-    memory = "flash" if found.memory == "flash" else "RAM"
-    who, least = ("the image takes", "") if found.linked else ("it takes", " at least")
-    return (
-        f"{found.model} {found.precision} ({found.engine}) has no place on {found.board}: "
-        f"{who}{least} {found.needs:,} B of {memory}, the board has {found.has:,} B"
-    )

@@ -15,6 +15,7 @@ import pandas as pd
 
 from hil.core.errors import UsageError
 from hil.core.records import DType
+from hil.runs.agreement import is_disturbed
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import LayerCheck, Manifest, Picture, Summary
@@ -53,7 +54,7 @@ def frame(run: StoredRun) -> pd.DataFrame:
                 "time": sample.time,
                 "unit": plan.clock.unit,
                 "attempts": sample.attempts,
-                "disturbed": sample.disturbed or sample.attempts > 1,
+                "disturbed": is_disturbed(sample),
                 "round_trip": sample.round_trip,
             }
         )

@@ -129,6 +129,11 @@ class Identity(Stored, frozen=True):
     serial: str = ""  # USB serial number; empty: none
 
 
+def run_key(board: str, engine: str, model: str, precision: str) -> str:
+    """What names one run of the matrix within its folder, its limits and its comparisons."""
+    return f"{board}/{engine}/{model}/{precision}"
+
+
 class Clock(Stored, frozen=True):
     unit: Literal["instructions", "us", "none"]
     detail: str  # how the board's clock is read, in words
@@ -137,7 +142,7 @@ class Clock(Stored, frozen=True):
 class RunPlan(Stored, frozen=True):
     """One cell of the matrix: a model in a precision by an engine on a board."""
 
-    key: str  # board/engine/model/precision
+    key: str  # see `run_key`
     board: str
     board_title: str
     emulated: bool
@@ -202,10 +207,10 @@ class RunEnd(Stored, frozen=True):
 
 
 class TooLarge(Stored, frozen=True):
-    """A cell that was asked for and could not run: the board's memory is too small.
+    """A run that was asked for and does not fit: the board's memory is too small.
 
-    ``needs``, ``has`` in bytes. ``linked``: needs is what the whole image takes as it was linked,
-    else what the network alone takes at the least.
+    ``needs``, ``has`` in bytes. ``linked``: ``needs`` is what the whole linked image takes, else
+    what the network alone takes at least.
     """
 
     board: str
@@ -217,6 +222,20 @@ class TooLarge(Stored, frozen=True):
     needs: int
     has: int
     linked: bool
+
+    @property
+    def key(self) -> str:
+        return run_key(self.board, self.engine, self.model, self.precision)
+
+    @property
+    def reason(self) -> str:
+        """One sentence without its full stop."""
+        memory = "flash" if self.memory == "flash" else "RAM"
+        who, least = ("the image takes", "") if self.linked else ("it takes", " at least")
+        return (
+            f"{self.model} {self.precision} ({self.engine}) does not fit on {self.board}: "
+            f"{who}{least} {self.needs:,} B of {memory}, the board has {self.has:,} B"
+        )
 
 
 class FileHash(Stored, frozen=True):
@@ -349,6 +368,10 @@ class SummaryRow(Stored, frozen=True):
     intervals: dict[str, Interval] = msgspec.field(
         default_factory=dict
     )  # by "accuracy.device", ...
+
+    @property
+    def key(self) -> str:
+        return run_key(self.board, self.engine, self.model, self.precision)
 
 
 class Summary(Stored, frozen=True):

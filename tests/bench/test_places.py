@@ -17,7 +17,6 @@ from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
 from hil.report import write
 from hil.runs.agreement import unexpected
-from hil.runs.cells import does_not_fit
 from hil.runs.load import read_manifest
 from hil.testing.lab import FakeLab
 
@@ -96,7 +95,7 @@ def test_nothing_fits_is_an_error_with_the_figures() -> None:
     ) as e:
         planned(Room(flash=9_999, ram=1 << 20))
     assert e.value.exit_code == 2
-    assert str(e.value).count("has no place") == 4
+    assert str(e.value).count("does not fit on") == 4
 
 
 def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None
     assert [row.model for row in written.summary.runs] == ["student"]
     assert unexpected(written.manifest, written.summary) == []
     said = "the image takes 4,195,304 B of flash, the board has 4,194,304 B"
-    assert said in does_not_fit(found)
+    assert said in found.reason
     for page in (written.markdown, written.html):
         text = page.read_text(encoding="utf-8")
         assert "No place on the board" in text

@@ -264,18 +264,3 @@ def test_pictures_are_of_disputed_digits(plan: BenchPlan, tmp_path: Path) -> Non
         assert np.array_equal(
             np.frombuffer(picture.pixels, "u1").reshape(picture.shape), plan.data.x[i, :, :, 0]
         )
-
-
-def test_colour_pictures_keep_their_channels() -> None:
-    from hil.bench.run import pictures
-    from hil.core.records import DType
-    from hil.datasets import load, subset
-    from hil.runs.schema import Sample
-
-    data = subset(load("cifar10-made"), 2)
-    wrong = bytes(range(10))
-    samples = [Sample(run="r", i=i, id=data.ids[i], label=0, device=wrong) for i in range(2)]
-    drawn = pictures(data, samples, {"r": DType.INT8})
-    assert [(p.shape, p.channels, p.pixels) for p in drawn.values()] == [
-        ((32, 32), 3, data.x[i].tobytes()) for i in range(2)
-    ]

@@ -12,7 +12,7 @@ import pytest
 
 from hil.bench.lab import check_image
 from hil.bench.plan import wire_inputs
-from hil.compare.limits import exceeded, key_of, metrics
+from hil.compare.limits import exceeded, metrics
 from hil.device.device import Device
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
@@ -94,8 +94,8 @@ def test_golden_streams_are_answered(hil_device: Device, vector: dict[str, Any])
 def test_outputs_are_what_they_must_be(hil_bench: HilBench, record_property: Record) -> None:
     rows = hil_bench.run()
     for row in rows:
-        record_property(f"{key_of(row)}/differing_oracle", row.agreement.differing_oracle)
-        record_property(f"{key_of(row)}/differing_litert", row.agreement.differing_litert)
+        record_property(f"{row.key}/differing_oracle", row.agreement.differing_oracle)
+        record_property(f"{row.key}/differing_litert", row.agreement.differing_litert)
     assert [row.n for row in rows] == [len(hil_bench.plan.data)] * len(hil_bench.cases)
     assert unexpected(hil_bench.manifest, Summary(schema=SCHEMA, runs=rows)) == []
 
@@ -105,8 +105,8 @@ def test_accuracy_is_within_the_hosts_interval(
 ) -> None:
     for row in hil_bench.run():
         host = proportion(round(row.accuracy.host * row.n), row.n)
-        record_property(f"{key_of(row)}/accuracy", row.accuracy.device)
-        record_property(f"{key_of(row)}/accuracy_host", row.accuracy.host)
+        record_property(f"{row.key}/accuracy", row.accuracy.device)
+        record_property(f"{row.key}/accuracy_host", row.accuracy.host)
         assert host.low <= row.accuracy.device <= host.high
 
 
@@ -114,11 +114,11 @@ def test_time_and_memory_are_within_limits(hil_bench: HilBench, record_property:
     missing, broken = [], []
     for row in hil_bench.run():
         for name, value in metrics(row).items():
-            record_property(f"{key_of(row)}/{name}", value)
-        record_property(f"{key_of(row)}/time_unit", row.time.unit)
-        limits = hil_bench.limits.get(key_of(row))
+            record_property(f"{row.key}/{name}", value)
+        record_property(f"{row.key}/time_unit", row.time.unit)
+        limits = hil_bench.limits.get(row.key)
         if limits is None:
-            missing.append(f'["{key_of(row)}"] (measured: {metrics(row)})')
+            missing.append(f'["{row.key}"] (measured: {metrics(row)})')
         else:
             broken += exceeded(row, limits)
     assert not broken

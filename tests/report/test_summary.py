@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hil.runs.cells import LARGEST, difference, summarise
+from hil.runs.agreement import LARGEST, difference
+from hil.runs.cells import summarise
 from hil.runs.schema import RunPlan, Sample, Summary
 from tests.support import reports
 

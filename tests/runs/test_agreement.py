@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparability, and what may be expected of results."""
+"""What counts as the same answer, as expected, and as undisturbed."""
 
-from pathlib import Path
+import math
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
-from hil.runs.agreement import NEAR_TOLERANCE, differences, tolerance, unexpected
-from hil.runs.schema import Accuracy, Agreement, Summary, SummaryRow, Time
-from hil.tflite import read_model
-from tests.support.runs import manifest, plan
+from hil.runs.agreement import (
+    NEAR_TOLERANCE,
+    compare_layer,
+    differing,
+    is_disturbed,
+    is_timed,
+    is_wrong,
+    tolerance,
+    unexpected,
+)
+from hil.runs.cells import cells, summarise
+from hil.runs.schema import Accuracy, Agreement, Clock, RunPlan, Summary, SummaryRow, Time
+from tests.support.runs import manifest, plan, sample
 
-MODELS = Path(__file__).parents[2] / "models" / "mnist"
 FLOAT = "fake/aot/student/float32"
 
 
@@ -38,26 +48,6 @@ def summary(key: str, n: int = 3, **agreement: float) -> Summary:
         link=None,
     )
     return Summary(schema=1, runs=(row,))
-
-
-def test_the_same_run_is_comparable() -> None:
-    assert differences(manifest(), manifest()) == []
-
-
-@pytest.mark.parametrize(
-    ("other", "says"),
-    [
-        (manifest(n=4), "data set"),
-        (manifest(plan(FLOAT)), "boards, engines, models"),
-        (manifest(plan(model_sha256="ff" * 32)), "model_sha256"),
-        (manifest(plan(firmware_sha256="ff" * 32)), "firmware_sha256"),
-        (manifest(plan(toolchain="other")), "toolchain"),
-    ],
-)
-def test_what_makes_runs_incomparable(other: object, says: str) -> None:
-    assert isinstance(other, msgspec.Struct)
-    (found,) = differences(manifest(), other)  # type: ignore[arg-type]
-    assert says in found
 
 
 def test_int8_must_equal_the_oracle_but_not_litert() -> None:
@@ -92,10 +82,75 @@ def test_a_run_without_an_answer_is_not_as_expected() -> None:
 
 
 def test_an_engine_that_fuses_is_near_within_what_it_promises() -> None:
-    graph = read_model(MODELS / "student_float32.tflite")
-    assert tolerance(graph, fma=False)[0] == 0
-    assert tolerance(graph, fma=False, near=True) == (
+    assert tolerance("float32", near=False, fma=False, exponential=False) == (0, "")
+    assert tolerance("float32", near=True, fma=True, exponential=True) == (
         NEAR_TOLERANCE,
         "the engine rounds a*b+c once (FMA)",
     )
-    assert tolerance(read_model(MODELS / "student_int8.tflite"), fma=True, near=True) == (0, "")
+    assert tolerance("int8", near=True, fma=True, exponential=True) == (0, "")
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, dtype="<f4")
+
+
+def test_values_differ_in_bits_or_by_more_than_allowed() -> None:
+    device = floats(1, math.nan, 0.0, 2, math.inf, math.nan)
+    litert = floats(1, math.nan, -0.0, 2.5, 3e38, 1)
+    assert differing(device, litert).tolist() == [False, False, True, True, True, True]
+    assert differing(device, litert, 0.5).tolist() == [False, False, False, False, True, True]
+    assert differing(device, litert, 0.4).tolist() == [False, False, False, True, True, True]
+
+
+def test_a_layer_with_an_infinity_allows_no_other_value_there() -> None:
+    """What a layer allows is relative to its largest value; an infinity is not that value."""
+    seen = compare_layer("conv", "CONV_2D", floats(1.05, 7), floats(1, math.inf), 0.1)
+    assert (seen.differing, seen.element, seen.expected) == (1, (1,), "inf")
+    assert compare_layer("conv", "CONV_2D", floats(1.05), floats(1), 0.1).differing == 0
+
+
+@pytest.mark.parametrize(
+    ("run", "answer", "wrong"),
+    [
+        (plan(), {"litert": b"\x00\x00"}, False),
+        (plan(), {"oracle": b"\x01\x03"}, True),
+        (plan(oracle=""), {"litert": b"\x00\x00"}, False),
+        (plan(FLOAT), {"oracle": b"\x00\x00"}, False),
+        (plan(FLOAT), {"litert": b"\x01\x03"}, True),
+        (plan(FLOAT, tolerance=1.0), {"litert": b"\x01\x03"}, False),
+        (plan(FLOAT, tolerance=1.0), {"litert": b"\x01\x04"}, True),
+    ],
+)
+def test_one_rule_judges_an_answer_a_run_and_its_summary(
+    run: RunPlan, answer: dict[str, Any], wrong: bool
+) -> None:
+    given = sample(0, key=run.key, **answer)
+    of = manifest(run, n=1)
+    (cell,) = cells(of, {run.key: [given]})
+    assert is_wrong(given, run) == wrong
+    assert bool(cell.unexpected) == wrong
+    assert bool(unexpected(of, summarise(of, [given]))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("unit", "chaos", "answer", "timed"),
+    [
+        ("us", "", {}, True),
+        ("us", "", {"disturbed": True}, False),
+        ("us", "", {"attempts": 2}, False),
+        ("us", "", {"time": None}, False),
+        ("us", "7:drop=0.1", {}, False),
+        ("instructions", "7:drop=0.1", {"attempts": 2, "disturbed": True}, True),
+        ("instructions", "", {"time": None}, False),
+    ],
+)
+def test_a_disturbed_time_is_not_a_latency_but_still_a_count(
+    unit: str, chaos: str, answer: dict[str, object], timed: bool
+) -> None:
+    run = plan(clock=Clock(unit=unit, detail=""))  # type: ignore[arg-type]
+    given = sample(0, **answer)
+    assert is_disturbed(given) == bool(answer.get("disturbed") or given.attempts > 1)
+    assert is_timed(given, run, chaos=chaos) == timed
+    of = msgspec.structs.replace(manifest(run, n=1), chaos=chaos)
+    (cell,) = cells(of, {run.key: [given]})
+    assert cell.times.size == timed

@@ -174,7 +174,7 @@ def test_made_measured_kept_and_resumed(tmp_path: Path, monkeypatch: pytest.Monk
     assert rows["alone", Precision.INT8].total is not None
     # what the board has no place for is told, and the rest is measured
     assert rows["teacher", Precision.INT8].device is None
-    assert "has no place on mps2: the image takes" in rows["teacher", Precision.INT8].why
+    assert "does not fit on mps2: the image takes" in rows["teacher", Precision.INT8].why
     assert rows["alone", Precision.INT8].device is not None
     assert small.n == 20
     assert "## Not measured" in (given.out / "study.md").read_text()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bench stores beside its answers, and which runs it refuses to continue."""
+
+import msgspec
+import pytest
+
+from hil.bench.store import differences, pictures
+from hil.core.records import DType
+from hil.datasets import load, subset
+from hil.runs.schema import Sample
+from tests.support.runs import manifest, plan
+
+FLOAT = "fake/aot/student/float32"
+
+
+def test_the_same_run_is_continued() -> None:
+    assert differences(manifest(), manifest()) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (manifest(n=4), "data set"),
+        (manifest(plan(FLOAT)), "boards, engines, models"),
+        (manifest(plan(model_sha256="ff" * 32)), "model_sha256"),
+        (manifest(plan(firmware_sha256="ff" * 32)), "firmware_sha256"),
+        (manifest(plan(toolchain="other")), "toolchain"),
+    ],
+)
+def test_what_keeps_a_run_from_going_on(other: object, says: str) -> None:
+    assert isinstance(other, msgspec.Struct)
+    (found,) = differences(manifest(), other)  # type: ignore[arg-type]
+    assert says in found
+
+
+def test_colour_pictures_keep_their_channels() -> None:
+
+    data = subset(load("cifar10-made"), 2)
+    wrong = bytes(range(10))
+    samples = [Sample(run="r", i=i, id=data.ids[i], label=0, device=wrong) for i in range(2)]
+    drawn = pictures(data, samples, {"r": DType.INT8})
+    assert [(p.shape, p.channels, p.pixels) for p in drawn.values()] == [
+        ((32, 32), 3, data.x[i].tobytes()) for i in range(2)
+    ]
