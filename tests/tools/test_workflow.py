@@ -87,12 +87,15 @@ def test_every_python_that_is_allowed_is_checked() -> None:
     bounds = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"])
     assert bounds is not None
     allowed = [f"3.{minor}" for minor in range(int(bounds[1]), int(bounds[2]))]
-    assert workflow(CHECK)["jobs"]["check"]["strategy"]["matrix"]["python"] == allowed
+    jobs = workflow(CHECK)["jobs"]
+    assert jobs["check"]["strategy"]["matrix"]["python"] == allowed
+    assert jobs["check"]["container"]["image"] == "python:${{ matrix.python }}-bookworm"
+    assert jobs["test"]["container"]["image"] == f"python:{allowed[0]}-bookworm"
 
 
 def test_it_makes_what_the_makefile_has() -> None:
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    made = [script.split() for script in scripts(CHECK)]
+    made = [script.split() for script in scripts(CHECK) if script.startswith("make")]
     assert made == [["make", "tools"], ["make", "check"], ["make", "test"]]
     assert {target for _, target in made} <= targets
 
