@@ -48,17 +48,26 @@ static void watch(hil_observer_t *self, uint16_t layer, uint8_t dtype, const voi
   }
 }
 
-/* Copies the head of a request about layers, which starts with model and encoding; returns the
- * model as hil_take does. */
+/* Copies the head of a request about layers, which starts like hil_profile_t, and prepares its
+ * model. Returns the model; on failure replies with an error and returns NULL. */
 static const hil_model_t *take_head(hil_session_t *session, void *head, uint32_t size) {
   const hil_decoder_t *frame = &session->decoder;
+  const hil_model_t *model;
+  hil_profile_t common;
 
   if (frame->payload_length < size) {
     hil_reply_error(session, HIL_ERR_LENGTH, size, frame->payload_length);
     return NULL;
   }
   memcpy(head, frame->payload, size);
-  return hil_take(session, frame->payload[0], frame->payload[1], size);
+  memcpy(&common, frame->payload, sizeof common);
+  model = hil_take(session, common.model, common.encoding, size);
+  if (model && common.layer >= model->layers &&
+      (frame->header.type != HIL_MSG_LAYERS || common.layer != HIL_LAYER_INPUT)) {
+    hil_reply_error(session, HIL_ERR_LAYER, common.layer, model->layers);
+    return NULL;
+  }
+  return model;
 }
 
 static void layers(hil_session_t *session) {
@@ -68,10 +77,6 @@ static void layers(hil_session_t *session) {
   uint32_t code = 0;
 
   if (!model) {
-    return;
-  }
-  if (request.layer != HIL_LAYER_INPUT && request.layer >= model->layers) {
-    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
     return;
   }
   memset(&found, 0, sizeof found);
@@ -103,10 +108,6 @@ static void profile(hil_session_t *session) {
   uint32_t code = 0;
 
   if (!model) {
-    return;
-  }
-  if (request.layer >= model->layers) {
-    hil_reply_error(session, HIL_ERR_LAYER, request.layer, model->layers);
     return;
   }
   if (hil_timed_invoke(session, model, hil_input_of(session), &code, &total.micros, &total.ticks) !=
