@@ -21,7 +21,7 @@ from typing import Final
 from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT
 from tests.firmware.conftest import run as run
 
-FOLDER: Final = Path(__file__).with_name("fuzz")
+FOLDER: Final = Path(__file__).parents[1] / "firmware" / "fuzz"
 LONGEST: Final = 512
 SANITIZE: Final = ("-O1", "-g", "-fno-sanitize-recover=all")
 # Each fuzzer with the flags that leave out or bring in code.

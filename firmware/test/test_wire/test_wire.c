@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The decoder and the encoder against the golden vectors of both languages. */
 #include <string.h>
 
