@@ -267,7 +267,7 @@ def kept(path: Path | None, shape: tuple[int, ...], dtype: str, make: Callable[[
     found = _read(path, shape, dtype)
     if found is not None:
         return found
-    with files.alone(path.with_suffix(".lock")):
+    with files.locked(path.with_suffix(".lock")):
         found = _read(path, shape, dtype)  # made while this process waited
         if found is not None:
             return found

@@ -19,6 +19,7 @@ from rich.progress import Task as RichTask
 from rich.text import Text
 
 from hil.core.errors import HilError
+from hil.core.text import printable
 
 
 class _Harmless(RenderHook):
@@ -35,7 +36,7 @@ class _Shown:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self._inner, options):
-            text = "".join(c if c == "\n" or c.isprintable() else "?" for c in segment.text)
+            text = printable(segment.text, keep="\n")
             yield segment if segment.control else segment._replace(text=text)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hil.cli.console import out, say, show_error
 from hil.core.errors import HilError
+from hil.core.text import printable
 from hil.runs.agreement import unexpected
 from hil.runs.load import verify as verify_run
 from hil.runs.schema import SummaryRow
@@ -117,17 +118,12 @@ def verify(
             codes.add(problem.exit_code)
             continue
         for fault in found.faults:
-            words = _line(f"{folder}/{fault}")
+            words = printable(f"{folder}/{fault}")
             out.print(f"[bold red]not whole:[/] {escape(words)}", soft_wrap=True)
         if not found.faults:
             state = "" if found.state == "complete" else f", {found.state}"
             words = f"{folder}: whole ({found.files} files, {found.size:,} bytes{state})"
-            out.print(f"[green]{escape(_line(words))}[/]", soft_wrap=True)
+            out.print(f"[green]{escape(printable(words))}[/]", soft_wrap=True)
         codes.add(DAMAGED if found.faults else 0)
     if code := min(codes - {0}, default=0):
         raise typer.Exit(code)
-
-
-def _line(text: str) -> str:
-    """A stranger may have named a file: one line, and nothing that a terminal obeys."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from hil.compare.records import Compared, Comparison, Fact, Figure, Lost, Side, Word
-from hil.report.text import clean, count, escape, listed, percent, plural, points
+from hil.core.text import clean
+from hil.report.text import count, escape, listed, percent, plural, points
 
 TITLES: Final = {
     "unanswered": "not answered",

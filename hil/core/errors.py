@@ -12,6 +12,7 @@
     │   │   ├── DoesNotFit      the board's memory is too small for it
     │   │   └── WrongCompiler   the compiler is too old or too new for the board's core
     │   └── StorageError        a results folder cannot be read or written
+    │       ├── InUse           another process holds the lock
     │       └── DamagedRun      a stored run is not what was stored
     ├── DataError               a data set is missing, truncated or foreign
     ├── ModelError              a .tflite file is corrupt or unsupported
@@ -33,6 +34,8 @@
 All of them but DamagedRun leave the command line with exit code 2. A result that is not as
 expected is not an error of the harness: the bench says so and exits with 1.
 """
+
+from hil.core.text import printable, shorten
 
 _LONGEST = 1500  # characters; paths and commands are shorter
 
@@ -56,8 +59,7 @@ class HilError(Exception):
 
 
 def _line(text: str) -> str:
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    return shorten(printable(text), _LONGEST)
 
 
 class UsageError(HilError):
@@ -110,6 +112,10 @@ class WrongCompiler(BuildFailed):
 
 class StorageError(MachineError):
     """A results folder cannot be read or written."""
+
+
+class InUse(StorageError):
+    """Another process holds the lock."""
 
 
 class DamagedRun(StorageError):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -15,7 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from hil.core.errors import ConfigError, StorageError
+from hil.core.errors import ConfigError, InUse, StorageError
 
 
 @contextmanager
@@ -56,20 +55,29 @@ def is_plain(path: Path) -> bool:
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """One process at a time is in the block; the others wait. ``lock`` is an empty file, made.
+def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock ``file``, which one process has at a time, and which is created empty.
 
-    StorageError when it cannot be.
+    It is free again after the block, or when the process ends, however it ends; the file stays.
+
+    Raises:
+        InUse: another process holds it and ``wait`` is false.
+        StorageError: it cannot be created or locked.
     """
+    from filelock import FileLock, Timeout  # brings asyncio; most commands lock nothing
+
+    lock = FileLock(file, thread_local=False, fallback_to_soft=False)
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held = lock.open("wb")
+        lock.acquire(blocking=wait)
+    except Timeout:
+        raise InUse(f"another process holds {file}", "wait for it to end") from None
     except OSError as problem:
-        what = f"cannot write into {lock.parent} ({problem.strerror})"
+        what = f"cannot lock {file} ({problem.strerror})"
         raise StorageError(what, "choose another folder, or fix its permissions") from None
-    with held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hil.core.text import printable
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import NUMPY_TYPES, WEIGHTED, count_macs
 
@@ -90,4 +91,4 @@ def _layer_of(tensor: Tensor) -> str:
         return ""
     number = re.search(r"_\d+$", path[0])
     name = path[-2].removesuffix(number[0]) if number else path[-2]
-    return "".join(c if c.isprintable() else "?" for c in name)[:63]
+    return printable(name)[:63]

@@ -13,6 +13,7 @@ from typing import Final
 
 from hil.core.errors import ModelError, ToolMissing
 from hil.core.records import ModelInfo
+from hil.core.text import c_comment
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph
 from hil.tflite.graph import INT8, Operator, Tensor
@@ -208,13 +209,11 @@ def shared_files(graphs: Sequence[Graph]) -> dict[str, str]:
 
 def _header(graph: Graph, name: str, source: str) -> str:
     data = graph.data
-    # a file name may contain anything, but must not end the comment
-    shown = "".join(c if c.isprintable() else "?" for c in source).replace("*/", "*?")
     lines = (data[i : i + _BYTES_PER_LINE] for i in range(0, len(data), _BYTES_PER_LINE))
     body = "\n".join("".join(f"{byte}," for byte in line) for line in lines)
     return f"""/* {name}: a .tflite file as it is, for TensorFlow Lite Micro.
  *
- * source   {shown}
+ * source   {c_comment(source)}
  * sha256   {graph.sha256}
  * network  {graph.parameters} parameters, {graph.macs} multiply-accumulates
  */

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -23,13 +20,14 @@ from hil.core.errors import (
     HilError,
     WrongCompiler,
 )
-from hil.core.files import sha256
+from hil.core.files import locked, sha256
+from hil.core.text import strip_ansi
 from hil.engines import CompiledModel, Models, write_image
 from hil.firmware.link_map import compiler_of
 from hil.firmware.toolchain import ensure_scons, require_compiler
 from hil.link.serial_port import cannot_open
 from hil.tflite import Graph
-from hil.wire.diagnosis import BUILD, UPLOAD, diagnose, plain
+from hil.wire.diagnosis import BUILD, UPLOAD, diagnose
 
 # GNU ld, of a MEMORY region of the linker script
 _REGION: Final = re.compile(r"region [`'](\S+)' overflowed by (\d+) bytes")
@@ -162,7 +160,7 @@ def _run(
         "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may bring libraries
     }
     words = ("-t", "upload", "--upload-port", port) if port else ()
-    with _alone(folder), log.open("wb") as output:
+    with locked(folder.with_suffix(".lock")), log.open("wb") as output:
         fault = os.environ.get("HIL_FAULT", "")
         image = write_image(engine, models, sources, layers=layers, fault=fault)
         done = subprocess.run(
@@ -212,14 +210,6 @@ def _identity(model: Path | Graph) -> str:
     return str(model.path.resolve()) if model.path else model.sha256
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One build at a time in one folder; a second one waits."""
-    with folder.with_suffix(".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _find_elf(folder: Path) -> Path:
     for name in ("firmware.elf", "program"):
         if (folder / name).is_file():
@@ -267,7 +257,7 @@ def failure(env: str, log: Path, port: str | None = None) -> HilError:
 
 
 def _text(log: Path) -> str:
-    return plain(log.read_text(errors="replace"))
+    return strip_ansi(log.read_text(errors="replace"))
 
 
 def _check_flash(text: str, port: str, needs: int) -> None:

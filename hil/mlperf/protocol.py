@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from hil.core.text import printable, shorten
+
 LINE: Final = 37  # bytes of a sample in one `db`: "db " and 74 digits are 77 of 80 characters
 COMMAND: Final = 80  # characters that a device's command buffer holds, without the `%`
 END: Final = "%"
@@ -211,8 +213,7 @@ def elapsed(start: int, end: int) -> int:
 
 def shown(text: str, limit: int = 60) -> str:
     """A stranger's text for a person: one short line, nothing in it that a terminal obeys."""
-    plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in text[: limit + 1])
-    return plain if len(plain) <= limit else plain[: limit - 3] + "..."
+    return shorten(printable(text), limit)
 
 
 def words(lines: Sequence[str]) -> str:

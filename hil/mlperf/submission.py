@@ -22,6 +22,7 @@ import hil
 from hil.bench.prepare import git_state, host
 from hil.core.errors import StorageError, UsageError
 from hil.core.files import replace_file
+from hil.core.text import printable
 from hil.mlperf.data import DataFolder, Item
 from hil.mlperf.dut import Identity, Inference
 from hil.mlperf.measure import SHORTEST_S, WINDOWS, Accuracy, Performance, Window
@@ -237,7 +238,7 @@ class RunFolder:
         try:
             if self._log is None:
                 self._log = (self.path / LOG).open("a", encoding="utf-8", buffering=1)
-            self._log.write("".join(c if c.isprintable() else "?" for c in line) + "\n")
+            self._log.write(printable(line) + "\n")
         except OSError as problem:
             raise storage_error(self.path, problem) from problem
 

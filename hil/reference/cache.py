@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.errors import StorageError
-from hil.core.files import replace_file
+from hil.core.files import locked, replace_file
 from hil.reference.interpreters import Progress, Reference
 
 BATCH: Final = 1024
@@ -47,7 +46,10 @@ def predict_cached(
         if progress:
             progress(len(x), len(x))
         return found
-    with _alone(place):  # runs side by side often want the same answers
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(StorageError):  # a cache on a read-only disk
+            # one process at a time computes an entry: runs side by side often want the same one
+            held.enter_context(locked(place.with_suffix(".lock")))
         found = _load(place)
         if found is not None and (found.shape, found.dtype) == expected:
             return found
@@ -74,20 +76,6 @@ def _in_batches(
         batch = x[start : start + BATCH]
         result[start : start + len(batch)] = reference.predict(encode(batch), told)
     return result
-
-
-@contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """One process at a time computes an entry; without a lock where none can be had."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.with_suffix(".lock").open("wb")
-    except OSError:
-        yield
-        return
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _key(reference: Reference, fingerprint: str, ids: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from hil.core.text import clean
 from hil.report.draw.chart import colour
 from hil.report.pairs import teacher_and_student
-from hil.report.text import clean
 from hil.runs.cells import Cell
 from hil.runs.schema import Picture
 from hil.stats import metrics

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+from hil.core.text import clean
 from hil.report.accuracy import accuracy_axis
 from hil.report.cost import AXES
 from hil.report.draw.chart import Point, Scale, Scatter, Tick, colour, log_ticks, ticks_in
 from hil.report.draw.layout import shortened, width
-from hil.report.text import clean, count, percent, short
+from hil.report.text import count, percent, short
 from hil.runs.cells import Cell
 
 HEIGHT = 230  # pixels of the plotting area

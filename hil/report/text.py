@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hil.core.text import clean
 from hil.stats import Estimate
 
-_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
-_LONGEST = 1000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
 
@@ -25,18 +23,6 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-
-
-def visible(text: str) -> str:
-    """``text`` without control characters; line breaks stay."""
-    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in _DROPPED)
-
-
-def clean(text: str) -> str:
-    """A string from a board or a file, on one line of at most 1,000 characters, without control
-    characters."""
-    line = visible(re.sub(r"[\t\r\n]", " ", text))
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 def escape(text: str) -> str:

@@ -5,21 +5,19 @@ samples are appended a line at a time, and a torn last line is cut off when a ru
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import msgspec
 
-from hil.core.errors import StorageError
-from hil.core.files import replace_file
+from hil.core.errors import InUse, StorageError
+from hil.core.files import locked, replace_file
 from hil.runs.load import load_run
 from hil.runs.schema import (
     DIGITS,
@@ -45,7 +43,7 @@ class RunLog:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._lock: IO[bytes] | None = None
+        self._held = ExitStack()
         self._samples: FileIO | None = None
         self._size = 0  # bytes of samples.jsonl, whole lines all of them
         self.done: Counter[str] = Counter()
@@ -59,7 +57,7 @@ class RunLog:
                         f"{self.folder / name} is a link, which may lead anywhere",
                         "take it away, or choose another --out",
                     )
-            self._lock = self._take_lock()
+            self._lock()
             self._sweep()
             self._cut_torn_line()
             if (self.folder / MANIFEST).exists():
@@ -127,16 +125,13 @@ class RunLog:
         """Store what the layers of each run take."""
         replace_file(self.folder / PROFILE, pretty(profiled))
 
-    def _take_lock(self) -> IO[bytes]:
-        lock = (self.folder / LOCK).open("wb")
+    def _lock(self) -> None:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise StorageError(
+            self._held.enter_context(locked(self.folder / LOCK, wait=False))
+        except InUse:
+            raise InUse(
                 f"{self.folder} is being written by another bench", "wait for it, or choose --out"
             ) from None
-        return lock
 
     def _sweep(self) -> None:
         """A bench that was killed may have left files that it had not renamed into place."""
@@ -155,10 +150,10 @@ class RunLog:
                 handle.truncate(data.rfind(b"\n") + 1)
 
     def _close(self) -> None:
-        for handle in (self._samples, self._lock):
-            if handle is not None:
-                handle.close()
-        self._samples = self._lock = None
+        if self._samples is not None:
+            self._samples.close()
+        self._samples = None
+        self._held.close()
 
 
 def storage_error(folder: Path, problem: OSError) -> StorageError:

@@ -4,16 +4,15 @@ own hash, its seal. It finds damage; it keeps nobody from making a folder anew."
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from hil.core.errors import DamagedRun, StorageError
-from hil.core.files import NO_RECORD, is_plain, replace_file
+from hil.core.errors import DamagedRun, InUse, StorageError
+from hil.core.files import NO_RECORD, is_plain, locked, replace_file
 from hil.runs.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
@@ -143,15 +142,12 @@ def _unless_held(folder: Path) -> Iterator[bool]:
     if not is_plain(folder / LOCK):
         yield True
         return
-    try:
-        lock = (folder / LOCK).open("rb")
-    except OSError:
-        yield True
-        return
-    with lock:
+    with ExitStack() as held:
+        free = True
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            held.enter_context(locked(folder / LOCK, wait=False))
+        except InUse:
+            free = False
+        except StorageError:  # another user's folder, or a disk without locks
+            pass
+        yield free

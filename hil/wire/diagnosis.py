@@ -29,12 +29,12 @@ from hil.core.errors import (
     WrongChip,
     WrongCompiler,
 )
+from hil.core.text import shorten, strip_ansi
 from hil.wire.frames import HEADER, PROTOCOL_VERSION, Frame, decode, encode
 from hil.wire.messages import ErrorCode, Kind, pack_refusal
 
 HEARD: Final = 8192  # bytes of what came last: a panic and a boot of an ESP32 are 2 KB
 _QUOTED: Final = 200  # characters
-_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # colours and cursor moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Diagnosis:
 
 def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
     """The first symptom of ``table`` that ``text`` shows, by its last occurrence."""
-    text = plain(text)
+    text = strip_ansi(text)
     for symptom in table:
         found = list(symptom.pattern.finditer(text))
         if len(found) >= symptom.times:
@@ -84,14 +84,8 @@ def board_says(heard: bytes) -> Diagnosis | None:
     return diagnose(b"\n".join(foreign).decode("ascii", "replace"), BOARD)
 
 
-def plain(text: str) -> str:
-    """``text`` without what colours it in a terminal."""
-    return _ANSI.sub("", text)
-
-
 def _quote(text: str) -> str:
-    line = " ".join(text.split()).replace('"', "'")
-    return line if len(line) <= _QUOTED else f"{line[: _QUOTED - 1]}…"
+    return shorten(" ".join(text.split()).replace('"', "'"), _QUOTED)
 
 
 def _of(pattern: str, error: type[HilError], what: str, hint: str, times: int = 1) -> Symptom:

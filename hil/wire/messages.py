@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from hil.core.records import ClockSteps, DType, Encoding, Hello, ModelInfo, Status, TensorSpec
+from hil.core.text import printable
 from hil.wire.frames import Frame
 
 MAX_RANK: Final = 6
@@ -334,7 +335,7 @@ class _Cursor:
 
     def text(self) -> str:
         raw = self.take(self.take(1)[0]).decode("utf-8", errors="replace")
-        return "".join(c if c.isprintable() else "\ufffd" for c in raw)
+        return printable(raw, instead="\ufffd")
 
     def end(self) -> None:
         if self._at != len(self._data):

@@ -16,9 +16,10 @@ from rich.table import Table
 
 from hil.core import files
 from hil.core.records import Precision
+from hil.core.text import clean
 from hil.report.draw.chart import Scale, Tick, log_ticks
 from hil.report.draw.layout import clear, shortened, width, wrapped
-from hil.report.text import clean, count, escape, interval, percent, plural, short
+from hil.report.text import count, escape, interval, percent, plural, short
 from hil_train.study.figures import (
     Axis,
     Row,

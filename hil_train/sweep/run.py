@@ -16,7 +16,7 @@ import msgspec
 import optuna
 
 from hil.core.errors import HilError, MachineError, UsageError
-from hil.core.files import alone
+from hil.core.files import locked
 from hil.core.records import Precision
 from hil.datasets import Progress
 from hil_train import backend, export, networks, pipeline, training
@@ -246,7 +246,7 @@ def _train_ancestors(
         waiting += [k for k in (before.teacher, before.start) if k and k not in keys]
     if not keys:
         return {}
-    with alone(folder / ".lock"):  # two sweeps started at once train one teacher
+    with locked(folder / ".lock"):  # two sweeps started at once train one teacher
         pipeline.stages(recipe, folder, given, only=keys, on_event=on_event)
         direct = [key for key in (plan.teacher, plan.start) if key]
         return {k: networks.fingerprint(export.load(folder / f"{k}.keras")) for k in direct}

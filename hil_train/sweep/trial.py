@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
 import tempfile
@@ -66,8 +65,7 @@ class Costs:
         """
         path = self.folder / f"{self._key(network)}.json"
         self.folder.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be measuring it
+        with files.locked(path.with_suffix(".lock")):  # another worker may be measuring it
             found = _read(path)
             wanted = (*PLANNED, MEASURED) if self.measured else PLANNED
             if not set(wanted) <= set(found):

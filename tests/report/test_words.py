@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hil.report.tables import comparisons, published, results
-from hil.report.text import clean, count, known, magnitude, percent, plural, points, short
+from hil.report.text import count, known, magnitude, percent, plural, points, short
 from hil.report.verdict import Verdict, explanations, verdict
 from hil.report.warnings import warnings
 from hil.runs.cells import Cell, cells
@@ -221,9 +221,3 @@ def test_words() -> None:
     assert (plural(1, "digit"), plural(1200, "digit")) == ("1 digit", "1,200 digits")
     assert (known(0), known(944)) == ("unknown", "944 B")
     assert [magnitude(v) for v in (1.0, 3.14e-05, 3.4028e38)] == ["1", "3.1e-05", "not finite"]
-
-
-def test_clean() -> None:
-    assert clean("a\x1b[31mb\r\nc\u202ed\x00\u2028e") == "a[31mb  cde"
-    assert clean("Ω µs – é") == "Ω µs – é"
-    assert len(clean("x" * 5000)) == 1000

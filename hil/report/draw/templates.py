@@ -14,8 +14,9 @@ from jinja2 import (
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
+from hil.core.text import clean, visible
 from hil.report.draw.layout import shortened, widest, wrapped
-from hil.report.text import clean, count, escape, visible
+from hil.report.text import count, escape
 
 
 def environment(*packages: str) -> Environment:
