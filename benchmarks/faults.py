@@ -23,7 +23,7 @@ from soaking import PythonBoard, SessionBoard, Soaked, build_session, soak, stor
 from hil import datasets
 from hil.core.errors import LineHopeless
 from hil.core.records import Encoding, LineCounts
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink, parse_chaos
 from hil.testing.board import FakeBoard
 from hil.testing.lines import Computing, PacedLink

@@ -25,7 +25,7 @@ from hil import datasets
 from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.core.records import DType, Encoding, Hello, ModelInfo, TensorSpec
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.firmware import build
 from hil.mlperf.dut import Dut
 from hil.mlperf.dut import Timing as DutTiming

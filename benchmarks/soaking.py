@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from hil.core.errors import DeviceError, LinkError
 from hil.core.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link import Deadline
 from hil.link.chaos import Chaos, ChaosLink
 from hil.link.faults import BOOT_TEXT

@@ -12,7 +12,7 @@ from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
 from hil.core.errors import DataError, WrongFirmware
 from hil.core.records import ClockSteps, Dataset, Hello, LineCounts, ModelInfo, Status
-from hil.device.device import Answer, Device, Timing
+from hil.device import Answer, Device, Timing
 from hil.link import Link, clock_of
 from hil.wire.messages import INFER_OVERHEAD, Result
 
@@ -56,7 +56,7 @@ def address(prepared: Prepared, link: Link) -> Device:
 def greet(prepared: Prepared, device: Device, data: Dataset) -> Greeted:
     """Wait until the board has booted, check that it runs the image of this run, and warm it up.
 
-    Raises WrongFirmware, DataError, and what `hil.device.device.Device` raises.
+    Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
     """
     hello = device.hello()
     heard = device.counts

@@ -19,7 +19,7 @@ from hil.boards.session import HeldBoard, open_board, open_port
 from hil.boards.station import Station
 from hil.core.errors import HilError, LinkError, NoAnswer, WrongFirmware
 from hil.core.records import Hello
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.engines import CompiledModel
 from hil.firmware import Footprint, build, footprint, upload
 from hil.link import Deadline, Link, Resettable

@@ -21,7 +21,7 @@ from hil.bench.prepare import Prepared
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
-from hil.device.device import Device, LayerOutput, Timing, ask_layer
+from hil.device import Device, LayerOutput, Timing, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.reference import encode_inputs, layer_tensors, oracle_version
 from hil.runs.agreement import (

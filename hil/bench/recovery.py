@@ -21,7 +21,7 @@ from hil.bench.plan import wire_inputs
 from hil.bench.prepare import Prepared
 from hil.core.errors import HilError, LinkError, NoAnswer
 from hil.core.records import Dataset, LineCounts, Status
-from hil.device.device import Answer, Device
+from hil.device import Answer, Device
 from hil.link import Link
 from hil.runs.agreement import is_disturbed
 from hil.runs.schema import Faults
@@ -30,7 +30,7 @@ _COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
 
 
 class Tally:
-    """Counts of one run; each `hil.device.device.Device` that it takes brings its own."""
+    """Counts of one run; each `hil.device.Device` that it takes brings its own."""
 
     def __init__(self) -> None:
         self.resets = 0

@@ -16,7 +16,7 @@ from hil.bench.prepare import Prepared
 from hil.bench.recovery import Conversation, Opens, Patience
 from hil.boards.config import Clock
 from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo
-from hil.device.device import Answer
+from hil.device import Answer
 from hil.runs.agreement import is_disturbed
 from hil.runs.schema import Memory, RunEnd, Sample
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One board behind one link: what it is asked, and its answers. What the line loses on the way is
-asked again (`hil.device.stream`, `hil.device.pace`); what is not an answer is never taken for one
-(`hil.device.line`)."""
+"""`Device`: the requests that one board behind one link answers.
+
+What the line loses is asked again (`hil.device.stream`, `hil.device.pace`), and nothing but an
+answer is taken for one (`hil.device.line`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typing import Final, TypeVar
 from hil.core.errors import DeviceRefused, HilError, LineHopeless, NoAnswer, WrongFirmware
 from hil.core.records import ClockSteps, DType, Encoding, Hello, LineCounts, Status
 from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing
-from hil.device.pace import ATTEMPTS, Pace, Rates
+from hil.device.pace import Pace, Rates
 from hil.device.stream import Answer, Request, Stream
 from hil.link import Link
 from hil.wire.diagnosis import ENOUGH
@@ -29,18 +31,17 @@ from hil.wire.messages import (
 )
 from hil.wire.packbits import pack
 
-__all__ = ["ATTEMPTS", "Answer", "Device", "Timing"]
-
 T = TypeVar("T", bound=Reply)
-CLOCK_S: Final = 1.0  # that CLOCK may take, beyond a HELLO: half a second for each clock
-FLOOD: Final = 8  # damaged frames in a row, none good between, that are no replies
+CLOCK_S: Final = 1.0  # CLOCK takes this much longer than HELLO: half a second per clock
+FLOOD: Final = 8  # damaged frames in a row without a good one: not replies
 
 
 class Device:
     """One board behind one link.
 
-    ``number``: of the first request, where a run must be the same to the bit as another; drawn
-    otherwise."""
+    ``number`` is that of the first request, for runs that must be reproducible to the bit; by
+    default it is drawn at random.
+    """
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Device:
 
     @property
     def retries(self) -> int:
-        """Requests that were sent again so far."""
+        """Requests sent again so far."""
         return self._line.retries
 
     @property
@@ -81,13 +82,16 @@ class Device:
         return self._line.counts()
 
     def diagnosis(self) -> HilError | None:
-        """What is wrong with the board, by its own words besides frames; None: nothing known."""
+        """What is wrong with the board, by the text that it printed; None: nothing known."""
         found = self._line.diagnosis()
         return found.error(self.link.name) if found else None
 
     def hello(self) -> Hello:
-        """What the board says of itself; asked again and again until it has booted, and at once
-        where the line damaged the answer."""
+        """What the board says about itself.
+
+        Asks repeatedly until the board has booted, and again at once when the line damaged the
+        answer. Raises NoAnswer, WrongFirmware, LineHopeless, or what the board's text says.
+        """
         line = self._line
         deadline = self.timing.deadline(self.timing.boot)
         heard, good = line.bytes_in, line.frames_in
@@ -133,25 +137,25 @@ class Device:
         )
 
     def speed_up(self, rates: Iterable[int]) -> int:
-        """Climb to the fastest of ``rates`` (baud) that carries frames; the rate in the end.
+        """Raise the rate to the fastest of ``rates`` (baud) that carries frames; the final rate.
 
-        Firmware that knows no BAUD, and a rate that fails, end the climb; neither is an error.
+        Firmware without BAUD, or a rate that fails, ends the climb; neither is an error.
         """
         return self._rates.speed_up(rates)
 
     def slow_down(self) -> None:
-        """Back to the rate of boot, so that whoever opens the port next is understood."""
+        """Return to the boot rate, which the next program that opens the port expects."""
         self._rates.slow_down()
 
     def status(self, *, reset: bool = False) -> Status:
-        """Memory marks and counters; ``reset`` starts both anew afterwards."""
-        usual = self._pace.measured(Hello)  # which takes longer: it prepares the models
+        """Memory marks and counters; ``reset`` clears both afterwards."""
+        usual = self._pace.measured(Hello)  # HELLO takes longer: it prepares the models
         return self.insist(
             lambda seq: status_request(seq, reset=reset), Status, "STATUS", usual=usual
         )
 
     def clock_steps(self) -> ClockSteps | None:
-        """How finely the board's clocks tick; None from firmware that knows no CLOCK."""
+        """The resolution of the board's clocks; None from firmware without CLOCK."""
         usual = self._pace.measured(Hello)
         usual = None if usual is None else usual + CLOCK_S
         try:
@@ -162,7 +166,7 @@ class Device:
             raise
 
     def idle_round_trip(self, rounds: int = 5) -> int:
-        """Shortest of ``rounds`` round trips of STATUS, in microseconds: the link's own share."""
+        """Shortest of ``rounds`` round trips of STATUS, in microseconds: the link's latency."""
         shortest = 0
         for done in range(rounds):
             started = self._line.now()
@@ -184,11 +188,14 @@ class Device:
     ) -> Iterator[Answer]:
         """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
 
-        ``room``: bytes that all in flight may take on the line together; one alone always goes.
-        ``pack``: each input travels in PackBits where that is shorter, for a board that unpacks.
-        Answers come in order; numbering starts at ``first``. Raises DeviceRefused when
-        the board says no, NoAnswer when it says nothing, LineHopeless when the line lets so
-        little pass that it would take hours.
+        ``room``: bytes on the line that all requests in flight may take together; a single one is
+        always sent. ``pack``: send each input in PackBits where that is shorter, for a board that
+        unpacks. Answers come in order; numbering starts at ``first``.
+
+        Raises:
+            DeviceRefused: the board refused.
+            NoAnswer: the board is silent.
+            LineHopeless: so little passes the line that the work would take hours.
         """
 
         def build(seq: int, request: Request) -> Frame:
@@ -210,7 +217,8 @@ class Device:
     ) -> T:
         """The reply of ``kind`` to a request that may be sent again; raises as `infer` does.
 
-        ``usual``: seconds that it takes, where that is known."""
+        ``usual``: the seconds that it usually takes, if known.
+        """
         line, pace = self._line, self._pace
         pace.begin()
         asked: dict[int, int] = {}
@@ -243,7 +251,7 @@ def _request(index: int, values: bytes, pack_it: bool) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class LayerOutput:
-    """What one layer made of one sample, and how many layers there are."""
+    """The output of one layer for one sample, and the number of layers."""
 
     dtype: DType
     data: bytes
@@ -253,9 +261,10 @@ class LayerOutput:
 def ask_layer(
     device: Device, model: int, encoding: Encoding, values: bytes, layer: int
 ) -> LayerOutput:
-    """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): an inference a piece.
+    """The output of layer number ``layer``, from 0 (or `INPUT_LAYER`): one inference per piece.
 
-    Raises as `Device.infer`; DeviceRefused also where there is none."""
+    Raises as `Device.infer`; DeviceRefused also when there is no such layer.
+    """
     found = bytearray()
 
     def ask(seq: int) -> Frame:

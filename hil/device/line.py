@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board refuses, and why, in words."""
+"""One link as frames: sends requests, reads replies, and counts everything else.
+
+`Line` takes nothing for an answer that is not one: echoes, late answers, answers to other requests
+and damaged frames are counted and reported as damage. Refusals of the board, and frames of another
+protocol version, are raised as errors.
+"""
 
 from __future__ import annotations
 
@@ -28,51 +33,12 @@ from hil.wire.messages import (
     parse_reply,
 )
 
-
-def other_version(port: str, version: int) -> WrongFirmware:
-    """The board speaks another protocol."""
-    return WrongFirmware(
-        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
-        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
-    )
-
-
-def refused(reply: Refusal) -> DeviceRefused:
-    """What an ERROR frame says."""
-    needed, available = reply.needed, reply.available
-    said: dict[int, tuple[str, str]] = {
-        ErrorCode.LENGTH: (
-            f"got {available} bytes of input, wants {needed}",
-            "does the data set fit the model?",
-        ),
-        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash again"),
-        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
-        ErrorCode.ARENA: (
-            f"needs an arena of {needed} bytes and has {available}",
-            "use a smaller model or the engine `aot`",
-        ),
-        ErrorCode.LAYER: (
-            f"has {available} layers of this model to show, asked for number {needed}",
-            "an engine other than aot shows none",
-        ),
-        ErrorCode.ENGINE: (f"failed in its inference engine, code {needed}", "see the engine"),
-    }
-    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
-        said[ErrorCode.TYPE] = (
-            "does not answer layer by layer",
-            "flash firmware built with HIL_LAYERS=1",
-        )
-    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
-    what, hint = said.get(reply.code, unknown)
-    return DeviceRefused(f"the board {what}", hint, code=reply.code)
-
-
 QUIET_S: Final = 0.05
-REPLY: Final = 0x80  # set in the type of whatever a board sends
-MISFITS: Final = 5  # in a row, and it is no accident
-END_OF_ALL: Final = b"\0\0"  # ends whatever half a frame, or text, the board may hold
+REPLY: Final = 0x80  # set in the type of every frame that a board sends
+MISFITS: Final = 5  # in a row: not an accident
+END_OF_ALL: Final = b"\0\0"  # ends an unfinished frame, or text, in the board's buffer
 
-# Damage on the line: the request itself was fine and is worth sending again.
+# damage on the line: the request itself was right and is worth sending again
 _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
 
 
@@ -80,7 +46,8 @@ _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
 class Timing:
     """How long to wait, in seconds; ``clock`` is monotonic.
 
-    ``reply`` is for what was never measured; what was is missed sooner (`hil.device.pace`).
+    ``reply`` is for requests of a kind that was never measured; measured ones time out sooner
+    (`hil.device.pace`).
     """
 
     boot: float = 10.0
@@ -94,8 +61,11 @@ class Timing:
 
 
 class Line:
-    """One link, as frames. ``noise`` grows with everything that was not as it should be: who
-    compares it before and after knows whether a round trip was disturbed."""
+    """One link, as frames.
+
+    ``noise`` grows with every irregularity: compare it before and after a round trip to know
+    whether that was disturbed.
+    """
 
     def __init__(self, link: Link, timing: Timing, number: int | None = None) -> None:
         self.link = link
@@ -111,12 +81,12 @@ class Line:
         self._heard = bytearray()  # the last of what came, for a diagnosis
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
-        # Anywhere in the circle: a late answer to an earlier program must not look like ours.
+        # start anywhere: a late answer to an earlier program must not look like ours
         start = secrets.randbelow(0xFFFF) if number is None else number  # 0 is for damaged frames
         self._numbers = (1 + n % 0xFFFF for n in itertools.count(start))
 
     def counts(self) -> LineCounts:
-        """What has been counted so far."""
+        """The counts so far."""
         return LineCounts(
             frames_out=self.frames_out,
             frames_in=self.frames_in,
@@ -129,16 +99,15 @@ class Line:
         )
 
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with the board, by what it said of late besides frames."""
+        """What is wrong with the board, by what it recently printed besides frames."""
         return board_says(bytes(self._heard))
 
     def traces(self, asked: Iterable[int]) -> int:
-        """Answers to HELLOs of these numbers that came damaged and can be recognised all the
-        same."""
+        """How many damaged answers to the HELLOs numbered ``asked`` are recognisable."""
         return traces(bytes(self._heard), asked)
 
     def forget(self) -> None:
-        """The board runs: what it said before is no diagnosis."""
+        """Forget what the board printed: it runs now."""
         self._heard.clear()
 
     def number(self) -> int:
@@ -146,7 +115,7 @@ class Line:
         return next(self._numbers)
 
     def send(self, data: bytes, *, again: bool = False) -> None:
-        """Send one request, encoded; ``again``: not for the first time."""
+        """Send one encoded request; ``again``: it was sent before."""
         self.write(data)
         self.frames_out += 1
         if again:
@@ -154,18 +123,18 @@ class Line:
             self.resent_bytes += len(data)
 
     def write(self, data: bytes) -> None:
-        """The one way out."""
+        """Write raw bytes; everything that is sent passes here."""
         self.link.write(data)
         self.bytes_out += len(data)
 
     def timed_out(self) -> None:
-        """Nothing came: whatever half a frame lies at the other end ends here."""
+        """Nothing came: end any unfinished frame at the other end."""
         self.noise += 1
         self.timeouts += 1
         self.write(END_OF_ALL)
 
     def quieten(self, deadline: Deadline) -> None:
-        """Throw away what still comes (answers to repeated HELLOs, boot chatter) until silence."""
+        """Discard what still comes (answers to repeated HELLOs, boot text) until silence."""
         while not deadline.expired and self._receive(deadline.sooner(QUIET_S)) is not None:
             pass
         self._decoder.reset()
@@ -175,15 +144,17 @@ class Line:
     def reply(
         self, deadline: Deadline, expected: Mapping[int, int], kind: type[object]
     ) -> tuple[int, Reply] | None:
-        """The next reply of ``kind`` to one of ``expected`` (number -> `check_of` the request), or
-        word of damage, a `Malformed` numbered 0; None at the deadline. DeviceRefused when the
-        board says no."""
+        """The next reply of ``kind`` to one of ``expected`` (number -> `check_of` the request).
+
+        Damage is reported as a `Malformed` numbered 0. None at the deadline. Raises DeviceRefused
+        when the board refuses, WrongFirmware when its answers fit no request.
+        """
         while (frame := self._receive(deadline)) is not None:
             if isinstance(frame, BadFrame):
                 self.damaged_in += 1
                 return self._damage(frame.reason)
             if not frame.type & REPLY:
-                self._nobody_asked()  # an echo of what was sent: no board says that
+                self._nobody_asked()  # an echo of a request: boards only send replies
                 continue
             self.frames_in += 1
             if frame.version != PROTOCOL_VERSION:
@@ -212,7 +183,7 @@ class Line:
         return 0, Malformed(reason)
 
     def _misfit(self, reply: Reply) -> tuple[int, Reply]:
-        """An old answer that the line repeats, or firmware that answers in another way."""
+        """An old answer that the line repeats, or firmware of another kind."""
         self.unexpected += 1
         self._misfits += 1
         if self._misfits >= MISFITS:
@@ -238,7 +209,7 @@ class Line:
         return self._arrived.popleft()
 
     def _read(self, deadline: Deadline) -> bytes:
-        """Empty at the deadline, or where what has come is a frame whose delimiter was lost."""
+        """Empty at the deadline, or when all but the delimiter of a frame has come."""
         if self._decoder.unfinished:
             soon = deadline.sooner(QUIET_S)
             data = self.link.read(soon)
@@ -247,7 +218,50 @@ class Line:
         return self.link.read(deadline)
 
 
+def other_version(port: str, version: int) -> WrongFirmware:
+    """The error for a board that speaks another protocol version."""
+    return WrongFirmware(
+        f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
+        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+    )
+
+
+def refused(reply: Refusal) -> DeviceRefused:
+    """The error for an ERROR frame."""
+    needed, available = reply.needed, reply.available
+    said: dict[int, tuple[str, str]] = {
+        ErrorCode.LENGTH: (
+            f"got {available} bytes of input and expects {needed}",
+            "check that the data set fits the model",
+        ),
+        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash it again"),
+        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
+        ErrorCode.ARENA: (
+            f"needs an arena of {needed} bytes and has {available}",
+            "use a smaller model or the engine `aot`",
+        ),
+        ErrorCode.LAYER: (
+            f"shows {available} layers of this model, asked for number {needed}",
+            "only the engines `aot` and `aot-fast` show layers",
+        ),
+        ErrorCode.ENGINE: (
+            f"failed in its inference engine, code {needed}",
+            "look the code up in the engine",
+        ),
+    }
+    if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
+        said[ErrorCode.TYPE] = (
+            "does not answer layer by layer",
+            "flash firmware built with HIL_LAYERS=1",
+        )
+    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
+    what, hint = said.get(reply.code, unknown)
+    return DeviceRefused(f"the board {what}", hint, code=reply.code)
+
+
 def fits(reply: Reply, check: int) -> bool:
-    """Does ``reply`` say that it answers the request of ``check``? Those without a number of their
-    own are trusted for their sequence number."""
+    """Whether ``reply`` answers the request whose `check_of` is ``check``.
+
+    Kinds without such a field are trusted for their sequence number.
+    """
     return not isinstance(reply, Result | Piece | Profile) or reply.check == check

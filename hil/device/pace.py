@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait for an answer, and when to give up: both from what this line has shown so far.
+"""How long to wait for an answer, when to give up, and at which rate: from what the line has shown.
 
-A board takes as long for an input as for the one before it, so silence of several round trips means
-that something was lost. And a line that damages nine requests of ten still gets the work done, in
-ten times its time, so that losses in a row prove nothing: a line is hopeless when nearly nothing
-passes, for seconds.
+A board takes as long for one input as for the one before, so several round trips of silence mean
+that something was lost (`Pace.timeout`). A line that damages nine requests of ten still gets the
+work done, in ten times the time, so losses in a row prove nothing: a line is hopeless when almost
+nothing passes for seconds (`Pace.judge`). `Rates` changes the baud rate.
 """
 
 from __future__ import annotations
@@ -20,43 +20,46 @@ from hil.device.line import QUIET_S, Line
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import Rate, Reply, baud_request, hello_request
 
-ATTEMPTS: Final = 5  # of a board that says nothing at all
+ATTEMPTS: Final = 5  # with a silent board
 MARGIN: Final = 4  # times the longest undisturbed round trip
 NUDGE_S: Final = 0.1
-SAFE_S: Final = 1.0  # and never less: a machine under load may pause for as long
-FORGETS: Final = 256
+SAFE_S: Final = 1.0  # shortest timeout: a machine under load may pause this long
+FORGETS: Final = 256  # answers after which a long pause counts a third
 RECENT: Final = 512  # requests that are judged
-FEWEST: Final = 20  # of them answered: 4 %, 25 sendings for each answer
+FEWEST: Final = 20  # of them answered: 4 %, that is 25 attempts per answer
 JUDGED_S: Final = 5.0
 NONE_OF: Final = 128  # requests lost in a row ...
-NONE_S: Final = 10.0  # ... for at least so long
-LONGEST_S: Final = 60.0  # the same where they are few, for most are waited for in silence
-FEW: Final = 16  # sendings that any one request may need
-LUCK: Final = 1e-9  # how improbable a request's losses are before it is the request
+NONE_S: Final = 10.0  # ... for at least this long
+LONGEST_S: Final = 60.0  # the same for fewer losses, when each takes a timeout
+FEW: Final = 16  # attempts that any request may need
+LUCK: Final = 1e-9  # losses less probable than this are due to the request itself
 
 
 class Pace:
-    """What the requests of one line take, and how many of them are answered."""
+    """How long the requests of one line take, and how many of them are answered."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._longest: dict[object, float] = {}  # undisturbed
-        self._rough: dict[object, float] = {}
+        self._longest: dict[object, float] = {}  # round trips, undisturbed
+        self._rough: dict[object, float] = {}  # disturbed ones
         self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
         self._answered = 0  # of the recent
         self.losses = 0
         self.begin()
 
     def begin(self) -> None:
-        """Something new is asked: what was lost before does not count against it."""
+        """Start a new task: earlier losses do not count against it."""
         self._since = self._silent_since = self._line.now()
         self._lost = 0  # since the last answer
         self._heard = self._line.bytes_in
         self._silences = self._timeouts = 0
 
     def timeout(self, key: object, guess: float | None = None) -> float:
-        """Seconds of silence that mean a loss for requests like ``key``; ``guess``: a round trip
-        for those that were never measured. Doubled with each silence, up to ``Timing.reply``."""
+        """Seconds of silence that mean a loss for requests like ``key``.
+
+        ``guess`` is a round trip for those that were never measured. Doubles with each silence, up
+        to ``Timing.reply``.
+        """
         most = self._line.timing.reply
         known = self.measured(key)
         known = guess if known is None else known
@@ -65,39 +68,41 @@ class Pace:
         return min(most, max(SAFE_S, MARGIN * known) * 2.0**self._timeouts)
 
     def patience(self, key: object) -> float:
-        """Seconds of silence after which a word to the board is worth its bytes: `timeout` without
-        the margin of a second."""
+        """Seconds of silence after which it is worth nudging the board: `timeout` without its
+        minimum of a second."""
         known = self.measured(key)
         return self.timeout(key) if known is None else max(NUDGE_S, MARGIN * known)
 
     def quiet(self, key: object) -> float:
-        """Seconds of silence after which nothing more of what is in flight comes."""
+        """Seconds of silence after which no more answers to requests in flight come."""
         return min(self.timeout(key), max(QUIET_S, 2 * (self.measured(key) or 0.0)))
 
     def measured(self, key: object) -> float | None:
-        """The longest round trip of ``key``, in seconds, of late; undisturbed if possible."""
+        """The longest recent round trip of ``key``, in seconds; undisturbed if possible."""
         return self._longest.get(key, self._rough.get(key))
 
     def answered(self, key: object, seconds: float, *, disturbed: bool) -> None:
-        """A request was answered, ``seconds`` after it was sent; what a disturbed one took counts
-        only as long as there is nothing better."""
+        """Count a request that was answered ``seconds`` after it was sent.
+
+        The time of a ``disturbed`` one is used only until there is a better one.
+        """
         if disturbed:
             self._rough[key] = max(seconds, self._rough.get(key, 0.0))
         else:
             longest = self._longest.get(key, 0.0)
-            # a pause of this machine is forgotten in some hundred answers
+            # a pause of this machine is forgotten after a few hundred answers
             self._longest[key] = max(seconds, longest + (seconds - longest) / FORGETS)
         self._since = self._note(answered=True)
         self._lost = self._timeouts = self._silences = 0
 
     def lost(self) -> None:
-        """A request was, for all that is known, lost."""
+        """Count a request that was probably lost."""
         self._note(answered=False)
         self._lost += 1
         self.losses += 1
 
     def timed_out(self) -> None:
-        """Nothing more came for as long as `timeout` says."""
+        """Count a silence as long as `timeout` says."""
         self._timeouts += 1
         heard = self._line.bytes_in
         if heard == self._heard:
@@ -115,8 +120,10 @@ class Pace:
         return now
 
     def judge(self, what: str, attempts: int = 0) -> None:
-        """Raise LineHopeless, or NoAnswer of a silent board, when it is no use to go on with
-        ``what``, which has been sent ``attempts`` times."""
+        """Raise LineHopeless, or NoAnswer for a silent board, when it is no use to go on.
+
+        ``what`` names the request, which was sent ``attempts`` times.
+        """
         silent_s = self._line.now() - self._silent_since
         patience = ATTEMPTS * self._line.timing.reply
         if self._silences >= ATTEMPTS and silent_s >= 0.99 * patience:
@@ -134,11 +141,11 @@ class Pace:
             raise LineHopeless(
                 f"{what}: sent {attempts} times on port {self._line.link.name} without an answer, "
                 f"while {self._share():.0%} of the other requests were answered",
-                "is there a byte that this line or the board's UART does not carry (XON/XOFF)?",
+                "check for bytes that the line or the board's UART does not carry (XON/XOFF)",
             )
 
     def _bearable(self) -> float:
-        """Sendings of one request that are bad luck, as things go on this line."""
+        """Attempts per request that can be bad luck, at the loss rate of this line."""
         passes = min(0.9, max(FEWEST / RECENT, self._share()))
         return max(float(FEW), math.log(LUCK) / math.log1p(-passes))
 
@@ -148,10 +155,10 @@ class Pace:
     def _hopeless(self, what: str) -> DeviceError:
         line, counts = self._line.link, self._line.counts()
         share, of = self._share(), len(self._recent)
-        self._recent.clear()  # whoever asks again may have mended the line
+        self._recent.clear()  # the line may be repaired before the next request
         self._answered = 0
-        known = self._line.diagnosis()  # of the board, or of what the line made of it
-        aside = f'; between them came "{known.said}"' if known else ""
+        known = self._line.diagnosis()  # of the board, or of what the line left of its text
+        aside = f'; in between the board said "{known.said}"' if known else ""
         return LineHopeless(
             f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
             f"{1 - share:.1%} of the last {of} requests were lost "
@@ -170,12 +177,15 @@ class Pace:
         )
 
 
-RATE_S: Final = 0.5
-RATE_PROOFS: Final = 3
+RATE_S: Final = 0.5  # for each exchange that tries a rate
+RATE_PROOFS: Final = 3  # HELLOs that must be answered at a new rate
 
 
 class Rates:
-    """Goes up and down from the rate of boot; ``hello`` waits until the board is heard again."""
+    """Changes the line's rate, from and back to the boot rate.
+
+    ``hello`` waits until the board answers again.
+    """
 
     def __init__(self, line: Line, boot_baud: int | None, hello: Callable[[], object]) -> None:
         self._line = line
@@ -183,22 +193,23 @@ class Rates:
         self._hello = hello
 
     def speed_up(self, rates: Iterable[int]) -> int:
-        """See `hil.device.device.Device.speed_up`."""
+        """See `hil.device.Device.speed_up`."""
         for rate in sorted(rates):
             if rate > self._line.link.baud and not self._try(rate):
                 break
         return self._line.link.baud
 
     def slow_down(self) -> None:
-        """See `hil.device.device.Device.slow_down`."""
+        """See `hil.device.Device.slow_down`."""
         if self._line.link.baud != self._boot_baud:
-            self._ask(0)  # a board that does not answer returns by itself
+            self._ask(0)  # a board that does not answer returns to it by itself
             self._line.link.set_baud(self._boot_baud)
 
     def leave(self) -> bool:
-        """Back to the rate of boot, where frames do not pass at this one; False when it is that.
+        """Return to the boot rate when frames do not pass at this one; False if already there.
 
-        The board does the same when frames break; HELLO is repeated until it has."""
+        The board does the same when frames are damaged; HELLO is repeated until it has.
+        """
         if self._line.link.baud == self._boot_baud:
             return False
         self._line.link.set_baud(self._boot_baud)
@@ -215,10 +226,10 @@ class Rates:
         except DeviceRefused:
             return False
         except LinkError:
-            pass  # this end cannot do it: the board returns by itself
+            pass  # this end cannot set the rate: the board returns by itself
         self._line.link.set_baud(self._boot_baud)
         self._hello()
-        if before != self._boot_baud:  # it carried frames: go there again, no higher
+        if before != self._boot_baud:  # that rate carried frames: go back to it
             self._try(before)
         return False
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many requests in flight, and what becomes of them on a line that loses some.
+"""Many requests in flight, and what happens to them on a line that loses some.
 
-A board answers in the order in which it was asked, one frame for each that it received. So an
-answer means that all that was sent before it, and is unanswered, was lost; and word of damage, the
-board's or the host's own, means the oldest in flight. That one is sent again at once and no other.
-Where damage turned one frame into two, the second word of it blames a request that is not lost: its
-answer still counts, and only the sending was for nothing. Silence means that all was lost, and an
-answer that was only late counts all the same. After an answer it is known exactly what is in
-flight: all that was sent since. After much damage without one it is not, and nothing is sent until
-silence.
+A board answers in the order of the requests, with one frame for each that it received. So an answer
+means that every unanswered request sent before it was lost, and a report of damage, by the board or
+by the host, is about the oldest one in flight. Only that one is sent again, at once. Where damage
+splits one frame into two, the second report blames a request that was not lost: its answer still
+counts, and only the repetition was useless. Silence means that everything was lost; an answer that
+was merely late still counts. After an answer, what is in flight is known exactly: all that was sent
+since. After much damage without an answer it is not known, and nothing is sent until silence.
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ from hil.device.pace import Pace
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import Reply, Result
 
-BABBLE: Final = 6  # damaged frames beyond two for each in flight, and none good between: no replies
-UNSURE: Final = (
-    32  # the same beyond four for each, since the last answer: who knows what is in flight
-)
-LATE: Final = 64  # sendings given up that an answer is still taken for
-DEAF: Final = 2  # silences in a row at which a rate is given up
+BABBLE: Final = 6  # damaged frames beyond two per request in flight, in a row: not replies
+UNSURE: Final = 32  # beyond four per request since the last answer: what is in flight is unknown
+LATE: Final = 64  # lost transmissions for which an answer is still accepted
+DEAF: Final = 2  # silences in a row after which a rate is given up
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One RESULT, the number of its request, and how often that had to be sent.
+    """One RESULT, the number of its request, and how often that was sent.
 
-    ``round_trip``: microseconds from before the last sending until the answer was read, so
-    waiting behind others in flight included. ``disturbed``: something was damaged, repeated or late
-    while it was in flight, or it was sent more than once: its round trip is no latency.
+    ``round_trip``: microseconds from just before the last transmission until the answer was read,
+    including the wait behind other requests in flight. ``disturbed``: something was damaged,
+    repeated or late while it was in flight, or it was sent more than once, so that its round trip
+    is not a latency.
     """
 
     index: int
@@ -50,29 +48,29 @@ class Answer:
 
 @dataclass(slots=True)
 class Request:
-    """One input, as it travels: ``packed`` or not."""
+    """One input as it is sent, ``packed`` or not."""
 
     index: int
     values: bytes
     packed: bool
     attempts: int = 0
-    live: int = 0  # sendings that may be answered
+    live: int = 0  # transmissions that may be answered
     queued: bool = False  # to be sent again
     done: bool = False
 
 
 @dataclass(slots=True)
-class _Sending:
+class _Transmission:
     request: Request
     seq: int
-    sent: float
-    length: int  # of its frame on the line
-    noise: int  # of the line, then
-    lost: bool = True  # for all that is known; its answer may come all the same
+    at: float  # when it was sent
+    length: int  # bytes on the line
+    noise: int  # `Line.noise` at that time
+    lost: bool = True  # as far as is known; its answer may still come
 
 
 class Stream:
-    """One `hil.device.device.Device.infer`. ``slower`` returns to the rate of boot."""
+    """One call of `Device.infer`. ``slower`` returns to the boot rate; False if it is in use."""
 
     def __init__(
         self,
@@ -95,12 +93,12 @@ class Stream:
         self._room = room
         self._slower = slower
         self._again: list[tuple[int, Request]] = []
-        self._flying: deque[_Sending] = deque()
+        self._flying: deque[_Transmission] = deque()
         self._checks: dict[int, int] = {}
-        self._count = self._bytes = 0  # of those in flight that are not lost
+        self._count = self._bytes = 0  # in flight and not lost
         self._babble = self._damages = self._silences = 0
         self._holding = False
-        self._over = False  # nothing fresh is left
+        self._over = False  # all fresh requests were sent
         self._good = line.frames_in
 
     def answers(self, first: int) -> Iterator[Answer]:
@@ -132,7 +130,7 @@ class Stream:
         soon = deadline.sooner(pace.patience(self._key))
         reply = line.reply(soon, self._checks, Result)
         if reply is None and soon.at < deadline.at:
-            line.write(END_OF_ALL)  # where a delimiter was lost, the board says so at once
+            line.write(END_OF_ALL)  # if a delimiter was lost, the board reports it at once
             reply = line.reply(deadline, self._checks, Result)
         return reply
 
@@ -144,12 +142,12 @@ class Stream:
             if self._count and self._room is not None and self._bytes + len(data) > self._room:
                 self._queue(request)
                 return
-            sending = _Sending(request, seq, self._line.now(), len(data), self._line.noise)
+            sent = _Transmission(request, seq, self._line.now(), len(data), self._line.noise)
             self._line.send(data, again=request.attempts > 0)
             request.attempts += 1
-            self._flying.append(sending)
+            self._flying.append(sent)
             self._checks[seq] = check_of(frame)
-            self._revive(sending)
+            self._revive(sent)
 
     def _next(self) -> Request | None:
         while self._again:
@@ -162,20 +160,20 @@ class Stream:
         return fresh
 
     def _unanswered(self) -> bool:
-        return any(not sending.request.done for sending in self._flying)
+        return any(not sent.request.done for sent in self._flying)
 
     def _landed(self, seq: int, result: Result) -> Answer | None:
-        """Everything sent before the request that is answered was lost, nothing since."""
+        """Handle an answer: everything sent before its request was lost, and nothing since."""
         lost = self._pace.losses
-        while (sending := self._flying[0]).seq != seq:
-            if not sending.lost:
-                self._lost(sending)
+        while (sent := self._flying[0]).seq != seq:
+            if not sent.lost:
+                self._lost(sent)
             self._off()
-        request = sending.request
+        request = sent.request
         if request.done or self._pace.losses > lost:
             self._line.noise += 1
-        if not sending.lost:
-            self._kill(sending)
+        if not sent.lost:
+            self._kill(sent)
         self._off()
         for other in self._flying:
             if other.lost:
@@ -185,16 +183,16 @@ class Stream:
         if request.done:
             return None
         request.done = True
-        taken = self._line.now() - sending.sent
-        disturbed = request.attempts > 1 or sending.noise != self._line.noise
+        taken = self._line.now() - sent.at
+        disturbed = request.attempts > 1 or sent.noise != self._line.noise
         self._pace.answered(self._key, taken, disturbed=disturbed)
         return Answer(request.index, result, request.attempts, round(taken * 1e6), disturbed)
 
     def _damaged(self) -> None:
-        """The oldest in flight was damaged, or its answer was."""
-        sending = next((one for one in self._flying if not one.lost), None)
-        if sending is not None:
-            self._lost(sending)
+        """Handle a report of damage: to the oldest request in flight, or to its answer."""
+        sent = next((one for one in self._flying if not one.lost), None)
+        if sent is not None:
+            self._lost(sent)
         good = self._line.frames_in
         self._babble = self._babble + 1 if good == self._good else 0
         self._good = good
@@ -215,10 +213,10 @@ class Stream:
             self._line.timed_out()
             self._pace.timed_out()
             self._silences += 1
-        for sending in self._flying:
-            if not sending.lost:
-                self._lost(sending)
-        while len(self._flying) > LATE:  # so many may still be answered
+        for sent in self._flying:
+            if not sent.lost:
+                self._lost(sent)
+        while len(self._flying) > LATE:
             self._off()
         if (self._babbles or self._silences >= DEAF) and self._slower():
             self._silences = 0
@@ -228,21 +226,21 @@ class Stream:
     def _off(self) -> None:
         del self._checks[self._flying.popleft().seq]
 
-    def _revive(self, sending: _Sending) -> None:
-        sending.lost = False
-        sending.request.live += 1
+    def _revive(self, sent: _Transmission) -> None:
+        sent.lost = False
+        sent.request.live += 1
         self._count += 1
-        self._bytes += sending.length
+        self._bytes += sent.length
 
-    def _kill(self, sending: _Sending) -> None:
-        sending.lost = True
-        sending.request.live -= 1
+    def _kill(self, sent: _Transmission) -> None:
+        sent.lost = True
+        sent.request.live -= 1
         self._count -= 1
-        self._bytes -= sending.length
+        self._bytes -= sent.length
 
-    def _lost(self, sending: _Sending) -> None:
-        self._kill(sending)
-        request = sending.request
+    def _lost(self, sent: _Transmission) -> None:
+        self._kill(sent)
+        request = sent.request
         if not request.done and not request.live:
             self._pace.lost()
             self._queue(request)

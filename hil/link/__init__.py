@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One open port to a board, real or faked. Moves bytes, never looks into them."""
+"""One open port to a board, real or faked. Moves bytes and never interprets them."""
 
 from hil.link.port import Clocked, Deadline, Link, Resettable, clock_of
 

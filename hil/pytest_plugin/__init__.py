@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from hil.boards.config import Board
-    from hil.device.device import Device
+    from hil.device import Device
     from hil.pytest_plugin.bench import Chosen, HilBench
 
 
@@ -75,7 +75,7 @@ def hil_bench(
 
 @pytest.fixture
 def hil_device(hil_bench: HilBench) -> Device:
-    """A `hil.device.device.Device` on the board, which has just answered HELLO."""
+    """A `hil.device.Device` on the board, which has just answered HELLO."""
     from hil.core.errors import HilError
 
     try:

@@ -21,7 +21,7 @@ from hil.boards.station import Station, plain, stations
 from hil.compare.limits import LIMITS, Limits, read_limits
 from hil.core.errors import UsageError
 from hil.core.records import Hello, Precision
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.firmware import find_project
 from hil.report import write
 from hil.runs.load import read_manifest

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hil.core.records import DType, Encoding, Hello, TensorSpec
-from hil.link.port import Deadline
+from hil.link import Deadline
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
 from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
 from hil.wire.packbits import unpack

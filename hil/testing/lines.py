@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from hil.core.errors import LinkError
+from hil.link import Deadline, Link
 from hil.link.chaos import ChaosLink
-from hil.link.port import Deadline, Link
 from hil.link.serial_port import SerialLink
 
 BITS: Final = 10  # of a byte on the line: start, eight, stop

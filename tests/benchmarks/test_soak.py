@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 from cobs import cobs
 
-from hil.device.device import Device
+from hil.device import Device
 from hil.link.chaos import Chaos
 from hil.wire.frames import HEADER, BadFrame, Frame
 from tests.support.needs import skip_without

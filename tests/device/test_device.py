@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hil.core.errors import BoardCrashed, DeviceRefused, NoAnswer, NotRunning, WrongFirmware
 from hil.core.records import ClockSteps, DType, Encoding
-from hil.device.device import ask_layer
+from hil.device import ask_layer
 from hil.device.line import END_OF_ALL
 from hil.testing.board import Fault, chatter, corrupt, cut, drop, duplicate, in_rom_loader, panic
 from hil.wire.frames import Frame, decode, encode
@@ -219,7 +219,7 @@ def test_firmware_that_shows_no_layers_says_so() -> None:
     with pytest.raises(DeviceRefused, match="does not answer layer by layer; .* HIL_LAYERS=1"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)
     link.board.layers = shown
-    with pytest.raises(DeviceRefused, match="has 2 layers of this model to show, asked for.* 2"):
+    with pytest.raises(DeviceRefused, match="shows 2 layers of this model, asked for.* 2"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 2)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hil.core.errors import LineHopeless, NoAnswer, WrongFirmware
 from hil.core.records import Encoding, LineCounts
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.device.pace import ATTEMPTS, SAFE_S
 from hil.link import Deadline
 from hil.link.chaos import Chaos, ChaosLink, Trouble

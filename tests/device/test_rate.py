@@ -9,7 +9,7 @@ import pytest
 
 from hil.core.errors import LinkError
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.testing.board import FakeBoard, FakeLink, Fault, drop
 from tests.support.device import HELLO
 

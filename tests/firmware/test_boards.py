@@ -12,7 +12,7 @@ from hil.boards.config import Board, load_board
 from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding
-from hil.device.device import Device
+from hil.device import Device
 from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline
 from tests.firmware.conftest import PROJECT, needs

@@ -21,7 +21,7 @@ from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.errors import BuildFailed, DataError, DeviceError
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline, Link
 from hil.report import write

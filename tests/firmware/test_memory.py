@@ -15,7 +15,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding, Hello, Status
-from hil.device.device import Device
+from hil.device import Device
 from hil.firmware import Footprint, build, footprint
 from hil.report import write
 from hil.runs.agreement import unexpected

@@ -25,7 +25,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding
-from hil.device.device import Device
+from hil.device import Device
 from hil.firmware import build
 from hil.link import Deadline, Link
 from hil.link.serial_port import SerialLink

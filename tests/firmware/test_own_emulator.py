@@ -15,7 +15,7 @@ from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.errors import LinkError
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.firmware import build
 from tests.firmware.conftest import PROJECT, needs
 

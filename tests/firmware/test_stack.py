@@ -16,7 +16,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding
-from hil.device.device import Device
+from hil.device import Device
 from tests.firmware.conftest import FIRMWARE, INCLUDES, needs
 from tests.firmware.test_memory import broken, image
 from tests.support.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine

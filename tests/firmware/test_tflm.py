@@ -13,7 +13,7 @@ from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.errors import BuildFailed, DeviceRefused
 from hil.core.records import Encoding, Hello
-from hil.device.device import Device
+from hil.device import Device
 from hil.firmware import build
 from hil.reference import oracle
 from hil.wire.messages import ErrorCode

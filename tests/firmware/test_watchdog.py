@@ -10,7 +10,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.core.errors import DeviceError
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from tests.firmware.test_memory import broken, image
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]

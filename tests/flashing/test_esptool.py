@@ -20,7 +20,7 @@ from hil.boards.config import load_board
 from hil.boards.session import open_port
 from hil.boards.station import plain
 from hil.core.errors import FlashTooSmall, NoAnswer, NotRunning, WrongChip
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.testing.board import PANIC, FakeLink
 from hil.testing.lab import FakeLab
 from tests.cli.test_commands import STUDENT, hil

@@ -13,7 +13,7 @@ import pytest
 from hil.bench.lab import check_image
 from hil.bench.plan import wire_inputs
 from hil.compare.limits import exceeded, metrics
-from hil.device.device import Device
+from hil.device import Device
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
 from hil.runs.agreement import unexpected

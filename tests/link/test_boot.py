@@ -15,7 +15,7 @@ import pytest
 
 from hil.core.errors import NoAnswer
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link.serial_port import SerialLink
 from hil.testing.board import FakeBoard, FakeLink
 from hil.wire.frames import Frame, encode

@@ -2,7 +2,7 @@
 """Another program's port, disturbed: what it asks is answered all the same."""
 
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink
 from hil.link.serial_port import SerialLink
 from hil.testing.lines import disturbed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link import Deadline
 from hil.testing.board import FakeBoard
 from hil.testing.lines import BITS, Computing, PacedLink

@@ -10,8 +10,7 @@ import pytest
 
 from hil.core.errors import NoAnswer
 from hil.core.records import Encoding
-from hil.device import pace
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing, pace
 from hil.link.serial_port import SerialLink
 from hil.testing.board import FakeBoard
 from tests.support.device import HELLO

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hil.core.records import DType, Hello, ModelInfo, TensorSpec
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.testing.board import FakeBoard, FakeLink, Fault
 
 MODEL = ModelInfo(

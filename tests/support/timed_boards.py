@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.core.records import Encoding
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.runs.load import StoredRun
 from hil.runs.schema import Sample
 from hil.testing.board import FakeBoard, FakeLink

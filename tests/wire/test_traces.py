@@ -11,7 +11,7 @@ import pytest
 from cobs import cobs
 
 from hil.core.errors import HilError, LineHopeless, WrongFirmware
-from hil.device.device import Device, Timing
+from hil.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink
 from hil.testing.board import FakeBoard, FakeLink
 from hil.wire.diagnosis import ENOUGH, traces
