@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ import msgspec
 from hil.core import files
 from hil.core.errors import StorageError
 from hil.core.files import NO_RECORD
+from hil.core.host import cpu_name, package_versions
 from hil_train import provenance_v1
 from hil_train.plan import Plan
 from hil_train.provenance_v1 import ProvenanceV1
@@ -132,12 +132,11 @@ def load(path: Path) -> Provenance | ProvenanceV1:
 
 def versions() -> dict[str, str]:
     """Of everything that can change a trained weight."""
-    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
-        **found,
+        "processor": cpu_name(),
+        **package_versions(_PACKAGES),
     }
 
 
@@ -153,12 +152,3 @@ def write(path: Path, record: Stored) -> None:
     """Store a record, readable by people; raises StorageError."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     files.replace_file(path, text + b"\n")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

@@ -7,7 +7,6 @@ import platform
 import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from hil.bench.lab import Firmware, Lab
 from hil.bench.plan import BenchPlan
 from hil.boards.config import Board
 from hil.core.errors import DoesNotFit
+from hil.core.host import cpu_name, package_versions
 from hil.core.records import TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
@@ -39,9 +39,9 @@ def host() -> Host:
     """The machine and the versions of what a figure may depend on."""
     return Host(
         platform=platform.platform(),
-        cpu=_cpu(),
+        cpu=cpu_name(),
         python=platform.python_version(),
-        packages={name: version for name in PACKAGES if (version := _version(name))},
+        packages=package_versions(PACKAGES),
     )
 
 
@@ -76,22 +76,6 @@ def _git(project: Path, *words: str) -> str:
     command = ["git", "-C", str(project), *words]  # the git on PATH
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     return done.stdout.strip()
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.errors import DataError, ModelError, ToolMissing
+from hil.core.host import cpu_features
 from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite import Graph, read_model
 
@@ -118,16 +117,6 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _processor() -> str:
-    """A digest of what this processor can do; its architecture where Linux does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    flags = [line for line in lines if line.lower().startswith(("flags", "features"))][:1]
-    return hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:12]
-
-
 def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -151,7 +140,7 @@ def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
 
     reference = _Interpreter(name, "ai-edge-litert", graph, step)
     if default_kernels:
-        reference.version += f" on {_processor()}"
+        reference.version += f" on {cpu_features()}"
     return reference
 
 

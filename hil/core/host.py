@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This computer: what a measured figure or a trained weight may depend on.
+
+/proc/cpuinfo is read here and nowhere else. Python's `platform.processor` is empty on Linux, and
+py-cpuinfo starts a process and takes a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+CPUINFO: Final = Path("/proc/cpuinfo")
+
+
+def cpu_name(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's model; its architecture where the system does not say (Linux on ARM)."""
+    for line in _lines(cpuinfo):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def cpu_features(cpuinfo: Path = CPUINFO) -> str:
+    """A digest, 12 hex digits, of what the processor can do; of its architecture alone where the
+    system does not say."""
+    flags = [line for line in _lines(cpuinfo) if line.lower().startswith(("flags", "features"))][:1]
+    return hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:12]
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Distribution -> version, for those of ``names`` that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def _lines(cpuinfo: Path) -> tuple[str, ...]:
+    try:
+        return tuple(cpuinfo.read_text("utf-8", "replace").splitlines())
+    except OSError:
+        return ()
