@@ -17,7 +17,7 @@ from hil.tflite import Graph, read_model
 from tests.support.native import STRICT, inputs
 from tests.support.random_nets import make
 
-PLATFORMS = Path(__file__).parents[2] / "firmware" / "platforms"
+FIRMWARE = Path(__file__).parents[2] / "firmware"
 COUNT = 3  # inputs a network
 
 
@@ -98,9 +98,10 @@ def verdict(
         f"int main(void) {{\n{body}  return wrong ? 1 : most > {limit}u ? 2 : 0;\n}}\n"
     )
     (folder / "main.c").write_text(main)
-    bsp = PLATFORMS / core.platform / "bsp"
+    bsp = FIRMWARE / "platforms" / core.platform / "bsp"
     command = [*core.compiler, *STRICT, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
-    command += ["-T", str(bsp / f"{core.platform}.ld"), "-nostartfiles", "-lm"]
+    command += [f"-I{FIRMWARE / 'port'}", "-T", str(bsp / f"{core.platform}.ld")]
+    command += ["-nostartfiles", "-lm"]
     subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=folder)
     emulator = [*core.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]
     emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", "main.elf"]
