@@ -17,7 +17,6 @@ from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing
 from hil.device.pace import Pace, Rates
 from hil.device.stream import Answer, Request, Stream
 from hil.link import Link
-from hil.wire.diagnosis import ENOUGH
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
     ErrorCode,
@@ -30,6 +29,7 @@ from hil.wire.messages import (
     status_request,
 )
 from hil.wire.packbits import pack
+from hil.wire.traces import ENOUGH
 
 T = TypeVar("T", bound=Reply)
 CLOCK_S: Final = 1.0  # CLOCK takes this much longer than HELLO: half a second per clock

@@ -19,7 +19,7 @@ from typing import Final
 from hil.core.errors import DeviceRefused, WrongFirmware
 from hil.core.records import LineCounts
 from hil.link import Deadline, Link
-from hil.wire.diagnosis import HEARD, Diagnosis, board_says, traces
+from hil.wire.diagnosis import HEARD, Diagnosis, board_says
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame
 from hil.wire.messages import (
     ErrorCode,
@@ -32,6 +32,7 @@ from hil.wire.messages import (
     Result,
     parse_reply,
 )
+from hil.wire.traces import traces
 
 QUIET_S: Final = 0.05
 REPLY: Final = 0x80  # set in the type of every frame that a board sends

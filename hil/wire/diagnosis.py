@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board, an uploader or a compiler says when something is wrong -> one clear error.
+"""Error messages of boards, uploaders and compilers -> one clear error each.
 
-Each table is read from the top: the first pattern that occurs is the diagnosis. To recognise
-another message, add a `Symptom` with its pattern, error class, words and advice; both are format
+Each table is searched from the top: the first pattern that occurs is the diagnosis. To recognise
+another message, add a `Symptom` with its pattern, error class, message and hint. Both are format
 strings over the pattern's named groups, ``{where}`` (the port or the env) and ``{said}`` (what
 matched). Everything quoted is untrusted: it is shortened, and `HilError` hides control characters.
 """
@@ -10,12 +10,9 @@ matched). Everything quoted is untrusted: it is shortened, and `HilError` hides 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from hil.core.errors import (
     BoardCrashed,
@@ -30,16 +27,15 @@ from hil.core.errors import (
     WrongCompiler,
 )
 from hil.core.text import shorten, strip_ansi
-from hil.wire.frames import HEADER, PROTOCOL_VERSION, Frame, decode, encode
-from hil.wire.messages import ErrorCode, Kind, pack_refusal
+from hil.wire.frames import Frame, decode
 
-HEARD: Final = 8192  # bytes of what came last: a panic and a boot of an ESP32 are 2 KB
+HEARD: Final = 8192  # latest bytes to search: a panic and a boot of an ESP32 are 2 KB
 _QUOTED: Final = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """One message that is known. ``times``: how often it has to occur."""
+    """One known message. ``times``: how often it must occur."""
 
     pattern: re.Pattern[str]
     error: type[HilError]
@@ -50,7 +46,7 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A symptom that was found; ``said`` is the text that shows it."""
+    """A symptom that was found; ``said`` is the matching text."""
 
     symptom: Symptom
     said: str
@@ -65,7 +61,7 @@ class Diagnosis:
 
 
 def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
-    """The first symptom of ``table`` that ``text`` shows, by its last occurrence."""
+    """The first symptom of ``table`` that occurs in ``text``, with its last occurrence."""
     text = strip_ansi(text)
     for symptom in table:
         found = list(symptom.pattern.finditer(text))
@@ -78,7 +74,7 @@ def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
 
 
 def board_says(heard: bytes) -> Diagnosis | None:
-    """What is wrong with a board, by the bytes that it sent; frames among them say nothing."""
+    """What is wrong with a board, by the bytes that it sent; frames among them are ignored."""
     blocks = heard.split(b"\0")
     foreign = [block for block in blocks if block and not isinstance(decode(block), Frame)]
     return diagnose(b"\n".join(foreign).decode("ascii", "replace"), BOARD)
@@ -93,24 +89,25 @@ def _of(pattern: str, error: type[HilError], what: str, hint: str, times: int = 
 
 
 _PANIC: Final = (
-    "its firmware is at fault, not the line: `pio device monitor` shows all of it; report it with "
-    "the board, the core's version and the engine"
+    "the fault is in its firmware, not on the line: `pio device monitor` shows the whole message; "
+    "report it with the board, the core's version and the engine"
 )
 _SMALLER: Final = (
-    "give its env in platformio.ini the real size (board_upload.flash_size) and a table that fits "
-    "(board_build.partitions), its board file the same memory.flash, or use a board with more flash"
+    "set the real size (board_upload.flash_size) and a partition table that fits "
+    "(board_build.partitions) in its env in platformio.ini and the same memory.flash in its board "
+    "file, or use a board with more flash"
 )
 _LOADER: Final = (
-    "let go of its BOOT button (GPIO0) and press reset; to flash it: `hil flash --board NAME`"
+    "release its BOOT button (GPIO0) and press reset; to flash it: `hil flash --board NAME`"
 )
 
-# What a board prints instead of answering: ROM, second-stage loader, core, Mbed OS, FreeRTOS.
+# what a board prints instead of answering: ROM, second-stage loader, core, Mbed OS, FreeRTOS
 BOARD: Final = (
     _of(
         r"Detected size\((?P<has>\d+)k\) smaller than the size in the binary image header"
         r"\((?P<wanted>\d+)k\)",
         FlashTooSmall,
-        "the flash of the board on {where} holds {has} KB, and its firmware is for {wanted} KB",
+        "the board on {where} has {has} KB of flash, but its firmware was built for {wanted} KB",
         _SMALLER,
     ),
     _of(
@@ -123,8 +120,8 @@ BOARD: Final = (
     _of(
         r"Image length (?P<needs>\d+) doesn't fit in partition length (?P<has>\d+)",
         NotRunning,
-        "the firmware of the board on {where} takes {needs} bytes, its app partition has {has}",
-        "flash a smaller image, or one whose env has a larger app partition "
+        "the firmware of the board on {where} takes {needs} bytes, but its app partition has {has}",
+        "flash a smaller image, or set a larger app partition in its env "
         "(board_build.partitions = huge_app.csv)",
     ),
     _of(
@@ -148,7 +145,7 @@ BOARD: Final = (
         r"Brownout detector was triggered",
         BoardCrashed,
         'the board on {where} has too little power: it says "{said}"',
-        "use another USB port or cable, or a supply of its own",
+        "use another USB port or cable, or an external power supply",
     ),
     _of(
         r"(?:rst:0x[0-9a-f]+ \([^)\r\n]*\),\s*)?boot:0x[0-9a-f]+ \((?:DOWNLOAD|UART_BOOT)[^\r\n]*"
@@ -170,8 +167,8 @@ BOARD: Final = (
     _of(  # a reset by the second-stage loader, which prints nothing in Arduino's core 2
         r"rst:0x3 \((?:SW_RESET|RTC_SW_SYS_RST)\)",
         NotRunning,
-        "the loader of the board on {where} finds no firmware that starts, and restarts it: "
-        '{count} times "{said}"',
+        "the loader of the board on {where} finds no firmware that starts and resets the board "
+        'again and again: {count} times "{said}"',
         "flash it: `hil flash --board NAME`",
         times=2,
     ),
@@ -179,36 +176,36 @@ BOARD: Final = (
         r"rst:0x[0-9a-f]+ \([^)\r\n]*\)",
         BoardCrashed,
         'the board on {where} restarts in a loop: {count} times, the last one with "{said}"',
-        "look at its power and its watchdog; `pio device monitor` shows what it prints",
+        "check its power supply and its watchdog; `pio device monitor` shows what it prints",
         times=2,
     ),
 )
 
-# What esptool (4 and 5), dfu-util and PlatformIO say when an upload fails.
+# what esptool (4 and 5), dfu-util and PlatformIO print when an upload fails
 UPLOAD: Final = (
     _of(
         r"This chip is (?P<chip>[\w-]+),? not (?P<wanted>[\w-]+?)\. Wrong (?:--)?chip argument",
         WrongChip,
-        "the chip on {where} is {chip}, and the firmware is for {wanted}",
+        "the chip on {where} is {chip}, but the firmware was built for {wanted}",
         "name the board that is there: `hil boards` lists them, `--board` chooses one",
     ),
     _of(
         r" is not an? (?P<chip>[\w-]+) image",
         WrongChip,
-        "the firmware is not for {chip}, which is the chip on {where}",
+        "the firmware was not built for {chip}, which is the chip on {where}",
         "name the board that is there: `hil boards` lists them, `--board` chooses one",
     ),
     _of(
         r"[Ss]et (?:--)?flash[-_]size (?P<wanted>\S+) is larger than the available flash size of "
         r"(?P<has>\w+)",
         FlashTooSmall,
-        "the flash of the board on {where} holds {has}, and its firmware is for {wanted}",
+        "the board on {where} has {has} of flash, but its firmware was built for {wanted}",
         _SMALLER,
     ),
     _of(
         r"at offset \w+ will not fit in (?P<has>\d+) bytes of flash",
         FlashTooSmall,
-        "the firmware does not fit the flash of the board on {where}, which holds {has} bytes",
+        "the firmware does not fit the flash of the board on {where}, which has {has} bytes",
         _SMALLER,
     ),
     _of(
@@ -218,7 +215,7 @@ UPLOAD: Final = (
         r"|Packet content transfer stopped[^\r\n]*"
         r"|Failed to write (?:compressed data to|to (?:target )?)flash[^\r\n]*",
         LinkError,
-        'flashing the board on {where} broke off: esptool says "{said}"',
+        'flashing the board on {where} was interrupted: esptool says "{said}"',
         "check the cable and the board's power, or lower upload_speed in its env",
     ),
     _of(
@@ -229,8 +226,8 @@ UPLOAD: Final = (
         r"|Timed out waiting for packet[^\r\n]*",
         NoAnswer,
         'no ROM loader answers on port {where}: esptool says "{said}"',
-        "is it the right port (`hil boards` lists them)? hold the board's BOOT button while it "
-        "connects, and close whatever else uses the port",
+        "check the port (`hil boards` lists them), hold the board's BOOT button while esptool "
+        "connects, and close other programs that use the port",
     ),
     _of(
         r"Cannot open DFU device[^\r\n]*LIBUSB_ERROR_ACCESS|LIBUSB_ERROR_ACCESS",
@@ -242,9 +239,9 @@ UPLOAD: Final = (
         r"No DFU capable USB device available"
         r"|No accessible RP2040 devices? in BOOTSEL mode[^\r\n]*",
         NotAttached,
-        'no bootloader of a board is there to upload to: "{said}"',
-        "bring the board into its bootloader (Portenta: press reset twice; Pico: plug it in with "
-        "BOOTSEL held), then run the same command",
+        'no board is in its bootloader: "{said}"',
+        "start the board's bootloader (Portenta: press reset twice; Pico: plug it in with BOOTSEL "
+        "held), then run the same command",
     ),
     _of(
         r"Please specify `upload_port`",
@@ -254,7 +251,7 @@ UPLOAD: Final = (
     ),
 )
 
-_GCC: Final = {  # the oldest that knows a standard by this name
+_GCC: Final = {  # the oldest version that accepts this name of a standard
     **dict.fromkeys(("c++11", "gnu++11", "c11", "gnu11", "c++0x", "gnu++0x"), "GCC 4.7 or newer"),
     **dict.fromkeys(("c++14", "gnu++14"), "GCC 5 or newer"),
     **dict.fromkeys(("c++17", "gnu++17", "c17", "gnu17", "c++2a", "gnu++2a"), "GCC 8 or newer"),
@@ -265,11 +262,11 @@ _GCC: Final = {  # the oldest that knows a standard by this name
 }
 _TOOL: Final = r"^(?P<tool>\S{0,300}?(?:gcc|g\+\+|cc1|cc1plus|lto1))(?:\.exe)?"
 _PACKAGES: Final = (
-    "the core wants the compiler that its platform pins: remove other ones from "
+    "the core needs the compiler version that its platform pins: remove others from "
     "platform_packages and run `pio pkg update -e {where}`"
 )
 
-# What compilers say when they are too old or too new for the core.
+# what compilers print when they are too old or too new for the core
 BUILD: Final = (
     _of(
         _TOOL + r": (?:fatal )?error: unrecognized command[- ]line option "
@@ -285,7 +282,7 @@ BUILD: Final = (
         r"|unrecognized argument in option [^\r\n]*"
         r"|unrecognized -m(?:arch|cpu)[^\r\n]*)",
         WrongCompiler,
-        "the compiler of {where} is not the one its core wants: {said}",
+        "the compiler of {where} is not the one that its core needs: {said}",
         _PACKAGES,
     ),
     _of(
@@ -293,71 +290,14 @@ BUILD: Final = (
         r"(?P<by>[\d.]+) instead of the expected (?P<ours>[\d.]+)",
         WrongCompiler,
         "the compiler of {where} (LTO version {ours}) cannot read the core's libraries, which "
-        "another one made (LTO version {by})",
+        "another compiler built (LTO version {by})",
         _PACKAGES,
     ),
     _of(
         r"error: #error [\"']?(?P<why>[^\r\n]{0,200}?(?:[Rr]equire|[Cc]ompiler|C\+\+ ?\d|GCC)"
         r"[^\r\n\"']*)",
         WrongCompiler,
-        'the compiler of {where} is not the one its core wants: "{why}"',
+        'the compiler of {where} is not the one that its core needs: "{why}"',
         _PACKAGES,
     ),
 )
-
-
-ENOUGH: Final = 3  # traces, and it is our firmware behind a bad line
-_COMPLAINT: Final = encode(Frame(Kind.ERROR, 0, pack_refusal(ErrorCode.FRAME)))
-_COMPLAINT_BITS: Final = 20  # of its 176 that may differ
-_HEAD_BITS: Final = 4  # of the 32 or 40 that are known of a HELLO
-_RARELY: Final = 8  # where fewer than one block of so many looks like one, it is chance
-
-Bytes = npt.NDArray[np.uint8]
-
-
-def traces(data: bytes, asked: Iterable[int]) -> int:
-    """How many answers to HELLOs of the numbers ``asked`` can be recognised in ``data``."""
-    found = np.frombuffer(data, np.uint8)
-    return _complaints(found) + _heads(found, asked)
-
-
-def _complaints(data: Bytes) -> int:
-    """ERROR replies to a frame that came damaged, wherever they begin: a flip can make or break a
-    delimiter."""
-    size = len(_COMPLAINT)
-    if len(data) < size:
-        return 0
-    wanted = np.frombuffer(_COMPLAINT, np.uint8)
-    differing = np.zeros(len(data) - size + 1, np.int64)
-    for i, byte in enumerate(wanted):
-        differing += np.bitwise_count(data[i : i + len(differing)] ^ byte)
-    places = np.flatnonzero(differing <= _COMPLAINT_BITS)
-    count, end = 0, -1
-    for place in places.tolist():  # each byte belongs to one frame
-        if place > end:
-            count, end = count + 1, place + size - 1
-    return count
-
-
-def _heads(data: Bytes, asked: Iterable[int]) -> int:
-    """HELLO replies that begin behind a delimiter: version, type, number, protocol."""
-    starts = [0, *(match.end() for match in re.finditer(b"\0", data.tobytes()))]
-    # behind the first code byte of COBS, which tells the place of a zero that is not known here
-    begun = [start + 1 for start in starts if start + 1 + HEADER.size < len(data)]
-    if not begun:
-        return 0
-    heads = np.stack([data[at : at + HEADER.size + 1] for at in begun])
-    replies = heads[:, 1] & 0x80 != 0  # an echo of the request has this bit clear
-    numbers = list(asked)
-    wanted = np.frombuffer(b"".join(map(_head, numbers)), np.uint8).reshape(len(numbers), -1)
-    near = np.zeros(len(heads), bool)
-    for one in wanted:
-        # COBS puts the place of the next zero, which is not known, where the number has a zero
-        known = np.where(one, np.uint8(0xFF), np.uint8(0))
-        near |= np.bitwise_count((heads ^ one) & known).sum(axis=1) <= _HEAD_BITS
-    found = int((near & replies).sum())
-    return found if found * _RARELY >= len(heads) else 0
-
-
-def _head(number: int) -> bytes:
-    return HEADER.pack(PROTOCOL_VERSION, Kind.HELLO.reply, number) + bytes([PROTOCOL_VERSION])

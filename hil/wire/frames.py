@@ -30,34 +30,37 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class BadFrame:
-    """Bytes between two delimiters that are no frame; ``length`` as received."""
+    """Bytes between two delimiters that are not a frame; ``length`` as received."""
 
     reason: str
     length: int
 
 
 def check_of(frame: Frame) -> int:
-    """The low 16 bits of its CRC-32: what the answer to it has to repeat."""
+    """The low 16 bits of its CRC-32, which the answer to it repeats."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
     return zlib.crc32(body) & 0xFFFF
 
 
 def encode(frame: Frame) -> bytes:
-    """The bytes of one frame, trailing delimiter included."""
+    """The bytes of one frame, including the trailing delimiter."""
     body = HEADER.pack(frame.version, frame.type, frame.seq) + frame.payload
     encoded: bytes = cobs.encode(body + CRC.pack(zlib.crc32(body)))
     return encoded + DELIMITER
 
 
 def encode_request(frame: Frame) -> bytes:
-    """`encode` as a host sends it: behind two zeros where its first byte is one that text begins
-    with, for a board reads MLPerf Tiny's commands on the same line (docs/protocol.md, Text)."""
+    """`encode` as a host sends it.
+
+    Two zeros go first when the frame begins like text, because a board reads MLPerf Tiny's commands
+    on the same line (docs/protocol.md, Text).
+    """
     data = encode(frame)
     return 2 * DELIMITER + data if 0x20 <= data[0] <= 0x7E else data
 
 
 def decode(block: bytes) -> Frame | BadFrame:
-    """What one COBS block (without its delimiter) holds."""
+    """The content of one COBS block, without its delimiter."""
     try:
         body = cobs.decode(block)
     except cobs.DecodeError:
@@ -98,12 +101,12 @@ class Decoder:
 
     @property
     def unfinished(self) -> bool:
-        """Has a block begun and not ended?"""
+        """Whether a block has begun and not ended."""
         return bool(self._pending)
 
     @property
     def whole(self) -> bool:
-        """Does that block lack nothing but its delimiter? Its CRC says so."""
+        """Whether only the delimiter of that block is missing; its CRC says so."""
         return not self._dropped and isinstance(decode(bytes(self._pending)), Frame)
 
     def reset(self) -> None:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames <-> messages: the layouts of docs/protocol.md. A payload that does not fit its type is a
-`Malformed` value; strings from a board are made printable here, once."""
+"""Frames <-> messages: the layouts of docs/protocol.md.
+
+A payload that does not fit its type is a `Malformed` value. Strings from a board are made printable
+here.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ class Malformed:
 class Result:
     """RESULT: ``ticks`` is None when the device's counter wrapped.
 
-    ``check`` repeats `frames.check_of` the request, here and in `Piece` and `Profile`.
+    ``check`` repeats `frames.check_of` the request, as it does in `Piece` and `Profile`.
     """
 
     model: int
@@ -76,7 +79,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """ERROR: what ``needed`` and ``available`` mean depends on the code."""
+    """ERROR: the meaning of ``needed`` and ``available`` depends on the code."""
 
     code: int
     request: int
@@ -86,7 +89,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """BAUD: the rate of every byte after this reply; 0 is the rate of boot."""
+    """BAUD: the rate of every byte after this reply; 0 is the boot rate."""
 
     baud: int
 
@@ -95,7 +98,7 @@ class Rate:
 class Piece:
     """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in all.
 
-    ``layer`` counts from 0, of ``layers`` that the model has, or is `INPUT_LAYER`.
+    ``layer`` is the number of one of the model's ``layers``, from 0, or `INPUT_LAYER`.
     """
 
     model: int
@@ -110,7 +113,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """What something took; ``ticks`` is None when the device's counter wrapped."""
+    """A duration; ``ticks`` is None when the device's counter wrapped."""
 
     micros: int
     ticks: int | None
@@ -118,9 +121,9 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """PROFILE: what each of ``laps``, the layers from number ``layer`` on, took.
+    """PROFILE: the durations of the layers from number ``layer`` on, of ``layers`` in all.
 
-    The model has ``layers``; ``total`` is of an inference in which nobody looked.
+    ``total`` is the duration of an inference that was not instrumented.
     """
 
     model: int
@@ -134,10 +137,10 @@ class Profile:
 Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Profile | Refusal | Malformed
 
 _INFER = struct.Struct("<BBH")
-PACKED: Final = 0x80  # set in an encoding: two bytes, then PackBits
+PACKED: Final = 0x80  # set in an encoding: PackBits follows after two bytes
 INFER_OVERHEAD = _INFER.size  # bytes of an INFER's payload before the sample
 _LAYERS = struct.Struct("<BBHI")
-INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input as the model takes it
+INPUT_LAYER: Final = 0xFFFF  # in LAYERS: the input in the type of the model
 _LAYER = struct.Struct("<BBHHHII")
 _PROFILE = struct.Struct("<BBH")
 _PROFILED = struct.Struct("<BBHHHII")
@@ -150,7 +153,7 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
-_ROOM_WAITS = 31  # in place of an exponent
+_ROOM_WAITS = 31  # in place of an exponent: the line waits, any number of bytes may be sent
 
 
 def hello_request(seq: int) -> Frame:
@@ -161,7 +164,7 @@ def hello_request(seq: int) -> Frame:
 def infer_request(
     seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
 ) -> Frame:
-    """Ask for one inference of model number ``model``; ``packed`` values are of `packbits.pack`."""
+    """Ask for one inference of model number ``model``; ``packed``: by `packbits.pack`."""
     if packed:
         return Frame(Kind.INFER, seq, bytes((model, encoding | PACKED)) + values)
     return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
@@ -170,12 +173,12 @@ def infer_request(
 def layers_request(
     seq: int, model: int, encoding: Encoding, values: bytes, *, layer: int, offset: int
 ) -> Frame:
-    """Ask for what ``layer`` makes of one sample, from byte ``offset`` on."""
+    """Ask for the output of ``layer`` for one sample, from byte ``offset`` on."""
     return Frame(Kind.LAYERS, seq, _LAYERS.pack(model, encoding, layer, offset) + values)
 
 
 def profile_request(seq: int, model: int, encoding: Encoding, values: bytes, layer: int) -> Frame:
-    """Ask for what the layers from number ``layer`` on take on one sample."""
+    """Ask for the durations of the layers from number ``layer`` on, for one sample."""
     return Frame(Kind.PROFILE, seq, _PROFILE.pack(model, encoding, layer) + values)
 
 
@@ -185,17 +188,17 @@ def pack_refusal(code: int, request: int = 0, needed: int = 0, available: int = 
 
 
 def status_request(seq: int, *, reset: bool = False) -> Frame:
-    """Ask for memory marks and counters; ``reset`` starts both anew."""
+    """Ask for memory marks and counters; ``reset`` clears both afterwards."""
     return Frame(Kind.STATUS, seq, bytes([1 if reset else 0]))
 
 
 def baud_request(seq: int, baud: int) -> Frame:
-    """Ask for another rate of the line; 0 for the rate of boot."""
+    """Ask for another baud rate; 0 is the boot rate."""
     return Frame(Kind.BAUD, seq, _BAUD.pack(baud))
 
 
 def clock_request(seq: int) -> Frame:
-    """Ask how finely the board's clocks tick, as it sees them itself."""
+    """Ask for the resolution of the board's clocks, as the board measures it."""
     return Frame(Kind.CLOCK, seq)
 
 
@@ -318,7 +321,7 @@ def _parse_tensor(cursor: _Cursor) -> TensorSpec:
 
 
 class _Cursor:
-    """Reads a payload from front to back; running over its end is a ValueError."""
+    """Reads a payload from front to back; reading past its end is a ValueError."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

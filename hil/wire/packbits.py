@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023). Zeros at the
-end are left out: whoever unpacks knows how many bytes there are.
+"""PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023).
 
-Own code, because what PyPI has goes byte by byte in Python: a millisecond for a digit.
+Zeros at the end are left out: the receiver knows the length. This is our own code because the
+packages on PyPI loop over bytes in Python, which takes a millisecond per digit.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MOST: Final = 128  # bytes under one head; a head of 128 means nothing
-_RUN: Final = re.compile(rb"(.)\1\1+", re.DOTALL)  # two alike are shorter only on their own
+MOST: Final = 128  # bytes per header byte; a header of 128 is skipped
+_RUN: Final = re.compile(
+    rb"(.)\1\1+", re.DOTALL
+)  # a run of two saves a byte only when it stands alone
 
 
 def pack(data: bytes) -> bytes:
-    """``data`` as heads and bytes; longer than it by one in 128 at the most."""
+    """``data`` packed; at most one byte per 128 longer than it."""
     data = data.rstrip(b"\0")
     packed = bytearray()
     done = 0
@@ -31,7 +33,7 @@ def pack(data: bytes) -> bytes:
         while count > MOST:
             packed += b"\x81" + byte
             count -= MOST
-        packed.append((257 - count) % 256)  # a single byte is a copy, whose head is 0
+        packed.append((257 - count) % 256)  # a single byte is a copy, with header 0
         packed += byte
         done = end
     if done < len(data):
@@ -40,8 +42,10 @@ def pack(data: bytes) -> bytes:
 
 
 def unpack(packed: bytes, length: int) -> bytes:
-    """The ``length`` bytes that ``packed`` stands for; ValueError when it ends too early, or stands
-    for more."""
+    """The ``length`` bytes that ``packed`` stands for.
+
+    ValueError when it ends too early or stands for more.
+    """
     data = bytearray()
     at = 0
     while at < len(packed):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What boards, uploaders and compilers say when something is wrong, as they say it."""
+"""Diagnoses of messages as boards, uploaders and compilers print them."""
 
 from __future__ import annotations
 
@@ -109,21 +109,23 @@ def said_of(heard: bytes) -> HilError:
         (
             BOOT.replace(b"rst:0x1 (POWERON_RESET)", b"rst:0x3 (SW_RESET)") * 11,
             NotRunning,
-            'finds no firmware that starts, and restarts it: 11 times "rst:0x3 (SW_RESET)"',
+            "no firmware that starts and resets the board again and again: 11 times "
+            '"rst:0x3 (SW_RESET)"',
         ),
         (
             b"E (1042) spi_flash: Detected size(2048k) smaller than the size in the binary image "
             b"header(4096k). Probe failed.\r\n\r\nassert failed: do_core_init startup.c:328 "
             b"(flash_ret == ESP_OK)\r\n" + BOOT,
             FlashTooSmall,
-            "holds 2048 KB, and its firmware is for 4096 KB",
+            "has 2048 KB of flash, but its firmware was built for 4096 KB",
         ),
         (b"invalid header: 0xffffffff\r\n" * 9, NotRunning, "has no firmware that starts"),
         (
             b"\x1b[0;31mE (88) spi_flash: Detected size(2048k) smaller than the size in the binary "
             b"image header(4096k). Probe failed.\x1b[0m\r\n",
             FlashTooSmall,
-            "the flash of the board on /dev/ttyUSB0 holds 2048 KB, and its firmware is for 4096 KB",
+            "the board on /dev/ttyUSB0 has 2048 KB of flash, but its firmware was built for 4096 "
+            "KB",
         ),
         (
             b"E (57) flash_parts: partition 3 invalid - offset 0x310000 size 0xe0000 exceeds flash "
@@ -135,11 +137,11 @@ def said_of(heard: bytes) -> HilError:
             b"E (80) esp_image: Image length 3300123 doesn't fit in partition length 3145728\r\n"
             b"E (90) boot: No bootable app partitions in the partition table\r\n",
             NotRunning,
-            "takes 3300123 bytes, its app partition has 3145728",
+            "takes 3300123 bytes, but its app partition has 3145728",
         ),
     ],
 )
-def test_what_boards_say(heard: bytes, error: type[HilError], words: str) -> None:
+def test_boards_that_do_not_run(heard: bytes, error: type[HilError], words: str) -> None:
     said = said_of(heard)
     assert type(said) is error
     assert words in said.what
@@ -147,7 +149,7 @@ def test_what_boards_say(heard: bytes, error: type[HilError], words: str) -> Non
     assert said.exit_code == 2
 
 
-def test_only_a_board_without_firmware_is_to_be_flashed() -> None:
+def test_a_crashed_board_is_not_to_be_flashed_again() -> None:
     for symptom in BOARD:
         if symptom.error is BoardCrashed:
             assert "hil flash" not in symptom.hint
@@ -156,16 +158,16 @@ def test_only_a_board_without_firmware_is_to_be_flashed() -> None:
 @pytest.mark.parametrize(
     "heard", [b"", BOOT, b"Hello from Arduino\r\n" * 50, b"MicroPython v1.24\r\n>>> ", bytes(9000)]
 )
-def test_what_says_nothing(heard: bytes) -> None:
+def test_harmless_output_has_no_diagnosis(heard: bytes) -> None:
     assert board_says(heard) is None
 
 
-def test_the_text_in_a_frame_is_no_text_of_the_board() -> None:
+def test_text_inside_a_frame_is_not_a_diagnosis() -> None:
     assert board_says(b"\0" + encode(Frame(0x81, 1, PANIC)) + BOOT) is None
     assert board_says(encode(Frame(0x81, 1, b"\x07")) + PANIC)
 
 
-def test_what_is_quoted_is_short_and_without_control_characters() -> None:
+def test_quoted_text_is_short_and_without_control_characters() -> None:
     hostile = b"Guru Meditation Error: \x1b]0;pwned\x07\x1b[2J\x9b31m{where}\x00" + b"A" * HEARD
     said = said_of(hostile.replace(b"\x00", b""))
     assert str(said).isprintable()
@@ -179,7 +181,7 @@ def test_what_is_quoted_is_short_and_without_control_characters() -> None:
         (
             "No DFU capable USB device available\n*** [upload] Error 74\n",
             NotAttached,
-            "no bootloader of a board is there",
+            "no board is in its bootloader",
         ),
         (
             "dfu-util: Cannot open DFU device 2341:035b found on devnum 9 (LIBUSB_ERROR_ACCESS)\n",
@@ -200,7 +202,7 @@ def test_what_is_quoted_is_short_and_without_control_characters() -> None:
         (
             "A fatal error occurred: MD5 of file does not match data in flash!\n",
             LinkError,
-            "broke off: esptool says",
+            "was interrupted: esptool says",
         ),
         (
             "A fatal error occurred: Serial data stream stopped: Possible serial noise or "
@@ -211,8 +213,8 @@ def test_what_is_quoted_is_short_and_without_control_characters() -> None:
         ("Error: Please specify `upload_port` for environment\n", UsageError, "finds no port"),
     ],
 )
-def test_what_uploaders_say(log: str, error: type[HilError], words: str) -> None:
-    """Those that the mock of tests/flashing cannot bring about, as their sources print them."""
+def test_uploaders_that_fail(log: str, error: type[HilError], words: str) -> None:
+    """Messages that the simulated ROM of tests/flashing cannot cause, as in their sources."""
     found = diagnose(f"Uploading .pio/build/x/firmware.bin\n{log}", UPLOAD)
     assert found
     assert type(found.error("/dev/ttyUSB0")) is error
@@ -235,7 +237,7 @@ def test_what_uploaders_say(log: str, error: type[HilError], words: str) -> None
         (
             "riscv32-esp-elf-gcc: error: '-march=rv32imc_zicsr_zifencei': unsupported ISA subset "
             "'z'",
-            "not the one its core wants: riscv32-esp-elf-gcc: error: '-march=rv32imc_zicsr",
+            "not the one that its core needs: riscv32-esp-elf-gcc: error: '-march=rv32imc_zicsr",
         ),
         (
             "arm-none-eabi-g++: error: unrecognized argument in option '-mcpu=cortex-m55'",
@@ -244,8 +246,8 @@ def test_what_uploaders_say(log: str, error: type[HilError], words: str) -> None
         (
             "lto1: fatal error: bytecode stream in file 'libmbed.a' generated with LTO version "
             "11.3 instead of the expected 12.0",
-            "(LTO version 12.0) cannot read the core's libraries, which another one made (LTO "
-            "version 11.3)",
+            "(LTO version 12.0) cannot read the core's libraries, which another compiler built "
+            "(LTO version 11.3)",
         ),
         (
             "/x/bits/c++0x_warning.h:32:2: error: #error This file requires compiler and library "
@@ -254,7 +256,7 @@ def test_what_uploaders_say(log: str, error: type[HilError], words: str) -> None
         ),
     ],
 )
-def test_what_compilers_of_the_wrong_age_say(log: str, words: str) -> None:
+def test_compilers_that_are_too_old_or_too_new(log: str, words: str) -> None:
     found = diagnose(f"Compiling .pio/build/x/main.cpp.o\n{log}\ncompilation terminated.\n", BUILD)
     assert found
     said = found.error("esp32dev")
@@ -271,5 +273,5 @@ def test_what_compilers_of_the_wrong_age_say(log: str, words: str) -> None:
         "gcc: error: nosuch.c: No such file or directory",
     ],
 )
-def test_other_errors_are_left_to_be_quoted(log: str) -> None:
+def test_other_compiler_errors_have_no_diagnosis(log: str) -> None:
     assert diagnose(log, BUILD) is None

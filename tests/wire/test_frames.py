@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames: round trips, damage and limits, against properties rather than examples."""
+"""Frames: round trips, damage and limits, by properties."""
 
 import itertools
 import zlib
@@ -25,7 +25,7 @@ def test_stream_cut_anywhere_gives_the_same_frames(sent: list[Frame], data: st.D
 
 
 @given(frames, st.data())
-def test_one_changed_byte_is_never_taken_for_a_frame(frame: Frame, data: st.DataObject) -> None:
+def test_a_frame_with_one_changed_byte_is_bad(frame: Frame, data: st.DataObject) -> None:
     block = bytearray(encode(frame)[:-1])
     at = data.draw(st.integers(0, len(block) - 1))
     block[at] ^= data.draw(st.integers(1, 255))
@@ -43,7 +43,7 @@ def test_empty_blocks_are_not_frames() -> None:
     assert list(Decoder().feed(b"\0\0\0")) == []
 
 
-def test_a_block_over_the_limit_is_dropped_and_named() -> None:
+def test_a_block_over_the_limit_is_dropped_and_reported() -> None:
     decoder = Decoder(limit=16)
     got = [
         *decoder.feed(b"x" * 10),
@@ -53,7 +53,7 @@ def test_a_block_over_the_limit_is_dropped_and_named() -> None:
     assert got == [BadFrame("longer than the limit", 20), Frame(1, 1)]
 
 
-def test_short_block_is_bad() -> None:
+def test_a_short_block_is_bad() -> None:
     assert decode(b"\x03ab") == BadFrame("too short", 3)
 
 

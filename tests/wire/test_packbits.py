@@ -14,7 +14,7 @@ from hil.wire.packbits import MOST, pack, unpack
 
 GOLDEN = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
 VECTORS = json.loads(GOLDEN.read_text("utf-8"))["packed"]
-# long runs, short ones and none: what a picture is made of
+# long runs, short ones and none, as in pictures
 PIECES = st.one_of(
     st.tuples(st.binary(min_size=1, max_size=1), st.integers(1, 400)).map(lambda p: p[0] * p[1]),
     st.binary(max_size=300),
@@ -28,12 +28,12 @@ def named(found: list[dict[str, Any]]) -> list[Any]:
 
 
 def pillow(packed: bytes, length: int) -> bytes:
-    """The same by an implementation that is not ours."""
+    """Unpacked by Pillow."""
     return Image.frombytes("L", (length, 1), packed, "packbits", "L").tobytes()
 
 
 def shortest(data: bytes) -> int:
-    """Length of the shortest packing, by trying every head at every byte."""
+    """Length of the shortest packing, by trying every header at every byte."""
     best = [0] * (len(data) + 1)
     for at in range(len(data) - 1, -1, -1):
         most = min(MOST, len(data) - at)
@@ -46,11 +46,11 @@ def shortest(data: bytes) -> int:
 
 
 @given(DATA)
-def test_what_is_packed_is_unpacked(data: bytes) -> None:
+def test_unpacking_restores_what_was_packed(data: bytes) -> None:
     assert unpack(pack(data), len(data)) == data
 
 
-@settings(deadline=None)  # of a machine that does more than this
+@settings(deadline=None)  # the machine may be busy
 @given(DATA.filter(bool))
 def test_pillow_unpacks_the_same(data: bytes) -> None:
     kept = data.rstrip(b"\0") or data[:1]
@@ -59,7 +59,7 @@ def test_pillow_unpacks_the_same(data: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=60) | DATA.map(lambda data: data[:200]))
-def test_nothing_packs_it_much_shorter(data: bytes) -> None:
+def test_the_packing_is_at_most_two_bytes_longer_than_the_shortest(data: bytes) -> None:
     packed = len(pack(data))
     data = data.rstrip(b"\0")
     assert shortest(data) <= packed <= len(data) + -(-len(data) // MOST)
@@ -80,7 +80,7 @@ def test_bytes_that_end_too_early_are_an_error(vector: dict[str, Any]) -> None:
         unpack(bytes.fromhex(vector["packed"]), 800)
 
 
-def test_more_than_there_should_be_is_an_error() -> None:
+def test_bytes_that_stand_for_too_much_are_an_error() -> None:
     with pytest.raises(ValueError, match="4 bytes, not 3"):
         unpack(b"\xfd\x42", 3)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bad line and a foreign firmware are told apart by what can be recognised in the noise."""
+"""Telling a bad line from foreign firmware, by what is recognisable in the noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hil.core.errors import HilError, LineHopeless, WrongFirmware
 from hil.device import Device, Timing
 from hil.link.chaos import Chaos, ChaosLink
 from hil.testing.board import FakeBoard, FakeLink
-from hil.wire.diagnosis import ENOUGH, traces
 from hil.wire.frames import Frame, encode
 from hil.wire.messages import ErrorCode, Kind, pack_refusal
+from hil.wire.traces import ENOUGH, traces
 from tests.support.device import HELLO
 
 Talk = Callable[[random.Random], bytes]
@@ -29,7 +29,7 @@ def flipped(data: bytes, rate: float, rng: random.Random) -> bytes:
 
 
 def greeted(board: FakeBoard, chaos: Chaos | None = None, number: int = 7) -> HilError | None:
-    """What a HELLO ends with; None where it was answered."""
+    """The error that a HELLO ends with; None if it was answered."""
     inner = FakeLink(board)
     link = ChaosLink(inner, chaos) if chaos else inner
     try:
@@ -40,7 +40,7 @@ def greeted(board: FakeBoard, chaos: Chaos | None = None, number: int = 7) -> Hi
 
 
 def board(reply: Callable[[bytes], bytes] | None = None) -> FakeBoard:
-    """Ours; ``reply``: what becomes of its answers."""
+    """Our firmware; ``reply`` changes its answers."""
     faults = [reply] * 10_000 if reply else ()
     return FakeBoard(HELLO, infer=lambda _model, values: values[:2], faults=faults)
 
@@ -58,7 +58,7 @@ def test_a_line_that_flips_bits_is_bad_and_never_foreign(rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", [1e-2, 2e-2, 3e-2, 5e-2])
-def test_so_is_one_that_damages_the_answers_alone(rate: float) -> None:
+def test_a_line_that_damages_only_answers_is_bad_and_never_foreign(rate: float) -> None:
     for seed in range(6):
         rng = random.Random(seed)
         for number in NUMBERS:
@@ -81,12 +81,12 @@ def packets(rng: random.Random) -> bytes:
 
 
 def small_packets(rng: random.Random) -> bytes:
-    """One that has versions and types as small numbers too."""
+    """Another protocol in COBS, with small numbers for versions and types, as ours."""
     return bytes(cobs.encode(bytes([1, rng.randrange(4), rng.randrange(9), 0, 0, 1]))) + b"\0"
 
 
 def at_another_rate(listens: float) -> Talk:
-    """Our own answers, sent at a rate and sampled at ``listens`` times that."""
+    """Our own answers, sampled at ``listens`` times the rate at which they are sent."""
 
     def talk(_: random.Random) -> bytes:
         reply = encode(Frame(Kind.ERROR, 0, pack_refusal(ErrorCode.FRAME)))
@@ -127,7 +127,7 @@ FOREIGN: dict[str, Talk] = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("rate", [0.0, 1e-3, 5e-2])
-def test_what_is_not_our_protocol_is_foreign_on_a_bad_line_too(name: str, rate: float) -> None:
+def test_another_protocol_is_foreign_even_on_a_bad_line(name: str, rate: float) -> None:
     for seed in range(8):
         rng = random.Random(seed)
         talks = FOREIGN[name]
@@ -139,7 +139,7 @@ def test_what_is_not_our_protocol_is_foreign_on_a_bad_line_too(name: str, rate: 
         assert isinstance(end, WrongFirmware), (seed, end)
 
 
-def test_an_echo_of_the_requests_is_no_answer() -> None:
+def test_an_echo_of_the_requests_is_not_an_answer() -> None:
     """A loopback plug, or a shell that echoes."""
     for seed in range(6):
         echo = board()
@@ -147,7 +147,7 @@ def test_an_echo_of_the_requests_is_no_answer() -> None:
         assert isinstance(greeted(echo, Chaos(seed, flip=1e-3), NUMBERS[seed]), WrongFirmware)
 
 
-def test_random_bytes_come_close_to_nothing() -> None:
+def test_random_bytes_hold_no_traces() -> None:
     rng = random.Random(1)
     asked = range(1, 400)  # more than a HELLO asks
     found = [traces(rng.randbytes(8192), asked) for _ in range(200)]
