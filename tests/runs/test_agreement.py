@@ -145,7 +145,7 @@ def test_one_rule_judges_an_answer_a_run_and_its_summary(
     ],
 )
 def test_a_disturbed_time_is_not_a_latency_but_still_a_count(
-    unit: str, chaos: str, answer: dict[str, object], timed: bool
+    unit: str, chaos: str, answer: dict[str, Any], timed: bool
 ) -> None:
     run = plan(clock=Clock(unit=unit, detail=""))  # type: ignore[arg-type]
     given = sample(0, **answer)
