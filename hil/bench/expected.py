@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,6 +17,7 @@ import platformdirs
 
 from hil.bench.cases import Network
 from hil.core.errors import HilError
+from hil.core.processes import serve, start, stop
 from hil.core.records import Dataset
 from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
 
@@ -75,36 +74,27 @@ def predict(
 LEAST: Final = 1000  # samples: fewer take less than a process takes to start
 # against the order of a run, so that the first one and this process share the work
 _MAKERS: Final = (xnnpack, oracle, litert)
-_PROCESSES: Final = multiprocessing.get_context("forkserver")
-
-
-class _Stopped(Exception):
-    """The bench is over, whether it ended or was killed."""
 
 
 @contextlib.contextmanager
 def computed_ahead(networks: Sequence[Network], data: Dataset) -> Iterator[None]:
-    """Fill the cache with what ``networks`` answer, as long as the ``with`` lasts.
+    """Fill the cache in another process with what ``networks`` answer, during the ``with`` block.
 
-    What goes wrong here goes wrong again, and is told, in the run that wants it. Nothing happens
-    for few samples, nor where the cache cannot be written.
+    What fails there fails again, with a message, in the run that needs it. Nothing is started for
+    few samples, nor where the cache cannot be written.
     """
     directory = cache()
     if len(data) < LEAST or not _writable(directory):
         yield
         return
-    theirs, ours = _PROCESSES.Pipe(duplex=False)
-    different = {network.graph.sha256: network for network in networks}
-    arguments = (tuple(different.values()), data, directory, theirs)
-    process = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
+    worker = start(_main)
     try:
+        different = {network.graph.sha256: network for network in networks}
+        with contextlib.suppress(OSError):  # it died: the runs compute for themselves
+            worker.pipe.send((tuple(different.values()), data, directory))
         yield
     finally:
-        ours.close()
-        process.terminate()
-        process.join()
+        stop([worker])
 
 
 def _writable(directory: Path) -> bool:
@@ -113,15 +103,16 @@ def _writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK)
 
 
-def _work(networks: Sequence[Network], data: Dataset, directory: Path, stopped: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the bench, which ends this
+def _main(pipe: Connection) -> None:
+    serve(pipe, lambda: _work(*pipe.recv()))
 
-    def watch(_: str, __: int, ___: int) -> None:
-        if stopped.poll():  # its other end is closed
-            raise _Stopped
 
-    with contextlib.suppress(_Stopped):
-        for network in networks:
-            for make in _MAKERS:
-                with contextlib.suppress(HilError):
-                    predict(make, network, data, watch, directory)
+def _work(networks: Sequence[Network], data: Dataset, directory: Path) -> None:
+    for network in networks:
+        for make in _MAKERS:
+            with contextlib.suppress(HilError):
+                predict(make, network, data, _silent, directory)
+
+
+def _silent(_: str, __: int, ___: int) -> None:
+    """Progress is told by the run that needs the answers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs side by side: a lane is what must happen one after the other, a process each.
+"""Runs side by side: what must happen one after the other is a lane, and each has a process.
 
 A board on a port is one lane. Every run on an emulator starts an emulator of its own, so it is a
 lane of its own, and only as many of those as there are cores run at once. The parent alone
@@ -8,31 +8,24 @@ writes: a lane sends what it has to store and to say through a pipe.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from types import FrameType
+from multiprocessing.connection import Connection
 from typing import Final, TypeAlias
 
 from hil.bench.events import Emit, Event, Sink, Streaming
 from hil.bench.prepare import Prepared
 from hil.core.errors import HilError, MachineError, StorageError
+from hil.core.processes import Ended, Worker, receive, serve, start, stop
 from hil.runs.schema import RunEnd, Sample
 
-_TELL_S: Final = 0.05  # between two words on how far a run is
-_STOP_S: Final = 10.0
-# not forked from this process: it would inherit the locks of the threads that draw bars
-_PROCESSES: Final = multiprocessing.get_context("forkserver")
-
+_TELL_S: Final = 0.05  # between two messages on how far a run is
 
 Lane: TypeAlias = tuple[Prepared, ...]
 Carry: TypeAlias = Callable[[Prepared, Sink, Emit], None]  # carries out one run; can be pickled
-Word: TypeAlias = Sample | RunEnd | Event | HilError
+Word: TypeAlias = Sample | RunEnd | Event
 
 
 def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
@@ -73,24 +66,23 @@ def _one_by_one(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit) -
 
 @dataclass
 class _Crew:
-    """The processes at work, each behind its pipe."""
+    """The processes at work, each with its lane."""
 
     waiting: list[Lane]
     carry: Carry
     sink: Sink
     emit: Emit
     jobs: int
-    _working: dict[Connection, tuple[BaseProcess, Lane]] = field(default_factory=dict)
-    _failed: dict[str, HilError] = field(default_factory=dict)
+    _working: dict[Worker, Lane] = field(default_factory=dict)
+    _failed: dict[str, HilError] = field(default_factory=dict)  # by station
 
     def work(self) -> None:
         try:
             while self._start() or self._working:
-                for pipe in wait(list(self._working)):
-                    assert isinstance(pipe, Connection)
-                    self._hear(pipe)
+                for worker, message in receive(self._working):
+                    self._take(worker, message)
         finally:
-            self._stop()
+            stop(self._working)
         _raise(self._failed)
 
     def _start(self) -> bool:
@@ -100,59 +92,42 @@ class _Crew:
             if station.name in self._failed:
                 self.waiting.remove(lane)
                 continue
-            emulators = sum(not busy[0].case.station.port for _, busy in self._working.values())
+            emulators = sum(not busy[0].case.station.port for busy in self._working.values())
             if station.port or emulators < self.jobs:
                 self.waiting.remove(lane)
                 self._send_off(lane)
         return bool(self.waiting)
 
     def _send_off(self, lane: Lane) -> None:
-        ours, theirs = _PROCESSES.Pipe(duplex=False)
+        worker = start(_main)
+        self._working[worker] = lane
         done = {item.plan.key: self.sink.done[item.plan.key] for item in lane}
-        process = _PROCESSES.Process(target=_work, args=(lane, self.carry, done, theirs))
-        process.start()
-        theirs.close()  # so that the pipe ends when the process does
-        self._working[ours] = (process, lane)
+        with suppress(OSError):  # it died: `receive` says so
+            worker.pipe.send((lane, self.carry, done))
 
-    def _hear(self, pipe: Connection) -> None:
-        process, lane = self._working[pipe]
-        try:
-            words: list[Word] = pipe.recv()
-        except (EOFError, OSError):
-            del self._working[pipe]
-            pipe.close()
-            process.join()
-            name = lane[0].case.station.name
-            if process.exitcode and name not in self._failed:
+    def _take(self, worker: Worker, message: list[Word] | HilError | Ended) -> None:
+        name = self._working[worker][0].case.station.name
+        if isinstance(message, Ended):
+            del self._working[worker]
+            worker.pipe.close()
+            if message.status and name not in self._failed:
                 self._failed[name] = MachineError(
-                    f"the process that ran {name} ended with code {process.exitcode}",
+                    f"the process that ran {name} ended with code {message.status}",
                     "run the same command with the same --out to go on",
                 )
-            return
-        for word in words:
-            self._take(word, lane)
+        elif isinstance(message, HilError):
+            self._failed[name] = message
+        else:
+            for word in message:
+                self._pass_on(word)
 
-    def _take(self, word: Word, lane: Lane) -> None:
+    def _pass_on(self, word: Word) -> None:
         if isinstance(word, Sample):
             self.sink.append(word)
         elif isinstance(word, RunEnd):
             self.sink.finish(word)
-        elif isinstance(word, HilError):
-            self._failed[lane[0].case.station.name] = word
         else:
             self.emit(word)
-
-    def _stop(self) -> None:
-        """End what still works: each lets go of its board."""
-        for process, _ in self._working.values():
-            process.terminate()
-        for pipe, (process, _) in self._working.items():
-            pipe.close()
-            process.join(_STOP_S)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-        self._working.clear()
 
 
 def _raise(failed: Mapping[str, HilError]) -> None:
@@ -182,30 +157,24 @@ class _Pipe:
             self._words.append(event)
             self.flush()
 
-    def fail(self, problem: HilError) -> None:
-        self._words.append(problem)
-
     def flush(self) -> None:
         self._pipe.send(self._words)
         self._words = []
         self._sent = time.monotonic()
 
 
-def _work(lane: Lane, carry: Carry, done: Mapping[str, int], pipe: Connection) -> None:
+def _main(pipe: Connection) -> None:
     """A lane's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which asks us to end
-    signal.signal(signal.SIGTERM, _end)
+    serve(pipe, lambda: _work(pipe))
+
+
+def _work(pipe: Connection) -> None:
+    lane, carry, done = pipe.recv()
     sink = _Pipe(done, pipe)
-    with contextlib.suppress(BrokenPipeError):  # the parent is gone: nobody to tell
-        try:
-            for item in lane:
-                carry(item, sink, sink.tell)
-        except HilError as problem:
-            sink.fail(problem)
-        finally:
-            sink.flush()
-    pipe.close()
-
-
-def _end(_: int, __: FrameType | None) -> None:
-    raise SystemExit(0)
+    try:
+        for item in lane:
+            carry(item, sink, sink.tell)
+    except HilError:
+        sink.flush()  # before `serve` sends the error
+        raise
+    sink.flush()

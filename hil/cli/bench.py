@@ -35,6 +35,7 @@ from hil.boards.station import Station, choose_board, stations
 from hil.cli.console import Downloads, err, progress, say
 from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError, UsageError
+from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import Chaos, parse_chaos
 from hil.runs.load import read_manifest, read_samples
@@ -134,7 +135,7 @@ def bench(
         say(f"{len(plan.cases)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         if faults:
             say(f"note: faults are injected on purpose: --chaos {faults}")
-        at_once = jobs or len(os.sched_getaffinity(0))
+        at_once = jobs or cores()
         lab = RealLab(project, flash)
         _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults)
     show_report(folder, browse=_may_open() if open_report is None else open_report)
