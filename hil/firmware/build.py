@@ -267,7 +267,7 @@ def _check_flash(text: str, port: str, needs: int) -> None:
     detected = re.search(r"Auto-detected [Ff]lash size: (\d+)([KM])B", text)
     if detected and (has := int(detected[1]) << (20 if detected[2] == "M" else 10)) < needs:
         raise FlashTooSmall(
-            f"the flash of the board on {port} holds {has:,} bytes, and its firmware may take "
-            f"{needs:,} (memory.flash of its file)",
-            "use a board with more flash, or give its file and its env a smaller app partition",
+            f"the board on {port} has {has:,} bytes of flash, but its firmware may take "
+            f"{needs:,} (memory.flash in its board file)",
+            "use a board with more flash, or set a smaller app partition in its file and its env",
         )

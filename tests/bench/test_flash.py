@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from hil.core.errors import LinkError, NoAnswer, WrongFirmware
 from hil.core.records import Precision
 from hil.firmware import build
 from tests.support.needs import skip_without
+from tests.support.ptys import silent_pty
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"
@@ -89,10 +89,8 @@ def test_an_image_of_own_files_needs_no_data() -> None:
 
 @pytest.mark.usefixtures("port")
 def test_silence_after_flashing_is_said_to_be_that() -> None:
-    board, ours = os.openpty()
-    try:
-        with pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"):
-            flash(image(boot=0.6), PROJECT, os.ttyname(ours))
-    finally:
-        os.close(board)
-        os.close(ours)
+    with (
+        silent_pty() as pty,
+        pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"),
+    ):
+        flash(image(boot=0.6), PROJECT, pty.name)

@@ -4,11 +4,6 @@
 from __future__ import annotations
 
 import os
-import select
-import threading
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +22,9 @@ from hil.testing.lab import FakeLab
 from tests.cli.test_commands import hil
 from tests.support.device import HELLO
 from tests.support.ports import USB_BOARD, FakePort
+from tests.support.ptys import Answer, served_pty
 
-Answer = Callable[[bytes], bytes | None]  # what came -> what goes back; None: the cable is pulled
 LIMIT = 40
-
-
-@contextmanager
-def pty_that(answer: Answer) -> Iterator[str]:
-    """A serial port of this machine with ``answer`` at its other end."""
-    board, ours = os.openpty()
-    tty.setraw(ours)
-    name = os.ttyname(ours)
-    stop, wake = os.pipe()
-
-    def serve() -> None:
-        while stop not in (ready := select.select([board, stop], [], [])[0]) and ready:
-            reply = answer(os.read(board, 4096))
-            if reply is None:
-                break
-            os.write(board, reply)
-        os.close(ours)
-        os.close(board)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield name
-    finally:
-        os.write(wake, b"x")
-        thread.join()
-        os.close(stop)
-        os.close(wake)
 
 
 class Lab(FakeLab):
@@ -110,8 +77,8 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
 
     short = replace(load_board("native"), timeouts=Timeouts(away=0.3))
     monkeypatch.setattr("hil.boards.station.load_board", lambda *_: short)
-    with pty_that(pulled) as pty:
-        port.symlink_to(pty)
+    with served_pty(pulled) as pty:
+        port.symlink_to(pty.name)
         assert bench(monkeypatch, tmp_path, str(port)) == 2
     shown = capsys.readouterr().err
     assert f"port {port} vanished" in shown
@@ -122,8 +89,8 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
     assert (tmp_path / "run" / "report.html").exists()
     assert read_manifest(tmp_path / "run").state == "failed"
     lab.board = None
-    with pty_that(lab.answer) as other:  # plugged in again, under another name
-        assert bench(monkeypatch, tmp_path, other) == 0
+    with served_pty(lab.answer) as other:  # plugged in again, under another name
+        assert bench(monkeypatch, tmp_path, other.name) == 0
     assert read_manifest(tmp_path / "run").state == "complete"
 
 
@@ -134,17 +101,17 @@ def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
     """The port's name stays, as a rule of udev's makes it; what it leads to is another."""
     name = tmp_path / "ttyUSB0"
 
-    with pty_that(lab.answer) as second:
+    with served_pty(lab.answer) as second:
 
         def pulled(data: bytes) -> bytes | None:
             if not lab.board or len(lab.board.received) <= 30:
                 return lab.answer(data)
             name.unlink()
-            name.symlink_to(second)
+            name.symlink_to(second.name)
             return None
 
-        with pty_that(pulled) as first:
-            name.symlink_to(first)
+        with served_pty(pulled) as first:
+            name.symlink_to(first.name)
             assert bench(monkeypatch, tmp_path, str(name)) == 0
     shown = capsys.readouterr().err
     assert f"waiting for the board on {name}, 120 s at most" in shown
@@ -159,7 +126,8 @@ def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
 def test_two_programs_on_one_port(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
 ) -> None:
-    with pty_that(lab.answer) as port:
+    with served_pty(lab.answer) as pty:
+        port = pty.name
         monitor = SerialLink(port)
         assert bench(monkeypatch, tmp_path, port) == 2
         monitor.close()
@@ -185,10 +153,10 @@ def test_a_board_with_another_protocol(
 ) -> None:
     quick = replace(load_board("native"), timeouts=Timeouts(boot=3.0))
     monkeypatch.setattr("hil.boards.station.load_board", lambda *_: quick)
-    with pty_that(answer) as port:
-        assert bench(monkeypatch, tmp_path, port) == 2
+    with served_pty(answer) as pty:
+        assert bench(monkeypatch, tmp_path, pty.name) == 2
     said = error_of(capsys.readouterr().err)
-    assert f"port {port} talks, but not this protocol (3 s waited); flash the firmware" in said
+    assert f"port {pty.name} talks, but not this protocol (3 s waited); flash the firmware" in said
 
 
 @pytest.mark.usefixtures("lab")
@@ -238,7 +206,8 @@ def test_boards_probes_what_is_attached(
     (tmp_path / "platformio.ini").touch()
     (tmp_path / "boards" / "desk.toml").write_text(USB_BOARD)
     fake = FakeBoard(HELLO, lambda _model, values: values[:2])
-    with pty_that(fake.answer) as port:
+    with served_pty(fake.answer) as pty:
+        port = pty.name
         gone = str(tmp_path / "ttyACM7")
         ports = [FakePort(port, serial_number="0042"), FakePort(gone, serial_number="0043")]
         monkeypatch.setattr(list_ports, "comports", lambda: ports)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil flash` through PlatformIO and the real esptool, 4 and 5, onto a mock of the chip's ROM."""
+"""`hil flash` through PlatformIO and esptool 4 and 5, onto a simulated ROM loader."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, skip_without(MISSING)]
 
-# offsets are the chip's, words are esptool's: not all of their pairs
+# offsets depend on the chip and messages on esptool: a few pairs cover both
 PAIRS = [("esp32dev", 4), ("esp32dev", 5), ("esp32-s3", 4), ("esp32-c3", 5)]
 
 
@@ -60,7 +60,7 @@ def chosen(project: SmallProject) -> Image:
 
 @contextmanager
 def firmware(project: SmallProject) -> Iterator[FakeLink]:
-    """What runs once the flash boots."""
+    """The firmware that runs once the flash boots."""
     lab, wanted = FakeLab(), chosen(project)
     with lab.open(plain(wanted.board), wanted, lab.build(wanted, project.folder)) as link:
         assert isinstance(link, FakeLink)
@@ -85,14 +85,14 @@ def test_each_file_is_at_its_offset_and_the_board_answers(
     assert [at for at, _ in rom.written] == [bootloader, 0x8000, 0xE000, 0x10000]
     for at, content in rom.written[1:]:
         assert content == project.files[at]
-    # of the bootloader esptool sets the flash size, and the SHA-256 that covers it
+    # esptool changes the flash size in the bootloader, and the SHA-256 that covers it
     built, sent = project.files[bootloader], rom.written[0][1]
-    assert SIZE_CODES[sent[3] >> 4] == 4  # which huge_app.csv takes, whatever the devkit has
+    assert SIZE_CODES[sent[3] >> 4] == 4  # what huge_app.csv needs, also on a devkit with more
     assert (sent[:2], sent[4:-32]) == (built[:2], built[4:-32])
 
 
 def test_a_board_may_fill_exactly_its_app_partition(tmp_path: Path) -> None:
-    """The board files' memory.flash, and what huge_app.csv gives to the first app."""
+    """The board files' memory.flash is the size of the first app in huge_app.csv."""
     project = make_project(tmp_path)
     whole = bytearray(b"\xff" * 0x400000)
     for at, content in project.files.items():
@@ -116,7 +116,7 @@ def test_another_chip_behind_the_port(tmp_path: Path, behind: Chip, esptool: int
     project, rom = make_project(tmp_path, "esp32dev", esptool), Rom(behind)
     with (
         on_pty(rom) as port,
-        pytest.raises(WrongChip, match=f"chip on {port} is {behind.name}, .* is for ESP32;"),
+        pytest.raises(WrongChip, match=f"chip on {port} is {behind.name}, .* was built for ESP32;"),
     ):
         flash(chosen(project), project.folder, port)
     assert rom.written == []
@@ -125,16 +125,19 @@ def test_another_chip_behind_the_port(tmp_path: Path, behind: Chip, esptool: int
 def test_an_image_of_another_chip(tmp_path: Path) -> None:
     app = image(ESP32_S3.image_id, bytes(5000))
     project, rom = make_project(tmp_path, app=app), Rom(ESP32)
-    with on_pty(rom) as port, pytest.raises(WrongChip, match=f"not for ESP32, .* chip on {port}"):
+    with (
+        on_pty(rom) as port,
+        pytest.raises(WrongChip, match=f"not built for ESP32, .* chip on {port}"),
+    ):
         flash(chosen(project), project.folder, port)
     assert rom.written == []
 
 
 @pytest.mark.parametrize("esptool", [4, 5])
 def test_less_flash_than_the_board_file_says(tmp_path: Path, esptool: int) -> None:
-    """esptool warns, or says nothing, and goes on: the board would restart in its loader."""
+    """esptool at most warns and continues; the board would reset in its loader forever."""
     project, rom = make_project(tmp_path, esptool=esptool), Rom(ESP32, flash_mb=2)
-    with on_pty(rom) as port, pytest.raises(FlashTooSmall, match=f"board on {port} holds 2") as it:
+    with on_pty(rom) as port, pytest.raises(FlashTooSmall, match=f"board on {port} has 2") as it:
         flash(chosen(project), project.folder, port)
     assert "platformio.ini" in it.value.hint or "env" in it.value.hint
     assert rom.written
@@ -144,19 +147,19 @@ def test_a_firmware_larger_than_the_flash(tmp_path: Path) -> None:
     app = image(ESP32.image_id, bytes(1_100_000))
     project = make_project(tmp_path, esptool=5, app=app)
     rom = Rom(ESP32, flash_mb=1)
-    with on_pty(rom) as port, pytest.raises(FlashTooSmall, match="which holds 1048576 bytes"):
+    with on_pty(rom) as port, pytest.raises(FlashTooSmall, match="which has 1048576 bytes"):
         flash(chosen(project), project.folder, port)
 
 
 def test_a_firmware_larger_than_its_partition(tmp_path: Path) -> None:
-    """PlatformIO checks that before it uploads; a table on the board may be another."""
+    """PlatformIO checks this before an upload, but the board may have another table."""
     small = [replace(one, size=0x10000) if one.name == "app0" else one for one in HUGE_APP]
     project, rom = make_project(tmp_path, table=small, boot=2.0), Rom(ESP32)
     with on_pty(rom) as port, pytest.raises(NotRunning, match=r"takes \d+ bytes, .* has 65536"):
         flash(chosen(project), project.folder, port)
 
 
-def test_a_firmware_that_is_no_image(tmp_path: Path) -> None:
+def test_a_firmware_that_is_not_an_image(tmp_path: Path) -> None:
     project, rom = make_project(tmp_path, app=b"\0" * 4096, boot=2.0), Rom(ESP32)
     with on_pty(rom) as port, pytest.raises(NotRunning, match="No bootable app partitions"):
         flash(chosen(project), project.folder, port)
@@ -177,7 +180,7 @@ def failed(
     project: SmallProject,
     port: str,
 ) -> str:
-    """The one line in which `hil flash` ends."""
+    """The error line of `hil flash`."""
     words = ("--board", project.board, "--port", port, "--model", str(STUDENT))
     assert hil(monkeypatch, "flash", *words, folder=project.folder) == 2
     (line,) = [one for one in capsys.readouterr().err.splitlines() if "error: " in one]
@@ -210,13 +213,13 @@ def test_ports_that_go_wrong_are_one_line(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial's RFC 2217
 def test_control_lines_start_the_rom_then_the_firmware(tmp_path: Path) -> None:
-    """A port with DTR and RTS: esptool resets a running board into its ROM and out of it, and hil
-    opens the port and resets the board without holding it in reset or starting the ROM."""
+    """A port with DTR and RTS: esptool resets a running board into its ROM and out of it; hil opens
+    the port and resets the board without holding it in reset or starting the ROM."""
     project = make_project(tmp_path, attempts=3)
     board = load_board("esp32dev", project.folder)
     with firmware(project) as app:
         rom = Rom(ESP32, app.board.answer)
-        rom.boot(download=False)  # an empty flash: it restarts in a loop
+        rom.boot(download=False)  # an empty flash: it resets in a loop
         with Rfc2217Rom(rom) as served:
             hello, _ = flash(chosen(project), project.folder, served.url)
             assert [model.name for model in hello.models] == ["student_int8"]

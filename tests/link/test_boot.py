@@ -1,15 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards that boot when their port is opened: the first answer is right, however they come up."""
+"""Boards that boot when their port is opened: the first answer is right in every case."""
 
 from __future__ import annotations
-
-import os
-import select
-import threading
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -21,10 +13,11 @@ from hil.testing.board import FakeBoard, FakeLink
 from hil.wire.frames import Frame, encode
 from hil.wire.messages import Kind
 from tests.support.device import HELLO
+from tests.support.ptys import served_pty
 
 ROM = b"\xff\xfe\x80ets Jul 29 2019\r\nrst:0x1 (POWERON_RESET)\r\nentry 0x400805e4\r\n\0\0\x01"
 VALUES = bytes([7, 9, 0, 0])
-# what an earlier program asked for and never read: RESULTs of every early sequence number
+# answers that an earlier program did not read: RESULTs of many sequence numbers
 STALE = b"".join(
     encode(Frame(Kind.INFER.reply, seq, b"\0\x09" + bytes(10) + b"\xee\xee"))
     for seq in range(1, 40)
@@ -53,72 +46,41 @@ def test_boots_of_any_length_in_virtual_time(boot: float, before: bytes) -> None
     assert boot <= link.now <= boot + 1.0
 
 
-def test_a_boot_longer_than_the_deadline_is_no_answer() -> None:
+def test_a_boot_longer_than_the_deadline_is_an_error() -> None:
     link = FakeLink(board(boots_at=2.5))
     device = Device(link, Timing(boot=2, reply=1, clock=link.clock))
     with pytest.raises(NoAnswer, match="within 2 s"):
         device.hello()
 
 
-@dataclass
-class PtyBoard:
-    """A board on a real pty, played by a thread: deaf for the first ``deaf`` requests of a boot.
+class DeafBoard:
+    """A board that ignores the first ``deaf`` requests after each boot.
 
     It counts delimiters, not seconds, so that a test need not wait.
     """
 
-    deaf: int = 0
-    master: int = field(init=False)
-    name: str = field(init=False)
+    def __init__(self, deaf: int) -> None:
+        self._deaf, self._skip = deaf, 0
+        self._firmware = board()
 
-    def __post_init__(self) -> None:
-        self.master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        self.name = os.ttyname(self._slave)
-        self._stop, self._wake = os.pipe()
-        self._firmware, self._skip = board(), 0
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
+    def boot(self) -> None:
+        self._firmware, self._skip = board(), self._deaf
 
-    def boot(self, before: bytes) -> None:
-        """Reset: what the line holds is ``before`` and the ROM's chatter; then deaf for a while."""
-        self._firmware, self._skip = board(), self.deaf
-        os.write(self.master, before + ROM)
-
-    def _serve(self) -> None:
-        while True:
-            ready, _, _ = select.select([self.master, self._stop], [], [])
-            if self._stop in ready:
-                return
-            data = os.read(self.master, 4096)
-            if self._skip:
-                self._skip = max(0, self._skip - data.count(b"\0"))
-                continue
-            os.write(self.master, self._firmware.answer(data))
-
-    def close(self) -> None:
-        os.write(self._wake, b"x")
-        self._thread.join()
-        for descriptor in (self.master, self._slave, self._stop, self._wake):
-            os.close(descriptor)
-
-
-@contextmanager
-def pty_board(deaf: int) -> Iterator[PtyBoard]:
-    made = PtyBoard(deaf)
-    try:
-        yield made
-    finally:
-        made.close()
+    def answer(self, data: bytes) -> bytes:
+        if self._skip:
+            self._skip = max(0, self._skip - data.count(b"\0"))
+            return b""
+        return self._firmware.answer(data)
 
 
 def opened(times: int, deaf: int) -> int:
     """How many of ``times`` opens give the right first answer."""
-    right = 0
-    with pty_board(deaf) as made:
+    right, booting = 0, DeafBoard(deaf)
+    with served_pty(booting.answer) as pty:
         for _ in range(times):
-            link = SerialLink(made.name)
-            made.boot(STALE[:600])
+            link = SerialLink(pty.name)
+            booting.boot()
+            pty.write(STALE[:600] + ROM)
             device = Device(link, Timing(boot=20, reply=5, hello_every=0.01))
             right += first_answer(device) == VALUES[:2] and device.retries == 0
             link.close()

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from hil.testing.mlperf import FakeDut
 from tests.cli.test_commands import PROJECT, hil
 from tests.support.mlperf_devices import infer, sample, write_set
 from tests.support.needs import skip_without
+from tests.support.ptys import served_pty
 
 SET = [(label, sample(label)) for label in (0, 1, 2, 2)]
 
@@ -32,23 +30,8 @@ SET = [(label, sample(label)) for label in (0, 1, 2, 2)]
 @pytest.fixture
 def port() -> Iterator[str]:
     """A pty with a fake device behind it, in real time."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    device = FakeDut(infer)
-
-    def serve() -> None:
-        while data := os.read(master, 4096):
-            if b"\x04" in data:
-                break
-            os.write(master, device.answer(data))
-
-    server = threading.Thread(target=serve, daemon=True)
-    server.start()
-    yield os.ttyname(slave)
-    os.write(slave, b"\x04")
-    server.join()
-    os.close(slave)
-    os.close(master)
+    with served_pty(FakeDut(infer).answer) as pty:
+        yield pty.name
 
 
 def test_any_device_on_a_port(

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fake board behind pyserial's own RFC 2217 server: control lines and rates over loopback."""
+"""Fake boards behind pyserial's own RFC 2217 server: control lines and baud rates, on loopback."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from serial import rfc2217
 
@@ -15,8 +17,8 @@ from hil.testing.board import FakeBoard
 
 
 @dataclass
-class Line:
-    """What the RFC 2217 server sets: the line as the board sees it."""
+class PortState:
+    """What the client sets on the port, as the board sees it; ``levels``: those DTR has had."""
 
     baudrate: int = 9600
     bytesize: int = 8
@@ -31,7 +33,6 @@ class Line:
     ri: bool = False
     cd: bool = True
     levels: list[bool] = field(default_factory=list)
-    on_dtr: Callable[[bool], None] = lambda _: None
 
     @property
     def dtr(self) -> bool:
@@ -40,63 +41,77 @@ class Line:
     @dtr.setter
     def dtr(self, level: bool) -> None:
         self.levels.append(level)
-        self.on_dtr(level)
 
     def reset_input_buffer(self) -> None:
-        """Nothing is kept."""
+        """Nothing is buffered."""
 
     def reset_output_buffer(self) -> None:
-        """Nothing is kept."""
+        """Nothing is buffered."""
 
 
-class Rfc2217Board:
-    """One board on a port of its own choice; ``awake`` says whether it hears what comes."""
+class Rfc2217Server(ABC):
+    """Serves one client after another on a free port, in a thread; ``url`` is the port to open."""
 
-    def __init__(self, board: FakeBoard, awake: Callable[[Line], bool] = lambda _: True) -> None:
-        self.board, self.line, self._awake = board, Line(), awake
+    def __init__(self, port: PortState) -> None:
+        self.port = port
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"rfc2217://127.0.0.1:{self._server.getsockname()[1]}"
-        self._connection: socket.socket | None = None
+        self._client: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
-    def _serve(self) -> None:
-        try:
-            connection, _ = self._server.accept()
-        except OSError:
-            return  # closed before anyone came
-        with connection:
-            self._connection = connection
-            manager = rfc2217.PortManager(self.line, self)
-            while data := _receive(connection):
-                plain = b"".join(manager.filter(data))
-                if plain and self._awake(self.line):
-                    self.write(b"".join(manager.escape(self._heard(plain))))
+    @abstractmethod
+    def heard(self, data: bytes) -> bytes:
+        """The board's answer to ``data``, which the client has sent."""
 
-    def _heard(self, data: bytes) -> bytes:
-        at, sender = self.board.baud, self.line.baudrate
-        if sender == at <= self.board.carries:
-            return self.board.answer(data)
-        self.board.answer(b"\x55\0")
-        return b"\xaa\xaa"
+    def say(self, data: bytes) -> None:
+        """Send ``data`` as the board would."""
+        self.write(b"".join(self._manager.escape(data)))
 
     def write(self, data: bytes) -> None:
-        """What the RFC 2217 manager sends; the client may be gone already."""
+        """What pyserial's manager calls to send; the client may be gone already."""
         with contextlib.suppress(OSError):
-            if self._connection is not None:
-                self._connection.sendall(data)
+            if self._client is not None:
+                self._client.sendall(data)
 
-    def close(self) -> None:
-        for one in (self._server, self._connection):
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in (self._server, self._client):
             if one is not None:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)  # wakes the thread; close alone does not
         self._thread.join()
         self._server.close()
 
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                self._client, _ = self._server.accept()
+                with self._client, contextlib.suppress(OSError):
+                    self._talk(self._client)
 
-def _receive(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(4096)
-    except OSError:
-        return b""
+    def _talk(self, client: socket.socket) -> None:
+        self._manager = rfc2217.PortManager(self.port, self)
+        while data := client.recv(65536):
+            if plain := b"".join(self._manager.filter(data)):
+                self.say(self.heard(plain))
+
+
+class Rfc2217Board(Rfc2217Server):
+    """A `FakeBoard` at the other end; ``awake`` decides by the port's state whether it listens."""
+
+    def __init__(
+        self, board: FakeBoard, awake: Callable[[PortState], bool] = lambda _: True
+    ) -> None:
+        self.board, self._awake = board, awake
+        super().__init__(PortState())
+
+    def heard(self, data: bytes) -> bytes:
+        if not self._awake(self.port):
+            return b""
+        if self.port.baudrate == self.board.baud <= self.board.carries:
+            return self.board.answer(data)
+        self.board.answer(b"\x55\0")
+        return b"\xaa\xaa"
