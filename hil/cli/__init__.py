@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: the only place that prints, draws bars and sets exit codes."""
+"""The command line: the only package that prints, draws progress bars and sets exit codes."""

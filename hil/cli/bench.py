@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil bench`: the main job."""
+"""`hil bench`: build, run, compare and report."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def bench(
         Names,
         typer.Option(
             "--board",
-            help="Board; repeatable. auto: mps2, or native without it. NAME@PORT or NAME@SERIAL "
-            "says which; labgrid:PLACE takes it from a lab.",
+            help="Board; repeatable. auto: mps2 if its tools are installed, else native. "
+            "NAME@PORT or NAME@SERIAL selects one of several; labgrid:PLACE acquires one from a "
+            "lab.",
         ),
     ] = ["auto"],
     model: Annotated[
@@ -65,55 +66,56 @@ def bench(
         str,
         typer.Option(
             "--dataset",
-            help="mnist, digits, tabular, noise, cifar10. auto: MNIST if it can be had.",
+            help="mnist, digits, tabular, noise or cifar10. auto: MNIST if available, else digits.",
         ),
     ] = "auto",
     data: Annotated[
-        Path | None, typer.Option("--data", help="Data of your own: .npz with arrays x and y.")
+        Path | None, typer.Option("--data", help="Your own data: an .npz file with arrays x and y.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", help="Samples a run; default: the whole test set.")
+        int | None, typer.Option("--limit", help="Samples per run; default: the whole test set.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Run folder; an interrupted run in it is continued."),
+        typer.Option("--out", help="Run folder. An interrupted run in it is resumed."),
     ] = None,
     port: Annotated[
-        str | None, typer.Option("--port", help="A port that is there already (any pyserial URL).")
+        str | None, typer.Option("--port", help="Use the board on this port (any pyserial URL).")
     ] = None,
     flash: Annotated[
-        bool, typer.Option("--flash", help="Flash boards on ports with what they are to run.")
+        bool, typer.Option("--flash", help="Flash attached boards before running them.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", help="Emulators at once; default: one a core.")
+        int | None,
+        typer.Option("--jobs", help="Emulators to run in parallel; default: one per core."),
     ] = None,
     layers: Annotated[
         bool,
-        typer.Option("--layers", help="Compare the first sample layer by layer, come what may."),
+        typer.Option("--layers", help="Always compare the first sample layer by layer."),
     ] = False,
     chaos: Annotated[
         str | None,
         typer.Option(
             "--chaos",
-            help="Inject faults into every line: SEED, or SEED:flip=1e-4,reset=1e-3 (rates).",
+            help="Inject faults into every link: SEED, or SEED:flip=1e-4,reset=1e-3 (rates).",
         ),
     ] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Also measure what each layer takes.")
+        bool, typer.Option("--profile", help="Also measure each layer on its own.")
     ] = False,
     open_report: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Show the report in a browser.")
+        bool | None, typer.Option("--open/--no-open", help="Open the report in a browser.")
     ] = None,
 ) -> None:
-    """Build, start, stream, compare with the host, and report.
+    """Run models on boards, compare every answer with the host's, and write a report.
 
-    Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7,
-    over the whole test set. Exit code 1 when an output is not what it must be.
+    Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7, over the
+    whole test set. Exit code 1 if an output is not as expected.
     """
     project = find_project()
     faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
-        raise UsageError("--jobs must be at least 1", "leave it out for one emulator a core")
+        raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
     with stations([_resolve(name) for name in board], project, port) as boards:
         request = Request(
             project=project,
@@ -131,10 +133,10 @@ def bench(
         if plan.note:
             say(f"note: {plan.note}")
         if fault := os.environ.get("HIL_FAULT"):
-            say(f"note: the firmware is broken on purpose: HIL_FAULT={fault}")
+            say(f"note: the firmware contains a deliberate fault: HIL_FAULT={fault}")
         say(f"{len(plan.cases)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         if faults:
-            say(f"note: faults are injected on purpose: --chaos {faults}")
+            say(f"note: faults are injected into every link: --chaos {faults}")
         at_once = jobs or cores()
         lab = RealLab(project, flash)
         _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults)
@@ -166,13 +168,13 @@ def _show(
     profiles: bool,
     chaos: Chaos | None,
 ) -> None:
-    """Carry the plan out, with a bar for every run. What a bench has that fails is reported."""
+    """Carry out the plan, with one bar per run. If a board fails, report the answers so far."""
     try:
         with progress() as bars:
             shown = _Bars(bars)
             run(plan, folder, shown, lab, jobs, layers=layers, profiles=profiles, chaos=chaos)
     except KeyboardInterrupt:
-        say(f"interrupted; to go on: hil {_again(folder)}")
+        say(f"interrupted; to resume: hil {_again(folder)}")
         raise
     except DeviceError as problem:
         if _answered(folder):
@@ -183,11 +185,11 @@ def _show(
     for end in read_manifest(folder).ends if chaos else ():
         injected = end.faults.injected if end.faults else {}
         words = ", ".join(f"{name} {count:,}" for name, count in sorted(injected.items()))
-        say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests sent again")
+        say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests resent")
 
 
 def _answered(folder: Path) -> bool:
-    """Whether any answer is stored there."""
+    """Whether the folder has at least one answer."""
     try:
         return any(True for _ in read_samples(folder))
     except HilError:
@@ -195,14 +197,14 @@ def _answered(folder: Path) -> bool:
 
 
 def _with_hint(problem: DeviceError, folder: Path) -> DeviceError:
-    """The same error, saying how to go on."""
+    """The same error, with how to resume in its hint."""
     found = copy(problem)
-    found.hint = f"{problem.hint}; what was answered is stored, to go on: hil {_again(folder)}"
+    found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {_again(folder)}"
     return found
 
 
 class _Bars:
-    """Draws what a bench says."""
+    """Shows a bench's events."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -221,14 +223,14 @@ class _Bars:
             case Observing(key, samples):
                 say(f"{key}: asking for the layers of {', '.join(samples)}")
             case Profiling(key, sample):
-                say(f"{key}: asking what each layer takes on {sample}")
+                say(f"{key}: measuring each layer on {sample}")
             case Restarted(key, said):
                 why = f" ({said})" if said else ""
-                say(f"{key}: the board restarted{why}; the run goes on")
+                say(f"{key}: the board restarted{why}; the run continues")
             case Waiting(key, port, seconds, why):
-                say(f"{key}: {why}; waiting for the board on {port}, {seconds:g} s at most")
+                say(f"{key}: {why}; waiting up to {seconds:g} s for the board on {port}")
             case Returned(key, port, seconds):
-                say(f"{key}: the board on {port} is back after {seconds:.1f} s and goes on")
+                say(f"{key}: the board on {port} is back after {seconds:.1f} s; the run continues")
             case Finished(key, seconds):
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")
@@ -240,12 +242,12 @@ class _Bars:
 
 
 def _again(folder: Path) -> str:
-    """The same command line, naming the folder."""
+    """This command line, with the run folder."""
     words = sys.argv[1:]
     return shlex.join(words if "--out" in words else [*words, "--out", str(folder)])
 
 
 def _may_open() -> bool:
-    """Somebody is at a terminal with a screen."""
+    """Whether someone is at a terminal with a display."""
     screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     return sys.stdout.isatty() and screen and bool(webbrowser)

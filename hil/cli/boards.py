@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil boards` and `hil emulate`: what can be benched, and an emulator that stays."""
+"""`hil boards`, `hil flash` and `hil emulate`: list boards, flash one, keep an emulator running."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ from hil.cli.console import out, say
 from hil.core.errors import DeviceError, UsageError
 from hil.firmware import find_project
 
-PROBE_S = 4.0  # a board that the probe's opening resets takes 3 s at most to boot
+PROBE_S = 4.0  # opening the port may reset the board, which then boots in up to 3 s
 
 
 def boards(
     probe: Annotated[
-        bool, typer.Option("--probe", help="Ask each board what it runs. Opening may reset it.")
+        bool,
+        typer.Option("--probe", help="Ask each board what it runs. Opening its port may reset it."),
     ] = False,
 ) -> None:
-    """List the boards that are configured, and those that are attached or running."""
+    """List the known boards, and which of them are attached or running."""
     project = find_project()
     attached = find_attached(project)
     bootloaders = find_bootloaders(project)
     probed: list[tuple[str, str]] = []
     table = Table(box=None, pad_edge=False)
-    for name in ("board", "what it is", "clock", "state"):
+    for name in ("board", "description", "clock", "state"):
         table.add_column(name, overflow="fold")
     for name in sorted(board_files(project)):
         board = load_board(name, project)
@@ -70,15 +71,15 @@ def boards(
 
 
 def _bootloader(port: Attached, bootloaders: Iterable[InBootloader]) -> str:
-    """What a port is that no firmware of a configured board has."""
+    """What is on a port whose USB identity is not that of a known board's firmware."""
     for one in bootloaders:
         if (one.usb, one.serial) == (port.usb, port.serial):
             return f"the bootloader of {' or '.join(one.boards)}"
-    return "no configured board"
+    return "not a known board"
 
 
 def _state(board: Board, attached: Iterable[Attached], bootloaders: Iterable[InBootloader]) -> str:
-    """Whether ``board`` could be benched now."""
+    """Whether ``board`` can be used now."""
     if missing := missing_tools(board):
         return f"missing: {', '.join(missing)}"
     if board.emulator:
@@ -91,7 +92,7 @@ def _state(board: Board, attached: Iterable[Attached], bootloaders: Iterable[InB
 
 
 def _probe(board: Board, port: str) -> str:
-    """What a board says of itself, in a line; why not, when it does not."""
+    """What a board reports about itself, or why it does not, in one line."""
     try:
         hello = ask(board, port, PROBE_S)
     except DeviceError as problem:
@@ -103,10 +104,10 @@ def _probe(board: Board, port: str) -> str:
 def emulate(
     name: Annotated[str, typer.Argument(metavar="BOARD", help="An emulated board.")],
     firmware: Annotated[Path | None, typer.Option(help="The ELF file to run.")] = None,
-    detach: Annotated[bool, typer.Option(help="Leave it running and return.")] = False,
-    stop: Annotated[bool, typer.Option(help="End the one that was left running.")] = False,
+    detach: Annotated[bool, typer.Option(help="Keep it running and return.")] = False,
+    stop: Annotated[bool, typer.Option(help="Stop the one that was kept running.")] = False,
 ) -> None:
-    """Start an emulated board, as flashing starts a real one, and say where its port is."""
+    """Start an emulated board and print its port."""
     project = find_project()
     board = load_board(name, project)
     if stop:
@@ -114,12 +115,13 @@ def emulate(
         return
     if firmware is None or not firmware.is_file():
         raise UsageError(
-            f"there is no firmware {firmware or ''}".rstrip(), f"build it: pio run -e {name}"
+            f"firmware {firmware} does not exist" if firmware else "--firmware is missing",
+            f"build it: pio run -e {name}",
         )
     running = start_detached(project, board, firmware)
     out.print(f"{board.title} runs on {running.port}")
-    out.print(f"bench it: hil bench --board {name} --port {running.port}")
-    out.print(f"stop it:  hil emulate {name} --stop")
+    out.print(f"run it:  hil bench --board {name} --port {running.port}")
+    out.print(f"stop it: hil emulate {name} --stop")
     if not detach:
         try:
             signal.pause()
@@ -133,7 +135,8 @@ def flash(
     ] = None,
     port: Annotated[str | None, typer.Option("--port", help="Its port.")] = None,
     serial: Annotated[
-        str | None, typer.Option("--serial", help="USB serial number, to tell equal boards apart.")
+        str | None,
+        typer.Option("--serial", help="USB serial number, to select one of several equal boards."),
     ] = None,
     model: Annotated[
         list[str], typer.Option("--model", help="A .tflite file; default: teacher and student.")
@@ -143,12 +146,13 @@ def flash(
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Whose models: auto, mnist or digits.")
+        str,
+        typer.Option("--dataset", help="Models trained on this data set: auto, mnist or digits."),
     ] = "auto",
 ) -> None:
-    """Build and upload (an emulated board is started and stays), then wait for the right HELLO.
+    """Build firmware, upload it, and check that the board runs it. An emulator is left running.
 
-    Nothing is flashed unless it is clear which board is meant.
+    Nothing is flashed if more than one board is a candidate.
     """
     project = find_project()
     found, where = _target(project, board, port, serial)
@@ -167,7 +171,7 @@ def flash(
     out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
     for one in hello.models:
         out.print(f"  {escape(one.name)} {one.sha256[:12]} by {escape(one.engine)}")
-    out.print(f"bench it: hil bench --board {escape(found.name)} --port {escape(now)}")
+    out.print(f"run it: hil bench --board {escape(found.name)} --port {escape(now)}")
 
 
 def _target(
@@ -175,15 +179,15 @@ def _target(
 ) -> tuple[Board, Attached | str | None]:
     """The board and where it is; None for an emulated one."""
     if port and serial:
-        raise UsageError("--port and --serial both name the board", "leave one of them out")
+        raise UsageError("--port and --serial both select the board", "give one of them")
     if port and not board:
         raise UsageError("--port does not say which board is there", "add --board NAME")
     known = load_board(board, project) if board else None
     if known and known.emulator:
         if port or serial:
             raise UsageError(
-                f"board {known.name} is emulated and makes its own port",
-                "leave --port and --serial out",
+                f"board {known.name} is emulated and opens its own port",
+                "leave out --port and --serial",
             )
         return known, None
     if known and port:

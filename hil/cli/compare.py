@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil compare`: is NEW worse than BASE?"""
+"""`hil compare` and `hil history`: is NEW worse than BASE, and how did a figure develop?"""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ Names = list[str]
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="The run folder to hold against.")],
-    new: Annotated[Path, typer.Argument(help="The run folder to judge.")],
+    base: Annotated[Path, typer.Argument(help="The run folder to compare with.")],
+    new: Annotated[Path, typer.Argument(help="The run folder to check for regressions.")],
     limits: Annotated[
         Path | None,
-        typer.Option("--limits", help="limits.toml: how much worse, and how much at all."),
+        typer.Option("--limits", help="limits.toml: allowed regressions and absolute limits."),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="md, json, junit or github; default: a table, or md."),
+        typer.Option(
+            "--format", help="md, json, junit or github; default: a table on a terminal, else md."
+        ),
     ] = None,
     allow: Annotated[
         Names,
@@ -46,9 +48,9 @@ def compare(
         bool, typer.Option("--allow-missing", help="Figures and runs of BASE may be missing.")
     ] = False,
 ) -> None:
-    """Say of each figure whether it is better, worse, the same or undecided, with its interval.
+    """Show whether each figure is better, worse, the same or undecided, with its interval.
 
-    Exit code 1 when one is worse than its limit allows or missing, 2 when the runs cannot be
+    Exit code 1 if a figure is missing or worse than its limit allows, 2 if the runs cannot be
     compared.
     """
     from hil.compare.compare import compare_runs  # scipy takes half a second to load
@@ -58,7 +60,7 @@ def compare(
     if form is not None and form not in FORMATS:
         raise UsageError(f"--format {form} is unknown", f"one of {', '.join(FORMATS)}")
     if limits is not None and not limits.is_file():
-        raise UsageError(f"--limits {limits}: there is no such file", "check the path")
+        raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     held = read_limits(limits) if limits else None
     found = compare_runs(base, new, held, allow=allow, allow_missing=allow_missing)
     if form is None and out.is_terminal:
@@ -72,7 +74,7 @@ def compare(
 
 
 def _append(text: str) -> None:
-    """Onto the job's summary, where a job is what runs us."""
+    """Append to the summary of the GitHub job, if one runs us."""
     path = os.environ.get(SUMMARY)
     if not path:
         say(f"note: {SUMMARY} is not set, so no summary was written")
@@ -87,7 +89,7 @@ def _append(text: str) -> None:
 
 
 def _draw(found: Comparison) -> None:
-    """The same, for a terminal."""
+    """Tables for a terminal."""
     from hil.compare.formats import facts, side
 
     for run in found.runs:
@@ -95,7 +97,7 @@ def _draw(found: Comparison) -> None:
         for line in facts(run):
             out.print(f"  {escape(line)}", style="dim", soft_wrap=True)
     for key in found.added:
-        out.print(f"{escape(key)} is in NEW alone", soft_wrap=True)
+        out.print(f"{escape(key)} is only in NEW", soft_wrap=True)
     out.print(f"BASE {escape(side(found.base))}", soft_wrap=True)
     out.print(f"NEW  {escape(side(found.new))}", soft_wrap=True)
     for line in found.problems:
@@ -124,27 +126,23 @@ def history(
         typer.Option("--out", help="A .html or .md file; default: FOLDER/history.html."),
     ] = None,
     limits: Annotated[
-        Path | None, typer.Option("--limits", help="limits.toml: which changes are beyond limits.")
+        Path | None, typer.Option("--limits", help="limits.toml: which changes exceed a limit.")
     ] = None,
 ) -> None:
-    """Draw every figure over the runs of FOLDER, and mark where it changed.
+    """Plot every figure over the runs in FOLDER and mark where it changed.
 
-    Runs that cannot be compared with the one before begin a line of their own.
+    A run that cannot be compared with the previous one starts a new line.
     """
-    from hil.compare.history import (
-        markdown,
-        page,
-        read_history,  # scipy takes half a second to load
-        sentence,
-    )
+    # scipy takes half a second to load
+    from hil.compare.history import markdown, page, read_history, sentence
     from hil.compare.limits import read_limits
 
     target = target or folder / "history.html"
     formats = {".html": page, ".md": markdown}
     if target.suffix not in formats:
-        raise UsageError(f"--out {target}: neither .html nor .md", "choose one of them")
+        raise UsageError(f"--out {target} is not a .html or .md file", "choose one of these")
     if limits is not None and not limits.is_file():
-        raise UsageError(f"--limits {limits}: there is no such file", "check the path")
+        raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     found = read_history(folder, read_limits(limits) if limits else None)
     replace_file(target, formats[target.suffix](found).encode("utf-8", "replace"))
     for line in found.lines:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One console for results (stdout) and one for everything said on the way (stderr)."""
+"""Two consoles: results on stdout, progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from hil.core.text import printable
 
 
 class _Harmless(RenderHook):
-    """Takes out of whatever is printed what a terminal obeys: strangers chose names in it, and rich
-    lets an escape sequence in a text pass."""
+    """Replaces control characters in everything that is printed.
+
+    Boards and files choose some of the text, and rich passes escape sequences through.
+    """
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [one if isinstance(one, Control) else _Shown(one) for one in renderables]
@@ -42,24 +44,24 @@ class _Shown:
 
 out = Console(highlight=False)
 if not out.is_terminal:
-    out.width = 120  # a file or a pipe has no 80 columns to keep to
+    out.width = 120  # a file or a pipe is not limited to 80 columns
 err = Console(stderr=True, highlight=False)
 for _console in (out, err):
     _console.push_render_hook(_Harmless())
 
 
 def say(text: str) -> None:
-    """One line about what is going on; never part of a command's result."""
+    """Print one line of progress to stderr; it is never part of a command's result."""
     err.print(escape(text), soft_wrap=True)
 
 
 def show_error(problem: HilError) -> None:
-    """What went wrong, and what to do."""
+    """Print what went wrong and what to do."""
     err.print(f"[bold red]error:[/] {escape(str(problem))}", soft_wrap=True)
 
 
 class RateColumn(TextColumn):
-    """Samples a second."""
+    """Samples per second."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -70,7 +72,7 @@ class RateColumn(TextColumn):
 
 
 def progress(what: str = "") -> Progress:
-    """Bars with counts, rates and time left; silent when nobody looks at a terminal."""
+    """Bars with counts, rates and time left; nothing if stderr is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
@@ -83,7 +85,7 @@ def progress(what: str = "") -> Progress:
 
 
 class Downloads:
-    """Draws downloads, one bar a file; shows nothing until one starts."""
+    """Progress of downloads, one bar per file."""
 
     def __init__(self) -> None:
         self._bars = Progress(
@@ -104,7 +106,7 @@ class Downloads:
         self._bars.stop()
 
     def __call__(self, name: str, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes of file ``name``; a total of 0 is not known."""
+        """``done`` of ``total`` bytes of file ``name``; ``total`` is 0 if it is not known."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total or None)
             if not err.is_terminal:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine has and lacks for the main job, and the command that installs it."""
+"""`hil doctor`: which tools are installed, and how to install the missing ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hil.firmware.toolchain import COMPILERS, ensure_scons
 
 Need = Literal["required", "board", "optional"]
 
-# family -> Debian's package: fonts that differ in width, in which hil's tests look at drawings
+# family -> Debian package: fonts of different widths, in which the tests check drawings
 FONTS: Final = {
     "DejaVu Sans": "fonts-dejavu-core",
     "DejaVu Sans Mono": "fonts-dejavu-core",
@@ -37,13 +37,12 @@ FONTS: Final = {
     "FreeSans": "fonts-freefont-ttf",
 }
 
-# Without a compiler for the host the firmware runs nowhere.
-REQUIRED: Final = "native"
+REQUIRED: Final = "native"  # without a compiler for the host no firmware runs at all
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked for: ``fix`` is the command or step that brings it."""
+    """The result of one check; ``fix`` is the command or step that installs what is missing."""
 
     name: str
     ok: bool
@@ -56,10 +55,10 @@ class Check:
 def examine(
     boards: Iterable[str] = (), *, lab: bool = False, tests: bool = False
 ) -> Iterator[Check]:
-    """Every check; of the emulated boards only ``boards``, or all when none is named.
+    """Every check; of the emulated boards only ``boards``, or all if it is empty.
 
-    ``lab`` adds what machines of a lab need: to export boards, to hold a study that many share;
-    ``tests`` what hil's own tests need and nothing else does.
+    ``lab`` adds what the machines of a lab need: to export boards, and to hold a shared study.
+    ``tests`` adds what only hil's own tests need.
     """
     version = ".".join(map(str, sys.version_info[:3]))
     yield Check(
@@ -85,14 +84,14 @@ def examine(
 
 
 def missing_packages(checks: Iterable[Check]) -> tuple[str, ...]:
-    """Debian packages that would mend the failed checks."""
+    """Debian packages that fix the failed checks."""
     return tuple(dict.fromkeys(p for check in checks if not check.ok for p in check.packages))
 
 
 def install(packages: tuple[str, ...]) -> str:
-    """Install Debian packages if this user may; "" when done, else why not."""
+    """Install Debian packages if this user may. Returns "" on success, else the reason."""
     if not shutil.which("apt-get"):
-        return "this is no Debian system"
+        return "apt-get is not installed"
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     ask = [*prefix, "true"]  # the sudo on PATH
     if prefix and (not shutil.which("sudo") or subprocess.run(ask, check=False).returncode):
@@ -112,11 +111,11 @@ def install(packages: tuple[str, ...]) -> str:
             text=True,
         )
     last = (done.stdout.strip().splitlines() or [""])[-1]
-    return "" if done.returncode == 0 else f"apt-get said: {last}"
+    return "" if done.returncode == 0 else f"apt-get reports: {last}"
 
 
 def apt_command(packages: tuple[str, ...]) -> str:
-    """What a person types to install ``packages``."""
+    """The command that installs ``packages``."""
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"{sudo}apt-get install {' '.join(packages)}"
 
@@ -143,13 +142,13 @@ def _module(name: str, need: Need, fix: str) -> Check:
 
 
 def _build_tool() -> Check:
-    """`pio run` without its build tool asks PlatformIO's registry, for a minute where that is
-    out of reach; so it is put in place here and now."""
+    """Also installs it: without it `pio run` asks PlatformIO's registry, and waits a minute if that
+    cannot be reached."""
     try:
         ensure_scons(core_folder())
     except HilError as problem:
         return Check("PlatformIO's SCons", False, problem.what, "required", problem.hint)
-    return Check("PlatformIO's SCons", True, "there, or PlatformIO can fetch it")
+    return Check("PlatformIO's SCons", True, "installed, or PlatformIO can download it")
 
 
 def _ser2net() -> Check:
@@ -160,21 +159,21 @@ def _ser2net() -> Check:
 
 
 def _postgresql() -> Check:
-    # Debian keeps a server's programs apart, by version
+    # Debian has one folder per version
     path = os.pathsep.join(map(str, [os.environ.get("PATH", ""), *postgresql_folders()]))
     found = shutil.which("initdb", path=path)
-    detail = found or "initdb not found: `hil sweep` can share no study on a server of this machine"
+    detail = found or "initdb not found: no server for a shared `hil sweep` study"
     return Check("PostgreSQL", bool(found), detail, "optional", *_apt("postgresql"))
 
 
 def _chromium() -> Check:
     found = shutil.which("chromium")
-    detail = found or "chromium not found: reports are not looked at in a browser"
+    detail = found or "chromium not found: reports are not tested in a browser"
     return Check("Chromium", bool(found), detail, "optional", *_apt("chromium"))
 
 
 def _fonts() -> Check:
-    """Drawings are looked at in several fonts, for a reader may have any."""
+    """Drawings are tested in several fonts, since a reader may have any."""
     words = ["fc-list", ":", "family"]
     said = ""
     if shutil.which("fc-list"):
@@ -197,14 +196,14 @@ def _libfuzzer() -> Check:
         words = ["clang", "-print-resource-dir"]
         folder = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
         found = any(Path(folder).glob("lib/*/libclang_rt.fuzzer*.a"))
-    detail = "there" if found else "not found: the firmware is fuzzed at random, not by coverage"
-    # Debian names the runtime's package by the version of clang that it has
+    detail = "installed" if found else "not found: fuzzing the firmware is not guided by coverage"
+    # the name of Debian's package has the version of clang
     packages = ("clang", "llvm", f"libclang-rt-{_clang_version() or '14'}-dev")
     return Check("clang's libFuzzer", found, detail, "optional", *_apt(*packages))
 
 
 def _clang_version() -> str:
-    """Which clang Debian's package `clang` brings; "" where there is no apt."""
+    """The version that Debian's package `clang` installs; "" without apt."""
     if not shutil.which("apt-cache"):
         return ""
     words = ["apt-cache", "depends", "clang"]
@@ -214,7 +213,7 @@ def _clang_version() -> str:
 
 
 def postgresql_folders() -> list[Path]:
-    """Where Debian puts a server's programs, newest first."""
+    """Folders of the server programs on Debian, newest version first."""
     return sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -231,7 +230,11 @@ def _project() -> Check:
 
 def _mnist() -> Check:
     found = mnist.found("test")
-    detail = "found" if found else "not on this machine: downloaded on first use, else `digits`"
+    detail = (
+        "found"
+        if found
+        else "not found: downloaded on first use; without a network, digits is used"
+    )
     return Check("MNIST", found, detail, "optional", "HIL_DATA_DIR=<folder of the four IDX files>")
 
 
@@ -239,23 +242,27 @@ MISSING = 2
 
 
 def doctor(
-    mend: Annotated[
+    fix: Annotated[
         bool, typer.Option("--install", help="Install missing Debian packages, if permitted.")
     ] = False,
     board: Annotated[
-        list[str], typer.Option("--board", help="Only what this board needs; repeatable.")
+        list[str], typer.Option("--board", help="Check only what this board needs; repeatable.")
     ] = [],
     lab: Annotated[
-        bool, typer.Option("--lab", help="Also what labs need: labgrid exports, a shared study.")
+        bool,
+        typer.Option("--lab", help="Also check what a lab needs: labgrid exports, a shared study."),
     ] = False,
     tests: Annotated[
-        bool, typer.Option("--tests", help="Also what hil's own tests need: a browser.")
+        bool,
+        typer.Option(
+            "--tests", help="Also check what hil's own tests need: browser, fonts, fuzzer."
+        ),
     ] = False,
 ) -> None:
-    """Say what this machine has and lacks. Exit code 2 when nothing can be benched on it."""
+    """Check which tools are installed. Exit code 2 if a required one is missing."""
     checks = list(examine(board, lab=lab, tests=tests))
     packages = missing_packages(checks)
-    if mend and packages:
+    if fix and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")

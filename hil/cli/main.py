@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of `hil` by name: one is imported when it is used, none for a list of them."""
+"""`hil`: the table of its commands, and the entry point. A command's module is imported when the
+command is used; `hil --help` imports none of them."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -22,49 +25,50 @@ from hil.core.errors import HilError
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Where a command is; ``says`` is the first paragraph of its own help, for the list."""
+    """Where a command is defined. ``summary`` is the first paragraph of its docstring."""
 
-    module: str  # of hil.cli; empty: an entry point of group hil.commands
-    says: str
-    function: str = ""  # empty: the same as the command's name
+    module: str  # in hil.cli; empty: an entry point of group hil.commands
+    summary: str
+    function: str = ""  # empty: the command's name
     hidden: bool = False
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "bench": Command("bench", "Build, start, stream, compare with the host, and report."),
+    "bench": Command(
+        "bench", "Run models on boards, compare every answer with the host's, and write a report."
+    ),
     "report": Command(
         "report",
-        "Write summary.json, report.md, report.html and figures/ anew from what FOLDER has stored.",
+        "Regenerate summary.json, report.md, report.html and figures/ of FOLDER.",
     ),
     "verify": Command(
         "report",
-        "Hold every file of each RUN against the hashes in its manifest, and that against its "
-        "seal.",
+        "Verify every file of each RUN by its hash in the manifest, and the manifest by its seal.",
     ),
     "compare": Command(
         "compare",
-        "Say of each figure whether it is better, worse, the same or undecided, with its interval.",
+        "Show whether each figure is better, worse, the same or undecided, with its interval.",
     ),
     "history": Command(
-        "compare", "Draw every figure over the runs of FOLDER, and mark where it changed."
+        "compare", "Plot every figure over the runs in FOLDER and mark where it changed."
     ),
     "boards": Command(
-        "boards", "List the boards that are configured, and those that are attached or running."
+        "boards", "List the known boards, and which of them are attached or running."
     ),
     "flash": Command(
         "boards",
-        "Build and upload (an emulated board is started and stays), then wait for the right HELLO.",
+        "Build firmware, upload it, and check that the board runs it. An emulator is left running.",
     ),
     "doctor": Command(
         "doctor",
-        "Say what this machine has and lacks. Exit code 2 when nothing can be benched on it.",
+        "Check which tools are installed. Exit code 2 if a required one is missing.",
     ),
     "train": Command(
         "", "Train a recipe's teacher, student alone and distilled student, and export them."
     ),
     "export": Command(
         "models",
-        ".keras -> .tflite (float32 and int8), and .tflite -> C headers for your own sketch.",
+        "Convert .keras to .tflite (float32 and int8), and .tflite to C headers for a sketch.",
     ),
     "sweep": Command(
         "",
@@ -72,20 +76,19 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "validation.",
     ),
     "headers": Command(
-        "models", "Write hil_image.h, hil_image.c and one C header a model.", hidden=True
+        "models", "Write hil_image.h, hil_image.c and one C header per model.", hidden=True
     ),
     "emulate": Command(
         "boards",
-        "Start an emulated board, as flashing starts a real one, and say where its port is.",
+        "Start an emulated board and print its port.",
     ),
     "mlperf": Command(
         "mlperf",
-        "Drive any device that speaks MLPerf Tiny's protocol, and write a submission's three "
-        "files.",
+        "Run MLPerf Tiny on any device that speaks its protocol, and write a submission's files.",
     ),
     "mlperf-data": Command(
         "mlperf",
-        "Write a data set in the layout that MLCommons' runner reads, with its test scripts.",
+        "Write a data set and test scripts for MLCommons' runner.",
         "mlperf_data",
     ),
     "study": Command("", "Compare several ways to one end, measured on a board."),
@@ -93,7 +96,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 class LazyGroup(TyperGroup):
-    """Has `COMMANDS`. A help page is written without importing one of them."""
+    """The group of `COMMANDS`; it lists them without importing one."""
 
     _listing: ClassVar[bool] = False
 
@@ -105,7 +108,7 @@ class LazyGroup(TyperGroup):
         if found is None:
             return None
         if self._listing:
-            return TyperCommand(cmd_name, help=found.says, hidden=found.hidden)
+            return TyperCommand(cmd_name, help=found.summary, hidden=found.hidden)
         return load(cmd_name, found)
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
@@ -117,7 +120,7 @@ class LazyGroup(TyperGroup):
 
 
 def load(name: str, command: Command) -> Any:
-    """The command itself, as click has them."""
+    """Import the command and make a click command of it."""
     if command.module:
         module = importlib.import_module(f"hil.cli.{command.module}")
         found = getattr(module, command.function or name)
@@ -127,9 +130,14 @@ def load(name: str, command: Command) -> Any:
         group = typer.main.get_group(found)
         group.name = name
         return group
-    alone = typer.Typer(add_completion=False)
-    alone.command(name=name, hidden=command.hidden)(found)
-    return typer.main.get_command(alone)
+    single = typer.Typer(add_completion=False)
+    single.command(name=name, help=_help(found.__doc__), hidden=command.hidden)(found)
+    return typer.main.get_command(single)
+
+
+def _help(docstring: str) -> str:
+    """The docstring with one line per paragraph: typer would keep its line breaks."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(docstring))
 
 
 INTERRUPTED = 130
@@ -167,8 +175,8 @@ def _end(_: int, __: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run one command: 0 fine, 1 results are not as expected, 2 usage or environment."""
-    signal.signal(signal.SIGTERM, _end)  # by default boards and lab places would stay held
+    """Run one command. Exit codes: 0 success, 1 results not as expected, 2 usage or environment."""
+    signal.signal(signal.SIGTERM, _end)  # the default would not release boards and lab places
     try:
         app()
     except HilError as problem:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil mlperf` and `hil mlperf-data`: MLPerf Tiny's protocol, with any device and any runner."""
+"""`hil mlperf` and `hil mlperf-data`: run MLPerf Tiny, or prepare data for its own runner."""
 
 from __future__ import annotations
 
@@ -27,45 +27,51 @@ NOT_AS_EXPECTED: Final = 1
 
 def mlperf(
     data: Annotated[
-        Path, typer.Option("--data", help="Folder with y_labels.csv, or with one a model in it.")
+        Path,
+        typer.Option("--data", help="Folder with y_labels.csv, or with one such folder per model."),
     ],
     port: Annotated[str | None, typer.Option("--port", help="The device's port.")] = None,
-    baud: Annotated[int | None, typer.Option("--baud", help="Its rate; default: 115200.")] = None,
+    baud: Annotated[int | None, typer.Option("--baud", help="Baud rate; default: 115200.")] = None,
     mode: Annotated[str, typer.Option("--mode", help="accuracy or performance.")] = "accuracy",
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="A new folder; default: one below results/.")
+        Path | None, typer.Option("--out", help="A new folder; default: one in results/.")
     ] = None,
     board: Annotated[
         str | None,
-        typer.Option("--board", help="An emulated board to build and start, or what --port is."),
+        typer.Option("--board", help="Emulated board to build and start, or the board on --port."),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", help="With --board: the network, or a .tflite file.")
+        str, typer.Option("--model", help="With --board: teacher, student, or a .tflite file.")
     ] = "student",
     precision: Annotated[
-        str | None, typer.Option("--precision", help="With --board; default: int8.")
+        str | None,
+        typer.Option("--precision", help="With --board: float32 or int8; default: int8."),
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="With --board.")] = "aot",
+    engine: Annotated[
+        str, typer.Option("--engine", help="With --board: inference engine.")
+    ] = "aot",
     dataset: Annotated[
-        str, typer.Option("--dataset", help="With --board: whose network.")
+        str, typer.Option("--dataset", help="With --board: the data set of the network.")
     ] = "auto",
     read_back: Annotated[
-        bool, typer.Option("--read-back", help="Have loads and results said again, and compare.")
+        bool,
+        typer.Option("--read-back", help="Read loaded samples and results back, and compare them."),
     ] = False,
     emulated: Annotated[
-        bool, typer.Option("--emulated", help="What is on --port is no board; a pty is none.")
+        bool,
+        typer.Option("--emulated", help="The device on --port is emulated; implied for a pty."),
     ] = False,
 ) -> None:
-    """Drive any device that speaks MLPerf Tiny's protocol, and write a submission's three files.
+    """Run MLPerf Tiny on any device that speaks its protocol, and write a submission's files.
 
-    Exit code 1 when a rule is not kept: a window shorter than 10 s, results that are no
+    Exit code 1 if a rule is broken: a window shorter than 10 s, or results that are not
     probabilities.
     """
     wanted = next((one for one in MODES if one == mode), None)
     if wanted is None:
-        raise UsageError(f"no mode is called {mode!r}", f"there are: {', '.join(MODES)}")
+        raise UsageError(f"--mode {mode} is unknown", f"one of {', '.join(MODES)}")
     if not port and not board:
-        raise UsageError("nothing says which device", "give --port, or --board mps2 or native")
+        raise UsageError("no device is given", "give --port, or --board mps2 or native")
     project = find_project()
     kind = load_board(board, project) if board else None
     emulated = emulated or bool(port and is_pty(port)) or bool(kind and kind.emulator)
@@ -96,15 +102,17 @@ def mlperf_data(
     dataset: Annotated[
         str, typer.Option("--dataset", help=f"One of auto, {', '.join(datasets.NAMES)}.")
     ],
-    folder: Annotated[Path, typer.Option("--out", help="The runner's --dataset_path.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Output folder: the runner's --dataset_path.")
+    ],
     limit: Annotated[
-        int | None, typer.Option("--limit", help="So many samples, with every class among them.")
+        int | None, typer.Option("--limit", help="Number of samples, at least one of every class.")
     ] = None,
     model_id: Annotated[
-        str, typer.Option("--model-id", help="What the device names in `profile`.")
+        str, typer.Option("--model-id", help="The id that the device reports for `profile`.")
     ] = "",
 ) -> None:
-    """Write a data set in the layout that MLCommons' runner reads, with its test scripts."""
+    """Write a data set and test scripts for MLCommons' runner."""
     with Downloads() as downloads:
         name, note = datasets.choose(dataset, progress=downloads)
         data = datasets.load(name, progress=downloads)
@@ -119,7 +127,7 @@ def mlperf_data(
 
 
 class _Watching:
-    """A bar, once there is something to count."""
+    """Shows the progress of a session."""
 
     def __init__(self) -> None:
         self._bars = progress()
@@ -133,7 +141,7 @@ class _Watching:
         self._bars.stop()
 
     def found(self, device: Identity, data: DataFolder) -> None:
-        """The device has been found."""
+        """Print what the device reported."""
         say(
             f"device [{shown(device.vendor)}] runs model [{shown(device.model)}]: "
             f"{len(data.items):,} files of {data.classes} classes"
@@ -141,7 +149,7 @@ class _Watching:
         self._bars.update(self._task, description=escape(shown(device.model)))
 
     def done(self, count: int, total: int) -> None:
-        """``count`` of ``total`` are through."""
+        """``count`` of ``total`` are done."""
         self._bars.update(self._task, completed=count, total=total)
 
 
@@ -163,9 +171,9 @@ def _show(outcome: Outcome) -> None:
             )
         out.print(f"median {found.median:,.3f} inferences/s")
     if outcome.retries:
-        out.print(f"asked again {outcome.retries:,} times; nothing of those is in a figure")
+        out.print(f"{outcome.retries:,} retries; no figure includes them")
     if outcome.emulated:
-        out.print("the device is emulated: nothing here is a time")
+        out.print("the device is emulated: these figures are not measured times")
     for fault in outcome.faults:
         out.print(f"[bold red]not as expected:[/] {escape(fault)}", soft_wrap=True)
     out.print(escape(f"submission and run folder: {outcome.folder}"), soft_wrap=True)

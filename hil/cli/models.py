@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil export` and `hil headers`: models to C headers."""
+"""`hil export` and `hil headers`: convert models to .tflite files and C headers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hil.engines import model_name, write_image
 
 def export(
     files: Annotated[list[Path], typer.Argument(help=".keras or .tflite files.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("export"),
+    folder: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("export"),
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Calibrates int8: auto, mnist or digits.")
+        str, typer.Option("--dataset", help="Data set that calibrates int8: auto, mnist or digits.")
     ] = "auto",
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
 ) -> None:
-    """.keras -> .tflite (float32 and int8), and .tflite -> C headers for your own sketch."""
+    """Convert .keras to .tflite (float32 and int8), and .tflite to C headers for a sketch."""
     tflite = [file for file in files if file.suffix == ".tflite"]
     keras = [file for file in files if file.suffix == ".keras"]
     if len(tflite) + len(keras) < len(files):
-        raise UsageError("export takes .keras and .tflite files", "check their endings")
+        raise UsageError("export takes .keras and .tflite files only", "check the file names")
     if keras:
         convert = plugin("hil.exporters", "keras", "exporting a .keras file")
         name, _ = datasets.choose(dataset)
@@ -41,11 +41,13 @@ def export(
 
 
 def headers(
-    models: Annotated[list[str], typer.Argument(help="NAME=FILE.tflite, in the image's order.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where the sources go.")],
+    models: Annotated[
+        list[str], typer.Argument(help="NAME=FILE.tflite, in the order of the image.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Output folder.")],
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
     arena: Annotated[
-        int | None, typer.Option("--arena", help="Bytes of RAM to reserve; default: enough.")
+        int | None, typer.Option("--arena", help="Arena in bytes; default: what the models need.")
     ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="For firmware built with HIL_LAYERS=1.")
@@ -54,7 +56,7 @@ def headers(
         str, typer.Option("--fault", help="Break a layer: weight|shift|padding:MODEL:LAYER.")
     ] = "",
 ) -> None:
-    """Write hil_image.h, hil_image.c and one C header a model."""
+    """Write hil_image.h, hil_image.c and one C header per model."""
     pairs = []
     for word in models:
         name, equals, file = word.partition("=")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other distributions add to `hil`, found by entry points: training lives in its own one."""
+"""Commands and converters that other distributions add to `hil`, such as training, by entry points.
+
+A module of its own, since both the table of commands and a command that it loads use it."""
 
 from __future__ import annotations
 

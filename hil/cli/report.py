@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil report`: pages and verdict from a stored run alone."""
+"""`hil report` and `hil verify`: report a stored run, or check that its files are intact."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ UNEXPECTED = 1
 
 def report(
     folder: Annotated[Path, typer.Argument(help="A run folder, such as results/example.")],
-    browse: Annotated[bool, typer.Option("--open/--no-open", help="Show it in a browser.")] = False,
+    browse: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the report in a browser.")
+    ] = False,
 ) -> None:
-    """Write summary.json, report.md, report.html and figures/ anew from what FOLDER has stored."""
+    """Regenerate summary.json, report.md, report.html and figures/ of FOLDER."""
     show_report(folder, browse=browse)
 
 
 def show_report(folder: Path, *, browse: bool) -> None:
-    """Write the pages, print the table, and exit with 1 when a result is not as expected."""
+    """Write the report, print the table, and exit with 1 if a result is not as expected."""
     from hil.report import write  # scipy takes half a second to load
 
     written = write(folder)
@@ -50,7 +52,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
     for line in (*written.parted, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
     if not problems:
-        out.print("[green]every output is what it must be[/]")
+        out.print("[green]every output is as expected[/]")
     say(f"report: {written.html}")
     if browse:
         webbrowser.open(written.html.resolve().as_uri())
@@ -59,7 +61,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
 
 
 def _profile(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The report's table of layers, numbers to the right."""
+    """The report's table of layers, with numbers aligned right."""
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(head):
         table.add_column(escape(name), justify="left" if i < 2 else "right", overflow="fold")
@@ -69,7 +71,7 @@ def _profile(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _tables(rows: tuple[SummaryRow, ...]) -> Iterator[Table]:
-    """One table for each board and engine, narrow enough for a terminal of 80 columns."""
+    """One table per board and engine, narrow enough for 80 columns."""
     for (board, engine, n), group in groupby(rows, key=lambda r: (r.board, r.engine, r.n)):
         yield _table(f"{board}/{engine}: {n:,} samples of {rows[0].dataset}", list(group))
 
@@ -105,24 +107,24 @@ def verify(
         list[Path], typer.Argument(help="Run folders, such as results/example.", metavar="RUN...")
     ],
 ) -> None:
-    """Hold every file of each RUN against the hashes in its manifest, and that against its seal.
+    """Verify every file of each RUN by its hash in the manifest, and the manifest by its seal.
 
-    Exit code 1 with a line for every file that was changed, is missing, or is none of the run's.
+    Exit code 1 if a file was changed, is missing or does not belong to the run; each is listed.
     """
     codes = set()
     for folder in folders:
         try:
             found = verify_run(folder)
-        except HilError as problem:  # the others are looked at all the same
+        except HilError as problem:  # still check the others
             show_error(problem)
             codes.add(problem.exit_code)
             continue
         for fault in found.faults:
             words = printable(f"{folder}/{fault}")
-            out.print(f"[bold red]not whole:[/] {escape(words)}", soft_wrap=True)
+            out.print(f"[bold red]damaged:[/] {escape(words)}", soft_wrap=True)
         if not found.faults:
             state = "" if found.state == "complete" else f", {found.state}"
-            words = f"{folder}: whole ({found.files} files, {found.size:,} bytes{state})"
+            words = f"{folder}: intact ({found.files} files, {found.size:,} bytes{state})"
             out.print(f"[green]{escape(printable(words))}[/]", soft_wrap=True)
         codes.add(DAMAGED if found.faults else 0)
     if code := min(codes - {0}, default=0):

@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil compare` and `hil history` as a person, or a job on GitHub, meets them."""
+"""`hil compare` and `hil history`, on a terminal and in a GitHub job."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
 
-from hil.cli.main import main
 from hil.compare import Comparison
 from tests.support import reports
+from tests.support.command_line import hil
 from tests.support.compared import run, with_memory
-
-
-def hil(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
-    """Run one command in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["hil", *map(str, words)])
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
-    return 0
 
 
 @pytest.fixture
@@ -33,13 +22,13 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def worse(tmp_path: Path) -> Path:
-    """One run of four, with more stack than it may have."""
+    """One run of the four, with a stack beyond its limit."""
     stored = with_memory(run(), stack=2_000)
     samples = [s for part in stored.samples.values() for s in part]
     return reports.write(tmp_path / "worse", stored.manifest, samples)
 
 
-def test_the_same_is_zero(
+def test_equal_runs_are_exit_code_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Path
 ) -> None:
     assert hil(monkeypatch, "compare", base, base) == 0
@@ -48,7 +37,7 @@ def test_the_same_is_zero(
     assert shown.err == ""
 
 
-def test_a_regression_is_one(
+def test_a_regression_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     base: Path,
@@ -110,10 +99,10 @@ def test_a_terminal_gets_a_table(
     [
         (("--format", "yaml"), "--format yaml is unknown; one of md, json, junit, github"),
         (("--allow", "weather"), "--allow weather: there is no such field; one of dataset"),
-        (("--limits", "none.toml"), "--limits none.toml: there is no such file; check the path"),
+        (("--limits", "none.toml"), "--limits none.toml: the file does not exist; check the path"),
     ],
 )
-def test_mistakes_are_one_line_and_two(
+def test_a_user_error_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     base: Path,
@@ -126,7 +115,7 @@ def test_mistakes_are_one_line_and_two(
     assert shown.count("\n") == 1
 
 
-def test_what_cannot_be_compared_is_two(
+def test_runs_that_cannot_be_compared_are_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     base: Path,
@@ -141,7 +130,7 @@ def test_what_cannot_be_compared_is_two(
     assert hil(monkeypatch, "compare", base, tmp_path / "none") == 2
 
 
-def test_history_writes_what_its_name_says(
+def test_history_writes_html_or_markdown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Path
 ) -> None:
     assert hil(monkeypatch, "history", base.parent) == 0
@@ -151,4 +140,4 @@ def test_history_writes_what_its_name_says(
     assert hil(monkeypatch, "history", base.parent, "--out", table) == 0
     assert table.read_text().startswith("# Runs of ")
     assert hil(monkeypatch, "history", base.parent, "--out", "x.pdf") == 2
-    assert "neither .html nor .md" in capsys.readouterr().err
+    assert "x.pdf is not a .html or .md file" in capsys.readouterr().err

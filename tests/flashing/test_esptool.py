@@ -23,7 +23,7 @@ from hil.core.errors import FlashTooSmall, NoAnswer, NotRunning, WrongChip
 from hil.device import Device, Timing
 from hil.testing.board import PANIC, FakeLink
 from hil.testing.lab import FakeLab
-from tests.cli.test_commands import STUDENT, hil
+from tests.support.command_line import STUDENT, hil
 from tests.support.flashing.images import HUGE_APP, image
 from tests.support.flashing.lines import Rfc2217Rom, on_pty
 from tests.support.flashing.project import (

@@ -19,7 +19,7 @@ from hil.mlperf.submission import read_result
 from hil.reference import encode_inputs, oracle
 from hil.stats.metrics import dequantised, softmax
 from hil.testing.mlperf import FakeDut
-from tests.cli.test_commands import PROJECT, hil
+from tests.support.command_line import PROJECT, hil
 from tests.support.mlperf_devices import infer, sample, write_set
 from tests.support.needs import skip_without
 from tests.support.ptys import served_pty
@@ -45,11 +45,11 @@ def test_any_device_on_a_port(
     assert hil(monkeypatch, *words) == 0
     shown = capsys.readouterr()
     assert "Top-1 100.00 % (4 of 4), AUC 1.0000" in shown.out
-    assert "nothing here is a time" in shown.out  # a pty is no board
+    assert "these figures are not measured times" in shown.out  # a pty is no board
     assert "device [fake] runs model [fake01]: 4 files of 3 classes" in shown.err
     assert read_result(out).emulated
     assert hil(monkeypatch, "verify", str(out)) == 0
-    assert "whole (5 files" in capsys.readouterr().out
+    assert "intact (5 files" in capsys.readouterr().out
     assert hil(monkeypatch, "report", str(out)) == 2
     assert "holds a session of MLPerf Tiny" in capsys.readouterr().err
 
@@ -79,8 +79,8 @@ def test_a_pty_is_no_board_by_whatever_name(port: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "nothing says which device; give --port"),
-        (("--port", "/dev/null", "--mode", "energy"), "no mode is called 'energy'"),
+        ((), "no device is given; give --port"),
+        (("--port", "/dev/null", "--mode", "energy"), "--mode energy is unknown; one of"),
         (("--board", "mars"), "no board is called 'mars'"),
         (("--board", "mps2", "--mode", "performance"), "its clock is no board's"),
         (("--port", "x", "--emulated", "--mode", "performance"), "its clock is no board's"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards that are not there: what pyserial would list, and a board file that names them."""
+"""Serial ports without hardware: what pyserial lists, and a board file that matches."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board that calls itself `<script>`, through the whole of `hil bench`: it is text everywhere."""
+"""A board that reports the name `<script>`: `hil bench` and its report show it as text."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hil.bench import run
-from hil.cli import main
 from hil.runs.load import read_manifest
 from hil.testing import lab as fake_lab
 from tests.support.browser import browser as browser
 from tests.support.browser import needs_chromium, shown
+from tests.support.command_line import hil
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
 NAME = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> [red]\x1b[31m|`"
-# as text: HELLO is read without the code that would colour a terminal
+# as shown: reading HELLO replaces control characters
 SHOWN = NAME.replace("\x1b", "\ufffd")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    # its networks answer wrongly too, so that its layers are asked for and shown
+    # wrong outputs make the bench ask for layers, so that the report shows them too
     lab = fake_lab.FakeLab(calls_itself=NAME, tamper=lambda output: output[::-1])
     monkeypatch.setattr(
         "hil.cli.bench.run",
@@ -35,10 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     out = tmp_path / "run"
     words = ["--board", "mps2", "--dataset", "digits", "--limit", "12", "--model", "student"]
-    monkeypatch.setattr("sys.argv", ["hil", "bench", *words, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    assert ended.value.code == 1
+    assert hil(monkeypatch, "bench", *words, "--out", out) == 1
     return out
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports that go wrong, as a person meets them: one line that says what to do, and exit code 2."""
+"""`hil bench` on ports that fail: one line that says what to do, and exit code 2."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ from hil.runs.load import read_manifest, read_samples
 from hil.runs.schema import Faults
 from hil.testing.board import FakeBoard, FakeLink
 from hil.testing.lab import FakeLab
-from tests.cli.test_commands import hil
-from tests.support.device import HELLO
-from tests.support.ports import USB_BOARD, FakePort
+from tests.support.command_line import hil
 from tests.support.ptys import Answer, served_pty
 
 LIMIT = 40
 
 
 class Lab(FakeLab):
-    """Its board, to be put on a pty."""
+    """A lab whose board answers on a pty."""
 
     board: FakeBoard | None = None
 
@@ -43,7 +41,7 @@ class Lab(FakeLab):
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """Builds nothing; the board is real in that it hangs on a pty."""
+    """Builds nothing; its board is on a real port, a pty."""
     made = Lab()
     monkeypatch.setattr(RealLab, "build", lambda _, image, project: made.build(image, project))
     monkeypatch.setattr(list_ports, "comports", list)
@@ -57,17 +55,17 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: str, board: str
 
 
 def error_of(shown: str) -> str:
-    """The one line of a command's standard error that is the error."""
+    """The only error line on stderr."""
     assert "Traceback" not in shown
     (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     return line
 
 
 @pytest.mark.usefixtures("lab")
-def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
+def test_a_port_that_vanishes_ends_the_run_and_the_next_one_resumes_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
 ) -> None:
-    port = tmp_path / "ttyUSB0"  # the name of a pty that is gone is soon another's
+    port = tmp_path / "ttyUSB0"  # a new pty may soon get the name of a closed one
 
     def pulled(data: bytes) -> bytes | None:
         if not lab.board or len(lab.board.received) <= 15:
@@ -82,10 +80,12 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
         assert bench(monkeypatch, tmp_path, str(port)) == 2
     shown = capsys.readouterr().err
     assert f"port {port} vanished" in shown
-    assert f"waiting for the board on {port}, 0.3 s at most" in shown
+    assert f"waiting up to 0.3 s for the board on {port}" in shown
     said = error_of(shown)
     assert f"port {port} does not exist; no board came back on {port} within 0.3 s" in said
-    assert f"what was answered is stored, to go on: hil bench --board native --port {port}" in said
+    assert (
+        f"all answers so far are stored, to resume: hil bench --board native --port {port}" in said
+    )
     assert (tmp_path / "run" / "report.html").exists()
     assert read_manifest(tmp_path / "run").state == "failed"
     lab.board = None
@@ -95,10 +95,10 @@ def test_a_port_that_vanishes_in_the_run_is_said_and_the_run_goes_on_later(
 
 
 @pytest.mark.usefixtures("lab")
-def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
+def test_the_bench_waits_for_a_cable_that_is_plugged_in_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
 ) -> None:
-    """The port's name stays, as a rule of udev's makes it; what it leads to is another."""
+    """The port keeps its name, as with a udev rule, but leads to another device."""
     name = tmp_path / "ttyUSB0"
 
     with served_pty(lab.answer) as second:
@@ -114,7 +114,7 @@ def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
             name.symlink_to(first.name)
             assert bench(monkeypatch, tmp_path, str(name)) == 0
     shown = capsys.readouterr().err
-    assert f"waiting for the board on {name}, 120 s at most" in shown
+    assert f"waiting up to 120 s for the board on {name}" in shown
     assert f"the board on {name} is back after" in shown
     (end,) = read_manifest(tmp_path / "run").ends
     assert isinstance(end.faults, Faults)
@@ -123,7 +123,7 @@ def test_a_cable_that_is_out_and_back_in_the_run_is_waited_for(
 
 
 @pytest.mark.usefixtures("lab")
-def test_two_programs_on_one_port(
+def test_a_port_that_another_program_has_open(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lab: Lab
 ) -> None:
     with served_pty(lab.answer) as pty:
@@ -145,7 +145,7 @@ def test_two_programs_on_one_port(
         pytest.param(lambda _: b"\x01\x83\x02\xc0\xc1", id="Modbus"),
     ],
 )
-def test_a_board_with_another_protocol(
+def test_a_device_with_another_protocol(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -168,7 +168,7 @@ def test_a_board_with_another_protocol(
         (0o100600, 20, "its group dialout may not either (mode 600)"),
     ],
 )
-def test_permission_denied_names_the_group(
+def test_permission_denied_names_the_group_to_join(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -191,28 +191,8 @@ def test_permission_denied_names_the_group(
             return os.stat_result((mode, *real[1:5], group, *real[6:10]))
         return real
 
-    monkeypatch.setattr(os, "open", refuse)  # root may open whatever there is
+    monkeypatch.setattr(os, "open", refuse)  # root may open any file
     monkeypatch.setattr(os, "stat", owned)
     assert bench(monkeypatch, tmp_path, str(port)) == 2
     said = error_of(capsys.readouterr().err)
     assert f"port {port} may not be opened by this user; {says}" in said
-
-
-def test_boards_probes_what_is_attached(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "firmware").mkdir()
-    (tmp_path / "boards").mkdir()
-    (tmp_path / "platformio.ini").touch()
-    (tmp_path / "boards" / "desk.toml").write_text(USB_BOARD)
-    fake = FakeBoard(HELLO, lambda _model, values: values[:2])
-    with served_pty(fake.answer) as pty:
-        port = pty.name
-        gone = str(tmp_path / "ttyACM7")
-        ports = [FakePort(port, serial_number="0042"), FakePort(gone, serial_number="0043")]
-        monkeypatch.setattr(list_ports, "comports", lambda: ports)
-        assert hil(monkeypatch, "boards", "--probe", folder=tmp_path) == 0
-    shown = capsys.readouterr().out
-    assert f"port {port}: desk (USB JTAG/serial, 303a:1001 serial number 0042)" in shown
-    assert f"port {port}: fake runs 0.1.0: student abababababab by aot" in shown
-    assert f"port {gone}: port {gone} does not exist" in shown
