@@ -23,8 +23,8 @@ from hil.core.errors import DeviceError, LinkError
 from hil.core.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
 from hil.device import Device, Timing
 from hil.link import Deadline
-from hil.link.chaos import Chaos, ChaosLink
-from hil.link.faults import BOOT_TEXT
+from hil.link.chaos import ChaosLink
+from hil.link.faults import BOOT_TEXT, Chaos
 from hil.testing.board import FakeBoard
 
 FIRMWARE: Final = Path(__file__).parents[1] / "firmware"
@@ -189,7 +189,9 @@ def soak(
             if isinstance(problem, LinkError):
                 inner.now += chaos.cut_s
     seconds = time.monotonic() - started
-    return Soaked(_crossed(device), index, wrong, link.done, dict(ended), device.counts, seconds)
+    return Soaked(
+        _crossed(device), index, wrong, link.injected, dict(ended), device.counts, seconds
+    )
 
 
 def _crossed(device: Device) -> int:

@@ -23,7 +23,8 @@ from hil.device import Device, Timing
 from hil.engines import CompiledModel
 from hil.firmware import Footprint, build, footprint, upload
 from hil.link import Deadline, Link, Resettable
-from hil.link.chaos import Chaos, ChaosLink, Trouble
+from hil.link.chaos import ChaosLink, ChaosState
+from hil.link.faults import Chaos
 from hil.link.serial_port import SerialLink
 
 _POLL_S: Final = 0.1
@@ -282,7 +283,7 @@ class ChaosLab:
     lab: Lab
     chaos: Chaos
     clock: Callable[[], float] = time.monotonic  # of all its links
-    _troubles: dict[str, Trouble] = field(default_factory=dict)
+    _states: dict[str, ChaosState] = field(default_factory=dict)
 
     def build(self, image: Image, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -292,19 +293,18 @@ class ChaosLab:
     def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """See `Lab.open`; LinkError also while the cable is out."""
         name = "/".join((station.name, *image.key))
-        trouble = self._troubles.get(name)
-        if trouble is None:
+        state = self._states.get(name)
+        if state is None:
             seed = self.chaos.seed ^ zlib.crc32(name.encode())
-            trouble = self._troubles[name] = Trouble(replace(self.chaos, seed=seed))
+            state = self._states[name] = ChaosState(replace(self.chaos, seed=seed))
         # an emulator is not started to find that out
-        if trouble.out_until is not None and self.clock() < trouble.out_until:
+        if state.out_until is not None and self.clock() < state.out_until:
             where = station.port or station.name
             raise LinkError(f"port {where} vanished (chaos: the cable is out)")
-        for way in (trouble.out, trouble.back):
-            way.waiting.clear()  # it was on a line that is no more
+        state.lose_all()  # what was on the line that was closed
         with self.lab.open(station, image, firmware) as link:
             restart = _restart(station, link)
-            yield ChaosLink(link, trouble.chaos, clock=self.clock, reset=restart, trouble=trouble)
+            yield ChaosLink(link, state.chaos, clock=self.clock, reset=restart, state=state)
 
     def unobservable(self, station: Station) -> str:
         """See `Lab.unobservable`."""
@@ -313,7 +313,9 @@ class ChaosLab:
 
 def injected(link: Link) -> dict[str, int]:
     """How often each fault was injected so far on the line that ``link`` is now."""
-    return {name: n for name, n in link.done.items() if n} if isinstance(link, ChaosLink) else {}
+    return (
+        {name: n for name, n in link.injected.items() if n} if isinstance(link, ChaosLink) else {}
+    )
 
 
 def _restart(station: Station, link: Link) -> Callable[[], None] | None:

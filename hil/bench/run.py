@@ -21,7 +21,7 @@ from hil.bench.stream import stream
 from hil.core.errors import HilError, StorageError
 from hil.core.records import Dataset
 from hil.link import clock_of
-from hil.link.chaos import Chaos
+from hil.link.faults import Chaos
 from hil.runs.load import load_run, read_manifest, read_samples
 from hil.runs.log import RunLog
 from hil.runs.schema import MANIFEST

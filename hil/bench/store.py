@@ -21,7 +21,7 @@ from hil.core.errors import StorageError
 from hil.core.records import Dataset, DType
 from hil.datasets import made
 from hil.datasets.sampling import SALT
-from hil.link.chaos import Chaos
+from hil.link.faults import Chaos
 from hil.runs.schema import SCHEMA, DatasetUsed, Manifest, Picture, Sample, TooLarge
 from hil.runs.seal import check_data
 

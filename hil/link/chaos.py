@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A link on which things go wrong, in both directions, as a seed says: `ChaosLink` around a link.
+"""`ChaosLink`: a link with reproducible faults in both directions (`hil.link.faults`).
 
-Nothing here knows the protocol but its delimiter. Time is the clock of the link inside, so that a
-line of `hil.testing.board` or `hil.testing.lines` stays exact, and a real one is disturbed in real
-time.
+It uses the clock of the inner link, so that simulated lines (`hil.testing`) stay exact; on a real
+one the faults happen in real time.
 """
 
 from __future__ import annotations
@@ -13,17 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hil.core.errors import LinkError
-from hil.link.faults import Chaos, Event, Way, mixture, parse_chaos
+from hil.link.faults import Chaos, Event, FaultInjector
 from hil.link.port import Deadline, Link, clock_of
-
-__all__ = ["Chaos", "ChaosLink", "Trouble", "mixture", "parse_chaos"]
 
 
 @dataclass
 class _Queue:
-    """Bytes of one direction that cross later, first in, first out."""
+    """Bytes of one direction that have yet to cross, first in, first out."""
 
-    way: Way
+    injector: FaultInjector
     free_at: float = 0.0
     waiting: deque[tuple[float, bytes]] = field(default_factory=deque)
 
@@ -34,7 +31,7 @@ class _Queue:
         self.free_at = max(self.free_at, until)
 
     def due(self, now: float) -> bytes:
-        """What may cross by ``now``."""
+        """What has crossed by ``now``."""
         if not self.waiting:
             return b""
         if len(self.waiting) == 1 and self.waiting[0][0] <= now:
@@ -45,29 +42,34 @@ class _Queue:
         return crossed
 
 
-class Trouble:
-    """The faults of one line from its seed on. Outlives a link that is closed and opened anew."""
+class ChaosState:
+    """The faults of one line so far. Outlives a link that is closed and opened again."""
 
     def __init__(self, chaos: Chaos) -> None:
         self.chaos = chaos
         self.counted: Counter[str] = Counter()
-        self.out = _Queue(Way(chaos, "out", self.counted))
-        self.back = _Queue(Way(chaos, "in", self.counted))
-        self.out_until: float | None = None  # the cable is out until then
+        self.out = _Queue(FaultInjector(chaos, "out", self.counted))
+        self.back = _Queue(FaultInjector(chaos, "in", self.counted))
+        self.out_until: float | None = None  # when the cable is back, if it is out
 
     @property
-    def done(self) -> dict[str, int]:
-        """How often each fault came, by its name in `Chaos`."""
-        return dict(self.counted)
+    def is_out(self) -> bool:
+        """Whether the cable was out when last used."""
+        return self.out_until is not None
+
+    def lose_all(self) -> None:
+        """Drop what is still to cross, in both directions."""
+        for queue in (self.out, self.back):
+            queue.waiting.clear()
 
 
 class ChaosLink:
-    """``link`` as it is, but for what ``chaos`` does to it: a `hil.link.Link`.
+    """A `hil.link.Link` around ``link``, with the faults of ``chaos``.
 
-    ``clock``: monotonic, in seconds; by default the link's own where it has one. ``reset`` restarts
-    the board; without one a reset is drawn and not done. ``trouble`` of a link that was closed lets
-    its faults go on over another: ``ChaosLink(reopened, chaos, trouble=old.trouble)``, which is a
-    LinkError while the cable is out.
+    ``clock``: monotonic, in seconds; by default the link's own if it has one. ``reset`` restarts
+    the board; without it a reset is drawn but not done or counted. Pass the ``state`` of a link
+    that was closed to continue its faults on another: ``ChaosLink(reopened, chaos,
+    state=old.state)``, which is a LinkError while the cable is out.
     """
 
     def __init__(
@@ -77,18 +79,18 @@ class ChaosLink:
         *,
         clock: Callable[[], float] | None = None,
         reset: Callable[[], None] | None = None,
-        trouble: Trouble | None = None,
+        state: ChaosState | None = None,
     ) -> None:
         self.link = link
-        self.trouble = trouble or Trouble(chaos)
+        self.state = state or ChaosState(chaos)
         self.clock = clock or clock_of(link)
         self._reset = reset
         self._plugged_in()
 
     @property
-    def done(self) -> dict[str, int]:
-        """How often each fault came, by its name in `Chaos`."""
-        return self.trouble.done
+    def injected(self) -> dict[str, int]:
+        """How often each fault was injected, by its name in `Chaos`."""
+        return dict(self.state.counted)
 
     @property
     def name(self) -> str:
@@ -97,7 +99,7 @@ class ChaosLink:
 
     @property
     def baud(self) -> int:
-        """The rate of the link inside."""
+        """The rate of the inner link."""
         return self.link.baud
 
     def set_baud(self, baud: int) -> None:
@@ -108,24 +110,24 @@ class ChaosLink:
     def write(self, data: bytes) -> None:
         """See `hil.link.port.Link.write`."""
         self._plugged_in()
-        self._cross(data, self.trouble.out)
+        self._cross(data, self.state.out)
         self._send()
         self._plugged_in()
 
     def read(self, deadline: Deadline) -> bytes:
         """See `hil.link.port.Link.read`."""
         self._plugged_in()
-        back = self.trouble.back
+        back = self.state.back
         while True:
             self._send()
             if crossed := back.due(self.clock()):
                 return crossed
-            later = [queue.waiting[0][0] for queue in (self.trouble.out, back) if queue.waiting]
+            later = [queue.waiting[0][0] for queue in (self.state.out, back) if queue.waiting]
             until = min([deadline.at, *later])
             if data := self.link.read(Deadline(until, deadline.clock) if later else deadline):
                 self._cross(data, back)
-                if self.trouble.out_until is not None:
-                    return b""  # the next call finds the cable out
+                if self.state.is_out:
+                    return b""  # the next call is a LinkError
             elif deadline.expired:
                 return back.due(self.clock())
 
@@ -134,42 +136,41 @@ class ChaosLink:
         self.link.close()
 
     def _send(self) -> None:
-        if crossed := self.trouble.out.due(self.clock()):
+        if crossed := self.state.out.due(self.clock()):
             self.link.write(crossed)
 
     def _cross(self, data: bytes, queue: _Queue) -> None:
         now = self.clock()
-        for piece in queue.way.carry(data):
+        for piece in queue.injector.carry(data):
             if not isinstance(piece, Event):
                 queue.put(piece, now)
             elif piece.fault == "delay":
                 queue.stop(max(now, queue.free_at) + piece.seconds)
             elif piece.fault == "freeze":
-                self.trouble.out.stop(now + piece.seconds)
-                self.trouble.back.stop(now + piece.seconds)
+                self.state.out.stop(now + piece.seconds)
+                self.state.back.stop(now + piece.seconds)
             elif piece.fault == "reset":
                 self._send()
                 if self._reset:
                     self._reset()
                 else:
-                    self.trouble.counted["reset"] -= 1
+                    self.state.counted["reset"] -= 1
             else:
                 self._pull(now + piece.seconds)
 
     def _pull(self, until: float) -> None:
-        self.trouble.out_until = until
-        for queue in (self.trouble.out, self.trouble.back):
-            queue.waiting.clear()
+        self.state.out_until = until
+        self.state.lose_all()
 
     def _plugged_in(self) -> None:
-        """LinkError while the cable is out; what came meanwhile is gone once it is back."""
-        if self.trouble.out_until is None:
+        """LinkError while the cable is out; what came meanwhile is discarded once it is back."""
+        if self.state.out_until is None:
             return
-        if self.clock() < self.trouble.out_until:
+        if self.clock() < self.state.out_until:
             raise LinkError(
                 f"port {self.name} vanished (chaos: the cable is out)",
                 "check the cable or the emulator's log",
             )
-        self.trouble.out_until = None
+        self.state.out_until = None
         while self.link.read(Deadline(self.clock(), self.clock)):
             pass

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What shall go wrong on a line, and how often: `Chaos`, and its text form for a command line."""
+"""Link faults: which ones, how often (`Chaos`), and what they do to a byte stream.
+
+Nothing here knows the protocol but its delimiter.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Final, Literal
 
 from hil.core.errors import UsageError
 
-# of one bit, of one byte and of one frame (a delimiter crossed) in either direction
+# faults per bit, per byte and per frame (at its delimiter), in either direction
 BITS: Final = ("flip",)
 BYTES: Final = ("drop", "duplicate", "delay", "reorder")
 FRAMES: Final = ("inject", "replay", "freeze", "reset", "cut")
@@ -20,15 +23,15 @@ FAULTS: Final = (*BITS, *BYTES, *FRAMES)
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """Probabilities of each fault, and for how many seconds those that last do.
+    """Probabilities of each fault, and durations in seconds of those that last.
 
-    ``flip`` is of a bit: the bit error rate. Of a byte: ``drop`` loses it, ``duplicate`` sends it
-    twice, ``delay`` stops its direction for up to ``delay_s``, ``reorder`` lets the next byte pass
-    it. Of a frame, when its delimiter has crossed: ``inject`` puts boot text or another program's
-    output behind it, ``replay`` a frame that crossed earlier, undamaged; ``freeze`` holds both
-    directions for ``freeze_s`` and loses nothing; ``reset`` calls back whoever can restart the
-    board; ``cut`` pulls the cable for ``cut_s``: what was under way is lost and every call is a
-    LinkError until it is back. The same seed does the same to the same bytes.
+    Per bit: ``flip``, the bit error rate. Per byte: ``drop`` loses it, ``duplicate`` sends it
+    twice, ``delay`` stops its direction for up to ``delay_s``, ``reorder`` lets the next byte
+    overtake it. Per frame, when its delimiter has crossed: ``inject`` adds boot text or another
+    program's output, ``replay`` adds an earlier frame, undamaged; ``freeze`` holds both directions
+    for ``freeze_s`` without loss; ``reset`` restarts the board; ``cut`` pulls the cable for
+    ``cut_s``: what is on the line is lost, and every call is a LinkError until the cable is back.
+    The same seed does the same to the same bytes.
     """
 
     seed: int = 0
@@ -48,16 +51,17 @@ class Chaos:
 
     def __post_init__(self) -> None:
         for name in FAULTS:
-            if not 0 <= getattr(self, name) <= 1:  # NaN as well
+            if not 0 <= getattr(self, name) <= 1:  # refuses NaN too
                 raise UsageError(
-                    f"chaos: {name}={getattr(self, name)} is no probability", "give one of 0 to 1"
+                    f"chaos: {name}={getattr(self, name)} is not a probability",
+                    "give one of 0 to 1",
                 )
         for name in ("delay_s", "freeze_s", "cut_s"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"chaos: {name}={getattr(self, name)}", "give seconds, 0 or more")
 
     def __str__(self) -> str:
-        """As `parse_chaos` takes it."""
+        """In the form that `parse_chaos` reads."""
         said = [
             f"{field.name}={getattr(self, field.name):g}"
             for field in fields(self)
@@ -67,11 +71,11 @@ class Chaos:
 
 
 def mixture(seed: int) -> Chaos:
-    """All faults: what a seed alone stands for.
+    """All faults at once: the meaning of a seed without rates.
 
-    Over the 10,000 digits of MNIST in PackBits (20,000 frames, 2.5 million bytes) that is about
-    200 flipped bits, 25 of each byte's fault, 20 injections, 200 replays, 2 freezes, 2 resets and
-    one cut.
+    For the 10,000 test digits of MNIST in PackBits (20,000 frames, 2.5 million bytes) this gives
+    about 200 flipped bits, 25 of each fault per byte, 20 injections, 200 replays, 2 freezes,
+    2 resets and one cut.
     """
     return Chaos(
         seed,
@@ -89,12 +93,12 @@ def mixture(seed: int) -> Chaos:
 
 
 def parse_chaos(text: str) -> Chaos:
-    """``SEED`` for `mixture`, or ``SEED:flip=1e-4,cut_s=60`` for these faults alone; UsageError."""
+    """``SEED`` for `mixture`, or ``SEED:flip=1e-4,cut_s=60`` for only these; UsageError."""
     seed, colon, rest = text.partition(":")
     try:
         number = int(seed)
     except ValueError:
-        raise _unclear(text, f"{seed!r} is no whole number") from None
+        raise _unclear(text, f"{seed!r} is not a whole number") from None
     if not colon:
         return mixture(number)
     names = {field.name for field in fields(Chaos)} - {"seed"}
@@ -102,11 +106,11 @@ def parse_chaos(text: str) -> Chaos:
     for item in filter(None, (part.strip() for part in rest.split(","))):
         name, equals, value = item.partition("=")
         if name not in names or not equals:
-            raise _unclear(text, f"{item!r} is no fault; there are {', '.join(sorted(names))}")
+            raise _unclear(text, f"{item!r} is not a fault; there are {', '.join(sorted(names))}")
         try:
             given[name] = float(value)
         except ValueError:
-            raise _unclear(text, f"{value!r} is no number") from None
+            raise _unclear(text, f"{value!r} is not a number") from None
     return Chaos(number, **given)
 
 
@@ -116,8 +120,8 @@ def _unclear(text: str, why: str) -> UsageError:
     )
 
 
-KEEPS: Final = 70_000  # frames that may be replayed: more than there are sequence numbers
-_LONGEST: Final = 1 << 13  # of a frame that is kept
+KEEPS: Final = 70_000  # frames to replay: more than there are sequence numbers
+_LONGEST: Final = 1 << 13  # bytes of a frame that is kept
 _NEVER: Final = 1 << 62
 
 BOOT_TEXT: Final = (
@@ -129,7 +133,7 @@ BOOT_TEXT: Final = (
     b"m-ready\r\n",
     b"\x00" * 9,
 )
-# what ModemManager, a console and another benchmark's host write to a port that they find
+# what ModemManager, a console, MLPerf Tiny's runner and brltty write to a port that they find
 OTHER_PROGRAMS: Final = (
     b"AT+GCAP\r\n",
     b"\x00x\xf0\x7e~\x00x\xf0\x7e",
@@ -142,31 +146,32 @@ Direction = Literal["out", "in"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens when the bytes before it have crossed."""
+    """A fault of the whole line, after the bytes before it have crossed."""
 
     fault: str
     seconds: float = 0.0
 
 
-class Way:
-    """What becomes of the bytes of one direction. ``done`` counts the faults by name."""
+class FaultInjector:
+    """Applies the faults of one direction. ``injected`` counts them by name."""
 
-    def __init__(self, chaos: Chaos, direction: Direction, done: Counter[str]) -> None:
+    def __init__(self, chaos: Chaos, direction: Direction, injected: Counter[str]) -> None:
         self._chaos = chaos
-        self._done = done
+        self._injected = injected
         self._texts = OTHER_PROGRAMS if direction == "out" else BOOT_TEXT
         self._luck = {name: random.Random(f"{chaos.seed} {direction} {name}") for name in FAULTS}
-        self._what = {  # apart, as what a fault does must not move the next one
+        # separate generators: what a fault does must not change when the next one comes
+        self._what = {  # the seeds' text is part of the reproducible behaviour
             name: random.Random(f"{chaos.seed} {direction} what of {name}") for name in FAULTS
         }
         self._next = {name: self._skip(name) for name in FAULTS if getattr(chaos, name) > 0}
         self._frames = [name for name in FRAMES if name in self._next]
         self._old: deque[bytes] = deque(maxlen=KEEPS)
-        self._frame = b""  # of the frame that is crossing, what has
+        self._frame = b""  # the part of the current frame that has crossed
         self._passed = b""  # a byte that the next one overtakes
 
     def _skip(self, name: str) -> int:
-        """How many bits, bytes or frames stay well before the next fault: geometric."""
+        """How many bits, bytes or frames pass before the next fault: geometrically distributed."""
         rate = getattr(self._chaos, name)
         if rate >= 1:
             return 0
@@ -174,7 +179,7 @@ class Way:
         return int(drawn) if drawn < _NEVER else _NEVER
 
     def _due(self, name: str, count: int) -> list[int]:
-        """Which of the next ``count`` bits, bytes or frames the fault meets."""
+        """Which of the next ``count`` bits, bytes or frames get the fault."""
         left, found = self._next[name], []
         while left < count:
             found.append(left)
@@ -183,7 +188,7 @@ class Way:
         return found
 
     def carry(self, data: bytes) -> list[bytes | Event]:
-        """What crosses for ``data``, in order. After a cut the rest of ``data`` is lost."""
+        """What crosses when ``data`` is sent, in order; after a cut its rest is lost."""
         sent = data
         size = len(data)
         due: list[tuple[int, str]] = []
@@ -211,11 +216,11 @@ class Way:
         flipped = bytearray(data)
         for bit in self._due("flip", 8 * len(data)):
             flipped[bit >> 3] ^= 1 << (bit & 7)
-            self._done["flip"] += 1
+            self._injected["flip"] += 1
         return bytes(flipped)
 
     def _disturb(self, data: bytes, due: list[tuple[int, str]], sent: bytes) -> list[bytes | Event]:
-        """What crosses of ``data``; ``sent`` is the same before bits were flipped."""
+        """What crosses of ``data``; ``sent`` is ``data`` before bits were flipped."""
         crossed: list[bytes | Event] = []
         held = bytearray()
         at = kept = 0
@@ -236,11 +241,11 @@ class Way:
             at = max(at, position)
             byte = data[at : at + 1]
             if name in BYTES and position < at:
-                continue  # that byte has met another fault
+                continue  # that byte already got another fault
             if name == "drop":
                 at += 1
             elif name == "duplicate":
-                put(byte)  # and once more with what follows
+                put(byte)  # and again with what follows
             elif name == "reorder" and not self._passed:
                 self._passed = byte
                 at += 1
@@ -254,11 +259,15 @@ class Way:
                 if not self._old:
                     continue
                 put(self._what[name].choice(self._old))
-            elif name in ("freeze", "reset", "cut"):
-                event(name, getattr(self._chaos, f"{name}_s", 0.0))
+            elif name == "freeze":
+                event(name, self._chaos.freeze_s)
+            elif name == "reset":
+                event(name)
+            elif name == "cut":
+                event(name, self._chaos.cut_s)
             else:
                 continue
-            self._done[name] += 1
+            self._injected[name] += 1
             if name == "cut":
                 self._passed = b""
                 return crossed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol of a link, what some links can do besides, and deadlines.
+"""Protocols: what every link does, and what only some can do. Deadlines.
 
 A `Deadline` is one moment by which something must be done. It is passed down, instead of a timeout
 for every step.
@@ -35,7 +35,7 @@ class Deadline:
         return self.remaining == 0.0
 
     def sooner(self, seconds: float) -> Deadline:
-        """This deadline, or ``seconds`` from now where that comes first."""
+        """This deadline, or ``seconds`` from now if that comes first."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock)
 
 
@@ -44,7 +44,7 @@ class Link(Protocol):
 
     @property
     def name(self) -> str:
-        """The port as a person would name it."""
+        """The port as a user would name it."""
         ...
 
     @property
@@ -57,15 +57,15 @@ class Link(Protocol):
         ...
 
     def write(self, data: bytes) -> None:
-        """Send all of ``data``; a board that takes nothing for long is a LinkError."""
+        """Send all of ``data``; LinkError if the board accepts nothing for long."""
         ...
 
     def read(self, deadline: Deadline) -> bytes:
-        """Whatever has arrived, waiting for the first byte; empty when the deadline passes."""
+        """What has arrived, waiting for the first byte; empty when the deadline passes."""
         ...
 
     def close(self) -> None:
-        """Let the port go; closing twice is fine."""
+        """Release the port; closing twice is allowed."""
         ...
 
 

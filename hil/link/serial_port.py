@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any port that pyserial can name: a device, a pty, socket://, rfc2217://, loop://."""
+"""Ports that pyserial can open: a device, a pty, socket://, rfc2217://, loop://."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hil.link.port import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
 SLICE_S: Final = 0.02
-PULSE_S: Final = 0.1  # as esptool holds a reset line
+PULSE_S: Final = 0.1  # as long as esptool holds a reset line
 
 _ADVICE: Final = {
     errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
@@ -28,7 +28,7 @@ _ADVICE: Final = {
 
 
 class SerialLink:
-    """A pyserial port, opened once and for this program alone."""
+    """A pyserial port, opened for this program alone."""
 
     def __init__(self, url: str, baud: int = 115200, *, dtr: bool = True, rts: bool = True) -> None:
         self.name = url
@@ -36,10 +36,12 @@ class SerialLink:
             self._port = serial.serial_for_url(url, do_not_open=True, baudrate=baud)
             self._local = isinstance(self._port, serial.Serial)
             if self._local:
-                self._port.exclusive = True  # two programs on one port would eat each other's bytes
-                self._port.write_timeout = WRITE_TIMEOUT_S  # which rfc2217:// refuses
+                self._port.exclusive = (
+                    True  # two programs on one port would take each other's bytes
+                )
+                self._port.write_timeout = WRITE_TIMEOUT_S  # rfc2217:// refuses it
             self._port.dtr, self._port.rts = dtr, rts  # before opening: a level may mean reset
-            # a new timeout costs a remote port (rfc2217://) several round trips: it keeps this one
+            # changing the timeout of a remote port (rfc2217://) takes several round trips
             self._port.timeout = SLICE_S
             with warnings.catch_warnings():  # pyserial's rfc2217:// still calls setDaemon
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -53,8 +55,8 @@ class SerialLink:
             self._port.write(data)
         except serial.SerialTimeoutException as problem:
             raise LinkError(
-                f"port {self.name} took no bytes for {WRITE_TIMEOUT_S:.0f} s",
-                "is the firmware running? reset the board",
+                f"port {self.name} accepted no bytes for {WRITE_TIMEOUT_S:.0f} s",
+                "reset the board, and check that its firmware runs",
             ) from problem
         except (serial.SerialException, OSError) as problem:
             raise self._gone(problem) from problem
@@ -86,11 +88,11 @@ class SerialLink:
         except (serial.SerialException, OSError, ValueError) as problem:
             raise LinkError(
                 f"port {self.name} cannot be set to {baud} baud ({problem})",
-                "leave that rate out of the board's serial.faster",
+                "remove that rate from the board's serial.faster",
             ) from problem
 
     def pulse(self, line: Literal["dtr", "rts"]) -> None:
-        """Turn a control line over and back, which restarts a board whose reset hangs on it."""
+        """Invert a control line and restore it, which restarts a board wired for that."""
         try:
             level = bool(getattr(self._port, line))
             setattr(self._port, line, not level)
@@ -101,7 +103,7 @@ class SerialLink:
 
     def close(self) -> None:
         """See `hil.link.port.Link.close`."""
-        # pyserial's socket:// forgets to close one whose other end is gone
+        # pyserial's socket:// does not close a socket after its peer has disconnected
         left_open = getattr(self._port, "_socket", None)
         self._port.close()
         if left_open:
@@ -114,8 +116,8 @@ class SerialLink:
 
 
 def cannot_open(url: str, problem: Exception) -> LinkError:
-    """The error for a port that ``problem`` kept from being opened."""
-    # pyserial wraps some failures without their number
+    """The error for a port that cannot be opened because of ``problem``."""
+    # pyserial wraps some errors without their errno
     causes = [problem, problem.__context__]
     codes = [code for cause in causes if isinstance(code := _code(cause), int)]
     if errno.EACCES in codes or errno.EPERM in codes:
@@ -126,12 +128,12 @@ def cannot_open(url: str, problem: Exception) -> LinkError:
 
 
 def _permission(path: str) -> str:
-    """How to get at a port that belongs to somebody else: by its group, where that may open it."""
+    """How to get access to a port that belongs to another user."""
     try:
         owned = Path(path).stat()
         group = grp.getgrgid(owned.st_gid).gr_name
     except (OSError, KeyError):
-        return "ask who owns it: `ls -l` shows that"
+        return "ask its owner, whom `ls -l` shows"
     if owned.st_mode & 0o060 == 0o060 and owned.st_gid != 0:
         return f"join its group {group}: `sudo usermod -aG {group} $USER`, then log in again"
     return (

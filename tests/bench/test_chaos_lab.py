@@ -20,7 +20,7 @@ from hil.bench.recovery import Patience
 from hil.boards.station import Station
 from hil.core.errors import HilError, LineHopeless, StorageError
 from hil.link import Link
-from hil.link.chaos import parse_chaos
+from hil.link.faults import parse_chaos
 from hil.runs.cells import summarise
 from hil.runs.load import read_manifest, read_samples, verify
 from hil.runs.schema import Faults, Sample, SummaryRow

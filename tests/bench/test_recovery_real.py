@@ -17,7 +17,7 @@ import pytest
 
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event, Restarted
-from hil.link.chaos import parse_chaos
+from hil.link.faults import parse_chaos
 from hil.runs.load import read_manifest, read_samples, verify
 from hil.runs.schema import MANIFEST, Faults, Sample
 

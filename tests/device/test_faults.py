@@ -14,7 +14,8 @@ from hil.core.records import Encoding, LineCounts
 from hil.device import Device, Timing
 from hil.device.pace import ATTEMPTS, SAFE_S
 from hil.link import Deadline
-from hil.link.chaos import Chaos, ChaosLink, Trouble
+from hil.link.chaos import ChaosLink, ChaosState
+from hil.link.faults import Chaos
 from hil.testing.board import FakeBoard, Fault, chatter, corrupt, drop, duplicate
 from hil.testing.lines import Computing, PacedLink
 from hil.wire.frames import Frame, decode, encode
@@ -176,7 +177,7 @@ def test_a_line_that_was_mended_is_tried_anew() -> None:
             ask(device)
     chaos = device.link
     assert isinstance(chaos, ChaosLink)
-    chaos.trouble = Trouble(Chaos(1, flip=3e-3))
+    chaos.state = ChaosState(Chaos(1, flip=3e-3))
     assert ask(device) == WANTED
 
 

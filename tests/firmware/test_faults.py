@@ -13,7 +13,8 @@ from hil.core.errors import LineHopeless
 from hil.core.records import Encoding
 from hil.device import Device, Timing
 from hil.firmware import build
-from hil.link.chaos import Chaos, ChaosLink
+from hil.link.chaos import ChaosLink
+from hil.link.faults import Chaos
 from tests.firmware.conftest import PROJECT, needs
 
 pytestmark = pytest.mark.firmware

@@ -13,16 +13,26 @@ from hypothesis import strategies as st
 
 from hil.core.errors import LinkError, UsageError
 from hil.link import Deadline
-from hil.link.chaos import Chaos, ChaosLink, mixture, parse_chaos
-from hil.link.faults import BOOT_TEXT, BYTES, FAULTS, OTHER_PROGRAMS, Event, Way
+from hil.link.chaos import ChaosLink
+from hil.link.faults import (
+    BOOT_TEXT,
+    BYTES,
+    FAULTS,
+    OTHER_PROGRAMS,
+    Chaos,
+    Event,
+    FaultInjector,
+    mixture,
+    parse_chaos,
+)
 
 FRAME = b"a frame\0"
 
 
 def crossed(chaos: Chaos, data: bytes, cuts: list[int] | None = None) -> list[bytes | Event]:
-    way = Way(chaos, "out", Counter())
+    injector = FaultInjector(chaos, "out", Counter())
     edges = [0, *sorted(cuts or []), len(data)]
-    return [one for start, end in pairwise(edges) for one in way.carry(data[start:end])]
+    return [one for start, end in pairwise(edges) for one in injector.carry(data[start:end])]
 
 
 def joined(parts: list[bytes | Event]) -> bytes:
@@ -70,7 +80,7 @@ def test_no_fault_changes_nothing() -> None:
     data = bytes(range(256)) * 40
     link.write(data)
     assert read_all(link, 1) == data
-    assert link.done == {}
+    assert link.injected == {}
 
 
 def test_flipped_bits_are_as_many_as_the_rate_says_and_anywhere() -> None:
@@ -89,7 +99,7 @@ def test_flipped_bits_are_as_many_as_the_rate_says_and_anywhere() -> None:
 def test_bytes_are_lost_and_doubled_at_the_rate(fault: str, change: int) -> None:
     data = np.random.default_rng(5).integers(0, 256, 200_000, np.uint8).tobytes()
     done: Counter[str] = Counter()
-    found = Way(parse_chaos(f"2:{fault}=1e-3"), "in", done).carry(data)
+    found = FaultInjector(parse_chaos(f"2:{fault}=1e-3"), "in", done).carry(data)
     assert abs(done[fault] - 200) < 5 * 200**0.5
     assert len(joined(found)) == len(data) + change * done[fault]
 
@@ -102,9 +112,9 @@ def test_every_byte_is_doubled_or_lost_at_rate_one() -> None:
 
 def test_a_byte_overtakes_the_one_before_it_even_in_the_next_write() -> None:
     done: Counter[str] = Counter()
-    way = Way(Chaos(4, reorder=0.02), "out", done)
+    injector = FaultInjector(Chaos(4, reorder=0.02), "out", done)
     data = bytes(range(1, 200))
-    found = b"".join(joined(way.carry(data[at : at + 1])) for at in range(len(data)))
+    found = b"".join(joined(injector.carry(data[at : at + 1])) for at in range(len(data)))
     assert done["reorder"] > 0
     assert sorted(found) == list(data)
     swapped = sum(a > b for a, b in pairwise(found))
@@ -124,25 +134,27 @@ def test_a_seed_does_the_same_however_the_bytes_are_cut(cuts: list[int], seed: i
 def test_other_seeds_and_directions_do_otherwise() -> None:
     data = bytes(5_000)
     ways = [
-        Way(Chaos(seed, flip=1e-3), where, Counter()) for seed in (1, 2) for where in ("out", "in")
+        FaultInjector(Chaos(seed, flip=1e-3), where, Counter())
+        for seed in (1, 2)
+        for where in ("out", "in")
     ]
-    assert len({joined(way.carry(data)) for way in ways}) == 4
+    assert len({joined(injector.carry(data)) for injector in ways}) == 4
 
 
 def test_boot_text_comes_from_the_board_and_other_programs_write_to_it() -> None:
-    board = Way(Chaos(1, inject=1), "in", Counter())
-    host = Way(Chaos(1, inject=1), "out", Counter())
-    for way, texts in ((board, BOOT_TEXT), (host, OTHER_PROGRAMS)):
-        found = joined(way.carry(FRAME))
+    board = FaultInjector(Chaos(1, inject=1), "in", Counter())
+    host = FaultInjector(Chaos(1, inject=1), "out", Counter())
+    for injector, texts in ((board, BOOT_TEXT), (host, OTHER_PROGRAMS)):
+        found = joined(injector.carry(FRAME))
         assert found.startswith(FRAME)
         assert found[len(FRAME) :] in texts
 
 
 def test_an_old_frame_comes_again_as_it_was_before_damage() -> None:
     done: Counter[str] = Counter()
-    way = Way(Chaos(1, replay=1), "in", done)
-    assert joined(way.carry(FRAME)) == FRAME * 2
-    found = joined(way.carry(b"other\0"))
+    injector = FaultInjector(Chaos(1, replay=1), "in", done)
+    assert joined(injector.carry(FRAME)) == FRAME * 2
+    found = joined(injector.carry(b"other\0"))
     assert found in (b"other\0" + FRAME, b"other\0" * 2)
     assert done["replay"] == 2
 
@@ -155,7 +167,7 @@ def test_a_delay_keeps_the_order_and_costs_its_time() -> None:
     at_once = link.read(Deadline(0.0, loop.clock))
     assert len(at_once) < len(data)
     assert at_once + read_all(link, 60) == data
-    assert link.done["delay"] > 5
+    assert link.injected["delay"] > 5
 
 
 def test_a_freeze_loses_nothing() -> None:
@@ -178,27 +190,27 @@ def test_a_cut_is_a_pulled_cable_until_it_is_back() -> None:
     with pytest.raises(LinkError):
         link.read(Deadline.after(1, loop.clock))
     with pytest.raises(LinkError):  # as when the port is opened again too soon
-        ChaosLink(loop, link.trouble.chaos, trouble=link.trouble)
+        ChaosLink(loop, link.state.chaos, state=link.state)
     loop.now = 5.1
-    again = ChaosLink(loop, link.trouble.chaos, trouble=link.trouble)
+    again = ChaosLink(loop, link.state.chaos, state=link.state)
     assert read_all(again, 1) == b""
     again.write(b"no delimiter, no frame")
     assert read_all(again, 1) == b"no delimiter, no frame"
-    assert again.done == {"cut": 1}
+    assert again.injected == {"cut": 1}
 
 
-def test_a_reset_calls_whoever_can_and_is_not_counted_without() -> None:
+def test_a_reset_without_a_callback_is_not_counted() -> None:
     resets: list[float] = []
     loop = Loop()
     link = ChaosLink(loop, Chaos(1, reset=1), reset=lambda: resets.append(loop.now))
     link.write(FRAME)
-    assert (len(resets), link.done) == (1, {"reset": 1})
+    assert (len(resets), link.injected) == (1, {"reset": 1})
     without = ChaosLink(Loop(), Chaos(1, reset=1))
     without.write(FRAME)
-    assert not without.done.get("reset")
+    assert not without.injected.get("reset")
 
 
-def test_the_rest_is_the_link_inside() -> None:
+def test_other_calls_go_to_the_inner_link() -> None:
     loop = Loop()
     link = ChaosLink(loop, Chaos())
     link.set_baud(9600)
@@ -223,26 +235,26 @@ def test_text_form() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("x", "'x' is no whole number"),
-        ("7:flap=1", "'flap=1' is no fault; there are cut, cut_s"),
-        ("7:flip", "'flip' is no fault"),
-        ("7:seed=1", "is no fault"),
-        ("7:flip=often", "'often' is no number"),
-        ("7:flip=2", "flip=2.0 is no probability"),
-        ("7:flip=nan", "flip=nan is no probability"),
+        ("x", "'x' is not a whole number"),
+        ("7:flap=1", "'flap=1' is not a fault; there are cut, cut_s"),
+        ("7:flip", "'flip' is not a fault"),
+        ("7:seed=1", "is not a fault"),
+        ("7:flip=often", "'often' is not a number"),
+        ("7:flip=2", "flip=2.0 is not a probability"),
+        ("7:flip=nan", "flip=nan is not a probability"),
         ("7:cut_s=-1", "cut_s=-1.0; give seconds"),
         ("7:cut_s=inf", "cut_s=inf; give seconds"),
     ],
 )
-def test_what_is_no_chaos_says_why(text: str, says: str) -> None:
+def test_a_wrong_text_form_says_why(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_chaos(text)
 
 
 def test_a_rare_fault_costs_next_to_nothing() -> None:
     """The distance to the next fault is drawn, not every bit's luck: two draws, not 8 million."""
-    way = Way(Chaos(1, *[1e-12] * 5), "out", Counter())
-    drawn = {name: luck.getstate() for name, luck in way._luck.items()}
-    assert way.carry(bytes(1_000_000)) == [bytes(1_000_000)]
-    assert {name: luck.getstate() for name, luck in way._luck.items()} == drawn
-    assert set(BYTES) <= set(way._next)
+    injector = FaultInjector(Chaos(1, *[1e-12] * 5), "out", Counter())
+    drawn = {name: luck.getstate() for name, luck in injector._luck.items()}
+    assert injector.carry(bytes(1_000_000)) == [bytes(1_000_000)]
+    assert {name: luck.getstate() for name, luck in injector._luck.items()} == drawn
+    assert set(BYTES) <= set(injector._next)

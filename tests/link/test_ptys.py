@@ -7,7 +7,8 @@ import pytest
 
 from hil.core.records import Encoding
 from hil.device import Device, Timing
-from hil.link.chaos import Chaos, ChaosLink
+from hil.link.chaos import ChaosLink
+from hil.link.faults import Chaos
 from hil.link.serial_port import SerialLink
 from hil.testing.lines import BITS, _Way, disturbed, paced
 from tests.support.device import HELLO
@@ -54,8 +55,8 @@ def test_a_program_gets_its_answers_through_a_disturbed_pty() -> None:
         answers = list(device.infer(0, Encoding.INT8, values, window=4))
         link.close()
     assert [answer.result.output for answer in answers] == [value[:2] for value in values]
-    assert chaos.done["flip"] > 0
-    assert chaos.done["replay"] > 0
+    assert chaos.injected["flip"] > 0
+    assert chaos.injected["replay"] > 0
 
 
 def test_a_cable_that_is_out_is_silent() -> None:
@@ -68,4 +69,4 @@ def test_a_cable_that_is_out_is_silent() -> None:
         link.write(b"and no error\0")
         assert link.read(device.timing.deadline(0.1)) == b""
         link.close()
-    assert chaos.done == {"cut": 1}
+    assert chaos.injected == {"cut": 1}
