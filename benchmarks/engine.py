@@ -25,21 +25,22 @@ from hil import datasets
 from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.engines.aot import generate
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import products
 from hil.engines.aot.engine import layers_of
 from hil.engines.aot.plan import plan
-from hil.engines.aot.steps import Conv
 from hil.engines.describe import constant_bytes
 from hil.report import write
 from hil.tflite import Graph, read_model
 
 PROJECT = Path(__file__).parents[1]
 MODELS = PROJECT / "models" / "mnist"
-BSP = PROJECT / "firmware" / "platforms" / "mps2" / "bsp"
+FIRMWARE = PROJECT / "firmware"
+BSP = FIRMWARE / "platforms" / "mps2" / "bsp"
 GCC = (
     *("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
     *("-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
-    *("--specs=nosys.specs", "-I", str(PROJECT / "firmware" / "lib" / "hil_engine")),
+    *("--specs=nosys.specs", f"-I{FIRMWARE / 'lib' / 'hil_engine'}", f"-I{FIRMWARE / 'port'}"),
 )
 QEMU = (
     *("qemu-system-arm", "-M", "mps2-an500", "-icount", "shift=10", "-display", "none"),

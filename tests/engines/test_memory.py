@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.engines.aot import memory
+from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.memory import _reach, layout, least_lead
 from hil.engines.aot.plan import plan
-from hil.engines.aot.steps import Conv, Map, Pooling
-from hil.engines.aot.tiles import tile
+from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import read_model
 from hil.tflite.graph import Axis
 from tests.support.random_nets import make
@@ -98,7 +98,7 @@ def test_a_lead_is_what_the_order_of_the_code_needs(kind: str) -> None:
                 needed = min(needed, *read) if read else needed
                 lead = max(lead, end - needed)
             item = 4 if kind == "float32" else 1
-            most = memory.output_bytes(step)
+            most = step.output_bytes
             found, least = least_lead(step), min(lead * item, most)
             assert found % memory.ALIGNMENT == 0
             # padding below a window counts as read: then the output may start a little lower
@@ -171,7 +171,7 @@ def test_offsets_keep_every_lead(kind: str) -> None:
         places = layout(steps)
         for i, step in enumerate(steps[1:-1], 1):
             before, after = places.offsets[i - 1], places.offsets[i]
-            apart = after - before >= memory.input_bytes(step)
+            apart = after - before >= step.input_bytes
             assert apart or before - after >= least_lead(step)
         for offset, step in zip(places.offsets[:-1], steps, strict=False):
-            assert 0 <= offset <= places.arena - memory.output_bytes(step)
+            assert 0 <= offset <= places.arena - step.output_bytes

@@ -12,9 +12,8 @@ import pytest
 
 from hil.core.errors import ModelError
 from hil.engines.aot import conv_gather, generate, header
+from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.plan import plan
-from hil.engines.aot.steps import Conv
-from hil.engines.aot.tiles import tile
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
 from tests.support.native import inputs, library, ulps

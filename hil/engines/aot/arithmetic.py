@@ -210,6 +210,9 @@ class Activation:
         return (low, high) if clamped == self.table else None
 
 
+NOTHING = Activation()
+
+
 def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activation:
     """The activation that a convolution, dense layer or pooling carries in its options."""
     kind = int(operator.options["activation"])

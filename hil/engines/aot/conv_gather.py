@@ -15,11 +15,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, scratch, tile
+from hil.engines.aot.conv_place import Place
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.memory import layout
 from hil.engines.aot.source import Array, Emitted, Writer
-from hil.engines.aot.steps import Conv, Step
-from hil.engines.aot.tiles import GATHERED_CHANNELS, Place, Scratch, Tile, scratch, tile
+from hil.engines.aot.steps import Step
 
 WORTH = 128  # instructions to save per byte by which the arena grows
 _SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7

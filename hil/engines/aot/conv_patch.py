@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hil.engines.aot.conv import Conv, Tile
+from hil.engines.aot.conv_place import Place
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer, read
-from hil.engines.aot.steps import Conv
-from hil.engines.aot.tiles import Place, Tile
 
 _MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in a loop
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from hil.engines.aot.conv import Conv, Tile
+from hil.engines.aot.conv_place import Place
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer, read
-from hil.engines.aot.steps import Conv
-from hil.engines.aot.tiles import Place, Tile
 
 _UNROLL_REAL = 4
 _UNROLL_INT8 = 2

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hil.core.errors import UsageError
-from hil.engines.aot.steps import Conv, Step
+from hil.engines.aot.conv import Conv
+from hil.engines.aot.steps import Step
 
 KINDS = ("weight", "shift", "padding")
 

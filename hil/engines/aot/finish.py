@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.arithmetic import FLT_MAX, Activation, RealFunction
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.source import Array, Writer, read, real_literal
-from hil.engines.aot.steps import Conv
 
 _SAFE = (1 << 30) - 2  # sums up to here can be doubled and rounded without overflow
 

@@ -3,20 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hil.core.records import DType, TensorSpec
 from hil.core.text import c_comment
+from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.faults import Fault
-from hil.engines.aot.memory import ALIGNMENT, Layout, layout, output_bytes, scratch_offset
+from hil.engines.aot.memory import ALIGNMENT, Layout, layout, scratch_offset
 from hil.engines.aot.plan import plan
 from hil.engines.aot.source import Array, Emitted, Writer, kernel_texts
-from hil.engines.aot.steps import Conv, Map, Pooling, Step
-from hil.engines.aot.tiles import tile
-from hil.engines.aot.unweighted import emit_map, emit_pooling, emit_softmax
+from hil.engines.aot.steps import Step
+from hil.engines.aot.unweighted import (
+    Map,
+    Pooling,
+    Softmax,
+    emit_map,
+    emit_pooling,
+    emit_softmax,
+)
 from hil.engines.image import ConstantArray
 from hil.tflite import Graph
 
@@ -59,7 +68,7 @@ def generate(
         )
     near = any(isinstance(s, Conv) and s.fused for s in steps)
     places = layout(steps)
-    emitted = [_emit(step, f"{name}_{step.name}") for step in steps]
+    emitted = [_EMITTERS[type(step)](step, f"{name}_{step.name}") for step in steps]
     arrays = [array for one in emitted for array in one.arrays]
     kernels = ("base", *(kernel for one in emitted for kernel in one.kernels))
     flash = sum(a.nbytes for a in arrays)
@@ -80,17 +89,22 @@ def generate(
     return Header("\n".join(parts), places.arena, flash, constants)
 
 
-def _emit(step: Step, prefix: str) -> Emitted:
-    if isinstance(step, Conv):
-        shape = tile(step)
-        if step.depthwise:
-            return emit_depthwise(step, shape, prefix)
-        if step.gathered:
-            return emit_gather(step, shape, prefix)
-        return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
-    if isinstance(step, Pooling):
-        return emit_pooling(step, prefix)
-    return emit_map(step, prefix) if isinstance(step, Map) else emit_softmax(step, prefix)
+def _emit_conv(step: Conv, prefix: str) -> Emitted:
+    shape = tile(step)
+    if step.depthwise:
+        return emit_depthwise(step, shape, prefix)
+    if step.gathered:
+        return emit_gather(step, shape, prefix)
+    return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
+
+
+# kind of step -> what writes its C code, from (step, prefix of its names)
+_EMITTERS: Mapping[type, Callable[[Any, str], Emitted]] = {
+    Conv: _emit_conv,
+    Pooling: emit_pooling,
+    Map: emit_map,
+    Softmax: emit_softmax,
+}
 
 
 def _avr(arrays: list[Array]) -> list[str]:
@@ -170,15 +184,15 @@ def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, la
             if layers:
                 w("(void)observer;")
         for i, step in enumerate(steps):
-            here = "input" if i == 0 else _at(_types(step)[0], places.offsets[i - 1], "const ")
-            there = "output" if i == len(steps) - 1 else _at(_types(step)[1], places.offsets[i])
+            here = "input" if i == 0 else _at(step.ctypes[0], places.offsets[i - 1], "const ")
+            there = "output" if i == len(steps) - 1 else _at(step.ctypes[1], places.offsets[i])
             more = ""
-            if isinstance(step, Conv) and step.gathered:
+            if step.scratch_bytes:
                 more = f", {_at('int16_t', scratch_offset(step, places.offsets[i - 1]))}"
             w(f"{name}_{step.name}({here}, {there}{more});")
             if layers:
-                kind = "HIL_FLOAT32" if _types(step)[1] == "float" else "HIL_INT8"
-                told = f"observer, {i}, {kind}, {there}, {output_bytes(step)}u"
+                kind = "HIL_FLOAT32" if step.ctypes[1] == "float" else "HIL_INT8"
+                told = f"observer, {i}, {kind}, {there}, {step.output_bytes}u"
                 w(f"if (observer) observer->layer({told});")
     return str(w)
 
@@ -189,12 +203,3 @@ def _at(ctype: str, offset: int, const: str = "") -> str:
         if const
         else f"({ctype} *)(void *)(a + {offset})"
     )
-
-
-def _types(step: Step) -> tuple[str, str]:
-    if isinstance(step, Map):
-        source = "float" if step.real else "int8_t"
-        return source, {"quantize": "int8_t", "dequantize": "float"}.get(step.kind, source)
-    real = step.quant is None if isinstance(step, Conv) else step.real
-    ctype = "float" if real else "int8_t"
-    return ctype, ctype

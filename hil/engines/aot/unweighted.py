@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps without weights: poolings that are not fused, functions of one value, and Softmax."""
+"""Operators without weights: poolings that are not fused, functions of one value, and Softmax."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
+from hil.engines.aot.arithmetic import (
+    NOTHING,
+    Activation,
+    fused_activation,
+    softmax_table,
+    standalone_activation,
+)
 from hil.engines.aot.finish import (
     average,
     int8_expression,
@@ -13,8 +23,63 @@ from hil.engines.aot.finish import (
     table_array,
 )
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
-from hil.engines.aot.steps import Map, Pooling, Softmax
-from hil.tflite.graph import Axis
+from hil.engines.aot.steps import Pool, ctype, first_bytes, item
+from hil.tflite import Graph, Operator
+from hil.tflite.graph import FLOAT32, INT8, Axis, refuse, window_axes
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """A pooling that is not fused. ``real``: float32, else int8."""
+
+    scratch_bytes: ClassVar[int] = 0
+
+    name: str
+    note: str
+    real: bool
+    pool: Pool
+    channels: int
+    post: Activation
+
+    @property
+    def ctypes(self) -> tuple[str, str]:
+        return ctype(self.real), ctype(self.real)
+
+    @property
+    def input_bytes(self) -> int:
+        return self.pool.rows.size * self.pool.columns.size * self.channels * item(self.real)
+
+    @property
+    def output_bytes(self) -> int:
+        return self.pool.rows.count * self.pool.columns.count * self.channels * item(self.real)
+
+    @property
+    def lead(self) -> int:
+        # channel by channel: c of a pixel is written after c was read, c + 1 is read later
+        size, pool = item(self.real), self.pool
+        first = first_bytes(pool.rows, pool.columns, self.channels * size).reshape(-1)
+        channel = np.arange(self.channels) * size
+        reads = (first[:, None] + channel[None, :]).reshape(-1)
+        later = np.append(reads[1:], np.iinfo(np.int64).max)
+        later = np.minimum.accumulate(later[::-1])[::-1]
+        ends = (np.arange(reads.size) + 1) * size
+        return int((ends - later).max())
+
+
+def plan_pooling(operator: Operator, graph: Graph, name: str, note: str) -> Pooling:
+    """A MAX_POOL_2D or AVERAGE_POOL_2D. Raises `ModelError` for batches and empty windows."""
+    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    if x.shape[0] != 1:
+        raise refuse(operator, f"a batch of {x.shape[0]}", "export with a batch of 1")
+    real = x.dtype == FLOAT32
+    rows, columns = window_axes(operator, graph.tensors)
+    for axis in (rows, columns):
+        last = (axis.count - 1) * axis.stride - axis.before
+        if axis.before >= axis.window or last >= axis.size:
+            raise refuse(operator, "a window that lies in the padding", "export the model again")
+    post = fused_activation(operator, y, real)
+    pool = Pool(operator.code == "AVERAGE_POOL_2D", rows, columns)
+    return Pooling(name, note, real, pool, x.shape[3], post)
 
 
 def emit_pooling(step: Pooling, prefix: str) -> Emitted:
@@ -74,6 +139,56 @@ def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
     return f"{name}0", f"{name}1", f"({name}1 - {name}0)"
 
 
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Value by value: kind "activation", "quantize" (float32 to int8) or "dequantize"."""
+
+    scratch_bytes: ClassVar[int] = 0
+
+    name: str
+    note: str
+    kind: str
+    real: bool  # of the input
+    elements: int
+    activation: Activation = NOTHING
+    scale: float = 0.0
+    zero: int = 0
+
+    @property
+    def ctypes(self) -> tuple[str, str]:
+        made = {"quantize": False, "dequantize": True, "activation": self.real}[self.kind]
+        return ctype(self.real), ctype(made)
+
+    @property
+    def input_bytes(self) -> int:
+        return self.elements * item(self.real)
+
+    @property
+    def output_bytes(self) -> int:
+        return self.elements * item(self.ctypes[1] == "float")
+
+    @property
+    def lead(self) -> int:
+        # element i is written after it was read, i + 1 is read later
+        return self.output_bytes - self.input_bytes
+
+
+def plan_map(operator: Operator, graph: Graph, name: str, note: str) -> Map:
+    """A function of one value. Raises `ModelError` for a conversion other than float32 <-> int8."""
+    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    real = x.dtype == FLOAT32
+    if operator.code == "QUANTIZE" and real:
+        if y.dtype != INT8:
+            raise refuse(operator, "its output is not int8", "aot quantises float32 to int8")
+        return Map(name, note, "quantize", real, x.elements, scale=y.scale, zero=y.zero_point)
+    if operator.code == "DEQUANTIZE":
+        if real or y.dtype != FLOAT32:
+            raise refuse(operator, "it does not turn int8 into float32", "export the model again")
+        return Map(name, note, "dequantize", real, x.elements, scale=x.scale, zero=x.zero_point)
+    does = standalone_activation(operator, x, y, real)
+    return Map(name, note, "activation", real, x.elements, does)
+
+
 def emit_map(step: Map, prefix: str) -> Emitted:
     """The C code of a function of one value; it may work in place."""
     source = "float" if step.real else "int8_t"
@@ -97,6 +212,49 @@ def emit_map(step: Map, prefix: str) -> Emitted:
         w(f"out[i] = {value};")
     kernels = () if step.kind == "dequantize" else _kernels(step.real)
     return Emitted(arrays, str(w), kernels)
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """Softmax over the last axis; ``table`` has exp() of int8 differences."""
+
+    scratch_bytes: ClassVar[int] = 0
+    lead: ClassVar[int] = 0  # each value is read for the last time when its own is written
+
+    name: str
+    note: str
+    real: bool
+    rows: int
+    depth: int
+    beta: float
+    table: tuple[int, ...] = ()
+
+    @property
+    def ctypes(self) -> tuple[str, str]:
+        return ctype(self.real), ctype(self.real)
+
+    @property
+    def input_bytes(self) -> int:
+        return self.rows * self.depth * item(self.real)
+
+    @property
+    def output_bytes(self) -> int:
+        return self.input_bytes
+
+
+def plan_softmax(operator: Operator, graph: Graph, name: str, note: str) -> Softmax:
+    """A SOFTMAX. Raises `ModelError` for what TFLM's int8 code does not support."""
+    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    depth = x.shape[-1] if x.shape else 1
+    beta = float(operator.options["beta"])
+    rows = x.elements // depth
+    if x.dtype == FLOAT32:
+        return Softmax(name, note, True, rows, depth, beta)
+    if (y.scale, y.zero_point) != (1 / 256, -128):
+        raise refuse(operator, "its output scale is not 1/256", "export the model again")
+    if depth > 511:
+        raise refuse(operator, f"{depth} classes", "511 is what TFLM's int8 sums can hold")
+    return Softmax(name, note, False, rows, depth, beta, tuple(softmax_table(x.scale, beta)))
 
 
 def emit_softmax(step: Softmax, prefix: str) -> Emitted:

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions, depthwise convolutions and dense layers as steps, and the tiles they work in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.engines.aot import arithmetic
+from hil.engines.aot.arithmetic import NOTHING, Activation
+from hil.engines.aot.steps import Pool, ctype, first_bytes, item
+from hil.tflite import Graph, Operator, Tensor
+from hil.tflite.graph import FLOAT32, INT8, INT32, Axis, refuse, window_axes
+
+# Bounded by registers: float32 kernels have 32, int8 kernels 13.
+REAL_POINTS, INT8_POINTS = 4, 2
+GATHERED_CHANNELS = 4  # channels at a time in kernels that read widened inputs
+MAX_WINDOW = 9  # pooling windows up to this area are computed as one tile
+PATCH_REAL, PATCH_INT8 = 20, 32  # values of a patch that is worth keeping in variables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Requantization:
+    """How int8 sums become int8: per output channel, with a proven bound of the sums."""
+
+    input_zero: int
+    output_zero: int
+    multipliers: npt.NDArray[np.int64]
+    shifts: npt.NDArray[np.int64]
+    bias: npt.NDArray[np.int64]  # with -input_zero * (sum of weights) folded in
+    bound: int  # of any sum, partial or whole, in absolute value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conv:
+    """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
+
+    ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
+    depthwise (cout, kh, kw). ``gathered``: widens its inputs in a buffer first (`conv_gather`).
+    ``fused``: may round a product and the sum it is added to once (float32 only).
+    """
+
+    name: str
+    note: str
+    rows: Axis
+    columns: Axis
+    cin: int
+    cout: int
+    depthwise: bool
+    weights: npt.NDArray[np.generic]
+    bias: npt.NDArray[np.float32] | None  # float32 only
+    quant: Requantization | None  # int8 only
+    pre: Activation
+    pool: Pool | None = None
+    post: Activation = NOTHING
+    gathered: bool = False
+    fused: bool = False
+
+    @property
+    def padded(self) -> bool:
+        return any(
+            a.before or (a.count - 1) * a.stride + a.window - a.before > a.size
+            for a in (self.rows, self.columns)
+        )
+
+    @property
+    def real(self) -> bool:
+        """float32, else int8."""
+        return self.quant is None
+
+    @property
+    def ctypes(self) -> tuple[str, str]:
+        return ctype(self.real), ctype(self.real)
+
+    @property
+    def input_bytes(self) -> int:
+        return self.rows.size * self.columns.size * self.cin * item(self.real)
+
+    @property
+    def output_bytes(self) -> int:
+        rows, columns = (
+            (self.pool.rows, self.pool.columns) if self.pool else (self.rows, self.columns)
+        )
+        return rows.count * columns.count * self.cout * item(self.real)
+
+    @property
+    def scratch_bytes(self) -> int:
+        return scratch(self).nbytes if self.gathered else 0
+
+    @property
+    def lead(self) -> int:
+        # all channels of a pixel are written while its window is still read, and of several pixels
+        # at a time (a tile) the first is written before the last is computed
+        pixel_in = self.cin * item(self.real)
+        pixel_out = self.cout * item(self.real)
+        first = first_bytes(self.rows, self.columns, pixel_in)
+        if self.pool is not None:
+            pool = self.pool
+            first = first[:: pool.rows.stride, :: pool.columns.stride]
+            first = first[: pool.rows.count, : pool.columns.count]
+        ends = (np.arange(first.size) + 1).reshape(first.shape) * pixel_out
+        if self.pool is None:
+            # a tile writes up to its own end while it still reads from its own start
+            width = tile(self).columns
+            starts = np.minimum(np.arange(0, first.shape[1], width), first.shape[1] - width)
+            first = first[:, starts]
+            ends = ends[:, starts + width - 1]
+        # the largest excess of written bytes over those that this and later windows still read
+        still_needed = np.minimum.accumulate(first.reshape(-1)[::-1])[::-1]
+        return int((ends.reshape(-1) - still_needed).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """``rows`` x ``columns`` neighbouring output pixels times ``channels``."""
+
+    rows: int
+    columns: int
+    channels: int
+    patch: bool  # the input patch is kept in variables (few taps), not read along memory
+
+    @property
+    def points(self) -> int:
+        return self.rows * self.columns
+
+
+def patch_values(conv: Conv, rows: int, columns: int) -> int:
+    """Input values below a tile of output pixels."""
+    height = (rows - 1) * conv.rows.stride + conv.rows.window
+    width = (columns - 1) * conv.columns.stride + conv.columns.window
+    return height * width * conv.cin
+
+
+def tile(conv: Conv) -> Tile:
+    """The tile in which the emitted code computes ``conv``."""
+    real = conv.quant is None
+    if conv.depthwise:
+        rows, columns = _grid(conv, 4)
+        return Tile(rows, columns, 1, True)
+    if conv.gathered:
+        width = conv.pool.columns.window if conv.pool else min(conv.columns.count, 2)
+        return Tile(1, 1 if width % 2 else 2, GATHERED_CHANNELS, False)
+    taps = conv.rows.window * conv.columns.window * conv.cin
+    area = 1
+    if conv.pool:
+        area = conv.pool.rows.window * conv.pool.columns.window
+        rows, columns = conv.pool.rows.window, conv.pool.columns.window
+    else:
+        rows, columns = 1, _columns(conv.columns.count, 4)
+    if area <= MAX_WINDOW:
+        few = patch_values(conv, rows, columns) <= PATCH_REAL
+        if few if real else conv.cin % 4 and taps <= PATCH_INT8:
+            return Tile(rows, columns, 1 if real else 2, True)
+    rows, columns = _grid(conv, REAL_POINTS if real else INT8_POINTS)
+    points = rows * columns
+    channels = {1: 8, 2: 4, 3: 4, 4: 4}[points] if real else {1: 4, 2: 2, 3: 2}[points]
+    return Tile(rows, columns, min(channels, conv.cout), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The buffer of a gathered convolution: int16 values, ``points`` side by side.
+
+    It holds the input below one window of the pooling, or below one tile without a pooling: for
+    each of its ``columns`` tiles ``rows`` input rows, each in ``groups`` of four taps.
+    """
+
+    columns: int
+    rows: int
+    groups: int
+    points: int
+
+    @property
+    def row(self) -> int:
+        """Values from one row to the next."""
+        return 4 * self.groups * self.points
+
+    @property
+    def nbytes(self) -> int:
+        return 2 * self.columns * self.rows * self.row
+
+
+def scratch(conv: Conv) -> Scratch:
+    """The buffer that a gathered convolution works in."""
+    points = tile(conv).columns
+    height, width = 1, points
+    if conv.pool:
+        height, width = conv.pool.rows.window, conv.pool.columns.window
+    return Scratch(
+        columns=width // points,
+        rows=(height - 1) * conv.rows.stride + conv.rows.window,
+        groups=-(-conv.columns.window * conv.cin // 4),
+        points=points,
+    )
+
+
+def _grid(conv: Conv, limit: int) -> tuple[int, int]:
+    """Pixels at a time: a divisor of the pooling window, or a piece of a row."""
+    if conv.pool is None:
+        return 1, _columns(conv.columns.count, limit)
+    height, width = conv.pool.rows.window, conv.pool.columns.window
+    if height * width <= limit:
+        return height, width
+    limit = max(limit, 3) if width == 3 else limit
+    return 1, max(n for n in range(1, limit + 1) if width % n == 0)
+
+
+def _columns(count: int, limit: int) -> int:
+    """Width of a piece of a row. The last piece overlaps its neighbour, so little is wasted."""
+    return max(
+        range(1, min(limit, count) + 1),
+        key=lambda n: (count / (-(-count // n) * n) * (1 - 0.25 / n), n),
+    )
+
+
+def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
+    """A CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with all its constants resolved.
+
+    Raises `ModelError` for dilation, groups, batches, other types, and int8 sums that might
+    leave 32 bits (where no reference defines the result).
+    """
+    tensors = graph.tensors
+    x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
+    real = x.dtype == FLOAT32
+    if w.dtype != (FLOAT32 if real else INT8):
+        raise refuse(
+            operator,
+            f"weights of TensorType {w.dtype} for {'float32' if real else 'int8'} values",
+            "export in float32 or with full int8 quantisation",
+        )
+    assert w.data is not None  # the chain was checked
+    depthwise = operator.code == "DEPTHWISE_CONV_2D"
+    cout = y.shape[-1]
+    if operator.code == "FULLY_CONNECTED":
+        if operator.options["weights_format"] != 0:
+            raise refuse(operator, "shuffled weights", "export the model again")
+        cin = w.shape[1]
+        rows, columns = Axis(1, 1, 1, 0, 1), _points(x.elements // cin)
+        weights = w.data.reshape(cout, 1, 1, cin)
+    else:
+        _check_convolution(operator, x, w)
+        cin = x.shape[3]
+        rows, columns = window_axes(operator, tensors)
+        weights = w.data[0].transpose(2, 0, 1) if depthwise else w.data
+    if real and not np.isfinite(weights).all():
+        raise refuse(operator, "a weight that is not a finite number", "train the model again")
+    bias = _bias(operator, tensors, cout, FLOAT32 if real else INT32)
+    return Conv(
+        name=name,
+        note=note,
+        rows=rows,
+        columns=columns,
+        cin=cin,
+        cout=cout,
+        depthwise=depthwise,
+        weights=np.ascontiguousarray(weights),
+        bias=bias.astype(np.float32) if real else None,
+        quant=None if real else _requantization(operator, (x, w, y), weights, bias),
+        pre=arithmetic.fused_activation(operator, y, real),
+    )
+
+
+def _points(count: int) -> Axis:
+    return Axis(count, 1, 1, 0, count)
+
+
+def _check_convolution(operator: Operator, x: Tensor, w: Tensor) -> None:
+    if (operator.options["dilation_h"], operator.options["dilation_w"]) != (1, 1):
+        raise refuse(operator, "dilation", "aot runs dilation 1")
+    if x.shape[0] != 1:
+        raise refuse(operator, f"a batch of {x.shape[0]}", "export with a batch of 1")
+    if operator.code == "CONV_2D" and w.shape[3] != x.shape[3]:
+        raise refuse(operator, "groups", "aot runs convolutions of one group, and depthwise ones")
+
+
+def _bias(
+    operator: Operator, tensors: Sequence[Tensor], cout: int, dtype: int
+) -> npt.NDArray[np.generic]:
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return np.zeros(cout, np.float32 if dtype == FLOAT32 else np.int32)
+    bias = tensors[operator.inputs[2]]
+    if bias.dtype != dtype:
+        raise refuse(operator, f"a bias of TensorType {bias.dtype}", "export the model again")
+    assert bias.data is not None  # the chain was checked
+    if not np.isfinite(bias.data).all():
+        raise refuse(operator, "a bias that is not a finite number", "train the model again")
+    return bias.data.reshape(cout)
+
+
+def _requantization(
+    operator: Operator,
+    tensors: tuple[Tensor, Tensor, Tensor],
+    weights: npt.NDArray[np.generic],
+    bias: npt.NDArray[np.generic],
+) -> Requantization:
+    x, w, y = tensors
+    cout = len(weights)
+    if any(w.zero_points) or not w.scales:
+        raise refuse(operator, "weights that are not symmetric", "export the model again")
+    axis = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}[operator.code]
+    if len(w.scales) > 1 and w.axis != axis:
+        raise refuse(operator, f"weights scaled along axis {w.axis}", f"aot wants axis {axis}")
+    if operator.code == "FULLY_CONNECTED" and len(w.scales) == 1:
+        # TFLM multiplies these two in float32 (GetQuantizedConvolutionMultipler)
+        ratios = [arithmetic.float32_ratio(x.scale, w.scale) / y.scale] * cout
+    else:
+        scales = w.scales if len(w.scales) > 1 else w.scales * cout
+        ratios = [x.scale * s / y.scale for s in scales]
+    pairs = [arithmetic.quantize_multiplier(r) for r in ratios]
+    wide = weights.astype(np.int64).reshape(cout, -1)
+    folded = bias.astype(np.int64) - x.zero_point * wide.sum(axis=1)
+    bound = int((np.abs(folded) + 128 * np.abs(wide).sum(axis=1)).max())
+    if bound > arithmetic.INT32_MAX:
+        raise refuse(operator, "its sums may leave 32 bits", "export with smaller biases")
+    return Requantization(
+        input_zero=x.zero_point,
+        output_zero=y.zero_point,
+        multipliers=np.array([m for m, _ in pairs], np.int64),
+        shifts=np.array([s for _, s in pairs], np.int64),
+        bias=folded,
+        bound=bound,
+    )
