@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from hil.bench.cases import Case
+from hil.bench.plan import Case
 from hil.core.errors import HilError
 from hil.core.records import Hello, Status
 from hil.engines import ENGINES, CompiledModel, Special

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from hil.bench.cases import Network
+from hil.bench.events import Emit, Referencing
+from hil.bench.plan import Network
+from hil.bench.prepare import Prepared
 from hil.core.errors import HilError
 from hil.core.processes import serve, start, stop
 from hil.core.records import Dataset
@@ -44,14 +46,17 @@ def cache() -> Path:
     return platformdirs.user_cache_path("tinyml-hil") / "reference"
 
 
-def expect(
-    network: Network, data: Dataset, tell: Tell, *, with_oracle: bool, with_xnnpack: bool
-) -> Expected:
-    """What each reference answers to all of ``data``."""
+def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
+    """What each reference of a run answers to all of ``data``."""
+    network, plan = item.case.network, item.plan
+
+    def tell(reference: str, done: int, total: int) -> None:
+        emit(Referencing(plan.key, reference, done, total))
+
     return Expected(
         predict(litert, network, data, tell),
-        predict(oracle, network, data, tell) if with_oracle else None,
-        predict(xnnpack, network, data, tell) if with_xnnpack else None,
+        predict(oracle, network, data, tell) if plan.oracle else None,
+        predict(xnnpack, network, data, tell) if plan.xnnpack else None,
     )
 
 

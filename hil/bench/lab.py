@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from hil.bench.cases import Image
+from hil.bench.plan import Image
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
 from hil.boards.emulator import start_detached, stop_detached
@@ -70,7 +70,7 @@ def ask(board: Board, port: str, seconds: float) -> Hello:
 def check_image(hello: Hello, image: Image) -> None:
     """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
     if hello.has_layers and not image.layers:
-        raise observed(hello)
+        raise shows_layers(hello)
     runs = [(model.name, model.sha256, model.engine) for model in hello.models]
     wanted = [(n.name, n.graph.sha256, image.engine) for n in image.networks]
     if runs != wanted:
@@ -80,7 +80,7 @@ def check_image(hello: Hello, image: Image) -> None:
         )
 
 
-def observed(hello: Hello) -> WrongFirmware:
+def shows_layers(hello: Hello) -> WrongFirmware:
     """The board runs firmware to look into, not the one to measure."""
     return WrongFirmware(
         f"board {hello.board} runs firmware that was built to show its layers",

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.bench.events import Emit, Observing, Profiling
-from hil.bench.greeting import find
 from hil.bench.lab import Lab
-from hil.bench.plan import BenchPlan, wire_inputs
+from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
+from hil.bench.session import Inputs, find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
@@ -66,7 +66,7 @@ def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
             board = image.board
             timing = Timing(board.timeouts.boot, board.timeouts.reply)
             device = Device(link, timing, board.serial.baud)
-            number, _ = find(device.hello(), looked_at)
+            number, _ = find_model(device.hello(), looked_at)
             device.speed_up(board.serial.faster)
             yield Observed(looked_at, device, number)
             device.slow_down()
@@ -86,7 +86,7 @@ def _put_back(item: Prepared, lab: Lab) -> None:
 MOST: Final = 3  # samples a run
 
 
-def part(
+def check_layers(
     plan: BenchPlan,
     prepared: Sequence[Prepared],
     answers: Mapping[str, Sequence[Sample]],
@@ -144,9 +144,9 @@ def _ask_layers(
     item, device, number = looked_at.item, looked_at.device, looked_at.number
     graph = item.case.network.graph
     layers = ENGINES[item.case.image.engine].layers(graph)
+    inputs = Inputs(data)
     for sample in wanted:
-        encoding, inputs = wire_inputs(data)
-        values = next(islice(inputs, sample.i, None))
+        encoding, values = inputs.encoding, inputs[sample.i]
         (answer,) = device.infer(number, encoding, [values])
         taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
         said = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
@@ -232,8 +232,8 @@ def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled
     item = looked_at.item
     image = item.case.image
     layers = ENGINES[image.engine].layers(item.case.network.graph)
-    encoding, inputs = wire_inputs(data)
-    values = next(islice(inputs, sample.i, None))
+    inputs = Inputs(data)
+    encoding, values = inputs.encoding, inputs[sample.i]
     # the first inference of a boot warms what there is to warm
     for _ in looked_at.device.infer(looked_at.number, encoding, [values]):
         pass

@@ -3,79 +3,29 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 from hil.bench.account import predicted
-from hil.bench.cases import Case, alone_with, linked_too_large, nothing_fits, overflowed
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
-from hil.bench.plan import BenchPlan
+from hil.bench.plan import (
+    BenchPlan,
+    Case,
+    alone_with,
+    linked_too_large,
+    nothing_fits,
+    overflowed,
+)
 from hil.boards.config import Board
 from hil.core.errors import DoesNotFit
-from hil.core.host import cpu_name, package_versions
 from hil.core.records import TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, Git, Host, RunPlan, Tensor, TooLarge
-
-PACKAGES: Final = (
-    "ai-edge-litert",
-    "numpy",
-    "platformio",
-    "pyserial",
-    "scipy",
-    "tflite-micro",
-    "tinyml-hil",
-)
-
-
-def host() -> Host:
-    """The machine and the versions of what a figure may depend on."""
-    return Host(
-        platform=platform.platform(),
-        cpu=cpu_name(),
-        python=platform.python_version(),
-        packages=package_versions(PACKAGES),
-    )
-
-
-def git_state(project: Path) -> Git | None:
-    """The commit of the checkout, None outside of one."""
-    try:
-        commit = _git(project, "rev-parse", "HEAD")
-        return Git(commit=commit, dirty=bool(_git(project, "status", "--porcelain", "-uno")))
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def emulator_version(board: Board) -> str:
-    """QEMU's first line on itself: its counts may depend on it. Empty for any other board; the
-    runner of simavr and the host process are built from this checkout."""
-    program = board.emulator.command[0] if board.emulator else ""
-    return _says(program) if program.startswith("qemu") else ""
-
-
-@cache
-def _says(program: str) -> str:
-    try:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=True, timeout=30
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return next(iter(done.stdout.splitlines()), "").strip()
-
-
-def _git(project: Path, *words: str) -> str:
-    command = ["git", "-C", str(project), *words]  # the git on PATH
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    return done.stdout.strip()
+from hil.runs.schema import Clock, RunPlan, Tensor, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +130,21 @@ def _tensor(spec: TensorSpec) -> Tensor:
     return Tensor(
         dtype=int(spec.dtype), shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point
     )
+
+
+def emulator_version(board: Board) -> str:
+    """QEMU's first line on itself: its counts may depend on it. Empty for any other board; the
+    runner of simavr and the host process are built from this checkout."""
+    program = board.emulator.command[0] if board.emulator else ""
+    return _says(program) if program.startswith("qemu") else ""
+
+
+@cache
+def _says(program: str) -> str:
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return next(iter(done.stdout.splitlines()), "").strip()

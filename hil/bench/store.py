@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,14 +19,37 @@ from msgspec import UNSET
 
 import hil
 from hil.bench.plan import BenchPlan
-from hil.bench.prepare import Prepared, git_state, host
-from hil.core.errors import StorageError
+from hil.bench.prepare import Prepared
+from hil.core.errors import HilError, StorageError
+from hil.core.host import cpu_name, package_versions
 from hil.core.records import Dataset, DType
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.link.faults import Chaos
-from hil.runs.schema import SCHEMA, DatasetUsed, Manifest, Picture, Sample, TooLarge
+from hil.runs.load import read_manifest
+from hil.runs.log import RunLog
+from hil.runs.schema import (
+    MANIFEST,
+    SCHEMA,
+    DatasetUsed,
+    Git,
+    Host,
+    Manifest,
+    Picture,
+    Sample,
+    TooLarge,
+)
 from hil.runs.seal import check_data
+
+PACKAGES: Final = (
+    "ai-edge-litert",
+    "numpy",
+    "platformio",
+    "pyserial",
+    "scipy",
+    "tflite-micro",
+    "tinyml-hil",
+)
 
 
 def new_manifest(
@@ -58,6 +84,31 @@ def new_manifest(
     )
 
 
+def host() -> Host:
+    """The machine and the versions of what a figure may depend on."""
+    return Host(
+        platform=platform.platform(),
+        cpu=cpu_name(),
+        python=platform.python_version(),
+        packages=package_versions(PACKAGES),
+    )
+
+
+def git_state(project: Path) -> Git | None:
+    """The commit of the checkout, None outside of one."""
+    try:
+        commit = _git(project, "rev-parse", "HEAD")
+        return Git(commit=commit, dirty=bool(_git(project, "status", "--porcelain", "-uno")))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(project: Path, *words: str) -> str:
+    command = ["git", "-C", str(project), *words]  # the git on PATH
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
+
+
 def _seeds(dataset: str) -> dict[str, str]:
     """What stands for chance in a bench: which samples a limit takes, and data that are made."""
     found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
@@ -66,8 +117,31 @@ def _seeds(dataset: str) -> dict[str, str]:
     return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
 
 
-def resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
-    """The stored manifest, set running again; refused when it is another run, or a whole one."""
+@contextmanager
+def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
+    """The log of a new run, or of a stored one that goes on.
+
+    The run is complete when the block ends; failed or interrupted, and whole as far as it went,
+    when the block raises. StorageError when ``folder`` holds another run, or all of this one.
+    """
+    if (folder / MANIFEST).exists():
+        manifest = _resumed(read_manifest(folder), manifest, folder)
+    with RunLog(folder, manifest) as log:
+        log.save(manifest)
+        try:
+            yield log
+        except BaseException as problem:
+            with suppress(StorageError):  # a full disk is no reason to hide the first problem
+                if isinstance(problem, HilError):
+                    log.set_state("failed", str(problem))
+                else:
+                    log.set_state("interrupted")
+            raise
+        log.set_state("complete")
+
+
+def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
+    """The stored manifest, set running again."""
     if found := differences(old, new):
         raise StorageError(
             f"{folder} holds another run, which differs in {', '.join(found)}",
@@ -103,23 +177,27 @@ MOST: Final = 256
 
 
 def pictures(
-    data: Dataset, samples: Iterable[Sample], dtypes: dict[str, DType]
+    data: Dataset, manifest: Manifest, answers: Mapping[str, Sequence[Sample]]
 ) -> dict[str, Picture]:
-    """Sample id -> picture, at most `MOST`, the most disputed first. Empty for data that
-    is no picture; ``dtypes`` gives each run's output type."""
+    """Sample id -> picture of samples whose answers differ, from each other or from the label.
+
+    At most `MOST`, those with the most different answers first. Empty for data that are not
+    pictures. ``answers``: by `RunPlan.key`.
+    """
     if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
         return {}
-    answers: dict[str, set[int]] = defaultdict(set)
+    given: dict[str, set[int]] = defaultdict(set)
     index = {}
-    for sample in samples:
-        kind = dtypes[sample.run].numpy
-        for raw in (sample.device, sample.litert):
-            if raw is not None:
-                answers[sample.id].add(int(np.frombuffer(raw, kind).argmax()))
-        answers[sample.id].add(sample.label)
-        index[sample.id] = sample.i
-    disputed = [key for key, given in answers.items() if len(given) > 1]
-    disputed.sort(key=lambda key: (-len(answers[key]), index[key]))
+    for plan in manifest.runs:
+        kind = DType(plan.output.dtype).numpy
+        for sample in answers.get(plan.key, ()):
+            for raw in (sample.device, sample.litert):
+                if raw is not None:
+                    given[sample.id].add(int(np.frombuffer(raw, kind).argmax()))
+            given[sample.id].add(sample.label)
+            index[sample.id] = sample.i
+    disputed = [key for key, those in given.items() if len(those) > 1]
+    disputed.sort(key=lambda key: (-len(given[key]), index[key]))
     return {key: _picture(data, index[key]) for key in disputed[:MOST]}
 
 

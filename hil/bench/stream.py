@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: start the board, check that it is the right image, warm up, stream, store answers."""
+"""One run: every sample to the board, every answer to the store, and how it ended."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Sink, Streaming
-from hil.bench.expected import Expected
-from hil.bench.lab import Firmware
+from hil.bench.expected import Expected, expect
+from hil.bench.lab import Firmware, Lab
 from hil.bench.prepare import Prepared
-from hil.bench.recovery import Conversation, Opens, Patience
+from hil.bench.session import Patience, Session
 from hil.boards.config import Clock
 from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo
 from hil.device import Answer
@@ -21,54 +23,39 @@ from hil.runs.agreement import is_disturbed
 from hil.runs.schema import Memory, RunEnd, Sample
 
 
-def stream(
-    prepared: Prepared,
-    opens: Opens,
-    data: Dataset,
-    expected: Expected,
-    sink: Sink,
-    emit: Emit,
-    patience: Patience,
-    *,
-    known: bool = False,
-) -> None:
-    """Answer whatever of ``data`` the sink does not hold yet, then store how the run ended.
+@dataclass
+class Streamer:
+    """Carries out runs, one after the other.
 
-    ``opens`` gives a link to the board, again after the one before was lost; ``known``: it did so
-    for an earlier run. Raises what
-    `hil.bench.recovery` cannot mend.
+    ``known``: names of stations that were there before, and are waited for when they are not.
     """
-    key, board = prepared.plan.key, prepared.case.image.board
-    first = sink.done[key]
-    started = time.monotonic()
-    with Conversation(prepared, opens, data, emit, patience, known=known) as talk:
-        tally, greeted = talk.tally, talk.first
-        emit(Streaming(key, first, len(data), tally.retries))
-        for answer, disturbed in talk.answers(first):
-            time_taken = stored_time(board.clock.time(answer.result))
-            sink.append(_sample(key, data, expected, answer, time_taken, disturbed=disturbed))
-            emit(Streaming(key, answer.index + 1, len(data), tally.retries))
-        ended = talk.last_status()
-        end = RunEnd(
-            key=key,
-            memory=_memory(greeted.model, greeted.hello, prepared.firmware, ended.stack_used),
-            bytes_out=tally.bytes_out,
-            bytes_in=tally.bytes_in,
-            seconds=time.monotonic() - started,
-            retries=tally.retries,
-            answered=len(data) - first,
-            first=_first(board.clock, greeted.warm_up),
-            clock_step=board.clock.step(greeted.steps) if greeted.steps else None,
-            idle_us=greeted.idle,
-            alone_us=_alone(greeted.warm_up),
-            baud=talk.link.baud,
-            shares=shares(prepared.firmware.footprint),
-            marks=marks(greeted.before, ended, prepared.firmware.footprint),
-            identity=identity(greeted.hello, talk.link.name),
-            faults=tally.faults,
-        )
-    sink.finish(end)
-    emit(Finished(key, end.seconds))
+
+    data: Dataset
+    lab: Lab
+    patience: Patience
+    known: set[str] = field(default_factory=set)
+
+    def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
+        """Store the answer to each sample that ``sink`` does not hold yet, then how the run ended.
+
+        Raises what `hil.bench.session.Session` cannot recover from.
+        """
+        expected = expect(item, self.data, emit)
+        case, key = item.case, item.plan.key
+        opens = partial(self.lab.open, case.station, case.image, item.firmware)
+        known = case.station.name in self.known
+        first, started = sink.done[key], time.monotonic()
+        with Session(item, opens, self.data, emit, self.patience, known=known) as session:
+            emit(Streaming(key, first, len(self.data), session.totals.retries))
+            for answer, disturbed in session.answers(first):
+                taken = stored_time(case.image.board.clock.time(answer.result))
+                sink.append(_sample(key, self.data, expected, answer, taken, disturbed=disturbed))
+                done = answer.index + 1
+                emit(Streaming(key, done, len(self.data), session.totals.retries))
+            end = _end(item, session, len(self.data) - first, started)
+        sink.finish(end)
+        emit(Finished(key, end.seconds))
+        self.known.add(case.station.name)
 
 
 def stored_time(time: DeviceTime) -> int | None:
@@ -81,7 +68,7 @@ def _sample(
     data: Dataset,
     expected: Expected,
     answer: Answer,
-    time: int | None,
+    taken: int | None,
     *,
     disturbed: bool,
 ) -> Sample:
@@ -101,21 +88,46 @@ def _sample(
         litert=unless_equal(expected.litert),
         oracle=unless_equal(expected.oracle),
         xnnpack=unless_equal(expected.xnnpack),
-        time=time,
+        time=taken,
         attempts=answer.attempts,
         round_trip=answer.round_trip,
         disturbed=disturbed,
     )
 
 
+def _end(item: Prepared, session: Session, answered: int, started: float) -> RunEnd:
+    """What is known of a run after its last answer."""
+    ready, totals, clock = session.first, session.totals, item.case.image.board.clock
+    status = session.last_status()
+    return RunEnd(
+        key=item.plan.key,
+        memory=_memory(ready.model, ready.hello, item.firmware, status.stack_used),
+        bytes_out=totals.bytes_out,
+        bytes_in=totals.bytes_in,
+        seconds=time.monotonic() - started,
+        retries=totals.retries,
+        answered=answered,
+        first=_first(clock, ready.warm_up),
+        clock_step=clock.step(ready.steps) if ready.steps else None,
+        idle_us=ready.idle,
+        alone_us=_alone(ready.warm_up),
+        baud=session.link.baud,
+        shares=shares(item.firmware.footprint),
+        marks=marks(ready.before, status, item.firmware.footprint),
+        identity=identity(ready.hello, session.link.name),
+        faults=totals.faults,
+    )
+
+
 def _first(clock: Clock, warm_up: tuple[Answer, ...]) -> int | None:
-    """Of the first inference; a latency only where nothing disturbed it."""
+    """Time of the first inference; a latency only where nothing disturbed it."""
     if not warm_up or (clock.unit == "us" and is_disturbed(warm_up[0])):
         return None
     return stored_time(clock.time(warm_up[0].result))
 
 
 def _alone(warm_up: tuple[Answer, ...]) -> int | None:
+    """Shortest round trip of an inference with no other in flight."""
     return min((one.round_trip for one in warm_up if not is_disturbed(one)), default=None)
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Literal
 import msgspec
 
 import hil
-from hil.bench.prepare import git_state, host
+from hil.bench.store import git_state, host
 from hil.core.errors import StorageError, UsageError
 from hil.core.files import replace_file
 from hil.core.text import printable

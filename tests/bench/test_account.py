@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.bench.account import predicted
-from hil.bench.cases import Case, Image, Network
+from hil.bench.plan import Case, Image, Network
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, plain
 from hil.core.records import Precision

@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from hil.bench import BenchPlan, Request, expected, make_plan
 from hil.bench import expected as ahead
+from hil.bench.events import Event, Referencing
 from hil.bench.expected import computed_ahead, expect, predict
+from hil.bench.prepare import prepare
 from hil.reference import litert, oracle, oracle_version, xnnpack
+from hil.testing.lab import FakeLab
 from tests.support.needs import skip_without
 
 PROJECT = Path(__file__).parents[2]
@@ -59,13 +64,16 @@ def test_a_process_fills_the_cache_with_what_runs_want(plan: BenchPlan, tmp_path
 
 
 def test_the_answers_are_those_of_one_process(plan: BenchPlan, tmp_path: Path) -> None:
-    network = plan.cases[0].network
+    (item,), _ = prepare(plan, FakeLab(), lambda _: None)
+    without = replace(item, plan=msgspec.structs.replace(item.plan, oracle=""))
+    network, events = item.case.network, list[Event]()
     with computed_ahead([network], plan.data):
-        beside = expect(network, plan.data, nothing, with_oracle=False, with_xnnpack=True)
+        beside = expect(without, plan.data, events.append)
     alone = predict(litert, network, plan.data, nothing, tmp_path / "alone")
     assert np.array_equal(beside.litert, alone)
     assert beside.oracle is None
     assert beside.xnnpack is not None
+    assert Referencing(item.plan.key, "litert", 30, 30) in events
 
 
 def test_it_ends_with_the_bench(plan: BenchPlan) -> None:

@@ -13,10 +13,10 @@ import pytest
 from msgspec import UNSET
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Image
 from hil.bench.events import Event
 from hil.bench.lab import Firmware
-from hil.bench.recovery import Patience
+from hil.bench.plan import Image
+from hil.bench.session import Patience
 from hil.boards.station import Station
 from hil.core.errors import HilError, LineHopeless, StorageError
 from hil.link import Link

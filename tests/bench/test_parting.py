@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Image
 from hil.bench.events import Event, Observing
 from hil.bench.lab import Firmware, RealLab
+from hil.bench.plan import Image
 from hil.boards.config import load_board
 from hil.boards.station import Station, plain
 from hil.core.errors import DoesNotFit, StorageError, WrongFirmware

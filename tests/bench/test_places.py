@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Case, place
 from hil.bench.events import Event, LeftOut
+from hil.bench.plan import Case, place
 from hil.boards.config import Room
 from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.bench import BenchPlan, Request, make_plan
+from hil.bench import Request, make_plan
+from hil.bench.session import Inputs
 from hil.boards.config import load_board
 from hil.boards.station import plain
 from hil.core.errors import DataError, ModelError, UsageError
@@ -44,7 +45,7 @@ def test_the_whole_matrix_by_default() -> None:
     ]
 
 
-def test_one_cell() -> None:
+def test_one_case() -> None:
     assert keys(boards=("native", "native"), models=("student",), precisions=("int8",)) == [
         "native/aot/student/int8"
     ]
@@ -57,15 +58,6 @@ def test_own_network_and_data(tmp_path: Path) -> None:
     plan = make_plan(request(models=(str(model),), data=data, dataset="auto", limit=None))
     assert [case.key for case in plan.cases] == ["mps2/aot/my_net_2/int8"]
     assert len(plan.data) == 4
-
-
-def test_samples_travel_as_they_are() -> None:
-    from hil.bench.plan import wire_inputs
-
-    plan = make_plan(request())
-    encoding, values = wire_inputs(plan.data)
-    assert encoding is Encoding.PIXELS
-    assert next(iter(values)) == plan.data.x[0].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -165,13 +157,11 @@ def project_with(folder: Path, dataset: str) -> Path:
 
 
 def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: Path) -> None:
-    from hil.bench.plan import wire_inputs
-
     plan = make_plan(request(project=project_with(tmp_path, "tabular"), dataset="tabular"))
     assert {case.image.precision for case in plan.cases} == {"float32", "int8"}
-    encoding, values = wire_inputs(plan.data)
-    assert encoding is Encoding.FLOAT32
-    assert np.array_equal(np.frombuffer(next(iter(values)), "<f4"), plan.data.x[0])
+    inputs = Inputs(plan.data)
+    assert inputs.encoding is Encoding.FLOAT32
+    assert np.array_equal(np.frombuffer(inputs[0], "<f4"), plan.data.x[0])
 
 
 @pytest.mark.parametrize("folder", ["cifar10", "cifar10-made"])
@@ -180,14 +170,8 @@ def test_made_pictures_find_their_networks(folder: str, tmp_path: Path) -> None:
     project = project_with(tmp_path, folder)
     plan = make_plan(request(project=project, dataset="cifar10-made"))
     assert plan.cases[0].network.path.parent == project / "models" / folder
-    assert next(iter(wire(plan))) == plan.data.x[0].tobytes()
-    assert len(next(iter(wire(plan)))) == 3_072
-
-
-def wire(plan: BenchPlan) -> list[bytes]:
-    from hil.bench.plan import wire_inputs
-
-    return list(wire_inputs(plan.data)[1])
+    assert Inputs(plan.data)[0] == plan.data.x[0].tobytes()
+    assert len(Inputs(plan.data)[0]) == 3_072
 
 
 def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:

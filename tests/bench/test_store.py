@@ -5,9 +5,8 @@ import msgspec
 import pytest
 
 from hil.bench.store import differences, pictures
-from hil.core.records import DType
 from hil.datasets import load, subset
-from hil.runs.schema import Sample
+from hil.runs.schema import Sample, Tensor
 from tests.support.runs import manifest, plan
 
 FLOAT = "fake/aot/student/float32"
@@ -37,8 +36,9 @@ def test_colour_pictures_keep_their_channels() -> None:
 
     data = subset(load("cifar10-made"), 2)
     wrong = bytes(range(10))
-    samples = [Sample(run="r", i=i, id=data.ids[i], label=0, device=wrong) for i in range(2)]
-    drawn = pictures(data, samples, {"r": DType.INT8})
+    of = plan(output=Tensor(dtype=9, shape=(1, 10), scale=0.1, zero_point=0))
+    samples = [Sample(run=of.key, i=i, id=data.ids[i], label=0, device=wrong) for i in range(2)]
+    drawn = pictures(data, manifest(of), {of.key: samples})
     assert [(p.shape, p.channels, p.pixels) for p in drawn.values()] == [
         ((32, 32), 3, data.x[i].tobytes()) for i in range(2)
     ]

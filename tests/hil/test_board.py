@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hil.bench.lab import check_image
-from hil.bench.plan import wire_inputs
+from hil.bench.session import Inputs
 from hil.compare.limits import exceeded, metrics
 from hil.device import Device
 from hil.link import Deadline
@@ -139,8 +139,8 @@ def test_the_clocks_that_it_says_it_has_are_seen_ticking(
 
 
 def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:
-    encoding, inputs = wire_inputs(hil_bench.plan.data)
-    first = next(iter(inputs))
+    inputs = Inputs(hil_bench.plan.data)
+    encoding, first = inputs.encoding, inputs[0]
     (before,) = hil_device.infer(0, encoding, [first])
     assert hil_device.status().inferences > 0
     check_image(hil_bench.reset(), hil_bench.image)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench import BenchPlan, Request, make_plan, run, store
 from hil.bench.events import Event, Streaming
 from hil.bench.prepare import prepare
 from hil.core.errors import HilError
@@ -120,7 +120,7 @@ def _child(plan: BenchPlan, folder: str, die_at: int, room: int, told: str) -> N
     error = ""
     try:
         out = os.open(told, os.O_WRONLY | os.O_APPEND)
-        vars(sys.modules[run.__module__])["RunLog"] = Watched
+        vars(store)["RunLog"] = Watched
         if room:
             resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         run(plan, Path(folder), emit, FakeLab())

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from hil.bench.cases import Image
 from hil.bench.lab import Firmware
-from hil.bench.recovery import Patience
+from hil.bench.plan import Image
+from hil.bench.session import Patience
 from hil.boards.station import Station
 from hil.core.errors import LinkError
 from hil.link import Deadline, Link

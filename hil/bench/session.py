@@ -1,0 +1,466 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board during one run: opened, initialised, asked, and recovered from resets and disconnects.
+
+An answer is kept only from a board that is known to be the one that was initialised. What a board
+has not answered when it reboots, or when its port vanishes, is asked again afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final, TypeAlias
+
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from hil.bench.events import Emit, Restarted, Returned, Waiting
+from hil.bench.lab import injected, shows_layers
+from hil.bench.prepare import Prepared
+from hil.core.errors import DataError, HilError, LinkError, NoAnswer, WrongFirmware
+from hil.core.records import (
+    ClockSteps,
+    Dataset,
+    Encoding,
+    Hello,
+    LineCounts,
+    ModelInfo,
+    Status,
+)
+from hil.device import Answer, Device, Timing
+from hil.link import Link, clock_of
+from hil.runs.agreement import is_disturbed
+from hil.runs.schema import Faults
+from hil.wire.messages import INFER_OVERHEAD, Result
+
+WARM_UP: Final = 3  # inferences
+IDLE: Final = 5  # requests that compute nothing
+SETBACKS: Final = 6  # in a row, without an answer in between; then the run is given up
+FLASH_IT: Final = "flash the image of this bench: `pio run -e <board> -t upload`"
+Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a bench waits for a port: it looks every ``every`` seconds."""
+
+    every: float = 0.25
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A data set as it travels: as it is, since the device quantises."""
+
+    data: Dataset
+
+    @property
+    def encoding(self) -> Encoding:
+        kinds = {"u1": Encoding.PIXELS, "i1": Encoding.INT8, "f4": Encoding.FLOAT32}
+        return kinds[self.data.x.dtype.str[1:]]
+
+    def __getitem__(self, i: int) -> bytes:
+        x = self.data.x
+        return np.ascontiguousarray(x[i], dtype=x.dtype.newbyteorder("<")).tobytes()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A board that is ready to be asked, and what it said before.
+
+    ``number``: of the run's model in the image. ``before``: its STATUS before the counters were
+    reset. ``idle``: microseconds of an empty round trip. ``heard``: what was counted on the line
+    until HELLO was answered, boot text included.
+    """
+
+    device: Device
+    hello: Hello
+    number: int
+    model: ModelInfo
+    before: Status
+    idle: int
+    steps: ClockSteps | None
+    heard: LineCounts
+    warm_up: tuple[Answer, ...]
+
+
+def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -> Ready:
+    """Wait until the board has booted, check that it runs the image of this run, and warm it up.
+
+    Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
+    """
+    board = prepared.case.image.board
+    if link.baud != board.serial.baud:  # whatever it was left at
+        link.set_baud(board.serial.baud)
+    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
+    device = Device(link, timing, board.serial.baud)
+    totals.continue_with(device)
+    hello = device.hello()
+    heard = device.counts
+    device.speed_up(board.serial.faster)
+    number, model = find_model(hello, prepared)
+    _check_room(hello, inputs.data)
+    before = device.status(reset=True)
+    idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
+    some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
+    warm_up = tuple(device.infer(number, inputs.encoding, some, pack=hello.unpacks))
+    return Ready(device, hello, number, model, before, idle, steps, heard, warm_up)
+
+
+def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
+    """The number of the run's model in the board's image; WrongFirmware for another image."""
+    if hello.has_layers and not prepared.case.image.layers:
+        raise shows_layers(hello)
+    name, sha256 = prepared.case.network.name, prepared.plan.model_sha256
+    for number, model in enumerate(hello.models):
+        if model.name == name:
+            if model.sha256 == sha256 and model.engine == prepared.plan.engine:
+                return number, model
+            raise WrongFirmware(
+                f"board {hello.board} runs {name} {model.sha256[:12]} by {model.engine}, "
+                f"expected {sha256[:12]} by {prepared.plan.engine}",
+                FLASH_IT,
+            )
+    raise WrongFirmware(
+        f"board {hello.board} has no model {name} (it has "
+        f"{', '.join(m.name for m in hello.models) or 'none'})",
+        FLASH_IT,
+    )
+
+
+def _check_room(hello: Hello, data: Dataset) -> None:
+    """A board short of RAM has a receive buffer for its model's own type alone."""
+    wanted = INFER_OVERHEAD + data.x[0].nbytes
+    if wanted > hello.max_payload:
+        raise DataError(
+            f"{data.name}: a sample takes a request of {wanted} bytes, "
+            f"board {hello.board} holds {hello.max_payload}",
+            "give uint8 pixels or int8 samples, or bench another board",
+        )
+
+
+def _check_result(result: Result, number: int, prepared: Prepared) -> None:
+    """WrongFirmware unless an answer is of the run's model and as long as its output."""
+    spec = prepared.case.network.graph.output
+    if (result.model, result.dtype, len(result.output)) != (number, spec.dtype, spec.nbytes):
+        raise WrongFirmware(
+            f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
+            f"{result.dtype.name} as model {result.model}, expected {spec.nbytes} of "
+            f"{spec.dtype.name} as model {number}",
+            FLASH_IT,
+        )
+
+
+class Totals:
+    """What one run counted, over all the links and boots that it took.
+
+    Each `hil.device.Device` counts for itself; a run needs another one after each reboot.
+    """
+
+    _COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
+
+    def __init__(self) -> None:
+        self.resets = 0
+        self.reopenings = 0
+        self.injected: dict[str, int] = {}
+        self._device: Device | None = None
+        self._past: Counter[str] = Counter()
+        self._stack = 0
+
+    def continue_with(self, device: Device) -> None:
+        """Count on with ``device``."""
+        self._past.update(self._now())
+        self._device = device
+
+    def discount(self, counts: LineCounts) -> None:
+        """Leave out ``counts``, which come from opening the port."""
+        self._past.subtract(self._line(counts))
+
+    def worst(self, status: Status) -> Status:
+        """``status`` with the highest stack mark of all that were seen."""
+        self._stack = max(self._stack, status.stack_used)
+        return replace(status, stack_used=self._stack)
+
+    @property
+    def bytes_out(self) -> int:
+        return self._sum("bytes_out")
+
+    @property
+    def bytes_in(self) -> int:
+        return self._sum("bytes_in")
+
+    @property
+    def retries(self) -> int:
+        """Requests that were sent again."""
+        return self._sum("retries")
+
+    @property
+    def faults(self) -> Faults | UnsetType:
+        """All else; UNSET when nothing happened."""
+        found = Faults(
+            resets=self.resets,
+            reopenings=self.reopenings,
+            injected=self.injected,
+            **{name: self._sum(name) for name in self._COUNTED},
+        )
+        return UNSET if found == Faults() else found
+
+    def _sum(self, name: str) -> int:
+        return self._past[name] + self._now()[name]
+
+    def _now(self) -> Counter[str]:
+        one = self._device
+        if one is None:
+            return Counter()
+        found = Counter(bytes_out=one.bytes_out, bytes_in=one.bytes_in, retries=one.retries)
+        found.update(self._line(one.counts))
+        return found
+
+    def _line(self, counts: LineCounts) -> dict[str, int]:
+        return {name: getattr(counts, name) for name in self._COUNTED}
+
+
+class _Rebooted(Exception):
+    """The board was found to have rebooted."""
+
+
+class Session:
+    """A board, opened and initialised, again whenever it must be; ``totals`` counts.
+
+    ``first`` is the board as it was before the first sample, ``now`` as it was initialised last;
+    ``link`` is its port while that is open. ``known``: the port was there before, so it is waited
+    for at once.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        opens: Opens,
+        data: Dataset,
+        emit: Emit,
+        patience: Patience,
+        *,
+        known: bool = False,
+    ) -> None:
+        self.totals = Totals()
+        self._prepared, self._opens, self._inputs = prepared, opens, Inputs(data)
+        self._emit, self._patience = emit, patience
+        self._ports = ExitStack()
+        self._name = prepared.case.station.port or prepared.case.station.name
+        self._known = known
+        self._before: dict[str, int] | None = None  # faults injected before this run
+        self._answered = 0  # since the board was initialised
+        self._empty = 0  # requests that computed nothing, since then
+        self._uptime = 0
+        self._next = 0  # the first sample that no board was asked
+        self._repeated: set[int] = set()  # samples that were in flight when a board was lost
+        self._diagnosis: HilError | None = None  # why it reboots, in its own words, since an answer
+
+    def __enter__(self) -> Session:
+        try:
+            try:
+                self._open()
+                self._known = True
+                self._initialise()
+            except LinkError as problem:
+                if not self._known:
+                    raise
+                self._reopen(problem)
+            self.first = self.now
+            self.totals.discount(self.first.heard)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(LinkError):
+            if kind is None:
+                self.now.device.slow_down()
+        self._close()
+
+    def answers(self, first: int) -> Iterator[tuple[Answer, bool]]:
+        """Each sample's answer from ``first`` on, once and in order, and whether it was disturbed.
+
+        Raises what cannot be recovered from: NoAnswer, LinkError (the port stayed away),
+        WrongFirmware.
+        """
+        setbacks = 0
+        while first < len(self._inputs):
+            try:
+                for answer in self._until_doubt(first):
+                    first, setbacks, self._diagnosis = answer.index + 1, 0, None
+                    yield answer, is_disturbed(answer) or answer.index in self._repeated
+            except (_Rebooted, NoAnswer, LinkError) as problem:
+                setbacks += 1
+                self._repeated.update(range(first, self._next))
+                self._recover(problem, setbacks)
+
+    def last_status(self) -> Status:
+        """STATUS after the last answer, with the stack of the worst boot."""
+        for setbacks in range(1, SETBACKS + 2):
+            try:
+                status = self._status()
+            except (NoAnswer, LinkError) as problem:
+                self._recover(problem, setbacks)
+            else:
+                self.totals.resets += self._has_rebooted(status)  # after the last answer
+                for fault, times in injected(self.link).items():
+                    self.totals.injected[fault] = times - (self._before or {}).get(fault, 0)
+                return self.totals.worst(status)
+        raise AssertionError("_recover gives up before")
+
+    def _until_doubt(self, first: int) -> Iterator[Answer]:
+        """Answers from ``first`` on, until one was disturbed and all in flight have arrived.
+
+        Those from the disturbed one on are given when the board is known not to have rebooted;
+        else _Rebooted is raised.
+        """
+        now, held = self.now, list[Answer]()
+
+        def fed() -> Iterator[bytes]:
+            for i in range(first, len(self._inputs)):
+                if held:
+                    return
+                self._next = i + 1
+                yield self._inputs[i]
+
+        for answer in now.device.infer(
+            now.number,
+            self._inputs.encoding,
+            fed(),
+            first=first,
+            window=now.hello.window,
+            room=now.hello.room,
+            pack=now.hello.unpacks,
+        ):
+            _check_result(answer.result, now.number, self._prepared)
+            self._answered += 1
+            if held or is_disturbed(answer):
+                held.append(answer)
+            else:
+                yield answer
+        if held and self._has_rebooted(self._status()):
+            raise _Rebooted
+        yield from held
+
+    def _status(self) -> Status:
+        status = self.now.device.status()
+        self._empty += 1
+        return self.totals.worst(status)
+
+    def _has_rebooted(self, status: Status) -> bool:
+        """Whether the board has counted less than it is known to have done, or its time went back.
+
+        A reset right after initialisation, before as many answers as are in flight, may be missed:
+        the answers are right then too, and marked as disturbed.
+        """
+        back = status.uptime_ms < self._uptime
+        self._uptime = status.uptime_ms
+        return back or self._counted_less(status)
+
+    def _counted_less(self, status: Status) -> bool:
+        return status.inferences < self._answered or status.frames_ok < self._answered + self._empty
+
+    def _initialise(self) -> Status:
+        """Make the board ready; its STATUS before its counters were reset."""
+        self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
+        self._answered, self._empty = len(self.now.warm_up), IDLE
+        self._uptime = self.now.before.uptime_ms
+        return self.now.before
+
+    def _recover(self, problem: Exception, setbacks: int) -> None:
+        """Make the board ready again; raises ``problem`` where that fails."""
+        self._diagnosis = self.now.device.diagnosis() or self._diagnosis
+        if setbacks > SETBACKS:
+            raise self._unstable() if isinstance(problem, _Rebooted) else problem
+        if not isinstance(problem, LinkError):
+            if isinstance(problem, _Rebooted):
+                self._count_reset()
+            try:
+                self._initialise_again(counted=isinstance(problem, _Rebooted))
+                return
+            except (NoAnswer, LinkError) as silent:
+                problem = silent
+        self._reopen(problem)
+
+    def _initialise_again(self, *, counted: bool) -> None:
+        """Make the board ready, and see whether it has rebooted, unless that is ``counted``."""
+        answered, empty, uptime = self._answered, self._empty, self._uptime
+        before = self._initialise()
+        fewer = before.inferences < answered or before.frames_ok < answered + empty
+        if not counted and (fewer or before.uptime_ms < uptime):
+            self._count_reset()
+
+    def _count_reset(self) -> None:
+        self.totals.resets += 1
+        said = self._diagnosis.what if self._diagnosis else ""
+        self._emit(Restarted(self._prepared.plan.key, said))
+
+    def _reopen(self, problem: Exception) -> None:
+        """Let the port go, and wait until it is back and a board behind it answers."""
+        clock = self._patience.clock
+        away = self._prepared.case.image.board.timeouts.away
+        began, key = clock(), self._prepared.plan.key
+        why = problem.what if isinstance(problem, HilError) else str(problem)
+        self._emit(Waiting(key, self._name, away, why))
+        gone, flaps, lost = began, 0, problem
+        while True:
+            self._close(lost)
+            there = False
+            try:
+                self._open()
+                there = True
+                self.totals.reopenings += 1
+                self._initialise_again(counted=False)
+            except (NoAnswer, LinkError) as again:
+                lost = again
+                if there and isinstance(again, LinkError) and flaps < SETBACKS:
+                    gone, flaps = clock(), flaps + 1  # it was there, and vanished once more
+                if clock() - gone >= away:
+                    raise _stayed_away(self._diagnosis or again, self._name, away) from problem
+                self._patience.sleep(self._patience.every)
+            else:
+                self._emit(Returned(key, self._name, clock() - began))
+                return
+
+    def _open(self) -> None:
+        self.link = self._ports.enter_context(self._opens())
+        if self._before is None:
+            self._before = injected(self.link)
+        self._name = self.link.name
+
+    def _close(self, problem: Exception | None = None) -> None:
+        """Let the port go, and tell what opened it what went wrong."""
+        ports, self._ports = self._ports, ExitStack()
+        with suppress(LinkError, NoAnswer):
+            ports.__exit__(type(problem) if problem else None, problem, None)
+
+    def _unstable(self) -> HilError:
+        times = f"{self._prepared.plan.key}: {SETBACKS + 1} restarts without an answer in between"
+        if self._diagnosis:
+            return type(self._diagnosis)(f"{times}: {self._diagnosis.what}", self._diagnosis.hint)
+        return NoAnswer(
+            times,
+            "check its power and its watchdog, then run the same command with the same --out",
+        )
+
+
+def _stayed_away(problem: HilError, name: str, seconds: float) -> HilError:
+    return type(problem)(
+        f"{problem.what}; no board came back on {name} within {seconds:g} s",
+        "plug the board in, and run the same command with the same --out",
+    )
