@@ -1,38 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error the harness raises on purpose.
+"""Every error that the harness raises on purpose.
 
     HilError                    one clear line: what, where, and what to do next
     ├── UsageError              the request cannot be carried out as asked
     │   ├── ConfigError         a configuration file is wrong
     │   ├── NotComparable       two stored runs measured different things
     │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
-    ├── MachineError       something on this machine is missing or refuses
+    ├── MachineError        something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
     │   │   ├── DoesNotFit      the board's memory is too small for it
     │   │   └── WrongCompiler   the compiler is too old or too new for the board's core
     │   └── StorageError        a results folder cannot be read or written
     │       ├── InUse           another process holds the lock
-    │       └── DamagedRun      a stored run is not what was stored
-    ├── DataError               a data set is missing, truncated or foreign
+    │       └── DamagedRun      a file of a stored run was changed
+    ├── DataError               a data set is missing, truncated or not the expected one
     ├── ModelError              a .tflite file is corrupt or unsupported
     ├── TrainingFailed          a training went wrong and was stopped
     └── DeviceError             the board, once it runs
         ├── NotAttached         no such board is plugged in
-        ├── LabError            a place of a board lab cannot be had
-        ├── LinkError           the port is missing, busy or gone
+        ├── LabError            a place of a board lab is not available
+        ├── LinkError           the port is missing, busy or disconnected
         ├── WrongChip           the chip on the port is not the one the firmware is for
         ├── FlashTooSmall       the board has less flash than its firmware was built for
-        ├── LineHopeless        the line damages so much that it would take hours
-        ├── NoAnswer            nothing (valid) came back before the deadline
-        │   ├── NotRunning      the board's loader runs, and no firmware
-        │   └── BoardCrashed    the board panics, or restarts in a loop
-        ├── WrongReply          the device answers, but not as its protocol has it
-        ├── WrongFirmware       the board answers, but it is not the image we expect
+        ├── LineHopeless        the line damages so much that the work would take hours
+        ├── NoAnswer            no valid answer before the deadline
+        │   ├── NotRunning      the board's boot loader runs instead of firmware
+        │   └── BoardCrashed    the board panics or restarts in a loop
+        ├── WrongReply          the device breaks its protocol
+        ├── WrongFirmware       the board runs other firmware than expected
         └── DeviceRefused       the board answered with an ERROR frame
 
-All of them but DamagedRun leave the command line with exit code 2. A result that is not as
-expected is not an error of the harness: the bench says so and exits with 1.
+The exit code is 2 for all of them except DamagedRun. A result that is not as expected is not an
+error of the harness: the bench reports it and exits with 1.
 """
 
 from hil.core.text import printable, shorten
@@ -41,10 +41,10 @@ _LONGEST = 1500  # characters; paths and commands are shorter
 
 
 class HilError(Exception):
-    """``what`` went wrong (and where), and the ``hint`` that says what to do.
+    """``what`` went wrong and where, and a ``hint`` what to do.
 
-    Both on one line, without what a terminal obeys and of bounded length: a stranger may have
-    chosen a name in them.
+    Both are one printable line of bounded length, since a board or a file may have chosen a name in
+    them.
     """
 
     exit_code = 2
@@ -93,8 +93,8 @@ class BuildFailed(MachineError):
 class DoesNotFit(BuildFailed):
     """The board's memory is too small for the firmware.
 
-    ``memory`` is "flash" or "ram"; ``needs`` are the bytes it takes, or, where only the excess
-    over the board's memory is known, ``over``.
+    ``memory`` is "flash" or "ram"; ``needs`` is the bytes it takes, or ``over`` the excess if only
+    that is known.
     """
 
     def __init__(
@@ -119,13 +119,13 @@ class InUse(StorageError):
 
 
 class DamagedRun(StorageError):
-    """A file of a stored run is not the one that was stored: a result not as expected."""
+    """A file of a stored run was changed: a result that is not as expected."""
 
     exit_code = 1
 
 
 class DataError(HilError):
-    """A data set is missing, truncated or foreign."""
+    """A data set is missing, truncated or not the expected one."""
 
 
 class ModelError(HilError):
@@ -145,11 +145,11 @@ class NotAttached(DeviceError):
 
 
 class LabError(DeviceError):
-    """A place of a board lab cannot be had."""
+    """A place of a board lab is not available."""
 
 
 class LinkError(DeviceError):
-    """The port is missing, busy or gone."""
+    """The port is missing, busy or disconnected."""
 
 
 class WrongChip(DeviceError):
@@ -161,15 +161,15 @@ class FlashTooSmall(DeviceError):
 
 
 class NoAnswer(DeviceError):
-    """Nothing valid came back before the deadline."""
+    """No valid answer came before the deadline."""
 
 
 class NotRunning(NoAnswer):
-    """The board's loader runs, and no firmware: it waits for an upload, or nothing starts."""
+    """The board's boot loader runs instead of firmware: it waits for an upload, or finds none."""
 
 
 class BoardCrashed(NoAnswer):
-    """The board panics, or restarts in a loop. Flashing the same firmware again is no help."""
+    """The board panics or restarts in a loop. Flashing the same firmware again does not help."""
 
 
 class LineHopeless(DeviceError):
@@ -177,11 +177,11 @@ class LineHopeless(DeviceError):
 
 
 class WrongReply(DeviceError):
-    """The device answers, but not as its protocol has it."""
+    """The device breaks its protocol."""
 
 
 class WrongFirmware(DeviceError):
-    """The board answers, but it is not the image we expect."""
+    """The board runs other firmware than expected."""
 
 
 class DeviceRefused(DeviceError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are either whole or not there."""
+"""Files: written whole or not at all, locked between processes, hashed, read as configuration."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from hil.core.errors import ConfigError, InUse, StorageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path with the same name, which becomes ``path`` when the block succeeds.
+    """A temporary path with the same name, which replaces ``path`` when the block succeeds.
 
-    StorageError when the folder cannot be written or the disk is full; an earlier ``path`` is
-    then as it was.
+    StorageError if the folder cannot be written or the disk is full; ``path`` is then unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, and onto the disk, whole or not at all; see `replacing`."""
+    """Write ``content`` to ``path`` and flush it to disk, whole or not at all; see `replacing`."""
     with replacing(path) as part, part.open("wb") as handle:
         handle.write(content)
         handle.flush()
@@ -47,7 +46,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether ``path`` is a file itself: no link, which may lead anywhere, no device, no pipe."""
+    """Whether ``path`` is a regular file, not a link (which may lead anywhere), device or pipe."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -56,9 +55,9 @@ def is_plain(path: Path) -> bool:
 
 @contextmanager
 def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock ``file``, which one process has at a time, and which is created empty.
+    """Hold the lock ``file``, which one process at a time has; an empty file is created.
 
-    It is free again after the block, or when the process ends, however it ends; the file stays.
+    It is released after the block, or when the process ends for any reason. The file stays.
 
     Raises:
         InUse: another process holds it and ``wait`` is false.
@@ -81,7 +80,7 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, hex; empty when there is no such file."""
+    """SHA-256 of a file in hex; empty if the file does not exist."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -91,22 +90,22 @@ def sha256(path: Path) -> str:
 
 T = TypeVar("T")
 
-MOST: Final = 1 << 20  # bytes of a file that a person writes
-# what msgspec raises of a text that is no record of a kind: the last of brackets without end
+_LONGEST: Final = 1 << 20  # bytes of a configuration file
+# what msgspec raises for a text that is not a record: RecursionError for brackets without end
 NO_RECORD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every configuration record."""
+    """Base of every configuration record: frozen, unknown keys refused."""
 
 
 def read_toml(path: Path, kind: type[T], *, hint: str = "see docs/adding-a-board.md") -> T:
-    """The record of type ``kind`` that the file holds, or ConfigError naming file and key."""
+    """The file as a record of type ``kind``; ConfigError names the file and the key."""
     try:
         with path.open("rb") as file:
-            content = file.read(MOST + 1)
-        if len(content) > MOST:
-            raise ConfigError(f"{path} is longer than {MOST} bytes", hint)
+            content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise ConfigError(f"{path} is longer than {_LONGEST} bytes", hint)
         return msgspec.toml.decode(content, type=kind)
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read ({problem.strerror})", "check the path") from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen records that flow from a digit to a report. No behaviour beyond derived sizes."""
+"""Frozen records that pass between packages: types, units, models, counters, samples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DType(IntEnum):
 
 
 class Precision(StrEnum):
-    """What a model computes in."""
+    """The number format a model computes in."""
 
     FLOAT32 = "float32"
     INT8 = "int8"
@@ -38,14 +38,14 @@ class Encoding(IntEnum):
     """How the values of a request are written on the wire."""
 
     PIXELS = 1  # uint8, 0..255; the device scales by 1/255 and quantises
-    INT8 = 2  # as an int8 model wants it
+    INT8 = 2  # as an int8 model takes it
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
 
 
 class _Measure(ABC):
-    """Ordered, subtracted and divided by its own kind alone.
+    """Compared with, subtracted from and divided by its own kind only.
 
-    Anything else is an error of types, and at run time a `MixedUnits`.
+    Anything else is a type error, and `MixedUnits` at run time.
     """
 
     __slots__ = ()
@@ -53,12 +53,12 @@ class _Measure(ABC):
     @property
     @abstractmethod
     def amount(self) -> int:
-        """The figure itself, in its kind's unit."""
+        """The value in its kind's unit."""
 
     def _other(self, other: Self) -> int:
         if type(other) is not type(self):
             kinds = f"{type(self).__name__} and {type(other).__name__}"
-            raise MixedUnits(f"{kinds} were put together", "each is compared with its own kind")
+            raise MixedUnits(f"{kinds} cannot be combined", "compare figures of one kind")
         return other.amount
 
     def __lt__(self, other: Self) -> bool:
@@ -107,7 +107,7 @@ class Latency(_Measure):
 @final
 @dataclass(frozen=True, slots=True)
 class EmulatorTime(_Measure):
-    """Microseconds of this computer's time that an emulator took: no property of any board."""
+    """Microseconds that an emulator took on this computer: not a property of any board."""
 
     microseconds: int
 
@@ -116,7 +116,7 @@ class EmulatorTime(_Measure):
         return self.microseconds
 
 
-# Kept apart by type: nothing in the harness adds, compares or plots the one as the other.
+# separate types, so that nothing adds, compares or plots one as the other
 DeviceTime: TypeAlias = Instructions | Latency | None
 
 
@@ -153,20 +153,20 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a board says of itself."""
+    """What a board reports about itself."""
 
     protocol: int
     board: str
     firmware: str
     toolchain: str
-    window: int  # requests the host may have in flight
+    window: int  # requests that may be in flight
     max_payload: int  # bytes
     tick_hz: int  # 0: no tick counter
     has_micros: bool
     models: tuple[ModelInfo, ...]
-    has_layers: bool = False  # it answers layer by layer: another program than the one to measure
-    unpacks: bool = False  # it takes inputs in PackBits
-    room: int | None = 0  # bytes its line keeps while it computes; None: any, the host has to wait
+    has_layers: bool = False  # built to answer layer by layer; not the program to measure
+    unpacks: bool = False  # accepts PackBits-compressed inputs
+    room: int | None = 0  # bytes its line buffers while it computes; None: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Status:
     ram_static: int
     stack_used: int
     stack_size: int
-    heap_used: int | None  # allocated now; None: the board cannot tell
+    heap_used: int | None  # allocated now; None: unknown to the board
     uptime_ms: int
     frames_ok: int
     frames_bad: int
@@ -186,12 +186,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class LineCounts:
-    """What crossed a line between host and board, and what went wrong on it, as the host counted.
+    """Traffic and faults on the line between host and board, as the host counted them.
 
-    ``damaged_out``: frames that the board said came damaged; ``damaged_in``: those that the host
-    received so; ``unexpected``: good frames that answer nothing that is waited for (late, repeated,
-    replayed); ``timeouts``: silences that ended a wait; ``retries``: requests sent again, which
-    took ``resent_bytes`` on the line.
+    ``damaged_out``: frames that the board reported as damaged; ``damaged_in``: damaged frames that
+    the host received; ``unexpected``: valid frames that answer no pending request (late, repeated,
+    replayed); ``timeouts``: waits that ended without an answer; ``retries``: requests sent again,
+    which took ``resent_bytes`` on the line.
     """
 
     frames_out: int = 0
@@ -206,9 +206,9 @@ class LineCounts:
 
 @dataclass(frozen=True, slots=True)
 class ClockSteps:
-    """The smallest steps that a board saw its clocks make; 0 where one made none.
+    """The smallest steps that a board saw its clocks make; 0 for a clock that did not step.
 
-    ``reads``: how many readings that took.
+    ``reads``: the number of readings.
     """
 
     micros: int

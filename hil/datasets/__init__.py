@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled samples with stable ids: MNIST, digits, CIFAR-10, made sets, or a user's own arrays."""
+"""Labelled samples with stable ids: MNIST, digits, CIFAR-10, generated sets, or a user's arrays."""
 
 from hil.datasets.catalog import NAMES, choose, load
 from hil.datasets.download import Progress

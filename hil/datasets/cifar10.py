@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CIFAR-10 from its binary archive: found, or downloaded once, and always verified.
+"""CIFAR-10 from its binary archive: found or downloaded once, and always verified.
 
-The binary version, so that nothing has to be unpickled (https://www.cs.toronto.edu/~kriz/cifar.html):
-each member of the archive is 10,000 records of a label and 3 planes (red, green, blue) of 32x32.
+It is the binary version (https://www.cs.toronto.edu/~kriz/cifar.html), which needs no pickle: each
+member of the archive is 10,000 records of a label and 3 planes (red, green, blue) of 32x32.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ MEMBERS = {
     "train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
     "test": ("test_batch.bin",),
 }
-RECORDS = 10_000  # a member
+RECORDS = 10_000  # per member
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 _RECORD = 1 + CHANNELS * SIDE * SIDE
 _REMEDY = f"set HIL_DATA_DIR to a folder with {ARCHIVE}"
-_DOWNLOAD_S = 1800.0  # 170 MB, also over a slow line
+_DOWNLOAD_S = 1800.0  # 170 MB over a slow connection
 
 
 def cache_dir() -> Path:
-    """Where the download is kept."""
+    """The folder of the downloaded archive."""
     return platformdirs.user_cache_path("tinyml-hil") / "cifar10"
 
 
@@ -49,15 +49,15 @@ def _locate() -> Path | None:
 
 
 def found() -> bool:
-    """Whether the archive is on this machine (not yet whether it is right)."""
+    """Whether the archive exists on this machine; it is not verified."""
     return _locate() is not None
 
 
 def fetch(*, progress: Progress | None = None) -> None:
-    """Download the archive (170 MB) into the user's cache unless it is here.
+    """Download the archive (170 MB) into the user's cache unless it is on this machine.
 
     Raises:
-        DataError: no mirror answers, or what they send is not CIFAR-10.
+        DataError: no mirror answers, or none sends CIFAR-10.
     """
     if _locate() is None:
         download.fetch(
@@ -72,7 +72,7 @@ def fetch(*, progress: Progress | None = None) -> None:
 
 
 def load(split: str, *, progress: Progress | None = None) -> Dataset:
-    """A split of CIFAR-10, downloaded when it is not here.
+    """A split of CIFAR-10, downloaded if it is not on this machine.
 
     Returns:
         ``x`` (50,000 or 10,000, 32, 32, 3) uint8, ``y`` (n,) int64 of 0..9, ids
@@ -80,21 +80,21 @@ def load(split: str, *, progress: Progress | None = None) -> Dataset:
         (little-endian int64).
 
     Raises:
-        DataError: the archive is missing, truncated or foreign.
+        DataError: the archive is missing, truncated or not CIFAR-10's.
     """
     fetch(progress=progress)
     path = _locate()
-    if path is None:  # removed by someone between the search and now
-        raise DataError(f"{ARCHIVE} has disappeared", _REMEDY)
+    if path is None:  # since the search
+        raise DataError(f"{ARCHIVE} was removed", _REMEDY)
     _verify(path)
     parts = [parse(content, name) for name, content in _members(path, MEMBERS[split])]
-    x = np.concatenate([pictures for pictures, _ in parts])
+    x = np.concatenate([images for images, _ in parts])
     y = np.concatenate([labels for _, labels in parts])
     return dataset("cifar10", split, x, y)
 
 
 def dataset(name: str, split: str, x: npt.NDArray[np.uint8], y: npt.NDArray[np.int64]) -> Dataset:
-    """Pictures and labels, made read-only, with ids in order and a fingerprint as in `load`."""
+    """Images and labels, made read-only, with ids in order and a fingerprint as in `load`."""
     x.setflags(write=False)
     y.setflags(write=False)
     fingerprint = hashlib.sha256(x.tobytes() + y.astype("<i8").tobytes()).hexdigest()
@@ -106,14 +106,14 @@ def parse(content: bytes, where: str) -> tuple[npt.NDArray[np.uint8], npt.NDArra
     """Records of one member -> (n, 32, 32, 3) uint8 and (n,) labels.
 
     Raises:
-        DataError: not whole records, none, or a label beyond 9.
+        DataError: no records, a partial one, or a label above 9.
     """
     if not content or len(content) % _RECORD:
-        raise DataError(f"{where} has {len(content)} bytes, no whole records of {_RECORD}", _REMEDY)
+        raise DataError(f"{where} has {len(content)} bytes, not a multiple of {_RECORD}", _REMEDY)
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
     labels = records[:, 0].astype(np.int64)
     if labels.max() >= CLASSES:
-        raise DataError(f"{where} has a label {labels.max()}, beyond {CLASSES - 1}", _REMEDY)
+        raise DataError(f"{where} has a label {labels.max()}, above {CLASSES - 1}", _REMEDY)
     planes = records[:, 1:].reshape(-1, CHANNELS, SIDE, SIDE)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels
 
@@ -127,22 +127,22 @@ def _verify(path: Path) -> None:
     if sha256 != SHA256:
         raise DataError(
             f"{path} is not CIFAR-10's {ARCHIVE} (SHA-256 {sha256[:12]}…, not {SHA256[:12]}…)",
-            f"remove that file to have it downloaded, or {_REMEDY}",
+            f"remove that file to download it again, or {_REMEDY}",
         )
 
 
 def _members(path: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    """(name, content) of members, read where they are: nothing is unpacked onto the disk."""
+    """(name, content) of members, read into memory: nothing is extracted to disk."""
     limit = RECORDS * _RECORD
     contents = {}
     try:
-        with tarfile.open(path, "r|gz") as archive:  # a stream: one pass, no seeking back
+        with tarfile.open(path, "r|gz") as archive:  # a stream: one pass without seeking
             for member in archive:
                 name = member.name.removeprefix("./").removeprefix(f"{FOLDER}/")
                 stream = archive.extractfile(member) if name in names else None
                 if stream is not None:
                     contents[name] = stream.read(limit + 1)
-    # the last of headers that tarfile does not check
+    # TypeError and ValueError: headers that tarfile does not check
     except (OSError, tarfile.TarError, EOFError, zlib.error, TypeError, ValueError) as error:
         raise DataError(f"{path} is a damaged archive ({error})", _REMEDY) from error
     for name in names:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-learn's 1,797 handwritten digits, drawn the way MNIST draws them.
+"""scikit-learn's 1,797 handwritten digits, rendered in the style of MNIST.
 
 The source (UCI "Optical Recognition of Handwritten Digits", test part, in scikit-learn's
-wheel) is 8x8 pixels of 0..16, the ink counted in blocks of 4x4.
+wheel) is 8x8 pixels of 0..16: the ink counted in blocks of 4x4.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from scipy import ndimage
 from hil.core.records import Dataset
 from hil.datasets.sampling import stratified_order
 
-SIDE = 28  # of the picture
+SIDE = 28  # of the image
 BOX = 20  # the digit's longer side, as in MNIST
 TEST = 500  # samples held out; the other 1,297 are for training
 _LEVELS = 16  # the source's full ink
-# ink below and above these shares is no ink and full ink: an edge is 1 to 2 pixels wide
+# shares of ink that become 0 and full ink, so that an edge is 1 to 2 pixels wide
 _WHITE, _BLACK = 0.2, 0.8
 
 
 def draw(digit: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """One 8x8 digit as MNIST would show it.
+    """Render one 8x8 digit in the style of MNIST.
 
     MNIST's recipe (LeCun et al. 1998): fit the ink into 20x20 keeping its proportions,
     anti-aliased, then centre its mass in 28x28.
@@ -41,20 +41,20 @@ def draw(digit: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     ink = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] / _LEVELS
     zoom = BOX / max(ink.shape)
     height, width = (max(1, round(side * zoom)) for side in ink.shape)
-    # pixel centres of the target in the source's coordinates
+    # pixel centres of the target in source coordinates
     y = (np.arange(height) + 0.5) * ink.shape[0] / height - 0.5
     x = (np.arange(width) + 0.5) * ink.shape[1] / width - 0.5
-    frame = 2  # so that the spline sees paper beyond the ink
+    frame = 2  # blank margin for the spline
     grid = np.meshgrid(y + frame, x + frame, indexing="ij")
     smooth = ndimage.map_coordinates(np.pad(ink, frame), grid, order=3, mode="constant")
     sharp = np.clip((smooth - _WHITE) / (_BLACK - _WHITE), 0.0, 1.0)
     centre = ndimage.center_of_mass(sharp)
-    picture = np.zeros((SIDE, SIDE))
+    image = np.zeros((SIDE, SIDE))
     top = int(np.clip(round((SIDE - 1) / 2 - centre[0]), 0, SIDE - height))
     left = int(np.clip(round((SIDE - 1) / 2 - centre[1]), 0, SIDE - width))
-    picture[top : top + height, left : left + width] = sharp
-    # rounded first to six places: a libm's last bit must not move a pixel
-    return np.rint(np.round(picture * 255, 6)).astype(np.uint8)
+    image[top : top + height, left : left + width] = sharp
+    # rounded to six places first: the last bit of a libm must not change a pixel
+    return np.rint(np.round(image * 255, 6)).astype(np.uint8)
 
 
 @functools.cache
@@ -63,8 +63,8 @@ def _all() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    pictures = np.stack([draw(digit) for digit in source.images])[..., None]
-    return pictures, source.target.astype(np.int64)
+    images = np.stack([draw(digit) for digit in source.images])[..., None]
+    return images, source.target.astype(np.int64)
 
 
 def load(split: str) -> Dataset:
@@ -72,13 +72,13 @@ def load(split: str) -> Dataset:
 
     Returns:
         ``x`` (n, 28, 28, 1) uint8, ``y`` (n,) int64, ids ``digits-test-00042`` with the
-        digit's number in scikit-learn's order; the fingerprint is the SHA-256 of the drawn
+        digit's number in scikit-learn's order; the fingerprint is the SHA-256 of the rendered
         pixels followed by the labels (little-endian int64).
     """
-    pictures, labels = _all()
+    images, labels = _all()
     order = stratified_order([f"digits-{i:05d}" for i in range(len(labels))], labels)
     chosen = np.sort(order[:TEST] if split == "test" else order[TEST:])
-    x, y = pictures[chosen], labels[chosen]
+    x, y = images[chosen], labels[chosen]
     x.setflags(write=False)
     y.setflags(write=False)
     fingerprint = hashlib.sha256(x.tobytes() + y.astype("<i8").tobytes()).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file from whichever mirror answers: bounded in time, verified, then put in place."""
+"""Download one file from the fastest mirror: bounded in time, verified, then moved into place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pooch
 
 from hil.core.errors import DataError
 
-# (file name, bytes so far, bytes in all or 0 when the server does not say)
+# (file name, bytes so far, bytes in all or 0 if unknown)
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
@@ -30,7 +30,7 @@ _OFFLINE = "set HIL_DATA_DIR to a folder that has the file, or use --dataset dig
 
 
 def answering(mirrors: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """The mirrors that have ``name``, fastest first, after ``CONNECT_S`` at most.
+    """The mirrors that have ``name``, fastest first, after at most ``CONNECT_S`` seconds.
 
     Asked in daemon threads: name resolution has no timeout of its own.
     """
@@ -71,11 +71,11 @@ def fetch(
     Args:
         name: file name, appended to a mirror's URL.
         mirrors: base URLs.
-        folder: made when it is missing.
-        verify: raises DataError when the file it is given is wrong.
+        folder: created if missing.
+        verify: raises DataError if the file is not the expected one.
         progress: called with (name, bytes so far, bytes in all).
-        hint: what to do without it.
-        total_s: seconds the whole download may take; `TOTAL_S` by default.
+        hint: what to do if all fail.
+        total_s: limit of the whole download in seconds; `TOTAL_S` by default.
 
     Raises:
         DataError: no mirror answers, all fail, or the folder cannot be written.
@@ -112,7 +112,7 @@ def _fetch_one(
         )
         downloader(url, str(part), None)
         verify(part)
-        part.chmod(0o644)  # mkstemp's 0600 would shut out other users of a shared cache
+        part.chmod(0o644)  # mkstemp's 0600 would lock out other users of a shared cache
         part.replace(folder / name)
     finally:
         part.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def _fetch_one(
 
 
 class _Bar:
-    """What pooch wants of a progress bar; it also ends a download that trickles for ever."""
+    """A progress bar as pooch expects it; it also ends a download that is too slow."""
 
     def __init__(self, name: str, progress: Progress | None, total_s: float | None) -> None:
         self.name = name
@@ -141,4 +141,4 @@ class _Bar:
         self.done = 0
 
     def close(self) -> None:
-        """Nothing to close: the caller owns the bar."""
+        """Nothing to do: the caller owns the bar."""

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data made from a seed: `tabular` and `noise`, float32 features in place of pixels.
+"""Generated data sets: `tabular` and `noise` are float32 features, `cifar10-made` is images of ten
+shapes in CIFAR-10's format.
 
-Both are drawn from `numpy.random.RandomState`, whose streams NumPy has frozen, so that a seed gives
-the same samples under every version.
+All use `numpy.random.RandomState`, whose streams NumPy has frozen, so that a seed gives the same
+samples under every version.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +20,28 @@ from hil.core.records import Dataset
 from hil.datasets import cifar10
 from hil.datasets.sampling import stratified_order
 
-SEED = 42  # the write-up seeds its split alone, with this
+SEED: Final = 42  # of the write-up, which uses it for its split only
 TABULAR_SAMPLES, TABULAR_TEST = 1_000, 200
 FEATURES, INFORMATIVE, CLASSES = 20, 15, 3
+_PLACES: Final = 4  # decimals kept: a linear algebra library's last bit must not change the data
 
-NOISE_SEED = 0
-NOISE_SAMPLES = {"train": 1_000, "test": 200}
+NOISE_SEED: Final = 0
+NOISE_SAMPLES: Final = {"train": 1_000, "test": 200}
 NOISE_FEATURES, NOISE_CLASSES = 10, 2
 
-_PLACES = 4  # decimals kept: a linear algebra library's last bit must not change the data
+SHAPES: Final = "cifar10-made"
+SHAPES_SAMPLES: Final = {"train": 5_000, "test": 1_000}
+_SHAPES_SEEDS: Final = {"train": 1, "test": 2}
+# cosine and sine of turns by 0, 16 and 23 degrees either way, exact ratios
+_TURNS: Final = ((1.0, 0.0), (24 / 25, 7 / 25), (24 / 25, -7 / 25), (12 / 13, 5 / 13))
+_NOISE: Final = 20  # largest change of a value, of 255
+_DARK, _BRIGHT = (
+    110,
+    130,
+)  # the background is below _DARK, the shape above _BRIGHT
+
+Reals: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
 @functools.cache
@@ -49,9 +63,9 @@ def tabular(split: str) -> Dataset:
     """scikit-learn's `make_classification`: 20 features, 15 of them informative, 3 classes.
 
     Returns:
-        ``x`` (800 or 200, 20) float32, as they are drawn (the write-up does not standardise: mean
-        about 0, standard deviation 1 to 4); ``y`` (n,) int64 of 0..2; ids ``tabular-test-00042``
-        with the sample's number as drawn. The split is fixed and stratified.
+        ``x`` (800 or 200, 20) float32, not standardised, as in the write-up (mean about 0, standard
+        deviation 1 to 4); ``y`` (n,) int64 of 0..2; ids ``tabular-test-00042`` with the sample's
+        number in the whole set. The split is fixed and stratified.
     """
     x, y = _tabular()
     order = stratified_order([f"tabular-{i:05d}" for i in range(len(y))], y)
@@ -60,7 +74,7 @@ def tabular(split: str) -> Dataset:
 
 
 def noise(split: str) -> Dataset:
-    """Nothing to learn: features uniform in [0, 1), labels drawn without looking at them.
+    """Nothing to learn: features are uniform in [0, 1), labels are independent of them.
 
     Returns:
         ``x`` (1,000 or 200, 10) float32, ``y`` (n,) int64 of 0..1, ids ``noise-test-00042``.
@@ -80,7 +94,7 @@ def _dataset(
     numbers: npt.NDArray[np.int64],
 ) -> Dataset:
     if not np.isfinite(x).all():
-        raise DataError(f"{name} came out with NaN or infinity", "reinstall NumPy and scikit-learn")
+        raise DataError(f"{name} contains NaN or infinity", "reinstall NumPy and scikit-learn")
     x.setflags(write=False)
     y.setflags(write=False)
     content = x.astype("<f4").tobytes() + y.astype("<i8").tobytes()
@@ -88,34 +102,22 @@ def _dataset(
     return Dataset(name, split, ids, x, y, hashlib.sha256(content).hexdigest())
 
 
-NAME: Final = "cifar10-made"
-SAMPLES: Final = {"train": 5_000, "test": 1_000}
-_SEEDS: Final = {"train": 1, "test": 2}
-# cosine and sine of turns by 0, 16 and 23 degrees either way, exact ratios
-_TURNS: Final = ((1.0, 0.0), (24 / 25, 7 / 25), (24 / 25, -7 / 25), (12 / 13, 5 / 13))
-_NOISE: Final = 20  # largest change of a value, of 255
-_DARK, _BRIGHT = 110, 130  # the ground is below the one in each colour, the shape above the other
-
-Reals = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-
 @functools.cache
-def load(split: str) -> Dataset:
-    """A split.
+def shapes(split: str) -> Dataset:
+    """Images of ten shapes in CIFAR-10's format, which stand in for it where it is missing.
 
     Returns:
-        ``x`` (5,000 or 1,000, 32, 32, 3) uint8, ``y`` (n,) int64 of 0..9 (as many of each), ids
-        ``cifar10-made-test-00042``, fingerprint as CIFAR-10's.
+        ``x`` (5,000 or 1,000, 32, 32, 3) uint8, ``y`` (n,) int64 of 0..9 (equally many of each),
+        ids ``cifar10-made-test-00042``, fingerprint as CIFAR-10's.
     """
-    n = SAMPLES[split]
-    random = np.random.RandomState(_SEEDS[split])
+    n = SHAPES_SAMPLES[split]
+    random = np.random.RandomState(_SHAPES_SEEDS[split])
     y = random.permutation(np.arange(n) % cifar10.CLASSES).astype(np.int64)
-    return cifar10.dataset(NAME, split, _draw(random, y), y)
+    return cifar10.dataset(SHAPES, split, _draw(random, y), y)
 
 
 def _draw(random: np.random.RandomState, y: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """(n, 32, 32, 3), the shape of number ``y`` in each."""
+    """(n,) classes -> (n, 32, 32, 3) images: a shape, a crossing bar, a background and noise."""
     n, side = len(y), cifar10.SIDE
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float64)
     radius = random.randint(6, 13, (n, 1, 1))
@@ -126,14 +128,14 @@ def _draw(random: np.random.RandomState, y: npt.NDArray[np.int64]) -> npt.NDArra
     v = (down * cosine - right * sine) / radius
     u = (down * sine + right * cosine) / radius
     shape = np.zeros((n, side, side), bool)
-    for number, inside in enumerate(_SHAPES):
-        mine = y == number
-        shape[mine] = inside(u[mine], v[mine])
-    colours = random.randint(0, _DARK, (2, n, 1, 1, 3))  # of the ground's two ends
+    for label, inside in enumerate(_INSIDE):
+        rows_of = y == label
+        shape[rows_of] = inside(u[rows_of], v[rows_of])
+    colours = random.randint(0, _DARK, (2, n, 1, 1, 3))  # top and bottom of the background
     share = (rows / (side - 1))[None, ..., None]
     ground = colours[0] * share + colours[1] * (1 - share)
     picture = np.where(shape[..., None], random.randint(_BRIGHT, 256, (n, 1, 1, 3)), ground)
-    dark = random.randint(0, 2, (n, 1, 1, 1)) == 1  # bright on dark, or the other way round
+    dark = random.randint(0, 2, (n, 1, 1, 1)) == 1  # bright on dark, or dark on bright
     picture = np.where(dark, 255 - picture, picture)
     bar = random.randint(0, side - 2, (n, 1, 1))
     crossed = (columns >= bar) & (columns < bar + 2)
@@ -186,7 +188,8 @@ def _pair(u: Reals, v: Reals) -> Bools:
     return np.asarray(_disk((np.abs(u) - 0.55) / 0.42, v / 0.42))
 
 
-_SHAPES: Final = (
+# by class: whether the point (u, v) is inside the shape
+_INSIDE: Final = (
     _disk,
     _square,
     _triangle,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MNIST from its four original IDX files: found, or downloaded once, and always verified."""
+"""MNIST from its four original IDX files: found or downloaded once, and always verified."""
 
 from __future__ import annotations
 
@@ -22,62 +22,8 @@ from hil.core.records import Dataset
 from hil.datasets import download
 from hil.datasets.download import Progress
 
-_UINT8 = 0x08  # IDX's type code
+_UINT8 = 0x08  # type code in an IDX header
 _GZIP = b"\x1f\x8b"
-
-
-def read_bytes(path: Path, limit: int, hint: str) -> bytes:
-    """The content of ``path``, unpacked when it is gzip; at most ``limit`` bytes.
-
-    Raises:
-        DataError: unreadable, damaged gzip, or longer than ``limit``.
-    """
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
-            if packed:
-                with gzip.GzipFile(fileobj=raw) as stream:
-                    content = stream.read(limit + 1)
-            else:
-                content = raw.read(limit + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is a damaged or truncated gzip file ({error})", hint) from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error})", hint) from error
-    if len(content) > limit:
-        raise DataError(f"{path} is longer than the {limit} bytes expected of it", hint)
-    return content
-
-
-def parse(
-    content: bytes, shape: tuple[int, ...], where: str, hint: str = ""
-) -> npt.NDArray[np.uint8]:
-    """Bytes of an IDX file to an array of exactly ``shape`` (a read-only view).
-
-    The format: http://yann.lecun.com/exdb/mnist (bytes 0 0, type, rank, then
-    rank big-endian uint32 dimensions, then the elements).
-
-    Raises:
-        DataError: not IDX, another type or shape, or not as long as its header says.
-    """
-    header = 4 + 4 * len(shape)
-    if len(content) < header:
-        raise DataError(f"{where} is truncated: {len(content)} bytes, no IDX header", hint)
-    zeros, kind, rank = struct.unpack_from(">HBB", content)
-    if zeros != 0 or kind != _UINT8:
-        raise DataError(f"{where} is not an IDX file of bytes (magic {content[:4].hex()})", hint)
-    if rank != len(shape):
-        raise DataError(f"{where} has {rank} dimensions, expected {len(shape)}", hint)
-    dims = struct.unpack_from(f">{rank}I", content, 4)
-    if dims != shape:
-        raise DataError(f"{where} has dimensions {dims}, expected {shape}", hint)
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        state = "truncated" if len(content) < expected else "too long"
-        raise DataError(f"{where} is {state}: {len(content)} bytes, expected {expected}", hint)
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -127,12 +73,12 @@ FILES: dict[str, tuple[IdxFile, IdxFile]] = {
 
 
 def cache_dir() -> Path:
-    """Where downloads are kept."""
+    """The folder of downloaded files."""
     return platformdirs.user_cache_path("tinyml-hil") / "mnist"
 
 
 def folders() -> tuple[Path, ...]:
-    """Where the files are looked for, in order: ``HIL_DATA_DIR``, then the user's cache."""
+    """The folders to search, in order: ``HIL_DATA_DIR``, then the user's cache."""
     own = os.environ.get("HIL_DATA_DIR")
     mine = (Path(own).expanduser(), Path(own).expanduser() / "mnist") if own else ()
     return (*mine, cache_dir())
@@ -150,15 +96,15 @@ def _locate(file: IdxFile) -> Path | None:
 
 
 def found(split: str) -> bool:
-    """Whether both files of a split are on this machine (not yet whether they are right)."""
+    """Whether both files of a split exist on this machine; they are not verified."""
     return all(_locate(file) is not None for file in FILES[split])
 
 
 def fetch(split: str, *, progress: Progress | None = None) -> None:
-    """Download into the user's cache what is missing of a split.
+    """Download the missing files of a split into the user's cache.
 
     Raises:
-        DataError: no mirror answers, or what they send is not MNIST.
+        DataError: no mirror answers, or none sends MNIST.
     """
     missing = [file for file in FILES[split] if _locate(file) is None]
     for file in missing:
@@ -172,14 +118,14 @@ def fetch(split: str, *, progress: Progress | None = None) -> None:
 
 
 def load(split: str, *, progress: Progress | None = None) -> Dataset:
-    """A split of MNIST, downloaded when it is not here.
+    """A split of MNIST, downloaded if it is not on this machine.
 
     Returns:
         ``x`` (n, 28, 28, 1) uint8, ``y`` (n,) int64, ids ``mnist-test-00042``; the
         fingerprint is the SHA-256 of the images file followed by the labels file.
 
     Raises:
-        DataError: a file is missing, truncated or foreign.
+        DataError: a file is missing, truncated or not MNIST's.
     """
     fetch(split, progress=progress)
     images, labels = FILES[split]
@@ -187,8 +133,8 @@ def load(split: str, *, progress: Progress | None = None) -> Dataset:
     arrays: list[npt.NDArray[np.uint8]] = []
     for file in (images, labels):
         path = _locate(file)
-        if path is None:  # removed by someone between the search and now
-            raise DataError(f"{file.name} has disappeared", _hint())
+        if path is None:  # since the search
+            raise DataError(f"{file.name} was removed", _hint())
         content = _content(path, file)
         digest.update(content)
         arrays.append(parse(content, file.shape, str(path), _hint(path)))
@@ -202,7 +148,7 @@ def _content(path: Path, file: IdxFile) -> bytes:
     """The verified, uncompressed bytes of a file that should be ``file``."""
     hint = _hint(path)
     content = read_bytes(path, file.nbytes, hint)
-    parse(content, file.shape, str(path), hint)  # says what is wrong better than a hash
+    parse(content, file.shape, str(path), hint)  # its errors say more than a wrong hash
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
         what = (
@@ -212,6 +158,59 @@ def _content(path: Path, file: IdxFile) -> bytes:
     return content
 
 
+def read_bytes(path: Path, limit: int, hint: str) -> bytes:
+    """The content of ``path``, decompressed if it is gzip; at most ``limit`` bytes.
+
+    Raises:
+        DataError: unreadable, damaged gzip, or longer than ``limit``.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            if packed:
+                with gzip.GzipFile(fileobj=raw) as stream:
+                    content = stream.read(limit + 1)
+            else:
+                content = raw.read(limit + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is a damaged or truncated gzip file ({error})", hint) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})", hint) from error
+    if len(content) > limit:
+        raise DataError(f"{path} is longer than the expected {limit} bytes", hint)
+    return content
+
+
+def parse(
+    content: bytes, shape: tuple[int, ...], where: str, hint: str = ""
+) -> npt.NDArray[np.uint8]:
+    """Bytes of an IDX file to an array of exactly ``shape`` (a read-only view).
+
+    The format: http://yann.lecun.com/exdb/mnist (bytes 0 0, type, rank, then
+    rank big-endian uint32 dimensions, then the elements).
+
+    Raises:
+        DataError: not IDX, another type or shape, or its length does not match its header.
+    """
+    header = 4 + 4 * len(shape)
+    if len(content) < header:
+        raise DataError(f"{where} is truncated: {len(content)} bytes without an IDX header", hint)
+    zeros, kind, rank = struct.unpack_from(">HBB", content)
+    if zeros != 0 or kind != _UINT8:
+        raise DataError(f"{where} is not an IDX file of bytes (magic {content[:4].hex()})", hint)
+    if rank != len(shape):
+        raise DataError(f"{where} has {rank} dimensions, expected {len(shape)}", hint)
+    dims = struct.unpack_from(f">{rank}I", content, 4)
+    if dims != shape:
+        raise DataError(f"{where} has dimensions {dims}, expected {shape}", hint)
+    expected = header + math.prod(shape)
+    if len(content) != expected:
+        state = "truncated" if len(content) < expected else "too long"
+        raise DataError(f"{where} is {state}: {len(content)} bytes, expected {expected}", hint)
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
 def _hint(path: Path | None = None) -> str:
     remedy = "set HIL_DATA_DIR to a folder with MNIST's four original files"
-    return f"remove that file to have it downloaded, or {remedy}" if path else remedy
+    return f"remove that file to download it again, or {remedy}" if path else remedy

@@ -18,9 +18,9 @@ from hil.core.errors import DataError
 from hil.core.records import Dataset
 
 _TYPES = (np.uint8, np.int8, np.float32)
-_MOST = 4 << 30  # bytes of an array
-_RANK = 8
-_DEFLATE = 1100  # bytes that a byte can stand for at the most, a little over the format's 1032
+_LARGEST = 4 << 30  # bytes of an array
+_RANK = 8  # most dimensions of an array
+_DEFLATE = 1100  # bytes per compressed byte, a little over the format's limit of 1032
 _DAMAGED = (
     *(ValueError, TypeError, OverflowError, EOFError, RuntimeError, SyntaxError, RecursionError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error),
@@ -39,7 +39,7 @@ def load_npz(path: Path | str) -> Dataset:
         fingerprint is the SHA-256 of the file.
 
     Raises:
-        DataError: not such a file, or its arrays are not as above.
+        DataError: the file or its arrays are not as described.
     """
     path = Path(path)
     try:
@@ -59,7 +59,7 @@ def load_npz(path: Path | str) -> Dataset:
         what = f"{path} cannot be read ({error.strerror or error})"
         raise DataError(what, "check the path") from error
     except MemoryError as error:
-        raise DataError(f"{path} does not fit into memory", "save fewer samples") from error
+        raise DataError(f"{path} does not fit in memory", "save fewer samples") from error
     except _DAMAGED as error:
         raise DataError(f"{path} is damaged or holds Python objects ({error})", _HINT) from error
     labels = _check(path, x, y)
@@ -71,31 +71,31 @@ def load_npz(path: Path | str) -> Dataset:
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.generic]:
-    """One array. What its header says is held against the file before anything is allocated."""
+    """One array. Its header is checked against the file before anything is allocated."""
     info = archive.getinfo(name)
     stored = info.compress_type == zipfile.ZIP_STORED
     if not stored and info.compress_type != zipfile.ZIP_DEFLATED:
-        raise DataError(f"{name} in {path} is compressed as NumPy never does", _HINT)
+        raise DataError(f"{name} in {path} uses a compression that NumPy does not write", _HINT)
     most = info.compress_size if stored else _DEFLATE * info.compress_size + _DEFLATE
     if info.file_size > min(most, path.stat().st_size * _DEFLATE):
         raise DataError(f"{name} in {path} is shorter than the archive says", _HINT)
-    if info.file_size > _MOST:
+    if info.file_size > _LARGEST:
         what = f"{name} in {path} has {info.file_size:,} bytes"
-        raise DataError(what, f"{_MOST:,} is the limit: save fewer samples")
+        raise DataError(what, f"{_LARGEST:,} is the limit: save fewer samples")
     with archive.open(info) as stream:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version)
         read = read or np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-        # dtypes and ranks beyond those of `_check` end here
-        sizes = len(shape) <= _RANK and all(0 <= n <= _MOST for n in shape)
+        # `_check` narrows types and ranks further
+        sizes = len(shape) <= _RANK and all(0 <= n <= _LARGEST for n in shape)
         if dtype.hasobject:
             raise DataError(f"{name} in {path} holds Python objects", _HINT)
         if dtype.kind not in "iuf" or not sizes:
             raise DataError(f"{name} in {path} is {dtype} of shape {shape}", _HINT)
         nbytes = math.prod(shape) * dtype.itemsize
         if stream.tell() + nbytes != info.file_size:
-            raise DataError(f"{name} in {path} is not as long as its header says", _HINT)
+            raise DataError(f"{name} in {path} does not have the length in its header", _HINT)
     with archive.open(info) as stream:
         found: npt.NDArray[np.generic] = np.lib.format.read_array(stream, allow_pickle=False)
     return found
@@ -110,12 +110,12 @@ def _check(
         raise DataError(f"x in {path} has shape {x.shape}", "it must be (samples, ...), not empty")
     if not np.issubdtype(y.dtype, np.integer) or y.ndim != 1:
         what = f"y in {path} is {y.dtype} of shape {y.shape}"
-        raise DataError(what, "it must be one integer label a sample")
+        raise DataError(what, "it must be one integer label per sample")
     if len(x) != len(y):
         raise DataError(f"{path} has {len(x)} samples in x and {len(y)} labels in y", _HINT)
     if x.dtype == np.float32 and not np.isfinite(x).all():
-        raise DataError(f"x in {path} holds NaN or infinity", "remove those samples")
+        raise DataError(f"x in {path} contains NaN or infinity", "remove those samples")
     if y.min() < 0 or y.max() > np.iinfo(np.int32).max:
-        what = f"labels in {path} reach from {y.min()} to {y.max()}"
-        raise DataError(what, "they must count classes from 0")
+        what = f"labels in {path} range from {y.min()} to {y.max()}"
+        raise DataError(what, "they must be class numbers from 0")
     return y.astype(np.int64)

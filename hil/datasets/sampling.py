@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which samples make up a subset or a validation split: fixed, stratified, nested.
+"""Subsets and validation splits: fixed, stratified, nested.
 
-The order comes from hashes of the ids and not from a random generator, so that it is the
-same under every version of NumPy.
+The order comes from hashes of the ids, not from a random generator, so that it is the same under
+every version of NumPy.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SALT: Final = b"tinyml-hil"
 def stratified_order(ids: Sequence[str], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """A fixed permutation of the samples in which every prefix is stratified.
 
-    The j-th sample of a class with n members is placed at j/n: the first k samples are
-    one of each of the k classes, after that each class keeps its share.
+    The j-th sample of a class with n members is placed at j/n: the first k samples are one of each
+    of the k classes; after that each class keeps its share.
 
     Args:
         ids: n stable ids.
@@ -34,7 +34,7 @@ def stratified_order(ids: Sequence[str], y: npt.NDArray[np.int64]) -> npt.NDArra
     Returns:
         (n,) positions.
     """
-    # MNIST's first 5,000 test digits are easier than the rest: "the first n" would flatter
+    # MNIST's first 5,000 test digits are easier than the rest: "the first n" would be biased
     hashes = np.array(
         [hashlib.blake2b(i.encode(), digest_size=8, key=SALT).digest() for i in ids], dtype="V8"
     ).view(">u8")
@@ -52,10 +52,10 @@ def subset(dataset: Dataset, n: int) -> Dataset:
     Nested: ``subset(ds, a)`` is a prefix of ``subset(ds, b)`` for a <= b.
 
     Raises:
-        UsageError: ``n`` is not positive.
+        UsageError: ``n`` is less than 1.
     """
     if n < 1:
-        raise UsageError(f"a subset of {n} samples is empty", "ask for one at least")
+        raise UsageError(f"a subset of {n} samples is empty", "ask for at least one")
     return take(dataset, stratified_order(dataset.ids, dataset.y)[:n])
 
 
@@ -64,13 +64,13 @@ def split_validation(dataset: Dataset, share: float = 0.1) -> tuple[Dataset, Dat
 
     Args:
         dataset: the training set.
-        share: of the samples that go into validation, 0 < share < 1.
+        share: of the samples for validation, 0 < share < 1.
 
     Returns:
-        (train, validation), each in the original order, named so in ``split``.
+        (train, validation), each in the original order, with that name as ``split``.
 
     Raises:
-        UsageError: either part would be empty.
+        UsageError: one of them would be empty.
     """
     count = round(len(dataset) * share)
     if not 0 < count < len(dataset):

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CIFAR-10's archive, small and made up: found, downloaded, verified, refused."""
+"""CIFAR-10 from a small archive in its format: found, downloaded, verified, refused."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import io
 import tarfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +52,7 @@ def expect(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, no mirrors, and an archive of 42 samples expected."""
+    """An empty cache, no mirrors; the expected archive has 42 samples."""
     folder = tmp_path / "cache"
     monkeypatch.setattr(cifar10, "cache_dir", lambda: folder)
     monkeypatch.setattr(cifar10, "MIRRORS", ())
@@ -67,25 +63,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(cifar10, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
-        yield folder
-        server.shutdown()
+def archives(mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the only mirror."""
+    folder, url = mirror
+    monkeypatch.setattr(cifar10, "MIRRORS", (url,))
+    return folder
 
 
 @pytest.mark.usefixtures("here")
-def test_a_pixel_is_where_the_format_has_it(here: Path) -> None:
+def test_pixels_and_labels_are_where_the_format_has_them(here: Path) -> None:
     (here / cifar10.ARCHIVE).write_bytes(GOOD)
     test, train = datasets.load("cifar10", "test"), datasets.load("cifar10", "train")
     assert (test.x.shape, train.x.shape) == ((7, 32, 32, 3), (35, 32, 32, 3))
@@ -98,7 +85,7 @@ def test_a_pixel_is_where_the_format_has_it(here: Path) -> None:
     assert test.ids[:2] == ("cifar10-test-00000", "cifar10-test-00001")
 
 
-def test_own_folder_comes_first(
+def test_the_data_folder_comes_before_the_cache(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / cifar10.ARCHIVE).write_bytes(b"stale")
@@ -108,23 +95,23 @@ def test_own_folder_comes_first(
     assert len(datasets.load("cifar10", "test")) == 7
 
 
-def test_it_is_downloaded_once(here: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (mirror / cifar10.ARCHIVE).write_bytes(GOOD)
+def test_it_is_downloaded_once(here: Path, archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (archives / cifar10.ARCHIVE).write_bytes(GOOD)
     assert datasets.choose("cifar10") == ("cifar10", "")
     monkeypatch.setattr(cifar10, "MIRRORS", ())
     assert len(datasets.load("cifar10", "test")) == 7
     assert [file.name for file in here.iterdir()] == [cifar10.ARCHIVE]
 
 
-def test_a_foreign_download_leaves_nothing(here: Path, mirror: Path) -> None:
-    (mirror / cifar10.ARCHIVE).write_bytes(b"sign in to this network first")
+def test_a_wrong_download_leaves_no_file(here: Path, archives: Path) -> None:
+    (archives / cifar10.ARCHIVE).write_bytes(b"sign in to this network first")
     with pytest.raises(DataError, match="could not be downloaded .*not CIFAR-10's"):
         datasets.load("cifar10", "test")
     assert list(here.iterdir()) == []
 
 
 @pytest.mark.usefixtures("here")
-def test_without_it_a_made_set_is_used_and_said() -> None:
+def test_generated_images_are_used_without_it_and_the_note_says_so() -> None:
     name, note = datasets.choose("cifar10")
     assert name == "cifar10-made"
     assert note.startswith("This is not CIFAR-10")
@@ -133,7 +120,7 @@ def test_without_it_a_made_set_is_used_and_said() -> None:
         datasets.load("cifar10", "test")
 
 
-def test_wrong_files_are_refused_and_not_replaced_in_silence(here: Path) -> None:
+def test_a_wrong_archive_is_refused_and_not_replaced(here: Path) -> None:
     (here / cifar10.ARCHIVE).write_bytes(GOOD[:-9])
     assert datasets.choose("cifar10") == ("cifar10", "")
     with pytest.raises(DataError, match=r"is not CIFAR-10's .* remove that file"):
@@ -151,7 +138,7 @@ def test_wrong_files_are_refused_and_not_replaced_in_silence(here: Path) -> None
         (archive({**CONTENTS, "test_batch.bin": b"\x0a" + member(9)[1:]}), "has a label 10"),
     ],
 )
-def test_an_archive_that_hashes_right_is_still_not_trusted(
+def test_an_archive_with_the_right_hash_is_still_checked(
     here: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, says: str
 ) -> None:
     (here / cifar10.ARCHIVE).write_bytes(content)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-learn's digits, drawn MNIST-style."""
+"""scikit-learn's digits, rendered in the style of MNIST."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_split_is_fixed_stratified_and_complete() -> None:
     assert test.ids[:3] == ("digits-test-00003", "digits-test-00009", "digits-test-00011")
 
 
-def test_labels_belong_to_their_pictures() -> None:
+def test_labels_belong_to_their_images() -> None:
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -30,7 +30,7 @@ def test_labels_belong_to_their_pictures() -> None:
     for row in (0, 123, 499):
         number = int(test.ids[row].rsplit("-", 1)[1])
         assert test.y[row] == source.target[number]
-        # shrunk back, the picture is the source's ink
+        # scaled down again, the image is the source
         picture = np.asarray(test.x[row, ..., 0], float)
         ink = source.images[number]
         crop = ink[np.ix_(ink.any(1), ink.any(0))]
@@ -40,7 +40,7 @@ def test_labels_belong_to_their_pictures() -> None:
         assert np.corrcoef(small.ravel(), crop.ravel())[0, 1] > 0.8
 
 
-def test_pictures_are_drawn_like_mnist() -> None:
+def test_images_have_the_geometry_of_mnist() -> None:
     test = datasets.load("digits", "test")
     assert test.x.shape == (500, 28, 28, 1)
     assert test.x.dtype == np.uint8
@@ -57,7 +57,7 @@ def test_pictures_are_drawn_like_mnist() -> None:
     assert 25 < test.x.mean() < 50
 
 
-def test_a_centred_square_stays_one() -> None:
+def test_a_centred_square_stays_centred_and_square() -> None:
     square = np.full((8, 8), 16.0)
     picture = digits.draw(square)
     expected = np.zeros((28, 28), np.uint8)

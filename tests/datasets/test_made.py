@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data made from a seed: the same everywhere, learnable where it should be, and only there."""
+"""Generated data sets: the same everywhere, and learnable or not, as documented."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def test_shapes_ids_and_classes(
         assert part.x.dtype == kind
         assert not part.x.flags.writeable
         assert set(part.y.tolist()) == set(range(classes))
-        # no sample of one split is in the other, under whatever id
+        # no sample of one split is in the other under another id
         assert len({x.tobytes() for x in (*train.x, *test.x)}) == sum(sizes)
 
 
-def test_tabular_is_what_scikit_learn_makes() -> None:
+def test_tabular_equals_make_classification() -> None:
     from sklearn.datasets import make_classification
 
     x, y = make_classification(
@@ -67,14 +67,14 @@ def test_tabular_is_what_scikit_learn_makes() -> None:
         np.testing.assert_array_equal(part.y, y[rows])
 
 
-def test_tabular_can_be_learnt() -> None:
+def test_tabular_is_learnable() -> None:
     train, test = both("tabular")
     model = RandomForestClassifier(50, random_state=0).fit(train.x, train.y)
     assert model.score(test.x, test.y) > 0.7
 
 
-def test_noise_cannot_be_learnt() -> None:
-    """Labels are independent of every feature, and no better guessed by a model that fits them."""
+def test_noise_is_not_learnable() -> None:
+    """Labels are independent of every feature, and a model does not beat guessing."""
     train, test = both("noise")
     for column in train.x.T:
         split = stats.ks_2samp(column[train.y == 0], column[train.y == 1])
@@ -84,8 +84,8 @@ def test_noise_cannot_be_learnt() -> None:
     assert stats.binomtest(hits, len(test)).pvalue > 0.05
 
 
-def test_shapes_differ_by_form_and_not_by_colour_alone() -> None:
-    """A linear model on the mean colours is at chance; each class has as many samples."""
+def test_colour_does_not_tell_the_shapes_apart() -> None:
+    """A linear model on the mean colours is near chance; all classes are equally large."""
     train, test = both("cifar10-made")
     assert np.bincount(train.y).tolist() == [500] * 10
     assert np.bincount(test.y).tolist() == [100] * 10

@@ -22,7 +22,7 @@ def saved(tmp_path: Path, **arrays: Any) -> Path:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
-def test_reads_what_was_saved(tmp_path: Path, dtype: type[np.generic]) -> None:
+def test_arrays_are_read_as_saved(tmp_path: Path, dtype: type[np.generic]) -> None:
     x = np.arange(60).reshape(5, 3, 4).astype(dtype)
     path = saved(tmp_path, x=x, y=np.array([2, 0, 1, 2, 0], np.uint8))
     dataset = load_npz(path)
@@ -54,7 +54,7 @@ GOOD_Y = np.arange(4)
         (np.array([[object()]] * 4), GOOD_Y, "Python objects"),
     ],
 )
-def test_refuses_other_arrays(tmp_path: Path, x: Any, y: Any, says: str) -> None:
+def test_other_arrays_are_refused(tmp_path: Path, x: Any, y: Any, says: str) -> None:
     path = saved(tmp_path, x=x, y=y)
     with pytest.raises(DataError, match=says) as caught:
         load_npz(path)
@@ -89,7 +89,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load_npz(path)
 
 
-def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.npz cannot be read"):
         load_npz(tmp_path / "nowhere.npz")
     with pytest.raises(DataError, match="cannot be read"):

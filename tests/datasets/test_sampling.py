@@ -15,7 +15,7 @@ from hil.datasets import split_validation, subset
 
 def made(labels: list[int], name: str = "made") -> Dataset:
     y = np.array(labels, np.int64)
-    x = np.arange(len(y), dtype=np.float32)[:, None]  # a sample knows where it came from
+    x = np.arange(len(y), dtype=np.float32)[:, None]  # the value of a sample is its position
     return Dataset(name, "test", tuple(f"{name}-{i:05d}" for i in range(len(y))), x, y, "f" * 64)
 
 
@@ -35,7 +35,7 @@ def test_subsets_are_nested_and_keep_rows_together(values: list[int], a: int, b:
 
 
 @given(labels, st.integers(1, 100))
-def test_every_class_occurs_when_n_allows(values: list[int], n: int) -> None:
+def test_every_class_occurs_if_n_allows_it(values: list[int], n: int) -> None:
     classes = len(set(values))
     chosen = subset(made(values), n)
     assert len(set(chosen.y.tolist())) == min(classes, n)
@@ -58,7 +58,7 @@ def test_the_order_is_pinned() -> None:
     assert chosen.fingerprint == "f" * 64
 
 
-def test_the_order_depends_on_the_ids_alone() -> None:
+def test_the_order_depends_only_on_the_ids() -> None:
     one, other = made([0] * 50), made([0] * 50, "other")
     one_order = [int(v) for v in subset(one, 50).x[:, 0]]
     assert one_order != list(range(50))
@@ -84,6 +84,6 @@ def test_validation_is_cut_and_stratified() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 0.01])
-def test_a_split_that_leaves_nothing_is_refused(share: float) -> None:
+def test_an_empty_split_is_refused(share: float) -> None:
     with pytest.raises(UsageError, match="validation share"):
         split_validation(made([0, 1, 2, 3]), share)
