@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host says about a model: LiteRT's two sets of kernels, and TFLM, the byte oracle."""
+"""A model's answers on the host: LiteRT with either set of kernels, and TFLM, the byte oracle."""
 
 from hil.reference.cache import predict_cached
 from hil.reference.interpreters import (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference outputs kept on disk: the host's answers to 10,000 digits need computing once."""
+"""A cache of reference outputs on disk, so that the host computes 10,000 digits once."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ def predict_cached(
     progress: Progress | None = None,
     encode: Encode = lambda samples: samples,
 ) -> npt.NDArray[np.generic]:
-    """`Reference.predict`, remembered by model, data, samples, interpreter and its version.
+    """`Reference.predict`, cached by model, data, samples, interpreter and its version.
 
-    ``encode`` makes the model's values of some of ``x``; a batch at a time, since they may be four
-    times the samples' size, and not at all for what is remembered.
-    An entry that is damaged or of the wrong shape is computed again; a directory that cannot
-    be written only costs the memory of this run.
+    ``encode`` turns samples into the model's input values. It is called per batch, since the values
+    may take four times the memory of the samples, and not at all for a cached result. A damaged
+    entry is computed again. A directory that cannot be written disables the cache.
     """
     place = directory / f"{_key(reference, fingerprint, ids)}.outputs"
     found = _load(place)
@@ -47,8 +46,8 @@ def predict_cached(
             progress(len(x), len(x))
         return found
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(StorageError):  # a cache on a read-only disk
-            # one process at a time computes an entry: runs side by side often want the same one
+        with contextlib.suppress(StorageError):  # a read-only disk
+            # one process computes an entry: parallel runs often need the same one
             held.enter_context(locked(place.with_suffix(".lock")))
         found = _load(place)
         if found is not None and (found.shape, found.dtype) == expected:
@@ -69,12 +68,12 @@ def _in_batches(
     result = np.empty((len(x), spec.elements), spec.dtype.numpy)
     for start in range(0, len(x), BATCH):
 
-        def told(done: int, _: int, start: int = start) -> None:
+        def report(done: int, _: int, start: int = start) -> None:
             if progress:
                 progress(start + done, len(x))
 
         batch = x[start : start + BATCH]
-        result[start : start + len(batch)] = reference.predict(encode(batch), told)
+        result[start : start + len(batch)] = reference.predict(encode(batch), report)
     return result
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two host interpreters behind one small interface."""
+"""LiteRT and TensorFlow Lite Micro on the host behind one interface: a model's outputs, the tensors
+between its layers, and the encoding of samples as inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +42,13 @@ class Reference(Protocol):
     ) -> npt.NDArray[np.generic]:
         """(n, *input shape) model-ready values -> (n, output elements) of the output's type.
 
-        Raises `DataError` when ``x`` does not fit the model's input.
+        Raises `DataError` if ``x`` does not fit the model's input.
         """
         ...
 
 
 class _Interpreter:
-    """Runs one sample after the other through ``step``, checking the inputs first."""
+    """Checks the inputs, then passes one sample at a time to ``step``."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class _Interpreter:
         if x.dtype != spec.dtype.numpy or x.shape[1:] != spec.shape:
             raise DataError(
                 f"inputs of type {x.dtype} and shape {list(x.shape)}",
-                f"{self.name} wants (n, *{list(spec.shape)}) {spec.dtype.name.lower()}",
+                f"{self.name} takes (n, *{list(spec.shape)}) {spec.dtype.name.lower()}",
             )
         result = np.empty((len(x), out.elements), out.dtype.numpy)
         for i, sample in enumerate(x):
@@ -83,38 +84,38 @@ class _Interpreter:
 def litert(path: Path | str) -> Reference:
     """LiteRT with its reference kernels (BUILTIN_REF): the same on every computer.
 
-    Raises `ModelError` when the file is corrupt or holds an operator LiteRT cannot run.
+    Raises `ModelError` if the file is corrupt or contains an operator that LiteRT cannot run.
     """
     return _litert("litert", path, default_kernels=False)
 
 
 def xnnpack(path: Path | str) -> Reference:
-    """LiteRT as users run it, with its default kernels: XNNPACK's where it has them.
+    """LiteRT with its default kernels, as users run it: XNNPACK's where it has them.
 
-    Those are chosen by what the processor can do, so ``version`` names the processor's features
-    too. One thread. Raises as `litert`.
+    The processor's features select them, so ``version`` includes a digest of these. One thread.
+    Raises as `litert`.
     """
     return _litert("litert-xnnpack", path, default_kernels=True)
 
 
 def xnnpack_version() -> str:
-    """LiteRT's default kernels on this computer, in words."""
+    """The name and version of LiteRT's default kernels."""
     return f"LiteRT {importlib.metadata.version('ai-edge-litert')} with XNNPACK"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the line that LiteRT's C++ writes to standard error when it takes up XNNPACK."""
+    """Drop the line that LiteRT's C++ writes to stderr when it loads XNNPACK."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(null)
+        os.close(stderr)
 
 
 def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
@@ -129,7 +130,7 @@ def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
             )
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise _cannot("LiteRT", path, error) from error
+        raise _cannot_run("LiteRT", path, error) from error
     source = interpreter.get_input_details()[0]["index"]
     target = interpreter.get_output_details()[0]["index"]
 
@@ -145,24 +146,17 @@ def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
 
 
 def oracle(path: Path | str) -> Reference:
-    """TensorFlow Lite Micro on the host: the bytes an int8 device has to answer.
+    """TensorFlow Lite Micro on the host: the bytes that an int8 device must answer.
 
-    Raises `ToolMissing` where its package has no wheel (anything but Linux on x86-64) and
-    `ModelError` when the file is corrupt or holds an operator TFLM cannot run.
+    Raises `ToolMissing` without its package, which exists for Linux on x86-64 only, and
+    `ModelError` if the file is corrupt or contains an operator that TFLM cannot run.
     """
-    try:
-        from tflite_micro import runtime
-    except ImportError as error:
-        raise ToolMissing(
-            "the byte oracle (PyPI tflite-micro) is not installed",
-            "its wheels exist for Linux on x86-64 only; compare with LiteRT elsewhere",
-        ) from error
-
+    runtime = _tflm_runtime()
     data, graph = read(path)
     try:
         interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes(graph))
     except (ValueError, RuntimeError) as error:
-        raise _cannot("tflite-micro", path, error) from error
+        raise _cannot_run("tflite-micro", path, error) from error
 
     def step(sample: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         interpreter.set_input(sample, 0)
@@ -172,8 +166,20 @@ def oracle(path: Path | str) -> Reference:
     return _Interpreter("tflite-micro", "tflite-micro", graph, step)
 
 
+def _tflm_runtime() -> Any:
+    """The module ``tflite_micro.runtime``."""
+    try:
+        from tflite_micro import runtime
+    except ImportError as error:
+        raise ToolMissing(
+            "the byte oracle (PyPI tflite-micro) is not installed",
+            "its wheels exist for Linux on x86-64 only; compare with LiteRT elsewhere",
+        ) from error
+    return runtime
+
+
 def oracle_version() -> str:
-    """The byte oracle's package and version; empty where it cannot be installed."""
+    """The byte oracle's package and version; empty if it is not installed."""
     try:
         return f"tflite-micro {importlib.metadata.version('tflite-micro')}"
     except importlib.metadata.PackageNotFoundError:
@@ -181,49 +187,43 @@ def oracle_version() -> str:
 
 
 def read(path: Path | str) -> tuple[bytes, Graph]:
-    """A model's file and what was found in it, checked."""
-    # the graph first: neither interpreter is safe with a corrupt file
+    """A model's file, and its graph, checked."""
+    # first: neither interpreter is safe with a corrupt file
     graph = read_model(path)
     return Path(path).read_bytes(), graph
 
 
 def arena_bytes(graph: Graph) -> int:
-    """Bytes that are surely enough: every activation at once, and room for the bookkeeping."""
+    """Bytes that always suffice: all activations at once, and TFLM's own data."""
     activations = sum(t.elements * 8 for t in graph.tensors if t.data is None)
     channels = sum(len(t.scales) for t in graph.tensors)
     return activations + 64 * channels + 4096 * len(graph.tensors) + (1 << 18)
 
 
-def _cannot(what: str, path: Path | str, error: Exception) -> ModelError:
+def _cannot_run(name: str, path: Path | str, error: Exception) -> ModelError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return ModelError(f"{what} cannot run {path}: {lines[0]}", "use operators that it supports")
+    return ModelError(f"{name} cannot run {path}: {lines[0]}", "use operators that it supports")
 
 
 def layer_tensors(
     path: Path, x: npt.NDArray[np.generic], tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
-    """The values of ``tensors`` (indices in the graph) after ``x``, (1, *input shape), went in.
+    """The values of ``tensors`` (indices in the graph) for the input ``x``, (1, *input shape).
 
-    By TFLM for an int8 network, whose bytes are what a device must make; by LiteRT's reference
-    kernels for float32. Raises `ToolMissing` without TFLM's package, `ModelError` when the
+    From TFLM for an int8 network, since a device must compute the same bytes; from LiteRT's
+    reference kernels for float32. Raises `ToolMissing` without TFLM's package, `ModelError` if the
     interpreter cannot run the model.
     """
     data, graph = read(path)
     if graph.precision is Precision.INT8:
-        return _tflm(data, graph, x[0], tensors)
-    return _kept_tensors(data, x[0], tensors)
+        return _tflm_tensors(data, graph, x[0], tensors)
+    return _litert_tensors(data, x[0], tensors)
 
 
-def _tflm(
+def _tflm_tensors(
     data: bytes, graph: Graph, x: npt.NDArray[np.generic], tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
-    try:
-        from tflite_micro import runtime
-    except ImportError as error:
-        raise ToolMissing(
-            "the byte oracle (PyPI tflite-micro) is not installed",
-            "its wheels exist for Linux on x86-64 only",
-        ) from error
+    runtime = _tflm_runtime()
     try:
         interpreter = runtime.Interpreter.from_bytes(
             data,
@@ -234,17 +234,14 @@ def _tflm(
         interpreter.invoke()
         found = [interpreter.GetTensor(index, 0)["tensor_data"] for index in tensors]
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"TFLM cannot show its layers: {error}") from error
+        raise ModelError(f"TFLM cannot return the layers' tensors: {error}") from error
     return tuple(
-        _shaped(graph, index, values) for index, values in zip(tensors, found, strict=True)
+        np.asarray(values).reshape(graph.tensors[index].shape)
+        for index, values in zip(tensors, found, strict=True)
     )
 
 
-def _shaped(graph: Graph, index: int, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    return np.asarray(values).reshape(graph.tensors[index].shape)
-
-
-def _kept_tensors(
+def _litert_tensors(
     data: bytes, x: npt.NDArray[np.generic], tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -260,18 +257,18 @@ def _kept_tensors(
         interpreter.invoke()
         return tuple(np.array(interpreter.get_tensor(index)) for index in tensors)
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"LiteRT cannot show its layers: {error}") from error
+        raise ModelError(f"LiteRT cannot return the layers' tensors: {error}") from error
 
 
-_LIMITS = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
+_RANGES = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
 
 
 def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:
     """(n, ...) samples -> (n, *spec.shape) values of ``spec.dtype``, C-contiguous.
 
-    uint8 samples are pixels, real = pixel / 255; float32 samples are real values; int8 samples
-    are taken as they are. Quantising: round(real / scale) + zero_point in float32, halves away
-    from zero, clamped. Raises `DataError` when the samples do not fit the model.
+    uint8 samples are pixels, real = pixel / 255; float32 samples are real values; int8 samples are
+    used unchanged. Quantisation: round(real / scale) + zero_point in float32, halves away from
+    zero, clamped. Raises `DataError` if the samples do not fit the model.
     """
     if x.ndim < 1 or x.shape[0] < 1:
         raise DataError("there are no samples", "give at least one")
@@ -297,11 +294,11 @@ def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[n
 
 
 def quantize(real: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:
-    """float32 values -> ``spec.dtype``, as `encode_inputs` says."""
-    low, high = _LIMITS[spec.dtype]
-    with np.errstate(over="ignore"):  # beyond float32 is beyond the clamp
+    """float32 values -> ``spec.dtype``, as described in `encode_inputs`."""
+    low, high = _RANGES[spec.dtype]
+    with np.errstate(over="ignore"):  # what overflows is clamped anyway
         steps = np.asarray(real, np.float32) / np.float32(spec.scale)
-    # NaN has no nearest step: the device's comparisons send it to the lower limit
+    # NaN becomes the lower limit, as by the device's comparisons
     steps = np.nan_to_num(steps, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     steps = np.clip(steps, np.float32(-1e6), np.float32(1e6))
     whole = np.trunc(steps)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs are computed once per model, data and interpreter; damage is noticed."""
+"""Outputs are computed once per model, data and interpreter; damaged entries are recomputed."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hil.reference import Progress, predict_cached
+from hil.core import files
+from hil.reference import Progress, cache, predict_cached
 from hil.reference.cache import BATCH
 from hil.tflite import Graph, read_model
 from tests.support.tflite import float_cnn
@@ -41,7 +44,7 @@ def ask(reference: Counting, folder: Path, **changes: object) -> npt.NDArray[np.
     return predict_cached(reference, X, directory=folder, **values)  # type: ignore[arg-type]
 
 
-def test_the_second_time_nothing_is_computed(tmp_path: Path) -> None:
+def test_the_second_call_computes_nothing(tmp_path: Path) -> None:
     reference = Counting()
     first = ask(reference, tmp_path)
     second = ask(reference, tmp_path)
@@ -86,15 +89,44 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: str) -> None:
     assert reference.calls == 2, "the entry was not repaired"
 
 
-def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_disables_the_cache(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     reference = Counting()
-    ask(reference, blocked / "cache")
+    first = ask(reference, blocked / "cache")
+    assert first.tobytes() == ask(reference, blocked / "cache").tobytes()
+    assert reference.calls == 2
+
+
+def test_two_runs_at_once_compute_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one has missed the cache and waits for the lock when the first one stores."""
+    second_waits = threading.Event()
+    second: list[npt.NDArray[np.generic]] = []
+
+    class Slow(Counting):
+        def predict(
+            self, x: npt.NDArray[np.generic], progress: Progress | None = None
+        ) -> npt.NDArray[np.generic]:
+            if not self.calls:
+                thread.start()
+                assert second_waits.wait(60)
+            return super().predict(x, progress)
+
+    def locked(file: Path) -> AbstractContextManager[None]:
+        if threading.current_thread() is thread:
+            second_waits.set()
+        return files.locked(file)
+
+    monkeypatch.setattr(cache, "locked", locked)
+    reference = Slow()
+    thread = threading.Thread(target=lambda: second.append(ask(reference, tmp_path)))
+    first = ask(reference, tmp_path)
+    thread.join()
     assert reference.calls == 1
+    assert second[0].tobytes() == first.tobytes()
 
 
-def test_progress_is_told_of_what_was_remembered(tmp_path: Path) -> None:
+def test_progress_of_a_cached_result(tmp_path: Path) -> None:
     reference = Counting()
     ask(reference, tmp_path)
     seen: list[tuple[int, int]] = []
@@ -117,7 +149,7 @@ def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Pat
     count = 2 * BATCH + 5
     samples = np.arange(count, dtype=np.int64)
     encoded: list[int] = []
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def encode(batch: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         encoded.append(len(batch))
@@ -131,9 +163,9 @@ def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Pat
             fingerprint="many",
             ids=("all",),
             directory=tmp_path,
-            progress=lambda done, total: told.append((done, total)),
+            progress=lambda done, total: reported.append((done, total)),
             encode=encode,
         )
         assert found[:, 0].tolist() == samples.tolist()
     assert encoded == [BATCH, BATCH, 5]
-    assert told == [(n, count) for n in (BATCH, 2 * BATCH, count, count)]
+    assert reported == [(n, count) for n in (BATCH, 2 * BATCH, count, count)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding against a second implementation: exact rational arithmetic on the float32 quotient."""
+"""Encoding, compared with exact rational arithmetic on the float32 quotient."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_ties_and_limits(value: float, code: int) -> None:
     assert encode_inputs(x, int8_spec(1.0, 0)).item() == code
 
 
-def test_int8_samples_are_taken_as_they_are() -> None:
+def test_int8_samples_are_unchanged() -> None:
     x = np.array([[-128], [5]], np.int8)
     np.testing.assert_array_equal(encode_inputs(x, int8_spec(0.1, 3)).reshape(-1), [-128, 5])
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two interpreters in one process, against each other and against NumPy."""
+"""The two interpreters, compared with each other and with NumPy."""
 
 from __future__ import annotations
 
 import builtins
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_a_dense_layer_against_numpy(tmp_path: Path) -> None:
         np.testing.assert_array_equal(reference.predict(x), x[:, 0] @ weights.T + bias)
 
 
-def test_int8_outputs_are_within_a_step(tmp_path: Path) -> None:
+def test_int8_outputs_are_within_one_step(tmp_path: Path) -> None:
     path = tmp_path / "int8.tflite"
     path.write_bytes(int8_cnn().finish())
     one, other = litert(path), oracle(path)
@@ -56,8 +57,8 @@ def test_int8_outputs_are_within_a_step(tmp_path: Path) -> None:
 def test_names_and_versions_tell_references_apart(float_model: Path) -> None:
     one, other = litert(float_model), oracle(float_model)
     assert (one.name, other.name) == ("litert", "tflite-micro")
-    assert one.version
-    assert other.version
+    assert one.version == metadata.version("ai-edge-litert")
+    assert other.version == metadata.version("tflite-micro")
     assert one.graph.sha256 == other.graph.sha256
 
 
@@ -72,9 +73,9 @@ def test_progress_counts_to_the_end(float_model: Path) -> None:
 
 def test_inputs_of_another_shape_or_type(float_model: Path) -> None:
     for reference in (litert(float_model), oracle(float_model)):
-        with pytest.raises(DataError, match="wants"):
+        with pytest.raises(DataError, match="takes"):
             reference.predict(np.zeros((2, 64), np.float32))
-        with pytest.raises(DataError, match="wants"):
+        with pytest.raises(DataError, match="takes"):
             reference.predict(np.zeros((2, 1, 8, 8, 1), np.int8))
 
 
@@ -86,14 +87,14 @@ def test_corrupt_files_never_reach_an_interpreter(tmp_path: Path) -> None:
             make(path)
 
 
-def test_an_operator_tflm_lacks(tmp_path: Path) -> None:
+def test_an_operator_that_tflm_does_not_have(tmp_path: Path) -> None:
     path = tmp_path / "odd.tflite"
     path.write_bytes(Net().input((1, 4)).simple("REVERSE_V2").finish())
     with pytest.raises(ModelError, match="cannot run"):
         oracle(path)
 
 
-def test_without_its_wheel_the_oracle_says_why(
+def test_the_error_without_the_oracles_package(
     float_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = builtins.__import__
@@ -109,7 +110,7 @@ def test_without_its_wheel_the_oracle_says_why(
 
 
 @pytest.mark.parametrize("name", ["student_int8", "student_float32"])
-def test_xnnpack_is_near_the_reference_kernels_and_not_them(
+def test_xnnpack_is_close_to_the_reference_kernels_but_not_equal(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = Path(__file__).parents[2] / "models" / "mnist" / f"{name}.tflite"
@@ -120,5 +121,5 @@ def test_xnnpack_is_near_the_reference_kernels_and_not_them(
     step = 1.0 if name.endswith("int8") else 1e-4 * float(np.abs(other.astype(float)).max())
     assert np.abs(one.astype(float) - other.astype(float)).max() <= step
     assert (default.name, plain.name) == ("litert-xnnpack", "litert")
-    assert default.version != plain.version  # another processor, other kernels
+    assert default.version != plain.version  # the digest of the processor's features
     assert "XNNPACK" not in capfd.readouterr().err
