@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 from hil import datasets
 from hil.boards.config import Board, Room, load_board
 from hil.boards.station import Station, plain
-from hil.core.errors import DataError, DoesNotFit, UsageError
+from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
@@ -247,9 +247,9 @@ def _check_fit(network: Network, data: Dataset) -> None:
 
 
 def check_engines(board: Board, engines: Sequence[str]) -> None:
-    """UsageError, with the figures of the board's file, for an engine that cannot run on it."""
+    """NotForBoard, with the figures of the board's file, for an engine that cannot run on it."""
     if refused := [name for name in engines if name in board.refused_engines]:
-        raise UsageError(
+        raise NotForBoard(
             f"engine {refused[0]} does not fit board {board.name}: "
             f"{board.refused_engines[refused[0]]}",
             "bench another --engine there, or choose another --board",
@@ -261,7 +261,7 @@ def fitting(
 ) -> list[Group[N]]:
     """``wanted`` without what ``board`` is not made for; all where its file restricts nothing.
 
-    ``models`` and ``precisions`` were asked for by name: UsageError when one of them does not fit.
+    ``models`` and ``precisions`` were asked for by name: NotForBoard when one of them does not fit.
     A network of the user's own (a file) is held back by its precision alone: the compiler knows
     the rest.
     """
@@ -303,9 +303,9 @@ def _held(allowed: Sequence[str], networks: tuple[N, ...]) -> tuple[N, ...]:
     return tuple(n for n in networks if not allowed or n.name in allowed)
 
 
-def _too_much(board: Board, refused: Sequence[str]) -> UsageError:
+def _too_much(board: Board, refused: Sequence[str]) -> NotForBoard:
     fits = " ".join([*board.models, *board.precisions])
-    return UsageError(
+    return NotForBoard(
         f"{', '.join(refused)} does not fit board {board.name}"
         f"{f': {board.restriction}' if board.restriction else ''}",
         f"bench what fits there ({fits}), or choose another --board",

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from hil.bench.account import predicted
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
 from hil.bench.plan import (
@@ -25,7 +24,7 @@ from hil.core.records import TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, RunPlan, Tensor, TooLarge
+from hil.runs.schema import Clock, Predicted, RunPlan, Tensor, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,28 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         tolerance=allowed,
         tolerance_why=why,
         xnnpack=xnnpack_version(),
-        predicted=predicted(case, firmware.compiled, firmware.footprint),
+        predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
+    )
+
+
+def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
+    """What the case's engine says of memory before anything runs; None when nothing was compiled.
+
+    With a linked image it also says how many bytes of the generated constants are not in it,
+    because the compiler folded them into code.
+    """
+    models = {model.info.name: model for model in firmware.compiled}
+    own = models.get(case.network.name)
+    if own is None:
+        return None
+    held = firmware.footprint.symbols if firmware.footprint else frozenset()
+    return Predicted(
+        arena=own.info.arena,
+        flash_model=own.info.flash,
+        arena_reserved=max(1, *(one.info.arena for one in models.values())),
+        peak=own.info.arena + own.info.input.nbytes + own.info.output.nbytes,
+        folded=sum(one.nbytes for one in own.arrays if one.name not in held) if held else 0,
     )
 
 

@@ -6,21 +6,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from serial.tools import list_ports
 
-from hil.bench.account import identity, marks, shares
 from hil.bench.events import Emit, Finished, Sink, Streaming
 from hil.bench.expected import Expected, expect
 from hil.bench.lab import Firmware, Lab
 from hil.bench.prepare import Prepared
 from hil.bench.session import Patience, Session
 from hil.boards.config import Clock
-from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo
+from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo, Status
 from hil.device import Answer
+from hil.firmware import Footprint
 from hil.runs.agreement import is_disturbed
-from hil.runs.schema import Memory, RunEnd, Sample
+from hil.runs.schema import Identity, Marks, Memory, RunEnd, Sample, Share
 
 
 @dataclass
@@ -112,9 +114,9 @@ def _end(item: Prepared, session: Session, answered: int, started: float) -> Run
         idle_us=ready.idle,
         alone_us=_alone(ready.warm_up),
         baud=session.link.baud,
-        shares=shares(item.firmware.footprint),
-        marks=marks(ready.before, status, item.firmware.footprint),
-        identity=identity(ready.hello, session.link.name),
+        shares=_shares(item.firmware.footprint),
+        marks=_marks(ready.before, status, item.firmware.footprint),
+        identity=_identity(ready.hello, session.link.name),
         faults=totals.faults,
     )
 
@@ -141,3 +143,55 @@ def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> M
         ram_static=firmware.ram,
         stack=stack,
     )
+
+
+def _shares(found: Footprint | None) -> tuple[Share, ...]:
+    """The owners of an image's bytes; empty when they are not known."""
+    return tuple(
+        Share(
+            section=one.section,
+            owner=one.owner,
+            flash=one.flash,
+            ram=one.ram,
+            other_ram=one.other_ram,
+        )
+        for one in (found.shares if found else ())
+    )
+
+
+def _marks(began: Status, ended: Status, found: Footprint | None) -> Marks:
+    """Memory in use: STATUS before the first and after the last inference, and the image."""
+    return Marks(
+        arena_reserved=found.arena if found else None,
+        ram_static=ended.ram_static or None,
+        stack=ended.stack_used if ended.stack_size else None,
+        stack_size=ended.stack_size or None,
+        heap_start=began.heap_used,
+        heap_end=ended.heap_used,
+        allocator=found.allocator if found else None,
+    )
+
+
+def _identity(hello: Hello, port: str) -> Identity:
+    """The board behind ``port``; with its USB numbers if this machine has that port."""
+    usb, serial = _usb(port)
+    return Identity(
+        board=hello.board,
+        firmware=hello.firmware,
+        toolchain=hello.toolchain,
+        protocol=hello.protocol,
+        port=port,
+        usb=usb,
+        serial=serial,
+    )
+
+
+def _usb(port: str) -> tuple[str, str]:
+    """vid:pid and serial number of a port, possibly behind a symlink; empty for other ports."""
+    if "://" in port:
+        return "", ""
+    device = str(Path(port).resolve())
+    for one in list_ports.comports():
+        if str(Path(one.device).resolve()) == device and one.vid is not None:
+            return f"{one.vid:04x}:{one.pid or 0:04x}", one.serial_number or ""
+    return "", ""

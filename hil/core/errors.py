@@ -5,6 +5,7 @@
     ├── UsageError              the request cannot be carried out as asked
     │   ├── ConfigError         a configuration file is wrong
     │   ├── NotComparable       two stored runs measured different things
+    │   ├── NotForBoard         the board's file excludes the network, its precision or the engine
     │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
     ├── MachineError        something on this machine is missing or refuses
     │   ├── ToolMissing         a compiler, emulator or package is not installed
@@ -68,6 +69,10 @@ class UsageError(HilError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong."""
+
+
+class NotForBoard(UsageError):
+    """The board's file excludes the network, its precision or the engine."""
 
 
 class NotComparable(UsageError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from hil.bench.plan import Image, Network
 from hil.boards.station import Station
 from hil.core.errors import DoesNotFit
 from hil.core.records import DType, Hello, ModelInfo, Precision
-from hil.engines import ENGINES
+from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
 from hil.reference import encode_inputs, layer_tensors, litert, oracle
 from hil.testing.board import FakeBoard, FakeLink, Fault
@@ -57,7 +57,8 @@ class FakeLab:
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
         elf = project / f"{len(self.built) - 1}.elf"
-        return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000)
+        compiled = tuple(_compiled(image.engine, n.name, n.graph) for n in image.networks)
+        return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000, compiled=compiled)
 
     @contextmanager
     def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
@@ -137,6 +138,11 @@ class FakeLab:
             return self.tamper(reference.predict(x)[0].tobytes())
 
         return infer
+
+
+@lru_cache
+def _compiled(engine: str, name: str, graph: Graph) -> CompiledModel:
+    return ENGINES[engine].compile(graph, name, f"{name}.tflite", Special())
 
 
 def _laps(networks: Sequence[Network], model: int) -> list[int]:

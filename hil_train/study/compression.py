@@ -22,7 +22,7 @@ from hil.bench.events import Emit
 from hil.bench.events import Event as BenchEvent
 from hil.bench.lab import Lab
 from hil.core import files
-from hil.core.errors import DoesNotFit, StorageError, UsageError
+from hil.core.errors import DoesNotFit, NotForBoard, StorageError, UsageError
 from hil.core.records import Dataset, Precision
 from hil.runs.cells import cells
 from hil.runs.load import load_run, read_manifest
@@ -100,9 +100,7 @@ def measure(bench: Bench, key: str, tflite: Path) -> Measured:
         plan = make_plan(request)
     except DoesNotFit as problem:
         return Measured(None, problem.what, bench.board, "none", 0)
-    except UsageError as problem:  # a precision that the board is not made for
-        if "does not fit board" not in problem.what:
-            raise
+    except NotForBoard as problem:
         return Measured(None, problem.what, bench.board, "none", 0)
     (case,) = plan.cases
     board, n = case.image.board, len(plan.data)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench records of a network's memory: planned, and found in the linked image."""
+"""What a bench says of a network's memory before it runs: planned, and found in the image."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hil.bench.account import predicted
+from hil.bench.lab import Firmware
 from hil.bench.plan import Case, Image, Network
+from hil.bench.prepare import predicted_memory
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, plain
 from hil.core.records import Precision
 from hil.firmware import build, footprint
+from hil.testing.lab import FakeLab
 from hil.tflite import read_model
 from tests.firmware.conftest import PROJECT
 
@@ -41,7 +44,9 @@ def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
     held = {row[3]: int(row[1], 16) for row in rows if len(row) == 4}
     names = [array.name for array in firmware.compiled[0].arrays]
     linked = sum(size for name, size in held.items() if name in names)
-    said = predicted(one, firmware.compiled, footprint(firmware.elf, ["net"]))
+    found = footprint(firmware.elf, ["net"])
+    held_by_it = Firmware(firmware.elf, "", "", found.flash, found.ram, found, firmware.compiled)
+    said = predicted_memory(one, held_by_it)
     assert said is not None
     assert said.flash_model == firmware.compiled[0].info.flash
     assert said.folded == said.flash_model - linked
@@ -50,7 +55,7 @@ def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
 
 def test_the_engine_says_what_it_takes_before_anything_is_built() -> None:
     one = case("net", MODELS / "student_int8.tflite")
-    said = predicted(one)
+    said = predicted_memory(one, FakeLab().build(one.image, PROJECT))
     assert said is not None
     graph = one.network.graph
     assert said.peak == said.arena + graph.input.nbytes + graph.output.nbytes
@@ -58,5 +63,20 @@ def test_the_engine_says_what_it_takes_before_anything_is_built() -> None:
     assert said.folded == 0
 
 
-def test_a_network_that_the_engine_refuses_has_no_figures() -> None:
-    assert predicted(case("net", MODELS / "student_float32.tflite", engine="bakenn")) is None
+def test_the_arena_is_for_the_largest_network_of_the_image() -> None:
+    small = case("net", MODELS / "student_int8.tflite")
+    large = Network(
+        "large", MODELS / "teacher_int8.tflite", read_model(MODELS / "teacher_int8.tflite")
+    )
+    both = replace(small, image=replace(small.image, networks=(small.network, large)))
+    firmware = FakeLab().build(both.image, PROJECT)
+    said = predicted_memory(both, firmware)
+    other = predicted_memory(replace(both, network=large), firmware)
+    assert said is not None
+    assert other is not None
+    assert said.arena < other.arena == said.arena_reserved == other.arena_reserved
+
+
+def test_firmware_that_nothing_was_compiled_for_has_no_figures() -> None:
+    one = case("net", MODELS / "student_float32.tflite")
+    assert predicted_memory(one, Firmware(Path("a.elf"), "", "", 0, 0)) is None
