@@ -17,7 +17,7 @@ import matplotlib.ticker
 import numpy as np
 
 import hil
-from hil.report.samples import probabilities
+from hil.stats.metrics import probabilities
 from hil.stats.series import Series, axis
 
 if "ipykernel" not in sys.modules:

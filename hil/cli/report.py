@@ -49,7 +49,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
     for profile in written.profiles:
         out.print(_profile(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
-    for line in (*written.parted, *written.unprofiled):
+    for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
     if not problems:
         out.print("[green]every output is as expected[/]")

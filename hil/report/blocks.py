@@ -1,17 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report's sections are made of. Page and Markdown each draw every kind of block, so a new
-figure is one line in hil/report/document.py and appears in both."""
+"""What a report's sections are made of.
+
+The page and the Markdown file each show every kind of block, so that a section adds its figures to
+both by returning blocks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from hil.report.accuracy import Confusion
-from hil.report.draw.chart import Chart, Scatter
-from hil.report.samples import Gallery
-from hil.report.text import Table
+from hil.report.draw.chart import Chart, Confusion, Scatter
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``head`` and each of ``rows`` have the same length; the first column names the row. A cell
+    may be broken into lines at its line breaks."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A table of two columns, name and value, without a head; collapsed unless ``open``."""
+
+    table: Table
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +42,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """Sentences; without a title when that is empty."""
+    """A list of sentences; it has no title if that is empty."""
 
     title: str
     items: tuple[str, ...]
@@ -31,7 +50,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a manager looks for: a name, the value in large letters, and what it says."""
+    """A key figure: its name, its value in large letters, and a remark."""
 
     name: str
     value: str
@@ -40,51 +59,103 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Large figures side by side."""
+    """Key figures side by side."""
 
     items: tuple[Figure, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Scatters:
+    """Scatter plots side by side."""
+
     title: str
     items: tuple[Scatter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Confusions:
-    """Matrices; ``mistakes`` says the commonest of them where nothing can be drawn."""
+    """Confusion matrices; ``mistakes`` lists the most common mistakes where nothing is drawn."""
 
     title: str
     items: tuple[Confusion, ...]
     mistakes: Table
 
 
+KINDS: Final = (  # of disagreement, most interesting first
+    "device and host answer differently",
+    "the teacher is right and the student wrong",
+    "the student is right and the teacher wrong",
+    "the models answer differently",
+    "all give the same wrong answer",
+)
+
+
 @dataclass(frozen=True, slots=True)
-class Digits:
-    """The samples worth a look, drawn; ``listed`` is the same in words, for some of them."""
+class Answer:
+    """One run's answer to a sample. ``run``: the run's position in the report."""
+
+    name: str
+    device: int
+    host: int | None  # None: the same
+    right: bool
+    run: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A network's probabilities of all classes; they sum to 1, or to 0 if not finite."""
+
+    name: str
+    css: str
+    answer: int
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One sample. ``image``: a data URI, empty if the run stores no picture of it. ``vectors``: of
+    teacher and student, or of the first run alone."""
+
+    id: str
+    label: int
+    kind: int  # index into KINDS
+    answers: tuple[Answer, ...]
+    image: str
+    alt: str
+    vectors: tuple[Vector, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Samples with a disagreement. ``counts``: how many there are of each of KINDS; ``cards``: the
+    ones to draw; ``listed``: some of them as text. ``runs``: names that `Answer.run` points to."""
 
     noun: str
-    gallery: Gallery
+    cards: tuple[Card, ...]
+    counts: tuple[int, ...]
     listed: Table
+    pictorial: bool = True  # False: samples are not pictures, so only the table is shown
+    runs: tuple[str, ...] = ()
 
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """A table of two columns, name and value, without a head; folded unless ``open``."""
-
-    table: Table
-    open: bool = False
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every label and answer on the cards, to filter by."""
+        answers = {answer.device for card in self.cards for answer in card.answers}
+        return tuple(sorted(answers | {card.label for card in self.cards}))
 
 
 Block: TypeAlias = (
-    Table | Chart | Words | Bullets | Figures | Scatters | Confusions | Digits | Facts
+    Table | Chart | Words | Bullets | Figures | Scatters | Confusions | Gallery | Facts
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``key`` is its anchor; ``blocks`` are never empty ones."""
+    """``key`` is its anchor; none of ``blocks`` is empty."""
 
     key: str
     title: str
@@ -92,7 +163,7 @@ class Section:
 
 
 def section(key: str, title: str, blocks: Iterable[Block | None]) -> Section:
-    """A section of the blocks that have something to show."""
+    """A section of those blocks that have something to show."""
     return Section(key, title, tuple(block for block in blocks if block and not _empty(block)))
 
 
@@ -106,7 +177,7 @@ def _empty(block: Block) -> bool:
             return not drawn
         case Confusions(items=matrices):
             return not matrices
-        case Digits(gallery=gallery):
-            return not gallery.total
+        case Gallery(total=total):
+            return not total
         case Words(text=text):
             return not text

@@ -1,46 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document -> Markdown (GitHub's), in plain text and tables."""
+"""A document -> GitHub's Markdown, as text and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from hil.report.blocks import (
+    KINDS,
     Block,
     Bullets,
     Confusions,
-    Digits,
     Facts,
     Figures,
+    Gallery,
     Scatters,
     Section,
+    Table,
     Words,
 )
 from hil.report.document import Document
 from hil.report.draw.chart import Chart
-from hil.report.samples import KINDS
-from hil.report.text import Table, escape, listed, plural
+from hil.report.text import escape, listed, plural
 
 MOST = 64_000  # bytes
 
 
 def markdown(document: Document) -> str:
-    """The whole report; the drawings are in report.html beside it.
+    """The whole report except its drawings, which are in report.html.
 
-    What a reviewer needs first stands open; every section after the summary is folded, which
-    GitHub draws as a line to click and any other reader as plain text. GitHub takes 65,536
-    characters in a comment: sections beyond MOST bytes are named and left to report.html.
+    The summary is open; every other section is collapsed, which GitHub shows as a line to click
+    and other viewers as plain text. GitHub accepts 65,536 characters in a comment: sections that
+    do not fit into MOST bytes are listed as being in report.html only.
     """
     text = _joined(_head(document))
     left_out = []
     for section in document.sections:
-        part = _joined(_section(section))
-        if len((text + part).encode("utf-8", "replace")) > MOST:
+        added = _joined(_section(section))
+        if len((text + added).encode("utf-8", "replace")) > MOST:
             left_out.append(section.title)
         else:
-            text += part
+            text += added
     if left_out:
-        text += _joined(("", f"Too long for this page, and in report.html: {listed(left_out)}."))
+        text += _joined(("", f"Too long for this file, see report.html: {listed(left_out)}."))
     return text
 
 
@@ -54,7 +55,7 @@ def _head(doc: Document) -> Iterator[str]:
     yield f"**{escape(doc.verdict.word)}.** {escape(doc.verdict.sentence)}"
     yield ""
     yield "Drawings: [report.html](report.html)."
-    yield from _bullets("Mind", doc.warnings)
+    yield from _bullets("Warnings", doc.warnings)
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -68,7 +69,7 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _block(block: Block) -> Iterator[str]:
-    """A block's lines, a blank one first; drawings whose figures are in a table have none."""
+    """A block's lines, the first of them blank; none for drawings whose figures are in a table."""
     match block:
         case Table():
             yield from _table(block)
@@ -80,8 +81,8 @@ def _block(block: Block) -> Iterator[str]:
             yield from ("", escape(text))
         case Confusions(mistakes=mistakes):
             yield from _table(mistakes)
-        case Digits():
-            yield from _digits(block)
+        case Gallery():
+            yield from _gallery(block)
         case Chart() | Scatters() | Figures():
             pass
 
@@ -111,12 +112,12 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "| " + " | ".join(escape(cell) or " " for cell in row) + " |"
 
 
-def _digits(block: Digits) -> Iterator[str]:
-    gallery, listed = block.gallery, block.listed
+def _gallery(gallery: Gallery) -> Iterator[str]:
+    listed = gallery.listed
     yield from ("", f"## {listed.title}", "")
     for kind, number in zip(KINDS, gallery.counts, strict=True):
         if number:
-            yield f"- {escape(kind)}: {plural(number, block.noun)}"
+            yield f"- {escape(kind)}: {plural(number, gallery.noun)}"
     yield ""
     yield from _rows(listed.head, listed.rows)
     if listed.note:

@@ -1,25 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose the memory is, what was in use, and what the host had predicted: tables and sentences."""
+"""Section "Memory": bytes by owner, memory in use, and the host's predictions compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from hil.report.blocks import Section, Table, section
 from hil.report.draw.chart import Chart, Row, Segment, from_zero
-from hil.report.text import UNKNOWN, Table, listed, size
+from hil.report.text import UNKNOWN, listed, size
 from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
 from hil.runs.schema import Marks, Memory, RunEnd, Share
 
 MODEL, ARENA, PADDING = "model", "arena", "padding"
-# the order of columns and of the pieces of a bar; models come before, others after
+# the order of columns and of the segments of a bar; models come first, unlisted owners last
 _OWNERS = (ARENA, "engine", "firmware", "board's core", "C library", "start-up", PADDING, "unknown")
-_UNEXPLAINED = "not explained"
 _SEGMENTS = (("flash", "Flash"), ("ram", "RAM"), ("other_ram", "Other RAM"))
 
 
+def memory_section(_run: StoredRun, cells: Sequence[Cell]) -> Section:
+    return section(
+        "memory",
+        "Memory",
+        [
+            *memory_charts(cells),
+            marks_table(cells),
+            prediction_table(cells),
+            *owner_tables(cells),
+        ],
+    )
+
+
+# --- bytes of the linked image by owner ---
+
+
 def owners(shares: Sequence[Share]) -> tuple[str, ...]:
-    """The owners of an image, models first, each once."""
+    """The owners of an image without repeats, models first."""
     found = list(dict.fromkeys(share.owner for share in shares))
     known = [name for name in _OWNERS if name in found]
     models = sorted(name for name in found if name.startswith(f"{MODEL} "))
@@ -27,7 +45,7 @@ def owners(shares: Sequence[Share]) -> tuple[str, ...]:
 
 
 def of_owner(shares: Sequence[Share], memory: str, owner: str = "", section: str = "") -> int:
-    """Bytes of ``memory`` (flash, ram, other_ram) of an owner, of a section, of both, or of all."""
+    """Bytes of ``memory`` (flash, ram, other_ram), of one owner, one section, both or all."""
     return sum(
         int(getattr(share, memory))
         for share in shares
@@ -36,7 +54,7 @@ def of_owner(shares: Sequence[Share], memory: str, owner: str = "", section: str
 
 
 def owner_tables(cells: Sequence[Cell]) -> tuple[Table, ...]:
-    """One table an image, sections by owners; none of a run that did not look into its image."""
+    """One table per image, sections by owners; none for a run that did not analyse its image."""
     images: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.end and cell.end.shares:
@@ -51,19 +69,19 @@ def _image(cells: Sequence[Cell]) -> Table:
     sections = tuple(dict.fromkeys(share.section for share in shares))
     rows: list[tuple[str, ...]] = []
     for memory, title in _SEGMENTS:
-        for section in sections:
-            if of_owner(shares, memory, section=section):
-                rows.append((f"{title}, {section}", *_row(shares, memory, columns, section)))
+        for name in sections:
+            if of_owner(shares, memory, section=name):
+                rows.append((f"{title}, {name}", *_row(shares, memory, columns, name)))
         if memory != "other_ram" or of_owner(shares, memory):
             rows.append((f"{title}, all", *_row(shares, memory, columns, "")))
     note = (
-        "Bytes of the linked image. What start-up copies from flash to RAM counts in both. RAM is "
-        "the memory that the arena lies in; other RAM is every other, such as an ESP32's IRAM. "
-        "Model: constants of a network; engine: its code and tables; C library with the compiler's "
-        "own; start-up: vectors, start code and what the linker adds; padding: alignment. The "
-        "stack is not in it."
+        "Bytes of the linked image. Data that start-up copies from flash to RAM counts in both. "
+        "RAM is the memory that holds the arena; other RAM is any other, such as an ESP32's IRAM. "
+        "Model: constants of a network; engine: its code and tables; C library: with the "
+        "compiler's own; start-up: vectors, start code and what the linker adds; padding: "
+        "alignment. The stack is not included."
     )
-    title = f"Whose memory: image of {plan.precision} by {plan.engine} on {plan.board}"
+    title = f"Memory by owner: {plan.precision} image of {plan.engine} on {plan.board}"
     return Table(title, ("Section", *columns, "All"), tuple(rows), note)
 
 
@@ -76,17 +94,20 @@ def _row(
     yield f"{of_owner(shares, memory, section=section):,}"
 
 
+# --- memory in use ---
+
+
 def marks_table(cells: Sequence[Cell]) -> Table:
-    """Memory in use, a row a run that reached its end."""
+    """One row per run that reached its end."""
     head = (
         "Run",
         "Arena, used",
         "Arena, reserved",
         "Static RAM",
-        "Stack, deepest",
+        "Stack, high-water mark",
         "Stack, size",
         "Heap at start",
-        "Heap, grown since",
+        "Heap, growth",
     )
     rows = tuple(
         (cell.name, *_marks(cell.end, cell.end.marks))
@@ -94,10 +115,11 @@ def marks_table(cells: Sequence[Cell]) -> Table:
         if cell.end and cell.end.marks
     )
     note = (
-        "Bytes. Arena used: as the firmware says in HELLO; reserved: the image's buffer, for its "
-        "largest network. Stack: painted before the first inference, then looked how far the paint "
-        "is gone. Heap: allocated before the first inference (a board's core may), and how much "
-        "more after the last, which must be 0; 'none': the image holds no allocator."
+        "Arena used: as the firmware reports in HELLO; reserved: the image's buffer, for its "
+        "largest network. Stack: painted before the first inference; the mark shows how much of "
+        "the paint was overwritten. Heap: allocated before the first inference (a board's core "
+        "may do that), and how much more after the last, which must be 0; 'none': the image "
+        "contains no allocator."
     )
     return Table("Memory in use", head, rows, note)
 
@@ -115,95 +137,96 @@ def _marks(end: RunEnd, marks: Marks) -> Iterator[str]:
 
 
 def grown(marks: Marks) -> int | None:
-    """Bytes that the heap grew by while the board answered; None where it cannot tell."""
+    """Bytes by which the heap grew while the board answered; None if the board cannot tell."""
     if marks.heap_start is None or marks.heap_end is None:
         return None
     return max(0, marks.heap_end - marks.heap_start)
 
 
-# engine -> why it may take less than it reserves
-_LESS: Final = {
-    "tflm": "the host's pointers are larger, so it reserves more",
-    "bakenn": "it reserves what the chip whose kernels want most scratch takes",
-}
-
-
-def prediction_table(cells: Sequence[Cell]) -> Table:
-    """What the host said before it built anything, beside what was found."""
-    rows = tuple(row for cell in cells for row in _predictions(cell))
-    head = ("Run", "Figure", "Host's prediction", "Found", "Difference", "Why")
-    note = (
-        "Prediction: by the engine's own plan, from the .tflite file alone. Found: arena as the "
-        "firmware says in HELLO; constants and reserved arena in the linked image; RAM: static "
-        "data and the deepest stack, in use at once."
-    )
-    return Table("Host's prediction and what was found", head, rows, note)
-
-
-def _predictions(cell: Cell) -> Iterator[tuple[str, ...]]:
-    said, end = cell.plan.predicted, cell.end
-    if said is None or end is None:
-        return
-    exact = "as predicted"
-    less = _LESS.get(cell.plan.engine, "")
-    yield _compared(cell, "arena", said.arena, end.memory.arena, exact, less)
-    constants = of_owner(end.shares, "flash", f"{MODEL} {cell.plan.model}")
-    if constants:
-        folded = said.flash_model - constants == said.folded
-        why = "values that the compiler wrote into the engine's code" if folded else ""
-        yield _compared(cell, "constants in flash", said.flash_model, constants, exact, why)
-    marks = end.marks
-    if marks and marks.arena_reserved is not None:
-        yield _compared(
-            cell, "arena reserved", said.arena_reserved, marks.arena_reserved, exact, ""
-        )
-    if marks and marks.ram_static is not None and marks.stack is not None:
-        total = marks.ram_static + marks.stack
-        beyond = _beyond(cell, marks)
-        yield _compared(cell, "RAM, at the least", said.peak, total, exact, beyond)
-
-
-def _beyond(cell: Cell, marks: Marks) -> str:
-    """Where the RAM beyond the network's own goes."""
-    said = cell.plan.predicted
-    assert said is not None
-    assert marks.stack is not None
-    buffers = said.peak - said.arena
-    other = max(0, (marks.arena_reserved or said.arena) - said.arena)
-    rest = (marks.ram_static or 0) - (marks.arena_reserved or said.arena) - buffers
-    parts = [f"stack {marks.stack:,}"]
-    if other:
-        parts.append(f"arena of a larger network {other:,}")
-    parts.append(f"protocol's buffers and all other static data {rest:,}")
-    return ", ".join(parts)
-
-
-def _compared(
-    cell: Cell, figure: str, said: int, found: int, equal: str, why: str
-) -> tuple[str, ...]:
-    gap = found - said
-    reason = equal if not gap else why or _UNEXPLAINED
-    shown = f"{gap:+,}".replace("-", "−") if gap else "0"
-    return (cell.name, figure, size(said), size(found), shown, reason)
-
-
 def memory_warnings(cells: Sequence[Cell]) -> Iterator[str]:
-    """A heap that grew, a stack that reached its end, a prediction that nothing explains."""
+    """A heap that grew, a stack that was used up, a prediction that was wrong without a reason."""
     for cell in cells:
         marks = cell.end.marks if cell.end else None
         if marks and (more := grown(marks)):
             yield f"{cell.name}: the heap grew by {more:,} B while it answered; it must not."
         if marks and marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
-            yield f"{cell.name}: no paint is left on the stack, so it may have overflowed."
+            yield f"{cell.name}: the whole stack was used, so it may have overflowed."
     wrong = [
-        f"{row[1]} of {cell.name}"
+        f"{one.figure} of {cell.name}"
         for cell in cells
-        for row in _predictions(cell)
-        if row[-1] == _UNEXPLAINED
+        for one in _predictions(cell)
+        if one.gap and not one.why
     ]
     if wrong:
         yield f"Not what the host predicted, and nothing explains it: {listed(wrong)}."
 
+
+# --- the host's predictions ---
+
+# engine -> why its arena may be smaller than predicted
+_LESS: Final = {
+    "tflm": "the host's pointers are larger, so it reserves more",
+    "bakenn": "it reserves scratch for the chip whose kernels need most",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """One figure of a run, in bytes. ``why``: what explains a difference, empty if nothing does."""
+
+    figure: str
+    said: int
+    found: int
+    why: str = ""
+
+    @property
+    def gap(self) -> int:
+        return self.found - self.said
+
+
+def prediction_table(cells: Sequence[Cell]) -> Table:
+    """What the host predicted before it built anything, beside what was found."""
+    rows = tuple(_prediction(cell, one) for cell in cells for one in _predictions(cell))
+    head = ("Run", "Figure", "Predicted", "Found", "Difference", "Reason")
+    note = (
+        "Predicted: by the engine's own plan, from the .tflite file alone. Found: arena as the "
+        "firmware reports in HELLO; constants and reserved arena in the linked image; RAM: static "
+        "data and the deepest stack, in use at the same time."
+    )
+    return Table("Predicted and found", head, rows, note)
+
+
+def _prediction(cell: Cell, one: _Prediction) -> tuple[str, ...]:
+    reason = (one.why or "not explained") if one.gap else "as predicted"
+    gap = f"{one.gap:+,}".replace("-", "−") if one.gap else "0"
+    return (cell.name, one.figure, size(one.said), size(one.found), gap, reason)
+
+
+def _predictions(cell: Cell) -> Iterator[_Prediction]:
+    said, end = cell.plan.predicted, cell.end
+    if said is None or end is None:
+        return
+    yield _Prediction("arena", said.arena, end.memory.arena, _LESS.get(cell.plan.engine, ""))
+    constants = of_owner(end.shares, "flash", f"{MODEL} {cell.plan.model}")
+    if constants:
+        folded = said.flash_model - constants == said.folded
+        why = "values that the compiler put into the engine's code" if folded else ""
+        yield _Prediction("constants in flash", said.flash_model, constants, why)
+    marks = end.marks
+    if marks and marks.arena_reserved is not None:
+        yield _Prediction("arena reserved", said.arena_reserved, marks.arena_reserved)
+    if marks and marks.ram_static is not None and marks.stack is not None:
+        reserved = marks.arena_reserved or said.arena
+        other = max(0, reserved - said.arena)
+        rest = marks.ram_static - reserved - (said.peak - said.arena)
+        larger = f"arena of a larger network {other:,}, " if other else ""
+        why = (
+            f"stack {marks.stack:,}, {larger}protocol's buffers and all other static data {rest:,}"
+        )
+        yield _Prediction("RAM, at least", said.peak, marks.ram_static + marks.stack, why)
+
+
+# --- charts ---
 
 _RAM = (("mem-a", "arena"), ("mem-b", "other static RAM"), ("mem-c", "stack"))
 _FLASH = (("mem-a", "model"), ("mem-b", "code"))
@@ -224,12 +247,12 @@ _CSS = {
 
 
 def ram_parts(memory: Memory) -> tuple[int, int, int]:
-    """Arena, static RAM beyond it, stack (bytes). The image's static RAM holds the arena."""
+    """Bytes of arena, other static RAM and stack. The image's static RAM includes the arena."""
     return memory.arena, max(memory.ram_static - memory.arena, 0), memory.stack
 
 
 def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
-    """RAM and flash of the runs that reached their end; none when none did."""
+    """RAM and flash of the runs that reached their end."""
     ended = [(cell, cell.end) for cell in cells if cell.end]
     if not ended:
         return ()
@@ -238,14 +261,14 @@ def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
         return (
             _by_owner(
                 "RAM",
-                "Static RAM of the image by owner, and the stack's high-water mark. Arena: what "
-                "one inference needs beyond its input and output.",
+                "Static RAM of the image by owner, and the stack's high-water mark. Arena: RAM of "
+                "one inference beyond its input and output.",
                 names,
                 [_ram_by_owner(end) for _, end in ended],
             ),
             _by_owner(
                 "Flash",
-                "The linked image by owner, but for other models. Model: weights and constants.",
+                "The linked image by owner, without other models. Model: weights and constants.",
                 names,
                 [_flash_by_owner(cell.plan.model, end) for cell, end in ended],
             ),
@@ -255,8 +278,8 @@ def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
     return (
         _chart(
             "RAM",
-            "Arena: what one inference needs beyond its input and output. Other static RAM is the "
-            "whole image's: buffers, and what a larger model beside this one reserves. Stack is "
+            "Arena: RAM of one inference beyond its input and output. Other static RAM is the "
+            "whole image's: buffers, and what a larger model in the same image reserves. Stack: "
             "its high-water mark.",
             _RAM,
             names,
@@ -264,7 +287,7 @@ def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
         ),
         _chart(
             "Flash",
-            "Model: weights and constants of this model. Code: the rest of the image but for "
+            "Model: weights and constants of this model. Code: the rest of the image without "
             "other models.",
             _FLASH,
             names,
@@ -292,7 +315,7 @@ def _by_owner(
 ) -> Chart:
     parts = [(css, name) for name, css in _CSS.items() if any(row.get(name) for row in found)]
     sizes = [tuple(row.get(name, 0) for _, name in parts) for row in found]
-    # of a stack alone nothing may be known
+    # only the stack's size may be unknown
     return _chart(title, caption, parts, names, sizes, unknown=(_STACK,))
 
 
@@ -302,11 +325,11 @@ def _chart(
     parts: Sequence[tuple[str, str]],
     names: Sequence[str],
     sizes: Sequence[tuple[int, ...]],
-    unknown: Sequence[str] | None = None,  # parts of which 0 bytes mean that; None: all
+    unknown: Sequence[str] | None = None,  # parts of which 0 means unknown; None: all
 ) -> Chart:
     scale, ticks = from_zero([float(sum(row)) for row in sizes])
     rows = []
-    for title_of_row, row in zip(names, sizes, strict=True):
+    for name_of_row, row in zip(names, sizes, strict=True):
         segments, start = [], 0
         for (css, _), part in zip(parts, row, strict=True):
             width = round(scale.at(start + part) - scale.at(start), 2)
@@ -316,5 +339,5 @@ def _chart(
             "?" if not part and (unknown is None or name in unknown) else f"{part:,}"
             for (_, name), part in zip(parts, row, strict=True)
         )
-        rows.append(Row(title_of_row, "", (size(start), said), segments=tuple(segments)))
+        rows.append(Row(name_of_row, "", (size(start), said), segments=tuple(segments)))
     return Chart(title, caption, "bytes", ticks, tuple(rows), tuple(parts))

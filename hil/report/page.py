@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document -> one self-contained HTML file: no request, drawings inline. Its one script sorts and
-filters what is there; everything is readable without it."""
+"""A document -> one self-contained HTML file and its drawings as SVG files.
+
+The page makes no requests; its drawings are inline. Its script only sorts and filters: everything
+is readable without it.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,22 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from hil.report.accuracy import Confusion, Square
-from hil.report.blocks import Block, Confusions, Scatters
+from hil.report.blocks import KINDS, Block, Card, Confusions, Scatters, Vector
+from hil.report.cost import HEIGHT
 from hil.report.document import Document
-from hil.report.draw.chart import Chart, Scatter
+from hil.report.draw.chart import Chart, Drawing, Square
 from hil.report.draw.templates import environment
-from hil.report.samples import KINDS, Card, Vector
-from hil.report.scatter import HEIGHT
 from hil.report.text import UNKNOWN
 
-_SLOT, _TALL = 12, 36  # width of a class in a card's bars, and the height of a share of 1
+_SLOT, _TALL = 12, 36  # width of a class in a card's bars, and height of a probability of 1
 
 
 def page(document: Document) -> str:
-    """The whole page. Every string that is not the template's own is cleaned and escaped."""
+    """The whole page; every value in it is cleaned and escaped."""
     templates = _environment()
     # the policy allows this style and this script, by their hashes, and nothing else
     style = templates.get_template("page.css.j2").render()
@@ -62,25 +62,25 @@ def _environment() -> Environment:
 
 
 def _hash(text: str) -> str:
-    """As a Content-Security-Policy names an element's text."""
+    """What a Content-Security-Policy calls an element with this text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
-    """Is a column made of numbers, so that it is set flush right?"""
+    """Whether a column holds numbers, so that it is aligned right."""
     words = {"–", "", UNKNOWN, "no clock"}
     cells = [row[column] for row in rows if row[column] not in words]
     return bool(cells) and all(cell[0].isdigit() or cell[0] in "+−<" for cell in cells)
 
 
 def _given(card: Card, runs: int) -> str:
-    """The device's answers, one for each run in order; - where a run has none."""
+    """The device's answers, one per run in order; "-" if a run has none."""
     said = {answer.run: str(answer.device) for answer in card.answers}
     return " ".join(said.get(run, "-") for run in range(runs))
 
 
 def _bars(vector: Vector, place: int, of: int) -> str:
-    """An SVG path of upright strokes: the ``place``-th of ``of`` in each class's slot."""
+    """An SVG path of vertical strokes: the ``place``-th of ``of`` in each class's slot."""
     wide = (_SLOT - 2) / of
     pieces = []
     for i, share in enumerate(vector.shares):
@@ -89,8 +89,6 @@ def _bars(vector: Vector, place: int, of: int) -> str:
             pieces.append(f"M{_SLOT * i + 1 + wide * (place + 0.5):g} {_TALL + 2}v-{tall:g}")
     return "".join(pieces)
 
-
-Drawing: TypeAlias = Chart | Scatter | Confusion
 
 # the page's light colours (templates/style.css), by class
 _HUES = {
@@ -116,13 +114,13 @@ _SQUARES = {"right": (40, 120, 180), "wrong": (214, 90, 20)}
 
 
 def figures(document: Document) -> dict[str, str]:
-    """Every drawing of the report by its file name; the same document gives the same text."""
+    """Every drawing of the report by file name; the same document gives the same text."""
     found: dict[str, str] = {}
     for section in document.sections:
         for block in section.blocks:
             for title, drawing in _drawings(block):
                 name = stem = _stem(f"{section.key} {title}")
-                while f"{name}.svg" in found:  # two boards may have runs of one name
+                while f"{name}.svg" in found:  # two boards may have runs of the same name
                     name = f"{stem}-{len(found)}"
                 found[f"{name}.svg"] = drawn(drawing)
     return found
@@ -136,7 +134,7 @@ def drawn(drawing: Drawing) -> str:
 
 
 def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
-    """(title, drawing) of a block that is drawn."""
+    """(title, drawing) for each drawing of a block."""
     match block:
         case Chart():
             yield block.title, block
@@ -151,12 +149,12 @@ def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
 
 
 def _stem(title: str) -> str:
-    """A file name: a stranger's string cannot leave the folder or hide in it."""
+    """A file name that cannot leave the folder or be hidden, whatever the title."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-") or "figure"
 
 
 def _ink(css: str, of_row: str = "") -> str:
-    """The colour that the page's style gives a class, or a bar of a row of that class."""
+    """The colour that the page's style gives a class, or the bar in a row of that class."""
     if css in _MEMORY:
         return _MEMORY[css]
     words = (of_row or css).split()
@@ -168,5 +166,6 @@ def _square(square: Square) -> str:
     """A square's colour on white."""
     if square.kind not in _SQUARES:
         return "#ffffff"
-    mixed = (round(255 + (part - 255) * min(square.shade, 1.0)) for part in _SQUARES[square.kind])
-    return "#" + "".join(f"{part:02x}" for part in mixed)
+    shade = min(square.shade, 1.0)
+    mixed = (round(255 + (channel - 255) * shade) for channel in _SQUARES[square.kind])
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paired comparisons over the same samples: teacher with student, device with host."""
+"""Paired comparisons over the same samples: teacher with student, device with host.
+
+What a student costs and saves compared with its teacher, on one board, engine and precision.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,13 @@ import numpy.typing as npt
 
 from hil import stats
 from hil.core.errors import MixedUnits
+from hil.report.blocks import Table
+from hil.report.text import count, decimals, interval, percent, points
 from hil.runs.cells import Cell
+from hil.stats.metrics import probabilities
 from hil.stats.series import ratio_if_alike
+
+_LISTED = 12  # lost samples per student
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ def with_host(cells: Sequence[Cell]) -> tuple[Pair, ...]:
 
 
 def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
-    """(teacher, student) of equal board, engine and precision; int8 first."""
+    """(teacher, student) with the same board, engine and precision; int8 first."""
 
     def place(cell: Cell) -> tuple[str, str, str]:
         return cell.plan.board, cell.plan.engine, cell.plan.precision
@@ -55,7 +63,7 @@ def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
 
 
 def compare(first: Cell, second: Cell) -> Pair | None:
-    """Two runs over the samples both answered; None when there is none."""
+    """Two runs over the samples that both answered; None if there is none."""
     i, j = both(first, second)
     if not i.size:
         return None
@@ -64,7 +72,7 @@ def compare(first: Cell, second: Cell) -> Pair | None:
 
 
 def both(first: Cell, second: Cell) -> npt.NDArray[np.int64]:
-    """(2, m): where in ``first`` and in ``second`` each sample lies that both answered."""
+    """(2, m) positions in ``first`` and in ``second`` of the m samples that both answered."""
     at = {key: i for i, key in enumerate(first.ids)}
     found = [(at[key], j) for j, key in enumerate(second.ids) if key in at]
     return np.array(found, dtype=np.int64).reshape(-1, 2).T
@@ -73,13 +81,13 @@ def both(first: Cell, second: Cell) -> npt.NDArray[np.int64]:
 def speed_up(first: Cell, second: Cell) -> stats.Estimate | None:
     """Median time of ``first`` over ``second``'s, paired by the samples that both answered.
 
-    None where not all of them have a time, or a clock is too coarse to have seen one pass.
-    MixedUnits when the boards' clocks are of two kinds.
+    None if not all of them have a time, or a clock is too coarse to have advanced. MixedUnits if
+    the boards' clocks count different things.
     """
     if first.series and second.series and type(first.series) is not type(second.series):
         raise MixedUnits(
-            f"{first.name} and {second.name} have clocks of two kinds",
-            "a speed-up is of one kind of time",
+            f"the clocks of {first.name} and {second.name} count different things",
+            "a speed-up needs one kind of time",
         )
     _, j = both(first, second)
     ids = [second.ids[k] for k in j]
@@ -87,3 +95,229 @@ def speed_up(first: Cell, second: Cell) -> stats.Estimate | None:
     if slow is None or fast is None or slow.values.min() <= 0 or fast.values.min() <= 0:
         return None
     return ratio_if_alike(slow, fast)
+
+
+def comparisons(cells: Sequence[Cell]) -> Table:
+    """Student with teacher and device with host, paired: the same samples, exact McNemar."""
+    found = [compare(teacher, student) for teacher, student in teacher_and_student(cells)]
+    pairs = [*(pair for pair in found if pair), *with_host(cells)]
+    head = (
+        "First",
+        "Second",
+        "Pairs",
+        "Only first right",
+        "Only second right",
+        "Second − first, points",
+        "p (McNemar)",
+    )
+    note = (
+        "Difference of accuracies with its 95% interval (Newcombe, paired). "
+        "p: exact McNemar test, two-sided, not corrected for the number of rows."
+    )
+    return Table("Paired comparisons", head, tuple(_pair(pair) for pair in pairs), note)
+
+
+def _pair(pair: Pair) -> tuple[str, ...]:
+    gap, test = pair.difference, pair.test
+    low, high = points(gap.low, gap.n), points(gap.high, gap.n)
+    return (
+        pair.first,
+        pair.second,
+        count(test.n),
+        count(test.only_first),
+        count(test.only_second),
+        f"{points(gap.point, gap.n)} ({low} to {high})",
+        _p(test),
+    )
+
+
+def _p(test: stats.McNemar) -> str:
+    return "<0.001" if test.p < 0.001 else f"{test.p:.2g}"
+
+
+# --- a student and its teacher ---
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A sample that the teacher gets right and the student wrong, with both devices'
+    `probabilities` of every class."""
+
+    id: str
+    label: int
+    teacher: int
+    student: int
+    teacher_probabilities: tuple[float, ...]
+    student_probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """``pair``: accuracies and McNemar's test over the ``n`` samples that both devices answered.
+
+    ``agreement``: share of them with the same answer. ``speed_up``: median time of the teacher
+    over the student's, paired by sample, in ``unit``; None if a board has no clock or a clock is
+    too coarse. ``arena`` and ``flash`` (model alone): the teacher's bytes over the student's,
+    exact; None if a run has not ended. ``lost`` are in the order in which they were sent.
+    """
+
+    teacher: str
+    student: str
+    n: int
+    pair: Pair
+    agreement: stats.Estimate
+    speed_up: stats.Estimate | None
+    unit: str
+    arena: float | None
+    flash: float | None
+    lost: tuple[Lost, ...]
+
+
+def distillations(cells: Sequence[Cell]) -> tuple[Distillation, ...]:
+    """Each student with its teacher. All answers are the devices', none the host's."""
+    found = (_distillation(*pair) for pair in teacher_and_student(cells))
+    return tuple(one for one in found if one)
+
+
+def _distillation(teacher: Cell, student: Cell) -> Distillation | None:
+    pair = compare(teacher, student)
+    if pair is None:
+        return None
+    i, j = both(teacher, student)
+    same = int((teacher.answers[i] == student.answers[j]).sum())
+    return Distillation(
+        teacher=teacher.name,
+        student=student.name,
+        n=i.size,
+        pair=pair,
+        agreement=stats.proportion(same, i.size),
+        speed_up=speed_up(teacher, student),
+        unit=student.series.unit if student.series else "",
+        arena=_ratio(_arena(teacher), _arena(student)),
+        flash=_ratio(_flash(teacher), _flash(student)),
+        lost=_lost(teacher, student, i, j),
+    )
+
+
+def _lost(
+    teacher: Cell, student: Cell, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]
+) -> tuple[Lost, ...]:
+    missed = teacher.right[i] & ~student.right[j]
+    i, j = i[missed], j[missed]
+    if not i.size:
+        return ()
+    sure = probabilities(teacher.reals(teacher.device[i]))
+    unsure = probabilities(student.reals(student.device[j]))
+    return tuple(
+        Lost(
+            student.ids[b],
+            int(student.labels[b]),
+            int(teacher.answers[a]),
+            int(student.answers[b]),
+            tuple(sure[k].tolist()),
+            tuple(unsure[k].tolist()),
+        )
+        for k, (a, b) in enumerate(zip(i, j, strict=True))
+    )
+
+
+def _arena(cell: Cell) -> int | None:
+    return cell.end.memory.arena if cell.end else None
+
+
+def _flash(cell: Cell) -> int | None:
+    return cell.end.memory.flash_model if cell.end else None
+
+
+def _ratio(large: int | None, small: int | None) -> float | None:
+    return large / small if large and small else None
+
+
+def student_table(found: Sequence[Distillation]) -> Table:
+    """One row per student."""
+    head = (
+        "Student",
+        "Teacher",
+        "Pairs",
+        "Accuracy, points",
+        "p (McNemar)",
+        "Same answer",
+        "Only teacher right",
+        "Speed-up",
+        "Arena",
+        "Model in flash",
+    )
+    note = (
+        "All from the devices' own answers. Accuracy: student − teacher with its 95% interval "
+        "(Newcombe, paired). Speed-up: median of the teacher over the student's on the same "
+        "samples, with its 95% interval; of instructions or of latency, whichever the board's "
+        "clock counts. Memory: the teacher's bytes over the student's."
+    )
+    return Table("Teacher and student", head, tuple(_row(one) for one in found), note)
+
+
+def _row(one: Distillation) -> tuple[str, ...]:
+    gap = one.pair.difference
+    return (
+        one.student,
+        one.teacher,
+        count(one.n),
+        f"{points(gap.point, gap.n)}\n({points(gap.low, gap.n)} to {points(gap.high, gap.n)})",
+        _p(one.pair.test),
+        f"{percent(one.agreement.point, one.n)}\n({interval(one.agreement)})",
+        count(len(one.lost)),
+        _speed(one),
+        "–" if one.arena is None else f"{one.arena:.3g}×",
+        "–" if one.flash is None else f"{one.flash:.3g}×",
+    )
+
+
+def _speed(one: Distillation) -> str:
+    found = one.speed_up
+    if found is None:
+        return "–"
+    kind = {"instructions": "instructions", "us": "latency"}[one.unit]
+    if found.low == found.high:
+        return f"{found.point:.3g}×\n{kind}, constant"
+    # three to six digits, enough to tell the ends of the interval apart
+    digits = next(d for d in range(3, 7) if d == 6 or f"{found.low:.{d}g}" != f"{found.high:.{d}g}")
+    low, point, high = (f"{value:.{digits}g}" for value in (found.low, found.point, found.high))
+    return f"{point}× ({low}–{high})\n{kind}"
+
+
+def lost_table(found: Sequence[Distillation], noun: str) -> Table:
+    """The first samples that the teacher gets right and the student wrong."""
+    rows = []
+    for one in found:
+        for lost in one.lost[:_LISTED]:
+            at = (lost.label, lost.student)
+            rows.append(
+                (
+                    lost.id,
+                    one.student,
+                    str(lost.label),
+                    str(lost.student),
+                    _shares(lost.teacher_probabilities, at),
+                    _shares(lost.student_probabilities, at),
+                )
+            )
+    more = sum(max(len(one.lost) - _LISTED, 0) for one in found)
+    head = (
+        noun.capitalize(),
+        "Student",
+        "Label",
+        "Student's answer",
+        "Teacher's probabilities",
+        "Student's probabilities",
+    )
+    note = "Probabilities of the label and of the student's answer."
+    if more:
+        note += f" {count(more)} more are in samples.jsonl."
+    title = f"{noun.capitalize()}s that the teacher gets right and the student wrong"
+    return Table(title, head, tuple(rows), note)
+
+
+def _shares(values: Sequence[float], at: Sequence[int]) -> str:
+    if not all(np.isfinite(values)):
+        return "not finite"
+    return ", ".join(f"{k}: {100 * values[k]:.{decimals(1)}f}%" for k in at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The samples on which models, device, host or label disagree, drawn."""
+"""The section of samples on which models, device, host or label disagree, drawn as cards."""
 
 from __future__ import annotations
 
@@ -7,22 +7,38 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.core.text import clean
+from hil.report.blocks import KINDS, Answer, Card, Gallery, Section, Table, Vector, section
 from hil.report.draw.chart import colour
-from hil.report.pairs import teacher_and_student
+from hil.report.pairs import distillations, lost_table, teacher_and_student
+from hil.report.text import count, noun
 from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
 from hil.runs.schema import Picture
-from hil.stats import metrics
+from hil.stats.metrics import probabilities
+
+MOST: Final = 240  # cards; the other samples are counted
+IMAGES: Final = 500_000  # characters of pictures on one page, of which colour needs most
+CLASSES: Final = 20  # bars of more classes are not readable
+_LISTED: Final = 12  # samples as text
+
+
+def samples_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
+    what = noun(run.manifest.dataset.name)
+    return section(
+        "digits",  # as links from outside have it
+        f"{what.capitalize()}s",
+        [gallery(cells, run.pictures, what), lost_table(distillations(cells), what)],
+    )
 
 
 def png_uri(picture: Picture) -> str:
-    """8-bit PNG as a data URI: grey as ink on paper, colours as they are."""
+    """A picture as a data URI of an 8-bit PNG: grey as ink on paper, colours as they are."""
     height, width = picture.shape
     grey = picture.channels == 1
     values = bytes(255 - value for value in picture.pixels) if grey else picture.pixels
@@ -44,93 +60,11 @@ def png_uri(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def probabilities(outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(n, classes) real outputs -> the same as probabilities.
-
-    Networks that end in a softmax say them themselves, in int8 to about one in 256 a class; the
-    softmax of anything else. One rule for all rows, so that they can be compared.
-    """
-    near = outputs.shape[1] / 256
-    already = (outputs >= 0) & (outputs <= 1 + near)
-    if already.all() and np.abs(outputs.sum(axis=1) - 1).max() <= near:
-        return outputs
-    return metrics.softmax(outputs)
+Pairs: TypeAlias = Sequence[tuple[int, int]]  # positions of teacher and student
 
 
-MOST = 240  # drawn; the rest are counted
-IMAGES = 500_000  # characters of pictures in one page: those of colour take most of it
-CLASSES = 20  # more make no readable bars
-
-KINDS = (
-    "device and host answer differently",
-    "the teacher is right and the student wrong",
-    "the student is right and the teacher wrong",
-    "the models answer differently",
-    "all answer alike, and wrong",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``run`` is the place of its run in the report's order."""
-
-    name: str
-    device: int
-    host: int | None  # None: the same
-    right: bool
-    run: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """What a network says of every class: shares, whose sum is 1 (or 0: not finite)."""
-
-    name: str
-    css: str
-    answer: int
-    shares: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One sample; ``image`` is a data URI, empty when the run stores no picture at all.
-    ``vectors``: teacher's and student's, or the first run's alone."""
-
-    id: str
-    label: int
-    kind: int  # index of KINDS
-    answers: tuple[Answer, ...]
-    image: str
-    alt: str
-    vectors: tuple[Vector, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    """``counts`` has a number for each of KINDS; ``cards`` are at most MOST of them, those with
-    a picture, by kind. ``runs`` names the runs that an answer's ``run`` points to."""
-
-    cards: tuple[Card, ...]
-    counts: tuple[int, ...]
-    pictorial: bool = True  # False: samples are no pictures, so a table says it better
-    runs: tuple[str, ...] = ()
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts)
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Every label and answer of the cards, for a reader to choose from."""
-        answers = {answer.device for card in self.cards for answer in card.answers}
-        return tuple(sorted(answers | {card.label for card in self.cards}))
-
-
-Pairs: TypeAlias = Sequence[tuple[int, int]]  # places of teacher and student
-
-
-def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture]) -> Gallery:
-    """Every sample with a disagreement, by kind and then in the order they were streamed."""
+def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -> Gallery:
+    """Every sample with a disagreement, by kind and then in the order of streaming."""
     answers: dict[str, list[Answer]] = {}
     labels: dict[str, int] = {}
     for run, cell in enumerate(cells):
@@ -146,7 +80,7 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture]) -> Gallery:
     kinds = {key: _kind(found, pairs) for key, found in answers.items()}
     keys = [key for kind in range(len(KINDS)) for key in answers if kinds[key] == kind]
     counts = tuple(sum(kinds[key] == kind for key in keys) for kind in range(len(KINDS)))
-    # a bench keeps pictures of the most disputed samples alone: those are drawn
+    # the bench stores pictures of the most disputed samples only: those are drawn
     shown = [key for key in keys if key in pictures] or keys
     vectors = _Vectors(cells, pairs)
     cards = tuple(
@@ -164,11 +98,27 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture]) -> Gallery:
         )
     )
     pictorial = bool(pictures) or any(len(cell.plan.input.shape) == 4 for cell in cells)
-    return Gallery(cards, counts, pictorial, tuple(cell.name for cell in cells))
+    listed = disagreements(cards, sum(counts), what)
+    return Gallery(what, cards, counts, listed, pictorial, tuple(cell.name for cell in cells))
+
+
+def disagreements(cards: Sequence[Card], total: int, what: str) -> Table:
+    """The first cards as text; ``total``: of all samples with a disagreement."""
+    rows = tuple((card.id, str(card.label), _said(card.answers)) for card in cards[:_LISTED])
+    more = total - len(rows)
+    note = f"{count(more)} more are in samples.jsonl." if more else ""
+    title = f"{what.capitalize()}s on which answers or label disagree"
+    return Table(title, (what.capitalize(), "Label", "Answers"), rows, note)
+
+
+def _said(answers: Sequence[Answer]) -> str:
+    return ", ".join(
+        f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})") for a in answers
+    )
 
 
 def _kind(answers: Sequence[Answer], pairs: Pairs) -> int | None:
-    """Index of KINDS; None when all agree and are right."""
+    """Index into KINDS; None if all agree and are right."""
     if any(answer.host is not None for answer in answers):
         return 0
     if len({answer.device for answer in answers}) > 1:
@@ -181,14 +131,11 @@ def _kind(answers: Sequence[Answer], pairs: Pairs) -> int | None:
 
 
 def _alt(key: str, label: int, answers: Sequence[Answer]) -> str:
-    said = ", ".join(
-        f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})") for a in answers
-    )
-    return f"Sample {clean(key)}, label {label}; answers: {said}"
+    return f"Sample {clean(key)}, label {label}; answers: {_said(answers)}"
 
 
 def _within(cards: Iterator[Card]) -> Iterator[Card]:
-    """As many of the cards as the page has room for."""
+    """As many of the cards as `IMAGES` allows."""
     room = IMAGES
     for card in cards:
         room -= len(card.image)
@@ -198,8 +145,8 @@ def _within(cards: Iterator[Card]) -> Iterator[Card]:
 
 
 class _Vectors:
-    """Probabilities of a sample: of the pair in which the teacher is right and the student wrong,
-    else of the first pair, else of the first run that answered."""
+    """Probabilities of a sample, from the pair in which the teacher is right and the student wrong,
+    otherwise from the first pair, otherwise from the first run that answered."""
 
     def __init__(self, cells: Sequence[Cell], pairs: Pairs) -> None:
         self._cells = cells
@@ -220,7 +167,7 @@ class _Vectors:
                 found = probabilities(cell.reals(cell.device))
                 self._shares[run] = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
             shares = tuple(float(share) for share in self._shares[run][i])
-            css = colour(cell, self._models)
+            css = colour(cell.plan.model, cell.plan.precision, self._models)
             yield Vector(cell.name, css, int(cell.answers[i]), shares)
 
     def _right(self, run: int, key: str, label: int) -> bool:

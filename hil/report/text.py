@@ -1,28 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers, lists and strangers' strings -> words. Shared by the page and the Markdown."""
+"""Numbers, lists and untrusted strings -> text, for the page, the Markdown and the comparison."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hil.core.text import clean
 from hil.stats import Estimate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """``head`` and each of ``rows`` are equally long; the first column names the row. A line
-    break in a cell is where it may be set on two lines."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
+_NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 
 def escape(text: str) -> str:
@@ -34,12 +23,12 @@ def escape(text: str) -> str:
 
 
 def count(value: float) -> str:
-    """12,345; halves (a median of two) keep their half."""
+    """12,345; a fraction, as of the median of two counts, keeps one decimal."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
 def short(value: float) -> str:
-    """12 k, 1.5 M: for an axis."""
+    """12 k, 1.5 M, for the ticks of an axis."""
     for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= size:
             return f"{value / size:.4g}{suffix}"
@@ -47,25 +36,27 @@ def short(value: float) -> str:
 
 
 def size(value: int) -> str:
+    """12,345 B."""
     return f"{value:,} B"
 
 
 def known(value: int) -> str:
-    """Bytes, where 0 is what a board says that cannot tell."""
+    """Bytes from a board, which reports 0 where it cannot tell."""
     return size(value) if value else UNKNOWN
 
 
 def percent(share: float, n: int) -> str:
-    """A share of n as a percentage, with the digits that n can carry."""
+    """A share of ``n`` as a percentage, with `decimals` digits."""
     return f"{100 * share:.{decimals(n)}f}%"
 
 
 def decimals(n: int) -> int:
+    """Decimal places of a percentage that ``n`` samples justify."""
     return 1 if n <= 1000 else 2
 
 
 def interval(estimate: Estimate) -> str:
-    """95.3-99.0, a share's interval in percent."""
+    """95.3–99.0: the interval of a share, in percent."""
     places = decimals(estimate.n)
     return f"{100 * estimate.low:.{places}f}–{100 * estimate.high:.{places}f}"
 
@@ -89,11 +80,17 @@ def listed(words: Sequence[str]) -> str:
 
 
 def magnitude(value: float) -> str:
-    """A difference of outputs: 1, 3.1e-05, or in words where there is no number."""
+    """A difference of outputs: 1, 3.1e-05, or "not finite"."""
     if value >= 3e38:
         return "not finite"
     return f"{value:.0f}" if value.is_integer() else f"{value:.2g}"
 
 
 def per_inference(unit: str) -> str:
+    """A clock's unit as text: instructions or µs."""
     return {"instructions": "instructions", "us": "µs"}.get(unit, unit)
+
+
+def noun(dataset: str) -> str:
+    """What a sample of a data set is called: digit, picture, otherwise sample."""
+    return _NOUNS.get(dataset, "sample")

@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one sentence at the top of a report, and the grade beside it. It claims what was checked."""
+"""The sentence at the top of a report and the grade beside it. They claim only what was checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from hil.report.pairs import compare, teacher_and_student
-from hil.report.text import count, interval, listed, magnitude, percent, plural, points
-from hil.runs.agreement import differing
+from hil.report.text import count, interval, listed, magnitude, noun, percent, plural, points
 from hil.runs.cells import Cell
 from hil.runs.schema import Manifest
-
-NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``grade`` is exact, within, differs, unchecked or partial; ``word`` says it."""
+    """``grade`` is exact, within, differs, unchecked or partial; ``word`` is the same as text."""
 
     grade: str
     word: str
@@ -36,17 +30,12 @@ _WORDS = {
 }
 
 
-def noun(manifest: Manifest) -> str:
-    """What a sample is called: digit, picture, or sample for whatever else."""
-    return NOUNS.get(manifest.dataset.name, "sample")
-
-
 def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
-    """Scope, exactness, answers, and what the student costs against the teacher."""
+    """Scope, exactness, answers, and what the student costs compared with the teacher."""
     answered = [cell for cell in cells if cell.n]
     grade = _grade(manifest, cells)
     if not answered:
-        return Verdict(grade, _WORDS[grade], _stopped(manifest, cells) + ": nothing to judge.")
+        return Verdict(grade, _WORDS[grade], _stopped(manifest, cells) + ": no answers to judge.")
     whole = _whole(manifest, cells)
     head = _scope(manifest, cells) if whole else _stopped(manifest, cells) + "; so far"
     said = [_exactness(answered), _answers(manifest, answered), _cost(answered)]
@@ -54,7 +43,7 @@ def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
 
 
 def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
-    # a difference is worth more attention than a run cut short
+    # a difference matters more than an incomplete run
     if any(cell.unexpected for cell in cells if cell.n):
         return "differs"
     if not _whole(manifest, cells):
@@ -65,7 +54,7 @@ def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
 
 
 def _same_bytes(cell: Cell) -> bool:
-    """Are all bytes those of the reference that counts: int8's oracle, float32's LiteRT?"""
+    """Whether all bytes equal the reference that counts: int8 the oracle, float32 LiteRT."""
     if cell.plan.precision == "int8":
         return cell.unexpected == 0
     return cell.to_litert.elements == 0
@@ -80,7 +69,7 @@ def _scope(manifest: Manifest, cells: Sequence[Cell]) -> str:
     models = {(cell.plan.model, cell.plan.precision) for cell in cells}
     what = plural(len(cells), "model" if len(models) == len(cells) else "run")
     sizes = {cell.n for cell in cells}
-    each = plural(max(sizes), noun(manifest))
+    each = plural(max(sizes), noun(manifest.dataset.name))
     return f"{what} × {each if len(sizes) == 1 else 'up to ' + each} on {boards}"
 
 
@@ -100,7 +89,7 @@ def _stopped(manifest: Manifest, cells: Sequence[Cell]) -> str:
 def _exactness(cells: Sequence[Cell]) -> str:
     checked = [cell for cell in cells if cell.unexpected is not None]
     if not checked:
-        return "no byte oracle was run"
+        return "no oracle was run"
     wrong = [cell for cell in checked if cell.unexpected]
     if wrong:
         values = sum(cell.unexpected or 0 for cell in wrong)
@@ -116,12 +105,12 @@ def _exactness(cells: Sequence[Cell]) -> str:
         said.append(f"{names} within {largest} of LiteRT, as expected")
     if len(checked) < len(cells):
         names = listed([cell.name for cell in cells if cell.unexpected is None])
-        said.append(f"{names} not checked, for want of an oracle")
+        said.append(f"{names} not checked: no oracle available")
     return ", ".join(said)
 
 
 def _equal(cells: Sequence[Cell]) -> list[str]:
-    """Which bytes equal what, of runs whose bytes do."""
+    """What equals what, for runs with `_same_bytes`."""
     if all(cell.to_oracle and not cell.to_oracle.elements for cell in cells):
         return ["every output byte equals the oracle"] if cells else []
     small = any(cell.plan.precision == "int8" for cell in cells)
@@ -132,8 +121,8 @@ def _equal(cells: Sequence[Cell]) -> list[str]:
 def _answers(manifest: Manifest, cells: Sequence[Cell]) -> str:
     changed = sum(cell.n - cell.same_answer for cell in cells)
     if not changed:
-        return f"device and host give the same answer to every {noun(manifest)}"
-    return f"device and host answer {plural(changed, noun(manifest))} differently"
+        return f"device and host give the same answer for every {noun(manifest.dataset.name)}"
+    return f"device and host answer {plural(changed, noun(manifest.dataset.name))} differently"
 
 
 def _cost(cells: Sequence[Cell]) -> str:
@@ -151,7 +140,7 @@ def _cost(cells: Sequence[Cell]) -> str:
         return ""
     gap = pair.difference
     loses = gap.point < 0
-    # the interval of the loss, or of the gain: in the direction of the sentence
+    # the interval of the loss or of the gain, whichever the sentence states
     low, high = (-gap.high, -gap.low) if loses else (gap.low, gap.high)
     reach = f"{points(low, gap.n).lstrip('+')} to {points(high, gap.n).lstrip('+')}"
     if not gap.point:
@@ -175,112 +164,3 @@ def _ratio(teacher: Cell, student: Cell) -> str:
     if ratio >= 2:
         return f" and takes 1/{ratio:.0f} of the {what}"
     return f" and takes {1 / ratio:.2g} times the {what}"
-
-
-_TWICE = (
-    "That is expected: LiteRT rounds once where TFLM, and this device, round twice, so a value "
-    "now and then lands one step away. The oracle rounds as the device does."
-)
-
-_DEFAULTS = {
-    "int8": "That is expected: XNNPACK rescales its sums in float32 and rounds once, halves to "
-    "even, where TFLM, and this device, round twice in integers.",
-    "float32": "That is expected: XNNPACK sums in another order and multiplies and adds in one "
-    "rounding (FMA) where the processor has it, so the last bits differ between computers.",
-}
-
-
-def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """What differs and why, in the order of the runs; what is equal is said together."""
-    answered = [cell for cell in cells if cell.n]
-    equal = [
-        cell.name
-        for cell in answered
-        if not cell.to_litert.elements and not (cell.to_oracle and cell.to_oracle.elements)
-    ]
-    said = [line for cell in answered for line in (*_oracle(cell), *_litert(cell))]
-    said += _xnnpack(answered)
-    if equal:
-        said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
-    return tuple(said)
-
-
-def _oracle(cell: Cell) -> Iterator[str]:
-    found = cell.to_oracle
-    if cell.oracle is None or found is None or not found.elements:
-        return
-    head = (
-        f"{cell.name}: {_amount(cell, found.elements)} from the oracle ({cell.plan.oracle}), "
-        f"by up to {magnitude(found.max_abs)}."
-    )
-    if cell.plan.precision == "int8":
-        yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
-    else:
-        yield f"{head} In float32 it is LiteRT that counts."
-
-
-def _litert(cell: Cell) -> Iterator[str]:
-    found, plan = cell.to_litert, cell.plan
-    if not found.elements:
-        return
-    changed = cell.n - cell.same_answer
-    answers = "no answer changes" if not changed else f"{plural(changed, 'answer')} changed"
-    head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
-    first = f"First: {_first(cell, cell.litert)}."
-    if plan.precision == "int8":
-        if found.max_abs == 1:
-            yield f"{head}, each by one step; {answers}. {_TWICE}"
-        else:
-            yield (
-                f"{head}, by up to {magnitude(found.max_abs)} steps; {answers}. Rounding twice "
-                f"explains one step, not this. {first}"
-            )
-        return
-    head = f"{head}, by up to {magnitude(found.max_abs)}; {answers}."
-    why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
-    if not cell.unexpected:
-        yield f"{head} Up to {plan.tolerance:g} is expected{why}."
-    elif plan.tolerance:
-        yield f"{head} Only {plan.tolerance:g} is expected{why}. {first}"
-    else:
-        yield f"{head} This is not expected: float32 must be equal bit for bit. {first}"
-
-
-def _xnnpack(cells: Sequence[Cell]) -> list[str]:
-    """One sentence a precision on LiteRT's default kernels, with what came of it."""
-    said = []
-    for precision, why in _DEFAULTS.items():
-        differ = [
-            cell
-            for cell in cells
-            if cell.plan.precision == precision and cell.to_xnnpack and cell.to_xnnpack.elements
-        ]
-        if not differ:
-            continue
-        flips = sum(
-            int((cell.answers != cell.xnnpack.argmax(axis=1)).sum())
-            for cell in differ
-            if cell.xnnpack is not None
-        )
-        most = max(cell.to_xnnpack.max_abs for cell in differ if cell.to_xnnpack)
-        reach = (
-            f"{magnitude(most)} step{'s' * (most != 1)}" if precision == "int8" else f"{most:.2g}"
-        )
-        answers = "no answer changes" if not flips else f"{plural(flips, 'answer')} changed"
-        said.append(
-            f"{listed([cell.name for cell in differ])}: LiteRT's default kernels (XNNPACK) give "
-            f"other values, by up to {reach}; {answers}. {why}"
-        )
-    return said
-
-
-def _amount(cell: Cell, elements: int) -> str:
-    verb = "differs" if elements == 1 else "differ"
-    return f"{count(elements)} of {count(cell.device.size)} output values {verb}"
-
-
-def _first(cell: Cell, reference: npt.NDArray[np.generic]) -> str:
-    i, j = np.argwhere(differing(cell.device, reference))[0]
-    return (
-        f"sample {cell.ids[i]}, output {j}: device {cell.device[i, j]}, reference {reference[i, j]}"
-    )

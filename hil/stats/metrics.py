@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How near outputs are to others: the figures of ST Edge AI's "validate", over whole runs.
+"""How close outputs are to a reference: the figures of ST Edge AI's "validate", over whole runs.
 
-Predictions p and references r are (n, outputs) real values, dequantised. Every figure but the
-accuracy is over all n x outputs values at once, as ST has them, in float64; e = r - p:
+Predictions p and references r are (n, outputs) real values, dequantised. Every figure except the
+accuracy is over all n x outputs values at once, as in ST Edge AI, in float64; e = r - p:
 
     rmse  sqrt(mean(e^2))                       mean  mean(e)
     mae   mean(|e|)                             std   sqrt(mean((e - mean(e))^2))
@@ -11,7 +11,7 @@ accuracy is over all n x outputs values at once, as ST has them, in float64; e =
 
 Sources: ST Edge AI Core, "Evaluation report and metrics" (embedded-docs/evaluation_metrics.html);
 nse: Nash and Sutcliffe, J. Hydrol. 10, 282 (1970), which is the coefficient of determination.
-Cross-checked in tests with scikit-learn, SciPy and NumPy.
+tests/stats/test_metrics.py compares them with scikit-learn, SciPy and NumPy.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
+from scipy.stats.contingency import crosstab
 
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,13 +29,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Metrics:
-    """``matches`` of ``n`` samples have the same largest output; the rest as the module says.
+    """``matches`` of ``n`` samples have the same largest output; the module defines the others.
 
     ``confusion`` is (outputs, outputs): rows the reference's answer, columns the prediction's.
     ``left_out`` samples have a value that is NaN or infinite on either side: they count in
-    ``n``, ``matches`` and ``confusion`` but in no other figure. A figure is None where it has no
-    value: all samples left out, or a denominator of zero (l2r and cos of zeros, nse of a constant
-    reference that is not met).
+    ``n``, ``matches`` and ``confusion`` but in no other figure. A figure is None where it is not
+    defined: all samples left out, or a denominator of zero (l2r and cos of zeros, nse of a
+    constant reference and an imperfect prediction).
     """
 
     n: int
@@ -50,9 +52,9 @@ class Metrics:
 
 
 def metrics(predicted: Reals, reference: Reals) -> Metrics:
-    """Compare (n, outputs) real values with another's; ValueError unless equal shapes, n > 0."""
+    """Compare two (n, outputs) arrays of real values; ValueError unless shapes are equal, n > 0."""
     if predicted.shape != reference.shape or predicted.ndim != 2 or not predicted.size:
-        raise ValueError(f"not two equal tables: {predicted.shape} and {reference.shape}")
+        raise ValueError(f"shapes differ or are empty: {predicted.shape} and {reference.shape}")
     given, wanted = predicted.argmax(axis=1), reference.argmax(axis=1)
     return _metrics(predicted, reference, given, wanted)
 
@@ -60,10 +62,9 @@ def metrics(predicted: Reals, reference: Reals) -> Metrics:
 def against_labels(predicted: Reals, labels: Ints) -> Metrics:
     """Compare (n, outputs) values with labels, as one-hot vectors.
 
-    Where a network ends in logits it is logits that are compared with 0 and 1, as in ST's
-    validation, which applies no softmax: rmse, nse and the like then say little, accuracy and
-    confusion all. A label that no output stands for has a vector of zeros, is never met, and is
-    in no cell of ``confusion``.
+    As in ST's validation, no softmax is applied: if a network ends in logits, they are compared
+    with 0 and 1, and only accuracy and confusion are meaningful. A label that no output stands
+    for has a vector of zeros, never matches, and is in no cell of ``confusion``.
     """
     classes = predicted.shape[1]
     one_hot = (labels[:, None] == np.arange(classes)).astype(np.float64)
@@ -77,12 +78,27 @@ def dequantised(values: npt.NDArray[np.generic], scale: float = 0.0, zero_point:
     return scale * (values.astype(np.float64) - zero_point)
 
 
-def softmax(logits: Reals) -> Reals:
-    """(n, outputs) -> the same, rows of probabilities; a row that is not finite is NaN."""
-    finite = np.isfinite(logits).all(axis=1)
-    found = np.full(logits.shape, np.nan)
-    shifted = np.exp(logits[finite] - logits[finite].max(axis=1, keepdims=True))
-    found[finite] = shifted / shifted.sum(axis=1, keepdims=True)
+def confusion(wanted: Ints, given: Ints, classes: int) -> Ints:
+    """(classes, classes) counts: rows the right answers, columns the given ones. Answers that are
+    not a class are in no cell."""
+    levels = np.arange(classes)
+    return np.asarray(crosstab(wanted, given, levels=(levels, levels)).count, dtype=np.int64)
+
+
+def probabilities(outputs: Reals) -> Reals:
+    """(n, classes) real outputs -> probabilities; a row that is not finite is NaN.
+
+    Outputs of a network that ends in a softmax are probabilities already, in int8 to about 1/256
+    per class. Of any other outputs the softmax is taken. One rule applies to all rows, so that
+    they can be compared.
+    """
+    near = outputs.shape[1] / 256
+    already = (outputs >= 0) & (outputs <= 1 + near)
+    if already.all() and np.abs(outputs.sum(axis=1) - 1).max() <= near:
+        return outputs
+    finite = np.isfinite(outputs).all(axis=1)
+    found = np.full(outputs.shape, np.nan)
+    found[finite] = softmax(outputs[finite], axis=1)
     return found
 
 
@@ -93,18 +109,14 @@ def _metrics(
     wanted: npt.NDArray[np.intp] | Ints,
 ) -> Metrics:
     n, classes = predicted.shape
-    confusion = np.zeros((classes, classes), np.int64)
-    known = (wanted >= 0) & (wanted < classes)
-    np.add.at(confusion, (wanted[known], given[known]), 1)
     whole = np.isfinite(predicted).all(axis=1) & np.isfinite(reference).all(axis=1)
     p, r = predicted[whole].ravel(), reference[whole].ravel()
-    return Metrics(
-        n, int((given == wanted).sum()), confusion, int(n - whole.sum()), *_figures(p, r)
-    )
+    table = confusion(wanted, given, classes)
+    return Metrics(n, int((given == wanted).sum()), table, int(n - whole.sum()), *_figures(p, r))
 
 
 def _figures(p: Reals, r: Reals) -> tuple[float | None, ...]:
-    """rmse, mae, l2r, mean, std, nse, cos of flat values."""
+    """rmse, mae, l2r, mean, std, nse, cos of flat arrays."""
     if not p.size:
         return (None,) * 7
     e = r - p

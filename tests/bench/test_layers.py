@@ -72,7 +72,7 @@ def test_a_breakage_is_located(board: str, fault: str, tmp_path: Path) -> None:
         f"row {row}, column {column}, channel {channel}: device {first.device}, "
         f"the oracle {first.expected}"
     )
-    assert "## Where they part" in page
+    assert "## First difference" in page
     assert "first differs at layer 1 (CONV_2D conv_2d_0), " + sentence in page.replace("\\_", "_")
     assert sentence in done.stdout
 

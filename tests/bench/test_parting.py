@@ -104,15 +104,15 @@ def test_the_report_names_layer_element_and_values(plan: BenchPlan, tmp_path: Pa
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(1, 5)))
     report = write(tmp_path)
     hidden = load_run(tmp_path).layer_checks[0].layers[1]
-    (said,) = report.parted
+    (said,) = report.layer_findings
     assert said == (
         f"student int8: {plan.data.ids[0]} first differs at layer 2 (FULLY_CONNECTED hidden), "
         f"element 5: device {hidden.device}, the oracle {hidden.expected}; 1 of 16 values differ "
-        "there; layer 1 equal. The same layer in all 3 that were asked about."
+        "there; layer 1 is equal. The same layer in all 3 samples that were checked."
     )
     for page in (report.markdown, report.html):
         text = page.read_text().replace("\\_", "_")
-        assert "Where they part" in text
+        assert "First difference" in text
         assert said.split("(")[0] in text
     assert unexpected(report.manifest, report.summary)  # what `hil bench` exits 1 for
 
@@ -122,8 +122,8 @@ def test_layers_are_shown_when_asked_for(plan: BenchPlan, tmp_path: Path) -> Non
     (parting,) = load_run(tmp_path).layer_checks
     assert parting.id == plan.data.ids[0]
     assert [layer.differing for layer in parting.layers] == [0, 0, 0]
-    (said,) = write(tmp_path).parted
-    assert said == f"student int8: {parting.id}: all 3 layers as the oracle has them."
+    (said,) = write(tmp_path).layer_findings
+    assert said == f"student int8: {parting.id}: all 3 layers equal the oracle's."
 
 
 def test_float32_is_compared_bit_for_bit(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_float32_is_compared_bit_for_bit(tmp_path: Path) -> None:
 
 def test_an_input_that_differs_is_told_apart(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(-1, 29)))
-    said = write(tmp_path).parted
+    said = write(tmp_path).layer_findings
     assert any("the input itself differs" in s and "row 1, column 1, channel 0" in s for s in said)
 
 
@@ -158,8 +158,8 @@ def test_firmware_that_answers_otherwise_is_told(plan: BenchPlan, tmp_path: Path
     run(plan, tmp_path, ignore, Heals(tamper=flip))
     layer_checks = load_run(tmp_path).layer_checks
     assert [parting.same_output for parting in layer_checks] == [False] * 3
-    said = write(tmp_path).parted
-    assert "otherwise than the firmware that was measured" in said[-1]
+    said = write(tmp_path).layer_findings
+    assert "gives another output than the measured firmware" in said[-1]
 
 
 @pytest.mark.parametrize("found", [1, 0])
@@ -179,7 +179,7 @@ def test_what_cannot_be_asked_is_told_and_the_run_is_whole(
     assert read_manifest(tmp_path).state == "complete"
     (parting,) = load_run(tmp_path).layer_checks
     assert parting.why == ("mps2 is taken" if found else "too large by 12 bytes")
-    (said,) = write(tmp_path).parted
+    (said,) = write(tmp_path).layer_findings
     assert said.endswith(f"were not compared: {parting.why}.")
 
 
@@ -291,4 +291,4 @@ def test_values_that_are_no_numbers_are_stored(tmp_path: Path) -> None:
     run(make_plan(request), tmp_path, ignore, FakeLab(spoil=nan), layers=True)
     (parting,) = load_run(tmp_path).layer_checks
     assert parting.layers[0].device == "nan"
-    assert "device nan" in write(tmp_path).parted[0]
+    assert "device nan" in write(tmp_path).layer_findings[0]

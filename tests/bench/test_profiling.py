@@ -79,7 +79,7 @@ def test_the_report_says_how_far_sum_and_measurement_part(plan: BenchPlan, tmp_p
     assert "580 instructions more than measured (+2900.00%)" in table.note
     for page in (report.markdown, report.html):
         text = page.read_text()
-        assert "What each layer takes: student int8" in text
+        assert "Time per layer: student int8" in text
         assert "conv1 + pool1" in text
 
 
@@ -90,9 +90,9 @@ def test_a_board_without_a_clock_says_so(tmp_path: Path) -> None:
     report = write(tmp_path)
     assert report.profiles == ()
     assert report.unprofiled == (
-        "student int8: what its layers take is not known: board native has no clock.",
+        "student int8: the time per layer is not known: board native has no clock.",
     )
-    assert "what its layers take is not known" in report.markdown.read_text()
+    assert "the time per layer is not known" in report.markdown.read_text()
 
 
 def test_a_board_that_runs_what_was_flashed_cannot_be_asked(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from hil import datasets
 from hil.boards.config import load_board
@@ -17,7 +18,7 @@ from hil.mlperf.measure import auc
 from hil.mlperf.session import is_pty
 from hil.mlperf.submission import read_result
 from hil.reference import encode_inputs, oracle
-from hil.stats.metrics import dequantised, softmax
+from hil.stats.metrics import dequantised
 from hil.testing.mlperf import FakeDut
 from tests.support.command_line import PROJECT, hil
 from tests.support.mlperf_devices import infer, sample, write_set
@@ -137,7 +138,7 @@ def test_our_firmware_says_what_the_host_says(
     raw = host.predict(encode_inputs(whole.x, host.graph.input))
     assert (found.n, found.correct) == (len(whole), int((raw.argmax(axis=1) == whole.y).sum()))
     spec = host.graph.output
-    shares = softmax(dequantised(raw, spec.scale, spec.zero_point))
+    shares = softmax(dequantised(raw, spec.scale, spec.zero_point), axis=-1)
     stored = json.loads((out / "results.json").read_text())
     results = np.array([one["infer"]["results"] for one in stored])
     np.testing.assert_allclose(results, shares, rtol=0, atol=2e-6)

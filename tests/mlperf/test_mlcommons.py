@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from hil import datasets
@@ -35,7 +36,7 @@ from hil.mlperf.dut import Dut
 from hil.mlperf.measure import Accuracy
 from hil.mlperf.session import run as run_session
 from hil.reference import encode_inputs, oracle
-from hil.stats.metrics import dequantised, softmax
+from hil.stats.metrics import dequantised
 from tests.firmware.conftest import FIRMWARE, PROJECT, run
 from tests.support.needs import skip_without
 
@@ -77,7 +78,7 @@ def truth(name: str) -> Truth:
     host = oracle(student(name))
     raw = host.predict(encode_inputs(data.x, host.graph.input))
     out = host.graph.output
-    shares = softmax(dequantised(raw, out.scale, out.zero_point))
+    shares = softmax(dequantised(raw, out.scale, out.zero_point), axis=-1)
     right = float((raw.argmax(axis=1) == data.y).mean() * 100)
     return Truth(right, float(roc_auc_score(data.y, shares, multi_class="ovr")), shares)
 

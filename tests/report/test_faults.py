@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What befell a run, in its report and in comparisons: counted, and never taken for latency."""
+"""Faults in a report and in comparisons: counted, and never taken for latency."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hil.compare import compare_stored
 from hil.core.errors import NotComparable
 from hil.report.document import document
-from hil.report.tables import faults
+from hil.report.link import faults
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
 from hil.runs.log import RunLog
@@ -84,19 +84,19 @@ def test_under_chaos_there_is_no_latency_at_all() -> None:
     assert emulator.times.size == N
 
 
-def test_the_report_says_what_befell_the_line() -> None:
+def test_the_report_counts_the_faults() -> None:
     found = document(
         run(counted=Faults(resets=2, reopenings=1, damaged_in=5, damaged_out=4, timeouts=3))
     )
-    (row,) = found.table("What befell the line").rows
+    (row,) = found.table("Link faults").rows
     assert row[1:] == ("8", "4", "5", "3", "2", "1", "4", "0")
     warned = "\n".join(found.warnings)
-    assert "the times of 4 answers are left out" in warned
-    assert "started anew 2 times" in warned
-    assert "without a time" not in warned
+    assert "the times of 4 answers are excluded" in warned
+    assert "rebooted 2 times" in warned
+    assert "had no time" not in warned
 
 
-def test_a_run_that_nothing_befell_has_no_such_table() -> None:
+def test_a_run_without_faults_has_no_such_table() -> None:
     assert faults([only(run(hurt=()))]).rows == ()
     assert faults([only(run())]).rows[0][1] == "8"
 
@@ -107,7 +107,7 @@ def test_the_report_says_what_was_injected() -> None:
     end = msgspec.structs.replace(end, faults=Faults(injected={"flip": 1_200, "cut": 1}))
     manifest = msgspec.structs.replace(stored.manifest, ends=(end,))
     found = document(StoredRun(manifest, stored.samples, {}, torn=False))
-    assert found.table("What befell the line").rows[0][-1] == "cut 1, flip 1,200"
+    assert found.table("Link faults").rows[0][-1] == "cut 1, flip 1,200"
     assert any("--chaos 7:flip=1e-4" in line for line in found.warnings)
 
 
@@ -162,7 +162,7 @@ def test_no_comparison_takes_times_under_chaos_for_latency(which: int) -> None:
     assert names["accuracy"].word == "same"
 
 
-def test_a_manifest_that_nothing_befell_is_as_it_always_was() -> None:
+def test_a_manifest_without_faults_has_no_such_fields() -> None:
     raw = msgspec.json.encode(run(hurt=()).manifest)
     assert b'"faults"' not in raw
     assert b'"chaos"' not in raw

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.report.accuracy import accuracy_chart, confused, confusions
-from hil.report.cost import time_charts
+from hil.report.cost import HEIGHT, scatters, time_charts
 from hil.report.draw.chart import Scale, log_ticks, round_ticks
 from hil.report.memory import memory_charts
 from hil.report.samples import MOST, gallery, png_uri
-from hil.report.scatter import HEIGHT, scatters
 from hil.runs.cells import Cell, cells
 from hil.runs.load import load_run
 from hil.runs.schema import Picture, RunPlan, Sample
@@ -203,10 +202,10 @@ def test_gallery_sorts_by_kind_of_disagreement() -> None:
             two.key: _tiny(two.key, [(0, 0), (1, 1), (1, 1), (2, 0)]),
         },
     )
-    shown = gallery(found, {})
+    shown = gallery(found, {}, "digit")
     assert [card.id for card in shown.cards] == ["s3", "s2", "s1"]
     assert shown.counts == (1, 1, 0, 0, 1)
-    drawn = gallery(found, {"s2": Picture(shape=(1, 2), pixels=b"\x00\xff")})
+    drawn = gallery(found, {"s2": Picture(shape=(1, 2), pixels=b"\x00\xff")}, "digit")
     assert [(card.id, bool(card.image)) for card in drawn.cards] == [("s2", True)]
     assert drawn.total == 3
     assert shown.cards[0].alt == (
@@ -218,7 +217,7 @@ def test_gallery_sorts_by_kind_of_disagreement() -> None:
 def test_gallery_is_capped_and_counts_on() -> None:
     plan = reports.plan(classes=3)
     found = cells(reports.manifest(plan), {plan.key: _tiny(plan.key, [(1, 1)] * (MOST + 9))})
-    shown = gallery(found, {})
+    shown = gallery(found, {}, "digit")
     assert (len(shown.cards), shown.total) == (MOST, MOST + 9)
 
 

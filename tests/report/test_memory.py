@@ -139,7 +139,7 @@ def test_predictions_are_met_or_explained() -> None:
         ("constants in flash", "23,480 B", "23,480 B", "0", "as predicted"),
         ("arena reserved", "7,936 B", "7,936 B", "0", "as predicted"),
         (
-            "RAM, at the least",
+            "RAM, at least",
             "3,338 B",
             "11,980 B",
             "+8,642",
@@ -158,7 +158,7 @@ def test_a_prediction_that_nothing_explains_is_a_warning() -> None:
     assert line.endswith("nothing explains it: constants in flash of student int8.")
     folded = cell(said=replace(SAID, flash_model=23_520, folded=40))
     assert prediction_table([folded]).rows[1][-2] == "−40"
-    assert "compiler wrote into the engine's code" in prediction_table([folded]).rows[1][-1]
+    assert "compiler put into the engine's code" in prediction_table([folded]).rows[1][-1]
     assert list(memory_warnings([folded])) == []
     tflm = cell(said=replace(SAID, arena=9_000), engine="tflm")
     assert "pointers are larger" in prediction_table([tflm]).rows[0][-1]
@@ -211,5 +211,5 @@ def test_all_of_it_is_on_the_page_and_harmless(tmp_path: Path) -> None:
     for content in (page, text):
         assert "<script>alert" not in content
         assert "Memory in use" in content
-        assert "Host's prediction" in content or "Host&#39;s prediction" in content
+        assert "Predicted and found" in content
         assert "10c4:ea60" in content

@@ -14,10 +14,10 @@ import pytest
 
 from hil.core.errors import MixedUnits
 from hil.report import write
-from hil.report.cost import contradictions, latency_words, step_us, time_chart
+from hil.report.cost import contradictions, scatters, time_chart
 from hil.report.document import Document, document
 from hil.report.pairs import speed_up
-from hil.report.scatter import scatters
+from hil.report.times import latency_words, step_us
 from hil.report.warnings import warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
@@ -25,7 +25,7 @@ from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support.reports import end, manifest, plan, samples
 from tests.support.reports import write as store
 
-TIMING = "Time, in detail"
+TIMING = "Time in detail"
 WALLS = "Wall time of the emulators"
 BYTES = "Output values against the references"
 
@@ -64,7 +64,7 @@ MILLIS = [52_000] * 30 + [53_000] * 9 + [51_000]
 def test_a_clock_of_milliseconds_gives_no_third_digit() -> None:
     found = document(real(MILLIS, clock_step=1000.0))
     assert row(found)["Median"] == "52 ms ± 1 ms"
-    assert row(found)["Clock's step"] == "1 ms"
+    assert row(found)["Clock step"] == "1 ms"
     assert "52\nms ± 1 ms" in found.table("Results").rows[0][5]
     # and nothing finer anywhere in that row
     assert not any("52,0" in text or "52.0" in text for text in found.table(TIMING).rows[0])
@@ -144,13 +144,13 @@ def test_an_honest_clock_is_believed() -> None:
 
 def test_a_clock_that_runs_fast_is_caught_by_its_round_trips() -> None:
     (line,) = lies(real([80_000] * 5 + [400_000] * 15, [90_000] * 20))
-    assert "15 answers took the device longer" in line
-    assert "400,000 of 90,000 µs" in line
+    assert "15 answers took longer by the device's clock" in line
+    assert "400,000 µs in 90,000 µs" in line
 
 
 def test_a_clock_that_runs_fast_is_caught_by_the_whole_run() -> None:
     (line,) = lies(real([150_000] * 20, [600_000] * 20, answered=20, seconds=2.0))
-    assert "3 s together by the device's clock, 2 s" in line
+    assert "3 s in total by the device's clock, 2 s" in line
     # of a run that was cut and went on, only what the last boot answered counts
     assert lies(real([150_000] * 20, answered=10, seconds=2.0)) == []
 
@@ -185,7 +185,7 @@ def emulated_and_real() -> tuple[Cell, Cell]:
 
 def test_kinds_of_time_share_no_ratio_no_chart_and_no_table() -> None:
     one, other = emulated_and_real()
-    with pytest.raises(MixedUnits, match="two kinds"):
+    with pytest.raises(MixedUnits, match="count different things"):
         speed_up(one, other)
     mixed: list[Any] = [(one, one.series), (other, other.series)]
     with pytest.raises(MixedUnits, match="instructions and us"):

@@ -13,18 +13,18 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from hil import stats
-from hil.report.accuracy import ROWS, Confusion, figure, validations
+from hil.report.accuracy import ROWS, figure, validations
 from hil.report.blocks import Confusions
 from hil.report.document import Document, document
-from hil.report.samples import probabilities
-from hil.report.students import distillations
-from hil.report.verdict import explanations
-from hil.runs.cells import cells
+from hil.report.draw.chart import Confusion
+from hil.report.pairs import Distillation, distillations
+from hil.report.references import explanations
+from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
 from hil.runs.schema import RunPlan, Sample
 from tests.support.reports import manifest, plan, samples
 
-TIMING = "Time, in detail"
+TIMING = "Time in detail"
 BYTES = "Output values against the references"
 
 XNNPACK = "LiteRT 2.3.0 with XNNPACK"
@@ -38,6 +38,14 @@ def run(plans: Sequence[RunPlan], stored: Sequence[Sample], n: int) -> StoredRun
 def pair(n: int = 200, **changes: Any) -> StoredRun:
     plans = [plan("teacher"), plan("student")]
     return run(plans, [s for p in plans for s in samples(p, n, **changes)], n)
+
+
+def all_cells(stored: StoredRun) -> tuple[Cell, ...]:
+    return cells(stored.manifest, stored.samples)
+
+
+def pairs(stored: StoredRun) -> tuple[Distillation, ...]:
+    return distillations(all_cells(stored))
 
 
 def test_the_three_rows_are_of_what_they_say() -> None:
@@ -84,7 +92,7 @@ def test_values_that_are_not_finite_are_said() -> None:
     bad[2] = np.nan
     stored[4] = msgspec.structs.replace(stored[4], device=bad.tobytes(), litert=stored[4].device)
     found = document(run([of], stored, 30)).table("Validation")
-    assert "student float32: 1 sample with NaN or infinite values left out" in found.note
+    assert "student float32: 1 sample with NaN or infinity excluded" in found.note
     assert "nan" not in str(found.rows)
 
 
@@ -102,7 +110,7 @@ def test_figures_near_one_keep_their_distance(value: float, words: str) -> None:
     assert figure(value) == words
 
 
-def with_xnnpack(flips: int, steps: int = 1) -> Document:
+def with_xnnpack(flips: int, steps: int = 1) -> StoredRun:
     """The first ``flips`` answers changed by XNNPACK, another value in ten more samples."""
     of = plan(oracle="tflm")
     of = msgspec.structs.replace(of, xnnpack=XNNPACK)
@@ -114,24 +122,25 @@ def with_xnnpack(flips: int, steps: int = 1) -> Document:
         else:
             other[other.argmin()] += steps
         stored[i] = msgspec.structs.replace(stored[i], xnnpack=other.tobytes())
-    return document(run([of], stored, 60))
+    return run([of], stored, 60)
 
 
 def test_xnnpack_has_its_row_and_no_alarm() -> None:
-    found = with_xnnpack(0)
+    stored = with_xnnpack(0)
+    found = document(stored)
     rows = {row[1]: row for row in found.table(BYTES).rows}
     assert rows[XNNPACK][2:] == ("10 of 600", "10 of 60", "1 step", "any", "0")
-    (line,) = [line for line in explanations(found.data) if "XNNPACK" in line]
-    assert "by up to 1 step; no answer changes. That is expected" in line
+    (line,) = [line for line in explanations(all_cells(stored)) if "XNNPACK" in line]
+    assert "by up to 1 step; no answer changes. This is expected" in line
     assert found.verdict.grade == "exact"
     assert found.warnings == document(run([plan()], samples(plan(), 60), 60)).warnings
 
 
 def test_xnnpacks_changed_answers_are_counted() -> None:
-    found = with_xnnpack(2)
-    row = next(row for row in found.table(BYTES).rows if row[1] == XNNPACK)
+    stored = with_xnnpack(2)
+    row = next(row for row in document(stored).table(BYTES).rows if row[1] == XNNPACK)
     assert row[-1] == "2"
-    assert any("2 answers changed" in line for line in explanations(found.data))
+    assert any("2 answers changed" in line for line in explanations(all_cells(stored)))
 
 
 def test_teacher_and_student() -> None:
@@ -179,16 +188,9 @@ def test_a_clock_too_coarse_gives_no_speed_up() -> None:
         key: tuple(msgspec.structs.replace(s, time=0) for s in some)
         for key, some in stored.samples.items()
     }
-    found = document(StoredRun(stored.manifest, zeros, {}, False))
-    assert distillations(found.data)[0].speed_up is None
-    assert found.table("Teacher and student").rows[0][7] == "–"
-
-
-def test_probabilities_are_taken_as_they_are_where_they_are_some() -> None:
-    quantised = np.array([[0.0, 255, 1], [128, 100, 28]]) / 256
-    assert probabilities(quantised) is quantised
-    logits = np.array([[0.1, 0.7, 0.2], [4.0, 1.0, 0.0]])
-    assert probabilities(logits) == pytest.approx(softmax(logits, axis=1))
+    coarse = StoredRun(stored.manifest, zeros, {}, False)
+    assert pairs(coarse)[0].speed_up is None
+    assert document(coarse).table("Teacher and student").rows[0][7] == "–"
 
 
 def test_the_host_never_fills_a_column_of_the_device() -> None:
@@ -207,13 +209,14 @@ def test_the_host_never_fills_a_column_of_the_device() -> None:
         }
         return StoredRun(of, changed, {}, False)
 
-    one, other = (document(host_says(bytes(values))) for values in ([0] * 10, [9] + [0] * 9))
     truth = document(stored)
-    for found in (one, other):
+    for values in ([0] * 10, [9] + [0] * 9):
+        lying = host_says(bytes(values))
+        found = document(lying)
         for got, want in zip(found.table("Results").rows, truth.table("Results").rows, strict=True):
             kept = [i for i, head in enumerate(found.table("Results").head) if head not in HOST]
             assert [got[i] for i in kept] == [want[i] for i in kept]
-        assert distillations(found.data) == distillations(truth.data)
+        assert pairs(lying) == pairs(stored)
         assert found.table("Validation").rows[0] == truth.table("Validation").rows[0]
         assert found.table("Validation").rows[1] != truth.table("Validation").rows[1]
         assert found.table(TIMING) == truth.table(TIMING)
@@ -228,7 +231,7 @@ def test_a_run_without_an_answer_of_the_device_has_no_figure() -> None:
     empty = StoredRun(stored.manifest, {**stored.samples, student.key: ()}, {}, False)
     found = document(empty)
     assert found.table("Results").rows[1] == ("student int8", "0", *["–"] * 8)
-    assert distillations(found.data) == ()
+    assert pairs(empty) == ()
     assert {row[0] for row in found.table("Validation").rows} == {"teacher int8"}
     assert {row[0] for row in found.table(TIMING).rows} == {"teacher int8"}
     assert {row[0] for row in found.table(BYTES).rows} == {"teacher int8"}

@@ -8,9 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.report.tables import comparisons, published, results
+from hil.report.pairs import comparisons
+from hil.report.published import published
+from hil.report.references import explanations
+from hil.report.summary import results
 from hil.report.text import count, known, magnitude, percent, plural, points, short
-from hil.report.verdict import Verdict, explanations, verdict
+from hil.report.verdict import Verdict, verdict
 from hil.report.warnings import warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
@@ -42,7 +45,7 @@ def test_all_is_well() -> None:
     assert found.grade == "exact"
     assert found.sentence.startswith(
         "2 models × 200 digits on mps2: every output byte equals the oracle; device and host "
-        "give the same answer to every digit; student int8 loses "
+        "give the same answer for every digit; student int8 loses "
     )
     assert found.sentence.endswith("and takes 1/16 of the instructions.")
     assert "latency" not in found.sentence
@@ -60,7 +63,7 @@ def test_without_an_oracle_nothing_is_claimed() -> None:
     plan = reports.plan(oracle="")
     found, _ = _judged(reports.manifest(plan), _stored(plan))
     assert found.grade == "unchecked"
-    assert "no byte oracle was run" in found.sentence
+    assert "no oracle was run" in found.sentence
     plan = reports.plan(oracle="", precision="float32")  # LiteRT is what counts in float32
     found, _ = _judged(reports.manifest(plan), _stored(plan))
     assert found.grade == "exact"
@@ -69,7 +72,7 @@ def test_without_an_oracle_nothing_is_claimed() -> None:
     found, _ = _judged(reports.manifest(*both), _stored(*both))
     assert found.grade == "unchecked"
     assert (
-        "every output byte equals the oracle, student int8 not checked, for want of an oracle"
+        "every output byte equals the oracle, student int8 not checked: no oracle available"
     ) in found.sentence
 
 
@@ -106,7 +109,7 @@ def test_a_run_without_an_answer() -> None:
     of = reports.manifest(*PAIR, state="failed", ends=())
     found, _ = _judged(of, [])
     assert found.sentence == (
-        "Failed after 0 of 400 answers on mps2, 0 of 2 runs finished: nothing to judge."
+        "Failed after 0 of 400 answers on mps2, 0 of 2 runs finished: no answers to judge."
     )
     empty, _ = _judged(reports.manifest(state="failed"), [])
     assert empty.grade == "partial"
@@ -156,15 +159,15 @@ def test_warnings() -> None:
     said = _warned(of, stored, torn=True)
     for line in (
         "interrupted (Ctrl-C)",
-        "cut off in writing",
+        "The last line of samples.jsonl is incomplete",
         "student int8: 36 of 40 answers.",
-        "1 answer without a time",
+        "1 answer had no time",
         "1 answer took more than one attempt",
         "No MNIST here.",
         "Only 36 digits",
         "No digit of class 7",
         "1 digit with a label that no output stands for",
-        "is emulated: instructions are exact, and no latency exists",
+        "is emulated: instruction counts are exact, and there is no latency",
     ):
         assert line in said
 
@@ -182,7 +185,7 @@ def test_differences_are_explained() -> None:
     assert "Rounding twice explains one step, not this" in teacher_litert
     _, found = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=2))
     for line in explanations(found):
-        assert "each by one step; no answer changes. That is expected: LiteRT rounds once" in line
+        assert "each by one step; no answer changes. This is expected: LiteRT rounds once" in line
     plan = reports.plan(precision="float32")
     _, found = _judged(reports.manifest(plan), reports.samples(plan, off_by_one=2))
     assert "This is not expected: float32 must be equal bit for bit" in explanations(found)[0]
@@ -209,7 +212,7 @@ def test_tables_are_rectangular(tmp_path: Path) -> None:
     for make in (reports.full, reports.interrupted, reports.hostile):
         run = load_run(make(tmp_path / make.__name__, 30))
         found = cells(run.manifest, run.samples)
-        for table in (results(run.manifest, found), comparisons(found)):
+        for table in (results(found, "digit"), comparisons(found)):
             assert {len(row) for row in table.rows} == {len(table.head)}
 
 

@@ -176,7 +176,7 @@ def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
     text = written.decode()
     assert text.count("<details>") == text.count("</details>")
     last = text.splitlines()[-1]
-    assert last.startswith("Too long for this page, and in report.html: ")
+    assert last.startswith("Too long for this file, see report.html: ")
     assert "Accuracy" in last
     assert "board23" in text  # in the summary's table
 
@@ -240,7 +240,7 @@ def test_features_are_no_digits(tmp_path: Path) -> None:
 def test_a_run_without_an_answer(tmp_path: Path) -> None:
     of = reports.manifest(reports.plan(), state="failed", ends=(), error="no answer from the board")
     written = report.write(reports.write(tmp_path / "run", of, []))
-    assert "nothing to judge" in "".join(_outline(written.html).text)
+    assert "no answers to judge" in "".join(_outline(written.html).text)
     assert "no answer from the board" in written.markdown.read_text(encoding="utf-8")
 
 

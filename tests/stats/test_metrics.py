@@ -123,16 +123,22 @@ def test_zeros_have_no_direction() -> None:
     assert metrics.metrics(np.ones((2, 2)), np.full((2, 2), 3.0)).nse is None
 
 
-def test_dequantising_and_softmax() -> None:
+def test_dequantising() -> None:
     stored = np.array([[-128, 0, 127]], np.int8)
     real = metrics.dequantised(stored, 0.5, -3)
     assert real.tolist() == [[-62.5, 1.5, 65.0]]
     assert metrics.dequantised(np.array([[0.1]], np.float32)).dtype == np.float64
-    logits = np.random.default_rng(3).normal(0, 300, (5, 10))
-    assert metrics.softmax(logits) == pytest.approx(softmax(logits, axis=1), rel=1e-12)
-    assert np.isnan(metrics.softmax(np.array([[1.0, np.inf]]))).all()
+
+
+def test_probabilities_are_kept_and_logits_become_some() -> None:
+    quantised = np.array([[0.0, 255, 1], [128, 100, 28]]) / 256
+    assert metrics.probabilities(quantised) is quantised
+    logits = np.array([[0.1, 0.7, 0.2], [4.0, 1.0, 0.0]])
+    assert metrics.probabilities(logits) == pytest.approx(softmax(logits, axis=1))
+    broken = metrics.probabilities(np.array([[4.0, 1.0], [1.0, np.inf], [1.0, -np.inf]]))
+    assert np.isnan(broken).tolist() == [[False] * 2, [True] * 2, [True] * 2]
 
 
 def test_tables_of_other_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="equal tables"):
+    with pytest.raises(ValueError, match="shapes differ"):
         metrics.metrics(np.zeros((2, 3)), np.zeros((3, 2)))

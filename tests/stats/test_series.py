@@ -24,8 +24,8 @@ SERIES = tuple(kind(np.arange(10, 30)) for kind in (Counts, Latencies, EmulatorT
 # each marked line has the error that mypy must find there, and there is no other
 SNIPPET = """\
 import numpy as np
-from hil.records import EmulatorTime, Instructions, Latency
-from hil.series import Counts, EmulatorTimes, Latencies, axis, ratio
+from hil.core.records import EmulatorTime, Instructions, Latency
+from hil.stats.series import Counts, EmulatorTimes, Latencies, axis, ratio
 
 Instructions(1) < Instructions(2)
 Instructions(1) < Latency(2)  # operator

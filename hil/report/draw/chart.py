@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a chart is made of, before it is drawn: scales, ticks, rows and points.
+"""The drawings of a report as data: scales, ticks, rows, points, squares. Templates make SVG of it.
 
-Horizontal places are percentages of the drawing's width, so that one chart fits a phone and a
-wide screen at the same letter size; the templates draw them as SVG.
+Horizontal positions are percentages of the drawing's width, so that one chart fits a phone and a
+wide screen at the same font size.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from hil.report.draw.layout import clear
 from hil.report.text import short
-from hil.runs.cells import Cell
 
-NARROW: Final = 290.0  # pixels a phone gives the axis of a bar chart
+NARROW: Final = 290.0  # width of a bar chart's axis on a phone, in pixels
 _HUES = ("teacher", "student", "third", "fourth", "fifth")
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values -> percent of the width."""
+    """Values -> percent of the width, linear or logarithmic."""
 
     low: float
     high: float
@@ -37,14 +36,14 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of an axis; ``label`` is empty where it would touch the one before."""
+    """A mark on an axis; ``label`` is empty where it would touch the one before."""
 
     at: float
     label: str
 
     @property
     def anchor(self) -> str:
-        """Alignment of a label that may not stick out at either end of the axis."""
+        """Alignment that keeps the label within both ends of the axis."""
         return "start" if self.at < 2 else "end" if self.at > 98 else "middle"
 
 
@@ -60,7 +59,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a bar; ``css`` names its colour."""
+    """A segment of a bar; ``css`` names its colour."""
 
     css: str
     start: float
@@ -69,7 +68,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a chart: its name, what is drawn, and the same in words."""
+    """One row of a chart: its name, what is drawn, and the same as text."""
 
     label: str
     css: str
@@ -81,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Rows over one horizontal axis. ``legend`` is (css, words) a swatch."""
+    """Rows over one horizontal axis. ``legend`` has (css, text) per swatch."""
 
     title: str
     caption: str
@@ -93,8 +92,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """``x`` in percent; heights in pixels from the top; the label starts or ends ``dx`` pixels
-    beside the point, as ``anchor`` says."""
+    """``x`` in percent, heights in pixels from the top. The label starts or ends, as ``anchor``
+    says, ``dx`` pixels beside the point."""
 
     label: str
     css: str
@@ -119,22 +118,44 @@ class Scatter:
     points: tuple[Point, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of a matrix. ``kind`` is right, wrong or none; ``shade`` is 0..1."""
+
+    text: str
+    kind: str
+    shade: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A confusion matrix: rows are labels, columns are the device's answers."""
+
+    name: str
+    caption: str
+    classes: tuple[int, ...]
+    rows: tuple[tuple[Square, ...], ...]
+
+
+Drawing: TypeAlias = Chart | Scatter | Confusion
+
+
 def step(span: float, wanted: int) -> float:
-    """The 1-2-5 step that cuts ``span`` into about ``wanted`` pieces."""
+    """The step of the form 1, 2 or 5 times 10^k that divides ``span`` into about ``wanted``."""
     rough = span / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * k for k in (1, 2, 5, 10) if power * k >= rough * 0.999)
 
 
 def round_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers from ``low`` to ``high``, both included when they are round."""
+    """Round numbers from ``low`` to ``high``, including both if they are round."""
     by = step(high - low, wanted)
     first, last = math.ceil(low / by - 1e-9), math.floor(high / by + 1e-9)
     return [i * by for i in range(first, last + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Decades, or 1-2-5 of them where there are fewer than three."""
+    """Powers of ten, or also their 2- and 5-fold if there are fewer than three."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for parts in ((1,), (1, 2, 5)):
         ticks = [k * 10.0**d for d in decades for k in parts if low <= k * 10.0**d <= high]
@@ -146,8 +167,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 def ticks_in(
     width: float, found: Iterable[tuple[float, str]], *, inside: bool = False
 ) -> tuple[Tick, ...]:
-    """Ticks of (percent, label) on an axis of ``width`` pixels; ``inside``: aligned as `anchor`
-    says, otherwise centred."""
+    """Ticks from (percent, label) on an axis of ``width`` pixels. ``inside``: labels are aligned as
+    `Tick.anchor` says, otherwise centred."""
     ticks = [Tick(at, label) for at, label in found]
     left = {"start": 0.0, "middle": 0.5, "end": 1.0}
     labels = clear(
@@ -160,20 +181,19 @@ def ticks_in(
 
 
 def from_zero(values: Sequence[float]) -> tuple[Scale, tuple[Tick, ...]]:
-    """Axis of bars: it starts at zero and ends at a round number or just past the longest."""
+    """The axis of bars: from zero to just past the longest, with round ticks."""
     top = max(*values, 0.0) or 1.0
     scale = Scale(0.0, top * 1.02)
     found = ((scale.at(v), short(v)) for v in round_ticks(0.0, top, 5))
     return scale, ticks_in(NARROW, found, inside=True)
 
 
-def colour(cell: Cell, models: Sequence[str]) -> str:
-    """Class names of a run's colour: its model's hue, its precision's shade."""
-    model = cell.plan.model
+def colour(model: str, precision: str, models: Sequence[str]) -> str:
+    """CSS classes of a run's colour: hue by model, shade by precision. ``models``: of all runs."""
     if model in ("teacher", "student"):
         hue = model
     else:
         others = [m for m in dict.fromkeys(models) if m not in ("teacher", "student")]
         free = [h for h in _HUES if h not in models]
         hue = free[others.index(model) % len(free)]
-    return f"hue-{hue} {'soft' if cell.plan.precision == 'float32' else 'full'}"
+    return f"hue-{hue} {'soft' if precision == 'float32' else 'full'}"

@@ -3,7 +3,7 @@
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
   const FIRST = 60; // cards shown before "show all"
 
-  // --- tables: a click on a column's head sorts by it ---
+  // --- tables: click a column's head to sort by it ---
   const unknown = new Set(["", "–", "unknown", "no clock"]);
   const number = (text) => {
     const found = text.replaceAll(",", "").replaceAll("−", "-").match(/-?\d+(\.\d+)?(e[-+]?\d+)?/i);
@@ -19,7 +19,7 @@
     rows.sort((a, b) => {
       const [one, other] = [value(a), value(b)];
       const [lost, none] = [unknown.has(one), unknown.has(other)];
-      if (lost || none) return lost - none; // what is unknown is last in either direction
+      if (lost || none) return lost - none; // unknown values come last in either direction
       const order = numeric
         ? number(one) - number(other)
         : one.localeCompare(other, "en", { numeric: true });
@@ -38,7 +38,7 @@
     });
   }
 
-  // --- the digits: filters ---
+  // --- samples: filters ---
   for (const filter of all(".filter")) {
     const cards = all(".card", filter.parentElement);
     const pick = (name) => filter.querySelector(`[name=${name}]`);
@@ -65,14 +65,14 @@
     };
     more.addEventListener("click", () => { every = true; show(); });
     filter.addEventListener("change", () => { every = false; show(); });
-    // a browser may keep the choices of the page before it was loaded again
+    // a browser may restore the choices after a reload
     [kind, run, label, answer].forEach((one) => { one.value = ""; });
     wrong.checked = false;
     filter.hidden = false;
     show();
   }
 
-  // --- paper has no folds ---
+  // --- print collapsed parts too ---
   let opened = [];
   addEventListener("beforeprint", () => {
     opened = all("details:not([open])");

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Section "Link": bytes and wall time on the wire, and the faults that were survived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.report.blocks import Section, Table, section
+from hil.report.text import UNKNOWN, count, noun
+from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
+from hil.runs.schema import Faults
+
+
+def link_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
+    what = noun(run.manifest.dataset.name)
+    return section("link", "Link", [traffic(cells, what), faults(cells)])
+
+
+def traffic(cells: Sequence[Cell], what: str) -> Table:
+    """Bytes and the host's wall time, one row per run that reached its end."""
+    rows = tuple(
+        (
+            cell.name,
+            f"{count(end.bytes_out)} B",
+            f"{count(end.bytes_in)} B",
+            f"{end.seconds:.1f} s",
+            f"{cell.n / end.seconds:.0f}" if end.seconds > 0 else UNKNOWN,
+            f"{1000 * end.seconds / cell.n:.2f} ms" if cell.n else "–",
+            count(end.retries),
+        )
+        for cell in cells
+        if (end := cell.end)
+    )
+    head = (
+        "Run",
+        "To the device",
+        "From the device",
+        "Wall time",
+        f"{what.capitalize()}s per second",
+        f"Wall time per {what}",
+        "Retries",
+    )
+    note = "The host's wall time of the whole run, link included: this does not measure the device."
+    return Table("Bytes and wall time on the link", head, rows, note)
+
+
+def faults(cells: Sequence[Cell]) -> Table:
+    """What went wrong on each run's link and board; runs without a fault have no row."""
+    every = (_faults(cell) for cell in cells if cell.n)
+    rows = tuple(row for row in every if set(row[1:]) != {"0"})
+    head = (
+        "Run",
+        "Sent again",
+        "Damaged, to the device",
+        "Damaged, from the device",
+        "Timeouts",
+        "Resets",
+        "Port reopened",
+        "Excluded from times",
+        "Injected",
+    )
+    note = (
+        "Damaged: frames that failed their CRC and were sent again. Resets: the board rebooted "
+        "and was re-initialised. Excluded: answers that count, but whose times are in no figure. "
+        "Injected: faults of --chaos."
+    )
+    return Table("Link faults", head, rows, note)
+
+
+def _faults(cell: Cell) -> tuple[str, ...]:
+    found = cell.end.faults if cell.end and cell.end.faults else Faults()
+    counts = (
+        cell.end.retries if cell.end else 0,
+        found.damaged_out,
+        found.damaged_in,
+        found.timeouts,
+        found.resets,
+        found.reopenings,
+        cell.left_out,
+    )
+    injected = ", ".join(f"{name} {count(n)}" for name, n in sorted(found.injected.items()))
+    return (cell.name, *map(count, counts), injected or "0")

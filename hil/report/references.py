@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Output values compared with the references: the table, and why values differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.report.blocks import Table
+from hil.report.text import count, listed, magnitude, plural
+from hil.runs.agreement import Difference, differing
+from hil.runs.cells import Cell
+
+
+def differences(cells: Sequence[Cell]) -> Table:
+    """One row per run and reference."""
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        if not cell.n:
+            continue
+        small = cell.plan.precision == "int8"
+        near = f"at most {cell.plan.tolerance:g}" if cell.plan.tolerance else "0"
+        changed = cell.n - cell.same_answer
+        rows.append(
+            _difference(
+                cell,
+                "LiteRT, reference kernels",
+                cell.to_litert,
+                "1 step" if small else near,
+                changed,
+            )
+        )
+        if cell.oracle is None or cell.to_oracle is None:
+            rows.append((cell.name, "oracle: none was run", *["–"] * 5))
+        else:
+            changed = _changed(cell, cell.oracle)
+            wanted = "0" if small else "–"
+            rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, wanted, changed))
+        if cell.xnnpack is not None and cell.to_xnnpack is not None:
+            changed = _changed(cell, cell.xnnpack)
+            rows.append(_difference(cell, cell.plan.xnnpack, cell.to_xnnpack, "any", changed))
+    head = (
+        "Run",
+        "Reference",
+        "Values that differ",
+        "In",
+        "Largest difference",
+        "Expected",
+        "Answers changed",
+    )
+    note = (
+        "Expected: what rounding explains. LiteRT's default kernels (XNNPACK) round and sum "
+        "differently, depending on the processor. They are shown for those who compare with them, "
+        "and are not used to judge a run."
+    )
+    shown = any(cell.xnnpack is not None for cell in cells)
+    return Table("Output values against the references", head, tuple(rows), note if shown else "")
+
+
+def _changed(cell: Cell, reference: npt.NDArray[np.generic]) -> int:
+    return int((cell.answers != reference.argmax(axis=1)).sum())
+
+
+def _difference(
+    cell: Cell, reference: str, found: Difference, expected: str, changed: int
+) -> tuple[str, ...]:
+    unit = "" if cell.plan.output.dtype == 0 or not found.elements else " step"
+    if unit and found.max_abs != 1:
+        unit += "s"
+    return (
+        cell.name,
+        reference,
+        f"{count(found.elements)} of {count(cell.device.size)}",
+        f"{count(found.samples)} of {count(cell.n)}",
+        magnitude(found.max_abs) + unit,
+        expected,
+        count(changed),
+    )
+
+
+_TWICE = (
+    "This is expected: LiteRT rounds once where TFLM and this device round twice, so a value is "
+    "occasionally one step off. The oracle rounds as the device does."
+)
+
+_DEFAULTS = {
+    "int8": "This is expected: XNNPACK rescales its sums in float32 and rounds once, halves to "
+    "even, where TFLM and this device round twice in integers.",
+    "float32": "This is expected: XNNPACK sums in another order, and multiplies and adds with one "
+    "rounding (FMA) if the processor can, so the last bits differ between computers.",
+}
+
+
+def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """What differs and why, in the order of the runs; equal runs share one sentence."""
+    answered = [cell for cell in cells if cell.n]
+    equal = [
+        cell.name
+        for cell in answered
+        if not cell.to_litert.elements and not (cell.to_oracle and cell.to_oracle.elements)
+    ]
+    said = [line for cell in answered for line in (*_oracle(cell), *_litert(cell))]
+    said += _xnnpack(answered)
+    if equal:
+        said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
+    return tuple(said)
+
+
+def _oracle(cell: Cell) -> Iterator[str]:
+    found = cell.to_oracle
+    if cell.oracle is None or found is None or not found.elements:
+        return
+    head = (
+        f"{cell.name}: {_amount(cell, found.elements)} from the oracle ({cell.plan.oracle}), "
+        f"by up to {magnitude(found.max_abs)}."
+    )
+    if cell.plan.precision == "int8":
+        yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
+    else:
+        yield f"{head} For float32 only LiteRT counts."
+
+
+def _litert(cell: Cell) -> Iterator[str]:
+    found, plan = cell.to_litert, cell.plan
+    if not found.elements:
+        return
+    answers = _answers(cell.n - cell.same_answer)
+    head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
+    first = f"First: {_first(cell, cell.litert)}."
+    if plan.precision == "int8":
+        if found.max_abs == 1:
+            yield f"{head}, each by one step; {answers}. {_TWICE}"
+        else:
+            yield (
+                f"{head}, by up to {magnitude(found.max_abs)} steps; {answers}. Rounding twice "
+                f"explains one step, not this. {first}"
+            )
+        return
+    head = f"{head}, by up to {magnitude(found.max_abs)}; {answers}."
+    why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
+    if not cell.unexpected:
+        yield f"{head} Up to {plan.tolerance:g} is expected{why}."
+    elif plan.tolerance:
+        yield f"{head} Only {plan.tolerance:g} is expected{why}. {first}"
+    else:
+        yield f"{head} This is not expected: float32 must be equal bit for bit. {first}"
+
+
+def _xnnpack(cells: Sequence[Cell]) -> list[str]:
+    """One sentence per precision on LiteRT's default kernels, with the answers they change."""
+    said = []
+    for precision, why in _DEFAULTS.items():
+        differ = [
+            (cell, cell.xnnpack, cell.to_xnnpack)
+            for cell in cells
+            if cell.plan.precision == precision
+            and cell.xnnpack is not None
+            and cell.to_xnnpack
+            and cell.to_xnnpack.elements
+        ]
+        if not differ:
+            continue
+        changed = sum(_changed(cell, values) for cell, values, _ in differ)
+        most = max(found.max_abs for _, _, found in differ)
+        reach = (
+            f"{magnitude(most)} step{'s' * (most != 1)}" if precision == "int8" else f"{most:.2g}"
+        )
+        said.append(
+            f"{listed([cell.name for cell, _, _ in differ])}: LiteRT's default kernels (XNNPACK) "
+            f"give other values, by up to {reach}; {_answers(changed)}. {why}"
+        )
+    return said
+
+
+def _answers(changed: int) -> str:
+    return "no answer changes" if not changed else f"{plural(changed, 'answer')} changed"
+
+
+def _amount(cell: Cell, elements: int) -> str:
+    verb = "differs" if elements == 1 else "differ"
+    return f"{count(elements)} of {count(cell.device.size)} output values {verb}"
+
+
+def _first(cell: Cell, reference: npt.NDArray[np.generic]) -> str:
+    i, j = np.argwhere(differing(cell.device, reference))[0]
+    return (
+        f"sample {cell.ids[i]}, output {j}: device {cell.device[i, j]}, reference {reference[i, j]}"
+    )
