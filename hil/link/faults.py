@@ -209,7 +209,8 @@ class FaultInjector:
         if not due and not self._passed:
             self._keep(sent)
             return [data] if data else []
-        due.sort(key=lambda one: one[0])
+        # what follows a delimiter comes before the faults of the next byte, as in separate writes
+        due.sort(key=lambda one: (one[0], one[1] in BYTES))
         return self._disturb(data, due, sent)
 
     def _flip(self, data: bytes) -> bytes:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board made of Python, behind a link that misbehaves on request: for tests."""
+"""`FakeBoard`: the firmware's side of the protocol in Python, and a link to it.
+
+For tests and benchmarks; time is simulated, and replies are damaged on request.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def corrupt(reply: bytes) -> bytes:
 
 
 def cut(reply: bytes) -> bytes:
-    """The second half of the reply, and its delimiter, are lost."""
+    """The second half of the reply is lost, with its delimiter."""
     return reply[: len(reply) // 2]
 
 
@@ -44,7 +47,7 @@ def chatter(reply: bytes) -> bytes:
     return b"\xff\xferst:0x1 (POWERON)\r\nentry 0x400805e4\r\n\0" + reply
 
 
-PANIC = (  # an ESP32 whose stack met its watchpoint, and the boot after it
+PANIC = (  # an ESP32 whose stack overflowed, and the boot that follows
     b"Guru Meditation Error: Core  1 panic'ed (Unhandled debug exception). \r\n"
     b"Debug exception reason: Stack canary watchpoint triggered (loopTask) \r\n"
     b"Core  1 register dump:\r\n"
@@ -61,23 +64,22 @@ DOWNLOAD = (  # an ESP32 that was reset with BOOT held
 
 
 def panic(_: bytes) -> bytes:
-    """Instead of a reply the board panics and reboots."""
+    """The board panics and reboots instead of replying."""
     return PANIC
 
 
 def in_rom_loader(_: bytes) -> bytes:
-    """Instead of a reply comes what the ROM loader printed when it started."""
+    """The board is in its ROM loader, whose boot text comes instead of a reply."""
     return DOWNLOAD
 
 
 @dataclass
 class FakeBoard:
-    """Answers as firmware would: ``infer(model, values)`` gives the output bytes.
+    """Answers as the firmware does; ``infer(model, values)`` returns the output bytes.
 
-    ``faults`` is consumed one a reply, None for none; ``version`` other than ours
-    plays old firmware. ``boots_at`` is when it starts to listen, in the link's
-    seconds. Without ``set_baud`` it knows no BAUD; else frames pass up to
-    ``carries`` baud, and only while both ends have the same rate.
+    ``faults`` has one item per reply, None for no fault. ``version``: the protocol version that it
+    speaks. ``boots_at``: when it starts to listen, in the link's seconds. ``set_baud``: it supports
+    BAUD; then frames pass up to ``carries`` baud, and only while both ends have the same rate.
     """
 
     hello: Hello
@@ -89,15 +91,14 @@ class FakeBoard:
     received: list[Frame | BadFrame] = field(default_factory=list)
     boots_at: float = 0.0
     set_baud: bool = False
-    # (model, values) -> type and bytes of the input, then of every layer's output; None: firmware
-    # without LAYERS
+    # (model, values) -> type and bytes of the input, then of every layer's output; None: no LAYERS
     layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]] | None = None
-    chunk: int = 4096  # of a layer, in one reply
-    laps: Callable[[int], Sequence[int]] | None = None  # ticks of the layers of a model
-    at_once: int = 2  # layers in one reply of PROFILE
+    chunk: int = 4096  # bytes of a layer per reply
+    laps: Callable[[int], Sequence[int]] | None = None  # model -> ticks per layer; None: no PROFILE
+    at_once: int = 2  # layers per reply of PROFILE
     carries: int = 10_000_000
     boot_baud: int = 115200
-    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: it knows no CLOCK
+    steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: no CLOCK
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -105,7 +106,7 @@ class FakeBoard:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: rate, counters and half a request are gone; what it runs is the same."""
+        """Reboot: the boot rate, no counts, no unfinished request; the same firmware."""
         self._decoder.reset()
         self.baud = self.boot_baud
         self._bad = 0  # in a row
@@ -169,7 +170,7 @@ class FakeBoard:
         return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
 
     def _status(self, flags: int) -> bytes:
-        """Marks, an uptime of a millisecond a request, and the counters."""
+        """Marks, an uptime of one millisecond per request, and the counters."""
         counters = (self._frames_ok, self._frames_bad, self._inferences, self._errors)
         if flags & 1:
             self._frames_ok = self._frames_bad = self._inferences = self._errors = 0
@@ -211,7 +212,7 @@ class FakeBoard:
 
 @dataclass
 class FakeLink:
-    """A link whose other end is a `FakeBoard`; time passes only when a read finds nothing."""
+    """A link to a `FakeBoard`; time passes only when a read finds nothing."""
 
     board: FakeBoard
     name: str = "fake"
@@ -223,7 +224,7 @@ class FakeLink:
         self._arrived = bytearray()
 
     def clock(self) -> float:
-        """Seconds, for the deadlines of whoever uses this link."""
+        """See `hil.link.port.Clocked`."""
         return self.now
 
     def set_baud(self, baud: int) -> None:
@@ -234,19 +235,21 @@ class FakeLink:
             return
         sender, at = self.baud, self.board.baud
         if sender != at or at > self.board.carries:
-            data = b"\x55\0"  # what a listener at another rate makes of it
+            data = b"\x55\0"  # what a receiver at another rate sees
         replies = self.board.answer(data)
         self._arrived += replies if sender == at <= self.board.carries else b"\xaa" * len(replies)
 
     def reset(self, boot: float = 0.0, says: bytes = b"") -> None:
-        """The board starts anew: what was on the line is lost, and for ``boot`` seconds whatever is
-        written. ``says``: what it prints meanwhile."""
+        """Reboot the board, which takes ``boot`` seconds and prints ``says``.
+
+        What was on the line is lost, and what is written during the boot.
+        """
         self.board.reset()
         self.board.boots_at = self.now + boot
         self._arrived[:] = says
 
     def arrive(self, data: bytes) -> None:
-        """Let ``data`` lie on the line, whoever sent it."""
+        """Put ``data`` on the line, as if someone had sent it."""
         self._arrived += data
 
     def read(self, deadline: Deadline) -> bytes:
@@ -261,7 +264,7 @@ class FakeLink:
 
 
 def pack_hello(hello: Hello) -> bytes:
-    """The HELLO reply's payload, as docs/protocol.md lays it out."""
+    """The payload of a HELLO reply (docs/protocol.md)."""
     head = struct.pack(
         "<BBBBII",
         hello.protocol,

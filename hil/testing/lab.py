@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab without compiler, emulator or board: answers come from the host's own references."""
+"""`FakeLab`: a lab without compiler, emulator or board, answering by the host's references."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def _as_it_is(_: int, output: bytes) -> bytes:
 class FakeLab:
     """Runs every image on a `FakeBoard`.
 
-    int8 answers are the oracle's, float32 ones LiteRT's, then changed by ``tamper``;
-    ``faults`` befall the replies; ``sha256`` replaces what HELLO says of the models; an image
-    with a network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes what
-    is said of the layers (number, bytes; -1 is the input) but the last, which is the answer.
-    ``calls_itself`` is what the board says in HELLO of itself, its firmware and its compiler.
+    int8 answers come from the oracle and float32 ones from LiteRT; ``tamper`` changes them.
+    ``faults`` damage the replies. ``sha256`` replaces the models' hashes in HELLO. An image with a
+    network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes the layers'
+    outputs (number, bytes; -1 is the input) except the last, which is the answer. ``calls_itself``
+    replaces the names of board, firmware and toolchain in HELLO.
     """
 
     tamper: Tamper = bytes
@@ -52,7 +52,7 @@ class FakeLab:
     _link: FakeLink | None = None
 
     def build(self, image: Image, project: Path) -> Firmware:
-        """No compiler: the image itself is remembered."""
+        """See `Lab.build`; the image is only remembered."""
         self.built.append(image)
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
@@ -64,7 +64,7 @@ class FakeLab:
     def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
         self.opened.append(station.port or station.name)
-        image = self.built[int(firmware.file.stem)]  # what was built, whatever was asked for
+        image = self.built[int(firmware.file.stem)]  # what was built, not what was asked for
         hello = Hello(
             protocol=1,
             board=self.calls_itself or station.board.name,
@@ -94,16 +94,16 @@ class FakeLab:
             link.close()
 
     def clock(self) -> float:
-        """Seconds, of the link that was opened last."""
+        """See `hil.link.port.Clocked`: the time of the link opened last."""
         return self._link.now if self._link else 0.0
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass that nobody waits for."""
+        """Advance the time."""
         if self._link:
             self._link.now += seconds
 
     def unobservable(self, station: Station) -> str:  # noqa: ARG002
-        """Every fake board shows its layers."""
+        """See `Lab.unobservable`: every fake board shows its layers."""
         return ""
 
     def _layers(
@@ -146,7 +146,7 @@ def _compiled(engine: str, name: str, graph: Graph) -> CompiledModel:
 
 
 def _laps(networks: Sequence[Network], model: int) -> list[int]:
-    """2,560 ticks for the first layer, as many more for each after it."""
+    """2,560 ticks for the first layer, and 2,560 more for each one after it."""
     layers = ENGINES["aot"].layers(networks[model].graph)
     return [2_560 * (i + 1) for i in range(len(layers))]
 

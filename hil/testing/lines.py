@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A serial line that takes its time, byte by byte, and a board behind it that computes for so long:
-on a clock of their own, so that 10,000 digits at 115200 baud take seconds to try."""
+"""Serial lines that are as slow, or as bad, as real ones.
+
+`PacedLink` simulates the time of every byte, and of the board's computing, so that 10,000 digits at
+115200 baud take seconds to try. `paced` and `disturbed` do the same in real time, on a pty.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from hil.link.chaos import ChaosLink
 from hil.link.serial_port import SerialLink
 
 BITS: Final = 10  # of a byte on the line: start, eight, stop
-_SHORT: Final = 1e-9  # seconds: what rounding may cost
+_SHORT: Final = 1e-9  # seconds: tolerance for rounding
 
 
 class Answering(Protocol):
-    """Whoever is at the other end, `hil.testing.board.FakeBoard` for one."""
+    """The other end of a line, for example `hil.testing.board.FakeBoard`."""
 
     def answer(self, data: bytes) -> bytes:
         """The bytes that come back for ``data``."""
@@ -35,7 +38,7 @@ class Answering(Protocol):
 
 @dataclass
 class Computing:
-    """An inference that takes ``seconds``: counts what a `PacedLink` then adds to its clock."""
+    """An inference that takes ``seconds``, which `PacedLink` adds to its clock."""
 
     infer: Callable[[int, bytes], bytes]
     seconds: float
@@ -46,20 +49,20 @@ class Computing:
         return self.infer(model, values)
 
     def spent(self) -> float:
-        """Seconds of computing since this was last asked."""
+        """Seconds of computing since the last call."""
         due, self._due = self._due, 0.0
         return due
 
 
 @dataclass
 class PacedLink:
-    """A link at ``baud`` in either direction; both may carry bytes at once.
+    """A link at ``baud``, full duplex, on its own clock, which stands still while the host works.
 
-    The board reads a byte when it arrives, unless it computes: ``spent`` tells for how many
+    The board reads a byte when it arrives, except while it computes: ``spent`` returns for how many
     seconds it did for the request that has just ended (with the byte ``end``). Meanwhile the line
-    keeps ``room`` bytes, and what comes on top is lost (`lost` counts it); None keeps any number.
-    A reply leaves while the board goes on. ``latency``: seconds until the host hears of a byte, as
-    USB adapters have them. Host time is none of it: the clock stands while the host works.
+    keeps ``room`` bytes (None: any number); further ones are lost and counted in ``lost``. Replies
+    leave while the board goes on. ``latency``: seconds until the host sees a byte, as with USB
+    adapters.
     """
 
     board: Answering
@@ -74,30 +77,30 @@ class PacedLink:
     bytes_out: int = 0
     bytes_in: int = 0
     closed: bool = False
-    _sent_at: float = 0.0  # when the last byte of the host has left
+    _sent_at: float = 0.0  # when the host's last byte has left
     _idle_at: float = 0.0  # when the board reads again
-    _left_at: float = 0.0  # when the last byte of the board has left
-    # (when it is read, bytes) of what came while the board computed
+    _left_at: float = 0.0  # when the board's last byte has left
+    # (when it is read, bytes) that came while the board computed
     _kept: deque[tuple[float, int]] = field(default_factory=deque)
-    # (when it begins to leave, bytes) of what the host has not read
+    # (when it begins to leave, bytes) that the host has not read
     _coming: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def clock(self) -> float:
-        """Seconds, for the deadlines of whoever uses this link."""
+        """See `hil.link.port.Clocked`."""
         return self.now
 
     @property
     def byte(self) -> float:
-        """Seconds a byte takes."""
+        """Seconds per byte."""
         return BITS / self.baud
 
     def set_baud(self, baud: int) -> None:
-        """Both ends at ``baud``, when all that was written has left."""
+        """See `hil.link.port.Link.set_baud`; sets both ends."""
         self.now = max(self.now, self._sent_at)
         self.baud = baud
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`; the port's own buffer takes it all at once."""
+        """See `hil.link.port.Link.write`; the port's buffer takes everything at once."""
         self.bytes_out += len(data)
         pieces = data.split(self.end)
         for number, piece in enumerate(pieces, 1):
@@ -106,7 +109,7 @@ class PacedLink:
                 self._cross(whole)
 
     def _cross(self, piece: bytes) -> None:
-        """One request, or a part of one, from the host to the board; then its reply's way back."""
+        """Carry a request, or a part of one, to the board, and its reply back."""
         begun = max(self.now, self._sent_at)
         self._sent_at = begun + len(piece) * self.byte
         arrived = self._survives(piece, begun)
@@ -119,7 +122,7 @@ class PacedLink:
             self._coming.append((leaves + self.latency, replies))
 
     def _survives(self, piece: bytes, begun: float) -> bytes:
-        """What of ``piece`` the board gets to read."""
+        """The bytes of ``piece`` that the board reads."""
         idle_at, byte = self._idle_at, self.byte
         waits = max(0, min(len(piece), math.ceil((idle_at - begun - _SHORT) / byte) - 1))
         while self._kept and self._kept[0][0] <= begun + byte:
@@ -168,11 +171,11 @@ _AHEAD_S: Final = 0.01  # of line that is read from the host before it is due
 
 
 @dataclass
-class _Way:
+class PacedBytes:
     """One direction: bytes go in at once and come out when their last bit has crossed."""
 
-    byte: float
-    _free: float = 0.0  # when the line has sent all it was given
+    byte: float  # seconds per byte
+    _free: float = 0.0  # when everything put in has crossed
     _waiting: bytearray = field(default_factory=bytearray)
 
     def put(self, data: bytes, now: float) -> None:
@@ -193,56 +196,12 @@ class _Way:
 
 
 @contextlib.contextmanager
-def paced(far: Link, baud: int) -> Iterator[Link]:
-    """A link to whoever is at the other end of ``far``, at ``baud`` in either direction.
-
-    A host that writes faster has to wait, as at a port whose buffer is full.
-    """
+def _pty(carry: Callable[[int, threading.Event], None]) -> Iterator[str]:
+    """The name of a pty; ``carry(its master, stop)`` runs in a thread until ``stop`` is set."""
     master, slave = os.openpty()
     tty.setraw(slave)
     stop = threading.Event()
-    pump = threading.Thread(target=_carry, args=(master, far, baud, stop), daemon=True)
-    near = SerialLink(os.ttyname(slave), baud)
-    pump.start()
-    try:
-        yield near
-    finally:
-        stop.set()
-        pump.join()
-        near.close()
-        os.close(slave)
-        os.close(master)
-
-
-def _carry(master: int, far: Link, baud: int, stop: threading.Event) -> None:
-    out, back = _Way(BITS / baud), _Way(BITS / baud)
-    while not stop.is_set():
-        now = time.monotonic()
-        ready = select.select([master], [], [], 0)[0] if out.ahead(now) < _AHEAD_S else []
-        if ready:
-            room = max(1, int((_AHEAD_S - out.ahead(now)) / out.byte))
-            out.put(os.read(master, room), now)
-        if data := out.due(time.monotonic()):
-            far.write(data)
-        if data := far.read(Deadline.after(_SLICE_S)):
-            back.put(data, time.monotonic())
-        if data := back.due(time.monotonic()):
-            os.write(master, data)
-
-
-_CHAOS_SLICE_S: Final = 0.002  # how long either direction may wait for the other
-_AT_ONCE: Final = 4096
-
-
-@contextlib.contextmanager
-def disturbed(link: ChaosLink) -> Iterator[str]:
-    """The name of a pty whose other end is ``link``, for as long as the block lasts.
-
-    A pty cannot be pulled: while the cable of ``link`` is out, bytes are lost in silence."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    stop = threading.Event()
-    pump = threading.Thread(target=_carry_chaos, args=(master, link, stop), daemon=True)
+    pump = threading.Thread(target=carry, args=(master, stop), daemon=True)
     pump.start()
     try:
         yield os.ttyname(slave)
@@ -253,16 +212,59 @@ def disturbed(link: ChaosLink) -> Iterator[str]:
         os.close(master)
 
 
-def _carry_chaos(master: int, link: ChaosLink, stop: threading.Event) -> None:
-    while not stop.is_set():
-        if select.select([master], [], [], 0)[0]:
-            sent = os.read(master, _AT_ONCE)
-            with contextlib.suppress(LinkError):
-                link.write(sent)
-        try:
-            came = link.read(Deadline.after(_CHAOS_SLICE_S))
-        except LinkError:
-            stop.wait(_CHAOS_SLICE_S)
-            continue
-        if came:
-            os.write(master, came)
+def _sent(master: int, most: int) -> bytes:
+    """What the program at the pty has written."""
+    return os.read(master, most) if select.select([master], [], [], 0)[0] else b""
+
+
+@contextlib.contextmanager
+def paced(far: Link, baud: int) -> Iterator[Link]:
+    """A link, over a pty, to the other end of ``far``, at ``baud`` in either direction.
+
+    A host that writes faster has to wait, as at a port with a full buffer.
+    """
+
+    def carry(master: int, stop: threading.Event) -> None:
+        out, back = PacedBytes(BITS / baud), PacedBytes(BITS / baud)
+        while not stop.is_set():
+            now = time.monotonic()
+            if out.ahead(now) < _AHEAD_S:
+                most = max(1, int((_AHEAD_S - out.ahead(now)) / out.byte))
+                out.put(_sent(master, most), now)
+            if data := out.due(time.monotonic()):
+                far.write(data)
+            if data := far.read(Deadline.after(_SLICE_S)):
+                back.put(data, time.monotonic())
+            if data := back.due(time.monotonic()):
+                os.write(master, data)
+
+    with _pty(carry) as name, contextlib.closing(SerialLink(name, baud)) as near:
+        yield near
+
+
+_CHAOS_SLICE_S: Final = 0.002  # how long either direction may wait for the other
+_AT_ONCE: Final = 4096
+
+
+@contextlib.contextmanager
+def disturbed(link: ChaosLink) -> Iterator[str]:
+    """The name of a pty with ``link`` at its other end.
+
+    A pty cannot be unplugged: while the cable of ``link`` is out, bytes are lost silently.
+    """
+
+    def carry(master: int, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if sent := _sent(master, _AT_ONCE):
+                with contextlib.suppress(LinkError):
+                    link.write(sent)
+            try:
+                came = link.read(Deadline.after(_CHAOS_SLICE_S))
+            except LinkError:
+                stop.wait(_CHAOS_SLICE_S)
+                continue
+            if came:
+                os.write(master, came)
+
+    with _pty(carry) as name:
+        yield name

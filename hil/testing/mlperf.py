@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device of MLPerf Tiny made of Python, and a line that may fail: for tests and benchmarks."""
+"""`FakeDut`: a device of MLPerf Tiny in Python, and a link to it that may fail."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def rebooted(reply: bytes) -> bytes:
 
 
 @dataclass
-class Clock:
-    """Seconds that pass when somebody says so."""
+class ManualClock:
+    """A clock that is set by hand, in seconds."""
 
     now: float = 0.0
 
@@ -47,21 +47,21 @@ class Clock:
 
 @dataclass
 class FakeDut:
-    """Answers as the table of docs/mlperf-tiny.md says; ``infer(values)`` gives the results.
+    """Answers as docs/mlperf-tiny.md describes; ``infer(values)`` returns the results.
 
     An inference takes ``seconds`` of ``clock``. ``micros`` is what `m-lap-us` prints, modulo 2^32;
-    by default that clock, begun at ``offset``. ``faults`` is consumed one a reply, None for none.
+    by default it is the clock plus ``offset``. ``faults`` has one item per reply, None for none.
     """
 
     infer: Callable[[bytes], Sequence[float]]
-    clock: Clock = field(default_factory=Clock)
+    clock: ManualClock = field(default_factory=ManualClock)
     seconds: float = 0.0
     offset: int = 0  # microseconds
     micros: Callable[[], int] | None = None
     faults: Iterable[Fault | None] = ()
     vendor: str = "fake"
     model: str = "fake01"
-    digits: int = 3  # after the point of a result
+    digits: int = 3  # decimals of a result
     commands: list[str] = field(default_factory=list)  # as they came
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class FakeDut:
 
     def _obey(self, command: str) -> Sequence[str]:
         match command.split(" "):
-            case [""]:  # which crashes MLCommons' own parser: `commands` tells of it
+            case [""]:  # crashes MLCommons' parser; tests look for it in `commands`
                 return []
             case ["name"]:
                 return [f"m-name-dut-[{self.vendor}]"]
@@ -145,11 +145,11 @@ class FakeDut:
 
 
 @dataclass
-class FakeLine:
-    """A link to a `FakeDut`, both on one clock; reads that find nothing let it pass.
+class FakeDutLink:
+    """A link to a `FakeDut`, on its clock, which advances when a read finds nothing.
 
-    ``boots_at``: until then what is written is lost, and ``boot`` arrives at that moment.
-    ``chatters``: the device never falls silent.
+    Until ``boots_at`` everything written is lost; then ``boot`` arrives. ``chatters``: the device
+    is never silent.
     """
 
     dut: FakeDut
@@ -167,7 +167,7 @@ class FakeLine:
             self._coming.append((self.boots_at, self.boot))
 
     def arrive(self, data: bytes, at: float = 0.0) -> None:
-        """Let ``data`` lie on the line from the moment ``at``, whoever sent it."""
+        """Put ``data`` on the line at the time ``at``, as if someone had sent it."""
         self._coming.append((at, data))
 
     def write(self, data: bytes) -> None:

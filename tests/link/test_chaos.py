@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hil.core.errors import LinkError, UsageError
@@ -122,6 +122,7 @@ def test_a_byte_overtakes_the_one_before_it_even_in_the_next_write() -> None:
 
 
 @given(st.lists(st.integers(0, 900), max_size=12), st.integers(0, 50))
+@example([100], 27)  # between a delimiter and a byte, both with a fault
 def test_a_seed_does_the_same_however_the_bytes_are_cut(cuts: list[int], seed: int) -> None:
     chaos = Chaos(seed, 1e-3, *[0.01] * 4, *[0.05] * 4)
     data = (b"some frame of bytes" + bytes(1)) * 45

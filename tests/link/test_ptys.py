@@ -10,7 +10,7 @@ from hil.device import Device, Timing
 from hil.link.chaos import ChaosLink
 from hil.link.faults import Chaos
 from hil.link.serial_port import SerialLink
-from hil.testing.lines import BITS, _Way, disturbed, paced
+from hil.testing.lines import BITS, PacedBytes, disturbed, paced
 from tests.support.device import HELLO
 from tests.support.ptys import RealTimeLink
 
@@ -18,17 +18,17 @@ BYTE = 0.001
 
 
 def test_bytes_come_out_when_their_last_bit_has_crossed() -> None:
-    way = _Way(BYTE)
-    way.put(b"abc", 5.0)
-    assert way.due(5.0009) == b""
-    assert way.due(5.0011) == b"a"
-    way.put(b"de", 5.002)  # behind the others
-    assert way.due(5.0035) == b"bc"
-    assert way.ahead(5.0035) == pytest.approx(0.0015)
-    assert way.due(9.0) == b"de"
-    way.put(b"f", 9.0)
-    assert way.due(9.0005) == b""
-    assert way.due(9.0015) == b"f"
+    line = PacedBytes(BYTE)
+    line.put(b"abc", 5.0)
+    assert line.due(5.0009) == b""
+    assert line.due(5.0011) == b"a"
+    line.put(b"de", 5.002)  # behind the others
+    assert line.due(5.0035) == b"bc"
+    assert line.ahead(5.0035) == pytest.approx(0.0015)
+    assert line.due(9.0) == b"de"
+    line.put(b"f", 9.0)
+    assert line.due(9.0005) == b""
+    assert line.due(9.0015) == b"f"
 
 
 @pytest.mark.usefixtures("patient")

@@ -12,27 +12,27 @@ from hypothesis import strategies as st
 from hil.core.errors import DeviceError, DeviceRefused, NoAnswer, WrongReply
 from hil.mlperf.dut import Dut, Identity, Timing
 from hil.mlperf.protocol import WRAP
-from hil.testing.mlperf import BOOT, FakeDut, FakeLine, Fault, headless, lost, rebooted, twice
+from hil.testing.mlperf import BOOT, FakeDut, FakeDutLink, Fault, headless, lost, rebooted, twice
 from tests.support.mlperf_devices import infer, sample
 
 IDENTITY = Identity("fake", "ULPMark for tinyML Firmware V0.0.1", "fake01")
 COMMANDS = 4  # of a sample of 40 bytes: db load, two lines of db, infer
 
 
-def device(line: FakeLine, **timing: float) -> Dut:
+def device(line: FakeDutLink, **timing: float) -> Dut:
     return Dut(line, Timing(clock=line.clock, **timing))
 
 
 @pytest.mark.parametrize("boots_at", [0.0, 0.1, 0.3, 1.0, 1.31, 2.5, 20.0])
 def test_a_board_that_resets_when_its_port_opens_is_found(boots_at: float) -> None:
-    line = FakeLine(FakeDut(infer), boots_at=boots_at)
+    line = FakeDutLink(FakeDut(infer), boots_at=boots_at)
     dut = device(line)
     assert dut.identify() == IDENTITY
     assert dut.run(sample(2)).values == (0.1, 0.1, 0.8)
 
 
 def test_a_stale_ready_does_not_shift_the_replies() -> None:
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     line.arrive(b"m-ready\r\n", at=0.5)  # of a boot that ends while `name` is asked
     line.arrive(b"m-ready\r\nm-na", at=0.9)
     dut = device(line)
@@ -42,20 +42,20 @@ def test_a_stale_ready_does_not_shift_the_replies() -> None:
 
 
 def test_an_answer_to_an_earlier_question_is_not_taken() -> None:
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     line.arrive(b"m-name-dut-[stale]\r\nm-ready\r\n", at=0.35)  # asked at 0.3
     assert device(line).find() == "fake"
 
 
 def test_half_a_command_of_somebody_else_is_got_rid_of() -> None:
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     line.write(b"db 00112")
     assert device(line).identify() == IDENTITY
     assert line.dut.commands[0] == "db 00112name"
 
 
 def test_a_silent_port_is_one_clear_error() -> None:
-    line = FakeLine(FakeDut(infer), boots_at=1000.0)
+    line = FakeDutLink(FakeDut(infer), boots_at=1000.0)
     with pytest.raises(
         NoAnswer, match="no device of MLPerf Tiny answers on fake within 3 s"
     ) as bad:
@@ -65,14 +65,14 @@ def test_a_silent_port_is_one_clear_error() -> None:
 
 
 def test_a_port_that_never_falls_silent_is_one_clear_error() -> None:
-    line = FakeLine(FakeDut(infer), chatters=True)
+    line = FakeDutLink(FakeDut(infer), chatters=True)
     with pytest.raises(NoAnswer, match="within 3 s"):
         device(line, boot=3.0).identify()
     assert line.clock.now < 6
 
 
 def test_never_a_bare_percent_sign_and_nothing_beyond_the_command_buffer() -> None:
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     dut = device(line)
     dut.identify()
     dut.run(bytes(784))
@@ -84,7 +84,7 @@ def test_never_a_bare_percent_sign_and_nothing_beyond_the_command_buffer() -> No
 @pytest.mark.parametrize("command", range(COMMANDS))
 def test_one_damaged_reply_costs_a_retry_and_changes_nothing(fault: Fault, command: int) -> None:
     # name, profile, then the sample's own
-    line = FakeLine(FakeDut(infer, faults=[None] * (2 + command) + [fault]))
+    line = FakeDutLink(FakeDut(infer, faults=[None] * (2 + command) + [fault]))
     dut = device(line)
     dut.identify()
     assert dut.run(sample(1)).values == (0.1, 0.8, 0.1)
@@ -96,7 +96,7 @@ def test_one_damaged_reply_costs_a_retry_and_changes_nothing(fault: Fault, comma
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([None, None, None, lost, headless, twice, rebooted]), max_size=40))
 def test_whatever_happens_no_answer_is_another_samples(faults: list[Fault | None]) -> None:
-    line = FakeLine(FakeDut(infer, faults=faults))
+    line = FakeDutLink(FakeDut(infer, faults=faults))
     dut = device(line)
     try:
         dut.identify()
@@ -112,7 +112,7 @@ def test_garbage_in_place_of_replies_ends_in_an_error_of_ours(replies: list[byte
     def replaced(reply: bytes) -> Fault:
         return lambda _: reply
 
-    line = FakeLine(FakeDut(infer, faults=[replaced(reply) for reply in replies]))
+    line = FakeDutLink(FakeDut(infer, faults=[replaced(reply) for reply in replies]))
     dut = device(line, reply=5.0)
     try:
         assert dut.identify() == IDENTITY
@@ -146,7 +146,7 @@ def test_a_fault_that_stays_is_named_after_ten_attempts(
         def answer(self, data: bytes) -> bytes:
             return reply if data.startswith(b"db load") else super().answer(data)
 
-    dut = device(FakeLine(Stubborn(infer)))
+    dut = device(FakeDutLink(Stubborn(infer)))
     dut.identify()
     with pytest.raises(kind, match=says) as bad:
         dut.run(sample(0))
@@ -175,7 +175,7 @@ def answering(lines: Sequence[str]) -> Callable[[bytes], bytes]:
     ],
 )
 def test_an_inference_that_is_not_answered_line_by_line_is_no_answer(lines: list[str]) -> None:
-    line = FakeLine(FakeDut(infer, faults=[None] * 5 + [answering(lines)]))
+    line = FakeDutLink(FakeDut(infer, faults=[None] * 5 + [answering(lines)]))
     dut = device(line)
     dut.identify()
     assert dut.run(sample(0)).values == (0.8, 0.1, 0.1)
@@ -183,7 +183,7 @@ def test_an_inference_that_is_not_answered_line_by_line_is_no_answer(lines: list
 
 
 def test_a_clock_that_wraps_during_an_inference_is_made_whole() -> None:
-    line = FakeLine(FakeDut(infer, seconds=2.0, offset=WRAP - 1_500_000))
+    line = FakeDutLink(FakeDut(infer, seconds=2.0, offset=WRAP - 1_500_000))
     dut = device(line)
     found = dut.run(sample(0), iterations=3, warmups=0)
     assert found.end < found.start
@@ -192,12 +192,12 @@ def test_a_clock_that_wraps_during_an_inference_is_made_whole() -> None:
 
 
 def test_a_slow_device_is_waited_for() -> None:
-    line = FakeLine(FakeDut(infer, seconds=25.0))
+    line = FakeDutLink(FakeDut(infer, seconds=25.0))
     assert device(line).run(sample(1)).us == 25_000_000
 
 
 def test_another_device_in_its_place_is_not_measured() -> None:
-    line = FakeLine(FakeDut(infer, faults=[None, lost]))
+    line = FakeDutLink(FakeDut(infer, faults=[None, lost]))
     dut = device(line)
     assert dut.find() == "fake"
     line.dut.vendor = "other"
@@ -206,7 +206,7 @@ def test_another_device_in_its_place_is_not_measured() -> None:
 
 
 def test_a_damaged_letter_of_its_name_is_no_other_device() -> None:
-    line = FakeLine(FakeDut(infer, faults=[None, lost, lambda said: said.replace(b"k", b"j")]))
+    line = FakeDutLink(FakeDut(infer, faults=[None, lost, lambda said: said.replace(b"k", b"j")]))
     dut = device(line)
     assert dut.find() == "fake"
     assert dut.run(sample(1)).values == (0.1, 0.8, 0.1)
@@ -215,7 +215,7 @@ def test_a_damaged_letter_of_its_name_is_no_other_device() -> None:
 
 def test_what_the_device_says_is_told() -> None:
     told: list[str] = []
-    line = FakeLine(FakeDut(infer), boots_at=0.1)
+    line = FakeDutLink(FakeDut(infer), boots_at=0.1)
     Dut(line, Timing(clock=line.clock), told.append).identify()
     assert told[:4] == BOOT.decode().split()
     assert "m-model-[fake01]" in told
@@ -238,7 +238,7 @@ class Flipping(FakeDut):
 @pytest.mark.parametrize("where", ["load", "results"])
 @pytest.mark.parametrize("read_back", [False, True])
 def test_a_flipped_digit_is_seen_only_when_it_is_read_back(where: str, read_back: bool) -> None:
-    line = FakeLine(Flipping(infer))
+    line = FakeDutLink(Flipping(infer))
     dut = Dut(line, Timing(clock=line.clock), read_back=read_back)
     dut.find()
     assert isinstance(line.dut, Flipping)

@@ -10,13 +10,13 @@ import pytest
 
 from hil.core.errors import DeviceError
 from hil.mlperf.dut import FAULTS, Dut, Timing
-from hil.testing.mlperf import FakeDut, FakeLine
+from hil.testing.mlperf import FakeDut, FakeDutLink
 
 SIZE = 100
 
 
 @dataclass
-class NoisyLine(FakeLine):
+class NoisyLine(FakeDutLink):
     """Each byte of either direction is lost, or one bit of it flips, with a chance of ``rate``."""
 
     rate: float = 0.0

@@ -11,14 +11,14 @@ from hil.core.errors import WrongReply
 from hil.mlperf.dut import Dut, Inference, Timing
 from hil.mlperf.measure import WARMUPS, Performance, Window, measure
 from hil.mlperf.protocol import WRAP
-from hil.testing.mlperf import FakeDut, FakeLine, lost
+from hil.testing.mlperf import FakeDut, FakeDutLink, lost
 from tests.support.mlperf_devices import infer, sample
 
 SAMPLES = [sample(c) for c in (0, 1, 2)]
 
 
 def measured(device: FakeDut) -> tuple[Performance, FakeDut]:
-    line = FakeLine(device)
+    line = FakeDutLink(device)
     dut = Dut(line, Timing(clock=line.clock))
     dut.find()
     return measure(dut, SAMPLES), device
@@ -83,7 +83,7 @@ def test_a_clock_that_is_slow_or_stands_is_not_believed(factor: float) -> None:
     device = FakeDut(infer, seconds=0.5)
     device.micros = lambda: round(device.clock.now * 1e6 * factor)
 
-    class Late(FakeLine):
+    class Late(FakeDutLink):
         """The device sends its first mark when it starts, as a serial line does."""
 
         def write(self, data: bytes) -> None:

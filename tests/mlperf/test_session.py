@@ -17,7 +17,7 @@ from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.session import Mode, Outcome, run
 from hil.mlperf.submission import EMULATED, read_result
 from hil.runs.load import read_manifest, verify
-from hil.testing.mlperf import FakeDut, FakeLine, lost
+from hil.testing.mlperf import FakeDut, FakeDutLink, lost
 from tests.support.mlperf_devices import infer, sample, write_set
 
 # one of five is taken for another class
@@ -27,7 +27,7 @@ SET = [(0, sample(0)), (1, sample(1)), (2, sample(2)), (1, sample(2, 60)), (0, s
 def session(
     tmp_path: Path, mode: Mode, device: FakeDut, *, emulated: bool = False
 ) -> tuple[Outcome, Path]:
-    line = FakeLine(device, boots_at=0.5)
+    line = FakeDutLink(device, boots_at=0.5)
     data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
     timing = Timing(clock=line.clock)
     words = ("hil", "mlperf")
@@ -148,7 +148,7 @@ def test_a_session_that_is_stopped_leaves_a_sealed_folder(tmp_path: Path) -> Non
             if count == 2:
                 raise KeyboardInterrupt
 
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
     timing, watcher = Timing(clock=line.clock), Impatient()
     with pytest.raises(KeyboardInterrupt):
@@ -166,7 +166,7 @@ def test_a_folder_is_never_written_over(tmp_path: Path) -> None:
 
 
 def test_without_data_nothing_is_written(tmp_path: Path) -> None:
-    line = FakeLine(FakeDut(infer))
+    line = FakeDutLink(FakeDut(infer))
     timing = Timing(clock=line.clock)
     with pytest.raises(DataError):
         run(line, tmp_path / "no", tmp_path / "run", "accuracy", emulated=False, timing=timing)
