@@ -18,6 +18,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from hil.engines.aot import generate
+from hil.engines.aot.header import CTYPES
 from hil.firmware.toolchain import COMPILERS
 from hil.reference import oracle
 from hil.tflite import read_model
@@ -77,7 +78,6 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
     """A program that prints all outputs of all networks."""
     includes, body = "", ""
-    types = {0: "float", 9: "int8_t"}
     for network in networks:
         name, graph = network.name, network.graph
         (folder / f"{name}.h").write_text(network.header.text)
@@ -87,8 +87,8 @@ def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
             includes += f"static const uint8_t {name}_x{i}[] PROGMEM = {{{data}}};\n"
             body += (
                 f"  memcpy_P(in, {name}_x{i}, sizeof {name}_x{i});\n"
-                f"  {name}_invoke((const {types[graph.input.dtype]} *)(void *)in, "
-                f"({types[graph.output.dtype]} *)(void *)out, arena);\n"
+                f"  {name}_invoke((const {CTYPES[graph.input.dtype]} *)(void *)in, "
+                f"({CTYPES[graph.output.dtype]} *)(void *)out, arena);\n"
                 f"  say({graph.output.nbytes});\n"
             )
     sizes = (

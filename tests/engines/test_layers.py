@@ -3,23 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hil.core.errors import ModelError, UsageError
+from hil.core.errors import UsageError
 from hil.engines import ENGINES, write_image
 from hil.engines.aot import generate
 from hil.engines.aot.faults import Fault
-from hil.engines.aot.plan import plan
 from hil.reference import layer_tensors
-from hil.tflite import Graph, read_model
+from hil.tflite import read_model
 from tests.support.breakages import BREAKAGES, layers, whole
 from tests.support.native import inputs
 from tests.support.observed import observed
-from tests.support.random_nets import make
+from tests.support.random_nets import supported
 from tests.support.tflite import float_cnn, int8_cnn
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
@@ -27,21 +25,9 @@ pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x8
 MNIST = Path(__file__).parents[2] / "models" / "mnist"
 
 
-def random_graphs(kind: str, folder: Path) -> dict[str, Graph]:
-    found = {}
-    for seed in range(40):
-        data = make(seed, kind)
-        with contextlib.suppress(ModelError):
-            graph = read_model(data)
-            plan(graph)
-            found[f"net{seed}"] = graph
-            (folder / f"net{seed}.tflite").write_bytes(data)
-    return found
-
-
 @pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
 def test_layers_of_random_networks_equal_the_references(kind: str, tmp_path: Path) -> None:
-    graphs = random_graphs(kind, tmp_path)
+    graphs = supported(kind, range(40), tmp_path)
     assert len(graphs) > 30
     shown = 0
     for name, net in observed(graphs, tmp_path).items():

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hil.core.errors import ModelError
 from hil.engines.aot import conv_gather, generate, header
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.plan import plan
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
 from tests.support.native import inputs, library, ulps
-from tests.support.random_nets import make
+from tests.support.random_nets import make, supported
 
 pytestmark = pytest.mark.thorough
 
@@ -26,16 +24,7 @@ SOFTMAX_ULPS = 4  # 2 of the exponential, 1 of the sum, 1 of the quotient
 
 
 def graphs(kind: str, first: int, folder: Path) -> dict[str, Graph]:
-    """A batch of networks that aot supports; their files go to ``folder``."""
-    found = {}
-    for seed in range(first, first + BATCH):
-        data = make(seed, kind)
-        with contextlib.suppress(ModelError):
-            graph = read_model(data)
-            plan(graph)
-            found[f"net{seed}"] = graph
-            (folder / f"net{seed}.tflite").write_bytes(data)
-    return found
+    return supported(kind, range(first, first + BATCH), folder)
 
 
 def compare(kind: str, first: int, folder: Path, flags: tuple[str, ...]) -> Counter[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hil.engines.aot import conv_gather, generate
+from hil.engines.aot.header import CTYPES
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.support.native import STRICT, inputs
@@ -60,12 +61,11 @@ def test_nothing_is_undefined_or_out_of_bounds(
         header = generate(graph, name, path.name)
         (tmp_path / f"{name}.h").write_text(header.text)
         lines.append(f'#include "{name}.h"\n#define {name}_ARENA {header.arena}')
-        types = {0: "float", 9: "int8_t"}
         lines.append(
             CASE.format(
                 name=name,
-                source=types[graph.input.dtype],
-                target=types[graph.output.dtype],
+                source=CTYPES[graph.input.dtype],
+                target=CTYPES[graph.output.dtype],
                 inputs=graph.input.nbytes,
                 outputs=graph.output.nbytes,
                 count=count,

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.engines.aot import generate
+from hil.engines.aot.header import CTYPES
 from hil.reference import oracle
 from hil.tflite import Graph, read_model
 from tests.support.native import STRICT, inputs
 from tests.support.random_nets import make
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
-COUNT = 3  # inputs a network
+COUNT = 3  # inputs per network
 
 
 @dataclass(frozen=True)
 class Core:
-    """An emulated core; ``clock`` is C: start() and stop(), which returns instructions."""
+    """An emulated core; ``clock``: start() and stop() in C, which returns instructions."""
 
     platform: str
     compiler: tuple[str, ...]
@@ -77,8 +78,7 @@ def verdict(
         arena, output = max(arena, header.arena), max(output, graph.output.nbytes)
         x = inputs(graph, COUNT, 11)
         y = oracle(path).predict(x)
-        types = {0: "float", 9: "int8_t"}
-        source, target = types[graph.input.dtype], types[graph.output.dtype]
+        source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
         for i in range(COUNT):
             for kind, values in (("x", x[i]), ("y", y[i])):
                 includes += (
@@ -110,7 +110,7 @@ def verdict(
 
 
 def random_models(kind: str, folder: Path) -> dict[str, Path]:
-    """Twelve random networks by name, less those in float32 that need an exponential."""
+    """Twelve random networks by name, without those in float32 that need an exponential."""
     models = {}
     for seed in range(500, 512):
         graph = read_model(make(seed, kind))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A padded int8 network, and the same broken in its file: what TFLM then makes of it is what a
-device must make whose firmware has the fault of that name."""
+"""A padded int8 network, and the same with a fault in its file.
+
+TFLM's results for the broken file are what a device must compute whose firmware has that fault.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def whole() -> bytes:
 
 
 def layers(data: bytes, x: Values, folder: Path) -> list[Values]:
-    """What TFLM makes of ``x`` (1, *input shape), layer by layer."""
+    """TFLM's results for ``x`` (1, *input shape), layer by layer."""
     (folder / "other.tflite").write_bytes(data)
     tensors = [layer.tensor for layer in ENGINES["aot"].layers(read_model(data))]
     return list(layer_tensors(folder / "other.tflite", x, tensors))
@@ -56,18 +58,18 @@ def _weight(x: Values, folder: Path) -> list[Values]:
 
 
 def _shift(x: Values, folder: Path) -> list[Values]:
-    # half the scale is one place more, and the bias is in units of the scale: it stays
+    # half the scale is one more bit of shift; the bias is in units of the scale and stays
     return layers(padded(weights(), [0.004, 0.006, 0.0025, 0.003]), x, folder)
 
 
 def _padding(x: Values, folder: Path) -> list[Values]:
-    # the picture in a frame of zeros, none above and two rows of it below
+    # the picture in a frame of zeros, with none above and two rows below
     framed = np.full((1, 1, 11, 9, 2), -128, np.int8)
     framed[:, :, :9, 1:8] = x
     return layers(padded(weights(), SCALES, padding=VALID, size=(11, 9)), framed, folder)
 
 
-# fault -> (input, folder) -> what TFLM makes of it, layer by layer, when that is broken
+# fault -> function from (input, folder) to TFLM's results with that fault, layer by layer
 BREAKAGES: dict[str, Callable[[Values, Path], list[Values]]] = {
     "weight:net:0:2": _weight,
     "shift:net:0:2": _shift,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Few small networks that together make engine aot write every kernel that it can write."""
+"""A few small networks for which engine aot writes, together, every kernel that it can write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Line = tuple[str, int]
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network and the header that engine aot (``fused``: aot-fast) makes of it."""
+    """A network and its header by engine aot (``fused``: aot-fast)."""
 
     name: str
     data: bytes
@@ -47,7 +47,7 @@ class Network:
 
 @lru_cache
 def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
-    """Networks that each reach lines of `WRITERS` which none before it does; what none reaches."""
+    """Networks that each reach new lines of `WRITERS`, and the lines that none of them reaches."""
     left = set(_lines())
     chosen = []
     for name, data in _candidates():
@@ -71,7 +71,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
 
 
 def _heavy() -> bytes:
-    """Sums too large for one portion of a layer, behind tensors that leave room to gather it."""
+    """Sums too large for one portion of a layer, after tensors that leave room to gather it."""
     net = Net().input((1, 28, 20, 4), "int8", 0.01, 3).simple("RELU", scale=0.02, zero=-5)
     net.pool((2, 2), (2, 2)).reshape((1, 560))
     weights = np.full((4, 560), 127, np.int8)
@@ -110,7 +110,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _traced(graph: Graph, name: str, fused: bool) -> tuple[Header, set[Line]]:
-    """The header, and the lines that Python went through to write it."""
+    """The header, and the lines of Python that wrote it."""
     reached: set[Line] = set()
     files = set(map(str, WRITERS))
 

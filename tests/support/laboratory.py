@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks of the laboratory's recipes with random weights, int8 scales fitted to them."""
+"""The networks of the laboratory's recipes with random weights and int8 scales that fit them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CIFAR10: dict[str, tuple[Sequence[tuple[int, bool]], Sequence[int]]] = {
 
 
 class Maker:
-    """Appends layers whose int8 outputs fill their range, by the spread that random sums have."""
+    """Appends layers whose int8 outputs fill their range, going by the spread of random sums."""
 
     def __init__(self, precision: str, shape: tuple[int, ...], scale: float, zero: int) -> None:
         self.random = np.random.default_rng([len(shape), *shape])
@@ -37,7 +37,7 @@ class Maker:
         return codes, self.random.integers(-2000, 2000, shape[0]).astype(np.int32)
 
     def quantisation(self, channels: int, taps: int) -> dict[str, object]:
-        """One scale a channel, and an output scale at which the sums neither vanish nor clip."""
+        """One scale per channel, and an output scale at which the sums neither vanish nor clip."""
         if self.real:
             return {}
         scales = self.random.uniform(0.001, 0.004, channels).astype(np.float32).astype(float)
@@ -57,7 +57,7 @@ class Maker:
         self.net.pool((2, 2), (1, 1), padding=SAME)
 
     def dense(self, units: int, *, last: bool) -> None:
-        """ReLU but for the last."""
+        """With a ReLU, except for the last one."""
         taps = self.net.shape[-1]
         weights, bias = self.weights(units, taps)
         more = self.quantisation(units, taps)
@@ -80,7 +80,7 @@ def cifar10(name: str, precision: str, alpha: float = 0.2) -> bytes:
 
 
 def dense_only(features: int, units: Sequence[int], precision: str) -> bytes:
-    """Dense layers alone; in int8 the input has a scale and zero point of real features."""
+    """Only dense layers; in int8 the input has the scale and zero point of real features."""
     maker = Maker(precision, (1, features), 0.0371, 11)
     for width in units[:-1]:
         maker.dense(width, last=False)

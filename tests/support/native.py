@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles generated headers with the host's compiler and runs them under guard."""
+"""Compile generated headers with the host's compiler, and run them in guarded memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot import Header, generate
+from hil.engines.aot.header import CTYPES
 from hil.tflite import Graph
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
-GUARD = 64  # bytes around every buffer that nobody may touch
+GUARD = 64  # bytes around every buffer that must not change
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def library(
         lines.append(f'#include "{name}.h"')
         lines.append(f"void run_{name}(const void *in, void *out, void *arena);")
         lines.append(f"void run_{name}(const void *in, void *out, void *arena) {{")
-        source, target = (_ctype(s.dtype) for s in (graphs[name].input, graphs[name].output))
+        source, target = (CTYPES[s.dtype] for s in (graphs[name].input, graphs[name].output))
         lines.append(f"  {name}_invoke((const {source} *)in, ({target} *)out, arena);\n}}")
     (folder / "all.c").write_text("\n".join(lines) + "\n")
     shared = folder / "all.so"
@@ -81,10 +82,6 @@ def library(
     return {
         name: Native(graphs[name], headers[name], getattr(loaded, f"run_{name}")) for name in graphs
     }
-
-
-def _ctype(dtype: int) -> str:
-    return {0: "float", 9: "int8_t"}[dtype]
 
 
 def inputs(graph: Graph, count: int, seed: int) -> npt.NDArray[np.generic]:

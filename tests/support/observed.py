@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles headers that show their layers with the host's compiler, and collects what they show."""
+"""Compile headers that show their layers with the host's compiler, and collect the layers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hil.engines import ENGINES
 from hil.engines.aot import generate
 from hil.engines.aot.faults import Fault
+from hil.engines.aot.header import CTYPES
 from hil.tflite import Graph
 from hil.tflite.graph import NUMPY_TYPES
 from tests.support.native import STRICT
@@ -47,7 +48,7 @@ class Observed:
         self._function, self._arena = function, arena
 
     def run(self, x: Values, *, watch: bool = True) -> tuple[list[Values], Values]:
-        """The outputs of all layers for one sample, and the answer; none without ``watch``."""
+        """The outputs of all layers for one sample (none without ``watch``), and the answer."""
         room = np.zeros(ROOM, np.uint8)
         arena = np.full(self._arena + 16, 0xA5, np.uint8)
         out = np.zeros(self.graph.output.elements, self.graph.output.dtype.numpy)
@@ -77,7 +78,7 @@ def observed(
         header = generate(graph, name, f"{name}.tflite", layers=True, fault=broken)
         (folder / f"{name}.h").write_text(header.text)
         arenas[name] = header.arena
-        source, target = ({0: "float", 9: "int8_t"}[s.dtype] for s in (graph.input, graph.output))
+        source, target = (CTYPES[s.dtype] for s in (graph.input, graph.output))
         head = f"uint32_t run_{name}(const void *in, void *out, void *arena, void *r, int watch)"
         text += (
             f'#include "{name}.h"\n{head};\n{head} {{\n'

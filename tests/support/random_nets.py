@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.core.errors import ModelError
+from hil.engines.aot.plan import plan
+from hil.tflite import Graph, read_model
 from tests.support.tflite import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Net
 
 
 class Maker:
-    """Makes one network from a seed; ``kind`` is "float32", "int8" or "mixed" (float edges)."""
+    """Makes one network from a seed; ``kind``: "float32", "int8" or "mixed" (float32 edges)."""
 
     def __init__(self, seed: int, kind: str) -> None:
         self.random = np.random.default_rng([seed, len(kind)])
@@ -22,7 +27,7 @@ class Maker:
         self.net = Net()
 
     def make_in_fours(self) -> bytes:
-        """Behind a first step, layers of 4, 8, ... channels: what may widen its inputs."""
+        """After a first step, layers of 4, 8, ... channels, which may widen their inputs."""
         self.net.input(
             (1, *self._ints(2, 3, 13), self._int(1, 9)), "int8", self._scale(), self._zero()
         )
@@ -214,3 +219,16 @@ def make(seed: int, kind: str) -> bytes:
     if kind == "in fours":
         return Maker(seed, "int8").make_in_fours()
     return Maker(seed, kind).make()
+
+
+def supported(kind: str, seeds: Iterable[int], folder: Path) -> dict[str, Graph]:
+    """Networks that aot supports, by name; their files go to ``folder``."""
+    found = {}
+    for seed in seeds:
+        data = make(seed, kind)
+        with contextlib.suppress(ModelError):
+            graph = read_model(data)
+            plan(graph)
+            found[f"net{seed}"] = graph
+            (folder / f"net{seed}.tflite").write_bytes(data)
+    return found

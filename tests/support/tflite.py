@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes .tflite files without TensorFlow, through the object API of their schema."""
+"""Make .tflite files without TensorFlow, with the object API of their schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
 
 @dataclass
 class Net:
-    """A chain under construction. ``current`` is the tensor that the next operator takes."""
+    """A chain under construction. ``current``: the input tensor of the next operator."""
 
     model: Any = field(default_factory=schema.ModelT)
     current: int = -1

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 from hil.core.errors import ModelError
-from hil.core.records import DType, ModelInfo, TensorSpec
+from hil.core.records import ModelInfo, TensorSpec
 from hil.engines.aot.faults import Fault
-from hil.engines.aot.header import generate
+from hil.engines.aot.header import CTYPES, generate
 from hil.engines.aot.memory import layout
 from hil.engines.aot.plan import plan, plan_with_operators
 from hil.engines.describe import Layer, layer
 from hil.engines.image import CompiledModel
 from hil.tflite import Graph
 
-_CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t"}
 _MAX_RANK = 6  # HIL_MAX_RANK
 
 
@@ -60,7 +59,7 @@ def arena_bytes(graph: Graph) -> int:
 def _functions(name: str, source: TensorSpec, target: TensorSpec, *, layers: bool) -> str:
     if max(len(source.shape), len(target.shape)) > _MAX_RANK:
         raise ModelError(f"a tensor of more than {_MAX_RANK} dimensions", "reshape it")
-    buffers = f"(const {_CTYPES[source.dtype]} *)input, ({_CTYPES[target.dtype]} *)output, arena"
+    buffers = f"(const {CTYPES[source.dtype]} *)input, ({CTYPES[target.dtype]} *)output, arena"
     call = f"{name}_invoke({buffers})"
     watched = ""
     if layers:

@@ -29,7 +29,7 @@ from hil.engines.aot.unweighted import (
 from hil.engines.image import ConstantArray
 from hil.tflite import Graph
 
-_CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}
+CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}
 _AVR_FLASH = 65_536 - 256  # bytes: what its LPM instruction reaches, less the interrupt vectors
 _AVR_ARRAY = 32_767  # bytes: PTRDIFF_MAX
 
@@ -121,7 +121,7 @@ def _avr(arrays: list[Array]) -> list[str]:
 
 def _spec(spec: TensorSpec) -> str:
     shape = "x".join(map(str, spec.shape))
-    text = f"{_CTYPES[spec.dtype]}[{spec.elements}], shape {shape}"
+    text = f"{CTYPES[spec.dtype]}[{spec.elements}], shape {shape}"
     if spec.dtype is DType.FLOAT32:
         return text
     return f"{text}, real = {spec.scale:.9g} * (q - ({spec.zero_point}))"
@@ -148,8 +148,8 @@ def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near:
  * {real}
  * int8 equals TensorFlow Lite Micro byte for byte. Values must be finite.
  *
- *   static {_CTYPES[graph.input.dtype]} input[{name.upper()}_INPUT_ELEMENTS];
- *   static {_CTYPES[graph.output.dtype]} output[{name.upper()}_OUTPUT_ELEMENTS];
+ *   static {CTYPES[graph.input.dtype]} input[{name.upper()}_INPUT_ELEMENTS];
+ *   static {CTYPES[graph.output.dtype]} output[{name.upper()}_OUTPUT_ELEMENTS];
  *   static uint32_t arena[{name.upper()}_ARENA_BYTES / 4 + 1];
  *   {name}_invoke(input, output, arena);
  */"""
@@ -166,7 +166,7 @@ def _macros(graph: Graph, name: str, arena: int, flash: int) -> str:
 
 
 def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, layers: bool) -> str:
-    source, target = _CTYPES[graph.input.dtype], _CTYPES[graph.output.dtype]
+    source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
     w = Writer()
     w("/* One inference. The three buffers must not overlap. The input does not change. */")
     buffers = f"const {source} *input, {target} *output, void *arena"
