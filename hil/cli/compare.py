@@ -131,7 +131,7 @@ def history(
 ) -> None:
     """Plot every figure over the runs in FOLDER and mark where it changed.
 
-    A run that cannot be compared with the previous one starts a new line.
+    A run that cannot be compared with the previous ones starts a new trend.
     """
     # scipy takes half a second to load
     from hil.compare.history import markdown, page, read_history, sentence
@@ -145,8 +145,8 @@ def history(
         raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     found = read_history(folder, read_limits(limits) if limits else None)
     replace_file(target, formats[target.suffix](found).encode("utf-8", "replace"))
-    for line in found.lines:
-        out.print(f"{escape(line.key)}: {escape(sentence(line))}", soft_wrap=True)
-    for words in found.left_out:
-        say(f"left out: {words}")
+    for trend in found.trends:
+        out.print(f"{escape(trend.key)}: {escape(sentence(trend))}", soft_wrap=True)
+    for reason in found.left_out:
+        say(f"left out: {reason}")
     say(f"history: {target}")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runs of a folder in the order in which they were made, each held against the one before."""
+"""The runs of a folder in the order of their creation, each compared with the previous one.
+
+Runs of one board, engine, model and precision form a trend, as long as they are comparable.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,23 @@ from hil import stats
 from hil.compare.compare import compare_stored
 from hil.compare.formats import TITLES, changed, value
 from hil.compare.limits import LimitsFile
-from hil.compare.records import Change, Figure
+from hil.compare.records import Figure
 from hil.core.errors import HilError, NotComparable, StorageError, UsageError
-from hil.report.draw.layout import width
+from hil.report.draw.layout import Box, width
 from hil.report.draw.templates import environment
+from hil.report.markdown import table_lines
 from hil.report.text import escape, listed, plural, short
 from hil.runs.load import StoredRun, load_run, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
 
-# another network on the same data is still a point of the same line
+# another network on the same data continues the trend
 _ALLOWED = ("model",)
 
 
 @dataclass(frozen=True)
-class Point:
-    """One run in a line. ``figures`` are against the run before, of a first one against itself;
-    ``changed`` names those whose change is worth a mark."""
+class Entry:
+    """One run in a trend. ``figures`` compare it with the previous run, or the first run with
+    itself; ``changed`` names those whose change deserves a mark."""
 
     run_id: str
     created: str
@@ -40,61 +44,60 @@ class Point:
 
 
 @dataclass
-class Line:
-    """Runs of one key that compare with each other, the oldest first. ``why``: what the run before
-    differed in, when the line is not the key's first; ``since``: the last against the first."""
+class Trend:
+    """Comparable runs of one key, oldest first. ``why``: why they are not comparable with earlier
+    runs of that key, if there are any; ``since``: the last run compared with the first."""
 
     key: str
     why: str = ""
-    points: list[Point] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     since: dict[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class History:
-    """All lines, in the order of their keys, and folders or runs that are in none."""
+    """All trends, sorted by key, and why folders or runs are in none of them."""
 
     folder: str
-    lines: tuple[Line, ...]
+    trends: tuple[Trend, ...]
     left_out: tuple[str, ...]
 
 
 def read_history(folder: Path, limits: LimitsFile | None = None) -> History:
-    """Read every run below ``folder``, one level deep.
+    """Read every run in ``folder``, one level deep.
 
-    A folder that cannot be read, and a run that was cut short, is left out and named. UsageError
-    when none is left.
+    Unreadable folders and incomplete runs are excluded and named. UsageError if nothing is left.
     """
     left_out: list[str] = []
-    open_: dict[str, list[_Open]] = {}
-    for path, _ in _ordered(folder, left_out):
+    growing: dict[str, list[_Growing]] = {}
+    for path in _run_folders(folder, left_out):
         try:
             stored = load_run(path)
         except HilError as problem:
             left_out.append(problem.what)
             continue
-        for key, part in _parts(stored, left_out):
-            _append(open_.setdefault(key, []), key, part, limits)
-    if not open_:
+        for key, alone in _complete(stored, left_out):
+            _append(growing.setdefault(key, []), key, alone, limits)
+    if not growing:
         why = f": {left_out[0]}" if left_out else ""
-        raise UsageError(f"{folder} holds no whole run{why}", "give the folder that holds runs")
-    found = tuple(one.line for key in sorted(open_) for one in open_[key])
+        raise UsageError(f"{folder} holds no complete run{why}", "give the folder that holds runs")
+    found = tuple(one.trend for key in sorted(growing) for one in growing[key])
     return History(folder.name or str(folder), found, tuple(left_out))
 
 
 @dataclass
-class _Open:
-    """A line that may go on, with the runs at its ends."""
+class _Growing:
+    """A trend that may continue, with its first and last run."""
 
-    line: Line
+    trend: Trend
     first: StoredRun
     last: StoredRun
 
 
-def _ordered(folder: Path, left_out: list[str]) -> list[tuple[Path, Manifest]]:
-    """Run folders with their manifests, by the time they were made."""
+def _run_folders(folder: Path, left_out: list[str]) -> list[Path]:
+    """Run folders in the order of their creation."""
     if (folder / MANIFEST).exists():
-        raise UsageError(f"{folder} is one run", "give the folder that holds it")
+        raise UsageError(f"{folder} is a single run", "give the folder that holds it")
     try:
         inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     except OSError as problem:
@@ -106,42 +109,42 @@ def _ordered(folder: Path, left_out: list[str]) -> list[tuple[Path, Manifest]]:
         if not (path / MANIFEST).exists():
             continue
         try:
-            found.append((path, read_manifest(path)))
+            found.append((read_manifest(path).created, path.name, path))
         except HilError as problem:
             left_out.append(problem.what)
-    return sorted(found, key=lambda pair: (pair[1].created, pair[0].name))
+    return [path for *_, path in sorted(found)]
 
 
-def _parts(stored: StoredRun, left_out: list[str]) -> Iterator[tuple[str, StoredRun]]:
-    """Each run of the matrix as a stored run of its own; those that have all answers."""
+def _complete(stored: StoredRun, left_out: list[str]) -> Iterator[tuple[str, StoredRun]]:
+    """Each complete run of the matrix as a stored run of its own."""
     manifest = stored.manifest
     ended = {end.key for end in manifest.ends}
     for plan in manifest.runs:
         samples = stored.samples[plan.key]
         if plan.key not in ended or len(samples) != manifest.dataset.n:
-            left_out.append(f"{manifest.run_id}: {plan.key} was cut short")
+            left_out.append(f"{manifest.run_id}: {plan.key} is incomplete")
             continue
         ends = tuple(end for end in manifest.ends if end.key == plan.key)
         alone = msgspec.structs.replace(manifest, runs=(plan,), ends=ends, state="complete")
         yield plan.key, StoredRun(alone, {plan.key: samples}, {}, torn=False)
 
 
-def _append(lines: list[_Open], key: str, part: StoredRun, limits: LimitsFile | None) -> None:
-    """Put ``part`` at the end of the latest line that it compares with, or begin one."""
+def _append(growing: list[_Growing], key: str, alone: StoredRun, limits: LimitsFile | None) -> None:
+    """Add a run to the latest trend that it is comparable with, or start one."""
     why = ""
-    for one in reversed(lines):
+    for one in reversed(growing):
         try:
-            figures = _figures(one.last, part, limits)
+            figures = _figures(one.last, alone, limits)
         except NotComparable as problem:
             why = why or problem.what
             continue
         changed = frozenset(name for name, found in figures.items() if marked(found))
-        one.line.points.append(_point(part.manifest, figures, changed))
-        one.line.since = _figures(one.first, part, limits)
-        one.last = part
+        one.trend.entries.append(_entry(alone.manifest, figures, changed))
+        one.trend.since = _figures(one.first, alone, limits)
+        one.last = alone
         return
-    line = Line(key, why, [_point(part.manifest, _figures(part, part, limits))])
-    lines.append(_Open(line, part, part))
+    trend = Trend(key, why, [_entry(alone.manifest, _figures(alone, alone, limits))])
+    growing.append(_Growing(trend, alone, alone))
 
 
 def _figures(base: StoredRun, new: StoredRun, limits: LimitsFile | None) -> dict[str, Figure]:
@@ -151,42 +154,40 @@ def _figures(base: StoredRun, new: StoredRun, limits: LimitsFile | None) -> dict
     return {figure.name: figure for figure in found.runs[0].figures}
 
 
-def _point(
+def _entry(
     manifest: Manifest, figures: dict[str, Figure], changed: frozenset[str] = frozenset()
-) -> Point:
+) -> Entry:
     commit = manifest.git.commit[:12] if manifest.git else ""
-    return Point(manifest.run_id, manifest.created, commit, figures, changed)
+    return Entry(manifest.run_id, manifest.created, commit, figures, changed)
 
 
 def marked(figure: Figure) -> bool:
-    """Is a change worth a mark: exact, or its whole interval beyond the limit, either way?"""
+    """Whether a change deserves a mark: it is exact, or its whole interval is beyond the limit."""
     change = figure.change
     if change is None or figure.word not in ("better", "worse"):
         return False
     if change.method == "exact" or figure.kind == "instructions" or figure.limit is None:
         return True
-    low, high = _reach(change)
+    # in percent, or in percentage points
+    same = 1 if change.kind == "ratio" else 0
+    low, high = 100 * (change.low - same), 100 * (change.high - same)
     return low > figure.limit or high < -figure.limit
 
 
-def _reach(change: Change) -> tuple[float, float]:
-    """An interval in percent, or in percentage points."""
-    zero = 1 if change.kind == "ratio" else 0
-    return 100 * (change.low - zero), 100 * (change.high - zero)
+def varying(trend: Trend) -> Sequence[str]:
+    """Names of the figures that are not the same in all runs, in the order they are stored."""
+    names = dict.fromkeys(name for entry in trend.entries for name in entry.figures)
+    return [name for name in names if len({_number(entry, name) for entry in trend.entries}) > 1]
 
 
-def varying(line: Line) -> Sequence[str]:
-    """Names of the figures that are not one value throughout, in the order they are stored."""
-    names = dict.fromkeys(name for point in line.points for name in point.figures)
-    return [name for name in names if len({_value(point, name) for point in line.points}) > 1]
-
-
-def _value(point: Point, name: str) -> float | None:
-    figure = point.figures.get(name)
+def _number(entry: Entry, name: str) -> float | None:
+    figure = entry.figures.get(name)
     return figure.new if figure else None
 
 
-_DRAWN = (  # in this order, where they vary
+# --- what page and Markdown both say ---
+
+_SHOWN = (  # in this order
     "accuracy",
     "unexpected",
     "answers",
@@ -200,37 +201,117 @@ _DRAWN = (  # in this order, where they vary
     "stack",
     "heap",
 )
+
+
+def sentence(trend: Trend) -> str:
+    """How many runs there are, and how the last compares with the first."""
+    runs = plural(len(trend.entries), "run")
+    if len(trend.entries) == 1:
+        return f"{runs}: nothing to compare with."
+    said = [
+        f"{TITLES.get(name, name)} {changed(found) or found.word} ({found.word})"
+        for name, found in trend.since.items()
+        if name in _SHOWN and found.word in ("better", "worse")
+    ]
+    steps = sum(bool(entry.changed) for entry in trend.entries)
+    first = f"{runs}, {plural(steps, 'change')} from one to the next."
+    return f"{first} Last compared with first: {listed(said) or 'nothing better or worse'}."
+
+
+def constant(trend: Trend) -> str:
+    """The figures that do not vary, which need no chart."""
+    last = trend.entries[-1].figures
+    moving = set(varying(trend))
+    said = [
+        f"{TITLES[name]} {value(last[name], last[name].new)}"
+        for name in _SHOWN
+        if name in last and name not in moving
+    ]
+    if not said:
+        return ""
+    return f"{'The same in all runs: ' if len(trend.entries) > 1 else ''}{', '.join(said)}."
+
+
+def head(trend: Trend) -> tuple[str, ...]:
+    names = [TITLES[name] for name in _SHOWN if name in varying(trend)]
+    return ("Run", "Created", "Commit", *names, "Compared with the previous run")
+
+
+def rows(trend: Trend) -> Iterator[tuple[str, ...]]:
+    """One row per run, with as many cells as `head`."""
+    names = [name for name in _SHOWN if name in varying(trend)]
+    for entry in trend.entries:
+        figures = [entry.figures.get(name) for name in names]
+        values = ["–" if found is None else value(found, found.new) for found in figures]
+        said = "; ".join(
+            f"{TITLES.get(name, name)} {words(entry.figures[name])}"
+            for name in entry.figures
+            if name in entry.changed and name in _SHOWN
+        )
+        yield (entry.run_id, entry.created[:16].replace("T", " "), entry.commit, *values, said)
+
+
+def words(figure: Figure) -> str:
+    """A change as text."""
+    limit = ", beyond its limit" if figure.beyond else ""
+    return f"{changed(figure)}: {figure.word}{limit}"
+
+
+def markdown(history: History) -> str:
+    """Everything except the drawings, in tables."""
+    return "\n".join(_markdown(history)) + "\n"
+
+
+def _markdown(history: History) -> Iterator[str]:
+    yield f"# Runs of {escape(history.folder)}"
+    for trend in history.trends:
+        yield from ("", f"## {escape(trend.key)}", "", escape(sentence(trend)))
+        if trend.why:
+            yield from ("", escape(f"Not comparable with earlier runs: {trend.why}."))
+        if said := constant(trend):
+            yield from ("", escape(said))
+        yield ""
+        yield from table_lines(head(trend), rows(trend))
+    if history.left_out:
+        yield from ("", "## Left out", "")
+        yield from (f"- {escape(line)}" for line in history.left_out)
+
+
+# --- the page and its drawings ---
+
 WIDTH, HEIGHT = 380, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 368, 30, 118
-_LABELLED = 4  # marks that have their change written beside them
-_SIZE = 11  # pixels of the letters
+_LABELLED = 4  # more marks than that have no text beside them
+_SIZE = 11  # font size
+_ROWS = (_TOP - 16.0, _TOP - 4.0)  # baselines of the marks' text
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A run; ``span`` is from the high to the low end of its interval, where there is one."""
+    """A run; ``span`` is from the high to the low end of its interval, if it has one."""
 
     x: float
     y: float
-    words: str
+    text: str
     span: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A change: ``y`` is where its words go, ``label`` is empty where there are too many."""
+    """A change. ``label`` is written at ``y``, and empty if there is no room; ``text`` is the
+    tooltip."""
 
     x: float
     y: float
     css: str
     anchor: str
     label: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """One figure over the runs of a line, in the units of the drawing."""
+class Panel:
+    """One figure over the runs of a trend, in the units of the drawing."""
 
     title: str
     alt: str
@@ -241,17 +322,17 @@ class Drawing:
 
 
 def page(history: History) -> str:
-    """A whole page: no script, no request; every stranger's string is cleaned and escaped."""
+    """A whole page without scripts or requests; every value in it is cleaned and escaped."""
     sections = [
         {
-            "line": line,
-            "sentence": sentence(line),
-            "drawings": drawings(line),
-            "constant": constant(line),
-            "head": head(line),
-            "rows": list(rows(line)),
+            "trend": trend,
+            "sentence": sentence(trend),
+            "panels": panels(trend),
+            "constant": constant(trend),
+            "head": head(trend),
+            "rows": list(rows(trend)),
         }
-        for line in history.lines
+        for trend in history.trends
     ]
     edges = {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM}
     return _template().render(
@@ -265,97 +346,27 @@ def _template() -> Template:
     return environment("hil.compare").get_template("history.html.j2")
 
 
-def markdown(history: History) -> str:
-    """The same in tables."""
-    return "\n".join(_markdown(history)) + "\n"
+def panels(trend: Trend) -> tuple[Panel, ...]:
+    """A drawing for each figure that varies; none for a single run."""
+    moving = set(varying(trend))
+    return tuple(_panel(trend, name) for name in _SHOWN if name in moving)
 
 
-def _markdown(history: History) -> Iterator[str]:
-    yield f"# Runs of {escape(history.folder)}"
-    for line in history.lines:
-        yield from ("", f"## {escape(line.key)}", "", escape(sentence(line)))
-        if line.why:
-            yield from ("", escape(f"A line of its own: {line.why}."))
-        if said := constant(line):
-            yield from ("", escape(said))
-        names = head(line)
-        yield from ("", "| " + " | ".join(map(escape, names)) + " |", "|" + "---|" * len(names))
-        for cells in rows(line):
-            yield "| " + " | ".join(escape(cell) or " " for cell in cells) + " |"
-    if history.left_out:
-        yield from ("", "## Left out", "")
-        yield from (f"- {escape(words)}" for words in history.left_out)
-
-
-def sentence(line: Line) -> str:
-    """How many runs, and how the last compares with the first."""
-    runs = plural(len(line.points), "run")
-    if len(line.points) == 1:
-        return f"{runs}: nothing to compare it with."
-    said = [
-        f"{TITLES.get(name, name)} {changed(found) or found.word} ({found.word})"
-        for name, found in line.since.items()
-        if name in _DRAWN and found.word in ("better", "worse")
+def _panel(trend: Trend, name: str) -> Panel:
+    known = [
+        (i, entry, entry.figures[name], number)
+        for i, entry in enumerate(trend.entries)
+        if (number := _number(entry, name)) is not None
     ]
-    steps = sum(bool(point.changed) for point in line.points)
-    first = f"{runs}, {plural(steps, 'change')} from one to the next."
-    return f"{first} Last against first: {listed(said) or 'nothing better or worse'}."
-
-
-def constant(line: Line) -> str:
-    """The figures that need no chart."""
-    last = line.points[-1].figures
-    moving = set(varying(line))
-    said = [
-        f"{TITLES[name]} {value(last[name], last[name].new)}"
-        for name in _DRAWN
-        if name in last and name not in moving
-    ]
-    if not said:
-        return ""
-    return f"{'The same in all: ' if len(line.points) > 1 else ''}{', '.join(said)}."
-
-
-def head(line: Line) -> tuple[str, ...]:
-    names = [TITLES[name] for name in _DRAWN if name in varying(line)]
-    return ("Run", "Made", "Commit", *names, "Against the run before")
-
-
-def rows(line: Line) -> Iterator[tuple[str, ...]]:
-    names = [name for name in _DRAWN if name in varying(line)]
-    for point in line.points:
-        figures = [point.figures.get(name) for name in names]
-        values = ["–" if found is None else value(found, found.new) for found in figures]
-        said = "; ".join(
-            f"{TITLES.get(name, name)} {words(point.figures[name])}"
-            for name in point.figures
-            if name in point.changed and name in _DRAWN
-        )
-        yield (point.run_id, point.created[:16].replace("T", " "), point.commit, *values, said)
-
-
-def words(figure: Figure) -> str:
-    limit = ", beyond its limit" if figure.beyond else ""
-    return f"{changed(figure)}: {figure.word}{limit}"
-
-
-def drawings(line: Line) -> tuple[Drawing, ...]:
-    """A chart for each figure that varies; none of a single run."""
-    moving = set(varying(line))
-    return tuple(_drawing(line, name) for name in _DRAWN if name in moving)
-
-
-def _drawing(line: Line, name: str) -> Drawing:
-    known = [(i, p) for i, p in enumerate(line.points) if _number(p, name) is not None]
-    numbers = [_number(point, name) or 0.0 for _, point in known]
-    spans = [_span(point.figures[name]) for _, point in known]
+    spans = [_span(figure) for _, _, figure, _ in known]
+    numbers = [number for *_, number in known]
     ends = [end for span in spans if span for end in span]
     low, high = min(numbers + ends), max(numbers + ends)
     room = (high - low) * 0.08 or max(abs(high) * 0.01, 1e-9)
     bottom, top = low - room, high + room
 
     def x(i: int) -> float:
-        return round(_LEFT + (_RIGHT - _LEFT) * i / max(len(line.points) - 1, 1), 1)
+        return round(_LEFT + (_RIGHT - _LEFT) * i / max(len(trend.entries) - 1, 1), 1)
 
     def y(number: float) -> float:
         return round(_BOTTOM - (_BOTTOM - _TOP) * (number - bottom) / (top - bottom), 1)
@@ -364,52 +375,42 @@ def _drawing(line: Line, name: str) -> Drawing:
         Dot(
             x(i),
             y(number),
-            f"{point.run_id}: {_said(point, name)}",
+            f"{entry.run_id}: {value(figure, number)}",
             (y(span[1]), y(span[0])) if span else None,
         )
-        for (i, point), number, span in zip(known, numbers, spans, strict=True)
+        for (i, entry, figure, number), span in zip(known, spans, strict=True)
     )
-    path = " ".join(f"{'M' if not k else 'L'}{dot.x} {dot.y}" for k, dot in enumerate(dots))
-    return Drawing(
+    first, last = known[0][2], known[-1][2]
+    return Panel(
         title=TITLES[name],
-        alt=f"{TITLES[name]}: {_said(known[0][1], name)} at first, {_said(known[-1][1], name)} "
-        f"at last, over {plural(len(known), 'run')}",
-        path=path,
+        alt=f"{TITLES[name]}: {value(first, first.new)} at first, {value(last, last.new)} at "
+        f"last, over {plural(len(known), 'run')}",
+        path=" ".join(f"{'M' if not k else 'L'}{dot.x} {dot.y}" for k, dot in enumerate(dots)),
         dots=dots,
-        marks=_marks([(x(i), point) for i, point in known], name),
-        ticks=tuple((y(number), _tick(line, name, number)) for number in sorted({low, high})),
+        marks=_marks([(x(i), entry) for i, entry, *_ in known], name),
+        ticks=tuple((y(number), _tick(first, number)) for number in sorted({low, high})),
     )
 
 
-def _marks(points: Sequence[tuple[float, Point]], name: str) -> tuple[Mark, ...]:
-    """The changes; a few of them with words, on two rows, where those of no other are."""
-    changes = [(x, point) for x, point in points if name in point.changed]
+def _marks(entries: Sequence[tuple[float, Entry]], name: str) -> tuple[Mark, ...]:
+    """The changes. If there are few, they have text, on two rows, where there is room for it."""
+    changes = [(x, entry) for x, entry in entries if name in entry.changed]
     found = []
-    taken: list[tuple[float, float, float]] = []  # row, left, right
-    for x, point in changes:
-        figure = point.figures[name]
+    taken: list[Box] = []
+    for x, entry in changes:
+        figure = entry.figures[name]
         css = f"{figure.word} beyond" if figure.beyond else figure.word
         anchor = "end" if x > (_LEFT + _RIGHT) / 2 else "start"
         label = changed(figure).split(" (")[0] if len(changes) <= _LABELLED else ""
         wide = width(label, _SIZE, bold=True)
         left = x - wide if anchor == "end" else x
-        rows = [_TOP - 16.0, _TOP - 4.0]
-        free = [y for y in rows if not _meets((y, left, left + wide), taken)]
-        if label and free:
-            taken.append((free[0], left, left + wide))
-        said = f"{point.run_id}: {words(figure)}"
-        found.append(Mark(x, (free or rows)[0], css, anchor, label if free else "", said))
+        boxes = {y: Box(left - 2, left + wide + 2, y - _SIZE + 1, y) for y in _ROWS}
+        row = next((y for y, box in boxes.items() if label and box.is_free(taken)), None)
+        if row is not None:
+            taken.append(boxes[row])
+        text = f"{entry.run_id}: {words(figure)}"
+        found.append(Mark(x, row or _ROWS[0], css, anchor, label if row else "", text))
     return tuple(found)
-
-
-def _meets(one: tuple[float, float, float], taken: Sequence[tuple[float, float, float]]) -> bool:
-    row, left, right = one
-    return any(row == y and left < end + 4 and start < right + 4 for y, start, end in taken)
-
-
-def _number(point: Point, name: str) -> float | None:
-    figure = point.figures.get(name)
-    return figure.new if figure else None
 
 
 def _span(figure: Figure) -> tuple[float, float] | None:
@@ -420,11 +421,5 @@ def _span(figure: Figure) -> tuple[float, float] | None:
     return found.low, found.high
 
 
-def _said(point: Point, name: str) -> str:
-    figure = point.figures[name]
-    return value(figure, figure.new)
-
-
-def _tick(line: Line, name: str, number: float) -> str:
-    figure = next(p.figures[name] for p in line.points if name in p.figures)
+def _tick(figure: Figure, number: float) -> str:
     return value(figure, number) if figure.kind == "share" else short(number)

@@ -100,12 +100,13 @@ def _table(table: Table) -> Iterator[str]:
     if not table.rows:
         return
     yield from ("", f"## {escape(table.title)}", "")
-    yield from _rows(table.head, table.rows)
+    yield from table_lines(table.head, table.rows)
     if table.note:
         yield from ("", escape(table.note))
 
 
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table without its title; cells are escaped."""
     yield "| " + " | ".join(escape(cell) for cell in head) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:
@@ -119,6 +120,6 @@ def _gallery(gallery: Gallery) -> Iterator[str]:
         if number:
             yield f"- {escape(kind)}: {plural(number, gallery.noun)}"
     yield ""
-    yield from _rows(listed.head, listed.rows)
+    yield from table_lines(listed.head, listed.rows)
     if listed.note:
         yield from ("", listed.note)

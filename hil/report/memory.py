@@ -10,6 +10,7 @@ from typing import Final
 from hil.report.blocks import Section, Table, section
 from hil.report.draw.chart import Chart, Row, Segment, from_zero
 from hil.report.text import UNKNOWN, listed, size
+from hil.runs.agreement import heap_growth, memory_faults
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Marks, Memory, RunEnd, Share
@@ -128,29 +129,20 @@ def _marks(end: RunEnd, marks: Marks) -> Iterator[str]:
     yield size(end.memory.arena)
     for value in (marks.arena_reserved, marks.ram_static, marks.stack, marks.stack_size):
         yield UNKNOWN if value is None else size(value)
-    if marks.heap_start is None or marks.heap_end is None:
+    growth = heap_growth(marks)
+    if marks.heap_start is None or growth is None:
         yield from (UNKNOWN, UNKNOWN)
     else:
         none = marks.allocator is False and marks.heap_start == 0
         yield "none" if none else size(marks.heap_start)
-        yield size(grown(marks) or 0)
-
-
-def grown(marks: Marks) -> int | None:
-    """Bytes by which the heap grew while the board answered; None if the board cannot tell."""
-    if marks.heap_start is None or marks.heap_end is None:
-        return None
-    return max(0, marks.heap_end - marks.heap_start)
+        yield size(growth)
 
 
 def memory_warnings(cells: Sequence[Cell]) -> Iterator[str]:
     """A heap that grew, a stack that was used up, a prediction that was wrong without a reason."""
     for cell in cells:
-        marks = cell.end.marks if cell.end else None
-        if marks and (more := grown(marks)):
-            yield f"{cell.name}: the heap grew by {more:,} B while it answered; it must not."
-        if marks and marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
-            yield f"{cell.name}: the whole stack was used, so it may have overflowed."
+        for fault in memory_faults(cell.end.marks if cell.end else None):
+            yield f"{cell.name}: {fault}."
     wrong = [
         f"{one.figure} of {cell.name}"
         for cell in cells

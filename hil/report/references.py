@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hil.report.blocks import Table
 from hil.report.text import count, listed, magnitude, plural
-from hil.runs.agreement import Difference, differing
+from hil.runs.agreement import Difference, differing, must_equal
 from hil.runs.cells import Cell
 
 
@@ -20,7 +20,7 @@ def differences(cells: Sequence[Cell]) -> Table:
     for cell in cells:
         if not cell.n:
             continue
-        small = cell.plan.precision == "int8"
+        by_oracle = must_equal(cell.plan.precision) == "oracle"
         near = f"at most {cell.plan.tolerance:g}" if cell.plan.tolerance else "0"
         changed = cell.n - cell.same_answer
         rows.append(
@@ -28,7 +28,7 @@ def differences(cells: Sequence[Cell]) -> Table:
                 cell,
                 "LiteRT, reference kernels",
                 cell.to_litert,
-                "1 step" if small else near,
+                "1 step" if by_oracle else near,
                 changed,
             )
         )
@@ -36,7 +36,7 @@ def differences(cells: Sequence[Cell]) -> Table:
             rows.append((cell.name, "oracle: none was run", *["–"] * 5))
         else:
             changed = _changed(cell, cell.oracle)
-            wanted = "0" if small else "–"
+            wanted = "0" if by_oracle else "–"
             rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, wanted, changed))
         if cell.xnnpack is not None and cell.to_xnnpack is not None:
             changed = _changed(cell, cell.xnnpack)
@@ -116,7 +116,7 @@ def _oracle(cell: Cell) -> Iterator[str]:
         f"{cell.name}: {_amount(cell, found.elements)} from the oracle ({cell.plan.oracle}), "
         f"by up to {magnitude(found.max_abs)}."
     )
-    if cell.plan.precision == "int8":
+    if must_equal(cell.plan.precision) == "oracle":
         yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
     else:
         yield f"{head} For float32 only LiteRT counts."
@@ -129,7 +129,7 @@ def _litert(cell: Cell) -> Iterator[str]:
     answers = _answers(cell.n - cell.same_answer)
     head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
     first = f"First: {_first(cell, cell.litert)}."
-    if plan.precision == "int8":
+    if must_equal(plan.precision) == "oracle":
         if found.max_abs == 1:
             yield f"{head}, each by one step; {answers}. {_TWICE}"
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, noun, percent, plural, points
+from hil.runs.agreement import must_equal
 from hil.runs.cells import Cell
 from hil.runs.schema import Manifest
 
@@ -21,6 +22,7 @@ class Verdict:
     sentence: str
 
 
+_REFERENCES = {"oracle": "the oracle", "litert": "LiteRT"}
 _WORDS = {
     "exact": "Exact",
     "within": "Within tolerance",
@@ -55,9 +57,8 @@ def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
 
 def _same_bytes(cell: Cell) -> bool:
     """Whether all bytes equal the reference that counts: int8 the oracle, float32 LiteRT."""
-    if cell.plan.precision == "int8":
-        return cell.unexpected == 0
-    return cell.to_litert.elements == 0
+    found = cell.to_oracle if must_equal(cell.plan.precision) == "oracle" else cell.to_litert
+    return found is not None and not found.elements
 
 
 def _whole(manifest: Manifest, cells: Sequence[Cell]) -> bool:
@@ -93,7 +94,7 @@ def _exactness(cells: Sequence[Cell]) -> str:
     wrong = [cell for cell in checked if cell.unexpected]
     if wrong:
         values = sum(cell.unexpected or 0 for cell in wrong)
-        of = {"the oracle" if cell.plan.precision == "int8" else "LiteRT" for cell in wrong}
+        of = {_REFERENCES[must_equal(cell.plan.precision)] for cell in wrong}
         total = count(sum(cell.device.size for cell in checked))
         verb = "differs" if values == 1 else "differ"
         return f"{count(values)} of {total} output values {verb} from {' or '.join(sorted(of))}"
@@ -113,8 +114,8 @@ def _equal(cells: Sequence[Cell]) -> list[str]:
     """What equals what, for runs with `_same_bytes`."""
     if all(cell.to_oracle and not cell.to_oracle.elements for cell in cells):
         return ["every output byte equals the oracle"] if cells else []
-    small = any(cell.plan.precision == "int8" for cell in cells)
-    said = ["every int8 output byte equals the oracle"] if small else []
+    by_oracle = any(must_equal(cell.plan.precision) == "oracle" for cell in cells)
+    said = ["every int8 output byte equals the oracle"] if by_oracle else []
     return [*said, "every float32 output equals LiteRT bit for bit"]
 
 

@@ -134,7 +134,7 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
             continue
         where = f"{plan.key}: {row.n} samples"
         lines += [f"{where}, {fault}" for fault in _output_faults(plan, row)]
-        lines += [f"{plan.key}: {fault}" for fault in _memory_faults(row.marks)]
+        lines += [f"{plan.key}: {fault}" for fault in memory_faults(row.marks)]
         if row.n < manifest.dataset.n:
             lines.append(f"{where} of {manifest.dataset.n} were answered")
     return lines
@@ -152,14 +152,19 @@ def _output_faults(plan: RunPlan, row: SummaryRow) -> Iterator[str]:
         )
 
 
-def _memory_faults(marks: Marks | None) -> Iterator[str]:
+def heap_growth(marks: Marks) -> int | None:
+    """Bytes by which the heap grew while the board answered; None if the board cannot tell."""
+    if marks.heap_start is None or marks.heap_end is None:
+        return None
+    return max(0, marks.heap_end - marks.heap_start)
+
+
+def memory_faults(marks: Marks | None) -> Iterator[str]:
     """What firmware with static memory must not do; unknown figures pass."""
     if marks is None:
         return
-    if marks.heap_start is not None and marks.heap_end is not None:
-        grown = marks.heap_end - marks.heap_start
-        if grown > 0:
-            yield f"the heap grew by {grown} bytes while it answered (expected: 0)"
+    if grown := heap_growth(marks):
+        yield f"the heap grew by {grown} bytes while it answered (expected: 0)"
     if marks.stack and marks.stack_size and marks.stack >= marks.stack_size:
         yield f"all {marks.stack_size} bytes of stack were used: it may have overflowed"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of a folder in their order: lines, marks, and what is left out."""
+"""Runs of a folder in their order: trends, marks, and what is left out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from hil.compare.history import (
-    Line,
-    drawings,
+    Trend,
     markdown,
     page,
+    panels,
     read_history,
     rows,
     sentence,
@@ -34,66 +34,66 @@ def store(folder: Path, name: str, stored: StoredRun, day: int) -> None:
     reports.write(folder / name, manifest, [s for part in stored.samples.values() for s in part])
 
 
-def ids(line: Line) -> list[str]:
-    return [point.run_id for point in line.points]
+def ids(trend: Trend) -> list[str]:
+    return [entry.run_id for entry in trend.entries]
 
 
 def test_runs_are_in_the_order_they_were_made(tmp_path: Path) -> None:
     for name, day in (("a", 9), ("b", 2), ("c", 5)):
         store(tmp_path, name, run(), day)
     found = read_history(tmp_path)
-    assert [ids(line) for line in found.lines] == [["b", "c", "a"]]
-    assert not any(point.changed for point in found.lines[0].points)
-    assert not drawings(found.lines[0])
+    assert [ids(trend) for trend in found.trends] == [["b", "c", "a"]]
+    assert not any(entry.changed for entry in found.trends[0].entries)
+    assert not panels(found.trends[0])
 
 
 def test_a_change_is_marked_where_it_is(tmp_path: Path) -> None:
     for day, arena in enumerate((2_544, 2_544, 3_000, 3_000, 2_544), 1):
         store(tmp_path, f"run-{day}", with_memory(run(), arena=arena), day)
-    (line,) = read_history(tmp_path).lines
-    assert [sorted(point.changed) for point in line.points] == [[], [], ["arena"], [], ["arena"]]
-    assert varying(line) == ["arena"]
-    (drawn,) = drawings(line)
+    (trend,) = read_history(tmp_path).trends
+    assert [sorted(entry.changed) for entry in trend.entries] == [[], [], ["arena"], [], ["arena"]]
+    assert varying(trend) == ["arena"]
+    (drawn,) = panels(trend)
     assert [(mark.css, mark.label) for mark in drawn.marks] == [
         ("worse beyond", "+17.9 %"),
         ("better", "−15.2 %"),
     ]
     assert len(drawn.dots) == 5
-    assert "nothing better or worse" in sentence(line)
+    assert "nothing better or worse" in sentence(trend)
 
 
 def test_a_creeping_change_shows_against_the_first(tmp_path: Path) -> None:
     for day in range(1, 9):
         store(tmp_path, f"run-{day}", with_memory(run(), stack=940 + day), day)
-    (line,) = read_history(tmp_path).lines
-    assert not any(figure.beyond for point in line.points for figure in point.figures.values())
-    assert line.since["stack"].word == "worse"
-    assert "stack +0.7 % (+7 B)" in sentence(line)
+    (trend,) = read_history(tmp_path).trends
+    assert not any(figure.beyond for entry in trend.entries for figure in entry.figures.values())
+    assert trend.since["stack"].word == "worse"
+    assert "stack +0.7 % (+7 B)" in sentence(trend)
 
 
 def test_noise_of_a_real_board_gets_no_mark_and_10_percent_does(tmp_path: Path) -> None:
     for day in range(1, 21):
         store(tmp_path, f"run-{day}", bench(day, micros=2000 if day < 11 else 2200), day)
-    (line,) = read_history(tmp_path).lines
-    assert [point.run_id for point in line.points if point.changed] == ["run-11"]
+    (trend,) = read_history(tmp_path).trends
+    assert [entry.run_id for entry in trend.entries if entry.changed] == ["run-11"]
 
 
-def test_what_cannot_be_compared_begins_a_line_and_may_come_back(tmp_path: Path) -> None:
+def test_runs_that_are_not_comparable_start_a_trend(tmp_path: Path) -> None:
     store(tmp_path, "mnist", run(), 1)
     dataset = msgspec.structs.replace(run().manifest.dataset, name="digits")
     store(tmp_path, "digits", with_manifest(run(), dataset=dataset), 2)
     store(tmp_path, "again", run(), 3)
     found = read_history(tmp_path)
-    assert [ids(line) for line in found.lines] == [["mnist", "again"], ["digits"]]
-    assert "dataset mnist/test against digits/test" in found.lines[1].why
-    assert "A line of its own: " in markdown(found)
+    assert [ids(trend) for trend in found.trends] == [["mnist", "again"], ["digits"]]
+    assert "dataset mnist/test against digits/test" in found.trends[1].why
+    assert "Not comparable with earlier runs: " in markdown(found)
 
 
-def test_another_network_goes_on_with_the_line(tmp_path: Path) -> None:
+def test_another_network_continues_the_trend(tmp_path: Path) -> None:
     store(tmp_path, "old", run(reports.plan()), 1)
     other = msgspec.structs.replace(reports.plan(), model_sha256="12" * 32)
     store(tmp_path, "new", run(other), 2)
-    assert [ids(line) for line in read_history(tmp_path).lines] == [["old", "new"]]
+    assert [ids(trend) for trend in read_history(tmp_path).trends] == [["old", "new"]]
 
 
 def test_what_cannot_be_read_or_was_cut_short_is_named(tmp_path: Path) -> None:
@@ -102,13 +102,13 @@ def test_what_cannot_be_read_or_was_cut_short_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken" / "manifest.json").write_text("{")
     (tmp_path / "notes").mkdir()
     found = read_history(tmp_path)
-    assert [line.key for line in found.lines] == ["mps2/aot/teacher/int8"]
+    assert [trend.key for trend in found.trends] == ["mps2/aot/teacher/int8"]
     assert any("broken" in words for words in found.left_out)
-    assert any("mps2/aot/student/int8 was cut short" in words for words in found.left_out)
+    assert any("mps2/aot/student/int8 is incomplete" in words for words in found.left_out)
     assert len(found.left_out) == 3
-    with pytest.raises(UsageError, match="holds no whole run"):
+    with pytest.raises(UsageError, match="holds no complete run"):
         read_history(tmp_path / "notes")
-    with pytest.raises(UsageError, match="short is one run; give the folder that holds it"):
+    with pytest.raises(UsageError, match="short is a single run; give the folder that holds it"):
         read_history(tmp_path / "short")
     with pytest.raises(StorageError, match="missing"):
         read_history(tmp_path / "missing")
@@ -118,8 +118,8 @@ def test_limits_say_what_is_beyond(tmp_path: Path) -> None:
     for day, stack in enumerate((944, 1_200), 1):
         store(tmp_path, f"run-{day}", with_memory(run(), stack=stack), day)
     for most, css in ((10, "worse beyond"), (50, "worse")):
-        (line,) = read_history(tmp_path, LimitsFile(compare=Growth(stack=most))).lines
-        assert drawings(line)[0].marks[0].css == css
+        (trend,) = read_history(tmp_path, LimitsFile(compare=Growth(stack=most))).trends
+        assert panels(trend)[0].marks[0].css == css
 
 
 class Balanced(HTMLParser):
@@ -167,7 +167,7 @@ def test_the_page_is_one_file_and_strangers_are_escaped(tmp_path: Path) -> None:
 def test_rows_have_as_many_cells_as_the_head(tmp_path: Path) -> None:
     for day, stack in enumerate((944, 1_200), 1):
         store(tmp_path, f"run-{day}", with_memory(run(), stack=stack), day)
-    (line,) = read_history(tmp_path).lines
-    first, second = rows(line)
+    (trend,) = read_history(tmp_path).trends
+    first, second = rows(trend)
     assert first[3:] == ("944 B", "")
     assert second[3:] == ("1,200 B", "stack +27.1 % (+256 B): worse, beyond its limit")
