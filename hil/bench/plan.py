@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from hil import datasets
-from hil.boards.config import Board, Room, load_board
-from hil.boards.station import Station, plain
+from hil.boards.config import Board, BoardMemory, load_board
+from hil.boards.station import Station, only_station
 from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import Progress
@@ -151,7 +151,7 @@ def choose_image(request: Request) -> Image:
 
 
 def _station(one: str | Station, project: Path) -> Station:
-    return plain(load_board(one, project)) if isinstance(one, str) else one
+    return only_station(load_board(one, project)) if isinstance(one, str) else one
 
 
 def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
@@ -382,7 +382,7 @@ def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
 
 
 def _judge(
-    image: Image, network: Network, room: Room, flash: int, ram: int, *, linked: bool
+    image: Image, network: Network, room: BoardMemory, flash: int, ram: int, *, linked: bool
 ) -> TooLarge | None:
     if flash > room.flash:
         return _no_place(image, network, "flash", flash, room.flash, linked=linked)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards: one TOML file each, built, started, opened and released here."""
+"""Boards: their TOML files, attached boards, emulators, labs, and an open link to one of them."""

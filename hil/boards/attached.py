@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which physical boards are plugged in, and which one is meant: never a guess."""
+"""Attached physical boards, and which one to use. An ambiguous choice is an error, not a guess."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hil.core.errors import NotAttached, UsageError
 
 
 class PortInfo(Protocol):
-    """What pyserial's ``list_ports`` says of one port."""
+    """One port as pyserial's ``list_ports`` describes it."""
 
     device: str
     description: str
@@ -26,19 +26,19 @@ class PortInfo(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UsbDevice:
-    """One device on the USB of this machine: a DFU bootloader has no serial port."""
+    """One USB device. A DFU bootloader is one without a serial port."""
 
     usb: str  # "vid:pid" in hex
-    serial: str = ""  # serial number; empty when it has none
+    serial: str = ""  # serial number; empty if it has none
 
 
 @dataclass(frozen=True, slots=True)
 class InBootloader:
-    """A board whose bootloader waits for an upload, so no firmware of ours answers."""
+    """A board whose bootloader waits for an upload, so that no firmware answers."""
 
     usb: str
     serial: str
-    boards: tuple[str, ...]  # that it may be
+    boards: tuple[str, ...]  # candidates
 
     def __str__(self) -> str:
         return f"USB {self.usb}, serial number {self.serial or 'none'}"
@@ -46,12 +46,12 @@ class InBootloader:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """One port of this machine, and the configured boards that it may be."""
+    """One port of this machine, and the known boards that it may be."""
 
     port: str
     description: str
-    usb: str  # "vid:pid" in hex; empty for a port that is not USB
-    serial: str  # serial number; empty when it has none
+    usb: str  # "vid:pid" in hex; empty for a port without USB
+    serial: str  # serial number; empty if it has none
     boards: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Attached:
 def find_attached(
     project: Path | None = None, ports: Iterable[PortInfo] | None = None
 ) -> list[Attached]:
-    """Every serial port, sorted by name; ``ports`` stands in for pyserial's list."""
+    """Every serial port, sorted by name; ``ports`` replaces pyserial's list in tests."""
     boards = [load_board(name, project) for name in sorted(board_files(project))]
     found = [
         _describe(port, boards) for port in (list_ports.comports() if ports is None else ports)
@@ -73,7 +73,7 @@ def find_attached(
 def find_bootloaders(
     project: Path | None = None, devices: Iterable[UsbDevice] | None = None
 ) -> list[InBootloader]:
-    """Every board in its bootloader; ``devices`` stands in for what is on this machine's USB."""
+    """Every board in its bootloader; ``devices`` replaces this machine's USB devices in tests."""
     boards = [load_board(name, project) for name in sorted(board_files(project))]
     found = []
     for device in usb_devices() if devices is None else devices:
@@ -84,7 +84,7 @@ def find_bootloaders(
 
 
 def usb_devices(sysfs: Path = Path("/sys/bus/usb/devices")) -> list[UsbDevice]:
-    """The USB devices that Linux lists; elsewhere those that have a serial port."""
+    """The USB devices that Linux lists; on other systems those with a serial port."""
     if not sysfs.is_dir():
         ports = [_describe(port, ()) for port in list_ports.comports()]
         return [UsbDevice(one.usb, one.serial) for one in ports if one.usb]
@@ -104,10 +104,10 @@ def choose_attached(
     ports: Iterable[PortInfo] | None = None,
     devices: Iterable[UsbDevice] | None = None,
 ) -> tuple[Board, Attached]:
-    """The one plugged-in board that fits ``board`` and ``serial``.
+    """The only attached board that matches ``board`` and ``serial``.
 
-    NotAttached when none does or it is in its bootloader, UsageError when more than one does or
-    its kind is not certain.
+    NotAttached if none does or it is in its bootloader, UsageError if more than one does or it may
+    be one of several kinds.
     """
     wanted = load_board(board, project) if board else None
     if wanted and wanted.usb is None:
@@ -115,14 +115,14 @@ def choose_attached(
             f"board {wanted.name} is not found by USB (its file has no [usb] section)",
             "name its port with --port; `hil boards` lists the ports",
         )
-    fits = [
+    matching = [
         one
         for one in find_attached(project, ports)
         if one.boards
         and (wanted is None or wanted.name in one.boards)
         and (serial is None or one.serial == serial)
     ]
-    if not fits:
+    if not matching:
         what = f"board {board}" if board else "board"
         numbered = f" with serial number {serial}" if serial else ""
         for waiting in find_bootloaders(project, devices):
@@ -130,18 +130,22 @@ def choose_attached(
                 raise in_bootloader(waiting, board, project)
         raise NotAttached(
             f"no {what}{numbered} is attached",
-            "plug one in (`hil boards` lists what is seen), or name its port with --port",
+            "plug one in (`hil boards` lists the ports), or name its port with --port",
         )
-    if len(fits) > 1:
+    if len(matching) > 1:
         raise UsageError(
-            f"{len(fits)} boards are attached: {', '.join(map(str, fits))}",
-            "say which: --port PORT"
-            + (" or --serial NUMBER" if len({one.serial for one in fits}) == len(fits) else ""),
+            f"{len(matching)} boards are attached: {', '.join(map(str, matching))}",
+            "select one: --port PORT"
+            + (
+                " or --serial NUMBER"
+                if len({one.serial for one in matching}) == len(matching)
+                else ""
+            ),
         )
-    (one,) = fits
+    (one,) = matching
     if wanted is None and len(one.boards) > 1:
         raise UsageError(
-            f"port {one} may be {' or '.join(one.boards)}", "say which with --board NAME"
+            f"port {one} may be {' or '.join(one.boards)}", "select one with --board NAME"
         )
     return wanted or load_board(one.boards[0], project), one
 
@@ -149,7 +153,7 @@ def choose_attached(
 def in_bootloader(
     found: InBootloader, board: str | None = None, project: Path | None = None
 ) -> NotAttached:
-    """The error that says that ``board``, or one of those it may be, only runs its bootloader."""
+    """The error for a board, ``board`` or one of the candidates, that runs its bootloader."""
     boards = [board] if board else list(found.boards)
     envs = " or ".join(load_board(name, project).pio_env for name in boards)
     return NotAttached(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board's TOML file may say, and where the files are found."""
+"""The format of a board's TOML file, and where the files are."""
 
 from __future__ import annotations
 
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from hil.core.errors import ConfigError, UsageError
@@ -14,12 +14,14 @@ from hil.core.files import Config, read_toml
 from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
 from hil.wire.messages import Lap, Result
 
+PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
+
 
 class Clock(Config, frozen=True):
-    """Which of RESULT's two clocks is valid, and what it counts.
+    """Which of the two clocks in RESULT is valid, and what it counts.
 
-    A count is ``ticks * numerator / denominator``. An emulator may count
-    instructions; only a physical board may claim microseconds.
+    A count is ``ticks * numerator / denominator``. An emulator may count instructions; only a
+    physical board may report microseconds.
     """
 
     unit: Literal["instructions", "us", "none"]
@@ -29,7 +31,7 @@ class Clock(Config, frozen=True):
     detail: str = ""
 
     def time(self, result: Result | Lap) -> DeviceTime:
-        """The time of one RESULT, or of a part of one, in the type of this clock."""
+        """The time of an inference, or of one layer (a lap), in the type of this clock's unit."""
         raw = {"ticks": result.ticks, "micros": result.micros, "none": None}[self.source]
         if raw is None or self.unit == "none":
             return None
@@ -37,57 +39,54 @@ class Clock(Config, frozen=True):
         return Instructions(count) if self.unit == "instructions" else Latency(count)
 
     def step(self, steps: ClockSteps) -> float | None:
-        """The smallest step that the device saw, in this clock's unit; None when it saw none."""
+        """The smallest step that the device saw, in this clock's unit; None if it did not step."""
         raw = {"ticks": steps.ticks, "micros": steps.micros, "none": 0}[self.source]
         return raw * self.numerator / self.denominator if raw else None
 
 
-PLACEHOLDERS = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
-
-
 class Emulator(Config, frozen=True):
-    """A process that stands in for the board, and how its serial port is reached.
+    """A process that emulates the board, and how its serial port is reached.
 
-    In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder of this
-    run alone and ``{tcp}`` a free TCP port. The commands of ``prepare`` run first, one after the
-    other. One of ``port_pattern``, ``port`` and ``stdio`` is given.
+    In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder for this run
+    and ``{tcp}`` a free TCP port. The commands of ``prepare`` run first, in order. Exactly one of
+    ``port_pattern``, ``port`` and ``stdio`` is given.
     """
 
     command: tuple[str, ...]
-    port_pattern: str = ""  # regular expression over its output; group 1 is the port
-    port: str = ""  # or the port itself: a URL with {tcp} or a number of its own, or a path
-    stdio: bool = False  # or its standard input and output, which the harness connects to a pty
-    ready: str = ""  # with port or stdio: regular expression over its output, waited for first
+    port_pattern: str = ""  # regular expression for its output; group 1 is the port
+    port: str = ""  # the port itself: a URL with {tcp} or a fixed number, or a path
+    stdio: bool = False  # the port is its stdin and stdout, which the harness connects to a pty
+    ready: str = ""  # with port or stdio: regular expression for its output, to wait for
     prepare: tuple[tuple[str, ...], ...] = ()
     package: str = ""  # Debian package of command[0]
 
     def __post_init__(self) -> None:
         if not self.command or not all(self.prepare):
-            raise ValueError("emulator: a command has no words")
+            raise ValueError("emulator: a command is empty")
         if [bool(self.port_pattern), bool(self.port), self.stdio].count(True) != 1:
             raise ValueError("emulator: give one of port_pattern, port and stdio")
         if self.ready and self.port_pattern:
-            raise ValueError("emulator: port_pattern is waited for, so leave out ready")
+            raise ValueError("emulator: ready has no effect with port_pattern; leave it out")
         _groups("ready", self.ready)
         if self.port_pattern and not _groups("port_pattern", self.port_pattern):
-            raise ValueError("emulator.port_pattern: no group ( ) that is the port")
+            raise ValueError("emulator.port_pattern: it needs a group ( ) for the port")
         for words in (*self.prepare, self.command, (self.port,)):
             try:
                 filled = self.fill(words, Path("build/firmware.elf"), Path("run"), 1)
             except (KeyError, ValueError, IndexError, AttributeError):
                 raise ValueError(
-                    f"emulator: {' '.join(words)!r} has an unknown placeholder; there are "
-                    f"{PLACEHOLDERS}, and a brace is written twice"
+                    f"emulator: {' '.join(words)!r} has an unknown placeholder; use "
+                    f"{PLACEHOLDERS}, and double a literal brace"
                 ) from None
         (port,) = filled
         if "://" in port and not _tcp_port(port):
             raise ValueError(f"emulator.port: {self.port!r} is not scheme://host:number")
         if "{tcp}" in self.port and not self.wants_tcp:
-            raise ValueError("emulator: no command is told the {tcp} of its port")
+            raise ValueError("emulator: port contains {tcp}, but no command does")
 
     @property
     def wants_tcp(self) -> bool:
-        """Whether a free TCP port has to be found."""
+        """Whether a command needs a free TCP port."""
         return any("{tcp}" in word for words in (*self.prepare, self.command) for word in words)
 
     def fill(self, words: tuple[str, ...], elf: Path, run: Path, tcp: int) -> list[str]:
@@ -96,7 +95,7 @@ class Emulator(Config, frozen=True):
 
 
 def _groups(key: str, pattern: str) -> int:
-    """How many groups the regular expression ``pattern`` has; ValueError when it is none."""
+    """The number of groups in the regular expression ``pattern``; ValueError if it is not one."""
     try:
         return re.compile(pattern).groups
     except re.error as problem:
@@ -111,10 +110,10 @@ def _tcp_port(url: str) -> int:
 
 
 class Serial(Config, frozen=True):
-    """How a physical board's port is set, and what its control lines do.
+    """The settings of a physical board's port.
 
-    ``dtr`` and ``rts`` are the levels held while the port is open; ``reset`` is the line whose
-    pulse restarts the board; ``faster`` are the rates (baud) tried from ``baud`` upwards.
+    ``dtr`` and ``rts`` are the levels while the port is open; a pulse on the ``reset`` line
+    restarts the board; ``faster`` are further rates (baud) to try, above ``baud``.
     """
 
     baud: int = 115200
@@ -125,10 +124,10 @@ class Serial(Config, frozen=True):
 
 
 class Usb(Config, frozen=True):
-    """By what USB identities the board is found: ``vid:pid`` in four hex digits each.
+    """The board's USB identities: ``vid:pid`` in four hex digits each.
 
-    ``ids`` while firmware runs; ``bootloader_ids`` while its bootloader waits for an upload
-    (DFU, a ROM loader, a drive that takes a UF2 file).
+    ``ids`` while firmware runs; ``bootloader_ids`` while its bootloader waits for an upload (DFU, a
+    ROM loader, a drive for UF2 files).
     """
 
     ids: tuple[str, ...]
@@ -141,13 +140,13 @@ class Usb(Config, frozen=True):
                     raise ValueError(f"usb.{key}: {name!r} is not vid:pid, e.g. `303a:1001`")
         if both := set(self.ids) & set(self.bootloader_ids):
             raise ValueError(
-                f"usb: {min(both)} is in ids and in bootloader_ids, so it tells nothing; "
-                "leave it in ids"
+                f"usb: {min(both)} is in ids and in bootloader_ids, so it identifies neither; "
+                "keep it in ids"
             )
 
 
-class Room(Config, frozen=True):
-    """Bytes that a firmware may fill: ``flash``, and ``ram`` of which the stack takes ``stack``."""
+class BoardMemory(Config, frozen=True):
+    """Bytes available to a firmware: ``flash``, and ``ram`` including ``stack``."""
 
     flash: int
     ram: int
@@ -155,11 +154,11 @@ class Room(Config, frozen=True):
 
     def __post_init__(self) -> None:
         if self.flash < 1 or not 0 <= self.stack < self.ram:
-            raise ValueError("memory.flash and memory.ram must be positive, and hold the stack")
+            raise ValueError("memory.flash must be positive, and memory.ram larger than the stack")
 
 
 class Timeouts(Config, frozen=True):
-    """Seconds. ``away``: how long a bench waits for a port that vanished in the midst of a run."""
+    """Seconds. ``away``: how long a bench waits for a port that vanished during a run."""
 
     boot: float = 10.0
     reply: float = 20.0
@@ -167,7 +166,7 @@ class Timeouts(Config, frozen=True):
 
 
 class Board(Config, frozen=True):
-    """One board. Its name is the file's."""
+    """One board. Its name is the file name."""
 
     name: str
     title: str
@@ -177,13 +176,13 @@ class Board(Config, frozen=True):
     serial: Serial = Serial()
     usb: Usb | None = None
     timeouts: Timeouts = Timeouts()
-    memory: Room | None = None  # None: no limit is known
-    fma: bool = False  # the compiler contracts a*b+c: float32 is then near, not exact
-    # what a small board's image may hold, and why; empty: everything
+    memory: BoardMemory | None = None  # None: unknown
+    fma: bool = False  # the compiler contracts a*b+c: float32 is then close, not exact
+    # what fits a small board, and why; empty: no restriction
     models: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     restriction: str = ""
-    refused_engines: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it) engine -> why not
+    refused_engines: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it) engine -> reason
 
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":
@@ -193,20 +192,22 @@ class Board(Config, frozen=True):
 
 
 def board_files(project: Path | None = None) -> dict[str, Path]:
-    """Name -> TOML file: those of this package, then the project's own `boards/*.toml`."""
+    """Name -> TOML file, of this package and of the project's `boards/`, which takes precedence."""
     builtin = Path(str(resources.files("hil.boards")))
     folders = [builtin] + ([project / "boards"] if project else [])
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
 
 
 def load_board(name: str, project: Path | None = None) -> Board:
-    """The board called ``name``; UsageError lists the known ones."""
+    """The board ``name``; UsageError lists the known ones."""
     files = board_files(project)
     if name not in files:
-        raise UsageError(f"no board is called {name!r}", f"there are: {', '.join(sorted(files))}")
+        raise UsageError(
+            f"no board is called {name!r}", f"known boards: {', '.join(sorted(files))}"
+        )
     board = read_toml(files[name], Board)
     if board.name != name:
         raise ConfigError(
-            f"{files[name]}: name is {board.name!r}", f"name it as the file: {name!r}"
+            f"{files[name]}: name is {board.name!r}", f"name it like the file: {name!r}"
         )
     return board

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Emulated boards: a process, and the port that it names or opens."""
+"""Emulated boards: a process and its port. One may be left running between commands."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from hil.core.files import NO_RECORD, replace_file
 from hil.link import Deadline
 
 _POLL_S: Final = 0.005
-_GRACE_S: Final = 2.0
-_PREPARE_S: Final = 60.0
-_LISTENS: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
+_GRACE_S: Final = 2.0  # from SIGTERM to SIGKILL
+_PREPARE_S: Final = 60.0  # limit of each preparing command
+_TCP_LISTEN: Final = "0A"  # in /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEmulator:
-    """A started emulator, its port, and the file its output goes to."""
+    """A started emulator, its port and its log."""
 
     process: subprocess.Popen[bytes]
     port: str
@@ -42,7 +42,7 @@ class RunningEmulator:
     command: Sequence[str] = field(default=(), repr=False)
 
     def stop(self) -> None:
-        """End the process; asks first, then kills."""
+        """End the process by SIGTERM, then SIGKILL."""
         self.process.terminate()
         try:
             self.process.wait(_GRACE_S)
@@ -56,8 +56,8 @@ def start(
 ) -> RunningEmulator:
     """Start ``emulator`` with the firmware ``elf`` and wait until its port can be opened.
 
-    Unless detached, it is killed with this process, however that ends. ToolMissing when a program
-    is not there; DeviceError, with the last line of its output, when it fails or takes too long.
+    Unless detached, it is killed when this process ends for any reason. ToolMissing if a program is
+    not installed; DeviceError, with the last line of its output, if it fails or takes too long.
     """
     folder = log.with_suffix(".run")
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def start(
             stdout=output if line is None else line,
             stderr=output,
             pass_fds=[] if host is None else [host],
-            start_new_session=True,  # Ctrl-C is for the harness, which stops it in order
+            start_new_session=True,  # Ctrl-C reaches only the harness, which stops it
         )
         port = port if host is None else os.ttyname(host)
     running = RunningEmulator(process, port, log, command)
@@ -90,10 +90,10 @@ def start(
 
 
 def _pty(ours: ExitStack) -> tuple[int, int]:
-    """A raw pty until ``ours`` ends: the emulator's end, and the host's.
+    """A raw pty, open until ``ours`` ends: the emulator's end, and the host's.
 
-    The emulator inherits both. While it holds the host's end, no byte is lost before somebody
-    opens the port, and reading does not fail when somebody closes it.
+    The emulator inherits both. While it holds the host's end, no byte is lost before a program
+    opens the port, and reading does not fail after one closes it.
     """
     line, host = os.openpty()
     ours.callback(os.close, line)
@@ -103,7 +103,7 @@ def _pty(ours: ExitStack) -> tuple[int, int]:
 
 
 def _wait_for_port(running: RunningEmulator, emulator: Emulator, deadline: Deadline) -> str:
-    """The port, once the output names it, or once it says ``ready`` and the port is there."""
+    """The port: when the output names it, or matches ``ready`` and the port can be opened."""
     pattern = emulator.port_pattern
     while True:
         ended = running.process.poll() is not None
@@ -111,20 +111,20 @@ def _wait_for_port(running: RunningEmulator, emulator: Emulator, deadline: Deadl
         if pattern and (match := re.search(pattern, said)):
             return match.group(1)
         ready = not pattern and re.search(emulator.ready, said) is not None
-        if ready and not ended and _is_there(running.port):
+        if ready and not ended and _can_open(running.port):
             return running.port
         if ended or deadline.expired:
-            how = "named no port" if pattern else f"opened no port {running.port}"
+            how = "did not name a port" if pattern else f"did not open port {running.port}"
             if emulator.ready and not ready:
-                how = f"did not say {emulator.ready!r}"
+                how = f"did not print {emulator.ready!r}"
             raise _failed(running.command, "ended" if ended else how, said)
         time.sleep(_POLL_S)
 
 
-def _is_there(port: str) -> bool:
-    """Whether ``port`` can be opened: somebody listens at a URL, or a path exists.
+def _can_open(port: str) -> bool:
+    """Whether ``port`` can be opened: a process listens at the URL, or the path exists.
 
-    Nobody connects to find out: some emulators take one connection and no second.
+    Connecting would tell, too, but some emulators accept one connection only.
     """
     if "://" not in port:
         return Path(port).exists()
@@ -135,7 +135,7 @@ def _is_there(port: str) -> bool:
         if Path(table).exists()
         for line in Path(table).read_text().splitlines()[1:]
     ]
-    return any(row[1].endswith(f":{number}") and row[3] == _LISTENS for row in lines)
+    return any(row[1].endswith(f":{number}") and row[3] == _TCP_LISTEN for row in lines)
 
 
 def _free_port() -> int:
@@ -144,7 +144,7 @@ def _free_port() -> int:
 
 
 def _prepare(command: Sequence[str], log: Path) -> None:
-    """Run one preparing command to its end."""
+    """Run one preparing command and wait for its end."""
     _require(command[0])
     with log.open("wb") as output:
         try:
@@ -165,29 +165,33 @@ def _prepare(command: Sequence[str], log: Path) -> None:
 
 def _require(program: str, package: str = "") -> None:
     if not shutil.which(program):
-        how = f": sudo apt-get install {package}" if package else ", or mend the board's [emulator]"
+        how = (
+            f": sudo apt-get install {package}"
+            if package
+            else ", or correct the board's [emulator]"
+        )
         raise ToolMissing(f"{program} is not installed", f"install it{how}")
 
 
 def _failed(command: Sequence[str], how: str, said: str) -> DeviceError:
     last = (said.strip().splitlines() or ["nothing"])[-1]
     return DeviceError(
-        f"{Path(command[0]).name} {how}; it said: {last[:200]}",
-        f"try it by hand: {shlex.join(command)}",
+        f"{Path(command[0]).name} {how}; its last output: {last[:200]}",
+        f"run it by hand: {shlex.join(command)}",
     )
 
 
 class Detached(msgspec.Struct, frozen=True):
-    """A left-running emulator: its process, port and firmware."""
+    """An emulator that was left running."""
 
     pid: int
     port: str
     firmware: str
-    started: str  # when, in the kernel's words
+    started: str  # by the kernel's clock
 
 
 def start_detached(project: Path, board: Board, elf: Path) -> Detached:
-    """Start ``board`` with ``elf``, in place of one that runs already."""
+    """Start ``board`` with ``elf`` and leave it running; stop one that runs already."""
     if board.emulator is None:
         raise UsageError(
             f"board {board.name} is not emulated", f"flash it: pio run -e {board.pio_env} -t upload"
@@ -209,17 +213,17 @@ def start_detached(project: Path, board: Board, elf: Path) -> Detached:
 
 
 def find_detached(project: Path, name: str) -> Detached | None:
-    """The emulator of board ``name`` that is still running, if any."""
+    """The emulator of board ``name`` that was left running; None if it has ended."""
     try:
         found = msgspec.json.decode(_file(project, name).read_bytes(), type=Detached)
     except (OSError, *NO_RECORD):
         return None
-    # A process id is used again some day: only one that began when ours did is ours.
+    # another process may have got its id since: it started at another time
     return found if found.started and _started(found.pid) == found.started else None
 
 
 def stop_detached(project: Path, name: str) -> bool:
-    """End the emulator of board ``name``; False when none was running."""
+    """Stop the emulator of board ``name``; False if none was running."""
     found = find_detached(project, name)
     if found:
         os.kill(found.pid, signal.SIGTERM)
@@ -228,12 +232,12 @@ def stop_detached(project: Path, name: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When process ``pid`` began, in ticks since the machine's boot; empty when it is no more."""
+    """When process ``pid`` started, in ticks since boot; empty if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    state, *rest = stat.rpartition(")")[2].split()  # its name may hold anything
+    state, *rest = stat.rpartition(")")[2].split()  # the name before it may contain anything
     return "" if state == "Z" else rest[18]
 
 

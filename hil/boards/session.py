@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepare -> open link -> release: one board, ready to talk, for the length of a `with`."""
+"""An open link to one board, attached or emulated, and how to restart the board."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hil.link.serial_port import SerialLink
 
 @contextmanager
 def open_board(board: Board, elf: Path | None, port: str | None = None) -> Iterator[Link]:
-    """A link to ``board``: on ``port`` when given, else on an emulator started with ``elf``."""
+    """A link to ``board``: on ``port`` if given, else on an emulator started with ``elf``."""
     if port is not None:
         yield from _link(board, port)
         return
@@ -35,7 +35,7 @@ def open_board(board: Board, elf: Path | None, port: str | None = None) -> Itera
 
 
 def open_port(board: Board, port: str) -> SerialLink:
-    """``port`` as ``board`` wants it set; LinkError when it cannot be opened."""
+    """``port`` with the settings of ``board``; LinkError if it cannot be opened."""
     return SerialLink(port, board.serial.baud, dtr=board.serial.dtr, rts=board.serial.rts)
 
 
@@ -48,7 +48,7 @@ def _link(board: Board, port: str) -> Iterator[Link]:
 
 
 class HeldBoard:
-    """A board whose port is opened once and kept: opening resets many boards."""
+    """A board whose port stays open, since opening it resets many boards."""
 
     def __init__(self, board: Board, elf: Path | None, port: str | None = None) -> None:
         self.board = board
@@ -58,9 +58,9 @@ class HeldBoard:
         self.link: Link = self._open()
 
     def reset(self) -> None:
-        """Restart the board: an emulator anew (``link`` is another then), else by its reset line.
+        """Restart the board: its emulator (``link`` is then a new one), or by its reset line.
 
-        UsageError for a board on a port that has no such line.
+        UsageError for a board on a port without such a line.
         """
         line = self.board.serial.reset
         if self._port is None:
@@ -74,13 +74,13 @@ class HeldBoard:
             )
 
     def reopen(self) -> None:
-        """Open the port again (``link`` is another then), start an emulator again."""
+        """Reopen the port or restart the emulator; ``link`` is then a new one."""
         with suppress(LinkError):
             self._stack.close()
         self.link = self._open()
 
     def close(self) -> None:
-        """Let the port go, and the emulator."""
+        """Close the port, and stop the emulator."""
         self._stack.close()
 
     def _open(self) -> Link:

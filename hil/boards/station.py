@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stations: the boards of one bench, and where each of them is.
+"""Stations: the boards of one bench and where each of them is, by the values of ``--board``.
 
 mps2                        an emulator, started by the bench
-esp32dev                    the one that is plugged in
-esp32dev@/dev/ttyUSB0       that port (any pyserial URL)
+esp32dev                    the attached one
+esp32dev@/dev/ttyUSB0       the one on that port (any pyserial URL)
 esp32dev@0042               the one with that USB serial number
-labgrid:PLACE               a place of a labgrid coordinator, held while the bench lasts
+labgrid:PLACE               a place of a labgrid coordinator, held during the bench
+auto                        an emulated Cortex-M7, or a process of this machine: see `choose_board`
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ from hil.firmware.toolchain import COMPILERS
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One board to bench: its kind, its name in the report, and its port.
+    """One board of a bench: its kind, its name in the report, and its port.
 
-    Without a port it is an emulator that is started for every run.
+    Without a port it is an emulator, started for every run.
     """
 
     board: Board
     name: str
     port: str | None = None
-    where: str = ""  # in words, when the name of the kind does not say it
+    where: str = ""  # its place, for the report
 
     @property
     def title(self) -> str:
-        """What the report calls it."""
+        """Its title in the report."""
         return f"{self.board.title}, {self.where}" if self.where else self.board.title
 
 
-def plain(board: Board, port: str | None = None) -> Station:
+def only_station(board: Board, port: str | None = None) -> Station:
     """The only board of its kind in a bench."""
     return Station(board, board.name, port, f"on {port}" if port else "")
 
@@ -52,15 +53,15 @@ def plain(board: Board, port: str | None = None) -> Station:
 def stations(
     wanted: Sequence[str], project: Path | None = None, port: str | None = None
 ) -> Iterator[tuple[Station, ...]]:
-    """The stations that ``wanted`` names, places of a lab held until the end of the ``with``.
+    """The stations named by ``wanted``; lab places are held until the end of the ``with``.
 
-    ``port`` is where the only one of them is. UsageError when two of them are one port, or a
-    board cannot be told from another; NotAttached when it is not there.
+    ``port`` is the port of the only one of them. UsageError if two have the same port, or a board
+    cannot be told from another; NotAttached if it is not attached.
     """
     names = list(dict.fromkeys(wanted))
     if port and len(names) > 1:
         raise UsageError(
-            "--port goes with one --board", "say where each is: --board NAME@PORT, repeatedly"
+            "--port goes with one --board", "give each its port: --board NAME@PORT, repeatedly"
         )
     with ExitStack() as places:
         found = [
@@ -82,11 +83,11 @@ def _local(name: str, project: Path | None) -> Station:
     board = load_board(kind, project)
     if not at:
         if board.emulator:
-            return plain(board)
+            return only_station(board)
         _, attached = choose_attached(project, board=kind)
         return Station(board, attached.serial or attached.port, attached.port, f"on {attached}")
     if not where:
-        raise UsageError(f"--board {name} names no port", "write NAME@PORT or NAME@SERIAL")
+        raise UsageError(f"--board {name} does not name a port", "write NAME@PORT or NAME@SERIAL")
     if any(one.serial == where for one in find_attached(project)):
         _, attached = choose_attached(project, board=kind, serial=where)
         return Station(board, where, attached.port, f"on {attached}")
@@ -94,10 +95,10 @@ def _local(name: str, project: Path | None) -> Station:
 
 
 def _told_apart(found: Sequence[Station]) -> tuple[Station, ...]:
-    """Stations named by their kind, and by where they are if there are several of it."""
+    """Stations named by their kind, and also by their place if there are several of a kind."""
     ports = Counter(one.port for one in found if one.port)
     if twice := [port for port, times in ports.items() if times > 1]:
-        raise UsageError(f"two boards are said to be on port {twice[0]}", "name each port once")
+        raise UsageError(f"two boards have port {twice[0]}", "give each board its own port")
     kinds = Counter(one.board.name for one in found)
     return tuple(
         replace(one, name=kind if kinds[kind] == 1 else f"{kind}@{_label(one.name)}")
@@ -107,12 +108,12 @@ def _told_apart(found: Sequence[Station]) -> tuple[Station, ...]:
 
 
 def _label(where: str) -> str:
-    """``where`` as part of a run's key: no slashes, and nothing a file or a table minds."""
+    """``where`` for a run's key: without slashes and other special characters."""
     return re.sub(r"[^\w.:-]+", "-", where.removeprefix("/dev/")).strip("-")
 
 
 def missing_tools(board: Board) -> list[str]:
-    """Programs and files that building or running ``board`` needs and this machine lacks."""
+    """Missing programs and files that are needed to build for ``board`` or to run it."""
     missing = COMPILERS[board.pio_env].missing if board.pio_env in COMPILERS else []
     if board.emulator:
         programs = [words[0] for words in (board.emulator.command, *board.emulator.prepare)]
@@ -121,12 +122,12 @@ def missing_tools(board: Board) -> list[str]:
 
 
 def choose_board(project: Path | None = None) -> tuple[str, str]:
-    """The emulated Cortex-M7 when it can be had, else the host process; with a note why."""
+    """The emulated Cortex-M7 if its tools are installed, else the host process, with a note why."""
     missing = missing_tools(load_board("mps2", project))
     if not missing:
         return "mps2", ""
     return (
         "native",
         f"{' and '.join(missing)} not installed, so the firmware runs as a process of this "
-        "machine (board native): answers, but no time; `hil doctor` says how to install them",
+        "machine (board native), without times; `hil doctor` shows how to install them",
     )

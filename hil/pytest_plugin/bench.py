@@ -17,7 +17,7 @@ from hil.boards.attached import Attached, choose_attached
 from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME
 from hil.boards.session import HeldBoard
-from hil.boards.station import Station, plain, stations
+from hil.boards.station import Station, only_station, stations
 from hil.compare.limits import LIMITS, Limits, read_limits
 from hil.core.errors import UsageError
 from hil.core.records import Hello, Precision
@@ -58,9 +58,9 @@ def choose(config: pytest.Config) -> Chosen:
         (station,) = held.enter_context(stations([name], project, port))
         return Chosen(station, station.port, project)
     if name and (board := load_board(name, project)).emulator:
-        return Chosen(plain(board), None, project)
+        return Chosen(only_station(board), None, project)
     found, where = choose_attached(project, board=name, serial=config.getoption("--hil-serial"))
-    return Chosen(plain(found, where.port), where, project)
+    return Chosen(only_station(found, where.port), where, project)
 
 
 class HilBench:

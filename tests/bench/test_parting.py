@@ -16,7 +16,7 @@ from hil.bench.events import Event, Observing
 from hil.bench.lab import Firmware, RealLab
 from hil.bench.plan import Image
 from hil.boards.config import load_board
-from hil.boards.station import Station, plain
+from hil.boards.station import Station, only_station
 from hil.core.errors import DoesNotFit, StorageError, WrongFirmware
 from hil.link import Link
 from hil.report import write
@@ -184,10 +184,10 @@ def test_what_cannot_be_asked_is_told_and_the_run_is_whole(
 
 
 def test_a_board_on_a_port_is_flashed_only_when_told(tmp_path: Path) -> None:
-    station = plain(load_board("esp32dev"), "/dev/ttyUSB7")
+    station = only_station(load_board("esp32dev"), "/dev/ttyUSB7")
     assert "run the same command with --flash" in RealLab(tmp_path).unobservable(station)
     assert RealLab(tmp_path, flash=True).unobservable(station) == ""
-    assert RealLab(tmp_path).unobservable(plain(load_board("mps2"))) == ""
+    assert RealLab(tmp_path).unobservable(only_station(load_board("mps2"))) == ""
 
 
 def test_a_flashed_board_gets_its_firmware_back(
@@ -211,7 +211,7 @@ def test_a_flashed_board_gets_its_firmware_back(
             with super().open(station, image, firmware) as link:
                 yield link
 
-    station = plain(plan.cases[0].image.board, "/dev/ttyUSB7")
+    station = only_station(plan.cases[0].image.board, "/dev/ttyUSB7")
     cases = tuple(replace(case, station=station) for case in plan.cases)
     run(replace(plan, cases=cases), tmp_path / "run", ignore, Desk(tamper=flip))
     assert len(load_run(tmp_path / "run").layer_checks) == 3

@@ -12,7 +12,7 @@ import pytest
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, LeftOut
 from hil.bench.plan import Case, place
-from hil.boards.config import Room
+from hil.boards.config import BoardMemory
 from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
 from hil.report import write
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[2]
 N = 3
 
 
-def planned(room: Room | None = None, **changes: object) -> BenchPlan:
+def planned(room: BoardMemory | None = None, **changes: object) -> BenchPlan:
     """Both models in both precisions on a board with that room."""
     wanted = Request(**{"project": PROJECT, "dataset": "digits", "limit": N, **changes})  # type: ignore[arg-type]
     plan = make_plan(wanted)
@@ -34,7 +34,7 @@ def planned(room: Room | None = None, **changes: object) -> BenchPlan:
     return replace(plan, cases=cases, no_place=no_place)
 
 
-def on(case: Case, room: Room) -> Case:
+def on(case: Case, room: BoardMemory) -> Case:
     board = msgspec.structs.replace(case.image.board, memory=room)
     return replace(case, image=replace(case.image, board=board))
 
@@ -57,7 +57,7 @@ def test_everything_has_its_place_on_a_large_board() -> None:
 
 def test_weights_larger_than_the_flash() -> None:
     """The teacher's 225,034 float32 values take 900,136 bytes; its int8 ones a quarter."""
-    plan = planned(Room(flash=500_000, ram=1 << 20))
+    plan = planned(BoardMemory(flash=500_000, ram=1 << 20))
     (found,) = plan.no_place
     assert (found.model, found.precision, found.memory) == ("teacher", "float32", "flash")
     assert (found.needs, found.has, found.linked) == (225_034 * 4, 500_000, False)
@@ -76,7 +76,7 @@ def test_arena_input_and_output_larger_than_the_ram() -> None:
     graph = student.network.graph
     takes = ENGINES["aot"].at_least(graph)[1] + 28 * 28 * 4 + 10 * 4
     wanted = {"precisions": ("float32",), "models": ("student",)}
-    room = Room(flash=1 << 22, ram=takes + 1_000, stack=1_000)
+    room = BoardMemory(flash=1 << 22, ram=takes + 1_000, stack=1_000)
     assert planned(room, **wanted).no_place == ()
     says = f"{takes:,} B of RAM, the board has {takes - 1:,} B"
     with pytest.raises(DoesNotFit, match=says):
@@ -84,7 +84,7 @@ def test_arena_input_and_output_larger_than_the_ram() -> None:
 
 
 def test_each_alone_where_both_together_do_not_fit() -> None:
-    plan = planned(Room(flash=240_000, ram=1 << 20), precisions=("int8",))
+    plan = planned(BoardMemory(flash=240_000, ram=1 << 20), precisions=("int8",))
     assert plan.no_place == ()
     assert images(plan) == [["teacher"], ["student"]]
 
@@ -93,7 +93,7 @@ def test_nothing_fits_is_an_error_with_the_figures() -> None:
     with pytest.raises(
         DoesNotFit, match=r"at least 900,136 B of flash, the board has 9,999 B"
     ) as e:
-        planned(Room(flash=9_999, ram=1 << 20))
+        planned(BoardMemory(flash=9_999, ram=1 << 20))
     assert e.value.exit_code == 2
     assert str(e.value).count("does not fit on") == 4
 
@@ -121,7 +121,9 @@ def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None
 
 def test_a_linked_image_is_measured_too(tmp_path: Path) -> None:
     """The fake lab's images have 50,000 bytes of flash: more than this board."""
-    plan = planned(Room(flash=45_000, ram=1 << 20), precisions=("int8",), models=("student",))
+    plan = planned(
+        BoardMemory(flash=45_000, ram=1 << 20), precisions=("int8",), models=("student",)
+    )
     with pytest.raises(
         DoesNotFit, match=r"the image takes 50,000 B of flash, the board has 45,000"
     ):
@@ -136,7 +138,7 @@ def test_without_known_memory_the_build_fails_as_ever(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on_without_what_has_no_place(tmp_path: Path) -> None:
-    plan = planned(Room(flash=500_000, ram=1 << 20))
+    plan = planned(BoardMemory(flash=500_000, ram=1 << 20))
 
     def stop(event: Event) -> None:
         if type(event).__name__ == "Finished":

@@ -14,7 +14,7 @@ import pytest
 from hil.bench import Request, make_plan
 from hil.bench.session import Inputs
 from hil.boards.config import load_board
-from hil.boards.station import plain
+from hil.boards.station import only_station
 from hil.core.errors import DataError, ModelError, UsageError
 from hil.core.records import Encoding
 from tests.support.laboratory import cifar10, dense_only
@@ -197,6 +197,6 @@ def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> N
 def test_every_board_can_be_a_station() -> None:
     """What a board's file says must not stand in the way of a plan."""
     for name in ("mega2560", "native"):
-        station = plain(load_board(name))
+        station = only_station(load_board(name))
         (key,) = keys(boards=(station, station), models=("student",), precisions=("int8",))
         assert key == f"{name}/aot/student/int8"

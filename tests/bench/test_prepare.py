@@ -13,7 +13,7 @@ from hil.bench.lab import Firmware
 from hil.bench.plan import Case, Image, Network
 from hil.bench.prepare import predicted_memory
 from hil.boards.config import load_board
-from hil.boards.station import missing_tools, plain
+from hil.boards.station import missing_tools, only_station
 from hil.core.records import Precision
 from hil.firmware import build, footprint
 from hil.testing.lab import FakeLab
@@ -27,7 +27,7 @@ def case(name: str, path: Path, board: str = "mps2", engine: str = "aot") -> Cas
     found = load_board(board, PROJECT)
     network = Network(name, path, read_model(path))
     image = Image(found, engine, Precision.FLOAT32, (network,))
-    return Case(image, network, plain(found))
+    return Case(image, network, only_station(found))
 
 
 @pytest.mark.firmware

@@ -12,7 +12,7 @@ import pytest
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, Profiling
 from hil.boards.config import load_board
-from hil.boards.station import missing_tools, plain
+from hil.boards.station import missing_tools, only_station
 from hil.core.errors import StorageError
 from hil.report import write
 from hil.runs.load import load_run
@@ -102,7 +102,7 @@ def test_a_board_that_runs_what_was_flashed_cannot_be_asked(
         def unobservable(self, station: object) -> str:  # noqa: ARG002
             return "it stays as it is"
 
-    station = plain(load_board("mps2", PROJECT), "/dev/ttyUSB7")
+    station = only_station(load_board("mps2", PROJECT), "/dev/ttyUSB7")
     cases = tuple(replace(case, station=station) for case in plan.cases)
     run(replace(plan, cases=cases), tmp_path, ignore, Desk(), profiles=True)
     (found,) = load_run(tmp_path).profiled

@@ -12,7 +12,7 @@ from serial.tools import list_ports
 from hil.bench.lab import Firmware, HeldLab, RealLab
 from hil.bench.plan import Image
 from hil.boards.config import load_board
-from hil.boards.station import Station, plain
+from hil.boards.station import Station, only_station
 from hil.core.errors import LinkError
 from hil.core.records import Precision
 from tests.support.ports import FakePort
@@ -64,7 +64,7 @@ def test_a_held_board_is_opened_anew_only_when_its_link_was_lost(
             self.link = "second"
 
     monkeypatch.setattr("hil.bench.lab.HeldBoard", Held)
-    lab, station = HeldLab(RealLab(PROJECT)), plain(load_board("native"), "socket://x:1")
+    lab, station = HeldLab(RealLab(PROJECT)), only_station(load_board("native"), "socket://x:1")
     for _ in range(2):
         with lab.open(station, IMAGE, FIRMWARE) as link:
             assert str(link) == "first"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which plugged-in board is meant: one, or a clear line that says why none was taken."""
+"""Which attached board is used: the only one, or an error of one line that says why none is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NATIVE_B = FakePort("/dev/ttyACM0", serial_number="B")
 MODEM = FakePort("/dev/ttyS0", "ttyS0", None, None, None)
 
 
-def test_ports_are_named_by_what_they_may_be(project: Path) -> None:
+def test_ports_list_the_boards_that_they_may_be(project: Path) -> None:
     found = find_attached(project, [BRIDGE, NATIVE_A, MODEM])
     assert [(one.port, one.usb, one.boards) for one in found] == [
         ("/dev/ttyACM1", "303a:1001", ("desk",)),
@@ -49,7 +49,7 @@ def test_the_only_board_needs_no_name(project: Path) -> None:
     assert (board.name, where.port, where.serial) == ("desk", "/dev/ttyACM1", "A")
 
 
-def test_equal_boards_are_told_apart_by_serial_number(project: Path) -> None:
+def test_equal_boards_are_selected_by_serial_number(project: Path) -> None:
     ports = [NATIVE_A, NATIVE_B]
     with pytest.raises(
         UsageError,
@@ -62,26 +62,26 @@ def test_equal_boards_are_told_apart_by_serial_number(project: Path) -> None:
         choose_attached(project, board="desk", serial="C", ports=ports, devices=[])
 
 
-def test_boards_without_serial_numbers_are_told_apart_by_port_only(project: Path) -> None:
+def test_boards_without_serial_numbers_are_selected_by_port(project: Path) -> None:
     ports = [FakePort("/dev/ttyACM0"), FakePort("/dev/ttyACM1")]
-    with pytest.raises(UsageError, match="say which: --port PORT$"):
+    with pytest.raises(UsageError, match="select one: --port PORT$"):
         choose_attached(project, board="desk", ports=ports)
 
 
-def test_a_bridge_that_sits_on_two_kinds_of_board_is_not_guessed(project: Path) -> None:
-    with pytest.raises(UsageError, match="may be desk or wall; say which with --board"):
+def test_a_bridge_of_two_kinds_of_board_is_ambiguous(project: Path) -> None:
+    with pytest.raises(UsageError, match="may be desk or wall; select one with --board"):
         choose_attached(project, ports=[BRIDGE])
     assert choose_attached(project, board="wall", ports=[BRIDGE])[0].name == "wall"
     with pytest.raises(NotAttached, match="no board wall is attached"):
         choose_attached(project, board="wall", ports=[NATIVE_A], devices=[])
 
 
-def test_nothing_is_attached(project: Path) -> None:
+def test_no_board_is_attached(project: Path) -> None:
     with pytest.raises(NotAttached, match="no board is attached; plug one in"):
         choose_attached(project, ports=[MODEM], devices=[])
 
 
-def test_a_board_that_is_not_on_usb_needs_a_port(project: Path) -> None:
+def test_a_board_without_usb_needs_a_port(project: Path) -> None:
     with pytest.raises(UsageError, match=r"board native is not found by USB .* --port"):
         choose_attached(project, board="native", ports=[NATIVE_A])
 
@@ -97,7 +97,7 @@ OTHER = UsbDevice("1d6b:0002", "0000:00:14.0")
 
 
 @pytest.mark.parametrize("board", ["portenta_h7_m7", None])
-def test_a_board_in_its_bootloader_is_said_to_be_there(project: Path, board: str | None) -> None:
+def test_a_board_in_its_bootloader(project: Path, board: str | None) -> None:
     with pytest.raises(
         NotAttached,
         match=r"^board portenta_h7_m7 is in its bootloader \(USB 2341:035b, serial number 003C\); "
@@ -106,7 +106,7 @@ def test_a_board_in_its_bootloader_is_said_to_be_there(project: Path, board: str
         choose_attached(project, board=board, ports=[MODEM], devices=[OTHER, DFU])
 
 
-def test_a_bootloader_that_two_kinds_of_board_share_names_both(project: Path) -> None:
+def test_a_bootloader_of_two_kinds_of_board_names_both(project: Path) -> None:
     boot_rom = UsbDevice("2e8a:0003")  # of every RP2040
     with pytest.raises(NotAttached, match=r"board nanorp2040connect or pico is in its bootloader"):
         choose_attached(project, ports=[MODEM], devices=[boot_rom])
@@ -114,13 +114,13 @@ def test_a_bootloader_that_two_kinds_of_board_share_names_both(project: Path) ->
         choose_attached(project, board="pico", ports=[MODEM], devices=[boot_rom])
 
 
-def test_a_bootloader_of_another_board_is_not_the_one_meant(project: Path) -> None:
+def test_a_bootloader_of_another_board_is_ignored(project: Path) -> None:
     for board, serial in (("wall", None), ("portenta_h7_m7", "other")):
         with pytest.raises(NotAttached, match=f"no board {board}.* is attached"):
             choose_attached(project, board=board, serial=serial, ports=[MODEM], devices=[DFU])
 
 
-def test_a_board_that_runs_is_taken_before_one_in_its_bootloader(project: Path) -> None:
+def test_a_running_board_is_preferred_to_one_in_its_bootloader(project: Path) -> None:
     found, _ = choose_attached(project, ports=[NATIVE_A], devices=[DFU])
     assert found.name == "desk"
 
@@ -139,7 +139,7 @@ def test_usb_devices_are_read_from_sysfs(tmp_path: Path, project: Path) -> None:
     assert [one.boards for one in find_bootloaders(project, found)] == [("portenta_h7_m7",)]
 
 
-def test_an_id_is_of_the_firmware_or_of_the_bootloader(project: Path) -> None:
+def test_an_id_is_either_of_the_firmware_or_of_the_bootloader(project: Path) -> None:
     for ids, said in (('"beef:0001"', "beef:0001 is in ids and in bootl"), ('"dfu"', "'dfu' is n")):
         (project / "boards" / "desk.toml").write_text(f"{USB_BOARD}bootloader_ids = [{ids}]\n")
         with pytest.raises(ConfigError, match=said):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Board files: the shipped ones load, wrong ones are refused with file and key."""
+"""Board files: the shipped ones load, and errors name the file and the key."""
 
 import configparser
 import re
@@ -30,14 +30,16 @@ def project(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("name", sorted(board_files()))
 def test_shipped_boards_load(name: str) -> None:
-    assert load_board(name).title
+    board = load_board(name)
+    assert board.name == name
+    assert (board.emulator is None) == (board.clock.unit == "us")
 
 
 def test_a_project_adds_a_board(tmp_path: Path) -> None:
     assert load_board("desk", project(tmp_path, GOOD)).clock.unit == "us"
 
 
-def test_unknown_board_lists_the_known() -> None:
+def test_an_unknown_board_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no board is called 'mars'.*mps2, .*native"):
         load_board("mars")
 
@@ -48,7 +50,7 @@ def test_unknown_board_lists_the_known() -> None:
         ("pio_env", "pio_environment", "pio_environment"),
         ('unit = "us"', 'unit = "ms"', r"\$.clock.unit"),
         ("[clock]", "[clock]\nfoo = 1", r"foo.*\$.clock"),
-        ('name = "desk"', 'name = "chair"', "name it as the file"),
+        ('name = "desk"', 'name = "chair"', "name it like the file"),
         ("[clock]", "[clock", "desk.toml"),
         (
             "[clock]",
@@ -57,7 +59,7 @@ def test_unknown_board_lists_the_known() -> None:
         ),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_errors_name_the_key(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load_board("desk", project(tmp_path, GOOD.replace(old, new)))
 
@@ -74,23 +76,29 @@ EMULATED = GOOD.replace('unit = "us"\nsource = "micros"', 'unit = "none"') + "[e
             "give one of port_pattern, port and stdio",
         ),
         ('command = ["x"]\nport = "/dev/a"\nstdio = true', "port_pattern, port and stdio"),
-        ('command = ["x"]\nport_pattern = "(p)"\nready = "x"', "leave out ready"),
+        (
+            'command = ["x"]\nport_pattern = "(p)"\nready = "x"',
+            "ready has no effect with port_pattern; leave it out",
+        ),
         ('command = ["x"]\nstdio = true\nready = "("', "emulator.ready: missing"),
-        ('command = []\nport = "/dev/a"', "a command has no words"),
-        ('command = ["x"]\nprepare = [[]]\nport = "/dev/a"', "a command has no words"),
-        ('command = ["x"]\nport_pattern = "port"', "no group"),
+        ('command = []\nport = "/dev/a"', "a command is empty"),
+        ('command = ["x"]\nprepare = [[]]\nport = "/dev/a"', "a command is empty"),
+        ('command = ["x"]\nport_pattern = "port"', "it needs a group"),
         ('command = ["x"]\nport_pattern = "(port"', "port_pattern: missing"),
         ('command = ["x", "{flash}"]\nport = "/dev/a"', "'x {flash}' has an unknown placeholder"),
-        ('command = ["x", "{elf.gone}"]\nport = "/dev/a"', "there are {elf}, .*{tcp}"),
-        ('command = ["x", "{"]\nport = "/dev/a"', "a brace is written twice"),
+        ('command = ["x", "{elf.gone}"]\nport = "/dev/a"', "use {elf}, .*{tcp}"),
+        ('command = ["x", "{"]\nport = "/dev/a"', "double a literal brace"),
         ('command = ["x"]\nprepare = [["y", "{z}"]]\nport = "/dev/a"', "'y {z}' has an unknown"),
         ('command = ["x"]\nport = "socket://localhost"', "is not scheme://host:number"),
         ('command = ["x"]\nport = "socket://localhost:port"', "is not scheme://host:number"),
-        ('command = ["x"]\nport = "socket://localhost:{tcp}"', "no command is told the {tcp}"),
+        (
+            'command = ["x"]\nport = "socket://localhost:{tcp}"',
+            "port contains {tcp}, but no command does",
+        ),
         ('command = "x y"\nport = "/dev/a"', r"array.*\$.emulator.command"),
     ],
 )
-def test_mistakes_in_an_emulator_are_named(tmp_path: Path, text: str, says: str) -> None:
+def test_errors_in_an_emulator_name_the_key(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=f"desk.toml: .*{says}"):
         load_board("desk", project(tmp_path, EMULATED + text))
 
@@ -109,7 +117,7 @@ def test_the_boards_of_the_documentation_load(tmp_path: Path) -> None:
         assert load_board(name[1], tmp_path).title
 
 
-def test_words_of_an_emulator_are_filled_in(tmp_path: Path) -> None:
+def test_placeholders_of_an_emulator(tmp_path: Path) -> None:
     text = (
         'command = ["{elf.parent}/run", "{build}/a.bin", "{run}/b", "tcp:{tcp}", "{{}}"]\n'
         'port = "socket://127.0.0.1:{tcp}"'
@@ -125,7 +133,7 @@ def test_words_of_an_emulator_are_filled_in(tmp_path: Path) -> None:
     ]
 
 
-def test_clocks_give_the_type_of_their_unit() -> None:
+def test_a_time_has_the_type_of_its_clock() -> None:
     result = Result(0, DType.INT8, micros=500, ticks=2560, output=b"")
     emulated = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
     assert emulated.time(result) == Instructions(100)
@@ -140,7 +148,7 @@ def test_steps_are_in_the_unit_of_the_clock() -> None:
     assert Clock(unit="us", source="micros").step(seen) == 4
     counted = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
     assert counted.step(seen) == 10
-    assert counted.step(ClockSteps(micros=4, ticks=0, reads=30)) is None  # it never moved
+    assert counted.step(ClockSteps(micros=4, ticks=0, reads=30)) is None  # it did not step
     assert Clock(unit="none").step(seen) is None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Emulator processes: started, found out when they fail, ended in every case."""
+"""Emulator processes: started, diagnosed when they fail, and always stopped."""
 
 import os
 import sys
@@ -20,20 +20,20 @@ def emulator(code: str) -> Emulator:
     return Emulator(command=(sys.executable, "-c", code), port_pattern=r"port (\S+)")
 
 
-def test_port_is_read_and_the_process_ends(tmp_path: Path) -> None:
+def test_the_port_is_read_from_the_output_and_the_process_ends(tmp_path: Path) -> None:
     running = start(emulator(PRINTS_A_PORT), Path("x"), tmp_path / "log", Deadline.after(30))
     assert running.port == "/dev/pts/99"
     running.stop()
     assert running.process.returncode is not None
 
 
-def test_emulator_that_ends_is_quoted(tmp_path: Path) -> None:
+def test_an_emulator_that_ends_is_quoted(tmp_path: Path) -> None:
     broken = emulator("import sys; sys.exit('machine not found')")
-    with pytest.raises(DeviceError, match="ended; it said: machine not found"):
+    with pytest.raises(DeviceError, match="ended; its last output: machine not found"):
         start(broken, Path("x"), tmp_path / "log", Deadline.after(30))
 
 
-def test_emulator_that_says_nothing_is_stopped(tmp_path: Path) -> None:
+def test_an_emulator_without_a_port_is_stopped(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     code = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); "
     mute = emulator(code + "print('hello', flush=True); signal.pause()")
@@ -45,13 +45,13 @@ def test_emulator_that_says_nothing_is_stopped(tmp_path: Path) -> None:
         def remaining(self) -> float:
             return 0.0 if pid_file.exists() and pid_file.read_text() else 1.0
 
-    with pytest.raises(DeviceError, match="named no port"):
+    with pytest.raises(DeviceError, match="did not name a port"):
         start(mute, Path("x"), tmp_path / "log", Patience(0.0))
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 
 
-def test_missing_emulator_names_the_package(tmp_path: Path) -> None:
+def test_a_missing_emulator_names_its_package(tmp_path: Path) -> None:
     absent = Emulator(command=("qemu-system-absent",), port="/dev/a", package="qemu-system-misc")
     with pytest.raises(ToolMissing, match="sudo apt-get install qemu-system-misc"):
         start(absent, Path("x"), tmp_path / "log", Deadline.after(1))
@@ -61,14 +61,14 @@ LISTENS = """
 import socket, sys
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 first, _ = server.accept()
-first.recv(1)  # what came before the link was ready would be lost: pyserial drops it
+first.recv(1)  # pyserial drops what arrives before the link is ready
 first.sendall(b"first")
 server.accept()
 """
 
 
-def test_a_tcp_port_is_found_free_and_waited_for_without_a_connection(tmp_path: Path) -> None:
-    """The emulator's first connection is the harness's own."""
+def test_the_harness_waits_for_a_free_tcp_port_without_connecting(tmp_path: Path) -> None:
+    """The first connection that the emulator accepts is the link."""
     on_tcp = Emulator(
         command=(sys.executable, "-c", LISTENS, "{tcp}"), port="socket://127.0.0.1:{tcp}"
     )
@@ -93,7 +93,7 @@ ECHOES = """
 import os, sys
 os.set_blocking(0, False)
 try:
-    os.read(0, 1)  # nobody has opened the other end yet: an error if that looks like a hangup
+    os.read(0, 1)  # an error if a port that is not open yet looks like a hangup
 except BlockingIOError:
     os.set_blocking(0, True)
 print("ready", file=sys.stderr, flush=True)
@@ -103,8 +103,8 @@ while data := os.read(0, 100):
 EVERY_BYTE = bytes(range(256))
 
 
-def test_standard_input_and_output_are_the_line(tmp_path: Path) -> None:
-    """Every byte both ways, for one host after the other, and what is said apart from that."""
+def test_stdin_and_stdout_are_the_port(tmp_path: Path) -> None:
+    """Every byte passes both ways, for one host after the other; stderr goes to the log."""
     on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True, ready="ready")
     running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
     try:
@@ -122,23 +122,23 @@ def test_standard_input_and_output_are_the_line(tmp_path: Path) -> None:
 
 
 def test_an_emulator_that_ends_before_it_is_ready_is_quoted(tmp_path: Path) -> None:
-    """As late as it likes: its port is there from the start, and would be opened."""
+    """Its port, a pty, exists from the start and could be opened."""
     command = (sys.executable, "-c", "import sys; sys.exit('no such processor')")
     on_stdio = Emulator(command=command, stdio=True, ready="ready")
-    with pytest.raises(DeviceError, match="ended; it said: no such processor"):
+    with pytest.raises(DeviceError, match="ended; its last output: no such processor"):
         start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
     mute = Emulator(command=("sleep", "60"), stdio=True, ready="ready")
-    with pytest.raises(DeviceError, match="sleep did not say 'ready'; it said: nothing"):
+    with pytest.raises(DeviceError, match="sleep did not print 'ready'; its last output: nothing"):
         start(mute, Path("x"), tmp_path / "log", Deadline.after(0.1))
 
 
-def test_what_comes_before_anybody_opens_the_line_is_kept_for_it(tmp_path: Path) -> None:
+def test_bytes_are_kept_until_the_port_is_opened(tmp_path: Path) -> None:
     on_stdio = Emulator(command=(sys.executable, "-c", ECHOES), stdio=True, ready="ready")
     running = start(on_stdio, Path("x"), tmp_path / "log", Deadline.after(30))
     try:
         host = os.open(running.port, os.O_RDWR | os.O_NOCTTY)
         os.write(host, b"first")
-        os.close(host)  # before it was read, perhaps
+        os.close(host)  # perhaps before it was read
         host = os.open(running.port, os.O_RDWR | os.O_NOCTTY)
         assert os.read(host, 5) == b"first"
         os.close(host)
@@ -148,10 +148,10 @@ def test_what_comes_before_anybody_opens_the_line_is_kept_for_it(tmp_path: Path)
 
 def test_an_emulator_that_opens_no_port_is_an_error(tmp_path: Path) -> None:
     deaf = Emulator(command=("sleep", "{tcp}"), port="socket://127.0.0.1:{tcp}")
-    with pytest.raises(DeviceError, match=r"sleep opened no port socket.*by hand: sleep \d+$"):
+    with pytest.raises(DeviceError, match=r"sleep did not open port socket.*by hand: sleep \d+$"):
         start(deaf, Path("x"), tmp_path / "log", Deadline.after(0.1))
     gone = Emulator(command=("false",), port="socket://127.0.0.1:1")
-    with pytest.raises(DeviceError, match="false ended; it said: nothing"):
+    with pytest.raises(DeviceError, match="false ended; its last output: nothing"):
         start(gone, Path("x"), tmp_path / "log", Deadline.after(30))
 
 
@@ -169,7 +169,9 @@ def test_preparing_commands_run_first_in_order(tmp_path: Path) -> None:
 
 def test_a_preparing_command_that_fails_is_quoted(tmp_path: Path) -> None:
     broken = Emulator(prepare=(("cp", "{elf}", "{run}/x"),), command=("cat",), port="/dev/a")
-    with pytest.raises(DeviceError, match=r"cp ended with 1; it said: cp: .*no-elf.*by hand: cp"):
+    with pytest.raises(
+        DeviceError, match=r"cp ended with 1; its last output: cp: .*no-elf.*by hand: cp"
+    ):
         start(broken, Path("no-elf"), tmp_path / "log", Deadline.after(30))
     absent = Emulator(prepare=(("esptool-absent",),), command=("cat",), port="/dev/a")
     with pytest.raises(ToolMissing, match=r"esptool-absent is not installed; .* \[emulator\]"):

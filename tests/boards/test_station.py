@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--board` in all its forms: which board, where, and by what name in the report."""
+"""The forms of `--board`: which board, on which port, and its name in the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards.station import Station, stations
+from hil.boards.config import load_board
+from hil.boards.station import Station, choose_board, missing_tools, stations
 from hil.core.errors import NotAttached, UsageError
 from tests.support.ports import USB_BOARD, plug
 
@@ -24,14 +25,16 @@ def found(project: Path, *wanted: str, port: str | None = None) -> list[tuple[st
         return [(one.name, one.port) for one in these]
 
 
-def test_an_emulator_has_no_port_and_the_plugged_in_board_has(
+def test_an_attached_board_has_a_port_and_an_emulator_does_not(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plug(monkeypatch, "A")
     assert found(project, "mps2", "desk", "mps2") == [("mps2", None), ("desk", "/dev/ttyACM0")]
 
 
-def test_two_of_a_kind_are_told_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_boards_of_a_kind_have_different_names(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plug(monkeypatch, "A", "B")
     assert found(project, "desk@B", "desk@/dev/ttyACM0") == [
         ("desk@B", "/dev/ttyACM1"),
@@ -43,13 +46,13 @@ def test_two_of_a_kind_are_told_apart(project: Path, monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_names_fit_into_a_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_safe_in_a_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch)
     names = [name for name, _ in found(project, "desk@socket://a/b c:1", "desk@/dev/x/../<y>")]
     assert names == ["desk@socket:-a-b-c:1", "desk@x-..-y"]
 
 
-def test_port_is_where_the_only_board_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_is_the_port_of_the_only_board(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch)
     assert found(project, "desk", port="/dev/ttyS9") == [("desk", "/dev/ttyS9")]
     with pytest.raises(UsageError, match="--port goes with one --board"):
@@ -60,14 +63,14 @@ def test_port_is_where_the_only_board_is(project: Path, monkeypatch: pytest.Monk
     ("wanted", "problem", "says"),
     [
         (("desk",), NotAttached, "no board desk is attached"),
-        (("desk@",), UsageError, "names no port"),
+        (("desk@",), UsageError, "does not name a port"),
         (("nowhere",), UsageError, "no board is called 'nowhere'"),
-        (("desk@/dev/a", "mps2@/dev/a"), UsageError, "two boards are said to be on port /dev/a"),
-        (("labgrid:",), UsageError, "'' names no labgrid place"),
-        (("labgrid:-x",), UsageError, "'-x' names no labgrid place"),
+        (("desk@/dev/a", "mps2@/dev/a"), UsageError, "two boards have port /dev/a"),
+        (("labgrid:",), UsageError, "'' is not the name of a labgrid place"),
+        (("labgrid:-x",), UsageError, "'-x' is not the name of a labgrid place"),
     ],
 )
-def test_mistakes_are_named(
+def test_user_errors(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
     wanted: tuple[str, ...],
@@ -79,15 +82,53 @@ def test_mistakes_are_named(
         found(project, *wanted)
 
 
-def test_two_plugged_in_ask_which(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_attached_boards_are_ambiguous(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch, "A", "B")
     with pytest.raises(UsageError, match=r"2 boards are attached: .* serial number B"):
         found(project, "desk")
 
 
-def test_the_title_says_where(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_title_names_the_port(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch, "A")
     with stations(["desk", "mps2"], project) as (desk, emulated):
         assert isinstance(desk, Station)
         assert "on /dev/ttyACM0 (303a:1001, serial number A)" in desk.title
         assert emulated.title == emulated.board.title
+
+
+def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
+    """A machine with only these programs."""
+    for name in names:
+        (folder / name).write_text(
+            "#!/bin/sh\necho /lib/libc.a\n"
+        )  # the answer to -print-file-name
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_auto_is_the_cortex_m7_if_its_tools_are_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    programs(monkeypatch, tmp_path, "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    assert choose_board() == ("mps2", "")
+
+
+@pytest.mark.parametrize("missing", ["arm-none-eabi-gcc", "qemu-system-arm"])
+def test_auto_is_else_the_host_process_and_the_note_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
+) -> None:
+    there = {"gcc", "arm-none-eabi-gcc", "qemu-system-arm"} - {missing}
+    programs(monkeypatch, tmp_path, *there)
+    board, note = choose_board()
+    assert board == "native"
+    assert f"{missing} not installed" in note
+    assert "without times" in note
+    assert missing_tools(load_board("mps2")) == [missing]
+
+
+def test_a_compiler_without_its_c_library_is_not_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    programs(monkeypatch, tmp_path, "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    (tmp_path / "arm-none-eabi-gcc").write_text("#!/bin/sh\necho libc.a\n")
+    assert missing_tools(load_board("mps2")) == ["libc.a"]

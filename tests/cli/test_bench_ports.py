@@ -13,7 +13,7 @@ from serial.tools import list_ports
 
 from hil.bench.lab import RealLab
 from hil.boards.config import Timeouts, load_board
-from hil.boards.station import plain
+from hil.boards.station import only_station
 from hil.link.serial_port import SerialLink
 from hil.runs.load import read_manifest, read_samples
 from hil.runs.schema import Faults
@@ -33,7 +33,7 @@ class Lab(FakeLab):
     def answer(self, data: bytes) -> bytes:
         if self.board is None:
             image = self.built[0]
-            with self.open(plain(image.board), image, self.build(image, Path())) as link:
+            with self.open(only_station(image.board), image, self.build(image, Path())) as link:
                 assert isinstance(link, FakeLink)
                 self.board = link.board
         return self.board.answer(data)

@@ -17,7 +17,7 @@ from hil.bench.lab import flash
 from hil.bench.plan import Image, choose_image
 from hil.boards.config import load_board
 from hil.boards.session import open_port
-from hil.boards.station import plain
+from hil.boards.station import only_station
 from hil.core.errors import FlashTooSmall, NoAnswer, NotRunning, WrongChip
 from hil.device import Device, Timing
 from hil.testing.board import PANIC, FakeLink
@@ -61,7 +61,7 @@ def chosen(project: SmallProject) -> Image:
 def firmware(project: SmallProject) -> Iterator[FakeLink]:
     """The firmware that runs once the flash boots."""
     lab, wanted = FakeLab(), chosen(project)
-    with lab.open(plain(wanted.board), wanted, lab.build(wanted, project.folder)) as link:
+    with lab.open(only_station(wanted.board), wanted, lab.build(wanted, project.folder)) as link:
         assert isinstance(link, FakeLink)
         yield link
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--board labgrid:PLACE` in a real lab: acquired, benched over its serial port, released."""
+"""`--board labgrid:PLACE` in a real lab: acquired, used over its serial port, released."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLab]:
 
 
 def bench(lab: LocalLab, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`hil bench` as a person types it."""
+    """`hil bench` in a process."""
     return subprocess.run(
         [sys.executable, "-m", "hil", "bench", *words, *BENCH, "--out", str(out)],
         cwd=PROJECT,
@@ -78,7 +78,7 @@ class TestInALab:
         assert "board native runs" in done.stderr
         assert lab.holder("desk1") == ""
 
-    def test_a_taken_place_is_one_line(self, lab: LocalLab, tmp_path: Path) -> None:
+    def test_a_place_in_use_is_an_error_of_one_line(self, lab: LocalLab, tmp_path: Path) -> None:
         lab.client("-p", "desk2", "acquire", user="eve")
         try:
             words = ("--board", "labgrid:desk1", "--board", "labgrid:desk2")
@@ -103,7 +103,7 @@ class TestInALab:
             text=True,
         )
         assert process.stderr
-        for line in process.stderr:  # the first run is done, the second under way
+        for line in process.stderr:  # the first run has ended, the second is running
             if "done in" in line:
                 break
         holder = lab.holder("desk1")
@@ -113,7 +113,7 @@ class TestInALab:
         assert (process.wait(), holder, lab.holder("desk1")) == (143, "hil", "")
         assert read_manifest(tmp_path).state == "interrupted"
 
-    def test_the_plugin_takes_a_place(self, lab: LocalLab) -> None:
+    def test_the_pytest_plugin_uses_a_place(self, lab: LocalLab) -> None:
         words = ["--hil-board", "labgrid:desk2", "--hil-limit", "20", "--hil-dataset", "digits"]
         words += ["-k", "test_hello"]
         done = subprocess.run(
@@ -132,10 +132,10 @@ class TestInALab:
         ("place", "problem", "says"),
         [
             ("nowhere", LabError, "place pattern nowhere matches nothing; list the places"),
-            ("desk1", UsageError, "does not say which board is there; tag it"),
+            ("desk1", UsageError, "has no tag that names its board; add one"),
         ],
     )
-    def test_other_places_are_named(
+    def test_unknown_and_untagged_places(
         self,
         lab: LocalLab,
         monkeypatch: pytest.MonkeyPatch,
@@ -152,10 +152,10 @@ class TestInALab:
         finally:
             lab.client("-p", "desk1", "set-tags", "board=native")
 
-    def test_no_coordinator(self, lab: LocalLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_coordinator(self, lab: LocalLab, monkeypatch: pytest.MonkeyPatch) -> None:
         del lab
         monkeypatch.setenv("LG_COORDINATOR", "127.0.0.1:9")
-        with pytest.raises(LabError, match="is the coordinator up"), hold("desk1"):
+        with pytest.raises(LabError, match="is the coordinator running"), hold("desk1"):
             pass
 
 
@@ -178,30 +178,30 @@ def test_a_port_becomes_a_url(port: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ("", "is not understood"),
-        ("{", "is not understood"),
-        ("targets: {p: {resources: [{NetworkSerialPort: {host: a}}]}}", "is not understood"),
+        ("", "is not as expected"),
+        ("{", "is not as expected"),
+        ("targets: {p: {resources: [{NetworkSerialPort: {host: a}}]}}", "is not as expected"),
         (
             "targets: {p: {resources: [{NetworkSerialPort: {host: a, port: 1, protocol: x}}]}}",
-            "is not understood",
+            "is not as expected",
         ),
-        ("targets: {p: {resources: []}}", "has no serial ports, where one is needed"),
+        ("targets: {p: {resources: []}}", "has no serial ports instead of one"),
         (
             "targets: {p: {resources: ["
             + ", ".join(2 * ["{NetworkSerialPort: {host: a, port: 1}}"])
             + "]}}",
-            "has 2 serial ports, where one is needed",
+            "has 2 serial ports instead of one",
         ),
-        ("!!python/object/apply:os.system ['true']", "is not understood"),
+        ("!!python/object/apply:os.system ['true']", "is not as expected"),
     ],
 )
-def test_what_the_lab_says_is_checked(said: str, says: str) -> None:
+def test_the_output_of_labgrid_is_checked(said: str, says: str) -> None:
     with pytest.raises(LabError, match=says):
         serial_port("p", said)
 
 
 @pytest.mark.parametrize("client", ["", "/nonexistent/labgrid-client"])
-def test_without_labgrid_it_says_how_to_get_it(
+def test_without_labgrid_the_error_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, client: str
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -210,14 +210,14 @@ def test_without_labgrid_it_says_how_to_get_it(
         pass
 
 
-def test_failures_keep_labgrids_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_errors_quote_labgrid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     client = tmp_path / "labgrid-client"
     client.write_text("#!/bin/sh\necho 'labgrid-client: Error: the lab is closed' >&2\nexit 1\n")
     client.chmod(0o755)
     monkeypatch.setenv(CLIENT, str(client))
     monkeypatch.setenv("PATH", os.defpath)
     with (
-        pytest.raises(LabError, match="place desk cannot be looked at: the lab is closed"),
+        pytest.raises(LabError, match="place desk cannot be inspected: the lab is closed"),
         hold("desk"),
     ):
         pass
