@@ -25,7 +25,6 @@ NAMES = {"Makefile"}
 SKIPPED = (
     "results/",
     "models/",
-    "tests/runlog/schema1/",
     "tools/words.txt",
     "tests/tools/test_words.py",
 )

@@ -14,6 +14,7 @@
     │   │   └── WrongCompiler   the compiler is too old or too new for the board's core
     │   └── StorageError        a results folder cannot be read or written
     │       ├── InUse           another process holds the lock
+    │       ├── WrongSchema     another version of hil stored the run
     │       └── DamagedRun      a file of a stored run was changed
     ├── DataError               a data set is missing, truncated or not the expected one
     ├── ModelError              a .tflite file is corrupt or unsupported
@@ -121,6 +122,10 @@ class StorageError(MachineError):
 
 class InUse(StorageError):
     """Another process holds the lock."""
+
+
+class WrongSchema(StorageError):
+    """Another version of hil stored the run, in a schema that this one does not read."""
 
 
 class DamagedRun(StorageError):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run on disk, `results/<run-id>/`: manifest, samples, pictures, summary."""
+"""A stored run, `results/<run-id>/`: its records, how it is written, read, sealed and judged."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the matrix as arrays: what every figure, table and sentence of a report is made of."""
+"""One run of the matrix as arrays, which every figure, table and sentence of a report reads."""
 
 from __future__ import annotations
 
@@ -34,17 +34,16 @@ from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
 
 @dataclass(frozen=True)
 class Cell:
-    """The n answers of one run. ``device``, ``litert`` and ``oracle`` are (n, outputs).
+    """The n answers of one run. ``device`` and references are (n, outputs).
 
-    Values are as stored (int8 steps, or float32). ``oracle`` is None where none was run;
-    ``times`` are in the clock's unit, in order, of the answers that have one: of a real board's
-    only those that nothing disturbed. What an emulator counts no line can disturb.
+    Values are as stored (int8 steps, or float32); None where a reference was not run. ``times`` are
+    those that figures may use (`hil.runs.agreement.is_timed`), in order, in the clock's unit.
     """
 
     plan: RunPlan
     end: RunEnd | None
-    name: str  # the shortest that tells it from its neighbours
-    board_name: str  # the same among those on its board
+    name: str  # the shortest that is unique in its run folder
+    board_name: str  # the shortest that is unique on its board
     asked: int
     ids: tuple[str, ...]
     labels: npt.NDArray[np.int64]
@@ -53,12 +52,11 @@ class Cell:
     oracle: npt.NDArray[np.generic] | None
     times: npt.NDArray[np.int64]
     repeats: int  # answers that took more than one attempt
-    xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels; None: not run
-    clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that have a time
+    xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels
+    clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that ``times`` are of
     round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
-    # (n,) the answers that nothing disturbed: of the others no time is a latency; None: all
-    quiet: npt.NDArray[np.bool_] | None = None
-    chaos: str = ""  # faults injected on purpose, so that no time at all is a latency
+    quiet: npt.NDArray[np.bool_] | None = None  # (n,) the answers not disturbed; None: all
+    chaos: str = ""  # faults injected on purpose, so that no time is a latency
 
     @property
     def n(self) -> int:
@@ -70,7 +68,7 @@ class Cell:
 
     @cached_property
     def answers(self) -> npt.NDArray[np.int64]:
-        """(n,) the device's answers: first of the largest outputs, as NumPy's argmax."""
+        """(n,) the device's answers: the index of the largest output, the first of equals."""
         return np.asarray(self.device.argmax(axis=1), dtype=np.int64)
 
     @cached_property
@@ -118,14 +116,14 @@ class Cell:
 
     @cached_property
     def series(self) -> Counts | Latencies | None:
-        """The times in the type of the board's clock; None where it has none."""
+        """``times`` in the type of the board's clock; None without a clock or times."""
         if self.plan.clock.unit == "none" or not self.times.size:
             return None
         return (Counts if self.plan.clock.unit == "instructions" else Latencies)(self.times)
 
     @cached_property
     def wall(self) -> EmulatorTimes | None:
-        """What the emulator took a round trip; None for a real board, or where not measured."""
+        """Round trips of an emulator; None for a real board, or where not measured."""
         if not self.plan.emulated or self.round_trips is None or self.chaos:
             return None
         return EmulatorTimes(
@@ -134,7 +132,7 @@ class Cell:
 
     @property
     def left_out(self) -> int:
-        """Answers whose times are in no figure, since a fault came between."""
+        """Answers whose times are in no figure, because a fault came between."""
         return 0 if self.quiet is None else self.n - int(self.quiet.sum())
 
     @cached_property
@@ -143,7 +141,7 @@ class Cell:
         return self.series.median if self.series else None
 
     def timed(self, ids: Sequence[str]) -> AnySeries | None:
-        """The times of these samples, in their order; None unless each has one."""
+        """The times of these samples, in the order given; None unless each has one."""
         if self.series is None or self.clocked is None:
             return None
         of = np.array(self.ids)[self.clocked]
@@ -153,8 +151,7 @@ class Cell:
         return type(self.series)(self.times[[at[key] for key in ids]])
 
     def reals(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-        """Outputs of this model as real values. An int8 output without a scale has none: its
-        steps are taken for them."""
+        """Outputs of this model as real values; int8 steps where the output has no scale."""
         spec = self.plan.output
         return metrics.dequantised(outputs, spec.scale or 1.0, spec.zero_point)
 
@@ -164,7 +161,7 @@ class Cell:
 
 
 def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:
-    """Every planned run in the manifest's order, those without an answer included."""
+    """Every planned run in the manifest's order, including those without an answer."""
     ends = {end.key: end for end in manifest.ends}
     names = _names(manifest.runs)
     return tuple(
@@ -223,7 +220,8 @@ def _cell(
 
 
 def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
-    """Model and precision; engine and board only where more than one took part."""
+    """(unique name, unique name on its board) of each run: model and precision, then engine and
+    board where there are several."""
     engines = {plan.engine for plan in plans}
     boards = {plan.board for plan in plans}
     names = []
@@ -234,11 +232,11 @@ def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
 
 
 def summarise(manifest: Manifest, samples: Iterable[Sample]) -> Summary:
-    """One row a run that has an answer, in the manifest's order.
+    """One row per run that has an answer, in the manifest's order.
 
-    Accuracy: share of samples whose largest output (the first of equals) is at the label; host
-    is LiteRT's. Times: median and percentiles, linear between order statistics. ``memory`` and
-    ``link`` are None for a run that has not reached its end.
+    Accuracy: share of samples whose largest output (the first of equals) is at the label; the
+    host's is LiteRT's. Times: median and percentiles, linear between order statistics. ``memory``
+    and ``link`` are None for a run that is not complete.
     """
     by_run: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -282,7 +280,7 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
 
 
 def _intervals(cell: Cell) -> dict[str, Interval]:
-    """Of each figure of a row that is an estimate, by its path in the row."""
+    """The interval of each estimate of a row, by its path in the row."""
     found = {
         "accuracy.device": cell.accuracy,
         "accuracy.host": cell.host_accuracy,

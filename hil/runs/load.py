@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored run's folder -> checked records: the only reader of `results/`."""
+"""The only reader of a stored run's folder: checked records, and whether its files are intact."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from hil.core.errors import StorageError, UsageError
+from hil.core.errors import StorageError, UsageError, WrongSchema
 from hil.core.files import NO_RECORD, is_plain
 from hil.core.records import DType
 from hil.runs.schema import (
@@ -22,8 +22,8 @@ from hil.runs.schema import (
     MLPERF,
     PAGES,
     PROFILE,
-    READABLE,
     SAMPLES,
+    SCHEMA,
     LayerCheck,
     LayerSeen,
     Manifest,
@@ -34,27 +34,29 @@ from hil.runs.schema import (
 )
 from hil.runs.seal import check_manifest, difference, own_files
 
-_RERUN = "run the bench again into a new folder, or restore this one from where it came from"
-_PICTURE_SIDE = 1024  # pixels; more is no digit
-_ELEMENTS = 100_000
-_LARGEST = 1 << 53  # what a float64 holds exactly
-_MOST = 1 << 30  # bytes of a file
+_RERUN: Final = "run the bench again into a new folder, or restore this one from where it came from"
+_MAX_SIDE: Final = 1024  # pixels of a picture
+_MAX_OUTPUTS: Final = 100_000
+_MAX_NUMBER: Final = 1 << 53  # what a float64 holds exactly
+_MAX_BYTES: Final = 1 << 30  # of one file
 
 T = TypeVar("T")
 
 
-class _Schema(msgspec.Struct):
+class _Header(msgspec.Struct):
+    """What every manifest has, whatever its schema."""
+
     schema: int
+    hil: str = ""
 
 
 @dataclass(frozen=True)
 class StoredRun:
     """What a run's folder holds, checked.
 
-    ``samples`` has every planned run's key; each run's are in order of position, without
-    repeats. ``torn``: the last line of samples.jsonl was cut off and is left out. ``pictures``
-    is empty when there is no digits.json, ``layer_checks`` when there is no layers.json,
-    ``profiled`` when there is no profile.json.
+    ``samples`` has the key of every planned run; each run's samples are in order of position,
+    without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
+    ``pictures``, ``layer_checks`` and ``profiled`` are empty without their files.
     """
 
     manifest: Manifest
@@ -65,51 +67,60 @@ class StoredRun:
     profiled: tuple[Profiled, ...] = ()
 
 
-def load_run(run_dir: Path) -> StoredRun:
-    """Read ``results/<run-id>/``; StorageError when it is missing, corrupt or of another schema,
-    DamagedRun when its manifest is not what was sealed (the other files: `verify`).
+def load_run(folder: Path) -> StoredRun:
+    """Read ``results/<run-id>/``; a torn last line of samples.jsonl is how a killed bench ends.
 
-    A torn last line of samples.jsonl is tolerated: that is how a killed bench ends.
+    The manifest is compared with its seal, the other files are not (`verify` does).
+
+    Raises:
+        WrongSchema: another version of hil wrote it.
+        DamagedRun: the manifest is not what was sealed.
+        StorageError: it is missing or corrupt.
     """
-    manifest = read_manifest(run_dir)
-    if MLPERF in manifest.files or (run_dir / MLPERF).exists():
+    manifest = read_manifest(folder)
+    if MLPERF in manifest.files or (folder / MLPERF).exists():
         raise StorageError(
-            f"{run_dir} holds a session of MLPerf Tiny, not a bench's run",
+            f"{folder} holds an MLPerf Tiny session, not a run of the bench",
             "its figures are in results.txt and mlperf.json; `hil verify` reads it",
         )
-    samples, torn = _samples(run_dir / SAMPLES, manifest)
-    pictures, layer_checks = _pictures(run_dir / DIGITS), _partings(run_dir / LAYERS, manifest)
-    profiled = _profiled(run_dir / PROFILE, manifest)
-    return StoredRun(manifest, samples, pictures, torn, layer_checks, profiled)
+    samples, torn = _samples(folder / SAMPLES, manifest)
+    return StoredRun(
+        manifest,
+        samples,
+        _pictures(folder / DIGITS),
+        torn,
+        _layer_checks(folder / LAYERS, manifest),
+        _profiled(folder / PROFILE, manifest),
+    )
 
 
-def read_samples(run_dir: Path) -> Iterator[Sample]:
-    """Every sample, run after run in the manifest's order; errors as `load_run`."""
-    for samples in load_run(run_dir).samples.values():
+def read_samples(folder: Path) -> Iterator[Sample]:
+    """Every sample, run after run in the manifest's order; raises as `load_run`."""
+    for samples in load_run(folder).samples.values():
         yield from samples
 
 
-def read_manifest(run_dir: Path) -> Manifest:
-    """The manifest alone; errors as `load_run`."""
-    path = run_dir / MANIFEST
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone; raises as `load_run`."""
+    path = folder / MANIFEST
     raw = _read(path)
     if raw is None:
         raise StorageError(
-            f"{path.parent} holds no manifest.json, so it is not a stored run",
+            f"{folder} has no manifest.json, so it is not a stored run",
             "give the folder of one run, results/<run-id>",
         )
-    schema = _decode(raw, _Schema, path).schema
-    if schema not in READABLE:
-        known = " and ".join(map(str, READABLE))
-        raise StorageError(
-            f"{path} is of schema {schema}, this hil reads schema {known}",
+    header = _decode(raw, _Header, path)
+    if header.schema != SCHEMA:
+        raise WrongSchema(
+            f"{path} was written by hil {header.hil or '?'} in schema {header.schema}, "
+            f"this hil reads schema {SCHEMA}",
             "use the hil version that wrote it, or run the bench again into a new folder",
         )
     manifest = _decode(raw, Manifest, path)
     check_manifest(path, raw, manifest)
     keys = [plan.key for plan in manifest.runs]
     if len(set(keys)) != len(keys):
-        raise StorageError(f"{path}: two runs of the same key", _RERUN)
+        raise StorageError(f"{path}: two runs have the same key", _RERUN)
     for plan in manifest.runs:
         _check_plan(plan, path)
     for end in manifest.ends:
@@ -122,7 +133,7 @@ def read_manifest(run_dir: Path) -> Manifest:
 def _check_plan(plan: RunPlan, path: Path) -> None:
     shape = plan.output.shape
     known = plan.output.dtype in {int(dtype) for dtype in DType}
-    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= _ELEMENTS:
+    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= _MAX_OUTPUTS:
         raise StorageError(
             f"{path}: run '{plan.key}' has outputs of type {plan.output.dtype} and shape {shape}",
             _RERUN,
@@ -134,11 +145,11 @@ def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ..
     found: dict[str, dict[int, Sample]] = {plan.key: {} for plan in manifest.runs}
     nbytes = {plan.key: _nbytes(plan) for plan in manifest.runs}
     torn = False
-    for number, line, last in _lines(raw):
+    for number, line, is_tail in _lines(raw):
         try:
             sample = msgspec.json.decode(line, type=Sample)
         except NO_RECORD as error:
-            if last:
+            if is_tail:
                 torn = True
                 break
             raise StorageError(f"{path}, line {number}: {error}", _RERUN) from error
@@ -151,7 +162,7 @@ def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ..
 
 
 def _lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
-    """(number, line, is it a last one without its line end) of every line that is not blank."""
+    """(number, line, whether it is a last one without a line end) of every line with content."""
     *whole, tail = raw.split(b"\n")
     for number, line in enumerate(whole, 1):
         if line.strip():
@@ -172,12 +183,12 @@ def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sa
     ):
         if output is not None and len(output) != nbytes[sample.run]:
             return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
-    if not all(0 <= (n or 0) <= _LARGEST for n in (sample.i, sample.time, sample.round_trip)):
-        return "a position or time that is negative or no count"
-    if not all(-_LARGEST <= n <= _LARGEST for n in (sample.label, sample.attempts)):
-        return "a label or number of attempts that is none"
+    if not all(0 <= (n or 0) <= _MAX_NUMBER for n in (sample.i, sample.time, sample.round_trip)):
+        return "a position or time that is negative or too large"
+    if not all(-_MAX_NUMBER <= n <= _MAX_NUMBER for n in (sample.label, sample.attempts)):
+        return "a label or number of attempts that is too large"
     before = found[sample.run].get(sample.i)
-    # an answer stored again unchanged is one answer; two different ones are nobody's data
+    # an answer stored twice unchanged is one answer; of two different ones neither can be trusted
     if before is not None and before != sample:
         return f"sample {sample.i} of run '{sample.run}' is stored twice, differently"
     return ""
@@ -194,22 +205,32 @@ def _pictures(path: Path) -> dict[str, Picture]:
     pictures = _decode(raw, dict[str, Picture], path)
     for key, picture in pictures.items():
         height, width = picture.shape
-        sides_fit = 0 < height <= _PICTURE_SIDE and 0 < width <= _PICTURE_SIDE
+        sides_fit = 0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE
         if not sides_fit or len(picture.pixels) != height * width * picture.channels:
             raise StorageError(f"{path}: picture '{key}' is not {height} x {width} pixels", _RERUN)
     return pictures
 
 
-def _partings(path: Path, manifest: Manifest) -> tuple[LayerCheck, ...]:
+def _layer_checks(path: Path, manifest: Manifest) -> tuple[LayerCheck, ...]:
     raw = _read(path)
     if raw is None:
         return ()
-    layer_checks = _decode(raw, tuple[LayerCheck, ...], path)
+    found = _decode(raw, tuple[LayerCheck, ...], path)
     keys = {plan.key for plan in manifest.runs}
-    for parting in layer_checks:
-        if parting.run not in keys or not all(map(_layer_fits, _seen(parting))):
-            raise StorageError(f"{path}: the layers of run '{parting.run}' fit no run", _RERUN)
-    return layer_checks
+    for one in found:
+        seen = (*one.layers, *([one.input] if one.input else []))
+        if one.run not in keys or not all(map(_layer_fits, seen)):
+            raise StorageError(f"{path}: the layers of run '{one.run}' fit no run", _RERUN)
+    return found
+
+
+def _layer_fits(seen: LayerSeen) -> bool:
+    if any(side < 1 for side in seen.shape) or not 0 <= seen.differing <= math.prod(seen.shape):
+        return False
+    if not seen.differing:
+        return True
+    inside = zip(seen.element, seen.shape, strict=False)
+    return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
 
 
 def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
@@ -225,31 +246,18 @@ def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
     return found
 
 
-def _seen(parting: LayerCheck) -> tuple[LayerSeen, ...]:
-    return (*parting.layers, *([parting.input] if parting.input else []))
-
-
-def _layer_fits(seen: LayerSeen) -> bool:
-    if any(side < 1 for side in seen.shape) or not 0 <= seen.differing <= math.prod(seen.shape):
-        return False
-    if not seen.differing:
-        return True
-    inside = zip(seen.element, seen.shape, strict=False)
-    return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
-
-
 def _decode(raw: bytes, kind: type[T], path: Path) -> T:
     try:
         found = msgspec.json.decode(raw, type=kind)
     except NO_RECORD as error:
         raise StorageError(f"{path} is corrupt ({error})", _RERUN) from error
     if (number := _too_large(msgspec.to_builtins(found))) is not None:
-        raise StorageError(f"{path} is corrupt ({number:.3g} is no figure of a run)", _RERUN)
+        raise StorageError(f"{path} is corrupt (the number {number:.3g} is too large)", _RERUN)
     return found
 
 
 def _too_large(tree: object) -> int | None:
-    """A whole number that NumPy has no room for; None: there is none."""
+    """The first integer that a float64 cannot hold, limited to 65 bits; None when there is none."""
     left = [tree]
     while left:
         one = left.pop()
@@ -257,7 +265,7 @@ def _too_large(tree: object) -> int | None:
             left += one.values()
         elif isinstance(one, list | tuple):
             left += one
-        elif isinstance(one, int) and not -_LARGEST <= one <= _LARGEST:
+        elif isinstance(one, int) and not -_MAX_NUMBER <= one <= _MAX_NUMBER:
             return min(one, 1 << 64) if one > 0 else max(one, -1 << 64)
     return None
 
@@ -266,9 +274,9 @@ def _read(path: Path) -> bytes | None:
     """None where there is nothing. A run's folder is its files: links in it are not followed."""
     try:
         if path.is_symlink() or (path.exists() and not is_plain(path)):
-            raise StorageError(f"{path} cannot be read (it is no plain file)", _RERUN)
-        if path.exists() and path.stat().st_size > _MOST:
-            raise StorageError(f"{path} is larger than {_MOST:,} bytes", _RERUN)
+            raise StorageError(f"{path} cannot be read (it is not a regular file)", _RERUN)
+        if path.exists() and path.stat().st_size > _MAX_BYTES:
+            raise StorageError(f"{path} is larger than {_MAX_BYTES:,} bytes", _RERUN)
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -278,9 +286,9 @@ def _read(path: Path) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """``faults``: a line for each file that is not as it was stored or cannot be held to a hash,
-    "name: what"; empty when the run is whole. ``files``, ``size``: what was found as it should be,
-    the manifest included; bytes."""
+    """``faults``: one line, "name: what", for each file that is not as it was stored or that no
+    hash covers; empty when the run is intact. ``files``, ``size``: how many files are intact, the
+    manifest included, and their bytes."""
 
     state: str
     faults: tuple[str, ...]
@@ -293,7 +301,7 @@ def verify(folder: Path) -> Verified:
 
     Raises:
         UsageError: there is no such folder.
-        StorageError: the run is of a schema that has no seal, or that is not known.
+        WrongSchema: another version of hil wrote it.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "give the folder of one run")
@@ -301,22 +309,17 @@ def verify(folder: Path) -> Verified:
         return Verified("", (f"{MANIFEST}: missing, so nothing says what belongs here",), 0, 0)
     try:
         manifest = read_manifest(folder)
+    except WrongSchema:
+        raise
     except StorageError as problem:
-        if " is of schema " in problem.what:
-            raise
         return Verified("", (f"{MANIFEST}: {problem.what}",), 0, 0)
     if not manifest.seal:
-        if manifest.schema == 1:
-            raise StorageError(
-                f"{folder} is of schema 1, which has no hashes: nothing to verify it by",
-                "run the bench again into a new folder",
-            )
         return Verified(manifest.state, (f"{MANIFEST}: has no seal",), 0, 0)
     faults = dict(_faults(folder, manifest))
-    whole = [found.size for name, found in manifest.files.items() if name not in faults]
-    size = sum(whole) + (folder / MANIFEST).stat().st_size
+    intact = [found.size for name, found in manifest.files.items() if name not in faults]
+    size = sum(intact) + (folder / MANIFEST).stat().st_size
     lines = tuple(f"{name}: {fault}" for name, fault in faults.items())
-    return Verified(manifest.state, lines, len(whole) + 1, size)
+    return Verified(manifest.state, lines, len(intact) + 1, size)
 
 
 def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -333,15 +336,15 @@ def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
         if name in (SAMPLES, DIGITS) and running:
             yield name, _unsealed(folder)
         elif page and running:
-            yield name, "not sealed, for the run is not finished"
+            yield name, "not sealed: the run is not finished"
         elif page:
             yield name, f"newer than the seal: hil report was stopped; run: hil report {folder}"
         else:
-            yield name, "no file of this run"
+            yield name, "does not belong to this run"
 
 
 def _unsealed(folder: Path) -> str:
-    """Of a run that is not finished: what can be said of its answers."""
+    """What can be said of the answers of a run that is not finished."""
     try:
         run = load_run(folder)
     except StorageError as problem:
@@ -349,6 +352,6 @@ def _unsealed(folder: Path) -> str:
     answers = sum(len(samples) for samples in run.samples.values())
     torn = ", and half a line" if run.torn else ""
     return (
-        f"not sealed, for the bench is at work or was killed; {answers:,} answers are readable"
-        f"{torn}; the same `hil bench --out` goes on and seals it"
+        f"not sealed: the bench is running or was killed; {answers:,} answers are readable"
+        f"{torn}; the same `hil bench --out` continues and seals it"
     )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only writer of a run's folder. Nothing is half-written: files are renamed into place,
-samples are appended a line at a time, and a torn last line is cut off when a run goes on."""
+"""The only writer of a run's folder.
+
+Files are renamed into place, so none is half-written. Samples are appended one line at a time; a
+torn last line is cut off when the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,14 @@ from hil.runs.schema import (
     Sample,
     State,
 )
-from hil.runs.seal import LOCK, hash_data, sealed
-from hil.runs.seal import pretty as pretty
+from hil.runs.seal import LOCK, hash_data, pretty, sealed
 
 
 class RunLog:
-    """One run's folder, held by one process at a time."""
+    """One run's folder, locked by one process at a time.
+
+    ``done``: how many answers of each run are stored, by `RunPlan.key`.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -51,11 +56,11 @@ class RunLog:
     def __enter__(self) -> RunLog:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (LOCK, SAMPLES):  # which are written where they are
+            for name in (LOCK, SAMPLES):  # written in place, through any link
                 if (self.folder / name).is_symlink():
                     raise StorageError(
-                        f"{self.folder / name} is a link, which may lead anywhere",
-                        "take it away, or choose another --out",
+                        f"{self.folder / name} is a symbolic link",
+                        "remove it, or choose another --out",
                     )
             self._lock()
             self._sweep()
@@ -82,8 +87,7 @@ class RunLog:
         self._close()
 
     def append(self, sample: Sample) -> None:
-        """Store one answer. It is on disk, whole, when this returns; nothing of it when it raises
-        StorageError."""
+        """Store one answer: all of it when this returns, nothing when it raises StorageError."""
         assert self._samples is not None, "append outside `with`"
         line = msgspec.json.encode(sample) + b"\n"
         try:
@@ -97,12 +101,12 @@ class RunLog:
         self.done[sample.run] += 1
 
     def save(self, manifest: Manifest) -> None:
-        """Store the manifest anew."""
+        """Replace the stored manifest."""
         self.manifest = manifest
         replace_file(self.folder / MANIFEST, sealed(manifest))
 
     def set_state(self, state: State, error: str = "") -> None:
-        """Store how the bench stands, and the hashes of the data when nothing more is appended."""
+        """Store the state of the bench, and the hashes of its data unless it is running."""
         try:
             files = {} if state == "running" else hash_data(self.folder)
         except OSError as problem:
@@ -114,15 +118,15 @@ class RunLog:
         self.save(msgspec.structs.replace(self.manifest, ends=(*self.manifest.ends, end)))
 
     def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
-        """Store the digits worth drawing, by sample id."""
+        """Store the samples worth drawing, by id."""
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
 
     def save_layer_checks(self, layer_checks: Sequence[LayerCheck]) -> None:
-        """Store what layers made of digits whose output is not what it must be."""
+        """Store the layers of samples whose output is not what it must be."""
         replace_file(self.folder / LAYERS, pretty(layer_checks))
 
     def save_profile(self, profiled: Sequence[Profiled]) -> None:
-        """Store what the layers of each run take."""
+        """Store the time of each layer of each run."""
         replace_file(self.folder / PROFILE, pretty(profiled))
 
     def _lock(self) -> None:
@@ -134,17 +138,17 @@ class RunLog:
             ) from None
 
     def _sweep(self) -> None:
-        """A bench that was killed may have left files that it had not renamed into place."""
+        """Remove files that a killed bench has not renamed into place."""
         for name in (MANIFEST, DIGITS, LAYERS, PROFILE):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 
     def _cut_torn_line(self) -> None:
-        """A run that was killed may have left half a line."""
+        """Remove the half line that a killed bench may have left."""
         file = self.folder / SAMPLES
         if file.exists() and (data := file.read_bytes()) and not data.endswith(b"\n"):
             if (self.folder / MANIFEST).exists():
-                # its hashes may be of the file with that half; a kill between is then no damage
+                # its hashes may include the half line: without them, a kill here is not damage
                 self.save(msgspec.structs.replace(self.manifest, state="running", files={}))
             with file.open("r+b") as handle:
                 handle.truncate(data.rfind(b"\n") + 1)

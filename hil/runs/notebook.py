@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored run in a notebook: typed records, pandas frames and arrays, nothing computed twice."""
+"""A stored run for notebooks: typed records, pandas frames and arrays, computed once."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import LayerCheck, Manifest, Picture, Summary
 
 
-def read_frame(folder: Path) -> pd.DataFrame:
-    """`frame` of a run's folder. StorageError as `hil.runs.load.load_run`."""
-    return frame(load_run(folder))
-
-
 def frame(run: StoredRun) -> pd.DataFrame:
-    """One row an answered sample: board, engine, model, precision, id, label, the answers of
-    device and host (LiteRT), whether every output byte equals LiteRT's, the oracle's and
-    LiteRT's default kernels' (None without one), time in ``unit``, attempts, whether a fault
-    came between (its times are then no latency), round trip in microseconds of the host."""
+    """One row per answered sample.
+
+    Columns: board, engine, model, precision, id, label; ``device`` and ``host``, the answers of
+    the device and of LiteRT; ``equals_litert``, ``equals_oracle``, ``equals_xnnpack``, whether
+    every output byte equals theirs (None where it was not run); time in ``unit``; attempts;
+    ``disturbed``, whether a fault came between, so that its times are not latencies; round_trip,
+    in microseconds on the host.
+    """
     manifest = run.manifest
     plans = {plan.key: plan for plan in manifest.runs}
     rows = []
@@ -66,14 +65,14 @@ Whose = Literal["device", "litert", "oracle", "xnnpack"]
 
 @dataclass(frozen=True)
 class Run:
-    """What `hil.load` gives."""
+    """A stored run, as `hil.load` returns it."""
 
     folder: Path
     stored: StoredRun
 
     @property
     def manifest(self) -> Manifest:
-        """What was run, on what, with what."""
+        """What was run, on what and with what."""
         return self.stored.manifest
 
     @cached_property
@@ -90,13 +89,13 @@ class Run:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row an answered sample; columns as `hil.runs.notebook.frame` says."""
+        """One row per answered sample; columns as in `hil.runs.notebook.frame`."""
         return frame(self.stored)
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """One row a run of the matrix that has an answer: summary.json's figures, nested names
-        joined by a dot (`accuracy.device`, `time.median`, `memory.arena`)."""
+        """One row per run of the matrix that has an answer: the figures of summary.json, nested
+        names joined by a dot (`accuracy.device`, `time.median`, `memory.arena`)."""
         rows: list[dict[str, Any]] = [msgspec.to_builtins(row) for row in self.summary.runs]
         return pd.json_normalize(rows)
 
@@ -107,11 +106,11 @@ class Run:
 
     @property
     def layer_checks(self) -> tuple[LayerCheck, ...]:
-        """Layer by layer, samples on which the device differed from its oracle."""
+        """Layer by layer, samples on which the device differed from its reference."""
         return self.stored.layer_checks
 
     def cell(self, model: str, precision: str, *, board: str = "", engine: str = "") -> Cell:
-        """The one run of that model; UsageError where none or more than one is meant."""
+        """The one run that matches; UsageError when none or several do."""
         wanted = {"model": model, "precision": precision, "board": board, "engine": engine}
         found = [
             cell
@@ -123,7 +122,7 @@ class Run:
         keys = ", ".join(cell.plan.key for cell in found or self.cells)
         raise UsageError(
             f"{len(found) or 'no'} runs of {model} {precision} in {self.folder}",
-            f"say which, board= and engine= too: {keys}",
+            f"choose one, with board= and engine= if needed: {keys}",
         )
 
     def outputs(
@@ -136,18 +135,18 @@ class Run:
         engine: str = "",
         real: bool = False,
     ) -> npt.NDArray[np.generic]:
-        """(n, outputs) as stored, int8 steps or float32; ``real``: dequantised, float64.
+        """(n, outputs) as stored, int8 steps or float32; with ``real`` dequantised to float64.
 
-        ``whose``: the device's, or a host reference's; UsageError where that was not run.
+        ``whose``: the device's, or a reference's; UsageError where that was not run.
         """
         cell = self.cell(model, precision, board=board, engine=engine)
         found: npt.NDArray[np.generic] | None = getattr(cell, whose)
         if found is None:
-            raise UsageError(f"{whose} was not run for {cell.plan.key}", "take device or litert")
+            raise UsageError(f"{whose} was not run for {cell.plan.key}", "choose device or litert")
         return cell.reals(found) if real else found
 
     def picture(self, key: str) -> npt.NDArray[np.uint8]:
-        """(rows, columns), or (rows, columns, 3), of one of ``pictures``."""
+        """One of ``pictures`` as (rows, columns), or (rows, columns, 3)."""
         found = self.pictures[key]
         shape = found.shape if found.channels == 1 else (*found.shape, found.channels)
         return np.frombuffer(found.pixels, np.uint8).reshape(shape)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a run's folder prove itself: hashes of its files in the manifest, and the manifest's
-own hash, its seal. It finds damage; it keeps nobody from making a folder anew."""
+"""How a run's folder shows damage: the manifest holds the hash of every file, and its own.
+
+The manifest's own hash is its seal. It finds damage; it does not keep anyone from forging a folder.
+"""
 
 from __future__ import annotations
 
@@ -16,41 +18,43 @@ from hil.core.files import NO_RECORD, is_plain, locked, replace_file
 from hil.runs.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
-DATA = (SAMPLES, DIGITS, LAYERS, PROFILE)  # written by the bench; all else is made from these
+DATA = (SAMPLES, DIGITS, LAYERS, PROFILE)  # written by the bench; pages are made from these
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
-    """JSON for people: indented, with a newline at its end."""
+    """Indented JSON that ends with a newline."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def sealed(manifest: Manifest) -> bytes:
-    """``manifest.json`` in its only form: the seal is the SHA-256 of the same bytes without it."""
+    """``manifest.json``; its seal is the SHA-256 of the same bytes with an empty seal."""
     blank = msgspec.structs.replace(manifest, seal="")
     seal = hashlib.sha256(pretty(blank)).hexdigest()
     return pretty(msgspec.structs.replace(manifest, seal=seal))
 
 
 def hashed(content: bytes) -> FileHash:
-    """Of a file's content."""
+    """Hash and size of a file's content."""
     return FileHash(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
 def hash_file(path: Path) -> FileHash:
-    """Of a file; OSError when it cannot be read."""
+    """Hash and size of a file; OSError when it cannot be read."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
         return FileHash(sha256=digest.hexdigest(), size=stream.tell())
 
 
 def hash_data(folder: Path) -> dict[str, FileHash]:
-    """Of the data files that are there; OSError as `hash_file`."""
+    """Hashes of the data files that exist; OSError as `hash_file`."""
     return {name: hash_file(folder / name) for name in DATA if is_plain(folder / name)}
 
 
 def own_files(folder: Path) -> Iterator[str]:
-    """Path in ``folder`` of every file that a manifest should name, sorted. What is hidden (a
-    lock, a file half written) is nobody's."""
+    """Path in ``folder`` of every file that a manifest should name, sorted.
+
+    Hidden files are left out: a lock, or a file that is being written.
+    """
     for path in sorted(folder.rglob("*")):
         within = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in within.parts)
@@ -65,22 +69,24 @@ def difference(folder: Path, name: str, wanted: FileHash) -> str:
         return "not in this folder"
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            return "no plain file"
+            return "not a regular file"
         found = hash_file(path)
     except FileNotFoundError:
         return "missing"
     except OSError as problem:
         return f"cannot be read ({problem.strerror})"
     except ValueError:
-        return "no name of a file"
+        return "not a file name"
     if found.size != wanted.size:
         return f"changed: {found.size:,} bytes, {wanted.size:,} were sealed"
     return "" if found == wanted else f"changed: SHA-256 {found.sha256[:16]}…, not what was sealed"
 
 
 def check_data(folder: Path, manifest: Manifest) -> None:
-    """DamagedRun when a data file is not what the manifest says; one that is not sealed (the bench
-    was killed, or it is a run of schema 1) is not checked."""
+    """DamagedRun when a data file is not what the manifest says.
+
+    Files that are not sealed, because the bench was killed, are not checked.
+    """
     for name in DATA:
         if name in manifest.files:
             fault = difference(folder, name, manifest.files[name])
@@ -90,7 +96,7 @@ def check_data(folder: Path, manifest: Manifest) -> None:
                     "nothing was written; restore the file from where the run came from",
                 )
         elif name != SAMPLES and manifest.files and (folder / name).exists():
-            raise DamagedRun(f"{folder / name} is no file of this run", "take it away")
+            raise DamagedRun(f"{folder / name} does not belong to this run", "remove it")
 
 
 def check_manifest(path: Path, raw: bytes, manifest: Manifest) -> None:
@@ -112,11 +118,11 @@ def _is_sealed(raw: bytes, seal: str) -> bool:
 
 
 def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
-    """Store in the manifest what the pages beside it are: their content by their path, or none
-    while they are being written, so that a reader never takes a new page for a damaged one.
+    """Store in the manifest the hashes of the pages beside it, given by their path and content.
 
-    Nothing happens to a run that has no seal, whose bench was killed, or is at work on it.
-    StorageError when the manifest cannot be written.
+    Give none while they are being written, so that a reader never takes a new page for a damaged
+    one. Nothing happens to a run without a seal, or while a bench writes it. StorageError when the
+    manifest cannot be written.
     """
     path = folder / MANIFEST
     with _unless_held(folder) as free:
@@ -126,7 +132,7 @@ def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
             raise StorageError(f"{path} cannot be read ({problem.strerror})") from problem
         try:
             manifest = msgspec.json.decode(raw, type=Manifest)
-        except NO_RECORD as problem:  # somebody else wrote it meanwhile
+        except NO_RECORD as problem:  # it was replaced since it was loaded
             raise StorageError(f"{path} is corrupt ({problem})") from problem
         if not free or not manifest.seal or manifest.state == "running":
             return
@@ -138,7 +144,10 @@ def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def _unless_held(folder: Path) -> Iterator[bool]:
-    """Hold a bench's lock; False when a bench does. A folder without one never met a bench here."""
+    """Hold the bench's lock; False when a bench holds it.
+
+    A folder without a lock file was never written by a bench on this machine.
+    """
     if not is_plain(folder / LOCK):
         yield True
         return

@@ -18,7 +18,7 @@ from hil.bench.plan import Image
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
 from hil.runs.load import read_manifest, read_samples, verify
-from hil.runs.schema import SCHEMA, Picture, Sample
+from hil.runs.schema import Picture, Sample
 from hil.testing.board import corrupt, cut, drop
 from hil.testing.lab import FakeLab
 
@@ -141,19 +141,6 @@ def test_a_run_whose_data_were_damaged_does_not_go_on(plan: BenchPlan, tmp_path:
         run(plan, tmp_path, ignore, FakeLab())
     samples.write_bytes(content)
     run(plan, tmp_path, ignore, FakeLab())
-    assert verify(tmp_path).faults == ()
-
-
-def test_a_run_of_schema_1_goes_on_as_one_of_this_schema(plan: BenchPlan, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
-    path = tmp_path / "manifest.json"
-    raw = msgspec.json.decode(path.read_bytes())
-    for name in ("seeds", "files", "seal"):
-        del raw[name]
-    path.write_bytes(msgspec.json.encode(raw | {"schema": 1}))
-    run(plan, tmp_path, ignore, FakeLab())
-    assert read_manifest(tmp_path).schema == SCHEMA
     assert verify(tmp_path).faults == ()
 
 

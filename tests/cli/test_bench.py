@@ -11,7 +11,7 @@ import pytest
 from hil.bench import run
 from hil.bench.lab import RealLab
 from hil.testing.lab import FakeLab, Tamper
-from tests.support.command_line import PROJECT, STUDENT, hil
+from tests.support.command_line import STUDENT, hil
 
 
 def bench_with_fake_lab(
@@ -67,14 +67,16 @@ def test_verify_names_each_damaged_file(
     (folder / "\x1b[31mred\n.txt").write_text("a stranger's")
     samples = folder / "samples.jsonl"
     samples.write_bytes(samples.read_bytes().replace(b'"label":1', b'"label":2', 1))
-    old = PROJECT / "tests" / "runs" / "schema1"
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "manifest.json").write_bytes(b'{"schema":1,"hil":"0.0.9","run_id":"old"}')
     assert hil(monkeypatch, "verify", str(folder), str(old)) == 1
     shown, said = capsys.readouterr()
     lines = shown.splitlines()
     assert len(lines) == 2
     assert "run/samples.jsonl: changed: SHA-256 " in lines[0]
-    assert lines[1].endswith("/run/?[31mred?.txt: no file of this run")
-    assert "schema 1, which has no hashes" in said
+    assert lines[1].endswith("/run/?[31mred?.txt: does not belong to this run")
+    assert "written by hil 0.0.9 in schema 1, this hil reads schema 2" in said
     assert hil(monkeypatch, "verify", str(old)) == 2
     assert hil(monkeypatch, "report", str(folder)) == 1
     said = capsys.readouterr().err

@@ -19,7 +19,7 @@ from hil.runs.agreement import (
     unexpected,
 )
 from hil.runs.cells import cells, summarise
-from hil.runs.schema import Accuracy, Agreement, Clock, RunPlan, Summary, SummaryRow, Time
+from hil.runs.schema import SCHEMA, Accuracy, Agreement, Clock, RunPlan, Summary, SummaryRow, Time
 from tests.support.runs import manifest, plan, sample
 
 FLOAT = "fake/aot/student/float32"
@@ -47,7 +47,7 @@ def summary(key: str, n: int = 3, **agreement: float) -> Summary:
         memory=None,
         link=None,
     )
-    return Summary(schema=1, runs=(row,))
+    return Summary(schema=SCHEMA, runs=(row,))
 
 
 def test_int8_must_equal_the_oracle_but_not_litert() -> None:

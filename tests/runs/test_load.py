@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read back is what was stored, and what is wrong is refused in one line."""
+"""A stored run reads back as it was stored; a damaged one is refused in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.core.errors import StorageError
+from hil.core.errors import StorageError, WrongSchema
 from hil.runs.load import load_run
 from hil.runs.schema import Picture
 from tests.support import reports
@@ -42,7 +42,7 @@ def test_a_whole_last_line_without_its_end_counts(tmp_path: Path) -> None:
     assert not run.torn
 
 
-def test_answers_are_put_in_order_and_repeats_are_one(tmp_path: Path) -> None:
+def test_answers_are_sorted_and_repeats_counted_once(tmp_path: Path) -> None:
     plan = reports.plan()
     stored = reports.samples(plan, 4)
     shuffled = [stored[2], stored[0], stored[3], stored[0], stored[1]]
@@ -50,7 +50,7 @@ def test_answers_are_put_in_order_and_repeats_are_one(tmp_path: Path) -> None:
     assert list(run.samples[plan.key]) == stored
 
 
-def test_no_samples_yet(tmp_path: Path) -> None:
+def test_a_run_without_samples_file(tmp_path: Path) -> None:
     folder = reports.write(tmp_path / "run", reports.manifest(reports.plan(), ends=()), [])
     (folder / "samples.jsonl").unlink()
     assert load_run(folder).samples == {reports.plan().key: ()}
@@ -94,11 +94,14 @@ def _write(name: str, content: bytes) -> Callable[[Path], object]:
 
 
 CORRUPT: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda f: (f / "manifest.json").unlink(), "holds no manifest"),
+    "no manifest": (lambda f: (f / "manifest.json").unlink(), "has no manifest.json"),
     "no json": (_write("manifest.json", b"{"), "manifest.json is corrupt"),
-    "no utf-8": (_write("manifest.json", b'{"schema": 1, "run_id": "\xff"}'), "is corrupt"),
+    "no utf-8": (_write("manifest.json", b'{"schema": 2, "run_id": "\xff"}'), "is corrupt"),
     "an array": (_write("manifest.json", b"[]"), "is corrupt"),
-    "an older schema": (_manifest("schema", 0), "is of schema 0, this hil reads schema 1 and 2"),
+    "an older schema": (
+        _manifest("schema", 1),
+        "was written by hil 0.1.0 in schema 1, this hil reads schema 2",
+    ),
     "a newer schema": (_manifest("schema", 3), "use the hil version that wrote it"),
     "an unknown key": (_manifest("surprise", 1), "surprise"),
     "an unknown state": (_manifest("state", "fine"), "state"),
@@ -106,15 +109,15 @@ CORRUPT: dict[str, tuple[Callable[[Path], object], str]] = {
     "an unknown type": (_output(dtype=77), "type 77"),
     "an empty output": (_output(shape=[1, 0]), "shape (1, 0)"),
     "a huge output": (_output(shape=[1 << 40]), "shape"),
-    "a line of rubbish": (
+    "a line that is not JSON": (
         lambda f: (f / "samples.jsonl").write_bytes(b"rubbish\n{}\n"),
         "samples.jsonl, line 1",
     ),
-    "a rubbish line with its end": (
+    "a last line that is not JSON": (
         lambda f: (f / "samples.jsonl").write_bytes(b"rubbish\n"),
         "samples.jsonl, line 1",
     ),
-    "a foreign run": (_line(run="x/y"), "run 'x/y' is not in manifest.json"),
+    "an unknown run": (_line(run="x/y"), "run 'x/y' is not in manifest.json"),
     "a short output": (_line(device="AAAA"), "line 2: 3 bytes of device output, not 10"),
     "a long reference": (_line(oracle="A" * 44), "bytes of oracle output, not 10"),
     "a negative time": (_line(time=-1), "negative"),
@@ -132,18 +135,19 @@ CORRUPT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", CORRUPT)
-def test_what_is_wrong_is_refused(tmp_path: Path, case: str) -> None:
+def test_damage_is_refused(tmp_path: Path, case: str) -> None:
     plan = reports.plan()
     folder = reports.write(tmp_path / "run", reports.manifest(plan, n=3), reports.samples(plan, 3))
     change, message = CORRUPT[case]
     change(folder)
     with pytest.raises(StorageError, match=re.escape(message)) as caught:
         load_run(folder)
-    assert caught.value.hint or "hil version" in message
+    assert caught.value.hint
+    assert isinstance(caught.value, WrongSchema) == ("schema" in case)
     assert "\n" not in str(caught.value)
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="not a stored run; give the folder of one run"):
         load_run(tmp_path / "nowhere")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil.load`: what a notebook gets of a stored run is what the run holds."""
+"""`hil.load`: records, frames and arrays hold what the run stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 import hil
 from hil.core.errors import StorageError, UsageError
 from hil.report import write
+from hil.runs.log import RunLog
 from tests.support import reports
+from tests.support.runs import manifest, sample
 
 
 def test_records_frames_and_arrays(tmp_path: Path) -> None:
@@ -29,6 +31,24 @@ def test_records_frames_and_arrays(tmp_path: Path) -> None:
     assert list(run.results["accuracy.device"]) == [r.accuracy.device for r in run.summary.runs]
     assert list(run.results["memory.arena"]) == [28_544, 7_936, 5_472, 2_544]
     assert [cell.plan.key for cell in run.cells] == [plan.key for plan in run.manifest.runs]
+
+
+def test_a_frame_has_one_row_per_sample(tmp_path: Path) -> None:
+    with RunLog(tmp_path, manifest()) as log:
+        log.save(manifest())
+        log.append(sample(0))
+        log.append(sample(1, litert=b"\x02\x01", oracle=b"\x02\x02", attempts=3, round_trip=80))
+    frame = hil.load(tmp_path).samples
+    assert list(frame["device"]) == [1, 1]
+    assert list(frame["host"]) == [1, 0]
+    assert list(frame["equals_litert"]) == [True, False]
+    assert list(frame["equals_oracle"]) == [True, False]
+    assert list(frame["attempts"]) == [1, 3]
+    assert list(frame["disturbed"]) == [False, True]
+    assert list(frame["equals_xnnpack"]) == [None, None]  # it was not run
+    assert frame["round_trip"][1] == 80
+    assert set(frame["unit"]) == {"instructions"}
+    assert frame.groupby("model")["time"].median().to_dict() == {"student": 7.0}
 
 
 def test_outputs_are_the_stored_bytes(tmp_path: Path) -> None:
@@ -47,7 +67,7 @@ def test_outputs_are_the_stored_bytes(tmp_path: Path) -> None:
         run.outputs("student", "int8", "xnnpack")
 
 
-def test_which_run_is_meant_must_be_clear(tmp_path: Path) -> None:
+def test_an_ambiguous_run_is_refused(tmp_path: Path) -> None:
     plans = [reports.plan(), reports.plan(board="esp32", unit="us")]
     stored = [sample for plan in plans for sample in reports.samples(plan, 5)]
     run = hil.load(reports.write(tmp_path / "run", reports.manifest(*plans, n=5), stored))
@@ -66,12 +86,12 @@ def test_pictures_are_arrays(tmp_path: Path) -> None:
     assert run.picture(key).tobytes() == picture.pixels
 
 
-def test_no_run_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="holds no manifest"):
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="has no manifest.json"):
         hil.load(tmp_path)
 
 
-def test_import_hil_stays_light() -> None:
+def test_import_hil_loads_no_heavy_package() -> None:
     heavy = "pandas scipy jinja2 numpy msgspec"
     code = f"import sys, hil; print([m for m in {heavy.split()!r} if m in sys.modules], hil.load)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's folder proves itself: no byte of it can change unseen, and a kill is not damage."""
+"""Hashes and seal of a run's folder: any changed byte is found, and a kill is not damage."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from hil import report
 from hil.core.errors import DamagedRun, StorageError, UsageError
 from hil.runs.load import load_run, read_manifest, verify
 from hil.runs.log import RunLog
-from hil.runs.schema import DIGITS, FIGURES, MANIFEST, SAMPLES, SCHEMA, Manifest, State
+from hil.runs.schema import DIGITS, FIGURES, MANIFEST, SAMPLES, Manifest, State
 from hil.runs.seal import DATA, own_files, sealed
 from tests.support import reports
 
-SCHEMA_1 = Path(__file__).parent / "schema1"
 N = 4
 
 
@@ -42,9 +41,9 @@ def stored(folder: Path, state: State = "complete", n: int = N) -> Path:
 
 
 def found(folder: Path) -> str:
-    """All faults of a run, or "whole"."""
+    """All faults of a run, or "intact"."""
     try:
-        return "\n".join(verify(folder).faults) or "whole"
+        return "\n".join(verify(folder).faults) or "intact"
     except StorageError as problem:
         return str(problem)
 
@@ -56,7 +55,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_stored_before_a_field_was_added_is_whole(tmp_path: Path) -> None:
+def test_a_run_stored_before_a_field_was_added_is_intact(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run")
     raw = (folder / MANIFEST).read_bytes()
     older = re.sub(rb'\s*"seal": "[0-9a-f]{64}"', b'\n  "seal": ""', raw)
@@ -68,7 +67,7 @@ def test_a_run_stored_before_a_field_was_added_is_whole(tmp_path: Path) -> None:
     assert verify(folder).faults == ()
 
 
-def test_a_run_is_whole_before_and_after_its_report(tmp_path: Path) -> None:
+def test_a_run_is_intact_before_and_after_its_report(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run")
     assert verify(folder).faults == ()
     assert verify(folder).files == 3
@@ -82,17 +81,17 @@ def test_a_run_is_whole_before_and_after_its_report(tmp_path: Path) -> None:
     assert set(read_manifest(folder).files) == set(own_files(folder))
 
 
-def test_a_report_again_changes_no_byte(reported: Path) -> None:
+def test_a_second_report_changes_no_byte(reported: Path) -> None:
     before = {name: (reported / name).read_bytes() for name in (*own_files(reported), MANIFEST)}
     report.write(reported)
     assert {name: (reported / name).read_bytes() for name in before} == before
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
-def test_a_run_cut_short_is_a_whole_bundle(tmp_path: Path, state: State) -> None:
+def test_an_unfinished_run_is_intact_too(tmp_path: Path, state: State) -> None:
     folder = stored(tmp_path / "run", state)
     report.write(folder)
-    assert found(folder) == "whole"
+    assert found(folder) == "intact"
     assert verify(folder).state == state
 
 
@@ -103,17 +102,17 @@ def flip(path: Path, at: int, mask: int) -> None:
 
 
 @pytest.mark.thorough
-def test_every_third_byte_of_every_file_counts(tmp_path: Path) -> None:
-    """Each flipped alone, in one bit of three: others make other letters, or none."""
+def test_a_flip_of_every_third_byte_is_found(tmp_path: Path) -> None:
+    """Each byte is flipped alone, in one of three bits."""
     folder = stored(tmp_path / "run", n=2)
     for name in (*own_files(folder), MANIFEST):
         path = folder / name
         for at in range(0, path.stat().st_size, 3):
             mask = (1, 4, 32)[at % 9 // 3]
             flip(path, at, mask)
-            assert found(folder) != "whole", (name, at)
+            assert found(folder) != "intact", (name, at)
             flip(path, at, mask)
-    assert found(folder) == "whole"
+    assert found(folder) == "intact"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -140,10 +139,10 @@ def test_any_change_of_any_file_is_found(
         case "append":
             content += data.draw(st.sampled_from([b"\n", b" ", b"{}", b"\0"]))
     path.write_bytes(content)
-    assert found(folder) != "whole"
+    assert found(folder) != "intact"
 
 
-def test_missing_and_foreign_files_are_named(reported: Path, tmp_path: Path) -> None:
+def test_missing_and_added_files_are_named(reported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(reported, folder)
     (folder / DIGITS).unlink()
@@ -154,8 +153,8 @@ def test_missing_and_foreign_files_are_named(reported: Path, tmp_path: Path) -> 
     (folder / ".hidden").write_text("a lock, say")
     assert verify(folder).faults == (
         "digits.json: missing",
-        "report.md: no plain file",
-        "notes/a:b.txt: no file of this run",
+        "report.md: not a regular file",
+        "notes/a:b.txt: does not belong to this run",
     )
     (folder / MANIFEST).unlink()
     assert found(folder) == "manifest.json: missing, so nothing says what belongs here"
@@ -175,7 +174,7 @@ def test_a_manifest_that_points_outside_reads_nothing_there(tmp_path: Path) -> N
     ]
 
 
-def test_a_manifest_written_another_way_is_no_longer_the_sealed_one(tmp_path: Path) -> None:
+def test_a_manifest_formatted_differently_is_not_the_sealed_one(tmp_path: Path) -> None:
     """The same values in other bytes: the seal is of bytes."""
     folder = stored(tmp_path / "run")
     path = folder / MANIFEST
@@ -193,7 +192,7 @@ def test_a_killed_run_says_what_cannot_be_verified(tmp_path: Path) -> None:
         file.write(b'{"run":"mps2')
     report.write(folder)
     said = {line.partition(":")[0]: line for line in verify(folder).faults}
-    assert "not sealed, for the bench is at work or was killed; 4 answers are rea" in said[SAMPLES]
+    assert "not sealed: the bench is running or was killed; 4 answers are readable" in said[SAMPLES]
     assert "half a line" in said[SAMPLES]
     names = {"report.html", "report.md", SAMPLES, "summary.json"}
     assert {name for name in said if not name.startswith(FIGURES)} == names
@@ -202,11 +201,11 @@ def test_a_killed_run_says_what_cannot_be_verified(tmp_path: Path) -> None:
     assert "samples.jsonl: damaged: " in found(folder)
 
 
-def test_a_killed_run_goes_on_and_is_sealed_in_the_end(tmp_path: Path) -> None:
+def test_a_killed_run_that_goes_on_is_sealed(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run", "running")
     with RunLog(folder, read_manifest(folder)) as log:
         log.set_state("complete")
-    assert found(folder) == "whole"
+    assert found(folder) == "intact"
 
 
 @pytest.mark.parametrize("name", [SAMPLES, DIGITS, MANIFEST])
@@ -230,32 +229,32 @@ def test_a_report_of_damaged_data_is_refused(reported: Path, tmp_path: Path, nam
     assert (folder / "report.html").read_bytes() == before
 
 
-def test_pictures_that_came_later_are_not_drawn(tmp_path: Path) -> None:
+def test_pictures_added_later_are_refused(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run")
     content = (folder / DIGITS).read_bytes()
     (folder / DIGITS).unlink()
     with RunLog(folder, read_manifest(folder)) as log:
         log.set_state("interrupted")
     (folder / DIGITS).write_bytes(content)
-    with pytest.raises(DamagedRun, match="no file of this run"):
+    with pytest.raises(DamagedRun, match="does not belong to this run"):
         report.write(folder)
 
 
-def test_damaged_pages_are_written_anew(reported: Path, tmp_path: Path) -> None:
+def test_damaged_pages_are_regenerated(reported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(reported, folder)
     flip(folder / "report.html", 100, 1)
     assert re.match(r"report\.html: changed: SHA-256 \w{16}…", found(folder))
     report.write(folder)
-    assert found(folder) == "whole"
+    assert found(folder) == "intact"
 
 
 class Killed(BaseException):
-    """SIGKILL, as near as a test in one process comes to it."""
+    """Stands in for SIGKILL within one process."""
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 2, 5, -1, None])
-def test_a_kill_while_pages_are_written_is_told_from_damage(
+def test_a_kill_while_pages_are_written_is_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int | None
 ) -> None:
     """Killed before the first replacement, between two, before the last, and not at all."""
@@ -291,10 +290,10 @@ def test_a_kill_while_pages_are_written_is_told_from_damage(
             for line in said
         )
     report.write(folder)
-    assert found(folder) == "whole"
+    assert found(folder) == "intact"
 
 
-def test_a_bench_at_work_is_left_alone(tmp_path: Path) -> None:
+def test_a_report_does_not_touch_the_manifest_of_a_running_bench(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run")
     before = (folder / MANIFEST).read_bytes()
     with RunLog(folder, read_manifest(folder)):
@@ -302,21 +301,7 @@ def test_a_bench_at_work_is_left_alone(tmp_path: Path) -> None:
         assert (folder / MANIFEST).read_bytes() == before
 
 
-def test_schema_1_still_loads_and_has_nothing_to_verify_by(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    shutil.copytree(SCHEMA_1, folder)
-    run = load_run(folder)
-    assert run.manifest.schema == 1
-    assert [len(samples) for samples in run.samples.values()] == [20]
-    written = report.write(folder)
-    assert written.summary.schema == SCHEMA
-    assert written.summary.runs[0].memory is not None
-    assert (folder / MANIFEST).read_bytes() == (SCHEMA_1 / MANIFEST).read_bytes()
-    with pytest.raises(StorageError, match="schema 1, which has no hashes"):
-        verify(folder)
-
-
-def test_a_manifest_survives_its_own_form() -> None:
+def test_a_sealed_manifest_reads_back_and_seals_the_same() -> None:
     manifest = reports.manifest(reports.plan(), reports.plan("teacher", "float32"))
     once = msgspec.json.decode(sealed(manifest), type=Manifest)
     assert len(once.seal) == 64
@@ -332,7 +317,7 @@ CHANGES: dict[str, Callable[[Manifest], Manifest]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_values_cannot_change_under_the_seal(tmp_path: Path, change: str) -> None:
+def test_a_changed_value_breaks_the_seal(tmp_path: Path, change: str) -> None:
     folder = stored(tmp_path / "run")
     manifest = CHANGES[change](read_manifest(folder))
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
