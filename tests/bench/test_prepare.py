@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from hil.bench.lab import Firmware
-from hil.bench.plan import Case, Image, Network
-from hil.bench.prepare import predicted_memory
+from hil.bench.lab import Firmware, RealLab
+from hil.bench.plan import Case, Image, Network, Request, make_plan
+from hil.bench.prepare import predicted_memory, prepare
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, only_station
 from hil.core.records import Precision
+from hil.engines.aot import engine
 from hil.firmware import build, footprint
 from hil.testing.lab import FakeLab
-from hil.tflite import read_model
+from hil.tflite import read_model, reader
 from tests.firmware.conftest import PROJECT
 
 MODELS = PROJECT / "models" / "mnist"
@@ -80,3 +84,36 @@ def test_the_arena_is_for_the_largest_network_of_the_image() -> None:
 def test_firmware_that_nothing_was_compiled_for_has_no_figures() -> None:
     one = case("net", MODELS / "student_float32.tflite")
     assert predicted_memory(one, Firmware(Path("a.elf"), "", "", 0, 0)) is None
+
+
+@pytest.mark.firmware
+def test_a_model_is_read_once_and_generated_once_per_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From the plan to the firmware's memory, in this process and in none that it starts."""
+    if missing := missing_tools(load_board("native", PROJECT)):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    files = [tmp_path / f"{name}.tflite" for name in ("one", "two")]
+    for file in files:
+        file.write_bytes((MODELS / "student_int8.tflite").read_bytes())
+    done: Counter[str] = Counter()
+
+    def counted(module: ModuleType, function: str) -> None:
+        real = getattr(module, function)
+
+        def count(*words: Any, **options: Any) -> Any:
+            done[function] += 1
+            return real(*words, **options)
+
+        monkeypatch.setattr(module, function, count)
+
+    counted(reader, "_load")
+    counted(engine, "generate")
+    names = tuple(map(str, files))
+    request = Request(PROJECT, ("native",), names, dataset="digits", limit=1)
+    prepared, _ = prepare(make_plan(request), RealLab(PROJECT), lambda _: None)
+    assert [one.plan.model for one in prepared] == ["one", "two"]
+    assert all(one.plan.predicted for one in prepared)
+    assert done == {"_load": 2, "generate": 2}
+    elf = prepared[0].firmware.file
+    assert not (elf.parent / "gen").exists(), "`hil headers` generated the image again"

@@ -197,6 +197,15 @@ def test_a_wrong_image_is_one_line(environment: dict[str, str], image: str, want
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize("arena", ["0", "-5", "1k"])
+def test_a_wrong_arena_is_one_line(environment: dict[str, str], arena: str) -> None:
+    needs("native")
+    done = pio(["run", "-e", "native"], environment | {"HIL_ARENA": arena})
+    assert done.returncode != 0
+    (error,) = (line for line in done.stdout.splitlines() if line.startswith("Error: "))
+    assert f"{arena} is not a positive number of bytes; correct HIL_ARENA" in error
+
+
 @pytest.mark.parametrize("env", ["mps2", "rv32", "lx106"])
 def test_size_is_shown(env: str, environment: dict[str, str]) -> None:
     needs(env)
