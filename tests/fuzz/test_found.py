@@ -159,7 +159,7 @@ def test_figures_that_no_array_holds(tmp_path: Path) -> None:
     folder = run(tmp_path / "run")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(text.replace('"macs": 8', f'"macs": {1 << 64}'))
-    with pytest.raises(StorageError, match="the number 1.84e+19 is too large"):
+    with pytest.raises(StorageError, match=r"the number 1\.84e\+19 is too large"):
         load_run(folder)
 
 
@@ -194,7 +194,7 @@ def test_a_report_does_not_write_through_a_link(tmp_path: Path) -> None:
     victims.mkdir()
     (victims / "holiday.svg").write_text("precious")
     (folder / "figures").symlink_to(victims)
-    with pytest.raises(StorageError, match="is a symbolic link"):
+    with pytest.raises(StorageError, match="is a link"):
         write(folder)
     assert [path.name for path in victims.iterdir()] == ["holiday.svg"]
 
