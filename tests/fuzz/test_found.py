@@ -194,7 +194,7 @@ def test_a_report_does_not_write_through_a_link(tmp_path: Path) -> None:
     victims.mkdir()
     (victims / "holiday.svg").write_text("precious")
     (folder / "figures").symlink_to(victims)
-    with pytest.raises(StorageError, match="is a link"):
+    with pytest.raises(StorageError, match="is a symbolic link"):
         write(folder)
     assert [path.name for path in victims.iterdir()] == ["holiday.svg"]
 
