@@ -27,8 +27,7 @@ from hil.boards.session import open_board
 from hil.core.records import DType, Encoding, Hello, ModelInfo, TensorSpec
 from hil.device import Device, Timing
 from hil.firmware import build
-from hil.mlperf.dut import Dut
-from hil.mlperf.dut import Timing as DutTiming
+from hil.mlperf.dut import Dut, DutTiming
 from hil.testing.board import FakeBoard
 from hil.testing.lines import BITS, Computing, PacedLink, paced
 from hil.testing.mlperf import FakeDut

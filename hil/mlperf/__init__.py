@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MLPerf Tiny's serial protocol, the host's side: any device that speaks it, ours or not."""
+"""MLPerf Tiny, the host's side: measures any device that speaks its serial protocol."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data set in the layout of MLCommons' runner: a folder of files and `y_labels.csv`.
+"""Data sets in the layout of MLCommons' runner, a folder of files and `y_labels.csv`: read, export.
 
-A line of it is `file,classes,class`, and for anomaly detection `,bytes_to_send,stride`: that file
-is sent in overlapping segments. The folder is a stranger's: no name leads out of it, and sizes are
-bounded.
+A line of `y_labels.csv` is `file,classes,class`, for anomaly detection with `,bytes_to_send,stride`
+added: that file is sent in overlapping segments. A folder is not trusted: no name may lead out of
+it, and sizes are bounded.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MAX_LABELS: Final = 64 << 20  # bytes of that file
 MAX_FILE: Final = 4 << 20  # bytes of a sample; anomaly detection's have 100,000
 MAX_CLASSES: Final = 10_000
 MAX_SEGMENTS: Final = 10_000
-_MODEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # fit to name a folder
+_MODEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # may name a folder
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file. ``segment`` and ``stride`` in bytes, ``count`` segments; 0: it is sent whole."""
+    """One file: ``count`` segments, ``segment`` and ``stride`` in bytes; 0: sent as a whole."""
 
     file: str
     label: int
@@ -57,7 +57,7 @@ class DataFolder:
     fingerprint: str
 
     def segments(self, item: Item) -> tuple[bytes, ...]:
-        """What is sent of ``item``, in order; DataError when it cannot be read."""
+        """The byte strings to send for ``item``, in order; DataError when it cannot be read."""
         content = _read(self.path, item.file)
         if not item.segment:
             return (content,)
@@ -66,12 +66,12 @@ class DataFolder:
 
 
 def open_data(folder: Path, model: str) -> DataFolder:
-    """The set in ``folder``, or in its folder that is named as the device's model.
+    """The data set in ``folder``, or in its subfolder that has the name of the device's model.
 
-    Every file is read once, so that nothing is missing later.
+    Every file is read once, so that errors show before the session begins.
 
     Raises:
-        DataError: a file is missing, damaged, too large or outside of the folder; labels are not
+        DataError: a file is missing, damaged, too large or outside the folder; labels are not
             numbers; a class has no file.
     """
     path = _find(folder, model)
@@ -83,7 +83,7 @@ def open_data(folder: Path, model: str) -> DataFolder:
         raise DataError(
             f"{path / LABELS}: class{'es' if len(missing) > 1 else ''} {few} of {classes} "
             "without a file",
-            "every class must be present: `hil mlperf-data` sees to that",
+            "every class must have one; `hil mlperf-data` writes such a set",
         )
     digest = hashlib.sha256(raw)
     for number, item in enumerate(items):
@@ -105,7 +105,7 @@ def _find(folder: Path, model: str) -> Path:
     if _fit_for_path(model) and (folder / model / LABELS).is_file():
         return folder / model
     raise DataError(
-        f"no {LABELS} in {folder}, nor in its folder {shown(model)}",
+        f"no {LABELS} in {folder} or its subfolder {shown(model)}",
         "write one: hil mlperf-data --dataset mnist --out DIR",
     )
 
@@ -113,7 +113,7 @@ def _find(folder: Path, model: str) -> Path:
 def _labels(path: Path) -> bytes:
     try:
         if (path / LABELS).stat().st_size > MAX_LABELS:
-            raise DataError(f"{path / LABELS} has more than {MAX_LABELS >> 20} MiB", "divide it")
+            raise DataError(f"{path / LABELS} has more than {MAX_LABELS >> 20} MiB", "split it")
         return (path / LABELS).read_bytes()
     except OSError as problem:
         raise DataError(
@@ -127,7 +127,9 @@ def _parse(raw: bytes, where: Path) -> tuple[list[Item], int]:
     try:
         rows: Sequence[list[str]] = list(csv.reader(raw.decode("utf-8").splitlines(), strict=True))
     except (UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{where} is no CSV ({problem})", "a line is file,classes,class") from None
+        raise DataError(
+            f"{where} is not valid CSV ({problem})", "a line is file,classes,class"
+        ) from None
     for number, row in enumerate(rows, 1):
         if not row:
             continue
@@ -141,9 +143,9 @@ def _parse(raw: bytes, where: Path) -> tuple[list[Item], int]:
         all_classes.add(classes)
     names = Counter(item.file for item in items)
     if twice := next((name for name, count in names.items() if count > 1), ""):
-        raise DataError(f"{where} names {shown(twice)} twice", "a file has one line")
+        raise DataError(f"{where} lists {shown(twice)} twice", "list each file once")
     if len(all_classes) != 1:
-        what = "has no line" if not items else "disagrees with itself on the number of classes"
+        what = "has no line" if not items else "gives different numbers of classes"
         raise DataError(f"{where} {what}", "a line is file,classes,class")
     return items, all_classes.pop()
 
@@ -159,20 +161,20 @@ def _item(row: Sequence[str]) -> tuple[Item, int]:
     if label >= classes:
         raise ValueError(f"class {label} of {classes}")
     if len(row) == 5 and not (segment and stride):
-        raise ValueError("segments of no bytes")
+        raise ValueError("segment or stride of 0 bytes")
     return Item(_name(row[0]), label, segment, stride), classes
 
 
 def _number(word: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", word):
-        raise ValueError(f"{shown(word)!r} is no number")
+        raise ValueError(f"{shown(word)!r} is not a number")
     return int(word)
 
 
 def _name(word: str) -> str:
     path = PurePosixPath(word)
     if not word or not word.isprintable() or "\\" in word or path.is_absolute():
-        raise ValueError(f"{shown(word)!r} names no file of the folder")
+        raise ValueError(f"{shown(word)!r} is not a file name in the folder")
     if ".." in path.parts or len(word) > 200:
         raise ValueError(f"{shown(word)!r} leads out of the folder")
     return word
@@ -182,19 +184,19 @@ def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{folder}: {shown(name)} leads out of the folder", "take it away")
+            raise DataError(f"{folder}: {shown(name)} leads out of the folder", "remove it")
         if not path.is_file():
-            raise DataError(f"{folder}: {shown(name)} is missing", f"{LABELS} names it")
+            raise DataError(f"{folder}: {shown(name)} is missing", f"{LABELS} lists it")
         size = path.stat().st_size
         if not 0 < size <= MAX_FILE:
             raise DataError(f"{path} has {size:,} bytes", f"a sample has 1 to {MAX_FILE:,}")
         return path.read_bytes()
-    except (OSError, RuntimeError) as problem:  # RuntimeError: links in a ring
+    except (OSError, RuntimeError) as problem:  # RuntimeError: a loop of symbolic links
         raise DataError(f"{path} cannot be read ({problem})", "fix its permissions") from problem
 
 
 def _starts(item: Item, content: bytes, folder: Path) -> range:
-    """Where the segments of a file begin; a rest that fills none is left out."""
+    """The offsets of a file's segments; an incomplete last one is left out."""
     starts = range(0, len(content) - item.segment + 1, item.stride)
     if not 0 < len(starts) <= MAX_SEGMENTS:
         raise DataError(
@@ -208,32 +210,32 @@ TESTS: Final = {"a": "tests_accuracy.yaml", "p": "tests_performance.yaml"}
 
 
 def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) -> Path:
-    """Write ``out``/<data set's name>/ with a .bin file a sample and their `y_labels.csv`.
+    """Write ``out``/<data set's name>/ with one .bin file per sample and `y_labels.csv`.
 
-    Beside it goes a test script for the runner's accuracy mode, and one for its performance mode,
-    under ``model``, the id that the device names in `profile` (default: the data set's name).
-    A sample's bytes are its values in C order, uint8 or little-endian float32. ``limit`` takes the
-    first of the fixed stratified order, so that every class is present.
+    Also writes a test script each for the runner's accuracy and performance modes, under ``model``,
+    the id that the device reports for `profile` (default: the data set's name). A sample's bytes
+    are its values in C order, uint8 or little-endian float32. ``limit`` takes the first samples of
+    the fixed stratified order, so that every class is present.
 
     Returns:
         The folder of the samples.
 
     Raises:
-        UsageError: it is there already, or ``limit`` leaves a class without a sample.
-        StorageError: it cannot be written; nothing is left of it then.
+        UsageError: the folder exists, or ``limit`` leaves a class without a sample.
+        StorageError: it cannot be written; then nothing is left of it.
     """
     model, folder = model or data.name, out / data.name
     if not model.isprintable() or "]" in model:
-        raise UsageError(f"{model!r} cannot be a model's id", "`m-model-[...]` has it in brackets")
+        raise UsageError(f"{model!r} cannot be a model's id", "use printable characters without ]")
     chosen = datasets.subset(data, limit) if limit is not None else data
     classes = int(data.y.max()) + 1
     if lacking := set(range(classes)) - set(chosen.y.tolist()):
         raise UsageError(
             f"--limit {limit} leaves {len(lacking)} of {classes} classes without a sample",
-            f"take {classes} at least",
+            f"use at least {classes}",
         )
     if folder.exists():
-        raise UsageError(f"{folder} is there already", "choose another --out, or remove it")
+        raise UsageError(f"{folder} already exists", "choose another --out, or remove it")
     try:
         out.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
@@ -263,8 +265,8 @@ def _write(data: Dataset, classes: int, folder: Path) -> None:
 
 
 def _tests(model: str, folder: str, mode: str) -> str:
-    """A test script: all files once, or five windows of as many inferences as the user then
-    writes for 10 s of his board."""
+    """A test script: all files once, or five windows of 1,000 inferences, a number that users
+    change so that a window takes their board 10 s."""
     infer = "infer 1 0" if mode == "a" else "infer 1000 10"
     loop = "loop" if mode == "a" else "loop 5"
     script = {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device under test behind a link: one command at a time, and every line of every reply checked.
+"""`Dut`: a device under test behind a link; one command at a time, every line of a reply checked.
 
-The protocol has neither sequence numbers nor check sums. What keeps replies and commands together
-is that each reply must be exactly the one that its command has; anything else is a fault of the
-line, after which the start is found anew (`Dut.find`) and the sample loaded once more.
+The protocol has neither sequence numbers nor checksums. Replies and commands stay in step because
+each reply must be exactly what its command allows; anything else counts as a link fault, after
+which the two are synchronised again (`Dut.find`) and the sample is loaded again.
 """
 
 from __future__ import annotations
@@ -44,17 +44,20 @@ from hil.mlperf.protocol import (
 
 T = TypeVar("T")
 
-ATTEMPTS: Final = 10  # of a sample, and of a question
+ATTEMPTS: Final = 10  # per sample or query
 _LONGEST_S: Final = 300.0  # `db print` of 27,648 bytes at 9600 baud takes 115 s
-FAULTS: Final = (NoAnswer, WrongReply, DeviceRefused)  # what another attempt may mend
+FAULTS: Final = (NoAnswer, WrongReply, DeviceRefused)  # worth another attempt
 _ADVICE: Final = "check the baud rate, and that the firmware speaks MLPerf Tiny's protocol"
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Seconds: ``silence`` after which nothing more is on its way, ``boot`` until the device
-    must have answered `name`, ``name`` for one such answer, ``quiet`` without a byte of another
-    reply, ``reply`` for that of `infer`, beyond what its inferences take."""
+class DutTiming:
+    """How long to wait, in seconds; ``clock`` is monotonic.
+
+    ``silence``: after it nothing more is on its way. ``boot``: until the device has answered
+    `name`; ``name``: for one such answer. ``quiet``: without a byte of any other reply.
+    ``reply``: for the reply to `infer`, in addition to its inferences.
+    """
 
     silence: float = 0.3
     boot: float = 30.0
@@ -66,7 +69,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the device says it is: a stranger's words, not yet fit for a terminal or a path."""
+    """What the device says it is: untrusted text, not fit for a terminal or a path."""
 
     vendor: str
     profile: str
@@ -75,10 +78,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """One `infer`. ``start``, ``end``: the device's clock, us; ``us`` from the one to the other.
+    """One `infer`. By the device's clock: ``start`` and ``end`` in us, ``us`` between them.
 
-    By the host's clock, in seconds: ``whole`` from the command to the second of them, ``gap``
-    from the first to the second.
+    By the host's clock, in seconds: ``whole`` from the command to the arrival of ``end``, ``gap``
+    from the arrival of ``start`` to that of ``end``.
     """
 
     values: tuple[float, ...]
@@ -90,23 +93,23 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _HeardLine:
     line: str
     record: Record
-    at: float  # of the host's clock
+    at: float  # by the host's clock
 
 
 class Dut:
-    """One device. ``tell`` is given every line that comes, for a log.
+    """One device. ``tell`` is called with every line that comes, for a log.
 
-    A damaged character that leaves a line well-formed cannot be seen, unless with ``read_back``:
-    the device then prints what it has loaded and, a second time, its results, which must be equal.
+    A damaged character in a line that stays well-formed goes unnoticed, except with ``read_back``:
+    then the device prints what it has loaded, and its results a second time, and both must match.
     """
 
     def __init__(
         self,
         link: Link,
-        timing: Timing = Timing(),
+        timing: DutTiming = DutTiming(),
         tell: Callable[[str], None] = lambda _: None,
         *,
         read_back: bool = False,
@@ -114,16 +117,16 @@ class Dut:
         self._link, self._timing, self._tell = link, timing, tell
         self._read_back = read_back
         self._lines = Lines()
-        self._heard: deque[_Heard] = deque()
+        self._heard: deque[_HeardLine] = deque()
         self._vendor = ""
-        self.retries = 0  # samples and questions that were asked again
+        self.retries = 0  # samples and queries that were repeated
 
     def find(self) -> str:
-        """The device's vendor name, once a question and its answer certainly belong together.
+        """The device's vendor name, once a query and its answer certainly belong together.
 
-        Waits for silence, asks `name`, and takes only exactly one name with silence after it:
-        boot text and replies to earlier questions lead to another try. NoAnswer when ``boot``
-        seconds bring none, WrongReply when they bring another than before.
+        Waits for silence, asks `name`, and accepts only exactly one name followed by silence: boot
+        text and replies to earlier queries lead to another try. NoAnswer when none comes within
+        ``boot`` seconds, WrongReply when it differs from the one before.
         """
         timing = self._timing
         deadline = Deadline.after(timing.boot, timing.clock)
@@ -143,21 +146,21 @@ class Dut:
                 if self._vendor in ("", name.vendor):
                     self._vendor = name.vendor
                     return name.vendor
-                other = name.vendor  # or the same, and a letter of it was damaged
+                other = name.vendor  # another device, or the same with a damaged letter
             last = f"`name` was answered with {words([one.line for one in heard])}"
         if other:
             raise WrongReply(
                 f"the device was [{shown(self._vendor)}] and is now [{shown(other)}]",
-                "start again, with one device on the port",
+                "start again with a single device on the port",
             )
         raise NoAnswer(
-            f"no device of MLPerf Tiny answers on {self._link.name} within {timing.boot:g} s"
+            f"no MLPerf Tiny device answered on {self._link.name} within {timing.boot:g} s"
             + (f" ({last})" if last else ""),
             _ADVICE,
         )
 
     def identify(self) -> Identity:
-        """`find`, then what `profile` says."""
+        """`find`, then the reply to `profile`."""
         vendor = self.find()
         text, model = self._again(self._profile)
         return Identity(vendor, text, model)
@@ -165,9 +168,9 @@ class Dut:
     def run(
         self, values: bytes, iterations: int = 1, warmups: int = 0, seconds: float = 0.0
     ) -> Inference:
-        """Load ``values``, warm up, infer; ``seconds`` are what that may take beyond a reply.
+        """Load ``values``, warm up, infer; ``seconds``: how long the inferences may take.
 
-        After a fault the sample is loaded and measured anew, so that no time spans a retry.
+        After a fault the sample is loaded and measured again, so that no time spans a retry.
         WrongReply, DeviceRefused or NoAnswer when ten attempts fail.
         """
 
@@ -181,7 +184,7 @@ class Dut:
         return self._again(once)
 
     def load(self, values: bytes) -> None:
-        """Load a sample, once; a fault is raised."""
+        """Load a sample, without retries; a fault is raised."""
         first, *rest = load_commands(values)
         self._expect(first, (Expecting(len(values)), DONE))
         for number, command in enumerate(rest, 1):
@@ -192,10 +195,10 @@ class Dut:
             if len(rows) != len(heard) - 1:
                 raise _unexpected("db print", heard)
             if b"".join(rows) != values:
-                raise WrongReply("the device holds other bytes than it was sent", _ADVICE)
+                raise WrongReply("the device loaded other bytes than it was sent", _ADVICE)
 
     def infer(self, iterations: int = 1, warmups: int = 0, seconds: float = 0.0) -> Inference:
-        """One `infer` of what is loaded, once; a fault is raised."""
+        """One `infer` of the loaded sample, without retries; a fault is raised."""
         command = f"infer {iterations} {warmups}"
         sent = self._timing.clock()
         patience = self._timing.reply + seconds
@@ -215,7 +218,7 @@ class Dut:
                 try:
                     us = elapsed(start, end)
                 except ValueError as problem:
-                    raise WrongReply(str(problem), "the firmware's timestamp is broken") from None
+                    raise WrongReply(str(problem), "fix the firmware's timestamp") from None
                 return Inference(found, start, end, us, at[1] - sent, at[1] - at[0])
         raise _unexpected(command, heard)
 
@@ -227,7 +230,7 @@ class Dut:
         raise _unexpected("profile", heard)
 
     def _again(self, action: Callable[[], T]) -> T:
-        """``action``, tried again from a start found anew while the line is at fault."""
+        """``action``, repeated after synchronising again as long as the link fails."""
         for left in reversed(range(ATTEMPTS)):
             try:
                 return action()
@@ -243,28 +246,30 @@ class Dut:
         if [one.record for one in heard] != list(wanted):
             raise _unexpected(command, heard)
 
-    def _ask(self, command: str, quiet: float, most: float = _LONGEST_S) -> list[_Heard]:
-        """The lines of the reply, `m-ready` the last of them.
+    def _ask(self, command: str, quiet: float, most: float = _LONGEST_S) -> list[_HeardLine]:
+        """The lines of the reply, of which `m-ready` is the last.
 
-        NoAnswer when nothing comes for ``quiet`` seconds, or `m-ready` not within ``most``.
+        NoAnswer when nothing comes for ``quiet`` seconds, or no `m-ready` within ``most``.
         """
-        # a bare % crashes MLCommons' own parser
+        # an empty command crashes MLCommons' parser
         assert 0 < len(command) <= COMMAND
         assert END not in command
         if self._heard or self._lines.half:
             late = [one.line for one in self._heard] or [self._lines.half]
-            raise WrongReply(f"before `{command[:20]}`, uncalled for: {words(late)}", _ADVICE)
+            raise WrongReply(f"unexpected before `{command[:20]}`: {words(late)}", _ADVICE)
         self._link.write((command + END).encode("ascii"))
         deadline = Deadline.after(most, self._timing.clock)
         came = True
-        reply: list[_Heard] = []
+        reply: list[_HeardLine] = []
         while True:
             while self._heard:
                 reply.append(self._heard.popleft())
                 if reply[-1].record == DONE:
                     return reply
             if len(reply) > MAX_LINES:
-                raise WrongReply(f"`{command[:20]}` was answered with no end of lines", _ADVICE)
+                raise WrongReply(
+                    f"the reply to `{command[:20]}` has more than {MAX_LINES:,} lines", _ADVICE
+                )
             if not came or deadline.expired:
                 half = self._lines.half
                 lines = words([*(one.line for one in reply), *([half] if half else [])])
@@ -273,20 +278,17 @@ class Dut:
             came = self._listen(deadline.sooner(quiet))
 
     def _listen(self, deadline: Deadline) -> bool:
-        """Take in what comes; False when ``deadline`` passes first."""
+        """Receive what comes; False when ``deadline`` passes first."""
         data = self._link.read(deadline)
         at = self._timing.clock()
         for line in self._lines.feed(data):
             self._tell(line)
             if line:
-                self._heard.append(_Heard(line, parse(line), at))
+                self._heard.append(_HeardLine(line, parse(line), at))
         return bool(data)
 
     def _drain(self, deadline: Deadline) -> bool:
-        """Throw away what comes until nothing has for a while; whether there was anything.
-
-        A device that never falls silent ends with ``deadline``.
-        """
+        """Discard what comes until silence, or ``deadline``; whether there was anything."""
         found = bool(self._heard or self._lines.half)
         while self._listen(deadline.sooner(self._timing.silence)) and not deadline.expired:
             found = True
@@ -296,8 +298,8 @@ class Dut:
         return found
 
 
-def _unexpected(command: str, heard: Sequence[_Heard]) -> WrongReply | DeviceRefused:
-    """What is wrong with a reply."""
+def _unexpected(command: str, heard: Sequence[_HeardLine]) -> WrongReply | DeviceRefused:
+    """The error for an unexpected reply."""
     refusals = [one.record.text for one in heard if isinstance(one.record, Refusal)]
     if refusals:
         return DeviceRefused(f"the device refused `{command[:20]}`: {shown(refusals[0])}", _ADVICE)

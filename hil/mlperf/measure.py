@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Top-1 and AUC of a device's results, as MLCommons' runner (benchmark/runner/main.py) has them.
+"""The figures of a session: accuracy of a whole set (`score`), inferences per second (`measure`).
 
-Each result vector is divided by its sum; a file with several (anomaly detection sends it in
-segments) counts by their mean. The AUC is the macro average of one class against the rest; of
-two classes, that of the second. A network of one output (anomaly detection) is scored by its
-value: its "accuracy" is the best mean of precision and recall over a hundred thresholds, in
-percent.
+Accuracy is computed as MLCommons' runner does (benchmark/runner/main.py). Each result vector is
+divided by its sum; a file with several (anomaly detection sends it in segments) counts by their
+mean. The AUC is the macro average over the classes, each against the rest; of two classes, it is
+that of the second. A network with one output (anomaly detection) is scored by its value: its
+"accuracy" is the best mean of precision and recall over a hundred thresholds, in percent.
 
-AUC = (R - n1 (n1 + 1) / 2) / (n1 n0), R the sum of the ranks of the n1 positives: Mann and Whitney,
-Ann. Math. Stat. 18, 50 (1947). Tests hold it to scikit-learn's `roc_auc_score`.
+Performance is the median of five windows of at least 10 s by the device's clock, which is checked
+against the host's.
 """
 
 from __future__ import annotations
@@ -21,19 +21,27 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from hil.core.errors import WrongReply
 from hil.mlperf.dut import Dut, Inference
 
 Reals = npt.NDArray[np.float64]
-_OFF = 0.1  # by which printed probabilities may miss a sum of 1: a thousand classes, three decimals
-_THRESHOLDS = 100
+_OFF: Final = 0.1  # how far printed probabilities may be off a sum of 1: 1,000 classes, 3 decimals
+_THRESHOLDS: Final = 100
+WINDOWS: Final = 5
+SHORTEST_S: Final = 10.0
+WARMUPS: Final = 10
+_AIM_S: Final = 10.5  # length of a window, so that jitter does not make it too short
+_TRIAL_S: Final = 1.0  # long enough for a clock of milliseconds
+_ROUNDS: Final = 3  # attempts at five windows that are long enough
+_MOST: Final = 2**31 - 1  # devices read the count with atoi()
+_SLACK: Final = 0.05  # between two clocks, one of which may be an RC oscillator
+_SLACK_S: Final = 0.5  # of a USB adapter and of this machine
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the device said of one file: a result vector for each of its segments."""
+class FileResults:
+    """The device's results for one file: a vector for each of its segments."""
 
     file: str
     label: int
@@ -42,9 +50,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """``top1`` in percent; ``correct`` of ``n`` files, None for a network of one output.
+    """``top1`` in percent; ``correct`` of ``n`` files, None for a network with one output.
 
-    ``improper`` files had a result that is no list of probabilities: their figures say little.
+    ``improper`` files had a result that is not a list of probabilities, so that the figures mean
+    little.
     """
 
     n: int
@@ -54,12 +63,12 @@ class Accuracy:
     improper: int
 
 
-def score(answers: Sequence[Answer], classes: int) -> Accuracy:
-    """The figures of a whole set.
+def score(answers: Sequence[FileResults], classes: int) -> Accuracy:
+    """The accuracy of a whole set.
 
     Raises:
-        WrongReply: a vector has not one value a class, or adds up to zero.
-        ValueError: there is no answer, or a class has none.
+        WrongReply: a vector does not have one value per class, or its sum is zero.
+        ValueError: a class has no file.
     """
     labels = np.array([answer.label for answer in answers])
     if set(labels.tolist()) != set(range(classes)) or classes < 2:
@@ -67,44 +76,42 @@ def score(answers: Sequence[Answer], classes: int) -> Accuracy:
     sizes = {len(vector) for answer in answers for vector in answer.results}
     if sizes == {1}:
         values = np.array([np.mean(answer.results) for answer in answers])
-        return Accuracy(len(answers), None, _detected(values, labels), auc(values, labels == 1), 0)
+        return Accuracy(len(answers), None, _detected(values, labels), _auc(labels == 1, values), 0)
     if sizes != {classes}:
         raise WrongReply(
             f"results of {' and '.join(map(str, sorted(sizes)))} values for {classes} classes",
-            "give --data the set of the model that the device runs",
+            "pass the data set of the device's model as --data",
         )
     shares = [np.array([_share(vector) for vector in one.results]) for one in answers]
     means = np.array([vectors.mean(axis=0) for vectors in shares])
     correct = int((np.argmax(means, axis=1) == labels).sum())
     area = (
-        auc(means[:, 1], labels == 1)
+        _auc(labels == 1, means[:, 1])
         if classes == 2
-        else float(np.mean([auc(means[:, c], labels == c) for c in range(classes)]))
+        else float(np.mean([_auc(labels == c, means[:, c]) for c in range(classes)]))
     )
     improper = sum(not all(map(probabilities, answer.results)) for answer in answers)
     return Accuracy(len(answers), correct, 100 * correct / len(answers), area, improper)
 
 
 def probabilities(vector: Sequence[float]) -> bool:
-    """Whether these may be a softmax's outputs as a device prints them."""
+    """Whether these can be a softmax's outputs as a device prints them."""
     return min(vector) >= 0 and abs(sum(vector) - 1) <= _OFF
 
 
-def auc(values: Reals, positive: npt.NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ValueError when all are positive or none is."""
-    ones = int(positive.sum())
-    zeros = len(positive) - ones
-    if not ones or not zeros:
-        raise ValueError("one of the two kinds is missing")
-    ranks = rankdata(values)
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+def _auc(positive: npt.NDArray[np.bool_], values: Reals) -> float:
+    """Area under the ROC curve."""
+    from sklearn.metrics import roc_auc_score  # takes half a second to import
+
+    return float(roc_auc_score(positive, values))
 
 
 def _share(vector: Sequence[float]) -> Reals:
     total = sum(vector)
     if abs(total) < 1e-9:
         raise WrongReply(
-            "a result vector adds up to zero", "the firmware must print probabilities (a softmax)"
+            "the sum of a result vector is zero",
+            "the firmware must print probabilities (a softmax)",
         )
     return np.array(vector) / total
 
@@ -120,17 +127,6 @@ def _detected(values: Reals, labels: npt.NDArray[np.int64]) -> float:
         precision, recall = right / (right + wrong + 1e-8), right / (right + missed + 1e-8)
         best = max(best, 100 * (precision + recall) / 2)
     return best
-
-
-WINDOWS: Final = 5
-SHORTEST_S: Final = 10.0
-WARMUPS: Final = 10
-_AIM_S: Final = 10.5  # of a window, so that jitter does not make it too short
-_TRIAL_S: Final = 1.0  # long enough for a clock of milliseconds
-_ROUNDS: Final = 3  # of five windows, should one come out too short
-_MOST: Final = 2**31 - 1  # devices read the count with atoi()
-_SLACK: Final = 0.05  # two clocks, one of them perhaps an RC oscillator
-_SLACK_S: Final = 0.5  # of a USB adapter and of this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +152,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """``median``: inferences a second. ``valid``: five windows, each of 10 s or more."""
+    """``median``: inferences per second. ``valid``: five windows, each of at least 10 s."""
 
     windows: tuple[Window, ...]
 
@@ -174,14 +170,13 @@ def measure(
     samples: Sequence[bytes],
     done: Callable[[int, Window], None] = lambda _number, _window: None,
 ) -> Performance:
-    """Five windows, window i with sample i (modulo their number), after a trial that finds how
-    many inferences fill one. ``done`` is told of each.
+    """Five windows, window i with sample i (modulo their number); ``done`` is called for each.
 
-    Windows that come out shorter than 10 s are all taken again with more inferences; when that
-    does not help either the last five are returned, not valid.
+    A trial finds out how many inferences fill a window. If a window is shorter than 10 s, all are
+    repeated with more inferences; if that does not help, the last five are returned, not valid.
 
     Raises:
-        WrongReply: the device's clock stands still, or does not fit the host's.
+        WrongReply: the device's clock stands still, or disagrees with the host's.
         DeviceError: as `Dut.run`.
     """
     iterations = _fitting(dut, samples[0])
@@ -211,27 +206,27 @@ def _fitting(dut: Dut, sample: bytes) -> int:
             break
         if not seen.us and seen.whole > 10 * _TRIAL_S:
             raise WrongReply(
-                f"the device's clock did not move in {iterations:,} inferences", "mend m-lap-us"
+                f"the device's clock stood still for {iterations:,} inferences", "fix `m-lap-us`"
             )
-        # at most tenfold, for a short trial says little
+        # at most tenfold, because a short trial is inaccurate
         iterations = min(10 * iterations, _scaled(iterations, seen.us, 1.5 * _TRIAL_S))
         seconds = 20 * _TRIAL_S
     return _scaled(iterations, seen.us, _AIM_S)
 
 
 def _scaled(iterations: int, us: int, seconds: float) -> int:
-    """How many inferences take ``seconds``, where ``iterations`` took ``us``; more than those."""
+    """How many inferences take ``seconds`` when ``iterations`` took ``us``."""
     wanted = math.ceil(iterations * seconds * 1e6 / us) if us else 10 * iterations
     return min(_MOST, wanted)
 
 
 def _check(seen: Inference) -> None:
-    """WrongReply when the device's time cannot be."""
+    """WrongReply when the device's time contradicts the host's."""
     said = seen.us / 1e6
     if said > seen.whole * (1 + _SLACK) + _SLACK_S:
-        problem = f"took {said:.1f} s by the device's clock and at most {seen.whole:.1f} s by ours"
+        problem = f"took {said:.1f} s by the device's clock but at most {seen.whole:.1f} s by ours"
     elif seen.gap > said * (1 + _SLACK) + _SLACK_S:
-        problem = f"took {said:.1f} s by the device's clock and at least {seen.gap:.1f} s by ours"
+        problem = f"took {said:.1f} s by the device's clock but at least {seen.gap:.1f} s by ours"
     else:
         return
-    raise WrongReply(f"a window {problem}", "set right the clock behind m-lap-us")
+    raise WrongReply(f"a window {problem}", "fix the clock behind `m-lap-us`")

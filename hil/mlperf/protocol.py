@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of MLPerf Tiny's serial protocol <-> records. Pure: no port, no clock (design: the table
-in docs/mlperf-tiny.md).
+"""Lines of MLPerf Tiny's serial protocol <-> records (the table in docs/mlperf-tiny.md).
 
-A command is ASCII and ends in `%`; a reply is CRLF lines, the last of them `m-ready`. What a
-device sends is a stranger's: lines, their number and the values in one are bounded.
+Pure: no port, no clock. A command is ASCII and ends in `%`; a reply is CRLF lines, of which
+`m-ready` is the last. Devices are not trusted: the number of lines, their length and the number of
+values in a line are bounded.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final, TypeAlias
 from hil.core.text import printable, shorten
 
 LINE: Final = 37  # bytes of a sample in one `db`: "db " and 74 digits are 77 of 80 characters
-COMMAND: Final = 80  # characters that a device's command buffer holds, without the `%`
+COMMAND: Final = 80  # size of a device's command buffer, without the `%`
 END: Final = "%"
 READY: Final = "m-ready"
 NO_TIME: Final = "m-lap-us is no time"  # our emulated boards say so in their name
 MAX_LINE: Final = 65_536  # characters; a thousand classes take about 12,000
-MAX_LINES: Final = 4_096  # of one reply; the longest of the table is `db print`
+MAX_LINES: Final = 4_096  # of one reply; the longest is that of `db print`
 MAX_VALUES: Final = 10_000  # of one result
-LARGEST: Final = 1e12  # value of a result: sums and quotients of them stay finite
-WRAP: Final = 1 << 32  # microseconds after which a 32-bit clock begins anew: 71.6 minutes
+LARGEST: Final = 1e12  # absolute value in a result, so that sums and quotients stay finite
+WRAP: Final = 1 << 32  # microseconds after which a 32-bit clock wraps: 71.6 minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """A time of the device's own clock, in microseconds; usually of 32 bits (`elapsed`)."""
+    """A time of the device's clock, in microseconds; usually of 32 bits (`elapsed`)."""
 
     us: int
 
@@ -56,7 +56,7 @@ class Expecting:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line that has nothing but its name: `LOADED` and the like."""
+    """A line without a value: `LOADED` and similar ones."""
 
     text: str
 
@@ -76,7 +76,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A line of `db print`: eight bytes, or what is left."""
+    """A line of `db print`: eight bytes, or fewer in the last one."""
 
     values: bytes
 
@@ -90,7 +90,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Any other line: boot text, half a line, or more than there may be of one."""
+    """Any other line: boot text, a part of a line, or more values than allowed."""
 
     text: str
 
@@ -119,7 +119,7 @@ _FLOAT: Final = re.compile(
 
 
 def parse(line: str) -> Record:
-    """One line, without its CRLF, to the record that it is; `Unknown` if to none."""
+    """The record in one line, given without its CRLF; `Unknown` for any other line."""
     if line in _MARKS:
         return _MARKS[line]
     if found := _RESULTS.fullmatch(line):
@@ -145,9 +145,9 @@ def parse(line: str) -> Record:
 
 
 def _values(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them; () when it is anything else."""
+    """Numbers separated by commas; () for anything else."""
     words = text.split(",")
-    if words[-1].strip() == "":  # MLCommons' own devices may end the list in a comma
+    if words[-1].strip() == "":  # MLCommons' reference devices may end the list with a comma
         words.pop()
     if not 0 < len(words) <= MAX_VALUES or not all(_FLOAT.fullmatch(w.strip()) for w in words):
         return ()
@@ -157,9 +157,11 @@ def _values(text: str) -> tuple[float, ...]:
 
 @dataclass
 class Lines:
-    """Bytes as they come -> whole lines. A line ends in LF; CR, NUL and what is not ASCII are
-    handled as a terminal would: dropped, or shown as `\\xNN`. A line beyond `MAX_LINE` comes out
-    cut, and its rest is thrown away."""
+    """Bytes as they come -> whole lines.
+
+    A line ends in LF. CR and NUL are dropped; what is not ASCII becomes `\\xNN`. A line is cut at
+    `MAX_LINE`.
+    """
 
     _line: bytearray = field(default_factory=bytearray)
 
@@ -174,11 +176,11 @@ class Lines:
 
     @property
     def half(self) -> str:
-        """What has come of a line that has not ended."""
+        """The line that has not ended, so far."""
         return self._text()
 
     def clear(self) -> None:
-        """Forget a line that has not ended."""
+        """Discard the line that has not ended."""
         self._line.clear()
 
     def _add(self, piece: bytes) -> None:
@@ -191,7 +193,7 @@ class Lines:
 
 
 def load_commands(values: bytes) -> Iterator[str]:
-    """What loads ``values``, a command at a time, without the `%`; ValueError when empty."""
+    """The commands that load ``values``, without the `%`; ValueError when empty."""
     if not values:
         raise ValueError("nothing to load")
     yield f"db load {len(values)}"
@@ -202,21 +204,21 @@ def load_commands(values: bytes) -> Iterator[str]:
 def elapsed(start: int, end: int) -> int:
     """Microseconds from ``start`` to ``end`` of a device's clock, which may have wrapped once.
 
-    ValueError when it went backwards though it has more than 32 bits.
+    ValueError when a clock of more than 32 bits went backwards.
     """
     if end >= start:
         return end - start
     if start >= WRAP:
-        raise ValueError(f"the device's clock went back from {start} to {end} us")
+        raise ValueError(f"the device's clock went backwards, from {start} to {end} us")
     return end + WRAP - start
 
 
 def shown(text: str, limit: int = 60) -> str:
-    """A stranger's text for a person: one short line, nothing in it that a terminal obeys."""
+    """Untrusted text for a message: one short line without control characters."""
     return shorten(printable(text), limit)
 
 
 def words(lines: Sequence[str]) -> str:
     """A reply for an error message."""
     few = ", ".join(shown(line) for line in lines[:3])
-    return f"{few or 'nothing'}{f' and {len(lines) - 3} lines more' if len(lines) > 3 else ''}"
+    return f"{few or 'nothing'}{f' and {len(lines) - 3} more lines' if len(lines) > 3 else ''}"

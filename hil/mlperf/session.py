@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One session with a device: find it, measure, and store what it gave."""
+"""One session with a device: open its port, measure it and store the results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hil.firmware import build
 from hil.link import Link
 from hil.link.serial_port import SerialLink
 from hil.mlperf.data import DataFolder, open_data
-from hil.mlperf.dut import Dut, Identity, Timing
+from hil.mlperf.dut import Dut, DutTiming, Identity
 from hil.mlperf.measure import (
     WARMUPS,
     WINDOWS,
     Accuracy,
-    Answer,
+    FileResults,
     Performance,
     Window,
     measure,
@@ -33,10 +33,10 @@ from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.submission import (
     RESULTS_JSON,
     RESULTS_TEXT,
-    Device,
-    Result,
     RunFolder,
-    Session,
+    SessionLog,
+    StoredDevice,
+    StoredResult,
     WindowSeen,
 )
 from hil.runs.schema import DatasetUsed
@@ -46,7 +46,7 @@ MODES: Final[tuple[Mode, ...]] = ("accuracy", "performance")
 
 
 class Watcher(Protocol):
-    """Told how far a session is."""
+    """Shows the progress of a session."""
 
     def found(self, device: Identity, data: DataFolder) -> None: ...
 
@@ -55,23 +55,22 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``faults`` in words: empty when everything is as it should be."""
+    """``faults`` describes what is not as expected."""
 
     device: Identity
     data: DataFolder
     found: Accuracy | Performance
     retries: int
     folder: Path
-    emulated: bool  # no time of it is a measurement
+    emulated: bool  # its times are not measurements
     faults: tuple[str, ...]
 
 
 def refuse_emulated_time(mode: Mode, *, emulated: bool) -> None:
-    """UsageError for what an emulator cannot say: how long anything takes."""
+    """UsageError when times are asked of an emulator."""
     if emulated and mode == "performance":
         raise UsageError(
-            "an emulator, or a process of this computer, has no inferences a second: its clock "
-            "is no board's",
+            "inferences per second cannot be measured on an emulator or a process of this computer",
             "run --mode accuracy on it, and --mode performance on a board",
         )
 
@@ -85,26 +84,26 @@ def run(
     emulated: bool,
     command: Sequence[str] = (),
     watcher: Watcher | None = None,
-    timing: Timing | None = None,
+    timing: DutTiming | None = None,
     read_back: bool = False,
 ) -> Outcome:
-    """Drive the device at the end of ``link`` through the set in ``data``, into the folder ``out``.
+    """Run the data set in ``data`` on the device behind ``link`` and store all in ``out``.
 
     Raises:
         UsageError: ``out`` is not empty; a time is asked of an emulator.
         DataError: as `hil.mlperf.data.open_data`.
-        DeviceError: the device is silent, gone, or answers otherwise than its protocol has it.
+        DeviceError: the device is silent, gone, or violates the protocol.
     """
     refuse_emulated_time(mode, emulated=emulated)
-    heard: list[str] = []  # before there is a log
+    heard: list[str] = []  # lines that came before there was a log
     tell: list[Callable[[str], None]] = [heard.append]
-    dut = Dut(link, timing or Timing(), lambda line: tell[0](line), read_back=read_back)
+    dut = Dut(link, timing or DutTiming(), lambda line: tell[0](line), read_back=read_back)
     device = dut.identify()
     emulated = emulated or device.vendor.endswith(NO_TIME)
     refuse_emulated_time(mode, emulated=emulated)
     found_data = open_data(data, device.model)
     folder = RunFolder(out, command, _used(found_data))
-    session = Session(folder.log, mode[0], emulated=emulated)
+    session = SessionLog(folder.log, mode[0], emulated=emulated)
     try:
         for line in heard:
             session.heard(line)
@@ -121,7 +120,7 @@ def run(
         performance = found if isinstance(found, Performance) else None
         folder.write(RESULTS_TEXT, session.results_text(found))
         folder.write(RESULTS_JSON, session.results_json(performance))
-        identity = Device(device.vendor, device.profile, device.model, link.name, link.baud)
+        identity = StoredDevice(device.vendor, device.profile, device.model, link.name, link.baud)
         folder.write_result(_result(identity, mode, found, dut.retries, emulated=emulated))
     except BaseException as problem:
         folder.close("failed" if isinstance(problem, Exception) else "interrupted", str(problem))
@@ -131,7 +130,7 @@ def run(
 
 
 def _accuracy(
-    dut: Dut, data: DataFolder, session: Session, done: Callable[[int, int], None]
+    dut: Dut, data: DataFolder, session: SessionLog, done: Callable[[int, int], None]
 ) -> Accuracy:
     answers = []
     for number, item in enumerate(data.items, 1):
@@ -141,13 +140,13 @@ def _accuracy(
             seen = dut.run(values)
             results.append(seen.values)
             session.answered(data, item, seen)
-        answers.append(Answer(item.file, item.label, tuple(results)))
+        answers.append(FileResults(item.file, item.label, tuple(results)))
         done(number, len(data.items))
     return score(answers, data.classes)
 
 
 def _performance(
-    dut: Dut, data: DataFolder, session: Session, done: Callable[[int, int], None]
+    dut: Dut, data: DataFolder, session: SessionLog, done: Callable[[int, int], None]
 ) -> Performance:
     items = data.items[:WINDOWS]
     samples = [data.segments(item)[0] for item in items]
@@ -166,17 +165,17 @@ def _faults(found: Accuracy | Performance) -> tuple[str, ...]:
         return (f"{short} of {len(found.windows)} windows are shorter than 10 s",) if short else ()
     if found.improper:
         return (
-            f"{found.improper:,} of {found.n:,} results are no probabilities: the figures divide "
+            f"{found.improper:,} of {found.n:,} results are not probabilities: the figures divide "
             "them by their sum as MLCommons' runner does; the firmware must print a softmax",
         )
     return ()
 
 
 def _result(
-    device: Device, mode: Mode, found: Accuracy | Performance, retries: int, *, emulated: bool
-) -> Result:
+    device: StoredDevice, mode: Mode, found: Accuracy | Performance, retries: int, *, emulated: bool
+) -> StoredResult:
     if isinstance(found, Accuracy):
-        return Result(
+        return StoredResult(
             1,
             mode,
             emulated,
@@ -192,7 +191,7 @@ def _result(
         WindowSeen(one.iterations, one.warmups, one.us, one.inference.whole, one.inference.gap)
         for one in found.windows
     )
-    return Result(1, mode, emulated, device, retries, windows=windows, median=found.median)
+    return StoredResult(1, mode, emulated, device, retries, windows=windows, median=found.median)
 
 
 def _used(data: DataFolder) -> DatasetUsed:
@@ -201,7 +200,7 @@ def _used(data: DataFolder) -> DatasetUsed:
 
 
 def _nobody(_count: int, _total: int) -> None:
-    """Nobody watches."""
+    """Show nothing."""
 
 
 BAUD: Final = 115_200  # of MLCommons' reference devices
@@ -210,14 +209,14 @@ _PTY: Final = re.compile("/dev/(pts/|ttys[0-9]+$)")  # Linux, macOS
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``emulated``: no time it tells is a measurement."""
+    """``emulated``: its times are not measurements."""
 
     link: Link
     emulated: bool
 
 
 def is_pty(port: str) -> bool:
-    """Whether a program of this computer is behind ``port``, and not a device."""
+    """Whether ``port`` leads to a program on this computer, not to a device."""
     return bool(_PTY.match(str(Path(port).resolve())))
 
 
@@ -225,7 +224,7 @@ def is_pty(port: str) -> bool:
 def on_port(
     port: str, baud: int | None, board: Board | None, *, emulated: bool
 ) -> Iterator[Target]:
-    """Whatever is on ``port``; ``board`` says how its port is set."""
+    """The device on ``port``; ``board`` says how to set the port."""
     link = open_port(board, port) if board else SerialLink(port, baud or BAUD)
     try:
         if baud and link.baud != baud:
@@ -244,14 +243,14 @@ def on_board(
     engine: str,
     dataset: str,
 ) -> Iterator[Target]:
-    """An emulated board that runs ``model`` (a name, or a .tflite file) alone; built and started.
+    """An emulated board that runs only ``model`` (a name, or a .tflite file), built and started.
 
     UsageError for a board that is not emulated.
     """
     if board.emulator is None:
         raise UsageError(
             f"board {board.name} is not emulated",
-            f"flash it (hil flash --board {board.name}), then give its --port too",
+            f"flash it (hil flash --board {board.name}), then pass its --port too",
         )
     request = Request(
         project=project,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three files of a submission, laid out as MLCommons' runner lays them out.
+"""The files of a session: three in the format of MLCommons' runner, and those of a run folder.
 
-`log.txt` is the session as it went, `results.txt` the lines that are read by other programs,
-`results.json` a list of what each file or window gave. Of an emulator none holds a time: the keys
-and lines for one are left out, and the first line (a key of each record) says why.
+`log.txt` is the session line by line, `results.txt` the lines that other programs read,
+`results.json` a list of the results per file or window. For an emulator they hold no times: those
+keys and lines are left out, and the first line (a key of each record) says why. `mlperf.json` has
+our own figures.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ Record = dict[str, Any]  # of results.json
 
 
 def stamp(now: datetime) -> str:
-    """How the runner's lines begin."""
+    """The beginning of the runner's lines."""
     return f"{now:%m%d.%H%M%S} ulp-mlperf:"
 
 
-class Session:
-    """What is logged on the way, a line at a time to ``write``, and kept for `results.json`."""
+class SessionLog:
+    """Logs a session, line by line to ``write``, and keeps the records for `results.json`."""
 
     def __init__(
         self,
@@ -61,24 +62,24 @@ class Session:
             write(EMULATED)
 
     def heard(self, line: str) -> None:
-        """A line of the device."""
+        """Log a line of the device."""
         if line.startswith("m-buffer-"):
             return
         if line and line != "m-ready" and not (self.emulated and line.startswith("m-lap-us")):
             self._write(f"RX:{line}")
 
     def say(self, text: str) -> None:
-        """A line with the time of day."""
+        """Log a line with the time of day."""
         self._write(f"{stamp(self._now())} {text}")
 
     def named(self, device: Identity) -> None:
-        """When the device has been found."""
+        """Log what the device says it is."""
         self._write(f"Device name retrieved: {device.vendor}")
         self._write(f"Device profile retrieved: {device.profile}")
         self._write(f"Device model retrieved: {device.model}")
 
     def loading(self, item: Item, segment: int) -> None:
-        """Before a sample goes out."""
+        """Log that a sample is sent."""
         self.say(f"Loading file {item.file} segment {segment}")
 
     def answered(
@@ -90,7 +91,7 @@ class Session:
         warmups: int = 0,
         rate: float | None = None,
     ) -> None:
-        """One `infer`; ``rate`` in inferences a second, in performance mode alone."""
+        """Record one `infer`; ``rate``: inferences per second, in performance mode only."""
         self.say(f"Performance results for window {len(self.records) + 1}:")
         self.say(f"  # Inferences : {iterations:>13}")
         if not self.emulated:
@@ -118,12 +119,12 @@ class Session:
         self.records.append(record | ({"emulated": True} if self.emulated else {}))
 
     def window(self, number: int, data: DataFolder, item: Item, one: Window) -> None:
-        """After a window of the performance mode."""
+        """Record a window of performance mode."""
         self.say(f"Window {number + 1}, with {item.file}:")
         self.answered(data, item, one.inference, one.iterations, one.warmups, one.rate)
 
     def results_json(self, performance: Performance | None = None) -> bytes:
-        """The content of the file; the runner's mark of a rule that was not kept is added."""
+        """The content of the file, with the runner's records for broken rules."""
         errors = []
         if performance and len(performance.windows) != WINDOWS:
             errors.append({"error": "error 1", "mode": self._mode})
@@ -132,7 +133,7 @@ class Session:
         return json.dumps([*self.records, *errors], allow_nan=False).encode() + b"\n"
 
     def results_text(self, found: Accuracy | Performance) -> bytes:
-        """The content of the file; every line of it is one of the runner's."""
+        """The content of the file; every line has the runner's format."""
         lines = [EMULATED] if self.emulated else []
         begins = f"{stamp(self._now())} "
         if isinstance(found, Accuracy):
@@ -169,8 +170,8 @@ def _verdict(found: Performance, begins: str) -> list[str]:
     return [f"{begins}{_RULE}", median, f"{begins}{_RULE}"]
 
 
-class Device(Stored, frozen=True):
-    """As it named itself in `name` and `profile`."""
+class StoredDevice(Stored, frozen=True):
+    """What it reported for `name` and `profile`, and its port."""
 
     vendor: str
     profile: str
@@ -180,7 +181,7 @@ class Device(Stored, frozen=True):
 
 
 class WindowSeen(Stored, frozen=True):
-    """``us`` by the device's clock, the rest in seconds by the host's (`hil.mlperf.dut`)."""
+    """``us`` by the device's clock; seconds by the host's (`hil.mlperf.dut.Inference`)."""
 
     iterations: int
     warmups: int
@@ -189,14 +190,14 @@ class WindowSeen(Stored, frozen=True):
     gap: float
 
 
-class Result(Stored, frozen=True, omit_defaults=True):
-    """`mlperf.json`. ``top1`` in percent, ``median`` in inferences a second."""
+class StoredResult(Stored, frozen=True, omit_defaults=True):
+    """`mlperf.json`. ``top1`` in percent, ``median`` in inferences per second."""
 
     schema: int
     mode: Literal["accuracy", "performance"]
     emulated: bool
-    device: Device
-    retries: int  # samples and questions asked again; none of them is in a figure
+    device: StoredDevice
+    retries: int  # samples and queries that were repeated; no figure includes them
     n: int = 0
     correct: int | None = None
     top1: float | None = None
@@ -207,7 +208,7 @@ class Result(Stored, frozen=True, omit_defaults=True):
 
 
 class RunFolder:
-    """A new folder, written by one session."""
+    """A new run folder, written by one session."""
 
     def __init__(self, path: Path, command: Sequence[str], data: DatasetUsed) -> None:
         try:
@@ -243,15 +244,15 @@ class RunFolder:
             raise storage_error(self.path, problem) from problem
 
     def write(self, name: str, content: bytes) -> None:
-        """One whole file."""
+        """Write a file of the folder."""
         replace_file(self.path / name, content)
 
-    def write_result(self, result: Result) -> None:
-        """`mlperf.json`."""
+    def write_result(self, result: StoredResult) -> None:
+        """Write `mlperf.json`."""
         self.write(MLPERF, pretty(result))
 
     def close(self, state: State, error: str = "") -> None:
-        """Seal what is there."""
+        """Finish the log and seal the folder."""
         try:
             if self._log is not None:
                 self._log.flush()
@@ -270,10 +271,10 @@ class RunFolder:
         replace_file(self.path / MANIFEST, sealed(self._manifest))
 
 
-def read_result(folder: Path) -> Result:
-    """`mlperf.json` of a run folder; StorageError when it is not one."""
+def read_result(folder: Path) -> StoredResult:
+    """`mlperf.json` of a run folder; StorageError when it cannot be read."""
     try:
-        return msgspec.json.decode((folder / MLPERF).read_bytes(), type=Result)
+        return msgspec.json.decode((folder / MLPERF).read_bytes(), type=StoredResult)
     except (OSError, msgspec.DecodeError) as problem:
         raise StorageError(
             f"{folder / MLPERF} cannot be read ({problem})", "run it again"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets in the layout of MLCommons' runner: ours are readable, a stranger's stay in place."""
+"""Data sets in the layout of MLCommons' runner: reading untrusted ones, exporting ours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_set_is_read_in_its_order(tmp_path: Path) -> None:
     assert [found.segments(item) for item in found.items] == [(x,) for _, x in LABELLED]
 
 
-def test_the_runners_dataset_path_will_do(tmp_path: Path) -> None:
+def test_the_set_may_be_in_a_subfolder_named_as_the_model(tmp_path: Path) -> None:
     write_set(tmp_path / "ic01", LABELLED)
     assert open_data(tmp_path, "ic01").path == tmp_path / "ic01"
     for model in ("other", "../ic01", "", "ic01/../ic01", "\x1b[2J", "x" * 300):
@@ -38,7 +38,7 @@ def test_the_runners_dataset_path_will_do(tmp_path: Path) -> None:
         assert str(bad.value).isprintable()
 
 
-def test_the_fingerprint_is_of_every_byte(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_files(tmp_path: Path) -> None:
     first = open_data(write_set(tmp_path / "a", LABELLED), "").fingerprint
     assert open_data(write_set(tmp_path / "b", LABELLED), "").fingerprint == first
     (tmp_path / "b" / "s2.bin").write_bytes(sample(2, 81))
@@ -63,31 +63,31 @@ def test_anomaly_detection_sends_a_file_in_segments(tmp_path: Path) -> None:
     [
         ("", "has no line"),
         ("s0.bin,3\n", "line 1: 2 columns"),
-        ("s0.bin,3,0\ns1.bin,3,1\ns0.bin,3,2\n", "names s0.bin twice"),
-        ("s0.bin,3,x\n", "line 1: 'x' is no number"),
-        ("s0.bin,3,-1\n", "line 1: '-1' is no number"),
+        ("s0.bin,3,0\ns1.bin,3,1\ns0.bin,3,2\n", "lists s0.bin twice"),
+        ("s0.bin,3,x\n", "line 1: 'x' is not a number"),
+        ("s0.bin,3,-1\n", "line 1: '-1' is not a number"),
         ("s0.bin,3,3\n", "class 3 of 3"),
         ("s0.bin,1,0\n", "1 classes"),
         ("s0.bin,99999999,0\n", "99999999 classes"),
-        ("s0.bin,3,0\ns1.bin,4,1\n", "disagrees with itself"),
+        ("s0.bin,3,0\ns1.bin,4,1\n", "different numbers of classes"),
         ("s0.bin,3,0\n\ns1.bin,3,1\n", "class 2 of 3 without a file"),
-        ("s0.bin,3,0,0,0\n", "segments of no bytes"),
+        ("s0.bin,3,0,0,0\n", "segment or stride of 0 bytes"),
         ("s0.bin,2,0,4,1\ns1.bin,2,1,400,1\n", "s1.bin has 0 segments"),
         ("nowhere.bin,2,0\ns1.bin,2,1\n", "nowhere.bin is missing"),
         ("../s0.bin,2,0\ns1.bin,2,1\n", "leads out of the folder"),
         ("a/../../s0.bin,2,0\ns1.bin,2,1\n", "leads out of the folder"),
-        ("/etc/passwd,2,0\ns1.bin,2,1\n", "names no file of the folder"),
+        ("/etc/passwd,2,0\ns1.bin,2,1\n", "is not a file name in the folder"),
         ("link.bin,2,0\ns1.bin,2,1\n", "leads out of the folder"),
-        ("s\x1b[31m.bin,2,0\n", "names no file of the folder"),
-        (",2,0\n", "names no file of the folder"),
+        ("s\x1b[31m.bin,2,0\n", "is not a file name in the folder"),
+        (",2,0\n", "is not a file name in the folder"),
         ("folder,2,0\ns1.bin,2,1\n", "folder is missing"),
         ("empty.bin,2,0\ns1.bin,2,1\n", "has 0 bytes"),
         ("huge.bin,2,0\ns1.bin,2,1\n", "has 5,000,000 bytes"),
         ("loop,2,0\ns1.bin,2,1\n", "cannot be read|leads out|is missing"),
-        ('"s0.bin,3,0\n', "is no CSV"),
+        ('"s0.bin,3,0\n', "is not valid CSV"),
     ],
 )
-def test_a_strangers_folder_is_refused_in_one_line(tmp_path: Path, labels: str, says: str) -> None:
+def test_a_bad_folder_is_refused_in_one_line(tmp_path: Path, labels: str, says: str) -> None:
     outside = tmp_path / "s0.bin"
     outside.write_bytes(b"secret")
     folder = write_set(tmp_path / "set", LABELLED)
@@ -108,7 +108,7 @@ FIXTURE = HealthCheck.function_scoped_fixture
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[FIXTURE])
 @given(content=st.binary(max_size=120))
-def test_any_labels_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
+def test_random_labels_are_refused(tmp_path: Path, content: bytes) -> None:
     write_set(tmp_path, LABELLED)
     (tmp_path / LABELS).write_bytes(content)
     with pytest.raises(DataError) as bad:
@@ -117,7 +117,9 @@ def test_any_labels_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("name", "limit"), [("digits", None), ("digits", 25), ("tabular", 60)])
-def test_ours_are_what_the_runner_reads(tmp_path: Path, name: str, limit: int | None) -> None:
+def test_an_exported_set_is_what_the_runner_reads(
+    tmp_path: Path, name: str, limit: int | None
+) -> None:
     data = datasets.load(name)
     folder = export(data, tmp_path, "student int8 aot", limit)
     count = limit or len(data)
@@ -148,14 +150,14 @@ def test_ours_are_what_the_runner_reads(tmp_path: Path, name: str, limit: int | 
     )
 
 
-def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
+def test_exports_that_cannot_work_are_refused(tmp_path: Path) -> None:
     data = datasets.load("digits")
     with pytest.raises(UsageError, match="--limit 9 leaves 1 of 10 classes"):
         export(data, tmp_path, limit=9)
     with pytest.raises(UsageError, match="cannot be a model's id"):
         export(data, tmp_path, "a]b")
     export(data, tmp_path, limit=10)
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         export(data, tmp_path, limit=10)
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write"):

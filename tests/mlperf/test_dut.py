@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device is found, and every reply belongs to its command, or nothing is reported."""
+"""A device is found, and every reply belongs to its command; otherwise nothing is reported."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.core.errors import DeviceError, DeviceRefused, NoAnswer, WrongReply
-from hil.mlperf.dut import Dut, Identity, Timing
+from hil.mlperf.dut import Dut, DutTiming, Identity
 from hil.mlperf.protocol import WRAP
 from hil.testing.mlperf import BOOT, FakeDut, FakeDutLink, Fault, headless, lost, rebooted, twice
 from tests.support.mlperf_devices import infer, sample
 
 IDENTITY = Identity("fake", "ULPMark for tinyML Firmware V0.0.1", "fake01")
-COMMANDS = 4  # of a sample of 40 bytes: db load, two lines of db, infer
+COMMANDS = 4  # for a sample of 40 bytes: db load, two lines of db, infer
 
 
 def device(line: FakeDutLink, **timing: float) -> Dut:
-    return Dut(line, Timing(clock=line.clock, **timing))
+    return Dut(line, DutTiming(clock=line.clock, **timing))
 
 
 @pytest.mark.parametrize("boots_at", [0.0, 0.1, 0.3, 1.0, 1.31, 2.5, 20.0])
@@ -41,37 +41,35 @@ def test_a_stale_ready_does_not_shift_the_replies() -> None:
     assert dut.retries == 0
 
 
-def test_an_answer_to_an_earlier_question_is_not_taken() -> None:
+def test_an_answer_to_an_earlier_query_is_not_taken() -> None:
     line = FakeDutLink(FakeDut(infer))
     line.arrive(b"m-name-dut-[stale]\r\nm-ready\r\n", at=0.35)  # asked at 0.3
     assert device(line).find() == "fake"
 
 
-def test_half_a_command_of_somebody_else_is_got_rid_of() -> None:
+def test_an_unfinished_command_of_another_program_is_ended() -> None:
     line = FakeDutLink(FakeDut(infer))
     line.write(b"db 00112")
     assert device(line).identify() == IDENTITY
     assert line.dut.commands[0] == "db 00112name"
 
 
-def test_a_silent_port_is_one_clear_error() -> None:
+def test_a_silent_port_is_one_line_of_error() -> None:
     line = FakeDutLink(FakeDut(infer), boots_at=1000.0)
-    with pytest.raises(
-        NoAnswer, match="no device of MLPerf Tiny answers on fake within 3 s"
-    ) as bad:
+    with pytest.raises(NoAnswer, match="no MLPerf Tiny device answered on fake within 3 s") as bad:
         device(line, boot=3.0).identify()
     assert line.clock.now < 6
     assert "\n" not in str(bad.value)
 
 
-def test_a_port_that_never_falls_silent_is_one_clear_error() -> None:
+def test_a_port_that_is_never_silent_is_an_error() -> None:
     line = FakeDutLink(FakeDut(infer), chatters=True)
     with pytest.raises(NoAnswer, match="within 3 s"):
         device(line, boot=3.0).identify()
     assert line.clock.now < 6
 
 
-def test_never_a_bare_percent_sign_and_nothing_beyond_the_command_buffer() -> None:
+def test_commands_are_not_empty_and_fit_the_command_buffer() -> None:
     line = FakeDutLink(FakeDut(infer))
     dut = device(line)
     dut.identify()
@@ -83,19 +81,19 @@ def test_never_a_bare_percent_sign_and_nothing_beyond_the_command_buffer() -> No
 @pytest.mark.parametrize("fault", [lost, headless, twice, rebooted])
 @pytest.mark.parametrize("command", range(COMMANDS))
 def test_one_damaged_reply_costs_a_retry_and_changes_nothing(fault: Fault, command: int) -> None:
-    # name, profile, then the sample's own
+    # name, profile, then those of the sample
     line = FakeDutLink(FakeDut(infer, faults=[None] * (2 + command) + [fault]))
     dut = device(line)
     dut.identify()
     assert dut.run(sample(1)).values == (0.1, 0.8, 0.1)
     assert dut.run(sample(2)).values == (0.1, 0.1, 0.8)
-    # a line of `db` is answered by m-ready alone: without it, or with a second, something is amiss
+    # the reply to a line of `db` is only m-ready: none, or two of them, is a fault too
     assert dut.retries == 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([None, None, None, lost, headless, twice, rebooted]), max_size=40))
-def test_whatever_happens_no_answer_is_another_samples(faults: list[Fault | None]) -> None:
+def test_no_answer_is_reported_for_another_sample(faults: list[Fault | None]) -> None:
     line = FakeDutLink(FakeDut(infer, faults=faults))
     dut = device(line)
     try:
@@ -108,7 +106,7 @@ def test_whatever_happens_no_answer_is_another_samples(faults: list[Fault | None
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=20))
-def test_garbage_in_place_of_replies_ends_in_an_error_of_ours(replies: list[bytes]) -> None:
+def test_garbage_in_place_of_replies_is_a_device_error(replies: list[bytes]) -> None:
     def replaced(reply: bytes) -> Fault:
         return lambda _: reply
 
@@ -136,10 +134,10 @@ def test_garbage_in_place_of_replies_ends_in_an_error_of_ours(replies: list[byte
         (b"m-[Expecting 41 bytes]\r\nm-ready\r\n", WrongReply, "Expecting 41 bytes"),
         (b"m-[Expecting 40 bytes]\r\n", NoAnswer, "no m-ready in 2 s after `db load 40`"),
         (b"m-ready\r\nm-ready\r\nm-rea", WrongReply, "was answered with m-ready"),
-        (b"x\r\n" * 5000, WrongReply, "no end of lines"),
+        (b"x\r\n" * 5000, WrongReply, "has more than 4,096 lines"),
     ],
 )
-def test_a_fault_that_stays_is_named_after_ten_attempts(
+def test_a_permanent_fault_is_reported_after_ten_attempts(
     reply: bytes, kind: type[DeviceError], says: str
 ) -> None:
     class Stubborn(FakeDut):
@@ -170,11 +168,11 @@ def answering(lines: Sequence[str]) -> Callable[[bytes], bytes]:
         [WARMED.replace("-0", "-1"), STARTED, "m-lap-us-1", "m-lap-us-2", DONE],
         [WARMED, STARTED.replace("-1", "-2"), "m-lap-us-1", "m-lap-us-2", DONE],
         [WARMED, STARTED, "m-lap-us-1", DONE],  # a lap is missing
-        [WARMED, STARTED, "m-lap-us-5000000000", "m-lap-us-2", DONE],  # back in time
+        [WARMED, STARTED, "m-lap-us-5000000000", "m-lap-us-2", DONE],  # backwards
         [WARMED, STARTED, "m-lap-us-1", "m-lap-us-2", DONE.replace("1", "x")],
     ],
 )
-def test_an_inference_that_is_not_answered_line_by_line_is_no_answer(lines: list[str]) -> None:
+def test_a_reply_to_infer_with_a_wrong_line_is_not_an_answer(lines: list[str]) -> None:
     line = FakeDutLink(FakeDut(infer, faults=[None] * 5 + [answering(lines)]))
     dut = device(line)
     dut.identify()
@@ -182,7 +180,7 @@ def test_an_inference_that_is_not_answered_line_by_line_is_no_answer(lines: list
     assert dut.retries == 1
 
 
-def test_a_clock_that_wraps_during_an_inference_is_made_whole() -> None:
+def test_a_clock_may_wrap_during_an_inference() -> None:
     line = FakeDutLink(FakeDut(infer, seconds=2.0, offset=WRAP - 1_500_000))
     dut = device(line)
     found = dut.run(sample(0), iterations=3, warmups=0)
@@ -196,7 +194,7 @@ def test_a_slow_device_is_waited_for() -> None:
     assert device(line).run(sample(1)).us == 25_000_000
 
 
-def test_another_device_in_its_place_is_not_measured() -> None:
+def test_another_device_on_the_port_is_not_measured() -> None:
     line = FakeDutLink(FakeDut(infer, faults=[None, lost]))
     dut = device(line)
     assert dut.find() == "fake"
@@ -205,7 +203,7 @@ def test_another_device_in_its_place_is_not_measured() -> None:
         dut.run(sample(1))
 
 
-def test_a_damaged_letter_of_its_name_is_no_other_device() -> None:
+def test_a_damaged_letter_of_its_name_is_not_another_device() -> None:
     line = FakeDutLink(FakeDut(infer, faults=[None, lost, lambda said: said.replace(b"k", b"j")]))
     dut = device(line)
     assert dut.find() == "fake"
@@ -213,16 +211,16 @@ def test_a_damaged_letter_of_its_name_is_no_other_device() -> None:
     assert dut.retries == 1
 
 
-def test_what_the_device_says_is_told() -> None:
+def test_every_line_of_the_device_is_passed_on() -> None:
     told: list[str] = []
     line = FakeDutLink(FakeDut(infer), boots_at=0.1)
-    Dut(line, Timing(clock=line.clock), told.append).identify()
+    Dut(line, DutTiming(clock=line.clock), told.append).identify()
     assert told[:4] == BOOT.decode().split()
     assert "m-model-[fake01]" in told
 
 
 class Flipping(FakeDut):
-    """One digit of the first `db` line, or of the first results, arrives as another."""
+    """One digit of the first `db` line, or of the first results, is changed on the way."""
 
     where: str = ""
 
@@ -237,9 +235,9 @@ class Flipping(FakeDut):
 
 @pytest.mark.parametrize("where", ["load", "results"])
 @pytest.mark.parametrize("read_back", [False, True])
-def test_a_flipped_digit_is_seen_only_when_it_is_read_back(where: str, read_back: bool) -> None:
+def test_a_changed_digit_is_noticed_only_when_read_back(where: str, read_back: bool) -> None:
     line = FakeDutLink(Flipping(infer))
-    dut = Dut(line, Timing(clock=line.clock), read_back=read_back)
+    dut = Dut(line, DutTiming(clock=line.clock), read_back=read_back)
     dut.find()
     assert isinstance(line.dut, Flipping)
     line.dut.where = where

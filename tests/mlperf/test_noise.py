@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line that loses and flips bytes: what a session then says is true, or it says nothing."""
+"""A line that loses and flips bytes: results are right, or there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hil.core.errors import DeviceError
-from hil.mlperf.dut import FAULTS, Dut, Timing
+from hil.mlperf.dut import FAULTS, Dut, DutTiming
 from hil.testing.mlperf import FakeDut, FakeDutLink
 
 SIZE = 100
@@ -17,7 +17,7 @@ SIZE = 100
 
 @dataclass
 class NoisyLine(FakeDutLink):
-    """Each byte of either direction is lost, or one bit of it flips, with a chance of ``rate``."""
+    """Each byte of either direction is lost, or has a bit flipped, with probability ``rate``."""
 
     rate: float = 0.0
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
@@ -36,7 +36,7 @@ class NoisyLine(FakeDutLink):
 
 
 def shares(values: bytes) -> list[float]:
-    """Ten shares that hang on every byte."""
+    """Ten shares that depend on every byte."""
     weights = np.arange(1, SIZE + 1)
     padded = np.frombuffer(values.ljust(SIZE, b"\0")[:SIZE], np.uint8).astype(np.int64)
     raw = [int((padded * weights % (7 + c)).sum()) + 1 for c in range(10)]
@@ -47,7 +47,7 @@ def counts(rate: float, samples: int, *, read_back: bool) -> tuple[int, int, int
     """(right, wrong, given up) of ``samples``."""
     random = np.random.default_rng(5)
     line = NoisyLine(FakeDut(shares), rate=rate)
-    dut = Dut(line, Timing(clock=line.clock), read_back=read_back)
+    dut = Dut(line, DutTiming(clock=line.clock), read_back=read_back)
     right = wrong = given_up = 0
     for _ in range(samples):
         values = random.integers(0, 256, SIZE, dtype=np.uint8).tobytes()
@@ -64,28 +64,28 @@ def counts(rate: float, samples: int, *, read_back: bool) -> tuple[int, int, int
 
 
 @pytest.mark.parametrize(("rate", "least"), [(0.0, 400), (1e-4, 400), (1e-3, 390), (1e-2, 0)])
-def test_what_is_read_back_is_never_wrong(rate: float, least: int) -> None:
+def test_results_that_are_read_back_are_never_wrong(rate: float, least: int) -> None:
     right, wrong, given_up = counts(rate, 400, read_back=True)
     assert wrong == 0
     assert right >= least
     assert right + given_up == 400
 
 
-def test_without_reading_back_a_flipped_digit_goes_unseen() -> None:
+def test_without_reading_back_a_flipped_digit_goes_unnoticed() -> None:
     assert counts(1e-3, 400, read_back=False)[1] > 0  # so the test above can fail
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rate", [1e-4, 1e-3, 1e-2])
-def test_what_is_read_back_is_never_wrong_for_long(rate: float) -> None:
+def test_results_that_are_read_back_are_never_wrong_10_000_times(rate: float) -> None:
     assert counts(rate, 10_000, read_back=True)[1] == 0
 
 
-def test_noise_on_the_line_raises_nothing_else() -> None:
+def test_noise_raises_only_device_errors() -> None:
     for seed in range(30):
         line = NoisyLine(FakeDut(shares), rate=0.05, random=np.random.default_rng(seed))
-        dut = Dut(line, Timing(clock=line.clock, boot=5.0))
+        dut = Dut(line, DutTiming(clock=line.clock, boot=5.0))
         try:
             dut.identify()
             dut.run(bytes(SIZE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Five windows of ten seconds, by a clock that is believed only where it can be."""
+"""Five windows of ten seconds, by a device's clock that is checked against the host's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from hil.core.errors import WrongReply
-from hil.mlperf.dut import Dut, Inference, Timing
+from hil.mlperf.dut import Dut, DutTiming, Inference
 from hil.mlperf.measure import WARMUPS, Performance, Window, measure
 from hil.mlperf.protocol import WRAP
 from hil.testing.mlperf import FakeDut, FakeDutLink, lost
@@ -19,13 +19,13 @@ SAMPLES = [sample(c) for c in (0, 1, 2)]
 
 def measured(device: FakeDut) -> tuple[Performance, FakeDut]:
     line = FakeDutLink(device)
-    dut = Dut(line, Timing(clock=line.clock))
+    dut = Dut(line, DutTiming(clock=line.clock))
     dut.find()
     return measure(dut, SAMPLES), device
 
 
 @pytest.mark.parametrize("seconds", [2e-6, 0.001, 0.0371, 0.9, 3.0, 12.0])
-def test_five_windows_of_ten_seconds_whatever_the_speed(seconds: float) -> None:
+def test_five_windows_of_ten_seconds_at_any_speed(seconds: float) -> None:
     found, device = measured(FakeDut(infer, seconds=seconds))
     assert found.valid
     assert len(found.windows) == 5
@@ -46,14 +46,14 @@ def test_the_trial_is_short() -> None:
     assert device.clock.now < 5 * 10.6 + 2
 
 
-def test_a_clock_that_wraps_in_a_window_is_made_whole() -> None:
+def test_a_clock_may_wrap_in_a_window() -> None:
     found, _ = measured(FakeDut(infer, seconds=0.01, offset=WRAP - 20_000_000))
     assert any(one.inference.end < one.inference.start for one in found.windows)
     assert found.median == pytest.approx(100)
 
 
 class Hasty(FakeDut):
-    """Twice as fast from its fifth `infer` on, as behind a governor."""
+    """Twice as fast from its fifth `infer` on, as with a frequency governor."""
 
     def answer(self, data: bytes) -> bytes:
         if sum(command.startswith("infer") for command in self.commands) == 4:
@@ -61,7 +61,7 @@ class Hasty(FakeDut):
         return super().answer(data)
 
 
-def test_windows_that_come_out_short_are_all_taken_again() -> None:
+def test_all_windows_are_repeated_when_one_is_short() -> None:
     found, device = measured(Hasty(infer, seconds=0.001))
     assert found.valid
     assert found.median == pytest.approx(2000)
@@ -79,12 +79,12 @@ def test_fewer_or_shorter_windows_are_not_valid() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.0])
-def test_a_clock_that_is_slow_or_stands_is_not_believed(factor: float) -> None:
+def test_a_clock_that_is_slow_or_stands_still_is_an_error(factor: float) -> None:
     device = FakeDut(infer, seconds=0.5)
     device.micros = lambda: round(device.clock.now * 1e6 * factor)
 
     class Late(FakeDutLink):
-        """The device sends its first mark when it starts, as a serial line does."""
+        """The first mark arrives when the inferences start, as on a real serial line."""
 
         def write(self, data: bytes) -> None:
             before = self.clock.now
@@ -97,21 +97,21 @@ def test_a_clock_that_is_slow_or_stands_is_not_believed(factor: float) -> None:
                 self.clock.now = before
 
     line = Late(device)
-    dut = Dut(line, Timing(clock=line.clock))
+    dut = Dut(line, DutTiming(clock=line.clock))
     dut.find()
-    with pytest.raises(WrongReply, match="by the device's clock and at least"):
+    with pytest.raises(WrongReply, match="by the device's clock but at least"):
         measure(dut, SAMPLES)
 
 
-def test_a_clock_that_is_fast_is_not_believed() -> None:
+def test_a_clock_that_is_fast_is_an_error() -> None:
     device = FakeDut(infer, seconds=0.5)
     device.micros = lambda: round(device.clock.now * 3e6)
-    with pytest.raises(WrongReply, match="by the device's clock and at most"):
+    with pytest.raises(WrongReply, match="by the device's clock but at most"):
         measured(device)
 
 
-def test_a_clock_that_stands_behind_buffered_replies_is_not_believed() -> None:
-    with pytest.raises(WrongReply, match="clock did not move in 100 inferences"):
+def test_a_clock_that_stands_still_is_an_error_when_replies_come_late() -> None:
+    with pytest.raises(WrongReply, match="clock stood still for 100 inferences"):
         measured(FakeDut(infer, seconds=0.3, micros=lambda: 5))
 
 

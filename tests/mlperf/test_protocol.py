@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines <-> records, for whatever a device may send."""
+"""Lines <-> records, for anything that a device may send."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from hil.mlperf.protocol import (
         ("m-warmup-start-10", Count("m-warmup-start", 10)),
         ("m-infer-start-1", Count("m-infer-start", 1)),
         ("m-results-[0.100,0.200,0.700]", Results((0.1, 0.2, 0.7))),
-        ("m-results-[0.5,0.5,]", Results((0.5, 0.5))),  # as MLCommons' own devices end it
+        ("m-results-[0.5,0.5,]", Results((0.5, 0.5))),  # as MLCommons' devices end it
         ("m-results-[1e-3, -2.5E+1]", Results((0.001, -25.0))),
         ("m-buffer-0a-Ff", Buffer(b"\x0a\xff")),
         ("m-buffer-0a-0b-0c-0d-0e-0f-10-11-12", Unknown("m-buffer-0a-0b-0c-0d-0e-0f-10-11-12")),
@@ -72,7 +72,7 @@ from hil.mlperf.protocol import (
         ("", Unknown("")),
     ],
 )
-def test_a_line_is_its_record(line: str, record: object) -> None:
+def test_a_line_is_read_as_its_record(line: str, record: object) -> None:
     assert parse(line) == record
 
 
@@ -85,13 +85,13 @@ def test_printed_results_are_read_back(values: list[float]) -> None:
 
 
 @given(st.text())
-def test_no_line_is_too_odd(line: str) -> None:
+def test_any_line_is_read_and_results_are_finite(line: str) -> None:
     found = parse(line)
     if isinstance(found, Results):
         assert all(map(math.isfinite, found.values))
 
 
-def test_there_are_not_more_values_than_any_network_has() -> None:
+def test_results_with_too_many_values_are_unknown() -> None:
     assert isinstance(parse(f"m-results-[{','.join(['0'] * 10_000)}]"), Results)
     assert isinstance(parse(f"m-results-[{','.join(['0'] * 10_001)}]"), Unknown)
 
@@ -112,7 +112,7 @@ def test_lines_do_not_depend_on_how_they_are_cut(data: bytes, cuts: list[int]) -
     assert all(line.isascii() and "\r" not in line for line in found)
 
 
-def test_a_line_without_end_is_cut_and_the_next_is_whole() -> None:
+def test_a_line_that_is_too_long_is_cut_and_the_next_is_whole() -> None:
     lines = Lines()
     for _ in range(20):
         assert list(lines.feed(b"x" * 10_000)) == []
@@ -129,37 +129,37 @@ def test_a_load_is_the_sample_in_lines_that_a_device_can_hold(values: bytes) -> 
     assert b"".join(bytes.fromhex(command[3:]) for command in rest) == values
 
 
-def test_nothing_cannot_be_loaded() -> None:
+def test_an_empty_sample_cannot_be_loaded() -> None:
     with pytest.raises(ValueError, match="nothing to load"):
         list(load_commands(b""))
 
 
 @given(st.integers(0, WRAP - 1), st.integers(0, WRAP - 1))
-def test_a_clock_of_32_bits_that_wraps_once_is_made_whole(start: int, took: int) -> None:
+def test_a_clock_of_32_bits_may_wrap_once(start: int, took: int) -> None:
     assert elapsed(start, (start + took) % WRAP) == took
 
 
-def test_a_clock_of_more_bits_may_not_go_back() -> None:
+def test_a_clock_of_more_bits_may_not_go_backwards() -> None:
     assert elapsed(WRAP + 5, WRAP + 7) == 2
-    with pytest.raises(ValueError, match="went back"):
+    with pytest.raises(ValueError, match="went backwards"):
         elapsed(WRAP + 7, WRAP + 5)
 
 
 @given(st.text(max_size=200))
-def test_a_strangers_text_is_one_plain_line(text: str) -> None:
+def test_shown_text_is_one_short_printable_line(text: str) -> None:
     plain = shown(text)
     assert plain.isprintable()
     assert len(plain) <= 60
 
 
-def test_a_reply_in_few_words() -> None:
+def test_a_reply_is_summarised_for_a_message() -> None:
     assert words([]) == "nothing"
     assert words(["a", "b\x1b[2J"]) == "a, b?[2J"
-    assert words(list("abcde")) == "a, b, c and 2 lines more"
+    assert words(list("abcde")) == "a, b, c and 2 more lines"
 
 
 def test_every_reply_of_our_firmware_is_known() -> None:
-    """The dialogue that the firmware's tests hold it to, but for `help`, which is free text."""
+    """The firmware's golden dialogue, except for `help`, which is free text."""
     dialogue = Path(__file__).parents[2] / "firmware" / "golden" / "mlperf.json"
     steps = json.loads(dialogue.read_text())["steps"]
     for step in steps:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole session with a fake device: figures, the three files, and a folder that is sealed."""
+"""Whole sessions with a fake device: figures, the three files, and a sealed folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from hil.core.errors import DataError, NoAnswer, UsageError
 from hil.mlperf.data import DataFolder
-from hil.mlperf.dut import Identity, Timing
+from hil.mlperf.dut import DutTiming, Identity
 from hil.mlperf.measure import Accuracy, Performance
 from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.session import Mode, Outcome, run
@@ -20,7 +20,7 @@ from hil.runs.load import read_manifest, verify
 from hil.testing.mlperf import FakeDut, FakeDutLink, lost
 from tests.support.mlperf_devices import infer, sample, write_set
 
-# one of five is taken for another class
+# the device takes one of five for another class
 SET = [(0, sample(0)), (1, sample(1)), (2, sample(2)), (1, sample(2, 60)), (0, sample(0, 60))]
 
 
@@ -29,7 +29,7 @@ def session(
 ) -> tuple[Outcome, Path]:
     line = FakeDutLink(device, boots_at=0.5)
     data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
-    timing = Timing(clock=line.clock)
+    timing = DutTiming(clock=line.clock)
     words = ("hil", "mlperf")
     found = run(line, data, out, mode, emulated=emulated, command=words, timing=timing)
     return found, out
@@ -92,7 +92,7 @@ def test_performance_and_its_files(tmp_path: Path) -> None:
     assert [one.us for one in ours.windows] == [10_500_000] * 5
 
 
-def test_an_emulators_time_is_in_no_file(tmp_path: Path) -> None:
+def test_no_file_has_an_emulators_time(tmp_path: Path) -> None:
     outcome, out = session(tmp_path, "accuracy", FakeDut(infer, seconds=0.02), emulated=True)
     assert isinstance(outcome.found, Accuracy)
     assert outcome.found.top1 == 80.0
@@ -104,23 +104,23 @@ def test_an_emulators_time_is_in_no_file(tmp_path: Path) -> None:
         assert record["emulated"] is True
         assert not {"start_time", "end_time", "elapsed_time", "throughput"} & set(record["infer"])
     assert read_result(out).emulated
-    with pytest.raises(UsageError, match="its clock is no board's"):
+    with pytest.raises(UsageError, match="cannot be measured on an emulator"):
         session(tmp_path / "b", "performance", FakeDut(infer), emulated=True)
 
 
-def test_our_emulated_boards_say_themselves_that_they_are(tmp_path: Path) -> None:
+def test_our_emulated_boards_are_recognised_by_their_name(tmp_path: Path) -> None:
     vendor = f"tinyml-hil mps2-an500, {NO_TIME}"
     outcome, out = session(tmp_path, "accuracy", FakeDut(infer, vendor=vendor))
     assert outcome.emulated
     assert read_result(out).emulated
-    with pytest.raises(UsageError, match="its clock is no board's"):
+    with pytest.raises(UsageError, match="cannot be measured on an emulator"):
         session(tmp_path / "b", "performance", FakeDut(infer, vendor=vendor))
 
 
-def test_results_that_are_no_probabilities_are_a_fault(tmp_path: Path) -> None:
+def test_results_that_are_not_probabilities_are_a_fault(tmp_path: Path) -> None:
     device = FakeDut(lambda values: [5.0 if c == values[0] else -1.0 for c in range(3)])
     outcome, _ = session(tmp_path, "accuracy", device)
-    assert "no probabilities" in outcome.faults[0]
+    assert "not probabilities" in outcome.faults[0]
     assert read_result(tmp_path / "run").improper == 5
 
 
@@ -135,7 +135,7 @@ def test_a_device_that_dies_leaves_a_sealed_folder(tmp_path: Path) -> None:
         session(tmp_path, "accuracy", FakeDut(infer, faults=[*[None] * 9, *[lost] * 1000]))
     found = verify(tmp_path / "run")
     assert (found.state, found.faults) == ("failed", ())
-    assert "no device of MLPerf Tiny answers" in read_manifest(tmp_path / "run").error
+    assert "no MLPerf Tiny device answered" in read_manifest(tmp_path / "run").error
 
 
 def test_a_session_that_is_stopped_leaves_a_sealed_folder(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_session_that_is_stopped_leaves_a_sealed_folder(tmp_path: Path) -> Non
 
     line = FakeDutLink(FakeDut(infer))
     data, out = write_set(tmp_path / "set", SET), tmp_path / "run"
-    timing, watcher = Timing(clock=line.clock), Impatient()
+    timing, watcher = DutTiming(clock=line.clock), Impatient()
     with pytest.raises(KeyboardInterrupt):
         run(line, data, out, "accuracy", emulated=False, watcher=watcher, timing=timing)
     found = verify(out)
@@ -158,7 +158,7 @@ def test_a_session_that_is_stopped_leaves_a_sealed_folder(tmp_path: Path) -> Non
     assert "Loading file s1.bin" in (out / "log.txt").read_text()
 
 
-def test_a_folder_is_never_written_over(tmp_path: Path) -> None:
+def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     session(tmp_path, "accuracy", FakeDut(infer))
     with pytest.raises(UsageError, match="is not empty"):
         session(tmp_path, "accuracy", FakeDut(infer))
@@ -167,7 +167,7 @@ def test_a_folder_is_never_written_over(tmp_path: Path) -> None:
 
 def test_without_data_nothing_is_written(tmp_path: Path) -> None:
     line = FakeDutLink(FakeDut(infer))
-    timing = Timing(clock=line.clock)
+    timing = DutTiming(clock=line.clock)
     with pytest.raises(DataError):
         run(line, tmp_path / "no", tmp_path / "run", "accuracy", emulated=False, timing=timing)
     assert not (tmp_path / "run").exists()
