@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PlatformIO from Python: find the project, build an image, look into what was built."""
+"""PlatformIO from Python: find the project, build an image, and measure it."""
 
 from hil.firmware.build import BuiltFirmware, build, upload
-from hil.firmware.footprint import Footprint, Share, Sizes, footprint, sizes
-from hil.firmware.link_map import compiler_of
+from hil.firmware.footprint import Footprint, Share, Sizes, compiler_of, footprint, sizes
 from hil.firmware.toolchain import find_project
 
 __all__ = [

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One firmware image: write its C sources, then compile and link them by `pio run`."""
+"""One firmware image: write its C sources, compile and link them by `pio run`, flash it, and find
+the reason of a failure in the log."""
 
 from __future__ import annotations
 
@@ -23,79 +24,44 @@ from hil.core.errors import (
 from hil.core.files import locked, sha256
 from hil.core.text import strip_ansi
 from hil.engines import CompiledModel, Models, write_image
-from hil.firmware.link_map import compiler_of
+from hil.firmware.footprint import compiler_of
 from hil.firmware.toolchain import ensure_scons, require_compiler
 from hil.link.serial_port import cannot_open
 from hil.tflite import Graph
 from hil.wire.diagnosis import BUILD, UPLOAD, diagnose
 
-# GNU ld, of a MEMORY region of the linker script
+# GNU ld, for a MEMORY region of the linker script
 _REGION: Final = re.compile(r"region [`'](\S+)' overflowed by (\d+) bytes")
-# GNU ld, of a section that grew into the stack at the end of RAM
+# GNU ld, for a section that grew into the stack at the end of RAM
 _STACK: Final = re.compile(
     r"section \.stack VMA \[([0-9a-f]+),[0-9a-f]+\] overlaps "
     r"section \S+ VMA \[[0-9a-f]+,([0-9a-f]+)\]"
 )
-# PlatformIO, of a linked image
+# PlatformIO, for a linked image
 _SIZE: Final = re.compile(
     r"The (program|data) size \((\d+) bytes\) is greater than maximum allowed"
 )
 
-# an ESP32's memories for code and deep sleep, which no network fills and no limit is about
+# an ESP32's memories for code and deep sleep, which networks do not use
 _OTHER: Final = ("iram0_0_", "rtc_")
-
-
-@dataclass(frozen=True, slots=True)
-class Overflow:
-    """``needs`` bytes in all, or, where only that is said, ``over`` more than there are."""
-
-    memory: Literal["flash", "ram"]
-    needs: int = 0
-    over: int = 0
-
-
-def find_overflow(log: str) -> Overflow | None:
-    """What a build's log says of memory that is too small, flash first; None: nothing."""
-    if match := _SIZE.search(log):
-        return Overflow("flash" if match[1] == "program" else "ram", needs=int(match[2]))
-    regions = [
-        (_memory(name), int(over))
-        for name, over in _REGION.findall(log)
-        if not name.startswith(_OTHER)
-    ]
-    if regions:
-        kind = min((memory for memory, _ in regions), key=("flash", "ram").index)
-        return Overflow(kind, over=max(over for memory, over in regions if memory == kind))
-    if match := _STACK.search(log):
-        return Overflow("ram", over=int(match[2], 16) - int(match[1], 16) + 1)
-    return None
-
-
-def _memory(region: str) -> Literal["flash", "ram"]:
-    """Of an ESP32's or a board's region: dram0_0_seg, RAM and data are RAM, the rest is flash, even
-    iram0_2_seg: the flash as instructions are read from it."""
-    name = region.lower().removeprefix("iram0_2_")
-    return "ram" if "ram" in name or name.startswith(("data", "bss")) else "flash"
-
-
-# esptool: the reason follows, mostly with its number
+# esptool; the reason follows, usually with an errno
 _COULD_NOT_OPEN: Final = re.compile(
     r"Could not open \S+, the port is busy or doesn't exist\.?"
     r"\s*(?:\((?:\[Errno (\d+)\] )?([^\r\n]*)\))?"
 )
-# a linker's line has no "error" in it; -Werror is no error
+# linkers do not write "error"; -Werror does not count
 _NAMES_AN_ERROR: Final = re.compile(
     r"(?<!W)error\b|undefined reference|multiple definition|cannot find -l|dangerous relocation",
     re.IGNORECASE,
 )
 _TOOLCHAIN: Final = re.compile(r"^ - (toolchain-[\w-]+ @ [\w.+~-]+)", re.MULTILINE)
-# environment variables that change the image: with another tree every object differs
+# environment variables that change the image
 _CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltFirmware:
-    """A linked image and what made it; ``compiled`` are its models as C code."""
+    """A linked image, its compiler, and its models as C code."""
 
     elf: Path
     sha256: str
@@ -108,10 +74,10 @@ def build(
 ) -> BuiltFirmware:
     """Build PlatformIO env ``env`` with ``models``, in order, by ``engine``.
 
-    With ``layers`` it answers layer by layer (docs/protocol.md); the environment's HIL_FAULT breaks
-    a layer (`hil.engines.write_image`). Each image has a build folder of its own, so that going
-    from one to another costs nothing. Raises what `write_image` raises, ToolMissing without a
-    compiler, BuildFailed with the compiler's first error.
+    With ``layers`` it answers layer by layer (docs/protocol.md). The environment variable HIL_FAULT
+    breaks a layer (`hil.engines.write_image`). Each image has its own build folder, so that
+    switching between images compiles nothing. Raises what `write_image` raises, ToolMissing without
+    a compiler, BuildFailed with the compiler's first error.
     """
     return _run(env, models, engine, project, layers)
 
@@ -126,10 +92,10 @@ def upload(
     layers: bool = False,
     needs: int = 0,
 ) -> BuiltFirmware:
-    """`build`, then flash the board on ``port``, whose flash must hold ``needs`` bytes.
+    """`build`, then flash the board on ``port``, whose flash must have ``needs`` bytes.
 
-    Raises what `build` raises, and what the uploader said as one error: LinkError, NoAnswer,
-    WrongChip, FlashTooSmall; BuildFailed quotes whatever is not known.
+    Raises what `build` raises, and for a failed upload LinkError, NoAnswer, WrongChip,
+    FlashTooSmall, or BuildFailed with a quotation if the reason is unknown.
     """
     return _run(env, models, engine, project, layers, port, needs)
 
@@ -146,8 +112,8 @@ def _run(
     require_compiler(env)
     if "$" in str(project):
         raise ConfigError(
-            f"cannot build in {project}: PlatformIO's build tool expands the '$' of a path",
-            "move the project to a folder whose path has none",
+            f"cannot build in {project}: PlatformIO's build tool expands the '$' in the path",
+            "move the project to a path without '$'",
         )
     folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +123,7 @@ def _run(
     environment = pio_environment() | {
         "PLATFORMIO_BUILD_DIR": str(folder),
         "HIL_IMAGE_DIR": str(sources),
-        "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may bring libraries
+        "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may need libraries
     }
     words = ("-t", "upload", "--upload-port", port) if port else ()
     with locked(folder.with_suffix(".lock")), log.open("wb") as output:
@@ -185,7 +151,7 @@ def core_folder() -> Path:
 
 
 def pio_environment() -> dict[str, str]:
-    """The environment of every `pio` that the harness starts: quiet, and with our Python."""
+    """The environment of every `pio` process: without colours, telemetry and update checks."""
     return {
         **os.environ,
         "PLATFORMIO_CORE_DIR": str(core_folder()),
@@ -204,7 +170,7 @@ def _image_name(env: str, models: Models, engine: str, layers: bool) -> str:
 
 
 def _identity(model: Path | Graph) -> str:
-    """The file of a model; the hash of one that was never in a file."""
+    """The path of a model, or its hash if it was never in a file."""
     if not isinstance(model, Graph):
         return str(model.resolve())
     return str(model.path.resolve()) if model.path else model.sha256
@@ -214,15 +180,47 @@ def _find_elf(folder: Path) -> Path:
     for name in ("firmware.elf", "program"):
         if (folder / name).is_file():
             return folder / name
-    raise BuildFailed(f"PlatformIO built nothing in {folder}", "look into the .log file beside it")
+    raise BuildFailed(f"PlatformIO built no image in {folder}", "see the .log file beside it")
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """``needs`` bytes in all, or, if the log has only that, ``over`` bytes too many."""
+
+    memory: Literal["flash", "ram"]
+    needs: int = 0
+    over: int = 0
+
+
+def find_overflow(log: str) -> Overflow | None:
+    """The memory that is too small by a build's log, flash first; None if none is."""
+    if match := _SIZE.search(log):
+        return Overflow("flash" if match[1] == "program" else "ram", needs=int(match[2]))
+    regions = [
+        (_memory(name), int(over))
+        for name, over in _REGION.findall(log)
+        if not name.startswith(_OTHER)
+    ]
+    if regions:
+        kind = min((memory for memory, _ in regions), key=("flash", "ram").index)
+        return Overflow(kind, over=max(over for memory, over in regions if memory == kind))
+    if match := _STACK.search(log):
+        return Overflow("ram", over=int(match[2], 16) - int(match[1], 16) + 1)
+    return None
+
+
+def _memory(region: str) -> Literal["flash", "ram"]:
+    """The kind of a region: dram0_0_seg, RAM and data are RAM, the rest is flash, including an
+    ESP32's iram0_2_seg, which maps flash for instructions."""
+    name = region.lower().removeprefix("iram0_2_")
+    return "ram" if "ram" in name or name.startswith(("data", "bss")) else "flash"
 
 
 def failure(env: str, log: Path, port: str | None = None) -> HilError:
     """Why `pio run` failed, by its ``log``; with ``port`` it was an upload.
 
-    What is known of `hil.wire.diagnosis`; else the first line that names an error, else the last
-    before SCons says which step failed (dfu-util and avrdude do not say "error"), else
-    PlatformIO's own last words.
+    A symptom of `hil.wire.diagnosis` if one matches; else the first line that names an error; else
+    the last line before SCons reports the failed step (dfu-util and avrdude do not write "error").
     """
     text = _text(log)
     doing = f"flashing {env}" if port else f"building {env}"
@@ -246,8 +244,8 @@ def failure(env: str, log: Path, port: str | None = None) -> HilError:
     lines = text.splitlines()
     if any("HTTPClientError" in line for line in lines):
         return BuildFailed(
-            f"{doing} needs packages of PlatformIO's registry, which cannot be reached",
-            f"connect this machine once; {whole}",
+            f"{doing} needs packages from PlatformIO's registry, which cannot be reached",
+            f"connect this machine to the network once; {whole}",
         )
     step = next((i for i, line in enumerate(lines) if re.match(r"\*\*\* \[", line)), len(lines))
     before = [line for line in lines[:step] if line.strip()]
@@ -261,7 +259,7 @@ def _text(log: Path) -> str:
 
 
 def _check_flash(text: str, port: str, needs: int) -> None:
-    """FlashTooSmall when the uploader, which then went on, saw less flash than is needed."""
+    """FlashTooSmall if the uploader saw less flash than needed and uploaded anyway."""
     if (warned := diagnose(text, UPLOAD)) and warned.symptom.error is FlashTooSmall:
         raise warned.error(port)
     detected = re.search(r"Auto-detected [Ff]lash size: (\d+)([KM])B", text)

@@ -1,45 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flash and RAM of a firmware, by section and by owner: every byte of the ELF is in one row."""
+"""Flash and RAM of a firmware by section and owner, from its ELF file and link map. Every byte has
+one owner."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from hil.core.errors import BuildFailed
 from hil.firmware.link_map import (
     ARENA,
     PADDING,
     UNKNOWN,
     Piece,
     Region,
-    opened,
     owner,
     pieces,
     regions,
 )
 
-# Room that a linker script sets aside is no static data, nor are the holes in an address space
-# that an ESP32's has two names for.
+# not static data: space that a linker script reserves, and holes where an ESP32's address space has
+# two names for one memory
 _RESERVED: Final = (".stack", ".heap", "._user_heap_stack", ".dram0.dummy", ".dram0.heap_start")
-# An ESP32's, executed or read where they lie, though the linker calls them writable.
+# an ESP32's sections that stay in flash, though the linker marks them writable
 _IN_FLASH: Final = (".flash",)
-# Loaded into RAM by an ESP32's boot loader, though they are not writable.
+# sections that an ESP32's boot loader copies to RAM, though they are not writable
 _IN_RAM: Final = (".iram", ".dram", ".rtc", ".relocate")
-_AVR_EEPROM: Final = 0x810000  # and above it fuses, lock bits and the signature
+_AVR_EEPROM: Final = 0x810000  # above it: fuses, lock bits and the signature
 _ALLOCATORS: Final = ("malloc", "_malloc_r", "pvPortMalloc", "heap_caps_malloc")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section that takes memory. ``load`` is where its content lies before start-up.
+    """A section that takes memory. ``load`` is the address of its content before start-up.
 
-    ``in_ram``: in the memory of the inference arena, which a board's limit of RAM is about;
+    ``in_ram``: in the memory of the inference arena, to which a board's RAM limit applies;
     ``in_other_ram``: in another one, such as an ESP32's IRAM.
     """
 
@@ -60,22 +63,22 @@ class Share:
     owner: str
     flash: int
     ram: int
-    other_ram: int  # in a RAM that the arena is not in: see `Section`
+    other_ram: int  # in a RAM without the arena, see `Section`
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a firmware takes. The shares of a section add up to it.
+    """The memory of a firmware. The shares of a section add up to its size.
 
-    ``arena``: bytes reserved for inference; None when the firmware does not say.
-    ``allocator``: it holds a malloc; None when that cannot be told, for want of symbols or since
-    it is linked when it starts.
+    ``arena``: bytes reserved for inference; None if the firmware has no such symbol.
+    ``allocator``: whether it contains a malloc; None if unknown, because it has no symbols or is
+    dynamically linked.
     """
 
     shares: tuple[Share, ...]
     arena: int | None
     allocator: bool | None
-    symbols: frozenset[str] = frozenset()  # names that it holds
+    symbols: frozenset[str] = frozenset()  # names of what it defines
 
     @property
     def flash(self) -> int:
@@ -87,10 +90,10 @@ class Footprint:
 
 
 def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
-    """Of the firmware ``elf`` with the networks ``models``.
+    """The footprint of the firmware ``elf`` with the networks ``models``.
 
     Owners come from the link map beside it, else from its symbols, else they are unknown.
-    BuildFailed when it is no firmware.
+    BuildFailed if it is not an ELF file.
     """
     text = _link_map(elf)
     with opened(elf) as file:
@@ -116,7 +119,7 @@ def footprint(elf: Path, models: Sequence[str] = ()) -> Footprint:
 class Sizes:
     """Bytes: ``flash`` is code, constants and initial data; ``ram`` is .data and .bss.
 
-    Of several memories that can be written, ``ram`` is the one that holds the inference arena.
+    If there are several RAMs, ``ram`` is the one with the inference arena.
     """
 
     flash: int
@@ -133,7 +136,7 @@ def sizes(elf: Path) -> Sizes:
 def sections(file: ELFFile, memories: Sequence[Region] = ()) -> Iterator[Section]:
     """The sections that take flash or RAM, in the order of the file.
 
-    ``memories`` are those of the link map; without them all RAM is one.
+    ``memories`` are those of the link map; without them all RAM counts as one.
     """
     home = _home(file, memories)
     avr = file["e_machine"] == "EM_AVR"
@@ -147,7 +150,7 @@ def sections(file: ELFFile, memories: Sequence[Region] = ()) -> Iterator[Section
         stored = section["sh_type"] != "SHT_NOBITS"
         read_in_place = name.startswith(_IN_FLASH)
         if read_in_place and not stored:
-            continue  # a hole: the addresses are those of another section's content
+            continue  # a hole: another section's content has these addresses
         load = _load_address(file, section)
         copied = stored and load != address
         in_ram = bool(flags & SH_FLAGS.SHF_WRITE) or copied or name.startswith(_IN_RAM)
@@ -158,8 +161,8 @@ def sections(file: ELFFile, memories: Sequence[Region] = ()) -> Iterator[Section
 
 
 def _home(file: ELFFile, memories: Sequence[Region]) -> Region | None:
-    """The memory that holds the inference arena, or .bss in a firmware that does not name it; None
-    when the link map names no such memory."""
+    """The memory with the inference arena, or with .bss if the firmware does not name the arena;
+    None if the link map does not list it."""
     arenas = {s["st_value"]: s["st_size"] for s in _symbols(file) if _is_arena(s)}
     zeroed = (s["sh_addr"] for s in file.iter_sections() if s.name.endswith("bss"))
     at = max(arenas, key=arenas.__getitem__) if arenas else next(zeroed, None)
@@ -178,7 +181,7 @@ def _load_address(file: ELFFile, section: Any) -> int:
 def _shares(
     section: Section, found: Iterable[Piece], models: Sequence[str], rest: str
 ) -> Iterator[Share]:
-    """Each byte goes to the first piece that covers it, and what none covers is ``rest``."""
+    """Each byte belongs to the first piece that covers it, the others to ``rest``."""
     end = section.address + section.size
     owned: Counter[str] = Counter()
     at = section.address
@@ -203,7 +206,7 @@ def _shares(
 
 
 def _link_map(elf: Path) -> str:
-    """The text of the link map beside the firmware; empty when there is none."""
+    """The text of the link map beside the firmware; empty if there is none."""
     link_map = elf.with_suffix(".map")
     return link_map.read_text(errors="replace") if link_map.is_file() else ""
 
@@ -219,7 +222,7 @@ def _symbols(file: ELFFile) -> Iterator[Any]:
 
 
 def _by_symbol(file: ELFFile, symbols: Iterable[Any]) -> Iterator[Piece]:
-    """Data of a firmware without a link map."""
+    """The data symbols of a firmware without a link map."""
     for symbol in symbols:
         number = symbol["st_shndx"]
         if symbol["st_info"]["type"] == "STT_OBJECT" and isinstance(number, int):
@@ -228,3 +231,21 @@ def _by_symbol(file: ELFFile, symbols: Iterable[Any]) -> Iterator[Piece]:
 
 def _named(symbol: Any, section: str) -> Piece:
     return Piece(section, f".bss.{symbol.name}", symbol["st_value"], symbol["st_size"], "")
+
+
+def compiler_of(elf: Path) -> str:
+    """The compiler of ``elf``, from its .comment section."""
+    with opened(elf) as file:
+        section = file.get_section_by_name(".comment")
+        words = section.data().split(b"\0") if section else []
+    return next((word.decode(errors="replace") for word in words if word), "unknown")
+
+
+@contextmanager
+def opened(elf: Path) -> Iterator[ELFFile]:
+    """The ELF file, parsed on demand; BuildFailed if it is not one."""
+    try:
+        with elf.open("rb") as file:
+            yield ELFFile(file)
+    except (OSError, ELFError) as problem:
+        raise BuildFailed(f"{elf} is not an ELF file ({problem})", "build it again") from problem

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compilers that PlatformIO envs with a platform of this project take from PATH."""
+"""What a build needs on this machine: a checkout, a compiler on PATH for the emulated boards, and
+PlatformIO's build tool SCons."""
 
 from __future__ import annotations
 
@@ -19,13 +20,35 @@ from platformio.package.version import get_original_version
 
 from hil.core.errors import ToolMissing, UsageError
 
+_REACH_S: Final = 3.0  # limit of a connection to PlatformIO's registry
+_START: Final = """\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from SCons.Script import main
+
+main()
+"""
+
+
+def find_project(start: Path | None = None) -> Path:
+    """The checkout of this project that contains ``start`` (default: the current folder), else the
+    one that this package was installed from. UsageError if there is neither."""
+    here = (start or Path.cwd()).resolve()
+    installed = Path(__file__).resolve().parents[2]
+    for folder in (here, *here.parents, installed):
+        if (folder / "platformio.ini").is_file() and (folder / "firmware").is_dir():
+            return folder
+    raise UsageError(f"{here} is not in a checkout of this project", "run it in your clone")
+
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A program, and the Debian packages that bring it and what it links against.
+    """A compiler, and the Debian packages that contain it and its libraries.
 
-    ``library`` is a file of the C library that the compiler must know; ``files`` come with
-    packages that bring no program, and are looked for instead.
+    ``library`` is a file of the C library that the compiler must find; ``files`` are files of
+    packages without a program.
     """
 
     program: str
@@ -35,7 +58,7 @@ class Compiler:
 
     @property
     def missing(self) -> list[str]:
-        """The program, library and files that this machine lacks."""
+        """The program, library and files that are not installed."""
         absent = [file for file in self.files if not Path(file).exists()]
         if not shutil.which(self.program):
             return [self.program, *absent]
@@ -87,29 +110,17 @@ COMPILERS: Final = {
 
 
 def require_compiler(env: str) -> None:
-    """ToolMissing, with the command that installs it, when the compiler of ``env`` is absent."""
+    """ToolMissing, with the command that installs it, if the compiler of ``env`` is missing."""
     compiler = COMPILERS.get(env)
     if compiler and (missing := compiler.missing):
         raise ToolMissing(
-            f"{missing[0]} is not installed, and board env {env} is built with it",
+            f"{missing[0]} is not installed, and env {env} needs it",
             f"install it: sudo apt-get install {' '.join(compiler.packages)}",
         )
 
 
-_REACH_S: Final = 3.0
-_START: Final = """\
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from SCons.Script import main
-
-main()
-"""
-
-
 def ensure_scons(core: Path) -> None:
-    """Put tool-scons into the core folder, unless it is there or PlatformIO can fetch it."""
+    """Install tool-scons into the core folder, unless it is there or PlatformIO can download it."""
     target = core / "packages" / "tool-scons"
     if target.exists() or _registry_answers():
         return
@@ -127,12 +138,12 @@ def ensure_scons(core: Path) -> None:
         try:
             made.rename(target)
         except OSError:
-            if not target.exists():  # another process may have made it meanwhile
+            if not target.exists():  # another process may have installed it
                 raise
 
 
 def _origin(version: str) -> dict[str, object]:
-    """PlatformIO's note of where a package came from; the owner makes it match."""
+    """PlatformIO's record of a package's origin; it looks for the owner."""
     spec = {"owner": "platformio", "id": None, "name": "tool-scons"}
     return {
         "type": "tool",
@@ -161,16 +172,3 @@ def _registry_answers() -> bool:
             continue
         return True
     return False
-
-
-def find_project(start: Path | None = None) -> Path:
-    """The nearest folder, from ``start`` (the current one) upwards, that is a checkout of this
-    project; else the one this package was installed from. UsageError when neither is."""
-    here = (start or Path.cwd()).resolve()
-    installed = Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, installed):
-        if (folder / "platformio.ini").is_file() and (folder / "firmware").is_dir():
-            return folder
-    raise UsageError(
-        f"{here} is not inside a checkout of this project", "cd into your clone and run it there"
-    )

@@ -115,7 +115,7 @@ def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None
     assert said in found.reason
     for page in (written.markdown, written.html):
         text = page.read_text(encoding="utf-8")
-        assert "No place on the board" in text
+        assert "Does not fit" in text
         assert said in text
 
 

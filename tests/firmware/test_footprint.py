@@ -280,5 +280,5 @@ def address(elf: Path, section: str) -> int:
 
 def test_what_is_no_firmware_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "firmware.elf").write_bytes(b"\x7fELF")
-    with pytest.raises(BuildFailed, match="is no firmware"):
+    with pytest.raises(BuildFailed, match="is not an ELF file"):
         footprint(tmp_path / "firmware.elf")

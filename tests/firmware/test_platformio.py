@@ -30,7 +30,7 @@ def test_project_is_found_from_below() -> None:
 def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tmp_path / "site-packages" / "hil" / "platformio" / "project.py"
     monkeypatch.setattr("hil.firmware.toolchain.__file__", str(module))
-    with pytest.raises(UsageError, match="not inside a checkout"):
+    with pytest.raises(UsageError, match="is not in a checkout"):
         find_project(tmp_path)
 
 
@@ -89,7 +89,7 @@ def test_neither_registry_nor_scons(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_is_no_elf(tmp_path: Path) -> None:
     (tmp_path / "firmware.elf").write_bytes(b"not an ELF file")
     for read in (sizes, compiler_of):
-        with pytest.raises(BuildFailed, match="is no firmware"):
+        with pytest.raises(BuildFailed, match="is not an ELF file"):
             read(tmp_path / "firmware.elf")
 
 
