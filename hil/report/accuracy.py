@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil import stats
-from hil.report import pairs, published, references
+from hil.report import pairs, references
 from hil.report.blocks import Bullets, Confusions, Section, Table, section
 from hil.report.draw.chart import (
     NARROW,
@@ -49,7 +49,7 @@ def accuracy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
             references.differences(cells),
             Bullets("", references.explanations(cells)),
             Confusions("Confusion", matrices, mistakes(cells)),
-            published.published(run.manifest, cells),
+            references.published(run.manifest, cells),
         ],
     )
 

@@ -16,8 +16,7 @@ from hil.report.memory import memory_section
 from hil.report.provenance import provenance_section
 from hil.report.samples import samples_section
 from hil.report.summary import summary_section
-from hil.report.verdict import Verdict, verdict
-from hil.report.warnings import warnings
+from hil.report.verdict import Verdict, verdict, warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
 

@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples -> estimates. Pure: no I/O, nothing of a run or a board, randomness only by seed.
+"""Samples -> estimates. Pure: no I/O, no runs, no boards, and randomness only from a seed.
 
-Yes/no answers in `proportions`, medians in `medians`, and with bootstrap intervals, ratios
-included, in `bootstrap`, what order and tails say in `order`.
+estimate   shares, medians and percentiles; McNemar's test and paired differences
+bootstrap  medians and their ratios with bootstrap intervals
+series     times: kinds that never mix, outliers, drift
+metrics    outputs compared with a reference
 """
 
-from hil.stats.bootstrap import (
-    RESAMPLES,
-    Drift,
-    Outliers,
-    bootstrap_median,
-    drift,
-    outliers,
-    ratio_of_medians,
-)
+from hil.stats.bootstrap import RESAMPLES, bootstrap_median, ratio_of_medians
 from hil.stats.estimate import (
     CONFIDENCE,
     Estimate,
@@ -25,6 +19,7 @@ from hil.stats.estimate import (
     percentile,
     proportion,
 )
+from hil.stats.series import Drift, Outliers, drift, outliers
 
 __all__ = [
     "CONFIDENCE",

@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Medians and their ratios with bootstrap intervals, bias-corrected and accelerated (BCa).
 
-BCa: Efron, J. Am. Stat. Assoc. 82, 171 (1987), as `scipy.stats.bootstrap` computes it, the
-multi-sample acceleration included. What differs is how resamples are drawn, so that 9,999 of
-10,000 samples take milliseconds: of a resample only the values near its median are drawn. Their
-distribution is that of the plain bootstrap, not an approximation of it.
+BCa: Efron, J. Am. Stat. Assoc. 82, 171 (1987), as in `scipy.stats.bootstrap`, including the
+multi-sample acceleration. Only the way of drawing differs, so that 9,999 resamples of 10,000 values
+take milliseconds: just the values near a resample's median are drawn. Their distribution is exactly
+that of the plain bootstrap.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kendalltau, norm
+from scipy.stats import norm
 
 from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite, median
 
 RESAMPLES = 9999
-FEWEST = 6  # samples; of fewer, even the whole range misses the median more often than 5 %
-_SIGMAS = 6.5  # a resample's median lies further from the middle once in 10^10
+FEWEST = 6  # samples; with fewer, even the whole range misses the median in over 5% of cases
+_SIGMAS = 6.5  # a resample's median is further from the middle once in 10^10
 _BATCH = 1 << 21  # draws held at once
 
 Floats = npt.NDArray[np.float64]
@@ -35,11 +34,12 @@ def bootstrap_median(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Median with its BCa interval; ValueError on none or a non-finite sample.
+    """Median with its BCa interval; ValueError if there is no sample or one is not finite.
 
-    ``method`` is "BCa bootstrap"; "constant" where all samples are equal; "bias-corrected
-    bootstrap" where every sample left out leaves the same median, so that no acceleration can be
-    formed; "order statistics" for fewer than `FEWEST` samples, as `median`.
+    ``method`` is "BCa bootstrap"; "constant" if all samples are equal; "bias-corrected bootstrap"
+    if leaving out any one sample does not change the median, so that there is no acceleration;
+    "percentile bootstrap" if the bias is infinite; "order statistics", as in `median`, for fewer
+    than `FEWEST` samples.
     """
     values = np.sort(finite(samples))
     if values[0] == values[-1] or values.size < FEWEST:
@@ -60,17 +60,17 @@ def ratio_of_medians(
 ) -> Estimate:
     """Median of ``new`` over the median of ``base``, with its BCa interval.
 
-    ``paired``: both are of the same inputs in the same order, and a resample takes inputs, so both
-    values of each; otherwise they are resampled each alone. ``n`` is the smaller size.
-    ``method`` as in `bootstrap_median`, followed by ", paired"; of fewer than `FEWEST` samples it
-    is "ranges", the ratios that the ranges of both allow. ValueError unless both are finite and
-    positive, and, when paired, equally long.
+    ``paired``: both have the same inputs in the same order, and a resample takes both values of an
+    input; otherwise each is resampled alone. ``n`` is the smaller size. ``method`` as in
+    `bootstrap_median`, followed by ", paired"; for fewer than `FEWEST` samples it is "ranges", the
+    ratios that the ranges of both allow. ValueError unless all are finite and positive and, if
+    paired, of equal number.
     """
     one, other = finite(new), finite(base)
     if one.min() <= 0 or other.min() <= 0:
-        raise ValueError("wants positive samples")
+        raise ValueError("samples must be positive")
     if paired and one.size != other.size:
-        raise ValueError(f"not two equally long lists: {one.size} and {other.size} samples")
+        raise ValueError(f"lengths differ: {one.size} and {other.size} samples")
     n = min(one.size, other.size)
     point = float(np.median(one) / np.median(other))
     if one.min() == one.max() and other.min() == other.max():
@@ -98,7 +98,7 @@ def _bca(
     n: int,
     suffix: str = "",
 ) -> Estimate:
-    """The interval from the resampled statistic and, a sample, its values with one left out."""
+    """The interval, from the resampled statistic and from each sample's leave-one-out values."""
     below = (np.count_nonzero(drawn < point) + np.count_nonzero(drawn <= point)) / (2 * drawn.size)
     z0 = float(norm.ppf(below))
     a = _acceleration(left_out)
@@ -116,7 +116,7 @@ def _bca(
 
 
 def _acceleration(left_out: Sequence[Floats]) -> float | None:
-    """Skewness of the influence of single samples; None where none has any."""
+    """Skewness of the influence of single samples; None if none has any."""
     cubes = squares = 0.0
     for values in left_out:
         n = values.size
@@ -129,8 +129,8 @@ def _acceleration(left_out: Sequence[Floats]) -> float | None:
 def _medians(ordered: Floats, rng: np.random.Generator, resamples: int) -> Floats:
     """Medians of resamples: one or two middle order statistics of n uniform ranks.
 
-    The k-th smallest of n uniforms is Beta(k, n - k + 1); the next one cuts what is left of the
-    unit interval as the smallest of n - k uniforms (Devroye 1986, V.3).
+    The k-th smallest of n uniforms is Beta(k, n - k + 1); the next one divides the rest of the
+    unit interval like the smallest of n - k uniforms (Devroye 1986, V.3).
     """
     n = ordered.size
     lower = (n + 1) // 2
@@ -144,12 +144,12 @@ def _medians(ordered: Floats, rng: np.random.Generator, resamples: int) -> Float
 
 
 def _left_out(ordered: Floats) -> Floats:
-    """(n,) sorted -> (n,) the median without the first, the second, ..."""
+    """(n,) sorted values -> (n,) medians without the first value, without the second, ..."""
     n = ordered.size
     ranks = np.arange(n)
 
     def other(k: int) -> Floats:
-        """The k-th smallest of those left."""
+        """The k-th smallest of the remaining values."""
         return np.asarray(ordered[np.where(ranks <= k, k + 1, k)])
 
     return np.asarray((other((n - 2) // 2) + other((n - 1) // 2)) / 2)
@@ -167,8 +167,8 @@ def _paired_medians(
 ) -> tuple[Floats, Floats]:
     """Medians of both over the same resampled pairs.
 
-    Only pairs near either median are drawn one by one; of the rest it matters but how many fall on
-    which side of both.
+    Only pairs near either median are drawn one by one; for the others it matters only how many
+    are on which side of both.
     """
     n = one.size
     orders = [np.argsort(v, kind="stable") for v in (one, other)]
@@ -184,7 +184,7 @@ def _paired_medians(
     found: tuple[list[Floats], list[Floats]] = ([], [])
     for counts, rest in _draws(int(near.sum()), sides, n, rng, resamples):
         for which, below in enumerate((rest[:, 2] + rest[:, 3], rest[:, 1] + rest[:, 3])):
-            # a pair near the other median may lie far from this one: counted all the same
+            # a pair near the other median may be far from this one; it is counted anyway
             found[which].append(_middle(counts[:, columns[which]], below, values[which], n))
     return np.concatenate(found[0]), np.concatenate(found[1])
 
@@ -192,7 +192,7 @@ def _paired_medians(
 def _draws(
     near: int, sides: npt.NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int
 ) -> Iterator[tuple[npt.NDArray[np.int32], Ints]]:
-    """Batches of resamples: how often each near pair, and each of four groups, was drawn."""
+    """Batches of resamples: how often each near pair and each of four groups was drawn."""
     rows = max(_BATCH // near, 1)
     shares = sides / max(n - near, 1)
     for at in range(0, resamples, rows):
@@ -206,66 +206,14 @@ def _draws(
 
 
 def _middle(counts: npt.NDArray[np.int32], below: Ints, values: Floats, n: int) -> Floats:
-    """(rows, near) counts in the order of ``values``, with ``below`` draws under all of them."""
+    """Medians of (rows, near) counts in the order of ``values``, with ``below`` draws below."""
     reached = counts.cumsum(axis=1, dtype=np.int32)
     last = values.size - 1
     middle = np.zeros(len(counts))
     for k in ((n - 1) // 2, n // 2):
-        # beyond the last only where _SIGMAS were not enough
+        # beyond the last only if _SIGMAS was too small
         place = np.count_nonzero(reached <= (k - below).astype(np.int32)[:, None], axis=1)
         middle += values[np.minimum(place, last)] / 2
         if n % 2:
             return 2 * middle
     return middle
-
-
-_PART = 4  # the first and the last quarter are compared
-_FEWEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Outliers:
-    """How many samples of ``n`` lie beyond the fences, on either side. They are only counted:
-    every other figure has them too."""
-
-    mild: int
-    severe: int
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """``tau``: 1 where every sample is above all before it, -1 below. ``p``: the chance of as
-    strong a trend where order means nothing. ``size``: median of the last quarter of the samples
-    over that of the first; None where a sample is not positive."""
-
-    tau: float
-    p: float
-    size: Estimate | None
-
-
-def outliers(samples: Samples) -> Outliers:
-    """ValueError on none or a non-finite sample."""
-    values = finite(samples)
-    low, high = np.percentile(values, (25, 75))
-    beyond = np.maximum(low - values, values - high)
-    severe = int((beyond > 3 * (high - low)).sum())
-    return Outliers(int((beyond > 1.5 * (high - low)).sum()) - severe, severe, values.size)
-
-
-def drift(samples: Samples) -> Drift | None:
-    """None where all samples are equal, or too few to say (fewer than 8).
-
-    ValueError on none or a non-finite sample.
-    """
-    values = finite(samples)
-    if values.size < _FEWEST or values.min() == values.max():
-        return None
-    test = kendalltau(np.arange(values.size), values)
-    part = values.size // _PART
-    if not math.isfinite(test.statistic):
-        return None
-    size = None
-    if values.min() > 0:
-        size = ratio_of_medians(values[-part:], values[:part], paired=False)
-    return Drift(float(test.statistic), float(test.pvalue), size)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every figure is: a point with its interval, how that was found, and from how many."""
+"""Estimates with intervals: medians, shares, and paired comparisons of yes/no answers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Samples: TypeAlias = Sequence[int] | Sequence[float] | npt.NDArray[np.generic]
 class Estimate:
     """A figure with its interval. ``point``, ``low`` and ``high`` are in the samples' unit.
 
-    ``confidence`` is what the interval really reaches: below what was asked for where ``n``
-    samples cannot give more, and 1.0 for method ``constant``, where all samples are equal.
+    ``confidence`` is what the interval really reaches: less than requested if ``n`` samples cannot
+    give more, and 1.0 for method ``constant``, when all samples are equal.
     """
 
     point: float
@@ -34,25 +34,25 @@ class Estimate:
 
 
 def finite(samples: Samples) -> npt.NDArray[np.float64]:
-    """The samples as a one-dimensional array; ValueError on none or a non-finite one."""
+    """The samples as a one-dimensional array; ValueError if there is none or one is not finite."""
     values = np.asarray(samples, dtype=np.float64)
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError("wants a list of at least one finite sample")
+        raise ValueError("expected a list of at least one finite sample")
     return values
 
 
 def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
-    """Median with the exact order-statistic interval; ValueError on none or a non-finite sample.
+    """Median with the exact order-statistic interval; ValueError as `finite`.
 
-    Fewer than six samples reach no 95 %: the interval is then their range and ``confidence``
-    what that covers, 1 - 2^(1-n).
+    Fewer than six samples do not reach 95%: the interval is then their range, and ``confidence``
+    is what that covers, 1 - 2^(1-n).
     """
     values = finite(samples)
     point = float(np.median(values))
     if values.min() == values.max():
         return Estimate(point, point, point, "constant", values.size, 1.0)
-    # the rank-th value from either end: fewer than rank of n values fall beyond the median
-    # with a chance below half of what is left over
+    # the rank-th value from either end: the chance that fewer than rank of n values are on one
+    # side of the median is less than half of 1 - confidence
     rank = int(binom.ppf((1 - confidence) / 2, values.size, 0.5))
     if rank == 0:
         rank, confidence = 1, 1.0 - 2.0 ** (1 - values.size)
@@ -66,20 +66,10 @@ def percentile(samples: Samples, percent: float) -> float:
     return float(np.percentile(finite(samples), percent))
 
 
-@dataclass(frozen=True, slots=True)
-class McNemar:
-    """Two yes/no answers a sample: in how many samples one alone is right, and the p-value."""
-
-    only_first: int
-    only_second: int
-    n: int
-    p: float
-
-
 def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """Share of ``successes`` in ``n`` with Wilson's interval; ValueError unless 0 <= s <= n > 0."""
     if n <= 0 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} is not a proportion")
+        raise ValueError(f"{successes} successes of {n} are not a proportion")
     interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     # rounding must not put the point outside at 0 and n
     point = successes / n
@@ -87,8 +77,18 @@ def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estima
     return Estimate(point, low, high, "Wilson", n, confidence)
 
 
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Two yes/no answers per sample: in how many samples only one is yes, and the p-value."""
+
+    only_first: int
+    only_second: int
+    n: int
+    p: float
+
+
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
-    """Exact two-sided McNemar test of two (n,) booleans over the same samples, in order."""
+    """Exact two-sided McNemar test of two (n,) boolean arrays over the same samples."""
     b, c = _discordant(first, second)
     p = float(binomtest(b, b + c, 0.5).pvalue) if b + c else 1.0
     return McNemar(b, c, first.size, p)
@@ -97,10 +97,10 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
 def paired_difference(
     first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], confidence: float = CONFIDENCE
 ) -> Estimate:
-    """Share of ``first`` minus share of ``second``, (n,) booleans over the same samples, in order.
+    """Share of ``first`` minus share of ``second``, (n,) boolean arrays over the same samples.
 
-    Newcombe's method 10: the Wilson limits of both shares, squared and added with their
-    correlation phi, which is continuity-corrected when positive.
+    Method 10 of Newcombe, Stat. Med. 17, 2635 (1998): the Wilson limits of both shares, squared and
+    added with their correlation phi, which is continuity-corrected if positive.
     """
     b, c = _discordant(first, second)
     n = first.size
@@ -117,7 +117,7 @@ def paired_difference(
 
 
 def _phi(a: int, b: int, c: int, d: int) -> float:
-    """Correlation of a 2x2 table's two variables, corrected as method 10 asks."""
+    """Correlation of a 2x2 table's two variables, corrected as method 10 requires."""
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     if margins == 0:
         return 0.0
@@ -128,7 +128,7 @@ def _phi(a: int, b: int, c: int, d: int) -> float:
 
 
 def _discordant(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Samples in which the first alone, and the second alone, is true."""
+    """Numbers of samples in which only the first and only the second is true."""
     if first.shape != second.shape or first.ndim != 1 or first.size == 0:
-        raise ValueError(f"not two equally long lists: {first.shape} and {second.shape}")
+        raise ValueError(f"shapes differ or are empty: {first.shape} and {second.shape}")
     return int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many measurements of one kind, and what may be made of them: never two kinds together.
+"""Times in the order they were measured: kinds that never mix, outliers and drift.
 
-Emulated counts, an emulator's wall time and a board's real time are three types. A function that
-takes two series takes two of one type, so that mixing them does not type-check; where types were
-lost on the way (`Any`, records read from a file) the same functions raise `MixedUnits`.
+Emulated counts, an emulator's wall time and a board's real time are three types. A function of two
+series takes two of one type, so mixing them does not type-check. If the types were lost (`Any`,
+records read from a file), the same functions raise `MixedUnits`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,25 +16,27 @@ from typing import ClassVar, Generic, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import kendalltau
 
-from hil import stats
 from hil.core.errors import MixedUnits
 from hil.core.records import EmulatorTime, Instructions, Latency
+from hil.stats.bootstrap import bootstrap_median, ratio_of_medians
+from hil.stats.estimate import Estimate, Samples, finite
 
 Kind = TypeVar("Kind", Instructions, Latency, EmulatorTime)
 
 
 @dataclass(frozen=True)
 class Series(Generic[Kind]):
-    """(n,) amounts of one kind in the order they were measured."""
+    """(n,) measurements of one kind, in order."""
 
     values: npt.NDArray[np.int64]
     unit: ClassVar[str]
 
     @cached_property
-    def median(self) -> stats.Estimate:
-        """With its BCa interval; ValueError when there is no value."""
-        return stats.bootstrap_median(self.values)
+    def median(self) -> Estimate:
+        """With its BCa interval; ValueError if there is no value."""
+        return bootstrap_median(self.values)
 
 
 @final
@@ -52,7 +55,7 @@ class Latencies(Series[Latency]):
 
 @final
 class EmulatorTimes(Series[EmulatorTime]):
-    """Microseconds of this computer that an emulator took."""
+    """Microseconds that an emulator took on this computer."""
 
     unit = "us of the emulator"
 
@@ -60,14 +63,14 @@ class EmulatorTimes(Series[EmulatorTime]):
 AnySeries: TypeAlias = Counts | Latencies | EmulatorTimes
 
 
-def ratio(new: Series[Kind], base: Series[Kind], *, paired: bool = True) -> stats.Estimate:
+def ratio(new: Series[Kind], base: Series[Kind], *, paired: bool = True) -> Estimate:
     """Median of ``new`` over that of ``base``: `hil.stats.ratio_of_medians` of one kind."""
     _one_unit((new, base))
-    return stats.ratio_of_medians(new.values, base.values, paired=paired)
+    return ratio_of_medians(new.values, base.values, paired=paired)
 
 
-def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> stats.Estimate:
-    """`ratio` of series whose kinds are known only now; MixedUnits unless they are one."""
+def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> Estimate:
+    """`ratio` of series whose kinds are known only at run time; MixedUnits if they differ."""
     match new, base:
         case Counts(), Counts():
             return ratio(new, base, paired=paired)
@@ -79,7 +82,7 @@ def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> s
 
 
 def axis(series: Sequence[Series[Kind]]) -> str:
-    """The unit of one axis that is to show all of ``series``; MixedUnits when there is none."""
+    """The unit of an axis that shows all of ``series``; MixedUnits if they do not share one."""
     return _one_unit(series)
 
 
@@ -92,6 +95,65 @@ def _one_unit(series: Sequence[Series[Kind]]) -> str:
 
 def _mixed(*units: str) -> MixedUnits:
     return MixedUnits(
-        f"figures of {' and '.join(units) or 'no unit'} were put together",
-        "emulated counts, an emulator's time and real time are compared each with its own",
+        f"figures in {' and '.join(units) or 'no unit'} cannot be combined",
+        "compare emulated counts, an emulator's time and real time only with their own kind",
     )
+
+
+# --- what order and tails show ---
+
+_QUARTER = 4  # the first and the last quarter are compared
+_FEWEST = 8  # samples that may show a drift
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """How many of ``n`` samples are beyond the fences, on either side. They are not removed from
+    any figure.
+
+    Tukey, Exploratory Data Analysis (1977): mild beyond 1.5, severe beyond 3 interquartile ranges
+    from the quartiles.
+    """
+
+    mild: int
+    severe: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The Mann-Kendall test of a trend.
+
+    ``tau``: Kendall's, 1 if every sample is larger than all before it, -1 if smaller. ``p``: the
+    chance of a trend at least as strong in random order. ``size``: median of the last quarter of
+    the samples over that of the first; None if a sample is not positive.
+    """
+
+    tau: float
+    p: float
+    size: Estimate | None
+
+
+def outliers(samples: Samples) -> Outliers:
+    """Count the outliers; ValueError if there is no sample or one is not finite."""
+    values = finite(samples)
+    low, high = np.percentile(values, (25, 75))
+    beyond = np.maximum(low - values, values - high)
+    severe = int((beyond > 3 * (high - low)).sum())
+    return Outliers(int((beyond > 1.5 * (high - low)).sum()) - severe, severe, values.size)
+
+
+def drift(samples: Samples) -> Drift | None:
+    """The drift of samples in the order they were measured; None if all are equal or there are
+    fewer than 8. ValueError if there is no sample or one is not finite."""
+    values = finite(samples)
+    if values.size < _FEWEST or values.min() == values.max():
+        return None
+    test = kendalltau(np.arange(values.size), values)
+    quarter = values.size // _QUARTER
+    if not math.isfinite(test.statistic):
+        return None
+    size = None
+    if values.min() > 0:
+        size = ratio_of_medians(values[-quarter:], values[:quarter], paired=False)
+    return Drift(float(test.statistic), float(test.pvalue), size)

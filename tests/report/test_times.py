@@ -18,7 +18,7 @@ from hil.report.cost import contradictions, scatters, time_chart
 from hil.report.document import Document, document
 from hil.report.pairs import speed_up
 from hil.report.times import latency_words, step_us
-from hil.report.warnings import warnings
+from hil.report.verdict import warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan, Sample

@@ -9,12 +9,10 @@ import msgspec
 import pytest
 
 from hil.report.pairs import comparisons
-from hil.report.published import published
-from hil.report.references import explanations
+from hil.report.references import explanations, published
 from hil.report.summary import results
 from hil.report.text import count, known, magnitude, percent, plural, points, short
-from hil.report.verdict import Verdict, verdict
-from hil.report.warnings import warnings
+from hil.report.verdict import Verdict, verdict, warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan, Sample
