@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import conv_gather, generate, header
+from hil.engines.aot import conv_gather, engine, generate
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.plan import plan
 from hil.reference import litert, oracle
@@ -69,7 +69,7 @@ def test_int8_networks_that_widen_their_inputs_equal_tflm(
 ) -> None:
     monkeypatch.setattr(conv_gather, "WORTH", 0)
     for limit in ("_AVR_FLASH", "_AVR_ARRAY"):
-        monkeypatch.setattr(header, limit, 1 << 30)  # this computer's memory has no such limits
+        monkeypatch.setattr(engine, limit, 1 << 30)  # this computer's memory has no such limits
     steps = [s for graph in graphs("in fours", first, tmp_path).values() for s in plan(graph)]
     gathered = [s for s in steps if isinstance(s, Conv) and s.gathered]
     assert len(gathered) >= BATCH

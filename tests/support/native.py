@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot import Header, generate
-from hil.engines.aot.header import CTYPES
+from hil.engines.aot.engine import CTYPES
 from hil.tflite import Graph
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
