@@ -117,7 +117,8 @@ def layer_counts(graph: Graph, *, fused: bool, folder: Path) -> list[int]:
     )
     (folder / "main.c").write_text(source)
     start_up = [str(BSP / "startup.c"), "-T", str(BSP / "mps2.ld"), "-nostartfiles"]
-    command = [*GCC, "main.c", *start_up, "-lm", "-o", "main.elf"]
+    include = f"-I{PROJECT / 'firmware' / 'port'}"
+    command = [*GCC, include, "main.c", *start_up, "-lm", "-o", "main.elf"]
     subprocess.run(command, cwd=folder, check=True, timeout=100)
     done = subprocess.run(
         [*QEMU, "-kernel", "main.elf"],

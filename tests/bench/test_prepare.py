@@ -22,7 +22,7 @@ from hil.engines.aot import engine
 from hil.firmware import build, footprint
 from hil.testing.lab import FakeLab
 from hil.tflite import read_model, reader
-from tests.firmware.conftest import PROJECT
+from tests.support.firmware import PROJECT
 
 MODELS = PROJECT / "models" / "mnist"
 

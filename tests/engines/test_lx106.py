@@ -9,8 +9,8 @@ import pytest
 
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
-from tests.firmware.conftest import needs
 from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.needs import needs
 
 LX106 = Core(
     "lx106",

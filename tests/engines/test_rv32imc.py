@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hil.engines.aot import conv_gather
-from tests.firmware.conftest import needs
 from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.needs import needs
 
 RV32IMC = Core(
     "rv32",

@@ -1,4 +1,5 @@
-/* The session over the fake image as a filter: a host's bytes in, the device's out. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A filter that runs a session with the fake image: a host's bytes in, the replies out. */
 #include <stdio.h>
 
 #include "fake_board.h"

@@ -1,5 +1,6 @@
-/* LAYERS and PROFILE requests over the fake image, whose int8 model shows two layers: its input and
- * its output. Built by test_layers.py with HIL_LAYERS and pieces of 3 bytes. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LAYERS and PROFILE requests with the fake image, whose int8 model has two layers: its input and
+ * its output. test_layers.py builds it with HIL_LAYERS and pieces of 3 bytes. */
 #include "asking.h"
 
 static int ask_layer(uint8_t model, uint8_t encoding, uint16_t layer, uint32_t offset,
@@ -29,7 +30,7 @@ static void check_layer(uint16_t layer, uint32_t bytes, uint32_t offset, const v
   CHECK(memcmp(reply.payload + sizeof head, data, length) == 0);
 }
 
-static void hello_says_so(void) {
+static void hello_announces_layers(void) {
   hil_hello_t hello;
 
   fake_boot(0);
@@ -72,7 +73,7 @@ static void floats_fill_the_buffer(void) {
   CHECK(fake_guards_stand());
 }
 
-static void wrong_requests_are_named(void) {
+static void wrong_layers_requests_get_their_error(void) {
   static const uint8_t bytes[20] = {0};
 
   fake_boot(0);
@@ -94,7 +95,7 @@ static void wrong_requests_are_named(void) {
   check_error(HIL_ERR_ARENA, HIL_MSG_LAYERS, 42, FAKE_GREEDY_ARENA, HIL_ARENA_BYTES);
 }
 
-/* One reply whatever happens: an engine that fails after the layer was sent says no more. */
+/* There is only one reply: if the engine fails after the layer was sent, no error follows. */
 static void a_failing_engine_answers_once(void) {
   static const uint8_t byte[1] = {0};
 
@@ -130,9 +131,9 @@ static void check_laps(uint16_t layer, uint32_t total, const hil_lap_t *laps, ui
   CHECK(memcmp(reply.payload + sizeof head, laps, length) == 0);
 }
 
-/* The stopwatch says 10 more each time: 1000 of the invoke, twice two empty layers (1010 to 1040,
- * of which the second round counts), and 1050 and 1060 of the layers themselves. */
-static void layers_are_timed_without_the_stopwatchs_own(void) {
+/* Each reading of the stopwatch is 10 more: 1000 for the invoke, 1010 to 1040 for two rounds of two
+ * empty layers, of which the second counts, and 1050 and 1060 for the layers themselves. */
+static void layers_are_timed_without_overhead(void) {
   static const int8_t input[4] = {1, 2, 3, 4};
   static const hil_lap_t laps[2] = {{0, 20}, {0, 20}};
 
@@ -147,7 +148,7 @@ static void layers_are_timed_without_the_stopwatchs_own(void) {
   CHECK(fake_guards_stand());
 }
 
-static void wrong_requests_for_times_are_named(void) {
+static void wrong_profile_requests_get_their_error(void) {
   static const uint8_t bytes[20] = {0};
   static const hil_lap_t wrapped[2] = {{0, HIL_TICKS_WRAPPED}, {0, HIL_TICKS_WRAPPED}};
 
@@ -167,12 +168,12 @@ static void wrong_requests_for_times_are_named(void) {
 }
 
 int main(void) {
-  RUN(hello_says_so);
+  RUN(hello_announces_layers);
   RUN(layers_come_in_pieces);
   RUN(floats_fill_the_buffer);
-  RUN(wrong_requests_are_named);
+  RUN(wrong_layers_requests_get_their_error);
   RUN(a_failing_engine_answers_once);
-  RUN(layers_are_timed_without_the_stopwatchs_own);
-  RUN(wrong_requests_for_times_are_named);
+  RUN(layers_are_timed_without_overhead);
+  RUN(wrong_profile_requests_get_their_error);
   return FINISH();
 }

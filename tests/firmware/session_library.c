@@ -1,5 +1,6 @@
-/* The firmware's session over the fake image as a shared library: bytes in, bytes out. For soaks
- * of the host's side against the real C code (benchmarks/soaking.py). */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The firmware's session with the fake image as a shared library: bytes in, bytes out. For long
+ * tests of the host with the real C code (benchmarks/soaking.py). */
 #include "fake_board.h"
 
 void session_boot(void);
@@ -7,7 +8,7 @@ uint32_t session_feed(const uint8_t *data, uint32_t length, uint8_t *replies, ui
 
 void session_boot(void) { fake_boot(0); }
 
-/* Bytes of the replies; what has no room is lost, as on a line. */
+/* Returns the number of reply bytes. Replies that do not fit are dropped. */
 uint32_t session_feed(const uint8_t *data, uint32_t length, uint8_t *replies, uint32_t room) {
   uint32_t i, got = 0;
 

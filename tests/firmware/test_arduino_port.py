@@ -1,7 +1,8 @@
-"""The Arduino port on fakes of the cores that no test here can have: what it does to them.
+# SPDX-License-Identifier: Apache-2.0
+"""The Arduino port with fakes of cores that are not available to tests.
 
 The fakes are in tests/firmware/arduino: Espressif's core 2 (IDF 4.4, gnu++11) and core 3 (IDF 5,
-gnu++2b), and Mbed's main thread.
+gnu++2b), and the main thread of Mbed OS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 FAKES = Path(__file__).parent / "arduino"
@@ -22,12 +23,12 @@ CORES = {
     "core 3": ["-std=gnu++2b", "-DESP_IDF_VERSION_MAJOR=5", *ESP32],
 }
 MBED = ["-std=gnu++14", "-DESP_IDF_VERSION_MAJOR=4", "-DARDUINO_ARCH_MBED", "-D__ARM_ARCH=7"]
-TASK_STACK, DEEP = 65_536, 20_000  # of task.h
+TASK_STACK, DEEP = 65_536, 20_000  # as in task.h
 Ask = Callable[..., dict[str, str]]
 
 
 def program(folder: Path, flags: list[str], *sources: Path) -> Ask:
-    """Compile a fake with the port; what it returns runs it and reads its NAME=VALUE lines."""
+    """Compile a fake with the port; a function that runs it and reads its NAME=VALUE lines."""
     place = folder / "program"
     words = ["g++", *flags, *STRICT, "-O2", *INCLUDES]
     words += [f"-I{FAKES}", f"-I{FAKES / 'core'}", f"-I{PORT}"]
@@ -47,32 +48,31 @@ def esp32(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("offset", [0, 1, 4, 28, 31, 32, 63])
-def test_the_watchpoint_at_the_end_of_a_freertos_stack_is_left_alone(
+def test_the_watchpoint_at_the_end_of_a_freertos_stack_is_not_touched(
     esp32: Ask, offset: int
 ) -> None:
-    stack_marks(esp32("stack", offset), guard=64)
+    check_stack_marks(esp32("stack", offset))
 
 
-def test_the_magic_word_at_the_end_of_an_rtx_stack_is_left_alone(tmp_path: Path) -> None:
-    stack_marks(program(tmp_path, MBED, FAKES / "mbed.cpp")(), guard=4)
+def test_the_magic_word_at_the_end_of_an_rtx_stack_is_not_touched(tmp_path: Path) -> None:
+    check_stack_marks(program(tmp_path, MBED, FAKES / "mbed.cpp")())
 
 
-def stack_marks(said: dict[str, str], guard: int) -> None:
+def check_stack_marks(said: dict[str, str]) -> None:
     found = {name: int(value) for name, value in said.items()}
     assert found["guard_kept"] == 1
     assert found["size"] == TASK_STACK
     assert 0 < found["booted"] < DEEP
     assert DEEP < found["deep"] < DEEP + 4096
     assert found["reset"] < DEEP  # STATUS paints again
-    assert found["almost_full"] == TASK_STACK  # the last byte above the guard
+    assert found["almost_full"] == TASK_STACK  # the lowest byte above the guard is used
     assert found["full"] == TASK_STACK
-    assert guard < 4096
 
 
-# The clocks of the UART: core 2 takes APB on an ESP32; S3 and C3 take the crystal; core 3 takes
+# The clock of the UART: core 2 uses APB on an ESP32; S3 and C3 use the crystal; core 3 uses
 # REF_TICK for a low rate and, up to 3.3.0, keeps it when the rate changes.
 @pytest.mark.parametrize("source", ["apb", "xtal", "3.0.0", "3.0.7", "3.3.11"])
-def test_every_rate_is_the_one_that_was_asked_for(esp32: Ask, source: str) -> None:
+def test_every_rate_is_set_as_requested(esp32: Ask, source: str) -> None:
     rates = [921_600, 2_000_000, 115_200, 9_600, 5_000_000]
     said = {name: int(value) for name, value in esp32("rate", source, *rates).items()}
     assert said.pop("boot") == pytest.approx(115_200, rel=0.02)
@@ -87,7 +87,7 @@ def test_a_rate_beyond_the_uart_is_refused(esp32: Ask, rate: int) -> None:
     assert int(said["again"]) == pytest.approx(115_200, rel=0.02)
 
 
-def test_a_uart_that_has_only_the_slow_clock_refuses_what_is_faster_than_the_boot(
+def test_with_only_the_slow_clock_no_rate_above_the_boot_rate_is_accepted(
     esp32: Ask,
 ) -> None:
     said = esp32("rate", "slow", 921_600, 57_600, 2_000_000)
@@ -100,7 +100,7 @@ def test_a_uart_that_has_only_the_slow_clock_refuses_what_is_faster_than_the_boo
     }
 
 
-def test_a_rate_that_the_core_did_not_set_is_no_success(esp32: Ask) -> None:
+def test_a_rate_that_the_core_did_not_set_is_reported_as_failed(esp32: Ask) -> None:
     said = esp32("rate", "slow_update", 921_600, 1_500_000)
     assert said["921600"] == "failed"  # the divider gives 941,176
     assert said["1500000"] == "failed"
@@ -111,25 +111,20 @@ WATCHED = {"waits": "60000", "idle": "1", "task": "1", "resets": "1"}
 
 
 @pytest.mark.parametrize("state", ["none", "there_already"])
-def test_the_task_watchdog_waits_for_the_loop_and_idle_tasks(esp32: Ask, state: str) -> None:
+def test_the_task_watchdog_watches_the_loop_and_idle_tasks(esp32: Ask, state: str) -> None:
     said = esp32("watchdog", state)
     assert said.pop("name").endswith(", 240 MHz")
     assert said == WATCHED
 
 
-def test_main_compiles_as_core_3_does() -> None:
-    flags = ["-std=gnu++2b", *STRICT, *INCLUDES, "-fsyntax-only"]
-    run(["g++", *flags, str(FIRMWARE / "src" / "main.cpp")])
-
-
 def test_a_watchdog_that_the_sdk_did_not_start_is_started(esp32: Ask) -> None:
     said = esp32("watchdog", "not_started")
     assert said.pop("name").endswith(", 240 MHz")
-    assert {**said, "idle": "1"} == WATCHED  # core 2 takes in no idle task
+    assert {**said, "idle": "1"} == WATCHED  # core 2 does not add the idle task
 
 
 @pytest.mark.parametrize(("fault", "waits"), [("no_memory", "5000"), ("cannot_add", "60000")])
-def test_a_board_without_watchdog_says_so(esp32: Ask, fault: str, waits: str) -> None:
+def test_a_board_without_a_working_watchdog_says_so(esp32: Ask, fault: str, waits: str) -> None:
     said = esp32("watchdog", fault)
     assert said.pop("name").endswith(", no watchdog")
     assert said == {"waits": waits, "idle": "1", "task": "0", "resets": "0"}

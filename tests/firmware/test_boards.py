@@ -1,4 +1,5 @@
-"""The firmware as a whole, on every board that runs on this machine: what no unit test can see."""
+# SPDX-License-Identifier: Apache-2.0
+"""The whole firmware on every emulated board: what unit tests cannot show."""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ from hil.core.records import Encoding
 from hil.device import Device
 from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline
-from tests.firmware.conftest import PROJECT, needs
+from tests.support.firmware import MODELS, PROJECT
+from tests.support.needs import needs
 
 pytestmark = pytest.mark.firmware
-MODELS = PROJECT / "models" / "digits"
 COUNTING = ["mps2", "rv32", "lx106"]  # boards whose clock counts instructions
 DIGITS = np.random.default_rng(7).integers(0, 256, (24, 784), dtype=np.uint8)
 
@@ -31,7 +32,7 @@ def built(name: str, precision: str) -> tuple[Board, BuiltFirmware]:
 
 
 def answers(board: Board, elf: Path, encoding: Encoding, window: int) -> list[tuple[bytes, int]]:
-    """Output and ticks of the student on every digit, by a freshly started board."""
+    """Output and ticks of the student for every digit, from a freshly started board."""
     values = {
         Encoding.PIXELS: DIGITS,
         Encoding.INT8: (DIGITS.astype(np.int16) - 128).astype(np.int8),
@@ -51,7 +52,7 @@ def _counted(ticks: int | None) -> int:
 
 @pytest.mark.parametrize("name", ["mps2", "native"])
 def test_a_packed_digit_is_the_same_digit(name: str) -> None:
-    """In as many instructions: unpacking is no part of what is timed."""
+    """And takes as many instructions: unpacking is not timed."""
     board, firmware = built(name, "int8")
     pixels = [np.where(digit > 128, digit, 0).astype(np.uint8).tobytes() for digit in DIGITS[:6]]
     pixels += [bytes(784), b"\xff" * 784]
@@ -73,7 +74,7 @@ def test_a_packed_digit_is_the_same_digit(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*COUNTING, "native"])
 @pytest.mark.parametrize("precision", ["int8", "float32"])
-def test_hello_and_status_tell_the_truth(name: str, precision: str) -> None:
+def test_hello_and_status_are_right(name: str, precision: str) -> None:
     board, firmware = built(name, precision)
     with open_board(board, firmware.elf) as link:
         device = Device(link)
@@ -86,7 +87,7 @@ def test_hello_and_status_tell_the_truth(name: str, precision: str) -> None:
         assert status.ram_static == sizes(firmware.elf).ram
         assert 0 < status.stack_used < status.stack_size == 65536
         assert hello.toolchain.split()[1] in firmware.toolchain
-        # receive buffer, a load as it came, arena, and little else
+        # receive buffer, the bytes of a load, arena, and little else
         arena = max(model.arena for model in hello.models)
         assert status.ram_static < arena + hello.max_payload + 784 + 1024
 
@@ -105,7 +106,7 @@ def test_instructions_and_answers_are_the_same_every_time(name: str, precision: 
         counts.append([round(ticks * numerator / denominator) for _, ticks in run])
     assert all(count == counts[0] for count in counts)
     assert min(counts[0]) > 10_000
-    # mps2 has 25.6 ticks an instruction, read to the tick: rounding is never in doubt
+    # mps2 has 25.6 ticks per instruction, so rounding is never ambiguous
     exact = [ticks * numerator / denominator for run in runs for _, ticks in run]
     assert max(abs(count - round(count)) for count in exact) < 0.2
 
@@ -123,7 +124,7 @@ def test_the_host_process_answers_as_the_board_does(name: str, precision: str) -
 
 
 @pytest.mark.parametrize("name", [*COUNTING, "native"])
-def test_noise_on_the_line_is_survived(name: str) -> None:
+def test_the_board_survives_noise_on_the_line(name: str) -> None:
     board, firmware = built(name, "int8")
     noise = np.random.default_rng(1).integers(0, 256, 20_000, dtype=np.uint8).tobytes()
     with open_board(board, firmware.elf) as link:
@@ -137,7 +138,7 @@ def test_noise_on_the_line_is_survived(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*COUNTING, "native"])
-def test_a_host_that_leaves_in_the_middle_of_a_frame_is_replaced(name: str) -> None:
+def test_a_new_host_gets_answers_after_one_that_left_in_the_middle_of_a_frame(name: str) -> None:
     board, firmware = built(name, "int8")
     with open_board(board, firmware.elf) as link:
         descriptor = os.open(link.name, os.O_RDWR | os.O_NOCTTY)

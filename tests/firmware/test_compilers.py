@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every C and C++ file of the firmware, and every generated header, compiles without a warning: by
 every compiler that Debian has, in every standard that a core uses.
 
@@ -15,7 +16,6 @@ the files of port/arduino for chips other than an AVR, because Debian does not h
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from configparser import ConfigParser, SectionProxy
 from dataclasses import dataclass
@@ -32,15 +32,23 @@ from hil.engines import write_image
 from hil.firmware.toolchain import COMPILERS
 from hil.tflite import Graph
 from tests.engines.test_bakenn import needs_bakenn
-from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, needs, run
 from tests.support.covering import covering
+from tests.support.firmware import (
+    FIRMWARE,
+    INCLUDES,
+    LIBRARY,
+    PROJECT,
+    STRICT,
+    run,
+    write_golden_header,
+)
+from tests.support.needs import needs
 from tests.support.tflite import int8_cnn
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 ARDUINO: Final = Path("/usr/share/arduino/hardware/arduino/avr")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
-SHARED: Final = sorted(FIRMWARE.glob("lib/*/*.c"))
 # options that remove code from the library or add to it
 VARIANTS: Final = ("-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0")
 
@@ -176,8 +184,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     if find_spec("tflite_micro"):  # only for Linux x86-64
         write_image("tflm", [("small", small)], folder / "tflm")
         images.append(folder / "tflm" / "hil_image.c")
-    script = FIRMWARE / "scripts" / "golden_header.py"
-    run([sys.executable, str(script), str(folder), str(FIRMWARE / "golden" / "wire.json")])
+    write_golden_header(folder)
     return Generated(images, layers, sketches, folder)
 
 
@@ -225,7 +232,7 @@ def words(toolchain: Toolchain, standard: str, generated: Generated) -> list[str
 def check(toolchain: Toolchain, standard: str, generated: Generated) -> None:
     """Compile every file for this compiler in this standard."""
     if "++" in standard:  # the library is both C and C++
-        files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp"), "-xc++", *SHARED]
+        files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp"), "-xc++", *LIBRARY]
     else:
         files = [*sources(toolchain, ".c"), *generated.sketch(".c"), *generated.images]
     run([*words(toolchain, standard, generated), "-fsyntax-only", *map(str, files)])
@@ -266,7 +273,7 @@ def test_no_warning_of_the_optimiser(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_warning_in_a_variant(toolchain: Toolchain, variant: str, generated: Generated) -> None:
-    files = [*SHARED, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
+    files = [*LIBRARY, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
     command = words(toolchain, "gnu99", generated)
     run([*command, variant, "-fsyntax-only", *map(str, files)])
 
@@ -293,7 +300,7 @@ def test_the_library_is_strict_c11_and_cpp11(language: str) -> None:
     command = [program, f"-std={standard}", *STRICT, *INCLUDES, "-fsyntax-only"]
     main = [FIRMWARE / "src" / "main.cpp"] if language == "c++" else []
     run([*command, "-x", f"{language}-header", *map(str, sorted(headers))])
-    run([*command, "-x", language, *map(str, [*SHARED, *main])])
+    run([*command, "-x", language, *map(str, [*LIBRARY, *main])])
 
 
 def test_every_file_has_a_compiler() -> None:

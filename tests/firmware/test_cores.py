@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Arduino port links on every kind of core, and fills USB packets.
 
-The cores are stubs (tests/firmware/cores) that have what the real ones have and no more:
-linking shows that the port asks for nothing else. docs/boards says what the real ones showed.
+The cores are stubs (tests/firmware/cores) with only those functions that the real ones have, so
+linking shows that the port needs nothing else. docs/boards reports on the real cores.
 """
 
 from __future__ import annotations
@@ -18,16 +19,29 @@ import pytest
 from hil.engines.registry import write_image
 from hil.wire.frames import Decoder, Frame, encode_request
 from hil.wire.messages import hello_request, parse_reply, status_request
-from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, needs, run
+from tests.support.firmware import (
+    FAKE_IMAGE,
+    FIRMWARE,
+    INCLUDES,
+    LIBRARY,
+    MODELS,
+    STRICT,
+    run,
+)
+from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 STUBS = Path(__file__).parent / "cores"
 PORT = FIRMWARE / "port" / "arduino"
 CHIPS = sorted(PORT.glob("chip_*.cpp"))
-C = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
-C += [FIRMWARE / "test/fake_image/hil_image.c"]
-LINKER = ["__data_start__", "__data_end__", "__bss_start__", "__bss_end__"]  # of Mbed's scripts
+C = [*LIBRARY, FAKE_IMAGE]
+LINKER = [
+    "__data_start__",
+    "__data_end__",
+    "__bss_start__",
+    "__bss_end__",
+]  # of Mbed's linker
 USB_PACKET = 64
 
 
@@ -37,7 +51,7 @@ class Kind:
 
     stub: str
     flags: tuple[str, ...]
-    chip: str  # the file that drives it
+    chip: str  # the chip_*.cpp that must define its functions
     watchdog: bool = False
     symbols: tuple[str, ...] = ()
     compiler: str = "arm-none-eabi-"
@@ -64,16 +78,16 @@ KINDS = {
 
 
 def built(kind: Kind, folder: Path) -> tuple[Path, dict[str, list[str]]]:
-    """The linked program, and the chip files that define each function of chip.h."""
+    """The linked program, and per function of chip.h the files that define it."""
     gcc, gxx, nm = (f"{kind.compiler}{tool}" for tool in ("gcc", "g++", "nm"))
     needs([tool for tool in (gcc, gxx) if not shutil.which(tool)])
     flags = [*kind.flags, "-Os", "-ffunction-sections", "-fdata-sections", "-DARDUINO=10810"]
     flags += ["-DARDUINO_ARCH_MBED"] if kind.stub == "mbed" else []
     flags += [*INCLUDES, f"-I{STUBS / kind.stub}", f"-I{PORT}"]
     flags += ["-Wall", "-Wextra", "-Werror", "-c"]
-    run_in(folder, [gcc, "-std=gnu11", *flags, *map(str, C)])
+    run([gcc, "-std=gnu11", *flags, *map(str, C)], cwd=folder)
     cpp = [PORT / "port.cpp", *CHIPS, FIRMWARE / "src/main.cpp", STUBS / "core.cpp"]
-    run_in(folder, [gxx, "-std=gnu++14", "-fno-exceptions", "-fno-rtti", *flags, *map(str, cpp)])
+    run([gxx, "-std=gnu++14", "-fno-exceptions", "-fno-rtti", *flags, *map(str, cpp)], cwd=folder)
     linking = [gxx, *kind.flags, "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
     linking += [f"-Wl,--defsym={name}=0x20000000" for name in LINKER if kind.stub == "mbed"]
     linking += [
@@ -82,24 +96,16 @@ def built(kind: Kind, folder: Path) -> tuple[Path, dict[str, list[str]]]:
         if kind.stub == "teensy"
     ]
     objects = sorted(str(one) for one in folder.glob("*.o"))
-    run_in(folder, [*linking, "-o", "firmware.elf", *objects])
+    run([*linking, "-o", "firmware.elf", *objects], cwd=folder)
     defined: dict[str, list[str]] = {}
     for chip in CHIPS:
         for name in re.findall(
             r" [A-TVWX] (?:_Z\d+)?(hil_chip_[a-z_]+?)v?$",
-            run_in(folder, [nm, "--defined-only", f"{chip.stem}.o"]),
+            run([nm, "--defined-only", f"{chip.stem}.o"], cwd=folder),
             re.MULTILINE,
         ):
             defined.setdefault(name, []).append(chip.stem)
     return folder / "firmware.elf", defined
-
-
-def run_in(folder: Path, words: list[str]) -> str:
-    done = subprocess.run(
-        words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -116,27 +122,27 @@ def test_the_port_links(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def host_port(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The port on this machine with a Serial that prints what it is given, in two programs."""
+    """Two programs of this machine with the port and a Serial that prints its input."""
     needs([tool for tool in ("gcc", "g++") if not shutil.which(tool)])
     folder = tmp_path_factory.mktemp("usb")
     flags = [*STRICT, *INCLUDES, f"-I{STUBS / 'other'}", f"-I{PORT}", "-O1", "-DARDUINO=10810"]
-    run_in(folder, ["gcc", "-std=c11", *flags, "-c", *map(str, C)])
+    run(["gcc", "-std=c11", *flags, "-c", *map(str, C)], cwd=folder)
     objects = [str(one) for one in folder.glob("*.o")]
     port = [PORT / "port.cpp", *CHIPS, STUBS / "usb.cpp"]
     programs = {"session": FIRMWARE / "src/main.cpp", "frames": STUBS / "frames.cpp"}
     for name, source in programs.items():
         sources = [str(one) for one in (*port, source)]
-        run_in(folder, ["g++", "-std=c++11", *flags, "-o", name, *sources, *objects])
+        run(["g++", "-std=c++11", *flags, "-o", name, *sources, *objects], cwd=folder)
     return {name: folder / name for name in programs}
 
 
 def packets(writes: list[bytes]) -> list[int]:
-    """Bytes of each USB packet: a write fills packets, and ends in one of its own."""
+    """The size of each USB packet: a write fills packets, and its last one is sent as it is."""
     return [len(w[i : i + USB_PACKET]) for w in writes for i in range(0, len(w), USB_PACKET)]
 
 
 def test_a_frame_fills_its_packets_and_ends_in_a_short_one(host_port: dict[str, Path]) -> None:
-    """A host may wait for more after a full packet; frames of every length from 8 bytes on."""
+    """After a full packet a host may wait for more. Checks frames of every length from 8 bytes."""
     writes: dict[str, list[bytes]] = {}
     for line in run([str(host_port["frames"])]).splitlines():
         if line.startswith(("payload", "text", "end")):
@@ -161,7 +167,7 @@ def test_a_frame_fills_its_packets_and_ends_in_a_short_one(host_port: dict[str, 
 
 
 def test_a_session_answers_over_usb_in_few_packets(host_port: dict[str, Path]) -> None:
-    """HELLO and STATUS as the firmware sends them: each packet but the last of a frame is full."""
+    """HELLO and STATUS as the firmware sends them: only the last packet of a frame is not full."""
     requests = [hello_request(1), status_request(2)]
     done = subprocess.run(
         [host_port["session"]],
@@ -178,16 +184,15 @@ def test_a_session_answers_over_usb_in_few_packets(host_port: dict[str, Path]) -
 
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_constants_stay_in_flash_on_a_teensy(language: str, tmp_path: Path) -> None:
-    """Its linker script puts .progmem into flash, and copies .rodata to RAM."""
+    """Its linker script keeps .progmem in flash, but copies .rodata to RAM."""
     needs([tool for tool in ("arm-none-eabi-gcc",) if not shutil.which(tool)])
-    model = PROJECT / "models" / "digits" / "student_int8.tflite"
-    write_image("aot", [("student", model)], tmp_path)
+    write_image("aot", [("student", MODELS / "student_int8.tflite")], tmp_path)
     words = ["arm-none-eabi-gcc", *M7, "-x", language, "-O2", "-fdata-sections", *INCLUDES]
     words += [f"-I{tmp_path}", "-c", "hil_image.c", "-o"]
     constants = {}
     for name, flags in {"teensy": ["-D__IMXRT1062__"], "other": []}.items():
-        run_in(tmp_path, [*words, f"{name}.o", *flags, "-fno-exceptions"])
-        listed = run_in(tmp_path, ["arm-none-eabi-objdump", "-t", f"{name}.o"])
+        run([*words, f"{name}.o", *flags, "-fno-exceptions"], cwd=tmp_path)
+        listed = run(["arm-none-eabi-objdump", "-t", f"{name}.o"], cwd=tmp_path)
         for line in listed.splitlines():
             if match := re.search(r" O (\S+)\t([0-9a-f]+) (?:_ZL\d+)?(student_\w+_[wq])$", line):
                 constants[name, match[3]] = (match[1], int(match[2], 16))
@@ -204,20 +209,20 @@ def test_constants_stay_in_flash_on_a_teensy(language: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("flags", "said", "real"),
     [
-        (["-DTARGET_RP2040"], 8_388_607, 8_388),  # as Mbed's own code has it
+        (["-DTARGET_RP2040"], 8_388_607, 8_388),  # as in Mbed's own code
         ([], 32_760, 32_760),  # STM32H7
         ([], 131_071_999, 131_071_999),  # nRF52840
     ],
 )
-def test_a_watchdog_of_any_length_waits_as_long_as_the_host(
+def test_a_watchdog_of_any_range_waits_longer_than_the_host(
     flags: list[str], said: int, real: int, tmp_path: Path
 ) -> None:
-    """Longer than the 20 s that the host waits, and no longer than HIL_WATCHDOG_MS says."""
+    """Longer than the 20 s of the host, and no longer than HIL_WATCHDOG_MS."""
     needs([tool for tool in ("g++",) if not shutil.which(tool)])
     words = ["g++", "-std=gnu++14", *STRICT, "-Wno-deprecated-declarations", "-O1", *INCLUDES]
     words += [f"-I{STUBS / 'mbed'}", f"-I{PORT}", "-DARDUINO_ARCH_MBED", *flags]
     words += [f"-DSAID_MS={said}u", f"-DREAL_MS={real}u", "-o", "watchdog"]
-    run_in(tmp_path, [*words, str(PORT / "chip_mbed.cpp"), str(STUBS / "watchdog.cpp")])
+    run([*words, str(PORT / "chip_mbed.cpp"), str(STUBS / "watchdog.cpp")], cwd=tmp_path)
     lines = run([str(tmp_path / "watchdog")]).splitlines()
     at_once, later, stopped = (int(line.split()[-1]) for line in lines)
     assert 59_000 <= at_once <= 61_000

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All four models on emulated cores with neither SIMD nor FPU: every output byte is right."""
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from hil.boards.config import load_board
 from hil.boards.station import missing_tools
 from hil.report import write
 from hil.runs.load import read_samples
-from tests.firmware.conftest import needs
+from tests.support.firmware import PROJECT
+from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
-PROJECT = Path(__file__).parents[2]
-# (model, precision) -> digits, most bytes of arena
+# (model, precision) -> digits, upper limit of the arena in bytes
 MODELS = {
     ("student", "int8"): (500, 2_600),
     ("teacher", "int8"): (500, 28_192),
     ("student", "float32"): (200, 6_000),
-    ("teacher", "float32"): (15, 30_000),  # in software: a second a digit
+    ("teacher", "float32"): (15, 30_000),  # in software: a second per digit
 }
-INSTRUCTIONS = {  # the most that one inference may take
+INSTRUCTIONS = {  # upper limit of one inference
     "rv32": {
         ("student", "int8"): 350_000,
         ("teacher", "int8"): 13_000_000,
@@ -49,7 +50,7 @@ def board(request: pytest.FixtureRequest) -> str:
 
 
 def ignore(_: Event) -> None:
-    """Nobody looks."""
+    """Events do not matter here."""
 
 
 def request(board: str, model: str, precision: str, limit: int) -> Request:
@@ -86,7 +87,7 @@ def test_every_output_is_the_oracles(
     assert row.link.retries == 0
 
 
-def test_instruction_counts_repeat_to_the_last_one(board: str, tmp_path: Path) -> None:
+def test_instruction_counts_repeat_exactly(board: str, tmp_path: Path) -> None:
     plan = make_plan(request(board, "student", "int8", 50))
     times = []
     for name in ("once", "again"):

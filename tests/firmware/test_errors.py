@@ -1,4 +1,5 @@
-"""Every error that docs/protocol.md lists, the firmware gives; and there is no other."""
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware gives every error that docs/protocol.md lists, and no other."""
 
 from __future__ import annotations
 
@@ -10,13 +11,20 @@ import pytest
 
 from hil.wire.frames import Decoder, Frame, encode
 from hil.wire.messages import ErrorCode, Refusal, parse_reply
-from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, STRICT, run
-from tests.support import fuzzing
+from tests.support.firmware import (
+    FAKE_IMAGE,
+    FIRMWARE,
+    INCLUDES,
+    LIBRARY,
+    PROJECT,
+    STRICT,
+    run,
+)
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 
 INFER, LAYERS, BAUD, HELLO = 2, 5, 4, 1
-LIMIT = 8 + 4 * 4  # of the fake image with HIL_LAYERS
+LIMIT = 8 + 4 * 4  # largest payload of the fake image with HIL_LAYERS
 ARENA = 16
 PIXELS = b"\x01\x02\x03\x04"
 
@@ -29,8 +37,8 @@ def infer(model: int, encoding: int, values: bytes) -> bytes:
     return request(INFER, bytes([model, encoding, 0, 0]) + values)
 
 
-# What is sent, and the refusal: type and number of the request, needed, available. The models are
-# 0 int8, 1 float32, 2 one that wants 4,096 bytes of arena, 3 one that fails with 7.
+# The bytes sent, and the refusal: type and number of the request, needed, available. The models are
+# 0: int8, 1: float32, 2: one that needs 4,096 bytes of arena, 3: one that fails with code 7.
 CASES: dict[str, tuple[bytes, tuple[int, int, int, int]]] = {
     "VERSION": (encode(Frame(HELLO, 7, version=2)), (HELLO, 7, 2, 1)),
     "TYPE": (request(0x33, b""), (0x33, 7, 0, 0)),
@@ -49,14 +57,14 @@ CASES: dict[str, tuple[bytes, tuple[int, int, int, int]]] = {
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("answer") / "answer"
-    sources = [Path(__file__).with_name("answer.c"), *fuzzing.sources("session")[1:]]
+    sources = [Path(__file__).with_name("answer.c"), *LIBRARY, FAKE_IMAGE]
     words = ["gcc", "-std=c11", *STRICT, "-O1", "-DHIL_LAYERS", *INCLUDES]
     run([*words, *map(str, sources), "-lm", "-o", str(place)])
     return place
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_firmware_gives_it(name: str, device: Path) -> None:
+def test_the_firmware_gives_the_error(name: str, device: Path) -> None:
     sent, right = CASES[name]
     done = subprocess.run([str(device)], input=sent, capture_output=True, check=True, timeout=100)
     (frame,) = Decoder().feed(done.stdout)
@@ -67,7 +75,7 @@ def test_the_firmware_gives_it(name: str, device: Path) -> None:
     assert (found.request, frame.seq, found.needed, found.available) == right
 
 
-def test_documentation_firmware_and_host_list_the_same() -> None:
+def test_documentation_firmware_and_host_list_the_same_errors() -> None:
     text = (PROJECT / "docs" / "protocol.md").read_text().partition("## Errors")[2]
     table = text.partition("\n\n## ")[0]
     listed = {

@@ -1,5 +1,5 @@
-"""The firmware itself, at the end of a pty on which things go wrong: all of its answers, and as
-they are on a clean line."""
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware behind a pty that damages bytes: all of its answers arrive, unchanged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from hil.device import Device, Timing
 from hil.firmware import build
 from hil.link.chaos import ChaosLink
 from hil.link.faults import Chaos
-from tests.firmware.conftest import PROJECT, needs
+from tests.support.firmware import MODELS, PROJECT
+from tests.support.needs import needs
 
 pytestmark = pytest.mark.firmware
-STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+STUDENT = MODELS / "student_int8.tflite"
 
 
 def test_the_firmware_over_a_disturbed_pty() -> None:
@@ -44,6 +45,6 @@ def test_the_firmware_over_a_disturbed_pty() -> None:
         hopeless = Device(ChaosLink(direct, Chaos(3, flip=1e-2)), Timing(boot=4))
         with pytest.raises(LineHopeless):
             hopeless.hello()
-        assert Device(direct).status().frames_bad > 0  # it is alive, and has counted
+        assert Device(direct).status().frames_bad > 0  # it is alive and counted them
     assert len(set(found[0])) > 100
     assert found[0] == found[1] == found[2]

@@ -1,4 +1,5 @@
-"""Every byte of a firmware is somebody's: link maps, owners, sections that lie in odd places."""
+# SPDX-License-Identifier: Apache-2.0
+"""Every byte of a firmware has an owner: link maps, owners, sections in unusual places."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ def test_a_link_map_is_read() -> None:
     )
 
 
-def test_its_memories_are_read() -> None:
+def test_the_memories_of_a_link_map_are_read() -> None:
     assert regions(MAP) == (
         Region("CODE", 0x08000000, 0x100000),
         Region("RAM", 0x20000000, 0x20000),
@@ -80,7 +81,7 @@ def test_its_memories_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no map\n.text 0x0 0x1\n", "\0" * 99])
-def test_what_is_no_link_map_has_no_pieces(text: str) -> None:
+def test_text_that_is_not_a_link_map_has_no_pieces(text: str) -> None:
     assert pieces(text) == ()
     assert regions(text) == ()
 
@@ -188,7 +189,7 @@ SECTIONS {
 
 
 def linked(folder: Path, *, link_map: bool, source: str = SOURCE) -> Path:
-    """Sections named and placed as an ESP32's and a Portenta's are."""
+    """An ELF file with the section names and places of an ESP32 and a Portenta."""
     (folder / "src").mkdir()
     (folder / "src" / "main.s").write_text(source)
     (folder / "script.ld").write_text(SCRIPT)
@@ -210,14 +211,14 @@ def by(found: Footprint, what: str) -> dict[str, tuple[int, int, int]]:
 
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
-def test_sections_in_odd_places(tmp_path: Path) -> None:
+def test_sections_in_unusual_places(tmp_path: Path) -> None:
     elf = linked(tmp_path, link_map=True)
     found = footprint(elf, ["student"])
     assert by(found, "section") == {
         ".vectors": (64, 0, 0),
-        ".flash.rodata": (1000, 0, 0),  # called writable, and read where it lies
+        ".flash.rodata": (1000, 0, 0),  # declared writable, but not copied to RAM
         ".flash.text": (500, 0, 0),
-        ".iram0.text": (40, 0, 40),  # not writable, and copied
+        ".iram0.text": (40, 0, 40),  # not writable, but copied to RAM
         ".data": (24, 24, 0),
         ".bss": (0, 260, 0),
         ".lwip_sec": (0, 0, 3000),
@@ -226,12 +227,12 @@ def test_sections_in_odd_places(tmp_path: Path) -> None:
     assert sizes(elf) == Sizes(1628, 284)
     assert found.arena == 256
     assert found.allocator is False
-    # one section holds it all, of src/main.o
+    # src/main.o owns all sections
     assert by(found, "owner") == {"firmware": (1628, 284, 3040)}
 
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
-def test_without_a_link_map_all_ram_is_one(tmp_path: Path) -> None:
+def test_without_a_link_map_all_ram_counts(tmp_path: Path) -> None:
     elf = linked(tmp_path, link_map=False)
     found = footprint(elf, ["student"])
     assert by(found, "owner") == {
@@ -248,14 +249,14 @@ MOVED = SOURCE.replace(".section .bss,", ".section .lwip_sec,")
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
 @pytest.mark.parametrize(("source", "ram"), [(UNNAMED, 284), (MOVED, 3260)])
-def test_the_ram_that_counts_is_the_arenas_or_that_of_bss(
+def test_only_the_memory_with_the_arena_or_else_bss_counts(
     tmp_path: Path, source: str, ram: int
 ) -> None:
     assert footprint(linked(tmp_path, link_map=True, source=source)).ram == ram
 
 
 @skip_without(tool for tool in ("gcc", "ld") if not shutil.which(tool))
-def test_what_the_map_does_not_cover_is_padding_and_nothing_counts_twice(tmp_path: Path) -> None:
+def test_bytes_outside_the_map_are_padding_and_none_counts_twice(tmp_path: Path) -> None:
     elf = linked(tmp_path, link_map=True)
     text = f"""Linker script and memory map
 .flash.text     0x0  0x0
@@ -278,7 +279,7 @@ def address(elf: Path, section: str) -> int:
     return int(line.split()[3], 16)
 
 
-def test_what_is_no_firmware_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_firmware_is_named(tmp_path: Path) -> None:
     (tmp_path / "firmware.elf").write_bytes(b"\x7fELF")
     with pytest.raises(BuildFailed, match="is not an ELF file"):
         footprint(tmp_path / "firmware.elf")

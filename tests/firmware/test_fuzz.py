@@ -1,7 +1,8 @@
-"""Nothing that a host sends makes the firmware hang or write outside of its buffers.
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing that a host sends makes the firmware hang or write outside its buffers.
 
-The fuzzers of fuzz/ by gcc, over the stored inputs and random changes of them, and by libFuzzer,
-which looks for inputs that reach more; both with ASan and UBSan.
+Runs the fuzzers of fuzz/ with ASan and UBSan: built by gcc, on the stored inputs and random changes
+of them, and by clang with libFuzzer, which searches for inputs that reach more code.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import FIRMWARE
 from tests.support import fuzzing
+from tests.support.firmware import FIRMWARE, run
 from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 by_variant = pytest.mark.parametrize(("name", "flag"), fuzzing.ALL)
 needs_libfuzzer = skip_without([] if fuzzing.has_libfuzzer() else ["clang with libFuzzer"])
-RUNS = {"packbits": 4_000_000, "decoder": 2_000_000, "session": 2_000_000}  # 12 million in all
+RUNS = {"packbits": 4_000_000, "decoder": 2_000_000, "session": 2_000_000}  # 12 million in total
 
 
 def replayed(folder: Path, name: str, flag: str, rounds: int, seed: int = 1) -> str:
     program = fuzzing.with_gcc(folder, name, flag)
     files = fuzzing.unpack(name, folder / "stored")
-    assert files, "the corpus is gone"
-    return fuzzing.run([str(program), str(seed), str(rounds), *map(str, files)], timeout=600)
+    assert files, "the corpus is empty"
+    return run([str(program), str(seed), str(rounds), *map(str, files)], timeout=600)
 
 
 @by_variant
-def test_stored_inputs_and_changes_of_them_break_nothing(
+def test_stored_inputs_and_changes_of_them_find_nothing(
     name: str, flag: str, tmp_path: Path
 ) -> None:
     assert "20000 rounds" in replayed(tmp_path, name, flag, 20_000)
@@ -38,7 +39,7 @@ def test_stored_inputs_and_changes_of_them_break_nothing(
 @pytest.mark.timeout(900)
 @by_variant
 @pytest.mark.parametrize("seed", range(2, 8))
-def test_changes_of_stored_inputs_break_nothing_for_long(
+def test_many_changes_of_stored_inputs_find_nothing(
     name: str, flag: str, seed: int, tmp_path: Path
 ) -> None:
     replayed(tmp_path, name, flag, 200_000, seed)
@@ -63,7 +64,7 @@ def test_libfuzzer_finds_nothing_in_millions(name: str, flag: str, tmp_path: Pat
 
 @needs_libfuzzer
 def test_stored_inputs_reach_the_code(tmp_path: Path) -> None:
-    """A corpus that no longer gets past the CRC would find nothing more."""
+    """A corpus that does not get past the CRC any more would find nothing."""
     table = fuzzing.cover(tmp_path, "session", "-DHIL_LAYERS").splitlines()
     (total,) = [line.split() for line in table if line.startswith("TOTAL")]
     regions, lines, branches = (float(total[at].rstrip("%")) for at in (3, 9, 12))
@@ -73,7 +74,7 @@ def test_stored_inputs_reach_the_code(tmp_path: Path) -> None:
 
 
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) -> None:
-    """The fuzzers are built from firmware in which ``old`` is ``new``."""
+    """Build the fuzzers from firmware in which ``old`` is replaced by ``new``."""
     text = (FIRMWARE / "lib" / file).read_text()
     assert text.count(old) == 1
     changed = folder / Path(file).name
@@ -98,7 +99,7 @@ def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, n
         ("session", "hil_session/hil_session.c", "wanted.offset < bytes ?", "wanted.offset ?"),
     ],
 )  # fmt: skip
-def test_a_check_that_is_missing_is_found(
+def test_a_missing_check_is_found(
     name: str,
     file: str,
     old: str,

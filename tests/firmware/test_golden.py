@@ -1,4 +1,5 @@
-"""The golden vectors themselves, against the cobs package and zlib: neither side's own code."""
+# SPDX-License-Identifier: Apache-2.0
+"""The golden vectors, checked with the cobs package and zlib instead of our own code."""
 
 from __future__ import annotations
 

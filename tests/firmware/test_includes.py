@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The includes of the firmware point one way, and the session's private state stays private."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import FIRMWARE
+from tests.support.firmware import FIRMWARE
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"[^\S\n]*(.*)$', re.MULTILINE)
 SUFFIXES = {".c", ".cpp", ".h", ".hpp"}

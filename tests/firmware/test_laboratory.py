@@ -1,9 +1,10 @@
-"""The recipes' networks through the firmware: 3,072-byte pictures, real features, no place."""
+# SPDX-License-Identifier: Apache-2.0
+"""The recipes' networks in the firmware: images of 3,072 bytes, float32 features, large models."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,33 +15,32 @@ from hil.boards.station import missing_tools
 from hil.core.errors import DoesNotFit
 from hil.report import Report, write
 from hil.runs.agreement import unexpected
-from tests.firmware.conftest import PROJECT
+from tests.support.firmware import PROJECT
 from tests.support.laboratory import cifar10, dense_only
+from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 BOARDS = ["native", "mps2", "rv32", "lx106"]
 PRECISIONS = ("float32", "int8")
 
 
-def planned(files: dict[str, bytes], folder: Path, **wanted: object) -> BenchPlan:
+def planned(files: dict[str, bytes], folder: Path, **wanted: Any) -> BenchPlan:
     for name, data in files.items():
         (folder / f"{name}.tflite").write_bytes(data)
     models = tuple(str(folder / f"{name}.tflite") for name in files)
-    return make_plan(Request(project=PROJECT, models=models, **wanted))  # type: ignore[arg-type]
+    return make_plan(Request(project=PROJECT, models=models, **wanted))
 
 
 def benched(plan: BenchPlan, folder: Path) -> Report:
     def ignore(_: Event) -> None:
-        """Nobody looks."""
+        """Events do not matter here."""
 
     run(plan, folder / "run", ignore)
     return write(folder / "run")
 
 
 def need(board: str) -> None:
-    missing = missing_tools(load_board(board))
-    if missing and os.environ.get("CI") != "true":
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    needs(missing_tools(load_board(board)))
 
 
 def check(report: Report, models: set[str], count: int) -> None:
@@ -54,7 +54,7 @@ def check(report: Report, models: set[str], count: int) -> None:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_tabular(board: str, tmp_path: Path) -> None:
-    """float32 features travel as they are; the int8 network's device quantises them."""
+    """Features are sent in float32; for the int8 network, the device quantises them."""
     need(board)
     nets = {f"net_{p}": dense_only(20, (128, 64, 3), p) for p in PRECISIONS}
     plan = planned(nets, tmp_path, boards=(board,), dataset="tabular", limit=40)
@@ -76,7 +76,7 @@ def test_cifar10_student(board: str, tmp_path: Path) -> None:
     report = benched(plan, tmp_path)
     check(report, set(nets), 6)
     assert all(row.link is not None for row in report.summary.runs)
-    # 3,072 bytes a picture, and little more
+    # 3,072 bytes per image, and little more
     sent = [row.link.bytes_out / (6 + 3) for row in report.summary.runs if row.link]
     assert all(3_072 < size < 3_300 for size in sent)
 
@@ -93,7 +93,7 @@ def test_the_deep_teacher_in_int8(tmp_path: Path) -> None:
     check(benched(plan, tmp_path), {"teacher"}, 2)
 
 
-def test_what_has_no_place_is_told_and_the_rest_runs(tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_reported_and_the_others_run(tmp_path: Path) -> None:
     need("mps2")
     nets = {"teacher": cifar10("teacher_v1", "float32"), "student": cifar10("student", "float32")}
     plan = planned(nets, tmp_path, boards=("mps2",), dataset="cifar10-made", limit=2)
@@ -109,8 +109,8 @@ def test_what_has_no_place_is_told_and_the_rest_runs(tmp_path: Path) -> None:
     assert found.needs == 1_515_018 * 4
 
 
-def test_what_the_linker_alone_finds(tmp_path: Path) -> None:
-    """Weights that fit the flash to a hair pass the plan: the code has no place beside them."""
+def test_a_model_that_only_the_linker_finds_too_large(tmp_path: Path) -> None:
+    """Weights that just fit the flash pass the plan, but leave too little room for the code."""
     need("mps2")
     # 20 * 1005 + 1005 and 1005 * 1021 + 1021 values of 4 bytes are 1,380 bytes short of 4 MiB
     net = dense_only(20, (1005, 1021), "float32")

@@ -1,4 +1,5 @@
-"""The LX106's arithmetic in software, compiled for this machine and compared with its hardware."""
+# SPDX-License-Identifier: Apache-2.0
+"""The LX106's software arithmetic, compiled for this machine and compared with its hardware."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import FIRMWARE, STRICT, run
+from tests.support.firmware import FIRMWARE, STRICT, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 BSP = FIRMWARE / "platforms/lx106/bsp"
@@ -31,7 +32,7 @@ uint64_t __udivdi3(uint64_t number, uint64_t by);
 uint64_t __umoddi3(uint64_t number, uint64_t by);
 int64_t __divdi3(int64_t number, int64_t by);
 
-/* libgcc's, which this machine's has not */
+/* from libgcc; not in this machine's */
 uint64_t __udivmoddi4(uint64_t number, uint64_t by, uint64_t *rest);
 uint64_t __udivmoddi4(uint64_t number, uint64_t by, uint64_t *rest) {
   if (rest) *rest = number % by;
@@ -110,7 +111,7 @@ int main(void) {
     const uint64_t both = next(), other = next();
     const uint32_t a = (uint32_t)both, b = (uint32_t)(both >> 32);
     reals(a, b);
-    /* exponents that are near, so that bits meet, and those whose product is a subnormal */
+    /* close exponents, so that mantissas overlap, and exponents of a subnormal product */
     reals(a, (b & 0x807FFFFFu) | ((a + ((b >> 23 & 0x3Fu) << 23) - (32u << 23)) & 0x7F800000u));
     reals(a, (b & 0x807FFFFFu) | ((0x34000000u + (b >> 23 & 0x3Fu) * 0x800000u - a) & 0x7F800000u));
     reals(a & 0xFFFF0000u, b & 0xFFF00000u); /* halves, to round to even */
@@ -125,14 +126,14 @@ int main(void) {
 
 def verdict(folder: Path, *sources: Path) -> str:
     (folder / "main.c").write_text(MAIN)
-    # GCC must not know sums by their names, nor fuse what the LX106 rounds twice
+    # GCC must not replace these functions by builtins, nor fuse what the LX106 rounds twice
     flags = [*STRICT, "-O2", "-fno-builtin", "-ffp-contract=off", "-DROUNDS=1000000"]
     files = [str(folder / "main.c"), *map(str, sources)]
     run(["gcc", "-std=c11", *flags, *files, "-o", str(folder / "main")])
     return run([str(folder / "main")])
 
 
-def test_every_result_is_the_hardwares(tmp_path: Path) -> None:
+def test_every_result_equals_the_hardwares(tmp_path: Path) -> None:
     assert verdict(tmp_path, BSP / "float32.c", BSP / "integers.c") == "0 differ\n"
 
 

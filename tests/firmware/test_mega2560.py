@@ -1,8 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Arduino port with the real Arduino core in 8 KB of RAM: an ATmega2560 of simavr."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,25 +26,19 @@ from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline, Link
 from hil.report import write
 from hil.runs.schema import SummaryRow
-from tests.firmware.conftest import PROJECT
-from tests.firmware.test_pio import copied_project, environment, pio
-
-__all__ = ["environment"]  # a fixture
+from tests.support.firmware import MODELS, PROJECT, copied_project, pio
+from tests.support.needs import needs
 
 BOARD = load_board("mega2560")
-MODELS = PROJECT / "models" / "digits"
 RAM = 8192
-SENDS = 5.0  # seconds until a request is sent again; an answer takes 0.2
+SENDS = 5.0  # seconds until a request is resent; an answer takes 0.2
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
 def firmware() -> BuiltFirmware:
-    missing = missing_tools(BOARD)
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    assert not missing, "CI must run these: `hil doctor --install` installs what they need"
+    needs(missing_tools(BOARD))
     return build(BOARD.pio_env, [("student", MODELS / "student_int8.tflite")], "aot", PROJECT)
 
 
@@ -55,7 +49,7 @@ def link(firmware: BuiltFirmware) -> Iterator[Link]:
 
 
 def on_line(carries: int) -> Board:
-    """The board on a line that garbles whatever is faster than ``carries`` baud."""
+    """The board on a line that garbles all bytes at more than ``carries`` baud."""
     assert BOARD.emulator is not None
     command = (*BOARD.emulator.command, str(carries))
     return replace(BOARD, emulator=replace(BOARD.emulator, command=command))
@@ -67,7 +61,7 @@ def pixels(count: int) -> list[bytes]:
 
 def benched(folder: Path, dataset: str, limit: int) -> SummaryRow:
     def ignore(_: Event) -> None:
-        """Nobody looks."""
+        """Events do not matter here."""
 
     plan = make_plan(Request(project=PROJECT, boards=("mega2560",), dataset=dataset, limit=limit))
     run(plan, folder, ignore)
@@ -99,7 +93,7 @@ def test_1000_digits_in_8_kilobytes(tmp_path: Path) -> None:
     check(benched(tmp_path, dataset, count), count)
 
 
-def test_hello_and_status_tell_the_truth(firmware: BuiltFirmware, link: Link) -> None:
+def test_hello_and_status_are_right(firmware: BuiltFirmware, link: Link) -> None:
     device = Device(link)
     hello = device.hello()
     status = device.status()
@@ -116,24 +110,24 @@ def test_hello_and_status_tell_the_truth(firmware: BuiltFirmware, link: Link) ->
 
 
 def test_weights_stay_in_flash(firmware: BuiltFirmware) -> None:
-    """Static RAM is the receive buffer, a load as it came, the arena, and little else; .data holds
-    no weights and no words."""
+    """Static RAM is the receive buffer, the bytes of a load, the arena, and little else: neither
+    weights nor text lie in .data."""
     arena, received = 1368, 4 + 784 + 784
     assert arena + received < sizes(firmware.elf).ram < arena + received + 1024
 
 
-def test_stack_marks_start_anew(link: Link) -> None:
+def test_stack_marks_are_reset(link: Link) -> None:
     device = Device(link)
     device.hello()
     list(device.infer(0, Encoding.PIXELS, pixels(1)))
     deep = device.status(reset=True).stack_used
     assert device.status().stack_used < deep
     list(device.infer(0, Encoding.PIXELS, pixels(1)))
-    assert device.status().stack_used == pytest.approx(deep, abs=40)  # an interrupt more or less
+    assert device.status().stack_used == pytest.approx(deep, abs=40)  # with or without an interrupt
 
 
 def test_microseconds_are_those_of_the_simulated_chip(firmware: BuiltFirmware) -> None:
-    """The same from start to start, but for where the timer's interrupts fall."""
+    """The same at each start, except for the moments of the timer's interrupts."""
     runs = []
     for _ in range(2):
         with open_board(BOARD, firmware.elf) as link:
@@ -142,7 +136,7 @@ def test_microseconds_are_those_of_the_simulated_chip(firmware: BuiltFirmware) -
             answers = device.infer(0, Encoding.PIXELS, pixels(4))
             runs.append([answer.result.micros for answer in answers])
     assert runs[0] == pytest.approx(runs[1], rel=1e-3)
-    assert all(50_000 < micros < 1_000_000 for micros in runs[0])  # four may well be equal
+    assert all(50_000 < micros < 1_000_000 for micros in runs[0])  # all four may be equal
 
 
 def test_all_encodings_that_fit_give_the_same_answer(link: Link) -> None:
@@ -158,7 +152,7 @@ def test_all_encodings_that_fit_give_the_same_answer(link: Link) -> None:
 
 
 def test_a_second_request_overruns_the_ring_of_64_bytes(link: Link) -> None:
-    """The line has no flow control: why HELLO says window 1. Retries mend what was lost."""
+    """The line has no flow control, so HELLO announces window 1. Retries replace lost requests."""
     device = Device(link, Timing(reply=SENDS))
     assert device.hello().window == 1
     right = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(2))]
@@ -170,7 +164,7 @@ def test_a_second_request_overruns_the_ring_of_64_bytes(link: Link) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_the_rate_goes_up_as_the_board_file_says(link: Link) -> None:
-    """Serial.begin on the real core; at the new rate both ends lose nothing."""
+    """Serial.begin of the real core; at the new rate, neither end loses a byte."""
     device = Device(link, Timing(reply=SENDS))
     device.hello()
     slow = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(5))]
@@ -189,11 +183,13 @@ def test_a_rate_without_a_divisor_is_refused(link: Link, rate: int) -> None:
     device = Device(link)
     device.hello()
     assert device.speed_up((rate,)) == link.baud == 115_200
-    assert device.status().frames_bad == 0  # refused in words, not by trying
+    assert device.status().frames_bad == 0  # refused by a reply, without trying
 
 
 @pytest.mark.parametrize("rate", [250_000, 500_000, 1_000_000, 2_000_000])
-def test_a_rate_that_the_line_does_not_carry_is_left(firmware: BuiltFirmware, rate: int) -> None:
+def test_a_rate_that_the_line_does_not_carry_is_not_kept(
+    firmware: BuiltFirmware, rate: int
+) -> None:
     with open_board(on_line(200_000), firmware.elf) as link:
         device = Device(link, Timing(reply=SENDS))
         device.hello()
@@ -203,9 +199,9 @@ def test_a_rate_that_the_line_does_not_carry_is_left(firmware: BuiltFirmware, ra
 
 
 @pytest.mark.parametrize("rate", [500_000, 2_000_000])
-def test_a_rate_at_which_requests_overrun_is_left_in_the_run(link: Link, rate: int) -> None:
-    """HELLO is short enough for the ring, INFER is not; at 2 Mbaud the board then hears of a host
-    at 115,200 zeros alone."""
+def test_a_rate_at_which_requests_overrun_is_lowered_during_the_run(link: Link, rate: int) -> None:
+    """HELLO is short enough for the ring, INFER is not. A board at 2 Mbaud then receives only zeros
+    from a host at 115,200."""
     device = Device(link, Timing(reply=SENDS))
     device.hello()
     right = [a.result.output for a in device.infer(0, Encoding.PIXELS, pixels(3))]
@@ -225,7 +221,7 @@ def test_two_ends_at_different_rates_do_not_understand_each_other(link: Link) ->
 
 
 @pytest.mark.usefixtures("firmware")
-def test_every_digit_is_right_on_a_line_that_lets_no_faster_rate_through(
+def test_every_digit_is_right_on_a_line_that_carries_no_faster_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
@@ -239,7 +235,7 @@ def test_every_digit_is_right_on_a_line_that_lets_no_faster_rate_through(
     assert loaded == ["mega2560"]
 
 
-def test_noise_on_the_line_is_survived(link: Link) -> None:
+def test_the_board_survives_noise_on_the_line(link: Link) -> None:
     noise = np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8).tobytes()
     for begin in range(0, len(noise), 500):
         link.write(noise[begin : begin + 500])

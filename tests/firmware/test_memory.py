@@ -1,10 +1,11 @@
-"""Memory as the report gives it, against the toolchains' own tools and firmware of known use."""
+# SPDX-License-Identifier: Apache-2.0
+"""The memory figures of the report, compared with the toolchains' own tools and with firmware whose
+use is known."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,14 @@ from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.boards.config import load_board
 from hil.boards.session import open_board
-from hil.boards.station import missing_tools
 from hil.core.records import Encoding, Hello, Status
 from hil.device import Device
-from hil.firmware import Footprint, build, footprint
 from hil.report import write
 from hil.runs.agreement import unexpected
 from hil.runs.load import load_run
-from tests.firmware.conftest import PROJECT, needs
-from tests.firmware.test_pio import copied_project
+from tests.support.firmware import MODELS, image, project_with
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
-MODELS = PROJECT / "models" / "digits"
 TOOLS = {
     "mps2": "arm-none-eabi-",
     "rv32": "riscv64-unknown-elf-",
@@ -32,23 +29,7 @@ TOOLS = {
     "mega2560": "avr-",
     "native": "",
 }
-RESERVED = {".stack"}  # room that a linker script sets aside
-
-
-@dataclass(frozen=True)
-class Built:
-    elf: Path
-    found: Footprint
-    models: tuple[str, ...]
-
-
-def image(name: str, project: Path = PROJECT) -> Built:
-    board = load_board(name)
-    needs(missing_tools(board))
-    models = board.models or ("teacher", "student")
-    files = [(model, MODELS / f"{model}_int8.tflite") for model in models]
-    elf = build(board.pio_env, files, "aot", project).elf
-    return Built(elf, footprint(elf, models), tuple(models))
+RESERVED = {".stack"}  # memory that a linker script only reserves
 
 
 def said_by(tool: str, board: str, *words: str) -> str:
@@ -59,7 +40,7 @@ def said_by(tool: str, board: str, *words: str) -> str:
 
 
 def on(name: str, elf: Path, inferences: int = 2) -> tuple[Hello, Status]:
-    """What the board says of itself after a few inferences of its last model."""
+    """HELLO and STATUS of the board after a few inferences of its last model."""
     board = load_board(name)
     with open_board(board, elf) as link:
         device = Device(link)
@@ -72,7 +53,7 @@ def on(name: str, elf: Path, inferences: int = 2) -> tuple[Hello, Status]:
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_every_byte_of_the_image_has_an_owner(name: str) -> None:
-    """Sections as the toolchain's `size` has them, constants as its `nm` has them."""
+    """The sections sum up as in the toolchain's `size`, the constants as in its `nm`."""
     built = image(name)
     sections: dict[str, int] = {}
     for line in said_by("size", name, "-A", "-d", str(built.elf)).splitlines():
@@ -106,7 +87,7 @@ def test_every_byte_of_the_image_has_an_owner(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_the_board_says_what_the_image_says(name: str) -> None:
+def test_board_and_image_report_the_same(name: str) -> None:
     built = image(name)
     hello, status = on(name, built.elf)
     for model in hello.models:
@@ -114,7 +95,7 @@ def test_the_board_says_what_the_image_says(name: str) -> None:
         assert model.flash == flash
     assert built.found.arena == max(model.arena for model in hello.models)
     if name == "native":
-        assert (status.ram_static, status.stack_size) == (0, 0)  # a process: nobody asks
+        assert (status.ram_static, status.stack_size) == (0, 0)  # a process does not report them
         assert built.found.allocator is None
     else:
         assert status.ram_static == built.found.ram
@@ -123,22 +104,7 @@ def test_the_board_says_what_the_image_says(name: str) -> None:
         assert built.found.allocator is False
 
 
-def broken(folder: Path, body: str, before: str = "") -> Path:
-    """A checkout whose networks' adapter does ``body`` before each inference."""
-    project = copied_project(folder)
-    engine = project / "hil" / "engines" / "aot" / "engine.py"
-    text = engine.read_text()
-    head = "static hil_engine_status_t {name}_run("
-    call = "  (void)self;\n  (void)needed;\n"
-    assert text.count(head) == 1
-    before_it, at, after = text.partition(head)
-    assert call in after
-    after = after.replace(call, call + body.replace("{", "{{").replace("}", "}}"), 1)
-    engine.write_text(before_it + before.replace("{", "{{").replace("}", "}}") + at + after)
-    return project
-
-
-# on AVR without interrupts: what came at the deepest moment would be on the mark, or would not
+# On AVR with interrupts off: one at the deepest moment would change the mark.
 DEEP = """
 #ifdef __AVR__
 #define UNDISTURBED(call) __builtin_avr_cli(), call, __builtin_avr_sei()
@@ -157,13 +123,12 @@ static void __attribute__((noinline)) go_deep(void) { UNDISTURBED(deeper()); }
 
 
 @pytest.mark.parametrize("name", ["mps2", "rv32", "lx106", "mega2560"])
-def test_a_stack_of_known_depth_is_found_to_the_byte(name: str, tmp_path: Path) -> None:
-    """Two firmwares that differ in one block on the stack differ in their mark by its size."""
+def test_a_known_stack_depth_is_measured_to_the_byte(name: str, tmp_path: Path) -> None:
+    """If two firmwares differ in a block on the stack, their marks differ by its size."""
     marks = {}
     for depth in (1024, 1536):
         code = DEEP.replace("DEPTH", str(depth))
-        guarded = f"#ifndef GO_DEEP\n#define GO_DEEP{code}#endif\n"
-        project = broken(tmp_path / str(depth), "  go_deep();\n", guarded)
+        project = project_with(tmp_path / str(depth), "  go_deep();\n", code)
         _, status = on(name, image(name, project).elf)
         marks[depth] = status.stack_used
     assert marks[1536] - marks[1024] == 512
@@ -171,13 +136,12 @@ def test_a_stack_of_known_depth_is_found_to_the_byte(name: str, tmp_path: Path) 
 
 
 def ignore(_: Event) -> None:
-    """Nobody looks."""
+    """Events do not matter here."""
 
 
 def test_a_firmware_that_allocates_is_not_as_expected(tmp_path: Path) -> None:
-    include = "#include <stdlib.h>\nstatic void *volatile kept;\n"
-    guarded = f"#ifndef KEPT\n#define KEPT\n{include}#endif\n"
-    project = broken(tmp_path, "  kept = malloc(100);\n", guarded)
+    before = "#include <stdlib.h>\nstatic void *volatile kept;\n"
+    project = project_with(tmp_path, "  kept = malloc(100);\n", before)
     request = Request(
         project=project,
         boards=("native",),
@@ -189,9 +153,9 @@ def test_a_firmware_that_allocates_is_not_as_expected(tmp_path: Path) -> None:
     run(make_plan(request), folder, ignore)
     written = write(folder)
     (problem,) = unexpected(written.manifest, written.summary)
-    # 13 inferences, three to warm up; glibc rounds 100 bytes up to 112
+    # 13 inferences, three of them warm-ups; glibc rounds 100 bytes up to 112
     assert problem.endswith("the heap grew by 1456 bytes while it answered (expected: 0)")
     (end,) = load_run(folder).manifest.ends
     assert end.marks is not None
-    assert (end.marks.heap_start or 0) > 0  # standard output's buffer, from before
+    assert (end.marks.heap_start or 0) > 0  # the buffer of standard output
     assert "the heap grew by 1,456 B" in written.markdown.read_text()

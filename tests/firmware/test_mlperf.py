@@ -1,4 +1,5 @@
-"""MLPerf Tiny's commands to real firmware: the answers of the host, and frames beside them."""
+# SPDX-License-Identifier: Apache-2.0
+"""MLPerf Tiny's commands with real firmware: the host's answers, and frames in between."""
 
 from __future__ import annotations
 
@@ -31,16 +32,13 @@ from hil.link import Deadline, Link
 from hil.link.serial_port import SerialLink
 from hil.reference import encode_inputs, oracle
 from hil.stats.metrics import dequantised
-from tests.firmware.conftest import FIRMWARE, PROJECT, needs
-from tests.firmware.test_pio import environment, pio
+from tests.support.firmware import FIRMWARE, MODELS, PROJECT, pio
+from tests.support.needs import needs
 from tests.support.tflite import Net
 
-__all__ = ["environment"]  # a fixture
-
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
-MODELS = PROJECT / "models" / "digits"
 READY = "m-ready"
-RUNNER = re.compile(r"^m-(name-dut|model|profile)-\[([^]]+)]$")  # as MLCommons' runner reads them
+RUNNER = re.compile(r"^m-(name-dut|model|profile)-\[([^]]+)]$")  # as MLCommons' runner parses them
 A_LINE = 37  # bytes that fit 80 characters
 
 Reals = npt.NDArray[np.floating[Any]]
@@ -53,7 +51,7 @@ class Talk:
     link: Link
 
     def ask(self, command: str | bytes) -> list[str]:
-        """The lines of the reply before m-ready, which must come."""
+        """The lines of the reply before m-ready, which must follow."""
         sent = command.encode() if isinstance(command, str) else command
         self.link.write(sent + b"%")
         deadline, got = Deadline.after(60), b""
@@ -94,12 +92,12 @@ def talking(name: str, precision: str = "int8") -> Iterator[Talk]:
     files = [(model, MODELS / f"{model}_{precision}.tflite") for model in models]
     elf = build(board.pio_env, files, "aot", PROJECT).elf
     with open_board(board, elf) as link:
-        assert Device(link).hello().models  # what comes before it has booted is lost
+        assert Device(link).hello().models  # bytes sent before it has booted are lost
         yield Talk(link)
 
 
 def host(model: str, precision: str, x: npt.NDArray[np.generic]) -> Reals:
-    """The probabilities that TFLM's outputs on the host become."""
+    """The probabilities that the outputs of TFLM on the host give."""
     reference = oracle(MODELS / f"{model}_{precision}.tflite")
     spec = reference.graph.output
     outputs = reference.predict(encode_inputs(x, reference.graph.input))
@@ -119,7 +117,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "model", "precision", "count"), CASES)
-def test_digits_in_text_are_the_hosts(name: str, model: str, precision: str, count: int) -> None:
+def test_digits_in_text_give_the_hosts_results(
+    name: str, model: str, precision: str, count: int
+) -> None:
     data = datasets.load("digits")
     x, y = data.x[:count], data.y[:count]
     expected = host(model, precision, x)
@@ -145,7 +145,7 @@ def test_float32_is_taken_too() -> None:
                 expected = talk.infer()[0]
                 talk.load(as_float.tobytes())
                 assert talk.infer()[0] == expected
-                assert talk.infer(3, 2)[0] == expected  # and once more, without a load
+                assert talk.infer(3, 2)[0] == expected  # again, without a load
                 assert _printed(talk) == as_float.tobytes()
 
 
@@ -156,21 +156,21 @@ def _printed(talk: Talk) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["native", "mps2", "mega2560"])
-def test_the_runner_reads_who_it_is(name: str) -> None:
+def test_the_runner_can_parse_name_and_profile(name: str) -> None:
     with talking(name) as talk:
         (who,) = talk.ask("name")
         profile, model = talk.ask("profile")
     assert all(RUNNER.match(line) for line in (who, profile, model))
     assert who.startswith("m-name-dut-[tinyml-hil ")
-    # simavr's ATmega believes in its clock as a real one does
-    assert ("is no time" in who) == (name != "mega2560")
+    # simavr's ATmega reports its clock as real, like the real chip
+    assert ("is no time" in who) == (name != "mega2560")  # words: ignore
     assert profile == "m-profile-[ULPMark for tinyML Firmware V0.0.1]"
     assert model.endswith("student int8 aot]" if name == "mega2560" else "teacher int8 aot]")
 
 
 @pytest.mark.parametrize("name", ["native", "mps2", "rv32", "lx106", "mega2560"])
-def test_the_clock_goes_on_in_microseconds(name: str) -> None:
-    """Ten inferences take ten times one, as far as a host's load lets a process say that."""
+def test_the_clock_counts_microseconds(name: str) -> None:
+    """Ten times the inferences take ten times as long, except in a process on a loaded host."""
     with talking(name) as talk:
         first = int(talk.ask("timestamp")[0].removeprefix("m-lap-us-"))
         talk.load(bytes(784))
@@ -185,7 +185,7 @@ def test_the_clock_goes_on_in_microseconds(name: str) -> None:
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", ["native", "mps2"])
-def test_frames_and_text_take_turns(name: str) -> None:
+def test_frames_and_text_alternate(name: str) -> None:
     digit = datasets.load("digits").x[0].tobytes()
     with talking(name) as talk:
         talk.load(digit)
@@ -205,8 +205,8 @@ def test_frames_and_text_take_turns(name: str) -> None:
         assert device.retries == 0
 
 
-def test_nothing_makes_it_hang() -> None:
-    """Lines too long, of nothing, of noise: each is answered, and the next one is understood."""
+def test_odd_commands_do_not_block_the_board() -> None:
+    """Lines that are too long, empty or noise: each is answered, and so is the next one."""
     noise = np.random.default_rng(3).integers(1, 256, 3000, dtype=np.uint8).tobytes()
     with talking("native") as talk:
         for odd in ("", "  ", "x" * 81, "db " + "0" * 4000, "\r\n", "infer 1 2 3 4"):
@@ -219,7 +219,7 @@ def test_nothing_makes_it_hang() -> None:
         assert talk.ask("timestamp")[0].startswith("m-lap-us-")
 
 
-def test_a_softmax_of_the_networks_own_is_shown_as_it_is(tmp_path: Path) -> None:
+def test_a_network_with_softmax_prints_its_outputs_unchanged(tmp_path: Path) -> None:
     files = []
     for name, kind in (("real", "float32"), ("quantised", "int8")):
         files.append((name, tmp_path / f"{name}.tflite"))
@@ -246,7 +246,7 @@ def built_with(flag: str, environment: dict[str, str]) -> Path:
     return Path(environment["PLATFORMIO_BUILD_DIR"]) / "native" / "program"
 
 
-def test_without_it_every_block_is_a_frame(environment: dict[str, str]) -> None:
+def test_without_mlperf_every_block_is_a_frame(environment: dict[str, str]) -> None:
     with open_board(load_board("native"), built_with("-DHIL_MLPERF=0", environment)) as link:
         device = Device(link)
         assert device.hello().models
@@ -254,7 +254,7 @@ def test_without_it_every_block_is_a_frame(environment: dict[str, str]) -> None:
         assert device.status().frames_bad == 1
 
 
-def test_what_it_says_at_boot_disturbs_no_host(environment: dict[str, str]) -> None:
+def test_the_boot_message_does_not_disturb_a_host(environment: dict[str, str]) -> None:
     program = built_with("-DHIL_MLPERF_BOOT=1", environment)
     with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -278,10 +278,10 @@ def test_what_it_says_at_boot_disturbs_no_host(environment: dict[str, str]) -> N
 GOLDEN = json.loads((FIRMWARE / "golden" / "mlperf.json").read_text("utf-8"))["steps"]
 
 
-def test_the_golden_results_are_scipys() -> None:
-    """The fake image's networks by their definition: what the dialogue alone does not say."""
+def test_the_golden_results_equal_scipys() -> None:
+    """Computed from the definition of the fake image's networks."""
     wanted = {
-        # first, last and all exclusive-or'd, of pixels less 128; 0.5 * (q - 3)
+        # the first, the last, the exclusive or of all four, of pixels minus 128; 0.5 * (q - 3)
         "one inference": softmax(0.5 * (np.array([10, 10, -128]) - 3)),
         "float32 unchanged": softmax(np.array(struct.unpack("<4f", _loaded("1, 1, -200"))[::-1])),
         "pixels as float32": softmax(np.zeros(4)),
@@ -298,7 +298,7 @@ def _loaded(name: str) -> bytes:
     return bytes.fromhex(step["send"].removeprefix("db ").removesuffix("%"))
 
 
-def test_every_line_of_the_golden_dialogue_is_one_that_the_runner_can_read() -> None:
+def test_the_runner_can_parse_every_line_of_the_golden_dialogue() -> None:
     for step in GOLDEN:
         *_, last = step["reply"]
         assert last == READY
@@ -307,16 +307,19 @@ def test_every_line_of_the_golden_dialogue_is_one_that_the_runner_can_read() -> 
         assert step["send"].count("%") == 1
 
 
-def test_every_error_of_the_table_is_in_the_dialogue() -> None:
-    said = "\n".join(line for step in GOLDEN for line in step["reply"])
-    for error in (
-        "e-[Unknown command: frobnicate]",
-        "e-[Command 'db' requires a subcommand]",
-        "e-[Command 'db load' requires the # of bytes]",
-        "e-[Command 'db load' must be >0 bytes]",
-        "e-[Insufficent number of hex digits]",
-        "e-[Invalid hex digit 'zz']",
-        "e-[Inference iterations must be >0]",
-        "e-[Inference warmup must be >=0]",
-    ):
-        assert error in said
+def test_dialogue_and_documentation_have_the_same_errors() -> None:
+    text = (PROJECT / "docs" / "mlperf-tiny.md").read_text()
+    table = text.partition("**Errors**")[2].partition("\n\n**")[0]
+    documented = re.findall(r"`(e-\[[^`]*\])`", table)
+    # placeholders: x is any text, G and N are numbers, zz are two characters
+    placeholders = {"x": ".+", "G": r"\d+", "N": r"\d+", "zz": ".."}
+    patterns = [
+        re.sub(r"\b(x|G|N|zz)\b", lambda found: placeholders[found[1]], re.escape(error))
+        for error in documented
+    ]
+    said = {line for step in GOLDEN for line in step["reply"] if line.startswith("e-[")}
+    assert len(documented) > 15
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, line) for line in said), pattern
+    for line in said:
+        assert any(re.fullmatch(pattern, line) for pattern in patterns), line

@@ -1,4 +1,5 @@
-"""What linkers and PlatformIO say of memory that is too small, as they say it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of linkers and PlatformIO about memory that is too small."""
 
 from __future__ import annotations
 
@@ -44,5 +45,5 @@ LD = "/usr/lib/gcc/arm-none-eabi/12.2.1/../../../arm-none-eabi/bin/ld: "
         ("RAM:   [==        ]  20.1% (used 65868 bytes from 327680 bytes)", None),
     ],
 )
-def test_complaints(log: str, found: Overflow | None) -> None:
+def test_overflows_are_found_in_the_log(log: str, found: Overflow | None) -> None:
     assert find_overflow(f"Linking firmware.elf\n{log}\ncollect2: error\n") == found

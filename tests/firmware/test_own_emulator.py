@@ -1,4 +1,5 @@
-"""An emulator that a user has, as one TOML file of a project: here QEMU with a TCP serial port."""
+# SPDX-License-Identifier: Apache-2.0
+"""A user's own emulator, defined by a TOML file in the project: QEMU with a TCP serial port."""
 
 from __future__ import annotations
 
@@ -17,12 +18,13 @@ from hil.core.errors import LinkError
 from hil.core.records import Encoding
 from hil.device import Device, Timing
 from hil.firmware import build
-from tests.firmware.conftest import PROJECT, needs
+from tests.support.firmware import MODELS, PROJECT
+from tests.support.needs import needs
 
 pytestmark = pytest.mark.firmware
-STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
+STUDENT = MODELS / "student_int8.tflite"
 
-# `prepare` copies, as Espressif's QEMU wants its flash merged; the copy is what runs
+# `prepare` makes a copy and runs it: Espressif's QEMU needs a merged flash image
 ON_TCP = """
 name = "own"
 title = "QEMU mps2-an500 with a TCP serial port"
@@ -43,7 +45,7 @@ package = "qemu-system-arm"
 
 @pytest.fixture(params=["off", "on"])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A project with board `own`; ``wait``: QEMU starts at once, or when somebody has connected."""
+    """A project with board `own`; with ``wait`` on, QEMU starts only when a client connects."""
     needs(missing_tools(load_board("mps2")))
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "own.toml").write_text(ON_TCP.replace("WAIT", request.param))
@@ -65,7 +67,7 @@ def answers(device: Device) -> list[bytes]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_it_answers_as_the_same_firmware_on_a_pty_does(project: Path, elf: Path) -> None:
+def test_it_answers_like_the_same_firmware_on_a_pty(project: Path, elf: Path) -> None:
     with open_board(load_board("own", project), elf) as link:
         assert link.name.startswith("socket://127.0.0.1:")
         device = Device(link, Timing(reply=20))
@@ -77,13 +79,13 @@ def test_it_answers_as_the_same_firmware_on_a_pty_does(project: Path, elf: Path)
 
 @pytest.fixture
 def port(project: Path, elf: Path) -> Iterator[str]:
-    """Where the board is that `hil emulate` left running."""
+    """The port of the board that `hil emulate` left running."""
     said = hil(project, "emulate", "own", "--firmware", str(elf), "--detach")
     yield said.split(" runs on ")[1].split()[0]
     hil(project, "emulate", "own", "--stop")
 
 
-def test_it_stays_for_several_programs_until_it_is_stopped(project: Path, port: str) -> None:
+def test_it_serves_several_programs_until_it_is_stopped(project: Path, port: str) -> None:
     for _ in range(2):
         with open_board(load_board("own", project), None, port) as link:
             assert len(answers(Device(link))) == 5
@@ -95,7 +97,7 @@ def test_it_stays_for_several_programs_until_it_is_stopped(project: Path, port: 
     assert hil(project, "emulate", "own", "--stop") == "no own was running\n"
 
 
-def test_an_emulator_that_dies_is_a_port_that_vanished(project: Path, port: str) -> None:
+def test_an_emulator_that_ends_is_reported_as_a_vanished_port(project: Path, port: str) -> None:
     with open_board(load_board("own", project), None, port) as link:
         device = Device(link)
         device.hello()
@@ -106,14 +108,14 @@ def test_an_emulator_that_dies_is_a_port_that_vanished(project: Path, port: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("project", ["off"], indirect=True)
-def test_hil_bench_takes_it_by_name(project: Path) -> None:
+def test_hil_bench_accepts_it_by_name(project: Path) -> None:
     words = ["bench", "--board", "own", "--model", "student", "--dataset", "digits"]
     said = hil(project, *words, "--precision", "int8", "--limit", "20", "--out", "run")
     assert "every output is as expected" in said
 
 
 def hil(project: Path, *words: str) -> str:
-    """What one command says, which must end well."""
+    """The output of a command that must succeed."""
     command = [sys.executable, "-m", "hil", *words]
     done = subprocess.run(
         command,

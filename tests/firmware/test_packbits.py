@@ -1,4 +1,5 @@
-"""The firmware's unpacking in place, compiled for this machine, against the host's packing."""
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware's in-place unpacking, compiled for this machine, unpacks what the host packs."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.wire.packbits import pack, unpack
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
 from tests.wire.test_packbits import DATA
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
@@ -30,7 +31,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def in_place(library: ctypes.CDLL, packed: bytes, wanted: int, size: int) -> bytes | None:
-    """What the firmware makes of ``packed`` in a buffer of ``size``; None when it refuses."""
+    """What the firmware unpacks from ``packed`` in a buffer of ``size``; None if it refuses."""
     space = bytearray(b"\x77" * (size + 2 * GUARD))
     space[GUARD + size - len(packed) : GUARD + size] = packed
     buffer = (ctypes.c_uint8 * len(space)).from_buffer(space)
@@ -61,5 +62,5 @@ def test_any_bytes_are_unpacked_as_the_host_does_or_refused(
         assert found is None
         return
     assert found in (None, right)
-    # with room enough it has no excuse
+    # with enough room it must succeed
     assert in_place(library, packed, wanted, len(packed) + wanted) == right

@@ -1,4 +1,5 @@
-"""`pio test` and `pio run`, as a person types them, without PlatformIO's registry."""
+# SPDX-License-Identifier: Apache-2.0
+"""`pio test` and `pio run` as a user types them, without PlatformIO's registry."""
 
 from __future__ import annotations
 
@@ -12,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import ConfigError
-from hil.firmware.build import build, pio_environment
-from hil.firmware.toolchain import ensure_scons
-from tests.firmware import conftest
-from tests.firmware.conftest import FIRMWARE, PROJECT
+from hil.firmware.build import build
+from tests.support.firmware import MODELS, PROJECT, copied_project, pio
+from tests.support.needs import needs
 
 TOOLS = {
     "mps2": ("arm-none-eabi-gcc", "qemu-system-arm"),
@@ -23,58 +23,16 @@ TOOLS = {
     "rv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
     "lx106": ("xtensa-lx106-elf-gcc", "qemu-system-xtensa"),
 }
-MODELS = PROJECT / "models" / "digits"
 pytestmark = pytest.mark.firmware
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    variables = pio_environment()
-    ensure_scons(Path(variables["PLATFORMIO_CORE_DIR"]))
-    variables.pop("HIL_ENGINE", None)
-    image = [f"{name}={MODELS / f'{name}_int8.tflite'}" for name in ("teacher", "student")]
-    return variables | {
-        "HIL_IMAGE": os.pathsep.join(image),
-        "PLATFORMIO_BUILD_DIR": str(tmp_path / "build"),
-    }
-
-
-def pio(
-    words: list[str],
-    environment: dict[str, str],
-    project: Path = PROJECT,
-    limit_s: float = 110,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "platformio", *words, "-d", str(project)],
-        env=environment,
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=limit_s,
-        check=False,
-    )
-
-
-def needs(env: str) -> None:
-    conftest.needs([tool for tool in TOOLS[env] if not shutil.which(tool)])
-
-
-def copied_project(tmp_path: Path) -> Path:
-    """A checkout of its own, to break."""
-    project = tmp_path / "project"
-    shutil.copytree(FIRMWARE, project / "firmware")
-    shutil.copytree(PROJECT / "hil", project / "hil")
-    shutil.copytree(PROJECT / "models", project / "models")
-    shutil.copy(PROJECT / "platformio.ini", project)
-    return project
+def needs_tools(env: str) -> None:
+    needs([tool for tool in TOOLS[env] if not shutil.which(tool)])
 
 
 @pytest.mark.parametrize("env", sorted(TOOLS))
 def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) -> None:
-    needs(env)
+    needs_tools(env)
     report = tmp_path / "report.json"
     done = pio(["test", "-e", env, "--json-output-path", str(report)], environment)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -110,7 +68,7 @@ def test_unit_tests_fail_when_the_code_is_wrong(
     suite: str,
     case: str,
 ) -> None:
-    needs("native")
+    needs_tools("native")
     project = copied_project(tmp_path)
     source = project / "firmware" / file
     assert right in source.read_text()
@@ -121,7 +79,7 @@ def test_unit_tests_fail_when_the_code_is_wrong(
 
 
 def test_a_test_that_ends_early_does_not_pass(environment: dict[str, str], tmp_path: Path) -> None:
-    needs("native")
+    needs_tools("native")
     project = copied_project(tmp_path)
     source = project / "firmware/test/test_wire/test_wire.c"
     broken = source.read_text().replace("return FINISH();", "return 0;")
@@ -132,7 +90,7 @@ def test_a_test_that_ends_early_does_not_pass(environment: dict[str, str], tmp_p
 
 
 def test_an_unknown_arduino_core_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
-    needs("native")
+    needs_tools("native")
     mine = {"HIL_ESP32_CORE": "4", "PLATFORMIO_BUILD_DIR": str(tmp_path)}
     done = pio(["run", "-e", "native"], environment | mine)
     assert done.returncode != 0
@@ -140,10 +98,10 @@ def test_an_unknown_arduino_core_is_refused(environment: dict[str, str], tmp_pat
 
 
 @pytest.mark.parametrize("env", ["native", "mps2"])
-def test_what_a_shell_reads_in_the_project_s_path_breaks_no_build(
+def test_a_project_path_with_shell_characters_builds(
     env: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    needs(env)
+    needs_tools(env)
     project = tmp_path / "a \"b\" 'c' (d), é & ü;" / "hil"
     project.mkdir(parents=True)
     for name in ("firmware", "hil", "models"):
@@ -161,13 +119,13 @@ def test_what_a_shell_reads_in_the_project_s_path_breaks_no_build(
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_a_path_that_scons_cannot_take_is_one_line(tmp_path: Path) -> None:
+def test_a_path_that_scons_does_not_support_is_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot build in .*expands the '[$]' of a path"):
         build("native", [("student", MODELS / "student_int8.tflite")], "aot", tmp_path / "a$x")
 
 
 def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
-    needs("native")
+    needs_tools("native")
     first = pio(["run", "-e", "native"], environment)
     assert first.returncode == 0, first.stdout[-4000:]
     again = pio(["run", "-e", "native"], environment)
@@ -187,8 +145,10 @@ def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
         (f"student={os.path.relpath(__file__, PROJECT)}", "tflite"),
     ],
 )
-def test_a_wrong_image_is_one_line(environment: dict[str, str], image: str, wanted: str) -> None:
-    needs("native")
+def test_a_wrong_image_is_named_in_one_line(
+    environment: dict[str, str], image: str, wanted: str
+) -> None:
+    needs_tools("native")
     done = pio(["run", "-e", "native"], environment | {"HIL_IMAGE": image})
     assert done.returncode != 0
     errors = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
@@ -207,17 +167,17 @@ def test_a_wrong_arena_is_one_line(environment: dict[str, str], arena: str) -> N
 
 
 @pytest.mark.parametrize("env", ["mps2", "rv32", "lx106"])
-def test_size_is_shown(env: str, environment: dict[str, str]) -> None:
-    needs(env)
+def test_the_size_target_prints_sizes(env: str, environment: dict[str, str]) -> None:
+    needs_tools(env)
     done = pio(["run", "-e", env, "-t", "size"], environment)
     assert done.returncode == 0, done.stdout[-4000:]
     table = done.stdout.partition("   text")[2]
     assert "firmware.elf" in table
-    assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights alone
+    assert int(table.splitlines()[1].split()[0]) > 200_000  # the teacher's weights
 
 
 @pytest.mark.parametrize("env", ["mps2", "rv32", "lx106"])
-def test_a_missing_compiler_is_one_line(env: str, environment: dict[str, str]) -> None:
+def test_a_missing_compiler_is_named_in_one_line(env: str, environment: dict[str, str]) -> None:
     ensured = environment | {"PATH": str(Path(sys.executable).parent)}
     done = pio(["run", "-e", env], ensured)
     assert done.returncode != 0
@@ -228,7 +188,7 @@ def test_a_missing_compiler_is_one_line(env: str, environment: dict[str, str]) -
 
 @pytest.mark.parametrize("env", sorted(TOOLS))
 def test_upload_starts_the_board(env: str, environment: dict[str, str], tmp_path: Path) -> None:
-    needs(env)
+    needs_tools(env)
     project = copied_project(tmp_path)
     done = pio(["run", "-e", env, "-t", "upload"], environment, project)
     try:

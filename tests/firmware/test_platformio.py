@@ -1,4 +1,5 @@
-"""PlatformIO's edges: no compiler, no registry, a compiler that says no, a file that is no ELF."""
+# SPDX-License-Identifier: Apache-2.0
+"""PlatformIO builds that fail: no compiler, no registry, compiler errors, damaged files."""
 
 from __future__ import annotations
 
@@ -23,11 +24,13 @@ STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
 LIBRARIES = ("lib_deps", "lib_ignore")
 
 
-def test_project_is_found_from_below() -> None:
+def test_the_project_is_found_from_a_subfolder() -> None:
     assert find_project(PROJECT / "firmware" / "src") == PROJECT
 
 
-def test_outside_of_any_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_outside_a_checkout_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = tmp_path / "site-packages" / "hil" / "platformio" / "project.py"
     monkeypatch.setattr("hil.firmware.toolchain.__file__", str(module))
     with pytest.raises(UsageError, match="is not in a checkout"):
@@ -52,7 +55,7 @@ def test_missing_compiler_names_the_package(
         build(env, [("student", STUDENT)], "aot", PROJECT)
 
 
-def test_scons_is_made_when_the_registry_is_out_of_reach(
+def test_scons_is_installed_locally_without_the_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
@@ -79,14 +82,16 @@ def test_scons_is_left_to_platformio_when_the_registry_answers(
     assert not (tmp_path / "packages").exists()
 
 
-def test_neither_registry_nor_scons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_registry_and_scons_the_hint_names_scons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ToolMissing, match=r"pip install scons==4\."):
         ensure_scons(tmp_path)
 
 
-def test_what_is_no_elf(tmp_path: Path) -> None:
+def test_a_file_that_is_not_elf_is_named(tmp_path: Path) -> None:
     (tmp_path / "firmware.elf").write_bytes(b"not an ELF file")
     for read in (sizes, compiler_of):
         with pytest.raises(BuildFailed, match="is not an ELF file"):
@@ -94,8 +99,8 @@ def test_what_is_no_elf(tmp_path: Path) -> None:
 
 
 @pytest.mark.firmware
-def test_sizes_are_those_of_the_size_tool() -> None:
-    """Berkeley's text + data and data + bss, as binutils counts them."""
+def test_sizes_equal_those_of_the_size_tool() -> None:
+    """text + data and data + bss, in binutils' Berkeley format."""
     elf = build("native", [("student", STUDENT)], "aot", PROJECT).elf
     said = subprocess.run(["size", str(elf)], capture_output=True, text=True, check=True)
     text, data, bss = map(int, said.stdout.splitlines()[1].split()[:3])
@@ -184,7 +189,7 @@ def test_the_uploader_is_quoted_not_scons(tmp_path: Path, log: str, says: str) -
     assert "***" not in found
 
 
-def test_a_compiler_that_is_too_old_is_named_with_what_is_wanted(tmp_path: Path) -> None:
+def test_a_compiler_that_is_too_old_is_named_with_the_version_needed(tmp_path: Path) -> None:
     log = tmp_path / "esp32dev.log"
     log.write_text(
         "PACKAGES:\n - framework-arduinoespressif32 @ 3.3.11\n"
@@ -214,7 +219,7 @@ def test_a_registry_out_of_reach_is_named(tmp_path: Path) -> None:
         ({"HIL_ENGINE": "tflm", "HIL_TFLM_DIR": "/a/tree"}, False),
     ],
 )
-def test_the_engine_brings_its_library_to_real_boards_only(
+def test_only_real_boards_get_the_engines_library(
     variables: dict[str, str], *, brought: bool
 ) -> None:
     config = configured(variables)
@@ -248,7 +253,7 @@ CORE_3 = (
     "https://github.com/pioarduino/platform-espressif32/releases/download/55.03.311/"
     "platform-espressif32.zip"
 )
-# Length of dram0_0_seg, from memory.ld of the SDK
+# Length of dram0_0_seg in memory.ld of the SDK
 STATIC = {
     "esp32dev": 0x2C200 - 0xDB5C,
     "esp32-s3": 0x3FCDB700 - 0x3FC88000,

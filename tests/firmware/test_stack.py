@@ -1,7 +1,8 @@
-"""No recursion, and a stack that cannot be deeper than what its machine code says.
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware does not recurse, and its machine code bounds the depth of its stack.
 
-The bound is held against GCC's own figures, against the painted stack of the running firmware,
-and against the room there is.
+The bound is compared with GCC's own figures, with the painted stack of the running firmware, and
+with the stack that is reserved.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding
 from hil.device import Device
-from tests.firmware.conftest import FIRMWARE, INCLUDES, needs
-from tests.firmware.test_memory import broken, image
 from tests.support.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
+from tests.support.firmware import FIRMWARE, INCLUDES, image, project_with
+from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
-# Whom a function may call through a pointer: of hil_board_t, hil_model_t, hil_write_t, Print.
+# What may be called through a pointer: members of hil_board_t, hil_model_t and Print, hil_write_t.
 BOARD = (
     r"stopwatch_(start|stop)|memory|uptime_ms|now_us|paint_stack|alive|hil_chip_alive\(\)"
     r"|hil_port_(set_baud|write)"
 )
 ENGINE = r"(?!hil_)\w+_(run|prepare)|empty_invoke"
-# Every function that the session's sources define.
+# All functions that the session's sources define.
 SESSION = "|".join(
     name
     for file in FIRMWARE.glob("lib/hil_session/*.c")
@@ -40,9 +41,9 @@ POINTERS = {
     SESSION: f"{BOARD}|{ENGINE}",
     r"Print::write\(.*": r"HardwareSerial::write\(.*",
     r"__libc_init_array|reset": r"_init|frame_dummy|register_tm_clones|_GLOBAL__.*",
-    r"__divsf3|__riscv_save_\w+": "(?!)",  # a switch; a return
+    r"__divsf3|__riscv_save_\w+": "(?!)",  # the pointer is of a switch, or of a return
 }
-BOARDS: dict[str, tuple[Machine, str, str]] = {  # start of the stack, and what interrupts
+BOARDS: dict[str, tuple[Machine, str, str]] = {  # the outermost function, and interrupt handlers
     "mps2": (ARM, "Reset_Handler", "NMI_Handler"),
     "rv32": (RISCV, "reset", ""),
     "lx106": (XTENSA, "reset", ""),
@@ -58,7 +59,7 @@ def bound(name: str, elf: Path) -> tuple[Bound, int]:
 
 
 def deepest(name: str, elf: Path) -> tuple[int, int]:
-    """What the painted stack says after all that a host may ask, and the stack's size."""
+    """The mark of the painted stack after all requests of a host, and the size of the stack."""
     with open_board(load_board(name), elf) as link:
         device = Device(link)
         hello = device.hello()
@@ -76,13 +77,13 @@ def test_no_recursion_and_a_stack_within_its_bound(name: str) -> None:
     used, size = deepest(name, built.elf)
     path = graph.path(BOARDS[name][1])
     assert used <= most, path
-    assert most < 2 * used, path  # else it says nothing
-    assert 2 * most < size, path  # as much again is left
+    assert most < 2 * used, path  # else the bound is useless
+    assert 2 * most < size, path  # at least half of the stack is free
 
 
 @pytest.mark.parametrize("name", ["mps2", "rv32", "lx106"])
-def test_frames_are_as_gcc_has_them(name: str, tmp_path: Path) -> None:
-    """-fstack-usage of the same sources: equal, but where a path pushes what another does not."""
+def test_frames_equal_gccs(name: str, tmp_path: Path) -> None:
+    """As -fstack-usage of the same sources reports them, except where paths push differently."""
     needs(missing_tools(load_board(name)))
     machine, _, _ = BOARDS[name]
     flags = {
@@ -101,7 +102,7 @@ def test_frames_are_as_gcc_has_them(name: str, tmp_path: Path) -> None:
             where, size, _ = line.split("\t")
             one = mine.get(where.rpartition(":")[2])
             if one is None:
-                continue  # GCC named it otherwise
+                continue  # GCC gave it another name
             frame = sum(step.pushes for step in one.steps)
             assert frame >= int(size), one.name
             total += 1
@@ -118,11 +119,10 @@ static volatile unsigned often;
 
 
 def test_recursion_is_found(tmp_path: Path) -> None:
-    """In one function; and a function that takes as much stack as it is told."""
-    guarded = f"#ifndef RECURSES\n#define RECURSES\n{RECURSES}#endif\n"
-    project = broken(tmp_path / "again", "  often = factorial(often);\n", guarded)
+    """In one function. Also a function that takes an unknown amount of stack."""
+    project = project_with(tmp_path / "again", "  often = factorial(often);\n", RECURSES)
     with pytest.raises(ValueError, match="recursion: factorial -> factorial"):
         bound("mps2", image("mps2", project).elf)
     grows = "  volatile char *at = __builtin_alloca((unsigned)*(const char *)input);\n  *at = 1;\n"
-    with pytest.raises(ValueError, match="moves the stack by nobody knows how much"):
-        bound("mps2", image("mps2", broken(tmp_path / "grows", grows)).elf)
+    with pytest.raises(ValueError, match="moves the stack by an unknown amount"):
+        bound("mps2", image("mps2", project_with(tmp_path / "grows", grows)).elf)

@@ -1,4 +1,5 @@
-"""Text or frame: the firmware's first look at every byte, compiled for this machine."""
+# SPDX-License-Identifier: Apache-2.0
+"""How the firmware tells text from frames, compiled for this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from hil.wire.messages import (
     profile_request,
     status_request,
 )
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 FRAME, MORE, COMMAND, TOO_LONG, DAMAGED = range(5)  # hil_text_event_t
@@ -30,7 +31,7 @@ Push = Callable[[bytes], list[int]]
 SEQ = st.integers(0, 0xFFFF)
 MODEL = st.integers(0, 255)
 ENCODING = st.sampled_from(Encoding)
-# mostly without a zero for long, so that the first byte of the frame may be any
+# mostly without zeros, so that the first byte of the frame can have any value
 VALUES = st.binary(max_size=300) | st.lists(st.integers(1, 255), max_size=300).map(bytes)
 REQUESTS = st.one_of(
     st.builds(hello_request, SEQ),
@@ -44,7 +45,7 @@ REQUESTS = st.one_of(
     st.builds(profile_request, SEQ, MODEL, ENCODING, VALUES, SEQ),
     st.builds(Frame, st.integers(0, 255), SEQ, VALUES, st.integers(0, 255)),
 )
-# begins with 0x23, a printable one
+# starts with 0x23, a printable byte
 PRINTABLE = infer_request(0x0101, 1, Encoding.PIXELS, b"\x01" * 28 + b"\0", packed=True)
 
 
@@ -60,7 +61,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def fresh(library: ctypes.CDLL) -> Push:
-    """A board that has booted: takes bytes, says what each was."""
+    """A freshly booted board: a function that takes bytes and returns the event of each."""
     state = (ctypes.c_uint8 * 256)()
     return lambda data: [library.hil_text_push(ctypes.byref(state), byte) for byte in data]
 
@@ -70,8 +71,8 @@ def fresh(library: ctypes.CDLL) -> Push:
 def test_every_request_of_a_host_is_taken_as_a_frame(
     library: ctypes.CDLL, before: bytes, request: Frame
 ) -> None:
-    """Directly after boot or text too, but for a first byte that is a line's end there: a host's
-    first word is a zero."""
+    """Also directly after boot or text, unless its first byte is a line end there; therefore a host
+    first sends a zero."""
     push = fresh(library)
     push(before)
     data = encode_request(request)
@@ -81,7 +82,7 @@ def test_every_request_of_a_host_is_taken_as_a_frame(
     assert push(b"name%")[-1] == COMMAND
 
 
-def test_without_the_zeros_in_front_it_would_not_be(library: ctypes.CDLL) -> None:
+def test_without_leading_zeros_a_request_can_look_like_text(library: ctypes.CDLL) -> None:
     data = encode(PRINTABLE)
     assert data[0] == 0x23
     assert encode_request(PRINTABLE) == b"\0\0" + data
@@ -89,7 +90,7 @@ def test_without_the_zeros_in_front_it_would_not_be(library: ctypes.CDLL) -> Non
 
 
 @given(request=REQUESTS)
-def test_a_request_is_longer_only_where_it_must_be(request: Frame) -> None:
+def test_a_request_has_leading_zeros_only_if_it_needs_them(request: Frame) -> None:
     data = encode(request)
     printable = 0x20 <= data[0] <= 0x7E
     assert encode_request(request) == (b"\0\0" + data if printable else data)
@@ -100,9 +101,7 @@ def test_a_request_is_longer_only_where_it_must_be(request: Frame) -> None:
         st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="%"))
     )
 )
-def test_a_command_of_80_characters_is_the_longest(
-    library: ctypes.CDLL, commands: list[str]
-) -> None:
+def test_the_longest_command_has_80_characters(library: ctypes.CDLL, commands: list[str]) -> None:
     push = fresh(library)
     for command in commands:
         events = push(command.encode() + b"%")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """clang-tidy finds nothing in the firmware, in any of its variants, for any of its chips.
 
 clang-tidy is from PyPI and pinned, so it is the same on every machine. `.clang-tidy` lists its
@@ -13,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import FIRMWARE, INCLUDES, PROJECT, needs, run
+from tests.support.firmware import FIRMWARE, INCLUDES, LIBRARY, PROJECT, run
+from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
-LIBRARY = [*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")]
 CORES = Path(__file__).parent / "cores"
 ARM = ["-xc++", "-std=gnu++14", "--target=arm-none-eabi", "-mthumb", "-DARDUINO=10810"]
 CXX = Path("/usr/include/newlib/c++/12.2.1")  # libstdc++-arm-none-eabi-newlib

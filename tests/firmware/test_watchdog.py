@@ -1,4 +1,5 @@
-"""A network that never ends is ended by the watchdog; one that takes long is left alone."""
+# SPDX-License-Identifier: Apache-2.0
+"""The watchdog resets a board whose network never ends, but not one whose network takes long."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from hil.boards.session import open_board
 from hil.core.errors import DeviceError
 from hil.core.records import Encoding
 from hil.device import Device, Timing
-from tests.firmware.test_memory import broken, image
+from tests.support.firmware import image, project_with
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
-# What the first pixel, quantised, makes of an inference
+# How the first pixel makes an inference behave
 FINE, LONG, ENDLESS = 0, 254, 255
 WAITS_MS = 2500
-# Turns that take longer than a round of the watchdog and not as long as all of them: of the AVR
-# 1 s of 3 s, some 25 cycles of 62.5 ns a turn; of mps2, which has one round, 1 s of 2.5 s, 8
-# instructions of 1.024 us a turn.
+# Turns that take longer than a round of the watchdog but less than all rounds. On the AVR: more
+# than 1 s and less than 3 s, with about 25 cycles of 62.5 ns per turn. On mps2, which has one
+# round: 1 s of 2.5 s, with 8 instructions of 1.024 us per turn.
 TURNS = {"mega2560": 1_000_000, "mps2": 120_000}
 
 
@@ -40,7 +41,7 @@ def digit(first: int) -> list[bytes]:
 
 @pytest.mark.parametrize("name", TURNS)
 def test_a_hang_ends_in_a_reset_and_a_long_inference_does_not(name: str, tmp_path: Path) -> None:
-    project = broken(tmp_path, body(name))
+    project = project_with(tmp_path, body(name))
     ini = project / "platformio.ini"
     flags = "build_flags = -Wall -Wextra -Werror\n"
     text = ini.read_text()
@@ -59,12 +60,12 @@ def test_a_hang_ends_in_a_reset_and_a_long_inference_does_not(name: str, tmp_pat
             list(hurried.infer(last, Encoding.PIXELS, digit(ENDLESS)))
         again = Device(link, Timing(boot=60))
         assert len(again.hello().models) == last + 1
-        assert again.status().inferences == 0  # started anew
+        assert again.status().inferences == 0  # it has rebooted
         assert [a.result.output for a in again.infer(last, Encoding.PIXELS, digit(FINE))] == [right]
 
 
 def test_a_board_that_waits_for_its_host_is_not_reset() -> None:
-    """On mps2 virtual time jumps ahead meanwhile: the watchdog is off then."""
+    """On mps2, virtual time jumps ahead during the wait, so the watchdog is off."""
     with open_board(load_board("mps2"), image("mps2").elf) as link:
         device = Device(link)
         device.hello()

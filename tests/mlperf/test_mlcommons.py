@@ -37,7 +37,7 @@ from hil.mlperf.measure import Accuracy
 from hil.mlperf.session import run as run_session
 from hil.reference import encode_inputs, oracle
 from hil.stats.metrics import dequantised
-from tests.firmware.conftest import FIRMWARE, PROJECT, run
+from tests.support.firmware import FIRMWARE, PROJECT, run
 from tests.support.needs import skip_without
 
 TINY = os.environ.get("HIL_MLPERF_TINY_DIR", "")

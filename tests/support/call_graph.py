@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The call graph of linked firmware, and what each function puts on the stack: of machine code.
+"""The call graph of linked firmware, and the stack that each function uses, from machine code.
 
-So it holds for what the compiler made of the sources and for the C library's own functions, with
-one method for every instruction set. A function counts as deep as all its pushes together, on
-whichever path they are. A call through a pointer goes wherever the table that is given says; one
-of which it says nothing is an error, as is whatever moves the stack pointer by an unknown amount.
+Machine code includes what the compiler generated and the C library's functions, and one method
+serves every instruction set. The depth of a function is the sum of all its pushes, on whichever
+path they are. The caller supplies a table of the functions that are called through pointers. A
+pointer call that is not in the table is an error, as is an instruction that moves the stack pointer
+by an unknown amount.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-LINE: Final = re.compile(r"\s*([0-9a-f]+):\t(\S+)(?:\t([^\t]*))?")  # a comment follows behind a tab
+LINE: Final = re.compile(r"\s*([0-9a-f]+):\t(\S+)(?:\t([^\t]*))?")  # a comment follows after a tab
 HEAD: Final = re.compile(r"([0-9a-f]+) <(.+)>:$")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """How an instruction set calls, as regular expressions of what objdump says: ``calls`` and
-    ``jumps`` (calls among them) to an address, ``pointers`` those through a register, ``ends``
-    after which the next instruction does not follow, ``tables`` jumps to one of many places.
-    ``table``, where it is needed, loads a table's address. ``returns``: bytes that a call itself
-    puts on the stack, ``interrupted``: an interrupt's own."""
+    """How an instruction set calls, as regular expressions for objdump's output.
+
+    ``calls`` and ``jumps`` (which include calls) go to an address, ``pointers`` through a register.
+    After ``ends`` the next instruction is not executed. ``tables`` jump to one of several places;
+    ``table`` loads a table's address, if the machine needs it. ``returns`` is the number of bytes
+    that a call pushes, ``interrupted`` the number that an interrupt pushes.
+    """
 
     tool: str
     calls: str
@@ -47,7 +50,7 @@ ARM: Final = Machine(
     r"blx (?=r|ip|lr)|bx (?!lr)|ldr(\.w)? pc|mov pc|add pc",
     r"(b|bx|udf|tb[bh])(\.[nw])? |(pop|ldm).*pc|ldr(\.w)? pc",
     r"tb[bh] ",
-    interrupted=108,  # the core's 8 words and the FPU's 18, and one to align them
+    interrupted=108,  # 8 words of the core, 18 of the FPU, and one for alignment
 )
 RISCV: Final = Machine(
     "riscv64-unknown-elf-",
@@ -64,7 +67,7 @@ XTENSA: Final = Machine(
     r"callx0 |jx ",
     r"jx? |ret(\.n)? ?$|ill|break",
     r"jx ",
-    r"l32r .*\(([0-9a-f]+) <",  # what pads the code is read as instructions: not all of them count
+    r"l32r .*\(([0-9a-f]+) <",  # padding looks like instructions, so not all code is executed
 )
 AVR: Final = Machine(
     "avr-",
@@ -80,8 +83,8 @@ AVR: Final = Machine(
 
 @dataclass(frozen=True)
 class Step:
-    """An instruction: takes ``pushes`` bytes of stack, calls or jumps to ``to``, and then the next
-    one follows or, where it ``ends``, does not."""
+    """An instruction: pushes ``pushes`` bytes, calls or jumps to ``to``; if it ``ends``, the next
+    one does not follow."""
 
     at: int
     pushes: int
@@ -90,7 +93,7 @@ class Step:
     by_pointer: bool
     ends: bool
     said: str
-    unknown: str = ""  # why nobody knows ``pushes``
+    unknown: str = ""  # why ``pushes`` is not known
 
 
 @dataclass
@@ -101,7 +104,7 @@ class Function:
 
 
 def _registers(listed: str) -> int:
-    """How many ``{r4, r5-r7, lr}`` names."""
+    """The number of registers in a list like ``{r4, r5-r7, lr}``."""
     count = 0
     for part in listed.strip("{} ").split(","):
         first, _, last = part.strip().partition("-")
@@ -120,8 +123,8 @@ def _arm(op: str, args: str) -> int:
     if found := re.fullmatch(r"(?:sp, )?sp, #(\d+)", args):
         return int(found[1]) if op.startswith("sub") else 0
     moves = re.match(r"(sub|add|mov|bic|and)\S* sp,", f"{op} {args}")
-    if moves and "r7" not in args:  # from a frame pointer it only goes back
-        raise ValueError(f"{op} {args} moves the stack by nobody knows how much")
+    if moves and "r7" not in args:  # from a frame pointer it only frees
+        raise ValueError(f"{op} {args} moves the stack by an unknown amount")
     return 0
 
 
@@ -129,16 +132,16 @@ def _riscv(op: str, args: str) -> int:
     if found := re.fullmatch(r"sp,sp,(-?\d+)", args):
         return max(0, -int(found[1]))
     if found := re.search(r"<__riscv_save_(\d+)>", args):
-        return 16 * (int(found[1]) // 4 + 1)  # libgcc's pushes for its caller, in steps of 16
+        return 16 * (int(found[1]) // 4 + 1)  # libgcc pushes for its caller, in steps of 16
     if (op, args) == ("sub", "sp,sp,t1"):
-        return 0  # in them: gives back what was too much
+        return 0  # inside those functions: frees the excess
     if re.match(r"(add|sub|mv) sp,(?!s0)", f"{op} {args}"):
-        raise ValueError(f"{op} {args} moves the stack by nobody knows how much")
+        raise ValueError(f"{op} {args} moves the stack by an unknown amount")
     return 0
 
 
 class _Xtensa:
-    """A frame beyond an ADDI's reach is in a register first."""
+    """A frame too large for an ADDI is loaded into a register first."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
@@ -153,17 +156,17 @@ class _Xtensa:
         if found := re.fullmatch(r"a1, (-?\d+|-?0x[0-9a-f]+)", rest):  # addi, addmi
             return max(0, -int(found[1], 0))
         if (op, args) == ("or", "a1, a1, a1"):
-            return 0  # does nothing
+            return 0  # a no-op
         if op in ("sub", "add", "add.n") and rest.removeprefix("a1, ") in self.known:
             more = self.known[rest.removeprefix("a1, ")]
             return max(0, more if op == "sub" else -more)
         if re.match(r"(add|sub|mov|or|and)\S* (?!a15)", f"{op} {rest}"):  # a frame pointer
-            raise ValueError(f"{op} {args} moves the stack by nobody knows how much")
+            raise ValueError(f"{op} {args} moves the stack by an unknown amount")
         return 0
 
 
 class _Avr:
-    """r29:r28 takes a frame off and is put into the stack pointer a few instructions later."""
+    """The frame is subtracted from r29:r28, which is copied to the stack pointer later."""
 
     def __init__(self) -> None:
         self.low = self.pending = 0
@@ -180,21 +183,21 @@ class _Avr:
         elif found := re.fullmatch(r"r29, 0x([0-9A-F]+)", args, re.IGNORECASE):
             if op == "sbci":
                 both = int(found[1], 16) << 8 | self.low
-                self.pending = both if both < 0x8000 else 0  # a negative one gives it back
+                self.pending = both if both < 0x8000 else 0  # a negative number frees it
         elif op == "out" and args.startswith("0x3d"):
             if args != "0x3d, r28":
-                return 0  # start-up's
+                return 0  # start-up code
             taken, self.pending = self.pending, 0
             return taken
         return 0
 
 
 def read(machine: Machine, elf: Path, *part: str) -> list[Function]:
-    """Every function of ``elf``, by its address; ``part`` are objdump's options that pick some."""
+    """The functions of ``elf`` by address; ``part``: options of objdump that select some."""
     words = [f"{machine.tool}objdump", "-dC", "--no-show-raw-insn", *part, str(elf)]
     text = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
     functions: list[Function] = []
-    skipped = False  # the instruction before may leave this one out
+    skipped = False  # the previous instruction may skip this one
     pushes: Callable[[str, str], int] = {RISCV.tool: _riscv}.get(machine.tool, _arm)
     kinds: dict[str, Callable[[], Callable[[str, str], int]]] = {
         AVR.tool: _Avr,
@@ -216,7 +219,7 @@ def read(machine: Machine, elf: Path, *part: str) -> list[Function]:
             taken, unknown = 0, ""
             try:
                 taken = pushes(op, args)
-            except ValueError as problem:  # of constants among the code too, which nobody reaches
+            except ValueError as problem:  # perhaps a constant in the code
                 unknown = str(problem)
             at = int(found[1], 16)
             step = Step(at, taken, to, calls, by_pointer, ends, said, unknown)
@@ -225,14 +228,14 @@ def read(machine: Machine, elf: Path, *part: str) -> list[Function]:
 
 
 def _target(line: str) -> int | None:
-    """Where a call or jump goes: AVR's objdump says it behind the semicolon, as 0x..."""
+    """The target of a call or jump; on AVR, objdump prints it after the semicolon as 0x..."""
     found = re.search(r"; 0x([0-9a-f]+)|([0-9a-f]+) <", line.partition(":")[2])
     return int(found[1] or found[2], 16) if found else None
 
 
 class Bound:
-    """Deepest stack from a function on; ``pointers`` names, by regular expressions, whom a
-    function that calls through a pointer may call. ValueError for a cycle, naming it."""
+    """The deepest stack below a function. ``pointers`` maps functions that call through a pointer
+    to those they may call, as regular expressions. ValueError names a cycle."""
 
     def __init__(self, machine: Machine, elf: Path, pointers: Mapping[str, str]) -> None:
         self.machine = machine
@@ -244,23 +247,23 @@ class Bound:
         self._below: dict[int, int] = {}
 
     def at(self, address: int) -> Function:
-        """The function that ``address`` lies in."""
+        """The function that contains ``address``."""
         return self.functions[bisect_right(self._starts, address) - 1]
 
     def named(self, pattern: str) -> list[int]:
-        """Where the functions begin whose whole name matches."""
+        """The addresses of the functions whose whole name matches."""
         wanted = re.compile(pattern)
         return [one.start for one in self.functions if wanted.fullmatch(one.name)]
 
     def depth(self, entry: int, above: tuple[tuple[int, bool], ...] = ()) -> int:
-        """Bytes from the address ``entry`` on: of a function, or of the rest of one whose middle
-        another jumps to, as a library's assembler does. ``above``: entries on the way here, and
-        whether each is left by a call or by a jump."""
+        """Bytes of stack below the address ``entry``: of a function, or of its rest if another one
+        jumps into its middle, as assembler code of libraries does. ``above``: the entries on the
+        path, and whether each is left by a call."""
         entries = [one for one, _ in above]
         if entry in entries:
             cycle = above[entries.index(entry) :]
             if not any(called or self._frame(one) for one, called in cycle):
-                return 0  # labels of one assembler function, and a loop
+                return 0  # a loop between labels of one assembler function
             names = [self.at(one).name for one in (*entries[entries.index(entry) :], entry)]
             raise ValueError(f"recursion: {' -> '.join(names)}")
         if entry not in self._depths:
@@ -273,8 +276,8 @@ class Bound:
         return self._depths[entry]
 
     def _reached(self, entry: int) -> list[Step]:
-        """What is run from ``entry`` on within its function; all of it where a table says where
-        a jump goes."""
+        """The steps executed from ``entry`` on within its function; the whole function if it jumps
+        through a table."""
         function = self.at(entry)
         jumps = [
             number
@@ -305,12 +308,12 @@ class Bound:
         return [found[at] for at in sorted(found)]
 
     def _table(self, function: Function, number: int) -> list[int]:
-        """Where the jump that is step ``number`` goes: addresses in a table, as long as they lie
-        in the function. Its own address is loaded shortly before."""
+        """The targets of the jump at step ``number``: the addresses in a table that lie in the
+        function. The table's own address is loaded shortly before."""
         before = function.steps[max(0, number - 6) : number]
         loads = [found for step in before if (found := re.match(self.machine.table, step.said))]
         if not loads:
-            raise ValueError(f"{function.name} jumps: where to?")
+            raise ValueError(f"{function.name} jumps to an unknown place")
         address = int(loads[-1][1], 16)
         end = self._starts[bisect_right(self._starts, function.start)]
         part = ["-s", f"--start-address={address:#x}", f"--stop-address={address + 1024:#x}"]
@@ -327,8 +330,8 @@ class Bound:
         return goes
 
     def _read_again(self, function: Function, at: int) -> None:
-        """From ``at`` on, which is jumped to: what pads the code before it is no instruction, and
-        objdump takes it for the beginning of one."""
+        """Disassemble again from the jump target ``at``: objdump takes the padding before it for
+        the start of an instruction."""
         after = bisect_right(self._starts, function.start)
         part = [f"--start-address={at:#x}"]
         if after < len(self._starts):
@@ -352,23 +355,23 @@ class Bound:
                     to for who, to in self._pointers.items() if re.fullmatch(who, function.name)
                 ]
                 if not rows:
-                    raise ValueError(f"{function.name} calls through a pointer: whom?")
+                    raise ValueError(f"{function.name} calls through a pointer that has no entry")
                 yield from ((to, True) for to in self.named("|".join(rows)))
             elif step.to and (step.calls or self.at(step.to) is not function):
-                yield step.to, step.calls  # to 0: a weak function that is not there, nor called
+                yield step.to, step.calls  # 0: a weak function that is not defined, and not called
         if reached[-1] is function.steps[-1] and not reached[-1].ends:
             after = bisect_right(self._starts, function.start)
             yield self._starts[after], False
 
     def of(self, pattern: str) -> int:
-        """The deepest of the functions whose name matches."""
+        """The depth of the deepest function whose name matches."""
         found = self.named(pattern)
         if not found:
             raise ValueError(f"no function is called {pattern}")
         return max(map(self.depth, found))
 
     def path(self, name: str) -> list[str]:
-        """The deepest chain of calls from ``name`` on, with each one's own bytes."""
+        """The deepest chain of calls from ``name`` on, with the bytes of each."""
         entry: int | None = self.named(name)[0]
         self.of(name)
         chain = []

@@ -2,8 +2,8 @@
 """Builds and runs the fuzzers of tests/firmware/fuzz.
 
 ``python -m tests.support.fuzzing session --runs 2000000`` fuzzes with libFuzzer, ASan and UBSan,
-and keeps what reaches new code in fuzz/corpus/session.hex, one input a line; ``--cover`` says what
-the stored inputs reach. What crashed lies in the folder that is named.
+and adds inputs that reach new code to fuzz/corpus/session.hex, one per line. ``--cover`` prints the
+coverage of the stored inputs. Inputs that crash are in the folder that it prints.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.firmware.conftest import FIRMWARE, INCLUDES, STRICT
-from tests.firmware.conftest import run as run
+from tests.support.firmware import FAKE_IMAGE, INCLUDES, LIBRARY, STRICT, run
 
 FOLDER: Final = Path(__file__).parents[1] / "firmware" / "fuzz"
 LONGEST: Final = 512
 SANITIZE: Final = ("-O1", "-g", "-fno-sanitize-recover=all")
-# Each fuzzer with the flags that leave out or bring in code.
+# The fuzzers, each with the options that remove or add code.
 VARIANTS: Final = {
     "packbits": ("",),
     "decoder": ("",),
@@ -35,7 +34,7 @@ ALL: Final = [(name, flag) for name, flags in VARIANTS.items() for flag in flags
 
 @functools.cache
 def has_libfuzzer() -> bool:
-    """Whether clang is here and brings libFuzzer (Debian: clang and libclang-rt-*-dev)."""
+    """Whether clang and libFuzzer are installed (Debian: clang and libclang-rt-*-dev)."""
     source = "int LLVMFuzzerTestOneInput(const char*d,long n){return d&&n<0;}"
     with tempfile.TemporaryDirectory() as folder:
         words = ["clang", "-x", "c", "-", "-fsanitize=fuzzer,address", "-o", f"{folder}/a"]
@@ -47,17 +46,12 @@ def has_libfuzzer() -> bool:
 
 
 def sources(name: str) -> list[Path]:
-    """The fuzzer and the firmware it fuzzes."""
-    return [
-        FOLDER / f"{name}.c",
-        *sorted(FIRMWARE.glob("lib/hil_wire/*.c")),
-        *sorted(FIRMWARE.glob("lib/hil_session/*.c")),
-        FIRMWARE / "test" / "fake_image" / "hil_image.c",
-    ]
+    """The source of the fuzzer, and the firmware that it fuzzes."""
+    return [FOLDER / f"{name}.c", *LIBRARY, FAKE_IMAGE]
 
 
 def build(folder: Path, name: str, flag: str, words: Sequence[str], *more: Path) -> Path:
-    """The fuzzer ``name`` in ``folder``, by the compiler and options ``words``."""
+    """Build the fuzzer ``name`` in ``folder`` with the compiler and options ``words``."""
     program = folder / f"{name}{re.sub('[^A-Z0-9]', '', flag)}"
     flags = [
         "-std=c11",
@@ -77,13 +71,13 @@ def with_libfuzzer(folder: Path, name: str, flag: str) -> Path:
 
 
 def with_gcc(folder: Path, name: str, flag: str) -> Path:
-    """Driven by replay.c: no coverage, but the same checks, wherever there is a gcc."""
+    """Driven by replay.c: without coverage, but with the same checks, wherever gcc is installed."""
     words = ["gcc", *SANITIZE, "-fsanitize=address,undefined"]
     return build(folder, name, flag, words, FOLDER / "replay.c")
 
 
 def unpack(name: str, folder: Path) -> list[Path]:
-    """The stored inputs of a fuzzer as files of ``folder``."""
+    """Write the stored inputs of a fuzzer to files in ``folder``."""
     stored = FOLDER / "corpus" / f"{name}.hex"
     lines = stored.read_text().split() if stored.is_file() else []
     folder.mkdir()
@@ -93,7 +87,7 @@ def unpack(name: str, folder: Path) -> list[Path]:
 
 
 def store(name: str, folder: Path) -> int:
-    """Every file of ``folder`` becomes a line of the corpus, short ones first."""
+    """Write every file of ``folder`` as a line of the corpus, shortest first; how many."""
     found = {file.read_bytes() for file in folder.iterdir() if file.stat().st_size}
     lines = [data.hex() for data in sorted(found, key=lambda data: (len(data), data))]
     (FOLDER / "corpus").mkdir(exist_ok=True)
@@ -102,7 +96,7 @@ def store(name: str, folder: Path) -> int:
 
 
 def fuzz(folder: Path, program: Path, name: str, runs: int, seed: int = 1) -> str:
-    """libFuzzer from the stored inputs on; what it said. Fails where it found something."""
+    """Run libFuzzer from the stored inputs on; its output. Fails if it finds something."""
     started, found = folder / f"{program.name}-stored", folder / f"{program.name}-found"
     unpack(name, started)
     found.mkdir()
@@ -112,7 +106,7 @@ def fuzz(folder: Path, program: Path, name: str, runs: int, seed: int = 1) -> st
 
 
 def cover(folder: Path, name: str, flag: str) -> str:
-    """llvm-cov's table of what the stored inputs reach."""
+    """llvm-cov's table of the code that the stored inputs reach."""
     clang = ["clang", "-O1", "-g", "-fprofile-instr-generate", "-fcoverage-mapping"]
     program = build(folder, name, flag, clang, FOLDER / "replay.c")
     files = map(str, unpack(name, folder / "stored"))
@@ -127,9 +121,9 @@ def cover(folder: Path, name: str, flag: str) -> str:
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=VARIANTS)
-    parser.add_argument("--runs", type=int, default=1_000_000, help="of each variant")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="runs per variant")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cover", action="store_true", help="only say what is reached")
+    parser.add_argument("--cover", action="store_true", help="only print the coverage")
     chosen = parser.parse_args(words)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     inputs = folder / "inputs"

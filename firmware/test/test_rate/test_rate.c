@@ -60,7 +60,7 @@ static void bad_frames_end_a_rate(void) {
 
 static void a_rate_without_a_good_frame_ends_in_time(void) {
   fake_boot(0);
-  fake_now = 0xFFFFFF00u; /* wraps on the way */
+  fake_now = 0xFFFFFF00u; /* close to a wrap */
   CHECK(ask_baud(921600));
   fake_now += 999;
   fake_feed(NULL, (const uint8_t *)"?", 1);

@@ -1,7 +1,8 @@
-/* The Arduino port on an ESP32: its UART's clock, its task watchdog and its loop task's stack, each
- * as the Arduino core of a given age has it. Prints NAME=VALUE lines.
+// SPDX-License-Identifier: Apache-2.0
+/* The Arduino port on an ESP32: the clock of its UART, its task watchdog and the stack of its loop
+ * task, as in the Arduino core of a given version. Prints NAME=VALUE lines.
  *   esp32 stack OFFSET
- *   esp32 rate SOURCE RATE...   the real rates, or "refused" or, by then applied, "failed"
+ *   esp32 rate SOURCE RATE...   the real rates, or "refused", or "failed" when applied
  *   esp32 watchdog FAULT */
 #include <stdlib.h>
 
@@ -21,13 +22,13 @@ size_t getArduinoLoopTaskStackSize(void) { return TASK_STACK; }
 HardwareSerial Serial;
 EspClass ESP;
 
-/* ---- The UART: a divider in sixteenths of what clock the core chose. */
+/* ---- The UART: a divider, in sixteenths, of the clock that the core chose. */
 enum { REF_TICK = 1000000, APB = 80000000, XTAL = 40000000 };
 
 static struct {
-  uint32_t ref_tick_limit; /* begin() takes REF_TICK up to this rate */
-  bool update_chooses;     /* updateBaudRate() chooses the clock too */
-  bool update_is_slow;     /* updateBaudRate() takes REF_TICK */
+  uint32_t ref_tick_limit; /* begin() uses REF_TICK up to this rate */
+  bool update_chooses;     /* updateBaudRate() also chooses the clock */
+  bool update_is_slow;     /* updateBaudRate() uses REF_TICK */
   uint32_t fast;
   uint32_t source, divider;
 } uart;
@@ -58,7 +59,7 @@ void HardwareSerial::updateBaudRate(unsigned long baud) {
   }
   divide(baud);
 #if ESP_IDF_VERSION_MAJOR >= 5
-  return true; /* whatever came of it */
+  return true; /* even if the rate is wrong */
 #endif
 }
 
@@ -67,7 +68,7 @@ uint32_t HardwareSerial::baudRate() {
   return uart.divider ? (uint32_t)(((uint64_t)uart.source << 4) / uart.divider) : 0;
 }
 
-/* On the wire: the hardware's divider is 1 at the least. */
+/* The rate on the wire: the hardware's divider is at least 1. */
 static uint32_t wire_rate(void) { return uart.divider >= 16 ? Serial.baudRate() : 0; }
 
 /* ---- The task watchdog. */
@@ -132,14 +133,14 @@ esp_err_t esp_task_wdt_reset(void) {
 }
 }
 
-/* ---- What is asked. */
+/* ---- The commands. */
 static void stack_body(void) {
   const size_t begin =
       (size_t)(task_stack - task_memory); /* task_memory lies at a multiple of 64 */
   uint8_t *const watched = task_memory + (begin + 31) / 32 * 32;
   bool kept = true;
 
-  memset(watched, WATCHED, 32); /* as a watchpoint would, shows a store of any value */
+  memset(watched, WATCHED, 32); /* shows a store of any value, like a watchpoint */
   hil_port_init();
   say_stack_marks(64);
   for (int i = 0; i < 32; i++) {
@@ -159,7 +160,7 @@ static int rates(const char *source, char **wanted, int count) {
   } else if (!strcmp(source, "3.3.11")) {
     uart.ref_tick_limit = 250000;
     uart.update_chooses = true;
-  } else if (!strcmp(source, "slow")) { /* a core that always takes REF_TICK */
+  } else if (!strcmp(source, "slow")) { /* a core that always uses REF_TICK */
     uart.ref_tick_limit = 0xFFFFFFFFu;
   } else if (!strcmp(source, "slow_update")) {
     uart.update_is_slow = true;

@@ -1,9 +1,10 @@
-/* The Arduino port over Mbed's RTX: which bytes of the main thread's stack it paints. */
+// SPDX-License-Identifier: Apache-2.0
+/* The Arduino port on Mbed's RTX: which bytes of the main thread's stack does it paint? */
 #include "Arduino.h"
 #include "chip.h"
 #include "task.h"
 
-static const uint32_t MAGIC = 0xE25A2EA5u; /* osRtxStackMagicWord, of rtx_os.h */
+static const uint32_t MAGIC = 0xE25A2EA5u; /* osRtxStackMagicWord in rtx_os.h */
 
 char hil_chip_name[] = "Mbed";
 HardwareSerial Serial;

@@ -1,4 +1,5 @@
-/* The port runs on a stack of its own, whose end the operating system looks after. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the port on its own stack, whose end the operating system watches. */
 #ifndef FAKE_TASK_STACK_H
 #define FAKE_TASK_STACK_H
 
@@ -51,7 +52,7 @@ static void say_stack_marks(size_t first) {
   hil_port_board.reset_marks();
 }
 
-/* Runs `body` on a stack that begins `offset` bytes behind a multiple of 64. */
+/* Runs `body` on a stack that starts `offset` bytes after a multiple of 64. */
 static void run_task(size_t offset, void (*body)(void)) {
   static ucontext_t here, task;
 

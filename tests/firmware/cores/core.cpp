@@ -1,5 +1,6 @@
-/* A core that does nothing: with it the port links exactly if it asks for nothing but what the
- * real core has. */
+// SPDX-License-Identifier: Apache-2.0
+/* A core that does nothing. The port links with it only if it needs nothing but what the real core
+ * has. */
 #include <Arduino.h>
 
 SerialPort Serial;
@@ -31,7 +32,7 @@ void mbed::Ticker::attach(void (*)(), std::chrono::microseconds) {}
 osThreadId_t osThreadGetId() { return nullptr; }
 #endif
 
-#ifdef STUB_SYSTEM_CORE_CLOCK /* of CMSIS: not every core has it */
+#ifdef STUB_SYSTEM_CORE_CLOCK /* from CMSIS; not every core has it */
 extern "C" {
 extern uint32_t SystemCoreClock;
 uint32_t SystemCoreClock = 64000000u;

@@ -1,4 +1,5 @@
-/* Frames of every length through the port: `n` bytes of payload, then the lines of usb.cpp. */
+// SPDX-License-Identifier: Apache-2.0
+/* Sends frames of every length through the port; usb.cpp prints a line per write. */
 #include <Arduino.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-/* What every Arduino core declares, as far as the port uses it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of every Arduino core that the port uses. */
 #ifndef STUB_CORE_H
 #define STUB_CORE_H
 

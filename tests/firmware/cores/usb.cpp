@@ -1,5 +1,6 @@
-/* Serial over USB on the host: each write ends in a packet of its own, as Arduino's Mbed core sends
- * it. Reads stdin as what the host sends; prints a line per write: its bytes in hex. */
+// SPDX-License-Identifier: Apache-2.0
+/* Serial over USB, on the host: each write ends its packet, as in Arduino's Mbed core. Reads the
+ * host's bytes from stdin; prints a line per write, its bytes in hex. */
 #include <Arduino.h>
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
-/* Mbed OS's watchdog and ticker in simulated time: when a board resets that hangs from the start
- * on, that hangs after it was alive for a while, and that hangs with interrupts off. */
+// SPDX-License-Identifier: Apache-2.0
+/* Mbed OS's watchdog and ticker in simulated time: when does a board reset that hangs from the
+ * start, that hangs after a while, and that hangs with interrupts off? */
 #include <Arduino.h>
 #include <drivers/Ticker.h>
 #include <drivers/Watchdog.h>

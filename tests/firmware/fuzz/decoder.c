@@ -1,4 +1,5 @@
-/* The decoder against one that has the whole frame before it; the encoder against both. Input:
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compares the decoder with one that sees the whole frame, and the encoder with both. Input:
  * capacity u8, then bytes of a line. */
 #include <string.h>
 
@@ -12,12 +13,14 @@ static size_t sent;
 
 static void keep(void *context, const uint8_t *data, size_t length) {
   (void)context;
-  fuzz_expect(length >= 1 && length <= 255 && sent + length <= sizeof line, "a write of no block");
+  fuzz_expect(length >= 1 && length <= 255 && sent + length <= sizeof line,
+              "a write that is not a block");
   memcpy(line + sent, data, length);
   sent += length;
 }
 
-/* COBS as Cheshire and Baker write it down: bytes out, or -1. `code` holds no zero. */
+/* COBS as published by Cheshire and Baker. Returns the number of bytes, or -1. `code` has no zeros.
+ */
 static long plainly(const uint8_t *code, size_t length, uint8_t *out) {
   size_t at = 0, done = 0;
 
@@ -56,7 +59,7 @@ static hil_decode_t expected(const uint8_t *code, size_t length, uint32_t capaci
   return crc == hil_crc32(0, out, (size_t)whole - 4u) ? HIL_DECODE_FRAME : HIL_DECODE_BAD;
 }
 
-/* Every zero of the line ends a frame that is what the plain decoder makes of it. */
+/* Each zero of the line ends a frame, for which both decoders must agree. */
 static void decode(const uint8_t *data, size_t size, uint32_t capacity) {
   static uint8_t buffer[GUARD + LONGEST + GUARD], whole[LONGEST];
   size_t begin = 0, at, i;
@@ -73,9 +76,9 @@ static void decode(const uint8_t *data, size_t size, uint32_t capacity) {
       continue;
     }
     const hil_decode_t right = expected(data + begin, at - begin, capacity, whole, &bytes);
-    /* one cut off may have been too long already, or not: whichever, it is damaged */
+    /* one that was cut off may already have been too long; either error is right */
     fuzz_expect(kind == right || (kind == HIL_DECODE_OVERSIZE && right == HIL_DECODE_BAD),
-                "another verdict");
+                "another event");
     if (kind == HIL_DECODE_FRAME) {
       fuzz_expect((long)decoder.payload_length + (long)HIL_FRAME_OVERHEAD == bytes, "length");
       fuzz_expect(memcmp(decoder.payload, whole + 4, decoder.payload_length) == 0, "payload");
@@ -99,12 +102,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   decode(from.data, from.left, capacity);
 
-  sent = 0; /* the same bytes as a payload: there and back */
+  sent = 0; /* encodes the same bytes as a payload, and decodes them */
   hil_encoder_begin(&encoder, keep, NULL, capacity & 0x7Fu, (uint16_t)from.left);
   hil_encoder_put(&encoder, from.data, from.left);
   hil_encoder_end(&encoder);
   for (i = 0; i + 1 < sent; i++) {
-    fuzz_expect(line[i] != 0, "a zero inside of a frame");
+    fuzz_expect(line[i] != 0, "a zero inside a frame");
   }
   fuzz_expect(line[sent - 1] == 0, "no delimiter");
   decode(line, sent, (uint32_t)from.left + HIL_FRAME_OVERHEAD);
@@ -121,6 +124,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   fuzz_expect(kind == HIL_DECODE_FRAME && decoder.payload_length == from.left &&
                   memcmp(decoder.payload, from.data, from.left) == 0,
-              "what was encoded does not come back");
+              "the decoded payload differs from the encoded one");
   return 0;
 }

@@ -1,5 +1,6 @@
-/* What the fuzzers share: input bytes taken one by one, and a check that ends the program.
- * Each fuzzer is one LLVMFuzzerTestOneInput, driven by libFuzzer, or by replay.c without it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the fuzzers: they take input bytes one by one, and a failed check ends the program.
+ * Each fuzzer defines LLVMFuzzerTestOneInput, which libFuzzer or replay.c calls. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -15,7 +16,7 @@ typedef struct {
   size_t left;
 } fuzz_bytes_t;
 
-/* The next byte; 0 when there is none left. */
+/* The next byte; 0 at the end. */
 static inline uint8_t fuzz_take(fuzz_bytes_t *from) {
   if (from->left == 0) {
     return 0;
@@ -33,7 +34,7 @@ static inline uint32_t fuzz_take16(fuzz_bytes_t *from) {
 static inline void fuzz_expect(int good, const char *what) {
   if (!good) {
     fprintf(stderr, "broken: %s\n", what);
-    abort(); /* libFuzzer keeps the input that led here */
+    abort(); /* libFuzzer saves the input */
   }
 }
 

@@ -1,5 +1,6 @@
-/* hil_unpack in place against a plain unpacker with a buffer of its own. Input: spare bytes of the
- * buffer u8, wanted u16, then what is packed. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compares hil_unpack, which works in place, with a simple unpacker. Input: spare bytes of the
+ * buffer u8, wanted u16, then the packed bytes. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -7,8 +8,8 @@
 
 enum { GUARD = 16, MOST = 4096 };
 
-/* TIFF 6.0, section 9, word for word; zeros at the end left out. 0 when it is no packed `wanted`.
- */
+/* TIFF 6.0, section 9, followed literally; adds the omitted trailing zeros. Returns 0 if the result
+ * is not `wanted` bytes. */
 static int plainly(const uint8_t *packed, size_t length, uint8_t *out, size_t wanted) {
   size_t at = 0, done = 0, i;
 
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t room, found, i;
   const int right = plainly(from.data, length, plain, wanted);
 
-  for (room = larger + spare;; room = length + wanted) { /* tight as in the session, then ample */
+  for (room = larger + spare;;
+       room = length + wanted) { /* little room as in the session, then plenty */
     memset(space, 0x77, sizeof space);
     memcpy(space + GUARD + room - length, from.data, length);
     found = hil_unpack(space + GUARD, room, length, wanted);
@@ -54,12 +56,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       fuzz_expect(space[i] == 0x77 && space[GUARD + room + i] == 0x77, "written outside");
     }
     fuzz_expect(found == wanted || found > wanted, "neither unpacked nor refused");
-    fuzz_expect(found != wanted || right, "unpacked what is no PackBits of that length");
+    fuzz_expect(found != wanted || right, "unpacked damaged PackBits, or another length");
     fuzz_expect(found != wanted || memcmp(space + GUARD, plain, wanted) == 0, "other bytes");
     if (room == length + wanted) {
       break;
     }
   }
-  fuzz_expect(!right || found == wanted, "refused though there was room for both");
+  fuzz_expect(!right || found == wanted, "refused with room for both");
   return 0;
 }

@@ -1,5 +1,6 @@
-/* Drives a fuzzer where there is no libFuzzer: `replay SEED ROUNDS FILE...` runs every file, then
- * ROUNDS inputs that are files with random changes, or random altogether. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a fuzzer without libFuzzer. `replay SEED ROUNDS FILE...` runs every file, then ROUNDS
+ * inputs: files with random changes, or random bytes. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -24,7 +25,7 @@ static void load(const char *name) {
   uint8_t *const bytes = malloc(LONGEST);
 
   if (!file || !bytes || files == FILES) {
-    fprintf(stderr, "%s cannot be read, or is one too many\n", name);
+    fprintf(stderr, "%s cannot be read, or there are too many files\n", name);
     exit(2);
   }
   contents[files] = bytes;
@@ -32,7 +33,7 @@ static void load(const char *name) {
   fclose(file);
 }
 
-/* Exactly as long as it is, so that ASan sees a byte read behind it. */
+/* Copies the input to a buffer of its exact size, so that ASan finds a read behind its end. */
 static void try(const uint8_t *data, size_t size) {
   uint8_t *const copy = malloc(size ? size : 1u);
 

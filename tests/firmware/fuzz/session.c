@@ -1,10 +1,11 @@
-/* A host's whole conversation with the session: what the input says, one step after another, most
- * of it as frames whose COBS and CRC are right, else nothing got past the decoder. Then a HELLO,
- * which is answered whatever came before it.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plays a host's whole conversation with the session. The input determines the steps; most send
+ * frames with a right COBS and CRC, because others do not get past the decoder. The last step is a
+ * HELLO, which must be answered whatever came before it.
  *
- * After every step: the guards around all buffers stand, every reply is a whole frame, at most one
- * comes per delimiter, and a whole request that stands alone gets one, with its number; a command
- * in text gets printable lines, the last of them m-ready. */
+ * Checked after every step: the guards around all buffers are intact, every reply is a complete
+ * frame, at most one comes per delimiter, a complete request on its own gets one reply with its
+ * number, and a text command gets printable lines that end with m-ready. */
 #include <string.h>
 
 #include "fake_board.h"
@@ -26,7 +27,7 @@ static void append(void *context, const uint8_t *data, size_t count) {
 }
 
 #if HIL_MLPERF
-/* What comes back for a command's end: printable lines, m-ready the last of them. */
+/* Checks the answer to a command: printable lines, the last one m-ready. */
 static void check_text(void) {
   static const char ready[] = "m-ready\r\n";
   const uint32_t size = sizeof ready - 1u;
@@ -42,7 +43,7 @@ static void check_text(void) {
   }
 }
 
-/* A command of MLPerf Tiny, or something like it. */
+/* Appends a command of MLPerf Tiny, or something similar. */
 static void put_text(fuzz_bytes_t *from) {
   static const char *const words[] = {"%",
                                       "name%",
@@ -76,7 +77,7 @@ static void put_text(fuzz_bytes_t *from) {
   uint32_t count = strlen(word);
 
   append(NULL, (const uint8_t *)word, count);
-  if (word[count - 1u] == ' ') { /* whatever the input says, and its end */
+  if (word[count - 1u] == ' ') { /* arguments from the input, and the command's end */
     for (count = fuzz_take(from) % 100u; count > 0 && from->left > 0; count--) {
       const uint8_t byte = fuzz_take(from);
       append(NULL, &byte, 1);
@@ -86,7 +87,7 @@ static void put_text(fuzz_bytes_t *from) {
 }
 #endif
 
-/* Sends what lies in `line`, and looks at everything that comes back. */
+/* Sends the bytes in `line`, and checks everything that comes back. */
 static void send(void) {
   uint32_t i, j;
 
@@ -106,7 +107,7 @@ static void send(void) {
       fuzz_expect(kind == HIL_DECODE_FRAME || kind == HIL_DECODE_MORE, "a broken reply");
       fuzz_expect((kind == HIL_DECODE_FRAME) == (fake.reply[j] == 0), "a reply without an end");
       if (kind == HIL_DECODE_FRAME) {
-        fuzz_expect((reply.header.type & HIL_MSG_REPLY) != 0, "no reply");
+        fuzz_expect((reply.header.type & HIL_MSG_REPLY) != 0, "not a reply");
         number = reply.header.seq;
         replies++;
       }
@@ -114,7 +115,7 @@ static void send(void) {
     fuzz_expect(replies <= delimiters, "a reply without a request");
   }
   length = 0;
-  fuzz_expect(fake_guards_stand(), "written outside of a buffer");
+  fuzz_expect(fake_guards_stand(), "written outside a buffer");
 }
 
 static void put_frame(uint8_t type, uint16_t seq, const uint8_t *payload, uint32_t count) {
@@ -125,9 +126,9 @@ static void put_frame(uint8_t type, uint16_t seq, const uint8_t *payload, uint32
   hil_encoder_end(&encoder);
 }
 
-/* Whole, and not in the midst of another: answered once, under its own number. */
+/* A complete request, not inside another one: answered once, with its number. */
 static void ask(uint8_t type, uint16_t seq, const uint8_t *payload, uint32_t count) {
-  static const uint8_t delimiters_two[2] = {0, 0}; /* with one it could be taken for text */
+  static const uint8_t delimiters_two[2] = {0, 0}; /* with only one, it could look like text */
   uint32_t before;
 
   append(NULL, delimiters_two, 2);
@@ -139,7 +140,7 @@ static void ask(uint8_t type, uint16_t seq, const uint8_t *payload, uint32_t cou
   fuzz_expect(number == (count > FAKE_MAX_PAYLOAD ? 0 : seq), "the answer to another request");
 }
 
-/* A request with an input that has the length its encoding wants, but for a byte now and then. */
+/* A request with an input of the length that its encoding needs, sometimes off by a byte. */
 static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   static const uint8_t types[] = {HIL_MSG_INFER, HIL_MSG_LAYERS, HIL_MSG_PROFILE};
   uint8_t payload[64] = {0};
@@ -169,15 +170,15 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
     payload[head + i] = fuzz_take(from);
   }
   ask(type, seq, payload, head + count);
-  if (reply.header.type != HIL_MSG_ERROR) { /* then it is right */
-    fuzz_expect(model < HIL_MODEL_COUNT, "an answer of no model");
+  if (reply.header.type != HIL_MSG_ERROR) { /* check the result */
+    fuzz_expect(model < HIL_MODEL_COUNT, "an answer from an unknown model");
     if (model == FAKE_INT8 && type == HIL_MSG_INFER && encoding == HIL_ENC_INT8) {
       const uint8_t *const output = reply.payload + sizeof(hil_result_t);
 
       fuzz_expect(count == wanted && output[0] == payload[4] && output[1] == payload[7],
                   "a wrong answer");
     }
-  } else if (model >= HIL_MODEL_COUNT) { /* of LAYERS only where it is known */
+  } else if (model >= HIL_MODEL_COUNT) { /* only INFER checks the model first */
     fuzz_expect(reply.payload[0] == HIL_ERR_MODEL || type != HIL_MSG_INFER, "another error");
   }
 }
@@ -207,7 +208,7 @@ static void step(fuzz_bytes_t *from) {
       send();
 #endif
       return;
-    case TIME: /* ms pass, the stopwatch stands elsewhere */
+    case TIME: /* ms pass, and the stopwatch changes */
       fake_now += fuzz_take16(from) << (what >> 5);
       fake_ticks = fuzz_take16(from) << (what >> 3);
       return;
@@ -215,7 +216,7 @@ static void step(fuzz_bytes_t *from) {
       break;
   }
   type = fuzz_take(from);
-  type = type < 0xC0u ? (uint8_t)(1u + type % 8u) : type; /* mostly one that there is */
+  type = type < 0xC0u ? (uint8_t)(1u + type % 8u) : type; /* mostly an existing type */
   count = fuzz_take(from) % (what % STEPS == OVERSIZE ? sizeof payload : FAKE_MAX_PAYLOAD + 1u);
   for (i = 0; i < count; i++) {
     payload[i] = fuzz_take(from);
@@ -229,7 +230,7 @@ static void step(fuzz_bytes_t *from) {
     hil_encoder_t encoder;
 
     hil_encoder_begin(&encoder, append, NULL, type, 0x0101);
-    encoder.crc = 0; /* a header without a zero is still in the block: made anew */
+    encoder.crc = 0; /* the header is still in the block: replace it */
     encoder.used = 0;
     hil_encoder_put(&encoder, header, sizeof header);
     hil_encoder_put(&encoder, payload, count);
@@ -250,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static uint8_t bytes[2048];
   fuzz_bytes_t from = {data, size};
 
-  fake_now = 0xFFFFFF00u; /* wraps on the way */
+  fake_now = 0xFFFFFF00u; /* close to a wrap */
   fake_boot(fuzz_take(&from));
   hil_decoder_init(&reply, bytes, sizeof bytes);
   length = replies = delimiters = 0;

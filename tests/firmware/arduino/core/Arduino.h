@@ -1,4 +1,5 @@
-/* The part of Espressif's Arduino core that the firmware's port uses, over fakes.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of Espressif's Arduino core that the firmware's port uses. */
 #ifndef FAKE_ARDUINO_H
 #define FAKE_ARDUINO_H
 

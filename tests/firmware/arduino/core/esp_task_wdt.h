@@ -1,4 +1,5 @@
-/* The task watchdog's interface, as IDF 4.4 and IDF 5 declare it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interface of the task watchdog, as declared in IDF 4.4 and IDF 5. */
 #ifndef FAKE_ESP_TASK_WDT_H
 #define FAKE_ESP_TASK_WDT_H
 

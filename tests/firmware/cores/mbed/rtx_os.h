@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STUB_RTX_OS_H
 #define STUB_RTX_OS_H
 #include <stdint.h>

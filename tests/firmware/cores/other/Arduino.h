@@ -1,3 +1,4 @@
-/* A core that the port knows nothing about. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A core that the port does not know. */
 #include "../stub_core.h"
 extern SerialPort Serial;

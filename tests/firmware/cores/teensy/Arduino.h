@@ -1,4 +1,5 @@
-/* PJRC's core for Teensy 4: F_CPU is what was asked for, F_CPU_ACTUAL the clock; no CMSIS. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PJRC's core for Teensy 4: F_CPU is the requested clock, F_CPU_ACTUAL the real one; no CMSIS. */
 #define STUB_TEENSY
 #include "../stub_core.h"
 extern "C" {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STUB_TICKER_H
 #define STUB_TICKER_H
 #include <chrono>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STUB_WATCHDOG_H
 #define STUB_WATCHDOG_H
 #include <stdint.h>
