@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench says while it runs, for whoever shows it."""
+"""What a bench reports while it runs, and where its answers go."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Building:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A network that the board has no place for."""
+    """A network does not fit its board."""
 
     what: TooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Referencing:
-    """The host computes what the answers should be; ``done`` of ``total`` samples."""
+    """The host has computed what ``done`` of ``total`` answers should be."""
 
     run: str
     reference: str
@@ -49,8 +49,8 @@ class Streaming:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The board started anew in the midst of a run, and is greeted anew: what it has not answered
-    it is asked again. ``said``: its own words about why, where it had some."""
+    """The board rebooted during a run and was initialised again; what it has not answered is asked
+    again. ``said``: the reason in its own words, if it gave one."""
 
     run: str
     said: str = ""
@@ -58,8 +58,8 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The port is gone; the bench waits ``seconds`` at most for it to return. ``why`` as the link
-    says it."""
+    """The port vanished; the bench waits up to ``seconds`` for it to return. ``why``: the link's
+    error."""
 
     run: str
     port: str
@@ -78,8 +78,8 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Observing:
-    """A run's answers are not what they must be (or were asked to be explained): firmware that
-    shows its layers is built, and asked about ``samples``."""
+    """Firmware that shows its layers is built, and asked about ``samples``: their answers are
+    wrong, or their layers were asked for."""
 
     run: str
     samples: tuple[str, ...]
@@ -87,7 +87,7 @@ class Observing:
 
 @dataclass(frozen=True, slots=True)
 class Profiling:
-    """Firmware that shows its layers is built, and asked what each takes on ``sample``."""
+    """Firmware that shows its layers is built, and asked for the time of each on ``sample``."""
 
     run: str
     sample: str
@@ -125,7 +125,7 @@ Emit: TypeAlias = Callable[[Event], None]
 
 
 class Sink(Protocol):
-    """Takes what a run brings. `hil.runs.log.RunLog` is one."""
+    """Where the results of a run go, such as `hil.runs.log.RunLog`."""
 
     @property
     def done(self) -> Mapping[str, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host answers to every sample of a run, computed once a network and data set."""
+"""What the host answers to every sample, computed once per network and data set, and cached."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Maker: TypeAlias = Callable[[Path], Reference]
 
 
 def cache() -> Path:
-    """Where answers are kept."""
+    """Where answers are cached."""
     return platformdirs.user_cache_path("tinyml-hil") / "reference"
 
 
@@ -63,7 +63,7 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 def predict(
     make: Maker, network: Network, data: Dataset, tell: Tell, directory: Path | None = None
 ) -> npt.NDArray[np.generic]:
-    """What one reference answers, (n, output elements); from `cache`, where that holds it."""
+    """What one reference answers, (n, output elements); read from the cache if it is there."""
     reference, spec = make(network.path), network.graph.input
     return predict_cached(
         reference,

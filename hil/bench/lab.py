@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything outside the harness that a bench needs, behind one narrow port."""
+"""Labs: what builds firmware and opens boards for a bench, and how a board is flashed.
+
+`RealLab` has PlatformIO, emulators and serial ports. `HeldLab` and `ChaosLab` wrap another lab.
+"""
 
 from __future__ import annotations
 
@@ -30,96 +33,12 @@ from hil.link.serial_port import SerialLink
 _POLL_S: Final = 0.1
 
 
-def flash(image: Image, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
-    """Put ``image`` on its board; what the board then says of itself, and its port.
-
-    ``where`` is a port, or an attached board that is looked for by its serial number
-    afterwards; None starts an emulated board, which stays. Raises what `upload` raises, and
-    WrongFirmware, which says what runs instead; a board that panics, or that its loader does not
-    start, is quoted (`hil.wire.diagnosis`).
-    """
-    board = image.board
-    models = [(network.name, network.graph) for network in image.networks]
-    if where is None:
-        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
-        running = start_detached(project, board, built.elf)
-        return _hello(image, project, running.port), running.port
-    port = where.port if isinstance(where, Attached) else where
-    needs = board.memory.flash if board.memory else 0
-    upload(board.pio_env, models, image.engine, project, port, layers=image.layers, needs=needs)
-    deadline = Deadline.after(board.timeouts.boot)
-    while True:  # a board with USB of its own leaves and comes back, perhaps under another name
-        found = _port_now(where, project)
-        try:
-            return _hello(image, project, found), found
-        except LinkError:
-            if deadline.expired:
-                raise
-            time.sleep(_POLL_S)
-
-
-def ask(board: Board, port: str, seconds: float) -> Hello:
-    """What the board on ``port`` says of itself within ``seconds``; a `DeviceError` if nothing."""
-    link = open_port(board, port)
-    try:
-        return Device(link, Timing(boot=seconds)).hello()
-    finally:
-        link.close()
-
-
-def check_image(hello: Hello, image: Image) -> None:
-    """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
-    if hello.has_layers and not image.layers:
-        raise shows_layers(hello)
-    runs = [(model.name, model.sha256, model.engine) for model in hello.models]
-    wanted = [(n.name, n.graph.sha256, image.engine) for n in image.networks]
-    if runs != wanted:
-        raise WrongFirmware(
-            f"board {hello.board} runs {_words(runs)}, expected {_words(wanted)}",
-            f"flash it: hil flash --board {image.board.name}",
-        )
-
-
-def shows_layers(hello: Hello) -> WrongFirmware:
-    """The board runs firmware to look into, not the one to measure."""
-    return WrongFirmware(
-        f"board {hello.board} runs firmware that was built to show its layers",
-        "flash the one to measure: `hil flash`, or the same command with --flash",
-    )
-
-
-def _hello(image: Image, project: Path, port: str) -> Hello:
-    try:
-        hello = ask(image.board, port, image.board.timeouts.boot)
-        check_image(hello, image)
-    except NoAnswer as silent:
-        raise type(silent)(
-            f"{image.board.name} was flashed, and then {silent.what}", silent.hint
-        ) from silent
-    except HilError:
-        if image.board.emulator:
-            stop_detached(project, image.board.name)
-        raise
-    return hello
-
-
-def _port_now(where: Attached | str, project: Path) -> str:
-    if isinstance(where, str) or not where.serial:
-        return where if isinstance(where, str) else where.port
-    again = [one for one in find_attached(project) if one.serial == where.serial and one.boards]
-    return again[0].port if again else where.port
-
-
-def _words(models: list[tuple[str, str, str]]) -> str:
-    return ", ".join(f"{name} {sha[:12]} by {by}" for name, sha, by in models) or "no model"
-
-
 @dataclass(frozen=True, slots=True)
 class Firmware:
     """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
 
-    ``footprint`` attributes them to owners; None where there is no linked image to look into.
-    ``compiled`` are the image's models as C code; empty where none were generated.
+    ``footprint`` attributes them to owners; None without a linked image. ``compiled``: the image's
+    models as C code; empty where none were generated.
     """
 
     file: Path
@@ -145,7 +64,7 @@ class Lab(Protocol):
         ...
 
     def unobservable(self, station: Station) -> str:
-        """Why firmware that shows its layers cannot be put on the board; empty: it can."""
+        """Why the board cannot run firmware that shows its layers; empty: it can."""
         ...
 
 
@@ -153,7 +72,7 @@ class Lab(Protocol):
 class RealLab:
     """PlatformIO, emulators and serial ports.
 
-    A board on a port must run the image already, unless ``flash`` says to put it there.
+    A board on a port must run the image already, unless ``flash`` is set.
     """
 
     project: Path
@@ -192,8 +111,10 @@ class RealLab:
         return open_board(station.board, firmware.file, port)
 
     def _port_now(self, station: str, port: str) -> str:
-        """``port``, or the one where the board of this station is plugged in now: by its USB serial
-        number, since a cable that was out may come back under another name."""
+        """The port where the board of this station is plugged in now, by its USB serial number.
+
+        A board that is plugged in again may get another port. ``port`` if it is not found.
+        """
         attached = find_attached(self.project)
         if station not in self._numbers:
             here = str(Path(port).resolve())
@@ -208,12 +129,12 @@ class RealLab:
         if not station.port or self.flash:
             return ""
         return (
-            f"board {station.name} runs what was flashed, which shows no layers; "
+            f"the firmware on board {station.name} does not show its layers; "
             "run the same command with --flash"
         )
 
     def _flash(self, station: str, port: str, image: Image) -> str:
-        """Flash ``image`` unless it is there; the port that the board is on afterwards."""
+        """Flash ``image`` unless that is done; the port that the board is on afterwards."""
         key, now = self._flashed.get(station, ((), port))
         if key != image.key:
             _, now = flash(image, self.project, now)
@@ -221,8 +142,93 @@ class RealLab:
         return now
 
 
+def flash(image: Image, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
+    """Flash ``image`` onto its board; the board's HELLO afterwards, and its port.
+
+    ``where`` is a port, or an attached board, which is found again by its serial number; None
+    starts an emulated board, which keeps running.
+
+    Raises what `upload` raises, WrongFirmware with what runs instead, and the board's own words
+    when it panics or its loader does not start the firmware (`hil.wire.diagnosis`).
+    """
+    board = image.board
+    models = [(network.name, network.graph) for network in image.networks]
+    if where is None:
+        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
+        running = start_detached(project, board, built.elf)
+        return _hello(image, project, running.port), running.port
+    port = where.port if isinstance(where, Attached) else where
+    needs = board.memory.flash if board.memory else 0
+    upload(board.pio_env, models, image.engine, project, port, layers=image.layers, needs=needs)
+    deadline = Deadline.after(board.timeouts.boot)
+    while True:  # a board with native USB disconnects, and may come back under another name
+        found = _port_now(where, project)
+        try:
+            return _hello(image, project, found), found
+        except LinkError:
+            if deadline.expired:
+                raise
+            time.sleep(_POLL_S)
+
+
+def ask(board: Board, port: str, seconds: float) -> Hello:
+    """HELLO of the board on ``port``; a `DeviceError` when it does not answer in ``seconds``."""
+    link = open_port(board, port)
+    try:
+        return Device(link, Timing(boot=seconds)).hello()
+    finally:
+        link.close()
+
+
+def check_image(hello: Hello, image: Image) -> None:
+    """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
+    if hello.has_layers and not image.layers:
+        raise shows_layers(hello)
+    runs = [(model.name, model.sha256, model.engine) for model in hello.models]
+    wanted = [(n.name, n.graph.sha256, image.engine) for n in image.networks]
+    if runs != wanted:
+        raise WrongFirmware(
+            f"board {hello.board} runs {_words(runs)}, expected {_words(wanted)}",
+            f"flash it: hil flash --board {image.board.name}",
+        )
+
+
+def shows_layers(hello: Hello) -> WrongFirmware:
+    """The error when a board runs firmware that shows its layers, not the one to measure."""
+    return WrongFirmware(
+        f"board {hello.board} runs firmware that was built to show its layers",
+        "flash the firmware to measure: `hil flash`, or the same command with --flash",
+    )
+
+
+def _hello(image: Image, project: Path, port: str) -> Hello:
+    try:
+        hello = ask(image.board, port, image.board.timeouts.boot)
+        check_image(hello, image)
+    except NoAnswer as silent:
+        raise type(silent)(
+            f"{image.board.name} was flashed, and then {silent.what}", silent.hint
+        ) from silent
+    except HilError:
+        if image.board.emulator:
+            stop_detached(project, image.board.name)
+        raise
+    return hello
+
+
+def _port_now(where: Attached | str, project: Path) -> str:
+    if isinstance(where, str) or not where.serial:
+        return where if isinstance(where, str) else where.port
+    again = [one for one in find_attached(project) if one.serial == where.serial and one.boards]
+    return again[0].port if again else where.port
+
+
+def _words(models: list[tuple[str, str, str]]) -> str:
+    return ", ".join(f"{name} {sha[:12]} by {by}" for name, sha, by in models) or "no model"
+
+
 class HeldLab:
-    """Builds by ``lab``, once an image; `held` is the board of the image that runs."""
+    """Builds each image once, by another lab, and holds the board of the one that runs."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -247,10 +253,10 @@ class HeldLab:
     def open(
         self,
         station: Station,
-        image: Image,  # noqa: ARG002 - whoever calls `hold` has seen to it
+        image: Image,  # noqa: ARG002 - the caller of `hold` has put it on the board
         firmware: Firmware,
     ) -> Iterator[Link]:
-        """See `Lab.open`; the link stays open, and is opened anew only when it was lost."""
+        """See `Lab.open`; the link stays open, and is reopened only after it was lost."""
         held = self.hold(station, firmware)
         if self._lost:
             held.reopen()
@@ -275,9 +281,9 @@ class HeldLab:
 class ChaosLab:
     """``lab`` with a `hil.link.chaos.ChaosLink` around every link that it opens.
 
-    Every board has trouble of its own, drawn from the seed and its name, which goes on over links
-    that are opened again. A cable that is out keeps its port from being opened. A reset restarts
-    the board where something here can: by its reset line; an emulator is started anew.
+    Every board has its own faults, drawn from the seed and its name; they continue on links that
+    are opened again. A port cannot be opened while its cable is out. A reset restarts the board
+    where that is possible: by its reset line, or by starting its emulator again.
     """
 
     lab: Lab
@@ -297,7 +303,6 @@ class ChaosLab:
         if state is None:
             seed = self.chaos.seed ^ zlib.crc32(name.encode())
             state = self._states[name] = ChaosState(replace(self.chaos, seed=seed))
-        # an emulator is not started to find that out
         if state.out_until is not None and self.clock() < state.out_until:
             where = station.port or station.name
             raise LinkError(f"port {where} vanished (chaos: the cable is out)")
@@ -312,14 +317,14 @@ class ChaosLab:
 
 
 def injected(link: Link) -> dict[str, int]:
-    """How often each fault was injected so far on the line that ``link`` is now."""
+    """How often each fault was injected so far, on all links of this board."""
     return (
         {name: n for name, n in link.injected.items() if n} if isinstance(link, ChaosLink) else {}
     )
 
 
 def _restart(station: Station, link: Link) -> Callable[[], None] | None:
-    """What restarts the board behind ``link``; None where nothing here can."""
+    """How to restart the board behind ``link``; None when that is not possible."""
     line = station.board.serial.reset
     if isinstance(link, Resettable):
         return link.reset
@@ -331,5 +336,5 @@ def _restart(station: Station, link: Link) -> Callable[[], None] | None:
 
 
 def _stop() -> None:
-    """An emulator that is reset is another emulator."""
+    """Resetting an emulator starts another one."""
     raise LinkError("the emulator was stopped (chaos: reset)")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs side by side: what must happen one after the other is a lane, and each has a process.
+"""Runs side by side: runs that must happen one after another form a lane, with its own process.
 
-A board on a port is one lane. Every run on an emulator starts an emulator of its own, so it is a
-lane of its own, and only as many of those as there are cores run at once. The parent alone
-writes: a lane sends what it has to store and to say through a pipe.
+The runs of a board on a port are one lane. Each run on an emulator starts its own emulator, so it
+is a lane by itself, and the number of those at once is limited. Only the parent writes: lanes send
+their answers and events through a pipe.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Word: TypeAlias = Sample | RunEnd | Event
 
 
 def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
-    """Runs that exclude each other, together and in order."""
-    found: dict[str, Lane] = {}  # by what may run one at a time
+    """Lanes of runs that cannot happen at the same time, in order."""
+    found: dict[str, Lane] = {}
     for item in prepared:
         station = item.case.station
         name = station.name if station.port else item.plan.key
@@ -39,10 +39,10 @@ def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
 
 
 def carry_out(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit, jobs: int) -> None:
-    """All lanes, at most ``jobs`` emulators at once; with one job, or one lane, in this process.
+    """Run all lanes, with at most ``jobs`` emulators at once; one job or lane, in this process.
 
-    A station that fails keeps none of the others from going on: its error (the first, if there
-    are several) is raised when they are done. A folder that cannot be written ends them all.
+    The others go on when a station fails; its error (the first of several) is raised when they are
+    done. A folder that cannot be written ends them all.
     """
     if jobs == 1 or len(waiting) == 1:
         _one_by_one(waiting, carry, sink, emit)
@@ -66,7 +66,7 @@ def _one_by_one(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit) -
 
 @dataclass
 class _Crew:
-    """The processes at work, each with its lane."""
+    """The worker processes, each with its lane."""
 
     waiting: list[Lane]
     carry: Carry
@@ -86,7 +86,7 @@ class _Crew:
         _raise(self._failed)
 
     def _start(self) -> bool:
-        """Start what may start now; False when nothing waits any more."""
+        """Start what may start now; False when nothing is waiting."""
         for lane in list(self.waiting):
             station = lane[0].case.station
             if station.name in self._failed:
@@ -102,7 +102,7 @@ class _Crew:
         worker = start(_main)
         self._working[worker] = lane
         done = {item.plan.key: self.sink.done[item.plan.key] for item in lane}
-        with suppress(OSError):  # it died: `receive` says so
+        with suppress(OSError):  # it died: `receive` will say so
             worker.pipe.send((lane, self.carry, done))
 
     def _take(self, worker: Worker, message: list[Word] | HilError | Ended) -> None:
@@ -136,7 +136,7 @@ def _raise(failed: Mapping[str, HilError]) -> None:
 
 
 class _Pipe:
-    """The sink of a lane: everything travels to the parent, many words at a time."""
+    """The sink of a lane: everything goes to the parent, many words at a time."""
 
     def __init__(self, done: Mapping[str, int], pipe: Connection) -> None:
         self.done = done
@@ -151,7 +151,7 @@ class _Pipe:
         self._words.append(end)
 
     def tell(self, event: Event) -> None:
-        """Pass ``event`` on, and what waits with it; progress only now and then."""
+        """Pass ``event`` on with what is waiting; progress only now and then."""
         frequent = isinstance(event, Streaming) and event.done < event.total
         if not frequent or time.monotonic() - self._sent > _TELL_S:
             self._words.append(event)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware that shows its layers: built, started and asked, beside the one that is measured."""
+"""What the layers of a network compute and how long they take, asked of a second firmware.
+
+Firmware that shows its layers is another program than the measured one. It is built and started
+only for this; a board that was flashed gets the measured firmware back.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +21,24 @@ from hil.bench.events import Emit, Observing, Profiling
 from hil.bench.lab import Lab
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
-from hil.bench.session import Inputs, find_model
+from hil.bench.session import Inputs, connect, find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
-from hil.device import Device, LayerOutput, Timing, ask_layer
+from hil.device import Device, LayerOutput, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.reference import encode_inputs, layer_tensors, oracle_version
-from hil.runs.agreement import (
-    compare_layer,
-    is_wrong,
-    tolerance,
-)
+from hil.runs.agreement import compare_layer, is_wrong, tolerance
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
 
+MAX_SAMPLES: Final = 3  # of one run
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A run whose firmware shows its layers, the board with it, and the model's number there."""
+    """A board that runs firmware with layers for one run; ``number``: of the run's model there."""
 
     item: Prepared
     device: Device
@@ -44,7 +46,7 @@ class Observed:
 
 
 def unobservable(item: Prepared, lab: Lab) -> str:
-    """Why a run's layers cannot be looked at; empty when they can."""
+    """Why a run's layers cannot be shown; empty when they can."""
     engine = item.case.image.engine
     if not ENGINES[engine].layers(item.case.network.graph):
         return f"engine {engine} does not answer layer by layer"
@@ -53,37 +55,32 @@ def unobservable(item: Prepared, lab: Lab) -> str:
 
 @contextmanager
 def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
-    """Build the same image with layers and start it; afterwards the board holds what it held.
+    """Build the run's image with layers and start it; afterwards the board runs what it ran before.
 
-    Raises `HilError` as building, opening and asking do.
+    Raises a `HilError` as building, opening and asking do.
     """
     case = item.case
     image = replace(case.image, layers=True)
     try:
         firmware = lab.build(image, plan.project)
-        looked_at = replace(item, case=replace(case, image=image), firmware=firmware)
+        with_layers = replace(item, case=replace(case, image=image), firmware=firmware)
         with lab.open(case.station, image, firmware) as link:
-            board = image.board
-            timing = Timing(board.timeouts.boot, board.timeouts.reply)
-            device = Device(link, timing, board.serial.baud)
-            number, _ = find_model(device.hello(), looked_at)
-            device.speed_up(board.serial.faster)
-            yield Observed(looked_at, device, number)
+            device = connect(image.board, link)
+            number, _ = find_model(device.hello(), with_layers)
+            device.speed_up(image.board.serial.faster)
+            yield Observed(with_layers, device, number)
             device.slow_down()
     finally:
         _put_back(item, lab)
 
 
 def _put_back(item: Prepared, lab: Lab) -> None:
-    """Leave a board that was flashed with what it ran before."""
+    """Flash the measured firmware again, where this one was flashed."""
     case = item.case
-    # whoever measures next is told, if this fails: HELLO says what runs
+    # if this fails, the next measurement notices: HELLO says what runs
     if case.station.port:
         with suppress(HilError), lab.open(case.station, case.image, item.firmware):
             pass
-
-
-MOST: Final = 3  # samples a run
 
 
 def check_layers(
@@ -95,22 +92,23 @@ def check_layers(
     *,
     always: bool = False,
 ) -> tuple[LayerCheck, ...]:
-    """What the layers made of the first samples of each run that are not what they must be.
+    """The layers of the first samples of each run whose output is wrong.
 
-    ``answers`` are the stored ones of each run. With ``always`` the first sample of a run is asked
-    for when none is wrong. A board that cannot be asked is no error: the record says why.
+    ``answers``: the stored ones, by `RunPlan.key`. With ``always`` also those of the first sample
+    of a run in which nothing is wrong. A board that cannot be asked is not an error: the record
+    says why.
     """
     found: list[LayerCheck] = []
     for item in prepared:
         given = answers.get(item.plan.key, ())
-        wanted = list(islice((one for one in given if is_wrong(one, item.plan)), MOST))
+        wanted = list(islice((one for one in given if is_wrong(one, item.plan)), MAX_SAMPLES))
         wanted = wanted or list(given[:1] if always else ())
         if wanted:
-            found += _parting_run(plan, item, wanted, lab, emit)
+            found += _check_run(plan, item, wanted, lab, emit)
     return tuple(found)
 
 
-def _parting_run(
+def _check_run(
     plan: BenchPlan, item: Prepared, wanted: Sequence[Sample], lab: Lab, emit: Emit
 ) -> list[LayerCheck]:
     found: list[LayerCheck] = []
@@ -118,9 +116,9 @@ def _parting_run(
     if not why:
         emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
         try:
-            with observed(plan, item, lab) as looked_at:
-                for parting in _ask_layers(looked_at, plan.data, wanted):
-                    found.append(parting)
+            with observed(plan, item, lab) as board:
+                for check in _ask_layers(board, plan.data, wanted):  # those before a failure stay
+                    found.append(check)
         except HilError as problem:
             why = str(problem)
     if why and len(found) < len(wanted):
@@ -129,19 +127,17 @@ def _parting_run(
 
 
 def _impossible(item: Prepared, lab: Lab) -> str:
-    """Why the layers cannot be compared; empty when they can."""
+    """Why a run's layers cannot be compared; empty when they can."""
     graph = item.case.network.graph
     if why := unobservable(item, lab):
         return why
     if graph.precision is Precision.INT8 and not item.plan.oracle:
-        return "there is no oracle here to compare layers with"
+        return "no oracle is available to compare layers with"
     return ""
 
 
-def _ask_layers(
-    looked_at: Observed, data: Dataset, wanted: Sequence[Sample]
-) -> Iterator[LayerCheck]:
-    item, device, number = looked_at.item, looked_at.device, looked_at.number
+def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[LayerCheck]:
+    item, device, number = board.item, board.device, board.number
     graph = item.case.network.graph
     layers = ENGINES[item.case.image.engine].layers(graph)
     inputs = Inputs(data)
@@ -187,7 +183,7 @@ def _values(
 ) -> npt.NDArray[np.generic]:
     if (said.dtype, len(said.data)) != (spec.dtype, spec.nbytes):
         raise WrongFirmware(
-            f"{item.plan.key}: {name} came as {len(said.data)} bytes of {said.dtype.name}, "
+            f"{item.plan.key}: {name} has {len(said.data)} bytes of {said.dtype.name}, "
             f"expected {spec.nbytes} of {spec.dtype.name}",
             "build the firmware of this checkout",
         )
@@ -201,9 +197,9 @@ def profile(
     lab: Lab,
     emit: Emit,
 ) -> tuple[Profiled, ...]:
-    """What the layers of every run take on its first answered sample.
+    """The time of each layer of every run on its first answered sample.
 
-    A board that cannot be asked, or has no clock, is no error: the record says why.
+    A board that cannot be asked, or has no clock, is not an error: the record says why.
     """
     found: list[Profiled] = []
     for item in prepared:
@@ -221,23 +217,23 @@ def _profile_run(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, emit
     if not why:
         emit(Profiling(key, sample.id))
         try:
-            with observed(plan, item, lab) as looked_at:
-                return _ask_profile(looked_at, plan.data, sample)
+            with observed(plan, item, lab) as board:
+                return _ask_profile(board, plan.data, sample)
         except HilError as problem:
             why = str(problem)
     return Profiled(run=key, id=sample.id, why=why)
 
 
-def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled:
-    item = looked_at.item
+def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
+    item = board.item
     image = item.case.image
     layers = ENGINES[image.engine].layers(item.case.network.graph)
     inputs = Inputs(data)
     encoding, values = inputs.encoding, inputs[sample.i]
-    # the first inference of a boot warms what there is to warm
-    for _ in looked_at.device.infer(looked_at.number, encoding, [values]):
+    # the first inference of a boot takes longer: caches are cold
+    for _ in board.device.infer(board.number, encoding, [values]):
         pass
-    said = _question(looked_at.device, looked_at.number, encoding, values)
+    said = _ask_times(board.device, board.number, encoding, values)
     if len(said.laps) != len(layers):
         raise WrongFirmware(
             f"{item.plan.key}: the board timed {len(said.laps)} layers, expected {len(layers)}",
@@ -257,8 +253,8 @@ def _ask_profile(looked_at: Observed, data: Dataset, sample: Sample) -> Profiled
     )
 
 
-def _question(device: Device, model: int, encoding: Encoding, values: bytes) -> Profile:
-    """What every layer takes on one sample, asked for in as many pieces as the board wants."""
+def _ask_times(device: Device, model: int, encoding: Encoding, values: bytes) -> Profile:
+    """The time of every layer on one sample, in as many replies as the board needs."""
     found: Profile | None = None
     while found is None or len(found.laps) < found.layers:
         first = len(found.laps) if found else 0

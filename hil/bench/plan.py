@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final
 
 from hil import datasets
 from hil.boards.config import Board, BoardMemory, load_board
@@ -27,15 +27,15 @@ NETWORKS: Final = ("teacher", "student")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for; empty tuples mean all."""
+    """What the user asked for; an empty tuple means all."""
 
     project: Path
-    boards: tuple[str | Station, ...] = ("mps2",)  # a name stands for the only one of its kind
+    boards: tuple[str | Station, ...] = ("mps2",)
     models: tuple[str, ...] = ()  # teacher, student, or .tflite files
     precisions: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
-    data: Path | None = None  # a .npz of the user's own
+    data: Path | None = None  # a .npz file
     limit: int | None = None
 
 
@@ -60,7 +60,7 @@ class Image:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it from the other images of a plan."""
+        """Unique among the images of a plan."""
         names = (network.name for network in self.networks)
         special = ("layers",) if self.layers else ()
         return (self.board.name, self.engine, self.precision, *special, *names)
@@ -68,7 +68,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One network of one image at one station: one run."""
+    """One run: one network of one image at one station."""
 
     image: Image
     network: Network
@@ -80,23 +80,22 @@ class Case:
         return run_key(self.station.name, image.engine, self.network.name, image.precision)
 
 
-class Named(Protocol):
-    """A network, as far as it matters here."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Networks of one precision: those that an image embeds, and those of them that run."""
 
-    @property
-    def name(self) -> str:
-        """The name a firmware image gives it."""
-        ...
-
-
-N = TypeVar("N", bound=Named)
-Group: TypeAlias = tuple[Precision, tuple[N, ...], tuple[N, ...]]  # networks embedded, and run
+    precision: Precision
+    embedded: tuple[Network, ...]
+    run: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """Cells in the order of running, the samples, why these samples, and the networks that were
-    asked for and have no place on their board."""
+    """What will run, in order, and on which samples.
+
+    ``note``: why this data set, when it was not the first choice. ``no_place``: runs that were
+    asked for and do not fit their board.
+    """
 
     cases: tuple[Case, ...]
     data: Dataset
@@ -109,7 +108,7 @@ class BenchPlan:
 def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     """Resolve names, read models and data, and check that all of it fits together.
 
-    ``progress`` is told of a download, should the data set need one.
+    ``progress`` is called while a data set is downloaded.
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
@@ -118,33 +117,28 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     for engine in set(request.engines) - set(ENGINES):
         raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
     for station in stations:
-        check_engines(station.board, request.engines)
+        _check_engines(station.board, request.engines)
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name))
     cases = tuple(
-        Case(Image(station.board, engine, precision, group), network, station)
+        Case(Image(station.board, engine, group.precision, group.embedded), network, station)
         for station, engine in product(stations, dict.fromkeys(request.engines))
-        for precision, group, chosen in fitting(
-            station.board,
-            request.models,
-            request.precisions,
-            taken(engine, ENGINES[engine].precisions, request.precisions, wanted),
-        )
-        for network in chosen
+        for group in _for_board(station.board, request, _for_engine(engine, request, wanted))
+        for network in group.run
     )
     for case in cases:
-        _check_fit(case.network, data)
-    cases, no_place = place(cases)
+        _check_data(case.network, data)
+    cases, no_place = fit_memory(cases)
     return BenchPlan(cases, data, len(whole), note, request.project, no_place)
 
 
 def choose_image(request: Request) -> Image:
-    """The one image of ``request`` that is flashed when nobody says which: int8 if there is one."""
-    if any(name.endswith(".tflite") for name in request.models):  # needs no data to be flashed
+    """The one image of ``request`` to flash when several are possible: int8 if there is one."""
+    if any(name.endswith(".tflite") for name in request.models):  # flashing needs no data
         board = _station(request.boards[0], request.project).board
         groups = _networks(request, "")
-        images = [Image(board, request.engines[0], group[0], group[1]) for group in groups]
+        images = [Image(board, request.engines[0], g.precision, g.embedded) for g in groups]
     else:
         images = [case.image for case in make_plan(replace(request, limit=1)).cases]
     return next((image for image in images if image.precision is Precision.INT8), images[0])
@@ -164,13 +158,13 @@ def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
 
 
 def _models_of(project: Path, dataset: str) -> str:
-    """Folder of ``models/`` for a data set: its own, else that of the set it stands in for."""
+    """Folder of ``models/`` for a data set: its own, or that of the set it replaces."""
     own = (project / "models" / dataset).is_dir()
     return dataset if own else dataset.removesuffix("-made")
 
 
-def _networks(request: Request, dataset: str) -> list[Group[Network]]:
-    """(precision, networks of the image, networks to run) for every precision asked for."""
+def _networks(request: Request, dataset: str) -> list[Group]:
+    """One group for every precision that was asked for."""
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
     named = tuple(name for name in request.models if not name.endswith(".tflite"))
     for name in set(named) - set(NETWORKS):
@@ -191,13 +185,13 @@ def _networks(request: Request, dataset: str) -> list[Group[Network]]:
     for precision in dict.fromkeys(precisions):
         group = tuple(_network(name, folder / f"{name}_{precision}.tflite") for name in NETWORKS)
         chosen = tuple(n for n in group if not named or n.name in named)
-        groups.append((precision, group, chosen))
+        groups.append(Group(precision, group, chosen))
     return groups
 
 
 def _own_networks(
     files: Sequence[Path], precisions: Sequence[Precision], *, asked: bool
-) -> list[Group[Network]]:
+) -> list[Group]:
     networks = [_network(model_name(file), file) for file in dict.fromkeys(files)]
     if len({n.name for n in networks}) < len(networks):
         raise UsageError("two --model files have the same name", "rename one of them")
@@ -205,7 +199,7 @@ def _own_networks(
     for precision in precisions:
         group = tuple(n for n in networks if n.graph.precision == precision)
         if group:
-            groups.append((precision, group, group))
+            groups.append(Group(precision, group, group))
         elif asked:
             raise UsageError(f"no --model file computes in {precision}", "leave --precision out")
     return groups
@@ -224,7 +218,7 @@ def _precision(name: str) -> Precision:
         ) from None
 
 
-def _check_fit(network: Network, data: Dataset) -> None:
+def _check_data(network: Network, data: Dataset) -> None:
     """One sample must fill the input, and every label must name an output."""
     spec, outputs = network.graph.input, network.graph.output.elements
     if data.x[0].size != spec.elements:
@@ -246,7 +240,7 @@ def _check_fit(network: Network, data: Dataset) -> None:
         )
 
 
-def check_engines(board: Board, engines: Sequence[str]) -> None:
+def _check_engines(board: Board, engines: Sequence[str]) -> None:
     """NotForBoard, with the figures of the board's file, for an engine that cannot run on it."""
     if refused := [name for name in engines if name in board.refused_engines]:
         raise NotForBoard(
@@ -256,54 +250,50 @@ def check_engines(board: Board, engines: Sequence[str]) -> None:
         )
 
 
-def fitting(
-    board: Board, models: Sequence[str], precisions: Sequence[str], wanted: Sequence[Group[N]]
-) -> list[Group[N]]:
-    """``wanted`` without what ``board`` is not made for; all where its file restricts nothing.
+def _for_board(board: Board, request: Request, groups: Sequence[Group]) -> list[Group]:
+    """``groups`` without the models and precisions that the board's file excludes.
 
-    ``models`` and ``precisions`` were asked for by name: NotForBoard when one of them does not fit.
-    A network of the user's own (a file) is held back by its precision alone: the compiler knows
-    the rest.
+    NotForBoard when one of them was asked for by name. Of the user's own networks only the
+    precision is checked: the compiler knows the rest.
     """
-    own = any(name.endswith(".tflite") for name in models)
-    held = () if own else board.models
-    for allowed, asked in ((held, models), (board.precisions, precisions)):
+    own = any(name.endswith(".tflite") for name in request.models)
+    models = () if own else board.models
+    for allowed, asked in ((models, request.models), (board.precisions, request.precisions)):
         if allowed and (refused := [name for name in asked if name not in allowed]):
-            raise _too_much(board, refused)
-    groups = [
-        (precision, _held(held, embedded), _held(held, run))
-        for precision, embedded, run in wanted
-        if not board.precisions or precision in board.precisions
+            raise _excluded(board, refused)
+
+    def only(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+        return tuple(n for n in networks if not models or n.name in models)
+
+    left = [
+        Group(group.precision, only(group.embedded), only(group.run))
+        for group in groups
+        if not board.precisions or group.precision in board.precisions
     ]
-    if not groups:
-        raise _too_much(board, [precision for precision, _, _ in wanted])
-    return groups
+    if not left:
+        raise _excluded(board, [group.precision for group in groups])
+    return left
 
 
-def taken(
-    engine: str, takes: Sequence[Precision], precisions: Sequence[str], wanted: Sequence[Group[N]]
-) -> list[Group[N]]:
-    """``wanted`` without the precisions that ``engine`` does not take.
+def _for_engine(engine: str, request: Request, groups: Sequence[Group]) -> list[Group]:
+    """``groups`` without the precisions that the engine does not take.
 
-    UsageError when such a one was asked for by name (``precisions``), or nothing is left.
+    UsageError when one of them was asked for by name, or nothing is left.
     """
-    left = [group for group in wanted if group[0] in takes]
-    refused = [name for name in precisions if name not in takes]
+    takes = ENGINES[engine].precisions
+    left = [group for group in groups if group.precision in takes]
+    refused = [name for name in request.precisions if name not in takes]
     if refused or not left:
-        names = refused or [precision for precision, _, _ in wanted]
+        names = refused or [group.precision for group in groups]
         raise UsageError(
             f"engine {engine} does not take {', '.join(dict.fromkeys(names))}: "
             f"it computes in {' and '.join(takes)} only",
-            "bench another --precision by it, or another --engine",
+            "choose another --precision or --engine",
         )
     return left
 
 
-def _held(allowed: Sequence[str], networks: tuple[N, ...]) -> tuple[N, ...]:
-    return tuple(n for n in networks if not allowed or n.name in allowed)
-
-
-def _too_much(board: Board, refused: Sequence[str]) -> NotForBoard:
+def _excluded(board: Board, refused: Sequence[str]) -> NotForBoard:
     fits = " ".join([*board.models, *board.precisions])
     return NotForBoard(
         f"{', '.join(refused)} does not fit board {board.name}"
@@ -312,12 +302,12 @@ def _too_much(board: Board, refused: Sequence[str]) -> NotForBoard:
     )
 
 
-def place(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
-    """The cases whose networks may fit, in images that may fit, and those that certainly do not.
+def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
+    """The cases that may fit their board's memory, in images that may, and those that cannot.
 
-    What a network takes at the least is known before anything is built: its constants in flash,
-    its arena, input and output in RAM. Networks that fit one by one and not together get an image
-    each. DoesNotFit when there is a case and none fits.
+    The minimum that a network takes is known before anything is built: its constants in flash, its
+    arena, input and output in RAM. Networks that fit alone but not together get an image each.
+    DoesNotFit when there are cases and none fits.
     """
     kept: list[Case] = []
     refused: list[TooLarge] = []
@@ -341,7 +331,7 @@ def alone_with(case: Case) -> Image:
 
 
 def too_large(image: Image, network: Network) -> TooLarge | None:
-    """Of ``network`` in ``image``: the memory that is too small for certain, flash first."""
+    """Whether a memory is certainly too small for ``image``, flash first; None: it may fit."""
     room = image.board.memory
     if room is None:
         return None
@@ -356,7 +346,7 @@ def too_large(image: Image, network: Network) -> TooLarge | None:
 
 
 def linked_too_large(image: Image, network: Network, flash: int, ram: int) -> TooLarge | None:
-    """The same of an image that was linked: ``flash`` and static ``ram`` are what it takes."""
+    """The same of a linked image: ``flash`` and static ``ram`` are what it takes."""
     room = image.board.memory
     return _judge(image, network, room, flash, ram, linked=True) if room else None
 
@@ -368,7 +358,7 @@ def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge 
         return None
     has = room.flash if problem.memory == "flash" else room.ram - room.stack
     needs = problem.needs or has + problem.over
-    return _no_place(image, network, problem.memory, needs, has, linked=True)
+    return _too_large(image, network, problem.memory, needs, has, linked=True)
 
 
 def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
@@ -385,13 +375,13 @@ def _judge(
     image: Image, network: Network, room: BoardMemory, flash: int, ram: int, *, linked: bool
 ) -> TooLarge | None:
     if flash > room.flash:
-        return _no_place(image, network, "flash", flash, room.flash, linked=linked)
+        return _too_large(image, network, "flash", flash, room.flash, linked=linked)
     if ram > room.ram - room.stack:
-        return _no_place(image, network, "ram", ram, room.ram - room.stack, linked=linked)
+        return _too_large(image, network, "ram", ram, room.ram - room.stack, linked=linked)
     return None
 
 
-def _no_place(
+def _too_large(
     image: Image, network: Network, memory: str, needs: int, has: int, *, linked: bool
 ) -> TooLarge:
     return TooLarge(

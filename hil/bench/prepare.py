@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before the first digit: build every image, describe every run, compute what answers should be."""
+"""Before the first sample: build every image and describe every run for the manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hil.runs.schema import Clock, Predicted, RunPlan, Tensor, TooLarge
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One case with its firmware and its place in the manifest."""
+    """One case with its firmware and its record in the manifest."""
 
     case: Case
     firmware: Firmware
@@ -39,8 +39,7 @@ class Prepared:
 def prepare(
     plan: BenchPlan, lab: Lab, emit: Emit
 ) -> tuple[tuple[Prepared, ...], tuple[TooLarge, ...]]:
-    """The cases of ``plan``, in order, with their firmware built; and what has no place, those
-    that the plan knew of first.
+    """The cases of ``plan``, in order, with their firmware built; and what does not fit.
 
     An image that does not fit the board is tried again with each of its networks alone.
     DoesNotFit when nothing is left.
@@ -67,14 +66,14 @@ def prepare(
 
 
 class _Builder:
-    """Builds each image once, the ones that do not fit included."""
+    """Builds each image once, including those that do not fit."""
 
     def __init__(self, project: Path, lab: Lab, emit: Emit) -> None:
         self._project, self._lab, self._emit = project, lab, emit
         self._built: dict[tuple[str, ...], Firmware | DoesNotFit] = {}
 
     def build(self, case: Case) -> Firmware | TooLarge:
-        """The firmware of the case's image, or why it has no place."""
+        """The firmware of the case's image, or why it does not fit."""
         image = case.image
         if image.key not in self._built:
             self._emit(Building(image.board.name, image.precision, image.engine))
@@ -152,8 +151,10 @@ def _tensor(spec: TensorSpec) -> Tensor:
 
 
 def emulator_version(board: Board) -> str:
-    """QEMU's first line on itself: its counts may depend on it. Empty for any other board; the
-    runner of simavr and the host process are built from this checkout."""
+    """What QEMU prints as its version, since its counts may depend on it; else empty.
+
+    The simavr runner and the host process are built from this checkout.
+    """
     program = board.emulator.command[0] if board.emulator else ""
     return _says(program) if program.startswith("qemu") else ""
 

@@ -36,7 +36,7 @@ def run(
 
     With ``jobs`` > 1 boards run side by side, and at most that many emulators. Any error, Ctrl-C
     included, leaves a readable run that the same call resumes; a board that fails does not keep
-    the others from finishing. A board whose output is not what it must be is asked for the layers
+    the others from finishing. A board whose output is wrong is asked for the layers
     of that sample; with ``layers`` every board is asked for those of its first sample, and with
     ``profiles`` for the time of each. ``patience``: how to wait for a port that vanished.
     ``chaos``: faults to inject on every line.

@@ -21,6 +21,7 @@ from msgspec import UNSET, UnsetType
 from hil.bench.events import Emit, Restarted, Returned, Waiting
 from hil.bench.lab import injected, shows_layers
 from hil.bench.prepare import Prepared
+from hil.boards.config import Board
 from hil.core.errors import DataError, HilError, LinkError, NoAnswer, WrongFirmware
 from hil.core.records import (
     ClockSteps,
@@ -92,16 +93,21 @@ class Ready:
     warm_up: tuple[Answer, ...]
 
 
+def connect(board: Board, link: Link) -> Device:
+    """The board behind ``link``, at its boot rate whatever the last program left."""
+    if link.baud != board.serial.baud:
+        link.set_baud(board.serial.baud)
+    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
+    return Device(link, timing, board.serial.baud)
+
+
 def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -> Ready:
     """Wait until the board has booted, check that it runs the image of this run, and warm it up.
 
     Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
     """
     board = prepared.case.image.board
-    if link.baud != board.serial.baud:  # whatever it was left at
-        link.set_baud(board.serial.baud)
-    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
-    device = Device(link, timing, board.serial.baud)
+    device = connect(board, link)
     totals.continue_with(device)
     hello = device.hello()
     heard = device.counts

@@ -41,6 +41,7 @@ from hil.runs.schema import (
 )
 from hil.runs.seal import check_data
 
+MAX_PICTURES: Final = 256
 PACKAGES: Final = (
     "ai-edge-litert",
     "numpy",
@@ -59,6 +60,7 @@ def new_manifest(
     run_id: str,
     chaos: Chaos | None,
 ) -> Manifest:
+    """The manifest of a bench that has not answered anything yet."""
     data = plan.data
     return Manifest(
         schema=SCHEMA,
@@ -85,7 +87,7 @@ def new_manifest(
 
 
 def host() -> Host:
-    """The machine and the versions of what a figure may depend on."""
+    """The machine, and the versions of what figures may depend on."""
     return Host(
         platform=platform.platform(),
         cpu=cpu_name(),
@@ -95,7 +97,7 @@ def host() -> Host:
 
 
 def git_state(project: Path) -> Git | None:
-    """The commit of the checkout, None outside of one."""
+    """The commit of the checkout; None outside a checkout."""
     try:
         commit = _git(project, "rev-parse", "HEAD")
         return Git(commit=commit, dirty=bool(_git(project, "status", "--porcelain", "-uno")))
@@ -110,7 +112,7 @@ def _git(project: Path, *words: str) -> str:
 
 
 def _seeds(dataset: str) -> dict[str, str]:
-    """What stands for chance in a bench: which samples a limit takes, and data that are made."""
+    """What figures depend on that was drawn: order of samples, intervals, generated data."""
     found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
     found["bootstrap of intervals"] = "0, NumPy's default_rng"
     drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
@@ -152,12 +154,12 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
             f"{folder} holds this run already, complete",
             f"look at it: `hil report {folder}`, or choose another --out",
         )
-    check_data(folder, old)  # what is damaged now would be sealed in the end
+    check_data(folder, old)  # or its damage would be sealed
     return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """Why the samples of two runs may not be put together; empty when they may."""
+    """Why a stored run cannot be continued as a new one; empty when it can."""
     found = []
     if old.chaos != new.chaos:
         found.append("the faults that --chaos injects")
@@ -173,15 +175,12 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return found
 
 
-MOST: Final = 256
-
-
 def pictures(
     data: Dataset, manifest: Manifest, answers: Mapping[str, Sequence[Sample]]
 ) -> dict[str, Picture]:
     """Sample id -> picture of samples whose answers differ, from each other or from the label.
 
-    At most `MOST`, those with the most different answers first. Empty for data that are not
+    At most `MAX_PICTURES`, those with the most different answers first. Empty for data that are not
     pictures. ``answers``: by `RunPlan.key`.
     """
     if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
@@ -198,7 +197,7 @@ def pictures(
             index[sample.id] = sample.i
     disputed = [key for key, those in given.items() if len(those) > 1]
     disputed.sort(key=lambda key: (-len(given[key]), index[key]))
-    return {key: _picture(data, index[key]) for key in disputed[:MOST]}
+    return {key: _picture(data, index[key]) for key in disputed[:MAX_PICTURES]}
 
 
 def _picture(data: Dataset, i: int) -> Picture:

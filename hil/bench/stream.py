@@ -146,7 +146,7 @@ def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> M
 
 
 def _shares(found: Footprint | None) -> tuple[Share, ...]:
-    """The owners of an image's bytes; empty when they are not known."""
+    """The owners of an image's bytes; empty without a linked image."""
     return tuple(
         Share(
             section=one.section,
@@ -160,7 +160,7 @@ def _shares(found: Footprint | None) -> tuple[Share, ...]:
 
 
 def _marks(began: Status, ended: Status, found: Footprint | None) -> Marks:
-    """Memory in use: STATUS before the first and after the last inference, and the image."""
+    """Memory in use, from STATUS before the first and after the last inference, and the image."""
     return Marks(
         arena_reserved=found.arena if found else None,
         ram_static=ended.ram_static or None,
@@ -173,7 +173,7 @@ def _marks(began: Status, ended: Status, found: Footprint | None) -> Marks:
 
 
 def _identity(hello: Hello, port: str) -> Identity:
-    """The board behind ``port``; with its USB numbers if this machine has that port."""
+    """Which board answered, with its USB numbers if this machine has that port."""
     usb, serial = _usb(port)
     return Identity(
         board=hello.board,
@@ -187,7 +187,7 @@ def _identity(hello: Hello, port: str) -> Identity:
 
 
 def _usb(port: str) -> tuple[str, str]:
-    """vid:pid and serial number of a port, possibly behind a symlink; empty for other ports."""
+    """vid:pid and serial number of a USB port, possibly a symlink; empty for other ports."""
     if "://" in port:
         return "", ""
     device = str(Path(port).resolve())

@@ -98,7 +98,7 @@ def tolerance(precision: str, *, near: bool, fma: bool, exponential: bool) -> tu
 def wrong_values(
     plan: RunPlan, device: Outputs, litert: Outputs, oracle: Outputs | None
 ) -> npt.NDArray[np.bool_] | None:
-    """Which of a run's output values are not what they must be; None when nothing checked them.
+    """Which of a run's output values are wrong; None when nothing checked them.
 
     Int8 must equal the oracle bit for bit. Float32 must equal LiteRT within the plan's tolerance,
     where 0 is bit for bit.
@@ -120,7 +120,7 @@ def is_wrong(sample: Sample, plan: RunPlan) -> bool:
 
 
 def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
-    """One line for each fault of a run; empty when every run is as it must be.
+    """One line for each fault of a run; empty when every run is as expected.
 
     Outputs are judged by `wrong_values`, here by a summary's figures. After start a board
     allocates nothing and leaves a byte of its stack unused. Every sample is answered.

@@ -106,7 +106,7 @@ class Cell:
 
     @cached_property
     def unexpected(self) -> int | None:
-        """Output values that are not what they must be; None when nothing checked them."""
+        """Output values that are wrong; None when nothing checked them."""
         found = wrong_values(self.plan, self.device, self.litert, self.oracle)
         return None if found is None else int(found.sum())
 

@@ -122,7 +122,7 @@ class RunLog:
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
 
     def save_layer_checks(self, layer_checks: Sequence[LayerCheck]) -> None:
-        """Store the layers of samples whose output is not what it must be."""
+        """Store the layers of samples whose output is wrong."""
         replace_file(self.folder / LAYERS, pretty(layer_checks))
 
     def save_profile(self, profiled: Sequence[Profiled]) -> None:

@@ -386,7 +386,7 @@ class Summary(Stored, frozen=True):
     runs: tuple[SummaryRow, ...]
 
 
-# --- layers.json: layer by layer, samples whose output is not what it must be ---
+# --- layers.json: layer by layer, samples whose output is wrong ---
 
 
 class LayerSeen(Stored, frozen=True, omit_defaults=True):

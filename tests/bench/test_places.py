@@ -11,7 +11,7 @@ import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, LeftOut
-from hil.bench.plan import Case, place
+from hil.bench.plan import Case, fit_memory
 from hil.boards.config import BoardMemory
 from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
@@ -30,7 +30,7 @@ def planned(room: BoardMemory | None = None, **changes: object) -> BenchPlan:
     plan = make_plan(wanted)
     if room is None:
         return plan
-    cases, no_place = place([on(case, room) for case in plan.cases])
+    cases, no_place = fit_memory([on(case, room) for case in plan.cases])
     return replace(plan, cases=cases, no_place=no_place)
 
 
