@@ -90,7 +90,7 @@ def _append(text: str) -> None:
 
 def _draw(found: Comparison) -> None:
     """Tables for a terminal."""
-    from hil.compare.formats import facts, side
+    from hil.compare.formats import facts, origin
 
     for run in found.runs:
         out.print(_table(run))
@@ -98,8 +98,8 @@ def _draw(found: Comparison) -> None:
             out.print(f"  {escape(line)}", style="dim", soft_wrap=True)
     for key in found.added:
         out.print(f"{escape(key)} is only in NEW", soft_wrap=True)
-    out.print(f"BASE {escape(side(found.base))}", soft_wrap=True)
-    out.print(f"NEW  {escape(side(found.new))}", soft_wrap=True)
+    out.print(f"BASE {escape(origin(found.base))}", soft_wrap=True)
+    out.print(f"NEW  {escape(origin(found.new))}", soft_wrap=True)
     for line in found.problems:
         out.print(f"[bold red]regression:[/] {escape(line)}", soft_wrap=True)
     colour = "bold red" if found.regression else "green"
@@ -107,9 +107,9 @@ def _draw(found: Comparison) -> None:
 
 
 def _table(run: Compared) -> Table:
-    from hil.compare.formats import HEAD, name, row
+    from hil.compare.formats import HEAD, heading, row
 
-    table = Table(title=escape(name(run)), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=escape(heading(run)), title_justify="left", box=None, pad_edge=False)
     for number, head in enumerate(HEAD):
         table.add_column(head, justify="right" if number in (1, 2) else "left", overflow="fold")
     for figure in run.figures:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil compare` and `hil history`: stored runs held against each other."""
+"""`hil compare` and `hil history`: compare stored runs."""
 
 from hil.compare.compare import compare_runs, compare_stored
 from hil.compare.records import Comparison

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two stored runs -> what became better, worse or stayed, and whether that is a regression."""
+"""Compare two stored runs: which figures changed, and whether that is a regression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from hil.compare.figures import figures
-from hil.compare.formats import problem, summary
+from hil.compare.formats import problem, problem_of_lost, summary
 from hil.compare.limits import LimitsFile, exceeded
 from hil.compare.records import COMPARISON_SCHEMA, Compared, Comparison, Fact, Figure, Lost, Side
 from hil.core.errors import NotComparable, UsageError
@@ -19,8 +19,7 @@ from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import Manifest, RunPlan
 
-# What has to be equal in both, and may be let pass by name. `model` stands for the name of a run's
-# network, and for outputs that another network may well give.
+# what must be equal in both runs unless it may differ; `model` is the network's name and outputs
 FIELDS: Final = (
     "dataset",
     "samples",
@@ -38,7 +37,7 @@ _KEY: Final = ("board", "engine", "model", "precision")
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Runs that are in both, in NEW's order, and those that are in one."""
+    """Runs that are in both, in NEW's order, and those that are only in one."""
 
     pairs: tuple[tuple[Cell, Cell], ...]
     lost: tuple[Cell, ...]
@@ -46,18 +45,18 @@ class Matched:
 
 
 def check_fields(names: Iterable[str]) -> frozenset[str]:
-    """The fields to let pass; UsageError for one that there is not."""
+    """The fields that may differ; UsageError for an unknown one."""
     found = frozenset(names)
     for name in sorted(found - set(FIELDS)):
-        raise UsageError(f"--allow {name}: there is no such field", f"one of {', '.join(FIELDS)}")
+        raise UsageError(f"--allow {name}: unknown field", f"use one of {', '.join(FIELDS)}")
     return found
 
 
 def match(base: Sequence[Cell], new: Sequence[Cell], allowed: Collection[str]) -> Matched:
-    """Runs of equal board, model and precision, less what is allowed to differ.
+    """Pair runs of equal board, model and precision, except for what is ``allowed`` to differ.
 
-    Equal keys first; then what is left over may be of another engine, since engines are a thing
-    one compares; then differ in what is ``allowed``. Two that fit one are fitted to none.
+    Equal keys come first; the remaining ones may have another engine, since comparing engines is a
+    purpose; then they may differ in what is allowed. An ambiguous match is no match.
     """
     pairs: list[tuple[Cell, Cell]] = []
     left, right = list(base), list(new)
@@ -75,7 +74,7 @@ def match(base: Sequence[Cell], new: Sequence[Cell], allowed: Collection[str]) -
 def _unique(
     base: Sequence[Cell], new: Sequence[Cell], names: Sequence[str]
 ) -> list[tuple[Cell, Cell]]:
-    """Pairs that are equal in ``names``, where each side has one alone of it."""
+    """Pairs that are equal in ``names`` and unique on both sides."""
 
     def grouped(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
         groups: dict[tuple[str, ...], list[Cell]] = {}
@@ -94,59 +93,59 @@ def _unique(
 def refuse(
     base: Manifest, new: Manifest, matched: Matched, allowed: Collection[str], names: str
 ) -> None:
-    """NotComparable, naming every field that differs and is not ``allowed`` to."""
+    """NotComparable, with every field that differs and is not ``allowed`` to."""
     found = [
         (field, f"{field} {words}")
-        for field, words in (*_whole(base, new), *_parts(matched))
+        for field, words in (*_run_differences(base, new), *_plan_differences(matched))
         if field not in allowed
     ]
     fields = list(dict.fromkeys(field for field, _ in found))
     if not matched.pairs and not found:
-        raise NotComparable(f"{names}: no run of the one is in the other", "see `hil report`")
+        raise NotComparable(f"{names} have no run in common", "`hil report` lists a folder's runs")
     if found:
         options = " ".join(f"--allow {field}" for field in fields)
         raise NotComparable(
             f"{names} cannot be compared: {'; '.join(dict.fromkeys(words for _, words in found))}",
-            f"{options} compares them all the same",
+            f"to compare them anyway: {options}",
         )
 
 
-def _whole(base: Manifest, new: Manifest) -> Iterable[tuple[str, str]]:
+def _run_differences(base: Manifest, new: Manifest) -> Iterable[tuple[str, str]]:
     one, other = base.dataset, new.dataset
     if (one.name, one.split) != (other.name, other.split):
-        yield "dataset", f"{one.name}/{one.split} against {other.name}/{other.split}"
+        yield "dataset", f"{one.name}/{one.split} and {other.name}/{other.split}"
     elif one.fingerprint != other.fingerprint:
-        yield "dataset", f"{one.name} of other content"
+        yield "dataset", f"{one.name} with other content"
     if one.n != other.n:
-        yield "samples", f"{one.n:,} against {other.n:,}"
+        yield "samples", f"{one.n:,} and {other.n:,}"
     if base.chaos or new.chaos:
         sides = (
             f"{name} has {run.chaos}" for name, run in (("BASE", base), ("NEW", new)) if run.chaos
         )
-        yield "chaos", f"was injected ({', '.join(sides)}): no time is a latency"
+        yield "chaos", f"was injected ({', '.join(sides)}), so times are not latencies"
     if base.state != "complete":
         yield "state", f"of BASE is {base.state}"
 
 
-def _parts(matched: Matched) -> Iterable[tuple[str, str]]:
+def _plan_differences(matched: Matched) -> Iterable[tuple[str, str]]:
     if not matched.pairs:
         left = [cell.plan for cell in matched.lost]
         right = [cell.plan for cell in matched.added]
         for name in _KEY:
             one, other = ({getattr(plan, name) for plan in plans} for plans in (left, right))
             if name != "engine" and not one & other:
-                yield name, f"{_words(one)} against {_words(other)}"
+                yield name, f"{_words(one)} and {_words(other)}"
     for old, new in ((a.plan, b.plan) for a, b in matched.pairs):
         where = f"of {new.key}"
         if old.emulated != new.emulated:
             kinds = ("real", "emulated")
-            yield "board", f"{where}: {kinds[old.emulated]} against {kinds[new.emulated]}"
+            yield "board", f"{where}: {kinds[old.emulated]} and {kinds[new.emulated]}"
         if old.clock != new.clock:
-            yield "clock", f"{where}: {_clock(old)} against {_clock(new)}"
+            yield "clock", f"{where}: {_clock(old)} and {_clock(new)}"
         if old.output.shape != new.output.shape:
-            yield "outputs", f"{where}: {old.output.shape} against {new.output.shape}"
+            yield "outputs", f"{where}: {old.output.shape} and {new.output.shape}"
         if old.tolerance != new.tolerance:
-            yield "tolerance", f"{where}: {old.tolerance:g} against {new.tolerance:g}"
+            yield "tolerance", f"{where}: {old.tolerance:g} and {new.tolerance:g}"
 
 
 def _words(names: Collection[str]) -> str:
@@ -157,7 +156,7 @@ def _clock(plan: RunPlan) -> str:
     return f"{plan.clock.unit} ({plan.clock.detail})" if plan.clock.detail else plan.clock.unit
 
 
-# of a run: what one compares, or compares by
+# properties of a run that may differ
 _FACTS = ("engine", "model_sha256", "firmware_sha256", "toolchain", "oracle", "emulator")
 
 
@@ -171,9 +170,9 @@ def compare_runs(
 ) -> Comparison:
     """Compare the runs stored in two folders.
 
-    With ``limits`` NEW is also held to its absolute ones. ``allow`` names fields that may differ,
-    of `hil.compare.compare.FIELDS`. Raises StorageError, UsageError, and NotComparable naming
-    the fields that differ.
+    With ``limits``, NEW is also checked against its absolute limits. ``allow`` are the fields of
+    `FIELDS` that may differ. Raises StorageError, UsageError, and NotComparable with the fields
+    that differ.
     """
     fields = check_fields(allow)
     names = f"{base} and {new}"
@@ -196,21 +195,24 @@ def compare_stored(
     allow_missing: bool = False,
     names: str = "the runs",
 ) -> Comparison:
-    """As `compare_runs`, of what is loaded already; ``names`` is what an error calls them."""
+    """`compare_runs` for loaded runs; ``names`` is how an error refers to them."""
     matched = match(_cells(base), _cells(new), allow)
     refuse(base.manifest, new.manifest, matched, allow, names)
-    held = limits or LimitsFile()
+    file = limits or LimitsFile()
     broken = _broken(new, limits) if limits else {}
     runs = []
     for one, other in matched.pairs:
         key = other.plan.key
-        found = figures(one, other, held.growth(key), allow)
+        found = figures(one, other, file.growth(key), allow)
         if allow_missing:
-            found = tuple(_let_pass(figure) for figure in found)
+            found = tuple(_allow_missing(figure) for figure in found)
         facts = tuple(_facts(one.plan, other.plan, _FACTS))
         runs.append(Compared(key, one.plan.key, found, facts, broken.get(key, ())))
-    lost = tuple(Lost(cell.plan.key, _why(cell.plan, new.manifest)) for cell in matched.lost)
-    problems = tuple(_problems(runs, () if allow_missing else lost))
+    lost = tuple(
+        Lost(cell.plan.key, _why(cell.plan, new.manifest), beyond=not allow_missing)
+        for cell in matched.lost
+    )
+    problems = tuple(_problems(runs, lost))
     return Comparison(
         schema=COMPARISON_SCHEMA,
         base=_side(base.manifest),
@@ -230,14 +232,13 @@ def _cells(run: StoredRun) -> Sequence[Cell]:
     return cells(run.manifest, run.samples)
 
 
-def _let_pass(figure: Figure) -> Figure:
+def _allow_missing(figure: Figure) -> Figure:
     missing = figure.word == "missing" or figure.name == "unanswered"
     return msgspec.structs.replace(figure, beyond=False) if missing else figure
 
 
 def _problems(runs: Iterable[Compared], lost: Iterable[Lost]) -> Iterator[str]:
-    for gone in lost:
-        yield f"{gone.key}: not in NEW{f' ({gone.why})' if gone.why else ''}"
+    yield from (problem_of_lost(one) for one in lost if one.beyond)
     for run in runs:
         for figure in run.figures:
             if figure.beyond:
@@ -246,7 +247,7 @@ def _problems(runs: Iterable[Compared], lost: Iterable[Lost]) -> Iterator[str]:
 
 
 def _broken(new: StoredRun, limits: LimitsFile) -> dict[str, tuple[str, ...]]:
-    """Absolute limits that NEW breaks, by run."""
+    """Absolute limits that NEW exceeds, by run."""
     rows = summarise(new.manifest, (s for part in new.samples.values() for s in part)).runs
     found = {}
     for row in rows:
@@ -256,11 +257,14 @@ def _broken(new: StoredRun, limits: LimitsFile) -> dict[str, tuple[str, ...]]:
 
 
 def _why(plan: RunPlan, new: Manifest) -> str:
-    """Why NEW has not this run, where its manifest says so."""
+    """Why NEW does not have this run, if its manifest says so."""
     for found in new.no_place:
         if found.key == plan.key:
             least = "" if found.linked else "at least "
-            return f"no place: {least}{found.needs:,} B of {found.memory}, board has {found.has:,}"
+            return (
+                f"does not fit: {least}{found.needs:,} B of {found.memory}, "
+                f"the board has {found.has:,}"
+            )
     return ""
 
 
@@ -273,7 +277,7 @@ def _side(manifest: Manifest) -> Side:
 
 def _facts(base: Any, new: Any, names: Iterable[str]) -> Iterator[Fact]:
     for name in names:
-        one, other = (str(getattr(record, name, "")) for record in (base, new))
+        one, other = (str(getattr(record, name)) for record in (base, new))
         if one != other:
             yield Fact(name, one, other)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A comparison -> Markdown, JSON, JUnit's XML, GitHub's workflow commands. Every string that a
-board, a file or a person chose is escaped as the format asks."""
+"""A comparison as Markdown, JSON, JUnit XML and GitHub workflow commands. Each escapes strings from
+boards, files and users as its format requires."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hil.report.text import count, escape, listed, percent, plural, points
 TITLES: Final = {
     "unanswered": "not answered",
     "accuracy": "accuracy",
-    "answers": "answers unlike host",
-    "unexpected": "outputs unexpected",
-    "litert": "outputs unlike LiteRT",
-    "outputs": "outputs unlike BASE",
+    "answers": "answers ≠ host",
+    "unexpected": "unexpected outputs",
+    "litert": "outputs ≠ LiteRT",
+    "outputs": "outputs ≠ BASE",
     "instructions": "instructions",
     "total": "instructions, sum",
     "latency": "latency",
@@ -44,7 +44,7 @@ def title(figure: Figure) -> str:
 
 
 def row(figure: Figure) -> tuple[str, ...]:
-    """A line of the table, as `HEAD` names its columns."""
+    """A row of the table with the columns of `HEAD`."""
     return (
         title(figure),
         value(figure, figure.base),
@@ -55,7 +55,7 @@ def row(figure: Figure) -> tuple[str, ...]:
 
 
 def value(figure: Figure, number: float | None) -> str:
-    """A figure with its unit; a dash where there is none."""
+    """A figure with its unit; a dash for None."""
     if number is None:
         return "–"
     if figure.kind == "share":
@@ -64,7 +64,7 @@ def value(figure: Figure, number: float | None) -> str:
 
 
 def changed(figure: Figure) -> str:
-    """By how much, with the interval where there is one, and what else is to be said."""
+    """The change with its interval, and the note."""
     return "; ".join(words for words in (_amount(figure), figure.note) if words)
 
 
@@ -88,7 +88,7 @@ def _signed(number: float) -> str:
 
 
 def _percent(ratio: float) -> str:
-    """A ratio as a signed percentage, with enough digits to tell it from none."""
+    """A ratio as a signed percentage, with enough digits to differ from 0."""
     grown = 100 * (ratio - 1)
     for places in (1, 2, 3):
         text = f"{grown:+.{places}f}"
@@ -98,9 +98,9 @@ def _percent(ratio: float) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """The word, and the limit that it is beyond or within."""
+    """The word, and the limit."""
     if figure.word == "missing":
-        return "missing, a regression" if figure.beyond else "missing, let pass"
+        return "missing, a regression" if figure.beyond else "missing, allowed"
     if figure.beyond:
         return f"{figure.word}, beyond {_limit(figure)}"
     if figure.word == "worse" and figure.limit is not None:
@@ -118,15 +118,20 @@ def _limit(figure: Figure) -> str:
 
 
 def problem(figure: Figure) -> str:
-    """What is wrong with a figure that is beyond its limit."""
+    """A figure beyond its limit, in one line."""
     if figure.word == "missing":
         return f"{title(figure)} is missing, was {value(figure, figure.base)}"
     step = f"{value(figure, figure.base)} to {value(figure, figure.new)}"
     return f"{title(figure)} {step}, {changed(figure)}; {verdict(figure)}"
 
 
+def problem_of_lost(lost: Lost) -> str:
+    """A run that is missing from NEW, in one line."""
+    return f"{lost.key}: missing from NEW{f' ({lost.why})' if lost.why else ''}"
+
+
 def summary(runs: Sequence[Compared], lost: Sequence[Lost], problems: Sequence[str]) -> str:
-    """The whole in one sentence."""
+    """The comparison in one sentence."""
     words = Counter(figure.word for run in runs for figure in run.figures)
     order: tuple[Word, ...] = ("worse", "missing", "better", "undecided", "new", "same")
     said = listed([f"{words[word]} {word}" for word in order if words[word]])
@@ -139,37 +144,37 @@ def summary(runs: Sequence[Compared], lost: Sequence[Lost], problems: Sequence[s
 
 
 def fact(found: Fact) -> tuple[str, str, str]:
-    """Name and both values, hashes cut to what tells them apart."""
+    """Name and both values, with hashes shortened."""
     cut = _LONGEST_HASH if found.name.endswith("sha256") else None
     name = found.name.removesuffix("_sha256").replace("_", " ")
     return name, found.base[:cut] or "–", found.new[:cut] or "–"
 
 
 def markdown(found: Comparison) -> str:
-    """The sentence, the problems, then a table a run."""
+    """The sentence, the problems, then one table per run."""
     return "\n".join(_markdown(found)) + "\n"
 
 
 def _markdown(found: Comparison) -> Iterator[str]:
-    yield f"# {escape(found.new.run_id)} against {escape(found.base.run_id)}"
+    yield f"# {escape(found.new.run_id)} compared with {escape(found.base.run_id)}"
     yield from ("", f"**{escape(found.sentence)}**")
     if found.problems:
         yield ""
         yield from (f"- {escape(line)}" for line in found.problems)
     for run in found.runs:
-        yield from ("", f"## {escape(name(run))}", "")
+        yield from ("", f"## {escape(heading(run))}", "")
         yield from _table(HEAD, (row(figure) for figure in run.figures))
         if run.facts:
-            yield from ("", "What else differs: " + "; ".join(escape(w) for w in facts(run)) + ".")
+            yield from ("", "Also different: " + "; ".join(escape(w) for w in facts(run)) + ".")
     yield from _rest(found)
-    yield from ("", f"BASE: {escape(side(found.base))}. NEW: {escape(side(found.new))}.")
+    yield from ("", f"BASE: {escape(origin(found.base))}. NEW: {escape(origin(found.new))}.")
 
 
 def _rest(found: Comparison) -> Iterator[str]:
-    lines = [f"{lost.key} is in BASE alone. {lost.why}".rstrip() for lost in found.lost]
-    lines += [f"{key} is in NEW alone." for key in found.added]
+    lines = [f"{lost.key} is missing from NEW. {lost.why}".rstrip() for lost in found.lost]
+    lines += [f"{key} is only in NEW." for key in found.added]
     if found.allowed:
-        lines.append(f"Let pass on request: {', '.join(found.allowed)}.")
+        lines.append(f"Allowed to differ: {', '.join(found.allowed)}.")
     if found.facts:
         said = "; ".join(" ".join((n, a, "→", b)) for n, a, b in map(fact, found.facts))
         lines.append(f"The hosts differ: {said}.")
@@ -178,19 +183,20 @@ def _rest(found: Comparison) -> Iterator[str]:
         yield from (f"- {escape(line)}" for line in lines)
 
 
-def name(run: Compared) -> str:
-    """A run's key, and its key in BASE where that is another."""
+def heading(run: Compared) -> str:
+    """A run's key, and its key in BASE if that is different."""
     return run.key if run.key == run.base else f"{run.key} (in BASE {run.base})"
 
 
 def facts(run: Compared) -> list[str]:
-    """What is no figure and differs, in words."""
+    """The properties that differ."""
     return [" ".join((n, old, "→", new)) for n, old, new in map(fact, run.facts)]
 
 
-def side(one: Side) -> str:
+def origin(one: Side) -> str:
+    """A run's id, date and commit."""
     commit = f", commit {one.commit[:12]}" if one.commit else ""
-    return f"{one.run_id} of {one.created}{commit}{' (changed since)' if one.dirty else ''}"
+    return f"{one.run_id} of {one.created}{commit}{' with local changes' if one.dirty else ''}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -201,12 +207,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def json(found: Comparison) -> str:
-    """`Comparison` as it is."""
+    """`Comparison`, indented."""
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
 
 
 def junit(found: Comparison) -> str:
-    """A test suite a run, a test case a figure; what is beyond its limit is a failure."""
+    """One test suite per run, one test case per figure; a figure beyond its limit is a failure."""
     root = ET.Element("testsuites", name="hil compare")
     for run in found.runs:
         suite = ET.SubElement(root, "testsuite", name=clean(run.key))
@@ -218,12 +224,11 @@ def junit(found: Comparison) -> str:
     if found.lost:
         suite = ET.SubElement(root, "testsuite", name="runs of BASE")
         for lost in found.lost:
-            said = [line for line in found.problems if line.startswith(f"{lost.key}: not in NEW")]
-            if said:
-                _failed(suite, lost.key, "run", said[0])
+            if lost.beyond:
+                _failed(suite, lost.key, "run", problem_of_lost(lost))
             else:
                 skipped = ET.SubElement(suite, "testcase", classname=clean(lost.key), name="run")
-                ET.SubElement(skipped, "skipped", message="missing, let pass")
+                ET.SubElement(skipped, "skipped", message="missing, allowed")
         _counted(suite)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
@@ -247,7 +252,7 @@ def _failed(suite: ET.Element, key: str, what: str, line: str) -> None:
 
 
 def _counted(suite: ET.Element) -> None:
-    """JUnit's readers want the counts as attributes."""
+    """Readers of JUnit XML expect the counts as attributes."""
     suite.set("tests", str(len(suite)))
     for kind, attribute in (("failure", "failures"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
@@ -255,16 +260,15 @@ def _counted(suite: ET.Element) -> None:
 
 
 def github(found: Comparison) -> str:
-    """An annotation a problem, and the sentence. GitHub shows ten of a kind at most."""
+    """One annotation per problem, and the sentence. GitHub shows up to ten of a kind."""
     lines = [_command("error", "hil compare", line) for line in found.problems]
     lines.append(_command("notice", "hil compare", found.sentence))
     return "\n".join(lines) + "\n"
 
 
-def _command(kind: str, heading: str, text: str) -> str:
-    """A workflow command; its own signs in the text are escaped as GitHub's toolkit does."""
-    said = clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::{kind} title={heading}::{said}"
+def _command(kind: str, title: str, text: str) -> str:
+    """A workflow command. GitHub's toolkit also escapes line ends, which `clean` has removed."""
+    return f"::{kind} title={title}::{clean(text).replace('%', '%25')}"
 
 
 FORMATS: Final[dict[str, Callable[[Comparison], str]]] = {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``limits.toml``: what each run may take at most, by its key board/engine/model/precision, and how
-much worse than an earlier run it may be."""
+"""``limits.toml``: absolute limits of each run, by its key board/engine/model/precision, and its
+allowed regression from an earlier run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hil.core.files import Config, read_toml
 from hil.runs.schema import SummaryRow
 
 LIMITS: Final = "limits.toml"
-COMPARE: Final = "compare"  # the table of `hil compare`; no run has this key
+COMPARE: Final = "compare"  # the table for `hil compare`; not a run's key
 _HINT: Final = "see docs/compare.md and docs/pytest.md"
 
 
 class Growth(Config, frozen=True):
-    """How much worse than BASE a figure of NEW may be, as `hil compare` holds it.
+    """The allowed regression of each figure in `hil compare`.
 
-    ``accuracy`` in percentage points; ``unanswered``, ``answers``, ``unexpected``, ``litert``,
+    ``accuracy`` is in percentage points; ``unanswered``, ``answers``, ``unexpected``, ``litert``,
     ``outputs``, ``heap`` and ``retries`` in counts or bytes; the others in percent. ``inf`` allows
-    anything; None leaves the choice to the next wider table.
+    any change; None means the value of the next wider table.
     """
 
     accuracy: float | None = None
@@ -47,17 +47,17 @@ class Growth(Config, frozen=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             most = getattr(self, name)
-            if most is not None and not most >= 0:  # a NaN is none either
-                raise ValueError(f"{name} is {most}, and a limit is at least 0")
+            if most is not None and not most >= 0:  # also refuses NaN
+                raise ValueError(f"{name} is {most}, but a limit must be at least 0")
 
     def over(self, wider: Growth) -> Growth:
-        """These, and of ``wider`` what is left out here."""
+        """These limits, completed by those of ``wider``."""
         names = self.__struct_fields__
         own = {name: getattr(self, name) for name in names}
         return Growth(**{k: getattr(wider, k) if v is None else v for k, v in own.items()})
 
 
-# what holds where nothing is said: docs/compare.md says why
+# docs/compare.md gives the reasons
 DEFAULTS: Final = Growth(
     accuracy=0.5,
     unanswered=0,
@@ -80,10 +80,10 @@ DEFAULTS: Final = Growth(
 
 
 class Limits(Config, frozen=True):
-    """Upper limits; one that is left out is not checked.
+    """Upper limits of a run; one that is left out is not checked.
 
     ``time_p95`` is in the board's clock unit (us or instructions), the others are bytes;
-    ``compare`` is of this run alone.
+    ``compare`` is for this run only.
     """
 
     time_p95: float | None = None
@@ -96,19 +96,19 @@ class Limits(Config, frozen=True):
 
 
 class LimitsFile(Config, frozen=True):
-    """A whole ``limits.toml``: run key -> limits, and what `hil compare` allows every run."""
+    """A ``limits.toml``: run key -> limits, and the allowed regression of all runs."""
 
     runs: dict[str, Limits] = msgspec.field(default_factory=dict)
     compare: Growth = Growth()
 
     def growth(self, key: str) -> Growth:
-        """What run ``key`` may become worse by: its own table, then the file's, then `DEFAULTS`."""
+        """The allowed regression of run ``key``: its own table, the file's, then `DEFAULTS`."""
         own = self.runs[key].compare if key in self.runs else Growth()
         return own.over(self.compare).over(DEFAULTS)
 
 
 def read_limits(path: Path) -> LimitsFile:
-    """What the file says; nothing when there is no such file, ConfigError when it is wrong."""
+    """The limits in the file; none if it does not exist. ConfigError if it is wrong."""
     if not path.exists():
         return LimitsFile()
     tables = read_toml(path, dict[str, dict[str, Any]], hint=_HINT)
@@ -120,7 +120,7 @@ def read_limits(path: Path) -> LimitsFile:
 
 
 def metrics(row: SummaryRow) -> dict[str, float]:
-    """Every figure of a row that may be limited and is known, under its name in `Limits`."""
+    """Every known figure of a row that can be limited, by its name in `Limits`."""
     found: dict[str, float] = {}
     if row.time.p95 is not None:
         found["time_p95"] = row.time.p95
@@ -137,7 +137,7 @@ def metrics(row: SummaryRow) -> dict[str, float]:
 
 
 def exceeded(row: SummaryRow, limits: Limits) -> list[str]:
-    """One line for each limit that ``row`` breaks or cannot be held to; empty when all is well."""
+    """One line per limit that ``row`` exceeds or that was not measured."""
     lines = []
     measured = metrics(row)
     for name in Limits.__struct_fields__:

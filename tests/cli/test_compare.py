@@ -33,7 +33,7 @@ def test_equal_runs_are_exit_code_0(
 ) -> None:
     assert hil(monkeypatch, "compare", base, base) == 0
     shown = capsys.readouterr()
-    assert shown.out.startswith("# 20260102-030405-mps2 against")
+    assert shown.out.startswith("# 20260102-030405-mps2 compared with")
     assert shown.err == ""
 
 
@@ -91,14 +91,14 @@ def test_a_terminal_gets_a_table(
     assert hil(monkeypatch, "compare", base, worse) == 1
     shown = capsys.readouterr().out
     assert "beyond 10 %" in shown
-    assert "mps2/aot/teacher/int8: not in NEW" in shown
+    assert "mps2/aot/teacher/int8: missing from NEW" in shown
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("--format", "yaml"), "--format yaml is unknown; one of md, json, junit, github"),
-        (("--allow", "weather"), "--allow weather: there is no such field; one of dataset"),
+        (("--allow", "weather"), "--allow weather: unknown field; use one of dataset"),
         (("--limits", "none.toml"), "--limits none.toml: the file does not exist; check the path"),
     ],
 )
@@ -124,7 +124,7 @@ def test_runs_that_cannot_be_compared_are_exit_code_2(
     other = reports.full(tmp_path / "other", n=100)
     assert hil(monkeypatch, "compare", base, other) == 2
     shown = capsys.readouterr().err
-    assert "cannot be compared: samples 200 against 100" in shown
+    assert "cannot be compared: samples 200 and 100" in shown
     assert shown.count("\n") == 1
     assert hil(monkeypatch, "compare", base, other, "--allow", "samples") == 1
     assert hil(monkeypatch, "compare", base, tmp_path / "none") == 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison says of runs whose difference is known."""
+"""Comparisons of runs with a known difference."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_bytes_are_exact(name: str, by: int, word: str, beyond: bool) -> None:
     assert found.regression is beyond
 
 
-def test_one_instruction_more_for_each_digit_is_worse_and_within_the_limit() -> None:
+def test_one_more_instruction_per_digit_is_worse_but_within_the_limit() -> None:
     times = np.arange(1000, 1000 + N)
     found = compare_stored(timed(run(), times.tolist()), timed(run(), (times + 1).tolist()))
     median = figure(found, "instructions")
@@ -68,12 +68,12 @@ def test_one_instruction_more_for_each_digit_is_worse_and_within_the_limit() -> 
 
 
 @pytest.mark.parametrize(("more", "beyond"), [(10, False), (11, True)])
-def test_instructions_are_beyond_by_their_value_alone(more: int, beyond: bool) -> None:
+def test_instructions_are_beyond_their_limit_by_value(more: int, beyond: bool) -> None:
     found = compare_stored(timed(run(), [1000] * N), timed(run(), [1000 + more] * N))
     assert figure(found, "instructions").beyond is beyond
 
 
-def test_a_regression_that_the_median_does_not_see_is_in_the_sum() -> None:
+def test_the_sum_shows_a_regression_that_the_median_hides() -> None:
     slower = [1000] * (N - 40) + [2000] * 40
     found = compare_stored(timed(run(), [1000] * N), timed(run(), slower))
     assert not figure(found, "instructions").beyond
@@ -82,7 +82,7 @@ def test_a_regression_that_the_median_does_not_see_is_in_the_sum() -> None:
     assert found.regression
 
 
-def test_instructions_that_rise_here_and_fall_there_are_undecided() -> None:
+def test_instructions_that_rise_and_fall_are_undecided() -> None:
     rng = np.random.default_rng(1)
     times = rng.integers(900, 1100, N)
     other = times + rng.choice([-1, 1], N)
@@ -91,9 +91,9 @@ def test_instructions_that_rise_here_and_fall_there_are_undecided() -> None:
     assert not found.regression
 
 
-def test_latency_is_beyond_only_with_its_whole_interval() -> None:
+def test_latency_is_beyond_its_limit_only_with_its_whole_interval() -> None:
     rng = np.random.default_rng(2)
-    base = rng.normal(2000, 100, N).astype(int)  # so that the median's interval is 1.4 % wide
+    base = rng.normal(2000, 100, N).astype(int)  # the median's interval is then 1.4 % wide
     for factor, word, beyond in ((1.035, "worse", False), (1.08, "worse", True)):
         new = (rng.normal(2000, 100, N) * factor).astype(int)
         found = compare_stored(timed(run(MICROS), base.tolist()), timed(run(MICROS), new.tolist()))
@@ -101,14 +101,14 @@ def test_latency_is_beyond_only_with_its_whole_interval() -> None:
         assert (latency.word, latency.beyond) == (word, beyond), latency.change
 
 
-def test_a_clock_that_reads_0_decides_nothing() -> None:
+def test_times_of_0_are_undecided() -> None:
     found = compare_stored(timed(run(MICROS), [0] * N), timed(run(MICROS), [5] * N))
     assert figure(found, "latency").word == "undecided"
     assert "too short" in figure(found, "latency").note
 
 
 def flipped(sample: Sample) -> Sample:
-    """The same digit, answered by another output, on device and host."""
+    """The same digit with another answer, on device and host."""
     outputs = np.frombuffer(sample.device, "i1")
     other = outputs.copy()
     other[outputs.argmax()], other[(outputs.argmax() + 1) % 10] = -100, 127
@@ -116,7 +116,7 @@ def flipped(sample: Sample) -> Sample:
 
 
 def lose(count: int) -> StoredRun:
-    """``count`` digits that were right are wrong now, the host's too."""
+    """A run with ``count`` right answers changed to wrong ones, on device and host."""
     stored = run(changed_model())
     key, part = next(iter(stored.samples.items()))
     right = [s.i for s in part if np.frombuffer(s.device, "i1").argmax() == s.label][:count]
@@ -131,7 +131,7 @@ def changed_model() -> RunPlan:
 @pytest.mark.parametrize(
     ("lost", "word", "beyond"), [(1, "undecided", False), (6, "worse", False), (12, "worse", True)]
 )
-def test_accuracy_is_worse_when_its_interval_says_so(lost: int, word: str, beyond: bool) -> None:
+def test_accuracy_is_worse_if_its_interval_excludes_0(lost: int, word: str, beyond: bool) -> None:
     found = compare_stored(run(COUNTS), lose(lost), allow=("model",))
     accuracy = figure(found, "accuracy")
     assert (accuracy.word, accuracy.beyond) == (word, beyond), accuracy
@@ -139,7 +139,7 @@ def test_accuracy_is_worse_when_its_interval_says_so(lost: int, word: str, beyon
     assert found.regression is beyond
 
 
-def test_another_networks_outputs_have_to_be_let_pass() -> None:
+def test_outputs_of_another_network_must_be_allowed() -> None:
     found = compare_stored(run(COUNTS), lose(1))
     assert "--allow model" in figure(found, "outputs").note
     assert found.regression
@@ -147,7 +147,7 @@ def test_another_networks_outputs_have_to_be_let_pass() -> None:
     assert (fact.name, fact.base[:2], fact.new[:2]) == ("model_sha256", "ab", "12")
 
 
-def test_other_outputs_of_one_network_are_a_regression_whatever_is_let_pass() -> None:
+def test_changed_outputs_of_one_network_are_a_regression_even_if_model_is_allowed() -> None:
     def off_by_one(sample: Sample) -> Sample:
         if sample.i != 3:
             return sample
@@ -166,7 +166,7 @@ def test_the_first_inference_of_an_emulator_is_exact(more: int, word: str) -> No
     assert (first.word, first.beyond) == (word, more > 10)
 
 
-def test_the_first_inference_of_a_real_board_decides_nothing() -> None:
+def test_the_first_inference_of_a_real_board_is_undecided() -> None:
     first = figure(compare_stored(begun(MICROS, 1000), begun(MICROS, 3000)), "first")
     assert (first.word, first.beyond, first.change) == ("undecided", False, None)
     lost = compare_stored(begun(MICROS, 1000), run(MICROS))
@@ -180,7 +180,7 @@ def test_a_heap_that_grows_is_a_regression(grown: int, beyond: bool) -> None:
 
 
 def heaped(grown: int) -> StoredRun:
-    """A run whose heap grew by so many bytes."""
+    """A run whose heap grew by ``grown`` bytes."""
     marks = Marks(
         arena_reserved=None,
         ram_static=None,
@@ -196,20 +196,20 @@ def heaped(grown: int) -> StoredRun:
 
 
 def begun(plan: RunPlan, first: int) -> StoredRun:
-    """A run whose first inference took so long."""
+    """A run with ``first`` as the time of its first inference."""
     stored = run(plan)
     ends = tuple(msgspec.structs.replace(end, first=first) for end in stored.manifest.ends)
     return with_manifest(stored, ends=ends)
 
 
-def test_a_missing_figure_is_a_regression_unless_let_pass() -> None:
+def test_a_missing_figure_is_a_regression_unless_allowed() -> None:
     new = with_manifest(run(), ends=())
     found = compare_stored(run(), new)
     missing = [figure.name for figure in found.runs[0].figures if figure.word == "missing"]
     assert missing == ["arena", "flash_model", "flash_code", "ram_static", "stack", "retries"]
     assert len(found.problems) == 6
     assert not compare_stored(run(), new, allow_missing=True).regression
-    assert not compare_stored(new, run()).regression, "a figure that is new is none"
+    assert not compare_stored(new, run()).regression, "a new figure is not a regression"
 
 
 def test_missing_answers_are_a_regression() -> None:
@@ -224,18 +224,18 @@ def test_missing_answers_are_a_regression() -> None:
     assert figure(compare_stored(whole, none), "accuracy").word == "missing"
 
 
-def test_a_missing_run_is_a_regression_and_an_added_one_is_none() -> None:
+def test_a_missing_run_is_a_regression_and_an_added_one_is_not() -> None:
     both = run(reports.plan("teacher"), reports.plan("student"))
     found = compare_stored(both, run(reports.plan("student")))
     assert [lost.key for lost in found.lost] == ["mps2/aot/teacher/int8"]
-    assert found.problems == ("mps2/aot/teacher/int8: not in NEW",)
+    assert found.problems == ("mps2/aot/teacher/int8: missing from NEW",)
     assert not compare_stored(both, run(reports.plan("student")), allow_missing=True).regression
     back = compare_stored(run(reports.plan("student")), both)
     assert back.added == ("mps2/aot/teacher/int8",)
     assert not back.regression
 
 
-def test_a_network_that_no_longer_fits_says_so() -> None:
+def test_the_reason_for_a_network_that_no_longer_fits() -> None:
     gone = TooLarge(
         board="mps2",
         board_title="",
@@ -249,10 +249,10 @@ def test_a_network_that_no_longer_fits_says_so() -> None:
     )
     new = run(reports.plan("student"), no_place=(gone,))
     found = compare_stored(run(reports.plan("teacher"), reports.plan("student")), new)
-    assert found.lost[0].why == "no place: at least 70,000 B of flash, board has 65,536"
+    assert found.lost[0].why == "does not fit: at least 70,000 B of flash, the board has 65,536"
 
 
-def test_limits_are_wider_or_narrower_as_the_file_says() -> None:
+def test_limits_of_the_file_and_of_a_run() -> None:
     new = with_memory(run(), arena=2_600, stack=945)
     key = COUNTS.key
     assert figure(compare_stored(run(), new), "arena").beyond
@@ -265,13 +265,13 @@ def test_limits_are_wider_or_narrower_as_the_file_says() -> None:
     assert figure(compare_stored(run(), new, anything), "arena").limit is None
 
 
-def test_absolute_limits_hold_new_alone() -> None:
+def test_absolute_limits_apply_only_to_new() -> None:
     held = LimitsFile(runs={COUNTS.key: Limits(arena=2_000)})
     found = compare_stored(run(), run(), held)
     assert found.problems == (f"{COUNTS.key}: arena is 2544, limit 2000",)
 
 
-def test_engines_are_compared_without_being_told() -> None:
+def test_engines_are_compared_without_allow() -> None:
     other = msgspec.structs.replace(COUNTS, engine="tflm", key="mps2/tflm/student/int8")
     found = compare_stored(run(), run(other))
     assert found.runs[0].base == COUNTS.key

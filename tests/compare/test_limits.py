@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits: read, and held against a row."""
+"""``limits.toml``, and rows checked against it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_unknown_limit_is_refused(tmp_path: Path) -> None:
         read_limits(tmp_path / LIMITS)
 
 
-def test_each_limit_is_held_to_its_own_figure() -> None:
+def test_each_limit_applies_to_its_own_figure() -> None:
     assert exceeded(ROW, Limits()) == []
     for name, value in metrics(ROW).items():
         assert exceeded(ROW, Limits(**{name: value})) == []  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_each_limit_is_held_to_its_own_figure() -> None:
     assert set(metrics(ROW)) == set(Limits.__struct_fields__) - {COMPARE}
 
 
-def test_a_limit_on_what_was_not_measured_is_broken() -> None:
+def test_a_limit_of_a_figure_that_was_not_measured_is_exceeded() -> None:
     timeless = SummaryRow(
         **{
             **{name: getattr(ROW, name) for name in ROW.__struct_fields__},
@@ -75,7 +75,7 @@ def test_a_limit_on_what_was_not_measured_is_broken() -> None:
     ]
 
 
-def test_the_narrowest_table_that_names_a_figure_counts(tmp_path: Path) -> None:
+def test_the_narrowest_table_with_a_figure_counts(tmp_path: Path) -> None:
     file = tmp_path / LIMITS
     file.write_text(
         "[compare]\nstack = 20\narena = inf\n"
@@ -94,7 +94,7 @@ def test_defaults_name_every_figure() -> None:
 
 
 @pytest.mark.parametrize("line", ["stack = -1", "stack = nan", "area = 1", 'stack = "x"'])
-def test_a_wrong_comparison_is_refused(tmp_path: Path, line: str) -> None:
+def test_an_invalid_table_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / LIMITS).write_text(f"[compare]\n{line}\n")
     with pytest.raises(ConfigError, match=line.split()[0]):
         read_limits(tmp_path / LIMITS)

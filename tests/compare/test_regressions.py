@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, ScratchLab]]:
-    """A network, a run of it, and the lab that has it built."""
+    """A network, a run of it, and the lab that built it."""
     folder = tmp_path_factory.mktemp("base")
     model = Path(shutil.copy(STUDENT, folder / "student.tflite"))
     lab = ScratchLab()
@@ -44,7 +44,7 @@ def test_a_kernel_made_10_percent_slower_is_caught(
 def test_one_weight_of_the_image_is_caught(
     base: tuple[Path, Path, ScratchLab], tmp_path: Path
 ) -> None:
-    """The oracle reads the .tflite, so that it contradicts."""
+    """The oracle reads the .tflite file, so the device differs from it."""
     model, run, _ = base
     copy = Path(shutil.copy(model, tmp_path / model.name))
     with ScratchLab(wrong_constant) as lab:
@@ -56,7 +56,7 @@ def test_one_weight_of_the_image_is_caught(
 def test_one_weight_of_the_file_is_caught(
     base: tuple[Path, Path, ScratchLab], tmp_path: Path
 ) -> None:
-    """The oracle follows the .tflite: the device is right, and the answers are other ones."""
+    """The oracle reads the same .tflite file: the device agrees with it, but the outputs change."""
     model, run, _ = base
     copy = flip_weight(model, tmp_path / model.name)
     with ScratchLab() as lab:
@@ -94,5 +94,5 @@ def test_unchanged_reruns_raise_no_alarm(
 def test_200_unchanged_reruns_raise_no_alarm(
     base: tuple[Path, Path, ScratchLab], tmp_path: Path
 ) -> None:
-    """Each boots the emulator anew; every figure of each is the same, not merely within limits."""
+    """Each starts the emulator again; every figure is the same, not just within its limit."""
     assert quiet(reruns(base, tmp_path, 200))
