@@ -85,7 +85,7 @@ def test_runs_that_are_not_comparable_start_a_trend(tmp_path: Path) -> None:
     store(tmp_path, "again", run(), 3)
     found = read_history(tmp_path)
     assert [ids(trend) for trend in found.trends] == [["mnist", "again"], ["digits"]]
-    assert "dataset mnist/test against digits/test" in found.trends[1].why
+    assert "dataset mnist/test and digits/test" in found.trends[1].why
     assert "Not comparable with earlier runs: " in markdown(found)
 
 
