@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What faults of the line cost, and that no number is ever wrong for them, as Markdown.
+"""The cost of link faults, and a check that they never cause a wrong number, as Markdown.
 
-    python benchmarks/faults.py [--digits 2000]     # throughput, a line on a clock of its own
+    python benchmarks/faults.py [--digits 2000]     # throughput, on a simulated line
     python benchmarks/faults.py --soak 1000000 [--board session]   # frames, answers, wrong ones
 
-Both are exact: the same on every machine, time on the machine apart. The first is MNIST in PackBits
-at 115200 baud over `hil.testing.lines`, to a board that computes in no time: only the line counts.
-The second asks the fake board, or the firmware's own C session, on a line without time.
+Both give the same figures on every machine, except for the time they take. The first streams MNIST
+in PackBits at 115200 baud over `hil.testing.lines`, to a board that computes in no time, so that
+only the line counts. The second asks the fake board, or the firmware's C session, on a line that
+takes no time.
 """
 
 from __future__ import annotations
@@ -55,14 +56,14 @@ LINES: Final = (
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown."""
+    """A Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def stream(
     digits: Sequence[bytes], chaos: Chaos, window: int, room: int | None
 ) -> tuple[float, LineCounts, int, str]:
-    """Seconds on the line, what was counted, answers that were disturbed, and how it ended."""
+    """Seconds on the line, counts, disturbed answers, and how it ended ("": all were answered)."""
     board = FakeBoard(hello(room), Computing(lambda _model, _values: OUTPUT, 0.0))
     line = PacedLink(board, BAUD, room=room)
     device = Device(ChaosLink(line, chaos), Timing(clock=line.clock), number=1)
@@ -73,7 +74,7 @@ def stream(
             disturbed += answer.disturbed
             board.received.clear()
     except LineHopeless:
-        return line.now, device.counts, disturbed, f"hopeless, said after {line.now:.0f} s"
+        return line.now, device.counts, disturbed, f"hopeless, reported after {line.now:.0f} s"
     return line.now, device.counts, disturbed, ""
 
 
@@ -106,9 +107,9 @@ def throughput(digits: Sequence[bytes]) -> None:
                     "digits/s",
                     "of the clean line",
                     "requests sent again",
-                    "damaged, says the board",
-                    "damaged, says the host",
-                    "waits",
+                    "damaged, seen by the board",
+                    "damaged, seen by the host",
+                    "timeouts",
                     "answers disturbed",
                 ),
                 rows,
@@ -135,15 +136,15 @@ def soaked(chaos: Chaos, found: Soaked) -> list[str]:
 
 
 def soak_table(frames: int, board: PythonBoard | SessionBoard, seed: int) -> int:
-    """Prints it; how many wrong answers were accepted."""
+    """Print the table; how many wrong answers were accepted."""
     rows, wrong = [], 0
     rates = list(storms(seed))
     for chaos in rates:
         found = soak(board, board.truth, chaos, frames // len(rates))
         wrong += found.wrong
         rows.append(soaked(chaos, found))
-    head = ("bit errors", "frames", "answers", "wrong", "sent again", "damaged", "not asked for")
-    print(table((*head, "faults done", "streams ended by", "took"), rows))
+    head = ("bit errors", "frames", "answers", "wrong", "sent again", "damaged", "unexpected")
+    print(table((*head, "faults injected", "streams ended by", "took"), rows))
     return wrong
 
 

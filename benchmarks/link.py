@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The link: raw, PackBits and MLPerf Tiny's protocol on one and the same paced line, as Markdown.
+"""Throughput of raw inputs, PackBits and MLPerf Tiny's protocol on the same line, as Markdown.
 
-    python benchmarks/link.py [--digits 10000]                      # a line on a clock of its own
+    python benchmarks/link.py [--digits 10000]                      # a simulated line
     python benchmarks/link.py --real [--digits 500] [--baud 115200] # real firmware, a real pty
 
-The first is exact: `hil.testing.lines` counts every byte at ten bits, so nothing depends on this
-machine. The host's side is the one that `hil bench` runs. The second puts `hil.testing.lines`
-between it and the firmware for this machine, and takes its time.
+The first is exact: `hil.testing.lines` counts ten bits per byte, so that nothing depends on this
+machine. The host's side is that of `hil bench`. The second puts a paced pty between it and the
+firmware for this machine, in real time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OUTPUT: Final = bytes(range(10))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way over one line. ``line`` is what the bytes sent take at the rate, in seconds."""
+    """One protocol on one line. ``line``: seconds that the bytes sent take at the rate."""
 
     baud: int
     way: str
@@ -79,7 +79,7 @@ COLUMNS: Final = (
     "baud",
     "protocol",
     "inference",
-    "bytes a digit",
+    "bytes per digit",
     "digits/s",
     "seconds",
     "line in use",
@@ -103,7 +103,7 @@ def hello(room: int | None) -> Hello:
 
 
 def ours(digits: Sequence[bytes], baud: int, milliseconds: int, *, packs: bool) -> Row:
-    """The project's protocol, as `hil bench` streams it."""
+    """Our protocol, as `hil bench` streams it."""
     computing = Computing(lambda _model, _values: OUTPUT, milliseconds / 1000)
     board = FakeBoard(hello(ROOM), computing)
     link = PacedLink(board, baud, computing.spent, ROOM)
@@ -118,7 +118,7 @@ def ours(digits: Sequence[bytes], baud: int, milliseconds: int, *, packs: bool) 
 
 
 def alone(digits: Sequence[bytes], baud: int, milliseconds: int) -> Row:
-    """A board with no room: one request at a time, and raw."""
+    """A board without a receive buffer: one raw request at a time."""
     computing = Computing(lambda _model, _values: OUTPUT, milliseconds / 1000)
     board = FakeBoard(hello(0), computing)
     link = PacedLink(board, baud, computing.spent, 0)
@@ -130,7 +130,7 @@ def alone(digits: Sequence[bytes], baud: int, milliseconds: int) -> Row:
 
 
 def tiny(digits: Sequence[bytes], baud: int, milliseconds: int) -> Row:
-    """MLPerf Tiny's protocol, every byte of it on the same line."""
+    """MLPerf Tiny's protocol."""
     computing = Computing(lambda _model, _values: OUTPUT, milliseconds / 1000)
 
     def infer(values: bytes) -> list[float]:
@@ -162,7 +162,7 @@ def virtual(digits: Sequence[bytes]) -> None:
 
 
 def real(digits: Sequence[bytes], baud: int) -> None:
-    """The firmware for this machine at the end of a pty that is as slow as a line."""
+    """The firmware for this machine behind a pty that is as slow as a line."""
     board = load_board("native", PROJECT)
     student = PROJECT / "models" / "mnist" / "student_int8.tflite"
     firmware = build(board.pio_env, [("student", student)], "aot", PROJECT)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a wrong number ever accepted? Answers over a disturbed line, each held to the truth.
+"""Is a wrong number ever accepted? Compares every answer over a disturbed line with the truth.
 
 The board is `hil.testing.board.FakeBoard`, or the firmware's own session and decoder in C, compiled
-for this machine. Nothing takes time on this line but silence, which passes on a clock of its own.
+for this machine. Only silence takes time on this line, on its own clock.
 """
 
 from __future__ import annotations
@@ -15,32 +15,27 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from hil.core.errors import DeviceError, LinkError
 from hil.core.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
 from hil.device import Device, Timing
-from hil.link import Deadline
 from hil.link.chaos import ChaosLink
 from hil.link.faults import BOOT_TEXT, Chaos
-from hil.testing.board import FakeBoard
+from hil.testing.board import Answering, FakeBoard, InstantLink
 
 FIRMWARE: Final = Path(__file__).parents[1] / "firmware"
 LIBRARY: Final = Path(__file__).parents[1] / "tests" / "firmware" / "session_library.c"
 WINDOW: Final = 4
 INPUT: Final = 4  # bytes: such requests still pass at a bit error rate of 1e-2
-REPLIES: Final = 1 << 16  # bytes to one write
-CLEAR: Final = 1000
+REPLIES: Final = 1 << 16  # bytes of replies per write
+CLEAR: Final = 1000  # frames after which the fake board's record is cleared
 
 
-class Board(Protocol):
-    """Whoever answers, and can be restarted."""
-
-    def answer(self, data: bytes) -> bytes:
-        """The bytes that come back for ``data``."""
-        ...
+class Board(Answering, Protocol):
+    """A board that answers and can be restarted."""
 
     def restart(self) -> None:
         """Forget everything, as a reset does."""
@@ -67,7 +62,7 @@ class PythonBoard:
 
     @staticmethod
     def truth(values: bytes) -> bytes:
-        """What an honest board answers."""
+        """The right answer."""
         return zlib.crc32(values).to_bytes(4, "little")[:2]
 
 
@@ -88,7 +83,7 @@ class SessionBoard:
 
     @staticmethod
     def truth(values: bytes) -> bytes:
-        """firmware/test/fake_image: first, last, and all four exclusive-or'd."""
+        """The right answer (firmware/test/fake_image): first byte, last byte, XOR of all four."""
         return bytes((values[0], values[3], values[0] ^ values[1] ^ values[2] ^ values[3]))
 
 
@@ -110,45 +105,21 @@ def build_session(folder: Path) -> Path:
 
 
 @dataclass
-class InstantLink:
-    """A line to ``board`` that takes no time; its clock passes while nothing comes."""
+class SoakedLink(InstantLink):
+    """A link to a `Board` that takes no time and can restart the board."""
 
     board: Board
-    name: str = "soak"
-    baud: int = 115200
-    now: float = 0.0
-    _arrived: bytearray = field(default_factory=bytearray)
-
-    def clock(self) -> float:
-        """Seconds."""
-        return self.now
-
-    def set_baud(self, baud: int) -> None:
-        self.baud = baud
-
-    def write(self, data: bytes) -> None:
-        self._arrived += self.board.answer(data)
-
-    def read(self, deadline: Deadline) -> bytes:
-        data = bytes(self._arrived)
-        self._arrived.clear()
-        if not data:
-            self.now = max(self.now, deadline.at)
-        return data
 
     def reset(self) -> None:
-        """The board restarts, and its ROM says so."""
+        """Restart the board, whose ROM prints its boot text."""
         self.board.restart()
-        self._arrived += BOOT_TEXT[0]
-
-    def close(self) -> None:
-        pass
+        self.arrive(BOOT_TEXT[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """What came of it. ``frames``: all that crossed or should have, in both directions; ``ended``:
-    streams that ended with an error of the harness, by its name, and were begun anew."""
+    """The result. ``frames``: sent, received and damaged ones, in both directions. ``ended``: how
+    many streams ended with an error of the harness, by its name, and were started again."""
 
     frames: int
     answers: int
@@ -169,7 +140,7 @@ def soak(
 ) -> Soaked:
     """Ask until ``frames`` have crossed, and compare every accepted answer with ``truth``."""
     started = time.monotonic()
-    inner = InstantLink(board)
+    inner = SoakedLink(board)
     link = ChaosLink(inner, chaos, reset=inner.reset)
     device = Device(link, Timing(boot=3, reply=2, clock=inner.clock), number=1)
     prepare(device)
@@ -200,7 +171,7 @@ def _crossed(device: Device) -> int:
 
 
 def _input(seed: int, index: int) -> bytes:
-    """Reproducible, and unlike its neighbours."""
+    """Reproducible, and different for each index."""
     return random.Random(seed << 32 | index).randbytes(INPUT)
 
 

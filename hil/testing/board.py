@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hil.core.records import DType, Encoding, Hello, TensorSpec
 from hil.link import Deadline
@@ -210,12 +211,20 @@ class FakeBoard:
         return Frame(kind, seq, payload, self.version)
 
 
-@dataclass
-class FakeLink:
-    """A link to a `FakeBoard`; time passes only when a read finds nothing."""
+class Answering(Protocol):
+    """The other end of a link, for example a `FakeBoard`."""
 
-    board: FakeBoard
-    name: str = "fake"
+    def answer(self, data: bytes) -> bytes:
+        """The bytes that come back for ``data``."""
+        ...
+
+
+@dataclass
+class InstantLink:
+    """A link to ``board`` that takes no time; time passes only when a read finds nothing."""
+
+    board: Answering
+    name: str = "instant"
     closed: bool = False
     now: float = 0.0
     baud: int = 115200
@@ -228,9 +237,39 @@ class FakeLink:
         return self.now
 
     def set_baud(self, baud: int) -> None:
+        """See `hil.link.port.Link.set_baud`."""
         self.baud = baud
 
     def write(self, data: bytes) -> None:
+        """See `hil.link.port.Link.write`."""
+        self._arrived += self.board.answer(data)
+
+    def arrive(self, data: bytes) -> None:
+        """Put ``data`` on the line, as if someone had sent it."""
+        self._arrived += data
+
+    def read(self, deadline: Deadline) -> bytes:
+        """See `hil.link.port.Link.read`."""
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        if not data:
+            self.now = max(self.now, deadline.at)
+        return data
+
+    def close(self) -> None:
+        """See `hil.link.port.Link.close`."""
+        self.closed = True
+
+
+@dataclass
+class FakeLink(InstantLink):
+    """An instant link to a `FakeBoard`, which boots and changes its rate as boards do."""
+
+    board: FakeBoard
+    name: str = "fake"
+
+    def write(self, data: bytes) -> None:
+        """See `hil.link.port.Link.write`."""
         if self.now < self.board.boots_at:
             return
         sender, at = self.baud, self.board.baud
@@ -247,20 +286,6 @@ class FakeLink:
         self.board.reset()
         self.board.boots_at = self.now + boot
         self._arrived[:] = says
-
-    def arrive(self, data: bytes) -> None:
-        """Put ``data`` on the line, as if someone had sent it."""
-        self._arrived += data
-
-    def read(self, deadline: Deadline) -> bytes:
-        data = bytes(self._arrived)
-        self._arrived.clear()
-        if not data:
-            self.now = max(self.now, deadline.at)
-        return data
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def pack_hello(hello: Hello) -> bytes:

@@ -17,23 +17,16 @@ import tty
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from hil.core.errors import LinkError
 from hil.link import Deadline, Link
 from hil.link.chaos import ChaosLink
 from hil.link.serial_port import SerialLink
+from hil.testing.board import Answering
 
 BITS: Final = 10  # of a byte on the line: start, eight, stop
 _SHORT: Final = 1e-9  # seconds: tolerance for rounding
-
-
-class Answering(Protocol):
-    """The other end of a line, for example `hil.testing.board.FakeBoard`."""
-
-    def answer(self, data: bytes) -> bytes:
-        """The bytes that come back for ``data``."""
-        ...
 
 
 @dataclass

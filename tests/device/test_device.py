@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device layer over a scripted line: each fault ends in the answer or one clear error."""
+"""`Device` over a line with scripted faults: each ends in the answer or in one clear error."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_numbering_continues_where_a_run_was_cut() -> None:
     assert [answer.index for answer in answers] == [17, 18, 19]
 
 
-def test_window_is_kept() -> None:
+def test_the_window_is_not_exceeded() -> None:
     device, link = fake_device()
     link.board.answer = lambda data: sent.append(data) or b""  # type: ignore[func-returns-value,method-assign]
     sent: list[bytes] = []
@@ -71,7 +71,7 @@ def test_window_is_kept() -> None:
 
 
 def sent_unanswered(room: int | None, values: list[bytes]) -> list[bytes]:
-    """What is sent at once to a board that never answers."""
+    """The requests that are sent at once to a board that never answers."""
     device, link = fake_device()
     link.board.answer = lambda data: sent.append(data) or b""  # type: ignore[func-returns-value,method-assign]
     sent: list[bytes] = []
@@ -82,7 +82,7 @@ def sent_unanswered(room: int | None, values: list[bytes]) -> list[bytes]:
     return requests[: len(requests) // 5]
 
 
-def test_room_is_kept() -> None:
+def test_the_room_is_not_exceeded() -> None:
     """Frames of 18 bytes: 4 of input, 4 of INFER, 8 of frame, 2 of COBS."""
     for room, count in ((0, 1), (18, 1), (35, 1), (36, 2), (54, 3), (71, 3), (72, 4), (None, 4)):
         sent = sent_unanswered(room, [bytes([i, 1, 2, 3]) for i in range(1, 9)])
@@ -90,7 +90,7 @@ def test_room_is_kept() -> None:
         assert len(sent) == count, room
 
 
-def test_each_input_travels_packed_where_that_is_shorter() -> None:
+def test_each_input_is_packed_if_that_is_shorter() -> None:
     even, odd = bytes(4), bytes(range(4))
     frames = [decode(data[:-1]) for data in sent_unanswered(None, [even, odd])]
     assert [frame.payload for frame in frames if isinstance(frame, Frame)] == [
@@ -99,12 +99,12 @@ def test_each_input_travels_packed_where_that_is_shorter() -> None:
     ]
 
 
-def test_hello_survives_boot_chatter_and_a_lost_first_answer() -> None:
+def test_hello_survives_boot_text_and_a_lost_first_answer() -> None:
     device, _ = fake_device(faults=[drop, chatter])
     assert device.hello() == HELLO
 
 
-def test_silence_is_no_answer() -> None:
+def test_silence_is_an_error() -> None:
     device, _ = fake_device(faults=[drop] * 100)
     with pytest.raises(NoAnswer, match="nothing answered on port fake within 3 s"):
         device.hello()
@@ -125,7 +125,7 @@ def test_a_board_that_panics_is_quoted_and_not_to_be_flashed() -> None:
     assert "flash" not in str(said.value)
 
 
-def test_a_board_in_its_rom_loader_is_not_foreign() -> None:
+def test_a_board_in_its_rom_loader_is_recognised() -> None:
     device, _ = fake_device(faults=[in_rom_loader] * 100)
     with pytest.raises(NotRunning, match=r"fake is in its ROM loader .*DOWNLOAD_BOOT\(UART0"):
         device.hello()
@@ -138,37 +138,37 @@ def test_a_board_that_panics_at_an_inference_is_quoted() -> None:
         list(device.infer(0, Encoding.INT8, INPUTS))
 
 
-def test_what_a_board_said_before_it_answered_is_no_diagnosis() -> None:
+def test_text_from_before_an_answer_is_not_a_diagnosis() -> None:
     device, _ = fake_device(faults=[panic, None, None, *[drop] * 99])
     assert device.hello() == HELLO
     with pytest.raises(NoAnswer, match="no valid answer on port fake in 5 attempts"):
         device.status()
 
 
-def test_other_protocol_version_is_named() -> None:
+def test_another_protocol_version_is_reported() -> None:
     device, _ = fake_device(version=2)
     with pytest.raises(WrongFirmware, match="speaks protocol 2, this harness 1"):
         device.hello()
 
 
-def test_model_that_is_not_there_is_refused() -> None:
+def test_a_missing_model_is_refused() -> None:
     device, _ = fake_device()
     with pytest.raises(DeviceRefused, match="models, asked for number"):
         list(device.infer(5, Encoding.INT8, INPUTS))
 
 
-def test_status_retries() -> None:
+def test_status_is_repeated_until_it_is_answered() -> None:
     device, _ = fake_device(faults=[corrupt, drop])
     assert device.status(reset=True).stack_size == 4096
     assert device.retries == 2
 
 
-def test_round_trips_are_of_the_last_sending_and_in_microseconds() -> None:
+def test_round_trips_are_those_of_the_last_transmission() -> None:
     device, link = fake_device(faults=[drop])
     inputs = [bytes([i] * 4) for i in range(3)]
     answers = list(device.infer(0, Encoding.INT8, inputs, window=1))
     assert [answer.attempts for answer in answers] == [2, 1, 1]
-    # the fake link's time passes only while nothing comes
+    # on the fake link time passes only during silence
     assert [answer.round_trip for answer in answers] == [0, 0, 0]
     assert link.now >= 1
 
@@ -188,7 +188,7 @@ def test_a_slow_answer_has_a_long_round_trip() -> None:
 
 
 @pytest.mark.parametrize("fault", [drop, corrupt])
-def test_clock_steps_and_firmware_that_knows_none(fault: Fault) -> None:
+def test_clock_steps_and_firmware_without_them(fault: Fault) -> None:
     device, link = fake_device(faults=[fault])
     assert device.clock_steps() == ClockSteps(1, 1, 64)
     link.board.steps = None
@@ -200,7 +200,7 @@ def shown(_: int, values: bytes) -> list[tuple[DType, bytes]]:
 
 
 @given(st.lists(st.sampled_from(FAULTS), max_size=12))
-def test_a_layer_comes_whole_over_a_bad_line(faults: list[Fault | None]) -> None:
+def test_a_layer_arrives_whole_over_a_bad_line(faults: list[Fault | None]) -> None:
     device, link = fake_device(faults=faults)
     link.board.layers, link.board.chunk = shown, 64
     try:
@@ -214,7 +214,7 @@ def test_a_layer_comes_whole_over_a_bad_line(faults: list[Fault | None]) -> None
     assert (last.data, taken.data) == (INPUTS[0][:2], INPUTS[0])
 
 
-def test_firmware_that_shows_no_layers_says_so() -> None:
+def test_layers_that_firmware_does_not_show_are_refused() -> None:
     device, link = fake_device()
     with pytest.raises(DeviceRefused, match="does not answer layer by layer; .* HIL_LAYERS=1"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)

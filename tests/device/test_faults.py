@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line loses is asked again, and nothing else; what is hopeless is said in bounded time."""
+"""Losses are asked again, and nothing else; a hopeless line is reported in bounded time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_lost_answer_costs_one_inference_and_no_waiting(fault: Fault, at: int)
     assert line.now < undisturbed.now + 2.5 * COMPUTES
 
 
-def test_a_request_that_the_board_calls_damaged_is_sent_again_at_once() -> None:
+def test_a_request_that_arrives_damaged_is_sent_again_at_once() -> None:
     device, line = paced_device()
     write, sent = line.write, 0
 
@@ -67,7 +67,7 @@ def test_a_request_that_the_board_calls_damaged_is_sent_again_at_once() -> None:
     assert counts.resent_bytes == len(INPUTS[0]) + 4 + 8 + 2
 
 
-def test_the_last_answer_that_is_lost_is_missed_as_soon_as_round_trips_tell() -> None:
+def test_a_lost_last_answer_times_out_by_the_measured_round_trips() -> None:
     device, line = paced_device([None] * 39 + [drop])
     began = line.now
     assert ask(device) == WANTED
@@ -75,8 +75,8 @@ def test_the_last_answer_that_is_lost_is_missed_as_soon_as_round_trips_tell() ->
     assert SAFE_S < line.now - began < SAFE_S + 1
 
 
-def test_a_board_that_takes_longer_than_ever_is_not_given_up() -> None:
-    """An answer that comes late counts all the same, and is not waited for anew."""
+def test_an_answer_that_is_later_than_ever_still_counts() -> None:
+    """It is not waited for a second time."""
     device, link = fake_device()
     device = Device(link, Timing(boot=3, reply=20, clock=link.clock))
     link_answer = link.board.answer
@@ -104,7 +104,7 @@ def test_a_board_that_takes_longer_than_ever_is_not_given_up() -> None:
     assert answer.attempts == 2
 
 
-def test_what_was_in_flight_when_something_broke_is_marked() -> None:
+def test_answers_in_flight_during_a_fault_are_marked() -> None:
     device, _ = fake_device(faults=[None] * 10 + [corrupt])
     answers = list(device.infer(0, Encoding.INT8, INPUTS, window=4))
     marked = {answer.index for answer in answers if answer.disturbed}
@@ -115,7 +115,7 @@ def test_what_was_in_flight_when_something_broke_is_marked() -> None:
 
 
 @pytest.mark.parametrize("fault", [duplicate, chatter])
-def test_what_nobody_asked_for_is_marked_too(fault: Fault) -> None:
+def test_answers_beside_unexpected_bytes_are_marked(fault: Fault) -> None:
     device, _ = fake_device(faults=[None] * 10 + [fault])
     answers = list(device.infer(0, Encoding.INT8, INPUTS, window=1))
     assert any(answer.disturbed for answer in answers[10:12])
@@ -128,7 +128,7 @@ def test_a_clean_line_marks_and_counts_nothing() -> None:
     assert device.counts == LineCounts(frames_out=40, frames_in=40)
 
 
-def test_damage_twice_for_one_request_costs_a_sending_and_no_answer() -> None:
+def test_two_reports_of_damage_for_one_request_lose_no_answer() -> None:
     def halved(reply: bytes) -> bytes:
         return reply[:5] + b"\0" + reply[6:]
 
@@ -139,7 +139,7 @@ def test_damage_twice_for_one_request_costs_a_sending_and_no_answer() -> None:
 
 @pytest.mark.parametrize("window", [1, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_finishes_where_most_frames_are_lost(seed: int, window: int) -> None:
+def test_a_stream_finishes_although_most_frames_are_lost(seed: int, window: int) -> None:
     device, line = paced_device(chaos=Chaos(seed, flip=4e-3))
     assert ask(device, window) == WANTED
     assert device.retries > 40
@@ -150,7 +150,7 @@ def test_it_finishes_where_most_frames_are_lost(seed: int, window: int) -> None:
 @pytest.mark.parametrize(
     "chaos", [Chaos(1, flip=3e-2), Chaos(2, flip=0.2), Chaos(3, drop=0.1), Chaos(4, duplicate=0.5)]
 )
-def test_a_hopeless_line_is_called_so_within_a_minute(chaos: Chaos, window: int) -> None:
+def test_a_hopeless_line_is_reported_within_75_seconds(chaos: Chaos, window: int) -> None:
     device, line = paced_device(chaos=chaos)
     with pytest.raises(
         LineHopeless, match=r"sample \d+: the line paced is hopeless at 115200 baud"
@@ -159,7 +159,7 @@ def test_a_hopeless_line_is_called_so_within_a_minute(chaos: Chaos, window: int)
     assert line.now < 75
 
 
-def test_a_hopeless_line_says_what_was_lost_and_what_to_do() -> None:
+def test_the_error_of_a_hopeless_line_has_the_losses_and_advice() -> None:
     device, _ = paced_device(chaos=Chaos(1, flip=1e-2))
     many = (bytes([1, i % 251, i % 256, 7]) * 16 for i in range(100_000))
     with pytest.raises(LineHopeless) as caught:
@@ -170,9 +170,9 @@ def test_a_hopeless_line_says_what_was_lost_and_what_to_do() -> None:
     assert "check the cable" in said
 
 
-def test_a_line_that_was_mended_is_tried_anew() -> None:
+def test_a_line_that_was_repaired_is_used_again() -> None:
     device, _ = paced_device(chaos=Chaos(1, flip=3e-2))
-    for _ in range(5):  # more than are judged
+    for _ in range(5):  # more requests than are judged
         with pytest.raises(LineHopeless):
             ask(device)
     chaos = device.link
@@ -194,7 +194,7 @@ def test_hello_on_a_bad_line_is_asked_again_at_once() -> None:
     assert line.now < 3
 
 
-def test_hello_on_a_hopeless_line_says_so() -> None:
+def test_hello_on_a_hopeless_line_is_an_error() -> None:
     device, line = paced_device(chaos=Chaos(1, flip=6e-3))
     with pytest.raises(LineHopeless, match="HELLO: the line paced is hopeless .* came damaged"):
         device.hello()
@@ -202,7 +202,7 @@ def test_hello_on_a_hopeless_line_says_so() -> None:
 
 
 @pytest.mark.parametrize("measured", [False, True])
-def test_a_silent_board_is_no_answer_in_the_time_that_its_timeouts_say(measured: bool) -> None:
+def test_a_silent_board_is_an_error_after_its_timeouts(measured: bool) -> None:
     device, link = fake_device(faults=[None] * (20 if measured else 0) + [drop] * 1000)
     with pytest.raises(NoAnswer, match=r"INFER of sample \d+: no valid answer on port fake in"):
         ask(device, 2)
@@ -210,8 +210,8 @@ def test_a_silent_board_is_no_answer_in_the_time_that_its_timeouts_say(measured:
     assert patience * 0.99 <= link.now <= patience + device.timing.reply
 
 
-def test_an_input_that_the_line_never_carries_is_named() -> None:
-    """XON/XOFF, say: all others pass."""
+def test_an_input_that_the_line_never_carries_is_reported() -> None:
+    """For example for XON/XOFF: all others pass."""
     device, link = fake_device()
     answer = link.board.answer
 
@@ -230,11 +230,11 @@ def test_an_input_that_the_line_never_carries_is_named() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda payload: payload[:2] + b"\0\0" + payload[4:],  # firmware that knows no check
+        lambda payload: payload[:2] + b"\0\0" + payload[4:],  # firmware without the check
         lambda payload: payload[:3],
     ],
 )
-def test_answers_that_never_fit_are_other_firmware(change: Callable[[bytes], bytes]) -> None:
+def test_answers_that_never_fit_are_wrong_firmware(change: Callable[[bytes], bytes]) -> None:
     device, link = fake_device()
     answer = link.board.answer
 
@@ -252,7 +252,7 @@ def test_answers_that_never_fit_are_other_firmware(change: Callable[[bytes], byt
     assert link.now < 1
 
 
-def test_a_frame_whose_end_was_lost_is_whole_all_the_same() -> None:
+def test_a_frame_without_its_delimiter_is_still_read() -> None:
     device, _ = fake_device(faults=[None] * 3 + [lambda reply: reply[:-1]])
     answers = list(device.infer(0, Encoding.INT8, INPUTS[:4]))
     assert [answer.attempts for answer in answers] == [1, 1, 1, 1]
@@ -267,7 +267,7 @@ def test_a_reset_in_the_middle_is_survived() -> None:
     def reset_at_ten(data: bytes) -> bytes:
         nonlocal asked
         asked += 1
-        if 10 <= asked < 20:  # gone, then booting
+        if 10 <= asked < 20:  # off, then booting
             return chatter(b"") if asked == 19 else b""
         return answer(data)
 
@@ -277,8 +277,8 @@ def test_a_reset_in_the_middle_is_survived() -> None:
 
 
 class OneAtATime:
-    """A line on which the board takes a request only when the host looks for an answer, so that
-    what the host has sent too much piles up; ``most`` bytes did."""
+    """A line on which the board reads a request only when the host reads, so that excess requests
+    pile up; ``most``: the most bytes that did."""
 
     name, baud = "queue", 115200
 
@@ -311,8 +311,8 @@ class OneAtATime:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_words_of_damage_that_nothing_stands_behind_do_not_fill_the_line(seed: int) -> None:
-    """Replayed ERROR frames, most of all: each would let one more request out."""
+def test_false_reports_of_damage_do_not_fill_the_line(seed: int) -> None:
+    """Such as replayed ERROR frames: each would let out one more request."""
     line = OneAtATime()
     chaos = Chaos(seed, flip=5e-3, replay=0.3, inject=0.05)
     device = Device(ChaosLink(line, chaos), Timing(reply=20, clock=line.clock))

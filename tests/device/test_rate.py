@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rates over a scripted line: climbed as far as frames pass, left when they do not."""
+"""Baud rates: raised as far as frames pass, lowered when they do not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_fastest_rate_that_carries_frames_is_taken(carries: int, reached: in
     assert Device(link, Timing(boot=10, reply=1, clock=link.clock)).hello() == HELLO
 
 
-def test_firmware_without_rates_stays_where_it_is() -> None:
+def test_firmware_without_baud_stays_at_its_rate() -> None:
     device, link = device_on(set_baud=False)
     assert device.speed_up(FASTER) == 115_200
     assert answers_well(device)
@@ -57,7 +57,9 @@ def test_firmware_without_rates_stays_where_it_is() -> None:
 
 
 def test_a_lost_answer_to_baud_leaves_both_ends_at_one_rate() -> None:
-    device, link = device_on(faults=[drop])  # the board has changed, and nobody heard it
+    device, link = device_on(
+        faults=[drop]
+    )  # the board has changed its rate, and the host does not know
     assert device.speed_up(FASTER) == 115_200
     assert link.board.baud == 115_200
     assert answers_well(device)
@@ -77,7 +79,7 @@ def test_a_port_that_cannot_do_a_rate_stays_below_it(monkeypatch: pytest.MonkeyP
     assert answers_well(device)
 
 
-def test_a_rate_that_fails_in_the_middle_of_a_run_is_left() -> None:
+def test_a_rate_that_fails_during_a_stream_is_given_up() -> None:
     device, link = device_on()
     assert device.speed_up(FASTER) == 2_000_000
     answers = device.infer(0, Encoding.INT8, INPUTS, window=2)

@@ -15,8 +15,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", choices=[*driver.NAMES, "all"])
     parser.add_argument("--cases", type=int, default=200_000)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same cases")
-    parser.add_argument("--coverage", action="store_true", help="by atheris (pip install atheris)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same cases")
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="guided by coverage, with atheris (pip install atheris)",
+    )
     given = parser.parse_args()
     if given.coverage:
         driver.run_with_coverage(given.target, given.cases, given.seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spoils valid inputs: bytes, text, and trees of JSON."""
+"""Damages valid inputs: bytes, text, and JSON trees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS: Final = (
     0, 1, 2, 3, 4, 8, 16, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 1 << 20, 1 << 24,
     0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF,
 )  # fmt: skip
-# what a name must never do to a C file, a shell, a page, a spreadsheet, a terminal or a path
+# names that must do nothing to a C file, a shell, a page, a spreadsheet, a terminal or a path
 NAMES: Final = (
     "", "../../escaped", "/etc/passwd", "a/../b", "..", ".", "con", "\0", "a\0b", "\n", "\r\n",
     '"', "'", "`id`", "$(id)", "; rm -rf .", "|id", "&&id", "*/ int x; /*", "*/", "//", "??/",
@@ -31,7 +31,7 @@ VALUES: Final[tuple[Any, ...]] = (
 
 
 def bytes_like(random: Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
-    """``data`` with up to six kinds of damage; pieces of ``seeds`` are put in."""
+    """``data`` damaged up to six times, also with pieces of ``seeds``."""
     spoilt = bytearray(data)
     for _ in range(random.randint(1, 6)):
         _byte_damage(random, spoilt, seeds)
@@ -52,9 +52,9 @@ def _byte_damage(random: Random, data: bytearray, seeds: Sequence[bytes]) -> Non
     elif how == 6:
         data[at : at + 4] = struct.pack("<I", random.choice(WORDS))
     elif how == 7:
-        here = at & ~3  # where FlatBuffers has its offsets
+        here = at & ~3  # where FlatBuffers has offsets
         data[here : here + 4] = struct.pack("<I", random.choice((*WORDS, random.randrange(256))))
-    elif how == 8:  # a piece of another, or of itself, elsewhere
+    elif how == 8:  # a piece of another seed, or of itself
         other = random.choice(seeds)
         start = random.randrange(len(other)) if other else 0
         piece = other[start : start + random.randint(1, 64)]
@@ -64,8 +64,8 @@ def _byte_damage(random: Random, data: bytearray, seeds: Sequence[bytes]) -> Non
 
 
 def text_like(random: Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
-    """``data``, a text of ``key = value`` lines: a word exchanged for a hostile one, lines moved,
-    doubled or left out, or damaged as bytes."""
+    """``data``, a text of ``key = value`` lines, with hostile values, with lines moved, duplicated
+    or removed, or damaged as bytes."""
     if random.random() < 0.2:
         return bytes_like(random, data, seeds)
     lines = data.split(b"\n")
@@ -85,7 +85,7 @@ def text_like(random: Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
 
 
 def word(random: Random) -> bytes:
-    """A hostile value as TOML, YAML and JSON write it, mostly."""
+    """A hostile value, mostly in the syntax of TOML, YAML and JSON."""
     value = random.choice(VALUES)
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
     if isinstance(value, str) and random.random() < 0.8:
@@ -94,7 +94,7 @@ def word(random: Random) -> bytes:
 
 
 def tree_like(random: Random, seed: Any) -> Any:
-    """A JSON tree with up to three of its values exchanged, left out, doubled or renamed."""
+    """A JSON tree with up to three values replaced, removed, duplicated or renamed."""
     tree = copy.deepcopy(seed)
     for _ in range(random.randint(1, 3)):
         parent: Any = None
@@ -131,5 +131,5 @@ def _spoil(random: Random, parent: Any, key: Any, here: Any) -> None:
 
 
 def deep(opening: bytes, closing: bytes, depth: int = 20_000) -> bytes:
-    """Brackets in brackets."""
+    """Deeply nested brackets."""
     return opening * depth + closing * depth

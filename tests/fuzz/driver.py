@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a target: case after case, or with coverage by atheris (libFuzzer) where that is installed.
+"""Runs a target: case by case, or guided by coverage with atheris (libFuzzer) if installed.
 
-No Hypothesis here: what it draws, remembers and minds takes longer than most cases do.
+Without Hypothesis, whose bookkeeping takes longer than most cases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final, Protocol, cast
 
 from tests.fuzz import guard, targets
 
-ROUND: Final = 10_000  # cases between two words of how it goes
+ROUND: Final = 10_000  # cases between two reports of progress
 NAMES: Final = tuple(sorted(module.name for module in iter_modules(targets.__path__)))
 
 
@@ -36,8 +36,8 @@ class Target(Protocol):
 
 @dataclass
 class Ran:
-    """``cases`` of which so many were read without an error, seconds, and what was ``found``:
-    the first input for each place and kind of failure."""
+    """``accepted`` of ``cases`` were read without an error; ``found`` has the first input for each
+    place and kind of failure, with its traceback."""
 
     cases: int = 0
     accepted: int = 0
@@ -46,13 +46,15 @@ class Ran:
 
 
 def target(name: str) -> Target:
-    """The module of that target."""
+    """The module of target ``name``."""
     return cast("Target", import_module(f"tests.fuzz.targets.{name}"))
 
 
 def run(name: str, cases: int, seed: int, told: Callable[[Ran], None] | None = None) -> Ran:
-    """``cases`` cases of target ``name``, the seeds as they are first; the same ``seed`` gives the
-    same cases."""
+    """Run ``cases`` cases of target ``name``, first the unchanged seeds.
+
+    The same ``seed`` gives the same cases.
+    """
     module, ran, began = target(name), Ran(), time.monotonic()
     with guard.sandbox() as folder:
         for number in range(cases):
@@ -70,7 +72,7 @@ def run(name: str, cases: int, seed: int, told: Callable[[Ran], None] | None = N
 
 
 def one(module: Target, data: bytes, folder: Path, ran: Ran) -> None:
-    """One case within its limits."""
+    """Run one case within its limits."""
     ran.cases += 1
     try:
         with guard.guarded(folder) as end:
@@ -83,10 +85,10 @@ def one(module: Target, data: bytes, folder: Path, ran: Ran) -> None:
 
 
 def run_with_coverage(name: str, cases: int, seed: int, corpus: Path | None = None) -> None:
-    """The same by libFuzzer, which keeps the inputs that reach new lines in ``corpus``; half of the
-    mutations are its own. It ends this process, with 77 at the first finding.
+    """The same with libFuzzer, which keeps the inputs that reach new lines in ``corpus``.
 
-    ModuleNotFoundError without atheris.
+    Half of the mutations are libFuzzer's. It ends this process, with exit code 77 at the first
+    finding. ModuleNotFoundError without atheris.
     """
     import atheris
 

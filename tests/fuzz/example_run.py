@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of a few samples with everything that a run may hold, as JSON trees by file name."""
+"""Runs of a few samples with everything that a run may have, as JSON trees by file name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stored() -> list[dict[str, Any]]:
             "manifest.json": _tree(rich),
             "samples.jsonl": ["lines", *map(_tree, others)],
             "digits.json": _tree({"digits-0": Picture(shape=(2, 3), pixels=bytes(range(6)))}),
-            "layers.json": _tree([_parting()]),
+            "layers.json": _tree([_check()]),
             "profile.json": _tree([_profiled()]),
         },
     ]
@@ -106,7 +106,7 @@ def _rich() -> Any:
     )
 
 
-def _parting() -> LayerCheck:
+def _check() -> LayerCheck:
     seen = LayerSeen(
         name="conv1", op="CONV_2D", shape=(1, 2), differing=1, element=(0, 1), device=3, expected=4
     )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold of every case: an answer or one of the project's own errors in a line, soon, in
-little memory, with nothing written outside the case's own folder, no process and no connection."""
+"""The limits of every case.
+
+It must end soon and in little memory, with a result or with one of the project's errors, in one
+line. It must not write outside its folder, start a process or open a connection.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ from typing import Final
 
 from hil.core.errors import HilError
 
-CPU_S: Final = 5.0  # of this process's own time, so that a busy machine is no hang
+CPU_S: Final = 5.0  # CPU time of this process, because the machine may be busy
 MEMORY: Final = 1 << 30  # bytes beyond what the process has when the cases begin
-_LONGEST: Final = 4000  # characters of an error; a stranger's text must not flood a terminal
+_LONGEST: Final = 4000  # characters of an error: untrusted text must not flood a terminal
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _PATHS: Final = {
     **{f"os.{name}": 1 for name in ("mkdir", "remove", "rmdir", "chmod", "truncate", "utime")},
@@ -34,11 +37,11 @@ _NEVER: Final = (
 
 
 class Escaped(BaseException):
-    """A case did what it must not; no `except Exception` of a reader hides it."""
+    """A case did what it must not do; not caught by a reader's `except Exception`."""
 
 
 class _Watch:
-    """The one audit hook of this process: hooks cannot be taken off again."""
+    """The audit hook of this process, of which there is one because hooks cannot be removed."""
 
     def __init__(self) -> None:
         self.folder: str | None = None
@@ -65,7 +68,7 @@ class _Watch:
 
     def _inside(self, path: str | bytes, what: str) -> None:
         name = os.fsdecode(path)
-        folder, self.folder = self.folder or "", None  # what follows is not the case's own doing
+        folder, self.folder = self.folder or "", None  # what follows is not done by the case
         real = os.path.realpath(name)
         self.folder = folder
         if real != folder and not real.startswith(f"{folder}{os.sep}") and real != os.devnull:
@@ -77,7 +80,7 @@ class _Watch:
 
 
 def _entry(path: object) -> str:
-    """Of an entry that is changed itself, even where it is a link: its folder."""
+    """The folder of an entry that is itself changed, even if it is a link."""
     name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
     return str(Path(name).parent)
 
@@ -87,8 +90,8 @@ _WATCH: Final = _Watch()
 
 @contextmanager
 def sandbox() -> Iterator[Path]:
-    """The folder that is all a case may write into, in memory where that is, removed afterwards."""
-    memory = Path("/dev/shm")  # noqa: S108  (its own folder in it, by mkdtemp)
+    """A temporary folder, the only one that a case may write to; in memory if possible."""
+    memory = Path("/dev/shm")  # noqa: S108  (mkdtemp makes a folder of its own)
     made = tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None)
     folder = Path(made).resolve()
     try:
@@ -106,8 +109,11 @@ class End:
 
 @contextmanager
 def guarded(folder: Path) -> Iterator[End]:
-    """One case. `HilError` ends it well if it is one line of sensible length; anything else is a
-    finding, and so are `CPU_S` seconds, a write outside ``folder``, a process, a connection."""
+    """Run one case.
+
+    A `HilError` of one line of sensible length is allowed. Any other exception is a finding, and so
+    are `CPU_S` seconds, a write outside ``folder``, a process or a connection.
+    """
     if not _WATCH.installed:
         sys.addaudithook(_WATCH)
         _WATCH.installed = True
@@ -133,7 +139,7 @@ def _late(_: int, __: FrameType | None) -> None:
 
 
 def limit_memory() -> None:
-    """From here on this process gets `MEMORY` bytes more at most, then a MemoryError."""
+    """Limit this process to `MEMORY` bytes more than now; beyond that is a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fuzzers found, each as the smallest input that shows it."""
+"""What the fuzzers have found, each with the smallest input that shows it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.tflite import int8_cnn
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"a = " + b"[" * 3000 + b"]" * 3000, b"#" * (1 << 21)])
-def test_toml_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> None:
+def test_toml_that_is_not_text_or_too_long(text: bytes, tmp_path: Path) -> None:
     file = tmp_path / "b.toml"
     file.write_bytes(text)
     with pytest.raises(ConfigError, match=r"b\.toml"):
@@ -41,7 +41,7 @@ def test_toml_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", [b'"\xf2"', b'{"a":' * 9000])
-def test_json_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> None:
+def test_json_that_is_not_text_or_too_deep(text: bytes, tmp_path: Path) -> None:
     for path in (tmp_path / ".pio/hil/b.json", tmp_path / "manifest.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
@@ -62,13 +62,13 @@ def test_json_that_is_no_text_or_without_end(text: bytes, tmp_path: Path) -> Non
         "x" * 20_000,
     ],
 )
-def test_a_labs_description_that_is_none(text: str) -> None:
+def test_wrong_descriptions_of_a_lab(text: str) -> None:
     with pytest.raises(LabError):
         labgrid.serial_port("desk", text)
 
 
 def npz(path: Path, head: str, size: int, kind: int = zipfile.ZIP_DEFLATED) -> Path:
-    """An archive whose x is ``head`` and ``size`` zeros."""
+    """An archive whose array x has the header ``head`` and ``size`` zeros."""
     with zipfile.ZipFile(path, "w", kind) as made:
         line = f"{head}\n".encode()
         content = b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + bytes(size)
@@ -86,10 +86,8 @@ def header(descr: str, shape: str) -> str:
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (
-            header("|u1", f"{1 << 40}, 1"),
-            zipfile.ZIP_DEFLATED,
-        ),  # a terabyte, asked for by 400 bytes
+        # a terabyte, in 400 bytes
+        (header("|u1", f"{1 << 40}, 1"), zipfile.ZIP_DEFLATED),
         (header("|u1", "99999999999999999999,"), zipfile.ZIP_DEFLATED),
         (header("|O", "1, 1"), zipfile.ZIP_DEFLATED),
         (header("|u1", "1," * 40), zipfile.ZIP_STORED),
@@ -97,7 +95,7 @@ def header(descr: str, shape: str) -> str:
         (header("|u1", "1, 4"), zipfile.ZIP_BZIP2),
     ],
 )
-def test_arrays_whose_header_lies(head: str, kind: int, tmp_path: Path) -> None:
+def test_arrays_with_a_wrong_header(head: str, kind: int, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         load_npz(npz(tmp_path / "x.npz", head, 4, kind))
 
@@ -112,14 +110,14 @@ def test_an_encrypted_archive(tmp_path: Path) -> None:
         load_npz(path)
 
 
-def test_three_bytes_of_an_archive(tmp_path: Path) -> None:
+def test_an_archive_of_three_bytes(tmp_path: Path) -> None:
     path = tmp_path / cifar10.ARCHIVE
     path.write_bytes(b"\x1f\x8b\x08")
     with pytest.raises(DataError, match="damaged"):
         cifar10._members(path, cifar10.MEMBERS["test"])
 
 
-def test_metadata_that_lead_out_of_a_model() -> None:
+def test_metadata_offsets_outside_a_model() -> None:
     good = int8_cnn().finish()
     spoilt = 0
     for place in range(8, len(good) - 4, 4):
@@ -135,7 +133,7 @@ def test_metadata_that_lead_out_of_a_model() -> None:
     assert spoilt
 
 
-def test_a_file_name_does_not_begin_a_comment_in_a_comment() -> None:
+def test_a_file_name_does_not_open_a_comment() -> None:
     text = generate(read_model(int8_cnn().finish()), "net", "a/*b*/ ??/").text
     assert text.count("/*") == text.count("*/")
     assert "??/" not in text
@@ -150,12 +148,12 @@ def run(folder: Path, **changes: object) -> Path:
 
 
 @pytest.mark.parametrize("field", ["label", "time", "i", "attempts", "round_trip"])
-def test_numbers_that_no_array_holds(field: str, tmp_path: Path) -> None:
+def test_sample_fields_that_are_too_large(field: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="line 1"):
         load_run(run(tmp_path / "run", **{field: 1 << 63}))
 
 
-def test_figures_that_no_array_holds(tmp_path: Path) -> None:
+def test_figures_that_are_too_large(tmp_path: Path) -> None:
     folder = run(tmp_path / "run")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(text.replace('"macs": 8', f'"macs": {1 << 64}'))
@@ -164,7 +162,7 @@ def test_figures_that_no_array_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "../run/samples.jsonl", "/etc/passwd"])
-def test_names_in_a_manifest_that_are_none(name: str, tmp_path: Path) -> None:
+def test_bad_file_names_in_a_manifest(name: str, tmp_path: Path) -> None:
     assert difference(tmp_path, name, FileHash(sha256="", size=0))
 
 
@@ -199,16 +197,16 @@ def test_a_report_does_not_write_through_a_link(tmp_path: Path) -> None:
     assert [path.name for path in victims.iterdir()] == ["holiday.svg"]
 
 
-def test_an_error_is_one_line_that_no_terminal_obeys() -> None:
+def test_an_error_is_one_line_without_control_codes() -> None:
     said = str(HilError("a\nb\x1b[2J\x9b\u202e" + "x" * 9000, "hint\r\n"))
     assert said.isprintable()
     assert said.startswith("a?b?[2J??xxx")
     assert len(said) < 2000
 
 
-def test_nothing_that_a_model_is_called_reaches_a_compiler(tmp_path: Path) -> None:
-    """Names of file and tensors in a header that -Werror compiles: no comment opened, no line
-    joined, nothing defined."""
+def test_names_in_a_model_do_not_reach_a_compiler(tmp_path: Path) -> None:
+    """A header with hostile names of file and tensors compiles with -Werror: they open no comment,
+    join no lines and define nothing."""
     for number, source in enumerate(one for one in NAMES if set(one) & set('*/\\?"#')):
         net = int8_cnn()
         for tensor in net.graph.tensors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every reader holds against spoilt input: a smoke by default, many cases under marker slow."""
+"""Every reader survives damaged input: few cases by default, many with the marker slow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hil.core.errors import DataError
 from tests.fuzz import driver, guard
 
-# cases of half a second; 600 of the others
+# cases that take half a second; 600 of the others
 SMOKE = {"lab": 60, "reports": 15, "runs": 150, "config": 300}
 
 
-def held(name: str, cases: int, seed: int) -> driver.Ran:
+def survived(name: str, cases: int, seed: int) -> driver.Ran:
     ran = driver.run(name, cases, seed)
     said = [f"{key}\n{text[-2000:]}{data[:200]!r}" for key, (data, text) in ran.found.items()]
     assert not said, "\n\n".join(said)
@@ -24,16 +24,16 @@ def held(name: str, cases: int, seed: int) -> driver.Ran:
 
 
 @pytest.mark.parametrize("name", driver.NAMES)
-def test_smoke(name: str) -> None:
-    ran = held(name, SMOKE.get(name, 600), seed=11)
-    assert ran.accepted  # some get past the reader's refusals
+def test_a_few_cases(name: str) -> None:
+    ran = survived(name, SMOKE.get(name, 600), seed=11)
+    assert ran.accepted  # the readers do not refuse everything
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", driver.NAMES)
-def test_soak(name: str) -> None:
-    held(name, 2_000 if name == "reports" else 20_000, seed=12)
+def test_many_cases(name: str) -> None:
+    survived(name, 2_000 if name == "reports" else 20_000, seed=12)
 
 
 def test_the_same_seed_gives_the_same_cases() -> None:
@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_cases() -> None:
     assert (one.cases, one.accepted) == (other.cases, other.accepted)
 
 
-class Spoilt:
+class Misbehaving:
     """A target that does what a case must not do."""
 
     SEEDS = (b"write", b"start", b"crash", b"flood", b"refuse", b"read")
@@ -63,11 +63,11 @@ class Spoilt:
                 raise DataError("a refusal", "as it should be")
 
 
-@pytest.mark.parametrize("data", Spoilt.SEEDS)
-def test_the_guard_sees_what_a_case_must_not_do(data: bytes) -> None:
+@pytest.mark.parametrize("data", Misbehaving.SEEDS)
+def test_the_guard_notices_what_a_case_must_not_do(data: bytes) -> None:
     ran = driver.Ran()
     with guard.sandbox() as folder:
-        driver.one(Spoilt, data, folder, ran)  # type: ignore[arg-type]
+        driver.one(Misbehaving, data, folder, ran)  # type: ignore[arg-type]
         assert not (folder.parent / "fuzz-escaped").exists()
     found = " ".join(ran.found)
     kinds = {b"write": "Escaped", b"start": "Escaped", b"crash": "IndexError"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What any board must do, attached or emulated: `pytest -m hil [--hil-board NAME]`."""
+"""Tests for any board, attached or emulated: `pytest -m hil [--hil-board NAME]`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VECTORS = json.loads(GOLDEN.read_text("utf-8"))
 
 
 def playable(vector: dict[str, Any]) -> bool:
-    """Ends with a delimiter, is short enough for every board, and asks for something."""
+    """Whether it ends with a delimiter, is short enough for every board and gets a reply."""
     whole = vector["stream"].endswith("00") and len(vector["stream"]) < 400
     named = {event.get("name") for event in vector["events"]}
     return bool(whole and vector["events"] and "OVERSIZE" not in named)
@@ -91,7 +91,7 @@ def test_golden_streams_are_answered(hil_device: Device, vector: dict[str, Any])
             assert code not in (ErrorCode.FRAME, ErrorCode.OVERSIZE)
 
 
-def test_outputs_are_what_they_must_be(hil_bench: HilBench, record_property: Record) -> None:
+def test_outputs_are_as_expected(hil_bench: HilBench, record_property: Record) -> None:
     rows = hil_bench.run()
     for row in rows:
         record_property(f"{row.key}/differing_oracle", row.agreement.differing_oracle)
@@ -126,15 +126,13 @@ def test_time_and_memory_are_within_limits(hil_bench: HilBench, record_property:
         pytest.skip(f"limits.toml has no {'; '.join(missing)}")
 
 
-def test_the_clocks_that_it_says_it_has_are_seen_ticking(
-    hil_device: Device, record_property: Record
-) -> None:
+def test_the_clocks_in_hello_tick(hil_device: Device, record_property: Record) -> None:
     hello, steps = hil_device.hello(), hil_device.clock_steps()
     assert steps is not None
     record_property("clock steps", str(steps))
     assert bool(steps.micros) == hello.has_micros
     assert bool(steps.ticks) == bool(hello.tick_hz)
-    if steps.ticks:  # no finer than the loop that looks, which is short
+    if steps.ticks:  # the resolution is limited by the loop that reads it, which is short
         assert steps.ticks / hello.tick_hz < 1e-3
 
 
@@ -149,10 +147,10 @@ def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:
     assert after.result.output == before.result.output
 
 
-def test_a_board_stays_with_us_through_a_change_of_rate(
+def test_a_board_answers_after_changes_of_its_rate(
     hil_bench: HilBench, hil_device: Device, record_property: Record
 ) -> None:
-    """Also where the firmware knows no BAUD: it says so, and both stay."""
+    """Also if the firmware does not know BAUD: it refuses, and both ends keep the rate."""
     record_property("baud", hil_device.speed_up(hil_bench.board.serial.faster or (921_600,)))
     check_image(hil_device.hello(), hil_bench.image)
     hil_device.slow_down()

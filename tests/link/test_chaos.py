@@ -25,6 +25,7 @@ from hil.link.faults import (
     mixture,
     parse_chaos,
 )
+from hil.testing.board import InstantLink
 
 FRAME = b"a frame\0"
 
@@ -39,33 +40,15 @@ def joined(parts: list[bytes | Event]) -> bytes:
     return b"".join(part for part in parts if isinstance(part, bytes))
 
 
-class Loop:
-    """A link that gives back what is written, on a clock that passes while nothing comes."""
+class Echo:
+    """Sends back what is written."""
 
-    name, baud = "loop", 115200
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.data = b""
-        self.closed = False
-
-    def clock(self) -> float:
-        return self.now
-
-    def set_baud(self, baud: int) -> None:
-        self.baud = baud
-
-    def write(self, data: bytes) -> None:
-        self.data += data
-
-    def read(self, deadline: Deadline) -> bytes:
-        data, self.data = self.data, b""
-        if not data:
-            self.now = max(self.now, deadline.at)
+    def answer(self, data: bytes) -> bytes:
         return data
 
-    def close(self) -> None:
-        self.closed = True
+
+def loop() -> InstantLink:
+    return InstantLink(Echo(), "loop")
 
 
 def read_all(link: ChaosLink, seconds: float) -> bytes:
@@ -76,27 +59,27 @@ def read_all(link: ChaosLink, seconds: float) -> bytes:
 
 
 def test_no_fault_changes_nothing() -> None:
-    link = ChaosLink(Loop(), Chaos(3))
+    link = ChaosLink(loop(), Chaos(3))
     data = bytes(range(256)) * 40
     link.write(data)
     assert read_all(link, 1) == data
     assert link.injected == {}
 
 
-def test_flipped_bits_are_as_many_as_the_rate_says_and_anywhere() -> None:
+def test_bits_are_flipped_at_the_rate_and_anywhere() -> None:
     data = bytes(200_000)
     found = np.frombuffer(joined(crossed(Chaos(1, flip=1e-3), data)), np.uint8)
     bits = np.flatnonzero(np.unpackbits(found, bitorder="little"))
     expected = 8 * len(data) * 1e-3
     assert abs(len(bits) - expected) < 5 * expected**0.5
     assert abs(bits.mean() / (8 * len(data)) - 0.5) < 5 / (12 * len(bits)) ** 0.5
-    gaps = np.diff(bits)  # of a geometric distribution mean and deviation are alike
+    gaps = np.diff(bits)  # mean and deviation of a geometric distribution are about equal
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.15)
     assert {int(bit) % 8 for bit in bits} == set(range(8))
 
 
 @pytest.mark.parametrize(("fault", "change"), [("drop", -1), ("duplicate", 1)])
-def test_bytes_are_lost_and_doubled_at_the_rate(fault: str, change: int) -> None:
+def test_bytes_are_lost_and_duplicated_at_the_rate(fault: str, change: int) -> None:
     data = np.random.default_rng(5).integers(0, 256, 200_000, np.uint8).tobytes()
     done: Counter[str] = Counter()
     found = FaultInjector(parse_chaos(f"2:{fault}=1e-3"), "in", done).carry(data)
@@ -104,7 +87,7 @@ def test_bytes_are_lost_and_doubled_at_the_rate(fault: str, change: int) -> None
     assert len(joined(found)) == len(data) + change * done[fault]
 
 
-def test_every_byte_is_doubled_or_lost_at_rate_one() -> None:
+def test_every_byte_is_duplicated_or_lost_at_rate_one() -> None:
     assert joined(crossed(Chaos(duplicate=1), b"abc")) == b"aabbcc"
     assert joined(crossed(Chaos(drop=1), b"abc")) == b""
     assert joined(crossed(Chaos(flip=1), b"\x0f\xff")) == b"\xf0\x00"
@@ -132,7 +115,7 @@ def test_a_seed_does_the_same_however_the_bytes_are_cut(cuts: list[int], seed: i
     assert events[0] == events[1]
 
 
-def test_other_seeds_and_directions_do_otherwise() -> None:
+def test_seeds_and_directions_differ() -> None:
     data = bytes(5_000)
     ways = [
         FaultInjector(Chaos(seed, flip=1e-3), where, Counter())
@@ -142,7 +125,7 @@ def test_other_seeds_and_directions_do_otherwise() -> None:
     assert len({joined(injector.carry(data)) for injector in ways}) == 4
 
 
-def test_boot_text_comes_from_the_board_and_other_programs_write_to_it() -> None:
+def test_boot_text_is_injected_inwards_and_other_programs_outwards() -> None:
     board = FaultInjector(Chaos(1, inject=1), "in", Counter())
     host = FaultInjector(Chaos(1, inject=1), "out", Counter())
     for injector, texts in ((board, BOOT_TEXT), (host, OTHER_PROGRAMS)):
@@ -151,7 +134,7 @@ def test_boot_text_comes_from_the_board_and_other_programs_write_to_it() -> None
         assert found[len(FRAME) :] in texts
 
 
-def test_an_old_frame_comes_again_as_it_was_before_damage() -> None:
+def test_an_old_frame_is_replayed_undamaged() -> None:
     done: Counter[str] = Counter()
     injector = FaultInjector(Chaos(1, replay=1), "in", done)
     assert joined(injector.carry(FRAME)) == FRAME * 2
@@ -160,40 +143,40 @@ def test_an_old_frame_comes_again_as_it_was_before_damage() -> None:
     assert done["replay"] == 2
 
 
-def test_a_delay_keeps_the_order_and_costs_its_time() -> None:
-    loop = Loop()
-    link = ChaosLink(loop, Chaos(1, delay=0.2, delay_s=1.0))
+def test_a_delay_keeps_the_order() -> None:
+    inner = loop()
+    link = ChaosLink(inner, Chaos(1, delay=0.2, delay_s=1.0))
     data = bytes(range(100))
     link.write(data)
-    at_once = link.read(Deadline(0.0, loop.clock))
+    at_once = link.read(Deadline(0.0, inner.clock))
     assert len(at_once) < len(data)
     assert at_once + read_all(link, 60) == data
     assert link.injected["delay"] > 5
 
 
 def test_a_freeze_loses_nothing() -> None:
-    loop = Loop()
-    link = ChaosLink(loop, Chaos(1, freeze=1, freeze_s=3))
-    link.write(FRAME)  # arrives, and then the line stands
+    inner = loop()
+    link = ChaosLink(inner, Chaos(1, freeze=1, freeze_s=3))
+    link.write(FRAME)  # arrives, and then the line is frozen
     link.write(FRAME)
-    assert link.read(Deadline(2.9, loop.clock)) == b""
-    assert loop.now == 2.9
+    assert link.read(Deadline(2.9, inner.clock)) == b""
+    assert inner.now == 2.9
     assert read_all(link, 20) == FRAME * 2
 
 
 def test_a_cut_is_a_pulled_cable_until_it_is_back() -> None:
-    loop = Loop()
-    link = ChaosLink(loop, Chaos(1, cut=1, cut_s=5))
+    inner = loop()
+    link = ChaosLink(inner, Chaos(1, cut=1, cut_s=5))
     with pytest.raises(LinkError, match="port loop vanished"):
         link.write(FRAME)
-    loop.data = b"said meanwhile\0"
-    loop.now = 4.9
+    inner.arrive(b"said meanwhile\0")
+    inner.now = 4.9
     with pytest.raises(LinkError):
-        link.read(Deadline.after(1, loop.clock))
+        link.read(Deadline.after(1, inner.clock))
     with pytest.raises(LinkError):  # as when the port is opened again too soon
-        ChaosLink(loop, link.state.chaos, state=link.state)
-    loop.now = 5.1
-    again = ChaosLink(loop, link.state.chaos, state=link.state)
+        ChaosLink(inner, link.state.chaos, state=link.state)
+    inner.now = 5.1
+    again = ChaosLink(inner, link.state.chaos, state=link.state)
     assert read_all(again, 1) == b""
     again.write(b"no delimiter, no frame")
     assert read_all(again, 1) == b"no delimiter, no frame"
@@ -202,22 +185,22 @@ def test_a_cut_is_a_pulled_cable_until_it_is_back() -> None:
 
 def test_a_reset_without_a_callback_is_not_counted() -> None:
     resets: list[float] = []
-    loop = Loop()
-    link = ChaosLink(loop, Chaos(1, reset=1), reset=lambda: resets.append(loop.now))
+    inner = loop()
+    link = ChaosLink(inner, Chaos(1, reset=1), reset=lambda: resets.append(inner.now))
     link.write(FRAME)
     assert (len(resets), link.injected) == (1, {"reset": 1})
-    without = ChaosLink(Loop(), Chaos(1, reset=1))
+    without = ChaosLink(loop(), Chaos(1, reset=1))
     without.write(FRAME)
     assert not without.injected.get("reset")
 
 
 def test_other_calls_go_to_the_inner_link() -> None:
-    loop = Loop()
-    link = ChaosLink(loop, Chaos())
+    inner = loop()
+    link = ChaosLink(inner, Chaos())
     link.set_baud(9600)
-    assert (link.name, link.baud, loop.baud) == ("loop", 9600, 9600)
+    assert (link.name, link.baud, inner.baud) == ("loop", 9600, 9600)
     link.close()
-    assert loop.closed
+    assert inner.closed
 
 
 def test_a_seed_alone_is_the_mixture_of_all_faults() -> None:
@@ -252,8 +235,8 @@ def test_a_wrong_text_form_says_why(text: str, says: str) -> None:
         parse_chaos(text)
 
 
-def test_a_rare_fault_costs_next_to_nothing() -> None:
-    """The distance to the next fault is drawn, not every bit's luck: two draws, not 8 million."""
+def test_a_rare_fault_costs_almost_nothing() -> None:
+    """The distance to the next fault is drawn, not a number for each of 8 million bits."""
     injector = FaultInjector(Chaos(1, *[1e-12] * 5), "out", Counter())
     drawn = {name: luck.getstate() for name, luck in injector._luck.items()}
     assert injector.carry(bytes(1_000_000)) == [bytes(1_000_000)]

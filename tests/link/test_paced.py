@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line of `hil.testing.lines` keeps its rate, and pipelining with credits fills it."""
+"""`PacedLink` keeps its rate, and pipelining with credits fills it."""
 
 from dataclasses import replace
 
@@ -19,11 +19,11 @@ BAUD = 115_200
 BYTE = BITS / BAUD
 DIGIT = replace(MODEL, input=replace(MODEL.input, shape=(1, 784)))
 BOARD = replace(HELLO, models=(DIGIT,), max_payload=788, room=None, unpacks=True)
-RAW = 784 + 4 + 8 + 5  # COBS: a byte, one more each 254 without a zero, and the delimiter
+RAW = 784 + 4 + 8 + 5  # COBS: one byte, one per 254 bytes without a zero, and the delimiter
 
 
 class Echo:
-    """Every byte comes back."""
+    """Sends back what is written."""
 
     def answer(self, data: bytes) -> bytes:
         return data
@@ -62,7 +62,7 @@ def test_a_byte_takes_ten_bits_in_each_direction() -> None:
     assert link.now == 1
 
 
-def test_what_has_arrived_is_read_at_once() -> None:
+def test_bytes_that_have_arrived_are_read_at_once() -> None:
     link = PacedLink(Echo(), BAUD)
     link.write(b"1234\0")
     link.now = 8.5 * BYTE
@@ -79,7 +79,7 @@ def test_a_second_write_waits_for_the_first() -> None:
 
 
 @pytest.mark.parametrize("window", [1, 2, 8])
-def test_one_at_a_time_costs_the_way_back_and_more_fill_the_line(window: int) -> None:
+def test_one_request_at_a_time_waits_for_answers_and_more_fill_the_line(window: int) -> None:
     count = 200
     link = streamed(digits(count), 0, window=window)
     line = RAW * BYTE * count
@@ -96,15 +96,15 @@ def test_without_inference_the_digits_take_97_percent_of_the_line() -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [5, 20, 50, 90])
-def test_line_and_inference_take_place_at_the_same_time(milliseconds: int) -> None:
+def test_transfer_and_inference_overlap(milliseconds: int) -> None:
     count = 200
     link = streamed(digits(count), milliseconds / 1000, window=2)
     longer = max(RAW * BYTE, milliseconds / 1000) * count
     assert 0.99 * longer < link.now < 1.05 * longer
 
 
-def test_what_does_not_fit_is_lost_and_what_fits_is_not() -> None:
-    """A board that computes for a second keeps the 40 bytes it has room for."""
+def test_only_bytes_that_do_not_fit_are_lost() -> None:
+    """A board that computes for a second keeps the 40 bytes for which it has room."""
     computing = Computing(lambda _model, data: data[:2], 1.0)
     board = FakeBoard(BOARD, computing)
     link = PacedLink(board, BAUD, computing.spent, room=40)

@@ -3,9 +3,9 @@
 
     python tests/mlperf/on_pty.py RUNNER PORT [the runner's own options]
 
-RUNNER is benchmark/runner of a checkout of mlcommons/tiny; nothing of it is changed. It looks for
-its device by USB ids, which a pty has not: what pyserial lists is one port, PORT, with ids 1:1, and
-what pyusb finds is nothing. The runner writes its folder `sessions` into the current one.
+RUNNER is benchmark/runner of an unmodified checkout of mlcommons/tiny. It looks for its device by
+USB ids, which a pty does not have, so pyserial is made to list one port, PORT, with ids 1:1, and
+pyusb to find nothing. The runner writes its folder `sessions` into the current one.
 """
 
 from __future__ import annotations

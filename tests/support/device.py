@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several test modules need: one fake board with one tiny model."""
+"""A fake board with one tiny model, and a device on it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab of Python whose boards start anew, and whose cables come out, at moments given."""
+"""`TroubledLab`: a fake lab whose boards reset, and whose cables come out, at given moments."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BOOT = b"\xff\xferst:0x1 (POWERON)\r\nentry 0x400805e4\r\n\0"
 
 @dataclass
 class Watch:
-    """A clock that nobody waits for."""
+    """A clock that is set by hand."""
 
     now: float = 0.0
 
     def patience(self, every: float = 0.25) -> Patience:
-        """Waiting takes no time."""
+        """A `Patience` that waits on this clock."""
         return Patience(every, lambda: self.now, self.sleep)
 
     def sleep(self, seconds: float) -> None:
@@ -35,20 +35,19 @@ class Watch:
 
 @dataclass
 class TroubledLab(FakeLab):
-    """Trouble comes when that many bytes were written, whichever link they went over.
+    """``resets`` and ``outs``: numbers of bytes written, over all links, after which they happen.
 
-    ``resets``: the board starts anew, in the midst of whatever it is told; it takes ``boot``
-    seconds and says ``says``. ``outs``: the cable comes out, and is back when ``back`` says so of
-    the number of times it was looked for.
+    ``resets``: the board resets, even in the middle of a request, takes ``boot`` seconds and prints
+    ``says``. ``outs``: the cable comes out; it is back after ``away`` attempts to open the port.
     """
 
     resets: list[int] = field(default_factory=list)
     outs: list[int] = field(default_factory=list)
     boot: float = 0.3
     says: bytes = BOOT
-    says_then: str = ""  # SHA-256 of its models after a reset, where it is another
-    looks: int = 0  # with the cable out
-    away: int = 3  # looks until it is back
+    says_then: str = ""  # SHA-256 of its models after a reset, if not the same
+    looks: int = 0  # attempts to open the port while the cable is out
+    away: int = 3  # attempts until it is back
     written: int = 0
     is_out: bool = False
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One module a family of readers; see `tests.fuzz`."""
+"""One module per family of readers; see `tests.fuzz`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configuration: boards, recipes, limits, and the small records that `hil` leaves for itself."""
+"""Configuration: boards, recipes, limits, and the small records that `hil` keeps for itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def damage(random: Random, data: bytes) -> bytes:
 
 
 def check(data: bytes, folder: Path) -> None:
-    """The kind of file is told by what a valid one begins with; noise is tried as every kind."""
+    """The first bytes tell the kind of file; noise is tried as every kind."""
     file = folder / "given"
     file.write_bytes(data)
     if data.lstrip().startswith(b"{"):

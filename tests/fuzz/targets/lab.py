@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other programs say: labgrid-client, a linker's map, a build's log."""
+"""Output of other programs: labgrid-client, linker maps, build logs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is made of a stored run that somebody may have sent: pages, tables, comparisons, frames."""
+"""What is made from a stored run, perhaps from someone else: pages, tables, comparisons, frames."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored run's folder, which somebody may have sent: verified, loaded, gone on with."""
+"""The folder of a stored run, perhaps from someone else: verify, load, resume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEEDS = [json.dumps({"files": files, "seal": seal}).encode() for files in _GOOD 
 
 
 def damage(random: Random, data: bytes) -> bytes:
-    """One of a run's files: a tree with other values, or other bytes; or other files' names."""
+    """Damage the values or bytes of a run's files, or their names."""
     given = json.loads(data)
     files: dict[str, Any] = given["files"]
     for _ in range(random.randint(1, 2)):
@@ -51,14 +51,14 @@ def check(data: bytes, folder: Path) -> None:
         verify(run)
     found = load_run(run)
     assert set(found.samples) == {plan.key for plan in found.manifest.runs}
-    with RunLog(run, found.manifest) as log:  # a bench that goes on
+    with RunLog(run, found.manifest) as log:  # a bench that resumes
         log.set_state("complete")
-    # what the harness seals itself is whole, but for pages that a report would make anew
+    # loading a run that the harness sealed gives the same samples
     assert load_run(run).samples == found.samples
 
 
 def _rendered(content: Any) -> bytes:
-    """Of a list (samples.jsonl) a line each; else JSON as the harness writes it."""
+    """The file's bytes: a list (samples.jsonl) with one line per item, else JSON."""
     if isinstance(content, str):
         return content.encode("latin-1", "replace")
     if isinstance(content, list) and content and content[0] == "lines":
@@ -69,7 +69,7 @@ def _rendered(content: Any) -> bytes:
 
 
 def lay_out(data: bytes, run: Path) -> Path:
-    """Write the files into ``run``, made anew; with ``seal`` the manifest is sealed again."""
+    """Write the files into a new folder ``run``; with ``seal`` the manifest is sealed again."""
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir()
     try:
@@ -91,7 +91,7 @@ def lay_out(data: bytes, run: Path) -> Path:
 
 
 def _seal(run: Path, hashes: str | None) -> None:
-    """As an attacker would; ``hashes`` is a further file's name."""
+    """Seal as an attacker would; ``hashes`` is the name of another file."""
     try:
         manifest = msgspec.json.decode((run / "manifest.json").read_bytes(), type=Manifest)
         known = dict(hash_data(run))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A `.tflite` file, and the C that engine aot makes of it."""
+"""A `.tflite` file, and the C code that engine aot generates from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MODELS = Path(__file__).parents[3] / "models"
 _NAMES = ("noise/student_int8", "noise/student_float32", "tabular/student_int8")
 SEEDS = [float_cnn().finish(), int8_cnn().finish()]
 SEEDS += [(_MODELS / f"{name}.tflite").read_bytes() for name in _NAMES]
-# no literal that C has no word for, and nothing but printable ASCII and ends of lines
+# literals that C does not have
 _NO_NUMBER = re.compile(r"\b(nan|inf)f?\b|[-\d]nanf|[-\d]inff")
 
 

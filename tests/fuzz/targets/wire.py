@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a serial line may bring: the decoder, every reply's parser, PackBits, a board's words."""
+"""Bytes from a serial line: the decoder, the parsers of replies, PackBits, diagnoses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEEDS += [PANIC, DOWNLOAD]
 
 
 def damage(random: Random, data: bytes) -> bytes:
-    """Half of it under a right CRC: what a hostile board sends."""
+    """Half of the cases have a right CRC, as from a hostile board."""
     if random.random() < 0.5:
         return bytes_like(random, data, SEEDS)
     kind, payload = random.choice(_FRAMES)
@@ -38,7 +38,7 @@ def damage(random: Random, data: bytes) -> bytes:
 
 def check(data: bytes, _: Path) -> None:
     whole = list(Decoder().feed(data))
-    # however the bytes arrive, they mean the same
+    # the result does not depend on how the bytes are cut
     parts = Decoder()
     at = len(data) // 3
     assert [*parts.feed(data[:at]), *parts.feed(data[at:])] == whole
@@ -55,7 +55,7 @@ def check(data: bytes, _: Path) -> None:
         assert len(said) < 1000
     try:
         unpacked = packbits.unpack(data, 4096)
-    except ValueError:  # its own, documented: the caller says where
+    except ValueError:  # its documented error
         return
     assert len(unpacked) == 4096
     assert packbits.unpack(packbits.pack(unpacked), 4096) == unpacked

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mock of an Espressif chip: its ROM loader as esptool sees it, its flash, and what it prints
-when it boots. `tests.support.flashing.lines` puts it on a pty or behind RFC 2217.
+"""A simulated Espressif chip: its ROM loader, its flash, and what it prints when it boots.
 
-Written from Espressif's description of the serial protocol. Nothing is taken from esptool, so that
-the two can disagree.
+`tests.support.flashing.lines` puts it on a pty or behind RFC 2217. Written from Espressif's
+description of the serial protocol and not from esptool, so that the two can disagree.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ WRITE_REG, READ_REG, SPI_SET_PARAMS, SPI_ATTACH = 0x09, 0x0A, 0x0B, 0x0D
 CHANGE_BAUD, DEFL_BEGIN, DEFL_DATA, DEFL_END = 0x0F, 0x10, 0x11, 0x12
 FLASH_MD5, SECURITY_INFO = 0x13, 0x14
 READ_ID: Final = 0x9F  # of the flash chip
-BAD_MESSAGE, BAD_CHECKSUM = 5, 7  # what the ROM refuses with
+BAD_MESSAGE, BAD_CHECKSUM = 5, 7  # error codes of the ROM
 MB: Final = 1 << 20
 SIZE_CODES: Final = {0: 1, 1: 2, 2: 4, 3: 8, 4: 16}  # of an image's header -> MB
 TABLE_AT: Final = 0x8000
@@ -30,8 +29,8 @@ TABLE_AT: Final = 0x8000
 
 @dataclass(frozen=True)
 class Chip:
-    """What tells one chip from another on the wire. ``chip_id`` is what GET_SECURITY_INFO says,
-    None: the chip does not know that command; ``magic`` is at 0x40001000."""
+    """What differs between chips on the wire. ``chip_id``: in GET_SECURITY_INFO, None for chips
+    without that command; ``magic``: the word at 0x40001000."""
 
     name: str
     image_id: int
