@@ -69,14 +69,14 @@ def make_project(
 
 
 def flash_size(board: str) -> str:
-    """What the env of platformio.ini says, else PlatformIO's own board file."""
+    """The flash size in the env of platformio.ini, else in PlatformIO's board file."""
     ini = configparser.ConfigParser(interpolation=None, strict=False)
     ini.read(PROJECT / "platformio.ini")
     return ini[f"env:{board}"].get("board_upload.flash_size", f"{FLASH_MB[board]}MB")
 
 
 def _board_file(folder: Path, board: str, boot: float) -> None:
-    """The board as it is, but for how long a test waits for it."""
+    """Copy the board file with another time to wait for the boot."""
     said = (resources.files("hil.boards") / f"{board}.toml").read_text()
     assert "boot = 10.0" in said
     (folder / "boards" / f"{board}.toml").write_text(said.replace("boot = 10.0", f"boot = {boot}"))
