@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often `hil compare` raises an alarm on noisy boards: the figures of docs/compare.md.
+"""Counts the alarms of `hil compare` on noisy boards: the figures of docs/compare.md.
 
-python -m benchmarks.alarms      # 1,320 runs on made-up boards; a minute
+python -m benchmarks.alarms      # 1,320 runs on simulated boards; a minute
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BASES = range(1000, 1003)
 
 
 def main() -> None:
-    """A line for each share that the board is slower by."""
+    """Print one line for each percentage by which the board is slower."""
     for percent, runs in ((0, 200), (3, 60), (4, 60), (5, 60), (10, 60)):
         micros = 2000 * (1 + percent / 100)
         found = [

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench itself costs: its own CPU a digit, its memory, and how both grow. Prints Markdown.
+"""Measures the cost of the bench itself: CPU time per digit, memory, growth. Prints Markdown.
 
     python benchmarks/bench.py [--digits 1000 10000 100000] [--board native]
 
-Every row is a process of its own, so that its largest memory is that row's alone. CPU is of this
-process, never of emulator or firmware; beyond 10,000 the test set is repeated. `start`: imports,
-data, firmware, reference outputs; `streaming`: first request to last answer stored; `end`: reading
-the run back, digits worth drawing, seal; `report`: its pages.
+Every row runs in its own process, so its peak memory is that of the row only. CPU time is that of
+this process, not of an emulator or the firmware; beyond 10,000 digits the test set is repeated.
+`start`: imports, data, firmware, reference outputs; `streaming`: first request to last answer
+stored; `end`: reading the run back, choosing digits to show, seal; `report`: its pages.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from typing import Final
 
 COLUMNS: Final = (
     "digits",
-    "CPU a digit, streaming",
+    "CPU per digit, streaming",
     "start",
     "streaming",
     "end",
     "report",
     "wall",
     "memory at the start",
-    "more while streaming",
-    "more at the end",
+    "growth while streaming",
+    "growth at the end",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Seconds of CPU and of wall, and the largest memory so far in MB."""
+    """Seconds of CPU and wall time, and the peak memory so far in MB."""
 
     cpu: float
     wall: float
@@ -52,7 +52,7 @@ def mark() -> Mark:
 
 
 def measure(count: int, board: str) -> list[Mark]:
-    """Marks at the start, at the first digit, at the last, at the run's end, after its report."""
+    """Marks at the start, the first digit, the last digit, the end of the run, after its report."""
     import numpy as np
 
     from hil.bench import Request, make_plan, run

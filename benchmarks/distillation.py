@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a student is distilled: batches and stored answers against one sample at a time.
+"""Compares the speed of distillation in batches with stored answers and one sample at a time.
 
     python benchmarks/distillation.py [--samples 300]
 
-The other side is what the tutorial does: for each sample, run student and teacher eagerly, take the
+The second is the tutorial's method: for each sample, run student and teacher eagerly, take the
 gradient of alpha CE + (1 - alpha) soft CE, and step. Both train the same networks on the same
 digits in the same process; the teacher's answers are computed within the time measured.
 """
@@ -29,7 +29,7 @@ EPOCHS = 20
 
 
 def one_by_one(teacher: Any, student: Any, data: Dataset, loss: Loss) -> float:
-    """Samples a second, the first ten (tracing, first allocations) not counted."""
+    """Samples per second, without the first ten (tracing, first allocations)."""
     keras, tf = require()
     optimizer = keras.optimizers.Adam()
     x, y = as_input(data.x), data.y
@@ -57,7 +57,7 @@ def main() -> None:
     teacher = networks.build(recipe.networks["teacher"], train.x.shape[1:], "teacher")
     student = networks.build(recipe.networks["student"], train.x.shape[1:], "student")
     slow = one_by_one(teacher, student, datasets.subset(train, arguments.samples), loss)
-    # the tutorial's digits as they are: the recipe's views would be other work
+    # the tutorial's digits unchanged: the recipe's views would be more work
     schedule = Schedule(epochs=EPOCHS, learning_rate=4e-3)
     plan = msgspec.structs.replace(one(recipe, "student", 1), loss=loss, schedule=schedule)
     began = time.perf_counter()

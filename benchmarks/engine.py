@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated engine against its goals, and where its instructions go. Prints Markdown.
+"""Compares the engine aot with its goals, and counts instructions per layer. Prints Markdown.
 
     python benchmarks/engine.py [--limit DIGITS]
 
@@ -47,17 +47,17 @@ QEMU = (
     *("-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"),
 )
 COLUMNS = (
-    *("network", "board", "engine", "instructions", "wanted", "stretch"),
-    *("arena B", "at most", "flash over weights B", "at most", "differing outputs"),
+    *("network", "board", "engine", "instructions", "goal", "stretch goal"),
+    *("arena B", "limit", "flash over weights B", "limit", "differing outputs"),
 )
 FLASH = 6 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the project wants of one network: instructions (mps2, unless said), bytes of arena."""
+    """The project's goal for one network: instructions (on ``board``), bytes of arena."""
 
-    network: str  # as the models' files are called
+    network: str  # stem of the model's file
     engine: str
     wanted: int
     stretch: int | None
@@ -163,7 +163,7 @@ class Measured:
 
 
 def measure(board: str, engines: tuple[str, ...], dataset: str, limit: int) -> dict[str, Measured]:
-    """By `engine model_precision`, of all networks that ``board`` holds."""
+    """By `engine model_precision`, for all networks that ``board`` can hold."""
     with tempfile.TemporaryDirectory() as folder:
         request = Request(PROJECT, (board,), engines=engines, dataset=dataset, limit=limit)
         run(make_plan(request), Path(folder), ignore)
@@ -187,7 +187,7 @@ def measure(board: str, engines: tuple[str, ...], dataset: str, limit: int) -> d
 
 
 def ignore(_: Event) -> None:
-    """The tables at the end are enough."""
+    """Show no progress: the tables at the end are enough."""
 
 
 def line(cells: Sequence[str]) -> str:
@@ -219,8 +219,8 @@ def goals(dataset: str, limit: int, folder: Path) -> None:
 
 
 def layers(folder: Path) -> None:
-    """The second table: multiplications are those of sums that an output needs."""
-    head = ("network", "engine", "layer", "multiplications", "instructions", "a multiplication")
+    """The second table. Only multiplications of sums that an output needs are counted."""
+    head = ("network", "engine", "layer", "multiplications", "instructions", "per multiplication")
     print(line(head), line(["---"] * len(head)), sep="\n")
     for goal in (goal for goal in GOALS if goal.board == "mps2"):
         graph = read_model(MODELS / f"{goal.network}.tflite")
@@ -234,7 +234,7 @@ def layers(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The engine's goals and layers, in Markdown.")
-    parser.add_argument("--limit", type=int, default=100, help="digits a network (default: 100)")
+    parser.add_argument("--limit", type=int, default=100, help="digits per network (default: 100)")
     options = parser.parse_args()
     dataset, note = datasets.choose("auto")
     with tempfile.TemporaryDirectory() as folder:

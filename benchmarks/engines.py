@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One table: engine x network x precision x board. Prints Markdown.
+"""Compares engines on every network, precision and board. Prints Markdown.
 
     python benchmarks/engines.py [--limit DIGITS] [--store]
 
-TFLM is built and run where HIL_TFLM_DIR (and HIL_CMSIS_NN_DIR) name a tree (docs/engines.md);
-elsewhere its rows are those of `tflm.toml`, marked so. `--store` writes that file from this run.
-bakenn's rows want its package.
-Instruction counts of an emulator are exact, so there is no run-to-run noise to average.
+TFLM is built and run if HIL_TFLM_DIR (and HIL_CMSIS_NN_DIR) name a source tree (docs/engines.md);
+otherwise its rows are those of `tflm.toml`, and are marked. `--store` writes that file from this
+run. bakenn's rows need its package. Instruction counts of an emulator are exact, so there is no
+run-to-run noise to average.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ TREE, CMSIS_NN = "HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR"
 KERNELS = "HIL_BAKENN"
 COLUMNS = ("board", "network", "engine", "instructions", "arena B", "flash B", "differing outputs")
 ABOUT = """\
-# TensorFlow Lite Micro on the emulated boards, for who has no tree of it at hand.
+# TensorFlow Lite Micro on the emulated boards, for machines without its sources.
 # Written by `python benchmarks/engines.py --store`; networks of models/{dataset}.
-# `flash`: bytes of the network's constants and of all code of the image with both networks.
+# `flash`: bytes of the network's constants plus all code of the image with both networks.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one network took. Bytes; ``instructions`` is None where no clock counts them."""
+    """What one network needs. Bytes; ``instructions`` is None without a clock that counts them."""
 
     instructions: int | None
     arena: int
@@ -65,14 +65,14 @@ Table: TypeAlias = dict[str, Figures]  # by `model precision`
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine as it is built here: its name, the trees it wants, the boards it is made for."""
+    """An engine as it is built here: its name, the source trees it needs, its boards."""
 
     title: str
     name: str
     wants: tuple[str, ...] = ()
     boards: tuple[str, ...] = BOARDS
-    package: str = ""  # of Python, that it is generated with
-    kernels: str = ""  # what HIL_BAKENN says; empty: those of the chip
+    package: str = ""  # the Python package that generates it
+    kernels: str = ""  # value of HIL_BAKENN; empty: the chip's own
 
     @property
     def lacks(self) -> list[str]:
@@ -93,7 +93,7 @@ ENGINES = (
 
 @contextmanager
 def only(wanted: Iterable[str], kernels: str = "") -> Iterator[None]:
-    """The environment with no tree but those ``wanted``, and bakenn's ``kernels``."""
+    """The environment with only the source trees ``wanted``, and bakenn's ``kernels``."""
     hidden = {key: os.environ.pop(key, None) for key in {TREE, CMSIS_NN, KERNELS} - set(wanted)}
     os.environ[KERNELS] = kernels
     try:
@@ -104,7 +104,7 @@ def only(wanted: Iterable[str], kernels: str = "") -> Iterator[None]:
 
 
 def measure(board: str, engine: Engine, dataset: str, limit: int) -> Table:
-    """Bench both networks in all precisions that ``board`` holds."""
+    """Bench both networks in all precisions that ``board`` can hold."""
     with only(engine.wants, engine.kernels), tempfile.TemporaryDirectory() as folder:
         project, engines = HERE.parent, (engine.name,)
         plan = make_plan(Request(project, (board,), engines=engines, dataset=dataset, limit=limit))
@@ -128,7 +128,7 @@ def figures(report: Report) -> Table:
 
 
 def ignore(_: Event) -> None:
-    """The table at the end is enough."""
+    """Show no progress: the table at the end is enough."""
 
 
 def stored() -> dict[str, dict[str, Table]]:
@@ -144,7 +144,7 @@ def stored() -> dict[str, dict[str, Table]]:
 
 
 def store(tables: dict[tuple[str, str], Table], dataset: str) -> None:
-    """Write what was measured of TFLM, and keep what was not measured now."""
+    """Write the figures of TFLM that were measured now, and keep the others."""
     kept = {
         (board, title): t for board, engines in stored().items() for title, t in engines.items()
     }
@@ -166,7 +166,7 @@ def line(cells: Sequence[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The engine table, in Markdown.")
-    parser.add_argument("--limit", type=int, default=20, help="digits a network (default: 20)")
+    parser.add_argument("--limit", type=int, default=20, help="digits per network (default: 20)")
     parser.add_argument("--store", action="store_true", help="write tflm.toml from this run")
     options = parser.parse_args()
     dataset, note = datasets.choose("auto")
@@ -183,7 +183,7 @@ def main() -> None:
             if lacks := [*missing_tools(found), *engine.lacks]:
                 table, mark = old.get(board, {}).get(engine.title, {}), " *"
                 what = "stored in tflm.toml (*)" if table else "no figures"
-                notes.append(f"{engine.title} on {board}: {what}; here lacks {', '.join(lacks)}")
+                notes.append(f"{engine.title} on {board}: {what}; missing here: {', '.join(lacks)}")
             else:
                 table = measure(board, engine, dataset, options.limit)
                 if engine.wants:

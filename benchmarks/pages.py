@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Size of a run's report.html, and how long Debian's Chromium takes to open it. Prints Markdown.
+"""Measures size and opening time of a run's report.html in Debian's Chromium. Prints Markdown.
 
     hil bench --board native --limit 10000 --out run     # or any other stored run
     python benchmarks/pages.py run [--repeats 9] [--shots FOLDER]
 
-Opening: from asking for the file to its load event and the first frame after it, in a window that
-is new each time; the browser itself runs already. Of the page's own clock, so nothing of this
-script is in it. Ends with 1 where a report of 10,000 digits or less is beyond its limits.
+Opening time: from the request for the file to its load event and the first frame after it, in a
+new window each time, with the browser already running. It is measured by the page's own clock, so
+it does not include this script. Exit code 1 if a report of 10,000 digits or fewer exceeds its
+limits.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ OPENED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout((
 
 
 def opening(file: Path, repeats: int) -> tuple[str, list[float]]:
-    """The browser's version, and seconds until each opening was drawn."""
+    """The browser's version, and the seconds until each page was drawn."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
         times = []
@@ -48,7 +49,7 @@ def opening(file: Path, repeats: int) -> tuple[str, list[float]]:
 
 
 def shots(file: Path, folder: Path) -> None:
-    """The whole page at three widths, light and dark, and its top as README shows it."""
+    """The whole page at three widths, light and dark, and its top for README."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
@@ -80,7 +81,7 @@ def main() -> int:
     version, times = opening(written.html, asked.repeats)
     digits = written.manifest.dataset.n
     median, worst = statistics.median(times), max(times)
-    print("| Digits | Runs | report.html | report.md | opens in (median) | longest of | Chromium |")
+    print("| Digits | Runs | report.html | report.md | opens in (median) | slowest of | Chromium |")
     print("|---|---|---|---|---|---|---|")
     print(
         f"| {digits:,} | {len(written.manifest.runs)} | {size:,} B | {text:,} B | {median:.2f} s "

@@ -49,7 +49,7 @@ def test_without_a_tree_stored_figures_are_marked(
     stored = [row for row in rows if "| tflm" in row]
     assert len(stored) >= 4
     assert all(row.endswith(" * |") for row in stored)
-    assert "tflm on mps2: stored in tflm.toml (*); here lacks HIL_TFLM_DIR" in said
+    assert "tflm on mps2: stored in tflm.toml (*); missing here: HIL_TFLM_DIR" in said
     assert "| mega2560 | all | tflm | does not fit |  |  |  |" in said
 
 
