@@ -105,8 +105,8 @@ def throughput(digits: Sequence[bytes]) -> None:
                 (
                     "faults",
                     "digits/s",
-                    "of the clean line",
-                    "requests sent again",
+                    "relative to a clean line",
+                    "requests repeated",
                     "damaged, seen by the board",
                     "damaged, seen by the host",
                     "timeouts",
@@ -143,8 +143,8 @@ def soak_table(frames: int, board: PythonBoard | SessionBoard, seed: int) -> int
         found = soak(board, board.truth, chaos, frames // len(rates))
         wrong += found.wrong
         rows.append(soaked(chaos, found))
-    head = ("bit errors", "frames", "answers", "wrong", "sent again", "damaged", "unexpected")
-    print(table((*head, "faults injected", "streams ended by", "took"), rows))
+    head = ("bit errors", "frames", "answers", "wrong", "repeated", "damaged", "unexpected")
+    print(table((*head, "faults injected", "streams ended by", "run time"), rows))
     return wrong
 
 

@@ -83,8 +83,8 @@ COLUMNS: Final = (
     "digits/s",
     "seconds",
     "line in use",
-    "digit bytes of the line",
-    "of max(line, inference)",
+    "digit bytes / line capacity",
+    "time / max(line, inference)",
 )
 
 
