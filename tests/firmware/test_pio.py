@@ -120,7 +120,7 @@ def test_a_project_path_with_shell_characters_builds(
 
 
 def test_a_path_that_scons_does_not_support_is_named_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot build in .*expands the '[$]' of a path"):
+    with pytest.raises(ConfigError, match="cannot build in .*expands the '[$]' in the path"):
         build("native", [("student", MODELS / "student_int8.tflite")], "aot", tmp_path / "a$x")
 
 
