@@ -121,19 +121,19 @@ class Device:
             return known
         if answers:
             return LineHopeless(
-                f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no whole answer in "
-                f"{self.timing.boot:g} s, {self._line.damaged_in} frames came damaged",
-                "check the cable and its ground, take a shorter one, or lower the baud rate",
+                f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no intact answer in "
+                f"{self.timing.boot:g} s, {self._line.damaged_in} frames arrived damaged",
+                "check the cable and its ground, use a shorter one, or lower the baud rate",
             )
         if heard:
             return WrongFirmware(
-                f"port {name} talks, but not this protocol ({self.timing.boot:g} s waited)",
+                f"port {name} sends data, but not in this protocol ({self.timing.boot:g} s waited)",
                 "flash the firmware of this project: `hil flash --board NAME`; if it runs that, "
                 "check the cable and the baud rate, and raise timeouts.boot if it starts slowly",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",
-            "is it the right port, and does the firmware run? `hil boards` lists the ports",
+            "check the port (`hil boards` lists them), and that the firmware runs",
         )
 
     def speed_up(self, rates: Iterable[int]) -> int:

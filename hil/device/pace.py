@@ -164,7 +164,7 @@ class Pace:
             f"{1 - share:.1%} of the last {of} requests were lost "
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
             f"{counts.damaged_in} by the host){aside}",
-            "check the cable and its ground, take a shorter one, or lower the baud rate",
+            "check the cable and its ground, use a shorter one, or lower the baud rate",
         )
 
     def _silent(self, what: str) -> HilError:

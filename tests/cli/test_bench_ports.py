@@ -156,7 +156,10 @@ def test_a_device_with_another_protocol(
     with served_pty(answer) as pty:
         assert bench(monkeypatch, tmp_path, pty.name) == 2
     said = error_of(capsys.readouterr().err)
-    assert f"port {pty.name} talks, but not this protocol (3 s waited); flash the firmware" in said
+    assert (
+        f"port {pty.name} sends data, but not in this protocol (3 s waited); flash the firmware"
+        in said
+    )
 
 
 @pytest.mark.usefixtures("lab")

@@ -112,7 +112,7 @@ def test_silence_is_an_error() -> None:
 
 def test_noise_is_wrong_firmware() -> None:
     device, _ = fake_device(faults=[lambda _: b"Hello from Arduino\r\n"] * 100)
-    with pytest.raises(WrongFirmware, match="talks, but not this protocol"):
+    with pytest.raises(WrongFirmware, match="sends data, but not in this protocol"):
         device.hello()
 
 

@@ -196,7 +196,7 @@ def test_hello_on_a_bad_line_is_asked_again_at_once() -> None:
 
 def test_hello_on_a_hopeless_line_is_an_error() -> None:
     device, line = paced_device(chaos=Chaos(1, flip=6e-3))
-    with pytest.raises(LineHopeless, match="HELLO: the line paced is hopeless .* came damaged"):
+    with pytest.raises(LineHopeless, match="HELLO: the line paced is hopeless .* arrived damaged"):
         device.hello()
     assert line.now < 4
 
