@@ -13,7 +13,7 @@ from tools import PROJECT, tracked
 
 # values that the code fills in, as the documents write them
 FILLED = re.compile(
-    r"\b(?:X|NAME|ENV|PORT|\d+ ?[MK]?B|\d+ s|ESP32(?:-S3)?)\b|(?<=board's )flash|\.\.\."
+    r"\b(?:X|NAME|ENV|PORT|\d+ ?[MK]?B|\d+(?= s)|ESP32(?:-S3)?)\b|(?<=board's )flash|\.\.\."
 )
 TABLE = re.compile(r"^\| [^|]+ \| [^|]+ \| (`.*`.*) \|$", re.MULTILINE)
 
