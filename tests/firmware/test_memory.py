@@ -158,4 +158,4 @@ def test_a_firmware_that_allocates_is_not_as_expected(tmp_path: Path) -> None:
     (end,) = load_run(folder).manifest.ends
     assert end.marks is not None
     assert (end.marks.heap_start or 0) > 0  # the buffer of standard output
-    assert "the heap grew by 1,456 B" in written.markdown.read_text()
+    assert "the heap grew by 1456 bytes while it answered" in written.markdown.read_text()
