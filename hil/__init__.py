@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 
 
 def load(folder: str | Path) -> Run:
-    """A stored run, for a notebook: `hil.load("results/example")`. See `hil.runs.notebook.Run`.
+    """A stored run for a notebook: `hil.load("results/example")`. See `hil.runs.notebook.Run`.
 
-    StorageError when the folder is missing, corrupt or of a schema that this hil does not know.
+    StorageError if the folder is missing, corrupt or of an unknown schema.
     """
     from hil.runs.notebook import read  # pandas and SciPy take a second to load
 

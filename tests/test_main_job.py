@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job for real: PlatformIO builds, emulators run, every output byte is compared."""
+"""The main job with real builds and emulators: every output byte is compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ N = 500
 
 
 def ignore(_: Event) -> None:
-    """Nobody looks."""
+    """No progress."""
 
 
 def hil(*words: str) -> subprocess.CompletedProcess[str]:
@@ -68,8 +68,8 @@ def test_500_digits_of_all_four_models_on_the_cortex_m7(tmp_path: Path) -> None:
     assert stored == summary
 
 
-def test_the_student_keeps_to_its_budget(tmp_path: Path) -> None:
-    """Bounds of issue 2; the figures themselves are far below."""
+def test_networks_stay_within_their_budget(tmp_path: Path) -> None:
+    """Bounds of issue 2; the figures are far below."""
     plan = make_plan(Request(project=PROJECT, dataset="digits", limit=10))
     run(plan, tmp_path, ignore)
     rows = {(row.model, row.precision): row for row in write(tmp_path).summary.runs}
@@ -88,7 +88,7 @@ def test_the_student_keeps_to_its_budget(tmp_path: Path) -> None:
         assert 0 < row.memory.stack < 4096
 
 
-def test_instruction_counts_repeat_to_the_last_one(tmp_path: Path) -> None:
+def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
     plan = make_plan(Request(project=PROJECT, dataset="digits", limit=20, models=("student",)))
     times = []
     for name in ("once", "again"):
@@ -97,7 +97,7 @@ def test_instruction_counts_repeat_to_the_last_one(tmp_path: Path) -> None:
     assert times[0] == times[1]
 
 
-def test_host_process_answers_the_same_and_has_no_time(tmp_path: Path) -> None:
+def test_a_host_process_gives_the_same_answers_without_times(tmp_path: Path) -> None:
     words = ("--board", "native", "--dataset", "digits", "--limit", "50")
     done = hil("bench", *words, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
@@ -105,12 +105,12 @@ def test_host_process_answers_the_same_and_has_no_time(tmp_path: Path) -> None:
     assert "every output is as expected" in done.stdout
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+def test_a_run_resumes_after_ctrl_c(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ["bench", "--board", "mps2", "--dataset", "digits", "--model", "teacher"]
     words += ["--precision", "int8", "--out", str(folder)]
     process = subprocess.Popen(
-        # a shell that runs us in the background has made SIGINT ignored, for children too
+        # a shell that runs pytest in the background makes its children ignore SIGINT
         ["env", "--default-signal=INT", sys.executable, "-m", "hil", *words],
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert "to go on: hil bench" in said
+    assert "to resume: hil bench" in said
     assert read_manifest(folder).state == "interrupted"
     stored = count(folder)
     assert 0 < stored < len(datasets.load("digits"))
@@ -138,7 +138,7 @@ def count(folder: Path) -> int:
     return samples.read_bytes().count(b"\n") if (folder / MANIFEST).exists() else 0
 
 
-def test_a_left_running_emulator_is_benched_by_its_port(tmp_path: Path) -> None:
+def test_an_emulator_that_was_left_running_is_used_by_its_port(tmp_path: Path) -> None:
     models = [(name, DIGITS / f"{name}_int8.tflite") for name in ("teacher", "student")]
     elf = build("mps2", models, "aot", PROJECT).elf
     try:

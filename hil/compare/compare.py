@@ -56,7 +56,7 @@ def match(base: Sequence[Cell], new: Sequence[Cell], allowed: Collection[str]) -
     """Pair runs of equal board, model and precision, except for what is ``allowed`` to differ.
 
     Equal keys come first; the remaining ones may have another engine, since comparing engines is a
-    purpose; then they may differ in what is allowed. An ambiguous match is no match.
+    purpose; then they may differ in what is allowed. Ambiguous ones stay unpaired.
     """
     pairs: list[tuple[Cell, Cell]] = []
     left, right = list(base), list(new)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest on a board: fixtures ``hil_board``, ``hil_device``, ``hil_bench`` and the marker ``hil``.
 
-Registered as ``pytest11`` entry point, so every pytest of the environment loads this module:
-whatever is heavy is imported by the first test that wants a board.
+It is a ``pytest11`` entry point, so every pytest of the environment loads this module. Heavy
+imports wait for the first test that needs a board.
 """
 
 from __future__ import annotations
@@ -23,36 +23,42 @@ _CHOSEN: pytest.StashKey[Chosen | Exception] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options, all of which begin with ``--hil-``."""
+    """Add the options ``--hil-...``."""
     group = parser.getgroup("hil", "boards (tinyml-hil)")
     add = group.addoption
     add("--hil-board", metavar="NAME", help="Board under test; default: the attached one.")
-    add("--hil-port", metavar="URL", help="Its port, where it cannot be found by USB.")
-    add("--hil-serial", metavar="NUMBER", help="Its USB serial number, to tell equal boards apart.")
+    add("--hil-port", metavar="URL", help="Its port, if it cannot be found by USB.")
+    add("--hil-serial", metavar="NUMBER", help="Its USB serial number, to select one of several.")
     add("--hil-flash", action="store_true", help="Flash the attached board first.")
-    add("--hil-limit", metavar="N", type=int, default=100, help="Samples a model (100).")
+    add("--hil-limit", metavar="N", type=int, default=100, help="Samples per model (100).")
     add("--hil-engine", metavar="NAME", default="aot", help="Inference engine (aot).")
     add("--hil-precision", metavar="NAME", help="int8 or float32; default: int8, or as flashed.")
     add("--hil-dataset", metavar="NAME", default="auto", help="Data set and its models (auto).")
-    add("--hil-model", metavar="FILE", action="append", default=[], help="Own .tflite; repeatable.")
-    add("--hil-data", metavar="FILE", type=Path, help="Own data for it: .npz with x and y.")
+    add(
+        "--hil-model",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Your .tflite file; repeatable.",
+    )
+    add("--hil-data", metavar="FILE", type=Path, help="Your data for it: .npz with x and y.")
     add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml in rootdir.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", "hil: needs a board, attached or emulated (--hil-board)")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without a board, tests marked ``hil`` are skipped, whether or not they use a fixture."""
+    """Without a board, skip tests marked ``hil``, even if they use no fixture."""
     if item.get_closest_marker("hil"):
         _chosen(item.config)
 
 
 @pytest.fixture(scope="session")
 def hil_board(request: pytest.FixtureRequest) -> Board:
-    """The board under test, as its file describes it."""
+    """The board under test, from its TOML file."""
     return _chosen(request.config).board
 
 
@@ -60,7 +66,7 @@ def hil_board(request: pytest.FixtureRequest) -> Board:
 def hil_bench(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HilBench]:
-    """The board, held open for the whole session, with the models it runs and their data."""
+    """The board, open for the whole session, with its models and their data."""
     from hil.core.errors import HilError
     from hil.pytest_plugin.bench import open_bench
 
@@ -86,7 +92,7 @@ def hil_device(hil_bench: HilBench) -> Device:
 
 
 def _chosen(config: pytest.Config) -> Chosen:
-    """The board under test, looked for once a session; skips or fails the test without one."""
+    """The board under test, found once per session; skips or fails the test without one."""
     from hil.core.errors import HilError, NotAttached
     from hil.pytest_plugin.bench import choose
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``hil_bench`` is: a board held open, and one bench of all its models, run when asked for."""
+"""The fixture ``hil_bench``: an open board, and one bench of all its models, run on demand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hil.runs.schema import Manifest, SummaryRow
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A station, and where it is for flashing: None for an emulator that has yet to start."""
+    """A station, and its place for flashing: None for an emulator that is not running yet."""
 
     station: Station
     where: Attached | str | None
@@ -42,10 +42,10 @@ class Chosen:
 
 
 def choose(config: pytest.Config) -> Chosen:
-    """The board of ``--hil-board`` and ``--hil-port``, or the one that is plugged in.
+    """The board of ``--hil-board`` and ``--hil-port``, or the attached one.
 
-    A place of a lab is held until pytest ends. NotAttached when there is no board, UsageError
-    when there is more than one.
+    A lab place is held until pytest ends. NotAttached if there is no board, UsageError if there is
+    more than one.
     """
     project = find_project(config.rootpath)
     name = config.getoption("--hil-board")
@@ -66,8 +66,8 @@ def choose(config: pytest.Config) -> Chosen:
 class HilBench:
     """A board with one image of models.
 
-    ``device`` talks to it; ``cases`` are the models that it runs, in HELLO's order; ``run`` is
-    the whole bench, done once however often it is asked for.
+    ``device`` talks to it; ``cases`` are its models, in the order of HELLO; ``run`` is the whole
+    bench, which runs once per session.
     """
 
     def __init__(self, plan: BenchPlan, lab: HeldLab, held: HeldBoard, folder: Path) -> None:
@@ -92,14 +92,11 @@ class HilBench:
         return self.plan.cases
 
     def hello(self) -> Hello:
-        """The board's HELLO; `hil.core.errors.DeviceError` when it sends nothing valid."""
+        """The board's HELLO; `hil.core.errors.DeviceError` if it sends nothing valid."""
         return self.device.hello()
 
     def reset(self) -> Hello:
-        """Restart the board and wait until it answers.
-
-        Skips the test when nothing here can restart it.
-        """
+        """Restart the board and wait until it answers. Skips the test if it cannot be restarted."""
         try:
             self._held.reset()
         except UsageError as problem:
@@ -108,7 +105,7 @@ class HilBench:
         return self.hello()
 
     def run(self) -> tuple[SummaryRow, ...]:
-        """One row a model over all samples of the plan, as `hil bench` reports it."""
+        """One row per model over all samples of the plan, as in the report of `hil bench`."""
         if self._rows is None:
             run(self.plan, self.folder, _ignore, self._lab)
             self._rows = write(self.folder).summary.runs
@@ -116,12 +113,12 @@ class HilBench:
 
     @property
     def manifest(self) -> Manifest:
-        """What the run of `run` was."""
+        """The manifest of the bench."""
         self.run()
         return read_manifest(self.folder)
 
     def close(self) -> None:
-        """Let the board go."""
+        """Release the board."""
         self._lab.close()
 
     def _device(self) -> Device:
@@ -131,10 +128,10 @@ class HilBench:
 
 
 def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
-    """Plan, flash or start as asked, and hold the board.
+    """Plan the bench, flash or start the board as the options say, and open it.
 
-    Raises `hil.core.errors.HilError`: WrongFirmware when an attached board runs none of the images
-    that are planned.
+    Raises `hil.core.errors.HilError`: WrongFirmware if an attached board runs none of the planned
+    images.
     """
     option = config.getoption
     precision = option("--hil-precision")
@@ -179,4 +176,4 @@ def _runs(hello: Hello, image: Image) -> bool:
 
 
 def _ignore(_: Event) -> None:
-    """pytest shows how it goes."""
+    """pytest shows the progress."""

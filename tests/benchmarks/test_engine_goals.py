@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -15,49 +12,37 @@ from hil.engines.aot.engine import arena_bytes, layers_of
 from hil.runs.agreement import NEAR_TOLERANCE
 from hil.tflite import read_model
 from tests.support.needs import skip_without
+from tests.support.scripts import load_script
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "engine.py"
 TOOLS = ("arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("engine_goals", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["engine_goals"] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-GOALS = load()
-ON_MPS2 = [goal for goal in GOALS.GOALS if goal.board == "mps2"]
+goals = load_script("engine")
+ON_MPS2 = [goal for goal in goals.GOALS if goal.board == "mps2"]
 
 
 @pytest.mark.firmware
 @skip_without(tool for tool in TOOLS if not shutil.which(tool))
 @pytest.mark.parametrize("goal", ON_MPS2, ids=lambda goal: f"{goal.engine}-{goal.network}")
 def test_a_network_stays_within_its_goal(goal: object, tmp_path: Path) -> None:
-    assert isinstance(goal, GOALS.Goal)
-    graph = read_model(GOALS.MODELS / f"{goal.network}.tflite")
+    assert isinstance(goal, goals.Goal)
+    graph = read_model(goals.MODELS / f"{goal.network}.tflite")
     fused = goal.engine == "aot-fast"
-    counts = GOALS.layer_counts(graph, fused=fused, folder=tmp_path)
+    counts = goals.layer_counts(graph, fused=fused, folder=tmp_path)
     assert len(counts) == len(layers_of(graph))
     assert sum(counts) <= goal.stretch
     assert arena_bytes(graph) <= goal.arena
-    over = GOALS.flash_over_weights(graph, fused=fused, folder=tmp_path)
-    assert 0 < over <= GOALS.FLASH
+    over = goals.flash_over_weights(graph, fused=fused, folder=tmp_path)
+    assert 0 < over <= goals.FLASH
 
 
-def test_there_is_a_goal_for_each_network_and_way() -> None:
+def test_there_is_a_goal_for_each_network_and_engine() -> None:
     assert len(ON_MPS2) == 6
     assert all(goal.stretch < goal.wanted for goal in ON_MPS2)
 
 
 @pytest.mark.firmware
 @skip_without(tool for tool in TOOLS if not shutil.which(tool))
-def test_the_fast_engine_is_near_in_float32_and_exact_in_int8() -> None:
-    found = GOALS.measure("mps2", ("aot-fast",), "digits", 3)
+def test_the_fast_engine_is_close_in_float32_and_exact_in_int8() -> None:
+    found = goals.measure("mps2", ("aot-fast",), "digits", 3)
     assert len(found) == 4
     for name, it in found.items():
         if name.endswith("int8"):

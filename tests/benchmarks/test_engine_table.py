@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""benchmarks/engines.py: what is measured, what is stored and what cannot be are told apart."""
+"""benchmarks/engines.py: measured and stored figures, and those of engines that do not fit."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "engines.py"
+from tests.support.scripts import load_script
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The script with a store of its own, every tool there, and benches that cost nothing."""
-    spec = importlib.util.spec_from_file_location("engine_table", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "engine_table", module)
-    spec.loader.exec_module(module)
+    """The script with its own copy of the store, all tools installed, and a fake bench."""
+    module = load_script("engines")
     copy = tmp_path / "tflm.toml"
     copy.write_bytes(module.STORE.read_bytes())
     monkeypatch.setattr(module, "STORE", copy)
@@ -39,7 +33,7 @@ def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> Non
     script.main()
 
 
-def test_without_a_tree_stored_figures_are_marked(
+def test_stored_figures_are_marked_without_a_tree(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(script, monkeypatch)
@@ -53,7 +47,7 @@ def test_without_a_tree_stored_figures_are_marked(
     assert "| mega2560 | all | tflm | does not fit |  |  |  |" in said
 
 
-def test_with_a_tree_figures_are_measured_and_can_be_stored(
+def test_figures_are_measured_and_stored_with_a_tree(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(script.TREE, "/a/tree")
@@ -68,7 +62,7 @@ def test_with_a_tree_figures_are_measured_and_can_be_stored(
     assert "aot" not in after["mps2"]
 
 
-def test_an_engine_sees_its_own_trees_only(
+def test_an_engine_sees_only_its_own_trees(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(script.TREE, "/a/tree")

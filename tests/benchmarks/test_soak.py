@@ -4,10 +4,8 @@ without the checks that see to it."""
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,20 +16,14 @@ from hil.device import Device
 from hil.link.faults import Chaos
 from hil.wire.frames import HEADER, BadFrame, Frame
 from tests.support.needs import skip_without
+from tests.support.scripts import load_script
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soaking.py"
 BERS = [1e-5, 1e-4, 1e-3, 1e-2]
 
 
 @pytest.fixture(scope="module")
 def soaking() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soaking", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["soaking"] = module  # for its dataclasses
-    spec.loader.exec_module(module)
-    return module
+    return load_script("soaking")
 
 
 def few_numbers(device: Device) -> None:

@@ -87,7 +87,7 @@ def test_instructions_and_microseconds_are_never_compared() -> None:
     assert not names & {"instructions", "total", "latency", "first"}
 
 
-def test_an_ambiguous_match_is_no_match() -> None:
+def test_ambiguous_runs_stay_unpaired() -> None:
     new = run(reports.plan("one"), reports.plan("two"))
     with pytest.raises(NotComparable, match="have no run in common"):
         compare_stored(run(reports.plan("three"), reports.plan("four")), new, allow=("model",))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plugin in a pytest of its own: skips, refusals, and the shipped tests on a host process."""
+"""The plugin in a separate pytest: skips, errors, and the shipped tests on a host process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USES_EVERYTHING = """
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder for a pytest of its own, in which no board is plugged in."""
+    """A folder for a separate pytest, without an attached board."""
     monkeypatch.setenv("PLATFORMIO_CORE_DIR", str(CORE))
     plug(monkeypatch)
     return pytester
@@ -60,18 +60,18 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    """The data set `digits` as data of a user's own."""
+    """The data set `digits` as a user's data."""
     data = datasets.load("digits")
     np.savez(tmp_path / "my.npz", x=data.x, y=data.y)
     return tmp_path / "my.npz"
 
 
-def test_pytest_finds_the_plugin() -> None:
+def test_the_plugin_is_registered() -> None:
     (entry,) = metadata.entry_points(group="pytest11", name="hil")
     assert entry.value == "hil.pytest_plugin"
 
 
-def test_a_pytest_without_boards_loads_nothing_heavy() -> None:
+def test_a_pytest_without_boards_imports_nothing_heavy() -> None:
     code = "import sys, hil.pytest_plugin; print('\\n'.join(sys.modules))"
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT
@@ -102,7 +102,7 @@ def test_without_a_board_every_test_is_skipped_with_a_hint(inner: pytest.Pyteste
         (("--hil-board", "desk", "--hil-serial", "C"), None),
     ],
 )
-def test_what_is_not_clear_is_refused_in_one_line(
+def test_an_ambiguous_board_is_an_error_of_one_line(
     inner: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
@@ -126,7 +126,7 @@ def test_what_is_not_clear_is_refused_in_one_line(
 needs_gcc = skip_without(missing_tools(load_board("native")))
 
 
-# In a process of their own: tflite_micro cannot be loaded twice in one.
+# in subprocesses: tflite_micro cannot be loaded twice in a process
 
 
 @pytest.mark.firmware
@@ -155,7 +155,7 @@ def test_shipped_tests_pass_on_a_host_process_and_leave_their_figures(
 
 @pytest.mark.firmware
 @needs_gcc
-def test_a_limit_that_is_broken_fails(inner: pytest.Pytester, digits: Path) -> None:
+def test_an_exceeded_limit_fails(inner: pytest.Pytester, digits: Path) -> None:
     inner.path.joinpath("limits.toml").write_text('["native/aot/student_int8/int8"]\narena = 100\n')
     words = [*STUDENT, "--hil-data", str(digits), "--hil-limit", "10", "-k", "limits"]
     result = inner.runpytest_subprocess(*words, "--hil-limits", "limits.toml")
@@ -165,7 +165,7 @@ def test_a_limit_that_is_broken_fails(inner: pytest.Pytester, digits: Path) -> N
 
 @pytest.fixture
 def running() -> Iterator[str]:
-    """The port of a board that holds the student alone."""
+    """The port of a board with only the student."""
     board = load_board("native")
     elf = build("native", [("student", MODELS / "student_int8.tflite")], "aot", PROJECT).elf
     with open_board(board, elf) as link:
@@ -176,7 +176,7 @@ def running() -> Iterator[str]:
 
 @pytest.mark.firmware
 @needs_gcc
-def test_a_board_with_other_models_is_named(
+def test_the_error_names_a_board_with_other_models(
     inner: pytest.Pytester, running: str, digits: Path
 ) -> None:
     words = ("--hil-board", "native", "--hil-port", running, "--hil-data", str(digits))
