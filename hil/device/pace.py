@@ -137,14 +137,14 @@ class Pace:
         if len(self._recent) == RECENT and self._answered < FEWEST:
             if self._line.now() - self._recent[0][0] >= JUDGED_S:
                 raise self._hopeless(what)
-        elif attempts > self._bearable():
+        elif attempts > self._most_attempts():
             raise LineHopeless(
                 f"{what}: sent {attempts} times on port {self._line.link.name} without an answer, "
                 f"while {self._share():.0%} of the other requests were answered",
                 "check for bytes that the line or the board's UART does not carry (XON/XOFF)",
             )
 
-    def _bearable(self) -> float:
+    def _most_attempts(self) -> float:
         """Attempts per request that can be bad luck, at the loss rate of this line."""
         passes = min(0.9, max(FEWEST / RECENT, self._share()))
         return max(float(FEW), math.log(LUCK) / math.log1p(-passes))

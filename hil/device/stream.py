@@ -92,14 +92,16 @@ class Stream:
         self._window = window
         self._room = room
         self._slower = slower
-        self._again: list[tuple[int, Request]] = []
-        self._flying: deque[_Transmission] = deque()
-        self._checks: dict[int, int] = {}
+        self._retries: list[tuple[int, Request]] = []  # a heap, the earliest first
+        self._in_flight: deque[_Transmission] = deque()
+        self._checks: dict[int, int] = {}  # sequence number -> `check_of` its request
         self._count = self._bytes = 0  # in flight and not lost
-        self._babble = self._damages = self._silences = 0
-        self._holding = False
+        self._babble = 0  # damaged frames in a row
+        self._damaged_since = 0  # damaged frames since the last answer
+        self._silences = 0  # in a row
+        self._holding = False  # send nothing until silence
         self._over = False  # all fresh requests were sent
-        self._good = line.frames_in
+        self._good = line.frames_in  # at the last report of damage
 
     def answers(self, first: int) -> Iterator[Answer]:
         """All answers in order, from request number ``first`` on; raises as `Pace.judge`."""
@@ -108,19 +110,19 @@ class Stream:
         while True:
             if not self._holding:
                 self._fill()
-            if self._over and not self._again and not self._unanswered():
+            if self._over and not self._retries and not self._unanswered():
                 return
             reply = self._wait()
             if reply is None:
-                self._silent()
+                self._on_silence()
             elif isinstance(reply[1], Result):
-                if (answer := self._landed(reply[0], reply[1])) is not None:
+                if (answer := self._on_answer(reply[0], reply[1])) is not None:
                     done[answer.index] = answer
                 while first in done:
                     yield done.pop(first)
                     first += 1
             else:
-                self._damaged()
+                self._on_damage()
 
     def _wait(self) -> tuple[int, Reply] | None:
         line, pace = self._line, self._pace
@@ -145,13 +147,13 @@ class Stream:
             sent = _Transmission(request, seq, self._line.now(), len(data), self._line.noise)
             self._line.send(data, again=request.attempts > 0)
             request.attempts += 1
-            self._flying.append(sent)
+            self._in_flight.append(sent)
             self._checks[seq] = check_of(frame)
-            self._revive(sent)
+            self._mark_live(sent)
 
     def _next(self) -> Request | None:
-        while self._again:
-            _, request = heapq.heappop(self._again)
+        while self._retries:
+            _, request = heapq.heappop(self._retries)
             request.queued = False
             if not request.done and not request.live:
                 return request
@@ -160,25 +162,25 @@ class Stream:
         return fresh
 
     def _unanswered(self) -> bool:
-        return any(not sent.request.done for sent in self._flying)
+        return any(not sent.request.done for sent in self._in_flight)
 
-    def _landed(self, seq: int, result: Result) -> Answer | None:
+    def _on_answer(self, seq: int, result: Result) -> Answer | None:
         """Handle an answer: everything sent before its request was lost, and nothing since."""
         lost = self._pace.losses
-        while (sent := self._flying[0]).seq != seq:
+        while (sent := self._in_flight[0]).seq != seq:
             if not sent.lost:
-                self._lost(sent)
-            self._off()
+                self._lose(sent)
+            self._forget_oldest()
         request = sent.request
         if request.done or self._pace.losses > lost:
             self._line.noise += 1
         if not sent.lost:
-            self._kill(sent)
-        self._off()
-        for other in self._flying:
+            self._mark_lost(sent)
+        self._forget_oldest()
+        for other in self._in_flight:
             if other.lost:
-                self._revive(other)
-        self._babble = self._damages = self._silences = 0
+                self._mark_live(other)
+        self._babble = self._damaged_since = self._silences = 0
         self._holding = False
         if request.done:
             return None
@@ -188,58 +190,58 @@ class Stream:
         self._pace.answered(self._key, taken, disturbed=disturbed)
         return Answer(request.index, result, request.attempts, round(taken * 1e6), disturbed)
 
-    def _damaged(self) -> None:
+    def _on_damage(self) -> None:
         """Handle a report of damage: to the oldest request in flight, or to its answer."""
-        sent = next((one for one in self._flying if not one.lost), None)
+        sent = next((one for one in self._in_flight if not one.lost), None)
         if sent is not None:
-            self._lost(sent)
+            self._lose(sent)
         good = self._line.frames_in
         self._babble = self._babble + 1 if good == self._good else 0
         self._good = good
-        self._damages += 1
-        if self._babbles or self._damages > 4 * self._window + UNSURE:
+        self._damaged_since += 1
+        if self._babbles or self._damaged_since > 4 * self._window + UNSURE:
             self._holding = True
-        if self._flying:
-            self._judge(self._flying[0].request)
+        if self._in_flight:
+            self._judge(self._in_flight[0].request)
 
     @property
     def _babbles(self) -> bool:
         return self._babble > 2 * self._window + BABBLE
 
-    def _silent(self) -> None:
+    def _on_silence(self) -> None:
         if self._holding:
             self._line.write(END_OF_ALL)
         else:
             self._line.timed_out()
             self._pace.timed_out()
             self._silences += 1
-        for sent in self._flying:
+        for sent in self._in_flight:
             if not sent.lost:
-                self._lost(sent)
-        while len(self._flying) > LATE:
-            self._off()
+                self._lose(sent)
+        while len(self._in_flight) > LATE:
+            self._forget_oldest()
         if (self._babbles or self._silences >= DEAF) and self._slower():
             self._silences = 0
-        self._babble = self._damages = 0
+        self._babble = self._damaged_since = 0
         self._holding = False
 
-    def _off(self) -> None:
-        del self._checks[self._flying.popleft().seq]
+    def _forget_oldest(self) -> None:
+        del self._checks[self._in_flight.popleft().seq]
 
-    def _revive(self, sent: _Transmission) -> None:
+    def _mark_live(self, sent: _Transmission) -> None:
         sent.lost = False
         sent.request.live += 1
         self._count += 1
         self._bytes += sent.length
 
-    def _kill(self, sent: _Transmission) -> None:
+    def _mark_lost(self, sent: _Transmission) -> None:
         sent.lost = True
         sent.request.live -= 1
         self._count -= 1
         self._bytes -= sent.length
 
-    def _lost(self, sent: _Transmission) -> None:
-        self._kill(sent)
+    def _lose(self, sent: _Transmission) -> None:
+        self._mark_lost(sent)
         request = sent.request
         if not request.done and not request.live:
             self._pace.lost()
@@ -249,7 +251,7 @@ class Stream:
     def _queue(self, request: Request) -> None:
         if not request.queued:
             request.queued = True
-            heapq.heappush(self._again, (request.index, request))
+            heapq.heappush(self._retries, (request.index, request))
 
     def _judge(self, request: Request) -> None:
         self._pace.judge(f"INFER of sample {request.index}", request.attempts)
