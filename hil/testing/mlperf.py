@@ -10,9 +10,9 @@ from typing import Final
 
 from hil.link import Deadline
 from hil.mlperf.protocol import COMMAND, WRAP
+from hil.testing.board import Fault
 
 BOOT: Final = b"m-timestamp-mode-performance\r\nm-lap-us-17\r\nm-init-done\r\nm-ready\r\n"
-Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
 
 
 def lost(_: bytes) -> bytes:
