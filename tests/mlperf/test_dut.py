@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hil.core.errors import DeviceError, DeviceRefused, NoAnswer, WrongReply
 from hil.mlperf.dut import Dut, DutTiming, Identity
 from hil.mlperf.protocol import WRAP
-from hil.testing.mlperf import BOOT, FakeDut, FakeDutLink, Fault, headless, lost, rebooted, twice
+from hil.testing.board import Fault
+from hil.testing.mlperf import BOOT, FakeDut, FakeDutLink, headless, lost, rebooted, twice
 from tests.support.mlperf_devices import infer, sample
 
 IDENTITY = Identity("fake", "ULPMark for tinyML Firmware V0.0.1", "fake01")
