@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Killed, or without room, at any moment: what was said to be stored is stored, and the same bench
-goes on to the same result."""
+"""A bench that is killed, or whose disk is full, at any moment: every answer reported as stored is
+stored, and the same command continues to the same result."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.support.killed import N, Nursery
 
 
 def samples(folder: Path) -> list[Sample]:
-    """All that a run stored and that does not hang on how busy this computer was."""
+    """All that a run stored, without the host's times."""
     found = (msgspec.structs.replace(one, round_trip=None) for one in read_samples(folder))
     return sorted(found, key=lambda one: (one.run, one.i))
 
 
 def check(folder: Path, whole: list[Sample], said: Sequence[str]) -> int:
-    """A folder that a bench left in haste: readable, none lost, none changed; how many it has."""
+    """The folder of a killed bench is readable, with no answer lost or changed; how many it has."""
     if not (folder / MANIFEST).exists():
         assert not said
         return 0
@@ -35,7 +35,7 @@ def check(folder: Path, whole: list[Sample], said: Sequence[str]) -> int:
     wanted = {(one.run, one.i): one for one in whole}
     assert all(wanted[one.run, one.i] == one for one in found)
     stored = {f"{one.run} {one.i}" for one in found}
-    assert set(said) <= stored, "said to be stored, and is not"
+    assert set(said) <= stored, "reported as stored, but is not"
     lines = (folder / SAMPLES).read_bytes().count(b"\n") if (folder / SAMPLES).exists() else 0
     assert lines == len(found), "a digit was stored twice"
     return len(found)
@@ -66,7 +66,7 @@ def quiet(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
 
 
 def kill(nursery: Nursery, quiet: Quiet, folder: Path, kills: int) -> None:
-    """Kill benches at random moments, each again and again until it is whole."""
+    """Kill benches at random moments, each again and again until it completes."""
     chance = random.Random(kills)
     had = done = 0
     while done < kills or (folder / MANIFEST).exists():
@@ -85,7 +85,7 @@ def kill(nursery: Nursery, quiet: Quiet, folder: Path, kills: int) -> None:
 
 
 def check_whole(folder: Path, whole: list[Sample]) -> None:
-    """A bench that came to its end is as one that nothing disturbed."""
+    """A completed bench stores the same as an undisturbed one."""
     assert read_manifest(folder).state == "complete"
     assert verify(folder).faults == ()
     assert samples(folder) == whole
@@ -112,10 +112,10 @@ def test_a_bench_killed_at_a_hundred_random_moments_goes_on(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_bench_without_room_goes_on_when_there_is_some(
+def test_a_bench_continues_after_a_full_disk(
     nursery: Nursery, quiet: Quiet, tmp_path: Path, seed: int
 ) -> None:
-    """Files may be so long and no longer, as long as the manifest and up to all answers."""
+    """A limit on the size of files, between that of the manifest and that of all answers."""
     folder = tmp_path / "run"
     full = sum(len(msgspec.json.encode(one)) + 1 for one in quiet.samples)
     least = (quiet.folder / MANIFEST).stat().st_size + 500 if seed else 200
@@ -132,14 +132,14 @@ def test_a_bench_without_room_goes_on_when_there_is_some(
 
 @pytest.mark.thorough
 def test_a_disk_that_is_full_loses_nothing(quiet: Quiet, tmp_path: Path) -> None:
-    """A file system of 128 KiB of its own, filled up but for a few pages."""
+    """A separate file system of 128 KiB with only a few pages free."""
     disk = tmp_path / "disk"
     disk.mkdir()
     own = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=128k none "$0" && exec "$@"']
     try:
         subprocess.run([*own, str(disk), "true"], check=True, capture_output=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
-        pytest.skip("this machine lets nobody mount a tmpfs")
+        pytest.skip("this machine does not allow mounting a tmpfs")
     nursery = Nursery(tmp_path, [*own, str(disk)])
     try:
         folder = disk / "run"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs side by side: the same answers, and a board that fails harms nobody else's."""
+"""Runs side by side: the same answers as in turn, and a board that fails does not affect others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench import BenchPlan, run
 from hil.bench.events import Event, Finished
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
@@ -26,11 +26,10 @@ from hil.link import Link
 from hil.report import write
 from hil.runs.cells import summarise
 from hil.runs.load import read_manifest, read_samples, verify
-from hil.runs.schema import Sample
 from hil.testing.lab import FakeLab
+from tests.support.benches import answers, ignore, planned
 from tests.support.troubled import TroubledLab
 
-PROJECT = Path(__file__).parents[2]
 N = 12
 
 
@@ -54,27 +53,10 @@ class Broken(FakeLab):
 @pytest.fixture(scope="module")
 def plan() -> BenchPlan:
     """One model in both precisions on two boards: four runs."""
-    request = Request(
-        project=PROJECT,
-        boards=("mps2", "native"),
-        models=("student",),
-        dataset="digits",
-        limit=N,
-    )
-    return make_plan(request)
+    return planned(N, boards=("mps2", "native"), precisions=())
 
 
-def ignore(_: Event) -> None:
-    """Nobody looks."""
-
-
-def answers(folder: Path) -> list[Sample]:
-    """Every stored answer, run by run, without the host's own times."""
-    found = (msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder))
-    return sorted(found, key=lambda sample: (sample.run, sample.i))
-
-
-def test_the_answers_are_those_of_one_after_the_other(plan: BenchPlan, tmp_path: Path) -> None:
+def test_the_answers_are_those_of_runs_in_turn(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     run(plan, tmp_path / "one", ignore, FakeLab(), jobs=1)
     run(plan, tmp_path / "two", events.append, FakeLab(), jobs=2)
@@ -152,7 +134,7 @@ def test_a_board_that_dies_leaves_the_others_result_whole(
 
 
 class _Hours:
-    """A clock on which an hour passes whenever one looks."""
+    """A clock that advances an hour each time it is read."""
 
     now = 0.0
 
@@ -162,10 +144,10 @@ class _Hours:
 
 
 def _no_time(_: float) -> None:
-    """Nobody waits."""
+    """Wait for no time."""
 
 
-def test_a_process_that_dies_is_an_error_and_no_loss(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_process_that_dies_is_an_error_and_loses_nothing(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="process that ran native ended with code 3"):
         run(plan, tmp_path, ignore, Broken(kills=True), jobs=2)
     assert len(answers(tmp_path)) == 2 * N

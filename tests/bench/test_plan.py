@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans: what is asked for is found, and every mistake is named before anything is built."""
+"""Plans: what is asked for is found, and every mistake is reported before a build."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from hil.bench import Request, make_plan
+from hil.bench.plan import choose_image
 from hil.bench.session import Inputs
 from hil.boards.config import load_board
 from hil.boards.station import only_station
 from hil.core.errors import DataError, ModelError, UsageError
-from hil.core.records import Encoding
+from hil.core.records import Encoding, Precision
 from tests.support.laboratory import cifar10, dense_only
 
 PROJECT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ def test_missing_and_corrupt_network(tmp_path: Path) -> None:
             make_plan(request(models=(str(broken),), data=data, dataset="auto"))
 
 
-def test_a_small_board_gets_what_it_holds() -> None:
+def test_a_small_board_gets_what_fits() -> None:
     assert keys(boards=("mega2560",)) == ["mega2560/aot/student/int8"]
     assert keys(boards=("mega2560", "native"), models=("student",)) == [
         "mega2560/aot/student/int8",
@@ -128,12 +129,12 @@ def test_a_small_board_gets_what_it_holds() -> None:
         ({"models": ("student", "teacher"), "precisions": ("int8",)}, "teacher does not fit"),
     ],
 )
-def test_what_a_small_board_cannot_hold_is_named(changes: dict[str, object], says: str) -> None:
+def test_what_a_small_board_excludes_is_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make_plan(request(boards=("mega2560",), **changes))
 
 
-def test_own_network_on_a_small_board_is_held_by_its_precision(tmp_path: Path) -> None:
+def test_own_network_on_a_small_board_is_checked_for_its_precision(tmp_path: Path) -> None:
     data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
     own = {"boards": ("mega2560",), "data": data, "dataset": "auto", "limit": None}
     assert keys(models=(str(STUDENT),), **own) == ["mega2560/aot/student_int8/int8"]
@@ -165,8 +166,10 @@ def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: P
 
 
 @pytest.mark.parametrize("folder", ["cifar10", "cifar10-made"])
-def test_made_pictures_find_their_networks(folder: str, tmp_path: Path) -> None:
-    """Networks of the recipe, unless some were trained on the made set by that name."""
+def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
+    folder: str, tmp_path: Path
+) -> None:
+    """Those of CIFAR-10, unless some were trained on the generated set itself."""
     project = project_with(tmp_path, folder)
     plan = make_plan(request(project=project, dataset="cifar10-made"))
     assert plan.cases[0].network.path.parent == project / "models" / folder
@@ -179,8 +182,15 @@ def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> N
         make_plan(request(project=tmp_path, dataset="noise"))
 
 
-def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> None:
-    """What it would take is the file itself and the arena that was measured."""
+def test_the_image_of_own_files_needs_no_data() -> None:
+    files = tuple(str(STUDENT.with_name(f"student_{p}.tflite")) for p in ("float32", "int8"))
+    image = choose_image(Request(project=PROJECT, boards=("native",), models=files))
+    assert image.precision is Precision.INT8
+    assert [network.name for network in image.networks] == ["student_int8"]
+
+
+def test_an_engine_too_large_for_a_board_is_refused_with_figures() -> None:
+    """It would take the model file itself and the arena that was measured."""
     measured = tomllib.loads((PROJECT / "benchmarks" / "tflm.toml").read_text())
     arena = measured["mps2"]["tflm"]["student int8"]["arena"]
     model = (PROJECT / "models" / "mnist" / "student_int8.tflite").stat().st_size
@@ -195,7 +205,7 @@ def test_an_engine_that_a_small_board_cannot_hold_is_refused_with_figures() -> N
 
 
 def test_every_board_can_be_a_station() -> None:
-    """What a board's file says must not stand in the way of a plan."""
+    """No board's file prevents a plan."""
     for name in ("mega2560", "native"):
         station = only_station(load_board(name))
         (key,) = keys(boards=(station, station), models=("student",), precisions=("int8",))

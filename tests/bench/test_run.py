@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole bench against a lab of Python: what is stored, what is resumed, what is refused."""
+"""Whole benches on fake boards: what is stored, what is resumed, what is refused."""
 
 from __future__ import annotations
 
@@ -15,29 +15,26 @@ from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import BenchStored, Event, Finished, Streaming
 from hil.bench.lab import Firmware
 from hil.bench.plan import Image
+from hil.bench.session import WARM_UP, Inputs
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
 from hil.runs.load import read_manifest, read_samples, verify
 from hil.runs.schema import Picture, Sample
 from hil.testing.board import corrupt, cut, drop
 from hil.testing.lab import FakeLab
+from tests.support.benches import PROJECT, ignore, planned
 
-PROJECT = Path(__file__).parents[2]
 N = 12
 
 
 @pytest.fixture(scope="module")
 def plan() -> BenchPlan:
     """Both models in both precisions on twelve digits."""
-    return make_plan(Request(project=PROJECT, dataset="digits", limit=N))
-
-
-def ignore(_: Event) -> None:
-    """Nobody looks."""
+    return planned(N, models=(), precisions=())
 
 
 def untimed(folder: Path) -> list[Sample]:
-    """All that a run stored and that does not hang on how busy this computer was."""
+    """All that a run stored, without the host's times."""
     return [msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder)]
 
 
@@ -70,7 +67,7 @@ def test_every_sample_of_every_run_is_stored(plan: BenchPlan, tmp_path: Path) ->
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
-def test_what_stands_behind_a_time_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
+def test_what_qualifies_a_time_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     manifest = read_manifest(tmp_path)
     for of, end in zip(manifest.runs, manifest.ends, strict=True):
@@ -88,14 +85,14 @@ def test_what_stands_behind_a_time_is_stored(plan: BenchPlan, tmp_path: Path) ->
     assert not any(sample.xnnpack == sample.device for sample in samples)
 
 
-def test_a_run_that_goes_on_counts_its_last_boot_alone(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_resumed_run_counts_only_its_own_answers(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
     run(plan, tmp_path, ignore, FakeLab())
     assert [end.answered for end in read_manifest(tmp_path).ends] == [N - 5, N, N, N]
 
 
-def test_the_manifest_says_where_everything_came_from(plan: BenchPlan, tmp_path: Path) -> None:
+def test_the_manifest_records_provenance(plan: BenchPlan, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run(plan, folder, ignore, FakeLab())
     manifest = read_manifest(folder)
@@ -130,7 +127,7 @@ def test_the_manifest_says_where_everything_came_from(plan: BenchPlan, tmp_path:
     assert all(len(found) == 1 for found in arenas.values())  # one buffer an image
 
 
-def test_a_run_whose_data_were_damaged_does_not_go_on(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_run_with_damaged_data_is_not_resumed(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
     assert read_manifest(tmp_path).state == "interrupted"
@@ -144,7 +141,7 @@ def test_a_run_whose_data_were_damaged_does_not_go_on(plan: BenchPlan, tmp_path:
     assert verify(tmp_path).faults == ()
 
 
-def test_one_image_for_the_models_of_a_precision(plan: BenchPlan, tmp_path: Path) -> None:
+def test_models_of_one_precision_share_an_image(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert [(i.precision, [n.name for n in i.networks]) for i in lab.built] == [
@@ -153,7 +150,7 @@ def test_one_image_for_the_models_of_a_precision(plan: BenchPlan, tmp_path: Path
     ]
 
 
-def test_a_bad_line_changes_nothing_but_the_retries(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_bad_line_changes_only_attempts(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path / "good", ignore, FakeLab())
     faults = [None] * 9 + [drop, None, corrupt, None, None, cut]
     run(plan, tmp_path / "bad", ignore, FakeLab(faults=faults))
@@ -163,7 +160,9 @@ def test_a_bad_line_changes_nothing_but_the_retries(plan: BenchPlan, tmp_path: P
     assert sum(end.retries for end in read_manifest(tmp_path / "bad").ends) > 0
 
 
-def test_changed_answers_are_stored_beside_the_references(plan: BenchPlan, tmp_path: Path) -> None:
+def test_differing_answers_are_stored_with_their_references(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     def flip(output: bytes) -> bytes:
         return bytes([output[0] ^ 1]) + output[1:]
 
@@ -174,7 +173,7 @@ def test_changed_answers_are_stored_beside_the_references(plan: BenchPlan, tmp_p
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), NoAnswer("cable pulled")])
-def test_a_cut_run_is_readable_and_goes_on(
+def test_an_interrupted_bench_is_readable_and_resumed(
     plan: BenchPlan, tmp_path: Path, problem: BaseException
 ) -> None:
     folder, whole = tmp_path / "cut", tmp_path / "whole"
@@ -191,7 +190,7 @@ def test_a_cut_run_is_readable_and_goes_on(
     assert read_manifest(folder).error == ""
 
 
-def test_a_finished_run_is_not_run_again(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_repeated(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(plan, tmp_path, stop_after_first_run(), FakeLab())
     lab = FakeLab()
@@ -207,7 +206,25 @@ def stop_after_first_run() -> Callable[[Event], None]:
     return emit
 
 
-def test_a_complete_run_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_resumed_run_encodes_only_what_it_asks(
+    plan: BenchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_at(5, KeyboardInterrupt()), FakeLab())
+    encoded: list[int] = []
+    encode = Inputs.__getitem__
+
+    def recorded(self: Inputs, i: int) -> bytes:
+        encoded.append(i)
+        return encode(self, i)
+
+    monkeypatch.setattr(Inputs, "__getitem__", recorded)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, tmp_path, stop_after_first_run(), FakeLab())
+    assert encoded == [*range(WARM_UP), *range(5, N)]
+
+
+def test_a_complete_bench_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     with pytest.raises(StorageError, match="holds this run already, complete"):
@@ -215,20 +232,20 @@ def test_a_complete_run_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> N
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_another_run_is_not_mixed_in(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_different_run_is_refused(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     fewer = make_plan(Request(project=PROJECT, dataset="digits", limit=N - 1))
     with pytest.raises(StorageError, match="another run, which differs in data set digits"):
         run(fewer, tmp_path, ignore, FakeLab())
 
 
-def test_a_wrong_image_is_caught_before_the_first_digit(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_wrong_image_is_refused_before_the_first_sample(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(WrongFirmware, match=r"runs teacher 111111111111 by aot, expected"):
         run(plan, tmp_path, ignore, FakeLab(sha256="11" * 32))
     assert list(read_samples(tmp_path)) == []
 
 
-def test_an_image_without_the_model_is_caught(plan: BenchPlan, tmp_path: Path) -> None:
+def test_an_image_without_the_model_is_refused(plan: BenchPlan, tmp_path: Path) -> None:
     class Forgetful(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:
             return super().build(replace(image, networks=image.networks[1:]), project)
@@ -242,7 +259,7 @@ def test_output_of_the_wrong_length_is_refused(plan: BenchPlan, tmp_path: Path) 
         run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[:1]))
 
 
-def test_pictures_are_of_disputed_digits(plan: BenchPlan, tmp_path: Path) -> None:
+def test_pictures_are_of_disputed_samples(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=lambda output: output[::-1]))
     drawn = msgspec.json.decode((tmp_path / "digits.json").read_bytes(), type=dict[str, Picture])
     assert drawn

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""References computed beside the boards: kept where runs look, and over when the bench is."""
+"""References computed ahead in another process: cached for the runs, and ended with the bench."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def plan() -> BenchPlan:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As if thirty samples were many, and nothing were known."""
+    """Thirty samples are enough to compute ahead, with an empty cache."""
     monkeypatch.setattr(ahead, "LEAST", 10)
     monkeypatch.setattr(expected, "cache", lambda: tmp_path)
     monkeypatch.setattr(ahead, "cache", lambda: tmp_path)
 
 
-def nothing(_: str, __: int, ___: int) -> None:
-    """Nobody looks."""
+def silent(_: str, __: int, ___: int) -> None:
+    """Drop progress."""
 
 
 @skip_without([] if oracle_version() else ["tflite-micro"])
@@ -60,7 +60,7 @@ def test_a_process_fills_the_cache_with_what_runs_want(plan: BenchPlan, tmp_path
     for make in (litert, oracle, xnnpack):
         kept = predict(make, network, plan.data, lambda _, done, all_: told.append((done, all_)))
         assert len(kept) == len(plan.data)
-    assert told == [(30, 30)] * 3, "each was there already, and not computed a second time"
+    assert told == [(30, 30)] * 3, "each came from the cache"
 
 
 def test_the_answers_are_those_of_one_process(plan: BenchPlan, tmp_path: Path) -> None:
@@ -69,14 +69,14 @@ def test_the_answers_are_those_of_one_process(plan: BenchPlan, tmp_path: Path) -
     network, events = item.case.network, list[Event]()
     with computed_ahead([network], plan.data):
         beside = expect(without, plan.data, events.append)
-    alone = predict(litert, network, plan.data, nothing, tmp_path / "alone")
+    alone = predict(litert, network, plan.data, silent, tmp_path / "alone")
     assert np.array_equal(beside.litert, alone)
     assert beside.oracle is None
     assert beside.xnnpack is not None
     assert Referencing(item.plan.key, "litert", 30, 30) in events
 
 
-def test_it_ends_with_the_bench(plan: BenchPlan) -> None:
+def test_the_process_ends_with_the_bench(plan: BenchPlan) -> None:
     with pytest.raises(KeyboardInterrupt), computed_ahead([plan.cases[0].network], plan.data):
         raise KeyboardInterrupt
     assert multiprocessing.active_children() == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bench on lines where things go wrong on purpose: the same result, and word of what was done."""
+"""Injected faults change no answer, and the run says what was injected."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from msgspec import UNSET
 
-from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench import BenchPlan, run
 from hil.bench.events import Event
 from hil.bench.lab import Firmware
 from hil.bench.plan import Image
@@ -21,14 +20,13 @@ from hil.boards.station import Station
 from hil.core.errors import HilError, LineHopeless, StorageError
 from hil.link import Link
 from hil.link.faults import parse_chaos
-from hil.runs.cells import summarise
-from hil.runs.load import read_manifest, read_samples, verify
-from hil.runs.schema import Faults, Sample, SummaryRow
+from hil.runs.load import read_manifest, verify
+from hil.runs.schema import Faults
 from hil.testing.board import FakeLink
 from hil.testing.lab import FakeLab
 from hil.testing.lines import PacedLink
+from tests.support.benches import answers, ignore, planned, rows
 
-PROJECT = Path(__file__).parents[2]
 N = 60
 ALL = "flip=2e-5,drop=5e-5,duplicate=5e-5,delay=5e-5,reorder=5e-5,inject=0.02,replay=0.05"
 RARE = "freeze=0.01,reset=0.01,cut=0.005,cut_s=60"
@@ -36,7 +34,7 @@ RARE = "freeze=0.01,reset=0.01,cut=0.005,cut_s=60"
 
 @pytest.fixture(scope="module")
 def plan() -> BenchPlan:
-    return make_plan(Request(project=PROJECT, models=("student",), dataset="digits", limit=N))
+    return planned(N, precisions=())
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +45,8 @@ def quiet(plan: BenchPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ignore(_: Event) -> None:
-    """Nobody looks."""
-
-
 def disturb(plan: BenchPlan, folder: Path, chaos: str) -> Faults:
-    """What befell a bench, all of its runs together."""
+    """The faults of a bench, all of its runs together."""
     lab = FakeLab()
     patience = Patience(0.25, lab.clock, lab.sleep)
     run(plan, folder, ignore, lab, patience=patience, chaos=parse_chaos(chaos))
@@ -67,26 +61,12 @@ def disturb(plan: BenchPlan, folder: Path, chaos: str) -> Faults:
     return Faults(resets=resets, reopenings=reopenings, injected=found)
 
 
-def same(folder: Path) -> list[Sample]:
-    """All that a run stored, but for what the line did to it."""
-    return [
-        msgspec.structs.replace(s, round_trip=None, attempts=1, disturbed=False)
-        for s in read_samples(folder)
-    ]
-
-
-def rows(folder: Path) -> list[SummaryRow]:
-    """The summary without what it says of the link."""
-    found = summarise(read_manifest(folder), read_samples(folder)).runs
-    return [msgspec.structs.replace(row, link=None) for row in found]
-
-
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_befalls_the_line_the_result_is_the_same(
+def test_injected_faults_change_no_answer(
     plan: BenchPlan, quiet: Path, tmp_path: Path, seed: int
 ) -> None:
     found = disturb(plan, tmp_path, f"{seed}:{ALL},{RARE}")
-    assert same(tmp_path) == same(quiet)
+    assert answers(tmp_path) == answers(quiet)
     assert rows(tmp_path) == rows(quiet)
     assert sum(found.injected.values()) > 20
     assert {"flip", "inject", "replay"} <= set(found.injected)
@@ -94,11 +74,11 @@ def test_whatever_befalls_the_line_the_result_is_the_same(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 40))
-def test_whatever_befalls_the_line_many_times(
+def test_injected_faults_change_no_answer_for_many_seeds(
     plan: BenchPlan, quiet: Path, tmp_path: Path, seed: int
 ) -> None:
     disturb(plan, tmp_path, f"{seed}:{ALL},{RARE}")
-    assert same(tmp_path) == same(quiet)
+    assert answers(tmp_path) == answers(quiet)
     assert rows(tmp_path) == rows(quiet)
 
 
@@ -107,13 +87,15 @@ def test_a_fault_of_one_kind_is_counted(
     plan: BenchPlan, quiet: Path, tmp_path: Path, fault: str, counted: str
 ) -> None:
     found = disturb(plan, tmp_path, f"1:{fault}=0.03")
-    assert same(tmp_path) == same(quiet)
+    assert answers(tmp_path) == answers(quiet)
     assert list(found.injected) == [fault]
     assert found.injected[fault] >= 2
     assert 1 <= getattr(found, counted) <= found.injected[fault]
 
 
-def test_the_manifest_says_what_was_done(plan: BenchPlan, quiet: Path, tmp_path: Path) -> None:
+def test_the_manifest_names_the_injected_faults(
+    plan: BenchPlan, quiet: Path, tmp_path: Path
+) -> None:
     disturb(plan, tmp_path, "7:flip=1e-5")
     assert read_manifest(tmp_path).chaos == "7:flip=1e-05"
     assert read_manifest(quiet).chaos is UNSET
@@ -121,7 +103,7 @@ def test_the_manifest_says_what_was_done(plan: BenchPlan, quiet: Path, tmp_path:
     assert all(end.faults is UNSET for end in read_manifest(quiet).ends)
 
 
-def test_a_run_goes_on_with_the_same_chaos_or_not_at_all(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_run_continues_only_with_the_same_faults(plan: BenchPlan, tmp_path: Path) -> None:
     def stop(_: Event) -> None:
         if list((tmp_path / "run").glob("samples.jsonl")):
             raise KeyboardInterrupt
@@ -134,7 +116,7 @@ def test_a_run_goes_on_with_the_same_chaos_or_not_at_all(plan: BenchPlan, tmp_pa
     run(plan, tmp_path / "run", ignore, FakeLab(), chaos=chaos)
 
 
-def test_a_hopeless_line_ends_the_run_with_what_it_has(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_hopeless_line_ends_the_run(plan: BenchPlan, tmp_path: Path) -> None:
     with pytest.raises(HilError) as said:
         disturb(plan, tmp_path, "3:flip=0.02")
     assert isinstance(said.value, LineHopeless)
@@ -162,12 +144,12 @@ class Paced(FakeLab):
 def test_a_bench_on_a_bad_line_keeps_seven_tenths_of_its_speed(
     plan: BenchPlan, quiet: Path, tmp_path: Path
 ) -> None:
-    """At a bit error rate of 1e-4, whatever is looked after and asked again included."""
+    """At a bit error rate of 1e-4, with all repetitions."""
     taken = []
     for name, chaos in (("clean", None), ("bad", parse_chaos("1:flip=1e-4"))):
         lab = Paced()
         run(plan, tmp_path / name, ignore, lab, chaos=chaos)
-        assert same(tmp_path / name) == same(quiet)
+        assert answers(tmp_path / name) == answers(quiet)
         taken.append(lab.clock())
     clean, bad = taken
     assert clean < bad < clean / 0.7

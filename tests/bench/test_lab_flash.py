@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After an upload only HELLO is believed, on whatever port the board comes back."""
+"""Flashing: the board's HELLO confirms it, on whatever port the board comes back."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from hil.boards.config import Timeouts, load_board
 from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.errors import LinkError, NoAnswer, WrongFirmware
-from hil.core.records import Precision
 from hil.firmware import build
+from tests.support.benches import PROJECT
 from tests.support.needs import skip_without
 from tests.support.ptys import silent_pty
 
-PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"
 
 pytestmark = [
@@ -43,7 +42,7 @@ def image(model: str = "student", boot: float = 60.0) -> Image:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Where a board is that was flashed with the student."""
+    """The port of a running board that was flashed with the student."""
     uploads: list[str] = []
     monkeypatch.setattr(lab, "upload", lambda *words, **_: uploads.append(words[-1]))
     models = [("student_int8", MODELS / "student_int8.tflite")]
@@ -66,7 +65,7 @@ def test_another_image_is_named(port: str) -> None:
         flash(image("teacher"), PROJECT, port)
 
 
-def test_a_board_that_comes_back_under_another_name_is_found(
+def test_a_board_that_returns_on_another_port_is_found(
     port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     was = Attached("/dev/ttyACM9", "", "303a:1001", "A", ("desk",))
@@ -76,18 +75,13 @@ def test_a_board_that_comes_back_under_another_name_is_found(
 
 
 @pytest.mark.usefixtures("port")
-def test_a_board_that_stays_away_is_an_error(tmp_path: Path) -> None:
+def test_a_board_that_does_not_return_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LinkError, match="does not exist"):
         flash(image(boot=0.6), PROJECT, str(tmp_path / "ttyACM0"))
 
 
-def test_an_image_of_own_files_needs_no_data() -> None:
-    assert image().precision is Precision.INT8
-    assert [network.name for network in image().networks] == ["student_int8"]
-
-
 @pytest.mark.usefixtures("port")
-def test_silence_after_flashing_is_said_to_be_that() -> None:
+def test_silence_after_flashing_says_that_the_board_was_flashed() -> None:
     with (
         silent_pty() as pty,
         pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has no place on a board is left out with its figures, and the rest runs."""
+"""Networks too large for a board are left out, with figures, and the others run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hil.report import write
 from hil.runs.agreement import unexpected
 from hil.runs.load import read_manifest
 from hil.testing.lab import FakeLab
+from tests.support.benches import PROJECT, ignore
 
-PROJECT = Path(__file__).parents[2]
 N = 3
 
 
 def planned(room: BoardMemory | None = None, **changes: object) -> BenchPlan:
-    """Both models in both precisions on a board with that room."""
+    """Both models in both precisions on a board with that memory."""
     wanted = Request(**{"project": PROJECT, "dataset": "digits", "limit": N, **changes})  # type: ignore[arg-type]
     plan = make_plan(wanted)
     if room is None:
@@ -45,11 +45,7 @@ def images(plan: BenchPlan) -> list[list[str]]:
     return [list(key[3:]) for key in keys]
 
 
-def ignore(_: Event) -> None:
-    """Nobody looks."""
-
-
-def test_everything_has_its_place_on_a_large_board() -> None:
+def test_everything_fits_a_large_board() -> None:
     plan = planned()
     assert plan.no_place == ()
     assert images(plan) == [["teacher", "student"]] * 2
@@ -66,12 +62,12 @@ def test_weights_larger_than_the_flash() -> None:
         ["teacher", "int8"],
         ["student", "int8"],
     ]
-    # the image of the precision goes without it
+    # the image of that precision leaves it out
     assert images(plan) == [["student"], ["teacher", "student"]]
 
 
 def test_arena_input_and_output_larger_than_the_ram() -> None:
-    """The stack has its share first."""
+    """The stack's share is not available."""
     student = next(c for c in planned().cases if c.key.endswith("student/float32"))
     graph = student.network.graph
     takes = ENGINES["aot"].at_least(graph)[1] + 28 * 28 * 4 + 10 * 4
@@ -83,7 +79,7 @@ def test_arena_input_and_output_larger_than_the_ram() -> None:
         planned(msgspec.structs.replace(room, stack=1_001), **wanted)
 
 
-def test_each_alone_where_both_together_do_not_fit() -> None:
+def test_networks_that_do_not_fit_together_get_an_image_each() -> None:
     plan = planned(BoardMemory(flash=240_000, ram=1 << 20), precisions=("int8",))
     assert plan.no_place == ()
     assert images(plan) == [["teacher"], ["student"]]
@@ -98,7 +94,7 @@ def test_nothing_fits_is_an_error_with_the_figures() -> None:
     assert str(e.value).count("does not fit on") == 4
 
 
-def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None:
+def test_an_image_that_overflows_is_built_again_with_each_network_alone(tmp_path: Path) -> None:
     plan = planned(precisions=("int8",))
     events: list[Event] = []
     lab = FakeLab(too_large=["teacher"])
@@ -119,7 +115,7 @@ def test_what_the_linker_finds_is_built_again_without_it(tmp_path: Path) -> None
         assert said in text
 
 
-def test_a_linked_image_is_measured_too(tmp_path: Path) -> None:
+def test_a_linked_image_that_is_too_large_is_refused(tmp_path: Path) -> None:
     """The fake lab's images have 50,000 bytes of flash: more than this board."""
     plan = planned(
         BoardMemory(flash=45_000, ram=1 << 20), precisions=("int8",), models=("student",)
@@ -131,13 +127,13 @@ def test_a_linked_image_is_measured_too(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_without_known_memory_the_build_fails_as_ever(tmp_path: Path) -> None:
+def test_without_known_memory_a_failed_build_is_an_error(tmp_path: Path) -> None:
     plan = planned(boards=("native",), precisions=("int8",))
     with pytest.raises(DoesNotFit, match="overflowed by 1000 bytes"):
         run(plan, tmp_path, ignore, FakeLab(too_large=["student"]))
 
 
-def test_an_interrupted_run_goes_on_without_what_has_no_place(tmp_path: Path) -> None:
+def test_a_resumed_run_leaves_out_the_same_networks(tmp_path: Path) -> None:
     plan = planned(BoardMemory(flash=500_000, ram=1 << 20))
 
     def stop(event: Event) -> None:

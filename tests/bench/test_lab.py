@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a port is found again: under another name by its USB serial number, and by a held board."""
+"""Labs: a port that was lost is found again by its USB serial number, or reopened."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import LinkError
 from hil.core.records import Precision
+from tests.support.benches import PROJECT
 from tests.support.ports import FakePort
 
-PROJECT = Path(__file__).parents[2]
 FIRMWARE = Firmware(Path("none.elf"), "00" * 32, "none", 0, 0)
 IMAGE = Image(load_board("esp32dev"), "aot", Precision.INT8, ())
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """The ports that were opened, so to speak."""
+    """The ports that were opened; nothing is behind them."""
     found: list[str | None] = []
 
     def open_board(_board: object, _elf: object, port: str | None) -> ExitStack:
@@ -36,7 +36,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
 
 @pytest.mark.parametrize(("number", "then"), [("0042", "/dev/ttyACM1"), (None, "/dev/ttyACM0")])
-def test_a_board_that_returns_under_another_name_is_known_by_its_number(
+def test_a_board_that_returns_on_another_port_is_found_by_its_serial_number(
     monkeypatch: pytest.MonkeyPatch, opened: list[str | None], number: str | None, then: str
 ) -> None:
     station = Station(load_board("esp32dev"), "esp32dev", "/dev/ttyACM0")
@@ -49,11 +49,11 @@ def test_a_board_that_returns_under_another_name_is_known_by_its_number(
     assert opened == ["/dev/ttyACM0", then]
 
 
-def test_a_held_board_is_opened_anew_only_when_its_link_was_lost(
+def test_a_held_board_is_reopened_only_after_its_link_was_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Held:
-        """Counts how often it is opened."""
+        """Its link says whether it was reopened."""
 
         link = "first"
 
