@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example runs on the committed run, and draws the tutorial's four figures."""
+"""examples/redraw.py draws the tutorial's four figures from the committed run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def redraw(*words: Path) -> subprocess.CompletedProcess[str]:
 
 
 @needs_matplotlib
-def test_four_figures(tmp_path: Path) -> None:
+def test_it_draws_four_figures(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     done = redraw(PROJECT / "results" / "example", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -43,8 +43,8 @@ def test_four_figures(tmp_path: Path) -> None:
 
 
 @needs_matplotlib
-def test_instructions_and_time_never_share_its_axis(tmp_path: Path) -> None:
-    """Runs with two clocks: `hil.stats.series` refuses them before anything is drawn."""
+def test_instructions_and_time_never_share_an_axis(tmp_path: Path) -> None:
+    """`hil.stats.series` refuses runs with two clocks before anything is drawn."""
     plans = [
         reports.plan(m, board="mps2", unit="instructions" if m == "teacher" else "us")
         for m in ("teacher", "student")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every drawing in several fonts: no text sticks out, and none touches another."""
+"""Every drawing in several fonts: no text overflows or touches another."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LONG = "a network of a rather long name, wide enough to matter: WWWW MMMM @@@@"
 WIDTHS = (360, 1400)
 PROJECT = Path(__file__).parents[2]
-# texts that stick out of the picture or the window; pairs of one picture that touch
+# texts outside the picture or the window; pairs of texts in one picture that touch
 FAULTS = """() => {
   const found = [];
   const boxes = (root) => Array.from(root.querySelectorAll("text"))
@@ -63,7 +63,7 @@ OVERFLOWS = "document.documentElement.scrollWidth - innerWidth"
 
 
 def long_names(folder: Path, n: int) -> Path:
-    """A run whose names are too long, with many networks of nearly the same cost."""
+    """A run with names that are too long and many networks of nearly the same cost."""
     names = ("student", LONG, *(f"network {i}" for i in range(4)))
     plans = [reports.plan(name, precision) for name in names for precision in ("int8", "float32")]
     stored = [sample for plan in plans for sample in reports.samples(plan, n)]
@@ -72,13 +72,13 @@ def long_names(folder: Path, n: int) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawings in files of their own (*.svg), and pages (*.html)."""
+    """Drawings as files (*.svg), and pages (*.html)."""
     folder = tmp_path_factory.mktemp("drawings")
     for name, make in (("full", reports.full), ("hostile", reports.hostile), ("long", long_names)):
         report.write(make(folder / name, 20))
     table = np.diag([980, 1135, 1032, 10_100, 982, 892, 958, 1028, 974, 1009])
     table[4, 9] = 1_009
-    confused = matrix(LONG, "1,009 mistakes; the commonest: 4 taken for 9, 1,009 times", table)
+    confused = matrix(LONG, "1,009 mistakes; most common: 4 taken for 9, 1,009 times", table)
     (folder / "confusion.svg").write_text(drawn(confused))
     recipe = provenance()
     (folder / "training.svg").write_text(history.svg(recipe))
@@ -119,7 +119,7 @@ def sweep(folder: Path) -> None:
 
 
 def files(folder: Path, suffix: str) -> list[Path]:
-    """Those of a suffix; of a run's confusion matrices, which are alike, the longest name's."""
+    """Files of a suffix; only one of a run's confusion matrices, which differ little."""
     found = sorted(folder.rglob(f"*.{suffix}"))
     alike = [file for file in found if "confusion" in file.name]
     kept = {file.parent: file for file in sorted(alike, key=lambda file: len(file.name))}
@@ -141,7 +141,7 @@ def test_there_is_room_for_the_widest_font(folder: Path) -> None:
     [f for name in ("docs", "models", "results/example") for f in (PROJECT / name).rglob("*.svg")],
     ids=lambda file: str(file.relative_to(PROJECT)),
 )
-def test_there_is_room_in_the_stored_ones_too(file: Path) -> None:
+def test_there_is_room_in_the_committed_ones(file: Path) -> None:
     assert faults(file.read_text("utf-8")) == []
 
 
@@ -164,7 +164,7 @@ QUICK = ("DejaVu Sans", "DejaVu Sans Mono", "Liberation Sans")  # two wide ones,
 def browser(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
-    """A Chromium that knows one font."""
+    """A Chromium with one font."""
     need(request.param)
     config = only(request.param, tmp_path_factory.mktemp("font"))
     with chromium({"FONTCONFIG_FILE": str(config)}) as found:
@@ -172,7 +172,7 @@ def browser(
 
 
 def used(page: Page) -> set[str]:
-    """The fonts that a page is really set in."""
+    """The fonts that a page really uses."""
     session = page.context.new_cdp_session(page)
     session.send("DOM.enable")
     session.send("CSS.enable")

@@ -20,7 +20,7 @@ from tests.support import reports
 
 N = 200
 HURT = (3, 50, 51, 199)
-LATE = 10**6  # what a disturbed answer says it took
+LATE = 10**6  # microseconds that a disturbed answer reports
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
     hurt: tuple[int, ...] = HURT,
     counted: Faults | None = None,
 ) -> StoredRun:
-    """``hurt`` answers are disturbed, half of them by a retry, and say that they took long."""
+    """``hurt`` answers are disturbed, half of them by a retry, and report long times."""
     plan = reports.plan(unit=unit)  # type: ignore[arg-type]
     given = []
     for sample in reports.samples(plan, N):
@@ -54,7 +54,7 @@ def only(found: StoredRun) -> Cell:
     return cell
 
 
-def test_a_disturbed_answer_counts_and_its_time_does_not() -> None:
+def test_a_disturbed_answer_counts_but_its_time_does_not() -> None:
     cell = only(run())
     assert cell.n == N
     assert cell.left_out == len(HURT)
@@ -66,7 +66,7 @@ def test_a_disturbed_answer_counts_and_its_time_does_not() -> None:
     assert cell.timed([cell.ids[4]]) is not None
 
 
-def test_what_an_emulator_counts_no_line_disturbs() -> None:
+def test_faults_do_not_disturb_an_emulators_counts() -> None:
     cell = only(run("instructions"))
     assert cell.times.size == N
     assert cell.wall is not None
@@ -101,7 +101,7 @@ def test_a_run_without_faults_has_no_such_table() -> None:
     assert faults([only(run())]).rows[0][1] == "8"
 
 
-def test_the_report_says_what_was_injected() -> None:
+def test_injected_faults_are_listed() -> None:
     stored = run(chaos="7:flip=1e-4")
     (end,) = stored.manifest.ends
     end = msgspec.structs.replace(end, faults=Faults(injected={"flip": 1_200, "cut": 1}))
@@ -111,7 +111,7 @@ def test_the_report_says_what_was_injected() -> None:
     assert any("--chaos 7:flip=1e-4" in line for line in found.warnings)
 
 
-def test_the_summary_has_the_counts_where_there_are_any() -> None:
+def test_the_summary_has_faults_only_if_there_are_any() -> None:
     stored = run(counted=Faults(resets=2, damaged_in=5))
     (row,) = summarise(stored.manifest, next(iter(stored.samples.values()))).runs
     assert row.link is not None
@@ -124,7 +124,7 @@ def test_the_summary_has_the_counts_where_there_are_any() -> None:
     assert b"left_out" not in msgspec.json.encode(row)
 
 
-def test_faults_are_stored_and_come_back(tmp_path: Path) -> None:
+def test_faults_are_stored_and_read_again(tmp_path: Path) -> None:
     stored = run(chaos="7:flip=1e-4", counted=Faults(resets=2))
     with RunLog(tmp_path, stored.manifest) as log:
         log.save(stored.manifest)
@@ -137,7 +137,7 @@ def test_faults_are_stored_and_come_back(tmp_path: Path) -> None:
     assert again.manifest.chaos == "7:flip=1e-4"
 
 
-def test_latencies_are_paired_over_the_answers_undisturbed_in_both() -> None:
+def test_latencies_are_paired_over_answers_undisturbed_in_both() -> None:
     one, other = run(), run(hurt=(3, 77))
     (compared,) = compare_stored(one, other).runs
     (latency,) = (figure for figure in compared.figures if figure.name == "latency")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose memory it is, in use and predicted, as the report says it; and what it warns of."""
+"""hil/report/memory.py: bytes by owner, in use and predicted, and warnings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def cell(**changes: object) -> Cell:
     return found
 
 
-def test_owners_add_up_to_the_sections_and_the_sections_to_the_image() -> None:
+def test_owners_add_up_to_sections_and_sections_to_the_image() -> None:
     (table,) = owner_tables([cell()])
     assert table.head == (
         *("Section", "model student", "model teacher", "arena", "engine", "firmware"),
@@ -81,7 +81,7 @@ def test_owners_add_up_to_the_sections_and_the_sections_to_the_image() -> None:
     assert rows["RAM, all"][-1] == 11_036
 
 
-def test_ram_that_is_not_the_arenas_has_rows_of_its_own() -> None:
+def test_ram_other_than_the_arenas_has_its_own_rows() -> None:
     iram = Share(section=".iram0.text", owner="board's core", flash=58_000, ram=0, other_ram=58_000)
     (table,) = owner_tables([cell(shares=(*SHARES, iram))])
     rows = {row[0]: row[-1] for row in table.rows}
@@ -102,7 +102,7 @@ def test_one_image_has_one_table() -> None:
     assert owner_tables([cell(shares=())]) == ()
 
 
-def test_bars_are_of_the_owners() -> None:
+def test_bars_show_the_owners() -> None:
     ram, flash = memory_charts([cell()])
     names = [name for _, name in ram.legend]
     assert names == ["arena", "for a larger network", "firmware", "C library", "stack"]
@@ -110,6 +110,19 @@ def test_bars_are_of_the_owners() -> None:
     assert [name for _, name in flash.legend] == ["model", "engine", "C library", "padding"]
     assert flash.rows[0].values == ("28,140 B", "23,480 + 4,500 + 100 + 60")
     assert len({css for css, _ in ram.legend}) == len(ram.legend)
+
+
+def test_bars_add_up_and_are_adjacent() -> None:
+    ram, flash = memory_charts(reports.cells_of(reports.run(*reports.matrix(), n=100)))
+    assert ram.rows[3].values == ("6,608 B", "2,544 + 3,120 + 944")
+    assert flash.rows[3].values == ("34,744 B", "23,480 + 11,264")
+    for chart in (ram, flash):
+        for row in chart.rows:
+            ends = [piece.start + piece.width for piece in row.segments]
+            starts = [piece.start for piece in row.segments]
+            assert starts[0] == 0
+            assert starts[1:] == pytest.approx(ends[:-1], abs=0.02)
+            assert ends[-1] <= 100
 
 
 def test_what_a_board_cannot_tell_is_unknown() -> None:
@@ -127,12 +140,12 @@ def test_what_a_board_cannot_tell_is_unknown() -> None:
     (row,) = marks_table([cell()]).rows
     assert row[-2:] == ("none", "0 B")
     (row,) = marks_table([cell(marks=replace(MARKS, heap_start=4_768, heap_end=4_700))]).rows
-    assert row[-2:] == ("4,768 B", "0 B")  # less is no fault
+    assert row[-2:] == ("4,768 B", "0 B")  # shrinking is not a fault
     assert marks_table([cell(marks=None)]).rows == ()
     assert list(memory_warnings([cell(marks=nothing), cell(marks=None)])) == []
 
 
-def test_predictions_are_met_or_explained() -> None:
+def test_predictions_are_right_or_explained() -> None:
     rows = prediction_table([cell()]).rows
     assert [row[1:] for row in rows] == [
         ("arena", "2,544 B", "2,544 B", "0", "as predicted"),
@@ -151,7 +164,7 @@ def test_predictions_are_met_or_explained() -> None:
     assert list(memory_warnings([cell()])) == []
 
 
-def test_a_prediction_that_nothing_explains_is_a_warning() -> None:
+def test_a_wrong_prediction_without_a_reason_is_a_warning() -> None:
     off = cell(said=replace(SAID, flash_model=23_000))
     assert prediction_table([off]).rows[1][-2:] == ("+480", "not explained")
     (line,) = memory_warnings([off])
@@ -173,9 +186,7 @@ def test_a_prediction_that_nothing_explains_is_a_warning() -> None:
         (replace(MARKS, stack=65_536), "all 65536 bytes of stack were used"),
     ],
 )
-def test_a_heap_that_grows_and_a_stack_at_its_end_are_not_as_expected(
-    marks: Marks, line: str
-) -> None:
+def test_a_growing_heap_and_a_used_up_stack_are_not_as_expected(marks: Marks, line: str) -> None:
     plan, end, samples = made(marks)
     of = reports.manifest(plan, n=N, ends=(end,))
     (problem,) = unexpected(of, summarise(of, samples))
@@ -193,7 +204,7 @@ def test_no_growth_is_as_expected(marks: Marks | None) -> None:
     assert unexpected(of, summarise(of, samples)) == []
 
 
-def test_all_of_it_is_on_the_page_and_harmless(tmp_path: Path) -> None:
+def test_memory_is_in_both_formats_and_escaped(tmp_path: Path) -> None:
     hostile = tuple(replace(share, owner=reports.HOSTILE) for share in SHARES)
     who = Identity(
         board=reports.HOSTILE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""figures/*.svg: valid by themselves, safe, and the same as on the page."""
+"""figures/*.svg: self-contained, safe and to scale."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drawn(folder: Path) -> dict[str, ET.Element]:
     return {f.name: ET.fromstring(f.read_text("utf-8")) for f in (folder / "figures").iterdir()}
 
 
-def test_one_of_each_kind(tmp_path: Path) -> None:
+def test_every_drawing_has_a_file(tmp_path: Path) -> None:
     assert set(drawn(reports.full(tmp_path / "run", 60))) == {
         "accuracy-device-and-host.svg",
         *(
@@ -47,7 +47,7 @@ def test_one_of_each_kind(tmp_path: Path) -> None:
     }
 
 
-def test_instructions_and_time_have_a_figure_each(tmp_path: Path) -> None:
+def test_instructions_and_time_have_separate_files(tmp_path: Path) -> None:
     found = drawn(reports.hostile(tmp_path / "run"))
     assert {"time-instructions-per-inference.svg", "time-latency-per-inference.svg"} <= set(found)
     for name, root in found.items():
@@ -56,7 +56,7 @@ def test_instructions_and_time_have_a_figure_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [reports.full, reports.hostile, reports.interrupted])
-def test_each_stands_alone(tmp_path: Path, make: object) -> None:
+def test_each_is_self_contained(tmp_path: Path, make: object) -> None:
     assert callable(make)
     for root in drawn(make(tmp_path / "run")).values():
         assert root.tag == f"{SVG}svg"
@@ -83,7 +83,7 @@ def test_bars_are_to_scale(tmp_path: Path) -> None:
     assert widths == pytest.approx(wanted, abs=0.02)
 
 
-def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
+def test_hostile_names_stay_in_the_folder(tmp_path: Path) -> None:
     plan = reports.plan("../../evil <x>", board="../up")
     folder = reports.write(
         tmp_path / "run", reports.manifest(plan, n=30), reports.samples(plan, 30)
@@ -93,7 +93,7 @@ def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
+def test_figures_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
     folder = reports.full(tmp_path / "run", 30)
     (folder / "figures").mkdir()
     (folder / "figures" / "old.svg").write_text("<svg/>")
@@ -102,7 +102,7 @@ def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 @needs_chromium
-def test_a_browser_draws_them(browser: Browser, tmp_path: Path) -> None:
+def test_a_browser_shows_them_without_overflow(browser: Browser, tmp_path: Path) -> None:
     folder = reports.hostile(tmp_path / "run")
     for name in drawn(folder):
         with shown(browser, folder / "figures" / name) as seen:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The written files: whole, self-contained, the same bytes again, and harmless."""
+"""hil.report.write: files are complete, self-contained, reproducible and harmless."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 
 from hil import report
 from hil.core.errors import StorageError
-from hil.report.text import escape
 from tests.support import reports
 
 MAKERS: tuple[Callable[[Path, int], Path], ...] = (
@@ -27,7 +26,7 @@ MARKUP = re.compile(r"\b(?:src|href|url|xlink:href)\b", re.IGNORECASE)
 
 
 class Outline(HTMLParser):
-    """Checks nesting while it collects tags, ids of what they point to, and text."""
+    """Checks nesting while it collects tags with their attributes, and text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,11 +66,13 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> report.Report:
     return report.write(make(tmp_path / "run", 40))
 
 
-def test_the_page_stands_alone(written: report.Report) -> None:
+def test_the_page_is_self_contained(written: report.Report) -> None:
     page = _outline(written.html)
     names = {name for name, _ in page.tags}
     assert not names & {"iframe", "object", "form", "base"}
-    assert page.all("link") == [{"rel": "icon", "href": "data:,"}]  # else a server is asked for one
+    assert page.all("link") == [
+        {"rel": "icon", "href": "data:,"}
+    ]  # otherwise a browser requests one
     for name, attrs in page.tags:
         for key, value in attrs.items():
             assert not key.startswith("on")
@@ -93,7 +94,7 @@ def test_the_page_is_accessible(written: report.Report) -> None:
     page = _outline(written.html)
     assert page.all("html") == [{"lang": "en"}]
     assert all(image["alt"] for image in page.all("img"))
-    # a drawing is either described or beside words that say the same
+    # a drawing is either described or next to text that says the same
     assert all(svg.get("aria-hidden") == "true" for svg in page.all("svg"))
     for name, attrs in page.tags:
         if attrs.get("role") in ("img", "region"):
@@ -122,7 +123,7 @@ def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
     assert made() == before
 
 
-def test_nothing_else_is_left_in_the_folder(written: report.Report) -> None:
+def test_no_other_file_is_left_in_the_folder(written: report.Report) -> None:
     names = {path.name for path in written.html.parent.iterdir()}
     assert names == {
         "manifest.json",
@@ -148,21 +149,21 @@ def test_markdown_tables_are_rectangular(written: report.Report) -> None:
             width = columns
 
 
-def test_markdown_is_short_first_and_folds_the_rest(tmp_path: Path) -> None:
+def test_markdown_opens_the_summary_and_collapses_the_rest(tmp_path: Path) -> None:
     text = report.write(reports.full(tmp_path / "run", 200)).markdown.read_text(encoding="utf-8")
     head, *folded = text.split("<details><summary>")
     assert head.startswith("# 20260102")
     assert "| teacher float32 | 200 |" in head
-    # this run's memory is drawings alone, whose figures are in the table of results
+    # this run's memory is only drawings, whose figures are in the table of results
     names = ["Accuracy", "Time", "Link", "Digits", "Layers", "Provenance"]
     assert [part.partition("<")[0] for part in folded] == names
-    # a blank line after the summary and before the end, or GitHub sets no table in between
+    # GitHub renders a table only between blank lines
     assert all(part.partition(">")[2].startswith("\n\n") for part in folded)
     assert all(part.rstrip().endswith("\n\n</details>") for part in folded)
 
 
 @pytest.mark.thorough
-def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
+def test_markdown_fits_into_a_github_comment(tmp_path: Path) -> None:
     plans = [
         reports.plan(m, p, board=f"board{i:02d}", title=f"Board {i}")
         for i in range(24)
@@ -181,7 +182,7 @@ def test_markdown_never_outgrows_a_comment(tmp_path: Path) -> None:
     assert "board23" in text  # in the summary's table
 
 
-def test_strangers_strings_do_nothing(tmp_path: Path) -> None:
+def test_hostile_strings_are_escaped(tmp_path: Path) -> None:
     written = report.write(reports.hostile(tmp_path / "run"))
     page = written.html.read_text(encoding="utf-8")
     text = written.markdown.read_text(encoding="utf-8")
@@ -191,22 +192,6 @@ def test_strangers_strings_do_nothing(tmp_path: Path) -> None:
         assert "<script>alert" not in content
     assert "&lt;script&gt;alert(1)&lt;/script&gt;|`x`[31m[a](http://evil) # Ω" in page
     assert r"&lt;script&gt;alert(1)&lt;/script&gt;\|\`x\`\[31m\[a\](http&#58;//evil)" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("a|b", r"a\|b"),
-        ("\\|", r"\\\|"),
-        ("`x`", r"\`x\`"),
-        ("<b>&", "&lt;b&gt;&amp;"),
-        ("https://x www.x a@b", "https&#58;//x www&#46;x a&#64;b"),
-        ("a\nb", "a b"),
-        ("![i](u)", r"\!\[i\](u)"),
-    ],
-)
-def test_escape(text: str, escaped: str) -> None:
-    assert escape(text) == escaped
 
 
 def test_a_run_without_pictures(tmp_path: Path) -> None:
@@ -219,8 +204,8 @@ def test_a_run_without_pictures(tmp_path: Path) -> None:
     assert any("class" in li and li["class"] == "card" for li in page.all("li"))
 
 
-def test_features_are_no_digits(tmp_path: Path) -> None:
-    """A table in place of a grid, samples by that name, and the write-up on that data."""
+def test_samples_that_are_not_pictures_are_a_table(tmp_path: Path) -> None:
+    """No cards, the word sample, and the write-up on that data."""
     plan = reports.plan(classes=3)
     flat = msgspec.structs.replace(plan.input, shape=(1, 20), scale=0.1, zero_point=3)
     plan = msgspec.structs.replace(plan, input=flat)
@@ -254,7 +239,7 @@ def test_a_corrupt_run_keeps_its_earlier_report(tmp_path: Path) -> None:
     assert written.html.read_bytes() == before
 
 
-def test_a_full_disk_is_one_clear_line_and_leaves_no_rest(
+def test_a_full_disk_is_one_clear_line_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = reports.full(tmp_path / "run", 20)

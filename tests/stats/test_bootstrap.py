@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fast resampling against SciPy's plain one, against every possible resample, and for coverage."""
+"""hil/stats/bootstrap.py: compared with SciPy's bootstrap and with all resamples; coverage."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_resampled_medians_have_the_distribution_of_all_resamples(n: int) -> Non
         )
 
 
-def test_only_the_middle_drawn_is_as_good_as_all() -> None:
-    """At 3,000 pairs most are only counted by side: against whole resamples."""
+def test_drawing_only_near_the_median_changes_no_distribution() -> None:
+    """Of 3,000 pairs most are only counted by side; compared with complete resamples."""
     rng = np.random.default_rng(11)
     x, y = rng.normal(100, 5, (2, 3000))
     y += 0.5 * (x - 100)
@@ -88,7 +88,7 @@ def test_only_the_middle_drawn_is_as_good_as_all() -> None:
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=30))
-def test_left_out_is_the_median_of_the_rest(numbers: list[int]) -> None:
+def test_leaving_one_out_gives_the_median_of_the_others(numbers: list[int]) -> None:
     values = np.sort(np.array(numbers, float))
     want = [np.median(np.delete(values, i)) for i in range(values.size)]
     assert _left_out(values).tolist() == want
@@ -96,27 +96,27 @@ def test_left_out_is_the_median_of_the_rest(numbers: list[int]) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=40))
-def test_ties_never_break_it(numbers: list[int]) -> None:
+def test_samples_with_ties(numbers: list[int]) -> None:
     got = stats.bootstrap_median(numbers, resamples=500)
     assert min(numbers) <= got.low <= got.point <= got.high <= max(numbers)
     same = stats.ratio_of_medians(numbers, numbers, resamples=500)
     assert same.low <= same.point == 1.0 <= same.high
     if len(numbers) >= 6:
-        assert same.low == same.high == 1.0  # the same inputs: nothing is left to chance
+        assert same.low == same.high == 1.0  # the same inputs, so no chance is involved
 
 
-def test_equal_and_few_samples_say_so() -> None:
+def test_equal_and_few_samples_have_their_own_methods() -> None:
     assert stats.bootstrap_median([7] * 9).method == "constant"
     assert stats.bootstrap_median([1, 2, 3]) == stats.median([1, 2, 3])
     assert stats.ratio_of_medians([8] * 9, [2] * 9) == stats.Estimate(4, 4, 4, "constant", 9, 1)
     few = stats.ratio_of_medians([8, 9, 10], [2, 3, 2])
     assert few == stats.Estimate(4.5, 8 / 3, 5, "ranges", 3, 0.5)
-    # one value in a hundred differs: no sample left out moves the median
+    # one value in a hundred differs: leaving out any sample does not move the median
     tied = stats.bootstrap_median([5] * 99 + [9])
     assert (tied.low, tied.high, tied.method) == (5, 5, "bias-corrected bootstrap")
 
 
-def test_pairing_takes_out_what_both_share() -> None:
+def test_pairing_removes_the_variation_that_both_share() -> None:
     base = np.random.default_rng(2).gamma(2, 100, 300) + 1
     paired = stats.ratio_of_medians(base * 3, base)
     loose = stats.ratio_of_medians(base * 3, base, paired=False)
@@ -128,18 +128,18 @@ def test_pairing_takes_out_what_both_share() -> None:
 def test_the_same_seed_gives_the_same_interval() -> None:
     x = np.random.default_rng(0).gamma(2, 100, 60)
     assert stats.bootstrap_median(x) == stats.bootstrap_median(x.copy())
-    assert stats.bootstrap_median(x) == stats.bootstrap_median(x[::-1])  # order says nothing
+    assert stats.bootstrap_median(x) == stats.bootstrap_median(x[::-1])  # order does not matter
     assert stats.bootstrap_median(x, resamples=99) != stats.bootstrap_median(x, resamples=98)
 
 
 @pytest.mark.parametrize(("new", "base"), [([1, 2], [1]), ([], []), ([1], [0]), ([-1], [1])])
-def test_no_ratio(new: list[int], base: list[int]) -> None:
+def test_invalid_samples_have_no_ratio(new: list[int], base: list[int]) -> None:
     with pytest.raises(ValueError, match=r"lengths differ|at least one|positive"):
         stats.ratio_of_medians(new, base)
 
 
-def test_intervals_cover() -> None:
-    """Simulated: 19 of 20 hold the truth, or nearly, as is known of bootstrapped medians."""
+def test_intervals_cover_the_truth() -> None:
+    """Simulated: about 19 of 20 contain the truth; bootstrapped medians may miss a little more."""
     rng = np.random.default_rng(4)
     truth = 100 * float(np.log(2))
     runs = 400
@@ -154,7 +154,7 @@ def test_intervals_cover() -> None:
     assert 0.90 <= ratio_hits / runs <= 0.99
 
 
-def test_ten_thousand_samples_cost_little() -> None:
+def test_ten_thousand_samples_take_seconds_and_little_memory() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.gamma(3, 100, (2, 10_000))
     started = time.process_time()

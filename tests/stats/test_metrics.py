@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every figure against scikit-learn, SciPy or NumPy, to 1e-9."""
+"""hil/stats/metrics.py: every figure compared with scikit-learn, SciPy or NumPy, to 1e-9."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def near(value: object) -> object:
 
 
 def check(got: Metrics, p: Reals, r: Reals) -> None:
-    """All figures of real-valued outputs against another's code."""
+    """Compare all figures of real-valued outputs with another implementation's."""
     flat_p, flat_r = p.ravel(), r.ravel()
     assert got.rmse == near(root_mean_squared_error(flat_r, flat_p))
     assert got.mae == near(mean_absolute_error(flat_r, flat_p))
@@ -49,7 +49,7 @@ def check(got: Metrics, p: Reals, r: Reals) -> None:
         assert got.nse == near(r2_score(flat_r, flat_p))
 
 
-# quarters: exact in float64, so that both codes see the same numbers; and ties occur
+# quarters are exact in float64, so that both implementations see the same numbers, and ties occur
 QUARTERS = st.integers(-400, 400).map(lambda k: k / 4)
 
 
@@ -85,7 +85,7 @@ def test_against_labels(n: int, classes: int, seed: int) -> None:
     assert got.confusion.tolist() == want.tolist()
 
 
-def test_the_same_is_the_best_there_is() -> None:
+def test_identical_outputs_have_the_best_figures() -> None:
     p = np.random.default_rng(0).normal(size=(20, 10))
     got = metrics.metrics(p, p.copy())
     assert (got.rmse, got.mae, got.l2r, got.mean, got.std, got.nse) == (0, 0, 0, 0, 0, 1)
@@ -93,14 +93,14 @@ def test_the_same_is_the_best_there_is() -> None:
     assert got.matches == 20
 
 
-def test_errors_are_reference_less_prediction() -> None:
+def test_an_error_is_reference_minus_prediction() -> None:
     got = metrics.metrics(np.array([[0.0, 1.0]]), np.array([[2.0, 5.0]]))
     assert (got.mean, got.std, got.mae) == (3, 1, 3)
     assert got.nse == pytest.approx(1 - 20 / 4.5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_not_finite_is_left_out_and_said(bad: float) -> None:
+def test_samples_that_are_not_finite_are_left_out_and_counted(bad: float) -> None:
     rng = np.random.default_rng(1)
     p, r = rng.normal(size=(2, 9, 4))
     broken = p.copy()
@@ -112,12 +112,12 @@ def test_not_finite_is_left_out_and_said(bad: float) -> None:
     assert (nothing.left_out, nothing.rmse, nothing.cos) == (2, None, None)
 
 
-def test_a_foreign_label_is_never_met() -> None:
+def test_a_label_that_is_not_a_class_never_matches() -> None:
     got = metrics.against_labels(np.eye(3), np.array([0, 7, -1]))
     assert (got.matches, int(got.confusion.sum()), got.n) == (1, 1, 3)
 
 
-def test_zeros_have_no_direction() -> None:
+def test_figures_with_a_zero_denominator_are_none() -> None:
     got = metrics.metrics(np.zeros((2, 2)), np.zeros((2, 2)))
     assert (got.l2r, got.cos, got.nse) == (None, None, 1)
     assert metrics.metrics(np.ones((2, 2)), np.full((2, 2), 3.0)).nse is None
@@ -130,7 +130,7 @@ def test_dequantising() -> None:
     assert metrics.dequantised(np.array([[0.1]], np.float32)).dtype == np.float64
 
 
-def test_probabilities_are_kept_and_logits_become_some() -> None:
+def test_probabilities_are_kept_and_logits_are_normalised() -> None:
     quantised = np.array([[0.0, 255, 1], [128, 100, 28]]) / 256
     assert metrics.probabilities(quantised) is quantised
     logits = np.array([[0.1, 0.7, 0.2], [4.0, 1.0, 0.0]])
@@ -139,6 +139,6 @@ def test_probabilities_are_kept_and_logits_become_some() -> None:
     assert np.isnan(broken).tolist() == [[False] * 2, [True] * 2, [True] * 2]
 
 
-def test_tables_of_other_sizes_are_refused() -> None:
+def test_outputs_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
         metrics.metrics(np.zeros((2, 3)), np.zeros((3, 2)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of time never mix: not for mypy, and not at run time."""
+"""hil/stats/series.py: kinds of time never mix, neither for mypy nor at run time; drift."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from hil import stats
 from hil.core.errors import HilError, MixedUnits
 from hil.core.records import EmulatorTime, Instructions, Latency
 from hil.stats.series import Counts, EmulatorTimes, Latencies, axis, ratio, ratio_if_alike
@@ -21,7 +24,7 @@ PROJECT = Path(__file__).parents[2]
 KINDS = (Instructions(7), Latency(7), EmulatorTime(7))
 SERIES = tuple(kind(np.arange(10, 30)) for kind in (Counts, Latencies, EmulatorTimes))
 
-# each marked line has the error that mypy must find there, and there is no other
+# mypy must report the marked error on each marked line, and no other
 SNIPPET = """\
 import numpy as np
 from hil.core.records import EmulatorTime, Instructions, Latency
@@ -44,8 +47,8 @@ axis([Counts(many), Latencies(many)])  # list-item
 
 @pytest.mark.thorough
 def test_mixing_does_not_type_check(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    kept = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
-    cache = kept.mkdir("mypy") if kept else tmp_path  # NumPy: once
+    kept = getattr(pytestconfig, "cache", None)  # absent with -p no:cacheprovider
+    cache = kept.mkdir("mypy") if kept else tmp_path  # so that mypy reads NumPy once
     file = tmp_path / "mixed.py"
     file.write_text(SNIPPET)
     done = subprocess.run(
@@ -74,7 +77,7 @@ def test_mixing_does_not_type_check(tmp_path: Path, pytestconfig: pytest.Config)
 @pytest.mark.parametrize("act", [operator.lt, operator.le, operator.gt, operator.ge])
 @pytest.mark.parametrize("one", KINDS)
 @pytest.mark.parametrize("other", KINDS)
-def test_only_equals_are_ordered(act: Callable[[Any, Any], bool], one: Any, other: Any) -> None:
+def test_only_one_kind_is_ordered(act: Callable[[Any, Any], bool], one: Any, other: Any) -> None:
     if type(one) is type(other):
         assert act(one, other) == act(7, 7)
     else:
@@ -84,7 +87,7 @@ def test_only_equals_are_ordered(act: Callable[[Any, Any], bool], one: Any, othe
 
 @pytest.mark.parametrize("one", KINDS)
 @pytest.mark.parametrize("other", KINDS)
-def test_only_equals_are_subtracted_and_divided(one: Any, other: Any) -> None:
+def test_only_one_kind_is_subtracted_and_divided(one: Any, other: Any) -> None:
     if type(one) is type(other):
         assert (one - other, one / other) == (0, 1.0)
         return
@@ -94,7 +97,7 @@ def test_only_equals_are_subtracted_and_divided(one: Any, other: Any) -> None:
             act(one, other)
 
 
-def test_sorting_a_mixture_is_refused() -> None:
+def test_sorting_two_kinds_is_refused() -> None:
     mixture: list[Any] = [Latency(3), Instructions(1)]
     with pytest.raises(MixedUnits):
         sorted(mixture)
@@ -102,7 +105,7 @@ def test_sorting_a_mixture_is_refused() -> None:
 
 @pytest.mark.parametrize("one", SERIES)
 @pytest.mark.parametrize("other", SERIES)
-def test_only_equals_share_a_ratio_or_an_axis(one: Any, other: Any) -> None:
+def test_only_one_kind_shares_a_ratio_or_an_axis(one: Any, other: Any) -> None:
     if type(one) is type(other):
         assert ratio(one, other).point == ratio_if_alike(one, other).point == 1.0
         assert axis([one, other]) == one.unit
@@ -110,3 +113,64 @@ def test_only_equals_share_a_ratio_or_an_axis(one: Any, other: Any) -> None:
     for act in (ratio, ratio_if_alike, lambda a, b: axis([a, b])):
         with pytest.raises(MixedUnits, match="cannot be combined"):
             act(one, other)
+
+
+# --- outliers and drift ---
+
+
+def test_outliers_equal_counts_by_hand() -> None:
+    # quartiles 3 and 7 of 1..9: fences at -3 and 13, -9 and 19
+    values = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert stats.outliers(values) == stats.Outliers(0, 0, 9)
+    # 13 values: quartiles 4 and 10, the fences 19 and 28
+    values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 20, 29]
+    assert stats.outliers(values) == stats.Outliers(1, 1, 13)
+    assert stats.outliers([-v for v in values]) == stats.Outliers(1, 1, 13)
+    assert stats.outliers([5, 5, 5, 5, 6]) == stats.Outliers(0, 1, 5)
+    assert stats.outliers([5]) == stats.Outliers(0, 0, 1)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=8, max_size=40))
+def test_drift_is_the_mann_kendall_test(values: list[int]) -> None:
+    got = stats.drift(values)
+    if min(values) == max(values):
+        assert got is None
+        return
+    pairs = [(i, j) for i in range(len(values)) for j in range(i)]
+    s = sum(int(np.sign(values[i] - values[j])) for i, j in pairs)
+    untied = sum(values[i] != values[j] for i, j in pairs)
+    assert got is not None
+    assert got.tau == pytest.approx(s / (len(pairs) * untied) ** 0.5)
+    assert 0 <= got.p <= 1
+    back = stats.drift(values[::-1])
+    assert back is not None
+    assert (back.tau, back.p) == pytest.approx((-got.tau, got.p))
+
+
+def test_a_drift_is_found_and_sized() -> None:
+    rng = np.random.default_rng(1)
+    calm = rng.normal(1000, 5, 400)
+    drifting = calm + np.linspace(0, 20, 400)
+    found = stats.drift(drifting)
+    assert found is not None
+    assert found.p < 1e-6
+    assert found.size is not None
+    assert found.size.low < 1.015 < found.size.high < 1.02
+    assert "BCa" in found.size.method
+
+
+def test_random_order_is_rarely_significant() -> None:
+    rng = np.random.default_rng(2)
+    found = [stats.drift(rng.normal(1000, 5, 60)) for _ in range(300)]
+    assert 0.02 <= sum(d is not None and d.p < 0.05 for d in found) / 300 <= 0.09
+
+
+def test_constant_few_and_coarse_samples() -> None:
+    assert stats.drift([4] * 100) is None
+    assert stats.drift([1, 2, 3, 4, 5, 6, 7]) is None
+    zeros = stats.drift([0, 0, 0, 0, 1, 1, 1, 1])  # a clock that is too coarse
+    assert zeros is not None
+    assert zeros.size is None
+    with pytest.raises(ValueError, match="finite"):
+        stats.drift([])

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored runs made up from a seed: what a bench would have left behind, and worse."""
+"""Stored runs made from a seed: what a bench would leave behind, and worse."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from sklearn.datasets import load_digits
 
+from hil.runs.cells import Cell, cells
+from hil.runs.load import StoredRun
 from hil.runs.schema import (
     SCHEMA,
     Clock,
@@ -50,7 +53,7 @@ def plan(
     classes: int = 10,
     tolerance: float = 0.0,
 ) -> RunPlan:
-    """One cell of the matrix, hashes and all."""
+    """One run of the matrix, complete with hashes."""
     dtype = 9 if precision == "int8" else 0
     return RunPlan(
         key=f"{board}/aot/{model}/{precision}",
@@ -75,8 +78,13 @@ def plan(
     )
 
 
+def matrix() -> list[RunPlan]:
+    """Teacher and student in both precisions on the emulator."""
+    return [plan(m, p) for m in ("teacher", "student") for p in ("float32", "int8")]
+
+
 def end(of: RunPlan, n: int) -> RunEnd:
-    """Memory and link of a finished cell."""
+    """Memory and link of a finished run."""
     _, arena, flash, _ = NETS.get((of.model, of.precision), NETS["student", "int8"])
     return RunEnd(
         key=of.key,
@@ -91,7 +99,7 @@ def end(of: RunPlan, n: int) -> RunEnd:
 
 
 def manifest(*plans: RunPlan, n: int = 200, **changes: object) -> Manifest:
-    """A complete run of ``n`` samples a cell; ``changes`` replace fields."""
+    """A complete bench of ``n`` samples per run; ``changes`` replace fields."""
     found = Manifest(
         schema=SCHEMA,
         run_id="20260102-030405-mps2",
@@ -122,8 +130,8 @@ def samples(
     broken: int = 0,
     constant: bool = False,
 ) -> list[Sample]:
-    """Answers of one cell: ``off_by_one`` of them differ from LiteRT by a step in an output that
-    is not the answer, ``broken`` from the oracle and in the answer."""
+    """Answers of one run: ``off_by_one`` of them differ from LiteRT by a step in an output that is
+    not the answer, ``broken`` differ from the oracle and in the answer."""
     rng = np.random.default_rng([seed, sum(of.model.encode()), sum(of.precision.encode())])
     digits = np.random.default_rng(seed)
     classes = of.output.shape[-1]
@@ -167,6 +175,41 @@ def samples(
     return found
 
 
+def run_of(of: Manifest, stored: Iterable[Sample], *, torn: bool = False) -> StoredRun:
+    """A stored run in memory; every planned run has its samples, or none."""
+    by_run: dict[str, list[Sample]] = {one.key: [] for one in of.runs}
+    for sample in stored:
+        by_run[sample.run].append(sample)
+    return StoredRun(of, {key: tuple(some) for key, some in by_run.items()}, {}, torn)
+
+
+def run(*plans: RunPlan, n: int = 200, **how: Any) -> StoredRun:
+    """A complete run of these plans; ``how`` as `samples`."""
+    return run_of(manifest(*plans, n=n), (s for p in plans for s in samples(p, n, **how)))
+
+
+def cells_of(stored: StoredRun) -> tuple[Cell, ...]:
+    return cells(stored.manifest, stored.samples)
+
+
+def only(stored: StoredRun) -> Cell:
+    """The cell of a run that has one."""
+    (cell,) = cells_of(stored)
+    return cell
+
+
+def physical(times: Sequence[int], trips: Sequence[int] | None = None, **of_end: Any) -> StoredRun:
+    """A run of one physical board with these times and round trips, in microseconds."""
+    of = msgspec.structs.replace(plan(board="esp32", title="ESP32", unit="us"), emulated=False)
+    n = len(times)
+    stored = (
+        msgspec.structs.replace(s, time=t, round_trip=trips[s.i] if trips else None)
+        for s, t in zip(samples(of, n), times, strict=True)
+    )
+    ended = msgspec.structs.replace(end(of, n), **of_end)
+    return run_of(manifest(of, n=n, ends=(ended,)), stored)
+
+
 def pictures(stored: list[Sample]) -> dict[str, Picture]:
     """A real handwritten digit of the right label for every sample, drawn at 28 x 28."""
     data = load_digits()
@@ -183,7 +226,7 @@ def pictures(stored: list[Sample]) -> dict[str, Picture]:
 def write(
     folder: Path, of: Manifest, stored: list[Sample], drawn: dict[str, Picture] | None = None
 ) -> Path:
-    """A run's folder, as the bench leaves it."""
+    """Write a run's folder as the bench leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.joinpath("manifest.json").write_bytes(msgspec.json.encode(of))
     lines = b"".join(msgspec.json.encode(sample) + b"\n" for sample in stored)
@@ -194,14 +237,14 @@ def write(
 
 
 def full(folder: Path, n: int = 200) -> Path:
-    """Teacher and student in both precisions on the emulator, all as it should be."""
-    plans = [plan(m, p) for m in ("teacher", "student") for p in ("float32", "int8")]
+    """The `matrix`, with every output as it should be."""
+    plans = matrix()
     stored = [s for p in plans for s in samples(p, n, off_by_one=7 if p.precision == "int8" else 0)]
     return write(folder, manifest(*plans, n=n), stored, pictures(stored))
 
 
 def interrupted(folder: Path, n: int = 200) -> Path:
-    """The second cell cut short, the third never begun, the last line torn."""
+    """The second run incomplete, the third not started, the last line cut off."""
     plans = [plan("teacher"), plan("student"), plan("student", "float32")]
     stored = samples(plans[0], n) + samples(plans[1], n)[: n // 3]
     of = manifest(*plans, n=n, state="interrupted", ends=(end(plans[0], n),))
@@ -215,7 +258,7 @@ HOSTILE = "<script>alert(1)</script>|`x`\x1b[31m[a](http://evil)\u202e\n# Ω"
 
 
 def hostile(folder: Path, n: int = 60) -> Path:
-    """Two boards of different clocks, one of which says terrible things about itself."""
+    """Boards with different clocks, one of which reports hostile strings about itself."""
     plans = [
         plan("teacher", title=HOSTILE, toolchain=HOSTILE),
         plan("student", title=HOSTILE, toolchain=HOSTILE),

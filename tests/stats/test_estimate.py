@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every estimate against a number computed in another way."""
+"""hil/stats/estimate.py: every estimate compared with a number computed in another way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hil import stats
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilson_is_newcombes_table(k: int, n: int, low: float, high: float) -> None:
+def test_wilson_equals_newcombes_table(k: int, n: int, low: float, high: float) -> None:
     got = stats.proportion(k, n)
     assert (round(got.low, 4), round(got.high, 4)) == (low, high)
     assert got.point == k / n
@@ -35,7 +35,7 @@ def test_wilson_is_newcombes_table(k: int, n: int, low: float, high: float) -> N
 @settings(deadline=None)  # the machine may be busy
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_solves_its_own_equation(kn: tuple[int, int]) -> None:
-    """A limit is the share p at which the observed one lies z standard errors away."""
+    """A limit is the share p from which the observed share is z standard errors away."""
     k, n = kn
     got = stats.proportion(k, n)
     z = 1.959963984540054
@@ -46,7 +46,7 @@ def test_wilson_solves_its_own_equation(kn: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 0), (-1, 5), (6, 5), (0, -1)])
-def test_not_a_proportion(k: int, n: int) -> None:
+def test_impossible_counts_are_refused(k: int, n: int) -> None:
     with pytest.raises(ValueError, match="not a proportion"):
         stats.proportion(k, n)
 
@@ -66,7 +66,7 @@ def test_median_interval_is_the_tightest_pair_of_ranks_that_covers(n: int) -> No
     assert got.method == "order statistics"
 
 
-def test_median_of_few_samples_owns_up_to_its_confidence() -> None:
+def test_median_of_few_samples_states_its_real_confidence() -> None:
     got = stats.median([3, 1, 2, 9])
     assert (got.point, got.low, got.high, got.confidence) == (2.5, 1, 9, 1 - 2 / 16)
 
@@ -77,7 +77,7 @@ def test_equal_samples_are_constant() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [1.0, math.nan], [math.inf]])
-def test_median_refuses_nothing_and_not_numbers(bad: list[float]) -> None:
+def test_median_refuses_no_samples_and_non_finite_ones(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="finite"):
         stats.median(bad)
 
@@ -97,7 +97,7 @@ def _pairs(a: int, b: int, c: int, d: int) -> tuple[npt.NDArray[np.bool_], npt.N
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 12), st.integers(0, 12))
-def test_mcnemar_is_the_sum_over_all_sign_patterns(b: int, c: int) -> None:
+def test_mcnemar_equals_the_sum_over_all_sign_patterns(b: int, c: int) -> None:
     n = b + c
     worse = sum(math.comb(n, i) for i in range(n + 1) if math.comb(n, i) <= math.comb(n, b))
     got = stats.mcnemar(*_pairs(3, b, c, 2))
@@ -120,7 +120,7 @@ def test_mcnemar_needs_pairs() -> None:
         ((20, 12, 2, 16), 0.0562, 0.3292),
     ],
 )
-def test_paired_difference_is_newcombes_table(
+def test_paired_difference_equals_newcombes_table(
     cells: tuple[int, int, int, int], low: float, high: float
 ) -> None:
     got = stats.paired_difference(*_pairs(*cells))
@@ -128,13 +128,13 @@ def test_paired_difference_is_newcombes_table(
     assert (got.point, got.n) == ((cells[1] - cells[2]) / 50, 50)
 
 
-def test_no_difference_is_no_proof_of_none() -> None:
+def test_no_observed_difference_still_has_an_interval() -> None:
     got = stats.paired_difference(*_pairs(50, 0, 0, 50))
     assert got.low < 0 == got.point < got.high
 
 
-def test_paired_difference_covers() -> None:
-    """Simulated: 19 of 20 intervals hold the truth, as they say."""
+def test_paired_difference_covers_the_truth() -> None:
+    """Simulated: 19 of 20 intervals contain the truth."""
     rng = np.random.default_rng(7)
     n, cells = 300, np.array([0.93, 0.04, 0.02, 0.01])
     hits = 0
@@ -145,7 +145,7 @@ def test_paired_difference_covers() -> None:
     assert 0.935 <= hits / len(tables) <= 0.975
 
 
-def test_paired_difference_turns_with_its_arguments() -> None:
+def test_paired_difference_changes_sign_with_its_arguments() -> None:
     first, second = _pairs(80, 9, 4, 7)
     one, two = stats.paired_difference(first, second), stats.paired_difference(second, first)
     assert (one.low, one.point, one.high) == pytest.approx((-two.high, -two.point, -two.low))

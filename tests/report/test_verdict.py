@@ -1,29 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict, the warnings and the explanations claim what was checked, and no more."""
+"""hil/report/verdict.py: verdict and warnings claim what was checked, and no more."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from hil.report.pairs import comparisons
-from hil.report.references import explanations, published
-from hil.report.summary import results
-from hil.report.text import count, known, magnitude, percent, plural, points, short
+from hil.report.references import explanations
 from hil.report.verdict import Verdict, verdict, warnings
-from hil.runs.cells import Cell, cells
-from hil.runs.load import StoredRun, load_run
+from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
 
 
 def _judged(of: Manifest, stored: list[Sample]) -> tuple[Verdict, tuple[Cell, ...]]:
-    by_run: dict[str, list[Sample]] = {}
-    for sample in stored:
-        by_run.setdefault(sample.run, []).append(sample)
-    found = cells(of, by_run)
+    found = reports.cells_of(reports.run_of(of, stored))
     return verdict(of, found), found
 
 
@@ -38,7 +30,7 @@ def _stored(*plans: RunPlan, n: int = 200, off_by_one: int = 0, broken: int = 0)
 PAIR = reports.plan("teacher"), reports.plan("student")
 
 
-def test_all_is_well() -> None:
+def test_a_run_as_expected() -> None:
     found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=3))
     assert found.grade == "exact"
     assert found.sentence.startswith(
@@ -50,7 +42,7 @@ def test_all_is_well() -> None:
     assert "time" not in found.sentence
 
 
-def test_a_differing_byte_comes_first() -> None:
+def test_a_differing_byte_is_named_first() -> None:
     found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR, broken=2))
     assert found.grade == "differs"
     assert "4 of 4,000 output values differ from the oracle" in found.sentence
@@ -92,7 +84,7 @@ def test_float32_has_the_tolerance_that_its_run_states(tolerance: float, grade: 
     ("state", "word"),
     [("interrupted", "Interrupted"), ("failed", "Failed"), ("running", "Not finished")],
 )
-def test_a_part_is_called_a_part(state: str, word: str) -> None:
+def test_an_incomplete_run_says_so(state: str, word: str) -> None:
     of = reports.manifest(*PAIR, state=state, ends=(reports.end(PAIR[0], 200),))
     stored = _stored(PAIR[0]) + _stored(PAIR[1])[:50]
     found, _ = _judged(of, stored)
@@ -113,13 +105,13 @@ def test_a_run_without_an_answer() -> None:
     assert empty.grade == "partial"
 
 
-def test_a_complete_run_that_is_not() -> None:
+def test_a_missing_answer_makes_a_run_incomplete() -> None:
     found, _ = _judged(reports.manifest(*PAIR), _stored(*PAIR)[:-1])
     assert found.grade == "partial"
     assert found.sentence.startswith("Incomplete after 399 of 400 answers")
 
 
-def test_a_model_of_ones_own() -> None:
+def test_a_model_without_a_teacher() -> None:
     plan = reports.plan("mine", unit="none")
     of = reports.manifest(
         plan, dataset=msgspec.structs.replace(reports.manifest().dataset, name="my")
@@ -129,7 +121,7 @@ def test_a_model_of_ones_own() -> None:
     assert "; mine int8 is right on " in found.sentence
 
 
-def test_slower_students_are_not_called_fast() -> None:
+def test_a_slower_student() -> None:
     stored = [
         msgspec.structs.replace(s, time=10 if s.run == PAIR[0].key else 15) for s in _stored(*PAIR)
     ]
@@ -142,7 +134,7 @@ def _warned(of: Manifest, stored: list[Sample], *, torn: bool = False) -> str:
     return "\n".join(warnings(StoredRun(of, {}, {}, torn), found))
 
 
-def test_warnings() -> None:
+def test_every_warning_about_gaps_and_labels() -> None:
     plan = reports.plan()
     stored = [s for s in reports.samples(plan, 40) if s.label != 7]
     stored[0] = msgspec.structs.replace(stored[0], label=12, attempts=3)
@@ -170,55 +162,6 @@ def test_warnings() -> None:
         assert line in said
 
 
-def test_a_good_run_on_a_real_board_has_no_warning() -> None:
+def test_a_good_run_on_a_physical_board_has_no_warning() -> None:
     plan = reports.plan(unit="us")
     assert _warned(reports.manifest(plan), reports.samples(plan)) == ""
-
-
-def test_differences_are_explained() -> None:
-    _, found = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=2, broken=1))
-    teacher_oracle, teacher_litert, *_ = explanations(found)
-    assert "1 of 2,000 output values differs from the oracle" in teacher_oracle
-    assert "This is not expected. First: sample mnist/test/00002, output" in teacher_oracle
-    assert "Rounding twice explains one step, not this" in teacher_litert
-    _, found = _judged(reports.manifest(*PAIR), _stored(*PAIR, off_by_one=2))
-    for line in explanations(found):
-        assert "each by one step; no answer changes. This is expected: LiteRT rounds once" in line
-    plan = reports.plan(precision="float32")
-    _, found = _judged(reports.manifest(plan), reports.samples(plan, off_by_one=2))
-    assert "This is not expected: float32 must be equal bit for bit" in explanations(found)[0]
-    _, found = _judged(reports.manifest(plan), reports.samples(plan))
-    assert explanations(found) == ("student float32: every output equals LiteRT's, bit for bit.",)
-
-
-def test_published_figures_are_not_passed_off_as_comparable() -> None:
-    plans = reports.plan("teacher", "float32"), reports.plan("student", "float32")
-    _, found = _judged(reports.manifest(*plans), _stored(*plans))
-    table = published(reports.manifest(*plans), found)
-    assert table is not None
-    assert [row[3] for row in table.rows if row[1].startswith("tutorial")] == ["99.04%", "92.81%"]
-    assert "an emulator has no latency" in table.note
-    of = reports.manifest(*plans)
-    of = msgspec.structs.replace(of, dataset=msgspec.structs.replace(of.dataset, name="digits"))
-    other = published(of, found)
-    assert other is not None
-    assert "not on MNIST" in other.note
-    assert published(of, _judged(of, [])[1]) is None
-
-
-def test_tables_are_rectangular(tmp_path: Path) -> None:
-    for make in (reports.full, reports.interrupted, reports.hostile):
-        run = load_run(make(tmp_path / make.__name__, 30))
-        found = cells(run.manifest, run.samples)
-        for table in (results(found, "digit"), comparisons(found)):
-            assert {len(row) for row in table.rows} == {len(table.head)}
-
-
-def test_words() -> None:
-    assert [count(v) for v in (1234567, 2.5, 0)] == ["1,234,567", "2.5", "0"]
-    assert [short(v) for v in (950, 1500, 2e6, 3e9)] == ["950", "1.5 k", "2 M", "3 G"]
-    assert (percent(0.98765, 500), percent(0.98765, 10_000)) == ("98.8%", "98.77%")
-    assert [points(v, 100) for v in (-0.002, 0.031, 0.0, -1e-9)] == ["−0.2", "+3.1", "0.0", "0.0"]
-    assert (plural(1, "digit"), plural(1200, "digit")) == ("1 digit", "1,200 digits")
-    assert (known(0), known(944)) == ("unknown", "944 B")
-    assert [magnitude(v) for v in (1.0, 3.14e-05, 3.4028e38)] == ["1", "3.1e-05", "not finite"]

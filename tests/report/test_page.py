@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page in a real browser: no error, no request, readable at any width, by anybody."""
+"""hil/report/page.py in a real browser: no error, no request, readable at any width, accessible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [needs_chromium, pytest.mark.thorough]
 Scheme = Literal["dark", "light"]
 SCHEMES: tuple[Scheme, Scheme] = ("light", "dark")
 WIDTHS = (360, 800, 1400)
-# what sticks out of the window and cannot be scrolled to
+# what is outside the window and cannot be scrolled to
 OVERFLOWS = """() => [document.documentElement.scrollWidth - innerWidth, ...Array.from(
   document.querySelectorAll("body *")).filter((e) => e.checkVisibility()
     && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, nav"))
@@ -64,7 +64,7 @@ def quiet(seen: Seen) -> None:
         ("interrupted", 360, "light"),
     ],
 )
-def test_no_error_no_request_and_nothing_sticks_out(
+def test_no_error_no_request_and_no_overflow(
     browser: Browser, request: pytest.FixtureRequest, name: str, width: int, scheme: Scheme
 ) -> None:
     page_file: Path = request.getfixturevalue(name)
@@ -87,7 +87,7 @@ def test_no_error_no_request_and_nothing_sticks_out(
         '<div onclick="">' + "<script>fetch('https://example.org/').catch(() => 0)</script>",
     ],
 )
-def test_the_checks_themselves_find_what_they_look_for(
+def test_the_checks_find_errors_requests_and_dialogs(
     browser: Browser, tmp_path: Path, body: str
 ) -> None:
     file = tmp_path / "bad.html"
@@ -98,10 +98,10 @@ def test_the_checks_themselves_find_what_they_look_for(
         quiet(seen)
 
 
-def test_the_policy_stops_any_other_script_and_request(
+def test_the_policy_blocks_any_other_script_and_request(
     browser: Browser, full: Path, tmp_path: Path
 ) -> None:
-    """Were a string to get through unescaped, it could still do nothing."""
+    """Even a string that was not escaped could do nothing."""
     text = full.read_text(encoding="utf-8")
     evil = '<script>alert(1)</script><img src="https://example.org/x.png" onerror="alert(2)">'
     file = tmp_path / "evil.html"
@@ -115,7 +115,7 @@ def test_the_policy_stops_any_other_script_and_request(
         assert rule in said
 
 
-def test_without_script_everything_is_there(browser: Browser, full: Path) -> None:
+def test_without_scripts_everything_is_visible(browser: Browser, full: Path) -> None:
     with shown(browser, full, script=False) as seen:
         page = seen.page
         assert page.locator(".filter:visible, .more:visible, th button").count() == 0
@@ -132,7 +132,7 @@ def column(page: Page, title: str, index: int) -> list[str]:
     return [rows.nth(i).locator(cell).inner_text() for i in range(rows.count())]
 
 
-def test_a_table_is_sorted_by_the_column_that_is_clicked(browser: Browser, full: Path) -> None:
+def test_a_click_on_a_column_sorts_the_table(browser: Browser, full: Path) -> None:
     with shown(browser, full) as seen:
         page = seen.page
         region = page.get_by_role("region", name="Results", exact=True)
@@ -152,7 +152,7 @@ def test_a_table_is_sorted_by_the_column_that_is_clicked(browser: Browser, full:
     quiet(seen)
 
 
-def test_what_is_unknown_comes_last_in_either_direction(browser: Browser, folder: Path) -> None:
+def test_unknown_values_come_last_in_either_direction(browser: Browser, folder: Path) -> None:
     plans = [reports.plan("teacher"), reports.plan("student"), reports.plan("student", "float32")]
     stored = [s for p in plans[:2] for s in reports.samples(p, 40)]
     of = reports.manifest(*plans, n=40, state="interrupted", ends=(reports.end(plans[0], 40),))
@@ -170,7 +170,7 @@ def at(cell: Cell, key: str) -> int:
     return cell.ids.index(key)
 
 
-def test_the_digits_are_filtered(browser: Browser, full: Path) -> None:
+def test_samples_are_filtered(browser: Browser, full: Path) -> None:
     run = load_run(full.parent)
     found = cells(run.manifest, run.samples)
     teacher, student = found[1], found[3]  # int8, as in the manifest's order
@@ -180,7 +180,7 @@ def test_the_digits_are_filtered(browser: Browser, full: Path) -> None:
     wrong = {
         k for cell in found for k, right in zip(cell.ids, cell.right, strict=True) if not right
     }
-    # on these device and host differ as well, which is a kind of its own
+    # if device and host differ too, the sample is of another kind
     unlike = {k for c in found for k in c.ids if c.answers[at(c, k)] != c.host_answers[at(c, k)]}
     assert lost - unlike
     with shown(browser, full) as seen:
@@ -211,9 +211,7 @@ def test_the_digits_are_filtered(browser: Browser, full: Path) -> None:
     quiet(seen)
 
 
-def test_of_many_digits_the_first_are_shown_until_all_are_asked_for(
-    browser: Browser, folder: Path
-) -> None:
+def test_of_many_samples_only_the_first_are_shown_at_first(browser: Browser, folder: Path) -> None:
     plan = reports.plan("student", "int8")
     stored = reports.samples(plan, 4000)
     wrong = [s for s in stored if max(range(10), key=lambda k: _signed(s.device[k])) != s.label]
@@ -234,7 +232,7 @@ def _signed(byte: int) -> int:
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_it_prints(browser: Browser, full: Path, script: bool) -> None:
+def test_printing_opens_everything(browser: Browser, full: Path, script: bool) -> None:
     with shown(browser, full, script=script) as seen:
         page = seen.page
         folded = page.locator("details:not([open]) .facts")
@@ -242,11 +240,11 @@ def test_it_prints(browser: Browser, full: Path, script: bool) -> None:
         page.emulate_media(media="print")
         assert not page.locator("nav").is_visible()
         assert not page.locator(".filter").is_visible()
-        for i in range(folded.count()):  # what is folded on the screen is not on paper
+        for i in range(folded.count()):  # what is collapsed on the screen is open on paper
             box = folded.nth(i).bounding_box()
             assert box is not None
             assert box["height"] > 100
-        # an A4 sheet between its margins; nothing can be scrolled to on paper
+        # an A4 sheet between its margins, without scrolling
         page.set_viewport_size({"width": 718, "height": 1000})
         assert page.evaluate(OVERFLOWS.replace(".scroll, nav", "nav")) == [0]
         paper = page.pdf()
@@ -255,7 +253,7 @@ def test_it_prints(browser: Browser, full: Path, script: bool) -> None:
     quiet(seen)
 
 
-def test_strangers_strings_are_text(browser: Browser, hostile: Path) -> None:
+def test_hostile_strings_are_text(browser: Browser, hostile: Path) -> None:
     with shown(browser, hostile) as seen:
         page = seen.page
         assert page.locator("script").count() == 1
@@ -272,7 +270,7 @@ def test_strangers_strings_are_text(browser: Browser, hostile: Path) -> None:
         ("interrupted", 1400, "light"),
     ],
 )
-def test_nobody_is_shut_out(
+def test_axe_finds_no_serious_fault(
     browser: Browser, request: pytest.FixtureRequest, name: str, width: int, scheme: Scheme
 ) -> None:
     page_file: Path = request.getfixturevalue(name)
@@ -280,7 +278,7 @@ def test_nobody_is_shut_out(
         assert serious(seen.page) == []
 
 
-def test_axe_finds_faults_where_there_are_some(browser: Browser, full: Path) -> None:
+def test_axe_finds_faults_that_were_made(browser: Browser, full: Path) -> None:
     spoil = """() => {
       document.documentElement.removeAttribute("lang");
       document.querySelector(".card img").removeAttribute("alt");
