@@ -318,9 +318,7 @@ class ChaosLab:
 
 def injected(link: Link) -> dict[str, int]:
     """How often each fault was injected so far, on all links of this board."""
-    return (
-        {name: n for name, n in link.injected.items() if n} if isinstance(link, ChaosLink) else {}
-    )
+    return link.injected if isinstance(link, ChaosLink) else {}
 
 
 def _restart(station: Station, link: Link) -> Callable[[], None] | None:

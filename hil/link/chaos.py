@@ -90,7 +90,7 @@ class ChaosLink:
     @property
     def injected(self) -> dict[str, int]:
         """How often each fault was injected, by its name in `Chaos`."""
-        return dict(self.state.counted)
+        return {name: times for name, times in self.state.counted.items() if times}
 
     @property
     def name(self) -> str:
