@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With MLCommons' own code, which is not ours to keep: a checkout of mlcommons/tiny is named by
-HIL_MLPERF_TINY_DIR, and nothing here runs without one.
+"""Tests with MLCommons' code, which is not in this repository.
 
-Its runner drives our firmware, and a device built on its reference API is driven by us and by it.
+They need a checkout of mlcommons/tiny, named by HIL_MLPERF_TINY_DIR. Its runner drives our
+firmware, and both hil and the runner drive a device that is built on its reference API.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.support.needs import skip_without
 TINY = os.environ.get("HIL_MLPERF_TINY_DIR", "")
 HERE = Path(__file__).parent
 SETS = {"tabular": 200, "digits": 50}  # float features and 77 % right; pixels
-OURS, THEIRS = "student int8 aot", "ic01"  # what each device names in `profile`
+OURS, THEIRS = "student int8 aot", "ic01"  # ids that the devices report for `profile`
 
 pytestmark = [
     pytest.mark.firmware,
@@ -54,7 +54,7 @@ pytestmark = [
 
 @pytest.fixture(params=SETS)
 def name(request: pytest.FixtureRequest) -> str:
-    """A data set, and whose student runs."""
+    """A data set; the device runs its student."""
     found: str = request.param
     return found
 
@@ -65,7 +65,7 @@ def student(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the host says of the same samples."""
+    """The host's figures for the same samples."""
 
     top1: float
     auc: float

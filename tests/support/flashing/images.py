@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files as PlatformIO's espressif32 platform flashes them, made from nothing: an image in
-Espressif's format, a partition table, and Arduino's choice of the first app."""
+"""The files that PlatformIO's espressif32 platform flashes, written by the tests.
+
+An image in Espressif's format, a partition table, and Arduino's choice of the first app.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ SUBTYPES = {"nvs": 2, "otadata": 0, "app0": 0x10, "spiffs": 0x82, "coredump": 3}
 
 
 def image(chip_id: int, content: bytes, flash_mb: int = 4) -> bytes:
-    """An image of one segment, with check sum and SHA-256. Its flash size is what esptool sets."""
+    """An image of one segment, with checksum and SHA-256; esptool changes its flash size."""
     code = next(code for code, size in SIZE_CODES.items() if size == flash_mb)
     data = content + bytes(-len(content) % 4)
     made = struct.pack("<BBBBI", 0xE9, 1, 2, code << 4, 0x40080000)
@@ -49,7 +51,7 @@ def partition_table(rows: Sequence[Partition] = HUGE_APP) -> bytes:
 
 
 def boot_app0() -> bytes:
-    """otadata that chooses the first app: a sector with sequence number 1 and its CRC, and one with
-    sequence number 0."""
+    """otadata that selects the first app: two sectors, with the sequence numbers 1 (and its CRC)
+    and 0."""
     first = struct.pack("<I20sII", 1, b"\xff" * 20, 0xFFFFFFFF, 0x4743989A)
     return first.ljust(0x1000, b"\xff") + struct.pack("<I", 0).ljust(0x1000, b"\xff")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkout in small whose boards are uploaded to by the real esptool, offline."""
+"""A small project whose boards are flashed by the real esptool, offline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLASH_MB: Final = {"esp32dev": 4, "esp32-s3": 8, "esp32-c3": 4}  # on the devkit
 
 @dataclass(frozen=True)
 class SmallProject:
-    """One env of one board, and what it flashes: (offset, file as built)."""
+    """One env of one board; ``files``: offset -> file as built."""
 
     folder: Path
     board: str
@@ -45,8 +45,10 @@ def make_project(
     attempts: int = 1,
     boot: float = 10.0,
 ) -> SmallProject:
-    """A project in ``folder``; ``app`` is its firmware.bin; esptool tries ``attempts`` times,
-    and HELLO has ``boot`` seconds."""
+    """Create a project in ``folder``, with ``app`` as its firmware.bin.
+
+    esptool tries to connect ``attempts`` times; HELLO waits ``boot`` seconds.
+    """
     chip = CHIPS[board]
     files = {
         chip.bootloader_at: ("bootloader.bin", image(chip.image_id, b"loader" * 3000)),
@@ -99,6 +101,6 @@ custom_flash_size = {flash_size(board)}
 
 
 def _elf() -> bytes:
-    """The smallest: a header, no sections."""
+    """The smallest ELF file: a header without sections."""
     head = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
     return head + struct.pack("<HHIIIIIHHHHHH", 2, 94, 1, 0, 0, 0, 0, 52, 0, 0, 0, 0, 0)

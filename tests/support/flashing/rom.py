@@ -37,14 +37,14 @@ class Chip:
     magic: int
     chip_id: int | None
     bootloader_at: int
-    spi: int  # its registers
-    usr2: int  # of them: the command to the flash chip
-    w0: int  # of them: what the flash chip answers
+    spi: int  # address of the SPI registers
+    usr2: int  # offset: the command to the flash chip
+    w0: int  # offset: the flash chip's answer
     clkdiv: int  # register of UART0's divider
-    greeting: str  # first line of its ROM
-    reset: str  # a reset by EN, as its ROM says it
-    run: str  # ... which started the firmware
-    download: str  # ... which stayed in the ROM
+    greeting: str  # first line that the ROM prints
+    reset: str  # what the ROM prints after a reset by EN ...
+    run: str  # ... that starts the firmware
+    download: str  # ... that stays in the ROM
 
 
 ESP32 = Chip(
@@ -72,10 +72,10 @@ ESP32_C3 = Chip(
 
 @dataclass
 class Rom:
-    """One board. ``feed`` takes what came over the line and gives what goes back; ``boot`` resets.
+    """One board. ``feed`` returns the answer to bytes from the line; ``boot`` resets.
 
-    ``app`` answers for the firmware once the flash boots: bytes -> bytes. ``deaf``: a board that
-    is not there. ``written`` are (offset, bytes) of all that was flashed, in order.
+    ``app`` answers as the firmware once the flash boots. ``deaf``: no board is there. ``written``:
+    (offset, bytes) of everything that was flashed, in order.
     """
 
     chip: Chip
@@ -84,9 +84,9 @@ class Rom:
     deaf: bool = False
     download: bool = True
     written: list[tuple[int, bytes]] = field(default_factory=list)
-    boots: list[str] = field(default_factory=list)  # "download", "app" or what the loader said
+    boots: list[str] = field(default_factory=list)  # "download", "app" or the loader's error
     baud: int = 115200
-    bauds: list[int] = field(default_factory=list)  # that were asked for
+    bauds: list[int] = field(default_factory=list)  # requested by esptool
 
     def __post_init__(self) -> None:
         self.flash = bytearray(b"\xff" * (self.flash_mb * MB))
@@ -102,7 +102,7 @@ class Rom:
         self._loop = b""
 
     def boot(self, *, download: bool) -> bytes:
-        """A reset by EN, with IO0 low for ``download``; what the board prints."""
+        """Reset by EN, with IO0 low for ``download``; returns what the board prints."""
         self._reset()
         self.download = download
         if self.deaf:
@@ -117,11 +117,11 @@ class Rom:
         return self._loop
 
     def feed(self, data: bytes) -> bytes:
-        """What the board answers to ``data``."""
+        """The board's answer to ``data``."""
         if self.deaf:
             return b""
         if not self.download:
-            # a loader that starts nothing is reset by its watchdog, and says the same again
+            # a loader that starts nothing is reset by its watchdog and prints the same again
             return self.app(data) if self.boots[-1:] == ["app"] else self._loop
         return b"".join(reply for packet in self._packets(data) for reply in self._answer(packet))
 
@@ -162,7 +162,9 @@ class Rom:
             digest = hashlib.md5(written, usedforsecurity=False)
             yield self._reply(op, digest.digest() if self.stub else digest.hexdigest().encode())
         elif op == MEM_END:
-            self.stub = True  # the ROM's last word has a stub's length already: nobody minds
+            self.stub = (
+                True  # so the ROM's last reply has a stub's length already, which is harmless
+            )
             yield self._reply(op)
             yield bytes([END]) + b"OHAI" + bytes([END])
         elif op == CHANGE_BAUD:
@@ -190,11 +192,11 @@ class Rom:
         )
 
     def _program(self) -> None:
-        """Keep one file as soon as all of it has come."""
+        """Write a file to the flash once all of it has come."""
         if len(self._writing) < self._size:
             return
         file = bytes(self._writing[: self._size])
-        assert self._at + len(file) <= len(self.flash), "written behind the end of the flash"
+        assert self._at + len(file) <= len(self.flash), "written past the end of the flash"
         self.flash[self._at : self._at + len(file)] = file
         self.written.append((self._at, file))
         self._size = 1 << 32
@@ -220,10 +222,10 @@ class Rom:
     def _write(self, address: int, value: int) -> None:
         self._registers[address] = value
 
-    # ---- what starts the firmware
+    # ---- the boot
 
     def _load(self) -> str:
-        """What the ROM and the bootloader behind it find wrong with the flash; empty: it runs."""
+        """The error of the ROM or the bootloader; empty: the firmware runs."""
         flash, chip = self.flash, self.chip
         if flash[chip.bootloader_at] != 0xE9:
             found = int.from_bytes(flash[chip.bootloader_at : chip.bootloader_at + 4], "little")
@@ -277,8 +279,8 @@ def partitions(flash: bytes) -> list[Partition]:
 
 
 def image_length(image: bytes) -> int:
-    """Bytes of an app image: its segments, padded so that the check sum ends a row of 16, and the
-    SHA-256 behind it."""
+    """Size of an app image: its segments, padded so that the checksum ends a row of 16 bytes, then
+    the SHA-256."""
     at = 24
     for _ in range(image[1]):
         at += 8 + int.from_bytes(image[at + 4 : at + 8], "little")
