@@ -7,7 +7,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode
+from hil.wire.frames import BadFrame, Decoder, Frame, decode, encode, encode_request
 
 frames = st.builds(
     Frame, st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=600), st.integers(0, 255)
@@ -97,3 +97,17 @@ def test_any_block_is_read_as_cobs_defines_it(block: bytes) -> None:
     body = unstuffed(block)
     reason = "not COBS" if body is None else "too short" if len(body) < 8 else "CRC differs"
     assert decode(block) == BadFrame(reason, len(block))
+
+
+@given(st.integers(1, 130))
+def test_a_request_does_not_begin_like_text(before_zero: int) -> None:
+    """A board would take it for a command of MLPerf Tiny: the first byte is that of COBS."""
+    frame = Frame(2, 0x0101, b"x" * (before_zero - 1) + b"\0more")
+    first = encode(frame)[0]
+    assert first == 5 + before_zero - 1
+    data = encode_request(frame)
+    if chr(first).isprintable() and first < 0x80:
+        assert data == b"\0\0" + encode(frame)
+    else:
+        assert data == encode(frame)
+    assert list(Decoder().feed(data)) == [frame]

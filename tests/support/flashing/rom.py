@@ -162,9 +162,7 @@ class Rom:
             digest = hashlib.md5(written, usedforsecurity=False)
             yield self._reply(op, digest.digest() if self.stub else digest.hexdigest().encode())
         elif op == MEM_END:
-            self.stub = (
-                True  # so the ROM's last reply has a stub's length already, which is harmless
-            )
+            self.stub = True  # the ROM's last reply then has a stub's length: harmless
             yield self._reply(op)
             yield bytes([END]) + b"OHAI" + bytes([END])
         elif op == CHANGE_BAUD:
