@@ -18,7 +18,7 @@ N = 200
 def run(
     *plans: RunPlan, n: int = N, change: Callable[[Sample], Sample] | None = None, **changes: object
 ) -> StoredRun:
-    """A complete run; ``change`` befalls every sample, ``changes`` the manifest."""
+    """A complete run; ``change`` happens to every sample, ``changes`` the manifest."""
     chosen = plans or (reports.plan(),)
     samples = {plan.key: tuple(reports.samples(plan, n)) for plan in chosen}
     if change:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benches that die in the midst of it, or have little room, each a process of its own: for tests.
+"""Benches that are killed while they write, or have little disk space, each in its own process.
 
-`Nursery` starts one process that makes the plan, once, and forks it for every bench.
+`Nursery` starts one process that makes the plan once, and forks it for every bench.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ N = 60
 @dataclass(frozen=True)
 class Ended:
     """How a bench ended: its exit code (negative: the signal), calls of functions while it wrote,
-    the error's words, and the digits that it said were stored, as "run i"."""
+    its error, and the samples that it reported as stored, as "run i"."""
 
     code: int
     calls: int
@@ -40,7 +40,7 @@ class Ended:
 
 
 class Nursery:
-    """Two runs of `N` digits each, as often as asked for."""
+    """Runs a bench of two runs of `N` digits each, as often as asked."""
 
     def __init__(self, scratch: Path, before: Sequence[str] = ()) -> None:
         self._scratch = scratch
@@ -53,9 +53,11 @@ class Nursery:
         )
 
     def bench(self, folder: Path, die_at: int = 0, room: int = 0) -> Ended:
-        """A bench into ``folder``. It kills itself (SIGKILL) at its ``die_at``-th call of a
-        function, of Python or of C, once it writes; 0: never. ``room``: bytes that any file may
-        have; 0: any."""
+        """Run a bench into ``folder``.
+
+        It kills itself (SIGKILL) at its ``die_at``-th call of a function, of Python or of C, since
+        it began to write; 0: never. ``room``: the largest size of a file in bytes; 0: any.
+        """
         assert self._process.stdin
         assert self._process.stdout
         told = self._scratch / "told"
@@ -71,7 +73,7 @@ class Nursery:
 
     @property
     def root(self) -> Path:
-        """The files as that process sees them."""
+        """The file system as that process sees it."""
         return Path(f"/proc/{self._process.pid}/root")
 
     def close(self) -> None:
@@ -80,9 +82,9 @@ class Nursery:
 
 
 def _nurse() -> None:
-    """Read what is asked, a line each, and answer with exit codes."""
+    """Read requests from stdin, one per line, and answer each with an exit code."""
     plan = make_plan(Request(project=PROJECT, models=("student",), dataset="digits", limit=N))
-    prepare(plan, FakeLab(), lambda _: None)  # what takes long is kept, and forked with the rest
+    prepare(plan, FakeLab(), lambda _: None)  # what takes long is cached here, for every fork
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
@@ -104,7 +106,7 @@ def _child(plan: BenchPlan, folder: str, die_at: int, room: int, told: str) -> N
                 os.kill(os.getpid(), signal.SIGKILL)
 
     class Watched(RunLog):
-        """From here on moments count."""
+        """Calls are counted from here on."""
 
         def __enter__(self) -> RunLog:
             sys.setprofile(count)

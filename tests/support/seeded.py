@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regressions put in on purpose, and firmware built with them."""
+"""Deliberate regressions, and firmware built with them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ import numpy as np
 
 from hil import engines
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.events import Event
 from hil.bench.lab import Firmware, RealLab
 from hil.bench.plan import Image
 from hil.boards.station import Station
 from hil.engines import write_image
 from hil.link import Link
 from hil.tflite import read_model
+from tests.support.benches import PROJECT, ignore
 
-PROJECT = Path(__file__).parents[2]
 STUDENT = PROJECT / "models" / "digits" / "student_int8.tflite"
 Edit = Callable[[str], str]
 
 
 @dataclass
 class ScratchLab:
-    """Emulators whose images are built once, from C that ``edit`` has changed after it was
-    generated; HELLO names the network that it was generated from, as it would after a slip."""
+    """Emulators whose images are built once, from generated C that ``edit`` has changed.
+
+    HELLO still names the network that the C was generated from, as after a mistake by hand.
+    """
 
     edit: Edit | None = None
     real: RealLab = field(default_factory=lambda: RealLab(PROJECT))
@@ -78,28 +79,24 @@ class ScratchLab:
 
     def unobservable(self, station: Station) -> str:
         """See `Lab.unobservable`."""
-        return f"{station.name} runs C that was broken by hand"
+        return f"{station.name} runs C that was changed by hand"
 
 
 def bench(model: Path, folder: Path, lab: ScratchLab, *, board: str = "mps2", n: int = 100) -> Path:
-    """Bench one network, over digits that every call has in common."""
-    run(plan(model, board, n), folder, _ignore, lab)
+    """Bench one network on digits that are the same in every call."""
+    run(plan(model, board, n), folder, ignore, lab)
     return folder
 
 
 def plan(model: Path, board: str, n: int) -> BenchPlan:
-    # a file of the test's own has an image folder of its own
+    # a model file outside models/ gets its own image folder
     return make_plan(
         Request(project=PROJECT, boards=(board,), models=(str(model),), dataset="digits", limit=n)
     )
 
 
-def _ignore(_: Event) -> None:
-    """Nobody looks."""
-
-
 def slower(header: str) -> str:
-    """The first dense layer takes 5 instructions more for each 49 of its inner loop."""
+    """Add 5 instructions to the 49 of the first dense layer's inner loop."""
     loop = re.search(r"HIL_KERNEL \w*fully_connected_3_sums4\(.*?for \([^)]*\) \{", header, re.S)
     assert loop is not None
     extra = '__asm__ volatile("nop\\n nop\\n nop\\n nop\\n nop");'
@@ -107,7 +104,7 @@ def slower(header: str) -> str:
 
 
 def wrong_constant(header: str) -> str:
-    """The sign of one weight of the convolution, in the C alone: no oracle knows of it."""
+    """Change the sign of one weight of the convolution, in the C alone: the oracle keeps it."""
     table = re.search(r"conv_2d_0_w\[\d+\][^=;]*= \{\s*", header)
     assert table is not None
     first = re.compile(r"-?[1-9]\d*").search(header, table.end())
