@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.wire.packbits import pack, unpack
-from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import FIRMWARE, shared_library
 from tests.wire.test_packbits import DATA
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
@@ -20,11 +19,8 @@ GUARD = 16
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    place: Path = tmp_path_factory.mktemp("packbits") / "unpack.so"
     source = FIRMWARE / "lib" / "hil_wire" / "hil_packbits.c"
-    flags = ["-std=c11", *STRICT, "-O1", "-g", "-shared", "-fPIC", *INCLUDES]
-    run(["gcc", *flags, str(source), "-o", str(place)])
-    found = ctypes.CDLL(str(place))
+    found = shared_library(source, tmp_path_factory.mktemp("packbits"))
     found.hil_unpack.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 3]
     found.hil_unpack.restype = ctypes.c_size_t
     return found

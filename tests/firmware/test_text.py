@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -22,7 +21,7 @@ from hil.wire.messages import (
     profile_request,
     status_request,
 )
-from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import FIRMWARE, shared_library
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 FRAME, MORE, COMMAND, TOO_LONG, DAMAGED = range(5)  # hil_text_event_t
@@ -51,11 +50,8 @@ PRINTABLE = infer_request(0x0101, 1, Encoding.PIXELS, b"\x01" * 28 + b"\0", pack
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    place: Path = tmp_path_factory.mktemp("text") / "text.so"
     source = FIRMWARE / "lib" / "hil_session" / "hil_text.c"
-    flags = ["-std=c11", *STRICT, "-O1", "-g", "-shared", "-fPIC", *INCLUDES]
-    run(["gcc", *flags, str(source), "-o", str(place)])
-    found = ctypes.CDLL(str(place))
+    found = shared_library(source, tmp_path_factory.mktemp("text"))
     found.hil_text_push.argtypes = [ctypes.c_void_p, ctypes.c_uint8]
     return found
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -51,6 +52,14 @@ def run(words: list[str], timeout: float = 200, cwd: Path | None = None) -> str:
     )
     assert done.returncode == 0, f"{words[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}"
     return done.stdout
+
+
+def shared_library(source: Path, folder: Path) -> ctypes.CDLL:
+    """A C file of the firmware, compiled for this machine and loaded."""
+    place = folder / f"{source.stem}.so"
+    flags = ["-std=c11", *STRICT, "-O1", "-g", "-shared", "-fPIC", *INCLUDES]
+    run(["gcc", *flags, str(source), "-o", str(place)])
+    return ctypes.CDLL(str(place))
 
 
 def write_golden_header(folder: Path) -> None:

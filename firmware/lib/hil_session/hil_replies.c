@@ -102,20 +102,22 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
 }
 
 #ifdef HIL_LAYERS
-void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
-                     uint32_t length) {
-  begin(session, HIL_MSG_REPLY | HIL_MSG_LAYERS);
-  put(session, layer, sizeof *layer);
+static void reply_layers(hil_session_t *session, uint8_t type, const void *head, size_t size,
+                         const void *data, size_t length) {
+  begin(session, HIL_MSG_REPLY | type);
+  put(session, head, size);
   put(session, data, length);
   hil_encoder_end(&session->encoder);
 }
 
+void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const void *data,
+                     uint32_t length) {
+  reply_layers(session, HIL_MSG_LAYERS, layer, sizeof *layer, data, length);
+}
+
 void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
                        uint32_t length) {
-  begin(session, HIL_MSG_REPLY | HIL_MSG_PROFILE);
-  put(session, head, sizeof *head);
-  put(session, laps, length);
-  hil_encoder_end(&session->encoder);
+  reply_layers(session, HIL_MSG_PROFILE, head, sizeof *head, laps, length);
 }
 #endif
 

@@ -3,7 +3,7 @@
  * at 40 MHz, so 25 instructions take 64 of its ticks. */
 #include <string.h>
 
-#include "bare_metal/memory.h"
+#include "bare_metal/board.h"
 #include "hil_messages.h"
 #include "hil_port.h"
 #include "semihosting.h"
@@ -88,15 +88,8 @@ void hil_port_init(void) {
 }
 
 const hil_board_t hil_port_board = {
+    BARE_METAL_BOARD,
     .name = "sim lx106",
-    .window = 4,
-    .room = HIL_ROOM_WAITS,
     .tick_hz = INSTRUCTIONS_A_SECOND,
-    .stopwatch_start = stopwatch_start,
-    .stopwatch_stop = stopwatch_stop,
-    .memory = memory,
-    .reset_marks = paint_stack,
-    .uptime_ms = uptime_ms,
-    .now_us = now_us,
     .alive = alive,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU mps2-an500 under -icount. */
-#include "bare_metal/memory.h"
+#include "bare_metal/board.h"
 #include "hil_messages.h"
 #include "hil_port.h"
 #include "semihosting.h"
@@ -96,15 +96,8 @@ void hil_port_init(void) {
 }
 
 const hil_board_t hil_port_board = {
+    BARE_METAL_BOARD,
     .name = "mps2-an500",
-    .window = 4,
-    .room = HIL_ROOM_WAITS,
     .tick_hz = 25000000u,
-    .stopwatch_start = stopwatch_start,
-    .stopwatch_stop = stopwatch_stop,
-    .memory = memory,
-    .reset_marks = paint_stack,
-    .uptime_ms = uptime_ms,
-    .now_us = now_us,
     .alive = alive,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU virt, rv32imc, under -icount shift=0: an instruction takes a nanosecond of virtual time. */
+#include "bare_metal/board.h"
 #include "bare_metal/console.h"
-#include "bare_metal/memory.h"
 #include "hil_messages.h"
 #include "hil_port.h"
 
@@ -57,14 +57,7 @@ static uint32_t now_us(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_US);
 void hil_port_init(void) { paint_stack(); }
 
 const hil_board_t hil_port_board = {
+    BARE_METAL_BOARD,
     .name = "virt rv32imc",
-    .window = 4,
-    .room = HIL_ROOM_WAITS,
     .tick_hz = 1000000000u,
-    .stopwatch_start = stopwatch_start,
-    .stopwatch_stop = stopwatch_stop,
-    .memory = memory,
-    .reset_marks = paint_stack,
-    .uptime_ms = uptime_ms,
-    .now_us = now_us,
 };
