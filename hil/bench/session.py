@@ -41,7 +41,7 @@ from hil.wire.messages import INFER_OVERHEAD, Result
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
 SETBACKS: Final = 6  # in a row, without an answer in between; then the run is given up
-FLASH_IT: Final = "flash the image of this bench: `pio run -e <board> -t upload`"
+FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
 Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
 
 
