@@ -31,7 +31,8 @@ METHODS: Final = (
     "and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
     "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
-    "layers.json if layers were requested); 'hil report' regenerates it, byte for byte.",
+    "layers.json and profile.json if they were requested); 'hil report' regenerates it, byte for "
+    "byte.",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
     assert len(before) > 4
     report.write(written.html.parent)
     assert made() == before
+
+
+def test_the_committed_report_is_what_its_run_gives(tmp_path: Path) -> None:
+    """After a change of a report's text: `hil report results/example`."""
+    committed = Path(__file__).parents[2] / "results" / "example"
+    folder = Path(shutil.copytree(committed, tmp_path / "run"))
+    report.write(folder)
+    names = [path.relative_to(committed) for path in sorted(committed.rglob("*.*"))]
+    assert len(names) > 15
+    stale = [n for n in names if (folder / n).read_bytes() != (committed / n).read_bytes()]
+    assert stale == []
 
 
 def test_no_other_file_is_left_in_the_folder(written: report.Report) -> None:
