@@ -12,7 +12,9 @@ import pytest
 from hil.core.errors import LineHopeless, NoAnswer, WrongFirmware
 from hil.core.records import Encoding, LineCounts
 from hil.device import Device, Timing
-from hil.device.pace import ATTEMPTS, SAFE_S
+from hil.device.line import END_OF_ALL
+from hil.device.pace import ATTEMPTS, NONE_S, SAFE_S
+from hil.device.stream import BABBLE
 from hil.link import Deadline
 from hil.link.chaos import ChaosLink, ChaosState
 from hil.link.faults import Chaos
@@ -157,6 +159,13 @@ def test_a_hopeless_line_is_reported_within_75_seconds(chaos: Chaos, window: int
     ):
         ask(device, window)
     assert line.now < 75
+
+
+def test_many_losses_in_a_row_are_reported_after_ten_seconds() -> None:
+    device, line = paced_device(chaos=Chaos(4, duplicate=0.5))
+    with pytest.raises(LineHopeless, match=r"100\.0% of the last \d{3} requests were lost"):
+        ask(device)
+    assert line.now == pytest.approx(NONE_S, abs=1)
 
 
 def test_the_error_of_a_hopeless_line_has_the_losses_and_advice() -> None:
@@ -320,3 +329,30 @@ def test_false_reports_of_damage_do_not_fill_the_line(seed: int) -> None:
     answers = device.infer(0, Encoding.INT8, many, window=4)
     assert [answer.result.output for answer in answers] == [values[:2] for values in many]
     assert line.most < 4 * 18 * 16
+
+
+def test_echoes_of_the_requests_are_ignored() -> None:
+    """As on a half-duplex line: each request comes back, then its answer."""
+    device, link = fake_device()
+    answer = link.board.answer
+    link.board.answer = lambda data: data + answer(data)  # type: ignore[method-assign]
+    assert ask(device) == WANTED
+    counts = device.counts
+    assert (counts.unexpected, counts.retries, counts.damaged_in) == (len(INPUTS), 0, 0)
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_garbage_is_not_answered_with_requests_for_long(window: int) -> None:
+    """Each damaged frame is a reason to repeat a request; a few in a row are not replies."""
+    device, link = fake_device()
+    sent = 0
+
+    def garbage(data: bytes) -> bytes:
+        nonlocal sent
+        sent += link.now == 0 and data != END_OF_ALL  # until the first silence
+        return b"\x05\x01\x01\0" if link.now == 0 else b""
+
+    link.board.answer = garbage  # type: ignore[method-assign]
+    with pytest.raises(NoAnswer):
+        ask(device, window)
+    assert sent == window + 2 * window + BABBLE
