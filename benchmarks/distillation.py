@@ -21,9 +21,8 @@ from hil.core.records import Dataset
 from hil_train import distillation, networks, training
 from hil_train.backend import known_warnings, require
 from hil_train.batches import as_input
-from hil_train.plan import find, one
+from hil_train.plan import Split, find_recipe, plan_for
 from hil_train.recipe import Loss, Schedule
-from hil_train.training import Split
 
 EPOCHS = 20
 
@@ -51,7 +50,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=300, help="for the loop")
     parser.add_argument("--dataset", default="mnist")
     arguments = parser.parse_args()
-    recipe = find("mnist").recipe
+    recipe = find_recipe("mnist").recipe
     train, validation = datasets.split_validation(datasets.load(arguments.dataset, "train"))
     loss = Loss("soft_ce", 5.0, 0.1)
     teacher = networks.build(recipe.networks["teacher"], train.x.shape[1:], "teacher")
@@ -59,7 +58,7 @@ def main() -> None:
     slow = one_by_one(teacher, student, datasets.subset(train, arguments.samples), loss)
     # the tutorial's digits unchanged: the recipe's views would be more work
     schedule = Schedule(epochs=EPOCHS, learning_rate=4e-3)
-    plan = msgspec.structs.replace(one(recipe, "student", 1), loss=loss, schedule=schedule)
+    plan = msgspec.structs.replace(plan_for(recipe, "student", 1), loss=loss, schedule=schedule)
     began = time.perf_counter()
     fitted = training.fit(plan, Split(train, datasets.subset(validation, 1000)), teacher=teacher)
     whole = fitted.epochs * len(train) / (time.perf_counter() - began)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorFlow and Keras, imported when they are first needed and quietly."""
+"""Optional packages: whether they are installed; TensorFlow and Keras, imported without noise."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 from hil.core.errors import ToolMissing
 
+_EXTRAS: Final = {
+    "train": ("keras", "tensorflow", "matplotlib"),
+    "sweep": ("optuna", "sqlalchemy"),
+}
+
 
 class Backend(NamedTuple):
-    """The two modules; they carry no types."""
+    """The two modules; they have no type annotations."""
 
     keras: Any
     tf: Any
@@ -26,9 +30,9 @@ class Backend(NamedTuple):
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what TensorFlow's C++ writes past Python from standard error, unless it fails.
+    """Hide what TensorFlow's C++ code writes to standard error, unless the block fails.
 
-    No setting silences the start-up lines or the converter's; they would tear progress bars.
+    No setting silences its start-up lines or the converter's, which would break progress bars.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
@@ -47,70 +51,54 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def known_warnings() -> Iterator[None]:
-    """Let pass what TensorFlow 2.21 and Keras 3.15 warn of in each other; nothing else."""
+    """Ignore the warnings that TensorFlow 2.21 and Keras 3.15 raise about each other."""
     with warnings.catch_warnings():
-        # Keras turns variables into arrays in a way that NumPy 2 wants spelt differently
+        # Keras converts variables to arrays in a way that NumPy 2 deprecates
         warnings.filterwarnings("ignore", "__array__ implementation doesn't", DeprecationWarning)
-        # the int8 ranges do come from samples; the converter asks for an older kind as well
+        # the int8 ranges do come from samples; the converter also asks for an older setting
         warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
         yield
 
 
 @functools.cache
 def require() -> Backend:
-    """TensorFlow and Keras, deterministic from here on.
+    """TensorFlow and Keras, with deterministic operators.
 
     Raises:
-        ToolMissing: they are not installed, or Keras already runs on something else.
+        ToolMissing: they are not installed, or Keras already runs on another backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    install = "install them with: pip install -e '.[train]' in the checkout"
     try:
         with quiet():
             import keras
             import tensorflow as tf
     except ImportError as error:
-        raise ToolMissing(f"TensorFlow and Keras are not installed ({error})", install) from error
+        what = f"TensorFlow and Keras are not installed ({error})"
+        raise ToolMissing(what, _install("train")) from error
     if keras.backend.backend() != "tensorflow":
-        what = f"Keras runs on {keras.backend.backend()}, and export needs TensorFlow"
+        what = f"Keras runs on {keras.backend.backend()}, but export needs TensorFlow"
         raise ToolMissing(what, "set KERAS_BACKEND=tensorflow")
-    if not hasattr(keras, "distillation"):
-        raise ToolMissing(f"Keras {keras.__version__} has no distillation", install)
-    tf.get_logger().setLevel("ERROR")  # it advises on retracing, which small nets do not mind
+    tf.get_logger().setLevel("ERROR")  # hints about retracing, which does not matter here
     tf.config.experimental.enable_op_determinism()
     return Backend(keras, tf)
 
 
-INSTALL_OPTUNA = "install it with: pip install -e '.[train,sweep]' in the checkout"
+def one_thread() -> None:
+    """Use one thread in TensorFlow: as many processes as cores saturate them, and what a process
+    computes does not depend on their number."""
+    threading = require().tf.config.threading
+    threading.set_intra_op_parallelism_threads(1)
+    threading.set_inter_op_parallelism_threads(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One step of the pipeline.
-
-    ``kind``: ``start`` of a stage, ``epoch`` done (counted from 1), ``kept`` because its
-    result was there already, ``done``, or a ``warning``, whose words are in ``text``.
-    ``metrics`` are Keras's names: accuracy, loss, val_accuracy, ...
-    """
-
-    stage: str
-    kind: Literal["start", "epoch", "kept", "done", "warning"]
-    epoch: int = 0
-    epochs: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    text: str = ""
+def require_installed(*extras: str) -> None:
+    """Raise ToolMissing unless all packages of these extras are installed, without importing them:
+    the commands call it before they import what needs them."""
+    names = [name for extra in extras for name in _EXTRAS[extra]]
+    if missing := [name for name in names if importlib.util.find_spec(name) is None]:
+        raise ToolMissing(f"not installed: {', '.join(missing)}", _install(*extras))
 
 
-OnEvent: TypeAlias = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """The watcher that does not watch."""
-    del event
-
-
-def require_optuna() -> None:
-    """Raise ToolMissing without Optuna."""
-    if importlib.util.find_spec("optuna") is None:
-        raise ToolMissing("Optuna is not installed", INSTALL_OPTUNA)
+def _install(*extras: str) -> str:
+    return f"in a checkout, run: pip install -e '.[{','.join(extras)}]' -e ./hil_train"

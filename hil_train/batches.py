@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network trains on: samples in a fixed random order, pictures moved by whole pixels."""
+"""What a network trains on: samples in a fixed random order, pictures moved or warped.
+
+A *view* is one moved or warped copy of a picture. Views are kept as (n, rows, columns, ...): each
+sample has rows x columns of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,21 +20,24 @@ from hil.core.files import Config
 from hil.core.records import Dataset
 from hil_train.backend import require
 
-Floats = npt.NDArray[np.float32]
-Pictures = npt.NDArray[np.uint8]
+Array: TypeAlias = npt.NDArray[Any]
+Floats: TypeAlias = npt.NDArray[np.float32]
+Pictures: TypeAlias = npt.NDArray[np.uint8]
+Views: TypeAlias = npt.NDArray[Any]  # (n, rows, columns, ...)
 
-_CHUNK = 2000  # pictures at a time: what is computed for them stays near the cache
-_PAPER = 2  # pixels put around a picture: what lies farther out is nearer to them than to ink
-_BLEND = 0.6  # width of a grid point's Gaussian, in grid steps
+_CHUNK: Final = 2000  # pictures at a time, so that their intermediate values fit the cache
+_BORDER: Final = 2  # empty pixels around a picture; places farther out take the value of these
+_BLEND: Final = 0.6  # standard deviation of a grid point's Gaussian, in grid steps
 
 
 class Warp(Config, frozen=True):
-    """The greatest change each way, and how many views a sample gets.
+    """The largest change in each direction, and how many views a sample gets.
 
-    ``turn`` in degrees, ``shift`` in pixels, ``zoom`` and ``shear`` as shares; ``bend`` is the
-    standard deviation, in pixels, of the steps on a grid of ``grid`` x ``grid`` points.
-    ``views``: each sample has so many, itself the first, the same in every training, so that a
-    teacher's answers can be kept; 0: a new view of each sample every epoch.
+    ``turn`` is in degrees, ``shift`` in pixels, ``zoom`` and ``shear`` are shares; ``bend`` is the
+    standard deviation, in pixels, of the displacements on a grid of ``grid`` x ``grid`` points.
+    ``views``: fixed views per sample, the first of which is the sample itself. They are the same in
+    every training, so that a teacher's answers can be kept. 0: a new view of each sample in every
+    epoch.
     """
 
     shift: Annotated[float, msgspec.Meta(ge=0, le=8)] = 1.0
@@ -42,8 +49,8 @@ class Warp(Config, frozen=True):
     views: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 24
 
 
-def fixed(x: Pictures, warp: Warp) -> Pictures:
-    """The views of every picture: (n, ``warp.views``, 1, height, width, 1), itself the first."""
+def fixed_views(x: Pictures, warp: Warp) -> Pictures:
+    """(n, ``warp.views``, 1, height, width, 1): the views of every picture, itself the first."""
     made = np.empty((len(x), warp.views, 1, *x.shape[1:]), np.uint8)
     made[:, 0, 0] = x
     for view in range(1, warp.views):
@@ -56,6 +63,7 @@ def warped(x: Pictures, warp: Warp, seed: int) -> Pictures:
 
     Args:
         x: (n, height, width, 1).
+        warp: the largest changes.
         seed: of this view.
 
     Returns:
@@ -65,15 +73,15 @@ def warped(x: Pictures, warp: Warp, seed: int) -> Pictures:
     for start in range(0, len(x), _CHUNK):
         random = np.random.default_rng((seed, start))
         part = x[start : start + _CHUNK, ..., 0]
-        down, right = _sources(random, len(part), x.shape[1], x.shape[2], warp)
-        out[start : start + _CHUNK, ..., 0] = np.rint(_between(part, down, right))
+        down, right = _sampling_points(random, len(part), x.shape[1], x.shape[2], warp)
+        out[start : start + _CHUNK, ..., 0] = np.rint(_interpolated(part, down, right))
     return out
 
 
-def _sources(
+def _sampling_points(
     random: np.random.Generator, n: int, height: int, width: int, warp: Warp
 ) -> tuple[Floats, Floats]:
-    """Where in its picture each pixel of a view is taken from: two of (n, height, width)."""
+    """Rows and columns, (n, height, width), that each pixel of a view is taken from."""
 
     def up_to(limit: float) -> Floats:
         return random.uniform(-limit, limit, (n, 1, 1)).astype(np.float32)
@@ -104,9 +112,9 @@ def _blend(size: int, grid: int) -> Floats:
     return normalised
 
 
-def _between(x: Pictures, down: Floats, right: Floats) -> Floats:
-    """Bilinear values of (n, height, width) pictures at these places."""
-    edge = _PAPER
+def _interpolated(x: Pictures, down: Floats, right: Floats) -> Floats:
+    """Values of (n, height, width) pictures at these rows and columns: bilinear interpolation."""
+    edge = _BORDER
     padded = np.pad(x, ((0, 0), (edge, edge), (edge, edge))).astype(np.float32)
     n, height, width = padded.shape
     i, down = _split(down + np.float32(edge), height)
@@ -121,28 +129,25 @@ def _between(x: Pictures, down: Floats, right: Floats) -> Floats:
 
 
 def _split(place: Floats, size: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Whole and rest of places, kept within 0 and size - 1."""
-    # the last whole place is size - 2: its neighbour is read as well
+    """Whole and fractional parts of places, clipped to 0..size - 1."""
+    # at most size - 2, because the next pixel is read, too
     inside = np.clip(place, 0, np.float32(size - 1.001))
     whole = inside.astype(np.int64)
     return whole, (inside - whole).astype(np.float32)
 
 
-Views = npt.NDArray[Any]  # (n, rows, columns, ...): of each sample, rows x columns views
-
-
 def as_input(x: npt.NDArray[np.generic]) -> Floats:
-    """What a network sees: pixels / 255 in float32, as the firmware scales them."""
+    """Samples as a network takes them: pixels / 255 in float32, as in the firmware."""
     if x.dtype == np.uint8:
         return x.astype(np.float32) / np.float32(255)
     return x.astype(np.float32, copy=False)
 
 
-def views(x: npt.NDArray[np.generic], reach: int) -> npt.NDArray[np.generic]:
-    """Every sample; pictures moved by up to ``reach`` pixels each way, zeros moving in.
+def moved_views(x: npt.NDArray[np.generic], reach: int) -> Views:
+    """Every sample, moved by up to ``reach`` pixels in each direction, with zeros at the edges.
 
     Args:
-        x: (n, height, width, channels); of any shape where ``reach`` is 0.
+        x: (n, height, width, channels); any shape if ``reach`` is 0.
 
     Returns:
         (n, 2 reach + 1, 2 reach + 1, ...), without a copy of each view.
@@ -154,18 +159,18 @@ def views(x: npt.NDArray[np.generic], reach: int) -> npt.NDArray[np.generic]:
     return np.moveaxis(moved, 3, -1)
 
 
-def weights(
+def sample_weights(
     y: npt.NDArray[np.int64],
     class_weight: tuple[float, ...] | str,
     own: Floats | None = None,
 ) -> Floats | None:
-    """A factor a sample on its loss: its class's times its own; None where all are 1.
+    """A factor on each sample's loss: that of its class times its own; None if all are 1.
 
     Args:
-        y: (n,) labels, every class among them.
-        class_weight: one factor a class, ``balanced`` (n / (classes * members of the
-            class), as scikit-learn has it), or nothing.
-        own: (n,) of each sample.
+        y: (n,) labels, with every class among them.
+        class_weight: one factor per class, ``balanced`` (n / (classes * members of the class), as
+            in scikit-learn), or empty.
+        own: (n,) factors of the samples.
     """
     if not class_weight:
         return own
@@ -185,28 +190,27 @@ def batches(
     seed: int,
     weight: Floats | None = None,
     answers: Floats | None = None,
-    shown: Views | None = None,
+    views: Views | None = None,
     fresh: Warp | None = None,
 ) -> Any:
     """A ``keras.utils.PyDataset`` of (inputs, labels) or (inputs, labels, weights).
 
-    Order and moves follow from the seed and the epoch alone. The last, partial batch of
-    an epoch is dropped; which samples that hits changes from epoch to epoch.
+    Order and views depend on the seed and the epoch only. The last, incomplete batch of an epoch
+    is dropped; it has other samples in each epoch.
 
     Args:
         train: samples and labels.
-        batch: samples a step; all of them where there are fewer.
+        batch: samples per step; all of them if there are fewer.
         shift: pixels that pictures move at most.
-        seed: of order and moves.
+        seed: of order and views.
         weight: (n,) factors on each sample's loss.
-        answers: (n, 2 shift + 1, 2 shift + 1, width), a teacher's of every view; the
-            inputs then are a dict of ``sample`` and ``answer``.
-        shown: (n, rows, columns, ...) views to choose from instead of moved ones; the
-            answers are of these, then.
-        fresh: warps every sample anew in each epoch, instead of moving it.
+        answers: (n, rows, columns, width), a teacher's answers to every view; inputs are then a
+            dict of ``sample`` and ``answer``.
+        views: (n, rows, columns, ...) to choose from, instead of moved pictures.
+        fresh: make a new warped view of every sample in each epoch, instead of moving it.
     """
     keras, _ = require()
-    fixed = views(train.x, shift) if shown is None else shown
+    fixed = moved_views(train.x, shift) if views is None else views
     sides = fixed.shape[1:3]
     labels = train.y.astype(np.int32)
     size = min(batch, len(train))
@@ -220,7 +224,7 @@ def batches(
         def shuffle(self) -> None:
             random = np.random.default_rng((seed, self.epoch))
             self.order = random.permutation(len(labels))
-            # of a square any place, of one column any row
+            # square grids get any place, single columns any row
             self.moves = random.integers(0, max(sides), (len(labels), 2)) % sides
             self.views = fixed
             if fresh is not None:
@@ -247,17 +251,16 @@ def batches(
     return Batches()
 
 
-Array = npt.NDArray[Any]
-
-
-def kept(path: Path | None, shape: tuple[int, ...], dtype: str, make: Callable[[], Array]) -> Array:
-    """What ``path`` holds, or what ``make`` gives, which is then stored there.
+def cached(
+    path: Path | None, shape: tuple[int, ...], dtype: str, make: Callable[[], Array]
+) -> Array:
+    """The array in ``path``, or the one that ``make`` returns, which is then stored there.
 
     Args:
-        path: an .npy file whose name tells all that it depends on; None keeps nothing.
-        shape: its first dimensions; a file of other ones, or damaged, is not taken.
+        path: an .npy file with a name that depends on all inputs of the array; None: no caching.
+        shape: its first dimensions; a file with others, or a damaged file, is replaced.
         dtype: the name of its type.
-        make: makes it.
+        make: computes it.
 
     Raises:
         StorageError: ``path`` cannot be written.
@@ -268,20 +271,20 @@ def kept(path: Path | None, shape: tuple[int, ...], dtype: str, make: Callable[[
     if found is not None:
         return found
     with files.locked(path.with_suffix(".lock")):
-        found = _read(path, shape, dtype)  # made while this process waited
+        found = _read(path, shape, dtype)  # another process may have stored it in the meantime
         if found is not None:
             return found
         made = make()
         with files.replacing(path) as part:
             np.save(part, made, allow_pickle=False)
-    # as the next ones have it: processes share the memory of a mapped file
+    # mapped, as later processes get it: they share its memory
     found = _read(path, shape, dtype)
     return made if found is None else found
 
 
 def _read(path: Path, shape: tuple[int, ...], dtype: str) -> Array | None:
     try:
-        # mapped: such an array may be more than a GB
+        # mapped, because such an array may take more than a GB
         found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil train`, `hil sweep` and `hil study`, which `hil` finds by entry points."""
+"""The commands `hil train`, `hil sweep` and `hil study`, which `hil` finds by entry points.
+
+Each imports what it needs when it is called: TensorFlow and Optuna take seconds to load.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import Progress, TaskID
@@ -14,9 +17,16 @@ from hil.bench.events import Building, Finished, Referencing, Streaming
 from hil.bench.events import Event as BenchEvent
 from hil.cli.console import Downloads, err, out, progress, say
 from hil.core.errors import UsageError
+from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.runs.load import load_run
-from hil_train.backend import Event, require_optuna
+from hil_train.backend import require_installed
+from hil_train.training import StageEvent
+
+if TYPE_CHECKING:
+    from hil_train.outcome import Outcome
+
+UNEXPECTED: Final = 1  # exit code
 
 
 def train(
@@ -24,35 +34,33 @@ def train(
         str, typer.Option("--recipe", help="A recipe's name, or a .toml file of your own.")
     ] = "",
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Instead: the recipe called after a data set, or auto.")
+        str, typer.Option("--dataset", help="Instead: the recipe named after a data set, or auto.")
     ] = "auto",
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Where models go; default: models/<recipe>.")
+        Path | None, typer.Option("--out", help="Folder for the models; default: models/<recipe>.")
     ] = None,
-    quick: Annotated[bool, typer.Option(help="A few epochs only: to try it out.")] = False,
+    quick: Annotated[bool, typer.Option(help="Train a few epochs only, to try it out.")] = False,
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--run", help="A stored run, whose device figures go into card.md."),
+        typer.Option("--run", help="A stored run, for the device figures in card.md; repeatable."),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", help="Stages trained at once; default: one a core."),
+        typer.Option("--jobs", help="Stages to train at a time; default: one per core."),
     ] = None,
 ) -> None:
     """Train a recipe's teacher, student alone and distilled student, and export them."""
-    from hil_train import (
-        pipeline,
-        plan,  # TensorFlow takes seconds to load
-        workers,
-    )
+    from hil_train.plan import find_recipe
 
     if jobs is not None and jobs < 1:
-        raise UsageError("--jobs must be at least 1", "leave it out for one a core")
-
+        raise UsageError("--jobs must be at least 1", "leave it out for one per core")
     stored = [load_run(path) for path in runs or ()]
-    found = plan.find(recipe or _choose(dataset))
+    found = find_recipe(recipe or _choose(dataset))
+    require_installed("train")
+    from hil_train import pipeline
+
     target = folder or find_project() / "models" / found.name
-    with Downloads() as downloads:  # before the bars: two live drawings would mix
+    with Downloads() as downloads:  # before the bars: two live displays would mix
         given = pipeline.prepare(found, quick=quick, progress=downloads)
     with progress("epochs") as bars:
         made = pipeline.train(
@@ -61,8 +69,8 @@ def train(
             quick=quick,
             given=given,
             runs=stored,
-            jobs=workers.cores() if jobs is None else jobs,
-            on_event=Stages(bars),
+            jobs=cores() if jobs is None else jobs,
+            on_event=_Stages(bars),
         )
     for file, facts in made.files.items():
         accuracy = f"test accuracy {facts.test_accuracy:.4f}"
@@ -72,7 +80,7 @@ def train(
 
 
 def _choose(dataset: str) -> str:
-    """The recipe for a data set, or for the best one that is here."""
+    """The recipe for a data set, or for the best one that is installed."""
     with Downloads() as downloads:
         name, note = datasets.choose(dataset, "train", progress=downloads)
     if note:
@@ -80,14 +88,14 @@ def _choose(dataset: str) -> str:
     return name
 
 
-class Stages:
-    """Draws training: a bar a stage, with time left and the latest accuracy on validation."""
+class _Stages:
+    """Shows trainings: one bar per stage, or lines if the output is not a terminal."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: StageEvent) -> None:
         if event.kind == "warning":
             say(f"warning: {event.text}")
         elif event.kind in ("kept", "done") or not err.is_terminal:
@@ -103,7 +111,9 @@ class Stages:
 
 def sweep(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a .toml file of your own.")],
-    trials: Annotated[int, typer.Option("--trials", help="Trials in the whole study.")] = 50,
+    trials: Annotated[
+        int, typer.Option("--trials", help="Total number of trials in the study.")
+    ] = 50,
     storage: Annotated[
         str,
         typer.Option(
@@ -114,10 +124,10 @@ def sweep(
         ),
     ] = "",
     study: Annotated[
-        str, typer.Option("--study", help="Its name there; default: the recipe's.")
+        str, typer.Option("--study", help="Name of the study; default: the recipe's.")
     ] = "",
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; default: one a core.")
+        int | None, typer.Option("--workers", help="Processes; default: one per core.")
     ] = None,
     objective: Annotated[
         list[str],
@@ -131,82 +141,78 @@ def sweep(
         typer.Option("--at-most", help="A limit, as in instructions=100000; repeatable."),
     ] = [],
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Of the search and of each trial.")
+        int | None, typer.Option("--seed", help="Seed of the search and of each trial.")
     ] = None,
-    quick: Annotated[bool, typer.Option(help="Within the recipe's quick limits.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Use the recipe's quick limits, to try it out.")
+    ] = False,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Where all of it goes; default: results/sweeps/<recipe>."),
+        typer.Option("--out", help="Folder for the results; default: results/sweeps/<recipe>."),
     ] = None,
 ) -> None:
     """Search T, alpha, learning rate and width of a recipe's student for the best on validation.
 
-    The same command goes on where it was cut off, and joins others that share the study.
+    The same command resumes an interrupted sweep, and joins others that share the study.
     """
-    require_optuna()
-    from hil_train import plan
-    from hil_train import workers as processes
-    from hil_train.sweep import (
-        report,  # Optuna and TensorFlow take seconds to load
-        run,
-    )
+    require_installed("train", "sweep")
+    from hil_train import outcome
+    from hil_train import sweep as sweeps  # this function has its name
+    from hil_train.plan import find_recipe
 
     project = find_project()
-    request = run.Request(
+    request = sweeps.SweepRequest(
         recipe=recipe,
-        folder=folder or project / "results" / "sweeps" / plan.find(recipe).name,
+        folder=folder or project / "results" / "sweeps" / find_recipe(recipe).name,
         project=project,
         trials=trials,
         storage=storage,
         study=study,
-        workers=processes.cores() if workers is None else workers,
+        workers=cores() if workers is None else workers,
         objectives=tuple(objective),
         limits=tuple(at_most),
         seed=seed,
         quick=quick,
     )
-    with Downloads() as downloads:  # before the bars: two live drawings would mix
-        found, given = run.load(request, downloads)
+    with Downloads() as downloads:  # before the bars: two live displays would mix
+        found, given = sweeps.load(request, downloads)
     with progress("epochs") as bars:
-        job = run.prepare(request, found, given, on_event=Stages(bars))
+        job = sweeps.prepare(request, found, given, on_event=_Stages(bars))
     try:
         with progress("trials") as bars:
-            outcome, made = run.run(job, request.workers, _Trials(bars, trials))
+            result, files = sweeps.run(job, request.workers, _Trials(bars, trials))
     except KeyboardInterrupt:
-        say("the study keeps what has ended; the same command goes on")
+        say("complete trials are kept; run the same command to continue")
         raise
-    best = outcome.best
+    best = result.best
     if best is None:
-        out.print("no trial came to an end within the limits", soft_wrap=True)
+        out.print("no trial completed within the limits", soft_wrap=True)
     else:
         out.print(f"best: trial {best.number}, validation accuracy {best.accuracy:.4f}")
-        for line in report.toml(best):
+        for line in outcome.recipe_lines(best):
             out.print(f"  {line}", soft_wrap=True)
-    for path in made:
+    for path in files:
         out.print(str(path), soft_wrap=True)
     if best is None:
         raise typer.Exit(1)
 
 
 class _Trials:
-    """Draws a study that grows: one bar with the best so far, or a line a trial."""
+    """Shows a growing study: one bar with the best so far, or one line per trial."""
 
     def __init__(self, bars: Progress, total: int) -> None:
         self._bars, self._total = bars, total
         self._task: TaskID | None = None
         self._told: set[int] = set()
 
-    def __call__(self, outcome: object) -> None:
-        from hil_train.sweep.outcome import Outcome
-
-        assert isinstance(outcome, Outcome)
+    def __call__(self, outcome: Outcome) -> None:
         ended = [row for row in outcome.rows if row.state != "running"]
         best = f"best {outcome.best.accuracy:.4f}" if outcome.best else "no result yet"
-        if self._task is None:  # what was there already says nothing about the time left
+        if self._task is None:  # earlier trials do not tell the time left
             self._task = self._bars.add_task(best, total=self._total, completed=len(ended))
             self._told = {row.number for row in ended}
             if ended:
-                say(f"{len(ended)} of {self._total} trials are there already")
+                say(f"{len(ended)} of {self._total} trials are complete")
         self._bars.update(self._task, description=best, completed=len(ended))
         for row in ended:
             if row.number not in self._told and not err.is_terminal:
@@ -216,18 +222,16 @@ class _Trials:
             self._told.add(row.number)
 
 
-UNEXPECTED = 1
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Compare several ways to one end, measured on a board.",
+    help="Compare methods by measuring their networks on a board.",
 )
 
 
 @app.callback()
 def _studies() -> None:
-    """Compare several ways to one end, measured on a board."""
+    """Compare methods by measuring their networks on a board."""
 
 
 @app.command()
@@ -235,46 +239,47 @@ def compression(
     recipe: Annotated[
         str, typer.Option("--recipe", help="A recipe's name, or a .toml file of your own.")
     ] = "mnist",
-    board: Annotated[str, typer.Option("--board", help="Where networks are measured.")] = "mps2",
+    board: Annotated[str, typer.Option("--board", help="The board to measure on.")] = "mps2",
     limit: Annotated[
-        int | None, typer.Option("--limit", help="Samples a network; default: the whole test set.")
+        int | None,
+        typer.Option("--limit", help="Samples per network; default: the whole test set."),
     ] = None,
     epochs: Annotated[
         int,
-        typer.Option("--epochs", help="At most so many in any training; default: the recipe's."),
+        typer.Option("--epochs", help="Most epochs of any training; default: the recipe's."),
     ] = 0,
     teacher: Annotated[
         Path | None,
-        typer.Option("--teacher", help="A trained .keras file instead of training the teacher."),
+        typer.Option(
+            "--teacher", help="A trained .keras file to use instead of training the teacher."
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Where everything goes, and what is there is kept."),
+        typer.Option("--out", help="Folder for the results; complete ones in it are kept."),
     ] = None,
-    quick: Annotated[bool, typer.Option(help="Little of everything: to try it out.")] = False,
+    quick: Annotated[bool, typer.Option(help="Use few epochs and samples, to try it out.")] = False,
 ) -> None:
-    """Quantisation, pruning, distillation, fine-tuning and combinations of them, side by side.
+    """Compare quantisation, pruning, distillation, fine-tuning and combinations of them.
 
-    Each network is trained, exported and run on the board; exit code 1 when one of its outputs
-    is not what it must be.
+    Each network is trained, exported and run on the board. The exit code is 1 if one of its outputs
+    is not as expected.
     """
-    from hil_train import (
-        pipeline,
-        plan,  # TensorFlow takes seconds to load
-    )
-    from hil_train.study.compression import Wanted, study
+    from hil_train.plan import find_recipe
 
-    found = plan.find(recipe)
+    found = find_recipe(recipe)
+    require_installed("train")
+    from hil_train import figures, pipeline, study_pages
+    from hil_train.study import StudyRequest, study
+
     project = find_project()
     target = folder or project / "results" / f"compression-{found.name}"
     with Downloads() as downloads:
         data = pipeline.prepare(found, quick=quick, progress=downloads)
-    wanted = Wanted(found, project, target, board, limit, epochs, quick, teacher)
+    request = StudyRequest(found, project, target, board, limit, epochs, quick, teacher)
     with progress() as bars:
-        made = study(wanted, data, on_event=_Bars(bars))
-    from hil_train.study import figures, pages
-
-    out.print(pages.table(made))
+        made = study(request, data, on_event=_Bars(bars))
+    out.print(study_pages.table(made))
     for line in figures.advice(made):
         out.print(line, soft_wrap=True, markup=False)
     say(f"pages: {target / 'study.html'}")
@@ -286,16 +291,16 @@ def compression(
 
 
 class _Bars:
-    """Draws trainings and runs."""
+    """Shows trainings and runs."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._stages = Stages(bars)
+        self._stages = _Stages(bars)
         self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, event: Event | BenchEvent) -> None:
+    def __call__(self, event: StageEvent | BenchEvent) -> None:
         match event:
-            case Event():
+            case StageEvent():
                 self._stages(event)
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Structured pruning: whole filters and units are removed, and what is left is a smaller network.
+"""Compression of a trained network: structured pruning, and training that simulates int8.
+
+**Pruning** removes whole filters and units. What is left is a smaller ordinary network of
+`hil_train.networks`, without zeros that still take time:
 
     importance of each filter and unit ─> the ones kept ─> their weights in a narrower network
 
-A filter goes with its bias, its batch normalisation and the weights of all that it fed: behind a
-flatten, one row of the dense layer's weights for each of its pixels. What is left is an ordinary
-network of `hil_train.networks`; there are no zeros that still cost time.
+A filter is removed together with its bias, its batch normalisation and the weights that used its
+output: after a flatten layer, one row of the dense layer's weights per pixel. Importance of a
+filter or unit (Li et al. 2017 for the norms):
 
-Importance of a filter or unit (Li et al. 2017 for the norms):
+    l1, l2      norm of its incoming weights, without bias
+    activation  mean of |output| over samples, including the layer's own activation function
 
-    l1, l2      norm of its incoming weights, bias left out
-    activation  mean of |output| over samples, the layer's own activation included
+**Quantisation-aware training** rounds weights and activations as the int8 file will, so that
+training adapts to it (Jacob et al. 2018).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -25,27 +29,20 @@ import numpy.typing as npt
 from hil.core.errors import ModelError, UsageError
 from hil_train import networks
 from hil_train.backend import known_warnings, require
-from hil_train.batches import as_input
+from hil_train.batches import Floats, as_input
 from hil_train.networks import AnyLayer, Network
 
 Criterion: TypeAlias = Literal["l1", "l2", "activation"]
 CRITERIA: tuple[Criterion, ...] = ("l1", "l2", "activation")
-Floats: TypeAlias = npt.NDArray[np.float32]
 Indices: TypeAlias = npt.NDArray[np.intp]
 Weights: TypeAlias = Sequence[Sequence[Floats]]  # of each layer, as Keras lists them
 
-_PREDICT = 1000  # samples at a time
-
-
-def thinned(network: Network, share: float) -> Network:
-    """The network with a share of its filters and units, at least one a layer.
-
-    Raises:
-        UsageError: a share that is not above 0 and at most 1.
-    """
-    if not 0 < share <= 1:
-        raise UsageError(f"a share of {share} of the filters cannot be kept", "0 < share <= 1")
-    return networks.widened(network, share)
+_PREDICT: Final = 1000  # samples at a time
+_FOLDED: Final = ("BatchNormalization",)
+# their outputs are within the range of their inputs, and TFLite gives them that range
+_SAME_RANGE: Final = ("MaxPooling2D", "Flatten", "Reshape", "Dropout", "InputLayer")
+_OVER_CHANNELS: Final = ("Conv2D", "Dense")  # outputs are the last axis of the kernel
+_BITS: Final = 8
 
 
 @known_warnings()
@@ -61,15 +58,15 @@ def prune(
     """Remove the least important filters and units of a trained network.
 
     Args:
-        model: trained, Keras's; of the layers of ``network``.
-        network: what it is made of.
-        wanted: the same layers with fewer filters and units; see `thinned` and `networks.widest`.
-        criterion: what makes a filter important.
+        model: a trained Keras network with the layers of ``network``.
+        network: its description.
+        wanted: the same layers with fewer filters and units; see `networks.widest`.
+        criterion: how to measure the importance of a filter.
         samples: (n, ...) inputs, pixels or float32; needed by ``activation``.
         name: of the new network.
 
     Returns:
-        A trained Keras network of the layers of ``wanted``.
+        A trained Keras network with the layers of ``wanted``.
 
     Raises:
         UsageError: the three do not fit together, or samples are missing.
@@ -78,7 +75,7 @@ def prune(
     _check(network, wanted, weights)
     if criterion == "activation":
         if samples is None:
-            raise UsageError("importance by activation needs samples", "give training samples")
+            raise UsageError("importance by activation needs samples", "pass training samples")
         scores = _activations(model, network, samples)
     else:
         scores = norms(network, weights, 1 if criterion == "l1" else 2)
@@ -97,19 +94,19 @@ def prune(
 def cut(
     network: Network, shape: tuple[int, ...], weights: Weights, kept: Mapping[int, Indices]
 ) -> list[list[Floats]]:
-    """The weights of what is left.
+    """The weights of the smaller network.
 
     Args:
         network: layers of the whole network.
         shape: of one sample.
         weights: of each of its layers.
         kept: index of a conv or dense layer -> which of its filters or units stay, in order;
-            layers that are not named keep all.
+            other layers keep all of them.
 
     Returns:
-        As ``weights``, those of the smaller network.
+        Weights of each layer, in the form of ``weights``.
     """
-    alive = np.arange(shape[-1])  # which of the last axis are there
+    alive = np.arange(shape[-1])  # the positions on the last axis that are left
     found: list[list[Floats]] = []
     for index, (layer, held) in enumerate(zip(network.layers, weights, strict=True)):
         match layer:
@@ -135,13 +132,13 @@ def cut(
 
 
 def prunable(network: Network) -> list[int]:
-    """Indices of the layers that have filters or units to remove: all but the classes."""
+    """Indices of the layers that have filters or units to remove: not the last, the classes."""
     last = len(network.layers) - 1
     return [i for i, layer in enumerate(network.layers) if outputs(layer) and i != last]
 
 
 def outputs(layer: AnyLayer) -> int:
-    """Filters or units of a layer; 0 where it has none of its own."""
+    """Filters or units of a layer; 0 for other kinds of layer."""
     match layer:
         case networks.Conv():
             return layer.filters
@@ -152,7 +149,7 @@ def outputs(layer: AnyLayer) -> int:
 
 
 def norms(network: Network, weights: Weights, order: int) -> dict[int, npt.NDArray[np.float64]]:
-    """Index of each prunable layer -> (outputs,) norm of what feeds each filter or unit."""
+    """Index of each prunable layer -> (outputs,) norm of each filter's or unit's weights."""
     found = {}
     for index in prunable(network):
         kernel = np.asarray(weights[index][0], np.float64)
@@ -161,14 +158,14 @@ def norms(network: Network, weights: Weights, order: int) -> dict[int, npt.NDArr
 
 
 def strongest(scores: npt.NDArray[np.float64], count: int) -> Indices:
-    """The ``count`` highest of (n,) scores, in their old order; of equals the first."""
+    """Indices of the ``count`` highest of (n,) scores, ascending; of equal scores, the first."""
     return np.sort(np.argsort(-scores, kind="stable")[:count])
 
 
 def _activations(
     model: Any, network: Network, samples: npt.NDArray[np.generic]
 ) -> dict[int, npt.NDArray[np.float64]]:
-    """As `norms`: the mean of |output| over samples and pixels."""
+    """Index of each prunable layer -> (outputs,) mean of |output| over samples and pixels."""
     keras, _ = require()
     wanted = prunable(network)
     if not wanted:
@@ -184,31 +181,31 @@ def _activations(
 
 
 def _check(network: Network, wanted: Network, weights: Weights) -> None:
-    hint = "take the layers that it was trained with"
+    hint = "pass the layers that it was trained with"
     if len(weights) != len(network.layers):
         what = f"the network has {len(weights)} layers, its description {len(network.layers)}"
         raise UsageError(what, hint)
     names = networks.names(network)
     if len(wanted.layers) != len(names):
         what = f"{len(names)} layers cannot be pruned to {len(wanted.layers)}"
-        raise UsageError(what, "pruning removes filters and units, never a layer")
+        raise UsageError(what, "pruning removes filters and units, not layers")
     for index, (layer, small) in enumerate(zip(network.layers, wanted.layers, strict=True)):
         name, has, wants = names[index], outputs(layer), outputs(small)
         if has and np.shape(weights[index][0])[-1] != has:
             found = np.shape(weights[index][0])[-1]
             raise UsageError(f"layer {name!r} has {found} outputs, not {has}", hint)
-        if _narrowed(layer, wants) != small:
+        if narrowed(layer, wants) != small:
             what = f"layer {name!r} cannot be pruned to another kind of layer"
-            raise UsageError(what, "change filters and units alone")
+            raise UsageError(what, "change only filters and units")
         if has and not 1 <= wants <= has:
-            what = f"layer {name!r} has {has} filters or units, and {wants} cannot be kept"
+            what = f"layer {name!r} has {has} filters or units, so {wants} cannot be kept"
             raise UsageError(what, f"keep 1 to {has}")
         if has and index not in prunable(network) and wants != has:
-            raise UsageError(f"layer {name!r} are the classes: none can go", f"keep all {has}")
+            raise UsageError(f"the outputs of layer {name!r} are the classes", f"keep all {has}")
 
 
-def _narrowed(layer: AnyLayer, count: int) -> AnyLayer:
-    """A layer with other filters or units."""
+def narrowed(layer: AnyLayer, count: int) -> AnyLayer:
+    """The layer with another number of filters or units."""
     if isinstance(layer, networks.Conv):
         return msgspec.structs.replace(layer, filters=count)
     if isinstance(layer, networks.Dense):
@@ -216,32 +213,25 @@ def _narrowed(layer: AnyLayer, count: int) -> AnyLayer:
     return layer
 
 
-_FOLDED = ("BatchNormalization",)
-# these hand on values that their input's range holds already: TFLite gives them that range
-_SAME_RANGE = ("MaxPooling2D", "Flatten", "Reshape", "Dropout", "InputLayer")
-_OVER_CHANNELS = ("Conv2D", "Dense")  # the last axis of whose kernel are the outputs
-_BITS = 8
-
-
 def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
-    """A Keras model that answers as ``network`` will in int8, and trains its very weights.
+    """A Keras model that computes what ``network`` will in int8, and trains the same weights.
 
     Args:
-        network: a ``keras.Sequential``, trained; of Conv2D, Dense and layers without weights.
-        samples: (n, ...) real inputs that set the ranges, those that the export uses.
+        network: a trained ``keras.Sequential`` of Conv2D, Dense and layers without weights.
+        samples: (n, ...) real inputs that set the ranges: the ones that the export uses.
 
     Returns:
-        A model of the same input and output shapes, not compiled. Training it changes
-        ``network``, which is then what to save; `follow` keeps its ranges up with it.
+        A model of the same input and output shapes, not compiled. Training it changes ``network``,
+        which is what to save afterwards. `follow` updates the ranges during training.
 
     Raises:
-        ModelError: a layer that this cannot imitate.
+        ModelError: a layer with an int8 form that is not simulated.
     """
     keras, tf = require()
     for layer in network.layers:
         _refuse(layer)
     taken = _limits(samples)
-    # variables: a range that the weights have outgrown would clip here and not when exported
+    # variables: with fixed ranges, weights that grow would clip here, but not after export
     given = [limits and tuple(map(tf.Variable, limits)) for limits in _ranges(network, samples)]
     fake = keras.quantizers.fake_quant_with_min_max_vars
 
@@ -251,7 +241,7 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
             self.plain = network
 
         def observe(self) -> None:
-            """Take the ranges of the network as it is now."""
+            """Set the ranges to those of the network as it is now."""
             for kept, limits in zip(given, _ranges(self.plain, samples), strict=True):
                 for variable, value in zip(kept or (), limits or (), strict=True):
                     variable.assign(value)
@@ -271,9 +261,9 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
 
     def _rounded(kernel: Any) -> Any:
         kernel = tf.convert_to_tensor(kernel)
-        # no slope through the range: it would pull at the largest weight alone
+        # no gradient through the range: it would only change the largest weight
         most = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), axis=range(kernel.ndim - 1)))
-        most = tf.maximum(most, np.finfo(np.float32).tiny * 2**24)  # a channel of zeros
+        most = tf.maximum(most, np.finfo(np.float32).tiny * 2**24)  # for a channel of zeros
         return fake(kernel, -most, most, num_bits=_BITS, narrow_range=True, axis=-1)
 
     model = Quantised()
@@ -282,7 +272,7 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
 
 
 def follow(model: Any) -> Any:
-    """The Keras callback that looks at the ranges of a `quantised` model before each epoch."""
+    """The Keras callback that updates the ranges of a `quantised` model before each epoch."""
     keras, _ = require()
     return keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: model.observe())
 
@@ -290,15 +280,16 @@ def follow(model: Any) -> Any:
 def _refuse(layer: Any) -> None:
     kind = type(layer).__name__
     if layer.weights and kind not in _OVER_CHANNELS:
-        reason = "fold it into the layer before" if kind in _FOLDED else "train without this finish"
-        raise ModelError(f"{layer.name} is a {kind}, whose int8 form is not imitated", reason)
+        fix = "fold it into the layer before" if kind in _FOLDED else "remove `quantised = true`"
+        what = (
+            f"layer {layer.name!r} is a {kind}, which quantisation-aware training cannot simulate"
+        )
+        raise ModelError(what, fix)
 
 
 def _ranges(network: Any, samples: npt.NDArray[np.float32]) -> list[tuple[float, float] | None]:
-    """The least and greatest value of each layer's outputs, 0 within them.
-
-    None where a layer keeps the range of its input.
-    """
+    """The minimum and maximum of each layer's outputs and 0; None if a layer keeps the range of its
+    input."""
     found: list[tuple[float, float] | None] = []
     x: Any = samples
     for layer in network.layers:

@@ -1,46 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a student minimises, sample by sample, and the Keras model that minimises it.
+"""Losses of a student with a teacher, the Keras model that minimises them, and a teacher's answers.
 
-With labels y, the student's logits s, the teacher's t, CE(y, s) the cross-entropy of softmax(s):
+With labels y, the student's logits s, the teacher's t, and CE(y, s) the cross-entropy:
 
     kd              alpha CE + (1 - alpha) T^2 KL(softmax(t/T) || softmax(s/T))   Hinton et al. 2015
-    kl              the same without T^2, as the CIFAR-10 write-up has it
+    kl              the same without T^2, as in the CIFAR-10 write-up
     soft_ce         alpha CE + (1 - alpha) CE(softmax(t/T), softmax(s/T))         the tutorial's
-    softmax_over_t  alpha CE + (1 - alpha) KL(softmax(p/T) || softmax(q/T)), with the
-                    probabilities p = softmax(t), q = softmax(s) where logits belong: the
-                    tabular write-up's
-    feature         alpha CE + (1 - alpha) mean((P f - g)^2), f and g what the named layers of
-                    student and teacher give, P a linear map learnt along and thrown away
-                    (FitNets' hint, Romero et al. 2015)
+    softmax_over_t  alpha CE + (1 - alpha) KL(softmax(p/T) || softmax(q/T)), with the probabilities
+                    p = softmax(t) and q = softmax(s) in place of logits: the tabular write-up's
+    feature         alpha CE + (1 - alpha) mean((P f - g)^2), with f and g the outputs of the named
+                    layers of student and teacher, and P a linear map that is trained, too, and then
+                    discarded (FitNets' hint, Romero et al. 2015)
 
-A batch's loss is sum(w_i loss_i) / n: Keras's own convention for sample weights, which its
-Distiller leaves out.
+A batch's loss is sum(w_i loss_i) / n: Keras's convention for sample weights, which Keras's own
+Distiller ignores. A teacher answers every view of every sample once; the answers are cached.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from hil.core.records import Dataset
 from hil_train.backend import known_warnings, require
-from hil_train.batches import Floats, Views, Warp, as_input, fixed, kept, views
+from hil_train.batches import Floats, Views, Warp, as_input, cached, fixed_views, moved_views
 from hil_train.networks import fingerprint
 from hil_train.recipe import Loss
+
+_PREDICT: Final = 1000  # samples at a time
+_FORMAT: Final = b"hil-answers-1"  # changes with the content of the cached files
 
 
 def per_sample(loss: Loss, labels: Any, student: Any, teacher: Any) -> Any:
     """(n,) losses of a batch.
 
     Args:
-        loss: what to compute.
+        loss: which one.
         labels: (n,) integers.
-        student: (n, classes) logits, or with kind ``feature`` a pair of logits and the
-            mapped features (n, width).
-        teacher: what it gives: logits, or with kind ``feature`` its layer's output.
+        student: (n, classes) logits; with kind ``feature``, a pair of logits and mapped features
+            (n, width).
+        teacher: its answers: logits; with kind ``feature``, its layer's output.
     """
     keras, _ = require()
     ops = keras.ops
@@ -63,11 +65,11 @@ def per_sample(loss: Loss, labels: Any, student: Any, teacher: Any) -> Any:
 def learner(student: Any, loss: Loss, width: int) -> Any:
     """The student as a Keras model that learns from stored answers (not compiled).
 
-    Its inputs are a dict: ``sample``, what the student sees, and ``answer``, what the teacher
-    said of it; a prediction is (n, classes) logits.
+    Its inputs are a dict of ``sample``, the student's input, and ``answer``, the teacher's answer
+    to it. Its predictions are (n, classes) logits.
 
     Args:
-        student: built, one input, logits out.
+        student: a built network with one input that returns logits.
         loss: what to minimise.
         width: of a teacher's answer.
     """
@@ -109,48 +111,44 @@ def learner(student: Any, loss: Loss, width: int) -> Any:
     return Learner()
 
 
-_PREDICT = 1000  # samples at a time where nothing is learnt
-FORMAT = b"hil-answers-1"
-
-
 @known_warnings()
 def ask(network: Any, x: Any, reach: int = 0, layer: str = "") -> Floats:
-    """What a network says of each of the ``views``, without a cache.
+    """A network's answers to each of the `moved_views`, without a cache.
 
     Args:
         network: one input, one output.
         x: (n, ...) samples.
         reach: pixels that pictures are moved at most.
-        layer: instead of the output, what this layer gives.
+        layer: return the output of this layer instead of the network's.
 
     Returns:
-        (n, 2 reach + 1, 2 reach + 1, width): logits, or the layer's values in one row.
+        (n, 2 reach + 1, 2 reach + 1, width): logits, or the layer's output in one row.
     """
-    return _ask(network, views(x, reach), layer)
+    return _ask(network, moved_views(x, reach), layer)
 
 
-def _ask(network: Any, shown: Views, layer: str) -> Floats:
+def _ask(network: Any, views: Views, layer: str) -> Floats:
     keras, _ = require()
     if layer:
         network = keras.Model(network.inputs, network.get_layer(layer).output)
-    n, rows, columns = shown.shape[:3]
-    asked = [_predict(network, shown[:, i, j]) for i in range(rows) for j in range(columns)]
-    return np.stack(asked, axis=1).reshape(n, rows, columns, -1)
+    n, rows, columns = views.shape[:3]
+    answered = [_predict(network, views[:, i, j]) for i in range(rows) for j in range(columns)]
+    return np.stack(answered, axis=1).reshape(n, rows, columns, -1)
 
 
 def _predict(network: Any, x: Any) -> Floats:
-    answers = network.predict(as_input(x), batch_size=_PREDICT, verbose=0)
-    return np.asarray(answers, np.float32).reshape(len(x), -1)
+    predicted = network.predict(as_input(x), batch_size=_PREDICT, verbose=0)
+    return np.asarray(predicted, np.float32).reshape(len(x), -1)
 
 
-def shown(dataset: Dataset, reach: int, warp: Warp | None, *, cache: Path | None) -> Views:
-    """All views of a data set's samples, (n, rows, columns, ...): moved ones, or warped ones
-    (``warp.views`` rows, one column), which are kept in ``cache``; errors as `answers`."""
+def all_views(dataset: Dataset, reach: int, warp: Warp | None, *, cache: Path | None) -> Views:
+    """All views of a data set's samples: moved ones, or warped ones (``warp.views`` rows, one
+    column), which are kept in ``cache``; errors as `answers`."""
     if warp is None or not warp.views:
-        return views(dataset.x, reach)
+        return moved_views(dataset.x, reach)
     shape = (len(dataset), warp.views, 1, *dataset.x.shape[1:])
     path = _path(cache, dataset, f"views {warp}")
-    return kept(path, shape, "uint8", lambda: fixed(np.asarray(dataset.x, np.uint8), warp))
+    return cached(path, shape, "uint8", lambda: fixed_views(np.asarray(dataset.x, np.uint8), warp))
 
 
 def answers(
@@ -162,10 +160,10 @@ def answers(
     cache: Path | None,
     warp: Warp | None = None,
 ) -> Floats:
-    """As `ask`, kept in ``cache`` under the hash of all that it depends on.
+    """A network's answers, as `ask` returns them, cached under a hash of everything that they
+    depend on: damaged files and those of another teacher, data or views are not used.
 
-    A file that is damaged, or of another teacher, data or view, is not taken. With ``warp``
-    of warped views instead of moved ones.
+    With ``warp``, the answers to warped views instead of moved ones.
 
     Raises:
         StorageError: ``cache`` cannot be written.
@@ -173,19 +171,19 @@ def answers(
     path = _path(cache, dataset, f"{fingerprint(network)} {reach} {layer} {warp}")
     if warp is None:
         shape = (len(dataset), 2 * reach + 1, 2 * reach + 1)
-        return kept(path, shape, "float32", lambda: ask(network, dataset.x, reach, layer))
+        return cached(path, shape, "float32", lambda: ask(network, dataset.x, reach, layer))
     shape = (len(dataset), warp.views, 1)
-    make = known_warnings()(lambda: _ask(network, shown(dataset, 0, warp, cache=cache), layer))
-    return kept(path, shape, "float32", make)
+    make = known_warnings()(lambda: _ask(network, all_views(dataset, 0, warp, cache=cache), layer))
+    return cached(path, shape, "float32", make)
 
 
 def _path(cache: Path | None, dataset: Dataset, about: str) -> Path | None:
-    """Where an array is kept that follows from these samples and what ``about`` says."""
+    """The cache file of an array that depends on these samples and on ``about``."""
     if cache is None:
         return None
-    ids = "\n".join(dataset.ids)  # a split of a split has its whole's fingerprint
+    ids = "\n".join(dataset.ids)  # a part of a data set has the fingerprint of the whole
     digest = hashlib.sha256(
-        FORMAT + f"{about} {dataset.name} {dataset.fingerprint}\n{ids}".encode()
+        _FORMAT + f"{about} {dataset.name} {dataset.fingerprint}\n{ids}".encode()
     )
     digest.update(hashlib.sha256(dataset.x.tobytes()).digest())
     return cache / f"{digest.hexdigest()}.npy"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe's layers -> a Keras network."""
+"""A recipe's layers: their records, their sizes, and the Keras network that is built of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,16 +21,21 @@ Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
 Activation: TypeAlias = Literal["linear", "relu", "relu6", "softmax"]
 Padding: TypeAlias = Literal["valid", "same"]
+Shape: TypeAlias = tuple[int, ...]
+Measure: TypeAlias = Literal["parameters", "macs"]
+
+_PROBABILITIES: Final = ("softmax", "log_softmax", "sigmoid", "log_sigmoid")
+_STEPS: Final = 4000  # shares of the filters and units that `widest` tries
 
 
 class Layer(Config, frozen=True, tag_field="kind"):
-    """One layer. ``name``: left out, its kind and a number, counted within the network."""
+    """One layer. ``name``: by default its kind and a number, counted within the network."""
 
     name: Name | None = None
 
 
 class Conv(Layer, frozen=True, kw_only=True, tag="conv"):
-    """A square convolution, ``kernel`` wide."""
+    """A convolution with square filters, ``kernel`` wide."""
 
     filters: Positive
     kernel: Positive = 3
@@ -40,7 +45,7 @@ class Conv(Layer, frozen=True, kw_only=True, tag="conv"):
 
 
 class DepthwiseConv(Layer, frozen=True, kw_only=True, tag="depthwise_conv"):
-    """One square filter a channel."""
+    """One square filter per channel."""
 
     kernel: Positive = 3
     stride: Positive = 1
@@ -49,14 +54,14 @@ class DepthwiseConv(Layer, frozen=True, kw_only=True, tag="depthwise_conv"):
 
 
 class Dense(Layer, frozen=True, kw_only=True, tag="dense"):
-    """A full connection."""
+    """A fully connected layer."""
 
     units: Positive
     activation: Activation = "linear"
 
 
 class Pool(Layer, frozen=True):
-    """A square window; ``stride`` left out is the window's size."""
+    """A square window; ``stride`` is the window's size by default."""
 
     size: Positive = 2
     stride: Positive | None = None
@@ -72,31 +77,31 @@ class AveragePool(Pool, frozen=True, tag="average_pool"):
 
 
 class LeakyRelu(Layer, frozen=True, kw_only=True, tag="leaky_relu"):
-    """x, or ``slope`` x below zero."""
+    """x, or ``slope`` * x if x is negative."""
 
     slope: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.2
 
 
 class Relu(Layer, frozen=True, kw_only=True, tag="relu"):
-    """x, or 0 below zero."""
+    """x, or 0 if x is negative."""
 
 
 class BatchNorm(Layer, frozen=True, kw_only=True, tag="batch_norm"):
-    """Normalises each channel; export folds it into the layer before it."""
+    """Normalises each channel. Export folds it into the layer before it."""
 
 
 class Dropout(Layer, frozen=True, kw_only=True, tag="dropout"):
-    """Zeroes a share of the values in training alone; nothing of it reaches a board."""
+    """Sets a share of the values to zero, during training only."""
 
     rate: Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
 class Flatten(Layer, frozen=True, kw_only=True, tag="flatten"):
-    """To one row."""
+    """Flattens a sample to one row."""
 
 
 class Softmax(Layer, frozen=True, kw_only=True, tag="softmax"):
-    """Probabilities; refused at the end of a network, where logits are wanted."""
+    """Probabilities. Refused as the last layer, because distillation needs logits."""
 
 
 AnyLayer: TypeAlias = (
@@ -121,14 +126,14 @@ class Network(Config, frozen=True):
 
 
 def kind(layer: Layer) -> str:
-    """How a recipe calls it."""
+    """What a recipe calls it."""
     return str(layer.__struct_config__.tag)
 
 
 def names(network: Network) -> list[str]:
-    """The name of each layer: its own, or its kind and a number, from 1 in this network.
+    """The name of each layer: its own, or its kind and a number that starts at 1.
 
-    Fixed names: those that Keras counts up would make each export differ.
+    Keras counts its own names through the process, which would make each export differ.
     """
     counts: Counter[str] = Counter()
     found = []
@@ -139,20 +144,25 @@ def names(network: Network) -> list[str]:
 
 
 def classes(network: Network) -> int | None:
-    """Logits of a network; None where its last layer is not dense."""
+    """Number of logits; None if the last layer is not dense."""
     last = network.layers[-1]
     return last.units if isinstance(last, Dense) else None
 
 
-def ends_in_softmax(network: Network) -> bool:
-    """Whether it gives probabilities, or something else that is no logits."""
-    last = network.layers[-1]
-    return isinstance(last, Softmax) or getattr(last, "activation", "linear") != "linear"
+def ends_in_activation(network: Network) -> bool:
+    """Whether its outputs are probabilities or otherwise not plain logits."""
+    match network.layers[-1]:
+        case Softmax():
+            return True
+        case Conv() | DepthwiseConv() | Dense() as last:
+            return last.activation != "linear"
+        case _:
+            return False
 
 
 def widened(network: Network, factor: float) -> Network:
-    """The network with ``factor`` times the filters and units (at least one), the last layer as
-    it is: what a sweep over widths builds."""
+    """The network with ``factor`` times the filters and units (at least one) in all layers except
+    the last."""
     changed: list[AnyLayer] = []
     for layer in network.layers[:-1]:
         if isinstance(layer, Conv):
@@ -164,15 +174,15 @@ def widened(network: Network, factor: float) -> Network:
 
 
 def build(network: Network, shape: tuple[int, ...], name: str) -> Any:
-    """A fresh network, its weights drawn from Keras's seed.
+    """A network with random weights, drawn from Keras's seed.
 
     Args:
         network: its layers.
         shape: of one sample.
-        name: of the network; its files' outputs are called after it.
+        name: of the network; the outputs in its files are named after it.
 
     Raises:
-        UsageError: a layer does not fit what comes before it, or the end is not one row.
+        UsageError: a layer does not fit its input, or the output is not one row.
     """
     keras, _ = require()
     model = keras.Sequential([keras.Input(shape)], name=name)
@@ -184,21 +194,21 @@ def build(network: Network, shape: tuple[int, ...], name: str) -> Any:
             what = f"layer {called!r} of {name!r} does not fit samples of shape {shape} ({reason})"
             raise UsageError(what, "change the recipe's layers") from None
     if len(model.output_shape) != 2:
-        what = f"{name!r} ends in shape {model.output_shape[1:]}, not in one row of logits"
-        raise UsageError(what, "flatten, and end with a dense layer")
+        what = f"{name!r} has outputs of shape {model.output_shape[1:]}, not one row of logits"
+        raise UsageError(what, "add a flatten layer, and end with a dense layer")
     return model
 
 
 def gives_probabilities(model: Any) -> bool:
-    """Whether a Keras network, anyone's, gives probabilities."""
+    """Whether any Keras network gives probabilities."""
     keras, _ = require()
     last = model.layers[-1]
     while isinstance(last, keras.Model):
         last = last.layers[-1]
     activation = getattr(last, "activation", None)
-    names = ("softmax", "log_softmax", "sigmoid", "log_sigmoid")
+    # not every Keras layer has an activation, and not every activation is a named function
     return isinstance(last, keras.layers.Softmax) or (
-        getattr(activation, "__name__", "linear") in names
+        getattr(activation, "__name__", "linear") in _PROBABILITIES
     )
 
 
@@ -244,13 +254,13 @@ def _layer(kinds: Any, layer: AnyLayer, name: str) -> Any:
 def fingerprint(network: Any) -> str:
     """SHA-256 of a network's structure and weights: equal for equal networks.
 
-    Two saved files of one network differ by their dates, and Keras's own description by the names
-    of its layers: it calls an input after how many there were before it.
+    Saved files of one network differ in their dates. Keras's own description differs in layer
+    names, because it numbers inputs through the process.
     """
     digest = hashlib.sha256()
     for layer in network.layers:
-        about = {key: value for key, value in layer.get_config().items() if key != "name"}
-        text = json.dumps([type(layer).__name__, about], sort_keys=True, default=str)
+        config = {key: value for key, value in layer.get_config().items() if key != "name"}
+        text = json.dumps([type(layer).__name__, config], sort_keys=True, default=str)
         digest.update(text.encode())
     for weight in network.get_weights():
         digest.update(str((weight.shape, weight.dtype)).encode())
@@ -258,22 +268,23 @@ def fingerprint(network: Any) -> str:
     return digest.hexdigest()
 
 
-Shape: TypeAlias = tuple[int, ...]
-By: TypeAlias = Literal["parameters", "macs"]
-_STEPS = 4000  # of the share of filters and units that is tried
-
-
 @dataclass(frozen=True, slots=True)
 class Size:
+    """What a network costs on any device."""
+
     parameters: int
-    macs: int
+    macs: int  # multiply-accumulate operations per inference
+
+    def of(self, measure: Measure) -> int:
+        """One of the two."""
+        return self.parameters if measure == "parameters" else self.macs
 
 
 def size(network: Network, shape: Shape) -> Size:
-    """Of a network for samples of ``shape``.
+    """Parameters and MACs of a network for samples of ``shape``.
 
     Raises:
-        UsageError: a layer that does not fit what comes before it.
+        UsageError: a layer does not fit its input.
     """
     parameters = macs = 0
     for name, layer in zip(names(network), network.layers, strict=True):
@@ -301,7 +312,7 @@ def size(network: Network, shape: Shape) -> Size:
 
 
 def shape_after(layer: AnyLayer, shape: Shape) -> Shape:
-    """What comes out of a layer; ValueError or IndexError where ``shape`` does not fit it."""
+    """Shape of a layer's output; ValueError or IndexError if ``shape`` does not fit the layer."""
     match layer:
         case Conv():
             return (*_window(shape, layer.kernel, layer.stride, layer.padding), layer.filters)
@@ -318,26 +329,27 @@ def shape_after(layer: AnyLayer, shape: Shape) -> Shape:
             return shape
 
 
-def widest(network: Network, shape: Shape, limit: int, by: By) -> Network:
-    """The network with the largest one share of its filters and units that fits a limit.
+def widest(network: Network, shape: Shape, limit: int, measure: Measure) -> Network:
+    """The network with the largest common share of its filters and units that fits a limit.
 
-    The last layer keeps its units: they are the classes.
+    The last layer keeps its units, which are the classes.
 
     Args:
         network: to make narrower.
         shape: of one sample.
-        limit: most parameters, or MACs, that are allowed.
-        by: which of the two.
+        limit: the most parameters, or MACs.
+        measure: which of the two.
 
     Raises:
-        UsageError: not even one filter and unit a layer fits.
+        UsageError: not even one filter or unit per layer fits.
     """
     for step in range(_STEPS, 0, -1):
         found = widened(network, step / _STEPS)
-        if getattr(size(found, shape), by) <= limit:
+        if size(found, shape).of(measure) <= limit:
             return found
-    least = getattr(size(widened(network, 1 / _STEPS), shape), by)
-    what = f"the network has {least:,} {by} with one filter or unit a layer, {limit:,} are allowed"
+    least = size(widened(network, 1 / _STEPS), shape).of(measure)
+    what = f"the network has {least:,} {measure} with one filter or unit per layer, "
+    what += f"{limit:,} are allowed"
     raise UsageError(what, "allow more, or start from a network with fewer layers")
 
 

@@ -1,58 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where models come from: what is stored beside each of them."""
+"""Where models come from: the records that are stored beside each of them."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from hil.core import files
-from hil.core.errors import StorageError
 from hil.core.files import NO_RECORD
 from hil.core.host import cpu_name, package_versions
-from hil_train import provenance_v1
-from hil_train.plan import Plan
-from hil_train.provenance_v1 import ProvenanceV1
+from hil_train.plan import TrainingPlan
 from hil_train.recipe import Recipe
 
-SCHEMA = 2
-FILE = "provenance.json"
-_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "ai-edge-litert")
+SCHEMA: Final = 2
+FILE: Final = "provenance.json"
+_PACKAGES: Final = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "ai-edge-litert")
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what is stored: frozen, unknown keys refused."""
+    """Base of stored records: frozen, unknown keys are refused."""
 
 
-class Inputs(Stored, frozen=True):
-    """All that decides the outcome of a training: the same inputs are not trained twice."""
+class StageInputs(Stored, frozen=True):
+    """Everything that decides the result of a training: it is not repeated with equal inputs."""
 
-    plan: Plan
+    plan: TrainingPlan
     dataset: str
-    fingerprint: str  # of the training split's source
+    fingerprint: str  # of the source of the training split
     samples: int  # in the training split
     validation_share: float
-    teacher_sha256: str = ""  # of the .keras file it learnt from
-    start_sha256: str = ""  # of the .keras file it went on from
+    teacher_sha256: str = ""  # of the .keras file that it learned from
+    start_sha256: str = ""  # of the .keras file that it started from
 
 
 class StageRecord(Stored, frozen=True):
     """``<key>.stage.json``, written after its ``.keras`` file."""
 
-    inputs: Inputs
+    inputs: StageInputs
     keras_sha256: str
     parameters: int
-    seconds: float  # wall time of training on the machine named in ``versions``
+    seconds: float  # wall time of the training on the machine named in ``versions``
     samples_per_second: float
     validation_accuracy: float
     history: dict[str, list[float]]
     versions: dict[str, str]
 
 
-class Data(Stored, frozen=True):
+class DataRecord(Stored, frozen=True):
     """The samples: how many in each split, and the SHA-256 of their source."""
 
     name: str
@@ -67,7 +64,7 @@ class Data(Stored, frozen=True):
 
 
 class ModelFile(Stored, frozen=True):
-    """One ``.tflite`` file; accuracies as LiteRT gives them."""
+    """One ``.tflite`` file, with LiteRT's accuracies."""
 
     sha256: str
     nbytes: int
@@ -76,11 +73,11 @@ class ModelFile(Stored, frozen=True):
 
 
 class Verdict(Stored, frozen=True):
-    """What the test set says, in figures and in sentences; see `hil_train.card`.
+    """What the test set shows, in figures and in sentences; see `hil_train.card`.
 
-    ``beats_chance``: role (teacher, student, alone) -> whether its interval is above what a
-    guess reaches. ``gain``: the student's accuracy minus the same network's without a teacher,
-    with its interval and the p-value of McNemar's exact test; None without such a stage.
+    ``beats_chance``: role (teacher, student, alone) -> whether its interval is above what guessing
+    reaches. ``gain``: the student's accuracy minus that of the same network without a teacher, and
+    its interval. ``p``: of McNemar's exact test. Both are None without such a stage.
     """
 
     chance: float
@@ -97,7 +94,7 @@ class Provenance(Stored, frozen=True):
     name: str
     quick: bool
     recipe: Recipe
-    data: Data
+    data: DataRecord
     stages: dict[str, StageRecord]
     test_accuracy: dict[str, float]
     files: dict[str, ModelFile]
@@ -108,40 +105,8 @@ class Provenance(Stored, frozen=True):
 Record = TypeVar("Record", bound=Stored)
 
 
-class _Schema(msgspec.Struct):
-    schema: int
-
-
-def load(path: Path) -> Provenance | ProvenanceV1:
-    """A ``provenance.json`` of this schema, or of the one before recipes.
-
-    Raises:
-        StorageError: there is none, or it is of neither.
-    """
-    try:
-        content = path.read_bytes()
-        if msgspec.json.decode(content, type=_Schema).schema == provenance_v1.SCHEMA:
-            return msgspec.json.decode(content, type=ProvenanceV1)
-        return msgspec.json.decode(content, type=Provenance)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror})", "check the path") from None
-    except NO_RECORD as error:
-        what = f"{path} is not a provenance record ({error})"
-        raise StorageError(what, "train again with: hil train") from None
-
-
-def versions() -> dict[str, str]:
-    """Of everything that can change a trained weight."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": cpu_name(),
-        **package_versions(_PACKAGES),
-    }
-
-
 def read(path: Path, kind: type[Record]) -> Record | None:
-    """A stored record; None when there is none or it is not (any more) of this kind."""
+    """A stored record; None if there is none or it is not of this kind (any more)."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (FileNotFoundError, *NO_RECORD):
@@ -149,6 +114,16 @@ def read(path: Path, kind: type[Record]) -> Record | None:
 
 
 def write(path: Path, record: Stored) -> None:
-    """Store a record, readable by people; raises StorageError."""
+    """Store a record as readable JSON; raises StorageError."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     files.replace_file(path, text + b"\n")
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change a trained weight."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": cpu_name(),
+        **package_versions(_PACKAGES),
+    }

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recipe: everything that decides what is trained, in one TOML file.
 
-    dataset ── stages, in order: each trains one network on a schedule, alone or with the
-               loss that a teacher (an earlier stage) enters ── exported models
+    dataset ── stages, in order: each trains one network on a schedule, alone or with a loss
+               that includes a teacher (an earlier stage) ── exported models
 
-Records only: `hil_train.plan` finds and reads them, `hil_train.plan` refuses what cannot work,
-`hil_train.plan` expands stages and seeds.
+The records, and the rules of the ``[sweep]`` section. `hil_train.plan` finds, checks and expands
+recipes.
 """
 
 from __future__ import annotations
@@ -20,126 +20,18 @@ from hil.core.records import Precision
 from hil_train.batches import Warp
 from hil_train.networks import Name, Network, Positive
 
-
-class Axis(Config, frozen=True):
-    """Numbers from ``low`` to ``high``; ``log``: as many below their geometric mean as above;
-    ``step``: only ``low``, ``low + step``, ..."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-
-Values: TypeAlias = Axis | tuple[float, ...]  # or only these
-
-
-class Sweep(Config, frozen=True):
-    """The section. What is not named stays as the stage has it.
-
-    ``stage``: the one to vary, else the recipe's student. ``width``: a factor on its filters and
-    units, the last layer apart.
-    """
-
-    stage: str = ""
-    temperature: Values | None = None
-    alpha: Values | None = None
-    learning_rate: Values | None = None
-    width: Values | None = None
-    batch: Values | None = None
-    epochs: Values | None = None
-
-
-KEYS: Final = ("temperature", "alpha", "learning_rate", "width", "batch", "epochs")
-WHOLE: Final = ("batch", "epochs")
-OF_LOSS: Final = ("temperature", "alpha")
-_BOUNDS: Final = {
-    "temperature": (0.01, 1000.0),
-    "alpha": (0.0, 1.0),
-    "learning_rate": (1e-7, 10.0),
-    "width": (0.01, 16.0),
-    "batch": (1, 2**20),
-    "epochs": (1, 10_000),
-}
-
-
-def axes(sweep: Sweep) -> dict[str, Values]:
-    """What a section names."""
-    named = {key: getattr(sweep, key) for key in KEYS}
-    return {key: values for key, values in named.items() if values is not None}
-
-
-def usual(learning_rate: float, *, loss: bool, width: bool) -> dict[str, Values]:
-    """What is varied where a recipe has no section.
-
-    Args:
-        learning_rate: the stage's own, the middle of the range.
-        loss: whether the stage has one with a T and an alpha.
-        width: whether its layers may change.
-    """
-    found: dict[str, Values] = {}
-    if loss:
-        found["temperature"] = Axis(low=1, high=20, log=True)
-        found["alpha"] = Axis(low=0, high=1)
-    reach = math.sqrt(10)
-    low, high = learning_rate / reach, min(10.0, learning_rate * reach)
-    found["learning_rate"] = Axis(low=float(f"{low:.3g}"), high=float(f"{high:.3g}"), log=True)
-    if width:
-        found["width"] = Axis(low=0.25, high=2, step=0.25)
-    return found
-
-
-def fault(sweep: Sweep) -> str:
-    """What is wrong with a section, its key first; empty when nothing is."""
-    for key, values in axes(sweep).items():
-        what = _fault(key, values)
-        if what:
-            return f"sweep.{key}: {what}"
-    return ""
-
-
-def _fault(key: str, values: Values) -> str:
-    if isinstance(values, Axis):
-        low, high, step = values.low, values.high, values.step
-        if not low < high:
-            return f"low {low:g} is not below high {high:g}"
-        if values.log and (low <= 0 or step is not None):
-            return "a logarithmic axis begins above 0 and has no step"
-        if step is not None and not 0 < step <= high - low:
-            return f"a step of {step:g} does not fit between {low:g} and {high:g}"
-        numbers: tuple[float, ...] = (low, high) if step is None else (low, high, low + step)
-    else:
-        numbers = values
-        if not numbers:
-            return "names no values"
-        if len(set(numbers)) < len(numbers):
-            return "one value is there twice"
-    least, most = _BOUNDS[key]
-    outside = [n for n in numbers if not least <= n <= most]
-    if outside:
-        return f"{outside[0]:g} is not within {least:g}..{most:g}"
-    if key in WHOLE and any(n != int(n) for n in numbers):
-        return "takes whole numbers"
-    return ""
-
-
-def encode(found: dict[str, Values]) -> str:
-    """Axes as one line of JSON."""
-    return msgspec.json.encode(found, order="sorted").decode()
-
-
 Share: TypeAlias = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Seed: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 LossKind: TypeAlias = Literal["kd", "kl", "soft_ce", "softmax_over_t", "feature"]
 
 
 class Schedule(Config, frozen=True):
-    """How long and how fast: Adam, from ``learning_rate``; samples moved up to ``shift`` pixels.
+    """How long and how fast a stage trains, with Adam.
 
-    ``decay``: the rate falls to 0 on a cosine, or stays. ``warmup``: steps in which it first
-    rises from 0. ``weight_decay``: each step takes so large a share of every weight, times the
-    rate (AdamW, Loshchilov and Hutter 2019). ``warp``: pictures turned and bent, instead of
-    ``shift``. ``patience``: epochs without a better
+    ``decay``: the learning rate falls to 0 on a cosine, or stays. ``warmup``: steps in which it
+    first rises from 0. ``weight_decay``: the share of each weight, times the rate, that every step
+    subtracts (AdamW, Loshchilov and Hutter 2019). ``shift``: pixels that pictures move at most.
+    ``warp``: rotated and bent pictures, instead of ``shift``. ``patience``: epochs without a better
     ``monitor`` (on validation) after which training ends with the best epoch's weights; 0: never.
     """
 
@@ -156,7 +48,7 @@ class Schedule(Config, frozen=True):
 
 
 class Loss(Config, frozen=True):
-    """What a student with a teacher minimises; `hil_train.distillation` has the formulas.
+    """What a student with a teacher minimises. `hil_train.distillation` has the formulas.
 
     ``alpha`` weighs the labels, ``1 - alpha`` the teacher. ``teacher_layer`` and
     ``student_layer`` are for kind ``feature``.
@@ -173,10 +65,10 @@ class Stage(Config, frozen=True):
     """One training.
 
     ``teacher`` is the stage to learn from (with ``loss``), ``start`` the stage whose weights
-    this one continues from (else: fresh ones). ``class_weight``: a factor a class on each
+    this one starts from (default: random ones). ``class_weight``: one factor per class on each
     sample's loss, or ``balanced`` (samples / (classes * samples of the class)). ``quantised``:
-    learn on from ``start`` seeing what int8 will do (`hil_train.compress`). ``once``: with the
-    first seed alone, as a stage that others learn from always is.
+    quantisation-aware training from ``start`` on (`hil_train.compress`). ``once``: train with the
+    first seed only, as is always done for stages that others learn from.
     """
 
     name: Name
@@ -193,8 +85,37 @@ class Stage(Config, frozen=True):
     note: str = ""  # for the card
 
 
+class Range(Config, frozen=True):
+    """Numbers from ``low`` to ``high``; ``log``: on a logarithmic scale; ``step``: only ``low``,
+    ``low + step``, ..."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+
+Values: TypeAlias = Range | tuple[float, ...]  # a tuple: only these values
+
+
+class Sweep(Config, frozen=True):
+    """The ``[sweep]`` section: what `hil sweep` varies. Anything else stays as the stage has it.
+
+    ``stage``: the one to vary; default: the recipe's student. ``width``: a factor on the filters
+    and units of all its layers except the last.
+    """
+
+    stage: str = ""
+    temperature: Values | None = None
+    alpha: Values | None = None
+    learning_rate: Values | None = None
+    width: Values | None = None
+    batch: Values | None = None
+    epochs: Values | None = None
+
+
 class Reported(Config, frozen=True):
-    """What the write-up that a recipe comes from says of a stage's accuracy."""
+    """A stage's accuracy according to the write-up that a recipe comes from."""
 
     stage: str
     accuracy: float
@@ -203,7 +124,7 @@ class Reported(Config, frozen=True):
 
 class Quick(Config, frozen=True):
     """Limits of ``--quick``, which only shows that the pipeline works. ``samples`` 0: all.
-    Nothing is warped and no rate warmed up: views take long, and two epochs are soon over."""
+    There is no warping and no warm-up: views take long, and two epochs are too few for them."""
 
     epochs: Positive = 2
     samples: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -212,18 +133,18 @@ class Quick(Config, frozen=True):
 
 
 class Recipe(Config, frozen=True):
-    """The file. ``control``: nothing can be learnt from this data, and the result must say so."""
+    """The file. ``control``: nothing can be learned from this data, and the result must say so."""
 
     title: str
     dataset: str  # a name, or an .npz file beside the recipe
     networks: dict[Name, Network]
     schedules: dict[Name, Schedule]
     stages: Annotated[tuple[Stage, ...], msgspec.Meta(min_length=1)]
-    # the three that the verdict compares
+    # the three stages that the verdict compares
     teacher: str = "teacher"
     student: str = "student"
     alone: str = "student_alone"
-    # of stages that no other learns from; the first seed's networks are the ones exported
+    # for stages that no other learns from; the networks of the first seed are exported
     seeds: Annotated[tuple[Seed, ...], msgspec.Meta(min_length=1)] = (1,)
     export: tuple[str, ...] = ("teacher", "student")
     precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.INT8)
@@ -233,12 +154,12 @@ class Recipe(Config, frozen=True):
     control: bool = False
     reported: tuple[Reported, ...] = ()
     quick: Quick = Quick()
-    sweep: Sweep | None = None  # what `hil sweep` varies; None: the usual
-    limits: tuple[str, ...] = ()  # sentences for the card
+    sweep: Sweep | None = None  # None: `default_ranges`
+    limits: tuple[str, ...] = ()  # sentences for the model card
 
 
 def quickly(recipe: Recipe) -> Recipe:
-    """The recipe within its ``quick`` limits, with one seed."""
+    """The recipe, cut to its ``quick`` limits and one seed."""
     limit = recipe.quick
     schedules = {
         name: msgspec.structs.replace(
@@ -256,3 +177,76 @@ def quickly(recipe: Recipe) -> Recipe:
         seeds=recipe.seeds[:1],
         calibration=min(recipe.calibration, limit.calibration),
     )
+
+
+KEYS: Final = ("temperature", "alpha", "learning_rate", "width", "batch", "epochs")
+WHOLE: Final = ("batch", "epochs")  # take whole numbers
+OF_LOSS: Final = ("temperature", "alpha")  # need a stage with a teacher
+_BOUNDS: Final = {
+    "temperature": (0.01, 1000.0),
+    "alpha": (0.0, 1.0),
+    "learning_rate": (1e-7, 10.0),
+    "width": (0.01, 16.0),
+    "batch": (1, 2**20),
+    "epochs": (1, 10_000),
+}
+
+
+def ranges(sweep: Sweep) -> dict[str, Values]:
+    """Key -> values, of the keys that a section sets."""
+    fields = msgspec.structs.asdict(sweep)
+    return {key: fields[key] for key in KEYS if fields[key] is not None}
+
+
+def default_ranges(learning_rate: float, *, loss: bool, width: bool) -> dict[str, Values]:
+    """What a sweep varies if the recipe has no ``[sweep]`` section.
+
+    Args:
+        learning_rate: the stage's own, the geometric mean of its range.
+        loss: whether the stage has a loss with T and alpha.
+        width: whether its layers may change.
+    """
+    found: dict[str, Values] = {}
+    if loss:
+        found["temperature"] = Range(low=1, high=20, log=True)
+        found["alpha"] = Range(low=0, high=1)
+    reach = math.sqrt(10)
+    low, high = learning_rate / reach, min(10.0, learning_rate * reach)
+    found["learning_rate"] = Range(low=float(f"{low:.3g}"), high=float(f"{high:.3g}"), log=True)
+    if width:
+        found["width"] = Range(low=0.25, high=2, step=0.25)
+    return found
+
+
+def sweep_fault(sweep: Sweep) -> str:
+    """What is wrong with a section, starting with the key; empty if nothing is."""
+    for key, values in ranges(sweep).items():
+        what = _fault(key, values)
+        if what:
+            return f"sweep.{key}: {what}"
+    return ""
+
+
+def _fault(key: str, values: Values) -> str:
+    if isinstance(values, Range):
+        low, high, step = values.low, values.high, values.step
+        if not low < high:
+            return f"low {low:g} is not below high {high:g}"
+        if values.log and (low <= 0 or step is not None):
+            return "a logarithmic range starts above 0 and has no step"
+        if step is not None and not 0 < step <= high - low:
+            return f"a step of {step:g} does not fit between {low:g} and {high:g}"
+        numbers: tuple[float, ...] = (low, high) if step is None else (low, high, low + step)
+    else:
+        numbers = values
+        if not numbers:
+            return "has no values"
+        if len(set(numbers)) < len(numbers):
+            return "has a value twice"
+    least, most = _BOUNDS[key]
+    outside = [n for n in numbers if not least <= n <= most]
+    if outside:
+        return f"{outside[0]:g} is not within {least:g}..{most:g}"
+    if key in WHOLE and any(n != int(n) for n in numbers):
+        return "must be whole numbers"
+    return ""

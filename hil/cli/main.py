@@ -91,7 +91,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Write a data set and test scripts for MLCommons' runner.",
         "mlperf_data",
     ),
-    "study": Command("", "Compare several ways to one end, measured on a board."),
+    "study": Command("", "Compare methods by measuring their networks on a board."),
 }
 
 

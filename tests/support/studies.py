@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hil.core.records import Precision
-from hil_train.study.figures import SCHEMA, Device, Row, Study
+from hil_train.figures import SCHEMA, CompressionStudy, DeviceFigures, Variant
 
 N = 1000
 
@@ -22,11 +22,11 @@ def row(
     total: float | None = 5.0,
     why: str = "",
     unexpected: int | None = 0,
-) -> Row:
+) -> Variant:
     """A network that is wrong on the samples ``wrong``; not measured where it is None."""
     device = None
     if wrong is not None:
-        device = Device(
+        device = DeviceFigures(
             wrong=tuple(wrong),
             time=time,
             arena=arena,
@@ -34,7 +34,7 @@ def row(
             flash_code=0,
             unexpected=unexpected,
         )
-    return Row(
+    return Variant(
         method=method,
         words=WORDS[method],
         precision=Precision(precision),
@@ -59,7 +59,9 @@ WORDS = {
 }
 
 
-def study(*rows: Row, unit: str = "instructions", n: int = N, **changes: object) -> Study:
+def study(
+    *rows: Variant, unit: str = "instructions", n: int = N, **changes: object
+) -> CompressionStudy:
     fields: dict[str, object] = {
         "schema": SCHEMA,
         "recipe": "made",
@@ -77,13 +79,13 @@ def study(*rows: Row, unit: str = "instructions", n: int = N, **changes: object)
         "rows": rows,
         "versions": {"processor": "a processor"},
     }
-    return Study(**{**fields, **changes})  # type: ignore[arg-type]
+    return CompressionStudy(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 LARGE = 900
 
 
-def distillation_wins() -> Study:
+def distillation_wins() -> CompressionStudy:
     """The teacher is best, distilled is next, alone is far behind."""
     return study(
         row("teacher", "float32", range(5), 9000, 900, 90_000, size=LARGE),
@@ -97,7 +99,7 @@ def distillation_wins() -> Study:
     )
 
 
-def pruning_wins() -> Study:
+def pruning_wins() -> CompressionStudy:
     """The pruned teacher is as good as the whole one; distillation lost accuracy."""
     return study(
         row("teacher", "float32", range(5), 9000, 900, 90_000, size=LARGE),

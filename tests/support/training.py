@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests that train have in common."""
+"""What tests of training share: small networks and data, and the mark for tests with TensorFlow."""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +14,40 @@ import pytest
 
 from hil.core.records import Dataset
 from hil_train.networks import Conv, Dense, Flatten, MaxPool, Network
-from hil_train.plan import Plan, find
+from hil_train.plan import TrainingPlan, find_recipe
 from hil_train.recipe import Loss, Schedule
 from tests.support.needs import skip_without
 
+Test = TypeVar("Test", bound=Callable[..., None])
 _MISSING = [name for name in ("tensorflow", "keras") if not importlib.util.find_spec(name)]
 
 # a module's pytestmark: found by `-m train`, skipped on a light install
 needs_tensorflow = [
     pytest.mark.train,
     skip_without(_MISSING),
-    # Keras reads variables in a way that NumPy 2 wants spelt differently
+    # Keras converts variables to arrays in a way that NumPy 2 deprecates
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 
-# of a recipe with the networks `big` and `small` and the schedule `s`
+
+def with_tensorflow(test: Test) -> Test:
+    """The marks of `needs_tensorflow` for one test."""
+    for mark in needs_tensorflow:
+        test = mark(test)
+    return test
+
+
+# the start of a recipe that trains in a second on `blobs`
+BLOBS = """\
+title = "t"
+dataset = "blobs.npz"
+[networks.big]
+layers = [{ kind = "dense", units = 16, activation = "relu" }, { kind = "dense", units = 3 }]
+[networks.small]
+layers = [{ kind = "dense", units = 4, activation = "relu" }, { kind = "dense", units = 3 }]
+"""
+
+# stages for a recipe with the networks `big` and `small` and the schedule `s`
 STAGES = """\
 [[stages]]
 name = "teacher"
@@ -59,7 +80,7 @@ SMALL = Network(
 
 def tutorial(name: str) -> Network:
     """The tutorial's ``teacher`` or ``student``."""
-    return find("mnist").recipe.networks[name]
+    return find_recipe("mnist").recipe.networks[name]
 
 
 def build(network: Network, shape: tuple[int, ...] = (28, 28, 1), name: str = "net") -> Any:
@@ -72,11 +93,11 @@ def build(network: Network, shape: tuple[int, ...] = (28, 28, 1), name: str = "n
 
 def plan(
     network: Network = SMALL, *, loss: Loss | None = None, seed: int = 1, **schedule: Any
-) -> Plan:
+) -> TrainingPlan:
     """One quick training."""
     made = Schedule(**{"epochs": 2, "learning_rate": 4e-3, "batch": 8, **schedule})
     teacher = "teacher" if loss else ""
-    return Plan(
+    return TrainingPlan(
         key="net",
         stage="net",
         network=network,
@@ -88,7 +109,7 @@ def plan(
 
 
 def bars(n: int, seed: int = 0, split: str = "train") -> Dataset:
-    """Two classes that even one epoch tells apart: an upright and a lying bar."""
+    """Two classes that even one epoch separates: vertical and horizontal bars."""
     random = np.random.RandomState(seed)
     x = np.zeros((n, 28, 28, 1), np.uint8)
     y = np.arange(n, dtype=np.int64) % 2
@@ -101,9 +122,18 @@ def bars(n: int, seed: int = 0, split: str = "train") -> Dataset:
 
 
 def blobs(n: int, seed: int = 0, split: str = "train", classes: int = 3) -> Dataset:
-    """float32 rows of 4 numbers, a cloud a class."""
+    """float32 rows of 4 numbers, one cloud per class."""
     random = np.random.RandomState(seed)
     y = np.arange(n, dtype=np.int64) % classes
     x = random.normal(size=(n, 4)).astype(np.float32)
     x[np.arange(n), y] += 4
     return Dataset("blobs", split, tuple(f"blobs-{i:05d}" for i in range(n)), x, y, "c" * 64)
+
+
+def blobs_recipe(folder: Path, text: str, scale: float = 1.0) -> Path:
+    """A file with the recipe ``text``, which starts with `BLOBS`, beside its data."""
+    data = blobs(240)
+    np.savez(folder / "blobs.npz", x=data.x.astype(np.float32) * np.float32(scale), y=data.y)
+    path = folder / "tiny.toml"
+    path.write_text(text)
+    return path

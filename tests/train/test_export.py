@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export: what the converter's traps would do to these files, and what is refused."""
+"""Export: files that the engines run exactly, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil import datasets
 from hil.core import files
 from hil.core.errors import ModelError, UsageError
 from hil.core.records import DType, Precision
-from hil.reference import encode_inputs, litert
+from hil.reference import encode_inputs, litert, oracle
 from hil.tflite import read_model
-from hil_train import batches
 from hil_train.backend import known_warnings, require
-from hil_train.export import export
-from tests.support.training import bars, needs_tensorflow, tutorial
-from tests.support.training import build as built
+from hil_train.batches import as_input
+from hil_train.export import convert, export
+from tests.support.native import library
+from tests.support.training import bars, build, needs_tensorflow, tutorial
 
 pytestmark = needs_tensorflow
 
 
-def saved(path: Path, build: Callable[[], Any]) -> tuple[Path, Any]:
+def saved(path: Path, make: Callable[[], Any]) -> tuple[Path, Any]:
     keras, _ = require()
     keras.utils.set_random_seed(1)
-    network = build()
+    network = make()
     with known_warnings():
         network.save(path)
     return path, network
 
 
-def test_the_files_are_static_and_int8_throughout(tmp_path: Path) -> None:
-    source, network = saved(tmp_path / "net.keras", lambda: built(tutorial("student")))
+def test_files_have_static_shapes_and_int8_files_only_int8(tmp_path: Path) -> None:
+    source, network = saved(tmp_path / "net.keras", lambda: build(tutorial("student")))
     data = bars(64)
     paths = export(source, data, tmp_path / "out", calibration=64)
 
@@ -53,7 +54,7 @@ def test_the_files_are_static_and_int8_throughout(tmp_path: Path) -> None:
     assert int8.input.scale == float(np.float32(1 / 255))
     assert int8.input.zero_point == -128
 
-    expected = network.predict(batches.as_input(data.x), verbose=0)
+    expected = network.predict(as_input(data.x), verbose=0)
     for precision, path in paths.items():
         model = litert(path)
         out = model.predict(encode_inputs(data.x, model.graph.input)).astype(np.float32)
@@ -64,13 +65,13 @@ def test_the_files_are_static_and_int8_throughout(tmp_path: Path) -> None:
         np.testing.assert_allclose(out, expected, atol=tolerance)
 
 
-def test_a_network_of_the_user_s_own(tmp_path: Path) -> None:
-    def build() -> Any:
+def test_any_network_of_one_input_and_output_is_converted(tmp_path: Path) -> None:
+    def make() -> Any:
         keras, _ = require()
         x = keras.Input((6, 3))
         return keras.Model(x, keras.layers.Dense(4)(keras.layers.Flatten()(x)))
 
-    source, _ = saved(tmp_path / "mine.keras", build)
+    source, _ = saved(tmp_path / "mine.keras", make)
     random = np.random.RandomState(0)
     data = replace(bars(20), x=random.normal(size=(20, 6, 3)).astype(np.float32))
     paths = export(source, data, tmp_path)
@@ -78,7 +79,7 @@ def test_a_network_of_the_user_s_own(tmp_path: Path) -> None:
     assert read_model(paths[Precision.FLOAT32]).output.shape == (1, 4)
 
 
-def test_what_is_no_keras_model_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_keras_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no file .*gone\.keras"):
         export(tmp_path / "gone.keras", bars(4), tmp_path)
     broken = tmp_path / "broken.keras"
@@ -88,29 +89,29 @@ def test_what_is_no_keras_model_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_carries_code_is_refused(tmp_path: Path) -> None:
-    def build() -> Any:
+def test_models_with_code_are_refused(tmp_path: Path) -> None:
+    def make() -> Any:
         keras, _ = require()
         return keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda v: v * 2)])
 
-    source, _ = saved(tmp_path / "code.keras", build)
+    source, _ = saved(tmp_path / "code.keras", make)
     with pytest.raises(ModelError, match="not a Keras model that can be loaded"):
         export(source, bars(4), tmp_path)
 
 
-def test_several_inputs_are_refused(tmp_path: Path) -> None:
-    def build() -> Any:
+def test_models_with_several_inputs_are_refused(tmp_path: Path) -> None:
+    def make() -> Any:
         keras, _ = require()
         a, b = keras.Input((4,)), keras.Input((4,))
         return keras.Model([a, b], keras.layers.Add()([a, b]))
 
-    source, _ = saved(tmp_path / "two.keras", build)
+    source, _ = saved(tmp_path / "two.keras", make)
     with pytest.raises(ModelError, match="exactly one input"):
         export(source, bars(4), tmp_path)
 
 
-def test_data_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    source, _ = saved(tmp_path / "net.keras", lambda: built(tutorial("student")))
+def test_unsuitable_data_is_refused(tmp_path: Path) -> None:
+    source, _ = saved(tmp_path / "net.keras", lambda: build(tutorial("student")))
     small = replace(bars(4), x=np.zeros((4, 8, 8, 1), np.uint8))
     with pytest.raises(UsageError, match=r"takes inputs of shape \(28, 28, 1\)"):
         export(source, small, tmp_path)
@@ -118,3 +119,50 @@ def test_data_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="int8"):
         export(source, signed, tmp_path)
     assert files.sha256(tmp_path / "net_int8.tflite") == ""
+
+
+def block(filters: int) -> list[Any]:
+    layers = require()[0].layers
+    return [
+        layers.Conv2D(filters, 3, strides=2, padding="same"),
+        layers.LeakyReLU(negative_slope=0.2),
+        layers.MaxPooling2D(2, strides=1, padding="same"),
+    ]
+
+
+def network(name: str) -> Any:
+    """A network like those of a recipe, untrained."""
+    keras, _ = require()
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    if name == "cifar10-made":
+        shape: tuple[int, ...] = (32, 32, 3)
+        body = [*block(32), *block(32), layers.Dropout(0.2), layers.Flatten()]
+        body += [layers.Dense(16, "relu"), layers.Dropout(0.5), layers.Dense(10)]
+    else:
+        shape, units = {"tabular": ((20,), (128, 3)), "noise": ((10,), (64, 2))}[name]
+        body = [layers.Dense(units[0], "relu"), layers.Dense(units[1])]
+    return keras.Sequential([keras.Input(shape), *body], name="net")
+
+
+@pytest.mark.parametrize("name", ["tabular", "noise", "cifar10-made"])
+def test_engines_run_converted_networks_exactly(name: str, tmp_path: Path) -> None:
+    data = datasets.subset(datasets.load(name, "train"), 60)
+    with known_warnings():
+        files = convert(network(name), as_input(data.x))
+    for precision, content in files.items():
+        folder = tmp_path / precision
+        folder.mkdir()
+        path = folder / "net.tflite"
+        path.write_bytes(content)
+        graph = read_model(path)
+        assert graph.precision == precision
+        out = library({"net": graph}, folder)["net"]
+        x = encode_inputs(data.x[:8], graph.input)
+        answers = out.run(x)
+        assert answers.tobytes() == oracle(path).predict(x).tobytes()
+        if precision is Precision.FLOAT32:
+            assert answers.tobytes() == litert(path).predict(x).tobytes()
+        elif name == "tabular":  # features have a larger range than a scale of 1/255 could cover
+            assert graph.input.scale > 2 / 255
+        assert len(np.unique(answers, axis=0)) == 8

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole of training: end to end, resumed, interrupted, on a recipe of a user's own."""
+"""Training from end to end: interrupted, resumed, repaired and refused, with a user's recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -15,8 +14,8 @@ from hil.core.errors import DataError, UsageError
 from hil.core.records import DType
 from hil.tflite import read_model
 from hil_train import pipeline, provenance, training
-from hil_train.backend import Event
 from hil_train.provenance import Provenance
+from hil_train.training import StageEvent
 from tests.support.training import blobs, needs_tensorflow
 
 pytestmark = needs_tensorflow
@@ -71,7 +70,7 @@ def written(folder: Path, recipe: str = RECIPE, n: int = 400, classes: int = 3) 
     return str(path)
 
 
-def kinds(events: Sequence[Event], stage: str) -> list[str]:
+def kinds(events: Sequence[StageEvent], stage: str) -> list[str]:
     return [e.kind for e in events if e.stage == stage and e.kind != "epoch"]
 
 
@@ -80,7 +79,7 @@ def kinds(events: Sequence[Event], stage: str) -> list[str]:
 def test_train_resume_and_repair(tmp_path: Path) -> None:
     recipe, out = written(tmp_path), tmp_path / "models"
 
-    def interrupt(event: Event) -> None:
+    def interrupt(event: StageEvent) -> None:
         if event.kind == "epoch":
             raise KeyboardInterrupt
 
@@ -88,15 +87,14 @@ def test_train_resume_and_repair(tmp_path: Path) -> None:
         pipeline.train(recipe, out, on_event=interrupt)
     assert not list(out.glob("*.*"))
 
-    events: list[Event] = []
+    events: list[StageEvent] = []
     result = pipeline.train(recipe, out, on_event=events.append)
 
     keys = ["teacher", "student_alone", "student", "longer"]
     assert list(result.stages) == list(result.test_accuracy) == keys
     for key in (*keys, "export"):
         assert kinds(events, key) == ["start", "done"]
-    stored = msgspec.json.decode((out / "provenance.json").read_bytes(), type=Provenance)
-    assert stored == result == provenance.load(out / "provenance.json")
+    assert provenance.read(out / "provenance.json", Provenance) == result
     teacher = result.stages["student"].inputs.teacher_sha256
     assert teacher == files.sha256(out / "teacher.keras") != ""
     assert result.stages["longer"].inputs.start_sha256 == files.sha256(out / "student.keras")
@@ -137,17 +135,19 @@ def test_train_resume_and_repair(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_quick_is_small_and_says_so(tmp_path: Path) -> None:
+def test_quick_is_short_and_the_card_warns(tmp_path: Path) -> None:
     one = RECIPE.split('[[stages]]\nname = "longer"')[0]
     one += "[quick]\nepochs = 1\nsamples = 100\n"
     result = pipeline.train(written(tmp_path, one), tmp_path / "out", quick=True)
     assert result.quick
     assert result.data.train + result.data.validation == 100
     assert {len(s.history["loss"]) for s in result.stages.values()} == {1}
-    assert "the figures mean nothing" in (tmp_path / "out" / "card.md").read_text()
+    assert "do not use these figures" in (tmp_path / "out" / "card.md").read_text()
 
 
-def test_a_larger_student_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_larger_than_its_teacher_gives_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Enough(Exception):
         pass
 
@@ -156,7 +156,7 @@ def test_a_larger_student_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(training, "fit", stop)
     large = RECIPE.replace('kind = "dense", units = 4', 'kind = "dense", units = 400')
-    events: list[Event] = []
+    events: list[StageEvent] = []
     with pytest.raises(Enough):
         pipeline.train(written(tmp_path, large), tmp_path / "out", on_event=events.append)
     assert [e.text for e in events if e.kind == "warning"] == [
@@ -172,11 +172,11 @@ def test_a_larger_student_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monke
     ("old", "new", "n", "classes", "words"),
     [
         ('"clouds.npz"', '"gone"', 400, 3, "dataset 'gone' is not known"),
-        ("", "", 400, 4, "network 'teacher' tells 3 classes apart, clouds has 4"),
-        ("", "", 400, 2, "network 'teacher' tells 3 classes apart, clouds has 2"),
+        ("", "", 400, 4, "network 'teacher' has 3 classes, clouds has 4"),
+        ("", "", 400, 2, "network 'teacher' has 3 classes, clouds has 2"),
         ("", "", 9, 3, r"clouds is too small: its validation split of 2 has none of class"),
         ('"balanced"', "[1.0, 2.0]", 400, 3, "class_weight has 2 factors for 3 classes"),
-        ("batch = 16", "batch = 16, shift = 1", 400, 3, "shift is 1, and clouds has no pictures"),
+        ("batch = 16", "batch = 16, shift = 1", 400, 3, "shift is 1, but clouds has no pictures"),
         (
             "batch = 16",
             "batch = 16, warp = {}",
@@ -187,7 +187,7 @@ def test_a_larger_student_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monke
         ('kind = "leaky_relu"', 'kind = "conv", filters = 2', 400, 3, "layer 'conv1' of 'student'"),
     ],
 )
-def test_what_cannot_work_is_refused_before_training(
+def test_unsuitable_recipes_and_data_are_refused_before_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     old: str,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole sweeps of a recipe that trains in a second: in this process, and as commands."""
+"""Whole sweeps of a recipe that trains in a second, in this process and as commands."""
 
 from __future__ import annotations
 
@@ -13,50 +13,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from tests.support.needs import skip_without
 from tests.support.postgres import PASSWORD, missing, server
-from tests.support.training import STAGES, blobs, needs_tensorflow
+from tests.support.training import BLOBS, STAGES, blobs, blobs_recipe, needs_tensorflow
 
 _MISSING = [name for name in ("optuna", "psycopg") if not importlib.util.find_spec(name)]
 pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(1200)]
 
 PROJECT = Path(__file__).parents[2]
-RECIPE = (
-    """
-title = "t"
-dataset = "blobs.npz"
-[networks.big]
-layers = [{ kind = "dense", units = 16, activation = "relu" }, { kind = "dense", units = 3 }]
-[networks.small]
-layers = [{ kind = "dense", units = 4, activation = "relu" }, { kind = "dense", units = 3 }]
+SCHEDULES = """
 [schedules]
 s = { epochs = 3, learning_rate = 1e-2, batch = 32, decay = "none" }
 """
-    + STAGES
-)
+RECIPE = BLOBS + SCHEDULES + STAGES
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recipe")
-    data = blobs(240)
-    np.savez(folder / "blobs.npz", x=data.x, y=data.y)
-    (folder / "tiny.toml").write_text(RECIPE)
-    return folder / "tiny.toml"
+    return blobs_recipe(tmp_path_factory.mktemp("recipe"), RECIPE)
 
 
 def _swept(recipe: Path, folder: Path, trials: int, **changes: Any) -> Any:
     """Make trials in this process; the outcome."""
-    from hil_train.sweep import outcome, run, study
+    from hil_train import outcome, storage, sweep
 
-    request = run.Request(str(recipe), folder, PROJECT, trials)
+    request = sweep.SweepRequest(str(recipe), folder, PROJECT, trials)
     request = replace(request, **changes)
-    job = run.prepare(request, *run.load(request))
-    run.work(job)
-    with study.opened(job.url, job.study, job.settings) as made:
+    job = sweep.prepare(request, *sweep.load(request))
+    sweep.work(job)
+    with storage.opened(job.url, job.study, job.settings) as made:
         return outcome.read(made, job.settings)
 
 
@@ -64,7 +53,7 @@ def _facts(found: Any) -> list[Any]:
     return [(row.state, row.seed, row.values, row.accuracy, row.epochs) for row in found.rows]
 
 
-def test_a_sweep_is_reproducible_also_in_two_goes(recipe: Path, tmp_path: Path) -> None:
+def test_a_sweep_is_repeatable_and_can_be_continued(recipe: Path, tmp_path: Path) -> None:
     whole = _swept(recipe, tmp_path / "a", 3)
     _swept(recipe, tmp_path / "b", 1)
     assert _facts(_swept(recipe, tmp_path / "b", 3)) == _facts(whole)
@@ -77,9 +66,9 @@ def test_a_sweep_is_reproducible_also_in_two_goes(recipe: Path, tmp_path: Path) 
 def test_the_test_set_is_not_read(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hil_train import training
+    from hil_train import plan, sweep
 
-    real = training.load
+    real = plan.load_data
 
     def load(*words: Any, **named: Any) -> Any:
         def refuse() -> Any:
@@ -87,11 +76,11 @@ def test_the_test_set_is_not_read(
 
         return replace(real(*words, **named), test=refuse)
 
-    monkeypatch.setattr(training, "load", load)
+    monkeypatch.setattr(sweep, "load_data", load)
     assert _swept(recipe, tmp_path, 1).ended == 1
 
 
-def test_a_loss_that_is_no_number_fails_the_trial_alone(recipe: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_fails_only_its_trial(recipe: Path, tmp_path: Path) -> None:
     wild = recipe.with_name("wild.toml")
     wild.write_text(RECIPE + "[sweep]\nlearning_rate = [1e-3, 10.0]\ntemperature = [1000]\n")
     text = wild.read_text().replace("units = 4,", "units = 64,").replace("epochs = 3", "epochs = 2")
@@ -120,7 +109,7 @@ def test_a_bad_trial_is_pruned(recipe: Path, tmp_path: Path) -> None:
     assert all(row.epochs == 8 for row in found.of("complete"))
 
 
-def test_a_limit_keeps_large_networks_out(recipe: Path, tmp_path: Path) -> None:
+def test_networks_over_a_limit_are_not_trained(recipe: Path, tmp_path: Path) -> None:
     wide = recipe.with_name("wide.toml")
     wide.write_text(RECIPE + "[sweep]\nwidth = [1, 2, 4]\n")
     limited = {"limits": ("parameters=70",), "objectives": ("accuracy", "flash")}
@@ -159,7 +148,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("word", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_sweep_that_was_cut_off_goes_on(
+def test_an_interrupted_sweep_can_be_continued(
     recipe: Path, tmp_path: Path, word: signal.Signals, code: int
 ) -> None:
     command = _command(recipe, tmp_path / "cut", "--trials", "12")
@@ -173,7 +162,7 @@ def test_a_sweep_that_was_cut_off_goes_on(
     # the same command, at once
     with _start(command) as process:
         ended, said = _end(process)
-    assert (ended, "are there already" in said) == (0, True), said
+    assert (ended, "trials are complete" in said) == (0, True), said
     again = _rows(tmp_path / "cut")
     whole = _swept(recipe, tmp_path / "whole", 12)
     assert sorted((row["seed"], row["values"]) for row in again) == sorted(
@@ -208,8 +197,6 @@ def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path)
 
 
 def _rows(folder: Path, study: str = "tiny") -> list[Mapping[str, Any]]:
-    import msgspec
-
     rows: list[Mapping[str, Any]] = msgspec.json.decode(
         (folder / study / "trials.json").read_bytes()
     )
@@ -222,12 +209,12 @@ def _rows(folder: Path, study: str = "tiny") -> list[Mapping[str, Any]]:
         (("--trials", "0"), "--trials must be at least 1"),
         (("--workers", "0"), "--workers must be at least 1"),
         (("--storage", "nowhere"), "--storage is not the URL of a database"),
-        (("--study", "../x"), "--study '../x' cannot name a study"),
+        (("--study", "../x"), "--study '../x' is not a valid name"),
         (("--objective", "speed"), "no objective is called 'speed'"),
-        (("--at-most", "speed"), "--at-most 'speed' is no limit"),
+        (("--at-most", "speed"), "--at-most 'speed' is not a limit"),
     ],
 )
-def test_bad_words_are_refused_in_one_line(
+def test_bad_options_are_refused_in_one_line(
     recipe: Path,
     tmp_path: Path,
     words: tuple[str, ...],

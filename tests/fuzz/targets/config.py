@@ -12,7 +12,7 @@ from hil.compare.limits import read_limits
 from hil.core.files import read_toml
 from hil_train import networks, plan, provenance
 from hil_train.recipe import Recipe, quickly
-from hil_train.sweep.trial import _read as read_figures
+from hil_train.trial import read_costs
 from tests.fuzz.damage import deep, text_like
 
 _ROOT = Path(__file__).parents[3]
@@ -37,9 +37,8 @@ def check(data: bytes, folder: Path) -> None:
     file.write_bytes(data)
     if data.lstrip().startswith(b"{"):
         provenance.read(file, provenance.Provenance)
-        read_figures(file)
+        read_costs(file)
         _detached(folder, data)
-        provenance.load(file)
     elif b"pio_env" in data or b"emulator" in data:
         board = read_toml(file, Board)
         if board.emulator:
