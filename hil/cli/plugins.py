@@ -5,7 +5,6 @@ A module of its own, since both the table of commands and a command that it load
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any
 
 from hil.core.errors import ToolMissing
@@ -23,6 +22,8 @@ def plugin(group: str, name: str, purpose: str) -> Any:
     Raises:
         ToolMissing: no installed distribution registers it.
     """
+    from importlib.metadata import entry_points  # `hil --help` does not need it
+
     for entry in entry_points(group=group, name=name):
         return entry.load()
     raise ToolMissing(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -63,20 +64,25 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
         InUse: another process holds it and ``wait`` is false.
         StorageError: it cannot be created or locked.
     """
-    from filelock import FileLock, Timeout  # brings asyncio; most commands lock nothing
-
-    lock = FileLock(file, thread_local=False, fallback_to_soft=False)
     try:
-        lock.acquire(blocking=wait)
-    except Timeout:
-        raise InUse(f"another process holds {file}", "wait for it to end") from None
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as problem:
-        what = f"cannot lock {file} ({problem.strerror})"
-        raise StorageError(what, "choose another folder, or fix its permissions") from None
-    try:
+        raise _cannot_lock(file, problem) from None
+    # flock(2) itself: the package filelock would add 1.1 MB to the installation, and poll
+    with os.fdopen(lock):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InUse(f"another process holds {file}", "wait for it to end") from None
+        except OSError as problem:  # a file system without locks
+            raise _cannot_lock(file, problem) from None
         yield
-    finally:
-        lock.release()
+
+
+def _cannot_lock(file: Path, problem: OSError) -> StorageError:
+    what = f"cannot lock {file} ({problem.strerror})"
+    return StorageError(what, "choose another folder, or fix its permissions")
 
 
 def sha256(path: Path) -> str:
