@@ -104,6 +104,13 @@ def test_hello_survives_boot_text_and_a_lost_first_answer() -> None:
     assert device.hello() == HELLO
 
 
+def test_repeated_answers_to_hello_do_not_disturb_what_follows() -> None:
+    device, _ = fake_device(faults=[duplicate])
+    assert device.hello() == HELLO
+    assert not any(answer.disturbed for answer in device.infer(0, Encoding.INT8, INPUTS))
+    assert device.counts.unexpected == 0
+
+
 def test_silence_is_an_error() -> None:
     device, _ = fake_device(faults=[drop] * 100)
     with pytest.raises(NoAnswer, match="nothing answered on port fake within 3 s"):

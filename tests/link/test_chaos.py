@@ -91,6 +91,7 @@ def test_every_byte_is_duplicated_or_lost_at_rate_one() -> None:
     assert joined(crossed(Chaos(duplicate=1), b"abc")) == b"aabbcc"
     assert joined(crossed(Chaos(drop=1), b"abc")) == b""
     assert joined(crossed(Chaos(flip=1), b"\x0f\xff")) == b"\xf0\x00"
+    assert joined(crossed(Chaos(drop=1, duplicate=1), b"abc")) == b""  # one fault per byte
 
 
 def test_a_byte_overtakes_the_one_before_it_even_in_the_next_write() -> None:
