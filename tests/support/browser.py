@@ -38,7 +38,7 @@ class Seen:
     """A page, and everything that it did which a report must not do."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)  # console, but for its infos; errors
+    complaints: list[str] = field(default_factory=list)  # console messages except infos; errors
     requests: list[str] = field(default_factory=list)  # of anything but the file itself
     refused: list[str] = field(default_factory=list)  # of those, what the page's policy stopped
     dialogs: list[str] = field(default_factory=list)
