@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each text of an SVG file stands, by hil.report.draw.layout: an oracle without a browser."""
+"""The box of each text in an SVG file, by hil.report.draw.layout: an oracle without a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class TextBox:
     words: str
     left: float
     right: float
@@ -24,7 +24,7 @@ class Box:
 
 
 def faults(svg: str) -> list[str]:
-    """Texts that stick out of the picture, and pairs that touch."""
+    """Texts outside the picture, and pairs of texts that touch."""
     root = ET.fromstring(svg)
     *_, wide, tall = map(float, root.attrib["viewBox"].split())
     found = list(boxes(root, _styles(root), 0, 0, wide))
@@ -47,8 +47,8 @@ def boxes(
     y: float,
     wide: float,
     turned: bool = False,
-) -> Iterator[Box]:
-    """Those under ``element``, whose children's places count from (x, y)."""
+) -> Iterator[TextBox]:
+    """The boxes below ``element``, whose children's positions are relative to (x, y)."""
     for child in element:
         said = child.attrib
         moved = re.search(r"translate\(([-\d.]+)(?: ([-\d.]+))?\)", said.get("transform", ""))
@@ -67,7 +67,7 @@ def boxes(
 
 def _box(
     text: ET.Element, styles: dict[str, str], x: float, y: float, wide: float, turned: bool
-) -> Box:
+) -> TextBox:
     said, words = text.attrib, "".join(text.itertext())
     rules = "".join(styles.get(css, "") for css in ("", *said.get("class", "").split()))
     sizes = re.findall(r"font-size: (\d+)px", rules)
@@ -77,9 +77,9 @@ def _box(
     before = {"middle": 0.5, "end": 1.0}.get(said.get("text-anchor", ""), 0.0) * long
     at_x = x + _place(said.get("x", "0"), wide) + float(said.get("dx", 0)) - before
     at_y = y + float(said.get("y", 0))
-    if turned:  # upwards, letters to the left of the place
-        return Box(words, x - 0.8 * size, x + 0.2 * size, y - long + before, y + before)
-    return Box(words, at_x, at_x + long, at_y - 0.8 * size, at_y + 0.2 * size)
+    if turned:  # upwards, with the letters to the left of the position
+        return TextBox(words, x - 0.8 * size, x + 0.2 * size, y - long + before, y + before)
+    return TextBox(words, at_x, at_x + long, at_y - 0.8 * size, at_y + 0.2 * size)
 
 
 def _place(text: str, wide: float) -> float:
@@ -87,6 +87,6 @@ def _place(text: str, wide: float) -> float:
 
 
 def _styles(root: ET.Element) -> dict[str, str]:
-    """Class -> rules of its texts; "" those of all."""
+    """Class -> rules of its texts; "" -> rules of all texts."""
     style = "".join(each.text or "" for each in root.iter(f"{SVG}style"))
     return dict(re.findall(r"^text\.?(\w*) \{([^}]*)\}", style, re.MULTILINE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Chromium, driven over its own protocol, for tests of what a reader's browser does."""
+"""Debian's Chromium, driven by Playwright, to test what a reader's browser does with a page."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ needs_chromium = skip_without(
 
 @dataclass
 class Seen:
-    """A page, and everything that it did which a report must not do."""
+    """A page, and everything that it did and a report must not do."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)  # console messages except infos; errors
-    requests: list[str] = field(default_factory=list)  # of anything but the file itself
-    refused: list[str] = field(default_factory=list)  # of those, what the page's policy stopped
+    requests: list[str] = field(default_factory=list)  # except for the file itself
+    refused: list[str] = field(default_factory=list)  # those that the page's policy blocked
     dialogs: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def chromium(environment: Mapping[str, str] | None = None) -> Iterator[Browser]:
-    """A headless Chromium that resolves no name: nothing of a test reaches a network.
+    """A headless Chromium that resolves no host name, so that no test reaches a network.
     ``environment`` is added to this process's."""
     assert CHROMIUM, "needs_chromium is missing on this test"
     with sync_playwright() as driver:
@@ -68,7 +68,7 @@ def shown(
     scheme: Literal["dark", "light"] = "light",
     script: bool = True,
 ) -> Iterator[Seen]:
-    """``file`` loaded in a window of its own."""
+    """``file`` loaded in a new window."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
     )
@@ -108,13 +108,13 @@ BAD = ("error", "warning", "assert")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for a module's tests."""
+    """One Chromium per test module."""
     with chromium() as found:
         yield found
 
 
 def serious(page: Page) -> list[str]:
-    """axe-core's findings that shut somebody out."""
+    """The serious and critical findings of axe-core."""
     found = Axe().run(page).response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html']} ({len(one['nodes'])})"

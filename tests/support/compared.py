@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored runs made up from a seed, in memory."""
+"""Stored runs in memory, and changes of them, for tests of comparisons."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def run(
 ) -> StoredRun:
     """A complete run; ``change`` happens to every sample, ``changes`` the manifest."""
     chosen = plans or (reports.plan(),)
-    samples = {plan.key: tuple(reports.samples(plan, n)) for plan in chosen}
-    if change:
-        samples = {key: tuple(map(change, part)) for key, part in samples.items()}
-    return StoredRun(reports.manifest(*chosen, n=n, **changes), samples, {}, torn=False)
+    samples = (sample for plan in chosen for sample in reports.samples(plan, n))
+    return reports.run_of(
+        reports.manifest(*chosen, n=n, **changes), map(change, samples) if change else samples
+    )
 
 
 def with_memory(stored: StoredRun, **bytes_: int) -> StoredRun:
-    """The same run, of which every part takes other memory."""
+    """The same run with other figures of memory."""
     ends = tuple(
         msgspec.structs.replace(end, memory=msgspec.structs.replace(end.memory, **bytes_))
         for end in stored.manifest.ends
@@ -41,7 +41,7 @@ def with_manifest(stored: StoredRun, **changes: object) -> StoredRun:
 
 
 def timed(stored: StoredRun, times: Sequence[int]) -> StoredRun:
-    """The same answers of each part, in these times."""
+    """The same answers with these times, for each run of the matrix."""
     samples = {
         key: tuple(
             msgspec.structs.replace(sample, time=time)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fonts that a drawing is tried in, each as the only one of a Chromium."""
+"""The fonts that drawings are tested with, each as the only font of a Chromium."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hil.cli.doctor import FONTS
 
 
 def file_of(font: str, weight: str = "regular") -> Path | None:
-    """Where a font is; None where it is not installed."""
+    """The file of a font; None if it is not installed."""
     words = ["fc-match", "-f", "%{family}\t%{file}", f"{font}:weight={weight}"]
     try:
         said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
@@ -25,20 +25,20 @@ def file_of(font: str, weight: str = "regular") -> Path | None:
 
 @cache
 def installed() -> tuple[str, ...]:
-    """Those of `FONTS` that this machine has."""
+    """Those of `FONTS` that are installed."""
     return tuple(font for font in FONTS if file_of(font))
 
 
 def need(font: str) -> None:
-    """Skip where ``font`` is missing, unless none of them is there."""
+    """Skip if ``font`` is not installed; fail if none of `FONTS` is."""
     assert installed(), f"none of {', '.join(FONTS)} is installed"
     if font not in installed():
         pytest.skip(f"not installed: {font} (hil doctor --install --tests)")
 
 
 def only(font: str, folder: Path) -> Path:
-    """A configuration of fontconfig, written to ``folder``, that knows ``font`` alone: what a page
-    asks for as any other is answered by it."""
+    """Write a fontconfig file to ``folder`` that knows only ``font``, which then stands for every
+    font that a page asks for."""
     found = {file_of(font, weight) for weight in ("regular", "bold")}
     faces = "".join(f"<dir>{file.parent}</dir>" for file in found if file)
     accepted = "".join(f"<glob>{file}</glob>" for file in found if file)
