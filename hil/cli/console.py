@@ -11,6 +11,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -72,12 +73,16 @@ class RateColumn(TextColumn):
 
 
 def progress(what: str = "") -> Progress:
-    """Bars with counts, rates and time left; nothing if stderr is not a terminal."""
+    """Bars with counts, rates and time left."""
+    return _bars(MofNCompleteColumn(), TextColumn(what) if what else RateColumn())
+
+
+def _bars(*columns: ProgressColumn) -> Progress:
+    """Bars on stderr; nothing if that is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        *([TextColumn(what)] if what else [RateColumn()]),
+        *columns,
         TimeRemainingColumn(),
         console=err,
         disable=not err.is_terminal,
@@ -88,14 +93,7 @@ class Downloads:
     """Progress of downloads, one bar per file."""
 
     def __init__(self) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=err,
-            disable=not err.is_terminal,
-        )
+        self._bars = _bars(DownloadColumn())
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Downloads:

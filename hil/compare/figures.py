@@ -340,18 +340,9 @@ def by_percent(
     """An exact figure, where less is better, with an allowed increase in percent."""
     if base is None or new is None:
         return one_sided(name, kind, base, new)
-    limit = finite(most)
-    grown = 100 * (new - base) / base if base else math.inf if new > base else 0.0
-    return Figure(
-        name=name,
-        kind=kind,
-        word=judge(new - base, new - base, 0),
-        base=base,
-        new=new,
-        change=exact_change("ratio" if base else "difference", base, new),
-        limit=limit,
-        beyond=limit is not None and grown > limit,
-    )
+    increase = 100 * (new - base) / base if base else math.inf if new > base else 0.0
+    change = exact_change("ratio" if base else "difference", base, new)
+    return _exact(name, kind, base, new, change, increase, most)
 
 
 def by_count(
@@ -366,6 +357,19 @@ def by_count(
     """An exact count, where less is better, with an allowed increase."""
     if base is None or new is None:
         return one_sided(name, kind, base, new)
+    return _exact(name, kind, base, new, exact_change("difference", base, new), new - base, most, n)
+
+
+def _exact(
+    name: str,
+    kind: Kind,
+    base: float,
+    new: float,
+    change: Change,
+    increase: float,
+    most: float | None,
+    n: int = 0,
+) -> Figure:
     limit = finite(most)
     return Figure(
         name=name,
@@ -373,9 +377,9 @@ def by_count(
         word=judge(new - base, new - base, 0),
         base=base,
         new=new,
-        change=exact_change("difference", base, new),
+        change=change,
         limit=limit,
-        beyond=limit is not None and new - base > limit,
+        beyond=limit is not None and increase > limit,
         n=n,
     )
 
