@@ -11,12 +11,12 @@ from pathlib import Path
 from hil.boards.config import Board
 from hil.boards.emulator import start
 from hil.core.errors import LinkError, UsageError
-from hil.link import Deadline, Link
+from hil.link import Deadline
 from hil.link.serial_port import SerialLink
 
 
 @contextmanager
-def open_board(board: Board, elf: Path | None, port: str | None = None) -> Iterator[Link]:
+def open_board(board: Board, elf: Path | None, port: str | None = None) -> Iterator[SerialLink]:
     """A link to ``board``: on ``port`` if given, else on an emulator started with ``elf``."""
     if port is not None:
         yield from _link(board, port)
@@ -39,7 +39,7 @@ def open_port(board: Board, port: str) -> SerialLink:
     return SerialLink(port, board.serial.baud, dtr=board.serial.dtr, rts=board.serial.rts)
 
 
-def _link(board: Board, port: str) -> Iterator[Link]:
+def _link(board: Board, port: str) -> Iterator[SerialLink]:
     link = open_port(board, port)
     try:
         yield link
@@ -55,7 +55,7 @@ class HeldBoard:
         self._elf = elf
         self._port = port
         self._stack = ExitStack()
-        self.link: Link = self._open()
+        self.link = self._open()
 
     def reset(self) -> None:
         """Restart the board: its emulator (``link`` is then a new one), or by its reset line.
@@ -65,7 +65,7 @@ class HeldBoard:
         line = self.board.serial.reset
         if self._port is None:
             self.reopen()
-        elif line != "none" and isinstance(self.link, SerialLink):
+        elif line != "none":
             self.link.pulse(line)
         else:
             raise UsageError(
@@ -83,5 +83,5 @@ class HeldBoard:
         """Close the port, and stop the emulator."""
         self._stack.close()
 
-    def _open(self) -> Link:
+    def _open(self) -> SerialLink:
         return self._stack.enter_context(open_board(self.board, self._elf, self._port))

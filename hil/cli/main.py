@@ -18,8 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import hil
+from hil.cli import plugin
 from hil.cli.console import say, show_error
-from hil.cli.plugins import plugin
 from hil.core.errors import HilError
 
 

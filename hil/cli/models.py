@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from hil import datasets
+from hil.cli import plugin
 from hil.cli.console import out
-from hil.cli.plugins import plugin
 from hil.core.errors import UsageError
 from hil.engines import model_name, write_image
 

@@ -27,8 +27,8 @@ def cpu_name(cpuinfo: Path = CPUINFO) -> str:
 
 
 def cpu_features(cpuinfo: Path = CPUINFO) -> str:
-    """A digest, 12 hex digits, of what the processor can do; of its architecture alone where the
-    system does not say."""
+    """A digest (12 hex digits) of the processor's architecture and, if the system lists them, its
+    features."""
     flags = [line for line in _lines(cpuinfo) if line.lower().startswith(("flags", "features"))][:1]
     return hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:12]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import hil
-from hil.cli import plugins
 from hil.cli.main import main
 
 PROJECT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_without_the_training_distribution_hil_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda **_: EntryPoints())
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: EntryPoints())
     monkeypatch.setattr(sys, "argv", ["hil", *words])
     with pytest.raises(SystemExit) as ended:
         main()
