@@ -19,7 +19,7 @@ from markupsafe import Markup
 from hil.report.blocks import KINDS, Block, Card, Confusions, Scatters, Vector
 from hil.report.cost import HEIGHT
 from hil.report.document import Document
-from hil.report.draw.chart import Chart, Drawing, Square
+from hil.report.draw.chart import HUES, PALETTE, Chart, Drawing, Square
 from hil.report.draw.templates import environment
 from hil.report.text import UNKNOWN
 
@@ -90,26 +90,7 @@ def _bars(vector: Vector, place: int, of: int) -> str:
     return "".join(pieces)
 
 
-# the page's light colours (templates/style.css), by class
-_HUES = {
-    "teacher": ("#0b62b0", "#6fa8dc"),
-    "student": ("#c4480a", "#eb9a6c"),
-    "third": ("#1b7a4b", "#72b794"),
-    "fourth": ("#7440a8", "#b18fd6"),
-    "fifth": ("#4a5560", "#98a3ad"),
-}
-_MEMORY = {
-    "mem-a": "#3b4a8c",
-    "mem-b": "#8fa0d8",
-    "mem-c": "#d3bd7a",
-    "mem-d": "#2f8f83",
-    "mem-e": "#a05a8c",
-    "mem-f": "#c98250",
-    "mem-g": "#7d8790",
-    "mem-h": "#c3cad1",
-    "mem-i": "#c5cdee",
-}
-_QUIET = "#5a6570"
+# of a matrix, as style.css has them
 _SQUARES = {"right": (40, 120, 180), "wrong": (214, 90, 20)}
 
 
@@ -130,7 +111,7 @@ def drawn(drawing: Drawing) -> str:
     """One drawing as an SVG file."""
     kind = type(drawing).__name__.lower()
     figure = _environment().get_template("figure.svg.j2")
-    return figure.render(kind=kind, d=drawing, height=HEIGHT, quiet=_QUIET)
+    return figure.render(kind=kind, d=drawing, height=HEIGHT)
 
 
 def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
@@ -155,11 +136,13 @@ def _stem(title: str) -> str:
 
 def _ink(css: str, of_row: str = "") -> str:
     """The colour that the page's style gives a class, or the bar in a row of that class."""
-    if css in _MEMORY:
-        return _MEMORY[css]
+    if css in PALETTE:
+        return PALETTE[css]
     words = (of_row or css).split()
     hue = next((word[4:] for word in words if word.startswith("hue-")), "")
-    return _HUES[hue]["soft" in words] if hue in _HUES else _QUIET
+    if hue not in HUES:
+        return PALETTE["quiet"]
+    return PALETTE[HUES[hue] + ("-soft" if "soft" in words else "")]
 
 
 def _square(square: Square) -> str:

@@ -16,7 +16,44 @@ from hil.report.draw.layout import clear
 from hil.report.text import short
 
 NARROW: Final = 290.0  # width of a bar chart's axis on a phone, in pixels
-_HUES = ("teacher", "student", "third", "fourth", "fifth")
+# the light colours of pages and drawings; style.css has the dark ones
+PALETTE: Final = {
+    "paper": "#ffffff",
+    "ink": "#1d2329",
+    "quiet": "#5a6570",
+    "line": "#d9dee3",
+    "panel": "#f5f7f9",
+    "blue": "#0b62b0",
+    "blue-soft": "#6fa8dc",
+    "red": "#c4480a",
+    "red-soft": "#eb9a6c",
+    "green": "#1b7a4b",
+    "green-soft": "#72b794",
+    "violet": "#7440a8",
+    "violet-soft": "#b18fd6",
+    "grey": "#4a5560",
+    "grey-soft": "#98a3ad",
+    "mem-a": "#3b4a8c",
+    "mem-b": "#8fa0d8",
+    "mem-c": "#d3bd7a",
+    "mem-d": "#2f8f83",
+    "mem-e": "#a05a8c",
+    "mem-f": "#c98250",
+    "mem-g": "#7d8790",
+    "mem-h": "#c3cad1",
+    "mem-i": "#c5cdee",
+    "good": "#1b7a4b",
+    "bad": "#b3261e",
+    "part": "#8a5a00",
+}
+# hue of a model -> its colour; the lighter shade has the suffix -soft
+HUES: Final = {
+    "teacher": "blue",
+    "student": "red",
+    "third": "green",
+    "fourth": "violet",
+    "fifth": "grey",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +231,6 @@ def colour(model: str, precision: str, models: Sequence[str]) -> str:
         hue = model
     else:
         others = [m for m in dict.fromkeys(models) if m not in ("teacher", "student")]
-        free = [h for h in _HUES if h not in models]
+        free = [h for h in HUES if h not in models]
         hue = free[others.index(model) % len(free)]
     return f"hue-{hue} {'soft' if precision == 'float32' else 'full'}"

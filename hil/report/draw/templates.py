@@ -15,6 +15,7 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from hil.core.text import clean, visible
+from hil.report.draw.chart import HUES, PALETTE
 from hil.report.draw.layout import shortened, widest, wrapped
 from hil.report.text import count, escape
 
@@ -36,6 +37,7 @@ def environment(*packages: str) -> Environment:
         keep_trailing_newline=True,
         finalize=_printed,
     )
+    made.globals |= {"palette": PALETTE, "hues": HUES}
     made.filters |= {
         "clean": clean,
         "count": count,
