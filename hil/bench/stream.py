@@ -17,7 +17,7 @@ from hil.bench.expected import Expected, expect
 from hil.bench.lab import Firmware, Lab
 from hil.bench.prepare import Prepared
 from hil.bench.session import Patience, Session
-from hil.boards.config import Clock
+from hil.boards.config import BoardClock
 from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo, Status
 from hil.device import Answer
 from hil.firmware import Footprint
@@ -121,7 +121,7 @@ def _end(item: Prepared, session: Session, answered: int, started: float) -> Run
     )
 
 
-def _first(clock: Clock, warm_up: tuple[Answer, ...]) -> int | None:
+def _first(clock: BoardClock, warm_up: tuple[Answer, ...]) -> int | None:
     """Time of the first inference; a latency only where nothing disturbed it."""
     if not warm_up or (clock.unit == "us" and is_disturbed(warm_up[0])):
         return None

@@ -17,7 +17,7 @@ from hil.wire.messages import Lap, Result
 PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
 
 
-class Clock(Config, frozen=True):
+class BoardClock(Config, frozen=True):
     """Which of the two clocks in RESULT is valid, and what it counts.
 
     A count is ``ticks * numerator / denominator``. An emulator may count instructions; only a
@@ -171,7 +171,7 @@ class Board(Config, frozen=True):
     name: str
     title: str
     pio_env: str
-    clock: Clock
+    clock: BoardClock
     emulator: Emulator | None = None
     serial: Serial = Serial()
     usb: Usb | None = None

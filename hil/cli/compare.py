@@ -17,7 +17,7 @@ from hil.core.errors import StorageError, UsageError
 from hil.core.files import replace_file
 
 if TYPE_CHECKING:
-    from hil.compare.records import Compared, Comparison
+    from hil.compare.records import ComparedRun, Comparison
 
 
 REGRESSION = 1
@@ -106,7 +106,7 @@ def _draw(found: Comparison) -> None:
     out.print(f"[{colour}]{escape(found.sentence)}[/]", soft_wrap=True)
 
 
-def _table(run: Compared) -> Table:
+def _table(run: ComparedRun) -> Table:
     from hil.compare.formats import HEAD, heading, row
 
     table = Table(title=escape(heading(run)), title_justify="left", box=None, pad_edge=False)

@@ -109,7 +109,7 @@ class LazyGroup(TyperGroup):
             return None
         if self._listing:
             return TyperCommand(cmd_name, help=found.summary, hidden=found.hidden)
-        return load(cmd_name, found)
+        return load_command(cmd_name, found)
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         type(self)._listing = True
@@ -119,7 +119,7 @@ class LazyGroup(TyperGroup):
             type(self)._listing = False
 
 
-def load(name: str, command: Command) -> Any:
+def load_command(name: str, command: Command) -> Any:
     """Import the command and make a click command of it."""
     if command.module:
         module = importlib.import_module(f"hil.cli.{command.module}")

@@ -13,7 +13,15 @@ import msgspec
 from hil.compare.figures import figures
 from hil.compare.formats import problem, problem_of_lost, summary
 from hil.compare.limits import LimitsFile, exceeded
-from hil.compare.records import COMPARISON_SCHEMA, Compared, Comparison, Fact, Figure, Lost, Side
+from hil.compare.records import (
+    COMPARISON_SCHEMA,
+    ComparedFigure,
+    ComparedRun,
+    Comparison,
+    Fact,
+    Lost,
+    Side,
+)
 from hil.core.errors import NotComparable, UsageError
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
@@ -207,7 +215,7 @@ def compare_stored(
         if allow_missing:
             found = tuple(_allow_missing(figure) for figure in found)
         facts = tuple(_facts(one.plan, other.plan, _FACTS))
-        runs.append(Compared(key, one.plan.key, found, facts, broken.get(key, ())))
+        runs.append(ComparedRun(key, one.plan.key, found, facts, broken.get(key, ())))
     lost = tuple(
         Lost(cell.plan.key, _why(cell.plan, new.manifest), beyond=not allow_missing)
         for cell in matched.lost
@@ -232,12 +240,12 @@ def _cells(run: StoredRun) -> Sequence[Cell]:
     return cells(run.manifest, run.samples)
 
 
-def _allow_missing(figure: Figure) -> Figure:
+def _allow_missing(figure: ComparedFigure) -> ComparedFigure:
     missing = figure.word == "missing" or figure.name == "unanswered"
     return msgspec.structs.replace(figure, beyond=False) if missing else figure
 
 
-def _problems(runs: Iterable[Compared], lost: Iterable[Lost]) -> Iterator[str]:
+def _problems(runs: Iterable[ComparedRun], lost: Iterable[Lost]) -> Iterator[str]:
     yield from (problem_of_lost(one) for one in lost if one.beyond)
     for run in runs:
         for figure in run.figures:

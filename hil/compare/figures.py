@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hil import stats
 from hil.compare.limits import Growth
-from hil.compare.records import Change, Figure, Kind, Word
+from hil.compare.records import Change, ComparedFigure, Kind, Word
 from hil.report.text import plural
 from hil.runs.agreement import differing
 from hil.runs.cells import Cell
@@ -35,7 +35,7 @@ _UNKNOWN_AT_ZERO = ("flash_model", "flash_code", "ram_static", "stack")
 
 def figures(
     base: Cell, new: Cell, growth: Growth, allowed: Collection[str] = ()
-) -> tuple[Figure, ...]:
+) -> tuple[ComparedFigure, ...]:
     """All figures of either run, over the samples that both answered."""
     unanswered = by_count("unanswered", _unanswered(base), _unanswered(new), growth.unanswered)
     one, other = shared(base, new)
@@ -86,7 +86,7 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
 
 def _answers(
     base: Cell, new: Cell, growth: Growth, allowed: Collection[str]
-) -> Iterator[Figure | None]:
+) -> Iterator[ComparedFigure | None]:
     if not base.n or not new.n:
         one, other = (cell.accuracy.point if cell.n else None for cell in (base, new))
         yield one_sided("accuracy", "share", one, other)
@@ -107,7 +107,7 @@ def _differing(cell: Cell) -> int:
     return cell.n - cell.same_answer
 
 
-def _accuracy(base: Cell, new: Cell, growth: Growth) -> Figure:
+def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure:
     """Paired if the samples are the same: Newcombe's interval and McNemar's exact test."""
     limit = finite(growth.accuracy)
     first, second = base.accuracy.point, new.accuracy.point
@@ -123,7 +123,7 @@ def _accuracy(base: Cell, new: Cell, growth: Growth) -> Figure:
         note = "other samples, so not paired"
     word: Word = "same" if equal else judge(-found.high, -found.low, 0.0)
     beyond = limit is not None and 100 * found.high < -limit
-    return Figure(
+    return ComparedFigure(
         name="accuracy",
         kind="share",
         word=word,
@@ -146,7 +146,7 @@ def _unpaired(base: Cell, new: Cell) -> stats.Estimate:
     return stats.Estimate(point, low, high, "Newcombe", min(a.n, b.n), stats.CONFIDENCE)
 
 
-def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) -> Figure:
+def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) -> ComparedFigure:
     """Output values that differ from BASE's; another network's may, if `model` is allowed."""
     changed_values = int(differing(base.device, new.device, new.plan.tolerance).sum())
     other_model = base.plan.model_sha256 != new.plan.model_sha256
@@ -157,7 +157,7 @@ def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) ->
     if beyond and other_model:
         note += "; the model differs: use --allow model if that is intended"
     word: Word = "same" if not changed_values else "worse" if beyond else "undecided"
-    return Figure(
+    return ComparedFigure(
         name="outputs",
         kind="count",
         word=word,
@@ -171,7 +171,7 @@ def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) ->
     )
 
 
-def times(base: Cell, new: Cell, growth: Growth) -> Iterator[Figure | None]:
+def times(base: Cell, new: Cell, growth: Growth) -> Iterator[ComparedFigure | None]:
     """The figures of the clock of both runs; none if the clocks have different units."""
     unit = new.plan.clock.unit
     if unit != base.plan.clock.unit or unit == "none":
@@ -207,7 +207,9 @@ def _undisturbed(base: Cell, new: Cell) -> tuple[Cell, Cell]:
     )
 
 
-def _counts(base: Counts, new: Counts, growth: Growth, paired: bool) -> Iterator[Figure | None]:
+def _counts(
+    base: Counts, new: Counts, growth: Growth, paired: bool
+) -> Iterator[ComparedFigure | None]:
     """Instruction counts: exact for each digit, so every change is caused by the code.
 
     The interval is that of the median over digits of this kind. A median may hide a change of fewer
@@ -233,7 +235,7 @@ def _counts(base: Counts, new: Counts, growth: Growth, paired: bool) -> Iterator
         yield by_percent("total", "instructions", one, other, growth.total)
 
 
-def _latency(base: Latencies, new: Latencies, growth: Growth, paired: bool) -> Figure:
+def _latency(base: Latencies, new: Latencies, growth: Growth, paired: bool) -> ComparedFigure:
     """Times of a real board: beyond the limit if the whole interval is."""
     limit = finite(growth.latency)
     found = ratio(new, base, paired=paired) if _positive(base.values, new.values) else None
@@ -255,8 +257,8 @@ def _median(
     word: Word | None,
     limit: float | None,
     beyond: bool,
-) -> Figure:
-    return Figure(
+) -> ComparedFigure:
+    return ComparedFigure(
         name=name,
         kind=kind,
         word=word or "undecided",
@@ -270,16 +272,22 @@ def _median(
     )
 
 
-def _first(kind: Kind, base: RunEnd | None, new: RunEnd | None, growth: Growth) -> Figure | None:
+def _first(
+    kind: Kind, base: RunEnd | None, new: RunEnd | None, growth: Growth
+) -> ComparedFigure | None:
     """The first inference after boot. One value of a real board has no interval."""
     one, other = (end.first if end else None for end in (base, new))
     if kind == "us" and one is not None and other is not None:
         note = "one value each, so no interval"
-        return Figure(name="first", kind=kind, word="undecided", base=one, new=other, note=note)
+        return ComparedFigure(
+            name="first", kind=kind, word="undecided", base=one, new=other, note=note
+        )
     return by_percent("first", kind, one, other, growth.first)
 
 
-def _memory(base: RunEnd | None, new: RunEnd | None, growth: Growth) -> Iterator[Figure | None]:
+def _memory(
+    base: RunEnd | None, new: RunEnd | None, growth: Growth
+) -> Iterator[ComparedFigure | None]:
     for name in _BYTES:
         one, other = (_bytes(end.memory, name) if end else None for end in (base, new))
         yield by_percent(name, "bytes", one, other, getattr(growth, name))
@@ -336,7 +344,7 @@ def to_change(kind: Literal["ratio", "difference"], found: Estimate) -> Change:
 
 def by_percent(
     name: str, kind: Kind, base: float | None, new: float | None, most: float | None
-) -> Figure | None:
+) -> ComparedFigure | None:
     """An exact figure, where less is better, with an allowed increase in percent."""
     if base is None or new is None:
         return one_sided(name, kind, base, new)
@@ -353,7 +361,7 @@ def by_count(
     *,
     kind: Kind = "count",
     n: int = 0,
-) -> Figure | None:
+) -> ComparedFigure | None:
     """An exact count, where less is better, with an allowed increase."""
     if base is None or new is None:
         return one_sided(name, kind, base, new)
@@ -369,9 +377,9 @@ def _exact(
     increase: float,
     most: float | None,
     n: int = 0,
-) -> Figure:
+) -> ComparedFigure:
     limit = finite(most)
-    return Figure(
+    return ComparedFigure(
         name=name,
         kind=kind,
         word=judge(new - base, new - base, 0),
@@ -384,13 +392,17 @@ def _exact(
     )
 
 
-def one_sided(name: str, kind: Kind, base: float | None, new: float | None) -> Figure | None:
+def one_sided(
+    name: str, kind: Kind, base: float | None, new: float | None
+) -> ComparedFigure | None:
     """A figure that only one run has; None if neither has it. One that only BASE has is missing,
     which is a regression."""
     if base is None and new is None:
         return None
     word: Word = "new" if base is None else "missing"
-    return Figure(name=name, kind=kind, word=word, base=base, new=new, beyond=word == "missing")
+    return ComparedFigure(
+        name=name, kind=kind, word=word, base=base, new=new, beyond=word == "missing"
+    )
 
 
 def finite(most: float | None) -> float | None:

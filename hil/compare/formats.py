@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from hil.compare.records import Compared, Comparison, Fact, Figure, Lost, Side, Word
+from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
 from hil.report.text import count, escape, listed, percent, plural, points
 
@@ -39,11 +39,11 @@ _UNITS: Final = {"bytes": " B", "us": " µs", "instructions": "", "count": "", "
 _LONGEST_HASH: Final = 12
 
 
-def title(figure: Figure) -> str:
+def title(figure: ComparedFigure) -> str:
     return TITLES.get(figure.name, figure.name)
 
 
-def row(figure: Figure) -> tuple[str, ...]:
+def row(figure: ComparedFigure) -> tuple[str, ...]:
     """A row of the table with the columns of `HEAD`."""
     return (
         title(figure),
@@ -54,7 +54,7 @@ def row(figure: Figure) -> tuple[str, ...]:
     )
 
 
-def value(figure: Figure, number: float | None) -> str:
+def value(figure: ComparedFigure, number: float | None) -> str:
     """A figure with its unit; a dash for None."""
     if number is None:
         return "–"
@@ -63,12 +63,12 @@ def value(figure: Figure, number: float | None) -> str:
     return count(number) + _UNITS[figure.kind]
 
 
-def changed(figure: Figure) -> str:
+def changed(figure: ComparedFigure) -> str:
     """The change with its interval, and the note."""
     return "; ".join(words for words in (_amount(figure), figure.note) if words)
 
 
-def _amount(figure: Figure) -> str:
+def _amount(figure: ComparedFigure) -> str:
     change = figure.change
     if change is None or (figure.word == "same" and change.low == change.high):
         return ""
@@ -97,7 +97,7 @@ def _percent(ratio: float) -> str:
     return text.replace("-", "−") + " %"
 
 
-def verdict(figure: Figure) -> str:
+def verdict(figure: ComparedFigure) -> str:
     """The word, and the limit."""
     if figure.word == "missing":
         return "missing, a regression" if figure.beyond else "missing, allowed"
@@ -108,7 +108,7 @@ def verdict(figure: Figure) -> str:
     return figure.word
 
 
-def _limit(figure: Figure) -> str:
+def _limit(figure: ComparedFigure) -> str:
     assert figure.limit is not None
     if figure.kind == "share":
         return f"{figure.limit:g} points"
@@ -117,7 +117,7 @@ def _limit(figure: Figure) -> str:
     return f"{figure.limit:g} %"
 
 
-def problem(figure: Figure) -> str:
+def problem(figure: ComparedFigure) -> str:
     """A figure beyond its limit, in one line."""
     if figure.word == "missing":
         return f"{title(figure)} is missing, was {value(figure, figure.base)}"
@@ -130,7 +130,7 @@ def problem_of_lost(lost: Lost) -> str:
     return f"{lost.key}: missing from NEW{f' ({lost.why})' if lost.why else ''}"
 
 
-def summary(runs: Sequence[Compared], lost: Sequence[Lost], problems: Sequence[str]) -> str:
+def summary(runs: Sequence[ComparedRun], lost: Sequence[Lost], problems: Sequence[str]) -> str:
     """The comparison in one sentence."""
     words = Counter(figure.word for run in runs for figure in run.figures)
     order: tuple[Word, ...] = ("worse", "missing", "better", "undecided", "new", "same")
@@ -183,12 +183,12 @@ def _rest(found: Comparison) -> Iterator[str]:
         yield from (f"- {escape(line)}" for line in lines)
 
 
-def heading(run: Compared) -> str:
+def heading(run: ComparedRun) -> str:
     """A run's key, and its key in BASE if that is different."""
     return run.key if run.key == run.base else f"{run.key} (in BASE {run.base})"
 
 
-def facts(run: Compared) -> list[str]:
+def facts(run: ComparedRun) -> list[str]:
     """The properties that differ."""
     return [" ".join((n, old, "→", new)) for n, old, new in map(fact, run.facts)]
 
@@ -234,7 +234,7 @@ def junit(found: Comparison) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(suite: ET.Element, key: str, figure: Figure) -> None:
+def _case(suite: ET.Element, key: str, figure: ComparedFigure) -> None:
     case = ET.SubElement(suite, "testcase", classname=clean(key), name=title(figure))
     if figure.beyond:
         ET.SubElement(case, "failure", message=clean(problem(figure)), type=figure.word)

@@ -18,7 +18,7 @@ from hil import stats
 from hil.compare.compare import compare_stored
 from hil.compare.formats import TITLES, changed, value
 from hil.compare.limits import LimitsFile
-from hil.compare.records import Figure
+from hil.compare.records import ComparedFigure
 from hil.core.errors import HilError, NotComparable, StorageError, UsageError
 from hil.report.draw.layout import Box, width
 from hil.report.draw.templates import environment
@@ -39,7 +39,7 @@ class Entry:
     run_id: str
     created: str
     commit: str
-    figures: dict[str, Figure]
+    figures: dict[str, ComparedFigure]
     changed: frozenset[str] = frozenset()
 
 
@@ -51,7 +51,7 @@ class Trend:
     key: str
     why: str = ""
     entries: list[Entry] = field(default_factory=list)
-    since: dict[str, Figure] = field(default_factory=dict)
+    since: dict[str, ComparedFigure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,9 @@ def _append(growing: list[_Growing], key: str, alone: StoredRun, limits: LimitsF
     growing.append(_Growing(trend, alone, alone))
 
 
-def _figures(base: StoredRun, new: StoredRun, limits: LimitsFile | None) -> dict[str, Figure]:
+def _figures(
+    base: StoredRun, new: StoredRun, limits: LimitsFile | None
+) -> dict[str, ComparedFigure]:
     names = f"{base.manifest.run_id} and {new.manifest.run_id}"
     held = LimitsFile(compare=limits.compare) if limits else None
     found = compare_stored(base, new, held, allow=_ALLOWED, names=names)
@@ -155,13 +157,13 @@ def _figures(base: StoredRun, new: StoredRun, limits: LimitsFile | None) -> dict
 
 
 def _entry(
-    manifest: Manifest, figures: dict[str, Figure], changed: frozenset[str] = frozenset()
+    manifest: Manifest, figures: dict[str, ComparedFigure], changed: frozenset[str] = frozenset()
 ) -> Entry:
     commit = manifest.git.commit[:12] if manifest.git else ""
     return Entry(manifest.run_id, manifest.created, commit, figures, changed)
 
 
-def marked(figure: Figure) -> bool:
+def marked(figure: ComparedFigure) -> bool:
     """Whether a change deserves a mark: it is exact, or its whole interval is beyond the limit."""
     change = figure.change
     if change is None or figure.word not in ("better", "worse"):
@@ -251,7 +253,7 @@ def rows(trend: Trend) -> Iterator[tuple[str, ...]]:
         yield (entry.run_id, entry.created[:16].replace("T", " "), entry.commit, *values, said)
 
 
-def words(figure: Figure) -> str:
+def words(figure: ComparedFigure) -> str:
     """A change as text."""
     limit = ", beyond its limit" if figure.beyond else ""
     return f"{changed(figure)}: {figure.word}{limit}"
@@ -413,7 +415,7 @@ def _marks(entries: Sequence[tuple[float, Entry]], name: str) -> tuple[Mark, ...
     return tuple(found)
 
 
-def _span(figure: Figure) -> tuple[float, float] | None:
+def _span(figure: ComparedFigure) -> tuple[float, float] | None:
     """Wilson's interval of an accuracy."""
     if figure.kind != "share" or figure.new is None:
         return None
@@ -421,5 +423,5 @@ def _span(figure: Figure) -> tuple[float, float] | None:
     return found.low, found.high
 
 
-def _tick(figure: Figure, number: float) -> str:
+def _tick(figure: ComparedFigure, number: float) -> str:
     return value(figure, number) if figure.kind == "share" else short(number)

@@ -30,7 +30,7 @@ class Change(Stored, frozen=True):
     confidence: float
 
 
-class Figure(Stored, frozen=True):
+class ComparedFigure(Stored, frozen=True):
     """One figure of a run, in BASE and in NEW.
 
     ``name`` is its key in [compare] of limits.toml. ``limit``: the allowed regression in points,
@@ -57,13 +57,13 @@ class Fact(Stored, frozen=True):
     new: str
 
 
-class Compared(Stored, frozen=True):
+class ComparedRun(Stored, frozen=True):
     """One run, by its key in NEW; ``base`` is its key in BASE. ``facts`` are properties that differ
     and may do so. ``broken``: the absolute limits that NEW exceeds, one line each."""
 
     key: str
     base: str
-    figures: tuple[Figure, ...]
+    figures: tuple[ComparedFigure, ...]
     facts: tuple[Fact, ...] = ()
     broken: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ class Comparison(Stored, frozen=True):
     regression: bool
     sentence: str
     problems: tuple[str, ...]
-    runs: tuple[Compared, ...]
+    runs: tuple[ComparedRun, ...]
     lost: tuple[Lost, ...] = ()
     added: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.boards.config import Clock, board_files, load_board
+from hil.boards.config import BoardClock, board_files, load_board
 from hil.core.errors import ConfigError, UsageError
 from hil.core.records import ClockSteps, DType, Instructions, Latency, Precision
 from hil.wire.messages import Result
@@ -135,21 +135,21 @@ def test_placeholders_of_an_emulator(tmp_path: Path) -> None:
 
 def test_a_time_has_the_type_of_its_clock() -> None:
     result = Result(0, DType.INT8, micros=500, ticks=2560, output=b"")
-    emulated = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
+    emulated = BoardClock(unit="instructions", source="ticks", numerator=10, denominator=256)
     assert emulated.time(result) == Instructions(100)
-    assert Clock(unit="us", source="micros").time(result) == Latency(500)
-    assert Clock(unit="none").time(result) is None
+    assert BoardClock(unit="us", source="micros").time(result) == Latency(500)
+    assert BoardClock(unit="none").time(result) is None
     wrapped = Result(0, DType.INT8, micros=0, ticks=None, output=b"")
     assert emulated.time(wrapped) is None
 
 
 def test_steps_are_in_the_unit_of_the_clock() -> None:
     seen = ClockSteps(micros=4, ticks=256, reads=30)
-    assert Clock(unit="us", source="micros").step(seen) == 4
-    counted = Clock(unit="instructions", source="ticks", numerator=10, denominator=256)
+    assert BoardClock(unit="us", source="micros").step(seen) == 4
+    counted = BoardClock(unit="instructions", source="ticks", numerator=10, denominator=256)
     assert counted.step(seen) == 10
     assert counted.step(ClockSteps(micros=4, ticks=0, reads=30)) is None  # it did not step
-    assert Clock(unit="none").step(seen) is None
+    assert BoardClock(unit="none").step(seen) is None
 
 
 def test_every_board_has_its_env_and_real_ones_are_pinned() -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from hil.cli.main import COMMANDS, app, load
+from hil.cli.main import COMMANDS, app, load_command
 from hil.core.errors import ToolMissing
 from tests.support.command_line import hil
 
@@ -106,7 +106,7 @@ def test_every_command_is_listed_and_an_unknown_one_is_not() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_shows_the_summary_of_each_command(name: str) -> None:
-    command = load(name, COMMANDS[name])
+    command = load_command(name, COMMANDS[name])
     paragraph, *_ = (command.help or "").split("\n\n")
     assert COMMANDS[name].summary == " ".join(paragraph.split())
     assert (command.name, command.hidden) == (name, COMMANDS[name].hidden)
@@ -115,7 +115,7 @@ def test_the_list_shows_the_summary_of_each_command(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, one in COMMANDS.items() if one.module])
 def test_a_paragraph_of_help_has_no_line_breaks(name: str) -> None:
     """Terminals wrap it to their own width; typer keeps a docstring's line breaks."""
-    text = load(name, COMMANDS[name]).help
+    text = load_command(name, COMMANDS[name]).help
     assert all("\n" not in paragraph for paragraph in text.strip().split("\n\n"))
 
 

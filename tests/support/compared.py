@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hil.compare.records import Comparison, Figure
+from hil.compare.records import ComparedFigure, Comparison
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
@@ -52,7 +52,7 @@ def timed(stored: StoredRun, times: Sequence[int]) -> StoredRun:
     return StoredRun(stored.manifest, samples, stored.pictures, stored.torn)
 
 
-def figure(found: Comparison, name: str) -> Figure:
+def figure(found: Comparison, name: str) -> ComparedFigure:
     """The figure of that name, of the only run."""
     (one,) = found.runs
     (wanted,) = [figure for figure in one.figures if figure.name == name]
