@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil.cli.main import COMMANDS, load
+from hil.cli.main import COMMANDS, load_command
 from tests.tools.test_paths import DOCUMENTS, exists, quoted, text
 from tools import PROJECT
 
@@ -58,7 +58,7 @@ def test_hil_has_each_command_and_option() -> None:
         if first in {"...", *OTHERS["hil"]}:
             continue
         assert first in COMMANDS, f"hil {first} in {name}"
-        command = load(first, COMMANDS[first])
+        command = load_command(first, COMMANDS[first])
         inner = getattr(command, "commands", {})
         if words and words[0] in inner:
             command = inner[words[0]]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hil.cli.main import COMMANDS, load
+from hil.cli.main import COMMANDS, load_command
 
 PROJECT = Path(__file__).parents[2]
 FILES = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
@@ -101,7 +101,7 @@ def test_it_makes_what_the_makefile_has() -> None:
 
 
 def test_every_command_is_one_of_ours() -> None:
-    known = {name: load(name, command) for name, command in COMMANDS.items()}
+    known = {name: load_command(name, command) for name, command in COMMANDS.items()}
     found = list(commands())
     assert [words[0] for words in found] == ["doctor", "bench", "compare"]
     matrix = workflow(BENCH)["jobs"]["compare"]["strategy"]["matrix"]["include"]
