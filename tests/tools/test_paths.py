@@ -131,3 +131,14 @@ def test_what_is_looked_for_is_found() -> None:
     assert not exists("nowhere/<name>.toml")
     assert "docs/engine-aot.md" in paths("README.md")
     assert len({path for name in DOCUMENTS for path in paths(name)}) > 60
+
+
+def test_registries_that_contributors_are_sent_to_exist() -> None:
+    """`NAME` of `path`, or `path`: ... `NAME`, in the same paragraph."""
+    for paragraph in text("CONTRIBUTING.md").split("\n\n"):
+        words = re.findall(r"`([^`]+)`", paragraph)
+        sources = [text(word) for word in words if re.fullmatch(r"[\w/]+\.py|Makefile", word)]
+        for name in (word for word in words if re.fullmatch(r"_?[A-Z][A-Z_]{3,}", word)):
+            if name not in {"LICENSE", "HIL_DATA_DIR"}:
+                found = rf"^{name}\b.*="
+                assert any(re.search(found, one, re.MULTILINE) for one in sources), name
