@@ -25,8 +25,7 @@ from hil import datasets
 from hil.core.errors import LineHopeless
 from hil.core.records import Encoding, LineCounts
 from hil.device import Device, Timing
-from hil.link.chaos import ChaosLink
-from hil.link.faults import Chaos, parse_chaos
+from hil.link.chaos import Chaos, ChaosLink, parse_chaos
 from hil.testing.board import FakeBoard
 from hil.testing.lines import Computing, PacedLink
 

@@ -22,8 +22,7 @@ from typing import Final, Protocol
 from hil.core.errors import DeviceError, LinkError
 from hil.core.records import DType, Encoding, Hello, LineCounts, ModelInfo, TensorSpec
 from hil.device import Device, Timing
-from hil.link.chaos import ChaosLink
-from hil.link.faults import BOOT_TEXT, Chaos
+from hil.link.chaos import BOOT_TEXT, Chaos, ChaosLink
 from hil.testing.board import Answering, FakeBoard, InstantLink
 
 FIRMWARE: Final = Path(__file__).parents[1] / "firmware"

@@ -26,8 +26,7 @@ from hil.device import Device, Timing
 from hil.engines import CompiledModel
 from hil.firmware import Footprint, build, footprint, upload
 from hil.link import Deadline, Link, Resettable
-from hil.link.chaos import ChaosLink, ChaosState
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos, ChaosLink, ChaosState
 from hil.link.serial_port import SerialLink
 
 _POLL_S: Final = 0.1

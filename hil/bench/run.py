@@ -16,7 +16,7 @@ from hil.bench.session import Patience
 from hil.bench.store import new_manifest, opened, pictures
 from hil.bench.stream import Streamer
 from hil.link import clock_of
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos
 from hil.runs.load import load_run
 
 

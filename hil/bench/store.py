@@ -25,7 +25,7 @@ from hil.core.host import cpu_name, package_versions
 from hil.core.records import Dataset, DType
 from hil.datasets import made
 from hil.datasets.sampling import SALT
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos
 from hil.runs.load import read_manifest
 from hil.runs.log import RunLog
 from hil.runs.schema import (

@@ -37,7 +37,7 @@ from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError, UsageError
 from hil.core.processes import cores
 from hil.firmware import find_project
-from hil.link.faults import Chaos, parse_chaos
+from hil.link.chaos import Chaos, parse_chaos
 from hil.runs.load import read_manifest, read_samples
 
 Names = list[str]

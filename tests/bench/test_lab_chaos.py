@@ -19,7 +19,7 @@ from hil.bench.session import Patience
 from hil.boards.station import Station
 from hil.core.errors import HilError, LineHopeless, StorageError
 from hil.link import Link
-from hil.link.faults import parse_chaos
+from hil.link.chaos import parse_chaos
 from hil.runs.load import read_manifest, verify
 from hil.runs.schema import Faults
 from hil.testing.board import FakeLink

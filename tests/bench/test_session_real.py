@@ -16,7 +16,7 @@ import pytest
 
 from hil.bench import run
 from hil.bench.events import Event, Restarted
-from hil.link.faults import parse_chaos
+from hil.link.chaos import parse_chaos
 from hil.runs.load import read_manifest, verify
 from hil.runs.schema import MANIFEST, Faults
 from tests.support.benches import PROJECT, answers, ignore, planned

@@ -13,7 +13,7 @@ import pytest
 from cobs import cobs
 
 from hil.device import Device
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos
 from hil.wire.frames import HEADER, BadFrame, Frame
 from tests.support.needs import skip_without
 from tests.support.scripts import load_script

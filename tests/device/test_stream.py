@@ -16,8 +16,7 @@ from hil.device.line import END_OF_ALL
 from hil.device.pace import ATTEMPTS, NONE_S, SAFE_S
 from hil.device.stream import BABBLE
 from hil.link import Deadline
-from hil.link.chaos import ChaosLink, ChaosState
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos, ChaosLink, ChaosState
 from hil.testing.board import FakeBoard, Fault, chatter, corrupt, drop, duplicate
 from hil.testing.lines import Computing, PacedLink
 from hil.wire.frames import Frame, decode, encode

@@ -13,8 +13,7 @@ from hil.core.errors import LineHopeless
 from hil.core.records import Encoding
 from hil.device import Device, Timing
 from hil.firmware import build
-from hil.link.chaos import ChaosLink
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos, ChaosLink
 from tests.support.firmware import MODELS, PROJECT
 from tests.support.needs import needs
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from hil.core.errors import LinkError, UsageError
 from hil.link import Deadline
-from hil.link.chaos import ChaosLink
-from hil.link.faults import (
+from hil.link.chaos import (
     BOOT_TEXT,
     BYTES,
     FAULTS,
     OTHER_PROGRAMS,
     Chaos,
+    ChaosLink,
     Event,
     FaultInjector,
     mixture,

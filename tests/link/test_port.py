@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hil.link import Clocked, Deadline, Link, Resettable, clock_of
-from hil.link.chaos import ChaosLink
-from hil.link.faults import parse_chaos
+from hil.link.chaos import ChaosLink, parse_chaos
 from hil.link.serial_port import SerialLink
 from hil.testing.board import FakeBoard, FakeLink
 from hil.testing.lines import PacedLink

@@ -10,8 +10,7 @@ import pytest
 from hil.core.records import Encoding
 from hil.device import Device, Timing
 from hil.link import Deadline
-from hil.link.chaos import ChaosLink
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos, ChaosLink
 from hil.link.serial_port import SerialLink
 from hil.testing.board import FakeBoard
 from hil.testing.lines import BITS, Computing, PacedBytes, PacedLink, disturbed, paced

@@ -12,8 +12,7 @@ from cobs import cobs
 
 from hil.core.errors import HilError, LineHopeless, WrongFirmware
 from hil.device import Device, Timing
-from hil.link.chaos import ChaosLink
-from hil.link.faults import Chaos
+from hil.link.chaos import Chaos, ChaosLink
 from hil.testing.board import FakeBoard, FakeLink
 from hil.wire.frames import Frame, encode
 from hil.wire.messages import ErrorCode, Kind, pack_refusal
