@@ -29,9 +29,9 @@ from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import products
 from hil.engines.aot.engine import layers_of
 from hil.engines.aot.plan import plan
-from hil.engines.describe import constant_bytes
 from hil.report import write
 from hil.tflite import Graph, read_model
+from hil.tflite.graph import constant_bytes
 
 PROJECT = Path(__file__).parents[1]
 MODELS = PROJECT / "models" / "mnist"

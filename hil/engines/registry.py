@@ -16,9 +16,9 @@ from hil.core.records import Precision
 from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
 from hil.engines.aot.faults import Fault
-from hil.engines.describe import Layer, constant_bytes, largest_inner, largest_step
 from hil.engines.image import MANIFEST, CompiledModel, Image, manifest, table_files, write_changed
 from hil.tflite import Graph, read_model
+from hil.tflite.graph import Layer, constant_bytes, largest_inner, largest_step
 
 # (name in the image, file or the graph that was read from it) of each model, in order
 Models: TypeAlias = Sequence[tuple[str, Path | Graph]]

@@ -105,7 +105,13 @@ def _seen(operator: Operator, tensors: Sequence[Tensor]) -> Iterable[Tensor]:
 
 
 ALIGNMENT = 16  # TFLM aligns every buffer to it
+_SMALLEST, _LARGEST = 4096, 64 << 20  # bytes of arena
 _TIME_LIMIT_S = 100
+_PROBE: Final = """
+import sys
+from hil.engines.tflm import smallest_arena
+sys.stdout.write(f"{smallest_arena(sys.stdin.buffer.read()) or ''}")
+"""
 
 
 def reserve(graph: Graph) -> int:
@@ -134,7 +140,7 @@ def measure(model: bytes) -> int:
             "pip install tflite-micro (Linux x86-64 only), or generate on such a machine",
         )
     done = subprocess.run(
-        [sys.executable, "-m", "hil.engines.tflm_probe"],
+        [sys.executable, "-c", _PROBE],
         input=model,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -146,6 +152,31 @@ def measure(model: bytes) -> int:
             "TensorFlow Lite Micro cannot allocate it", "use the engine aot, or fix the model"
         )
     return int(done.stdout)
+
+
+def _allocates(model: bytes, size: int) -> bool:
+    """TFLM can place every tensor of ``model`` in ``size`` bytes."""
+    from tflite_micro import runtime  # Linux x86-64 only
+
+    try:
+        runtime.Interpreter.from_bytes(model, arena_size=size)
+    except RuntimeError:
+        return False
+    return True
+
+
+def smallest_arena(model: bytes) -> int:
+    """`measure` within this process, by bisection; 0 when no arena is large enough."""
+    size = _SMALLEST
+    while not _allocates(model, size):
+        size *= 2
+        if size > _LARGEST:
+            return 0
+    low, high = size // 2 // ALIGNMENT, size // ALIGNMENT
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _allocates(model, middle * ALIGNMENT) else (middle, high)
+    return high * ALIGNMENT
 
 
 def scratch(graph: Graph) -> int:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hil import reference as host
 from hil.core import files
-from hil.reference import Progress, cache, predict_cached
-from hil.reference.cache import BATCH
+from hil.reference import BATCH, Progress, predict_cached
 from hil.tflite import Graph, read_model
 from tests.support.tflite import float_cnn
 
@@ -117,7 +117,7 @@ def test_two_runs_at_once_compute_once(tmp_path: Path, monkeypatch: pytest.Monke
             second_waits.set()
         return files.locked(file)
 
-    monkeypatch.setattr(cache, "locked", locked)
+    monkeypatch.setattr(host, "locked", locked)
     reference = Slow()
     thread = threading.Thread(target=lambda: second.append(ask(reference, tmp_path)))
     first = ask(reference, tmp_path)

@@ -30,9 +30,9 @@ from hil.engines.aot.unweighted import (
     emit_pooling,
     emit_softmax,
 )
-from hil.engines.describe import Layer, layer
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph
+from hil.tflite.graph import Layer, layer
 
 CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}
 _AVR_FLASH = 65_536 - 256  # bytes: what its LPM instruction reaches, less the interrupt vectors

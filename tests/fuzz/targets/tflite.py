@@ -10,8 +10,8 @@ from random import Random
 from hil.engines import bakenn
 from hil.engines.aot import generate
 from hil.engines.aot.engine import arena_bytes, layers_of
-from hil.engines.describe import constant_bytes, largest_inner, largest_step, layer
 from hil.tflite import read_model
+from hil.tflite.graph import constant_bytes, largest_inner, largest_step, layer
 from tests.fuzz.damage import NAMES, bytes_like
 from tests.support.tflite import float_cnn, int8_cnn
 
