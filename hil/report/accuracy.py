@@ -185,7 +185,7 @@ def other_confusions(found: Sequence[Validation]) -> tuple[Confusion, ...]:
         mistaken = plural(host.n - host.matches, "mistake")
         drawn.append(matrix(f"{one.cell.name}: host by label", mistaken, host.confusion))
         changed = f"{count(both.n - both.matches)} of {count(both.n)} answers differ"
-        drawn.append(matrix(f"{one.cell.name}: device by host", changed, both.confusion))
+        drawn.append(matrix(f"{one.cell.name}: device by host", changed, both.confusion, "host"))
     return tuple(drawn)
 
 
@@ -224,8 +224,10 @@ def _matrix(cell: Cell) -> Confusion:
     return matrix(cell.name, caption, table)
 
 
-def matrix(name: str, caption: str, table: npt.NDArray[np.int64]) -> Confusion:
-    """(k, k) counts, rows the right answers and columns the given ones, as a drawing."""
+def matrix(
+    name: str, caption: str, table: npt.NDArray[np.int64], row_name: str = "label"
+) -> Confusion:
+    """(k, k) counts, rows the expected answers and columns the given ones, as a drawing."""
     k = len(table)
     totals = table.sum(axis=1)
 
@@ -238,4 +240,4 @@ def matrix(name: str, caption: str, table: npt.NDArray[np.int64]) -> Confusion:
         return Square(count(value), "wrong", round(0.2 + min(5 * value / int(totals[i]), 0.5), 3))
 
     squares = tuple(tuple(square(i, j) for j in range(k)) for i in range(k))
-    return Confusion(name, caption, tuple(range(k)), squares)
+    return Confusion(name, caption, tuple(range(k)), squares, row_name)

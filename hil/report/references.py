@@ -214,9 +214,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class WriteUp:
-    """A tutorial or write-up. ``source`` and ``data`` head its rows; ``note`` says why its figures
-    and ours are not directly comparable."""
+    """A tutorial or write-up, as ``kind`` says. ``source`` and ``data`` begin its rows; ``note``
+    says why its figures and ours are not directly comparable."""
 
+    kind: str
     source: str
     data: str
     note: str
@@ -224,6 +225,7 @@ class WriteUp:
 
 
 _MNIST = WriteUp(
+    "tutorial",
     "tutorial, ESP32",
     "mnist",
     "Not directly comparable. The tutorial trained on the first 6,000 images, one at a time, for "
@@ -235,6 +237,7 @@ _MNIST = WriteUp(
     ),
 )
 _TABULAR = WriteUp(
+    "write-up",
     "write-up, Keras",
     "its own draw",
     "Not directly comparable. The write-up drew its data without a seed, so nobody can draw it "
@@ -242,6 +245,7 @@ _TABULAR = WriteUp(
     (Published("student", "float32", "78.0%"),),
 )
 _CIFAR10 = WriteUp(
+    "write-up",
     "write-up, Keras",
     "cifar10",
     "Not directly comparable. The write-up measured in float32 on a computer. It kept "
@@ -253,6 +257,7 @@ _CIFAR10 = WriteUp(
     ),
 )
 _NOISE = WriteUp(
+    "write-up",
     "write-up, Keras",
     "its own draw",
     "Random labels cannot be learnt: any difference from 50%, in the write-up's figures as in "
@@ -287,8 +292,7 @@ def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
         theirs = {"mnist": "MNIST", "cifar10": "CIFAR-10"}[write_up.data]
         note += f" And the data differ: this run is on '{ours}', not on {theirs}."
     head = ("Network", "Source", "Data", "Accuracy", "Time per inference", "Arena")
-    source = "tutorial" if write_up.source.startswith("tutorial") else "write-up"
-    return Table(f"Figures published by the {source}", head, tuple(rows), note)
+    return Table(f"Figures published by the {write_up.kind}", head, tuple(rows), note)
 
 
 def _rows(

@@ -94,8 +94,8 @@ def _result(cell: Cell) -> tuple[str, ...]:
         f"{percent(e.point, e.n)}\n({interval(e)})" for e in (cell.accuracy, cell.host_accuracy)
     )
     head = (cell.name, count(cell.n) + asked, *accuracy, percent(cell.same_answer / cell.n, cell.n))
-    median, unit, spread = time_words(cell)
-    constant = ", constant" if spread.startswith("constant") else ""
+    median, unit, _ = time_words(cell)
+    constant = ", constant" if cell.time and cell.time.method == "constant" else ""
     time = f"{median}\n{unit}{constant}" if unit else median
     if cell.time and cell.time.low != cell.time.high:
         time += f"\n({interval_words(cell, cell.time)})"

@@ -124,6 +124,7 @@ def test_the_hosts_matrices_are_drawn_only_if_it_differs() -> None:
         "student int8: device by host",
     ]
     assert drawn(differs)[2].caption == "5 of 200 answers differ"
+    assert [c.row_name for c in drawn(differs)] == ["label", "label", "host"]
 
 
 def test_samples_that_are_not_finite_are_counted_in_the_note() -> None:

@@ -166,12 +166,13 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """A confusion matrix: rows are labels, columns are the device's answers."""
+    """A confusion matrix: columns are the answers, ``row_name`` says what rows are."""
 
     name: str
     caption: str
     classes: tuple[int, ...]
     rows: tuple[tuple[Square, ...], ...]
+    row_name: str = "label"
 
 
 Drawing: TypeAlias = Chart | Scatter | Confusion
