@@ -148,16 +148,19 @@ def _cost(cells: Sequence[Cell]) -> str:
     if pair is None:
         return ""
     gap = pair.difference
-    loses = gap.point < 0
+    worse = gap.point < 0
     # the interval of the loss or of the gain, whichever the sentence states
-    low, high = (-gap.high, -gap.low) if loses else (gap.low, gap.high)
+    low, high = (-gap.high, -gap.low) if worse else (gap.low, gap.high)
     reach = f"{points(low, gap.n).lstrip('+')} to {points(high, gap.n).lstrip('+')}"
     if not gap.point:
         said = f"{student.name} is as accurate as the teacher (within {reach} points)"
     else:
         amount = points(abs(gap.point), gap.n).lstrip("+")
-        verb, whom = ("loses", "to") if loses else ("gains", "on")
-        said = f"{student.name} {verb} {amount} points {whom} the teacher (95% interval {reach})"
+        word = "less" if worse else "more"
+        said = (
+            f"{student.name} is {amount} points {word} accurate than the teacher "
+            f"(95% interval {reach})"
+        )
     if gap.n < max(teacher.n, student.n):
         said += f" over the {count(gap.n)} that both answered"
     return said + _ratio(teacher, student)

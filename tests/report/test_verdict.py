@@ -6,6 +6,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hil import stats
 from hil.report.references import explanations
 from hil.report.verdict import Verdict, verdict, warnings
 from hil.runs.cells import Cell
@@ -35,11 +36,29 @@ def test_a_run_as_expected() -> None:
     assert found.grade == "exact"
     assert found.sentence.startswith(
         "2 models × 200 digits on mps2: every output byte equals the oracle; device and host "
-        "give the same answer for every digit; student int8 loses "
+        "give the same answer for every digit; student int8 is "
     )
     assert found.sentence.endswith("and takes 1/16 of the instructions.")
     assert "latency" not in found.sentence
     assert "time" not in found.sentence
+
+
+@pytest.mark.parametrize(("swap", "word"), [(False, "less"), (True, "more")])
+def test_the_gap_of_accuracy_has_its_direction_and_interval(swap: bool, word: str) -> None:
+    other = {PAIR[0].key: PAIR[1].key, PAIR[1].key: PAIR[0].key}
+    stored = _stored(*PAIR)
+    if swap:
+        stored = [msgspec.structs.replace(s, run=other[s.run]) for s in stored]
+    found, (teacher, student) = _judged(reports.manifest(*PAIR), stored)
+    gap = stats.paired_difference(student.right, teacher.right)
+    assert (gap.point > 0) == swap
+    sign = 1 if swap else -1
+    low, high = sorted((100 * sign * gap.low, 100 * sign * gap.high))
+    said = (
+        f"student int8 is {abs(100 * gap.point):.1f} points {word} accurate than the teacher "
+        f"(95% interval {low:.1f} to {high:.1f})"
+    )
+    assert said in found.sentence.replace("−", "-")
 
 
 def test_a_differing_byte_is_named_first() -> None:
