@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from hil.core.errors import LinkError, UsageError
-from hil.link.port import Deadline, Link, clock_of
+from hil.link import Deadline, Link, clock_of
 
 # faults per bit, per byte and per frame (at its delimiter), in either direction
 BITS: Final = ("flip",)

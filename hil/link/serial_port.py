@@ -13,7 +13,7 @@ from typing import Final, Literal
 import serial
 
 from hil.core.errors import LinkError
-from hil.link.port import Deadline
+from hil.link import Deadline
 
 WRITE_TIMEOUT_S: Final = 30.0
 SLICE_S: Final = 0.02
