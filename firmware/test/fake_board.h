@@ -30,6 +30,7 @@ static _Alignas(16) uint8_t fake_rx[FAKE_RX_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_arena[HIL_ARENA_BYTES + FAKE_GUARD];
 static _Alignas(16) uint8_t fake_output[HIL_OUTPUT_BYTES + FAKE_GUARD];
 static uint32_t fake_now = 0xFFFFFFFFu; /* ms since boot */
+static uint32_t fake_now_more;          /* its increment per reading */
 static uint32_t fake_us;                /* before the next reading */
 static uint32_t fake_ticks;             /* the next reading of the stopwatch */
 static uint32_t fake_ticks_more;        /* its increment per reading */
@@ -64,7 +65,7 @@ static inline void fake_alive(void) { fake.fed++; }
 
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
 
-static inline uint32_t fake_uptime_ms(void) { return fake_now; }
+static inline uint32_t fake_uptime_ms(void) { return fake_now += fake_now_more; }
 
 /* Advances by 1000 per reading. */
 static inline uint32_t fake_now_us(void) { return fake_us += 1000; }
@@ -121,6 +122,7 @@ static inline void fake_boot(uint32_t overhead) {
   memset(fake_output, 0x77, sizeof fake_output);
   fake_ticks = overhead;
   fake_ticks_more = 0;
+  fake_now_more = 0;
   hil_session_init(&fake.session, &setup);
 }
 

@@ -82,13 +82,9 @@ HIL_COLD void hil_say_real(hil_session_t *session, float real) {
     real = -real;
   }
   whole = (uint32_t)real;
-  /* The fraction, as a multiple of 2^-32, then of 10^-9. */
+  /* The fraction, as a multiple of 2^-32, then of 10^-9. At most 1 - 2^-24: it does not carry. */
   parts = (uint32_t)((real - (float)whole) * 4294967296.0f);
   parts = (uint32_t)(((uint64_t)parts * 1000000000u + 0x80000000u) >> 32);
-  if (parts == 1000000000u) {
-    parts = 0;
-    whole++;
-  }
   hil_say_number(session, whole);
   HIL_SAY(session, ".");
   say_digits(session, parts, 9);

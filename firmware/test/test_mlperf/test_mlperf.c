@@ -215,6 +215,7 @@ static int results(const float *floats, uint32_t count, nano_t *found) {
 static void logits_become_probabilities(void) {
   static const float logits[4] = {1.0f, -2.5f, 0.25f, 1.0f};
   static const float huge[4] = {3e38f, -3e38f, 3e38f, -INFINITY};
+  static const float rising[4] = {-100.0f, 0.0f, 100.0f, 100.0f};
   static const float with_nan[4] = {0.0f, NAN, 1.0f, 2.0f};
   /* exp(x) / sum of exp, by Python's math.exp */
   static const nano_t wanted[4] = {399590190, 12066578, 188753041, 399590190};
@@ -228,6 +229,8 @@ static void logits_become_probabilities(void) {
   }
   CHECK_EQUAL(4, results(huge, 4, found)); /* no overflow: the largest is subtracted */
   CHECK(found[0] == 500000000 && found[1] == 0 && found[3] == 0);
+  CHECK_EQUAL(4, results(rising, 4, found)); /* the largest is not the first */
+  CHECK(found[0] == 0 && found[2] == 500000000 && found[3] == 500000000);
   CHECK_EQUAL(4, results(with_nan, 4, found));
   CHECK(found[0] == NOT_A_NUMBER);
 }
@@ -235,12 +238,15 @@ static void logits_become_probabilities(void) {
 static void probabilities_and_a_single_output_are_not_changed(void) {
   static const float softmaxed[4] = {0.125f, 0.625f, 0.25f, 0.0f};
   static const float one[1] = {-1234.0625f};
+  static const float two_thirds[1] = {2.0f / 3.0f}; /* 0.66666668653... in float32 */
   nano_t found[4];
   int i;
 
   fake_boot(0);
   CHECK_EQUAL(1, results(one, 1, found));
   CHECK(near(found[0], -1234062500000, 1));
+  CHECK_EQUAL(1, results(two_thirds, 1, found));
+  CHECK_EQUAL(666666687, found[0]); /* rounded */
   (void)results(softmaxed, 4, found);
   CHECK(!near(found[0], 125000000, 10000000)); /* not declared as probabilities */
   made.probabilities = 1;
@@ -257,6 +263,20 @@ static void probabilities_and_a_single_output_are_not_changed(void) {
   send("results%", 8);
   CHECK(strcmp((char *)fake.reply,
                "m-results-[0.000000000,0.496093750,0.992187500]\r\nm-ready\r\n") == 0);
+}
+
+static void a_model_that_failed_is_prepared_again(void) {
+  const hil_model_t *const broken = &hil_models[FAKE_BROKEN];
+  int round;
+
+  fake_boot(0);
+  send("model broken%db load 1%db ff%", 29);
+  for (round = 0; round < 2; round++) {
+    memset(fake_arena, 0, sizeof broken);
+    send("infer 1 0%", 10);
+    CHECK(strstr((char *)fake.reply, "e-[The engine failed: 7]") != NULL);
+    CHECK(memcmp(fake_arena, &broken, sizeof broken) == 0); /* what the fake's prepare stores */
+  }
 }
 
 static void the_clock_wraps_at_2_to_the_32(void) {
@@ -314,6 +334,7 @@ int main(void) {
   RUN(text_and_frames_infer_the_same);
   RUN(logits_become_probabilities);
   RUN(probabilities_and_a_single_output_are_not_changed);
+  RUN(a_model_that_failed_is_prepared_again);
   RUN(the_clock_wraps_at_2_to_the_32);
   RUN(a_load_without_room_is_refused);
   RUN(the_boot_message_is_off_by_default);

@@ -4,6 +4,7 @@
 
 #include "asking.h"
 #include "golden.h"
+#include "hil_infer.h"
 #include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 
 static void hello_is_golden(void) {
@@ -19,6 +20,20 @@ static void hello_is_golden(void) {
     }
   }
   CHECK_EQUAL(1, compared);
+}
+
+static void a_long_text_is_cut_between_characters(void) {
+  /* 62 bytes and a character of two: one more than the 63 that fit */
+  static const char text[] = "0123456789012345678901234567890123456789012345678901234567890A\u00e9";
+  const uint8_t *at;
+
+  fake_boot(0);
+  fake.session.setup.firmware = text;
+  CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
+  at = reply.payload + sizeof(hil_hello_t);
+  at += 1 + *at; /* the board's name */
+  CHECK_EQUAL(62, *at);
+  CHECK(memcmp(at + 1, text, 62) == 0);
 }
 
 static void int8_takes_all_three_encodings(void) {
@@ -84,6 +99,8 @@ static void int8_takes_nan_and_infinity(void) {
   fake_boot(0);
   CHECK(infer(FAKE_INT8, HIL_ENC_FLOAT32, floats, sizeof floats));
   check_result(wanted, 3);
+  CHECK(infer(FAKE_BROKEN, HIL_ENC_FLOAT32, floats, sizeof floats[0])); /* zero point 0 */
+  CHECK_EQUAL(0x80, *hil_input_of(&fake.session));
 }
 
 static void float32_takes_pixels_and_floats(void) {
@@ -111,6 +128,20 @@ static void switching_models_prepares_them_again(void) {
     CHECK_EQUAL(HIL_MSG_REPLY | HIL_MSG_INFER, reply.header.type);
     CHECK(infer(FAKE_GREEDY, HIL_ENC_PIXELS, pixels, 1));
     CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
+  }
+}
+
+static void a_model_that_failed_is_prepared_again(void) {
+  static const uint8_t byte[1] = {0};
+  const hil_model_t *const broken = &hil_models[FAKE_BROKEN];
+  int round;
+
+  fake_boot(0);
+  for (round = 0; round < 2; round++) {
+    memset(fake_arena, 0, sizeof broken);
+    CHECK(infer(FAKE_BROKEN, HIL_ENC_INT8, byte, 1));
+    CHECK_EQUAL(HIL_MSG_ERROR, reply.header.type);
+    CHECK(memcmp(fake_arena, &broken, sizeof broken) == 0); /* what the fake's prepare stores */
   }
 }
 
@@ -271,17 +302,24 @@ static void the_smallest_step_of_the_clock_is_reported(void) {
   found = clock_of(0); /* a clock that does not move ends the wait */
   CHECK_EQUAL(0, found.ticks);
   CHECK(found.reads > 17);
+  fake_boot(0);
+  fake_now_more = 100; /* the wait ends after 500 ms */
+  CHECK(ask(HIL_MSG_CLOCK, 23, "", 0));
+  memcpy(&found, reply.payload, sizeof found);
+  CHECK_EQUAL(6, found.reads);
   CHECK(ask(HIL_MSG_CLOCK, 24, "?", 1));
   check_error(HIL_ERR_LENGTH, HIL_MSG_CLOCK, 24, 0, 1);
 }
 
 int main(void) {
   RUN(hello_is_golden);
+  RUN(a_long_text_is_cut_between_characters);
   RUN(int8_takes_all_three_encodings);
   RUN(packed_inputs_are_unpacked);
   RUN(int8_takes_nan_and_infinity);
   RUN(float32_takes_pixels_and_floats);
   RUN(switching_models_prepares_them_again);
+  RUN(a_model_that_failed_is_prepared_again);
   RUN(wrong_requests_get_their_error);
   RUN(another_version_gets_ours);
   RUN(noise_gets_one_error);
