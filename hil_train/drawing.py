@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of matplotlib as SVG: the same bytes for the same figure, whatever fonts and settings the
-machine has. Text stays text, laid out for DejaVu Sans, which is wider than most readers' fonts."""
+machine has. Letters are paths, so that no reader's font changes the layout; comments have the words.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +30,11 @@ _SETTINGS: Final = {
     "axes.titlesize": 9,
     "figure.constrained_layout.use": True,
     "figure.titlesize": 10,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # the one that matplotlib brings
+    "font.family": "DejaVu Sans",  # the one that matplotlib brings
     "font.size": 8,
     "grid.color": "#d9dee3",
     "legend.frameon": False,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
     "svg.hashsalt": "tinyml-hil",
     "text.color": INK,
     "text.parse_math": False,  # names may contain $

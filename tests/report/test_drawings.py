@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +15,7 @@ from hil.cli.doctor import FONTS
 from hil.compare.history import page, read_history
 from hil.report.accuracy import matrix
 from hil.report.page import drawn
-from hil_train import card, study_pages
+from hil_train import study_pages
 from tests.compare.test_history import store
 from tests.support import reports
 from tests.support.boxes import faults
@@ -25,8 +23,6 @@ from tests.support.browser import chromium, needs_chromium, shown
 from tests.support.compared import run, with_memory
 from tests.support.fonts import need, only
 from tests.support.studies import distillation_wins, row, study
-from tests.support.sweeps import POINTS, filled, settings
-from tests.train.test_card import made as provenance
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -78,41 +74,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table[4, 9] = 1_009
     confused = matrix(LONG, "1,009 mistakes; most common: 4 taken for 9, 1,009 times", table)
     (folder / "confusion.svg").write_text(drawn(confused))
-    recipe = provenance()
-    (folder / "train").mkdir()
-    (folder / "train" / "training.svg").write_text(card.history_svg(recipe))
-    stages = {
-        key: msgspec.structs.replace(
-            stage, history={name: [0.98765, 0.9876] * 600 for name in stage.history}
-        )
-        for key, stage in recipe.stages.items()
-    }
-    wide = msgspec.structs.replace(recipe, name=LONG * 3, stages=stages)
-    (folder / "train" / "training-long.svg").write_text(card.history_svg(wide))
     crowd = study(
         *(row(m, p, range(9 + i), 100.0 + i) for i in range(9) for m in WORDS for p in PRECISIONS),
         board_title=LONG * 2,
     )
     for name, one in (("study", distillation_wins()), ("crowd", crowd)):
-        study_pages.write(one, folder / "train" / name)
+        study_pages.write(one, folder / name)  # for their HTML
     runs = folder / "runs"
     for day, arena in enumerate((2_544, 3_000, 2_000, 1_000_000_000, *([2_544] * 24)), 1):
         store(runs, f"run-{day}", with_memory(run(), arena=arena), min(day, 28))
     (folder / "history.html").write_text(page(read_history(runs)), encoding="utf-8")
-    if importlib.util.find_spec("optuna"):
-        sweep(folder)
     return folder
 
 
 WORDS = ("teacher", "finetuned", "pruned", "alone", "student")
 PRECISIONS = ("int8", "float32")
-
-
-def sweep(folder: Path) -> None:
-    from hil_train import outcome
-
-    study = filled([(t, a, z, f * 1e4) for t, a, z, f in POINTS])
-    outcome.write_report(study, outcome.read(study, settings("flash")), folder / "train" / "sweep")
 
 
 def files(folder: Path, suffix: str) -> list[Path]:
@@ -128,8 +104,7 @@ def test_there_is_room_for_the_widest_font(folder: Path) -> None:
     found = {
         str(file.relative_to(folder)): wrong
         for file in files(folder, "svg")
-        if "train" not in file.parts  # matplotlib's: tests/train measures them
-        and (wrong := faults(file.read_text("utf-8")))
+        if (wrong := faults(file.read_text("utf-8")))
     }
     assert found == {}
 
