@@ -4,22 +4,28 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from hil.core.errors import TrainingFailed
+from hil_train.plan import TrainingPlan
+from hil_train.training import Fitted
 from tests.support.needs import skip_without
 from tests.support.postgres import PASSWORD, missing, server
-from tests.support.training import BLOBS, STAGES, blobs, blobs_recipe, needs_tensorflow
+from tests.support.training import BLOBS, STAGES, blobs_recipe, needs_tensorflow
 
 _MISSING = [name for name in ("optuna", "psycopg") if not importlib.util.find_spec(name)]
 pytestmark = [*needs_tensorflow, skip_without(_MISSING), pytest.mark.timeout(1200)]
@@ -35,6 +41,17 @@ RECIPE = BLOBS + SCHEDULES + STAGES
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return blobs_recipe(tmp_path_factory.mktemp("recipe"), RECIPE)
+
+
+@pytest.fixture(scope="module")
+def trained(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep's folder in which the teacher is trained already."""
+    from hil_train import sweep
+
+    folder = tmp_path_factory.mktemp("trained")
+    request = sweep.SweepRequest(str(recipe), folder, PROJECT, 1)
+    sweep.prepare(request, *sweep.load(request))
+    return folder
 
 
 def _swept(recipe: Path, folder: Path, trials: int, **changes: Any) -> Any:
@@ -53,7 +70,11 @@ def _facts(found: Any) -> list[Any]:
     return [(row.state, row.seed, row.values, row.accuracy, row.epochs) for row in found.rows]
 
 
-def test_a_sweep_is_repeatable_and_can_be_continued(recipe: Path, tmp_path: Path) -> None:
+def test_a_sweep_is_repeatable_and_can_be_continued(
+    recipe: Path, trained: Path, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(trained, tmp_path / name)
     whole = _swept(recipe, tmp_path / "a", 3)
     _swept(recipe, tmp_path / "b", 1)
     assert _facts(_swept(recipe, tmp_path / "b", 3)) == _facts(whole)
@@ -61,6 +82,33 @@ def test_a_sweep_is_repeatable_and_can_be_continued(recipe: Path, tmp_path: Path
     assert whole.best.accuracy > 0.5  # of three classes
     other = _swept(recipe, tmp_path / "a", 1, study="other", seed=7)
     assert _facts(other) != _facts(whole)[:1]
+
+
+def _alone(recipe: Path, ranges: str, epochs: int = 3) -> Path:
+    """A sweep over a stage without a teacher."""
+    path = recipe.with_name(f"{recipe.stem}-alone.toml")
+    text = RECIPE.replace("epochs = 3", f"epochs = {epochs}")
+    path.write_text(f'{text}[sweep]\nstage = "student_alone"\n{ranges}\n')
+    return path
+
+
+def _scripted(
+    monkeypatch: pytest.MonkeyPatch, accuracy: Callable[[TrainingPlan, int], float]
+) -> None:
+    """Replace the trainings of trials by these accuracies on validation; NaN: the loss is NaN."""
+    from hil_train import trial
+
+    def fit(plan: TrainingPlan, _: object, *, extra: Sequence[Any], **__: object) -> Fitted:
+        told = []
+        for epoch in range(plan.schedule.epochs):
+            told.append(accuracy(plan, epoch))
+            if math.isnan(told[-1]):
+                raise TrainingFailed("the loss of 'student_alone' is nan")
+            for callback in extra:
+                callback.on_epoch_end(epoch, {"val_accuracy": told[-1]})
+        return Fitted(None, {"loss": told}, told[-1], seconds=1.0, rate=1.0)
+
+    monkeypatch.setattr(trial, "training", SimpleNamespace(fit=fit))
 
 
 def test_the_test_set_is_not_read(
@@ -77,43 +125,44 @@ def test_the_test_set_is_not_read(
         return replace(real(*words, **named), test=refuse)
 
     monkeypatch.setattr(sweep, "load_data", load)
-    assert _swept(recipe, tmp_path, 1).ended == 1
+    assert _swept(_alone(recipe, "epochs = [1]"), tmp_path, 1).ended == 1
 
 
-def test_a_loss_that_is_not_finite_fails_only_its_trial(recipe: Path, tmp_path: Path) -> None:
-    wild = recipe.with_name("wild.toml")
-    wild.write_text(RECIPE + "[sweep]\nlearning_rate = [1e-3, 10.0]\ntemperature = [1000]\n")
-    text = wild.read_text().replace("units = 4,", "units = 64,").replace("epochs = 3", "epochs = 2")
-    scaled = blobs(240)
-    np.savez(
-        recipe.with_name("huge.npz"),
-        x=np.asarray(scaled.x, np.float32) * np.float32(1e18),
-        y=scaled.y,
-    )
-    wild.write_text(text.replace("blobs.npz", "huge.npz").replace("[sweep]", "[sweep]\nalpha=[1]"))
-    found = _swept(wild, tmp_path, 5)
-    failed = found.of("failed")
+def test_a_loss_that_is_not_finite_fails_only_its_trial(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _scripted(monkeypatch, lambda plan, _: math.nan if plan.schedule.learning_rate > 1 else 0.7)
+    found = _swept(_alone(recipe, "learning_rate = [1e-3, 10.0]"), tmp_path, 5)
+    assert {row.values["learning_rate"]: row.state for row in found.rows} == {
+        1e-3: "complete",
+        10.0: "failed",
+    }
     assert found.ended == 5
-    assert failed
-    assert all("the loss of 'student' is" in row.reason for row in failed)
+    assert {row.reason for row in found.of("failed")} == {"the loss of 'student_alone' is nan"}
 
 
-def test_a_bad_trial_is_pruned(recipe: Path, tmp_path: Path) -> None:
-    long = recipe.with_name("long.toml")
-    text = RECIPE.replace("epochs = 3", "epochs = 8")
-    long.write_text(text + "[sweep]\nlearning_rate = { low = 1e-6, high = 0.1, log = true }\n")
-    found = _swept(long, tmp_path, 8)
-    pruned = found.of("pruned")
-    assert pruned
-    assert all(row.epochs < 8 and row.accuracy <= found.best.accuracy for row in pruned)
-    assert all(row.epochs == 8 for row in found.of("complete"))
+def test_a_trial_below_the_median_is_pruned(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges = "learning_rate = { low = 0.01, high = 0.1, log = true }"
+    _scripted(monkeypatch, lambda plan, epoch: plan.schedule.learning_rate * (1 + epoch))
+    found = _swept(_alone(recipe, ranges, epochs=8), tmp_path, 12)
+    rates = [row.values["learning_rate"] for row in found.rows]
+    assert {row.state for row in found.rows[:5]} == {"complete"}
+    for number, row in enumerate(found.rows[5:], 5):
+        # the accuracy is proportional to the rate, in every epoch
+        before = [rates[i] for i in range(number) if found.rows[i].state == "complete"]
+        assert (row.state == "pruned") == (rates[number] < np.median(before))
+        assert row.epochs == (3 if row.state == "pruned" else 8)
+    assert {row.state for row in found.rows} == {"complete", "pruned"}
 
 
-def test_networks_over_a_limit_are_not_trained(recipe: Path, tmp_path: Path) -> None:
-    wide = recipe.with_name("wide.toml")
-    wide.write_text(RECIPE + "[sweep]\nwidth = [1, 2, 4]\n")
+def test_networks_over_a_limit_are_not_trained(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _scripted(monkeypatch, lambda *_: 0.5)
     limited = {"limits": ("parameters=70",), "objectives": ("accuracy", "flash")}
-    found = _swept(wide, tmp_path, 5, **limited)
+    found = _swept(_alone(recipe, "width = [1, 2, 4]"), tmp_path, 5, **limited)
     count = {1: 35, 2: 67, 4: 131}  # 4 inputs, n hidden, 3 outputs: 8 n + 3
     assert {row.state for row in found.rows} == {"complete", "over"}
     for row in found.rows:
@@ -174,7 +223,11 @@ def test_an_interrupted_sweep_can_be_continued(
 
 
 @skip_without(missing())
-def test_two_processes_share_a_study_in_postgresql(recipe: Path, tmp_path: Path) -> None:
+def test_two_processes_share_a_study_in_postgresql(
+    recipe: Path, trained: Path, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(trained, tmp_path / name)
     with server() as url:
         words = ("--trials", "8", "--study", "shared")
         started = [

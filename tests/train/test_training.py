@@ -140,32 +140,27 @@ def test_the_teacher_s_answers_are_cached(tmp_path: Path, monkeypatch: pytest.Mo
         asked.append(len(x))
         return real(network, x, reach, layer)
 
-    monkeypatch.setattr(distillation, "ask", ask)
-    split = Split(bars(24), bars(10, 1))
-    teacher = build(SMALL)
-
-    def fit(teacher: Any, seed: int = 1, split: Split = split, loss: Loss = KD) -> None:
+    def was_asked(teacher: Any, seed: int = 0, layer: str = "") -> bool:
         asked.clear()
-        training.fit(plan(loss=loss, seed=seed), split, teacher=teacher, cache=tmp_path)
-        asked.remove(len(split.validation))  # the student, for its own accuracy
+        distillation.answers(teacher, bars(24, seed), layer=layer, cache=tmp_path)
+        return bool(asked)
 
-    fit(teacher)
-    assert asked == [24, 10]  # without the cache: five times in two epochs
-    fit(teacher, seed=2)
-    assert asked == []
-    fit(teacher, loss=Loss("feature", teacher_layer="hidden", student_layer="hidden"))
-    assert asked == [24, 10]
-    fit(teacher, split=Split(bars(24, seed=5), split.validation))
-    assert asked == [24]
+    monkeypatch.setattr(distillation, "ask", ask)
+    teacher, split = build(SMALL), Split(bars(24), bars(10, 1))
+    training.fit(plan(loss=KD), split, teacher=teacher, cache=tmp_path)
+    # both splits once, and the student for its own accuracy
+    assert asked == [24, 10, 10]
+    assert not was_asked(teacher)
+    for other in ({"layer": "hidden"}, {"seed": 5}):
+        assert was_asked(teacher, **other)
+        assert not was_asked(teacher, **other)
     # another teacher, and a damaged file
     network = build(SMALL)
     network.layers[-1].set_weights([w + 1 for w in network.layers[-1].get_weights()])
-    fit(network)
-    assert asked == [24, 10]
-    for file in tmp_path.iterdir():
+    assert was_asked(network)
+    for file in tmp_path.glob("*.npy"):
         file.write_bytes(file.read_bytes()[:100])
-    fit(network)
-    assert asked == [24, 10]
+    assert was_asked(network)
 
 
 def test_a_teacher_that_gives_probabilities_is_refused() -> None:
