@@ -181,21 +181,22 @@ def _storage(url: sa.URL) -> optuna.storages.RDBStorage:
         except OSError as error:
             what = f"cannot create the folder of {_shown(url)} ({error.strerror})"
             raise StorageError(what, "choose another --storage or --out") from None
+    options = {"connect_args": {"timeout": _SQLITE_WAIT_S} if file else {}, "pool_pre_ping": True}
+    engine = sa.create_engine(url, **options)
+    engine.connect().close()  # so that an error below is not one of the connection
+    engine.dispose()
     for last in (False, False, True):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats
                 return optuna.storages.RDBStorage(
                     url.render_as_string(hide_password=False),
-                    engine_kwargs={
-                        "connect_args": {"timeout": _SQLITE_WAIT_S} if file else {},
-                        "pool_pre_ping": True,
-                    },
+                    engine_kwargs=options,
                     heartbeat_interval=_HEARTBEAT_S,
                     grace_period=_GRACE_S,
                 )
-        except (sa.exc.IntegrityError, sa.exc.OperationalError, sa.exc.ProgrammingError):
-            if last:  # not a table that two processes created at once
+        except sa.exc.DBAPIError:
+            if last:  # not a table that two processes created at the same time
                 raise
     raise AssertionError("unreachable")
 
