@@ -5,7 +5,7 @@ Importing this package does not import TensorFlow; Optuna is needed only for swe
 
     a recipe          recipe (records), plan (find, check, expand, load its data)
     a training        networks, batches, distillation, compress, training
-    its files         export, stages, provenance, card
+    its files         export, provenance, card
     hil train         pipeline
     hil sweep         sweep, trial, storage, outcome
     hil study         study, methods, figures, study_pages

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of matplotlib as SVG: the same bytes for the same figure, whatever fonts and settings the
-machine has. Letters are paths, so that no reader's font changes the layout; comments have the words.
+machine has. Letters are paths, so that no reader's font changes the layout; comments have the text.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from hil.core import files
 from hil.core.errors import UsageError
 from hil.core.files import Config
 from hil.core.records import Precision
-from hil_train import compress, distillation, networks, provenance, stages, training
+from hil_train import compress, distillation, networks, pipeline, provenance, training
 from hil_train.backend import known_warnings
 from hil_train.compress import CRITERIA, Criterion
 from hil_train.export import export, load_network
@@ -346,7 +346,7 @@ class Workshop:
             self.data.split,
             teacher=self._load(plan.teacher) if plan.teacher else None,
             start=self._load(plan.start) if plan.start else None,
-            cache=self.folder / stages.CACHE,
+            cache=self.folder / pipeline.CACHE,
             on_event=self.on_event,
         )
 

@@ -24,7 +24,7 @@ from hil.core.errors import HilError, MachineError, UsageError
 from hil.core.processes import Ended
 from hil.core.records import Precision
 from hil.datasets import Progress
-from hil_train import networks, outcome, pipeline, recipe, stages, storage, trial
+from hil_train import networks, outcome, pipeline, recipe, storage, trial
 from hil_train.backend import one_thread, require
 from hil_train.export import load_network
 from hil_train.outcome import Outcome
@@ -276,7 +276,7 @@ def work(job: SweepJob) -> None:
             split=split,
             teacher=_network(job, job.plan.teacher),
             start=_network(job, job.plan.start),
-            cache=job.folder / stages.CACHE,
+            cache=job.folder / pipeline.CACHE,
             costs=costs if job.settings.figures else None,
             total=job.total,
             worker=worker,
