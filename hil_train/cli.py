@@ -262,8 +262,7 @@ def compression(
 ) -> None:
     """Compare quantisation, pruning, distillation, fine-tuning and combinations of them.
 
-    Each network is trained, exported and run on the board. The exit code is 1 if one of its outputs
-    is not as expected.
+    Each network is trained, exported and run on the board. Exit code 1: an unexpected output.
     """
     from hil_train.plan import find_recipe
 
