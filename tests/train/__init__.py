@@ -1,4 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-""""""
-
-from __future__ import annotations
+"""Tests of hil_train: each file is named after the module that it tests."""
