@@ -112,16 +112,23 @@ def manifest(
 
 def _row(model: CompiledModel, layers: bool) -> str:
     info = model.info
-    shown = f"{info.name}_layers" if model.layers else "0"
-    more = f",\n     {int(model.probabilities)}u"
-    more += f",\n     {model.layers}u,\n     {shown}" if layers else ""
-    digest = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(info.sha256))
-    return (
-        f'    {{"{info.name}",\n     "{info.engine}",\n     {{{digest}}},\n'
-        f"     {_tensor(info.input)},\n     {_tensor(info.output)},\n"
-        f"     {info.arena}u,\n     {info.flash}u,\n"
-        f"     {info.name}_prepare,\n     {info.name}_run{more}}}"
-    )
+    fields = {
+        "name": f'"{info.name}"',
+        "engine": f'"{info.engine}"',
+        "sha256": f"{{{', '.join(f'0x{b:02x}' for b in bytes.fromhex(info.sha256))}}}",
+        "input": _tensor(info.input),
+        "output": _tensor(info.output),
+        "arena_bytes": f"{info.arena}u",
+        "flash_bytes": f"{info.flash}u",
+        "prepare": f"{info.name}_prepare",
+        "invoke": f"{info.name}_run",
+        "probabilities": f"{int(model.probabilities)}u",
+    }
+    if layers:
+        fields["layers"] = f"{model.layers}u"
+        fields["observe"] = f"{info.name}_layers" if model.layers else "0"
+    rows = "".join(f"     .{name} = {value},\n" for name, value in fields.items())
+    return f"    {{\n{rows}    }}"
 
 
 def _tensor(spec: TensorSpec) -> str:
@@ -129,9 +136,9 @@ def _tensor(spec: TensorSpec) -> str:
     dims = ", ".join(f"{n}u" for n in spec.shape)
     scale = f"{spec.scale:.9g}"
     scale = scale if "." in scale or "e" in scale else f"{scale}.0"
-    rank = len(spec.shape)
     return (
-        f"{{{kind[spec.dtype]}, {rank}, {{{dims}}}, {spec.elements}u, {scale}f, {spec.zero_point}}}"
+        f"{{.dtype = {kind[spec.dtype]}, .rank = {len(spec.shape)}, .dims = {{{dims}}}, "
+        f".elements = {spec.elements}u, .scale = {scale}f, .zero_point = {spec.zero_point}}}"
     )
 
 
