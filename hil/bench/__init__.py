@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bench: models run on boards, and everything they answer is stored. It never prints.
+"""A bench runs models on boards and stores every answer. Nothing here prints.
 
 A bench goes plan -> prepare -> stream -> store:
 
-    plan.py      what was asked for -> cases (network, image, station) and samples
+    plan.py      the request -> cases (network, image, station) and samples
     prepare.py   cases -> firmware, built by a lab (lab.py), and the manifest's records
-    lanes.py     which runs go side by side, each in its own process
+    lanes.py     which runs go in parallel, each in its own process
     stream.py    one run: samples to the board (session.py), answers compared with the host's
                  (expected.py) and stored
     store.py     the run's folder: new or continued, complete or failed
     layers.py    afterwards: where outputs differ first, and the time of each layer
 
-run.py calls them in this order; events.py is what it reports meanwhile.
+run.py calls these in order; events.py defines the progress that it reports.
 """
 
 from hil.bench.plan import BenchPlan, Request, make_plan

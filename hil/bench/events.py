@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench reports while it runs, and where its answers go."""
+"""The progress events of a bench, and the `Sink` that stores its answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Referencing:
-    """The host has computed what ``done`` of ``total`` answers should be."""
+    """The host has computed the expected answers to ``done`` of ``total`` samples."""
 
     run: str
     reference: str
@@ -49,8 +49,8 @@ class Streaming:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The board rebooted during a run and was initialised again; what it has not answered is asked
-    again. ``said``: the reason in its own words, if it gave one."""
+    """The board rebooted during a run and was initialised again; samples without an answer are
+    sent again. ``said``: the reason that the board printed, if any."""
 
     run: str
     said: str = ""
@@ -58,7 +58,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The port vanished; the bench waits up to ``seconds`` for it to return. ``why``: the link's
+    """The port vanished; the bench waits up to ``seconds`` for it to come back. ``why``: the link's
     error."""
 
     run: str
@@ -69,7 +69,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The board answers again after ``seconds``; its run goes on."""
+    """The board answers again after ``seconds``; its run continues."""
 
     run: str
     port: str
@@ -78,8 +78,8 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Observing:
-    """Firmware that shows its layers is built, and asked about ``samples``: their answers are
-    wrong, or their layers were asked for."""
+    """Firmware that shows its layers is about to run on ``samples``: their answers are wrong, or
+    the user requested their layers."""
 
     run: str
     samples: tuple[str, ...]
@@ -87,7 +87,7 @@ class Observing:
 
 @dataclass(frozen=True, slots=True)
 class Profiling:
-    """Firmware that shows its layers is built, and asked for the time of each on ``sample``."""
+    """Firmware that shows its layers is about to measure the time of each on ``sample``."""
 
     run: str
     sample: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host answers to every sample, computed once per network and data set, and cached."""
+"""The host's answers to every sample, computed once per network and data set, and cached."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from hil.reference import Reference, encode_inputs, litert, oracle, predict_cach
 
 @dataclass(frozen=True)
 class Expected:
-    """What the host answers, one row per sample, in the model's output type.
+    """The host's answers, one row per sample, in the model's output type.
 
     ``litert``: LiteRT with its reference kernels, which users compare with. ``oracle``: TFLM, None
-    where it cannot run. ``xnnpack``: LiteRT with its default kernels, None when not asked for.
+    where it cannot run. ``xnnpack``: LiteRT with its default kernels, None if not requested.
     """
 
     litert: npt.NDArray[np.generic]
@@ -37,7 +37,7 @@ class Expected:
     xnnpack: npt.NDArray[np.generic] | None = None
 
 
-Tell: TypeAlias = Callable[[str, int, int], None]  # which reference, samples done, samples in all
+Tell: TypeAlias = Callable[[str, int, int], None]  # reference, samples done, samples in total
 Maker: TypeAlias = Callable[[Path], Reference]
 
 
@@ -47,7 +47,7 @@ def cache() -> Path:
 
 
 def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
-    """What each reference of a run answers to all of ``data``."""
+    """The answers of each reference of a run to all samples of ``data``."""
     network, plan = item.case.network, item.plan
 
     def tell(reference: str, done: int, total: int) -> None:
@@ -63,7 +63,7 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 def predict(
     make: Maker, network: Network, data: Dataset, tell: Tell, directory: Path | None = None
 ) -> npt.NDArray[np.generic]:
-    """What one reference answers, (n, output elements); read from the cache if it is there."""
+    """The answers of one reference, (n, output elements); from the cache if they are there."""
     reference, spec = make(network.path), network.graph.input
     return predict_cached(
         reference,
@@ -76,17 +76,17 @@ def predict(
     )
 
 
-LEAST: Final = 1000  # samples: fewer take less than a process takes to start
-# against the order of a run, so that the first one and this process share the work
+LEAST: Final = 1000  # samples: fewer take less time than starting a process
+# the reverse of a run's order, so that the first run and this process share the work
 _MAKERS: Final = (xnnpack, oracle, litert)
 
 
 @contextlib.contextmanager
 def computed_ahead(networks: Sequence[Network], data: Dataset) -> Iterator[None]:
-    """Fill the cache in another process with what ``networks`` answer, during the ``with`` block.
+    """During the ``with`` block, another process fills the cache with the answers of ``networks``.
 
-    What fails there fails again, with a message, in the run that needs it. Nothing is started for
-    few samples, nor where the cache cannot be written.
+    Its errors are ignored: the run that needs the answers fails in the same way and reports it.
+    No process is started for few samples, or if the cache is not writable.
     """
     directory = cache()
     if len(data) < LEAST or not _writable(directory):
@@ -95,7 +95,7 @@ def computed_ahead(networks: Sequence[Network], data: Dataset) -> Iterator[None]
     worker = start(_main)
     try:
         different = {network.graph.sha256: network for network in networks}
-        with contextlib.suppress(OSError):  # it died: the runs compute for themselves
+        with contextlib.suppress(OSError):  # it died: the runs compute their own answers
             worker.pipe.send((tuple(different.values()), data, directory))
         yield
     finally:
@@ -120,4 +120,4 @@ def _work(networks: Sequence[Network], data: Dataset, directory: Path) -> None:
 
 
 def _silent(_: str, __: int, ___: int) -> None:
-    """Progress is told by the run that needs the answers."""
+    """Ignore progress: the run that needs the answers reports it."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labs: what builds firmware and opens boards for a bench, and how a board is flashed.
+"""Labs build firmware and open boards for a bench; `flash` flashes a board.
 
-`RealLab` has PlatformIO, emulators and serial ports. `HeldLab` and `ChaosLab` wrap another lab.
+`RealLab` uses PlatformIO, emulators and serial ports. `HeldLab` and `ChaosLab` wrap another lab.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Lab(Protocol):
         ...
 
     def unobservable(self, station: Station) -> str:
-        """Why the board cannot run firmware that shows its layers; empty: it can."""
+        """Why the board cannot run firmware that shows its layers; empty if it can."""
         ...
 
 
@@ -71,7 +71,7 @@ class Lab(Protocol):
 class RealLab:
     """PlatformIO, emulators and serial ports.
 
-    A board on a port must run the image already, unless ``flash`` is set.
+    A board on a port must already run the image, unless ``flash`` is set.
     """
 
     project: Path
@@ -133,7 +133,7 @@ class RealLab:
         )
 
     def _flash(self, station: str, port: str, image: Image) -> str:
-        """Flash ``image`` unless that is done; the port that the board is on afterwards."""
+        """Flash ``image`` unless it is already there; the board's port afterwards."""
         key, now = self._flashed.get(station, ((), port))
         if key != image.key:
             _, now = flash(image, self.project, now)
@@ -147,8 +147,9 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     ``where`` is a port, or an attached board, which is found again by its serial number; None
     starts an emulated board, which keeps running.
 
-    Raises what `upload` raises, WrongFirmware with what runs instead, and the board's own words
-    when it panics or its loader does not start the firmware (`hil.wire.diagnosis`).
+    Raises the errors of `upload`, WrongFirmware if the board then runs something else, and the
+    error that the board's text shows when it panics or its loader does not start the firmware
+    (`hil.wire.diagnosis`).
     """
     board = image.board
     models = [(network.name, network.graph) for network in image.networks]
@@ -180,7 +181,7 @@ def ask(board: Board, port: str, seconds: float) -> Hello:
 
 
 def check_image(hello: Hello, image: Image) -> None:
-    """WrongFirmware unless the board runs ``image``: its models, in order, by its engine."""
+    """WrongFirmware unless the board runs ``image``: its models, in order, with its engine."""
     if hello.has_layers and not image.layers:
         raise shows_layers(hello)
     runs = [(model.name, model.sha256, model.engine) for model in hello.models]
@@ -206,7 +207,7 @@ def _hello(image: Image, project: Path, port: str) -> Hello:
         check_image(hello, image)
     except NoAnswer as silent:
         raise type(silent)(
-            f"{image.board.name} was flashed, and then {silent.what}", silent.hint
+            f"{image.board.name} was flashed, but then {silent.what}", silent.hint
         ) from silent
     except HilError:
         if image.board.emulator:
@@ -223,11 +224,11 @@ def _port_now(where: Attached | str, project: Path) -> str:
 
 
 def _words(models: list[tuple[str, str, str]]) -> str:
-    return ", ".join(f"{name} {sha[:12]} by {by}" for name, sha, by in models) or "no model"
+    return ", ".join(f"{name} {sha[:12]} ({engine})" for name, sha, engine in models) or "no model"
 
 
 class HeldLab:
-    """Builds each image once, by another lab, and holds the board of the one that runs."""
+    """Builds each image once, with another lab, and keeps the board that runs one open."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -255,7 +256,7 @@ class HeldLab:
         image: Image,  # noqa: ARG002 - the caller of `hold` has put it on the board
         firmware: Firmware,
     ) -> Iterator[Link]:
-        """See `Lab.open`; the link stays open, and is reopened only after it was lost."""
+        """See `Lab.open`; the link stays open, and is opened again only after it was lost."""
         held = self.hold(station, firmware)
         if self._lost:
             held.reopen()
@@ -267,11 +268,11 @@ class HeldLab:
             raise
 
     def unobservable(self, station: Station) -> str:
-        """See `Lab.unobservable`: the board is held open with what it runs."""
-        return f"board {station.name} is held by a test; `hil bench` shows the layers"
+        """See `Lab.unobservable`: the board stays open with the firmware that it runs."""
+        return f"board {station.name} is in use by a test; `hil bench` shows the layers"
 
     def close(self) -> None:
-        """Let the board go."""
+        """Close the board, if it is open."""
         if self._held:
             self._held.close()
 
@@ -333,5 +334,5 @@ def _restart(station: Station, link: Link) -> Callable[[], None] | None:
 
 
 def _stop() -> None:
-    """Resetting an emulator starts another one."""
+    """End the emulator: opening the board again starts a new one."""
     raise LinkError("the emulator was stopped (chaos: reset)")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs side by side: runs that must happen one after another form a lane, with its own process.
+"""Runs in parallel: runs that must happen one after another form a lane, with its own process.
 
 The runs of a board on a port are one lane. Each run on an emulator starts its own emulator, so it
-is a lane by itself, and the number of those at once is limited. Only the parent writes: lanes send
-their answers and events through a pipe.
+is a lane by itself; the number of emulators at once is limited. Only the parent process writes to
+the run's folder: lanes send their answers and events through a pipe.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hil.core.errors import HilError, MachineError, StorageError
 from hil.core.processes import Ended, Worker, receive, serve, start, stop
 from hil.runs.schema import RunEnd, Sample
 
-_TELL_S: Final = 0.05  # between two messages on how far a run is
+_TELL_S: Final = 0.05  # between two progress messages of a run
 
 Lane: TypeAlias = tuple[Prepared, ...]
 Carry: TypeAlias = Callable[[Prepared, Sink, Emit], None]  # carries out one run; can be pickled
-Word: TypeAlias = Sample | RunEnd | Event
+Message: TypeAlias = Sample | RunEnd | Event
 
 
 def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
@@ -39,10 +39,10 @@ def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
 
 
 def carry_out(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit, jobs: int) -> None:
-    """Run all lanes, with at most ``jobs`` emulators at once; one job or lane, in this process.
+    """Run all lanes, with at most ``jobs`` emulators at once.
 
-    The others go on when a station fails; its error (the first of several) is raised when they are
-    done. A folder that cannot be written ends them all.
+    A single job or lane runs in this process. If a station fails, the others continue; its error
+    (the first of several) is raised when they are done. A StorageError ends all of them.
     """
     if jobs == 1 or len(waiting) == 1:
         _one_by_one(waiting, carry, sink, emit)
@@ -102,10 +102,10 @@ class _Crew:
         worker = start(_main)
         self._working[worker] = lane
         done = {item.plan.key: self.sink.done[item.plan.key] for item in lane}
-        with suppress(OSError):  # it died: `receive` will say so
+        with suppress(OSError):  # it died: `receive` reports that
             worker.pipe.send((lane, self.carry, done))
 
-    def _take(self, worker: Worker, message: list[Word] | HilError | Ended) -> None:
+    def _take(self, worker: Worker, message: list[Message] | HilError | Ended) -> None:
         name = self._working[worker][0].case.station.name
         if isinstance(message, Ended):
             del self._working[worker]
@@ -113,21 +113,21 @@ class _Crew:
             if message.status and name not in self._failed:
                 self._failed[name] = MachineError(
                     f"the process that ran {name} ended with code {message.status}",
-                    "run the same command with the same --out to go on",
+                    "run the same command with the same --out to continue",
                 )
         elif isinstance(message, HilError):
             self._failed[name] = message
         else:
-            for word in message:
-                self._pass_on(word)
+            for one in message:
+                self._pass_on(one)
 
-    def _pass_on(self, word: Word) -> None:
-        if isinstance(word, Sample):
-            self.sink.append(word)
-        elif isinstance(word, RunEnd):
-            self.sink.finish(word)
+    def _pass_on(self, message: Message) -> None:
+        if isinstance(message, Sample):
+            self.sink.append(message)
+        elif isinstance(message, RunEnd):
+            self.sink.finish(message)
         else:
-            self.emit(word)
+            self.emit(message)
 
 
 def _raise(failed: Mapping[str, HilError]) -> None:
@@ -136,30 +136,30 @@ def _raise(failed: Mapping[str, HilError]) -> None:
 
 
 class _Pipe:
-    """The sink of a lane: everything goes to the parent, many words at a time."""
+    """The sink of a lane: sends everything to the parent, many messages at a time."""
 
     def __init__(self, done: Mapping[str, int], pipe: Connection) -> None:
         self.done = done
         self._pipe = pipe
-        self._words: list[Word] = []
+        self._messages: list[Message] = []
         self._sent = time.monotonic()
 
     def append(self, sample: Sample) -> None:
-        self._words.append(sample)
+        self._messages.append(sample)
 
     def finish(self, end: RunEnd) -> None:
-        self._words.append(end)
+        self._messages.append(end)
 
     def tell(self, event: Event) -> None:
-        """Pass ``event`` on with what is waiting; progress only now and then."""
+        """Send ``event`` with all that is waiting; progress events at most every `_TELL_S`."""
         frequent = isinstance(event, Streaming) and event.done < event.total
         if not frequent or time.monotonic() - self._sent > _TELL_S:
-            self._words.append(event)
+            self._messages.append(event)
             self.flush()
 
     def flush(self) -> None:
-        self._pipe.send(self._words)
-        self._words = []
+        self._pipe.send(self._messages)
+        self._messages = []
         self._sent = time.monotonic()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the layers of a network compute and how long they take, asked of a second firmware.
+"""The outputs and the times of a network's layers, from a second firmware.
 
-Firmware that shows its layers is another program than the measured one. It is built and started
-only for this; a board that was flashed gets the measured firmware back.
+Firmware that shows its layers is not the program that is measured. It is built and started only
+for this; a board that was flashed gets the measured firmware back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_SAMPLES: Final = 3  # of one run
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A board that runs firmware with layers for one run; ``number``: of the run's model there."""
+    """A board that shows the layers of one run; ``number`` is that of the run's model on it."""
 
     item: Prepared
     device: Device
@@ -49,15 +49,15 @@ def unobservable(item: Prepared, lab: Lab) -> str:
     """Why a run's layers cannot be shown; empty when they can."""
     engine = item.case.image.engine
     if not ENGINES[engine].layers(item.case.network.graph):
-        return f"engine {engine} does not answer layer by layer"
+        return f"engine {engine} does not show layers"
     return lab.unobservable(item.case.station)
 
 
 @contextmanager
 def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
-    """Build the run's image with layers and start it; afterwards the board runs what it ran before.
+    """Build the run's image with layers and start it; afterwards restore the measured firmware.
 
-    Raises a `HilError` as building, opening and asking do.
+    Raises the errors of the build, of opening the board, and of its requests.
     """
     case = item.case
     image = replace(case.image, layers=True)
@@ -75,9 +75,9 @@ def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
 
 
 def _put_back(item: Prepared, lab: Lab) -> None:
-    """Flash the measured firmware again, where this one was flashed."""
+    """Flash the measured firmware again, if the other one was flashed."""
     case = item.case
-    # if this fails, the next measurement notices: HELLO says what runs
+    # if this fails, the next measurement notices: HELLO reports the firmware that runs
     if case.station.port:
         with suppress(HilError), lab.open(case.station, case.image, item.firmware):
             pass
@@ -94,9 +94,9 @@ def check_layers(
 ) -> tuple[LayerCheck, ...]:
     """The layers of the first samples of each run whose output is wrong.
 
-    ``answers``: the stored ones, by `RunPlan.key`. With ``always`` also those of the first sample
-    of a run in which nothing is wrong. A board that cannot be asked is not an error: the record
-    says why.
+    ``answers``: the stored ones, by `RunPlan.key`. With ``always``, also the layers of the first
+    sample of a run without wrong outputs. A board that cannot show its layers is not an error: the
+    record gives the reason.
     """
     found: list[LayerCheck] = []
     for item in prepared:
@@ -117,7 +117,7 @@ def _check_run(
         emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
         try:
             with observed(plan, item, lab) as board:
-                for check in _ask_layers(board, plan.data, wanted):  # those before a failure stay
+                for check in _ask_layers(board, plan.data, wanted):  # keep those before a failure
                     found.append(check)
         except HilError as problem:
             why = str(problem)
@@ -145,13 +145,13 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
         encoding, values = inputs.encoding, inputs[sample.i]
         (answer,) = device.infer(number, encoding, [values])
         taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
-        said = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
+        reported = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
         x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
         yield LayerCheck(
             run=item.plan.key,
             id=sample.id,
             reference=oracle_version() if graph.precision is Precision.INT8 else "LiteRT",
-            layers=_compare(item, layers, said, x),
+            layers=_compare(item, layers, reported, x),
             same_output=answer.result.output == sample.device,
             firmware_sha256=item.firmware.sha256,
             input=compare_layer("input", "", _values(item, "input", taken, graph.input), x[0]),
@@ -161,7 +161,7 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
 def _compare(
     item: Prepared,
     layers: Sequence[Layer],
-    said: Sequence[LayerOutput],
+    reported: Sequence[LayerOutput],
     x: npt.NDArray[np.generic],
 ) -> tuple[LayerSeen, ...]:
     graph = item.case.network.graph
@@ -169,7 +169,7 @@ def _compare(
     seen: list[LayerSeen] = []
     image, exponential = item.case.image, False
     near, fma = ENGINES[image.engine].near, image.board.fma
-    for layer, output, wanted in zip(layers, said, expected, strict=True):
+    for layer, output, wanted in zip(layers, reported, expected, strict=True):
         tensor = graph.tensors[layer.tensor]
         device = _values(item, layer.name, output, TensorSpec(DType(tensor.dtype), tensor.shape))
         exponential |= "SOFTMAX" in layer.ops
@@ -179,15 +179,15 @@ def _compare(
 
 
 def _values(
-    item: Prepared, name: str, said: LayerOutput, spec: TensorSpec
+    item: Prepared, name: str, reported: LayerOutput, spec: TensorSpec
 ) -> npt.NDArray[np.generic]:
-    if (said.dtype, len(said.data)) != (spec.dtype, spec.nbytes):
+    if (reported.dtype, len(reported.data)) != (spec.dtype, spec.nbytes):
         raise WrongFirmware(
-            f"{item.plan.key}: {name} has {len(said.data)} bytes of {said.dtype.name}, "
+            f"{item.plan.key}: {name} has {len(reported.data)} bytes of {reported.dtype.name}, "
             f"expected {spec.nbytes} of {spec.dtype.name}",
             "build the firmware of this checkout",
         )
-    return np.frombuffer(said.data, spec.dtype.numpy).reshape(spec.shape)
+    return np.frombuffer(reported.data, spec.dtype.numpy).reshape(spec.shape)
 
 
 def profile(
@@ -199,7 +199,8 @@ def profile(
 ) -> tuple[Profiled, ...]:
     """The time of each layer of every run on its first answered sample.
 
-    A board that cannot be asked, or has no clock, is not an error: the record says why.
+    A board that cannot show its layers, or has no clock, is not an error: the record gives the
+    reason.
     """
     found: list[Profiled] = []
     for item in prepared:
@@ -233,14 +234,14 @@ def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     # the first inference of a boot takes longer: caches are cold
     for _ in board.device.infer(board.number, encoding, [values]):
         pass
-    said = _ask_times(board.device, board.number, encoding, values)
-    if len(said.laps) != len(layers):
+    reported = _ask_times(board.device, board.number, encoding, values)
+    if len(reported.laps) != len(layers):
         raise WrongFirmware(
-            f"{item.plan.key}: the board timed {len(said.laps)} layers, expected {len(layers)}",
+            f"{item.plan.key}: the board timed {len(reported.laps)} layers, expected {len(layers)}",
             "build the firmware of this checkout",
         )
     clock = image.board.clock
-    times = [stored_time(clock.time(lap)) for lap in said.laps]
+    times = [stored_time(clock.time(lap)) for lap in reported.laps]
     return Profiled(
         run=item.plan.key,
         id=sample.id,
@@ -248,7 +249,7 @@ def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
             LayerTime(name=layer.name, op=layer.ops, macs=layer.macs, time=time)
             for layer, time in zip(layers, times, strict=True)
         ),
-        total=stored_time(clock.time(said.total)),
+        total=stored_time(clock.time(reported.total)),
         firmware_sha256=item.firmware.sha256,
     )
 
@@ -262,8 +263,8 @@ def _ask_times(device: Device, model: int, encoding: Encoding, values: bytes) ->
         part = device.insist(ask, Profile, f"PROFILE of layer {first}")
         if (part.model, part.layer) != (model, first):
             raise WrongFirmware(
-                f"asked for times of model {model} from layer {first} on, the board answered "
-                f"layer {part.layer} of model {part.model}",
+                f"requested the times of model {model} from layer {first} on, but the board sent "
+                f"those of model {part.model} from layer {part.layer} on",
                 "flash the firmware of this checkout",
             )
         found = replace(found, laps=found.laps + part.laps) if found else part

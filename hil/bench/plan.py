@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a request to what will run: names resolved, files read, and everything checked to fit.
+"""From a `Request` to a `BenchPlan`: resolve names, read files, and check that everything fits.
 
-Every mistake that can be found before anything is built is found here.
+Every mistake that can be found before a build is found here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One .tflite file under the name that a firmware image gives it."""
+    """One .tflite file, and its name in a firmware image."""
 
     name: str
     path: Path
@@ -82,7 +82,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Networks of one precision: those that an image embeds, and those of them that run."""
+    """Networks of one precision: those ``embedded`` in an image, and those of them to ``run``."""
 
     precision: Precision
     embedded: tuple[Network, ...]
@@ -93,8 +93,8 @@ class Group:
 class BenchPlan:
     """What will run, in order, and on which samples.
 
-    ``note``: why this data set, when it was not the first choice. ``no_place``: runs that were
-    asked for and do not fit their board.
+    ``note``: why this data set, when it was not the first choice. ``no_place``: requested runs that
+    do not fit their board.
     """
 
     cases: tuple[Case, ...]
@@ -111,11 +111,11 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     ``progress`` is called while a data set is downloaded.
     """
     if request.limit is not None and request.limit < 1:
-        raise UsageError("--limit must be at least 1", "leave it out for the whole test set")
+        raise UsageError("--limit must be at least 1", "omit it to use the whole test set")
     found = [_station(one, request.project) for one in request.boards]
     stations = {station.name: station for station in found}.values()
     for engine in set(request.engines) - set(ENGINES):
-        raise UsageError(f"no engine is called {engine!r}", f"there are: {', '.join(ENGINES)}")
+        raise UsageError(f"no engine is called {engine!r}", f"choose from {', '.join(ENGINES)}")
     for station in stations:
         _check_engines(station.board, request.engines)
     whole, note = _data(request, progress)
@@ -152,7 +152,9 @@ def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     if request.data is not None:
         return datasets.load_npz(request.data), ""
     if any(name.endswith(".tflite") for name in request.models) and request.dataset == "auto":
-        raise UsageError("a network of your own needs data", "name it: --data my.npz (arrays x, y)")
+        raise UsageError(
+            "a .tflite file of your own needs data", "pass --data my.npz (arrays x and y)"
+        )
     name, note = datasets.choose(request.dataset, progress=progress)
     return datasets.load(name, progress=progress), note
 
@@ -169,18 +171,22 @@ def _networks(request: Request, dataset: str) -> list[Group]:
     named = tuple(name for name in request.models if not name.endswith(".tflite"))
     for name in set(named) - set(NETWORKS):
         raise UsageError(
-            f"no model is called {name!r}", "there are: teacher, student, or a .tflite file"
+            f"no model is called {name!r}", "choose teacher, student, or a .tflite file"
         )
     precisions = [_precision(name) for name in request.precisions] or list(Precision)
     if own:
         if named:
-            raise UsageError("teacher/student and .tflite files do not mix", "bench them apart")
+            raise UsageError(
+                "one bench cannot run both teacher/student and .tflite files", "run two benches"
+            )
         return _own_networks(own, precisions, asked=bool(request.precisions))
     if request.data is not None:
-        raise UsageError("--data needs a network of its own", "name it: --model my.tflite")
+        raise UsageError("--data needs a .tflite file of your own", "pass --model my.tflite")
     folder = request.project / "models" / dataset
     if not folder.is_dir():
-        raise UsageError(f"there are no models for {dataset}", f"hil train --recipe {dataset}")
+        raise UsageError(
+            f"there are no models for {dataset}", f"train them: hil train --recipe {dataset}"
+        )
     groups = []
     for precision in dict.fromkeys(precisions):
         group = tuple(_network(name, folder / f"{name}_{precision}.tflite") for name in NETWORKS)
@@ -201,7 +207,7 @@ def _own_networks(
         if group:
             groups.append(Group(precision, group, group))
         elif asked:
-            raise UsageError(f"no --model file computes in {precision}", "leave --precision out")
+            raise UsageError(f"no --model file computes in {precision}", "omit --precision")
     return groups
 
 
@@ -214,7 +220,7 @@ def _precision(name: str) -> Precision:
         return Precision(name)
     except ValueError:
         raise UsageError(
-            f"no precision is called {name!r}", f"there are: {', '.join(Precision)}"
+            f"no precision is called {name!r}", f"choose from {', '.join(Precision)}"
         ) from None
 
 
@@ -225,7 +231,7 @@ def _check_data(network: Network, data: Dataset) -> None:
         raise DataError(
             f"{data.name}: a sample has {data.x[0].size} values, "
             f"{network.path.name} takes {spec.elements} {list(spec.shape)}",
-            "bench a model with data of its shape",
+            "use data of the model's input shape",
         )
     if data.x.dtype.str[1:] == "i1" and spec.dtype is not DType.INT8:
         raise DataError(
@@ -236,25 +242,25 @@ def _check_data(network: Network, data: Dataset) -> None:
         raise DataError(
             f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
             f"{network.path.name} has {outputs} outputs",
-            "labels count from 0",
+            f"use labels from 0 to {outputs - 1}",
         )
 
 
 def _check_engines(board: Board, engines: Sequence[str]) -> None:
-    """NotForBoard, with the figures of the board's file, for an engine that cannot run on it."""
+    """NotForBoard, with the reason in the board's file, for an engine that cannot run on it."""
     if refused := [name for name in engines if name in board.refused_engines]:
         raise NotForBoard(
             f"engine {refused[0]} does not fit board {board.name}: "
             f"{board.refused_engines[refused[0]]}",
-            "bench another --engine there, or choose another --board",
+            "choose another --engine or another --board",
         )
 
 
 def _for_board(board: Board, request: Request, groups: Sequence[Group]) -> list[Group]:
     """``groups`` without the models and precisions that the board's file excludes.
 
-    NotForBoard when one of them was asked for by name. Of the user's own networks only the
-    precision is checked: the compiler knows the rest.
+    NotForBoard when the user requested one of them by name. For the user's own networks only the
+    precision is checked here: the build checks the rest.
     """
     own = any(name.endswith(".tflite") for name in request.models)
     models = () if own else board.models
@@ -276,9 +282,9 @@ def _for_board(board: Board, request: Request, groups: Sequence[Group]) -> list[
 
 
 def _for_engine(engine: str, request: Request, groups: Sequence[Group]) -> list[Group]:
-    """``groups`` without the precisions that the engine does not take.
+    """``groups`` without the precisions that the engine does not support.
 
-    UsageError when one of them was asked for by name, or nothing is left.
+    UsageError when the user requested one of them by name, or nothing is left.
     """
     takes = ENGINES[engine].precisions
     left = [group for group in groups if group.precision in takes]
@@ -286,7 +292,7 @@ def _for_engine(engine: str, request: Request, groups: Sequence[Group]) -> list[
     if refused or not left:
         names = refused or [group.precision for group in groups]
         raise UsageError(
-            f"engine {engine} does not take {', '.join(dict.fromkeys(names))}: "
+            f"engine {engine} does not support {', '.join(dict.fromkeys(names))}: "
             f"it computes in {' and '.join(takes)} only",
             "choose another --precision or --engine",
         )
@@ -298,16 +304,16 @@ def _excluded(board: Board, refused: Sequence[str]) -> NotForBoard:
     return NotForBoard(
         f"{', '.join(refused)} does not fit board {board.name}"
         f"{f': {board.restriction}' if board.restriction else ''}",
-        f"bench what fits there ({fits}), or choose another --board",
+        f"choose what fits there ({fits}), or another --board",
     )
 
 
 def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
-    """The cases that may fit their board's memory, in images that may, and those that cannot.
+    """The cases that may fit their board's memory, in images that may fit too, and the others.
 
-    The minimum that a network takes is known before anything is built: its constants in flash, its
-    arena, input and output in RAM. Networks that fit alone but not together get an image each.
-    DoesNotFit when there are cases and none fits.
+    The minimum that a network needs is known before a build: its constants in flash, and its arena,
+    input and output in RAM. Networks that fit alone but not together get one image each. DoesNotFit
+    when there are cases and none of them fits.
     """
     kept: list[Case] = []
     refused: list[TooLarge] = []
@@ -326,12 +332,12 @@ def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge,
 
 
 def alone_with(case: Case) -> Image:
-    """The image that embeds the case's network and no other."""
+    """The image that embeds only the case's network."""
     return replace(case.image, networks=(case.network,))
 
 
 def too_large(image: Image, network: Network) -> TooLarge | None:
-    """Whether a memory is certainly too small for ``image``, flash first; None: it may fit."""
+    """The memory that is certainly too small for ``image``, flash first; None if it may fit."""
     room = image.board.memory
     if room is None:
         return None
@@ -346,13 +352,13 @@ def too_large(image: Image, network: Network) -> TooLarge | None:
 
 
 def linked_too_large(image: Image, network: Network, flash: int, ram: int) -> TooLarge | None:
-    """The same of a linked image: ``flash`` and static ``ram`` are what it takes."""
+    """The same for a linked image, which takes ``flash`` and static ``ram`` bytes."""
     room = image.board.memory
     return _judge(image, network, room, flash, ram, linked=True) if room else None
 
 
 def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge | None:
-    """The same of a build that failed for it; None when the board's memory is not known."""
+    """The same for a build that failed with ``problem``; None if the board's memory is unknown."""
     room = image.board.memory
     if room is None:
         return None

@@ -39,7 +39,7 @@ class Prepared:
 def prepare(
     plan: BenchPlan, lab: Lab, emit: Emit
 ) -> tuple[tuple[Prepared, ...], tuple[TooLarge, ...]]:
-    """The cases of ``plan``, in order, with their firmware built; and what does not fit.
+    """The cases of ``plan``, in order, with their firmware built; and those that do not fit.
 
     An image that does not fit the board is tried again with each of its networks alone.
     DoesNotFit when nothing is left.
@@ -125,22 +125,22 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
 
 
 def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
-    """What the case's engine says of memory before anything runs; None when nothing was compiled.
+    """The engine's prediction of the case's memory; None if the engine compiled nothing.
 
-    With a linked image it also says how many bytes of the generated constants are not in it,
+    ``folded`` needs a linked image: how many bytes of the generated constants are not in it,
     because the compiler folded them into code.
     """
     models = {model.info.name: model for model in firmware.compiled}
     own = models.get(case.network.name)
     if own is None:
         return None
-    held = firmware.footprint.symbols if firmware.footprint else frozenset()
+    linked = firmware.footprint.symbols if firmware.footprint else frozenset()
     return Predicted(
         arena=own.info.arena,
         flash_model=own.info.flash,
         arena_reserved=max(1, *(one.info.arena for one in models.values())),
         peak=own.info.arena + own.info.input.nbytes + own.info.output.nbytes,
-        folded=sum(one.nbytes for one in own.arrays if one.name not in held) if held else 0,
+        folded=sum(one.nbytes for one in own.arrays if one.name not in linked) if linked else 0,
     )
 
 
@@ -151,16 +151,16 @@ def _tensor(spec: TensorSpec) -> Tensor:
 
 
 def emulator_version(board: Board) -> str:
-    """What QEMU prints as its version, since its counts may depend on it; else empty.
+    """The version that QEMU prints, because its counts may depend on it; empty for other boards.
 
     The simavr runner and the host process are built from this checkout.
     """
     program = board.emulator.command[0] if board.emulator else ""
-    return _says(program) if program.startswith("qemu") else ""
+    return _version_line(program) if program.startswith("qemu") else ""
 
 
 @cache
-def _says(program: str) -> str:
+def _version_line(program: str) -> str:
     try:
         done = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=True, timeout=30

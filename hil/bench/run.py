@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bench from the first build to the last answer: events out, a run folder behind."""
+"""Run a bench from the first build to the last answer."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ def run(
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, continuing where an earlier try was cut off.
 
-    With ``jobs`` > 1 boards run side by side, and at most that many emulators. Any error, Ctrl-C
-    included, leaves a readable run that the same call resumes; a board that fails does not keep
-    the others from finishing. A board whose output is wrong is asked for the layers
-    of that sample; with ``layers`` every board is asked for those of its first sample, and with
-    ``profiles`` for the time of each. ``patience``: how to wait for a port that vanished.
-    ``chaos``: faults to inject on every line.
+    With ``jobs`` > 1 boards run in parallel, with at most that many emulators. Any error or Ctrl-C
+    leaves a readable run, which the same call resumes. When a board fails, the others still finish.
+    If an output is wrong, the layers of that sample are stored too; with ``layers``, those of every
+    board's first sample; with ``profiles``, the time of each layer. ``patience``: how to wait for a
+    port that vanished. ``chaos``: faults to inject on every line.
     """
     lab = lab or RealLab(plan.project)
     if chaos:

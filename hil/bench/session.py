@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board during one run: opened, initialised, asked, and recovered from resets and disconnects.
+"""A board during one run: initialise it, send samples, recover from resets and disconnects.
 
-An answer is kept only from a board that is known to be the one that was initialised. What a board
-has not answered when it reboots, or when its port vanishes, is asked again afterwards.
+An answer counts only if the board has not rebooted since it was initialised. Samples that have no
+answer when it reboots, or when its port vanishes, are sent again afterwards.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
-SETBACKS: Final = 6  # in a row, without an answer in between; then the run is given up
+SETBACKS: Final = 6  # in a row, without an answer in between; one more fails the run
 FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
 Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
 
@@ -56,7 +56,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A data set as it travels: as it is, since the device quantises."""
+    """A data set as it is sent: not quantised, since the device does that."""
 
     data: Dataset
 
@@ -75,11 +75,11 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A board that is ready to be asked, and what it said before.
+    """A board that is ready for samples, and what it reported during initialisation.
 
     ``number``: of the run's model in the image. ``before``: its STATUS before the counters were
-    reset. ``idle``: microseconds of an empty round trip. ``heard``: what was counted on the line
-    until HELLO was answered, boot text included.
+    reset. ``idle``: microseconds of an empty round trip. ``heard``: the line's counts up to the
+    reply to HELLO, boot text included.
     """
 
     device: Device
@@ -94,7 +94,7 @@ class Ready:
 
 
 def connect(board: Board, link: Link) -> Device:
-    """The board behind ``link``, at its boot rate whatever the last program left."""
+    """The board behind ``link``, at its boot rate, whichever rate the last program left."""
     if link.baud != board.serial.baud:
         link.set_baud(board.serial.baud)
     timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
@@ -131,8 +131,8 @@ def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
             if model.sha256 == sha256 and model.engine == prepared.plan.engine:
                 return number, model
             raise WrongFirmware(
-                f"board {hello.board} runs {name} {model.sha256[:12]} by {model.engine}, "
-                f"expected {sha256[:12]} by {prepared.plan.engine}",
+                f"board {hello.board} runs {name} {model.sha256[:12]} ({model.engine}), "
+                f"expected {sha256[:12]} ({prepared.plan.engine})",
                 FLASH_IT,
             )
     raise WrongFirmware(
@@ -143,13 +143,13 @@ def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
 
 
 def _check_room(hello: Hello, data: Dataset) -> None:
-    """A board short of RAM has a receive buffer for its model's own type alone."""
+    """DataError if the receive buffer is too small: with little RAM, it fits only int8 or uint8."""
     wanted = INFER_OVERHEAD + data.x[0].nbytes
     if wanted > hello.max_payload:
         raise DataError(
             f"{data.name}: a sample takes a request of {wanted} bytes, "
-            f"board {hello.board} holds {hello.max_payload}",
-            "give uint8 pixels or int8 samples, or bench another board",
+            f"board {hello.board} accepts at most {hello.max_payload}",
+            "use uint8 pixels or int8 samples, or another board",
         )
 
 
@@ -166,9 +166,9 @@ def _check_result(result: Result, number: int, prepared: Prepared) -> None:
 
 
 class Totals:
-    """What one run counted, over all the links and boots that it took.
+    """The counts of one run, over all its links and boots.
 
-    Each `hil.device.Device` counts for itself; a run needs another one after each reboot.
+    Each `hil.device.Device` has its own counts, and a run uses a new one after each reboot.
     """
 
     _COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
@@ -182,7 +182,7 @@ class Totals:
         self._stack = 0
 
     def continue_with(self, device: Device) -> None:
-        """Count on with ``device``."""
+        """Continue counting with ``device``."""
         self._past.update(self._now())
         self._device = device
 
@@ -191,7 +191,7 @@ class Totals:
         self._past.subtract(self._line(counts))
 
     def worst(self, status: Status) -> Status:
-        """``status`` with the highest stack mark of all that were seen."""
+        """``status`` with the highest stack mark seen so far."""
         self._stack = max(self._stack, status.stack_used)
         return replace(status, stack_used=self._stack)
 
@@ -210,7 +210,7 @@ class Totals:
 
     @property
     def faults(self) -> Faults | UnsetType:
-        """All else; UNSET when nothing happened."""
+        """All other counts; UNSET if all of them are zero."""
         found = Faults(
             resets=self.resets,
             reopenings=self.reopenings,
@@ -239,11 +239,11 @@ class _Rebooted(Exception):
 
 
 class Session:
-    """A board, opened and initialised, again whenever it must be; ``totals`` counts.
+    """A board that is opened and initialised, again whenever that is needed; ``totals`` counts.
 
-    ``first`` is the board as it was before the first sample, ``now`` as it was initialised last;
-    ``link`` is its port while that is open. ``known``: the port was there before, so it is waited
-    for at once.
+    ``first`` is the state of the board before the first sample, ``now`` that after the latest
+    initialisation; ``link`` is its port while that is open. ``known``: the port was there before,
+    so wait for it if it is missing at the start.
     """
 
     def __init__(
@@ -266,9 +266,9 @@ class Session:
         self._answered = 0  # since the board was initialised
         self._empty = 0  # requests that computed nothing, since then
         self._uptime = 0
-        self._next = 0  # the first sample that no board was asked
+        self._next = 0  # the first sample that was never sent
         self._repeated: set[int] = set()  # samples that were in flight when a board was lost
-        self._diagnosis: HilError | None = None  # why it reboots, in its own words, since an answer
+        self._diagnosis: HilError | None = None  # why it reboots, by its text since the last answer
 
     def __enter__(self) -> Session:
         try:
@@ -301,8 +301,7 @@ class Session:
     def answers(self, first: int) -> Iterator[tuple[Answer, bool]]:
         """Each sample's answer from ``first`` on, once and in order, and whether it was disturbed.
 
-        Raises what cannot be recovered from: NoAnswer, LinkError (the port stayed away),
-        WrongFirmware.
+        Raises if recovery fails: NoAnswer, LinkError (the port did not come back), WrongFirmware.
         """
         setbacks = 0
         while first < len(self._inputs):
@@ -332,8 +331,8 @@ class Session:
     def _until_doubt(self, first: int) -> Iterator[Answer]:
         """Answers from ``first`` on, until one was disturbed and all in flight have arrived.
 
-        Those from the disturbed one on are given when the board is known not to have rebooted;
-        else _Rebooted is raised.
+        The disturbed one and those after it are yielded only if the board has not rebooted;
+        otherwise _Rebooted is raised.
         """
         now, held = self.now, list[Answer]()
 
@@ -369,7 +368,7 @@ class Session:
         return self.totals.worst(status)
 
     def _has_rebooted(self, status: Status) -> bool:
-        """Whether the board has counted less than it is known to have done, or its time went back.
+        """Whether the board counts less than it has certainly done, or its uptime went back.
 
         A reset right after initialisation, before as many answers as are in flight, may be missed:
         the answers are right then too, and marked as disturbed.
@@ -389,7 +388,7 @@ class Session:
         return self.now.before
 
     def _recover(self, problem: Exception, setbacks: int) -> None:
-        """Make the board ready again; raises ``problem`` where that fails."""
+        """Make the board ready again; raises ``problem`` if that fails."""
         self._diagnosis = self.now.device.diagnosis() or self._diagnosis
         if setbacks > SETBACKS:
             raise self._unstable() if isinstance(problem, _Rebooted) else problem
@@ -404,7 +403,7 @@ class Session:
         self._reopen(problem)
 
     def _initialise_again(self, *, counted: bool) -> None:
-        """Make the board ready, and see whether it has rebooted, unless that is ``counted``."""
+        """Make the board ready; count a reboot that it had meanwhile, unless it is ``counted``."""
         answered, empty, uptime = self._answered, self._empty, self._uptime
         before = self._initialise()
         fewer = before.inferences < answered or before.frames_ok < answered + empty
@@ -417,7 +416,7 @@ class Session:
         self._emit(Restarted(self._prepared.plan.key, said))
 
     def _reopen(self, problem: Exception) -> None:
-        """Let the port go, and wait until it is back and a board behind it answers."""
+        """Close the port, and wait until it is back and a board answers on it."""
         clock = self._patience.clock
         away = self._prepared.case.image.board.timeouts.away
         began, key = clock(), self._prepared.plan.key
@@ -435,7 +434,7 @@ class Session:
             except (NoAnswer, LinkError) as again:
                 lost = again
                 if there and isinstance(again, LinkError) and flaps < SETBACKS:
-                    gone, flaps = clock(), flaps + 1  # it was there, and vanished once more
+                    gone, flaps = clock(), flaps + 1  # it was back, and vanished once more
                 if clock() - gone >= away:
                     raise _stayed_away(self._diagnosis or again, self._name, away) from problem
                 self._patience.sleep(self._patience.every)
@@ -450,7 +449,7 @@ class Session:
         self._name = self.link.name
 
     def _close(self, problem: Exception | None = None) -> None:
-        """Let the port go, and tell what opened it what went wrong."""
+        """Close the port, passing ``problem`` to the context manager that opened it."""
         ports, self._ports = self._ports, ExitStack()
         with suppress(LinkError, NoAnswer):
             ports.__exit__(type(problem) if problem else None, problem, None)
@@ -468,5 +467,5 @@ class Session:
 def _stayed_away(problem: HilError, name: str, seconds: float) -> HilError:
     return type(problem)(
         f"{problem.what}; no board came back on {name} within {seconds:g} s",
-        "plug the board in, and run the same command with the same --out",
+        "plug the board in, then run the same command with the same --out",
     )

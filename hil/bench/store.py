@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench stores beside its answers: the manifest, new or resumed, and pictures."""
+"""What a bench stores in addition to its answers: the manifest, new or resumed, and pictures."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def new_manifest(
 
 
 def host() -> Host:
-    """The machine, and the versions of what figures may depend on."""
+    """This machine, and the versions of the packages that figures may depend on."""
     return Host(
         platform=platform.platform(),
         cpu=cpu_name(),
@@ -112,7 +112,7 @@ def _git(project: Path, *words: str) -> str:
 
 
 def _seeds(dataset: str) -> dict[str, str]:
-    """What figures depend on that was drawn: order of samples, intervals, generated data."""
+    """The seeds that figures depend on: order of samples, intervals, generated data."""
     found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
     found["bootstrap of intervals"] = "0, NumPy's default_rng"
     drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
@@ -121,10 +121,11 @@ def _seeds(dataset: str) -> dict[str, str]:
 
 @contextmanager
 def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
-    """The log of a new run, or of a stored one that goes on.
+    """The log of a new run, or of a stored one that is continued.
 
-    The run is complete when the block ends; failed or interrupted, and whole as far as it went,
-    when the block raises. StorageError when ``folder`` holds another run, or all of this one.
+    When the block ends, the run's state is complete. When it raises, the state is failed or
+    interrupted, and all answers so far are stored. StorageError when ``folder`` contains another
+    run, or this one is already complete.
     """
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
@@ -133,7 +134,7 @@ def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
         try:
             yield log
         except BaseException as problem:
-            with suppress(StorageError):  # a full disk is no reason to hide the first problem
+            with suppress(StorageError):  # a full disk must not hide the first problem
                 if isinstance(problem, HilError):
                     log.set_state("failed", str(problem))
                 else:
@@ -143,18 +144,18 @@ def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
 
 
 def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
-    """The stored manifest, set running again."""
+    """The stored manifest with the state set back to running."""
     if found := differences(old, new):
         raise StorageError(
-            f"{folder} holds another run, which differs in {', '.join(found)}",
+            f"{folder} contains another run, which differs in {', '.join(found)}",
             "choose another --out; nothing was changed",
         )
     if old.state == "complete":
         raise StorageError(
-            f"{folder} holds this run already, complete",
-            f"look at it: `hil report {folder}`, or choose another --out",
+            f"{folder} already contains this run, complete",
+            f"read it with `hil report {folder}`, or choose another --out",
         )
-    check_data(folder, old)  # or its damage would be sealed
+    check_data(folder, old)  # otherwise its damage would be sealed
     return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})
 
 
@@ -180,8 +181,8 @@ def pictures(
 ) -> dict[str, Picture]:
     """Sample id -> picture of samples whose answers differ, from each other or from the label.
 
-    At most `MAX_PICTURES`, those with the most different answers first. Empty for data that are not
-    pictures. ``answers``: by `RunPlan.key`.
+    At most `MAX_PICTURES`, those with the most different answers first. Empty if the data set does
+    not consist of pictures. ``answers``: by `RunPlan.key`.
     """
     if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
         return {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: every sample to the board, every answer to the store, and how it ended."""
+"""One run: send every sample to the board, store every answer and how the run ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hil.runs.schema import Identity, Marks, Memory, RunEnd, Sample, Share
 class Streamer:
     """Carries out runs, one after the other.
 
-    ``known``: names of stations that were there before, and are waited for when they are not.
+    ``known``: names of the stations seen so far; if one of them is missing, the run waits for it.
     """
 
     data: Dataset
@@ -38,9 +38,9 @@ class Streamer:
     known: set[str] = field(default_factory=set)
 
     def __call__(self, item: Prepared, sink: Sink, emit: Emit) -> None:
-        """Store the answer to each sample that ``sink`` does not hold yet, then how the run ended.
+        """Store the answer to each sample that ``sink`` does not have yet, then how the run ended.
 
-        Raises what `hil.bench.session.Session` cannot recover from.
+        Raises the errors that `hil.bench.session.Session` cannot recover from.
         """
         expected = expect(item, self.data, emit)
         case, key = item.case, item.plan.key
@@ -98,7 +98,7 @@ def _sample(
 
 
 def _end(item: Prepared, session: Session, answered: int, started: float) -> RunEnd:
-    """What is known of a run after its last answer."""
+    """What is known about a run after its last answer."""
     ready, totals, clock = session.first, session.totals, item.case.image.board.clock
     status = session.last_status()
     return RunEnd(
@@ -134,7 +134,7 @@ def _alone(warm_up: tuple[Answer, ...]) -> int | None:
 
 
 def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> Memory:
-    """Code is what the image holds beyond the constants of all its models."""
+    """Code is the image's flash without the constants of all its models."""
     constants = sum(one.flash for one in hello.models)
     return Memory(
         arena=model.arena,

@@ -97,7 +97,7 @@ def _probe(board: Board, port: str) -> str:
         hello = ask(board, port, PROBE_S)
     except DeviceError as problem:
         return str(problem)
-    runs = ", ".join(f"{one.name} {one.sha256[:12]} by {one.engine}" for one in hello.models)
+    runs = ", ".join(f"{one.name} {one.sha256[:12]} ({one.engine})" for one in hello.models)
     return f"{hello.board} runs {hello.firmware}: {runs or 'no model'}"
 
 
@@ -170,7 +170,7 @@ def flash(
     hello, now = flash_image(image, project, where)
     out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
     for one in hello.models:
-        out.print(f"  {escape(one.name)} {one.sha256[:12]} by {escape(one.engine)}")
+        out.print(f"  {escape(one.name)} {one.sha256[:12]} ({escape(one.engine)})")
     out.print(f"run it: hil bench --board {escape(found.name)} --port {escape(now)}")
 
 

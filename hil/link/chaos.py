@@ -380,19 +380,19 @@ class ChaosLink:
         return self.link.baud
 
     def set_baud(self, baud: int) -> None:
-        """See `hil.link.port.Link.set_baud`."""
+        """See `hil.link.Link.set_baud`."""
         self._plugged_in()
         self.link.set_baud(baud)
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`."""
+        """See `hil.link.Link.write`."""
         self._plugged_in()
         self._cross(data, self.state.out)
         self._send()
         self._plugged_in()
 
     def read(self, deadline: Deadline) -> bytes:
-        """See `hil.link.port.Link.read`."""
+        """See `hil.link.Link.read`."""
         self._plugged_in()
         back = self.state.back
         while True:
@@ -409,7 +409,7 @@ class ChaosLink:
                 return back.due(self.clock())
 
     def close(self) -> None:
-        """See `hil.link.port.Link.close`."""
+        """See `hil.link.Link.close`."""
         self.link.close()
 
     def _send(self) -> None:

@@ -50,7 +50,7 @@ class SerialLink:
             raise cannot_open(url, problem) from problem
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`."""
+        """See `hil.link.Link.write`."""
         try:
             self._port.write(data)
         except serial.SerialTimeoutException as problem:
@@ -62,7 +62,7 @@ class SerialLink:
             raise self._gone(problem) from problem
 
     def read(self, deadline: Deadline) -> bytes:
-        """See `hil.link.port.Link.read`."""
+        """See `hil.link.Link.read`."""
         try:
             if self._local:
                 self._port.timeout = deadline.remaining
@@ -102,7 +102,7 @@ class SerialLink:
             raise self._gone(problem) from problem
 
     def close(self) -> None:
-        """See `hil.link.port.Link.close`."""
+        """See `hil.link.Link.close`."""
         # pyserial's socket:// does not close a socket after its peer has disconnected
         left_open = getattr(self._port, "_socket", None)
         self._port.close()

@@ -165,5 +165,5 @@ def storage_error(folder: Path, problem: OSError) -> StorageError:
     return StorageError(
         f"cannot write {folder} ({problem.strerror})",
         "what was stored before is kept: free space or fix the permissions, "
-        "then run the same command with the same --out to go on",
+        "then run the same command with the same --out to continue",
     )

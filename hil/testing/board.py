@@ -233,15 +233,15 @@ class InstantLink:
         self._arrived = bytearray()
 
     def clock(self) -> float:
-        """See `hil.link.port.Clocked`."""
+        """See `hil.link.Clocked`."""
         return self.now
 
     def set_baud(self, baud: int) -> None:
-        """See `hil.link.port.Link.set_baud`."""
+        """See `hil.link.Link.set_baud`."""
         self.baud = baud
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`."""
+        """See `hil.link.Link.write`."""
         self._arrived += self.board.answer(data)
 
     def arrive(self, data: bytes) -> None:
@@ -249,7 +249,7 @@ class InstantLink:
         self._arrived += data
 
     def read(self, deadline: Deadline) -> bytes:
-        """See `hil.link.port.Link.read`."""
+        """See `hil.link.Link.read`."""
         data = bytes(self._arrived)
         self._arrived.clear()
         if not data:
@@ -257,7 +257,7 @@ class InstantLink:
         return data
 
     def close(self) -> None:
-        """See `hil.link.port.Link.close`."""
+        """See `hil.link.Link.close`."""
         self.closed = True
 
 
@@ -269,7 +269,7 @@ class FakeLink(InstantLink):
     name: str = "fake"
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`."""
+        """See `hil.link.Link.write`."""
         if self.now < self.board.boots_at:
             return
         sender, at = self.baud, self.board.baud

@@ -94,7 +94,7 @@ class FakeLab:
             link.close()
 
     def clock(self) -> float:
-        """See `hil.link.port.Clocked`: the time of the link opened last."""
+        """See `hil.link.Clocked`: the time of the link opened last."""
         return self._link.now if self._link else 0.0
 
     def sleep(self, seconds: float) -> None:

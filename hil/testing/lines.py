@@ -79,7 +79,7 @@ class PacedLink:
     _coming: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def clock(self) -> float:
-        """See `hil.link.port.Clocked`."""
+        """See `hil.link.Clocked`."""
         return self.now
 
     @property
@@ -88,12 +88,12 @@ class PacedLink:
         return BITS / self.baud
 
     def set_baud(self, baud: int) -> None:
-        """See `hil.link.port.Link.set_baud`; sets both ends."""
+        """See `hil.link.Link.set_baud`; sets both ends."""
         self.now = max(self.now, self._sent_at)
         self.baud = baud
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`; the port's buffer takes everything at once."""
+        """See `hil.link.Link.write`; the port's buffer takes everything at once."""
         self.bytes_out += len(data)
         pieces = data.split(self.end)
         for number, piece in enumerate(pieces, 1):
@@ -137,7 +137,7 @@ class PacedLink:
         return bytes(survived) + piece[waits:]
 
     def read(self, deadline: Deadline) -> bytes:
-        """See `hil.link.port.Link.read`."""
+        """See `hil.link.Link.read`."""
         if not self._coming:
             self.now = max(self.now, deadline.at)
             return b""
@@ -155,7 +155,7 @@ class PacedLink:
         return data[:count]
 
     def close(self) -> None:
-        """See `hil.link.port.Link.close`."""
+        """See `hil.link.Link.close`."""
         self.closed = True
 
 

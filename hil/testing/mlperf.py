@@ -171,12 +171,12 @@ class FakeDutLink:
         self._coming.append((at, data))
 
     def write(self, data: bytes) -> None:
-        """See `hil.link.port.Link.write`."""
+        """See `hil.link.Link.write`."""
         if self.clock.now >= self.boots_at and (replies := self.dut.answer(data)):
             self._coming.append((self.clock.now, replies))
 
     def read(self, deadline: Deadline) -> bytes:
-        """See `hil.link.port.Link.read`."""
+        """See `hil.link.Link.read`."""
         if self.chatters:
             self.clock.now += 0.01
             return b"~\r\n"
@@ -188,9 +188,9 @@ class FakeDutLink:
         return b""
 
     def set_baud(self, baud: int) -> None:
-        """See `hil.link.port.Link.set_baud`."""
+        """See `hil.link.Link.set_baud`."""
         self.baud = baud
 
     def close(self) -> None:
-        """See `hil.link.port.Link.close`."""
+        """See `hil.link.Link.close`."""
         self.closed = True

@@ -50,7 +50,9 @@ def silent(_: str, __: int, ___: int) -> None:
 
 
 @skip_without([] if oracle_version() else ["tflite-micro"])
-def test_a_process_fills_the_cache_with_what_runs_want(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_process_fills_the_cache_with_the_answers_of_the_runs(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     network = plan.cases[0].network
     with computed_ahead([network, network], plan.data):
         (process,) = multiprocessing.active_children()

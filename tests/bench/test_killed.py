@@ -97,7 +97,7 @@ def check_whole(folder: Path, whole: list[Sample]) -> None:
     ]
 
 
-def test_a_bench_killed_at_random_moments_goes_on(
+def test_a_bench_killed_at_random_moments_can_be_continued(
     nursery: Nursery, quiet: Quiet, tmp_path: Path
 ) -> None:
     kill(nursery, quiet, tmp_path / "run", 10)
@@ -105,7 +105,7 @@ def test_a_bench_killed_at_random_moments_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_bench_killed_at_a_hundred_random_moments_goes_on(
+def test_a_bench_killed_at_a_hundred_random_moments_can_be_continued(
     nursery: Nursery, quiet: Quiet, tmp_path: Path
 ) -> None:
     kill(nursery, quiet, tmp_path / "run", 100)

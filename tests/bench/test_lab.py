@@ -49,7 +49,7 @@ def test_a_board_that_returns_on_another_port_is_found_by_its_serial_number(
     assert opened == ["/dev/ttyACM0", then]
 
 
-def test_a_held_board_is_reopened_only_after_its_link_was_lost(
+def test_an_open_board_is_reopened_only_after_its_link_was_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Held:

@@ -60,7 +60,7 @@ def test_the_right_image_is_confirmed(port: str) -> None:
     assert where == port
 
 
-def test_another_image_is_named(port: str) -> None:
+def test_another_image_is_an_error_that_names_it(port: str) -> None:
     with pytest.raises(WrongFirmware, match=r"runs student_int8 .*, expected teacher_int8 "):
         flash(image("teacher"), PROJECT, port)
 
@@ -84,6 +84,6 @@ def test_a_board_that_does_not_return_is_an_error(tmp_path: Path) -> None:
 def test_silence_after_flashing_says_that_the_board_was_flashed() -> None:
     with (
         silent_pty() as pty,
-        pytest.raises(NoAnswer, match="desk was flashed, and then nothing answered on port"),
+        pytest.raises(NoAnswer, match="desk was flashed, but then nothing answered on port"),
     ):
         flash(image(boot=0.6), PROJECT, pty.name)

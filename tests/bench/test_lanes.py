@@ -56,7 +56,7 @@ def plan() -> BenchPlan:
     return planned(N, boards=("mps2", "native"), precisions=())
 
 
-def test_the_answers_are_those_of_runs_in_turn(plan: BenchPlan, tmp_path: Path) -> None:
+def test_parallel_runs_give_the_answers_of_sequential_ones(plan: BenchPlan, tmp_path: Path) -> None:
     events: list[Event] = []
     run(plan, tmp_path / "one", ignore, FakeLab(), jobs=1)
     run(plan, tmp_path / "two", events.append, FakeLab(), jobs=2)
@@ -70,7 +70,7 @@ def test_the_answers_are_those_of_runs_in_turn(plan: BenchPlan, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_board_that_fails_leaves_the_others_whole(
+def test_a_board_that_fails_does_not_stop_the_others(
     plan: BenchPlan, tmp_path: Path, jobs: int
 ) -> None:
     with pytest.raises(LinkError, match="port of native vanished"):
@@ -101,7 +101,7 @@ class Dying(TroubledLab):
 
 
 @pytest.mark.parametrize(("jobs", "dying"), [(1, "mps2"), (2, "native")])
-def test_a_board_that_dies_leaves_the_others_result_whole(
+def test_a_board_that_dies_does_not_change_the_results_of_the_others(
     plan: BenchPlan, tmp_path: Path, jobs: int, dying: str
 ) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
@@ -166,7 +166,7 @@ def test_an_interruption_ends_every_process(plan: BenchPlan, tmp_path: Path) -> 
     assert len(answers(tmp_path)) == 4 * N
 
 
-def test_one_port_is_one_lane_and_every_emulator_its_own(plan: BenchPlan) -> None:
+def test_each_port_and_each_emulator_run_is_one_lane(plan: BenchPlan) -> None:
     ported = replace(plan.cases[0].station, port="socket://x:1")
     cases = tuple(
         replace(case, station=ported) if case.station.name == "mps2" else case

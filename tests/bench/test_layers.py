@@ -62,7 +62,7 @@ def test_layers_are_sealed(plan: BenchPlan, tmp_path: Path) -> None:
         write(tmp_path)
 
 
-def test_a_right_answer_asks_for_no_layers(plan: BenchPlan, tmp_path: Path) -> None:
+def test_no_layers_are_requested_for_right_answers(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert len(lab.built) == len(lab.opened) == 1
@@ -70,7 +70,9 @@ def test_a_right_answer_asks_for_no_layers(plan: BenchPlan, tmp_path: Path) -> N
     assert load_run(tmp_path).layer_checks == ()
 
 
-def test_the_first_three_wrong_digits_are_asked_for(plan: BenchPlan, tmp_path: Path) -> None:
+def test_the_layers_of_the_first_three_wrong_digits_are_requested(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     events: list[Event] = []
     lab = FakeLab(tamper=flip, spoil=spoil(1, 5))
     run(plan, tmp_path, events.append, lab)
@@ -94,7 +96,9 @@ def test_the_first_three_wrong_digits_are_asked_for(plan: BenchPlan, tmp_path: P
         assert (logits.differing, logits.element) == (1, (0, 3))
 
 
-def test_the_report_names_layer_element_and_values(plan: BenchPlan, tmp_path: Path) -> None:
+def test_the_report_names_the_layer_the_element_and_the_values(
+    plan: BenchPlan, tmp_path: Path
+) -> None:
     run(plan, tmp_path, ignore, FakeLab(tamper=flip, spoil=spoil(1, 5)))
     report = write(tmp_path)
     hidden = load_run(tmp_path).layer_checks[0].layers[1]
@@ -111,7 +115,7 @@ def test_the_report_names_layer_element_and_values(plan: BenchPlan, tmp_path: Pa
     assert unexpected(report.manifest, report.summary)  # what `hil bench` exits 1 for
 
 
-def test_layers_are_shown_when_asked_for(plan: BenchPlan, tmp_path: Path) -> None:
+def test_layers_are_stored_on_request(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab(), layers=True)
     (check,) = load_run(tmp_path).layer_checks
     assert check.id == plan.data.ids[0]
@@ -161,7 +165,7 @@ def test_firmware_with_layers_that_answers_differently_is_reported(
 
 
 @pytest.mark.parametrize("found", [1, 0])
-def test_a_board_that_cannot_be_asked_leaves_the_run_complete(
+def test_a_board_that_cannot_show_layers_leaves_the_run_complete(
     plan: BenchPlan, tmp_path: Path, found: int
 ) -> None:
     class Small(FakeLab):
@@ -227,7 +231,7 @@ def test_a_bench_does_not_measure_firmware_that_shows_layers(
         run(plan, tmp_path, ignore, Stale())
 
 
-def test_asking_for_layers_is_resumed(plan: BenchPlan, tmp_path: Path) -> None:
+def test_a_request_for_layers_is_resumed(plan: BenchPlan, tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, Observing):
             raise KeyboardInterrupt
@@ -291,7 +295,7 @@ def test_a_nan_is_stored(tmp_path: Path) -> None:
 KEY = "mps2/aot/student/int8"
 
 
-def test_no_times_are_asked_for_unless_wanted(plan: BenchPlan, tmp_path: Path) -> None:
+def test_layer_times_are_measured_only_on_request(plan: BenchPlan, tmp_path: Path) -> None:
     lab = FakeLab()
     run(plan, tmp_path, ignore, lab)
     assert len(lab.built) == 1
@@ -330,7 +334,7 @@ def test_the_report_compares_the_sum_of_layers_with_the_measurement(
         assert "conv1 + pool1" in text
 
 
-def test_a_board_without_a_clock_says_so(tmp_path: Path) -> None:
+def test_a_board_without_a_clock_has_a_reason_instead_of_times(tmp_path: Path) -> None:
     run(planned(3, boards=("native",)), tmp_path, ignore, FakeLab(), profiles=True)
     (found,) = load_run(tmp_path).profiled
     assert found.why == "board native has no clock"

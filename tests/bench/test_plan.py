@@ -70,7 +70,7 @@ def test_own_network_and_data(tmp_path: Path) -> None:
         ({"engines": ("magic",)}, "no engine is called 'magic'"),
         ({"dataset": "cifar"}, "cifar"),
         ({"limit": 0}, "--limit must be at least 1"),
-        ({"models": ("teacher", str(STUDENT))}, "do not mix"),
+        ({"models": ("teacher", str(STUDENT))}, "cannot run both teacher/student"),
         ({"models": (str(STUDENT),), "dataset": "auto"}, "needs data"),
         ({"models": (str(STUDENT),), "precisions": ("float32",)}, "computes in float32"),
     ],
@@ -82,7 +82,7 @@ def test_mistakes_are_named(changes: dict[str, object], says: str) -> None:
 
 def test_data_without_a_network(tmp_path: Path) -> None:
     data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
-    with pytest.raises(UsageError, match="--data needs a network"):
+    with pytest.raises(UsageError, match="--data needs a .tflite file"):
         make_plan(request(data=data))
 
 
@@ -125,7 +125,10 @@ def test_a_small_board_gets_what_fits() -> None:
     ("changes", "says"),
     [
         ({"models": ("teacher",)}, "teacher does not fit board mega2560: an AVR has 8 KB of RAM"),
-        ({"precisions": ("float32",)}, r"float32 does not fit .*; bench what fits there \(student"),
+        (
+            {"precisions": ("float32",)},
+            r"float32 does not fit .*; choose what fits there \(student",
+        ),
         ({"models": ("student", "teacher"), "precisions": ("int8",)}, "teacher does not fit"),
     ],
 )
@@ -178,7 +181,9 @@ def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
 
 
 def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no models for noise; hil train --recipe noise"):
+    with pytest.raises(
+        UsageError, match="no models for noise; train them: hil train --recipe noise"
+    ):
         make_plan(request(project=tmp_path, dataset="noise"))
 
 
@@ -200,7 +205,7 @@ def test_an_engine_too_large_for_a_board_is_refused_with_figures() -> None:
     assert "engine tflm does not fit board mega2560" in said
     assert f"{arena + model:,} bytes of RAM" in said
     assert f"{arena:,} of arena, and {model:,} of model" in said
-    assert "has 8,192; bench another --engine there" in said
+    assert "has 8,192; choose another --engine" in said
     assert "\n" not in said
 
 

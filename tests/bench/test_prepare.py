@@ -36,7 +36,7 @@ def case(name: str, path: Path, board: str = "mps2", engine: str = "aot") -> Cas
 
 @pytest.mark.firmware
 @pytest.mark.parametrize("model", ["student_float32", "student_int8"])
-def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
+def test_folded_counts_the_constants_that_nm_does_not_find(model: str) -> None:
     """The bytes of the generated arrays, less the sizes of those that the linked image holds."""
     one = case("net", MODELS / f"{model}.tflite")
     if missing := missing_tools(one.image.board):
@@ -57,7 +57,7 @@ def test_folded_is_what_nm_does_not_find_in_the_firmware(model: str) -> None:
     assert linked > 0.9 * said.flash_model  # weights are never folded into code
 
 
-def test_the_engine_says_what_it_takes_before_anything_is_built() -> None:
+def test_the_engine_predicts_memory_before_a_build() -> None:
     one = case("net", MODELS / "student_int8.tflite")
     said = predicted_memory(one, FakeLab().build(one.image, PROJECT))
     assert said is not None
@@ -81,7 +81,7 @@ def test_the_arena_is_for_the_largest_network_of_the_image() -> None:
     assert said.arena < other.arena == said.arena_reserved == other.arena_reserved
 
 
-def test_firmware_that_nothing_was_compiled_for_has_no_figures() -> None:
+def test_firmware_without_compiled_models_has_no_prediction() -> None:
     one = case("net", MODELS / "student_float32.tflite")
     assert predicted_memory(one, Firmware(Path("a.elf"), "", "", 0, 0)) is None
 

@@ -67,7 +67,7 @@ def test_every_sample_of_every_run_is_stored(plan: BenchPlan, tmp_path: Path) ->
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 
-def test_what_qualifies_a_time_is_stored(plan: BenchPlan, tmp_path: Path) -> None:
+def test_facts_that_qualify_a_time_are_stored(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     manifest = read_manifest(tmp_path)
     for of, end in zip(manifest.runs, manifest.ends, strict=True):
@@ -206,7 +206,7 @@ def stop_after_first_run() -> Callable[[Event], None]:
     return emit
 
 
-def test_a_resumed_run_encodes_only_what_it_asks(
+def test_a_resumed_run_encodes_only_the_samples_that_it_sends(
     plan: BenchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -227,7 +227,7 @@ def test_a_resumed_run_encodes_only_what_it_asks(
 def test_a_complete_bench_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(StorageError, match="holds this run already, complete"):
+    with pytest.raises(StorageError, match="already contains this run, complete"):
         run(plan, tmp_path, ignore, FakeLab())
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -240,7 +240,7 @@ def test_a_different_run_is_refused(plan: BenchPlan, tmp_path: Path) -> None:
 
 
 def test_a_wrong_image_is_refused_before_the_first_sample(plan: BenchPlan, tmp_path: Path) -> None:
-    with pytest.raises(WrongFirmware, match=r"runs teacher 111111111111 by aot, expected"):
+    with pytest.raises(WrongFirmware, match=r"runs teacher 111111111111 \(aot\), expected"):
         run(plan, tmp_path, ignore, FakeLab(sha256="11" * 32))
     assert list(read_samples(tmp_path)) == []
 

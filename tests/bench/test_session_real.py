@@ -46,7 +46,7 @@ def test_an_emulator_that_restarts_changes_no_answer(tmp_path: Path, board: str)
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_hil_bench_killed_at_a_hundred_random_moments_goes_on(tmp_path: Path) -> None:
+def test_hil_bench_killed_at_a_hundred_random_moments_can_be_continued(tmp_path: Path) -> None:
     """The command with its emulator, killed at random times, until the run is complete."""
     kills = int(os.environ.get("HIL_KILLS", "100"))
     assert whole_bench(tmp_path / "built") == 0

@@ -26,7 +26,7 @@ def test_the_same_run_is_continued() -> None:
         (manifest(plan(toolchain="other")), "toolchain"),
     ],
 )
-def test_what_keeps_a_run_from_going_on(other: object, says: str) -> None:
+def test_differences_that_prevent_a_resume(other: object, says: str) -> None:
     assert isinstance(other, msgspec.Struct)
     (found,) = differences(manifest(), other)  # type: ignore[arg-type]
     assert says in found

@@ -67,7 +67,7 @@ def test_probe_asks_every_attached_board(
         assert hil(monkeypatch, "boards", "--probe", folder=tmp_path) == 0
     shown = capsys.readouterr().out
     assert f"port {port}: desk (USB JTAG/serial, 303a:1001 serial number 0042)" in shown
-    assert f"port {port}: fake runs 0.1.0: student abababababab by aot" in shown
+    assert f"port {port}: fake runs 0.1.0: student abababababab (aot)" in shown
     assert f"port {gone}: port {gone} does not exist" in shown
 
 

@@ -84,7 +84,7 @@ def test_nothing_is_received_when_nothing_is_sent_in_time() -> None:
 
 
 @pytest.mark.parametrize("word", ["hello", "flood"])
-def test_a_worker_is_ended_whatever_it_does(word: str) -> None:
+def test_a_worker_is_stopped_whatever_it_does(word: str) -> None:
     """While it waits for a message, and while its own do not fit into the pipe."""
     with working("") as (worker,):
         worker.pipe.send(word)

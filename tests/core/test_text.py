@@ -21,7 +21,7 @@ def test_printable_replaces_what_a_terminal_obeys() -> None:
     assert printable("Ω µs – é") == "Ω µs – é"
 
 
-def test_clean_leaves_it_out() -> None:
+def test_clean_drops_what_a_terminal_obeys() -> None:
     assert clean(HOSTILE) == "a[31mb  cde"
     assert clean("Ω µs – é") == "Ω µs – é"
     assert visible("1\r\n\x1b[m2") == "1\n[m2"
@@ -29,7 +29,7 @@ def test_clean_leaves_it_out() -> None:
 
 
 @given(st.text())
-def test_neither_lets_a_control_character_pass(text: str) -> None:
+def test_neither_function_lets_a_control_character_pass(text: str) -> None:
     assert printable(text).isprintable()
     assert not any(c in clean(text) for c in map(chr, [*range(32), 127, *range(128, 160)]))
 

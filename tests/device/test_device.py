@@ -55,7 +55,7 @@ def test_attempts_and_retries_are_counted() -> None:
     assert device.retries == 1
 
 
-def test_numbering_continues_where_a_run_was_cut() -> None:
+def test_numbering_continues_where_a_run_was_interrupted() -> None:
     device, _ = fake_device()
     answers = device.infer(0, Encoding.INT8, INPUTS[:3], first=17, window=2)
     assert [answer.index for answer in answers] == [17, 18, 19]
@@ -230,7 +230,7 @@ def test_layers_that_firmware_does_not_show_are_refused() -> None:
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 2)
 
 
-def test_another_layer_than_asked_for_is_wrong_firmware() -> None:
+def test_a_reply_for_another_layer_is_wrong_firmware() -> None:
     device, link = fake_device()
     link.board.layers = shown
     answer = link.board.answer

@@ -65,7 +65,9 @@ def test_a_lost_answer_to_baud_leaves_both_ends_at_one_rate() -> None:
     assert answers_well(device)
 
 
-def test_a_port_that_cannot_do_a_rate_stays_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_cannot_be_set_to_a_rate_stays_below_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     device, link = device_on()
     set_baud = link.set_baud
 
@@ -79,7 +81,7 @@ def test_a_port_that_cannot_do_a_rate_stays_below_it(monkeypatch: pytest.MonkeyP
     assert answers_well(device)
 
 
-def test_a_rate_that_fails_during_a_stream_is_given_up() -> None:
+def test_a_rate_that_fails_during_a_stream_is_left() -> None:
     device, link = device_on()
     assert device.speed_up(FASTER) == 2_000_000
     answers = device.infer(0, Encoding.INT8, INPUTS, window=2)

@@ -123,7 +123,7 @@ def test_answers_beside_unexpected_bytes_are_marked(fault: Fault) -> None:
     assert not any(answer.disturbed for answer in answers[:10] + answers[12:])
 
 
-def test_a_clean_line_marks_and_counts_nothing() -> None:
+def test_a_clean_line_disturbs_and_counts_nothing() -> None:
     device, _ = fake_device()
     assert not any(a.disturbed for a in device.infer(0, Encoding.INT8, INPUTS, window=4))
     assert device.counts == LineCounts(frames_out=40, frames_in=40)
@@ -196,7 +196,7 @@ def test_status_on_a_hopeless_line_ends_too() -> None:
     assert line.now < 75
 
 
-def test_hello_on_a_bad_line_is_asked_again_at_once() -> None:
+def test_hello_is_repeated_at_once_on_a_bad_line() -> None:
     device, line = paced_device(chaos=Chaos(1, flip=1e-3))
     assert device.hello() == HELLO
     assert line.now < 3
@@ -341,7 +341,7 @@ def test_echoes_of_the_requests_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("window", [1, 4])
-def test_garbage_is_not_answered_with_requests_for_long(window: int) -> None:
+def test_garbage_does_not_cause_requests_for_long(window: int) -> None:
     """Each damaged frame is a reason to repeat a request; a few in a row are not replies."""
     device, link = fake_device()
     sent = 0

@@ -26,7 +26,7 @@ def truncated(numerator: int, denominator: int) -> int:
 @given(INT32, INT32)
 @example(arithmetic.INT32_MIN, arithmetic.INT32_MIN)
 @example(-1, 1 << 30)
-def test_high_multiply_as_gemmlowp_writes_it(a: int, b: int) -> None:
+def test_high_multiply_equals_gemmlowp(a: int, b: int) -> None:
     """With a nudge by sign and a truncating division, as in gemmlowp's fixedpoint.h."""
     product = a * b
     nudge = 1 << 30 if product >= 0 else 1 - (1 << 30)

@@ -106,7 +106,7 @@ def test_an_open_batch_size_is_refused(tmp_path: Path) -> None:
 
 
 @needs_bakenn
-def test_an_operator_that_it_lacks_is_named_in_one_line(tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_named_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4), "int8", 0.5).op("LEAKY_RELU", (1, 4)).finish())
     with pytest.raises(ModelError, match="bakenn does not accept it: ") as refused:
@@ -114,7 +114,7 @@ def test_an_operator_that_it_lacks_is_named_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_without_the_package_it_says_what_to_install(
+def test_without_the_package_the_error_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -140,9 +140,11 @@ def test_a_bench_gives_it_only_int8() -> None:
         ("aot", Precision.INT8),
         ("bakenn", Precision.INT8),
     }
-    with pytest.raises(UsageError, match="bakenn does not take float32: it computes in int8 only"):
+    with pytest.raises(
+        UsageError, match="bakenn does not support float32: it computes in int8 only"
+    ):
         planned(precisions=("float32", "int8"))
-    with pytest.raises(UsageError, match="engine bakenn does not take float32"):
+    with pytest.raises(UsageError, match="engine bakenn does not support float32"):
         planned(models=(str(PROJECT / "models" / "digits" / "student_float32.tflite"),))
     with pytest.raises(UsageError, match="engine bakenn does not fit board mega2560"):
         planned(boards=("mega2560",), precisions=("int8",))

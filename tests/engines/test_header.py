@@ -124,7 +124,7 @@ def test_few_networks_reach_every_line_that_writes_a_kernel() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1000, 40), (100, 700)])
-def test_too_much_for_an_avr_says_so(inputs: int, outputs: int) -> None:
+def test_a_network_too_large_for_an_avr_is_an_error(inputs: int, outputs: int) -> None:
     net = Net().input((1, inputs), "int8", 0.1, 0)
     net.dense(np.ones((outputs, inputs), np.int8), scales=[0.1], scale=1.0, zero=0)
     header = generate(read_model(net.finish()), "net", "net.tflite")
@@ -135,7 +135,7 @@ def test_too_much_for_an_avr_says_so(inputs: int, outputs: int) -> None:
 
 
 @pytest.mark.parametrize("guard", ["HIL_AOT_HELPERS_1", "HIL_AOT_HELPERS_2"])
-def test_headers_of_an_older_version_are_refused(guard: str, tmp_path: Path) -> None:
+def test_headers_of_an_older_version_are_rejected(guard: str, tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "alpha.h").write_text(f"#define {guard}\n")
     (tmp_path / "sketch.c").write_text('#include "alpha.h"\n#include "beta.h"\n')

@@ -122,7 +122,7 @@ def test_every_constant_array_of_the_code_is_listed(
         assert sum(arrays.values()) == compiled.info.flash
 
 
-def test_the_manifest_says_how_the_image_was_made(
+def test_the_manifest_records_how_the_image_was_made(
     models: list[tuple[str, Path]], tmp_path: Path
 ) -> None:
     write_image("aot", models, tmp_path, layers=True, fault="weight:beta:0")
@@ -170,7 +170,7 @@ def test_names_that_c_cannot_use(name: str, models: list[tuple[str, Path]], tmp_
         write_image("aot", [(name, models[0][1])], tmp_path / "image")
 
 
-def test_a_name_twice(models: list[tuple[str, Path]], tmp_path: Path) -> None:
+def test_a_name_that_occurs_twice(models: list[tuple[str, Path]], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot name a model"):
         write_image("aot", [models[0], ("alpha", models[1][1])], tmp_path / "image")
 

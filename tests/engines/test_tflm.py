@@ -120,7 +120,7 @@ def test_a_model_that_tflm_refuses_is_named(tmp_path: Path) -> None:
         write_image("tflm", [("net", path)], tmp_path / "image")
 
 
-def test_scratch_is_what_cmsis_nn_asks_for() -> None:
+def test_scratch_is_the_buffer_that_cmsis_nn_needs() -> None:
     # conv 3x3 of one channel: 9 -> 16 columns; dense to 16: as many sums of int32
     assert scratch(read_model(MODELS / "student_int8.tflite")) == 4 * 16
     teacher = read_model(MODELS / "teacher_int8.tflite")

@@ -133,7 +133,7 @@ def test_an_image_of_another_chip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("esptool", [4, 5])
-def test_less_flash_than_the_board_file_says(tmp_path: Path, esptool: int) -> None:
+def test_less_flash_than_in_the_board_file(tmp_path: Path, esptool: int) -> None:
     """esptool at most warns and continues; the board would reset in its loader forever."""
     project, rom = make_project(tmp_path, esptool=esptool), Rom(ESP32, flash_mb=2)
     with on_pty(rom) as port, pytest.raises(FlashTooSmall, match=f"board on {port} has 2") as it:
@@ -168,7 +168,7 @@ def test_a_firmware_that_panics_is_quoted(tmp_path: Path) -> None:
     project, rom = make_project(tmp_path, boot=2.0), Rom(ESP32, lambda _: PANIC)
     with (
         on_pty(rom) as port,
-        pytest.raises(NoAnswer, match=r"esp32dev was flashed, and then the board on .* crashed:"),
+        pytest.raises(NoAnswer, match=r"esp32dev was flashed, but then the board on .* crashed:"),
     ):
         flash(chosen(project), project.folder, port)
 
@@ -187,7 +187,7 @@ def failed(
 
 
 @pytest.mark.parametrize("esptool", [4, 5])
-def test_ports_that_go_wrong_are_one_line(
+def test_port_errors_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

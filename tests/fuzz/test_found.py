@@ -62,7 +62,7 @@ def test_json_that_is_not_text_or_too_deep(text: bytes, tmp_path: Path) -> None:
         "x" * 20_000,
     ],
 )
-def test_wrong_descriptions_of_a_lab(text: str) -> None:
+def test_invalid_lab_descriptions(text: str) -> None:
     with pytest.raises(LabError):
         labgrid.serial_port("desk", text)
 

@@ -107,7 +107,7 @@ def test_a_byte_overtakes_the_one_before_it_even_in_the_next_write() -> None:
 
 @given(st.lists(st.integers(0, 900), max_size=12), st.integers(0, 50))
 @example([100], 27)  # between a delimiter and a byte, both with a fault
-def test_a_seed_does_the_same_however_the_bytes_are_cut(cuts: list[int], seed: int) -> None:
+def test_a_seed_does_the_same_however_the_bytes_are_split(cuts: list[int], seed: int) -> None:
     chaos = Chaos(seed, 1e-3, *[0.01] * 4, *[0.05] * 4)
     data = (b"some frame of bytes" + bytes(1)) * 45
     whole, parts = crossed(chaos, data), crossed(chaos, data, cuts)
@@ -165,7 +165,7 @@ def test_a_freeze_loses_nothing() -> None:
     assert read_all(link, 20) == FRAME * 2
 
 
-def test_a_cut_is_a_pulled_cable_until_it_is_back() -> None:
+def test_a_cut_is_a_pulled_cable_until_it_is_plugged_in_again() -> None:
     inner = loop()
     link = ChaosLink(inner, Chaos(1, cut=1, cut_s=5))
     with pytest.raises(LinkError, match="port loop vanished"):
@@ -231,7 +231,7 @@ def test_text_form() -> None:
         ("7:cut_s=inf", "cut_s=inf; give seconds"),
     ],
 )
-def test_a_wrong_text_form_says_why(text: str, says: str) -> None:
+def test_an_invalid_text_form_is_an_error_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_chaos(text)
 

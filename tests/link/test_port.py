@@ -28,7 +28,7 @@ def fake() -> FakeLink:
     ],
     ids=["fake", "paced", "chaos", "serial"],
 )
-def test_a_link_says_what_it_can_do(
+def test_a_link_shows_its_capabilities_by_protocol(
     make: Callable[[], Link], clocked: bool, resettable: bool
 ) -> None:
     link = make()

@@ -68,7 +68,7 @@ def test_what_is_not_as_expected_ends_with_1(
     assert "not as expected: 3 of 3 results are not probabilities" in capsys.readouterr().out
 
 
-def test_a_pty_is_not_a_board_by_any_name(port: str, tmp_path: Path) -> None:
+def test_a_pty_is_not_a_board_under_any_name(port: str, tmp_path: Path) -> None:
     link = tmp_path / "board"
     link.symlink_to(port)
     assert is_pty(port)
@@ -93,7 +93,7 @@ def test_a_pty_is_not_a_board_by_any_name(port: str, tmp_path: Path) -> None:
         (("--board", "native", "--model", "pupil"), "no model is called 'pupil'"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_impossible_requests_are_one_line_of_error(
     words: tuple[str, ...],
     says: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -126,7 +126,7 @@ def test_a_data_set_of_ours(
         for name in ("native", "mps2")
     ],
 )
-def test_our_firmware_says_what_the_host_says(
+def test_our_firmware_gives_the_answers_of_the_host(
     board: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(PROJECT)

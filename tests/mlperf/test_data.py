@@ -22,14 +22,14 @@ from tests.support.mlperf_devices import sample, write_set
 LABELLED = [(label, sample(label)) for label in (0, 1, 2, 1)]
 
 
-def test_a_set_is_read_in_its_order(tmp_path: Path) -> None:
+def test_a_data_set_is_read_in_its_order(tmp_path: Path) -> None:
     found = open_data(write_set(tmp_path, LABELLED), "any")
     assert found.classes == 3
     assert found.items == tuple(Item(f"s{i}.bin", y) for i, (y, _) in enumerate(LABELLED))
     assert [found.segments(item) for item in found.items] == [(x,) for _, x in LABELLED]
 
 
-def test_the_set_may_be_in_a_subfolder_named_as_the_model(tmp_path: Path) -> None:
+def test_the_data_set_may_be_in_a_subfolder_named_after_the_model(tmp_path: Path) -> None:
     write_set(tmp_path / "ic01", LABELLED)
     assert open_data(tmp_path, "ic01").path == tmp_path / "ic01"
     for model in ("other", "../ic01", "", "ic01/../ic01", "\x1b[2J", "x" * 300):
@@ -117,7 +117,7 @@ def test_random_labels_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("name", "limit"), [("digits", None), ("digits", 25), ("tabular", 60)])
-def test_an_exported_set_is_what_the_runner_reads(
+def test_an_exported_data_set_is_read_by_the_runner(
     tmp_path: Path, name: str, limit: int | None
 ) -> None:
     data = datasets.load(name)

@@ -94,7 +94,7 @@ def test_one_damaged_reply_costs_a_retry_and_changes_nothing(fault: Fault, comma
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([None, None, None, lost, headless, twice, rebooted]), max_size=40))
-def test_no_answer_is_reported_for_another_sample(faults: list[Fault | None]) -> None:
+def test_no_answer_is_assigned_to_another_sample(faults: list[Fault | None]) -> None:
     line = FakeDutLink(FakeDut(infer, faults=faults))
     dut = device(line)
     try:

@@ -180,7 +180,7 @@ def test_a_device_on_mlcommons_api_is_driven_by_us_and_by_its_runner(
 
 
 @pytest.mark.parametrize("name", ["tabular"], indirect=True)
-def test_a_device_on_mlcommons_api_is_found_after_half_a_command(reference: str) -> None:
+def test_a_device_on_mlcommons_api_is_found_after_an_unfinished_command(reference: str) -> None:
     link = SerialLink(reference)
     try:
         link.write(b"db 0011zz")

@@ -97,7 +97,7 @@ def test_results_with_too_many_values_are_unknown() -> None:
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400)))
-def test_lines_do_not_depend_on_how_they_are_cut(data: bytes, cuts: list[int]) -> None:
+def test_lines_do_not_depend_on_how_the_bytes_are_split(data: bytes, cuts: list[int]) -> None:
     whole = Lines()
     expected = list(whole.feed(data))
     pieces, at = Lines(), 0
@@ -121,7 +121,7 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_is_whole() -> None:
 
 
 @given(st.binary(min_size=1, max_size=4000))
-def test_a_load_is_the_sample_in_lines_that_a_device_can_hold(values: bytes) -> None:
+def test_a_load_is_the_sample_in_lines_that_fit_a_device(values: bytes) -> None:
     first, *rest = load_commands(values)
     assert first == f"db load {len(values)}"
     assert all(len(command) <= COMMAND and command.startswith("db ") for command in rest)
@@ -146,7 +146,7 @@ def test_a_clock_of_more_bits_may_not_go_backwards() -> None:
 
 
 @given(st.text(max_size=200))
-def test_shown_text_is_one_short_printable_line(text: str) -> None:
+def test_quoted_text_is_one_short_printable_line(text: str) -> None:
     plain = shown(text)
     assert plain.isprintable()
     assert len(plain) <= 60

@@ -68,7 +68,7 @@ def test_a_differing_byte_is_named_first() -> None:
     assert "device and host answer 4 digits differently" in found.sentence
 
 
-def test_without_an_oracle_nothing_is_claimed() -> None:
+def test_without_an_oracle_its_figures_are_unknown() -> None:
     plan = reports.plan(oracle="")
     found, _ = _judged(reports.manifest(plan), _stored(plan))
     assert found.grade == "unchecked"

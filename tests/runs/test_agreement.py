@@ -64,7 +64,7 @@ def test_float32_must_equal_litert() -> None:
     assert "2 outputs differ from LiteRT, by up to 1e-07" in line
 
 
-def test_a_stated_tolerance_is_kept_and_no_more() -> None:
+def test_differences_up_to_the_stated_tolerance_are_accepted() -> None:
     run = manifest(plan(FLOAT, tolerance=1e-6))
     assert unexpected(run, summary(FLOAT, differing_litert=2, max_abs=9e-7)) == []
     assert len(unexpected(run, summary(FLOAT, differing_litert=2, max_abs=2e-6))) == 1
@@ -81,7 +81,7 @@ def test_a_run_without_an_answer_is_not_as_expected() -> None:
     assert line == f"{FLOAT}: no sample was answered"
 
 
-def test_an_engine_that_fuses_is_near_within_what_it_promises() -> None:
+def test_an_engine_that_fuses_stays_within_its_tolerance() -> None:
     assert tolerance("float32", near=False, fma=False, exponential=False) == (0, "")
     assert tolerance("float32", near=True, fma=True, exponential=True) == (
         NEAR_TOLERANCE,

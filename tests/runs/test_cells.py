@@ -105,7 +105,7 @@ def test_no_tolerance_lets_a_nan_pass() -> None:
         assert (found.elements, found.samples, found.max_abs) == (1, 1, LARGEST)
 
 
-def test_without_an_oracle_nothing_is_claimed() -> None:
+def test_without_an_oracle_its_figures_are_unknown() -> None:
     plan = reports.plan(oracle="", classes=3)
     (row,) = summarise(reports.manifest(plan, n=3), SAMPLES[:3]).runs
     assert row.agreement.differing_oracle is None

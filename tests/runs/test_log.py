@@ -28,7 +28,7 @@ def test_samples_come_back_as_they_were_stored(tmp_path: Path) -> None:
     assert replace(stored, seal="") == manifest()
 
 
-def test_a_torn_line_is_cut_off_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_torn_line_is_cut_off_and_the_run_continues(tmp_path: Path) -> None:
     with RunLog(tmp_path, manifest()) as log:
         log.save(manifest())
         log.append(sample(0))
@@ -50,14 +50,14 @@ def test_two_benches_do_not_write_one_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_full_disk_names_the_folder_and_how_to_go_on(tmp_path: Path) -> None:
+def test_a_full_disk_error_names_the_folder_and_how_to_continue(tmp_path: Path) -> None:
     with RunLog(tmp_path, manifest()) as log:
         log.save(manifest())
         log.append(sample(0))
         assert log._samples is not None
         with Path("/dev/full").open("wb") as full:
             os.dup2(full.fileno(), log._samples.fileno())
-        with pytest.raises(StorageError, match="No space left.*same --out to go on"):
+        with pytest.raises(StorageError, match="No space left.*same --out to continue"):
             log.append(sample(1))
     assert list(read_samples(tmp_path)) == [sample(0)]
 

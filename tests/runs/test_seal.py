@@ -186,7 +186,7 @@ def test_a_manifest_formatted_differently_is_not_the_sealed_one(tmp_path: Path) 
     assert found(folder) == "manifest.json: has no seal"
 
 
-def test_a_killed_run_says_what_cannot_be_verified(tmp_path: Path) -> None:
+def test_verifying_a_killed_run_reports_what_is_unsealed(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run", "running")
     with (folder / SAMPLES).open("ab") as file:
         file.write(b'{"run":"mps2')
@@ -201,7 +201,7 @@ def test_a_killed_run_says_what_cannot_be_verified(tmp_path: Path) -> None:
     assert "samples.jsonl: damaged: " in found(folder)
 
 
-def test_a_killed_run_that_goes_on_is_sealed(tmp_path: Path) -> None:
+def test_a_killed_run_that_is_continued_is_sealed(tmp_path: Path) -> None:
     folder = stored(tmp_path / "run", "running")
     with RunLog(folder, read_manifest(folder)) as log:
         log.set_state("complete")

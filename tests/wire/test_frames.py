@@ -15,7 +15,9 @@ frames = st.builds(
 
 
 @given(st.lists(frames, max_size=5), st.data())
-def test_stream_cut_anywhere_gives_the_same_frames(sent: list[Frame], data: st.DataObject) -> None:
+def test_a_stream_split_anywhere_gives_the_same_frames(
+    sent: list[Frame], data: st.DataObject
+) -> None:
     stream = b"".join(map(encode, sent))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     decoder = Decoder()

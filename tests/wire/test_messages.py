@@ -171,7 +171,7 @@ def test_the_input_is_read_as_a_layer() -> None:
     assert piece == Piece(0, DType.INT8, INPUT_LAYER, 0, 3, 0, b"abc")
 
 
-def test_hello_says_whether_it_shows_layers() -> None:
+def test_hello_reports_whether_the_firmware_shows_layers() -> None:
     for flags in range(8):
         hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))
         assert isinstance(hello, Hello)
@@ -188,7 +188,7 @@ def test_hello_says_whether_it_shows_layers() -> None:
         (0xFF, True, None),
     ],
 )
-def test_hello_says_how_much_its_receive_buffer_holds(
+def test_hello_reports_the_size_of_the_receive_buffer(
     flags: int, unpacks: bool, room: int | None
 ) -> None:
     hello = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO[:3] + bytes([flags]) + HELLO[4:]))

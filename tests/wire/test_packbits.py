@@ -80,7 +80,7 @@ def test_bytes_that_end_too_early_are_an_error(vector: dict[str, Any]) -> None:
         unpack(bytes.fromhex(vector["packed"]), 800)
 
 
-def test_bytes_that_stand_for_too_much_are_an_error() -> None:
+def test_bytes_that_unpack_to_too_much_are_an_error() -> None:
     with pytest.raises(ValueError, match="4 bytes, not 3"):
         unpack(b"\xfd\x42", 3)
 

@@ -147,7 +147,7 @@ def test_an_echo_of_the_requests_is_not_an_answer() -> None:
         assert isinstance(greeted(echo, Chaos(seed, flip=1e-3), NUMBERS[seed]), WrongFirmware)
 
 
-def test_random_bytes_hold_no_traces() -> None:
+def test_random_bytes_contain_no_traces() -> None:
     rng = random.Random(1)
     asked = range(1, 400)  # more than a HELLO asks
     found = [traces(rng.randbytes(8192), asked) for _ in range(200)]
