@@ -1,5 +1,5 @@
 # Two commands: `make bench` runs the main job, `make test` checks everything.
-# `make check` is the inner loop: lint, types, and all tests that need neither compiler nor browser.
+# `make check` is the inner loop: lint, types, and the quick tests.
 LIMIT ?= 100
 BIN := .venv/bin
 export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
@@ -14,7 +14,7 @@ bench: .venv/.bench                 ## the main job on a few digits: both models
 	$(BIN)/hil doctor --install --board native --board mps2
 	$(BIN)/hil bench --limit $(LIMIT)
 
-check: .venv/.dev                   ## the inner loop, without tests that take seconds each
+check: tools                        ## the inner loop, without tests that take seconds each
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
 		-m "not thorough and not firmware and not train and not lab and not hil and not slow"
