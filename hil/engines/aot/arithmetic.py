@@ -9,6 +9,7 @@ names are theirs. The C code that must agree is in `kernels/`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,17 +170,19 @@ _REAL_LIMITS = {
 IDENTITY = tuple(range(-128, 128))
 
 
+CLAMP = "hil_clampf"
+
+
 @dataclass(frozen=True, slots=True)
 class RealFunction:
-    """One float32 step: kind "clamp" (low, high), "relu", "relu6" or "leaky" (alpha)."""
+    """One float32 step: a C function of the value and then ``parameters``.
 
-    kind: str
-    low: float = 0.0
-    high: float = 0.0
+    ``monotone``: it never decreases, so that it may swap places with a maximum.
+    """
 
-    @property
-    def monotone(self) -> bool:
-        return self.kind != "leaky" or self.low >= 0
+    function: str  # of kernels/float32.h or math.h
+    parameters: tuple[float, ...] = ()
+    monotone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,28 +225,13 @@ def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activati
         )
     low, high = _REAL_LIMITS[kind]
     if real:
-        return Activation(real=(RealFunction("clamp", low, high),))
+        return Activation(real=(RealFunction(CLAMP, (low, high)),))
     scale, zero = output.scale, output.zero_point
     bottom = -128 if kind == NONE else max(-128, quantized_value(low, scale, zero))
     top = 127 if high == FLT_MAX else min(127, quantized_value(high, scale, zero))
     if bottom > top:
         raise refuse(operator, "its activation allows no int8 value", "export the model again")
     return Activation(table=tuple(min(max(q, bottom), top) for q in IDENTITY))
-
-
-def standalone_activation(operator: Operator, x: Tensor, y: Tensor, real: bool) -> Activation:
-    """RELU, RELU6, LEAKY_RELU and int8 to int8 QUANTIZE as functions of one value."""
-    if real:
-        if operator.code == "LEAKY_RELU":
-            return Activation(real=(RealFunction("leaky", float(operator.options["alpha"])),))
-        return Activation(real=(RealFunction(operator.code.lower()),))
-    compute = {
-        "RELU": _relu,
-        "RELU6": _relu6,
-        "LEAKY_RELU": _leaky_relu,
-        "QUANTIZE": _requantize,
-    }[operator.code]
-    return Activation(table=compute(operator, x, y))
 
 
 def _clamp(values: list[int], low: int = -128, high: int = 127) -> tuple[int, ...]:
@@ -280,5 +268,36 @@ def _leaky_relu(operator: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
     )
 
 
-def _requantize(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
+def _requantize(x: Tensor, y: Tensor) -> tuple[int, ...]:
     return _clamp(_scaled(list(IDENTITY), x, y, x.scale / y.scale))
+
+
+def _real_leaky_relu(operator: Operator) -> RealFunction:
+    alpha = float(operator.options["alpha"])
+    return RealFunction("hil_leaky", (alpha,), monotone=alpha >= 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFunction:
+    """An operator that maps each value on its own: as a table of int8, and as float32 code."""
+
+    int8: Callable[[Operator, Tensor, Tensor], tuple[int, ...]]  # the results for -128 to 127
+    real: Callable[[Operator], RealFunction]
+
+
+# one line per operator
+VALUE_FUNCTIONS: Mapping[str, ValueFunction] = {
+    "RELU": ValueFunction(_relu, lambda _: RealFunction("hil_relu")),
+    "RELU6": ValueFunction(_relu6, lambda _: RealFunction("hil_relu6")),
+    "LEAKY_RELU": ValueFunction(_leaky_relu, _real_leaky_relu),
+}
+
+
+def standalone_activation(operator: Operator, x: Tensor, y: Tensor, real: bool) -> Activation:
+    """An operator of `VALUE_FUNCTIONS`, or a QUANTIZE of int8 to int8, as an activation."""
+    if operator.code == "QUANTIZE":
+        return Activation(table=_requantize(x, y))
+    does = VALUE_FUNCTIONS[operator.code]
+    if real:
+        return Activation(real=(does.real(operator),))
+    return Activation(table=does.int8(operator, x, y))

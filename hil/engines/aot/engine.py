@@ -6,30 +6,18 @@ The adapter is behind firmware/lib/hil_engine/hil_engine.h.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hil.core.errors import ModelError
 from hil.core.records import DType, ModelInfo, TensorSpec
 from hil.core.text import c_comment
-from hil.engines.aot.conv import Conv, tile
-from hil.engines.aot.conv_gather import emit_gather
-from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
-from hil.engines.aot.conv_walk import emit_walk
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.memory import ALIGNMENT, Layout, layout, scratch_offset
+from hil.engines.aot.operators import emit
 from hil.engines.aot.plan import plan, plan_with_operators
-from hil.engines.aot.source import Array, Emitted, Writer, kernel_texts
+from hil.engines.aot.source import Array, Writer, kernel_texts
 from hil.engines.aot.steps import Step
-from hil.engines.aot.unweighted import (
-    Map,
-    Pooling,
-    Softmax,
-    emit_map,
-    emit_pooling,
-    emit_softmax,
-)
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph
 from hil.tflite.graph import Layer, layer
@@ -73,7 +61,7 @@ def generate(
         )
     near = any(isinstance(s, Conv) and s.fused for s in steps)
     places = layout(steps)
-    emitted = [_EMITTERS[type(step)](step, f"{name}_{step.name}") for step in steps]
+    emitted = [emit(step, f"{name}_{step.name}") for step in steps]
     arrays = [array for one in emitted for array in one.arrays]
     kernels = ("base", *(kernel for one in emitted for kernel in one.kernels))
     flash = sum(a.nbytes for a in arrays)
@@ -92,24 +80,6 @@ def generate(
     ]
     constants = tuple(ConstantArray(a.name, a.ctype, a.nbytes, a.flash) for a in arrays)
     return Header("\n".join(parts), places.arena, flash, constants)
-
-
-def _emit_conv(step: Conv, prefix: str) -> Emitted:
-    shape = tile(step)
-    if step.depthwise:
-        return emit_depthwise(step, shape, prefix)
-    if step.gathered:
-        return emit_gather(step, shape, prefix)
-    return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
-
-
-# kind of step -> what writes its C code, from (step, prefix of its names)
-_EMITTERS: Mapping[type, Callable[[Any, str], Emitted]] = {
-    Conv: _emit_conv,
-    Pooling: emit_pooling,
-    Map: emit_map,
-    Softmax: emit_softmax,
-}
 
 
 def _avr(arrays: list[Array]) -> list[str]:

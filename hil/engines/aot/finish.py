@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.arithmetic import FLT_MAX, Activation, RealFunction
+from hil.engines.aot.arithmetic import CLAMP, FLT_MAX, Activation, RealFunction
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.source import Array, Writer, read, real_literal
 
@@ -19,11 +19,7 @@ _SAFE = (1 << 30) - 2  # sums up to here can be doubled and rounded without over
 def real_expression(x: str, functions: Iterable[RealFunction]) -> str:
     """A C expression that applies float32 functions to ``x`` and uses it once."""
     for f in functions:
-        if f.kind == "clamp":
-            x = f"hil_clampf({x}, {real_literal(f.low)}, {real_literal(f.high)})"
-        else:
-            extra = f", {real_literal(f.low)}" if f.kind == "leaky" else ""
-            x = f"hil_{f.kind}({x}{extra})"
+        x = f"{f.function}({', '.join([x, *map(real_literal, f.parameters)])})"
     return x
 
 
@@ -31,9 +27,10 @@ def simplified(functions: Sequence[RealFunction]) -> list[RealFunction]:
     """Without clamps that the clamp just before them makes redundant."""
     kept: list[RealFunction] = []
     for f in functions:
-        last = kept[-1] if kept else None
-        if last and last.kind == f.kind == "clamp" and f.low <= last.low and last.high <= f.high:
-            continue
+        if kept and f.function == kept[-1].function == CLAMP:
+            (low, high), (last_low, last_high) = f.parameters, kept[-1].parameters
+            if low <= last_low and last_high <= high:
+                continue
         kept.append(f)
     return kept
 

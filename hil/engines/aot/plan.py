@@ -3,32 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hil.core.errors import ModelError
-from hil.engines.aot.conv import Conv, plan_conv
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
+from hil.engines.aot.operators import FAMILIES
 from hil.engines.aot.steps import Pool, Step
-from hil.engines.aot.unweighted import Map, Pooling, plan_map, plan_pooling, plan_softmax
+from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, refuse
 
-# operator -> what makes a step of it, from (operator, graph, name and note of the step)
-_PLANNERS: Mapping[str, Callable[[Operator, Graph, str, str], Step]] = {
-    "CONV_2D": plan_conv,
-    "DEPTHWISE_CONV_2D": plan_conv,
-    "FULLY_CONNECTED": plan_conv,
-    "MAX_POOL_2D": plan_pooling,
-    "AVERAGE_POOL_2D": plan_pooling,
-    "RELU": plan_map,
-    "RELU6": plan_map,
-    "LEAKY_RELU": plan_map,
-    "SOFTMAX": plan_softmax,
-    "QUANTIZE": plan_map,
-    "DEQUANTIZE": plan_map,
-}
-SUPPORTED = (*_PLANNERS, "RESHAPE")
+SUPPORTED = (*FAMILIES, "RESHAPE")
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
 _DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")
 
@@ -103,7 +89,7 @@ def _step(operator: Operator, graph: Graph) -> Step:
         raise refuse(operator, "its input and output differ in type", "export the model again")
     name = f"{operator.code.lower()}_{operator.index}"
     note = f"{operator.code} {_shape(x)} -> {_shape(y)}"
-    return _PLANNERS[operator.code](operator, graph, name, note)
+    return FAMILIES[operator.code].plan(operator, graph, name, note)
 
 
 def _shape(tensor: Tensor) -> str:

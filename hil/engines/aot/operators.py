@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operators of engine ``aot``: what makes a step of each, and what writes that step's C code.
+
+A new operator is registered here. One that maps each value on its own is registered in
+`arithmetic.VALUE_FUNCTIONS` instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
+from hil.engines.aot.conv import Conv, plan_conv, tile
+from hil.engines.aot.conv_gather import emit_gather
+from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
+from hil.engines.aot.conv_walk import emit_walk
+from hil.engines.aot.source import Emitted
+from hil.engines.aot.steps import Step
+from hil.engines.aot.unweighted import (
+    Map,
+    Pooling,
+    Softmax,
+    emit_map,
+    emit_pooling,
+    emit_softmax,
+    plan_map,
+    plan_pooling,
+    plan_softmax,
+)
+from hil.tflite import Graph, Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Operators that become the same kind of step."""
+
+    step: type
+    plan: Callable[[Operator, Graph, str, str], Step]  # (operator, graph, name and note)
+    emit: Callable[[Any, str], Emitted]  # (the step, prefix of its names)
+
+
+def _emit_conv(step: Conv, prefix: str) -> Emitted:
+    shape = tile(step)
+    if step.depthwise:
+        return emit_depthwise(step, shape, prefix)
+    if step.gathered:
+        return emit_gather(step, shape, prefix)
+    return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
+
+
+_CONV = Family(Conv, plan_conv, _emit_conv)
+_POOLING = Family(Pooling, plan_pooling, emit_pooling)
+_MAP = Family(Map, plan_map, emit_map)
+
+# one line per operator
+FAMILIES: Mapping[str, Family] = {
+    "CONV_2D": _CONV,
+    "DEPTHWISE_CONV_2D": _CONV,
+    "FULLY_CONNECTED": _CONV,
+    "MAX_POOL_2D": _POOLING,
+    "AVERAGE_POOL_2D": _POOLING,
+    **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
+    "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
+    "QUANTIZE": _MAP,
+    "DEQUANTIZE": _MAP,
+}
+_EMITTERS = {family.step: family.emit for family in FAMILIES.values()}
+
+
+def emit(step: Step, prefix: str) -> Emitted:
+    """The C code of a step, whose names all start with ``prefix``."""
+    return _EMITTERS[type(step)](step, prefix)
