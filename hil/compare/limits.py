@@ -4,8 +4,9 @@ allowed regression from an earlier run."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
@@ -23,26 +24,27 @@ class Growth(Config, frozen=True):
 
     ``accuracy`` is in percentage points; ``unanswered``, ``answers``, ``unexpected``, ``litert``,
     ``outputs``, ``heap`` and ``retries`` in counts or bytes; the others in percent. ``inf`` allows
-    any change; None means the value of the next wider table.
+    any change; None means the value of the next wider table, at last the default that is the
+    field's annotation (docs/compare.md gives the reasons).
     """
 
-    accuracy: float | None = None
-    unanswered: float | None = None
-    answers: float | None = None
-    unexpected: float | None = None
-    litert: float | None = None
-    outputs: float | None = None
-    instructions: float | None = None
-    total: float | None = None
-    latency: float | None = None
-    first: float | None = None
-    arena: float | None = None
-    flash_model: float | None = None
-    flash_code: float | None = None
-    ram_static: float | None = None
-    stack: float | None = None
-    heap: float | None = None
-    retries: float | None = None
+    accuracy: Annotated[float | None, 0.5] = None
+    unanswered: Annotated[float | None, 0] = None
+    answers: Annotated[float | None, 0] = None
+    unexpected: Annotated[float | None, 0] = None
+    litert: Annotated[float | None, math.inf] = None
+    outputs: Annotated[float | None, 0] = None
+    instructions: Annotated[float | None, 1] = None
+    total: Annotated[float | None, 1] = None
+    latency: Annotated[float | None, 3] = None
+    first: Annotated[float | None, 1] = None
+    arena: Annotated[float | None, 1] = None
+    flash_model: Annotated[float | None, 1] = None
+    flash_code: Annotated[float | None, 1] = None
+    ram_static: Annotated[float | None, 1] = None
+    stack: Annotated[float | None, 10] = None
+    heap: Annotated[float | None, 0] = None
+    retries: Annotated[float | None, math.inf] = None
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -57,25 +59,9 @@ class Growth(Config, frozen=True):
         return Growth(**{k: getattr(wider, k) if v is None else v for k, v in own.items()})
 
 
-# docs/compare.md gives the reasons
+_hints: Final = get_type_hints(Growth, include_extras=True)
 DEFAULTS: Final = Growth(
-    accuracy=0.5,
-    unanswered=0,
-    answers=0,
-    unexpected=0,
-    litert=float("inf"),
-    outputs=0,
-    instructions=1,
-    total=1,
-    latency=3,
-    first=1,
-    arena=1,
-    flash_model=1,
-    flash_code=1,
-    ram_static=1,
-    stack=10,
-    heap=0,
-    retries=float("inf"),
+    **{name: _hints[name].__metadata__[0] for name in Growth.__struct_fields__}
 )
 
 

@@ -35,7 +35,7 @@ def test_convolution_activation_and_pooling_become_one_step() -> None:
     assert isinstance(step, Conv)
     assert step.pool is not None
     assert [f.function for f in step.pre.real] == ["hil_clampf", "hil_relu"]
-    assert [f.kind for f in step.post.real] == ["clamp", "leaky"]
+    assert [f.function for f in step.post.real] == ["hil_clampf", "hil_leaky"]
 
 
 def test_the_students_shape_has_two_steps() -> None:
