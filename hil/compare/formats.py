@@ -11,36 +11,18 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
 from hil.report.text import count, escape, listed, percent, plural, points
 
-TITLES: Final = {
-    "unanswered": "not answered",
-    "accuracy": "accuracy",
-    "answers": "answers ≠ host",
-    "unexpected": "unexpected outputs",
-    "litert": "outputs ≠ LiteRT",
-    "outputs": "outputs ≠ BASE",
-    "instructions": "instructions",
-    "total": "instructions, sum",
-    "latency": "latency",
-    "first": "first inference",
-    "arena": "arena",
-    "flash_model": "flash, model",
-    "flash_code": "flash, code",
-    "ram_static": "RAM, static",
-    "stack": "stack",
-    "heap": "heap, growth",
-    "retries": "link retries",
-}
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
 _UNITS: Final = {"bytes": " B", "us": " µs", "instructions": "", "count": "", "share": ""}
 _LONGEST_HASH: Final = 12
 
 
 def title(figure: ComparedFigure) -> str:
-    return TITLES.get(figure.name, figure.name)
+    return FIGURES[figure.name].title
 
 
 def row(figure: ComparedFigure) -> tuple[str, ...]:

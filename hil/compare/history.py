@@ -16,8 +16,8 @@ from jinja2 import Template
 
 from hil import stats
 from hil.compare.compare import compare_stored
-from hil.compare.formats import TITLES, changed, value
-from hil.compare.limits import LimitsFile
+from hil.compare.formats import changed, value
+from hil.compare.limits import FIGURES, LimitsFile
 from hil.compare.records import ComparedFigure
 from hil.core.errors import HilError, NotComparable, StorageError, UsageError
 from hil.report.draw.layout import Box, width
@@ -211,7 +211,7 @@ def sentence(trend: Trend) -> str:
     if len(trend.entries) == 1:
         return f"{runs}: nothing to compare with."
     said = [
-        f"{TITLES.get(name, name)} {changed(found) or found.word} ({found.word})"
+        f"{FIGURES[name].title} {changed(found) or found.word} ({found.word})"
         for name, found in trend.since.items()
         if name in _SHOWN and found.word in ("better", "worse")
     ]
@@ -225,7 +225,7 @@ def constant(trend: Trend) -> str:
     last = trend.entries[-1].figures
     moving = set(varying(trend))
     said = [
-        f"{TITLES[name]} {value(last[name], last[name].new)}"
+        f"{FIGURES[name].title} {value(last[name], last[name].new)}"
         for name in _SHOWN
         if name in last and name not in moving
     ]
@@ -235,7 +235,7 @@ def constant(trend: Trend) -> str:
 
 
 def head(trend: Trend) -> tuple[str, ...]:
-    names = [TITLES[name] for name in _SHOWN if name in varying(trend)]
+    names = [FIGURES[name].title for name in _SHOWN if name in varying(trend)]
     return ("Run", "Created", "Commit", *names, "Compared with the previous run")
 
 
@@ -246,7 +246,7 @@ def rows(trend: Trend) -> Iterator[tuple[str, ...]]:
         figures = [entry.figures.get(name) for name in names]
         values = ["–" if found is None else value(found, found.new) for found in figures]
         said = "; ".join(
-            f"{TITLES.get(name, name)} {words(entry.figures[name])}"
+            f"{FIGURES[name].title} {words(entry.figures[name])}"
             for name in entry.figures
             if name in entry.changed and name in _SHOWN
         )
@@ -383,9 +383,10 @@ def _panel(trend: Trend, name: str) -> Panel:
         for (i, entry, figure, number), span in zip(known, spans, strict=True)
     )
     first, last = known[0][2], known[-1][2]
+    title = FIGURES[name].title
     return Panel(
-        title=TITLES[name],
-        alt=f"{TITLES[name]}: {value(first, first.new)} at first, {value(last, last.new)} at "
+        title=title,
+        alt=f"{title}: {value(first, first.new)} at first, {value(last, last.new)} at "
         f"last, over {plural(len(known), 'run')}",
         path=" ".join(f"{'M' if not k else 'L'}{dot.x} {dot.y}" for k, dot in enumerate(dots)),
         dots=dots,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -19,32 +19,39 @@ COMPARE: Final = "compare"  # the table for `hil compare`; not a run's key
 _HINT: Final = "see docs/compare.md and docs/pytest.md"
 
 
+class FigureInfo(NamedTuple):
+    """How reports name a compared figure, and its default limit."""
+
+    title: str
+    limit: float
+
+
 class Growth(Config, frozen=True):
     """The allowed regression of each figure in `hil compare`.
 
     ``accuracy`` is in percentage points; ``unanswered``, ``answers``, ``unexpected``, ``litert``,
     ``outputs``, ``heap`` and ``retries`` in counts or bytes; the others in percent. ``inf`` allows
-    any change; None means the value of the next wider table, at last the default that is the
-    field's annotation (docs/compare.md gives the reasons).
+    any change; None means the value of the next wider table, and in the end the default of the
+    field's `FigureInfo` (docs/compare.md gives the reasons).
     """
 
-    accuracy: Annotated[float | None, 0.5] = None
-    unanswered: Annotated[float | None, 0] = None
-    answers: Annotated[float | None, 0] = None
-    unexpected: Annotated[float | None, 0] = None
-    litert: Annotated[float | None, math.inf] = None
-    outputs: Annotated[float | None, 0] = None
-    instructions: Annotated[float | None, 1] = None
-    total: Annotated[float | None, 1] = None
-    latency: Annotated[float | None, 3] = None
-    first: Annotated[float | None, 1] = None
-    arena: Annotated[float | None, 1] = None
-    flash_model: Annotated[float | None, 1] = None
-    flash_code: Annotated[float | None, 1] = None
-    ram_static: Annotated[float | None, 1] = None
-    stack: Annotated[float | None, 10] = None
-    heap: Annotated[float | None, 0] = None
-    retries: Annotated[float | None, math.inf] = None
+    accuracy: Annotated[float | None, FigureInfo("accuracy", 0.5)] = None
+    unanswered: Annotated[float | None, FigureInfo("not answered", 0)] = None
+    answers: Annotated[float | None, FigureInfo("answers ≠ host", 0)] = None
+    unexpected: Annotated[float | None, FigureInfo("unexpected outputs", 0)] = None
+    litert: Annotated[float | None, FigureInfo("outputs ≠ LiteRT", math.inf)] = None
+    outputs: Annotated[float | None, FigureInfo("outputs ≠ BASE", 0)] = None
+    instructions: Annotated[float | None, FigureInfo("instructions", 1)] = None
+    total: Annotated[float | None, FigureInfo("instructions, sum", 1)] = None
+    latency: Annotated[float | None, FigureInfo("latency", 3)] = None
+    first: Annotated[float | None, FigureInfo("first inference", 1)] = None
+    arena: Annotated[float | None, FigureInfo("arena", 1)] = None
+    flash_model: Annotated[float | None, FigureInfo("flash, model", 1)] = None
+    flash_code: Annotated[float | None, FigureInfo("flash, code", 1)] = None
+    ram_static: Annotated[float | None, FigureInfo("RAM, static", 1)] = None
+    stack: Annotated[float | None, FigureInfo("stack", 10)] = None
+    heap: Annotated[float | None, FigureInfo("heap, growth", 0)] = None
+    retries: Annotated[float | None, FigureInfo("link retries", math.inf)] = None
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -59,10 +66,11 @@ class Growth(Config, frozen=True):
         return Growth(**{k: getattr(wider, k) if v is None else v for k, v in own.items()})
 
 
-_hints: Final = get_type_hints(Growth, include_extras=True)
-DEFAULTS: Final = Growth(
-    **{name: _hints[name].__metadata__[0] for name in Growth.__struct_fields__}
-)
+_HINTS: Final = get_type_hints(Growth, include_extras=True)
+FIGURES: Final[dict[str, FigureInfo]] = {
+    name: _HINTS[name].__metadata__[0] for name in Growth.__struct_fields__
+}
+DEFAULTS: Final = Growth(**{name: figure.limit for name, figure in FIGURES.items()})
 
 
 class Limits(Config, frozen=True):

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from hil import report
+from hil.report.document import SECTIONS
 from hil.runs.cells import Cell, cells
 from hil.runs.load import load_run
 from tests.support import reports
@@ -122,7 +123,9 @@ def test_without_scripts_everything_is_visible(browser: Browser, full: Path) -> 
         cards = page.locator(".card").count()
         assert cards > 3
         assert page.locator(".card:visible").count() == cards
-        assert page.locator("section:visible").count() == 8
+        sections = page.locator("section").count()
+        assert sections == len(SECTIONS)
+        assert page.locator("section:visible").count() == sections
     quiet(seen)
 
 
