@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Device`: the requests that one board behind one link answers.
+"""`Device`: sends requests to one board behind one link, and returns the replies.
 
-What the line loses is asked again (`hil.device.stream`, `hil.device.pace`), and nothing but an
-answer is taken for one (`hil.device.line`).
+Requests that the line loses are sent again (`hil.device.stream`, `hil.device.pace`), and only valid
+replies are accepted (`hil.device.line`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hil.wire.traces import ENOUGH
 
 T = TypeVar("T", bound=Reply)
 CLOCK_S: Final = 1.0  # CLOCK takes this much longer than HELLO: half a second per clock
-FLOOD: Final = 8  # damaged frames in a row without a good one: not replies
+FLOOD: Final = 8  # damaged frames in a row without a good one: these are not replies
 
 
 class Device:
@@ -82,15 +82,15 @@ class Device:
         return self._line.counts()
 
     def diagnosis(self) -> HilError | None:
-        """What is wrong with the board, by the text that it printed; None: nothing known."""
+        """What is wrong with the board, by the text that it printed; None if nothing is known."""
         found = self._line.diagnosis()
         return found.error(self.link.name) if found else None
 
     def hello(self) -> Hello:
-        """What the board says about itself.
+        """What the board reports about itself.
 
-        Asks repeatedly until the board has booted, and again at once when the line damaged the
-        answer. Raises NoAnswer, WrongFirmware, LineHopeless, or what the board's text says.
+        Repeats HELLO until the board has booted, and sends it again at once when the line damages
+        the reply. Raises NoAnswer, WrongFirmware, LineHopeless, or the `diagnosis`.
         """
         line = self._line
         deadline = self.timing.deadline(self.timing.boot)
@@ -121,25 +121,25 @@ class Device:
             return known
         if answers:
             return LineHopeless(
-                f"HELLO: the line {name} is hopeless at {self.link.baud} baud: no intact answer in "
+                f"HELLO: line {name} is hopeless at {self.link.baud} baud: no intact reply in "
                 f"{self.timing.boot:g} s, {self._line.damaged_in} frames arrived damaged",
                 "check the cable and its ground, use a shorter one, or lower the baud rate",
             )
         if heard:
             return WrongFirmware(
-                f"port {name} sends data, but not in this protocol ({self.timing.boot:g} s waited)",
-                "flash the firmware of this project: `hil flash --board NAME`; if it runs that, "
-                "check the cable and the baud rate, and raise timeouts.boot if it starts slowly",
+                f"port {name} sent data for {self.timing.boot:g} s, but not in this protocol",
+                "flash the firmware of this project: `hil flash --board NAME`; if the board already "
+                "runs it, check the cable and the baud rate, or raise timeouts.boot",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",
-            "check the port (`hil boards` lists them), and that the firmware runs",
+            "check the port's name (`hil boards` lists ports), and that the firmware runs",
         )
 
     def speed_up(self, rates: Iterable[int]) -> int:
         """Raise the rate to the fastest of ``rates`` (baud) that carries frames; the final rate.
 
-        Firmware without BAUD, or a rate that fails, ends the climb; neither is an error.
+        Stops at firmware without BAUD or at a rate that fails; neither is an error.
         """
         return self._rates.speed_up(rates)
 
@@ -195,7 +195,7 @@ class Device:
         Raises:
             DeviceRefused: the board refused.
             NoAnswer: the board is silent.
-            LineHopeless: so little passes the line that the work would take hours.
+            LineHopeless: so few frames pass the line that the work would take hours.
         """
 
         def build(seq: int, request: Request) -> Frame:
@@ -274,8 +274,8 @@ def ask_layer(
         piece = device.insist(ask, Piece, f"LAYERS of layer {layer}")
         if (piece.model, piece.layer, piece.offset) != (model, layer, len(found)):
             raise WrongFirmware(
-                f"asked for layer {layer} of model {model}, "
-                f"the board answered layer {piece.layer} of model {piece.model}",
+                f"requested layer {layer} of model {model}, "
+                f"but the board sent layer {piece.layer} of model {piece.model}",
                 "flash the firmware of this checkout",
             )
         found += piece.data

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One link as frames: sends requests, reads replies, and counts everything else.
 
-`Line` takes nothing for an answer that is not one: echoes, late answers, answers to other requests
-and damaged frames are counted and reported as damage. Refusals of the board, and frames of another
-protocol version, are raised as errors.
+`Line` returns only replies to pending requests: echoes, late replies, replies to other requests and
+damaged frames are counted, and damage is reported. An ERROR reply, or a frame of another protocol
+version, is raised as an error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from hil.wire.traces import traces
 
 QUIET_S: Final = 0.05
 REPLY: Final = 0x80  # set in the type of every frame that a board sends
-MISFITS: Final = 5  # in a row: not an accident
+MISFITS: Final = 5  # replies in a row that do not fit: not an accident
 END_OF_ALL: Final = b"\0\0"  # ends an unfinished frame, or text, in the board's buffer
 
 # damage on the line: the request itself was right and is worth sending again
@@ -78,8 +78,8 @@ class Line:
         self.damaged_out = self.damaged_in = 0
         self.unexpected = self.timeouts = 0
         self.retries = self.resent_bytes = 0
-        self._misfits = 0  # since something last fitted
-        self._heard = bytearray()  # the last of what came, for a diagnosis
+        self._misfits = 0  # since the last reply that fitted
+        self._heard = bytearray()  # the latest bytes received, for a diagnosis
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # start anywhere: a late answer to an earlier program must not look like ours
@@ -100,15 +100,15 @@ class Line:
         )
 
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with the board, by what it recently printed besides frames."""
+        """What is wrong with the board, by the text that it printed recently."""
         return board_says(bytes(self._heard))
 
     def traces(self, asked: Iterable[int]) -> int:
-        """How many damaged answers to the HELLOs numbered ``asked`` are recognisable."""
+        """How many damaged replies to the HELLOs numbered ``asked`` can be recognised."""
         return traces(bytes(self._heard), asked)
 
     def forget(self) -> None:
-        """Forget what the board printed: it runs now."""
+        """Forget the text that the board printed before it started to reply."""
         self._heard.clear()
 
     def number(self) -> int:
@@ -129,13 +129,13 @@ class Line:
         self.bytes_out += len(data)
 
     def timed_out(self) -> None:
-        """Nothing came: end any unfinished frame at the other end."""
+        """Count a timeout, and end any unfinished frame at the other end."""
         self.noise += 1
         self.timeouts += 1
         self.write(END_OF_ALL)
 
     def quieten(self, deadline: Deadline) -> None:
-        """Discard what still comes (answers to repeated HELLOs, boot text) until silence."""
+        """Discard incoming bytes (replies to repeated HELLOs, boot text) until silence."""
         while not deadline.expired and self._receive(deadline.sooner(QUIET_S)) is not None:
             pass
         self._decoder.reset()
@@ -147,8 +147,8 @@ class Line:
     ) -> tuple[int, Reply] | None:
         """The next reply of ``kind`` to one of ``expected`` (number -> `check_of` the request).
 
-        Damage is reported as a `Malformed` numbered 0. None at the deadline. Raises DeviceRefused
-        when the board refuses, WrongFirmware when its answers fit no request.
+        Damage is reported as a `Malformed` with number 0. None at the deadline. Raises
+        DeviceRefused for an ERROR reply, and WrongFirmware when replies do not fit their requests.
         """
         while (frame := self._receive(deadline)) is not None:
             if isinstance(frame, BadFrame):
@@ -184,13 +184,13 @@ class Line:
         return 0, Malformed(reason)
 
     def _misfit(self, reply: Reply) -> tuple[int, Reply]:
-        """An old answer that the line repeats, or firmware of another kind."""
+        """Handle a reply that does not fit: an old one that the line repeats, or other firmware."""
         self.unexpected += 1
         self._misfits += 1
         if self._misfits >= MISFITS:
-            why = reply.reason if isinstance(reply, Malformed) else "they are of other requests"
+            why = reply.reason if isinstance(reply, Malformed) else "they answer other requests"
             raise WrongFirmware(
-                f"the answers on port {self.link.name} do not fit what was asked ({why})",
+                f"the replies on port {self.link.name} do not fit the requests ({why})",
                 "flash the firmware of this checkout: `pio run -e <board> -t upload`",
             )
         return self._damage("answer to another request")
@@ -210,7 +210,7 @@ class Line:
         return self._arrived.popleft()
 
     def _read(self, deadline: Deadline) -> bytes:
-        """Empty at the deadline, or when all but the delimiter of a frame has come."""
+        """The next bytes; empty at the deadline, or when a frame lacks only its delimiter."""
         if self._decoder.unfinished:
             soon = deadline.sooner(QUIET_S)
             data = self.link.read(soon)
@@ -232,27 +232,30 @@ def refused(reply: Refusal) -> DeviceRefused:
     needed, available = reply.needed, reply.available
     said: dict[int, tuple[str, str]] = {
         ErrorCode.LENGTH: (
-            f"got {available} bytes of input and expects {needed}",
+            f"received {available} bytes of input, but expects {needed}",
             "check that the data set fits the model",
         ),
-        ErrorCode.MODEL: (f"has {available} models, asked for number {needed}", "flash it again"),
-        ErrorCode.ENCODING: ("does not take this input encoding", "send float32 or pixels"),
+        ErrorCode.MODEL: (
+            f"has {available} models, but the request was for number {needed}",
+            "flash it again",
+        ),
+        ErrorCode.ENCODING: ("does not support this input encoding", "send float32 or pixels"),
         ErrorCode.ARENA: (
-            f"needs an arena of {needed} bytes and has {available}",
+            f"needs an arena of {needed} bytes, but has {available}",
             "use a smaller model or the engine `aot`",
         ),
         ErrorCode.LAYER: (
-            f"shows {available} layers of this model, asked for number {needed}",
+            f"shows {available} layers of this model, but the request was for number {needed}",
             "only the engines `aot` and `aot-fast` show layers",
         ),
         ErrorCode.ENGINE: (
-            f"failed in its inference engine, code {needed}",
-            "look the code up in the engine",
+            f"failed in its inference engine with code {needed}",
+            "look up the code in the engine's source",
         ),
     }
     if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
-            "does not answer layer by layer",
+            "does not show layers",
             "flash firmware built with HIL_LAYERS=1",
         )
     unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")

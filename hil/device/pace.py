@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait for an answer, when to give up, and at which rate: from what the line has shown.
+"""How long to wait for an answer, when to give up, and at which baud rate, by past round trips.
 
 A board takes as long for one input as for the one before, so several round trips of silence mean
 that something was lost (`Pace.timeout`). A line that damages nine requests of ten still gets the
@@ -26,7 +26,7 @@ NUDGE_S: Final = 0.1
 SAFE_S: Final = 1.0  # shortest timeout: a machine under load may pause this long
 FORGETS: Final = 256  # answers after which a long pause counts a third
 RECENT: Final = 512  # requests that are judged
-FEWEST: Final = 20  # of them answered: 4 %, that is 25 attempts per answer
+FEWEST: Final = 20  # of them must be answered: 4 %, which is 25 attempts per answer
 JUDGED_S: Final = 5.0
 NONE_OF: Final = 128  # requests lost in a row ...
 NONE_S: Final = 10.0  # ... for at least this long
@@ -120,7 +120,7 @@ class Pace:
         return now
 
     def judge(self, what: str, attempts: int = 0) -> None:
-        """Raise LineHopeless, or NoAnswer for a silent board, when it is no use to go on.
+        """Raise LineHopeless, or NoAnswer for a silent board, when more attempts are useless.
 
         ``what`` names the request, which was sent ``attempts`` times.
         """
@@ -145,7 +145,7 @@ class Pace:
             )
 
     def _most_attempts(self) -> float:
-        """Attempts per request that can be bad luck, at the loss rate of this line."""
+        """Attempts per request that bad luck can explain, at the loss rate of this line."""
         passes = min(0.9, max(FEWEST / RECENT, self._share()))
         return max(float(FEW), math.log(LUCK) / math.log1p(-passes))
 
@@ -157,10 +157,10 @@ class Pace:
         share, of = self._share(), len(self._recent)
         self._recent.clear()  # the line may be repaired before the next request
         self._answered = 0
-        known = self._line.diagnosis()  # of the board, or of what the line left of its text
-        aside = f'; in between the board said "{known.said}"' if known else ""
+        known = self._line.diagnosis()  # by the text of the board, or what the line left of it
+        aside = f'; meanwhile the board printed "{known.said}"' if known else ""
         return LineHopeless(
-            f"{what}: the line {line.name} is hopeless at {line.baud} baud: "
+            f"{what}: line {line.name} is hopeless at {line.baud} baud: "
             f"{1 - share:.1%} of the last {of} requests were lost "
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
             f"{counts.damaged_in} by the host){aside}",
@@ -202,7 +202,7 @@ class Rates:
     def slow_down(self) -> None:
         """See `hil.device.Device.slow_down`."""
         if self._line.link.baud != self._boot_baud:
-            self._ask(0)  # a board that does not answer returns to it by itself
+            self._ask(0)  # a board that does not answer returns to the boot rate by itself
             self._line.link.set_baud(self._boot_baud)
 
     def leave(self) -> bool:

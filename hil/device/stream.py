@@ -3,11 +3,11 @@
 
 A board answers in the order of the requests, with one frame for each that it received. So an answer
 means that every unanswered request sent before it was lost, and a report of damage, by the board or
-by the host, is about the oldest one in flight. Only that one is sent again, at once. Where damage
+by the host, is about the oldest one in flight. Only that one is sent again, at once. If damage
 splits one frame into two, the second report blames a request that was not lost: its answer still
 counts, and only the repetition was useless. Silence means that everything was lost; an answer that
-was merely late still counts. After an answer, what is in flight is known exactly: all that was sent
-since. After much damage without an answer it is not known, and nothing is sent until silence.
+is merely late still counts. An answer shows exactly what is in flight: all that was sent after its
+request. After much damage without an answer that is unknown, and nothing is sent until silence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules behind every verdict, each written once.
 
-When two outputs are the same, what a run's outputs must equal and how closely, what its memory
-must not do, and which answers were disturbed, so that their times are not latencies.
+They define when two outputs are equal, which reference a run's outputs must equal and how closely,
+what counts as a memory fault, and which answers were disturbed, so that their times are not
+latencies.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Outputs: TypeAlias = npt.NDArray[np.generic]
 EXP_TOLERANCE: Final = 1e-6
 # a*b+c rounded once instead of twice, over the longest sums of the project's networks.
 FMA_TOLERANCE: Final = 1e-3
-# The same where the engine does it, in code that is known: what `aot-fast` promises.
+# The same for an engine that does it in its own generated code: the limit of `aot-fast`.
 NEAR_TOLERANCE: Final = 1e-4
 
 LARGEST: Final = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
@@ -33,8 +34,8 @@ LARGEST: Final = float(np.finfo(np.float32).max)  # stands for a difference to N
 def differing(device: Outputs, reference: Outputs, allowed: float = 0.0) -> npt.NDArray[np.bool_]:
     """Where two arrays of one type differ: in any bit, or by more than ``allowed``.
 
-    Bit for bit, a NaN equals itself and 0.0 is not -0.0. A NaN or an infinity beside anything else
-    differs, whatever is allowed.
+    Bit for bit, a NaN equals itself and 0.0 is not -0.0. A NaN or an infinity differs from
+    everything else, whatever ``allowed`` is.
     """
     bits = f"u{device.dtype.itemsize}"
     found = np.ascontiguousarray(device).view(bits) != np.ascontiguousarray(reference).view(bits)
@@ -46,7 +47,7 @@ def differing(device: Outputs, reference: Outputs, allowed: float = 0.0) -> npt.
 def gaps(device: Outputs, reference: Outputs) -> npt.NDArray[np.float64]:
     """Absolute differences of values that differ, in their own units.
 
-    `LARGEST` where a NaN or an infinity meets something else, so that no tolerance lets it pass.
+    `LARGEST` where either value is a NaN or an infinity, so that no tolerance accepts it.
     """
     one, other = device.astype(np.float64), reference.astype(np.float64)
     finite = np.isfinite(one) & np.isfinite(other)
@@ -153,14 +154,14 @@ def _output_faults(plan: RunPlan, row: SummaryRow) -> Iterator[str]:
 
 
 def heap_growth(marks: Marks) -> int | None:
-    """Bytes by which the heap grew while the board answered; None if the board cannot tell."""
+    """Bytes by which the heap grew while the board answered; None if the board cannot measure."""
     if marks.heap_start is None or marks.heap_end is None:
         return None
     return max(0, marks.heap_end - marks.heap_start)
 
 
 def memory_faults(marks: Marks | None) -> Iterator[str]:
-    """What firmware with static memory must not do; unknown figures pass."""
+    """Faults of firmware that should use only static memory; unknown figures are no fault."""
     if marks is None:
         return
     if grown := heap_growth(marks):
@@ -170,29 +171,29 @@ def memory_faults(marks: Marks | None) -> Iterator[str]:
 
 
 class Answered(Protocol):
-    """An answer of a board: one that just came, or a stored one."""
+    """An answer of a board, just received or stored."""
 
     @property
     def attempts(self) -> int:
-        """How often it was asked for."""
+        """How often its request was sent."""
         ...
 
     @property
     def disturbed(self) -> bool:
-        """Whether a fault came between."""
+        """Whether a fault occurred between request and answer."""
         ...
 
 
 def is_disturbed(answer: Answered) -> bool:
-    """Whether a fault came between request and answer, so that its times are not latencies."""
+    """Whether a fault occurred between request and answer: then its times are not latencies."""
     return answer.disturbed or answer.attempts > 1
 
 
 def is_timed(sample: Sample, plan: RunPlan, *, chaos: str) -> bool:
     """Whether a sample has a time that figures may use.
 
-    Faults do not change what an emulator counts. On a real board they do, and where they were
-    injected on purpose (``chaos``), any time may have been disturbed.
+    Faults do not change the instructions that an emulator counts. They do change times on a real
+    board, and if they were injected on purpose (``chaos``), any time may be affected.
     """
     if sample.time is None:
         return False

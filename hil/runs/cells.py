@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the matrix as arrays, which every figure, table and sentence of a report reads."""
+"""One run of the matrix as arrays: the source of every figure, table and sentence of a report."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Cell:
     end: RunEnd | None
     name: str  # the shortest that is unique in its run folder
     board_name: str  # the shortest that is unique on its board
-    asked: int
+    asked: int  # samples to answer
     ids: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     device: npt.NDArray[np.generic]
@@ -53,7 +53,7 @@ class Cell:
     times: npt.NDArray[np.int64]
     repeats: int  # answers that took more than one attempt
     xnnpack: npt.NDArray[np.generic] | None = None  # LiteRT's default kernels
-    clocked: npt.NDArray[np.bool_] | None = None  # (n,) the answers that ``times`` are of
+    clocked: npt.NDArray[np.bool_] | None = None  # (n,) which answers ``times`` has
     round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
     quiet: npt.NDArray[np.bool_] | None = None  # (n,) the answers not disturbed; None: all
     chaos: str = ""  # faults injected on purpose, so that no time is a latency
@@ -132,7 +132,7 @@ class Cell:
 
     @property
     def left_out(self) -> int:
-        """Answers whose times are in no figure, because a fault came between."""
+        """Answers with times that no figure uses, because a fault disturbed them."""
         return 0 if self.quiet is None else self.n - int(self.quiet.sum())
 
     @cached_property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only reader of a stored run's folder: checked records, and whether its files are intact."""
+"""The only reader of run folders: it checks every record, and whether the files are intact."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Header(msgspec.Struct):
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a run's folder holds, checked.
+    """The checked content of a run's folder.
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
@@ -68,9 +68,9 @@ class StoredRun:
 
 
 def load_run(folder: Path) -> StoredRun:
-    """Read ``results/<run-id>/``; a torn last line of samples.jsonl is how a killed bench ends.
+    """Read ``results/<run-id>/``. A killed bench may leave a torn last line in samples.jsonl.
 
-    The manifest is compared with its seal, the other files are not (`verify` does).
+    The manifest is compared with its seal; the other files are not (`verify` does that).
 
     Raises:
         WrongSchema: another version of hil wrote it.
@@ -80,8 +80,8 @@ def load_run(folder: Path) -> StoredRun:
     manifest = read_manifest(folder)
     if MLPERF in manifest.files or (folder / MLPERF).exists():
         raise StorageError(
-            f"{folder} holds an MLPerf Tiny session, not a run of the bench",
-            "its figures are in results.txt and mlperf.json; `hil verify` reads it",
+            f"{folder} contains an MLPerf Tiny session, not a run of the bench",
+            "read its figures in results.txt and mlperf.json; `hil verify` checks its files",
         )
     samples, torn = _samples(folder / SAMPLES, manifest)
     return StoredRun(
@@ -126,7 +126,9 @@ def read_manifest(folder: Path) -> Manifest:
     for end in manifest.ends:
         sizes = msgspec.structs.astuple(end.memory)
         if end.key not in keys or any(size < 0 for size in sizes):
-            raise StorageError(f"{path}: the end of run '{end.key}' fits no planned run", _RERUN)
+            raise StorageError(
+                f"{path}: the end of run '{end.key}' does not fit any planned run", _RERUN
+            )
     return manifest
 
 
@@ -220,7 +222,7 @@ def _layer_checks(path: Path, manifest: Manifest) -> tuple[LayerCheck, ...]:
     for one in found:
         seen = (*one.layers, *([one.input] if one.input else []))
         if one.run not in keys or not all(map(_layer_fits, seen)):
-            raise StorageError(f"{path}: the layers of run '{one.run}' fit no run", _RERUN)
+            raise StorageError(f"{path}: the layers of run '{one.run}' do not fit any run", _RERUN)
     return found
 
 
@@ -242,7 +244,7 @@ def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
     for one in found:
         sizes = [one.total, *(n for layer in one.layers for n in (layer.macs, layer.time))]
         if one.run not in keys or any(n is not None and n < 0 for n in sizes):
-            raise StorageError(f"{path}: the times of run '{one.run}' fit no run", _RERUN)
+            raise StorageError(f"{path}: the times of run '{one.run}' do not fit any run", _RERUN)
     return found
 
 
@@ -271,7 +273,7 @@ def _too_large(tree: object) -> int | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """None where there is nothing. A run's folder is its files: links in it are not followed."""
+    """The content of a file; None if it does not exist. Symbolic links are not followed."""
     try:
         if path.is_symlink() or (path.exists() and not is_plain(path)):
             raise StorageError(f"{path} cannot be read (it is not a regular file)", _RERUN)
@@ -286,9 +288,9 @@ def _read(path: Path) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """``faults``: one line, "name: what", for each file that is not as it was stored or that no
-    hash covers; empty when the run is intact. ``files``, ``size``: how many files are intact, the
-    manifest included, and their bytes."""
+    """``faults``: one line, "NAME: FAULT", for each file that was changed or that has no hash;
+    empty when the run is intact. ``files``, ``size``: how many files are intact, the manifest
+    included, and their bytes."""
 
     state: str
     faults: tuple[str, ...]
@@ -306,7 +308,7 @@ def verify(folder: Path) -> Verified:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "give the folder of one run")
     if not (folder / MANIFEST).exists():
-        return Verified("", (f"{MANIFEST}: missing, so nothing says what belongs here",), 0, 0)
+        return Verified("", (f"{MANIFEST}: missing, so no file can be checked",), 0, 0)
     try:
         manifest = read_manifest(folder)
     except WrongSchema:
@@ -338,13 +340,13 @@ def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
         elif page and running:
             yield name, "not sealed: the run is not finished"
         elif page:
-            yield name, f"newer than the seal: hil report was stopped; run: hil report {folder}"
+            yield name, f"newer than the seal: hil report was stopped; run hil report {folder}"
         else:
             yield name, "does not belong to this run"
 
 
 def _unsealed(folder: Path) -> str:
-    """What can be said of the answers of a run that is not finished."""
+    """The state of the answers of a run that is not finished."""
     try:
         run = load_run(folder)
     except StorageError as problem:

@@ -50,7 +50,7 @@ class RunLog:
         self.manifest = manifest
         self._held = ExitStack()
         self._samples: FileIO | None = None
-        self._size = 0  # bytes of samples.jsonl, whole lines all of them
+        self._size = 0  # bytes of samples.jsonl, which are all whole lines
         self.done: Counter[str] = Counter()
 
     def __enter__(self) -> RunLog:
@@ -94,7 +94,7 @@ class RunLog:
             if self._samples.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as problem:
-            with suppress(OSError):  # else the next run cuts it off
+            with suppress(OSError):  # if this fails, the next run cuts the line off
                 self._samples.truncate(self._size)
             raise storage_error(self.folder, problem) from problem
         self._size += len(line)
@@ -134,11 +134,11 @@ class RunLog:
             self._held.enter_context(locked(self.folder / LOCK, wait=False))
         except InUse:
             raise InUse(
-                f"{self.folder} is being written by another bench", "wait for it, or choose --out"
+                f"another bench is writing {self.folder}", "wait for it, or choose another --out"
             ) from None
 
     def _sweep(self) -> None:
-        """Remove files that a killed bench has not renamed into place."""
+        """Remove temporary files that a killed bench did not rename."""
         for name in (MANIFEST, DIGITS, LAYERS, PROFILE):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -164,6 +164,6 @@ def storage_error(folder: Path, problem: OSError) -> StorageError:
     """A failed read or write of a run's folder, in one line."""
     return StorageError(
         f"cannot write {folder} ({problem.strerror})",
-        "what was stored before is kept: free space or fix the permissions, "
+        "all answers stored so far are safe: free space or fix the permissions, "
         "then run the same command with the same --out to continue",
     )

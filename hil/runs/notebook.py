@@ -27,8 +27,8 @@ def frame(run: StoredRun) -> pd.DataFrame:
     Columns: board, engine, model, precision, id, label; ``device`` and ``host``, the answers of
     the device and of LiteRT; ``equals_litert``, ``equals_oracle``, ``equals_xnnpack``, whether
     every output byte equals theirs (None where it was not run); time in ``unit``; attempts;
-    ``disturbed``, whether a fault came between, so that its times are not latencies; round_trip,
-    in microseconds on the host.
+    ``disturbed``, whether a fault occurred between request and answer, so that its times are not
+    latencies; round_trip, in microseconds on the host.
     """
     manifest = run.manifest
     plans = {plan.key: plan for plan in manifest.runs}
@@ -72,12 +72,12 @@ class Run:
 
     @property
     def manifest(self) -> Manifest:
-        """What was run, on what and with what."""
+        """The record of what ran, on which boards and with which tools."""
         return self.stored.manifest
 
     @cached_property
     def summary(self) -> Summary:
-        """The record that summary.json holds."""
+        """The record in summary.json."""
         some = self.stored.samples.values()
         return summarise(self.manifest, (sample for samples in some for sample in samples))
 
@@ -106,11 +106,11 @@ class Run:
 
     @property
     def layer_checks(self) -> tuple[LayerCheck, ...]:
-        """Layer by layer, samples on which the device differed from its reference."""
+        """Layer outputs of samples on which the device differed from its reference."""
         return self.stored.layer_checks
 
     def cell(self, model: str, precision: str, *, board: str = "", engine: str = "") -> Cell:
-        """The one run that matches; UsageError when none or several do."""
+        """The only run that matches; UsageError if no run or several runs match."""
         wanted = {"model": model, "precision": precision, "board": board, "engine": engine}
         found = [
             cell
@@ -121,8 +121,8 @@ class Run:
             return found[0]
         keys = ", ".join(cell.plan.key for cell in found or self.cells)
         raise UsageError(
-            f"{len(found) or 'no'} runs of {model} {precision} in {self.folder}",
-            f"choose one, with board= and engine= if needed: {keys}",
+            f"{self.folder} has {len(found) or 'no'} runs of {model} {precision}",
+            f"choose one of these, with board= and engine= if needed: {keys}",
         )
 
     def outputs(
@@ -137,7 +137,7 @@ class Run:
     ) -> npt.NDArray[np.generic]:
         """(n, outputs) as stored, int8 steps or float32; with ``real`` dequantised to float64.
 
-        ``whose``: the device's, or a reference's; UsageError where that was not run.
+        ``whose``: those of the device or of a reference; UsageError if that was not run.
         """
         cell = self.cell(model, precision, board=board, engine=engine)
         found: npt.NDArray[np.generic] | None = getattr(cell, whose)

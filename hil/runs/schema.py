@@ -13,10 +13,10 @@ from msgspec import UNSET, UnsetType
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of everything that is stored: frozen, unknown keys refused."""
+    """Base of everything that is stored: frozen, and unknown keys are an error."""
 
 
-SCHEMA = 2  # 1 had neither a seal nor owners of memory, and is no longer read
+SCHEMA = 2  # 1 had neither a seal nor owners of memory, and can no longer be read
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 DIGITS = "digits.json"
@@ -87,7 +87,7 @@ class Share(Stored, frozen=True):
 
 
 class Marks(Stored, frozen=True):
-    """Memory in use, in bytes; None where the board, or the linked image, cannot tell.
+    """Memory in use, in bytes; None if neither the board nor the linked image shows it.
 
     ``arena_reserved`` is the image's buffer, for the largest of its models. ``stack`` is the
     high-water mark from the first inference on; ``heap_start`` is taken before it, ``heap_end``
@@ -104,12 +104,12 @@ class Marks(Stored, frozen=True):
 
 
 class Predicted(Stored, frozen=True):
-    """What the engine's plan says of memory before anything is linked, in bytes.
+    """The memory that the engine's plan predicts before anything is linked, in bytes.
 
     ``arena``, ``flash_model``: of this network. ``arena_reserved``: the largest arena of the
     image's networks. ``peak``: minimum RAM of one inference: arena, input and output together.
-    ``folded`` comes from the linked image: bytes of ``flash_model`` in arrays that it does not
-    hold, because the compiler folded their values into the code.
+    ``folded`` comes from the linked image: bytes of ``flash_model`` in arrays that are not in it,
+    because the compiler folded their values into the code.
     """
 
     arena: int
@@ -188,7 +188,7 @@ class Faults(Stored, frozen=True, omit_defaults=True):
 
 
 class RunEnd(Stored, frozen=True):
-    """What is known of a run only after its last answer."""
+    """What is known about a run only after its last answer."""
 
     key: str
     memory: Memory
@@ -196,7 +196,7 @@ class RunEnd(Stored, frozen=True):
     bytes_in: int
     seconds: float  # wall time on the host
     retries: int
-    answered: int = 0  # answers since the bench was last started, as ``seconds``; 0: not known
+    answered: int = 0  # answers since the bench was last started, like ``seconds``; 0: not known
     first: int | None = None  # time of the very first inference, which is not a sample's
     clock_step: float | None = None  # smallest step of the clock that the device saw, in its unit
     idle_us: int | None = None  # shortest round trip of a request that computes nothing
@@ -209,10 +209,10 @@ class RunEnd(Stored, frozen=True):
 
 
 class TooLarge(Stored, frozen=True):
-    """A run that was asked for and does not fit: the board's memory is too small.
+    """A requested run that does not fit: the board's memory is too small.
 
-    ``needs``, ``has`` in bytes. ``linked``: ``needs`` is what the whole linked image takes, else
-    what the network alone takes at least.
+    ``needs``, ``has`` in bytes. ``linked``: ``needs`` is the size of the whole linked image;
+    otherwise it is the minimum for the network alone.
     """
 
     board: str
@@ -246,7 +246,7 @@ class FileHash(Stored, frozen=True):
 
 
 class Manifest(Stored, frozen=True):
-    """What was run, on what, with what, and how far it came.
+    """What ran, on which boards, with which tools, and how far it got.
 
     ``files``: every other file of the folder that is complete, by its path in it; empty while the
     bench runs. ``seal``: SHA-256 of this file's own bytes with an empty seal (`hil.runs.seal`).
@@ -293,7 +293,7 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     attempts: int = 1
     xnnpack: bytes | None = None
     round_trip: int | None = None  # microseconds on the host, from before the last transmission
-    disturbed: bool = False  # a fault came between, so that its times are not latencies
+    disturbed: bool = False  # by a fault, so that its times are not latencies
 
 
 # --- digits.json: pictures of the samples worth drawing ---
@@ -337,8 +337,8 @@ class Time(Stored, frozen=True):
 
 
 class Link(Stored, frozen=True):
-    """``faults``, ``left_out``: only of a run with faults. ``left_out``: answers whose times are in
-    no figure, because a fault came between."""
+    """``faults``, ``left_out``: only for a run with faults. ``left_out``: answers with times that
+    no figure uses, because a fault disturbed them."""
 
     bytes_out: int
     bytes_in: int
@@ -410,8 +410,8 @@ class LayerSeen(Stored, frozen=True, omit_defaults=True):
 class LayerCheck(Stored, frozen=True, omit_defaults=True):
     """Every layer of one run on one sample, first to last; or ``why`` there are none.
 
-    They come from firmware built to show its layers, which is not the program of the run:
-    ``same_output`` says whether both answer this sample alike.
+    They come from firmware built to show its layers, which is not the program that was measured:
+    ``same_output``: whether both give the same output for this sample.
     """
 
     run: str  # RunPlan.key

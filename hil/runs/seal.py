@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a run's folder shows damage: the manifest holds the hash of every file, and its own.
+"""How damage to a run's folder is found: the manifest has the hash of every file, and its own.
 
-The manifest's own hash is its seal. It finds damage; it does not keep anyone from forging a folder.
+The manifest's own hash is its seal. It finds damage; it does not prevent forgery.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def own_files(folder: Path) -> Iterator[str]:
 
 
 def difference(folder: Path, name: str, wanted: FileHash) -> str:
-    """What is wrong with a file of the manifest, in a few words; empty when nothing is."""
+    """What is wrong with a file of the manifest, in a few words; empty if it is intact."""
     path = folder / name
     if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
         return "not in this folder"
@@ -79,7 +79,7 @@ def difference(folder: Path, name: str, wanted: FileHash) -> str:
         return "not a file name"
     if found.size != wanted.size:
         return f"changed: {found.size:,} bytes, {wanted.size:,} were sealed"
-    return "" if found == wanted else f"changed: SHA-256 {found.sha256[:16]}…, not what was sealed"
+    return "" if found == wanted else f"changed: SHA-256 {found.sha256[:16]}… is not the sealed one"
 
 
 def check_data(folder: Path, manifest: Manifest) -> None:
@@ -118,11 +118,11 @@ def _is_sealed(raw: bytes, seal: str) -> bool:
 
 
 def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
-    """Store in the manifest the hashes of the pages beside it, given by their path and content.
+    """Store the hashes of ``pages`` (path -> content) in the manifest.
 
-    Give none while they are being written, so that a reader never takes a new page for a damaged
-    one. Nothing happens to a run without a seal, or while a bench writes it. StorageError when the
-    manifest cannot be written.
+    Pass no pages while they are being written, so that a reader does not report a new page as
+    damaged. Does nothing for a run without a seal, or while a bench writes it. StorageError when
+    the manifest cannot be written.
     """
     path = folder / MANIFEST
     with _unless_held(folder) as free:
@@ -144,7 +144,7 @@ def seal_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def _unless_held(folder: Path) -> Iterator[bool]:
-    """Hold the bench's lock; False when a bench holds it.
+    """Take the bench's lock during the block; yields False when a bench has it.
 
     A folder without a lock file was never written by a bench on this machine.
     """

@@ -157,8 +157,7 @@ def test_a_device_with_another_protocol(
         assert bench(monkeypatch, tmp_path, pty.name) == 2
     said = error_of(capsys.readouterr().err)
     assert (
-        f"port {pty.name} sends data, but not in this protocol (3 s waited); flash the firmware"
-        in said
+        f"port {pty.name} sent data for 3 s, but not in this protocol; flash the firmware" in said
     )
 
 

@@ -119,7 +119,7 @@ def test_silence_is_an_error() -> None:
 
 def test_noise_is_wrong_firmware() -> None:
     device, _ = fake_device(faults=[lambda _: b"Hello from Arduino\r\n"] * 100)
-    with pytest.raises(WrongFirmware, match="sends data, but not in this protocol"):
+    with pytest.raises(WrongFirmware, match="sent data for .* but not in this protocol"):
         device.hello()
 
 
@@ -160,7 +160,7 @@ def test_another_protocol_version_is_reported() -> None:
 
 def test_a_missing_model_is_refused() -> None:
     device, _ = fake_device()
-    with pytest.raises(DeviceRefused, match="models, asked for number"):
+    with pytest.raises(DeviceRefused, match="models, but the request was for number"):
         list(device.infer(5, Encoding.INT8, INPUTS))
 
 
@@ -223,10 +223,10 @@ def test_a_layer_arrives_whole_over_a_bad_line(faults: list[Fault | None]) -> No
 
 def test_layers_that_firmware_does_not_show_are_refused() -> None:
     device, link = fake_device()
-    with pytest.raises(DeviceRefused, match="does not answer layer by layer; .* HIL_LAYERS=1"):
+    with pytest.raises(DeviceRefused, match="does not show layers; .* HIL_LAYERS=1"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)
     link.board.layers = shown
-    with pytest.raises(DeviceRefused, match="shows 2 layers of this model, asked for.* 2"):
+    with pytest.raises(DeviceRefused, match="shows 2 layers of this model, but .* number 2"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 2)
 
 
@@ -242,5 +242,5 @@ def test_a_reply_for_another_layer_is_wrong_firmware() -> None:
         return encode(Frame(frame.type, frame.seq, payload))
 
     link.board.answer = other  # type: ignore[method-assign]
-    with pytest.raises(WrongFirmware, match="asked for layer 0 of model 0, .* answered layer 1"):
+    with pytest.raises(WrongFirmware, match="requested layer 0 of model 0, .* sent layer 1"):
         ask_layer(device, 0, Encoding.INT8, INPUTS[0], 0)

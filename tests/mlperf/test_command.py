@@ -52,7 +52,7 @@ def test_any_device_on_a_port(
     assert hil(monkeypatch, "verify", str(out)) == 0
     assert "intact (5 files" in capsys.readouterr().out
     assert hil(monkeypatch, "report", str(out)) == 2
-    assert "holds an MLPerf Tiny session" in capsys.readouterr().err
+    assert "contains an MLPerf Tiny session" in capsys.readouterr().err
 
 
 def test_what_is_not_as_expected_ends_with_1(

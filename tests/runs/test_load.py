@@ -105,7 +105,7 @@ CORRUPT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a newer schema": (_manifest("schema", 3), "use the hil version that wrote it"),
     "an unknown key": (_manifest("surprise", 1), "surprise"),
     "an unknown state": (_manifest("state", "fine"), "state"),
-    "an unplanned end": (_manifest("runs", []), "fits no planned run"),
+    "an unplanned end": (_manifest("runs", []), "does not fit any planned run"),
     "an unknown type": (_output(dtype=77), "type 77"),
     "an empty output": (_output(shape=[1, 0]), "shape (1, 0)"),
     "a huge output": (_output(shape=[1 << 40]), "shape"),

@@ -44,7 +44,7 @@ def test_a_torn_line_is_cut_off_and_the_run_continues(tmp_path: Path) -> None:
 def test_two_benches_do_not_write_one_folder(tmp_path: Path) -> None:
     with (
         RunLog(tmp_path, manifest()),
-        pytest.raises(StorageError, match="being written by another bench"),
+        pytest.raises(StorageError, match="another bench is writing"),
         RunLog(tmp_path, manifest()),
     ):
         pass

@@ -71,10 +71,10 @@ def test_an_ambiguous_run_is_refused(tmp_path: Path) -> None:
     plans = [reports.plan(), reports.plan(board="esp32", unit="us")]
     stored = [sample for plan in plans for sample in reports.samples(plan, 5)]
     run = hil.load(reports.write(tmp_path / "run", reports.manifest(*plans, n=5), stored))
-    with pytest.raises(UsageError, match="2 runs of student int8"):
+    with pytest.raises(UsageError, match="has 2 runs of student int8"):
         run.cell("student", "int8")
     assert run.cell("student", "int8", board="esp32").plan.key == plans[1].key
-    with pytest.raises(UsageError, match="no runs of teacher int8") as error:
+    with pytest.raises(UsageError, match="has no runs of teacher int8") as error:
         run.cell("teacher", "int8")
     assert "mps2/aot/student/int8" in error.value.hint
 

@@ -157,7 +157,7 @@ def test_missing_and_added_files_are_named(reported: Path, tmp_path: Path) -> No
         "notes/a:b.txt: does not belong to this run",
     )
     (folder / MANIFEST).unlink()
-    assert found(folder) == "manifest.json: missing, so nothing says what belongs here"
+    assert found(folder) == "manifest.json: missing, so no file can be checked"
     with pytest.raises(UsageError, match="there is no folder"):
         verify(tmp_path / "nowhere")
 
@@ -286,7 +286,7 @@ def test_a_kill_while_pages_are_written_is_not_damage(
     else:
         assert len(said) == len(pages)
         assert all(
-            f"newer than the seal: hil report was stopped; run: hil report {folder}" in line
+            f"newer than the seal: hil report was stopped; run hil report {folder}" in line
             for line in said
         )
     report.write(folder)
