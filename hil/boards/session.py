@@ -23,7 +23,7 @@ def open_board(board: Board, elf: Path | None, port: str | None = None) -> Itera
         return
     if board.emulator is None or elf is None:
         raise UsageError(
-            f"board {board.name} needs a port", "name it with --port; `hil boards` lists the ports"
+            f"board {board.name} needs a port", "pass --port; `hil boards` lists the ports"
         )
     with tempfile.TemporaryDirectory(prefix="hil-") as folder:
         deadline = Deadline.after(board.timeouts.boot)

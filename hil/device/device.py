@@ -128,8 +128,8 @@ class Device:
         if heard:
             return WrongFirmware(
                 f"port {name} sent data for {self.timing.boot:g} s, but not in this protocol",
-                "flash the firmware of this project: `hil flash --board NAME`; if the board already "
-                "runs it, check the cable and the baud rate, or raise timeouts.boot",
+                "flash the firmware of this project: `hil flash --board NAME`; if it already runs, "
+                "check the cable and the baud rate; raise timeouts.boot if it boots slowly",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",

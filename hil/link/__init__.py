@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One open port to a board, real or faked: what every link does, and what only some can do.
+"""One open port to a board, real or fake: what every link does, and what only some can do.
 
 Links move bytes and never interpret them.
 
-A `Deadline` is one moment by which something must be done. It is passed down, instead of a timeout
-for every step.
+A `Deadline` is a moment by which something must be done. It is passed down the calls, instead of a
+separate timeout for each step.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Link(Protocol):
         ...
 
     def set_baud(self, baud: int) -> None:
-        """Send and listen at ``baud`` from now on, after all that was written has left."""
+        """Send and listen at ``baud`` from now on, once all written bytes have been sent."""
         ...
 
     def write(self, data: bytes) -> None:
-        """Send all of ``data``; LinkError if the board accepts nothing for long."""
+        """Send all of ``data``; LinkError if the board accepts nothing for too long."""
         ...
 
     def read(self, deadline: Deadline) -> bytes:
-        """What has arrived, waiting for the first byte; empty when the deadline passes."""
+        """The bytes that have arrived, after waiting for the first; empty at the deadline."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reproducible link faults: `Chaos` says which and how often, `ChaosLink` makes them happen.
+"""Reproducible link faults: `Chaos` defines which and how often, `ChaosLink` injects them.
 
-Nothing here knows the protocol but its delimiter. `ChaosLink` uses the clock of the inner link, so
-that simulated lines (`hil.testing`) stay exact; on a real one the faults happen in real time.
+The only part of the protocol that this module uses is the delimiter. `ChaosLink` uses the clock of
+the inner link, so that simulated lines (`hil.testing`) stay exact; on a real line the faults happen
+in real time.
 """
 
 from __future__ import annotations
@@ -57,20 +58,23 @@ class Chaos:
             if not 0 <= getattr(self, name) <= 1:  # refuses NaN too
                 raise UsageError(
                     f"chaos: {name}={getattr(self, name)} is not a probability",
-                    "give one of 0 to 1",
+                    "use a number from 0 to 1",
                 )
         for name in ("delay_s", "freeze_s", "cut_s"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"chaos: {name}={getattr(self, name)}", "give seconds, 0 or more")
+                raise UsageError(
+                    f"chaos: {name}={getattr(self, name)} is not a duration",
+                    "use seconds, 0 or more",
+                )
 
     def __str__(self) -> str:
         """In the form that `parse_chaos` reads."""
-        said = [
+        given = [
             f"{field.name}={getattr(self, field.name):g}"
             for field in fields(self)
             if field.name != "seed" and getattr(self, field.name) != field.default
         ]
-        return f"{self.seed}:{','.join(said)}"
+        return f"{self.seed}:{','.join(given)}"
 
 
 def mixture(seed: int) -> Chaos:
@@ -96,7 +100,10 @@ def mixture(seed: int) -> Chaos:
 
 
 def parse_chaos(text: str) -> Chaos:
-    """``SEED`` for `mixture`, or ``SEED:flip=1e-4,cut_s=60`` for only these; UsageError."""
+    """``SEED`` for `mixture`, or ``SEED:flip=1e-4,cut_s=60`` for only these faults.
+
+    UsageError for any other text.
+    """
     seed, colon, rest = text.partition(":")
     try:
         number = int(seed)
@@ -109,7 +116,7 @@ def parse_chaos(text: str) -> Chaos:
     for item in filter(None, (part.strip() for part in rest.split(","))):
         name, equals, value = item.partition("=")
         if name not in names or not equals:
-            raise _unclear(text, f"{item!r} is not a fault; there are {', '.join(sorted(names))}")
+            raise _unclear(text, f"{item!r} is not a fault; known: {', '.join(sorted(names))}")
         try:
             given[name] = float(value)
         except ValueError:
@@ -119,7 +126,7 @@ def parse_chaos(text: str) -> Chaos:
 
 def _unclear(text: str, why: str) -> UsageError:
     return UsageError(
-        f"chaos {text!r}: {why}", "give a seed, or a seed and rates: 7:flip=1e-4,drop=1e-5"
+        f"chaos {text!r}: {why}", "pass a seed, or a seed and rates: 7:flip=1e-4,drop=1e-5"
     )
 
 
@@ -136,7 +143,7 @@ BOOT_TEXT: Final = (
     b"m-ready\r\n",
     b"\x00" * 9,
 )
-# what ModemManager, a console, MLPerf Tiny's runner and brltty write to a port that they find
+# what ModemManager, a console, MLPerf Tiny's runner and brltty write to ports that they find
 OTHER_PROGRAMS: Final = (
     b"AT+GCAP\r\n",
     b"\x00x\xf0\x7e~\x00x\xf0\x7e",
@@ -212,7 +219,7 @@ class FaultInjector:
         if not due and not self._passed:
             self._keep(sent)
             return [data] if data else []
-        # what follows a delimiter comes before the faults of the next byte, as in separate writes
+        # faults at a delimiter come before those of the next byte, as in separate writes
         due.sort(key=lambda one: (one[0], one[1] in BYTES))
         return self._disturb(data, due, sent)
 
@@ -295,7 +302,7 @@ class FaultInjector:
 
 @dataclass
 class _Queue:
-    """Bytes of one direction that have yet to cross, first in, first out."""
+    """Bytes of one direction that have not crossed yet, first in, first out."""
 
     injector: FaultInjector
     free_at: float = 0.0
@@ -320,7 +327,7 @@ class _Queue:
 
 
 class ChaosState:
-    """The faults of one line so far. Outlives a link that is closed and opened again."""
+    """The faults of one line so far. It stays when the link is closed and opened again."""
 
     def __init__(self, chaos: Chaos) -> None:
         self.chaos = chaos
@@ -344,9 +351,9 @@ class ChaosLink:
     """A `hil.link.Link` around ``link``, with the faults of ``chaos``.
 
     ``clock``: monotonic, in seconds; by default the link's own if it has one. ``reset`` restarts
-    the board; without it a reset is drawn but not done or counted. Pass the ``state`` of a link
-    that was closed to continue its faults on another: ``ChaosLink(reopened, chaos,
-    state=old.state)``, which is a LinkError while the cable is out.
+    the board; without it a reset is drawn but neither done nor counted. Pass the ``state`` of a
+    closed link to continue its faults on another: ``ChaosLink(reopened, chaos, state=old.state)``,
+    which raises LinkError while the cable is out.
     """
 
     def __init__(
@@ -440,7 +447,7 @@ class ChaosLink:
         self.state.lose_all()
 
     def _plugged_in(self) -> None:
-        """LinkError while the cable is out; what came meanwhile is discarded once it is back."""
+        """LinkError while the cable is out; bytes that came meanwhile are discarded afterwards."""
         if self.state.out_until is None:
             return
         if self.clock() < self.state.out_until:

@@ -21,14 +21,14 @@ PULSE_S: Final = 0.1  # as long as esptool holds a reset line
 
 _ADVICE: Final = {
     errno.ENOENT: ("does not exist", "`hil boards` lists the ports of this machine"),
-    errno.EBUSY: ("is in use", "close the serial monitor or the other program that holds it"),
-    errno.EWOULDBLOCK: ("is in use", "close the serial monitor or the other program that holds it"),
+    errno.EBUSY: ("is in use", "close the serial monitor or other program that uses it"),
+    errno.EWOULDBLOCK: ("is in use", "close the serial monitor or other program that uses it"),
     errno.ENOTTY: ("is not a serial port", "`hil boards` lists the ports of this machine"),
 }
 
 
 class SerialLink:
-    """A pyserial port, opened for this program alone."""
+    """A pyserial port that no other program can open at the same time."""
 
     def __init__(self, url: str, baud: int = 115200, *, dtr: bool = True, rts: bool = True) -> None:
         self.name = url
@@ -121,7 +121,7 @@ def cannot_open(url: str, problem: Exception) -> LinkError:
     causes = [problem, problem.__context__]
     codes = [code for cause in causes if isinstance(code := _code(cause), int)]
     if errno.EACCES in codes or errno.EPERM in codes:
-        return LinkError(f"port {url} may not be opened by this user", _permission(url))
+        return LinkError(f"this user has no permission to open port {url}", _permission(url))
     unknown = (f"cannot be opened ({problem})", "check its name")
     what, hint = next((_ADVICE[code] for code in codes if code in _ADVICE), unknown)
     return LinkError(f"port {url} {what}", hint)
@@ -133,12 +133,12 @@ def _permission(path: str) -> str:
         owned = Path(path).stat()
         group = grp.getgrgid(owned.st_gid).gr_name
     except (OSError, KeyError):
-        return "ask its owner, whom `ls -l` shows"
+        return "ask its owner for access (`ls -l` shows the owner)"
     if owned.st_mode & 0o060 == 0o060 and owned.st_gid != 0:
         return f"join its group {group}: `sudo usermod -aG {group} $USER`, then log in again"
     return (
-        f"its group {group} may not either (mode {owned.st_mode & 0o777:03o}); usual is group "
-        f"dialout and mode 660, which a udev rule sets"
+        f"add a udev rule that gives it group dialout and mode 660 (it has group {group} and mode "
+        f"{owned.st_mode & 0o777:03o})"
     )
 
 

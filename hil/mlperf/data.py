@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets in the layout of MLCommons' runner, a folder of files and `y_labels.csv`: read, export.
+"""Read and export data sets as MLCommons' runner lays them out: a folder with `y_labels.csv`.
 
-A line of `y_labels.csv` is `file,classes,class`, for anomaly detection with `,bytes_to_send,stride`
-added: that file is sent in overlapping segments. A folder is not trusted: no name may lead out of
-it, and sizes are bounded.
+A line of `y_labels.csv` is `file,classes,class`; for anomaly detection `,bytes_to_send,stride`
+follows, and the file is sent in overlapping segments. Folders are not trusted: no name may lead out
+of the folder, and sizes are bounded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hil.mlperf.protocol import shown
 
 LABELS: Final = "y_labels.csv"
 MAX_LABELS: Final = 64 << 20  # bytes of that file
-MAX_FILE: Final = 4 << 20  # bytes of a sample; anomaly detection's have 100,000
+MAX_FILE: Final = 4 << 20  # bytes of a sample; those of anomaly detection have 100,000
 MAX_CLASSES: Final = 10_000
 MAX_SEGMENTS: Final = 10_000
 _MODEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # may name a folder
@@ -66,9 +66,9 @@ class DataFolder:
 
 
 def open_data(folder: Path, model: str) -> DataFolder:
-    """The data set in ``folder``, or in its subfolder that has the name of the device's model.
+    """The data set in ``folder``, or in its subfolder named after the device's model.
 
-    Every file is read once, so that errors show before the session begins.
+    Every file is read once, so that errors appear before the session begins.
 
     Raises:
         DataError: a file is missing, damaged, too large or outside the folder; labels are not
@@ -83,7 +83,7 @@ def open_data(folder: Path, model: str) -> DataFolder:
         raise DataError(
             f"{path / LABELS}: class{'es' if len(missing) > 1 else ''} {few} of {classes} "
             "without a file",
-            "every class must have one; `hil mlperf-data` writes such a set",
+            "every class must have a file; `hil mlperf-data` writes such a data set",
         )
     digest = hashlib.sha256(raw)
     for number, item in enumerate(items):
@@ -106,7 +106,7 @@ def _find(folder: Path, model: str) -> Path:
         return folder / model
     raise DataError(
         f"no {LABELS} in {folder} or its subfolder {shown(model)}",
-        "write one: hil mlperf-data --dataset mnist --out DIR",
+        "write a data set: hil mlperf-data --dataset mnist --out DIR",
     )
 
 
@@ -151,7 +151,7 @@ def _parse(raw: bytes, where: Path) -> tuple[list[Item], int]:
 
 
 def _item(row: Sequence[str]) -> tuple[Item, int]:
-    """One line; ValueError says what is wrong."""
+    """The item and the number of classes of one line; ValueError with the reason if invalid."""
     if len(row) not in (3, 5):
         raise ValueError(f"{len(row)} columns")
     numbers = [_number(word) for word in row[1:]]
@@ -186,7 +186,9 @@ def _read(folder: Path, name: str) -> bytes:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{folder}: {shown(name)} leads out of the folder", "remove it")
         if not path.is_file():
-            raise DataError(f"{folder}: {shown(name)} is missing", f"{LABELS} lists it")
+            raise DataError(
+                f"{folder}: {shown(name)} is missing", f"add it, or remove its line from {LABELS}"
+            )
         size = path.stat().st_size
         if not 0 < size <= MAX_FILE:
             raise DataError(f"{path} has {size:,} bytes", f"a sample has 1 to {MAX_FILE:,}")
@@ -212,8 +214,8 @@ TESTS: Final = {"a": "tests_accuracy.yaml", "p": "tests_performance.yaml"}
 def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) -> Path:
     """Write ``out``/<data set's name>/ with one .bin file per sample and `y_labels.csv`.
 
-    Also writes a test script each for the runner's accuracy and performance modes, under ``model``,
-    the id that the device reports for `profile` (default: the data set's name). A sample's bytes
+    Also writes one test script each for the runner's accuracy and performance modes, for the
+    ``model`` that the device reports in `profile` (default: the data set's name). A sample's bytes
     are its values in C order, uint8 or little-endian float32. ``limit`` takes the first samples of
     the fixed stratified order, so that every class is present.
 
@@ -222,7 +224,7 @@ def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) 
 
     Raises:
         UsageError: the folder exists, or ``limit`` leaves a class without a sample.
-        StorageError: it cannot be written; then nothing is left of it.
+        StorageError: the folder cannot be written; a partial one is removed.
     """
     model, folder = model or data.name, out / data.name
     if not model.isprintable() or "]" in model:

@@ -54,9 +54,9 @@ _ADVICE: Final = "check the baud rate, and that the firmware speaks MLPerf Tiny'
 class DutTiming:
     """How long to wait, in seconds; ``clock`` is monotonic.
 
-    ``silence``: after it nothing more is on its way. ``boot``: until the device has answered
-    `name`; ``name``: for one such answer. ``quiet``: without a byte of any other reply.
-    ``reply``: for the reply to `infer`, in addition to its inferences.
+    ``silence``: after this long without a byte, nothing more is on its way. ``boot``: until the
+    device has answered `name`; ``name``: for one such answer. ``quiet``: longest pause within any
+    other reply. ``reply``: for the reply to `infer`, in addition to its inferences.
     """
 
     silence: float = 0.3
@@ -69,7 +69,7 @@ class DutTiming:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the device says it is: untrusted text, not fit for a terminal or a path."""
+    """How the device identifies itself: untrusted text, not safe for a terminal or a path."""
 
     vendor: str
     profile: str
@@ -100,10 +100,10 @@ class _HeardLine:
 
 
 class Dut:
-    """One device. ``tell`` is called with every line that comes, for a log.
+    """One device. ``tell`` is called with every line that arrives, for a log.
 
-    A damaged character in a line that stays well-formed goes unnoticed, except with ``read_back``:
-    then the device prints what it has loaded, and its results a second time, and both must match.
+    A damaged character in a line that stays well-formed is detected only with ``read_back``: then
+    the device prints the bytes that it has loaded, and its results twice, and both must match.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Dut:
             if len(rows) != len(heard) - 1:
                 raise _unexpected("db print", heard)
             if b"".join(rows) != values:
-                raise WrongReply("the device loaded other bytes than it was sent", _ADVICE)
+                raise WrongReply("the device did not load the bytes that were sent", _ADVICE)
 
     def infer(self, iterations: int = 1, warmups: int = 0, seconds: float = 0.0) -> Inference:
         """One `infer` of the loaded sample, without retries; a fault is raised."""
@@ -274,11 +274,11 @@ class Dut:
                 half = self._lines.half
                 lines = words([*(one.line for one in reply), *([half] if half else [])])
                 waited = f"in {min(quiet, most):g} s after `{command[:20]}`"
-                raise NoAnswer(f"no m-ready {waited}; came: {lines}", _ADVICE)
+                raise NoAnswer(f"no m-ready {waited}; received: {lines}", _ADVICE)
             came = self._listen(deadline.sooner(quiet))
 
     def _listen(self, deadline: Deadline) -> bool:
-        """Receive what comes; False when ``deadline`` passes first."""
+        """Receive what arrives; False when ``deadline`` passes first."""
         data = self._link.read(deadline)
         at = self._timing.clock()
         for line in self._lines.feed(data):
@@ -288,7 +288,7 @@ class Dut:
         return bool(data)
 
     def _drain(self, deadline: Deadline) -> bool:
-        """Discard what comes until silence, or ``deadline``; whether there was anything."""
+        """Discard everything until silence or ``deadline``; whether there was anything."""
         found = bool(self._heard or self._lines.half)
         while self._listen(deadline.sooner(self._timing.silence)) and not deadline.expired:
             found = True

@@ -36,7 +36,7 @@ _TRIAL_S: Final = 1.0  # long enough for a clock of milliseconds
 _ROUNDS: Final = 3  # attempts at five windows that are long enough
 _MOST: Final = 2**31 - 1  # devices read the count with atoi()
 _SLACK: Final = 0.05  # between two clocks, one of which may be an RC oscillator
-_SLACK_S: Final = 0.5  # of a USB adapter and of this machine
+_SLACK_S: Final = 0.5  # delays of a USB adapter and of this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,8 @@ def measure(
 ) -> Performance:
     """Five windows, window i with sample i (modulo their number); ``done`` is called for each.
 
-    A trial finds out how many inferences fill a window. If a window is shorter than 10 s, all are
-    repeated with more inferences; if that does not help, the last five are returned, not valid.
+    A trial finds out how many inferences fill a window. If a window is shorter than 10 s, all five
+    are repeated with more inferences; after three attempts the last five are returned, not valid.
 
     Raises:
         WrongReply: the device's clock stands still, or disagrees with the host's.

@@ -157,7 +157,7 @@ def _values(text: str) -> tuple[float, ...]:
 
 @dataclass
 class Lines:
-    """Bytes as they come -> whole lines.
+    """Bytes as they arrive -> whole lines.
 
     A line ends in LF. CR and NUL are dropped; what is not ASCII becomes `\\xNN`. A line is cut at
     `MAX_LINE`.
@@ -176,7 +176,7 @@ class Lines:
 
     @property
     def half(self) -> str:
-        """The line that has not ended, so far."""
+        """The start of the line that has not ended yet."""
         return self._text()
 
     def clear(self) -> None:

@@ -67,7 +67,7 @@ class Outcome:
 
 
 def refuse_emulated_time(mode: Mode, *, emulated: bool) -> None:
-    """UsageError when times are asked of an emulator."""
+    """UsageError when times are requested from an emulator."""
     if emulated and mode == "performance":
         raise UsageError(
             "inferences per second cannot be measured on an emulator or a process of this computer",
@@ -90,12 +90,12 @@ def run(
     """Run the data set in ``data`` on the device behind ``link`` and store all in ``out``.
 
     Raises:
-        UsageError: ``out`` is not empty; a time is asked of an emulator.
+        UsageError: ``out`` is not empty; times are requested from an emulator.
         DataError: as `hil.mlperf.data.open_data`.
-        DeviceError: the device is silent, gone, or violates the protocol.
+        DeviceError: the device is silent, disconnected, or violates the protocol.
     """
     refuse_emulated_time(mode, emulated=emulated)
-    heard: list[str] = []  # lines that came before there was a log
+    heard: list[str] = []  # lines that arrived before the log was open
     tell: list[Callable[[str], None]] = [heard.append]
     dut = Dut(link, timing or DutTiming(), lambda line: tell[0](line), read_back=read_back)
     device = dut.identify()
@@ -224,7 +224,7 @@ def is_pty(port: str) -> bool:
 def on_port(
     port: str, baud: int | None, board: Board | None, *, emulated: bool
 ) -> Iterator[Target]:
-    """The device on ``port``; ``board`` says how to set the port."""
+    """The device on ``port``; ``board`` defines how to set up the port."""
     link = open_port(board, port) if board else SerialLink(port, baud or BAUD)
     try:
         if baud and link.baud != baud:

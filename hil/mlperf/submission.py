@@ -2,9 +2,9 @@
 """The files of a session: three in the format of MLCommons' runner, and those of a run folder.
 
 `log.txt` is the session line by line, `results.txt` the lines that other programs read,
-`results.json` a list of the results per file or window. For an emulator they hold no times: those
-keys and lines are left out, and the first line (a key of each record) says why. `mlperf.json` has
-our own figures.
+`results.json` a list of the results per file or window. For an emulator they contain no times:
+those keys and lines are omitted, and the first line (a key of each record) gives the reason.
+`mlperf.json` has our own figures.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Record = dict[str, Any]  # of results.json
 
 
 def stamp(now: datetime) -> str:
-    """The beginning of the runner's lines."""
+    """The prefix of the runner's lines."""
     return f"{now:%m%d.%H%M%S} ulp-mlperf:"
 
 
@@ -73,13 +73,13 @@ class SessionLog:
         self._write(f"{stamp(self._now())} {text}")
 
     def named(self, device: Identity) -> None:
-        """Log what the device says it is."""
+        """Log how the device identifies itself."""
         self._write(f"Device name retrieved: {device.vendor}")
         self._write(f"Device profile retrieved: {device.profile}")
         self._write(f"Device model retrieved: {device.model}")
 
     def loading(self, item: Item, segment: int) -> None:
-        """Log that a sample is sent."""
+        """Log that a sample is about to be sent."""
         self.say(f"Loading file {item.file} segment {segment}")
 
     def answered(
@@ -171,7 +171,7 @@ def _verdict(found: Performance, begins: str) -> list[str]:
 
 
 class StoredDevice(Stored, frozen=True):
-    """What it reported for `name` and `profile`, and its port."""
+    """What the device reported for `name` and `profile`, and its port."""
 
     vendor: str
     profile: str
@@ -277,5 +277,5 @@ def read_result(folder: Path) -> StoredResult:
         return msgspec.json.decode((folder / MLPERF).read_bytes(), type=StoredResult)
     except (OSError, msgspec.DecodeError) as problem:
         raise StorageError(
-            f"{folder / MLPERF} cannot be read ({problem})", "run it again"
+            f"{folder / MLPERF} cannot be read ({problem})", "run the session again"
         ) from None

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fakes for tests and benchmarks: boards, lines, labs, devices of MLPerf Tiny."""
+"""Fakes for tests and benchmarks: boards, lines, labs, MLPerf Tiny devices."""

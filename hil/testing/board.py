@@ -17,7 +17,7 @@ from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of
 from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
 from hil.wire.packbits import unpack
 
-BAD_FRAMES = 4  # in a row, and a board leaves its rate (docs/protocol.md)
+BAD_FRAMES = 4  # in a row, after which a board returns to its boot rate (docs/protocol.md)
 MARKS = (64, 64, 4096, 0)  # of STATUS: static RAM, stack used, its size, heap
 Infer = Callable[[int, bytes], bytes]
 Fault = Callable[[bytes], bytes]  # one reply as sent -> as it arrives
@@ -78,9 +78,9 @@ def in_rom_loader(_: bytes) -> bytes:
 class FakeBoard:
     """Answers as the firmware does; ``infer(model, values)`` returns the output bytes.
 
-    ``faults`` has one item per reply, None for no fault. ``version``: the protocol version that it
-    speaks. ``boots_at``: when it starts to listen, in the link's seconds. ``set_baud``: it supports
-    BAUD; then frames pass up to ``carries`` baud, and only while both ends have the same rate.
+    ``faults`` has one item per reply, None for no fault. ``version``: its protocol version.
+    ``boots_at``: when it starts to listen, in the link's seconds. ``set_baud``: it supports BAUD;
+    then frames pass up to ``carries`` baud, and only while both ends use the same rate.
     """
 
     hello: Hello
@@ -263,7 +263,7 @@ class InstantLink:
 
 @dataclass
 class FakeLink(InstantLink):
-    """An instant link to a `FakeBoard`, which boots and changes its rate as boards do."""
+    """An instant link to a `FakeBoard`, which boots and changes its rate as real boards do."""
 
     board: FakeBoard
     name: str = "fake"
@@ -281,7 +281,7 @@ class FakeLink(InstantLink):
     def reset(self, boot: float = 0.0, says: bytes = b"") -> None:
         """Reboot the board, which takes ``boot`` seconds and prints ``says``.
 
-        What was on the line is lost, and what is written during the boot.
+        Bytes on the line, and those written during the boot, are lost.
         """
         self.board.reset()
         self.board.boots_at = self.now + boot

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`FakeLab`: a lab without compiler, emulator or board, answering by the host's references."""
+"""`FakeLab`: a lab without compiler, emulator or board; the host's references give the answers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FakeLab:
     _link: FakeLink | None = None
 
     def build(self, image: Image, project: Path) -> Firmware:
-        """See `Lab.build`; the image is only remembered."""
+        """See `Lab.build`; nothing is compiled."""
         self.built.append(image)
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
@@ -64,7 +64,7 @@ class FakeLab:
     def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
         self.opened.append(station.port or station.name)
-        image = self.built[int(firmware.file.stem)]  # what was built, not what was asked for
+        image = self.built[int(firmware.file.stem)]  # the one that was built, not the argument
         hello = Hello(
             protocol=1,
             board=self.calls_itself or station.board.name,

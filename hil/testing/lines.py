@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serial lines that are as slow, or as bad, as real ones.
 
-`PacedLink` simulates the time of every byte, and of the board's computing, so that 10,000 digits at
-115200 baud take seconds to try. `paced` and `disturbed` do the same in real time, on a pty.
+`PacedLink` simulates the time of every byte and of the board's computation, so that a test with
+10,000 digits at 115200 baud takes seconds. `paced` and `disturbed` work in real time, on a pty.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Computing:
         return self.infer(model, values)
 
     def spent(self) -> float:
-        """Seconds of computing since the last call."""
+        """Seconds of computation since the last call."""
         due, self._due = self._due, 0.0
         return due
 
@@ -51,11 +51,11 @@ class Computing:
 class PacedLink:
     """A link at ``baud``, full duplex, on its own clock, which stands still while the host works.
 
-    The board reads a byte when it arrives, except while it computes: ``spent`` returns for how many
-    seconds it did for the request that has just ended (with the byte ``end``). Meanwhile the line
-    keeps ``room`` bytes (None: any number); further ones are lost and counted in ``lost``. Replies
-    leave while the board goes on. ``latency``: seconds until the host sees a byte, as with USB
-    adapters.
+    The board reads a byte when it arrives, except while it computes: ``spent`` returns how many
+    seconds the request that has just ended (with the byte ``end``) took to compute. Meanwhile the
+    line buffers ``room`` bytes (None: any number); further ones are lost and counted in ``lost``.
+    The board sends replies while it continues to work. ``latency``: seconds until the host sees a
+    byte, as with USB adapters.
     """
 
     board: Answering
@@ -159,8 +159,8 @@ class PacedLink:
         self.closed = True
 
 
-_SLICE_S: Final = 0.001  # how often it looks: a dozen bytes at 115200 baud
-_AHEAD_S: Final = 0.01  # of line that is read from the host before it is due
+_SLICE_S: Final = 0.001  # between two looks: a dozen bytes at 115200 baud
+_AHEAD_S: Final = 0.01  # seconds of line time that are read from the host in advance
 
 
 @dataclass
@@ -184,7 +184,7 @@ class PacedBytes:
         return data
 
     def ahead(self, now: float) -> float:
-        """Seconds of line that are taken."""
+        """Seconds until everything put in has crossed."""
         return max(0.0, self._free - now)
 
 
@@ -214,7 +214,7 @@ def _sent(master: int, most: int) -> bytes:
 def paced(far: Link, baud: int) -> Iterator[Link]:
     """A link, over a pty, to the other end of ``far``, at ``baud`` in either direction.
 
-    A host that writes faster has to wait, as at a port with a full buffer.
+    A host that writes faster has to wait, as with a port that has a full buffer.
     """
 
     def carry(master: int, stop: threading.Event) -> None:

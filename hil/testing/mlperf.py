@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`FakeDut`: a device of MLPerf Tiny in Python, and a link to it that may fail."""
+"""`FakeDut`: an MLPerf Tiny device in Python, and a link to it that may fail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def twice(reply: bytes) -> bytes:
 
 
 def rebooted(reply: bytes) -> bytes:
-    """Boot text in front of the reply."""
+    """Boot text precedes the reply."""
     return BOOT + reply
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error messages of boards, uploaders and compilers -> one clear error each.
+"""Known texts of boards, uploaders and compilers -> one clear error each.
 
 Each table is searched from the top: the first pattern that occurs is the diagnosis. To recognise
 another message, add a `Symptom` with its pattern, error class, message and hint. Both are format
@@ -89,7 +89,7 @@ def _of(pattern: str, error: type[HilError], what: str, hint: str, times: int = 
 
 
 _PANIC: Final = (
-    "the fault is in its firmware, not on the line: `pio device monitor` shows the whole message; "
+    "the fault is in its firmware, not on the line: `pio device monitor` shows the full message; "
     "report it with the board, the core's version and the engine"
 )
 _SMALLER: Final = (
@@ -138,20 +138,20 @@ BOARD: Final = (
         r"(?:\s+(?:FaultType|Error (?:Status|Message)):[^\r\n]*)*"
         r"|\*\*\* PANIC \*\*\*[^\r\n]*(?:\s+[^\r\n]+)?",  # RP2040
         BoardCrashed,
-        'the board on {where} crashed: it says "{said}"',
+        'the board on {where} crashed: it printed "{said}"',
         _PANIC,
     ),
     _of(
         r"Brownout detector was triggered",
         BoardCrashed,
-        'the board on {where} has too little power: it says "{said}"',
+        'the board on {where} has too little power: it printed "{said}"',
         "use another USB port or cable, or an external power supply",
     ),
     _of(
         r"(?:rst:0x[0-9a-f]+ \([^)\r\n]*\),\s*)?boot:0x[0-9a-f]+ \((?:DOWNLOAD|UART_BOOT)[^\r\n]*"
         r"(?:[\s\S]{0,200}?waiting for download)?|waiting for download",
         NotRunning,
-        'the board on {where} is in its ROM loader and runs no firmware: it says "{said}"',
+        'the board on {where} is in its ROM loader and runs no firmware: it printed "{said}"',
         _LOADER,
     ),
     _of(
@@ -161,7 +161,7 @@ BOARD: Final = (
         r"|flash read err, \d+"
         r"|csum err:[^\r\n]*",
         NotRunning,
-        'the board on {where} has no firmware that starts: it says "{said}"',
+        'the board on {where} has no firmware that starts: it printed "{said}"',
         "flash it: `hil flash --board NAME`",
     ),
     _of(  # a reset by the second-stage loader, which prints nothing in Arduino's core 2
@@ -187,13 +187,13 @@ UPLOAD: Final = (
         r"This chip is (?P<chip>[\w-]+),? not (?P<wanted>[\w-]+?)\. Wrong (?:--)?chip argument",
         WrongChip,
         "the chip on {where} is {chip}, but the firmware was built for {wanted}",
-        "name the board that is there: `hil boards` lists them, `--board` chooses one",
+        "choose the board that is on this port with --board; `hil boards` lists them",
     ),
     _of(
         r" is not an? (?P<chip>[\w-]+) image",
         WrongChip,
         "the firmware was not built for {chip}, which is the chip on {where}",
-        "name the board that is there: `hil boards` lists them, `--board` chooses one",
+        "choose the board that is on this port with --board; `hil boards` lists them",
     ),
     _of(
         r"[Ss]et (?:--)?flash[-_]size (?P<wanted>\S+) is larger than the available flash size of "
@@ -215,7 +215,7 @@ UPLOAD: Final = (
         r"|Packet content transfer stopped[^\r\n]*"
         r"|Failed to write (?:compressed data to|to (?:target )?)flash[^\r\n]*",
         LinkError,
-        'flashing the board on {where} was interrupted: esptool says "{said}"',
+        'flashing the board on {where} was interrupted: esptool printed "{said}"',
         "check the cable and the board's power, or lower upload_speed in its env",
     ),
     _of(
@@ -225,15 +225,15 @@ UPLOAD: Final = (
         r"|Failed to start stub[^\r\n]*"
         r"|Timed out waiting for packet[^\r\n]*",
         NoAnswer,
-        'no ROM loader answers on port {where}: esptool says "{said}"',
+        'no ROM loader answers on port {where}: esptool printed "{said}"',
         "check the port (`hil boards` lists them), hold the board's BOOT button while esptool "
         "connects, and close other programs that use the port",
     ),
     _of(
         r"Cannot open DFU device[^\r\n]*LIBUSB_ERROR_ACCESS|LIBUSB_ERROR_ACCESS",
         LinkError,
-        "the board's bootloader may not be opened by this user",
-        "install PlatformIO's udev rules, then plug it in again",
+        "this user has no permission to open the board's bootloader",
+        "install PlatformIO's udev rules, then plug the board in again",
     ),
     _of(
         r"No DFU capable USB device available"
@@ -247,7 +247,7 @@ UPLOAD: Final = (
         r"Please specify `upload_port`",
         UsageError,
         "PlatformIO finds no port to upload to",
-        "name it with --port; `hil boards` lists the ports",
+        "pass --port; `hil boards` lists the ports",
     ),
 )
 

@@ -153,7 +153,7 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
-_ROOM_WAITS = 31  # in place of an exponent: the line waits, any number of bytes may be sent
+_ROOM_WAITS = 31  # instead of an exponent: flow control, so any number of bytes may be sent
 
 
 def hello_request(seq: int) -> Frame:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PackBits: runs of equal bytes in two bytes each (TIFF 6.0, section 9; Apple TN1023).
 
-Zeros at the end are left out: the receiver knows the length. This is our own code because the
-packages on PyPI loop over bytes in Python, which takes a millisecond per digit.
+Trailing zeros are omitted: the receiver knows the length. This is our own code because the packages
+on PyPI loop over bytes in Python, which takes a millisecond per digit.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MOST: Final = 128  # bytes per header byte; a header of 128 is skipped
+MOST: Final = 128  # bytes per header byte; a header with the value 128 is skipped
 _RUN: Final = re.compile(
     rb"(.)\1\1+", re.DOTALL
 )  # a run of two saves a byte only when it stands alone
 
 
 def pack(data: bytes) -> bytes:
-    """``data`` packed; at most one byte per 128 longer than it."""
+    """``data`` packed; longer than ``data`` by at most one byte per 128."""
     data = data.rstrip(b"\0")
     packed = bytearray()
     done = 0
@@ -42,9 +42,9 @@ def pack(data: bytes) -> bytes:
 
 
 def unpack(packed: bytes, length: int) -> bytes:
-    """The ``length`` bytes that ``packed`` stands for.
+    """The ``length`` bytes in ``packed``.
 
-    ValueError when it ends too early or stands for more.
+    ValueError when it ends too early or unpacks to more.
     """
     data = bytearray()
     at = 0

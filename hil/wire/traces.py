@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that can be recognised although no frame arrived whole.
+"""Replies that can be recognised although no frame arrived intact.
 
-When HELLO gets no valid answer, either the line damages everything or the board runs another
-firmware. `traces` tells the two apart: it looks for bytes that are almost an answer of ours.
+When HELLO gets no valid reply, either the line damages everything or the board runs other firmware.
+`traces` distinguishes the two: it looks for bytes that are almost a reply of our firmware.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ENOUGH: Final = 3  # traces that show our firmware behind a bad line
 _COMPLAINT: Final = encode(Frame(Kind.ERROR, 0, pack_refusal(ErrorCode.FRAME)))
 _COMPLAINT_BITS: Final = 20  # of its 176 may differ
 _HEAD_BITS: Final = 4  # of the 32 or 40 known bits of a HELLO may differ
-_RARELY: Final = 8  # if fewer than one in this many blocks looks like an answer, it is chance
+_RARELY: Final = 8  # if fewer than one in this many blocks looks like a reply, it is chance
 
 Bytes = npt.NDArray[np.uint8]
 
 
 def traces(data: bytes, asked: Iterable[int]) -> int:
-    """How many answers to the HELLOs numbered ``asked`` can be recognised in ``data``."""
+    """How many replies to the HELLOs numbered ``asked`` can be recognised in ``data``."""
     found = np.frombuffer(data, np.uint8)
     return _complaints(found) + _heads(found, asked)
 

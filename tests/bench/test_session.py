@@ -193,7 +193,7 @@ def test_one_panic_is_quoted_and_the_run_continues(plan: BenchPlan, tmp_path: Pa
     lab = TroubledLab(resets=[total // 2], says=PANIC)
     events = disturb(plan, tmp_path / "reset", lab)
     (restart,) = (event for event in events if isinstance(event, Restarted))
-    assert "crashed: it says" in restart.said
+    assert "crashed: it printed" in restart.said
     assert "Stack canary" in restart.said
     assert answers(tmp_path / "reset") == answers(tmp_path / "quiet")
 

@@ -167,7 +167,12 @@ def test_a_device_with_another_protocol(
     [
         (0o100660, 20, "join its group dialout: `sudo usermod -aG dialout $USER`, then log in"),
         (0o100660, 5, "join its group tty: `sudo usermod -aG tty $USER`"),
-        (0o100600, 20, "its group dialout may not either (mode 600)"),
+        (
+            0o100600,
+            20,
+            "add a udev rule that gives it group dialout and mode 660 (it has group dialout and "
+            "mode 600)",
+        ),
     ],
 )
 def test_permission_denied_names_the_group_to_join(
@@ -197,4 +202,4 @@ def test_permission_denied_names_the_group_to_join(
     monkeypatch.setattr(os, "stat", owned)
     assert bench(monkeypatch, tmp_path, str(port)) == 2
     said = error_of(capsys.readouterr().err)
-    assert f"port {port} may not be opened by this user; {says}" in said
+    assert f"this user has no permission to open port {port}; {says}" in said

@@ -141,7 +141,9 @@ def test_a_board_in_its_rom_loader_is_recognised() -> None:
 def test_a_board_that_panics_at_an_inference_is_quoted() -> None:
     device, _ = fake_device(faults=[None, panic, *[drop] * 99])
     assert device.hello() == HELLO
-    with pytest.raises(BoardCrashed, match=r"the board on fake crashed: it says .Guru Meditation"):
+    with pytest.raises(
+        BoardCrashed, match=r"the board on fake crashed: it printed .Guru Meditation"
+    ):
         list(device.infer(0, Encoding.INT8, INPUTS))
 
 

@@ -200,7 +200,7 @@ def test_port_errors_are_one_line(
     rom = Rom(ESP32, deaf=True)
     with on_pty(rom) as port:
         said = failed(monkeypatch, capsys, project, port)
-        assert f"no ROM loader answers on port {port}: esptool says" in said
+        assert f"no ROM loader answers on port {port}: esptool printed" in said
         assert "hold the board's BOOT button" in said
         other = os.open(port, os.O_RDWR | os.O_NOCTTY)
         fcntl.flock(other, fcntl.LOCK_EX)

@@ -221,14 +221,14 @@ def test_text_form() -> None:
     ("text", "says"),
     [
         ("x", "'x' is not a whole number"),
-        ("7:flap=1", "'flap=1' is not a fault; there are cut, cut_s"),
+        ("7:flap=1", "'flap=1' is not a fault; known: cut, cut_s"),
         ("7:flip", "'flip' is not a fault"),
         ("7:seed=1", "is not a fault"),
         ("7:flip=often", "'often' is not a number"),
         ("7:flip=2", "flip=2.0 is not a probability"),
         ("7:flip=nan", "flip=nan is not a probability"),
-        ("7:cut_s=-1", "cut_s=-1.0; give seconds"),
-        ("7:cut_s=inf", "cut_s=inf; give seconds"),
+        ("7:cut_s=-1", "cut_s=-1.0 is not a duration; use seconds"),
+        ("7:cut_s=inf", "cut_s=inf is not a duration; use seconds"),
     ],
 )
 def test_an_invalid_text_form_is_an_error_with_the_reason(text: str, says: str) -> None:

@@ -39,19 +39,19 @@ def said_of(heard: bytes) -> HilError:
         (
             PANIC,
             BoardCrashed,
-            "the board on /dev/ttyUSB0 crashed: it says \"Guru Meditation Error: Core 1 panic'ed "
-            "(Unhandled debug exception). Debug exception reason: Stack canary watchpoint "
+            'the board on /dev/ttyUSB0 crashed: it printed "Guru Meditation Error: Core 1 '
+            "panic'ed (Unhandled debug exception). Debug exception reason: Stack canary watchpoint "
             'triggered (loopTask)"',
         ),
         (
             b"assert failed: xQueueSemaphoreTake queue.c:1545 (( pxQueue ))\r\n\r\n" + BOOT,
             BoardCrashed,
-            'it says "assert failed: xQueueSemaphoreTake queue.c:1545 (( pxQueue ))"',
+            'it printed "assert failed: xQueueSemaphoreTake queue.c:1545 (( pxQueue ))"',
         ),
         (
             b"abort() was called at PC 0x400d3f2b on core 0\r\n" + BOOT,
             BoardCrashed,
-            'it says "abort() was called at PC 0x400d3f2b on core 0"',
+            'it printed "abort() was called at PC 0x400d3f2b on core 0"',
         ),
         (
             b"***ERROR*** A stack overflow in task loopTask has been detected.\r\n",
@@ -67,7 +67,7 @@ def said_of(heard: bytes) -> HilError:
         (
             b"\r\n++ MbedOS Fault Handler ++\r\n\r\nFaultType: HardFault\r\n\r\nContext:\r\n",
             BoardCrashed,
-            'it says "++ MbedOS Fault Handler ++ FaultType: HardFault"',
+            'it printed "++ MbedOS Fault Handler ++ FaultType: HardFault"',
         ),
         (
             b"++ MbedOS Error Info ++\nError Status: 0x8001012F Code: 303 Module: 1\n"
@@ -81,7 +81,7 @@ def said_of(heard: bytes) -> HilError:
         (
             b"Brownout detector was triggered\r\n\r\n" + BOOT,
             BoardCrashed,
-            'has too little power: it says "Brownout detector was triggered"',
+            'has too little power: it printed "Brownout detector was triggered"',
         ),
         (
             BOOT + BOOT.replace(b"rst:0x1 (POWERON_RESET)", b"rst:0x8 (TG1WDT_SYS_RESET)") * 3,
@@ -91,8 +91,8 @@ def said_of(heard: bytes) -> HilError:
         (
             DOWNLOAD,
             NotRunning,
-            'is in its ROM loader and runs no firmware: it says "rst:0x1 (POWERON_RESET),boot:0x3 '
-            '(DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)) waiting for download"',
+            'is in its ROM loader and runs no firmware: it printed "rst:0x1 (POWERON_RESET),'
+            'boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)) waiting for download"',
         ),
         (
             b"ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\nrst:0x15 (USB_UART_CHIP_RESET),"
@@ -103,8 +103,8 @@ def said_of(heard: bytes) -> HilError:
         (
             b"rst:0x1 (POWERON_RESET),boot:0xf (UART_BOOT(UART0))\r\n",
             NotRunning,
-            'is in its ROM loader and runs no firmware: it says "rst:0x1 (POWERON_RESET),boot:0xf '
-            '(UART_BOOT(UART0))"',
+            'is in its ROM loader and runs no firmware: it printed "rst:0x1 (POWERON_RESET),'
+            'boot:0xf (UART_BOOT(UART0))"',
         ),
         (
             BOOT.replace(b"rst:0x1 (POWERON_RESET)", b"rst:0x3 (SW_RESET)") * 11,
@@ -186,7 +186,7 @@ def test_quoted_text_is_short_and_without_control_characters() -> None:
         (
             "dfu-util: Cannot open DFU device 2341:035b found on devnum 9 (LIBUSB_ERROR_ACCESS)\n",
             LinkError,
-            "may not be opened by this user",
+            "this user has no permission to open",
         ),
         (
             "ERROR: No accessible RP2040 devices in BOOTSEL mode were found.\n",
@@ -202,7 +202,7 @@ def test_quoted_text_is_short_and_without_control_characters() -> None:
         (
             "A fatal error occurred: MD5 of file does not match data in flash!\n",
             LinkError,
-            "was interrupted: esptool says",
+            "was interrupted: esptool printed",
         ),
         (
             "A fatal error occurred: Serial data stream stopped: Possible serial noise or "
