@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model's answers on the host: LiteRT with either set of kernels, and TFLM, the byte oracle.
 
-Behind one interface: outputs, the tensors between layers, and the encoding of samples as inputs.
-Outputs are cached on disk, so that the host computes 10,000 digits once.
+One interface gives outputs, the tensors between layers, and the encoding of samples as inputs.
+Outputs are cached on disk, so that the host computes 10,000 digits only once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hil.core.host import cpu_features
 from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite import Graph, read_model
 
-Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in all)
+Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in total)
 
 BATCH: Final = 1024
 Encode: TypeAlias = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
@@ -98,10 +98,10 @@ def litert(path: Path | str) -> Reference:
 
 
 def xnnpack(path: Path | str) -> Reference:
-    """LiteRT with its default kernels, as users run it: XNNPACK's where it has them.
+    """LiteRT with its default kernels, as users run it: XNNPACK where it supports the operator.
 
-    The processor's features select them, so ``version`` includes a digest of these. One thread.
-    Raises as `litert`.
+    The processor's features select the kernels, so ``version`` includes a digest of them. One
+    thread. Raises as `litert`.
     """
     return _litert("litert-xnnpack", path, default_kernels=True)
 
@@ -154,7 +154,7 @@ def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
 
 
 def oracle(path: Path | str) -> Reference:
-    """TensorFlow Lite Micro on the host: the bytes that an int8 device must answer.
+    """TensorFlow Lite Micro on the host: the bytes that an int8 device must output.
 
     Raises `ToolMissing` without its package, which exists for Linux on x86-64 only, and
     `ModelError` if the file is corrupt or contains an operator that TFLM cannot run.
@@ -195,8 +195,8 @@ def oracle_version() -> str:
 
 
 def read(path: Path | str) -> tuple[bytes, Graph]:
-    """A model's file, and its graph, checked."""
-    # first: neither interpreter is safe with a corrupt file
+    """A model's file, and its checked graph."""
+    # check first: neither interpreter is safe with a corrupt file
     graph = read_model(path)
     return Path(path).read_bytes(), graph
 
@@ -329,9 +329,9 @@ def predict_cached(
 ) -> npt.NDArray[np.generic]:
     """`Reference.predict`, cached by model, data, samples, interpreter and its version.
 
-    ``encode`` turns samples into the model's input values. It is called per batch, since the values
-    may take four times the memory of the samples, and not at all for a cached result. A damaged
-    entry is computed again. A directory that cannot be written disables the cache.
+    ``encode`` turns samples into the model's input values. It is called once per batch, since the
+    values may take four times the memory of the samples, and not at all for a cached result. A
+    damaged entry is computed again. If the directory is not writable, nothing is cached.
     """
     place = directory / f"{_key(reference, fingerprint, ids)}.outputs"
     found = _read_entry(place)

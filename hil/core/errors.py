@@ -2,24 +2,24 @@
 """Every error that the harness raises on purpose.
 
     HilError                    one clear line: what, where, and what to do next
-    ├── UsageError              the request cannot be carried out as asked
+    ├── UsageError              the request cannot be carried out
     │   ├── ConfigError         a configuration file is wrong
     │   ├── NotComparable       two stored runs measured different things
     │   ├── NotForBoard         the board's file excludes the network, its precision or the engine
     │   └── MixedUnits          figures of two kinds of time, or of counts and time, were mixed
-    ├── MachineError        something on this machine is missing or refuses
+    ├── MachineError            something on this machine is missing or fails
     │   ├── ToolMissing         a compiler, emulator or package is not installed
     │   ├── BuildFailed         PlatformIO could not build the firmware
     │   │   ├── DoesNotFit      the board's memory is too small for it
     │   │   └── WrongCompiler   the compiler is too old or too new for the board's core
     │   └── StorageError        a results folder cannot be read or written
-    │       ├── InUse           another process holds the lock
+    │       ├── InUse           another process has the lock
     │       ├── WrongSchema     another version of hil stored the run
     │       └── DamagedRun      a file of a stored run was changed
     ├── DataError               a data set is missing, truncated or not the expected one
     ├── ModelError              a .tflite file is corrupt or unsupported
-    ├── TrainingFailed          a training went wrong and was stopped
-    └── DeviceError             the board, once it runs
+    ├── TrainingFailed          a training failed and was stopped
+    └── DeviceError             something is wrong with a board or its line
         ├── NotAttached         no such board is plugged in
         ├── LabError            a place of a board lab is not available
         ├── LinkError           the port is missing, busy or disconnected
@@ -43,10 +43,10 @@ _LONGEST = 1500  # characters; paths and commands are shorter
 
 
 class HilError(Exception):
-    """``what`` went wrong and where, and a ``hint`` what to do.
+    """``what`` went wrong and where, and a ``hint`` about what to do.
 
-    Both are one printable line of bounded length, since a board or a file may have chosen a name in
-    them.
+    Both are one printable line of bounded length, since they may contain text from a board or a
+    file.
     """
 
     exit_code = 2
@@ -65,7 +65,7 @@ def _line(text: str) -> str:
 
 
 class UsageError(HilError):
-    """The request cannot be carried out as asked."""
+    """The request cannot be carried out."""
 
 
 class ConfigError(UsageError):
@@ -85,7 +85,7 @@ class MixedUnits(UsageError):
 
 
 class MachineError(HilError):
-    """Something on this machine is missing or refuses."""
+    """Something on this machine is missing or fails."""
 
 
 class ToolMissing(MachineError):
@@ -121,7 +121,7 @@ class StorageError(MachineError):
 
 
 class InUse(StorageError):
-    """Another process holds the lock."""
+    """Another process has the lock."""
 
 
 class WrongSchema(StorageError):
@@ -143,11 +143,11 @@ class ModelError(HilError):
 
 
 class TrainingFailed(HilError):
-    """A training went wrong and was stopped."""
+    """A training failed and was stopped."""
 
 
 class DeviceError(HilError):
-    """The board, once it runs."""
+    """Something is wrong with a board or its line."""
 
 
 class NotAttached(DeviceError):

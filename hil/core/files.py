@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files: written whole or not at all, locked between processes, hashed, read as configuration."""
+"""Files: write atomically, lock between processes, hash, and read as configuration."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def is_plain(path: Path) -> bool:
 
 @contextmanager
 def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock ``file``, which one process at a time has; an empty file is created.
+    """Lock ``file``, which is created empty if needed, for one process at a time.
 
-    It is released after the block, or when the process ends for any reason. The file stays.
+    The lock is released after the block, or when the process ends for any reason. The file stays.
 
     Raises:
-        InUse: another process holds it and ``wait`` is false.
-        StorageError: it cannot be created or locked.
+        InUse: another process has the lock and ``wait`` is false.
+        StorageError: the file cannot be created or locked.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise InUse(f"another process holds {file}", "wait for it to end") from None
+            raise InUse(f"another process has locked {file}", "wait for it to end") from None
         except OSError as problem:  # a file system without locks
             raise _cannot_lock(file, problem) from None
         yield
@@ -97,12 +97,12 @@ def sha256(path: Path) -> str:
 T = TypeVar("T")
 
 _LONGEST: Final = 1 << 20  # bytes of a configuration file
-# what msgspec raises for a text that is not a record: RecursionError for brackets without end
+# what msgspec raises for text that is not a record: RecursionError for endless brackets
 NO_RECORD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every configuration record: frozen, unknown keys refused."""
+    """Base of every configuration record: frozen, and unknown keys are an error."""
 
 
 def read_toml(path: Path, kind: type[T], *, hint: str = "see docs/adding-a-board.md") -> T:

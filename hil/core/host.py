@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This computer: what a measured figure or a trained weight may depend on.
+"""This computer: the facts that a measured figure or a trained weight may depend on.
 
-/proc/cpuinfo is read here and nowhere else. Python's `platform.processor` is empty on Linux, and
+Only this module reads /proc/cpuinfo. Python's `platform.processor` is empty on Linux, and
 py-cpuinfo starts a process and takes a second.
 """
 
@@ -19,7 +19,7 @@ CPUINFO: Final = Path("/proc/cpuinfo")
 
 
 def cpu_name(cpuinfo: Path = CPUINFO) -> str:
-    """The processor's model; its architecture where the system does not say (Linux on ARM)."""
+    """The processor's model; its architecture if the system does not list it (Linux on ARM)."""
     for line in _lines(cpuinfo):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

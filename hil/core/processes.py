@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Worker processes: started, listened to, ended.
+"""Worker processes: start them, receive their messages, stop them.
 
-A worker talks to the process that started it through a pipe. It ends when it is told to, and when
-that process is killed. `concurrent.futures.ProcessPoolExecutor` does not serve here: it cannot end
-a task that runs, and one killed worker breaks the pool for all others.
+A worker talks to the process that started it through a pipe. It ends when it is stopped, and when
+that process is killed. `concurrent.futures.ProcessPoolExecutor` does not work here: it cannot stop
+a running task, and one killed worker breaks the pool for all others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from hil.core.errors import HilError
 
-TERMINATED: Final = 143  # exit status of a worker that was told to end
+TERMINATED: Final = 143  # exit status of a worker that was stopped
 _STOP_S: Final = 20.0
 # not a fork: TensorFlow does not survive one, and a child would inherit locks that threads hold
 _SPAWN: Final = multiprocessing.get_context("spawn")
@@ -49,9 +49,9 @@ class Ended:
 def start(main: Callable[..., None], *given: Any) -> Worker:
     """A process that calls ``main(*given, pipe)``, which should `serve`.
 
-    Send what is large through the pipe instead: while a process starts, Ctrl-C is not heard.
+    Send large data through the pipe instead: Ctrl-C is ignored while a process starts.
     """
-    with _deaf_to_ctrl_c():
+    with _ignoring_ctrl_c():
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=main, args=(*given, theirs), daemon=True)
         process.start()
@@ -60,7 +60,7 @@ def start(main: Callable[..., None], *given: Any) -> Worker:
 
 
 def serve(pipe: Connection, work: Callable[[], None]) -> None:
-    """In a worker: do ``work`` until it ends or fails, or until this process must end.
+    """In a worker: do ``work`` until it ends or fails, or until this process is stopped.
 
     A `HilError` is sent as the last message.
     """
@@ -81,9 +81,9 @@ def serve(pipe: Connection, work: Callable[[], None]) -> None:
 def receive(
     workers: Iterable[Worker], timeout: float | None = None
 ) -> Iterator[tuple[Worker, Any]]:
-    """Wait for a message, and give one of each worker that has sent any; `Ended` comes last.
+    """Wait for messages, and yield one from each worker that has sent any; `Ended` is the last.
 
-    Nothing when ``timeout`` seconds pass without one.
+    Yields nothing if no message arrives within ``timeout`` seconds.
     """
     by_pipe = {worker.pipe: worker for worker in workers}
     for pipe in wait(list(by_pipe), timeout):
@@ -98,7 +98,7 @@ def receive(
 
 
 def stop(workers: Iterable[Worker]) -> None:
-    """End them, whatever they are doing."""
+    """Stop the workers, whatever they are doing."""
     ending = tuple(workers)
     for worker in ending:
         worker.process.terminate()
@@ -117,10 +117,11 @@ def cores() -> int:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A process started here ignores SIGINT from its first moment: its parent ends it instead.
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """A process started here ignores SIGINT from the beginning: its parent stops it instead.
 
-    Signal handlers belong to the main thread; a worker of another one has to reach `serve` first.
+    Only the main thread can set signal handlers; a worker that another thread starts ignores SIGINT
+    only from `serve` on.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -133,7 +134,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def _follow_parent() -> None:
-    """End when the parent was killed: nobody would look at the result."""
+    """End when the parent was killed: nobody would use the result."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -141,7 +142,7 @@ def _follow_parent() -> None:
 
 
 def _end_from_callback(ignored: sys.UnraisableHookArgs) -> None:
-    """The signal came while a weak reference's callback ran, where Python drops exceptions."""
+    """End also if the signal came during a weak reference's callback, which drops exceptions."""
     if isinstance(ignored.exc_value, SystemExit):
         os._exit(TERMINATED)
     sys.__unraisablehook__(ignored)

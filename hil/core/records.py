@@ -43,9 +43,9 @@ class Encoding(IntEnum):
 
 
 class _Measure(ABC):
-    """Compared with, subtracted from and divided by its own kind only.
+    """A value that can be compared with, subtracted from and divided by its own kind only.
 
-    Anything else is a type error, and `MixedUnits` at run time.
+    Anything else is a type error, and raises `MixedUnits` at run time.
     """
 
     __slots__ = ()
@@ -206,7 +206,7 @@ class LineCounts:
 
 @dataclass(frozen=True, slots=True)
 class ClockSteps:
-    """The smallest steps that a board saw its clocks make; 0 for a clock that did not step.
+    """The smallest steps of a board's clocks, as it measured them; 0 for one that did not step.
 
     ``reads``: the number of readings.
     """

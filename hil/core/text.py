@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strings that a stranger chose (a board, a file, a file's name), made safe to show.
+"""Make untrusted strings (from a board, a file, or a file's name) safe to show.
 
-printable     a terminal, a log, an error: what cannot be printed becomes "?"
-clean         a document: one line, and what cannot be shown is left out
-visible       the same, and its line breaks stay
-c_comment     the inside of a C comment
+printable     for a terminal, a log, an error: unprintable characters become "?"
+clean         for a document: one line without control and format codes
+visible       the same, but line breaks stay
+c_comment     for the inside of a C comment
 strip_ansi    a program's log without colours, to search it
-shorten       at most so many characters
+shorten       a limit on the number of characters
 """
 
 import re
@@ -18,7 +18,7 @@ _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi),
 
 def printable(text: str, *, keep: str = "", instead: str = "?") -> str:
     """``text`` with ``instead`` for each character that is not printable (control codes, line ends,
-    bidi marks) and not in ``keep``: nothing in it that a terminal obeys."""
+    bidi marks) and not in ``keep``, so that it cannot control a terminal."""
     return "".join(c if c.isprintable() or c in keep else instead for c in text)
 
 
@@ -33,9 +33,9 @@ def clean(text: str, longest: int = 1000) -> str:
 
 
 def c_comment(text: str) -> str:
-    """``text`` as a part of a C comment: it cannot end the comment or seem to begin another.
+    """``text`` for a C comment: it can neither end the comment nor appear to start another.
 
-    ??/ is a backslash where a compiler knows trigraphs.
+    ??/ is a backslash for compilers that support trigraphs.
     """
     return printable(text).replace("*/", "*?").replace("/*", "?*").replace("??/", "???")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engine ``bakenn``: C code that the PyPI package bakenn generates, with chip vendors' kernels.
 
-The generated code depends on the chip, which is not known here. So bakenn generates once for each
-kind of chip, and the build takes one of the folders (firmware/scripts/bakenn.py).
+The generated code depends on the chip, which is not known here. So bakenn generates code once for
+each kind of chip, and the build uses one of the folders (firmware/scripts/bakenn.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hil.core.records import ModelInfo, Precision
 from hil.engines.image import CompiledModel
 from hil.tflite import Graph
 
-_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # what an open batch size becomes
+_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # operators that an open batch size needs
 
 # raised by flatbuffers' accessors, which follow any offset without checks
 _DAMAGED = (
@@ -39,11 +39,11 @@ _DAMAGED = (
 
 
 def check(graph: Graph) -> None:
-    """Raise `ModelError` for what cannot be patched: float32, and an open batch size."""
+    """Raise `ModelError` for models that cannot be patched: float32, or an open batch size."""
     if graph.precision is not Precision.INT8:
         raise ModelError(
             f"a {graph.precision} model: the engine bakenn computes in int8 only",
-            "bench its int8 twin, or use the engine aot",
+            "use the model's int8 version, or the engine aot",
         )
     if found := next((one for one in graph.operators if one.code in _DYNAMIC), None):
         raise ModelError(
@@ -55,16 +55,16 @@ def check(graph: Graph) -> None:
 def acceptable(data: bytes) -> bytes:
     """The same model in a form that bakenn 1.0 accepts; `hil.tflite.read_model` accepted ``data``.
 
-    bakenn insists on two things that TensorFlow 2.21 leaves out, and that do not change any value:
+    bakenn needs two things that TensorFlow 2.21 does not write, and that do not change any value:
     the options of a RESHAPE, which repeat its output's shape, and tensors without a signature of
-    dynamic sizes. Raises ModelError for damage where the reader does not look: in signatures and
-    metadata.
+    dynamic sizes. Raises ModelError for damage in parts that the reader does not check: signatures
+    and metadata.
     """
     try:
         return _rewritten(data)
     except (*_DAMAGED, flatbuffers.builder.BuilderSizeError) as problem:
         raise ModelError(
-            f"the model's metadata are damaged ({type(problem).__name__}: {problem})",
+            f"the model's metadata is damaged ({type(problem).__name__}: {problem})",
             "export the model again",
         ) from None
 
@@ -149,7 +149,7 @@ def _generate(data: bytes, name: str, where: str, kind: str) -> _Generated:
     import bakenn  # an extra, and half a second
 
     target, option = KINDS[kind]
-    # without packing: packed constants are another copy
+    # without packing: packed constants would be a second copy
     options: dict[str, Any] = {option: True} if option else {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

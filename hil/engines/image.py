@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a firmware image: what makes its models visible to the firmware."""
+"""The generated files of a firmware image: the table of its models, and their C code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MANIFEST = "image.json"
 class ConstantArray:
     """A constant array of the generated C code. The compiler may drop it and fold its values.
 
-    ``flash`` is false for an array that is read through the same pointers as RAM, and so lies in
-    RAM on cores whose flash is in another address space.
+    ``flash`` is false for an array that is read through the same pointers as RAM; on cores with a
+    separate address space for flash, it is therefore in RAM.
     """
 
     name: str
@@ -145,7 +145,7 @@ def _tensor(spec: TensorSpec) -> str:
 def write_changed(path: Path, text: str) -> bool:
     """Write ``text`` atomically unless the file has this content; return whether it was written.
 
-    Unchanged files keep their time stamps, so that nothing is compiled again without need.
+    Unchanged files keep their time stamps, so that they are not compiled again.
     """
     data = text.encode()
     with contextlib.suppress(OSError):

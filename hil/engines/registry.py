@@ -26,13 +26,13 @@ Models: TypeAlias = Sequence[tuple[str, Path | Graph]]
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """How a model differs from one to measure: it shows its ``layers``, or has a ``fault``."""
+    """How a model differs from a measured one: it shows its ``layers``, or has a ``fault``."""
 
     layers: bool = False
     fault: Fault | None = None
 
 
-# (checked model, its C name, its file's name, what is special) -> the model in C
+# (checked model, its C name, its file's name, how it is special) -> the model in C
 Compiler: TypeAlias = Callable[[Graph, str, str, Special], CompiledModel]
 
 
@@ -49,11 +49,11 @@ class Engine:
     """How an engine turns a model into C, and what it can do."""
 
     compile: Compiler
-    # bytes of (flash, arena) that a model needs at least, without compiling it
+    # minimum bytes of (flash, arena) for a model, known without compiling it
     at_least: Callable[[Graph], tuple[int, int]]
     # further files of an image by name, from all of its models
     shared: Callable[[Sequence[Graph]], dict[str, str]] = _no_files
-    # the layers that firmware of a model shows; none: it shows none
+    # the layers of a model that the firmware shows; may be empty
     layers: Callable[[Graph], tuple[Layer, ...]] = _no_layers
     precisions: tuple[Precision, ...] = tuple(Precision)  # of models that it accepts
     near: bool = False  # float32 is close to LiteRT's reference, not equal to it
@@ -123,7 +123,7 @@ def _reserved(name: str) -> bool:
 
 
 def model_name(file: Path) -> str:
-    """A name that `write_image` accepts, made from a file's own."""
+    """A name that `write_image` accepts, made from the file's name."""
     name = re.sub(r"\W", "_", file.stem, flags=re.ASCII).lower()
     return (name if name[:1].isalpha() and not _reserved(name) else f"m_{name}")[:31]
 
@@ -138,18 +138,21 @@ def write_image(
     fault: str = "",
     table: bool = True,
 ) -> Image:
-    """Write into folder ``out`` what a firmware needs to contain ``models``.
+    """Write into folder ``out`` the files that a firmware with ``models`` needs.
 
-    That is one header per model (``<name>.h``), ``hil_image.h``, ``hil_image.c``, ``image.json``
-    (see `manifest`) and what the engine adds; only files whose content changed are touched.
-    ``arena`` is the bytes of RAM to reserve, if not what the models ask for: a model that needs
-    more answers with an error. ``layers`` is for firmware built with HIL_LAYERS, which shows what
-    each layer computes from an input; ``fault`` breaks one of them, see `Fault`. Without
-    ``table`` only the models' own files are written, for use without the firmware. Raises
-    `UsageError` for an unknown engine, an invalid arena or a name that is not a C identifier,
-    `ModelError` for a model the engine cannot run, `ToolMissing` without what the engine generates
-    with, `StorageError` when ``out`` cannot be written. Nothing is written unless every model can
-    be.
+    These are one header per model (``<name>.h``), ``hil_image.h``, ``hil_image.c``, ``image.json``
+    (see `manifest`) and the engine's own files; files that do not change are not touched.
+    ``arena``: bytes of RAM to reserve instead of the size that the models need; a model that needs
+    more then replies with an error. ``layers`` is for firmware built with HIL_LAYERS, which shows
+    the output of each layer; ``fault`` breaks one layer, see `Fault`. Without ``table`` only the
+    models' own files are written, for use without the firmware. Nothing is written unless every
+    model can be.
+
+    Raises:
+        UsageError: an unknown engine, an invalid arena, or a name that is not a C identifier.
+        ModelError: the engine cannot run a model.
+        ToolMissing: the engine's code generator is not installed.
+        StorageError: ``out`` cannot be written.
     """
     _check(engine, [name for name, _ in models], arena)
     broken = _fault(engine, fault, [name for name, _ in models]) if fault else None
@@ -172,25 +175,31 @@ def write_image(
 
 def _check(engine: str, names: Sequence[str], arena: int | None) -> None:
     if engine not in ENGINES:
-        raise UsageError(f"no engine {engine!r}", f"known: {', '.join(sorted(ENGINES))}")
+        raise UsageError(
+            f"no engine is called {engine!r}", f"choose from {', '.join(sorted(ENGINES))}"
+        )
     if not names:
-        raise UsageError("an image needs a model", "name at least one")
+        raise UsageError("an image needs a model", "pass at least one")
     for name in names:
         if not _NAME.fullmatch(name) or _reserved(name) or names.count(name) > 1:
             raise UsageError(
                 f"{name!r} cannot name a model in an image",
-                "use different words of small letters, digits and _, 31 characters at most",
+                "use unique names of lower-case letters, digits and _, 31 characters at most",
             )
     if arena is not None and arena < 1:
-        raise UsageError(f"an arena of {arena} bytes", "give a positive number, or none")
+        raise UsageError(f"invalid arena of {arena} bytes", "use a positive number, or omit it")
 
 
 def _fault(engine: str, text: str, names: Sequence[str]) -> Fault:
     fault = Fault.parse(text)
     if fault.model not in names:
-        raise UsageError(f"there is no {fault.model} to break", f"the image has {', '.join(names)}")
+        raise UsageError(
+            f"the image has no model {fault.model} to break", f"choose from {', '.join(names)}"
+        )
     if not ENGINES[engine].breakable:
-        raise UsageError(f"engine {engine} cannot be broken on purpose", "break aot")
+        raise UsageError(
+            f"engine {engine} cannot be broken on purpose", "use the engine aot or aot-fast"
+        )
     return fault
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine ``tflm``: the ``.tflite`` file itself, run by TensorFlow Lite Micro."""
+"""Engine ``tflm``: TensorFlow Lite Micro runs the ``.tflite`` file itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPERATORS: Final = {
     "TANH": ("Tanh", "tanh"),
     "TRANSPOSE": ("Transpose", "transpose"),
 }
-# those with a smaller registration, Register_..._INT8, which CMSIS-NN's kernels use
+# operators with a smaller registration, Register_..._INT8, for CMSIS-NN's kernels
 _INT8_ONLY: Final = frozenset(
     (
         "AVERAGE_POOL_2D",
@@ -64,7 +64,7 @@ _INT8_ONLY: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Registrations:
-    """What one image needs from TFLM: resolver calls and kernel stems, sorted, each once."""
+    """The parts of TFLM that one image needs: resolver calls and kernel stems, sorted, unique."""
 
     calls: tuple[str, ...]  # e.g. AddConv2D(tflite::Register_CONV_2D_INT8())
     kernels: tuple[str, ...]  # e.g. conv
@@ -75,8 +75,8 @@ def check(graph: Graph) -> None:
     for operator in graph.operators:
         if operator.code not in OPERATORS:
             raise ModelError(
-                f"{operator}: the engine tflm does not register it",
-                f"it registers {', '.join(OPERATORS)}",
+                f"{operator}: the engine tflm does not support it",
+                f"supported: {', '.join(OPERATORS)}",
             )
 
 
@@ -117,10 +117,10 @@ sys.stdout.write(f"{smallest_arena(sys.stdin.buffer.read()) or ''}")
 def reserve(graph: Graph) -> int:
     """Bytes of arena that an image reserves for ``graph``, before anything runs on the device.
 
-    The device measures what it takes (firmware/lib/hil_tflm) and reports that in HELLO; the
-    reserve must never be smaller. So it is what TFLM takes on this 64-bit host, where a pointer is
+    The device measures its real need (firmware/lib/hil_tflm) and reports that in HELLO; the reserve
+    must never be smaller. So the reserve is what TFLM takes on this 64-bit host, where a pointer is
     twice as wide, plus the scratch buffers of CMSIS-NN's kernels. Raises `ToolMissing` without
-    the wheel tflite-micro, `ModelError` when TFLM refuses the model.
+    the package tflite-micro, `ModelError` when TFLM refuses the model.
     """
     try:
         return measure(graph.data) + scratch(graph)
@@ -137,7 +137,7 @@ def measure(model: bytes) -> int:
     if importlib.util.find_spec("tflite_micro") is None:
         raise ToolMissing(
             "the engine tflm sizes its arena with tflite-micro, which is not installed",
-            "pip install tflite-micro (Linux x86-64 only), or generate on such a machine",
+            "pip install tflite-micro (Linux on x86-64 only), or build on such a machine",
         )
     done = subprocess.run(
         [sys.executable, "-c", _PROBE],
@@ -149,13 +149,14 @@ def measure(model: bytes) -> int:
     )
     if done.returncode or not done.stdout.strip().isdigit():
         raise ModelError(
-            "TensorFlow Lite Micro cannot allocate it", "use the engine aot, or fix the model"
+            "TensorFlow Lite Micro cannot allocate the model",
+            "use the engine aot, or fix the model",
         )
     return int(done.stdout)
 
 
 def _allocates(model: bytes, size: int) -> bool:
-    """TFLM can place every tensor of ``model`` in ``size`` bytes."""
+    """Whether TFLM can place every tensor of ``model`` in ``size`` bytes."""
     from tflite_micro import runtime  # Linux x86-64 only
 
     try:
@@ -180,7 +181,7 @@ def smallest_arena(model: bytes) -> int:
 
 
 def scratch(graph: Graph) -> int:
-    """Bytes of the largest scratch buffer that CMSIS-NN asks for (arm_*_get_buffer_size)."""
+    """Bytes of the largest scratch buffer that CMSIS-NN needs (arm_*_get_buffer_size)."""
     most = 0
     for operator in graph.operators:
         x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
@@ -205,9 +206,9 @@ _BYTES_PER_LINE = 20
 def compile_model(graph: Graph, name: str, source: str) -> CompiledModel:
     """The file of ``graph`` as a byte array, and the two functions that pass it to the adapter.
 
-    ``source`` names the file in a comment. ``arena`` of the result is what to reserve (see
-    `reserve`); the firmware reports in HELLO what it takes. Raises `ModelError` for an operator
-    that is not registered, and what `reserve` raises.
+    ``source`` names the file in a comment. ``arena`` of the result is the size to reserve (see
+    `reserve`); the firmware reports in HELLO how much it uses. Raises `ModelError` for an operator
+    that is not supported, and the errors of `reserve`.
     """
     check(graph)
     size = len(graph.data)

@@ -21,7 +21,7 @@ _I32 = struct.Struct("<i")
 
 
 def corrupt(where: str, why: str) -> ModelError:
-    """The error for a damaged file: which part of it, and what is wrong there."""
+    """The error for a damaged file: ``where`` is the part, ``why`` is what is wrong there."""
     return ModelError(f"corrupt .tflite file: {where}: {why}", "export the model again")
 
 

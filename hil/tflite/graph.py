@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The immutable graph of one model: the shapes its operators must have, what they cost, and what
-its layers are called."""
+"""The immutable graph of one model: checks of its operators' shapes, their cost, and the names of
+its layers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
     """Raise `ModelError` unless the operator's tensors fit together."""
     code = operator.code
     if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, "RESHAPE"):
-        return  # not known here: an engine that does not support it says so
+        return  # not known here: an engine that does not support it refuses it
     where = str(operator)
     least = 2 if code in WEIGHTED else 1
     if len(operator.inputs) < least or -1 in operator.inputs[:least]:
@@ -228,15 +228,15 @@ def refuse(operator: Operator, why: str, supported: str) -> ModelError:
 
 
 def constant_bytes(graph: Graph) -> int:
-    """Bytes of weights and biases, which are in flash whatever the engine."""
+    """Bytes of weights and biases, which are in flash with any engine."""
     used = {i for op in graph.operators if op.code in WEIGHTED for i in op.inputs[1:] if i >= 0}
     constants = (graph.tensors[i].data for i in used)
     return sum(values.nbytes for values in constants if values is not None)
 
 
 def largest_step(graph: Graph) -> int:
-    """Bytes of the largest weighted operator's input and output together, which an engine that
-    runs operator by operator holds in RAM at once."""
+    """Bytes of the largest weighted operator's input and output together: an engine that runs
+    operator by operator has both in RAM at once."""
     weighted = (op for op in graph.operators if op.code in WEIGHTED)
     return max(
         (_size(graph, op.inputs[0]) + _size(graph, op.outputs[0]) for op in weighted), default=0
@@ -244,8 +244,8 @@ def largest_step(graph: Graph) -> int:
 
 
 def largest_inner(graph: Graph) -> int:
-    """The same for an engine that works on the caller's input and output: tensors of their size are
-    not counted, because they may lie there (a RESHAPE moves nothing)."""
+    """The same for an engine that uses the caller's input and output buffers: tensors of their size
+    are not counted, because they may be there (a RESHAPE moves nothing)."""
     outside = {graph.input.elements, graph.output.elements}
 
     def size(index: int) -> int:
@@ -262,7 +262,7 @@ def _size(graph: Graph, index: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What an engine computes at once: one operator, or several that it fused.
+    """What an engine computes in one step: one operator, or several that it fused.
 
     Its output is ``tensor`` of the graph. ``name`` joins the network's own layers, ``ops`` TFLite's
     operators, both by " + ". ``macs``: multiply-accumulates, padding included.

@@ -61,7 +61,7 @@ def read_model(source: Path | str | bytes) -> Graph:
     """Read and check a model: a path, or the bytes of the file.
 
     Raises `ModelError` for anything that is not a complete, consistent model with one input and one
-    output. Operators that are unknown here are only named: each engine says which it supports.
+    output. Operators that are unknown here are only named: each engine decides which it supports.
     """
     if isinstance(source, bytes):
         return _parse(source)
@@ -75,7 +75,7 @@ def read_model(source: Path | str | bytes) -> Graph:
 
 def _parse(data: bytes, path: Path | None = None) -> Graph:
     if len(data) > MAX_BYTES:
-        raise ModelError(f"the model has {len(data)} bytes", f"{MAX_BYTES} is the limit")
+        raise ModelError(f"the model has {len(data)} bytes", f"the limit is {MAX_BYTES}")
     if data[4:8] != b"TFL3":
         raise ModelError(
             "not a .tflite file (its identifier is not TFL3)", "give the path of a .tflite model"
@@ -135,7 +135,7 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     name = table.text(3)
     shape = tuple(int(n) for n in table.numbers(0, "<i4", MAX_ITEMS))
     if len(shape) > MAX_RANK:
-        raise ModelError(f"{where} has {len(shape)} dimensions", f"{MAX_RANK} is the limit")
+        raise ModelError(f"{where} has {len(shape)} dimensions", f"the limit is {MAX_RANK}")
     if any(n < 1 for n in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise corrupt(where, f"impossible shape {list(shape)}")
     dtype = table.integer(1, "b")

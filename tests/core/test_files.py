@@ -49,7 +49,7 @@ def holder(lock: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_lock_that_another_process_holds_is_refused_at_once(tmp_path: Path) -> None:
     lock = tmp_path / "a" / ".lock"
-    with holder(lock), pytest.raises(InUse, match=r"another process holds .*/a/\.lock"):
+    with holder(lock), pytest.raises(InUse, match=r"another process has locked .*/a/\.lock"):
         locked(lock, wait=False).__enter__()
     with locked(lock, wait=False):
         assert lock.read_bytes() == b""

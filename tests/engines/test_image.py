@@ -176,7 +176,9 @@ def test_a_name_that_occurs_twice(models: list[tuple[str, Path]], tmp_path: Path
 
 
 def test_an_unknown_engine_and_no_models(models: list[tuple[str, Path]], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no engine 'none'; known: aot, aot-fast, bakenn, tflm"):
+    with pytest.raises(
+        UsageError, match="no engine is called 'none'; choose from aot, aot-fast, bakenn, tflm"
+    ):
         write_image("none", models, tmp_path / "image")
     with pytest.raises(UsageError, match="needs a model"):
         write_image("aot", [], tmp_path / "image")

@@ -121,7 +121,7 @@ def test_an_invalid_fault_is_refused(text: str, says: str) -> None:
 def test_a_fault_names_a_network_of_the_image(tmp_path: Path) -> None:
     file = tmp_path / "net.tflite"
     file.write_bytes(int8_cnn().finish())
-    with pytest.raises(UsageError, match="there is no teacher to break"):
+    with pytest.raises(UsageError, match="the image has no model teacher to break"):
         write_image("aot", [("net", file)], tmp_path, fault="weight:teacher:0")
     with pytest.raises(UsageError, match="engine tflm cannot be broken"):
         write_image("tflm", [("net", file)], tmp_path, fault="weight:net:0")

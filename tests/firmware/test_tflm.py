@@ -28,7 +28,7 @@ every_board = pytest.mark.parametrize("board", ["native", "mps2", "rv32"])
 
 def test_aot_says_when_the_arena_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_ARENA", "100")
-    with pytest.raises(DeviceRefused, match=r"an arena of \d+ bytes and has 100") as refused:
+    with pytest.raises(DeviceRefused, match=r"an arena of \d+ bytes, but has 100") as refused:
         answers_of("native", "aot", ["student_int8"])
     assert refused.value.code == ErrorCode.ARENA
 
