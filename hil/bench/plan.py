@@ -27,7 +27,7 @@ NETWORKS: Final = ("teacher", "student")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for; an empty tuple means all."""
+    """What the user requested; an empty tuple means all."""
 
     project: Path
     boards: tuple[str | Station, ...] = ("mps2",)
@@ -166,7 +166,7 @@ def _models_of(project: Path, dataset: str) -> str:
 
 
 def _networks(request: Request, dataset: str) -> list[Group]:
-    """One group for every precision that was asked for."""
+    """One group for every precision that was requested."""
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
     named = tuple(name for name in request.models if not name.endswith(".tflite"))
     for name in set(named) - set(NETWORKS):

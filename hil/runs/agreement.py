@@ -161,7 +161,7 @@ def heap_growth(marks: Marks) -> int | None:
 
 
 def memory_faults(marks: Marks | None) -> Iterator[str]:
-    """Faults of firmware that should use only static memory; unknown figures are no fault."""
+    """Faults of firmware that should use only static memory; unknown figures pass."""
     if marks is None:
         return
     if grown := heap_growth(marks):

@@ -2,7 +2,7 @@
 """The only writer of a run's folder.
 
 Files are renamed into place, so none is half-written. Samples are appended one line at a time; a
-torn last line is cut off when the run goes on.
+torn last line is cut off when the run continues.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class DatasetUsed(Stored, frozen=True):
     split: str
     fingerprint: str
     total: int  # samples in the split
-    n: int  # samples asked for
+    n: int  # samples to answer
     note: str = ""  # why this data set, when it was not the first choice
 
 
@@ -398,7 +398,7 @@ class LayerSeen(Stored, frozen=True, omit_defaults=True):
     """
 
     name: str  # in the network; joined by " + " where the engine fused several
-    op: str  # TFLite's operators, joined likewise
+    op: str  # TFLite's operators, joined in the same way
     shape: tuple[int, ...]
     differing: int = 0
     element: tuple[int, ...] = ()

@@ -96,7 +96,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in all.
+    """LAYERS: the bytes of one layer's output from ``offset`` on, of ``nbytes`` in total.
 
     ``layer`` is the number of one of the model's ``layers``, from 0, or `INPUT_LAYER`.
     """
@@ -121,7 +121,7 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """PROFILE: the durations of the layers from number ``layer`` on, of ``layers`` in all.
+    """PROFILE: the durations of the layers from number ``layer`` on, of ``layers`` in total.
 
     ``total`` is the duration of an inference that was not instrumented.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""References computed ahead in another process: cached for the runs, and ended with the bench."""
+"""References computed ahead in another process, which fills the cache and ends with the bench."""
 
 from __future__ import annotations
 

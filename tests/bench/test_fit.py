@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks too large for a board are left out, with figures, and the others run."""
+"""Networks too large for a board are skipped, with figures, and the others run."""
 
 from __future__ import annotations
 

@@ -21,13 +21,13 @@ from tests.support.killed import N, Nursery
 
 
 def samples(folder: Path) -> list[Sample]:
-    """All that a run stored, without the host's times."""
+    """Everything that a run stored, except the host's times."""
     found = (msgspec.structs.replace(one, round_trip=None) for one in read_samples(folder))
     return sorted(found, key=lambda one: (one.run, one.i))
 
 
 def check(folder: Path, whole: list[Sample], said: Sequence[str]) -> int:
-    """The folder of a killed bench is readable, with no answer lost or changed; how many it has."""
+    """Check that a killed bench's folder has no lost or changed answers; how many it has."""
     if not (folder / MANIFEST).exists():
         assert not said
         return 0
@@ -66,7 +66,7 @@ def quiet(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
 
 
 def kill(nursery: Nursery, quiet: Quiet, folder: Path, kills: int) -> None:
-    """Kill benches at random moments, each again and again until it completes."""
+    """Kill benches at random moments, each one repeatedly until it completes."""
     chance = random.Random(kills)
     had = done = 0
     while done < kills or (folder / MANIFEST).exists():

@@ -53,7 +53,7 @@ def test_an_open_board_is_reopened_only_after_its_link_was_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Held:
-        """Its link says whether it was reopened."""
+        """Its link shows whether it was reopened."""
 
         link = "first"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Injected faults change no answer, and the run says what was injected."""
+"""Injected faults change no answer, and the run records them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_hopeless_line_ends_the_run(plan: BenchPlan, tmp_path: Path) -> None:
 
 
 class Paced(FakeLab):
-    """Boards behind a line of 115200 baud, on a clock of its own."""
+    """Boards behind a line at 115200 baud with a simulated clock."""
 
     line: PacedLink | None = None
 

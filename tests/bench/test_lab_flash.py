@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flashing: the board's HELLO confirms it, on whatever port the board comes back."""
+"""Flashing: the board's HELLO confirms it, whichever port the board comes back on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs side by side: the same answers as in turn, and a board that fails does not affect others."""
+"""Parallel runs: the same answers as in sequence, and a board that fails does not affect others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ N = 12
 
 @dataclass
 class Broken(FakeLab):
-    """A lab of which station ``broken`` cannot be opened, or takes its process down."""
+    """A lab with a station ``broken`` that cannot be opened, or that kills its process."""
 
     broken: str = "native"
     kills: bool = False
@@ -86,7 +86,7 @@ def test_a_board_that_fails_does_not_stop_the_others(
 
 @dataclass
 class Dying(TroubledLab):
-    """A lab of which one board's cable comes out for good, half-way through its first run."""
+    """A lab with one board that is unplugged for good half-way through its first run."""
 
     dying: str = "native"
 
@@ -144,7 +144,7 @@ class _Hours:
 
 
 def _no_time(_: float) -> None:
-    """Wait for no time."""
+    """Return at once."""
 
 
 def test_a_process_that_dies_is_an_error_and_loses_nothing(plan: BenchPlan, tmp_path: Path) -> None:

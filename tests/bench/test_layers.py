@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers asked of fake boards: of which samples, what is stored, and what the report says."""
+"""Layers of fake boards: of which samples, what is stored, and what the report shows."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_an_input_that_differs_is_reported_as_such(plan: BenchPlan, tmp_path: Pa
 def test_firmware_with_layers_that_answers_differently_is_reported(
     plan: BenchPlan, tmp_path: Path
 ) -> None:
-    """A difference may vanish when the compiler is given another program."""
+    """A difference may disappear when the compiler gets another program."""
 
     class Heals(FakeLab):
         def build(self, image: Image, project: Path) -> Firmware:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers of real firmware: breakages are located, and times sum up to the inference."""
+"""Layers of real firmware: breakages are located, and times add up to the inference."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_an_impossible_fault_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_the_layers_of_an_emulated_board_sum_to_the_inference(board: str, tmp_path: Path) -> None:
-    """Two runs count the same. The layers sum up to the inference, except for calls and returns.
+    """Two runs have equal counts. The layers add up to the inference, except for calls and returns.
 
     The firmware that is asked is another program than the measured one, with its kernels in other
     registers: 0.13 % is the largest difference seen.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans: what is asked for is found, and every mistake is reported before a build."""
+"""Plans: requested names are resolved, and every mistake is reported before a build."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: P
 def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
     folder: str, tmp_path: Path
 ) -> None:
-    """Those of CIFAR-10, unless some were trained on the generated set itself."""
+    """The networks of CIFAR-10, unless some were trained on the generated data set itself."""
     project = project_with(tmp_path, folder)
     plan = make_plan(request(project=project, dataset="cifar10-made"))
     assert plan.cases[0].network.path.parent == project / "models" / folder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench says of a network's memory before it runs: planned, and found in the image."""
+"""The memory of a network that a bench predicts before it runs, compared with the image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def case(name: str, path: Path, board: str = "mps2", engine: str = "aot") -> Cas
 @pytest.mark.firmware
 @pytest.mark.parametrize("model", ["student_float32", "student_int8"])
 def test_folded_counts_the_constants_that_nm_does_not_find(model: str) -> None:
-    """The bytes of the generated arrays, less the sizes of those that the linked image holds."""
+    """The bytes of the generated arrays minus the sizes of those in the linked image."""
     one = case("net", MODELS / f"{model}.tflite")
     if missing := missing_tools(one.image.board):
         pytest.skip(f"not installed: {', '.join(missing)}")
@@ -90,7 +90,7 @@ def test_firmware_without_compiled_models_has_no_prediction() -> None:
 def test_a_model_is_read_once_and_generated_once_per_image(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """From the plan to the firmware's memory, in this process and in none that it starts."""
+    """From the plan to the firmware's memory, in this process and without starting others."""
     if missing := missing_tools(load_board("native", PROJECT)):
         pytest.skip(f"not installed: {', '.join(missing)}")
     files = [tmp_path / f"{name}.tflite" for name in ("one", "two")]

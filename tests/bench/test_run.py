@@ -34,7 +34,7 @@ def plan() -> BenchPlan:
 
 
 def untimed(folder: Path) -> list[Sample]:
-    """All that a run stored, without the host's times."""
+    """Everything that a run stored, except the host's times."""
     return [msgspec.structs.replace(s, round_trip=None) for s in read_samples(folder)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board during a run: how samples travel, and that reboots and disconnects change no answer."""
+"""A board during a run: how samples are sent, and that reboots and disconnects change no answer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def plan() -> BenchPlan:
 
 
 def faults(folder: Path) -> Faults:
-    """What the only run counted."""
+    """The counts of the only run."""
     (end,) = read_manifest(folder).ends
     assert isinstance(end.faults, Faults)
     return end.faults
@@ -63,7 +63,7 @@ def length(plan: BenchPlan, folder: Path) -> int:
 
 
 def disturb(plan: BenchPlan, folder: Path, lab: TroubledLab) -> list[Event]:
-    """Run a plan in a troubled lab, without waiting; its events."""
+    """Run a plan in a lab with faults, without waiting; its events."""
     events: list[Event] = []
     run(plan, folder, events.append, lab, patience=Watch().patience())
     assert verify(folder).faults == ()

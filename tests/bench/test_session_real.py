@@ -81,7 +81,7 @@ def test_hil_bench_killed_at_a_hundred_random_moments_can_be_continued(tmp_path:
 
 
 def bench(folder: Path) -> subprocess.Popen[bytes]:
-    """`hil bench` of two runs into ``folder``; one that is complete is not an error to go on."""
+    """`hil bench` of two runs into ``folder``; it is not an error if one is already complete."""
     words = ["bench", "--board", "native", "--model", "student", "--dataset", "digits"]
     return subprocess.Popen(
         [sys.executable, "-m", "hil", *words, "--limit", "500", "--no-open", "--out", str(folder)],
@@ -93,7 +93,7 @@ def bench(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def whole_bench(folder: Path) -> int:
-    """The same, to its end."""
+    """The same, until it ends."""
     process = bench(folder)
     process.communicate()
     return process.returncode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bench stores beside its answers, and which runs it refuses to continue."""
+"""What a bench stores in addition to its answers, and which runs it refuses to continue."""
 
 import msgspec
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history's page in a real browser: what is asked of a report's page is asked of it too."""
+"""The history's page in a real browser: it passes the checks of a report's page."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ with locked(Path(sys.argv[1])):
 
 @contextmanager
 def holder(lock: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, holding the lock until its stdin closes."""
+    """Another process, which has the lock until its stdin closes."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, lock],
         stdin=subprocess.PIPE,

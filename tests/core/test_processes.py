@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Worker processes: what they send, how they fail, and that none outlives what started it."""
+"""Worker processes: their messages, their failures, and that none outlives its parent."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def working(*prefixes: str) -> Iterator[list[Worker]]:
 
 
 def messages(worker: Worker) -> list[object]:
-    """All that a worker sends until it has ended."""
+    """Everything that a worker sends until it ends."""
     found: list[object] = []
     while not found or not isinstance(found[-1], Ended):
         found += [message for _, message in receive([worker])]
@@ -85,7 +85,7 @@ def test_nothing_is_received_when_nothing_is_sent_in_time() -> None:
 
 @pytest.mark.parametrize("word", ["hello", "flood"])
 def test_a_worker_is_stopped_whatever_it_does(word: str) -> None:
-    """While it waits for a message, and while its own do not fit into the pipe."""
+    """While it waits for a message, and while its own messages do not fit into the pipe."""
     with working("") as (worker,):
         worker.pipe.send(word)
         next(receive([worker]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strings from strangers, made safe to show."""
+"""Untrusted strings are made safe to show."""
 
 import subprocess
 
@@ -36,7 +36,7 @@ def test_neither_function_lets_a_control_character_pass(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["a*/b", "*\\\n/", "/*", "??/", "**//", "*/*/", "/*/", "??/\n"])
 def test_a_c_comment_does_not_end_early(name: str) -> None:
-    """The compiler is the oracle: a comment that ends early, or holds a second one, is an error."""
+    """The compiler is the oracle: a comment that ends early or contains another one is an error."""
     source = f"/* {c_comment(name)} */ int x;\n// {c_comment(name)}\nint y;\n"
     done = subprocess.run(
         ["cc", "-std=c11", "-trigraphs", "-Wall", "-Werror", "-fsyntax-only", "-x", "c", "-"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Device` over a line with scripted faults: each ends in the answer or in one clear error."""
+"""`Device` over a line with scripted faults: each call ends in the answer or in one clear error."""
 
 from collections.abc import Iterable
 from dataclasses import replace

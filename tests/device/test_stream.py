@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses are asked again, and nothing else; a hopeless line is reported in bounded time."""
+"""Only lost requests are sent again; a hopeless line is reported in bounded time."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_a_silent_board_is_an_error_after_its_timeouts(measured: bool) -> None:
 
 
 def test_an_input_that_the_line_never_carries_is_reported() -> None:
-    """For example for XON/XOFF: all others pass."""
+    """For example because of XON/XOFF: all other inputs pass."""
     device, link = fake_device()
     answer = link.board.answer
 
@@ -318,7 +318,7 @@ class OneAtATime:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_false_reports_of_damage_do_not_fill_the_line(seed: int) -> None:
-    """Such as replayed ERROR frames: each would let out one more request."""
+    """Such as replayed ERROR frames: each would cause one more request."""
     line = OneAtATime()
     chaos = Chaos(seed, flip=5e-3, replay=0.3, inject=0.05)
     device = Device(ChaosLink(line, chaos), Timing(reply=20, clock=line.clock))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed-point arithmetic against its definition in real numbers, and against gemmlowp's own C."""
+"""Fixed-point arithmetic, compared with its definition in real numbers and with gemmlowp's C."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `bakenn`: it gets the same model, and names what it does not accept in one line."""
+"""Engine `bakenn`: it compiles the same model, and refuses unsupported ones in one line."""
 
 from __future__ import annotations
 

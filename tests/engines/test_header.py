@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A header is self-contained: any C or C++11 sketch can include it, and it says what it is."""
+"""A header is self-contained: any C or C++11 sketch can include it, and it names its model."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_model_without_steps_copies(tmp_path: Path) -> None:
 @pytest.mark.firmware
 @skip_without(COMPILERS["mps2"].missing)
 def test_kernels_need_little_stack(tmp_path: Path) -> None:
-    """No large locals: what an inference keeps on the stack is registers, not tensors."""
+    """No large local variables: an inference has only registers on the stack, not tensors."""
     write(tmp_path)
     (tmp_path / "all.c").write_text(
         '#include "alpha.h"\n#include "beta.h"\n'

@@ -107,7 +107,7 @@ def test_a_model_is_a_file_or_the_graph_read_from_it(
 def test_every_constant_array_of_the_code_is_listed(
     models: list[tuple[str, Path]], tmp_path: Path
 ) -> None:
-    """Against nm: name and size of each array that a compiler sees and may not drop."""
+    """Compared with nm: name and size of each array that a compiler must not drop."""
     image = write_image("aot", models, tmp_path / "image")
     for header, compiled in zip(image.headers, image.compiled, strict=True):
         arrays = {one.name: one.nbytes for one in compiled.arrays}

@@ -20,7 +20,7 @@ PRECISIONS = ("float32", "int8")
 
 
 def compare(data: bytes, samples: Dataset, folder: Path) -> None:
-    """No byte differs, for real samples and for values at the ends of the range."""
+    """All bytes are equal, for real samples and for values at the ends of the range."""
     path = folder / "net.tflite"
     path.write_bytes(data)
     graph = read_model(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fused, and that what aot does not support is refused by name."""
+"""Which operators are fused, and that operators which aot does not support are refused by name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated C against TFLM and LiteRT on random networks, in guarded and poisoned memory."""
+"""Generated C compared with TFLM and LiteRT on random networks, in guarded and poisoned memory."""
 
 from __future__ import annotations
 

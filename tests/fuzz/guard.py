@@ -37,11 +37,11 @@ _NEVER: Final = (
 
 
 class Escaped(BaseException):
-    """A case did what it must not do; not caught by a reader's `except Exception`."""
+    """A case broke a rule; a reader's `except Exception` does not catch this."""
 
 
 class _Watch:
-    """The audit hook of this process, of which there is one because hooks cannot be removed."""
+    """The audit hook of this process; only one, because hooks cannot be removed."""
 
     def __init__(self) -> None:
         self.folder: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fuzzers have found, each with the smallest input that shows it."""
+"""Bugs that the fuzzers have found, each with the smallest input that shows it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_cases() -> None:
 
 
 class Misbehaving:
-    """A target that does what a case must not do."""
+    """A target that breaks the rules for cases."""
 
     SEEDS = (b"write", b"start", b"crash", b"flood", b"refuse", b"read")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line on which things go wrong: each fault does what it says, as often, and for a seed alike."""
+"""Injected line faults: each has its effect, at its rate, and is reproducible from its seed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Top-1 and AUC, against their definitions."""
+"""Top-1 and AUC, compared with their definitions."""
 
 from __future__ import annotations
 

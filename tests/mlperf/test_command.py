@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil mlperf` and `hil mlperf-data` as a person meets them."""
+"""`hil mlperf` and `hil mlperf-data` on the command line."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets in the layout of MLCommons' runner: reading untrusted ones, exporting ours."""
+"""Data sets in the layout of MLCommons' runner: read untrusted ones, export our own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device is found, and every reply belongs to its command; otherwise nothing is reported."""
+"""A device is found, and every reply belongs to its command; otherwise no result is reported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line that loses and flips bytes: results are right, or there are none."""
+"""A line that loses and flips bytes: results are right, or missing."""
 
 from __future__ import annotations
 

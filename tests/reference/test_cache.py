@@ -135,7 +135,7 @@ def test_progress_of_a_cached_result(tmp_path: Path) -> None:
 
 
 def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Path) -> None:
-    """A reference that answers with the sample itself."""
+    """A reference that returns the sample itself."""
 
     class Numbering(Counting):
         def predict(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What counts as the same answer, as expected, and as undisturbed."""
+"""Which answers count as equal, as expected, and as undisturbed."""
 
 import math
 from typing import Any
@@ -103,7 +103,7 @@ def test_values_differ_in_bits_or_by_more_than_allowed() -> None:
 
 
 def test_a_layer_with_an_infinity_allows_no_other_value_there() -> None:
-    """What a layer allows is relative to its largest value; an infinity is not that value."""
+    """A layer's tolerance is relative to its largest finite value."""
     seen = compare_layer("conv", "CONV_2D", floats(1.05, 7), floats(1, math.inf), 0.1)
     assert (seen.differing, seen.element, seen.expected) == (1, (1,), "inf")
     assert compare_layer("conv", "CONV_2D", floats(1.05), floats(1), 0.1).differing == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""summary.json's figures, worked by hand on runs small enough for it."""
+"""summary.json's figures, compared with calculations by hand on small runs."""
 
 from __future__ import annotations
 

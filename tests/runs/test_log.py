@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's folder: what was answered stays, whatever happens; foreign folders are left alone."""
+"""A run's folder: stored answers stay, whatever happens; other folders are left alone."""
 
 import errno
 import os

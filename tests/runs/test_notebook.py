@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil.load`: records, frames and arrays hold what the run stores."""
+"""`hil.load`: records, frames and arrays contain what the run stores."""
 
 from __future__ import annotations
 

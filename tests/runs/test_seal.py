@@ -26,7 +26,7 @@ N = 4
 
 
 def stored(folder: Path, state: State = "complete", n: int = N) -> Path:
-    """A run as a bench leaves it, sealed."""
+    """A sealed run, as a bench leaves it."""
     plan = reports.plan()
     answers = reports.samples(plan, n, off_by_one=1)
     with RunLog(folder, reports.manifest(plan, n=n, state="running", ends=())) as log:
@@ -175,7 +175,7 @@ def test_a_manifest_that_points_outside_reads_nothing_there(tmp_path: Path) -> N
 
 
 def test_a_manifest_formatted_differently_is_not_the_sealed_one(tmp_path: Path) -> None:
-    """The same values in other bytes: the seal is of bytes."""
+    """The same values in other bytes: the seal covers bytes."""
     folder = stored(tmp_path / "run")
     path = folder / MANIFEST
     path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes())))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benches on fake boards: a plan, and what a run stored that does not depend on chance."""
+"""Benches on fake boards: a plan, and the stored facts that do not depend on chance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def planned(n: int, **changes: object) -> BenchPlan:
-    """The int8 student of the digits on ``n`` of them, on the Cortex-M7; ``changes`` replace."""
+    """The int8 student on ``n`` digits, on the Cortex-M7; ``changes`` replace fields."""
     wanted: dict[str, object] = {
         "project": PROJECT,
         "models": ("student",),

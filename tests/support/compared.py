@@ -53,7 +53,7 @@ def timed(stored: StoredRun, times: Sequence[int]) -> StoredRun:
 
 
 def figure(found: Comparison, name: str) -> ComparedFigure:
-    """The figure of that name, of the only run."""
+    """The figure with that name, of the only run."""
     (one,) = found.runs
     (wanted,) = [figure for figure in one.figures if figure.name == name]
     return wanted

@@ -29,7 +29,7 @@ WRITERS: Final = (
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours")
 SEEDS: Final = range(700, 800)
-RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in all
+RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in total
 
 Line = tuple[str, int]
 

@@ -40,7 +40,7 @@ class Ended:
 
 
 class Nursery:
-    """Runs a bench of two runs of `N` digits each, as often as asked."""
+    """Runs a bench of two runs of `N` digits each, once per request."""
 
     def __init__(self, scratch: Path, before: Sequence[str] = ()) -> None:
         self._scratch = scratch

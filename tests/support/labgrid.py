@@ -22,14 +22,14 @@ WAIT_S = 100.0
 
 
 def missing() -> list[str]:
-    """Programs of a lab that this machine lacks."""
+    """Programs for a lab that are not installed here."""
     programs = {"labgrid-client": _client(), "ser2net": _ser2net()}
     return [name for name, found in programs.items() if not found]
 
 
 @dataclass(frozen=True)
 class LocalLab:
-    """Its places, all released at first."""
+    """The places of the lab, all free at first."""
 
     environment: dict[str, str]
     folder: Path
@@ -47,7 +47,7 @@ class LocalLab:
         return done.stdout
 
     def holder(self, place: str) -> str:
-        """Who has ``place``; empty when nobody has."""
+        """Who has acquired ``place``; empty if it is free."""
         lines = self.client("-p", place, "show").splitlines()
         (line,) = (line for line in lines if line.strip().startswith("acquired:"))
         who = line.split(":", 1)[1].strip()
@@ -114,7 +114,7 @@ def _answers(lab: LocalLab, command: str) -> str:
 
 
 def _until(condition: object) -> None:
-    """Ask until it is so; each question is a program that takes half a second."""
+    """Repeat the check until it succeeds; each one starts a program, which takes half a second."""
     assert callable(condition)
     end = time.monotonic() + WAIT_S
     while not condition():

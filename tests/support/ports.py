@@ -33,7 +33,7 @@ class FakePort:
 
 
 def plug(monkeypatch: pytest.MonkeyPatch, *serials: str) -> list[FakePort]:
-    """From now on pyserial lists one board a serial number, on ttyACM0 and upwards."""
+    """From now on pyserial lists one board per serial number, on ttyACM0 and upwards."""
     ports = [FakePort(f"/dev/ttyACM{i}", serial_number=s) for i, s in enumerate(serials)]
     monkeypatch.setattr(list_ports, "comports", lambda: list(ports))
     return ports

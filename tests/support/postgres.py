@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PostgreSQL server of a test's own: in a folder, behind a Unix socket, with a password."""
+"""A PostgreSQL server for one test: in a folder, behind a Unix socket, with a password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSWORD = "s3cret-word"
 
 
 def missing() -> list[str]:
-    """Programs that this machine lacks."""
+    """Programs that are not installed here."""
     return [name for name in ("initdb", "pg_ctl") if not _program(name)]
 
 

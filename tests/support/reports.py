@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored runs made from a seed: what a bench would leave behind, and worse."""
+"""Stored runs made from a seed: as a bench would write them, and damaged ones."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def write(
 
 
 def full(folder: Path, n: int = 200) -> Path:
-    """The `matrix`, with every output as it should be."""
+    """The `matrix`, with all outputs right."""
     plans = matrix()
     stored = [s for p in plans for s in samples(p, n, off_by_one=7 if p.precision == "int8" else 0)]
     return write(folder, manifest(*plans, n=n), stored, pictures(stored))

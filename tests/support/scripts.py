@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts of benchmarks/ as modules; they are not a package, since each runs by its path."""
+"""The scripts of benchmarks/, which is not a package, as modules: each is loaded from its path."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real boards as far as a clock goes: seeded latencies, answered over the fake link."""
+"""Boards with realistic times: seeded latencies, answered over the fake link."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def latencies(seed: int, n: int, micros: float, noise: Noise) -> list[int]:
 
 
 def bench(seed: int, n: int = 100, micros: float = 2000.0, noise: Noise | None = None) -> StoredRun:
-    """One run of ``n`` digits on a board of its own, every answer over the wire."""
+    """One run of ``n`` digits on its own board, with every answer over the wire."""
     times = iter(latencies(seed, n, micros, noise or Noise()))
     board = FakeBoard(HELLO, infer=lambda _, values: values[:2], micros=lambda _: next(times))
     link = FakeLink(board)

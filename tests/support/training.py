@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of training share: small networks and data, and the mark for tests with TensorFlow."""
+"""Helpers for tests of training: small networks and data, and a mark for tests with TensorFlow."""
 
 from __future__ import annotations
 

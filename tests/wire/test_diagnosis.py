@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Diagnoses of messages as boards, uploaders and compilers print them."""
+"""Diagnoses of the texts that boards, uploaders and compilers print."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PackBits against Pillow's decoder, the golden vectors of the firmware, and any bytes at all."""
+"""PackBits compared with Pillow's decoder and the firmware's golden vectors, and with any bytes."""
 
 import json
 from pathlib import Path

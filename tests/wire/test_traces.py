@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling a bad line from foreign firmware, by what is recognisable in the noise."""
+"""Distinguishing a bad line from foreign firmware by recognisable parts of the noise."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def packets(rng: random.Random) -> bytes:
 
 
 def small_packets(rng: random.Random) -> bytes:
-    """Another protocol in COBS, with small numbers for versions and types, as ours."""
+    """Another protocol in COBS, with small numbers for versions and types, like ours."""
     return bytes(cobs.encode(bytes([1, rng.randrange(4), rng.randrange(9), 0, 0, 1]))) + b"\0"
 
 
