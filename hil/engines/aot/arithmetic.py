@@ -3,7 +3,7 @@
 
 Sources of the fixed-point functions (double rounding):
 tensorflow/lite/kernels/internal/{common,quantization_util}.cc and gemmlowp's fixedpoint.h. The
-names are theirs. The C code that must agree is in `kernels/`.
+names are the same. The C code in `kernels/` must agree with them.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ NOTHING = Activation()
 
 
 def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activation:
-    """The activation that a convolution, dense layer or pooling carries in its options."""
+    """The activation in the options of a convolution, dense layer or pooling."""
     kind = int(operator.options["activation"])
     if kind not in _REAL_LIMITS:
         raise refuse(
@@ -279,7 +279,7 @@ def _real_leaky_relu(operator: Operator) -> RealFunction:
 
 @dataclass(frozen=True, slots=True)
 class ValueFunction:
-    """An operator that maps each value on its own: as a table of int8, and as float32 code."""
+    """An operator that maps each value by itself: as a table of int8, and as float32 code."""
 
     int8: Callable[[Operator, Tensor, Tensor], tuple[int, ...]]  # the results for -128 to 127
     real: Callable[[Operator], RealFunction]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions, depthwise convolutions and dense layers as steps, and the tiles they work in."""
+"""Convolutions, depthwise convolutions and dense layers as steps, and their tiles."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Scratch:
 
 
 def scratch(conv: Conv) -> Scratch:
-    """The buffer that a gathered convolution works in."""
+    """The buffer of a gathered convolution."""
     points = tile(conv).columns
     height, width = 1, points
     if conv.pool:

@@ -2,7 +2,7 @@
 """Convolutions and dense layers that widen their inputs to 16 bits in a buffer first.
 
 The input below a pooling window (or below a tile of two pixels, or of one) is gathered once and
-serves all channels. The kernels (`kernels/pairs.h`) then widen only weights, and of those one word
+serves all channels. The kernels (`kernels/pairs.h`) then widen only weights: one word
 for two taps of two channels. The buffer takes RAM, so a layer does this only where that is free
 or saves enough work.
 """
@@ -29,7 +29,7 @@ _LIMIT = 1 << 23  # of a sum that shares its register with another one
 
 
 def choose_gathered(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """``steps``, with `Conv.gathered` set where it pays."""
+    """``steps``, with `Conv.gathered` set where that is free or saves enough work."""
     chosen = list(steps)
     for i, step in enumerate(steps):
         # the first step reads the caller's buffer: there is no room beside it

@@ -21,7 +21,7 @@ _MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in 
 def _pairs(conv: Conv) -> list[tuple[int, ...]]:
     """Pairs of taps for the int8 kernel, as flat (ky, kx, ic) indices.
 
-    Neighbours within a row, then the leftovers one above the other: so neighbouring windows share
+    Neighbours within a row, then remaining taps one above the other, so that adjacent windows share
     most of their pairs.
     """
     rows, length = conv.rows.window, conv.columns.window * conv.cin

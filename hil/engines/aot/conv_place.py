@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the tiles of a convolution lie in its input and output, as C text."""
+"""The places of a convolution's tiles in its input and output, as C text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def scaled(variable: str, factor: int, plus: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the tiles of one layer lie, as C text; ``prefix`` names its functions and arrays.
+    """The places of one layer's tiles, as C text; ``prefix`` names its functions and arrays.
 
     Inside `function`, (iy, ix) is the input position of the output's window and ``o`` its output.
     Inside `window`, (ty, tx) is the input position of the tile.

@@ -29,7 +29,7 @@ _AVR_ARRAY = 32_767  # bytes: PTRDIFF_MAX
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A generated header: its text, the bytes of arena and constants it takes, its constants."""
+    """A generated header: its text, the bytes of its arena and constants, its constants."""
 
     text: str
     arena: int
@@ -51,7 +51,7 @@ def generate(
     With ``layers`` there is ``<name>_observe`` in place of ``<name>_invoke``, with the same kernels
     in the same places, which shows every step's output to an observer of hil_engine.h. ``fault``
     breaks a step on purpose. ``fused`` allows rounding a float32 product and the sum it is added
-    to once, which is faster but not exact. Raises `ModelError` for what aot cannot run exactly (see
+    to once, which is faster but not exact. Raises `ModelError` if aot cannot run it exactly (see
     `plan`), `UsageError` for a fault that this model cannot have.
     """
     steps = fault.apply(plan(graph)) if fault else plan(graph)

@@ -52,7 +52,7 @@ class Fault:
         return Fault(kind, model, *map(int, parts))
 
     def apply(self, steps: Sequence[Step]) -> tuple[Step, ...]:
-        """``steps`` with this fault; UsageError if that layer has nothing of the kind to break."""
+        """``steps`` with this fault; UsageError if the layer has no part of that ``kind``."""
         step = steps[self.layer] if self.layer < len(steps) else None
         if not isinstance(step, Conv) or self.channel >= step.cout:
             raise self._nothing("no weighted layer, or no channel, of that number")

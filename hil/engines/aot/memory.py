@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arena: where each intermediate tensor lies, in as few bytes as their lifetimes allow.
+"""The arena: the place of each intermediate tensor, in as few bytes as their lifetimes allow.
 
 The steps form a chain, so two tensors are live at a time: a step's input and its output. They may
 overlap where a step provably reads a byte for the last time before it overwrites it. The minimum
@@ -36,7 +36,7 @@ def least_lead(step: Step) -> int:
 
 
 def scratch_offset(step: Step, start: int) -> int:
-    """Where the scratch buffer of a step lies whose input is at ``start``: right after it."""
+    """The offset of a step's scratch buffer: directly after its input, which is at ``start``."""
     return start + _align(step.input_bytes)
 
 

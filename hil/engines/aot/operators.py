@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators of engine ``aot``: what makes a step of each, and what writes that step's C code.
+"""The operators of engine ``aot``: the functions that plan a step for each, and write its C code.
 
-A new operator is registered here. One that maps each value on its own is registered in
+A new operator is registered here. One that maps each value by itself is registered in
 `arithmetic.VALUE_FUNCTIONS` instead.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn a checked graph into steps: refuse what is not supported, fuse what is exact to fuse."""
+"""Turn a checked graph into steps: refuse unsupported operators, fuse those that stay exact."""
 
 from __future__ import annotations
 

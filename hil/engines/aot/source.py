@@ -24,7 +24,7 @@ _CTYPES = {"f4": "float", "i1": "int8_t", "i2": "int16_t", "i4": "int32_t"}
 def kernel_texts(names: Iterable[str]) -> list[str]:
     """The text of kernel files (``kernels/<name>.h``) and of those they include.
 
-    Each file comes once, after the files that it includes. The text starts at the line that marks
+    Each file occurs once, after the files that it includes. The text starts at the line that marks
     what generated headers contain: before it are the ``#include`` lines that the file needs to
     compile on its own.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all steps of an inference have in common: operators with everything resolved to numbers."""
+"""The common base of all steps of an inference: operators with all values resolved to numbers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Step(Protocol):
 
     @property
     def scratch_bytes(self) -> int:
-        """Bytes of RAM that it needs beside its input while it runs."""
+        """Bytes of RAM that it needs in addition to its input while it runs."""
         ...
 
     @property
