@@ -90,7 +90,7 @@ def test_a_deep_layer_of_a_committed_network_on_the_cortex_m7(tmp_path: Path) ->
         assert (conv1.differing, conv2.differing, hidden.differing) == (0, 0, 1)
         assert (hidden.name, hidden.element) == ("hidden", (0, 17))
         assert logits.differing
-    assert "layers 1–2 equal" in done.stdout
+    assert "layers 1–2 are equal" in done.stdout
 
 
 def test_an_impossible_fault_is_an_error(tmp_path: Path) -> None:

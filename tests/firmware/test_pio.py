@@ -159,7 +159,7 @@ def test_a_wrong_image_is_named_in_one_line(
 
 @pytest.mark.parametrize("arena", ["0", "-5", "1k"])
 def test_a_wrong_arena_is_one_line(environment: dict[str, str], arena: str) -> None:
-    needs("native")
+    needs_tools("native")
     done = pio(["run", "-e", "native"], environment | {"HIL_ARENA": arena})
     assert done.returncode != 0
     (error,) = (line for line in done.stdout.splitlines() if line.startswith("Error: "))
