@@ -72,7 +72,8 @@ def examine(
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
-    yield _module("keras", "optional", "pip install -e '.[train]' (only `hil train` needs it)")
+    install = "pip install -e '.[train]' -e ./hil_train (only `hil train` needs it)"
+    yield _module("keras", "optional", install)
     yield _mnist()
     if lab:
         yield _ser2net()
