@@ -256,7 +256,7 @@ def test_float32_samples_are_refused_in_one_line(tmp_path: Path) -> None:
         models=(str(MODELS / "student_int8.tflite"),),
         data=data,
     )
-    with pytest.raises(DataError, match="request of 3140 bytes.* holds 788"):
+    with pytest.raises(DataError, match="request of 3140 bytes.* accepts at most 788"):
         run(make_plan(request), tmp_path / "run", lambda _: None)
 
 
