@@ -215,6 +215,7 @@ def batches(
     labels = train.y.astype(np.int32)
     size = min(batch, len(train))
 
+    # Keras is imported when it is needed, so its classes have no type here
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()

@@ -235,6 +235,7 @@ def quantised(network: Any, samples: npt.NDArray[np.float32]) -> Any:
     given = [limits and tuple(map(tf.Variable, limits)) for limits in _ranges(network, samples)]
     fake = keras.quantizers.fake_quant_with_min_max_vars
 
+    # Keras is imported when it is needed, so its classes have no type here
     class Quantised(keras.Model):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__(name=network.name)

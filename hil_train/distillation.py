@@ -82,6 +82,7 @@ def learner(student: Any, loss: Loss, width: int) -> Any:
         )
         seen = keras.Model(student.inputs, [student.outputs[0], mapped])
 
+    # Keras is imported when it is needed, so its classes have no type here
     class Learner(keras.Model):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__(name="learner")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from hil.core.errors import ConfigError, UsageError
 from hil.core.files import Config, read_toml
 from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
@@ -182,7 +184,7 @@ class Board(Config, frozen=True):
     models: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     restriction: str = ""
-    refused_engines: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it) engine -> reason
+    refused_engines: dict[str, str] = msgspec.field(default_factory=dict)  # engine -> reason
 
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":

@@ -100,10 +100,10 @@ class LazyGroup(TyperGroup):
 
     _listing: ClassVar[bool] = False
 
-    def list_commands(self, _ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, _ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, _ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         found = COMMANDS.get(cmd_name)
         if found is None:
             return None
@@ -111,7 +111,7 @@ class LazyGroup(TyperGroup):
             return TyperCommand(cmd_name, help=found.summary, hidden=found.hidden)
         return load_command(cmd_name, found)
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         type(self)._listing = True
         try:
             super().format_help(ctx, formatter)

@@ -102,7 +102,7 @@ class FakeLab:
         if self._link:
             self._link.now += seconds
 
-    def unobservable(self, station: Station) -> str:  # noqa: ARG002
+    def unobservable(self, station: Station) -> str:  # noqa: ARG002 - part of `Lab`
         """See `Lab.unobservable`: every fake board shows its layers."""
         return ""
 

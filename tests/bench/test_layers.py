@@ -350,7 +350,7 @@ def test_a_board_that_keeps_its_firmware_has_no_layer_times(
     plan: BenchPlan, tmp_path: Path
 ) -> None:
     class Desk(FakeLab):
-        def unobservable(self, station: object) -> str:  # noqa: ARG002
+        def unobservable(self, station: object) -> str:  # noqa: ARG002 - part of `Lab`
             return "it stays as it is"
 
     station = only_station(load_board("mps2", PROJECT), "/dev/ttyUSB7")
