@@ -19,7 +19,8 @@ from hil.bench.events import Event
 from hil.firmware import build
 from hil.report import write
 from hil.runs.load import read_manifest, read_samples
-from hil.runs.schema import MANIFEST, SAMPLES, Summary
+from hil.runs.schema import MANIFEST, SAMPLES
+from hil.runs.summary import Summary
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 

@@ -18,7 +18,7 @@ from hil.core.errors import HilError
 from hil.core.text import printable
 from hil.runs.agreement import unexpected
 from hil.runs.load import verify as verify_run
-from hil.runs.schema import SummaryRow
+from hil.runs.summary import SummaryRow
 
 UNEXPECTED = 1
 

@@ -12,7 +12,7 @@ import msgspec
 
 from hil.core.errors import ConfigError
 from hil.core.files import Config, read_toml
-from hil.runs.schema import SummaryRow
+from hil.runs.summary import SummaryRow
 
 LIMITS: Final = "limits.toml"
 COMPARE: Final = "compare"  # the table for `hil compare`; not a run's key

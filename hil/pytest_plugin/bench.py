@@ -25,7 +25,8 @@ from hil.device import Device, Timing
 from hil.firmware import find_project
 from hil.report import write
 from hil.runs.load import read_manifest
-from hil.runs.schema import Manifest, SummaryRow
+from hil.runs.schema import Manifest
+from hil.runs.summary import SummaryRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from hil.report.markdown import markdown
 from hil.report.page import figures, page
 from hil.runs.cells import summarise
 from hil.runs.load import load_run
-from hil.runs.schema import FIGURES, SUMMARY, Manifest, Summary
+from hil.runs.schema import FIGURES, SUMMARY, Manifest
 from hil.runs.seal import check_data, pretty, seal_pages
+from hil.runs.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

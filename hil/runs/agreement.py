@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.records import DType, Precision
-from hil.runs.schema import LayerSeen, Manifest, Marks, RunPlan, Sample, Summary, SummaryRow
+from hil.runs.schema import LayerSeen, Manifest, Marks, RunPlan, Sample
+from hil.runs.summary import Summary, SummaryRow
 
 Outputs: TypeAlias = npt.NDArray[np.generic]
 

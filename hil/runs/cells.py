@@ -14,20 +14,8 @@ from msgspec import UNSET
 from hil import stats
 from hil.core.records import DType
 from hil.runs.agreement import Difference, difference, is_disturbed, is_timed, wrong_values
-from hil.runs.schema import (
-    SCHEMA,
-    Accuracy,
-    Agreement,
-    Interval,
-    Link,
-    Manifest,
-    RunEnd,
-    RunPlan,
-    Sample,
-    Summary,
-    SummaryRow,
-    Time,
-)
+from hil.runs.schema import SCHEMA, Manifest, RunEnd, RunPlan, Sample
+from hil.runs.summary import Accuracy, Agreement, Interval, Link, Summary, SummaryRow, Time
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
 

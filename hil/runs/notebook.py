@@ -18,7 +18,8 @@ from hil.core.records import DType
 from hil.runs.agreement import is_disturbed
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import LayerCheck, Manifest, Picture, Summary
+from hil.runs.schema import LayerCheck, Manifest, Picture
+from hil.runs.summary import Summary
 
 
 def frame(run: StoredRun) -> pd.DataFrame:

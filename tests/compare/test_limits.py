@@ -19,7 +19,8 @@ from hil.compare.limits import (
     read_limits,
 )
 from hil.core.errors import ConfigError
-from hil.runs.schema import Accuracy, Agreement, Memory, SummaryRow, Time
+from hil.runs.schema import Memory
+from hil.runs.summary import Accuracy, Agreement, SummaryRow, Time
 
 PROJECT = Path(__file__).parents[2]
 ROW = SummaryRow(

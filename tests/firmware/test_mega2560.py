@@ -25,7 +25,7 @@ from hil.device import Device, Timing
 from hil.firmware import BuiltFirmware, build, sizes
 from hil.link import Deadline, Link
 from hil.report import write
-from hil.runs.schema import SummaryRow
+from hil.runs.summary import SummaryRow
 from tests.support.firmware import MODELS, PROJECT, copied_project, pio
 from tests.support.needs import needs
 

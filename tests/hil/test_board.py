@@ -17,7 +17,8 @@ from hil.device import Device
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
 from hil.runs.agreement import unexpected
-from hil.runs.schema import SCHEMA, Summary
+from hil.runs.schema import SCHEMA
+from hil.runs.summary import Summary
 from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
 from hil.wire.messages import ErrorCode, Kind

@@ -17,7 +17,7 @@ from hil.boards.labgrid import CLIENT, hold, serial_port
 from hil.core.errors import LabError, ToolMissing, UsageError
 from hil.firmware import build
 from hil.runs.load import read_manifest
-from hil.runs.schema import Summary
+from hil.runs.summary import Summary
 from tests.support.labgrid import LocalLab, local_lab, missing
 from tests.support.needs import skip_without
 

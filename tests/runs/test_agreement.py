@@ -19,7 +19,8 @@ from hil.runs.agreement import (
     unexpected,
 )
 from hil.runs.cells import cells, summarise
-from hil.runs.schema import SCHEMA, Accuracy, Agreement, Clock, RunPlan, Summary, SummaryRow, Time
+from hil.runs.schema import SCHEMA, Clock, RunPlan
+from hil.runs.summary import Accuracy, Agreement, Summary, SummaryRow, Time
 from tests.support.runs import manifest, plan, sample
 
 FLOAT = "fake/aot/student/float32"

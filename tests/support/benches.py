@@ -11,7 +11,8 @@ from hil.bench import BenchPlan, Request, make_plan
 from hil.bench.events import Event
 from hil.runs.cells import summarise
 from hil.runs.load import read_manifest, read_samples
-from hil.runs.schema import Sample, SummaryRow
+from hil.runs.schema import Sample
+from hil.runs.summary import SummaryRow
 
 PROJECT = Path(__file__).parents[2]
 

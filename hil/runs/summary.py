@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of summary.json: the figures of each run, for other programs.
+
+Keys are a contract, as in `hil.runs.schema`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hil.runs.schema import Faults, Marks, Memory, Stored, run_key
+
+
+class Accuracy(Stored, frozen=True):
+    device: float
+    host: float
+
+
+class Agreement(Stored, frozen=True):
+    """``outputs``: share of samples whose output bytes all equal LiteRT's;
+    ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
+    in the output's own units (int8 steps, or float32; against a NaN or an infinity it is the
+    largest float32). ``differing_oracle`` is null when no oracle was run."""
+
+    argmax: float
+    outputs: float
+    differing_litert: int
+    differing_oracle: int | None
+    max_abs: float
+
+
+class Time(Stored, frozen=True):
+    unit: Literal["instructions", "us", "none"]
+    median: float | None
+    p5: float | None
+    p95: float | None
+    n: int
+
+
+class HostLatency(Stored, frozen=True):
+    """LiteRT's invoke on the host, in nanoseconds. Not a time of any device.
+
+    ``ratio``: the device's median latency over ``median``; null on an emulator, which has none.
+    Intervals are in the row's ``intervals``: "host_latency.xnnpack.median", ".ratio", ....
+    """
+
+    threads: int
+    median: float
+    p5: float
+    p95: float
+    n: int
+    first: int
+    ratio: float | None
+
+
+class Link(Stored, frozen=True):
+    """``faults``, ``left_out``: only for a run with faults. ``left_out``: answers with times that
+    no figure uses, because a fault disturbed them."""
+
+    bytes_out: int
+    bytes_in: int
+    seconds: float
+    retries: int
+    faults: Faults | UnsetType = UNSET
+    left_out: int | UnsetType = UNSET
+
+
+class Interval(Stored, frozen=True):
+    """The confidence interval of a figure of the row, in its unit; ``confidence`` is 1 where
+    nothing varied."""
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+    n: int
+
+
+class SummaryRow(Stored, frozen=True):
+    board: str
+    engine: str
+    model: str
+    precision: str
+    dataset: str
+    n: int
+    accuracy: Accuracy
+    agreement: Agreement
+    time: Time
+    memory: Memory | None  # null: not known, because the run is not complete
+    link: Link | None
+    marks: Marks | None = None
+    intervals: dict[str, Interval] = msgspec.field(
+        default_factory=dict
+    )  # by "accuracy.device", ...
+    # stored only where there were any: requests without an answer that counts, not in ``n``
+    failed: int | UnsetType = UNSET
+    host_latency: dict[str, HostLatency] | UnsetType = UNSET  # by kernels: "xnnpack", "reference"
+
+    @property
+    def key(self) -> str:
+        return run_key(self.board, self.engine, self.model, self.precision)
+
+
+class Summary(Stored, frozen=True):
+    schema: int
+    runs: tuple[SummaryRow, ...]
