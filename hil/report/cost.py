@@ -12,24 +12,11 @@ from typing import Final
 import numpy as np
 
 from hil import stats
-from hil.core.text import clean
 from hil.report.accuracy import accuracy_axis
 from hil.report.blocks import Scatters, Section, Table, section
-from hil.report.draw.chart import (
-    Chart,
-    Point,
-    Row,
-    Scale,
-    Scatter,
-    Segment,
-    Tick,
-    colour,
-    from_zero,
-    log_ticks,
-    ticks_in,
-)
-from hil.report.draw.layout import Box, shortened, width
-from hil.report.text import count, percent, plural, short
+from hil.report.draw.chart import Chart, Row, Scatter, Segment, colour, from_zero
+from hil.report.draw.scatter import Axis, Mark, scatter
+from hil.report.text import count, plural
 from hil.report.times import (
     SIGNIFICANT,
     amount,
@@ -178,13 +165,6 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 # --- accuracy against cost ---
 
-HEIGHT: Final = 230  # pixels of the plotting area
-_NARROW = 255.0  # its width on a phone: labels must not meet there
-_SIZE, _LINE = 13.0, 16.0  # font size and line height of a label
-_ROOMS = (190.0, 90.0)  # width of a label; the second if the first has no free position
-_GAP = 10.0  # pixels between a point and its label
-_AREA = Box(-6.0, _NARROW + 12, -2.0, HEIGHT + 2.0)  # where labels may lie
-
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
     """For each board: accuracy over time, arena and flash, if at least two runs have it."""
@@ -225,80 +205,20 @@ def _scatter(
     value: Callable[[Cell], float],
     models: Sequence[str],
 ) -> Scatter | None:
-    placed = [(cell, value(cell)) for cell in cells if value(cell) > 0]
+    placed = [cell for cell in cells if value(cell) > 0]
     if len(placed) < 2:
         return None
-    values = [v for _, v in placed]
-    x = Scale(min(values) / 1.6, max(values) * 1.6, log=True)
-    y, y_ticks = accuracy_axis([cell for cell, _ in placed])
-
-    def down(share: float) -> float:
-        return round(HEIGHT * (1 - y.at(share) / 100), 1)
-
-    heights = [(down(e.point), down(e.low), down(e.high)) for e in (c.accuracy for c, _ in placed)]
-    boxes = [
-        Box(at - 7, at + 7, min(top, point - 7), max(bottom, point + 7))
-        for at, (point, bottom, top) in zip(
-            (x.at(v) / 100 * _NARROW for v in values), heights, strict=True
+    marks = [
+        Mark(
+            cell.board_name,
+            colour(cell.plan.model, cell.plan.precision, models),
+            value(cell),
+            cell.accuracy,
         )
+        for cell in placed
     ]
-    points: list[Point] = []
-    labels: list[Box] = []
-    for (cell, v), (point, low, high) in zip(placed, heights, strict=True):
-        css = colour(cell.plan.model, cell.plan.precision, models)
-        points.append(_point(cell.board_name, css, x.at(v), (point, low, high), boxes, labels))
-    said = "; ".join(
-        f"{cell.board_name}: {percent(cell.accuracy.point, cell.n)} at {count(v)}"
-        for cell, v in placed
-    )
-    return Scatter(
-        title=title,
-        caption="Device accuracy with its 95% interval. Up and to the left is better.",
-        alt=f"{title} ({label}, log scale). {said}.",
-        x_axis=f"{label}, log scale",
-        y_axis="accuracy",
-        x_ticks=ticks_in(_NARROW, ((x.at(t), short(t)) for t in log_ticks(x.low, x.high))),
-        y_ticks=tuple(Tick(down(t), f"{100 * t:.4g}%") for t in y_ticks),
-        points=tuple(points),
-    )
-
-
-def _point(
-    name: str,
-    css: str,
-    at: float,
-    heights: tuple[float, float, float],
-    points: list[Box],
-    labels: list[Box],
-) -> Point:
-    """A point and its label, whose box is added to ``labels``.
-
-    If possible, the label meets no point, interval or earlier label on the narrowest screen; on a
-    wider one they only move apart. If no position is free the point has no label: the drawing's
-    description names all points.
-    """
-    y, x = heights[0], at / 100 * _NARROW
-    for room in _ROOMS:
-        text = shortened(clean(name), room, _SIZE, bold=True)
-        wide = width(text, _SIZE, bold=True)
-        for others in (points + labels, labels):  # it may cross an interval, never another label
-            for anchor, left, middle in _positions(x, y, wide):
-                box = Box(left, left + wide, middle - _LINE / 2, middle + _LINE / 2)
-                if box.inside(_AREA) and box.is_free(others):
-                    labels.append(box)
-                    dx = _GAP if anchor == "start" else -_GAP
-                    return Point(text, css, at, *heights, anchor, dx, round(middle + 4.5, 1))
-    return Point("", css, at, *heights, "start", _GAP, y)
-
-
-def _positions(x: float, y: float, wide: float) -> Iterator[tuple[str, float, float]]:
-    """Alignment, left end and middle of a label beside a point, nearest first."""
-    sides = [("start", x + _GAP), ("end", x - _GAP - wide)]
-    if x > _NARROW / 2:
-        sides.reverse()
-    for step in sorted(range(-224, 225, 16), key=abs):
-        for anchor, left in sides:
-            yield anchor, left, y + step
+    caption = "Device accuracy with its 95% interval. Up and to the left is better."
+    return scatter(title, caption, Axis(label), marks, accuracy_axis(placed))
 
 
 # --- clocks that cannot be right ---

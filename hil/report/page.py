@@ -17,9 +17,9 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from hil.report.blocks import KINDS, Block, Card, Confusions, Scatters, Vector
-from hil.report.cost import HEIGHT
 from hil.report.document import Document
 from hil.report.draw.chart import HUES, PALETTE, Chart, Drawing, Square
+from hil.report.draw.scatter import HEIGHT
 from hil.report.draw.templates import environment
 from hil.report.text import UNKNOWN
 

@@ -13,10 +13,11 @@ import pytest
 
 from hil.core.errors import MixedUnits
 from hil.report import write
-from hil.report.cost import HEIGHT, contradictions, scatters, time_chart, time_charts
+from hil.report.cost import contradictions, scatters, time_chart, time_charts
 from hil.report.document import document
 from hil.report.draw.chart import Point
 from hil.report.draw.layout import width
+from hil.report.draw.scatter import HEIGHT
 from hil.report.pairs import speed_up
 from hil.runs.load import StoredRun, load_run
 from tests.support import reports

@@ -130,7 +130,7 @@ class Chart:
 @dataclass(frozen=True, slots=True)
 class Point:
     """``x`` in percent, heights in pixels from the top. The label starts or ends, as ``anchor``
-    says, ``dx`` pixels beside the point."""
+    says, ``dx`` pixels beside the point. ``kind``: device is a disc, host a hollow diamond."""
 
     label: str
     css: str
@@ -141,10 +141,24 @@ class Point:
     anchor: str
     dx: float
     text_y: float
+    kind: str = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A line between two points, in the units of `Point`."""
+
+    css: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
+    """``legend`` has (css, text) per swatch."""
+
     title: str
     caption: str
     alt: str
@@ -153,6 +167,8 @@ class Scatter:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     points: tuple[Point, ...]
+    links: tuple[Link, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scatter plot of accuracy against a cost, with labels that have room on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final, Literal
+
+from hil.core.text import clean
+from hil.report.draw.chart import Link, Point, Scale, Scatter, Tick, log_ticks, ticks_in
+from hil.report.draw.layout import Box, shortened, width
+from hil.report.text import count, percent, short
+from hil.stats import Estimate
+
+HEIGHT: Final = 230  # pixels of the plotting area
+LEGEND: Final = {"device": "key-device", "host": "key-diamond"}  # swatch of each kind
+_NARROW = 255.0  # its width on a phone: labels must not meet there
+_SIZE, _LINE = 13.0, 16.0  # font size and line height of a label
+_ROOMS = (190.0, 90.0)  # width of a label; the second if the first has no free position
+_GAP = 10.0  # pixels between a point and its label
+_PIECES = 16  # of a link, each of which is a box that labels avoid
+_AREA = Box(-6.0, _NARROW + 12, -2.0, HEIGHT + 2.0)  # where labels may lie
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The accuracy of a network at a cost, which is positive. Marks of one name have one label, and
+    a line joins them."""
+
+    name: str
+    css: str
+    cost: float
+    accuracy: Estimate
+    kind: Literal["device", "host"] = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The axis of a cost: what it shows, its values as text, and its ticks as text."""
+
+    label: str
+    words: Callable[[float], str] = count
+    tick: Callable[[float], str] = short
+
+
+def scatter(
+    title: str,
+    caption: str,
+    axis: Axis,
+    marks: Sequence[Mark],
+    shares: tuple[Scale, Sequence[float]],
+    legend: Sequence[tuple[str, str]] = (),
+) -> Scatter:
+    """At least one mark. ``shares``: scale and ticks of accuracy; costs are on a log scale."""
+    costs = [mark.cost for mark in marks]
+    x = Scale(min(costs) / 1.6, max(costs) * 1.6, log=True)
+    y, y_ticks = shares
+
+    def down(share: float) -> float:
+        return round(HEIGHT * (1 - y.at(share) / 100), 1)
+
+    points = [_point(mark, x, down) for mark in marks]
+    named: dict[str, list[int]] = {}
+    for i, mark in enumerate(marks):
+        named.setdefault(mark.name, []).append(i)
+    links = [
+        Link(points[a].css, points[a].x, points[a].y, points[b].x, points[b].y)
+        for group in named.values()
+        for a, b in pairwise(group)
+    ]
+    crowd = [*map(_box, points), *(box for link in links for box in _boxes(link))]
+    labels: list[Box] = []
+    for name, group in named.items():
+        found = _labelled(name, [points[i] for i in group], crowd, labels)
+        if found:
+            which, labelled = found
+            points[group[which]] = labelled
+    kinds = len({mark.kind for mark in marks}) > 1
+    said = "; ".join(
+        f"{mark.name}{f', {mark.kind}' if kinds else ''}: "
+        f"{percent(mark.accuracy.point, mark.accuracy.n)} at {axis.words(mark.cost)}"
+        for mark in marks
+    )
+    ticks = ((x.at(t), axis.tick(t)) for t in log_ticks(x.low, x.high))
+    return Scatter(
+        title=title,
+        caption=caption,
+        alt=f"{title} ({axis.label}, log scale). {said}.",
+        x_axis=f"{axis.label}, log scale",
+        y_axis="accuracy",
+        x_ticks=ticks_in(_NARROW, ticks),
+        y_ticks=tuple(Tick(down(t), f"{100 * t:.4g}%") for t in y_ticks),
+        points=tuple(points),
+        links=tuple(links),
+        legend=tuple(legend),
+    )
+
+
+def _point(mark: Mark, x: Scale, down: Callable[[float], float]) -> Point:
+    """Without a label."""
+    found = mark.accuracy
+    y = down(found.point)
+    at = x.at(mark.cost)
+    return Point(
+        "", mark.css, at, y, down(found.low), down(found.high), "start", _GAP, y, mark.kind
+    )
+
+
+def _box(point: Point) -> Box:
+    """A point with its interval, on a phone."""
+    at = point.x / 100 * _NARROW
+    return Box(at - 7, at + 7, min(point.high, point.y - 7), max(point.low, point.y + 7))
+
+
+def _boxes(link: Link) -> Iterator[Box]:
+    """The pieces of a link, on a phone."""
+    for i in range(_PIECES):
+        ends = [
+            (
+                (link.x1 + (link.x2 - link.x1) * k / _PIECES) / 100 * _NARROW,
+                link.y1 + (link.y2 - link.y1) * k / _PIECES,
+            )
+            for k in (i, i + 1)
+        ]
+        (x1, y1), (x2, y2) = ends
+        yield Box(min(x1, x2), max(x1, x2), min(y1, y2) - 1, max(y1, y2) + 1)
+
+
+def _labelled(
+    name: str, points: Sequence[Point], crowd: list[Box], labels: list[Box]
+) -> tuple[int, Point] | None:
+    """One of ``points`` with their label, and which; its box is added to ``labels``.
+
+    If possible, the label meets no point, interval, link or earlier label on the narrowest screen;
+    on a wider one they only move apart. None if no position is free: the drawing's description
+    names all points.
+    """
+    for room in _ROOMS:
+        text = shortened(clean(name), room, _SIZE, bold=True)
+        wide = width(text, _SIZE, bold=True)
+        for others in (crowd + labels, labels):  # it may cross an interval, never another label
+            for which, point in enumerate(points):
+                at = point.x / 100 * _NARROW
+                for anchor, left, middle in _positions(at, point.y, wide):
+                    box = Box(left, left + wide, middle - _LINE / 2, middle + _LINE / 2)
+                    if box.inside(_AREA) and box.is_free(others):
+                        labels.append(box)
+                        dx = _GAP if anchor == "start" else -_GAP
+                        text_y = round(middle + 4.5, 1)
+                        return which, replace(
+                            point, label=text, anchor=anchor, dx=dx, text_y=text_y
+                        )
+    return None
+
+
+def _positions(x: float, y: float, wide: float) -> Iterator[tuple[str, float, float]]:
+    """Alignment, left end and middle of a label beside a point, nearest first."""
+    sides = [("start", x + _GAP), ("end", x - _GAP - wide)]
+    if x > _NARROW / 2:
+        sides.reverse()
+    for step in sorted(range(-224, 225, 16), key=abs):
+        for anchor, left in sides:
+            yield anchor, left, y + step
