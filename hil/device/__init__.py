@@ -3,6 +3,6 @@
 
 from hil.device.device import Device, LayerOutput, ask_layer
 from hil.device.line import Timing
-from hil.device.stream import Answer
+from hil.device.stream import Answer, Failure
 
-__all__ = ["Answer", "Device", "LayerOutput", "Timing", "ask_layer"]
+__all__ = ["Answer", "Device", "Failure", "LayerOutput", "Timing", "ask_layer"]

@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 
 from hil.core.errors import DeviceRefused, HilError, LineHopeless, NoAnswer, WrongFirmware
 from hil.core.records import ClockSteps, DType, Encoding, Hello, LineCounts, Status
-from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing
+from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing, refused
 from hil.device.pace import Pace, Rates
-from hil.device.stream import Answer, Request, Stream
+from hil.device.stream import Answer, Failure, Request, Stream
 from hil.link import Link
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
@@ -196,6 +196,28 @@ class Device:
             DeviceRefused: the board refused.
             NoAnswer: the board is silent.
             LineHopeless: so few frames pass the line that the work would take hours.
+        """
+        for answer in self.attempt(
+            model, encoding, inputs, window=window, room=room, pack=pack, first=first
+        ):
+            if isinstance(answer, Failure):
+                raise refused(answer.refusal)
+            yield answer
+
+    def attempt(
+        self,
+        model: int,
+        encoding: Encoding,
+        inputs: Iterable[bytes],
+        *,
+        window: int = 1,
+        room: int | None = None,
+        pack: bool = False,
+        first: int = 0,
+    ) -> Iterator[Answer | Failure]:
+        """As `infer`, but an inference that fails on the board is a `Failure`, and the others go on.
+
+        Raises as `infer`; DeviceRefused only for requests that the board cannot carry out at all.
         """
 
         def build(seq: int, request: Request) -> Frame:

@@ -143,12 +143,18 @@ class Line:
         self.noise += 1
 
     def reply(
-        self, deadline: Deadline, expected: Mapping[int, int], kind: type[object]
+        self,
+        deadline: Deadline,
+        expected: Mapping[int, int],
+        kind: type[object],
+        *,
+        failures: bool = False,
     ) -> tuple[int, Reply] | None:
         """The next reply of ``kind`` to one of ``expected`` (number -> `check_of` the request).
 
         Damage is reported as a `Malformed` with number 0. None at the deadline. Raises
         DeviceRefused for an ERROR reply, and WrongFirmware when replies do not fit their requests.
+        With ``failures``, an ERROR ENGINE is returned: one inference failed, the next may not.
         """
         while (frame := self._receive(deadline)) is not None:
             if isinstance(frame, BadFrame):
@@ -168,8 +174,9 @@ class Line:
                 self._nobody_asked()  # a late answer to something already asked again
                 continue
             if isinstance(reply, Refusal):
-                raise refused(reply)
-            if not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
+                if not (failures and reply.code == ErrorCode.ENGINE):
+                    raise refused(reply)
+            elif not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
                 return self._misfit(reply)
             self._misfits = 0
             return frame.seq, reply

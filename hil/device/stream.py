@@ -20,8 +20,9 @@ from typing import Final
 
 from hil.device.line import END_OF_ALL, Line
 from hil.device.pace import Pace
+from hil.link import Deadline
 from hil.wire.frames import Frame, check_of, encode_request
-from hil.wire.messages import Reply, Result
+from hil.wire.messages import Refusal, Reply, Result
 
 BABBLE: Final = 6  # damaged frames beyond two per request in flight, in a row: not replies
 UNSURE: Final = 32  # beyond four per request since the last answer: what is in flight is unknown
@@ -41,6 +42,17 @@ class Answer:
 
     index: int
     result: Result
+    attempts: int
+    round_trip: int
+    disturbed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One inference that failed on the board, by its ERROR ENGINE. The rest is as in `Answer`."""
+
+    index: int
+    refusal: Refusal
     attempts: int
     round_trip: int
     disturbed: bool = False
@@ -103,9 +115,9 @@ class Stream:
         self._over = False  # all fresh requests were sent
         self._good = line.frames_in  # at the last report of damage
 
-    def answers(self, first: int) -> Iterator[Answer]:
+    def answers(self, first: int) -> Iterator[Answer | Failure]:
         """All answers in order, from request number ``first`` on; raises as `Pace.judge`."""
-        done: dict[int, Answer] = {}
+        done: dict[int, Answer | Failure] = {}
         self._pace.begin()
         while True:
             if not self._holding:
@@ -115,7 +127,7 @@ class Stream:
             reply = self._wait()
             if reply is None:
                 self._on_silence()
-            elif isinstance(reply[1], Result):
+            elif isinstance(reply[1], Result | Refusal):
                 if (answer := self._on_answer(reply[0], reply[1])) is not None:
                     done[answer.index] = answer
                 while first in done:
@@ -127,14 +139,17 @@ class Stream:
     def _wait(self) -> tuple[int, Reply] | None:
         line, pace = self._line, self._pace
         if self._holding:
-            return line.reply(line.timing.deadline(pace.quiet(self._key)), self._checks, Result)
+            return self._reply(line.timing.deadline(pace.quiet(self._key)))
         deadline = line.timing.deadline(pace.timeout(self._key))
         soon = deadline.sooner(pace.patience(self._key))
-        reply = line.reply(soon, self._checks, Result)
+        reply = self._reply(soon)
         if reply is None and soon.at < deadline.at:
             line.write(END_OF_ALL)  # if a delimiter was lost, the board reports it at once
-            reply = line.reply(deadline, self._checks, Result)
+            reply = self._reply(deadline)
         return reply
+
+    def _reply(self, deadline: Deadline) -> tuple[int, Reply] | None:
+        return self._line.reply(deadline, self._checks, Result, failures=True)
 
     def _fill(self) -> None:
         while self._count < self._window and (request := self._next()) is not None:
@@ -164,7 +179,7 @@ class Stream:
     def _unanswered(self) -> bool:
         return any(not sent.request.done for sent in self._in_flight)
 
-    def _on_answer(self, seq: int, result: Result) -> Answer | None:
+    def _on_answer(self, seq: int, reply: Result | Refusal) -> Answer | Failure | None:
         """Handle an answer: everything sent before its request was lost, and nothing since."""
         lost = self._pace.losses
         while (sent := self._in_flight[0]).seq != seq:
@@ -187,8 +202,12 @@ class Stream:
         request.done = True
         taken = self._line.now() - sent.at
         disturbed = request.attempts > 1 or sent.noise != self._line.noise
+        micros = round(taken * 1e6)
+        if isinstance(reply, Refusal):
+            self._pace.answered(self._key, taken, disturbed=True)  # how long one takes is unknown
+            return Failure(request.index, reply, request.attempts, micros, disturbed)
         self._pace.answered(self._key, taken, disturbed=disturbed)
-        return Answer(request.index, result, request.attempts, round(taken * 1e6), disturbed)
+        return Answer(request.index, reply, request.attempts, micros, disturbed)
 
     def _on_damage(self) -> None:
         """Handle a report of damage: to the oldest request in flight, or to its answer."""
