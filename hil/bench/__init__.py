@@ -3,6 +3,7 @@
 
 A bench goes plan -> prepare -> stream -> store:
 
+    cases.py     the records: networks, images, and one case per run
     plan.py      the request -> cases (network, image, station) and samples
     prepare.py   cases -> firmware, built by a lab (lab.py), and the manifest's records
     lanes.py     which runs go in parallel, each in its own process

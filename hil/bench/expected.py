@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from hil.bench.cases import Network
 from hil.bench.events import Emit, Referencing
-from hil.bench.plan import Network
 from hil.bench.prepare import Prepared
 from hil.core.errors import HilError
 from hil.core.processes import serve, start, stop

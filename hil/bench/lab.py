@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from hil.bench.plan import Image
+from hil.bench.cases import Image
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
 from hil.boards.emulator import start_detached, stop_detached

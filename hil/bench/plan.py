@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from hil import datasets
+from hil.bench.cases import Case, Image, Network
 from hil.boards.config import Board, BoardMemory, load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.runs.schema import TooLarge, run_key
-from hil.tflite import Graph, read_model
+from hil.runs.schema import TooLarge
+from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
 
@@ -37,47 +38,6 @@ class Request:
     dataset: str = "auto"
     data: Path | None = None  # a .npz file
     limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One .tflite file, and its name in a firmware image."""
-
-    name: str
-    path: Path
-    graph: Graph
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """Networks of one precision that one firmware embeds."""
-
-    board: Board
-    engine: str
-    precision: Precision
-    networks: tuple[Network, ...]
-    layers: bool = False  # firmware that answers layer by layer
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Unique among the images of a plan."""
-        names = (network.name for network in self.networks)
-        special = ("layers",) if self.layers else ()
-        return (self.board.name, self.engine, self.precision, *special, *names)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One run: one network of one image at one station."""
-
-    image: Image
-    network: Network
-    station: Station
-
-    @property
-    def key(self) -> str:
-        image = self.image
-        return run_key(self.station.name, image.engine, self.network.name, image.precision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from hil.bench.cases import Case
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
 from hil.bench.plan import (
     BenchPlan,
-    Case,
     alone_with,
     linked_too_large,
     nothing_fits,

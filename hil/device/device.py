@@ -215,7 +215,7 @@ class Device:
         pack: bool = False,
         first: int = 0,
     ) -> Iterator[Answer | Failure]:
-        """As `infer`, but an inference that fails on the board is a `Failure`, and the others go on.
+        """As `infer`, but an inference that fails on the board is a `Failure`; the others go on.
 
         Raises as `infer`; DeviceRefused only for requests that the board cannot carry out at all.
         """

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Case, Image
 from hil.bench.events import Event
 from hil.bench.lab import HeldLab, RealLab, check_image, flash
-from hil.bench.plan import Case, Image
 from hil.boards.attached import Attached, choose_attached
 from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hil.bench.cases import Image, Network
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image, Network
 from hil.boards.station import Station
 from hil.core.errors import DoesNotFit
 from hil.core.records import DType, Hello, ModelInfo, Precision

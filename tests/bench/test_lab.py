@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from serial.tools import list_ports
 
+from hil.bench.cases import Image
 from hil.bench.lab import Firmware, HeldLab, RealLab
-from hil.bench.plan import Image
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import LinkError

@@ -12,9 +12,9 @@ import pytest
 from msgspec import UNSET
 
 from hil.bench import BenchPlan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image
 from hil.bench.session import Patience
 from hil.boards.station import Station
 from hil.core.errors import HilError, LineHopeless, StorageError

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from hil.bench import Request, lab
+from hil.bench.cases import Image
 from hil.bench.lab import flash
-from hil.bench.plan import Image, choose_image
+from hil.bench.plan import choose_image
 from hil.boards.attached import Attached
 from hil.boards.config import Timeouts, load_board
 from hil.boards.session import open_board

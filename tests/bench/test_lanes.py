@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event, Finished
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
-from hil.bench.plan import Image
 from hil.bench.prepare import prepare
 from hil.bench.session import Patience
 from hil.boards.station import Station

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, run
+from hil.bench.cases import Image
 from hil.bench.events import Event, Observing, Profiling
 from hil.bench.lab import Firmware, RealLab
-from hil.bench.plan import Image
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DoesNotFit, StorageError, WrongFirmware

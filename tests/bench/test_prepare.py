@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from hil.bench.cases import Case, Image, Network
 from hil.bench.lab import Firmware, RealLab
-from hil.bench.plan import Case, Image, Network, Request, make_plan
+from hil.bench.plan import Request, make_plan
 from hil.bench.prepare import predicted_memory, prepare
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools, only_station

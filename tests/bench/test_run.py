@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.events import BenchStored, Event, Finished, Streaming
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image
 from hil.bench.session import WARM_UP, Inputs
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from hil.bench import Request
+from hil.bench.cases import Image
 from hil.bench.lab import flash
-from hil.bench.plan import Image, choose_image
+from hil.bench.plan import choose_image
 from hil.boards.config import load_board
 from hil.boards.session import open_port
 from hil.boards.station import only_station

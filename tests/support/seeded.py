@@ -16,8 +16,8 @@ import numpy as np
 
 from hil import engines
 from hil.bench import BenchPlan, Request, make_plan, run
+from hil.bench.cases import Image
 from hil.bench.lab import Firmware, RealLab
-from hil.bench.plan import Image
 from hil.boards.station import Station
 from hil.engines import write_image
 from hil.link import Link

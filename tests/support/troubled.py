@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from hil.bench.cases import Image
 from hil.bench.lab import Firmware
-from hil.bench.plan import Image
 from hil.bench.session import Patience
 from hil.boards.station import Station
 from hil.core.errors import LinkError
