@@ -116,6 +116,18 @@ class EmulatorTime(_Measure):
         return self.microseconds
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class HostLatency(_Measure):
+    """Nanoseconds that LiteRT took for one inference on this computer."""
+
+    nanoseconds: int
+
+    @property
+    def amount(self) -> int:
+        return self.nanoseconds
+
+
 # separate types, so that nothing adds, compares or plots one as the other
 DeviceTime: TypeAlias = Instructions | Latency | None
 

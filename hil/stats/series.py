@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times in the order they were measured: kinds that never mix, outliers and drift.
 
-Emulated counts, an emulator's wall time and a board's real time are three types. A function of two
-series takes two of one type, so mixing them does not type-check. If the types were lost (`Any`,
-records read from a file), the same functions raise `MixedUnits`.
+Emulated counts, an emulator's wall time, a board's real time and LiteRT's time on the host are four
+types. A function of two series takes two of one type, so mixing them does not type-check. If the
+types were lost (`Any`, records read from a file), the same functions raise `MixedUnits`. Only
+`device_over_host` takes two kinds.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import numpy.typing as npt
 from scipy.stats import kendalltau
 
 from hil.core.errors import MixedUnits
-from hil.core.records import EmulatorTime, Instructions, Latency
+from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
 from hil.stats.bootstrap import bootstrap_median, ratio_of_medians
 from hil.stats.estimate import Estimate, Samples, finite
 
-Kind = TypeVar("Kind", Instructions, Latency, EmulatorTime)
+Kind = TypeVar("Kind", Instructions, Latency, EmulatorTime, HostLatency)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,16 @@ class EmulatorTimes(Series[EmulatorTime]):
     unit = "us of the emulator"
 
 
-AnySeries: TypeAlias = Counts | Latencies | EmulatorTimes
+@final
+class HostLatencies(Series[HostLatency]):
+    """Nanoseconds of LiteRT's invoke on this computer."""
+
+    unit = "ns on the host"
+
+
+AnySeries: TypeAlias = Counts | Latencies | EmulatorTimes | HostLatencies
+
+_NS_PER_US = 1000
 
 
 def ratio(new: Series[Kind], base: Series[Kind], *, paired: bool = True) -> Estimate:
@@ -78,7 +88,22 @@ def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> E
             return ratio(new, base, paired=paired)
         case EmulatorTimes(), EmulatorTimes():
             return ratio(new, base, paired=paired)
+        case HostLatencies(), HostLatencies():
+            return ratio(new, base, paired=paired)
     raise _mixed(new.unit, base.unit)
+
+
+def device_over_host(device: Latencies, host: HostLatencies) -> Estimate:
+    """How many times as long a board takes as the host: the ratio of the medians, with its interval.
+
+    The only function that combines two kinds of time; MixedUnits for any other kinds. Unpaired: the
+    host times fewer samples, and a duration there says nothing about the same sample on the board.
+    The interval is the two-sample BCa bootstrap of `hil.stats.ratio_of_medians` (Efron 1987).
+    ValueError if there is no sample, or one is not positive.
+    """
+    if not isinstance(device, Latencies) or not isinstance(host, HostLatencies):
+        raise _mixed(device.unit, host.unit)
+    return ratio_of_medians(device.values * _NS_PER_US, host.values, paired=False)
 
 
 def axis(series: Sequence[Series[Kind]]) -> str:
@@ -96,7 +121,8 @@ def _one_unit(series: Sequence[Series[Kind]]) -> str:
 def _mixed(*units: str) -> MixedUnits:
     return MixedUnits(
         f"figures in {' and '.join(units) or 'no unit'} cannot be combined",
-        "compare emulated counts, an emulator's time and real time only with their own kind",
+        "compare emulated counts, an emulator's time, a board's and the host's only with their "
+        "own kind",
     )
 
 

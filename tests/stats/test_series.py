@@ -17,18 +17,30 @@ from hypothesis import strategies as st
 
 from hil import stats
 from hil.core.errors import HilError, MixedUnits
-from hil.core.records import EmulatorTime, Instructions, Latency
-from hil.stats.series import Counts, EmulatorTimes, Latencies, axis, ratio, ratio_if_alike
+from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
+from hil.stats.series import (
+    Counts,
+    EmulatorTimes,
+    HostLatencies,
+    Latencies,
+    axis,
+    device_over_host,
+    ratio,
+    ratio_if_alike,
+)
 
 PROJECT = Path(__file__).parents[2]
-KINDS = (Instructions(7), Latency(7), EmulatorTime(7))
-SERIES = tuple(kind(np.arange(10, 30)) for kind in (Counts, Latencies, EmulatorTimes))
+KINDS = (Instructions(7), Latency(7), EmulatorTime(7), HostLatency(7))
+SERIES = tuple(
+    kind(np.arange(10, 30)) for kind in (Counts, Latencies, EmulatorTimes, HostLatencies)
+)
 
 # mypy must report the marked error on each marked line, and no other
 SNIPPET = """\
 import numpy as np
-from hil.core.records import EmulatorTime, Instructions, Latency
-from hil.stats.series import Counts, EmulatorTimes, Latencies, axis, ratio
+from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
+from hil.stats.series import Counts, EmulatorTimes, HostLatencies, Latencies
+from hil.stats.series import axis, device_over_host, ratio
 
 Instructions(1) < Instructions(2)
 Instructions(1) < Latency(2)  # operator
@@ -42,6 +54,17 @@ ratio(Latencies(many), Counts(many))  # misc
 ratio(EmulatorTimes(many), Latencies(many))  # misc
 axis([Counts(many), Counts(many)])
 axis([Counts(many), Latencies(many)])  # list-item
+HostLatency(1) < HostLatency(2)
+HostLatency(1) < Latency(2)  # operator
+HostLatency(1) / EmulatorTime(2)  # operator
+ratio(HostLatencies(many), HostLatencies(many))
+ratio(HostLatencies(many), Latencies(many))  # misc
+ratio(HostLatencies(many), EmulatorTimes(many))  # misc
+axis([HostLatencies(many), Latencies(many)])  # list-item
+device_over_host(Latencies(many), HostLatencies(many))
+device_over_host(HostLatencies(many), Latencies(many))  # arg-type
+device_over_host(Counts(many), HostLatencies(many))  # arg-type
+device_over_host(Latencies(many), EmulatorTimes(many))  # arg-type
 """
 
 
@@ -113,6 +136,38 @@ def test_only_one_kind_shares_a_ratio_or_an_axis(one: Any, other: Any) -> None:
     for act in (ratio, ratio_if_alike, lambda a, b: axis([a, b])):
         with pytest.raises(MixedUnits, match="cannot be combined"):
             act(one, other)
+
+
+@pytest.mark.parametrize("device", SERIES)
+@pytest.mark.parametrize("host", SERIES)
+def test_only_a_board_is_divided_by_the_host(device: Any, host: Any) -> None:
+    if (type(device), type(host)) == (Latencies, HostLatencies):
+        assert device_over_host(device, host).point == 1000.0  # us over ns
+        return
+    with pytest.raises(MixedUnits, match="cannot be combined"):
+        device_over_host(device, host)
+
+
+def test_a_board_over_the_host_is_the_ratio_of_medians_in_one_unit() -> None:
+    rng = np.random.default_rng(5)
+    device = rng.normal(40, 1, 300).round(1)  # ms
+    host = rng.normal(20, 1, 90).round(3)  # us
+    found = device_over_host(
+        Latencies((1000 * device).astype(np.int64)), HostLatencies((1000 * host).astype(np.int64))
+    )
+    assert found.point == pytest.approx(np.median(1000 * device) / np.median(host), rel=1e-3)
+    # the spread of both medians, by the normal approximation (1.2533 sigma / sqrt(n))
+    half = 1.96 * 1.2533 * found.point * np.hypot(1 / 40 / 300**0.5, 1 / 20 / 90**0.5)
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.35)
+    assert found.low < found.point < found.high
+    assert (found.method, found.n) == ("BCa bootstrap", 90)
+
+
+def test_a_clock_that_did_not_advance_forms_no_ratio() -> None:
+    some, none = np.arange(1, 9), np.zeros(8, np.int64)
+    for device, host in ((none, some), (some, none), (some, some[:0])):
+        with pytest.raises(ValueError, match=r"positive|finite"):
+            device_over_host(Latencies(device), HostLatencies(host))
 
 
 # --- outliers and drift ---
