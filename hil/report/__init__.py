@@ -49,7 +49,7 @@ def write(run_dir: Path) -> Report:
             f"{run_dir / FIGURES} is a symbolic link, which may point anywhere", "remove it"
         )
     found = document(run)
-    summary = summarise(run.manifest, chain.from_iterable(run.samples.values()))
+    summary = summarise(run.manifest, chain.from_iterable(run.samples.values()), run.host)
     report = Report(
         markdown=run_dir / "report.md",
         html=run_dir / "report.html",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +14,12 @@ from msgspec import UNSET
 from hil import stats
 from hil.core.records import DType
 from hil.runs.agreement import Difference, difference, is_disturbed, is_timed, wrong_values
-from hil.runs.schema import SCHEMA, Manifest, RunEnd, RunPlan, Sample
+from hil.runs.host import figures, latencies, over_host, times_of
+from hil.runs.schema import SCHEMA, HostLatencies, HostTimes, Manifest, RunEnd, RunPlan, Sample
 from hil.runs.summary import Accuracy, Agreement, Interval, Link, Summary, SummaryRow, Time
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
+from hil.stats.series import HostLatencies as HostSeries
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Cell:
     round_trips: npt.NDArray[np.int64] | None = None  # (n,) microseconds; None: not all known
     quiet: npt.NDArray[np.bool_] | None = None  # (n,) the answers not disturbed; None: all
     chaos: str = ""  # faults injected on purpose, so that no time is a latency
+    # LiteRT on the host, by kernels ("xnnpack", "reference"); empty: not measured
+    host_times: Mapping[str, HostTimes] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -128,6 +132,17 @@ class Cell:
         """Median time of an inference; None where the board has no clock."""
         return self.series.median if self.series else None
 
+    @cached_property
+    def host_latencies(self) -> dict[str, HostSeries]:
+        """``host_times`` by kernels, with their median."""
+        return {kernels: latencies(times) for kernels, times in self.host_times.items()}
+
+    def over_host(self, kernels: str) -> stats.Estimate | None:
+        """Median of ``times`` over the host's with these kernels; None if there is no such ratio,
+        as on an emulator."""
+        host = self.host_latencies.get(kernels)
+        return over_host(self.series, host) if host else None
+
     def timed(self, ids: Sequence[str]) -> AnySeries | None:
         """The times of these samples, in the order given; None unless each has one."""
         if self.series is None or self.clocked is None:
@@ -148,7 +163,11 @@ class Cell:
         return stats.percentile(self.times, 5), stats.percentile(self.times, 95)
 
 
-def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[Cell, ...]:
+def cells(
+    manifest: Manifest,
+    samples: Mapping[str, Sequence[Sample]],
+    host: HostLatencies | None = None,
+) -> tuple[Cell, ...]:
     """Every planned run in the manifest's order, including those without an answer."""
     ends = {end.key: end for end in manifest.ends}
     names = _names(manifest.runs)
@@ -160,6 +179,7 @@ def cells(manifest: Manifest, samples: Mapping[str, Sequence[Sample]]) -> tuple[
             manifest.dataset.n,
             samples.get(plan.key, ()),
             manifest.chaos or "",
+            times_of(plan, host),
         )
         for plan, name in zip(manifest.runs, names, strict=True)
     )
@@ -172,6 +192,7 @@ def _cell(
     asked: int,
     samples: Sequence[Sample],
     chaos: str,
+    host_times: Mapping[str, HostTimes],
 ) -> Cell:
     dtype = DType(plan.output.dtype).numpy
     quiet = np.array([not is_disturbed(s) for s in samples], dtype=bool)
@@ -204,6 +225,7 @@ def _cell(
         round_trips=np.array(trips, np.int64) if trips and len(trips) == len(samples) else None,
         quiet=quiet,
         chaos=chaos,
+        host_times=host_times,
     )
 
 
@@ -219,7 +241,9 @@ def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
     return names
 
 
-def summarise(manifest: Manifest, samples: Iterable[Sample]) -> Summary:
+def summarise(
+    manifest: Manifest, samples: Iterable[Sample], host: HostLatencies | None = None
+) -> Summary:
     """One row per run that has an answer, in the manifest's order.
 
     Accuracy: share of samples whose largest output (the first of equals) is at the label; the
@@ -229,12 +253,13 @@ def summarise(manifest: Manifest, samples: Iterable[Sample]) -> Summary:
     by_run: dict[str, list[Sample]] = {}
     for sample in samples:
         by_run.setdefault(sample.run, []).append(sample)
-    rows = [_row(cell, manifest.dataset.name) for cell in cells(manifest, by_run) if cell.n]
+    rows = [_row(cell, manifest.dataset.name) for cell in cells(manifest, by_run, host) if cell.n]
     return Summary(schema=SCHEMA, runs=tuple(rows))
 
 
 def _row(cell: Cell, dataset: str) -> SummaryRow:
     plan, end = cell.plan, cell.end
+    host_latency, host_estimates = figures(cell.series, cell.host_times)
     return SummaryRow(
         board=plan.board,
         engine=plan.engine,
@@ -263,17 +288,19 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         if end
         else None,
         marks=end.marks if end else None,
-        intervals=_intervals(cell),
+        intervals=_intervals(cell, host_estimates),
+        host_latency=host_latency or UNSET,
     )
 
 
-def _intervals(cell: Cell) -> dict[str, Interval]:
+def _intervals(cell: Cell, host: Mapping[str, stats.Estimate]) -> dict[str, Interval]:
     """The interval of each estimate of a row, by its path in the row."""
     found = {
         "accuracy.device": cell.accuracy,
         "accuracy.host": cell.host_accuracy,
         "agreement.argmax": stats.proportion(cell.same_answer, cell.n),
         "time.median": cell.time,
+        **host,
     }
     return {
         name: Interval(

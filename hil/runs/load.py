@@ -14,9 +14,11 @@ import msgspec
 from hil.core.errors import StorageError, UsageError, WrongSchema
 from hil.core.files import NO_RECORD, is_plain
 from hil.core.records import DType
+from hil.runs import host
 from hil.runs.schema import (
     DIGITS,
     FIGURES,
+    HOST,
     LAYERS,
     MANIFEST,
     MLPERF,
@@ -24,6 +26,7 @@ from hil.runs.schema import (
     PROFILE,
     SAMPLES,
     SCHEMA,
+    HostLatencies,
     LayerCheck,
     LayerSeen,
     Manifest,
@@ -56,7 +59,7 @@ class StoredRun:
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
-    ``pictures``, ``layer_checks`` and ``profiled`` are empty without their files.
+    ``pictures``, ``layer_checks`` and ``profiled`` are empty without their files, ``host`` is None.
     """
 
     manifest: Manifest
@@ -65,6 +68,7 @@ class StoredRun:
     torn: bool
     layer_checks: tuple[LayerCheck, ...] = ()
     profiled: tuple[Profiled, ...] = ()
+    host: HostLatencies | None = None
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -91,6 +95,7 @@ def load_run(folder: Path) -> StoredRun:
         torn,
         _layer_checks(folder / LAYERS, manifest),
         _profiled(folder / PROFILE, manifest),
+        _host(folder / HOST, manifest),
     )
 
 
@@ -245,6 +250,16 @@ def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:
         sizes = [one.total, *(n for layer in one.layers for n in (layer.macs, layer.time))]
         if one.run not in keys or any(n is not None and n < 0 for n in sizes):
             raise StorageError(f"{path}: the times of run '{one.run}' do not fit any run", _RERUN)
+    return found
+
+
+def _host(path: Path, manifest: Manifest) -> HostLatencies | None:
+    raw = _read(path)
+    if raw is None:
+        return None
+    found = _decode(raw, HostLatencies, path)
+    if fault := host.fault(found, manifest):
+        raise StorageError(f"{path}: {fault}", _RERUN)
     return found
 
 

@@ -24,10 +24,12 @@ from hil.core.files import locked, replace_file
 from hil.runs.load import load_run
 from hil.runs.schema import (
     DIGITS,
+    HOST,
     LAYERS,
     MANIFEST,
     PROFILE,
     SAMPLES,
+    HostLatencies,
     LayerCheck,
     Manifest,
     Picture,
@@ -129,6 +131,10 @@ class RunLog:
         """Store the time of each layer of each run."""
         replace_file(self.folder / PROFILE, pretty(profiled))
 
+    def save_host(self, host: HostLatencies) -> None:
+        """Store how long LiteRT takes on this computer."""
+        replace_file(self.folder / HOST, msgspec.json.encode(host))
+
     def _lock(self) -> None:
         try:
             self._held.enter_context(locked(self.folder / LOCK, wait=False))
@@ -139,7 +145,7 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, DIGITS, LAYERS, PROFILE):
+        for name in (MANIFEST, DIGITS, LAYERS, PROFILE, HOST):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -61,6 +61,24 @@ def frame(run: StoredRun) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def host_frame(run: StoredRun) -> pd.DataFrame:
+    """One row per timed invoke of LiteRT on the host, a model's in the run's order.
+
+    Columns: model, precision, kernels, threads; ``i``, the sample's position in the run's order;
+    ``id``, the sample's, None if no board answered it; time, in nanoseconds. The first invoke after
+    loading is not among them: it is in ``host_latency`` of summary.json. Not a time of a board, so
+    it is not a column of `frame`: several boards' runs share these times.
+    """
+    ids = {sample.i: sample.id for some in run.samples.values() for sample in some}
+    columns = ["model", "precision", "kernels", "threads", "i", "id", "time"]
+    rows = [
+        (one.model, one.precision, one.kernels, one.threads, i, ids.get(i), time)
+        for one in (run.host.times if run.host else ())
+        for i, time in enumerate(one.times)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
 Whose = Literal["device", "litert", "oracle", "xnnpack"]
 
 
@@ -80,18 +98,25 @@ class Run:
     def summary(self) -> Summary:
         """The record in summary.json."""
         some = self.stored.samples.values()
-        return summarise(self.manifest, (sample for samples in some for sample in samples))
+        answers = (sample for samples in some for sample in samples)
+        return summarise(self.manifest, answers, self.stored.host)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Each run of the matrix with its answers as arrays: `.answers`, `.labels`, `.accuracy`
         with its interval, `.time`, `.series`, `.plan`, `.end`."""
-        return cells(self.manifest, self.stored.samples)
+        return cells(self.manifest, self.stored.samples, self.stored.host)
 
     @cached_property
     def samples(self) -> pd.DataFrame:
         """One row per answered sample; columns as in `hil.runs.notebook.frame`."""
         return frame(self.stored)
+
+    @cached_property
+    def host_times(self) -> pd.DataFrame:
+        """One row per timed invoke of LiteRT on the host; columns as in
+        `hil.runs.notebook.host_frame`."""
+        return host_frame(self.stored)
 
     @cached_property
     def results(self) -> pd.DataFrame:

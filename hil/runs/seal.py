@@ -15,10 +15,10 @@ import msgspec
 
 from hil.core.errors import DamagedRun, InUse, StorageError
 from hil.core.files import NO_RECORD, is_plain, locked, replace_file
-from hil.runs.schema import DIGITS, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
+from hil.runs.schema import DIGITS, HOST, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
 
 LOCK = ".lock"  # held by the bench that writes the folder
-DATA = (SAMPLES, DIGITS, LAYERS, PROFILE)  # written by the bench; pages are made from these
+DATA = (SAMPLES, DIGITS, LAYERS, PROFILE, HOST)  # written by the bench; pages are made from these
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

@@ -94,7 +94,7 @@ def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> E
 
 
 def device_over_host(device: Latencies, host: HostLatencies) -> Estimate:
-    """How many times as long a board takes as the host: the ratio of the medians, with its interval.
+    """How many times as long a board takes as the host: ratio of the medians, with its interval.
 
     The only function that combines two kinds of time; MixedUnits for any other kinds. Unpaired: the
     host times fewer samples, and a duration there says nothing about the same sample on the board.

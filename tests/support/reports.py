@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,9 @@ from hil.runs.schema import (
     DatasetUsed,
     Git,
     Host,
+    HostLatencies,
+    HostMachine,
+    HostTimes,
     Manifest,
     Memory,
     Picture,
@@ -64,7 +68,7 @@ def plan(
         model=model,
         precision=precision,
         model_file=f"models/mnist/{model}_{precision}.tflite",
-        model_sha256="ab" * 32,
+        model_sha256=hashlib.sha256(f"{model} {precision}".encode()).hexdigest(),
         parameters=21_898 if model == "student" else 225_034,
         macs=70_464 if model == "student" else 2_630_000,
         input=Tensor(dtype=dtype, shape=(1, 28, 28, 1), scale=1 / 255, zero_point=-128),
@@ -189,13 +193,40 @@ def run(*plans: RunPlan, n: int = 200, **how: Any) -> StoredRun:
 
 
 def cells_of(stored: StoredRun) -> tuple[Cell, ...]:
-    return cells(stored.manifest, stored.samples)
+    return cells(stored.manifest, stored.samples, stored.host)
 
 
 def only(stored: StoredRun) -> Cell:
     """The cell of a run that has one."""
     (cell,) = cells_of(stored)
     return cell
+
+
+def host(of: Manifest, n: int = 1000, *, noisy: str = "", threads: int = 1) -> HostLatencies:
+    """LiteRT's times of every model of ``of`` for at most ``n`` samples: in nanoseconds, a fiftieth of its instructions with
+    XNNPACK, a fifth with the reference kernels."""
+    machine = HostMachine(
+        cpu="Example CPU", cores=2, governor="performance", load=0.25, busy=0.01, noisy=noisy
+    )
+    found: dict[tuple[str, str], HostTimes] = {}
+    kinds: tuple[tuple[Literal["xnnpack", "reference"], int], ...]
+    kinds = (("xnnpack", 50), ("reference", 5))
+    n = min(n, of.dataset.n)
+    for one in of.runs:
+        for kernels, share in kinds:
+            cost = NETS.get((one.model, one.precision), NETS["student", "int8"])[0] // share
+            rng = np.random.default_rng([cost, n])
+            found[one.model_sha256, kernels] = HostTimes(
+                model=one.model,
+                precision=one.precision,
+                model_sha256=one.model_sha256,
+                kernels=kernels,
+                version="LiteRT 2.3.0",
+                threads=threads if kernels == "xnnpack" else 1,
+                first=9 * cost,
+                times=tuple(int(t) for t in rng.integers(cost, cost + cost // 10, n)),
+            )
+    return HostLatencies(machine=machine, times=tuple(found.values()))
 
 
 def physical(times: Sequence[int], trips: Sequence[int] | None = None, **of_end: Any) -> StoredRun:
