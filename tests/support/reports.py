@@ -203,8 +203,10 @@ def only(stored: StoredRun) -> Cell:
 
 
 def host(of: Manifest, n: int = 1000, *, noisy: str = "", threads: int = 1) -> HostLatencies:
-    """LiteRT's times of every model of ``of`` for at most ``n`` samples: in nanoseconds, a fiftieth of its instructions with
-    XNNPACK, a fifth with the reference kernels."""
+    """LiteRT's times of every model of ``of``, for at most ``n`` samples.
+
+    In nanoseconds, a fiftieth of its instructions with XNNPACK, a fifth with the reference kernels.
+    """
     machine = HostMachine(
         cpu="Example CPU", cores=2, governor="performance", load=0.25, busy=0.01, noisy=noisy
     )
