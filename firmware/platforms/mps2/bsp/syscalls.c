@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* newlib requires these as soon as a library calls abort() or free(), as TFLM does. No heap. */
+/* newlib requires these as soon as a library calls abort() or malloc(), as TFLM and sketches do.
+ * The heap is what is free between the variables and the stack; our own code does not use it. */
 #include <errno.h>
 #include <stddef.h>
 
@@ -24,8 +25,16 @@ int _kill(int process, int signal) {
 
 int _getpid(void) { return 1; }
 
+extern char end[], _stack_bottom[]; /* of the linker script */
+
 void *_sbrk(ptrdiff_t more) {
-  (void)more;
-  errno = ENOMEM;
-  return (void *)-1;
+  static ptrdiff_t used;
+  const ptrdiff_t size = _stack_bottom - end;
+  if (more > size - used || more < -used) {
+    errno = ENOMEM;
+    return (void *)-1;
+  }
+  void *const old = end + used;
+  used += more;
+  return old;
 }
