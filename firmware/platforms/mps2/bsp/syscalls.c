@@ -3,6 +3,7 @@
  * The heap is what is free between the variables and the stack; our own code does not use it. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "leave.h"
 
@@ -29,7 +30,7 @@ extern char end[], _stack_bottom[]; /* of the linker script */
 
 void *_sbrk(ptrdiff_t more) {
   static ptrdiff_t used;
-  const ptrdiff_t size = _stack_bottom - end;
+  const ptrdiff_t size = (ptrdiff_t)((uintptr_t)_stack_bottom - (uintptr_t)end);
   if (more > size - used || more < -used) {
     errno = ENOMEM;
     return (void *)-1;
