@@ -46,8 +46,10 @@ def show_report(folder: Path, *, browse: bool) -> None:
     problems = unexpected(written.manifest, written.summary)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
+    if written.host and written.host.rows:
+        out.print(_printed(written.host.title, written.host.head, written.host.rows))
     for profile in written.profiles:
-        out.print(_profile(profile.title, profile.head, profile.rows))
+        out.print(_printed(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
     for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
@@ -60,8 +62,8 @@ def show_report(folder: Path, *, browse: bool) -> None:
         raise typer.Exit(UNEXPECTED)
 
 
-def _profile(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The report's table of layers, with numbers aligned right."""
+def _printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table of the report, with numbers aligned right."""
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(head):
         table.add_column(escape(name), justify="left" if i < 2 else "right", overflow="fold")

@@ -31,6 +31,7 @@ class Report:
     layer_findings: tuple[str, ...] = ()  # where device and reference differ
     profiles: tuple[Table, ...] = ()  # time per layer, one table per run
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
+    host: Table | None = None  # LiteRT's time on the host
 
 
 def write(run_dir: Path) -> Report:
@@ -58,6 +59,7 @@ def write(run_dir: Path) -> Report:
         layer_findings=found.layer_findings,
         profiles=found.profiles,
         unprofiled=found.unprofiled,
+        host=found.host,
     )
     # all pages are made before any is written
     contents = {

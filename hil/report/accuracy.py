@@ -22,10 +22,9 @@ from hil.report.draw.chart import (
     Scale,
     Square,
     colour,
-    round_ticks,
-    step,
     ticks_in,
 )
+from hil.report.draw.scatter import share_axis
 from hil.report.text import count, interval, percent, plural
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
@@ -76,13 +75,8 @@ def accuracy_chart(cells: Sequence[Cell]) -> Chart | None:
 
 
 def accuracy_axis(cells: Sequence[Cell]) -> tuple[Scale, list[float]]:
-    """A scale that holds every interval and ends on round numbers, and its ticks (shares)."""
-    estimates = [e for cell in cells for e in (cell.accuracy, cell.host_accuracy)]
-    lowest, highest = min(e.low for e in estimates), max(e.high for e in estimates)
-    by = step(max(highest - lowest, 0.005), 4)
-    low = max(0.0, by * (lowest // by))
-    high = min(1.0, by * (highest // by + 1))
-    return Scale(low, high), round_ticks(low, high)
+    """The axis of the accuracies of device and host."""
+    return share_axis(e for cell in cells for e in (cell.accuracy, cell.host_accuracy))
 
 
 def _row(cell: Cell, models: Sequence[str], scale: Scale) -> Row:

@@ -66,7 +66,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Scatters:
-    """Scatter plots side by side."""
+    """Scatter plots side by side; without a title of their own if that is empty."""
 
     title: str
     items: tuple[Scatter, ...]

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 
 from hil import stats
-from hil.report.accuracy import accuracy_axis
 from hil.report.blocks import Scatters, Section, Table, section
 from hil.report.draw.chart import Chart, Row, Scatter, Segment, colour, from_zero
 from hil.report.draw.scatter import Axis, Mark, scatter
@@ -167,27 +166,35 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
-    """For each board: accuracy over time, arena and flash, if at least two runs have it."""
+    """For each board: accuracy over time, arena and flash, if at least two runs have it. Where
+    LiteRT was timed, the plot of time is beside the host's (`hil.report.host`)."""
     boards = list(dict.fromkeys(cell.plan.board for cell in cells))
     models = [cell.plan.model for cell in cells]
     drawn = []
     for board in boards:
         here = [cell for cell in cells if cell.plan.board == board and cell.n]
         on = f" on {board}" if len(boards) > 1 else ""
-        for title, label, value in _kinds(here):
+        if not any(cell.host_times for cell in here):
+            drawn.append(time_scatter(here, models, on=len(boards) > 1))
+        for title, label, value in _SIZES:
             drawn.append(_scatter(f"Accuracy against {title}{on}", label, here, value, models))
     return tuple(scatter for scatter in drawn if scatter)
 
 
-def _kinds(cells: Sequence[Cell]) -> Iterator[tuple[str, str, Callable[[Cell], float]]]:
-    """Title, axis and value of one board's plots; a board has one clock."""
+def time_scatter(cells: Sequence[Cell], models: Sequence[str], *, on: bool) -> Scatter | None:
+    """Accuracy over the time of one board; ``on``: name it. None if it has no clock, or if fewer
+    than two runs have a time."""
     units = {cell.plan.clock.unit for cell in cells}
     unit = units.pop() if len(units) == 1 else "none"  # two kinds of time never share an axis
-    if unit in _AXES:
-        title = "latency" if unit == "us" else unit
-        yield title, _AXES[unit], lambda cell: cell.time.point if cell.time else 0.0
-    yield "RAM", "arena, bytes", _arena
-    yield "flash", "flash, model and code, bytes", _flash
+    if unit not in _AXES:
+        return None
+    title = f"Accuracy against {'latency' if unit == 'us' else unit}"
+    title += f" on {cells[0].plan.board}" if on else ""
+    return _scatter(title, _AXES[unit], cells, _time, models)
+
+
+def _time(cell: Cell) -> float:
+    return cell.time.point if cell.time else 0.0
 
 
 def _arena(cell: Cell) -> float:
@@ -196,6 +203,9 @@ def _arena(cell: Cell) -> float:
 
 def _flash(cell: Cell) -> float:
     return float(cell.end.memory.flash_model + cell.end.memory.flash_code) if cell.end else 0.0
+
+
+_SIZES: Final = (("RAM", "arena, bytes", _arena), ("flash", "flash, model and code, bytes", _flash))
 
 
 def _scatter(
@@ -218,7 +228,7 @@ def _scatter(
         for cell in placed
     ]
     caption = "Device accuracy with its 95% interval. Up and to the left is better."
-    return scatter(title, caption, Axis(label), marks, accuracy_axis(placed))
+    return scatter(title, caption, Axis(label), marks)
 
 
 # --- clocks that cannot be right ---

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from hil.report.accuracy import accuracy_section
 from hil.report.blocks import Section, Table
 from hil.report.cost import time_section
+from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
 from hil.report.link import link_section
 from hil.report.memory import memory_section
@@ -27,6 +28,7 @@ SECTIONS: Final[tuple[MakeSection, ...]] = (
     summary_section,
     accuracy_section,
     time_section,
+    host_section,
     memory_section,
     link_section,
     samples_section,
@@ -48,6 +50,7 @@ class Document:
     layer_findings: tuple[str, ...]  # where device and reference differ
     profiles: tuple[Table, ...]  # the time per layer
     unprofiled: tuple[str, ...]  # why that is not known
+    host: Table  # LiteRT's time on the host; without rows if it was not measured
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows if the report has none."""
@@ -69,4 +72,5 @@ def document(run: StoredRun) -> Document:
         layer_findings=layer_findings(run.layer_checks, found),
         profiles=profile_tables(run, found),
         unprofiled=unprofiled(run, found),
+        host=terminal_table(found),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hil.report.blocks import Figure, Figures, Section, Table, section
+from hil.report.host import host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
 from hil.report.text import UNKNOWN, count, interval, known, noun, percent, plural, short
 from hil.report.times import interval_words, time_words
@@ -56,6 +57,8 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
         beside = f"; teacher {short(teacher.time.point)}" if teacher and teacher.time else ""
         emulated = ", emulated" if cell.plan.emulated else ""
         yield Figure("One inference", short(cell.time.point), f"{unit}{emulated}, median{beside}")
+    if on_host := host_figure(cell):
+        yield on_host
     if cell.end:
         memory = cell.end.memory
         beside = f"; teacher {short(teacher.end.memory.arena)}B" if teacher and teacher.end else ""

@@ -131,3 +131,71 @@ def step_words(cell: Cell) -> str:
     measured = cell.end.clock_step if cell.end else None
     seen = f" (at most {measured:.4g} seen)" if measured else ""
     return f"1 instruction{seen}"
+
+
+# --- any duration: its unit by its size, its digits by its interval ---
+
+_UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
+_MOST_DIGITS: Final = 4
+_DIGITS: Final = 2  # of a value without an interval
+
+
+def duration_words(found: Estimate, step: float = 1.0) -> tuple[str, str]:
+    """("18.2 µs", "18.1–18.4 µs") of an estimate in nanoseconds; digits as `rounded_with`.
+
+    ``step``: of the clock, in nanoseconds. The second is "no width" if nothing varied.
+    """
+    size, unit = _unit(found.point)
+    point, interval = rounded_with(found, size, step)
+    return f"{point} {unit}", interval if found.low == found.high else f"{interval} {unit}"
+
+
+def duration(ns: float, digits: int = _DIGITS) -> str:
+    """A single time in nanoseconds: "18 µs", "3.2 ms"."""
+    if ns <= 0:
+        return "0 ns"
+    ns = round(ns, digits - 1 - _decade(ns))  # 999.9 µs is 1 ms
+    size, unit = _unit(ns)
+    return f"{_at_place(ns / size, _decade(ns / size) - digits + 1)} {unit}"
+
+
+def spread_words(low: float, high: float, found: Estimate, step: float = 1.0) -> str:
+    """Two percentiles in nanoseconds, in the unit and with the digits of their median."""
+    size, unit = _unit(found.point)
+    place = _place(found, size, step)
+    return f"{_at_place(low / size, place)}–{_at_place(high / size, place)} {unit}"
+
+
+def rounded_with(found: Estimate, size: float = 1.0, step: float = 0.0) -> tuple[str, str]:
+    """An estimate over ``size`` and its interval, with the digits that the interval supports.
+
+    The last digit is that of the interval's half-width, of ``step`` if that is larger, or the
+    fourth; every value keeps one.
+    """
+    place = _place(found, size, step)
+    low, high = (_at_place(end / size, place) for end in (found.low, found.high))
+    interval = "no width" if found.low == found.high else low if low == high else f"{low}–{high}"
+    return _at_place(found.point / size, place), interval
+
+
+def _place(found: Estimate, size: float, step: float) -> int:
+    """The power of ten of the last digit of ``found`` over ``size``."""
+    point = found.point / size
+    place = _decade(point) - _MOST_DIGITS + 1
+    half = (found.high - found.low) / 2 / size
+    if half > 0:
+        place = max(place, min(_decade(half), _decade(found.low / size or point)))
+    return max(place, min(_decade(step / size), _decade(point))) if step else place
+
+
+def _unit(ns: float) -> tuple[float, str]:
+    """The largest unit that ``ns`` reaches, in nanoseconds, and its symbol."""
+    return next(((size, unit) for size, unit in _UNITS if ns >= size), (1.0, "ns"))
+
+
+def _decade(value: float) -> int:
+    return math.floor(math.log10(value)) if value > 0 else 0
+
+
+def _at_place(value: float, place: int) -> str:
+    return f"{round(value, -place):,.{max(-place, 0)}f}"

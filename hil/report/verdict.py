@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from hil import stats
 from hil.report.cost import contradictions
+from hil.report.host import noise_words
 from hil.report.memory import memory_warnings
 from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, noun, percent, plural, points
@@ -195,6 +196,7 @@ def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
         *memory_warnings(cells),
         *_data(run, cells),
         *_boards(cells),
+        *_host(run),
     )
 
 
@@ -300,3 +302,8 @@ def _boards(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{title} is emulated: instruction counts are exact, and there is no latency."
         elif unit == "none":
             yield f"{title} has no clock, so there are no times."
+
+
+def _host(run: StoredRun) -> Iterator[str]:
+    if run.host is not None and run.host.machine.noisy:
+        yield noise_words(run.host.machine)

@@ -20,7 +20,7 @@ HOST = ("Accuracy, host", "Same answer")  # columns that are about the host
 
 
 def test_tables_are_rectangular(tmp_path: Path) -> None:
-    for make in (reports.full, reports.interrupted, reports.hostile):
+    for make in (reports.full, reports.on_board, reports.interrupted, reports.hostile):
         run = load_run(make(tmp_path / make.__name__, 30))
         blocks = [block for section in document(run).sections for block in section.blocks]
         tables = [block for block in blocks if isinstance(block, Table)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from hil.cli.doctor import FONTS
 from hil.compare.history import page, read_history
 from hil.report.accuracy import matrix
 from hil.report.page import drawn
+from hil.runs.load import load_run
 from hil_train import study_pages
 from tests.compare.test_history import store
 from tests.support import reports
@@ -61,15 +63,27 @@ def long_names(folder: Path, n: int) -> Path:
     names = ("student", LONG, *(f"network {i}" for i in range(4)))
     plans = [reports.plan(name, precision) for name in names for precision in ("int8", "float32")]
     stored = [sample for plan in plans for sample in reports.samples(plan, n)]
-    return reports.write(folder, reports.manifest(*plans, n=n), stored)
+    of = reports.manifest(*plans, n=n)
+    return reports.write(folder, of, stored, on_host=reports.host(of, n))
+
+
+def unlabelled(folder: Path, n: int) -> Path:
+    """A run on a board whose samples have no labels."""
+    reports.on_board(folder, n)
+    of = load_run(folder).manifest
+    data = msgspec.structs.replace(of.dataset, labelled=False)
+    of = msgspec.structs.replace(of, dataset=data)
+    folder.joinpath("manifest.json").write_bytes(msgspec.json.encode(of))
+    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawings as files (*.svg), and pages (*.html)."""
     folder = tmp_path_factory.mktemp("drawings")
-    for name, make in (("full", reports.full), ("hostile", reports.hostile), ("long", long_names)):
-        report.write(make(folder / name, 20))
+    runs = (reports.hosted, reports.on_board, reports.hostile, long_names, unlabelled)
+    for make in runs:
+        report.write(make(folder / make.__name__, 20))
     table = np.diag([980, 1135, 1032, 10_100, 982, 892, 958, 1028, 974, 1009])
     table[4, 9] = 1_009
     confused = matrix(LONG, "1,009 mistakes; most common: 4 taken for 9, 1,009 times", table)
@@ -80,10 +94,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name, one in (("study", distillation_wins()), ("crowd", crowd)):
         study_pages.write(one, folder / name)  # for their HTML
-    runs = folder / "runs"
+    stored = folder / "runs"
     for day, arena in enumerate((2_544, 3_000, 2_000, 1_000_000_000, *([2_544] * 24)), 1):
-        store(runs, f"run-{day}", with_memory(run(), arena=arena), min(day, 28))
-    (folder / "history.html").write_text(page(read_history(runs)), encoding="utf-8")
+        store(stored, f"run-{day}", with_memory(run(), arena=arena), min(day, 28))
+    (folder / "history.html").write_text(page(read_history(stored)), encoding="utf-8")
     return folder
 
 

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(folder: Path) -> Path:
-    return report.write(reports.full(folder / "full", 200)).html
+    return report.write(reports.hosted(folder / "full", 200)).html
 
 
 @pytest.fixture(scope="module")

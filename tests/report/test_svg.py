@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 SVG = "{http://www.w3.org/2000/svg}"
-ALLOWED = {"svg", "title", "rect", "text", "g", "line", "circle"}
+ALLOWED = {"svg", "title", "rect", "text", "g", "line", "circle", "path"}
 
 
 def drawn(folder: Path) -> dict[str, ET.Element]:
@@ -47,6 +47,18 @@ def test_every_drawing_has_a_file(tmp_path: Path) -> None:
     }
 
 
+def test_the_hosts_time_has_a_file(tmp_path: Path) -> None:
+    emulated = set(drawn(reports.hosted(tmp_path / "emulated", 60)))
+    assert {
+        "host-accuracy-against-time-on-the-host.svg",
+        "host-accuracy-against-instructions.svg",
+    } <= emulated
+    assert "time-accuracy-against-instructions.svg" not in emulated
+    real = set(drawn(reports.on_board(tmp_path / "real", 60)))
+    assert "host-accuracy-against-time.svg" in real
+    assert "time-accuracy-against-latency.svg" not in real
+
+
 def test_instructions_and_time_have_separate_files(tmp_path: Path) -> None:
     found = drawn(reports.hostile(tmp_path / "run"))
     assert {"time-instructions-per-inference.svg", "time-latency-per-inference.svg"} <= set(found)
@@ -55,7 +67,9 @@ def test_instructions_and_time_have_separate_files(tmp_path: Path) -> None:
         assert not ("instructions" in words and "µs" in words), name
 
 
-@pytest.mark.parametrize("make", [reports.full, reports.hostile, reports.interrupted])
+@pytest.mark.parametrize(
+    "make", [reports.hosted, reports.on_board, reports.hostile, reports.interrupted]
+)
 def test_each_is_self_contained(tmp_path: Path, make: object) -> None:
     assert callable(make)
     for root in drawn(make(tmp_path / "run")).values():

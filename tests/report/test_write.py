@@ -18,7 +18,8 @@ from hil.core.errors import StorageError
 from tests.support import reports
 
 MAKERS: tuple[Callable[[Path, int], Path], ...] = (
-    reports.full,
+    reports.hosted,
+    reports.on_board,
     reports.interrupted,
     reports.hostile,
 )
@@ -107,8 +108,18 @@ def test_the_page_is_accessible(written: report.Report) -> None:
 
 
 def test_sections_are_in_order_and_named_in_the_navigation(tmp_path: Path) -> None:
-    page = _outline(report.write(reports.full(tmp_path / "run", 40)).html)
-    keys = ["summary", "accuracy", "time", "memory", "link", "digits", "layers", "provenance"]
+    page = _outline(report.write(reports.hosted(tmp_path / "run", 40)).html)
+    keys = [
+        "summary",
+        "accuracy",
+        "time",
+        "host",
+        "memory",
+        "link",
+        "digits",
+        "layers",
+        "provenance",
+    ]
     assert [section["id"] for section in page.all("section")] == keys
     assert [link["href"] for link in page.all("a")] == [f"#{key}" for key in keys]
 
@@ -136,7 +147,7 @@ def test_the_committed_report_is_what_its_run_gives(tmp_path: Path) -> None:
 
 
 def test_no_other_file_is_left_in_the_folder(written: report.Report) -> None:
-    names = {path.name for path in written.html.parent.iterdir()}
+    names = {path.name for path in written.html.parent.iterdir()} - {"host.json"}
     assert names == {
         "manifest.json",
         "samples.jsonl",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -257,7 +258,11 @@ def pictures(stored: list[Sample]) -> dict[str, Picture]:
 
 
 def write(
-    folder: Path, of: Manifest, stored: list[Sample], drawn: dict[str, Picture] | None = None
+    folder: Path,
+    of: Manifest,
+    stored: Iterable[Sample],
+    drawn: dict[str, Picture] | None = None,
+    on_host: HostLatencies | None = None,
 ) -> Path:
     """Write a run's folder as the bench leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -266,6 +271,8 @@ def write(
     folder.joinpath("samples.jsonl").write_bytes(lines)
     if drawn is not None:
         folder.joinpath("digits.json").write_bytes(msgspec.json.encode(drawn))
+    if on_host is not None:
+        folder.joinpath("host.json").write_bytes(msgspec.json.encode(on_host))
     return folder
 
 
@@ -274,6 +281,26 @@ def full(folder: Path, n: int = 200) -> Path:
     plans = matrix()
     stored = [s for p in plans for s in samples(p, n, off_by_one=7 if p.precision == "int8" else 0)]
     return write(folder, manifest(*plans, n=n), stored, pictures(stored))
+
+
+def hosted(folder: Path, n: int = 200) -> Path:
+    """The `full` run, with LiteRT's times on the host."""
+    full(folder, n)
+    on_host = host(manifest(*matrix(), n=n), n)
+    folder.joinpath("host.json").write_bytes(msgspec.json.encode(on_host))
+    return folder
+
+
+def on_board(folder: Path, n: int = 200) -> Path:
+    """Teacher and student on a board with a clock, with LiteRT's times on the host."""
+    plans = [
+        plan(m, p, board="esp32", title="ESP32 DevKit", unit="us")
+        for m in ("teacher", "student")
+        for p in ("float32", "int8")
+    ]
+    stored = [sample for one in plans for sample in samples(one, n)]
+    of = manifest(*plans, n=n)
+    return write(folder, of, stored, pictures(stored), host(of, n, noisy="load 3.2 on 2 cores"))
 
 
 def interrupted(folder: Path, n: int = 200) -> Path:
@@ -285,6 +312,11 @@ def interrupted(folder: Path, n: int = 200) -> Path:
     with folder.joinpath("samples.jsonl").open("ab") as file:
         file.write(b'{"run":"mps2/aot/student/int8","i":66,"id":"mn')
     return folder
+
+
+def timed(stored: StoredRun, **how: Any) -> StoredRun:
+    """The same run with LiteRT's times on the host; ``how`` as `host`."""
+    return replace(stored, host=host(stored.manifest, **how))
 
 
 HOSTILE = "<script>alert(1)</script>|`x`\x1b[31m[a](http://evil)\u202e\n# Ω"
@@ -302,4 +334,7 @@ def hostile(folder: Path, n: int = 60) -> Path:
     stored = [s for p in plans for s in samples(p, n, broken=2 if p.board == "esp32" else 0)]
     stored[0] = msgspec.structs.replace(stored[0], id=HOSTILE)
     of = manifest(*plans, n=n, run_id=HOSTILE)
-    return write(folder, of, stored, pictures(stored))
+    on_host = host(of, n, noisy=HOSTILE)
+    machine = msgspec.structs.replace(on_host.machine, cpu=HOSTILE, governor=HOSTILE)
+    on_host = msgspec.structs.replace(on_host, machine=machine)
+    return write(folder, of, stored, pictures(stored), on_host)

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
 from hil.core.text import clean
-from hil.report.draw.chart import Link, Point, Scale, Scatter, Tick, log_ticks, ticks_in
+from hil.report.draw.chart import (
+    Link,
+    Point,
+    Scale,
+    Scatter,
+    Tick,
+    log_ticks,
+    round_ticks,
+    step,
+    ticks_in,
+)
 from hil.report.draw.layout import Box, shortened, width
 from hil.report.text import count, percent, short
 from hil.stats import Estimate
@@ -21,6 +31,8 @@ _SIZE, _LINE = 13.0, 16.0  # font size and line height of a label
 _ROOMS = (190.0, 90.0)  # width of a label; the second if the first has no free position
 _GAP = 10.0  # pixels between a point and its label
 _PIECES = 16  # of a link, each of which is a box that labels avoid
+_TOP = 16.0  # room for a label above the highest point
+_NEAR, _FAR = 48, 224  # pixels up or down that a label may be from its point
 _AREA = Box(-6.0, _NARROW + 12, -2.0, HEIGHT + 2.0)  # where labels may lie
 
 
@@ -45,21 +57,30 @@ class Axis:
     tick: Callable[[float], str] = short
 
 
+def share_axis(estimates: Iterable[Estimate]) -> tuple[Scale, list[float]]:
+    """A scale that holds every interval and ends on round numbers, and its ticks (shares)."""
+    found = list(estimates)
+    lowest, highest = min(e.low for e in found), max(e.high for e in found)
+    by = step(max(highest - lowest, 0.005), 4)
+    low = max(0.0, by * (lowest // by))
+    high = min(1.0, by * (highest // by + 1))
+    return Scale(low, high), round_ticks(low, high)
+
+
 def scatter(
     title: str,
     caption: str,
     axis: Axis,
     marks: Sequence[Mark],
-    shares: tuple[Scale, Sequence[float]],
     legend: Sequence[tuple[str, str]] = (),
 ) -> Scatter:
-    """At least one mark. ``shares``: scale and ticks of accuracy; costs are on a log scale."""
+    """At least one mark; costs are on a log scale."""
     costs = [mark.cost for mark in marks]
     x = Scale(min(costs) / 1.6, max(costs) * 1.6, log=True)
-    y, y_ticks = shares
+    y, y_ticks = share_axis([mark.accuracy for mark in marks])
 
     def down(share: float) -> float:
-        return round(HEIGHT * (1 - y.at(share) / 100), 1)
+        return round(_TOP + (HEIGHT - _TOP) * (1 - y.at(share) / 100), 1)
 
     points = [_point(mark, x, down) for mark in marks]
     named: dict[str, list[int]] = {}
@@ -70,10 +91,12 @@ def scatter(
         for group in named.values()
         for a, b in pairwise(group)
     ]
-    crowd = [*map(_box, points), *(box for link in links for box in _boxes(link))]
-    labels: list[Box] = []
+    crowd = _Crowd(
+        tuple(_disc(point) for point in points),
+        (*map(_whisker, points), *(box for link in links for box in _boxes(link))),
+    )
     for name, group in named.items():
-        found = _labelled(name, [points[i] for i in group], crowd, labels)
+        found = _labelled(name, [points[i] for i in group], crowd)
         if found:
             which, labelled = found
             points[group[which]] = labelled
@@ -108,10 +131,24 @@ def _point(mark: Mark, x: Scale, down: Callable[[float], float]) -> Point:
     )
 
 
-def _box(point: Point) -> Box:
-    """A point with its interval, on a phone."""
+@dataclass
+class _Crowd:
+    """What is drawn on a phone. Labels never meet ``discs`` and ``labels``, and ``lines`` only if
+    there is no other place nearby."""
+
+    discs: tuple[Box, ...]
+    lines: tuple[Box, ...]
+    labels: list[Box] = field(default_factory=list)
+
+
+def _disc(point: Point) -> Box:
     at = point.x / 100 * _NARROW
-    return Box(at - 7, at + 7, min(point.high, point.y - 7), max(point.low, point.y + 7))
+    return Box(at - 7, at + 7, point.y - 7, point.y + 7)
+
+
+def _whisker(point: Point) -> Box:
+    at = point.x / 100 * _NARROW
+    return Box(at - 3, at + 3, point.high, point.low)
 
 
 def _boxes(link: Link) -> Iterator[Box]:
@@ -128,25 +165,23 @@ def _boxes(link: Link) -> Iterator[Box]:
         yield Box(min(x1, x2), max(x1, x2), min(y1, y2) - 1, max(y1, y2) + 1)
 
 
-def _labelled(
-    name: str, points: Sequence[Point], crowd: list[Box], labels: list[Box]
-) -> tuple[int, Point] | None:
-    """One of ``points`` with their label, and which; its box is added to ``labels``.
+def _labelled(name: str, points: Sequence[Point], crowd: _Crowd) -> tuple[int, Point] | None:
+    """One of ``points`` with their label, and which; its box is added to the crowd.
 
-    If possible, the label meets no point, interval, link or earlier label on the narrowest screen;
-    on a wider one they only move apart. None if no position is free: the drawing's description
+    A label meets nothing on the narrowest screen if there is a place near a point for it; on a
+    wider screen labels only move apart. None if no position is free: the drawing's description
     names all points.
     """
+    apart = (*crowd.discs, *crowd.labels)
     for room in _ROOMS:
         text = shortened(clean(name), room, _SIZE, bold=True)
         wide = width(text, _SIZE, bold=True)
-        for others in (crowd + labels, labels):  # it may cross an interval, never another label
+        for others, most in (((*apart, *crowd.lines), _NEAR), (apart, _NEAR), (apart, _FAR)):
             for which, point in enumerate(points):
-                at = point.x / 100 * _NARROW
-                for anchor, left, middle in _positions(at, point.y, wide):
+                for anchor, left, middle in _positions(point, wide, most):
                     box = Box(left, left + wide, middle - _LINE / 2, middle + _LINE / 2)
                     if box.inside(_AREA) and box.is_free(others):
-                        labels.append(box)
+                        crowd.labels.append(box)
                         dx = _GAP if anchor == "start" else -_GAP
                         text_y = round(middle + 4.5, 1)
                         return which, replace(
@@ -155,11 +190,12 @@ def _labelled(
     return None
 
 
-def _positions(x: float, y: float, wide: float) -> Iterator[tuple[str, float, float]]:
+def _positions(point: Point, wide: float, most: int) -> Iterator[tuple[str, float, float]]:
     """Alignment, left end and middle of a label beside a point, nearest first."""
+    x = point.x / 100 * _NARROW
     sides = [("start", x + _GAP), ("end", x - _GAP - wide)]
     if x > _NARROW / 2:
         sides.reverse()
-    for step in sorted(range(-224, 225, 16), key=abs):
+    for off in sorted(range(-most, most + 1, 16), key=abs):
         for anchor, left in sides:
-            yield anchor, left, y + step
+            yield anchor, left, point.y + off
