@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hil import reference as host
 from hil.core import files
 from hil.reference import BATCH, Progress, predict_cached
+from hil.reference import cache as host
 from hil.tflite import Graph, read_model
 from tests.support.tflite import float_cnn
 

@@ -1,35 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model's answers on the host: LiteRT with either set of kernels, and TFLM, the byte oracle.
+"""LiteRT with either set of kernels, and TFLM, the byte oracle.
 
 One interface gives outputs, the tensors between layers, and the encoding of samples as inputs.
-Outputs are cached on disk, so that the host computes 10,000 digits only once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.core.errors import DataError, ModelError, StorageError, ToolMissing
-from hil.core.files import locked, replace_file
+from hil.core.errors import DataError, ModelError, ToolMissing
 from hil.core.host import cpu_features
 from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite import Graph, read_model
 
 Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in total)
 
-BATCH: Final = 1024
-Encode: TypeAlias = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
 _EVERY = 64  # samples between two calls of the progress callback
 
 
@@ -106,9 +100,14 @@ def xnnpack(path: Path | str) -> Reference:
     return _litert("litert-xnnpack", path, default_kernels=True)
 
 
+def litert_version() -> str:
+    """LiteRT's name and version."""
+    return f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
+
+
 def xnnpack_version() -> str:
     """The name and version of LiteRT's default kernels."""
-    return f"LiteRT {importlib.metadata.version('ai-edge-litert')} with XNNPACK"
+    return f"{litert_version()} with XNNPACK"
 
 
 @contextlib.contextmanager
@@ -126,19 +125,28 @@ def _quiet() -> Iterator[None]:
         os.close(stderr)
 
 
-def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
+def load_litert(data: bytes, *, default_kernels: bool, threads: int = 1) -> Any:
+    """LiteRT's interpreter with the model ``data``, which `read` has checked, and its tensors.
+
+    Raises ValueError or RuntimeError if it cannot run the model.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    data, graph = read(path)
     kernels = OpResolverType.AUTO if default_kernels else OpResolverType.BUILTIN_REF
+    with _quiet() if default_kernels else contextlib.nullcontext():
+        interpreter = Interpreter(
+            model_content=data, experimental_op_resolver_type=kernels, num_threads=threads
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
+    data, graph = read(path)
     try:
-        with _quiet() if default_kernels else contextlib.nullcontext():
-            interpreter = Interpreter(
-                model_content=data, experimental_op_resolver_type=kernels, num_threads=1
-            )
-            interpreter.allocate_tensors()
+        interpreter = load_litert(data, default_kernels=default_kernels)
     except (ValueError, RuntimeError) as error:
-        raise _cannot_run("LiteRT", path, error) from error
+        raise cannot_run("LiteRT", path, error) from error
     source = interpreter.get_input_details()[0]["index"]
     target = interpreter.get_output_details()[0]["index"]
 
@@ -164,7 +172,7 @@ def oracle(path: Path | str) -> Reference:
     try:
         interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes(graph))
     except (ValueError, RuntimeError) as error:
-        raise _cannot_run("tflite-micro", path, error) from error
+        raise cannot_run("tflite-micro", path, error) from error
 
     def step(sample: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         interpreter.set_input(sample, 0)
@@ -208,7 +216,8 @@ def arena_bytes(graph: Graph) -> int:
     return activations + 64 * channels + 4096 * len(graph.tensors) + (1 << 18)
 
 
-def _cannot_run(name: str, path: Path | str, error: Exception) -> ModelError:
+def cannot_run(name: str, path: Path | str, error: Exception) -> ModelError:
+    """The error that an interpreter raised, in one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(f"{name} cannot run {path}: {lines[0]}", "use operators that it supports")
 
@@ -315,84 +324,3 @@ def quantize(real: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.
     rounded = whole + np.where(away, np.copysign(np.float32(1), steps), np.float32(0))
     codes = np.clip(rounded.astype(np.int64) + spec.zero_point, low, high)
     return np.asarray(codes, spec.dtype.numpy)
-
-
-def predict_cached(
-    reference: Reference,
-    x: npt.NDArray[np.generic],
-    *,
-    fingerprint: str,
-    ids: Sequence[str],
-    directory: Path,
-    progress: Progress | None = None,
-    encode: Encode = lambda samples: samples,
-) -> npt.NDArray[np.generic]:
-    """`Reference.predict`, cached by model, data, samples, interpreter and its version.
-
-    ``encode`` turns samples into the model's input values. It is called once per batch, since the
-    values may take four times the memory of the samples, and not at all for a cached result. A
-    damaged entry is computed again. If the directory is not writable, nothing is cached.
-    """
-    place = directory / f"{_key(reference, fingerprint, ids)}.outputs"
-    found = _read_entry(place)
-    spec = reference.graph.output
-    expected = (len(x), spec.elements), spec.dtype.numpy
-    if found is not None and (found.shape, found.dtype) == expected:
-        if progress:
-            progress(len(x), len(x))
-        return found
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(StorageError):  # a read-only disk
-            # one process computes an entry: parallel runs often need the same one
-            held.enter_context(locked(place.with_suffix(".lock")))
-        found = _read_entry(place)
-        if found is not None and (found.shape, found.dtype) == expected:
-            return found
-        result = _in_batches(reference, x, progress, encode)
-        with contextlib.suppress(StorageError):
-            _write_entry(place, result)
-    return result
-
-
-def _in_batches(
-    reference: Reference,
-    x: npt.NDArray[np.generic],
-    progress: Progress | None,
-    encode: Encode,
-) -> npt.NDArray[np.generic]:
-    spec = reference.graph.output
-    result = np.empty((len(x), spec.elements), spec.dtype.numpy)
-    for start in range(0, len(x), BATCH):
-
-        def report(done: int, _: int, start: int = start) -> None:
-            if progress:
-                progress(start + done, len(x))
-
-        batch = x[start : start + BATCH]
-        result[start : start + len(batch)] = reference.predict(encode(batch), report)
-    return result
-
-
-def _key(reference: Reference, fingerprint: str, ids: Sequence[str]) -> str:
-    parts = (reference.graph.sha256, reference.name, reference.version, fingerprint, *ids)
-    # lengths keep ("ab", "c") and ("a", "bc") apart
-    return hashlib.sha256("".join(f"{len(p)}:{p}" for p in parts).encode()).hexdigest()
-
-
-def _read_entry(place: Path) -> npt.NDArray[np.generic] | None:
-    try:
-        stored = place.read_bytes()
-    except OSError:
-        return None
-    digest, payload = stored[:32], stored[32:]
-    if hashlib.sha256(payload).digest() != digest:
-        return None
-    found: npt.NDArray[np.generic] = np.load(io.BytesIO(payload), allow_pickle=False)
-    return found
-
-
-def _write_entry(place: Path, result: npt.NDArray[np.generic]) -> None:
-    memory = io.BytesIO()
-    np.save(memory, result, allow_pickle=False)
-    payload = memory.getvalue()
-    replace_file(place, hashlib.sha256(payload).digest() + payload)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model on the host.
+
+interpreters  answers: LiteRT with either set of kernels, and TFLM, the byte oracle
+cache         answers stored on disk
+latency       how long LiteRT takes
+"""
+
+from hil.reference.cache import BATCH, Encode, predict_cached
+from hil.reference.interpreters import (
+    Progress,
+    Reference,
+    arena_bytes,
+    encode_inputs,
+    layer_tensors,
+    litert,
+    litert_version,
+    oracle,
+    oracle_version,
+    quantize,
+    read,
+    xnnpack,
+    xnnpack_version,
+)
+from hil.reference.latency import KERNELS, Invokes, Kernels, time_invokes
+
+__all__ = [
+    "BATCH",
+    "KERNELS",
+    "Encode",
+    "Invokes",
+    "Kernels",
+    "Progress",
+    "Reference",
+    "arena_bytes",
+    "encode_inputs",
+    "layer_tensors",
+    "litert",
+    "litert_version",
+    "oracle",
+    "oracle_version",
+    "predict_cached",
+    "quantize",
+    "read",
+    "time_invokes",
+    "xnnpack",
+    "xnnpack_version",
+]
