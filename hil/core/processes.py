@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any, Final
 
 from hil.core.errors import HilError
+from hil.core.host import own_cores
 
 TERMINATED: Final = 143  # exit status of a worker that was stopped
 _STOP_S: Final = 20.0
@@ -113,7 +114,7 @@ def stop(workers: Iterable[Worker]) -> None:
 
 def cores() -> int:
     """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(own_cores() or ()) or os.cpu_count() or 1
 
 
 @contextmanager
