@@ -18,7 +18,7 @@ from hil.bench import Request, make_plan, run
 from hil.bench.events import Event
 from hil.firmware import build
 from hil.report import write
-from hil.runs.load import read_manifest, read_samples
+from hil.runs.load import load_run, read_manifest, read_samples
 from hil.runs.schema import MANIFEST, SAMPLES
 from hil.runs.summary import Summary
 
@@ -99,17 +99,20 @@ def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
 
 
 def test_a_host_process_gives_the_same_answers_without_times(tmp_path: Path) -> None:
-    words = ("--board", "native", "--dataset", "digits", "--limit", "50")
+    words = ("--board", "native", "--dataset", "digits", "--limit", "50", "--host-samples", "20")
     done = hil("bench", *words, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert {sample.time for sample in read_samples(tmp_path / "run")} == {None}
+    host = load_run(tmp_path / "run").host
+    assert host
+    assert [(len(one.times), min(one.times) > 0) for one in host.times] == [(20, True)] * 8
     assert "every output is as expected" in done.stdout
 
 
 def test_a_run_resumes_after_ctrl_c(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ["bench", "--board", "mps2", "--dataset", "digits", "--model", "teacher"]
-    words += ["--precision", "int8", "--out", str(folder)]
+    words += ["--precision", "int8", "--host-samples", "0", "--out", str(folder)]
     process = subprocess.Popen(
         # a shell that runs pytest in the background makes its children ignore SIGINT
         ["env", "--default-signal=INT", sys.executable, "-m", "hil", *words],

@@ -10,6 +10,7 @@ A bench goes plan -> prepare -> stream -> store:
     stream.py    one run: samples to the board (session.py), answers compared with the host's
                  (expected.py) and stored
     store.py     the run's folder: new or continued, complete or failed
+    host.py      after the last answer: how long LiteRT takes for the same samples
     layers.py    afterwards: where outputs differ first, and the time of each layer
 
 run.py calls these in order; events.py defines the progress that it reports.

@@ -94,6 +94,33 @@ class Profiling:
 
 
 @dataclass(frozen=True, slots=True)
+class TimingHost:
+    """LiteRT has been timed on ``done`` of ``total`` samples, on this computer."""
+
+    model: str
+    precision: str
+    kernels: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Untimed:
+    """LiteRT could not be timed on a model; the bench goes on."""
+
+    model: str
+    precision: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoisyHost:
+    """The host's times may not repeat. ``why``: in words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """One run of the matrix is complete."""
 
@@ -119,6 +146,9 @@ Event: TypeAlias = (
     | Finished
     | Observing
     | Profiling
+    | TimingHost
+    | Untimed
+    | NoisyHost
     | BenchStored
 )
 Emit: TypeAlias = Callable[[Event], None]

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from hil.bench.events import BenchStored, Emit
 from hil.bench.expected import computed_ahead
+from hil.bench.host import HostTiming, time_host
 from hil.bench.lab import ChaosLab, Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import check_layers, profile
@@ -31,6 +33,7 @@ def run(
     profiles: bool = False,
     patience: Patience | None = None,
     chaos: Chaos | None = None,
+    host: HostTiming | None = None,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, continuing where an earlier try was cut off.
 
@@ -38,19 +41,25 @@ def run(
     leaves a readable run, which the same call resumes. When a board fails, the others still finish.
     If an output is wrong, the layers of that sample are stored too; with ``layers``, those of every
     board's first sample; with ``profiles``, the time of each layer. ``patience``: how to wait for a
-    port that vanished. ``chaos``: faults to inject on every line.
+    port that vanished. ``chaos``: faults to inject on every line. ``host``: how to time LiteRT on
+    this computer, after the last answer, when nothing else of the bench runs; None: not at all.
     """
     lab = lab or RealLab(plan.project)
     if chaos:
         lab = ChaosLab(lab, chaos, clock_of(lab))
     streamer = Streamer(plan.data, lab, patience or Patience())
-    with computed_ahead([case.network for case in plan.cases], plan.data):
+    with ExitStack() as ahead:
+        ahead.enter_context(computed_ahead([case.network for case in plan.cases], plan.data))
         prepared, no_place = prepare(plan, lab, emit)
         with opened(folder, new_manifest(plan, prepared, no_place, folder.name, chaos)) as log:
             ended = {end.key for end in log.manifest.ends}
             waiting = lanes([item for item in prepared if item.plan.key not in ended])
             carry_out(waiting, streamer, log, emit, jobs)
-            answers = load_run(folder).samples
+            ahead.close()
+            stored = load_run(folder)
+            answers = stored.samples
+            if host:
+                time_host(prepared, plan.data, host, stored.host, log.save_host, emit)
             if found := check_layers(plan, prepared, answers, lab, emit, always=layers):
                 log.save_layer_checks(found)
             if profiles:

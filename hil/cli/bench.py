@@ -22,14 +22,18 @@ from hil.bench.events import (
     Event,
     Finished,
     LeftOut,
+    NoisyHost,
     Observing,
     Profiling,
     Referencing,
     Restarted,
     Returned,
     Streaming,
+    TimingHost,
+    Untimed,
     Waiting,
 )
+from hil.bench.host import SAMPLES, HostTiming
 from hil.bench.lab import Lab, RealLab
 from hil.boards.station import Station, choose_board, stations
 from hil.cli.console import Downloads, err, progress, say
@@ -103,6 +107,16 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also measure each layer on its own.")
     ] = False,
+    host_samples: Annotated[
+        int,
+        typer.Option(
+            "--host-samples",
+            help="Samples on which LiteRT is timed on this computer, at most; 0: none.",
+        ),
+    ] = SAMPLES,
+    host_threads: Annotated[
+        int, typer.Option("--host-threads", help="Threads of LiteRT's XNNPACK kernels then.")
+    ] = 1,
     open_report: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Open the report in a browser.")
     ] = None,
@@ -116,6 +130,11 @@ def bench(
     faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
+    if host_samples < 0:
+        raise UsageError("--host-samples must not be negative", "0 times nothing")
+    if host_threads < 1:
+        raise UsageError("--host-threads must be at least 1", "leave it out for one thread")
+    host = HostTiming(host_samples, host_threads)
     with stations([_resolve(name) for name in board], project, port) as boards:
         request = Request(
             project=project,
@@ -139,7 +158,7 @@ def bench(
             say(f"note: faults are injected into every link: --chaos {faults}")
         at_once = jobs or cores()
         lab = RealLab(project, flash)
-        _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults)
+        _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host)
     show_report(folder, browse=_may_open() if open_report is None else open_report)
 
 
@@ -167,12 +186,23 @@ def _show(
     layers: bool,
     profiles: bool,
     chaos: Chaos | None,
+    host: HostTiming,
 ) -> None:
     """Carry out the plan, with one bar per run. If a board fails, report the answers so far."""
     try:
         with progress() as bars:
             shown = _Bars(bars)
-            run(plan, folder, shown, lab, jobs, layers=layers, profiles=profiles, chaos=chaos)
+            run(
+                plan,
+                folder,
+                shown,
+                lab,
+                jobs,
+                layers=layers,
+                profiles=profiles,
+                chaos=chaos,
+                host=host,
+            )
     except KeyboardInterrupt:
         say(f"interrupted; to resume: hil {_again(folder)}")
         raise
@@ -224,6 +254,12 @@ class _Bars:
                 say(f"{key}: asking for the layers of {', '.join(samples)}")
             case Profiling(key, sample):
                 say(f"{key}: measuring each layer on {sample}")
+            case TimingHost(name, precision, kernels, done, total):
+                self._update(f"{name} {precision} on the host, timed ({kernels})", done, total)
+            case Untimed(name, precision, why):
+                say(f"note: {name} {precision} was not timed on the host: {why}")
+            case NoisyHost(why):
+                say(f"note: the host's times may not repeat: {why}")
             case Restarted(key, said):
                 why = f" ({said})" if said else ""
                 say(f"{key}: the board restarted{why}; the run continues")

@@ -22,7 +22,14 @@ from hil.reference.interpreters import (
     xnnpack,
     xnnpack_version,
 )
-from hil.reference.latency import KERNELS, Invokes, Kernels, time_invokes
+from hil.reference.latency import (
+    KERNELS,
+    Invokes,
+    Kernels,
+    threads_of,
+    time_invokes,
+    version_of,
+)
 
 __all__ = [
     "BATCH",
@@ -42,7 +49,9 @@ __all__ = [
     "predict_cached",
     "quantize",
     "read",
+    "threads_of",
     "time_invokes",
+    "version_of",
     "xnnpack",
     "xnnpack_version",
 ]

@@ -35,7 +35,7 @@ from hil.runs.schema import (
     RunPlan,
     Sample,
 )
-from hil.runs.seal import check_manifest, difference, own_files
+from hil.runs.seal import DATA, check_manifest, difference, own_files
 
 _RERUN: Final = "run the bench again into a new folder, or restore this one from where it came from"
 _MAX_SIDE: Final = 1024  # pixels of a picture
@@ -350,7 +350,7 @@ def _faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
         page = name in PAGES or name.startswith(FIGURES)
         if name in manifest.files:
             continue
-        if name in (SAMPLES, DIGITS) and running:
+        if name in DATA and running:
             yield name, _unsealed(folder)
         elif page and running:
             yield name, "not sealed: the run is not finished"

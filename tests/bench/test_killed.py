@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.load import load_run, read_manifest, read_samples, verify
 from hil.runs.schema import MANIFEST, SAMPLES, Sample
 from tests.support.killed import N, Nursery
 
@@ -89,9 +89,13 @@ def check_whole(folder: Path, whole: list[Sample]) -> None:
     assert read_manifest(folder).state == "complete"
     assert verify(folder).faults == ()
     assert samples(folder) == whole
+    host = load_run(folder).host
+    assert host
+    assert [len(one.times) for one in host.times] == [2] * 4
     assert sorted(one.name for one in folder.iterdir()) == [
         ".lock",
         "digits.json",
+        "host.json",
         "manifest.json",
         "samples.jsonl",
     ]

@@ -30,7 +30,8 @@ def bench(folder: Path, board: str, fault: str, *words: str) -> subprocess.Compl
     if missing and os.environ.get("CI") != "true":
         pytest.skip(f"not installed: {', '.join(missing)}")
     return subprocess.run(
-        [sys.executable, "-m", "hil", "bench", "--board", board, "--out", str(folder), *words],
+        [sys.executable, "-m", "hil", "bench", "--board", board, "--out", str(folder), *words]
+        + ["--host-samples", "0"],
         cwd=PROJECT,
         env={**os.environ, "HIL_FAULT": fault},
         capture_output=True,

@@ -10,12 +10,17 @@ import pytest
 
 from hil.bench import run
 from hil.bench.lab import RealLab
+from hil.runs.load import load_run
 from hil.testing.lab import FakeLab, Tamper
 from tests.support.command_line import STUDENT, hil
 
 
 def bench_with_fake_lab(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tamper: Tamper = bytes
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tamper: Tamper = bytes,
+    *more: str,
+    host_samples: int = 0,
 ) -> int:
     """20 digits on a board whose outputs ``tamper`` changes; returns the exit code."""
     lab = FakeLab(tamper=tamper)
@@ -23,7 +28,8 @@ def bench_with_fake_lab(
         "hil.cli.bench.run",
         lambda plan, folder, emit, *_, **wanted: run(plan, folder, emit, lab, **wanted),
     )
-    words = ("--board", "mps2", "--dataset", "digits", "--limit", "20")
+    words = ("--board", "mps2", "--dataset", "digits", "--limit", "20", *more)
+    words += ("--host-samples", str(host_samples))
     return hil(monkeypatch, "bench", *words, "--out", str(tmp_path / "run"))
 
 
@@ -42,6 +48,25 @@ def test_expected_outputs_are_exit_code_0_and_a_report(
         "report.md",
         "report.html",
     } <= names
+
+
+def test_the_host_is_timed_on_the_samples_and_threads_requested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("hil.bench.host.is_virtual", lambda: True)
+    words = ("--model", "student", "--host-threads", "2")
+    assert bench_with_fake_lab(monkeypatch, tmp_path, bytes, *words, host_samples=7) == 0
+    host = load_run(tmp_path / "run").host
+    assert host
+    found = [(t.precision, t.kernels, t.threads, len(t.times)) for t in host.times]
+    assert found == [
+        (precision, kernels, threads, 7)
+        for precision in ("float32", "int8")
+        for kernels, threads in (("xnnpack", 2), ("reference", 1))
+    ]
+    said = capsys.readouterr().err
+    assert said.count("note: the host's times may not repeat: ") == 1
+    assert "it is a virtual machine" in said
 
 
 def test_wrong_outputs_are_exit_code_1(

@@ -50,7 +50,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: str, board: str = "native") -> int:
     words = ("--model", "student", "--precision", "int8", "--dataset", "digits")
-    more = ("--limit", str(LIMIT), "--out", str(tmp_path / "run"))
+    more = ("--limit", str(LIMIT), "--host-samples", "0", "--out", str(tmp_path / "run"))
     return hil(monkeypatch, "bench", "--board", board, "--port", port, *words, *more)
 
 

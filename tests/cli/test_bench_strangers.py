@@ -35,6 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     out = tmp_path / "run"
     words = ["--board", "mps2", "--dataset", "digits", "--limit", "12", "--model", "student"]
+    words += ["--host-samples", "0"]
     assert hil(monkeypatch, "bench", *words, "--out", out) == 1
     return out
 

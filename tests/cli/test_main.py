@@ -37,6 +37,8 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--board", "mars"), "no board is called 'mars'"),
         (("bench", "--model", "pupil"), "no model is called 'pupil'"),
         (("bench", "--limit", "0"), "--limit must be at least 1"),
+        (("bench", "--host-samples", "-1"), "--host-samples must not be negative"),
+        (("bench", "--host-threads", "0"), "--host-threads must be at least 1"),
         (("bench", "--board", "esp32dev"), "no board esp32dev is attached; plug one in"),
         (("bench", "--dataset", "cifar"), "cifar"),
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),

@@ -10,7 +10,7 @@ import msgspec
 from hil.bench import BenchPlan, Request, make_plan
 from hil.bench.events import Event
 from hil.runs.cells import summarise
-from hil.runs.load import read_manifest, read_samples
+from hil.runs.load import load_run, read_samples
 from hil.runs.schema import Sample
 from hil.runs.summary import SummaryRow
 
@@ -43,5 +43,6 @@ def answers(folder: Path) -> list[Sample]:
 
 def rows(folder: Path) -> list[SummaryRow]:
     """The summary of a run, without its link."""
-    found = summarise(read_manifest(folder), read_samples(folder)).runs
+    stored = load_run(folder)
+    found = summarise(stored.manifest, read_samples(folder), stored.host).runs
     return [msgspec.structs.replace(row, link=None) for row in found]
