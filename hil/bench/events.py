@@ -106,7 +106,7 @@ class TimingHost:
 
 @dataclass(frozen=True, slots=True)
 class Untimed:
-    """LiteRT could not be timed on a model; the bench goes on."""
+    """LiteRT could not be timed on a model; the bench continues."""
 
     model: str
     precision: str

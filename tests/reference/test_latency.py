@@ -119,7 +119,7 @@ def test_litert_is_timed(tmp_path: Path, kernels: Kernels, threads: int) -> None
     assert found.threads == (threads if kernels == "xnnpack" else 1)
 
 
-def test_the_collector_is_paused_and_goes_on(tmp_path: Path) -> None:
+def test_the_collector_is_paused_and_resumed(tmp_path: Path) -> None:
     states = []
 
     def clock() -> int:
