@@ -40,7 +40,8 @@ BSP = FIRMWARE / "platforms" / "mps2" / "bsp"
 GCC = (
     *("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
     *("-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
-    *("--specs=nosys.specs", f"-I{FIRMWARE / 'lib' / 'hil_engine'}", f"-I{FIRMWARE / 'port'}"),
+    *("--specs=nosys.specs", f"-I{FIRMWARE / 'lib/TinymlHil/src/hil_engine'}"),
+    f"-I{FIRMWARE / 'port'}",
 )
 QEMU = (
     *("qemu-system-arm", "-M", "mps2-an500", "-icount", "shift=10", "-display", "none"),

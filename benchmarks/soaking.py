@@ -89,13 +89,14 @@ class SessionBoard:
 def build_session(folder: Path) -> Path:
     """The C session as a shared library in ``folder``; needs gcc."""
     made = folder / "session.so"
-    libraries = ("hil_engine", "hil_wire", "hil_session")
-    include = [f"-I{FIRMWARE / 'lib' / name}" for name in libraries]
+    library = FIRMWARE / "lib" / "TinymlHil" / "src"
+    include = ["-DHIL_WITH_IMAGE", f"-I{library}"]
+    include += [f"-I{library / name}" for name in ("hil_engine", "hil_wire", "hil_session")]
     include += [f"-I{FIRMWARE / name}" for name in ("port", "test", "test/fake_image")]
     sources = [
         LIBRARY,
-        *sorted(FIRMWARE.glob("lib/hil_wire/*.c")),
-        *sorted(FIRMWARE.glob("lib/hil_session/*.c")),
+        *sorted(library.glob("hil_wire/*.c")),
+        *sorted(library.glob("hil_session/*.c")),
         FIRMWARE / "test" / "fake_image" / "hil_image.c",
     ]
     command = ["gcc", "-std=c11", "-O2", "-shared", "-fPIC", *include, *map(str, sources)]

@@ -4,8 +4,9 @@
 `hil` generates the sources itself and passes their folder in HIL_IMAGE_DIR. For a plain `pio run`,
 this script calls `python -m hil headers` with HIL_ENGINE, HIL_IMAGE, HIL_LAYERS and HIL_FAULT, or
 with the env's custom_hil_ options. In both cases `image.json` in the folder describes the image.
-HIL_ARENA sets how much RAM to reserve. Unit tests (`pio test`) are built with the golden vectors
-and, except for test_engine, with firmware/test/fake_image.
+HIL_ARENA sets how much RAM to reserve. With HIL_SKETCH there is no image: sketch.py builds a user's
+sketch. Unit tests (`pio test`) are built with the golden vectors and, except for test_engine, with
+firmware/test/fake_image.
 """
 
 import hashlib
@@ -150,8 +151,11 @@ def add_image(python):
 
 check_core()
 python = find_python()
-port = FIRMWARE / "port" / env.GetProjectOption("custom_hil_port")
-libraries = [FIRMWARE / "lib" / name for name in ("hil_engine", "hil_wire", "hil_session")]
+LIBRARY = FIRMWARE / "lib" / "TinymlHil" / "src"
+port_name = env.GetProjectOption("custom_hil_port")
+on_arduino = port_name == "arduino"  # that port is a part of the library
+port = LIBRARY / "hil_arduino" if on_arduino else FIRMWARE / "port" / port_name
+libraries = [LIBRARY / name for name in ("", "hil_engine", "hil_wire", "hil_session")]
 version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
 include = [*libraries, FIRMWARE / "port", port]
 says = [f"tinyml-hil {version}"]
@@ -163,6 +167,7 @@ env.Append(LINKFLAGS=["-Xlinker", f"-Map={build_folder}/${{PROGNAME}}.map"])
 env.Replace(HIL_PYTHON=Literal(python))  # quoted, for any path
 
 testing = "__test" in COMMAND_LINE_TARGETS
+sketch = os.environ.get("HIL_SKETCH") if not testing else None
 if testing:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GOLDEN)]
@@ -171,9 +176,18 @@ if testing:
 if testing and env.get("PIOTEST_RUNNING_NAME") != "test_engine":
     image = FIRMWARE / "test" / "fake_image"
     env.Append(CPPDEFINES=["HIL_LAYERS"] if shows_layers() else [])
-else:
+elif not sketch:
     image = add_image(python)
-env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(", ".join(says)))])
-env.Append(CPPPATH=[str(path) for path in [*include, image]])
-env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
-env.BuildSources("$BUILD_DIR/port", str(port))
+if sketch:
+    env.SConscript(str(FIRMWARE / "scripts" / "sketch.py"), exports={"env": env})
+    include += [] if on_arduino else [FIRMWARE / "sketch"]  # a small Arduino.h
+else:
+    env.Append(CPPDEFINES=["HIL_WITH_IMAGE"])
+    env.Append(CPPDEFINES=[("HIL_FIRMWARE", env.StringifyMacro(", ".join(says)))])
+    env.BuildSources("$BUILD_DIR/image", str(image), "+<hil_image.c>")
+    include.append(image)
+env.Append(CPPPATH=[str(path) for path in include])
+if not on_arduino:
+    env.BuildSources("$BUILD_DIR/port", str(port))
+    if not testing:
+        env.BuildSources("$BUILD_DIR/entry", str(FIRMWARE / "sketch"))

@@ -133,5 +133,5 @@ found = sources()
 compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
 compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
 adapter = FIRMWARE / "lib" / "hil_tflm"
-own = [adapter, FIRMWARE / "lib" / "hil_engine", generated]
+own = [adapter, FIRMWARE / "lib" / "TinymlHil" / "src" / "hil_engine", generated]
 compile_all(sorted(adapter.glob("*.cpp")), FIRMWARE, paths=own)

@@ -6,11 +6,11 @@
 #include <Arduino.h>  // declares setup and loop as the core calls them
 #endif
 
-#include "hil_context.h"  // the session lies in static memory, so its size must be known
-#include "hil_engine.h"
+#include "hil_engine/hil_engine.h"
 #include "hil_image.h"
-#include "hil_port.h"
-#include "hil_session.h"
+#include "hil_session/hil_context.h"  // the session lies in static memory, so its size must be known
+#include "hil_session/hil_port.h"
+#include "hil_session/hil_session.h"
 
 #ifndef HIL_FIRMWARE
 #define HIL_FIRMWARE "tinyml-hil"
@@ -53,6 +53,7 @@ __extension__ const hil_setup_t SETUP = {
     .arena = arena,
     .arena_size = sizeof arena,
     .output = output,
+    .convert = hil_input_convert,
     .write = hil_port_write,
     .write_context = nullptr,
     .set_baud = hil_port_set_baud,
@@ -61,27 +62,18 @@ __extension__ const hil_setup_t SETUP = {
 
 }  // namespace
 
-static void setup_firmware() {
-  hil_port_init();
+void setup();  // called by the core, or by firmware/sketch/entry.cpp
+void loop();
+
+void setup() {
+  hil_port_init(HIL_BAUD);
   hil_session_init(&session, &SETUP);
 }
 
-static void loop_firmware() {
+void loop() {
   uint8_t received[64];
   const size_t count = hil_port_read(received, sizeof received);
   for (size_t i = 0; i < count; i++) {
     hil_session_feed(&session, received[i]);
   }
 }
-
-#ifdef ARDUINO
-void setup() { setup_firmware(); }
-void loop() { loop_firmware(); }
-#else
-int main() {
-  setup_firmware();
-  for (;;) {
-    loop_firmware();
-  }
-}
-#endif

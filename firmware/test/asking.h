@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fake_board.h"
-#include "hil_session.h"
+#include "hil_session/hil_session.h"
 #include "hil_test.h"
 
 static uint8_t reply_bytes[2048];

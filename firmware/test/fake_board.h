@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#include "hil_context.h" /* tests look at the state too */
-#include "hil_engine.h"
+#include "hil_engine/hil_engine.h"
 #include "hil_image.h"
-#include "hil_session.h"
+#include "hil_session/hil_context.h" /* tests look at the state too */
+#include "hil_session/hil_session.h"
 
 enum { FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS), FAKE_GUARD = 16 };
 enum { FAKE_RX_BYTES = HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS) };
@@ -110,6 +110,7 @@ static inline void fake_boot(uint32_t overhead) {
       .arena = fake_arena,
       .arena_size = HIL_ARENA_BYTES,
       .output = fake_output,
+      .convert = hil_input_convert,
       .write = fake_write,
       .write_context = &fake,
       .set_baud = fake_set_baud,

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "hil_wire.h"
+#include "hil_wire/hil_wire.h"
 
 typedef struct {
   const char *name;

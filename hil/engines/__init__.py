@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference engines: each turns models into C for firmware/lib/hil_engine/hil_engine.h."""
+"""Inference engines: each turns models into C for the interface hil_engine.h.
+
+It is in firmware/lib/TinymlHil/src/hil_engine/hil_engine.h.
+"""
 
 from hil.engines.image import CompiledModel, ConstantArray, Image
 from hil.engines.registry import ENGINES, Models, Special, model_name, write_image

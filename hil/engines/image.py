@@ -123,6 +123,7 @@ def _row(model: CompiledModel, layers: bool) -> str:
         "prepare": f"{info.name}_prepare",
         "invoke": f"{info.name}_run",
         "probabilities": f"{int(model.probabilities)}u",
+        "verify": "0",
     }
     if layers:
         fields["layers"] = f"{model.layers}u"

@@ -70,16 +70,23 @@ class BuiltFirmware:
 
 
 def build(
-    env: str, models: Models, engine: str, project: Path, *, layers: bool = False
+    env: str,
+    models: Models,
+    engine: str,
+    project: Path,
+    *,
+    layers: bool = False,
+    sketch: Path | None = None,
 ) -> BuiltFirmware:
     """Build PlatformIO env ``env`` with ``models``, in order, by ``engine``.
 
+    With ``sketch`` (an .ino file or the folder of a sketch), that is built, and not ``models``.
     With ``layers`` it answers layer by layer (docs/protocol.md). The environment variable HIL_FAULT
     breaks a layer (`hil.engines.write_image`). Each image has its own build folder, so that
     switching between images compiles nothing. Raises what `write_image` raises, ToolMissing without
     a compiler, BuildFailed with the compiler's first error.
     """
-    return _run(env, models, engine, project, layers)
+    return _run(env, models, engine, project, layers, sketch=sketch)
 
 
 def upload(
@@ -91,13 +98,14 @@ def upload(
     *,
     layers: bool = False,
     needs: int = 0,
+    sketch: Path | None = None,
 ) -> BuiltFirmware:
     """`build`, then flash the board on ``port``, whose flash must have ``needs`` bytes.
 
     Raises what `build` raises, and for a failed upload LinkError, NoAnswer, WrongChip,
     FlashTooSmall, or BuildFailed with a quotation if the reason is unknown.
     """
-    return _run(env, models, engine, project, layers, port, needs)
+    return _run(env, models, engine, project, layers, port, needs, sketch)
 
 
 def _run(
@@ -108,6 +116,7 @@ def _run(
     layers: bool,
     port: str | None = None,
     needs: int = 0,
+    sketch: Path | None = None,
 ) -> BuiltFirmware:
     require_compiler(env)
     if "$" in str(project):
@@ -115,7 +124,7 @@ def _run(
             f"cannot build in {project}: PlatformIO's build tool expands the '$' in the path",
             "move the project to a path without '$'",
         )
-    folder = project / ".pio" / "images" / _image_name(env, models, engine, layers)
+    folder = project / ".pio" / "images" / _image_name(env, models, engine, layers, sketch)
     folder.mkdir(parents=True, exist_ok=True)
     ensure_scons(core_folder())
     # beside the folder: PlatformIO empties it when platformio.ini changes
@@ -124,11 +133,14 @@ def _run(
         "PLATFORMIO_BUILD_DIR": str(folder),
         "HIL_IMAGE_DIR": str(sources),
         "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may need libraries
+        "HIL_SKETCH": str(sketch.resolve()) if sketch else "",
     }
     words = ("-t", "upload", "--upload-port", port) if port else ()
     with locked(folder.with_suffix(".lock")), log.open("wb") as output:
         fault = os.environ.get("HIL_FAULT", "")
-        image = write_image(engine, models, sources, layers=layers, fault=fault)
+        image = None
+        if sketch is None:
+            image = write_image(engine, models, sources, layers=layers, fault=fault)
         done = subprocess.run(
             [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
             env=environment,
@@ -142,7 +154,7 @@ def _run(
     if port:
         _check_flash(_text(log), port, needs)
     elf = _find_elf(folder / env)
-    return BuiltFirmware(elf, sha256(elf), compiler_of(elf), image.compiled)
+    return BuiltFirmware(elf, sha256(elf), compiler_of(elf), image.compiled if image else ())
 
 
 def core_folder() -> Path:
@@ -162,10 +174,13 @@ def pio_environment() -> dict[str, str]:
     }
 
 
-def _image_name(env: str, models: Models, engine: str, layers: bool) -> str:
+def _image_name(
+    env: str, models: Models, engine: str, layers: bool, sketch: Path | None = None
+) -> str:
     chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
     files = [f"{name}={_identity(model)}" for name, model in models]
     words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
+    words += f"\0{sketch.resolve()}" if sketch else ""
     return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
 
 

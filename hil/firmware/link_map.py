@@ -42,8 +42,8 @@ _LIBRARY: Final = re.compile(
     r"lib(c|g|m|gcc|gcc_\w+|stdc\+\+|supc\+\+|nosys|rdimon|gloss|semihost|picolibc|dummyhost"
     r"|c_nonshared|newlib|(atmega|attiny|at90)\w+|printf_\w+|scanf_\w+)(_nano|-\w+)?\.a"
 )
-# archives of our own libraries (firmware/lib), as PlatformIO names them
-_OURS: Final = re.compile(r"libhil_(wire|session|engine)\.a")
+# the archive of our own library (firmware/lib/TinymlHil), as PlatformIO names them
+_OURS: Final = re.compile(r"libTinymlHil\.a")
 _ENGINE: Final = re.compile(
     r"lib(hil_tflm|esp-tflite-micro|esp-nn|\w*tflite\w*|\w*cmsis.?nn\w*)\.a"
 )
@@ -146,7 +146,7 @@ def _of_file(path: PurePosixPath, symbol: str) -> str:
         return LIBRARY
     if _ENGINE.fullmatch(path.name) or {"tflm", "hil_tflm", "bakenn"} & set(folders):
         return ENGINE
-    if _OURS.fullmatch(path.name) or folders[-1:] in (("src",), ("port",)):
+    if _OURS.fullmatch(path.name) or folders[-1:] in (("src",), ("port",), ("entry",)):
         return ARENA if _ARENA.fullmatch(symbol) else FIRMWARE
     core = path.name in ("libcore.a", "libFrameworkArduino.a", "libFrameworkArduinoVariant.a")
     if core or any(part.startswith(("framework-", "FrameworkArduino")) for part in folders):

@@ -16,7 +16,7 @@ from hil.tflite import read_model
 from tests.support.native import STRICT
 from tests.support.tflite import Net, float_cnn, int8_cnn
 
-INTERFACE = Path(__file__).parents[2] / "firmware" / "lib" / "hil_engine"
+INTERFACE = Path(__file__).parents[2] / "firmware" / "lib" / "TinymlHil" / "src" / "hil_engine"
 
 CHECK = r"""
 #include <stdio.h>

@@ -17,6 +17,7 @@ from tests.support.tflite import Net
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ROOT / "firmware" / "lib"
+INTERFACE = LIBRARIES / "TinymlHil" / "src" / "hil_engine"
 MODELS = ROOT / "models" / "mnist"
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
@@ -50,7 +51,7 @@ def test_the_byte_array_is_the_file(compiler: list[str], image: Path, tmp_path: 
 @pytest.mark.firmware
 @pytest.mark.parametrize("compiler", [["gcc", "-std=c11"], ["g++", "-x", "c++", "-std=c++11"]])
 def test_the_image_compiles(compiler: list[str], image: Path) -> None:
-    strict = ["-Wall", "-Wextra", "-Werror", f"-I{image}", f"-I{LIBRARIES / 'hil_engine'}"]
+    strict = ["-Wall", "-Wextra", "-Werror", f"-I{image}", f"-I{INTERFACE}"]
     source = ["-fsyntax-only", f"-I{LIBRARIES / 'hil_tflm'}", str(image / "hil_image.c")]
     subprocess.run([*compiler, *strict, *source], check=True)
 

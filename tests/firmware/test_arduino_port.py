@@ -12,17 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.firmware import FIRMWARE, INCLUDES, STRICT, run
+from tests.support.firmware import ARDUINO_PORT, INCLUDES, STRICT, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 FAKES = Path(__file__).parent / "arduino"
-PORT = FIRMWARE / "port" / "arduino"
-ESP32 = ["-DARDUINO_ARCH_ESP32", "-DF_CPU=240000000L"]
+PORT = ARDUINO_PORT
+ESP32 = ["-DARDUINO=10810", "-DARDUINO_ARCH_ESP32", "-DF_CPU=240000000L"]
 CORES = {
     "core 2": ["-std=gnu++11", "-DESP_IDF_VERSION_MAJOR=4", *ESP32],
     "core 3": ["-std=gnu++2b", "-DESP_IDF_VERSION_MAJOR=5", *ESP32],
 }
-MBED = ["-std=gnu++14", "-DESP_IDF_VERSION_MAJOR=4", "-DARDUINO_ARCH_MBED", "-D__ARM_ARCH=7"]
+MBED = [
+    "-std=gnu++14",
+    "-DARDUINO=10810",
+    "-DESP_IDF_VERSION_MAJOR=4",
+    "-DARDUINO_ARCH_MBED",
+    "-D__ARM_ARCH=7",
+]
 TASK_STACK, DEEP = 65_536, 20_000  # as in task.h
 Ask = Callable[..., dict[str, str]]
 

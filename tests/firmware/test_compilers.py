@@ -9,7 +9,7 @@ envs that name them, everything else to all compilers. The headers of the C libr
 newlib (arm), picolibc (riscv64, lx106) and avr-libc.
 
 Compiled elsewhere: files that include TensorFlow Lite Micro (test_tflm.py, with its sources), and
-the files of port/arduino for chips other than an AVR, because Debian does not have their cores
+the Arduino port for chips other than an AVR, because Debian does not have their cores
 (test_arduino_port.py and test_cores.py, with fakes of them).
 """
 
@@ -34,10 +34,12 @@ from hil.tflite import Graph
 from tests.engines.test_bakenn import needs_bakenn
 from tests.support.covering import covering
 from tests.support.firmware import (
+    DEVICE,
     FIRMWARE,
     INCLUDES,
     LIBRARY,
     PROJECT,
+    SOURCES,
     STRICT,
     run,
     write_golden_header,
@@ -203,8 +205,8 @@ def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
 def _headers(folder: Path) -> Path:
     """A file that includes every header that C++ may include, each of them twice."""
     file = folder / "headers.cpp"
-    shared = [p for p in sorted(FIRMWARE.glob("lib/*/*.h")) if "hil_tflm" not in p.parts]
-    names = [p.name for p in (*shared, FIRMWARE / "port" / "hil_port.h")]
+    shared = [p for p in sorted(SOURCES.rglob("*.h")) if "hil_arduino" not in p.parts]
+    names = [p.name for p in shared]
     file.write_text("".join(f'#include "{name}"\n' for name in [*names, *names]))
     return file
 
@@ -232,7 +234,7 @@ def words(toolchain: Toolchain, standard: str, generated: Generated) -> list[str
 def check(toolchain: Toolchain, standard: str, generated: Generated) -> None:
     """Compile every file for this compiler in this standard."""
     if "++" in standard:  # the library is both C and C++
-        files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp"), "-xc++", *LIBRARY]
+        files = [*sources(toolchain, ".cpp"), *generated.sketch(".cpp"), "-xc++", *LIBRARY, *DEVICE]
     else:
         files = [*sources(toolchain, ".c"), *generated.sketch(".c"), *generated.images]
     run([*words(toolchain, standard, generated), "-fsyntax-only", *map(str, files)])
@@ -273,7 +275,7 @@ def test_no_warning_of_the_optimiser(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_warning_in_a_variant(toolchain: Toolchain, variant: str, generated: Generated) -> None:
-    files = [*LIBRARY, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
+    files = [*LIBRARY, *DEVICE, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
     command = words(toolchain, "gnu99", generated)
     run([*command, variant, "-fsyntax-only", *map(str, files)])
 
@@ -296,11 +298,13 @@ def test_no_warning_of_bakenn(toolchain: Toolchain, bakenn_image: Path) -> None:
 def test_the_library_is_strict_c11_and_cpp11(language: str) -> None:
     """Without extensions, with -Wpedantic and -Wshadow; every header compiles on its own."""
     program, standard = {"c": ("gcc", "c11"), "c++": ("g++", "c++11")}[language]
-    headers = [*FIRMWARE.glob("lib/*/*.h"), *FIRMWARE.glob("port/*.h")]
+    headers = [p for p in SOURCES.rglob("*.h") if "hil_arduino" not in p.parts]
+    headers += FIRMWARE.glob("lib/hil_tflm/*.h")
+    headers = [p for p in headers if language == "c++" or p.name != "TinymlHil.h"]
     command = [program, f"-std={standard}", *STRICT, *INCLUDES, "-fsyntax-only"]
-    main = [FIRMWARE / "src" / "main.cpp"] if language == "c++" else []
+    main = [*FIRMWARE.glob("s*/*.cpp")] if language == "c++" else []
     run([*command, "-x", f"{language}-header", *map(str, sorted(headers))])
-    run([*command, "-x", language, *map(str, [*LIBRARY, *main])])
+    run([*command, "-x", language, *map(str, [*LIBRARY, *DEVICE, *main])])
 
 
 def test_every_file_has_a_compiler() -> None:

@@ -20,6 +20,7 @@ from hil.engines.registry import write_image
 from hil.wire.frames import Decoder, Frame, encode_request
 from hil.wire.messages import hello_request, parse_reply, status_request
 from tests.support.firmware import (
+    ARDUINO_PORT,
     FAKE_IMAGE,
     FIRMWARE,
     INCLUDES,
@@ -33,7 +34,7 @@ from tests.support.needs import needs
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 
 STUBS = Path(__file__).parent / "cores"
-PORT = FIRMWARE / "port" / "arduino"
+PORT = ARDUINO_PORT
 CHIPS = sorted(PORT.glob("chip_*.cpp"))
 C = [*LIBRARY, FAKE_IMAGE]
 LINKER = [
@@ -220,7 +221,8 @@ def test_a_watchdog_of_any_range_waits_longer_than_the_host(
     """Longer than the 20 s of the host, and no longer than HIL_WATCHDOG_MS."""
     needs([tool for tool in ("g++",) if not shutil.which(tool)])
     words = ["g++", "-std=gnu++14", *STRICT, "-Wno-deprecated-declarations", "-O1", *INCLUDES]
-    words += [f"-I{STUBS / 'mbed'}", f"-I{PORT}", "-DARDUINO_ARCH_MBED", *flags]
+    words += [f"-I{STUBS / 'mbed'}", f"-I{PORT}", "-DARDUINO=10810", "-DARDUINO_ARCH_MBED"]
+    words += flags
     words += [f"-DSAID_MS={said}u", f"-DREAL_MS={real}u", "-o", "watchdog"]
     run([*words, str(PORT / "chip_mbed.cpp"), str(STUBS / "watchdog.cpp")], cwd=tmp_path)
     lines = run([str(tmp_path / "watchdog")]).splitlines()

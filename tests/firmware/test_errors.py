@@ -13,10 +13,10 @@ from hil.wire.frames import Decoder, Frame, encode
 from hil.wire.messages import ErrorCode, Refusal, parse_reply
 from tests.support.firmware import (
     FAKE_IMAGE,
-    FIRMWARE,
     INCLUDES,
     LIBRARY,
     PROJECT,
+    SOURCES,
     STRICT,
     run,
 )
@@ -81,7 +81,7 @@ def test_documentation_firmware_and_host_list_the_same_errors() -> None:
     listed = {
         name: int(code) for code, name in re.findall(r"^\| (\d+) \| (\w+) \|", table, re.MULTILINE)
     }
-    header = (FIRMWARE / "lib" / "hil_wire" / "hil_messages.h").read_text()
+    header = (SOURCES / "hil_wire" / "hil_messages.h").read_text()
     defined = {name: int(code) for name, code in re.findall(r"HIL_ERR_(\w+) = (\d+)", header)}
     assert listed == defined == {one.name: one.value for one in ErrorCode}
     assert set(listed) == set(CASES)

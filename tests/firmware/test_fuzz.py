@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fuzzing
-from tests.support.firmware import FIRMWARE, run
+from tests.support.firmware import SOURCES, run
 from tests.support.needs import skip_without
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
@@ -75,7 +75,7 @@ def test_stored_inputs_reach_the_code(tmp_path: Path) -> None:
 
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) -> None:
     """Build the fuzzers from firmware in which ``old`` is replaced by ``new``."""
-    text = (FIRMWARE / "lib" / file).read_text()
+    text = (SOURCES / file).read_text()
     assert text.count(old) == 1
     changed = folder / Path(file).name
     changed.write_text(text.replace(old, new))

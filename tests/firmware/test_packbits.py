@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.wire.packbits import pack, unpack
-from tests.support.firmware import FIRMWARE, shared_library
+from tests.support.firmware import SOURCES, shared_library
 from tests.wire.test_packbits import DATA
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
@@ -19,7 +19,7 @@ GUARD = 16
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    source = FIRMWARE / "lib" / "hil_wire" / "hil_packbits.c"
+    source = SOURCES / "hil_wire" / "hil_packbits.c"
     found = shared_library(source, tmp_path_factory.mktemp("packbits"))
     found.hil_unpack.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 3]
     found.hil_unpack.restype = ctypes.c_size_t

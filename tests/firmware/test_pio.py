@@ -14,7 +14,7 @@ import pytest
 
 from hil.core.errors import ConfigError
 from hil.firmware.build import build
-from tests.support.firmware import MODELS, PROJECT, copied_project, pio
+from tests.support.firmware import MODELS, PROJECT, SOURCES, copied_project, pio
 from tests.support.needs import needs
 
 TOOLS = {
@@ -49,9 +49,9 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "suite", "case"),
     [
-        ("lib/hil_wire/hil_crc32.c", "return ~crc;", "return crc;", "test_wire", "crc_is_zlibs"),
+        ("hil_wire/hil_crc32.c", "return ~crc;", "return crc;", "test_wire", "crc_is_zlibs"),
         (
-            "lib/hil_session/hil_input.c",
+            "hil_session/hil_input.c",
             "roundf(",
             "rintf(",
             "test_session",
@@ -70,7 +70,7 @@ def test_unit_tests_fail_when_the_code_is_wrong(
 ) -> None:
     needs_tools("native")
     project = copied_project(tmp_path)
-    source = project / "firmware" / file
+    source = project / SOURCES.relative_to(PROJECT) / file
     assert right in source.read_text()
     source.write_text(source.read_text().replace(right, wrong))
     done = pio(["test", "-e", "native", "-f", suite], environment, project)

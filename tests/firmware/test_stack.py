@@ -19,7 +19,7 @@ from hil.boards.station import missing_tools
 from hil.core.records import Encoding
 from hil.device import Device
 from tests.support.call_graph import ARM, AVR, RISCV, XTENSA, Bound, Machine
-from tests.support.firmware import FIRMWARE, INCLUDES, image, project_with
+from tests.support.firmware import INCLUDES, SOURCES, image, project_with
 from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
@@ -33,7 +33,7 @@ ENGINE = r"(?!hil_)\w+_(run|prepare)|empty_invoke"
 # All functions that the session's sources define.
 SESSION = "|".join(
     name
-    for file in FIRMWARE.glob("lib/hil_session/*.c")
+    for file in SOURCES.glob("hil_session/*.c")
     for name in re.findall(r"^(?:\w[\w ()]* \**)?(\w+)\([^;]*?\{$", file.read_text(), re.MULTILINE)
 )
 POINTERS = {
@@ -92,7 +92,7 @@ def test_frames_equal_gccs(name: str, tmp_path: Path) -> None:
         "lx106": ["--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs"],
     }[name]
     equal = total = 0
-    for source in sorted(FIRMWARE.glob("lib/hil_[ws]*/*.c")):
+    for source in sorted(SOURCES.glob("hil_[ws]*/*.c")):
         obj = tmp_path / f"{source.stem}.o"
         words = [f"{machine.tool}gcc", *flags, "-O2", "-fstack-usage", *INCLUDES, "-c"]
         subprocess.run([*words, str(source), "-o", str(obj)], check=True, timeout=60)

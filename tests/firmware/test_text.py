@@ -21,7 +21,7 @@ from hil.wire.messages import (
     profile_request,
     status_request,
 )
-from tests.support.firmware import FIRMWARE, shared_library
+from tests.support.firmware import SOURCES, shared_library
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 FRAME, MORE, COMMAND, TOO_LONG, DAMAGED = range(5)  # hil_text_event_t
@@ -50,7 +50,7 @@ PRINTABLE = infer_request(0x0101, 1, Encoding.PIXELS, b"\x01" * 28 + b"\0", pack
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    source = FIRMWARE / "lib" / "hil_session" / "hil_text.c"
+    source = SOURCES / "hil_session" / "hil_text.c"
     found = shared_library(source, tmp_path_factory.mktemp("text"))
     found.hil_text_push.argtypes = [ctypes.c_void_p, ctypes.c_uint8]
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.firmware import FIRMWARE, INCLUDES, LIBRARY, PROJECT, run
+from tests.support.firmware import ARDUINO_PORT, DEVICE, FIRMWARE, INCLUDES, LIBRARY, PROJECT, run
 from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
@@ -31,7 +31,12 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
     "no unpacking": (["-DHIL_UNPACKS=0"], [], LIBRARY),
     "no text": (["-DHIL_MLPERF=0"], [], LIBRARY),
     "native": ([], [], [FIRMWARE / "port/native/port.c"]),
-    "main": (["-xc++", "-std=c++11"], [], [FIRMWARE / "src/main.cpp"]),
+    "main": (
+        ["-xc++", "-std=c++11"],
+        [],
+        [FIRMWARE / "src/main.cpp", FIRMWARE / "sketch/entry.cpp"],
+    ),
+    "device": ([], [], DEVICE),
     "mps2": (
         ["--target=arm-none-eabi", "-mcpu=cortex-m7", "-mthumb"],
         [Path("/usr/include/newlib")],
@@ -54,18 +59,18 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
             *("-DARDUINO_ARCH_AVR", "-DARDUINO_AVR_MEGA2560", "-DF_CPU=16000000UL"),
         ],
         [Path("/usr/lib/avr/include"), ARDUINO / "cores/arduino", ARDUINO / "variants/mega"],
-        [*FIRMWARE.glob("port/arduino/*.cpp")],
+        [*ARDUINO_PORT.glob("*.cpp")],
     ),
     # with the stub cores of test_cores.py
     "mbed": (
         [*ARM, "-mcpu=cortex-m0plus", "-DARDUINO_ARCH_MBED", "-DTARGET_RP2040"],
         [CORES / "mbed", *NEWLIB],
-        [FIRMWARE / "port/arduino/port.cpp", FIRMWARE / "port/arduino/chip_mbed.cpp"],
+        [ARDUINO_PORT / "port.cpp", ARDUINO_PORT / "chip_mbed.cpp"],
     ),
     "teensy": (
         [*ARM, "-mcpu=cortex-m7", "-DCORE_TEENSY", "-D__IMXRT1062__"],
         [CORES / "teensy", *NEWLIB],
-        [FIRMWARE / "port/arduino/port.cpp", FIRMWARE / "port/arduino/chip_teensy.cpp"],
+        [ARDUINO_PORT / "port.cpp", ARDUINO_PORT / "chip_teensy.cpp"],
     ),
 }
 

@@ -97,7 +97,7 @@ def reference(name: str, tmp_path: Path) -> Iterator[str]:
     """The port of a device built on MLCommons' API."""
     folder = tmp_path / "reference"
     write_image("aot", [("student", student(name))], folder)
-    engine = f"-I{FIRMWARE / 'lib' / 'hil_engine'}"
+    engine = f"-I{FIRMWARE / 'lib' / 'TinymlHil' / 'src' / 'hil_engine'}"
     flags = [f"-I{Path(TINY) / 'benchmark'}", f"-I{folder}", engine, "-O2"]
     run(["gcc", "-c", *flags, str(folder / "hil_image.c"), "-o", str(folder / "image.o")])
     model = f'-DTH_MODEL_VERSION="{THEIRS}"'

@@ -26,11 +26,16 @@ from tests.support.needs import needs
 PROJECT = Path(__file__).parents[2]
 FIRMWARE = PROJECT / "firmware"
 MODELS = PROJECT / "models" / "digits"
+SOURCES = FIRMWARE / "lib" / "TinymlHil" / "src"
+ARDUINO_PORT = SOURCES / "hil_arduino"
 # what a program needs to run a session on the host, besides the fake board's headers
-LIBRARY = sorted([*FIRMWARE.glob("lib/hil_wire/*.c"), *FIRMWARE.glob("lib/hil_session/*.c")])
+LIBRARY = sorted([*SOURCES.glob("hil_wire/*.c"), *SOURCES.glob("hil_session/*.c")])
+DEVICE = sorted(SOURCES.glob("hil_device*.c"))
 FAKE_IMAGE = FIRMWARE / "test" / "fake_image" / "hil_image.c"
+# as firmware/scripts/image.py does for an image of networks
 INCLUDES = [
-    *(f"-I{FIRMWARE / 'lib' / name}" for name in ("hil_engine", "hil_wire", "hil_session")),
+    "-DHIL_WITH_IMAGE",
+    *(f"-I{SOURCES / name}" for name in ("", "hil_engine", "hil_wire", "hil_session")),
     f"-I{FIRMWARE / 'port'}",
     f"-I{FIRMWARE / 'test'}",
     f"-I{FAKE_IMAGE.parent}",
@@ -102,7 +107,7 @@ def project_with(folder: Path, body: str, before: str = "") -> Path:
     """A copy of the checkout in which the timed part of each inference starts with the C code
     ``body``, which can read ``input``; ``before`` is C code in front of the function."""
     project = copied_project(folder)
-    source = project / "firmware" / "lib" / "hil_session" / "hil_infer.c"
+    source = project / SOURCES.relative_to(PROJECT) / "hil_session" / "hil_infer.c"
     text = source.read_text()
     include, call = '#include "hil_replies.h"\n', "  status = model->invoke("
     assert (text.count(include), text.count(call)) == (1, 1)

@@ -19,7 +19,7 @@ from hil.tflite import Graph
 from hil.tflite.graph import NUMPY_TYPES
 from tests.support.native import STRICT
 
-ENGINE = Path(__file__).parents[2] / "firmware" / "lib" / "hil_engine"
+ENGINE = Path(__file__).parents[2] / "firmware" / "lib" / "TinymlHil" / "src" / "hil_engine"
 ROOM = 1 << 20
 RECORD = """#define HIL_LAYERS
 #include "hil_engine.h"

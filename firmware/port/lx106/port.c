@@ -80,7 +80,8 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
   semihosting_write(STANDARD_OUTPUT, data, length);
 }
 
-void hil_port_init(void) {
+void hil_port_init(uint32_t baud) {
+  (void)baud;
   static const char ready[] = "ready\n"; /* the board file's `ready`: QEMU accepted its arguments */
 
   semihosting_write(STANDARD_ERROR, ready, sizeof ready - 1);

@@ -90,7 +90,8 @@ static uint32_t uptime_ms(void) { return FPGAIO_CLK100HZ * 10u; }
 
 static uint32_t now_us(void) { return FPGAIO_COUNTER; }
 
-void hil_port_init(void) {
+void hil_port_init(uint32_t baud) {
+  (void)baud;
   FPGAIO_PRESCALE = 25u - 1u;
   paint_stack();
 }

@@ -14,7 +14,8 @@
 static int master = -1;
 static struct timespec booted;
 
-void hil_port_init(void) {
+void hil_port_init(uint32_t baud) {
+  (void)baud;
   clock_gettime(CLOCK_MONOTONIC, &booted);
   master = pty_open();
 }

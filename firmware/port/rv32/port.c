@@ -54,7 +54,10 @@ static uint32_t uptime_ms(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_M
 
 static uint32_t now_us(void) { return (uint32_t)(mtime() / MTIME_TICKS_IN_A_US); }
 
-void hil_port_init(void) { paint_stack(); }
+void hil_port_init(uint32_t baud) {
+  (void)baud;
+  paint_stack();
+}
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,

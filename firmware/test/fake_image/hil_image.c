@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "hil_engine.h"
+#include "hil_engine/hil_engine.h"
 
 /* Stores `self` in the arena: shows that prepare ran, and for which model. */
 static hil_engine_status_t prepare(const hil_model_t *self, void *arena, uint32_t size,

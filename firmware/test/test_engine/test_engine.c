@@ -2,7 +2,7 @@
 /* The generated networks: does the engine keep the promises of hil_engine.h on this machine? */
 #include <string.h>
 
-#include "hil_engine.h"
+#include "hil_engine/hil_engine.h"
 #include "hil_image.h"
 #include "hil_test.h"
 

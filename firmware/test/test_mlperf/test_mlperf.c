@@ -5,7 +5,7 @@
 
 #include "asking.h"
 #include "golden.h"
-#include "hil_mlperf.h"
+#include "hil_session/hil_mlperf.h"
 #include "hil_test.h"
 
 static const uint8_t pixels[8] = {FAKE_INT8, HIL_ENC_PIXELS, 0, 0, 1, 2, 3, 4};

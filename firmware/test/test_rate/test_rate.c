@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The line's rate: it changes after the reply, and goes back when frames fail. */
 #include "asking.h"
-#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
+#include "hil_session/hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 
 static int ask_baud(uint32_t baud) { return ask(HIL_MSG_BAUD, 21, &baud, sizeof baud); }
 

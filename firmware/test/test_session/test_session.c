@@ -4,8 +4,8 @@
 
 #include "asking.h"
 #include "golden.h"
-#include "hil_infer.h"
-#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
+#include "hil_session/hil_infer.h"
+#include "hil_session/hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 
 static void hello_is_golden(void) {
   size_t i, compared = 0;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "asking.h"
-#include "hil_port.h"
-#include "hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
+#include "hil_session/hil_port.h"
+#include "hil_session/hil_session.h" /* for PlatformIO, which finds libraries by this file's includes */
 #include "hil_test.h"
 
 /* Each core's loop_invoke has `loop_rounds` rounds of two instructions and BESIDES_THE_LOOP more,
@@ -110,7 +110,7 @@ static void the_stack_mark_is_exact_to_the_word(void) {
 }
 
 int main(void) {
-  hil_port_init();
+  hil_port_init(HIL_BAUD);
   RUN(instructions_are_counted_one_by_one);
   RUN(a_wrapped_counter_is_reported);
   RUN(the_stack_mark_is_exact_to_the_word);

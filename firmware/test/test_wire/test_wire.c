@@ -4,7 +4,7 @@
 
 #include "golden.h"
 #include "hil_test.h"
-#include "hil_wire.h"
+#include "hil_wire/hil_wire.h"
 
 static uint8_t sent[4096];
 static uint32_t sent_length;

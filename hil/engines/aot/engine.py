@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engine ``aot``: one model as one self-contained C header, and its adapter for the firmware.
 
-The adapter is behind firmware/lib/hil_engine/hil_engine.h.
+The adapter is behind firmware/lib/TinymlHil/src/hil_engine/hil_engine.h.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ static void stack_body(void) {
   bool kept = true;
 
   memset(watched, WATCHED, 32); /* shows a store of any value, like a watchpoint */
-  hil_port_init();
+  hil_port_init(HIL_BAUD);
   say_stack_marks(64);
   for (int i = 0; i < 32; i++) {
     kept = kept && watched[i] == WATCHED;
@@ -167,7 +167,7 @@ static int rates(const char *source, char **wanted, int count) {
   } else if (strcmp(source, "apb") != 0) {
     return 2;
   }
-  hil_port_init();
+  hil_port_init(HIL_BAUD);
   printf("boot=%u\n", (unsigned)wire_rate());
   for (int i = 0; i < count; i++) {
     const uint32_t rate = (uint32_t)strtoul(wanted[i], NULL, 10);
@@ -200,7 +200,7 @@ static int watch(const char *fault) {
   } else if (strcmp(fault, "none") != 0) {
     return 2;
   }
-  hil_port_init();
+  hil_port_init(HIL_BAUD);
   hil_port_read(&byte, 1);
   printf("name=%s\nwaits=%u\nidle=%d\ntask=%d\nresets=%u\n", hil_port_board.name,
          (unsigned)watchdog.timeout_ms, watchdog.idle, watchdog.task, (unsigned)watchdog.resets);

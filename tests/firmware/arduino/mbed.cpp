@@ -28,7 +28,7 @@ static void body(void) {
   uint32_t word;
 
   memcpy(task_stack, &MAGIC, sizeof MAGIC);
-  hil_port_init();
+  hil_port_init(HIL_BAUD);
   say_stack_marks(sizeof MAGIC);
   memcpy(&word, task_stack, sizeof word);
   printf("guard_kept=%d\n", word == MAGIC);

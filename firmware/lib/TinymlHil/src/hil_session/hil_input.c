@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "hil_messages.h"
+#include "hil_wire/hil_messages.h"
 
 uint32_t hil_tensor_bytes(const hil_tensor_t *tensor) {
   switch (tensor->dtype) {
@@ -19,20 +19,26 @@ uint32_t hil_tensor_bytes(const hil_tensor_t *tensor) {
 }
 
 uint32_t hil_input_wire_bytes(const hil_tensor_t *tensor, uint8_t encoding) {
-  const int is_int8 = tensor->dtype == HIL_INT8;
-
-  if (!is_int8 && tensor->dtype != HIL_FLOAT32) {
-    return 0;
-  }
   switch (encoding) {
     case HIL_ENC_PIXELS:
       return tensor->elements;
     case HIL_ENC_INT8:
-      return is_int8 ? tensor->elements : 0;
+      return tensor->dtype == HIL_INT8 ? tensor->elements : 0;
     case HIL_ENC_FLOAT32:
-      return tensor->elements * 4u;
+      return tensor->dtype == HIL_UINT8 ? 0 : tensor->elements * 4u;
     default:
       return 0;
+  }
+}
+
+uint8_t hil_input_own_encoding(const hil_tensor_t *tensor) {
+  switch (tensor->dtype) {
+    case HIL_FLOAT32:
+      return HIL_ENC_FLOAT32;
+    case HIL_INT8:
+      return HIL_ENC_INT8;
+    default:
+      return HIL_ENC_PIXELS;
   }
 }
 
@@ -53,28 +59,56 @@ static uint8_t quantise(float real, const hil_tensor_t *tensor) {
 
 static float real_of(uint8_t pixel) { return (float)pixel / 255.0f; }
 
-void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
-                          uint8_t *to) {
+static void to_float32(const hil_tensor_t *tensor, const uint8_t *from, uint8_t *to) {
+  uint32_t i;
+  float real;
+
+  for (i = tensor->elements; i-- > 0;) { /* backwards: in place, floats overwrite pixels */
+    real = real_of(from[i]);
+    memcpy(to + 4u * i, &real, sizeof real);
+  }
+}
+
+static void to_int8(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
+                    uint8_t *to) {
   const uint32_t elements = tensor->elements;
   uint32_t i;
   float real;
 
-  if (tensor->dtype == HIL_FLOAT32 && encoding == HIL_ENC_PIXELS) {
-    for (i = elements; i-- > 0;) { /* backwards: in place, floats overwrite pixels */
-      real = real_of(from[i]);
-      memcpy(to + 4u * i, &real, sizeof real);
-    }
-  } else if (tensor->dtype != HIL_FLOAT32 && encoding == HIL_ENC_PIXELS) {
+  if (encoding == HIL_ENC_PIXELS) {
     for (i = 0; i < elements; i++) {
       to[i] = quantise(real_of(from[i]), tensor);
     }
-  } else if (tensor->dtype != HIL_FLOAT32 && encoding == HIL_ENC_FLOAT32) {
+  } else {
     for (i = 0; i < elements; i++) {
       memcpy(&real, from + 4u * i, sizeof real);
       to[i] = quantise(real, tensor);
     }
-  } else if (from != to) { /* already in the model's type */
-    memcpy(to, from, hil_input_wire_bytes(tensor, encoding));
+  }
+}
+
+void hil_convert_to_float32(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data) {
+  if (encoding == HIL_ENC_PIXELS) {
+    to_float32(tensor, data, data);
+  }
+}
+
+void hil_convert_to_int8(const hil_tensor_t *tensor, uint8_t encoding, uint8_t *data) {
+  if (encoding != HIL_ENC_INT8) {
+    to_int8(tensor, encoding, data, data);
+  }
+}
+
+void hil_input_convert_to(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
+                          uint8_t *to) {
+  if (encoding == hil_input_own_encoding(tensor)) {
+    if (from != to) {
+      memcpy(to, from, hil_tensor_bytes(tensor));
+    }
+  } else if (tensor->dtype == HIL_FLOAT32) {
+    to_float32(tensor, from, to);
+  } else {
+    to_int8(tensor, encoding, from, to);
   }
 }
 

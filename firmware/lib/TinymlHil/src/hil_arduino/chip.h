@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What differs between the cores behind the Arduino API: their name, where stack and heap lie,
- * their watchdog. Each has a chip_*.cpp; in a build, exactly one of those files is not empty. */
+ * their watchdog. Each has a chip_*.cpp; in a build for an Arduino core, exactly one of those files
+ * is not empty. */
 #ifndef HIL_CHIP_H
 #define HIL_CHIP_H
 
 #include <stdint.h>
 
 #include "cycles.h"
-#include "hil_board.h"
+#include "hil_session/hil_board.h"
 
 /* WINDOW: how many requests may be unanswered at a time; 1: none arrives during an inference.
  * ROOM: during an inference, the core's receive interrupt buffers 2^ROOM bytes.
@@ -16,7 +17,9 @@
  * ports, which have no rate, nor for unknown cores.
  * STACK_GUARD: bytes at the end of the stack that the OS watches; they are never painted.
  * BEGIN(baud): starts Serial. */
-#if defined(ARDUINO_ARCH_AVR)
+#if !defined(ARDUINO)
+/* No core: every chip_*.cpp is empty. */
+#elif defined(ARDUINO_ARCH_AVR)
 #define HIL_CHIP_AVR 1
 #define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes and drops what does not fit */
 #define HIL_CHIP_ROOM 5

@@ -58,6 +58,9 @@ typedef struct hil_model {
   hil_engine_status_t (*invoke)(const struct hil_model *self, const void *input, void *output,
                                 void *arena, uint32_t *needed);
   uint8_t probabilities; /* the outputs are probabilities: the graph ends in softmax or sigmoid */
+  /* Called after invoke, whatever that returned; never timed. Not OK: the output is not valid, and
+   * *needed is the engine's own error code. NULL if there is nothing to check. */
+  hil_engine_status_t (*verify)(const struct hil_model *self, const void *output, uint32_t *needed);
 #ifdef HIL_LAYERS
   uint16_t layers; /* how many `observe` reports; 0: the engine reports none */
   /* As invoke, and calls `observer`; NULL if there are no layers. */

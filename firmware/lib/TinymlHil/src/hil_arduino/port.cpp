@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Any Arduino board: Serial, micros() and millis(), which are the same on all of them. */
+#ifdef ARDUINO
 #include <Arduino.h>
 
 #include "chip.h"
-#include "hil_messages.h"
-#include "hil_port.h"
-
-#ifndef HIL_BAUD
-#define HIL_BAUD 115200
-#endif
+#include "hil_session/hil_port.h"
+#include "hil_wire/hil_messages.h"
 
 enum { PAINT = 0xA5, MARGIN = 96 }; /* margin: for this function and an interrupt */
 
 static uint32_t started_us, started_cycles;
+static uint32_t boot_baud;
 
 static void stopwatch_start(void) {
   started_us = micros();
@@ -61,10 +59,11 @@ static uint32_t uptime_ms(void) { return millis(); }
 
 static uint32_t now_us(void) { return micros(); }
 
-void hil_port_init(void) {
+void hil_port_init(uint32_t baud) {
+  boot_baud = baud;
   hil_chip_init();
   paint_stack();
-  HIL_CHIP_BEGIN(HIL_BAUD);
+  HIL_CHIP_BEGIN(baud);
   if (hil_chip_watch) {
     hil_chip_watch();
   }
@@ -145,7 +144,7 @@ uint8_t hil_port_set_baud(uint32_t baud, uint8_t apply) {
   if (apply) {
     Serial.flush(); /* the reply is sent at the old rate */
   }
-  return hil_chip_set_rate(baud == 0 ? HIL_BAUD : baud, apply);
+  return hil_chip_set_rate(baud == 0 ? boot_baud : baud, apply);
 }
 #endif
 
@@ -164,3 +163,4 @@ __extension__ const hil_board_t hil_port_board = {
     .now_us = now_us,
     .alive = hil_chip_alive,
 };
+#endif

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 #include "hil_board.h"
-#include "hil_engine.h"
-#include "hil_wire.h"
+#include "hil_engine/hil_engine.h"
+#include "hil_input.h"
+#include "hil_wire/hil_wire.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,9 +42,14 @@ extern "C" {
 #define HIL_RX_BYTES(max_payload) \
   (HIL_RX_LEAD + (max_payload) + HIL_FRAME_OVERHEAD + HIL_RX_SPARE(max_payload))
 
-/* Also answers MLPerf Tiny's text commands; -DHIL_MLPERF=0 removes that. */
+/* Also answers MLPerf Tiny's text commands; -DHIL_MLPERF=0 or 1 changes the default. It is 1 where
+ * firmware/scripts/image.py builds an image of networks, and 0 in a user's sketch. */
 #ifndef HIL_MLPERF
+#ifdef HIL_WITH_IMAGE
 #define HIL_MLPERF 1
+#else
+#define HIL_MLPERF 0
+#endif
 #endif
 /* What `db load` needs after HIL_RX_BYTES for an image whose largest input has `elements` elements:
  * the loaded bytes are kept beside the input made from them, so that `infer` can run again. */
@@ -60,7 +66,8 @@ typedef struct {
   uint32_t max_payload;
   void *arena; /* 16-byte aligned */
   uint32_t arena_size;
-  void *output; /* 16-byte aligned, holds the largest output */
+  void *output;          /* 16-byte aligned, holds the largest output */
+  hil_convert_t convert; /* hil_input.h; NULL: an input only comes in its own type */
   hil_write_t write;
   void *write_context;
   /* NULL if the line has no rate. `baud` 0 is the boot rate. With `apply` 0: can the line run at

@@ -29,6 +29,9 @@ __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session
   if (*ticks != HIL_TICKS_WRAPPED) {
     *ticks -= *ticks < session->stopwatch_overhead ? *ticks : session->stopwatch_overhead;
   }
+  if (model->verify && model->verify(model, session->setup.output, code) != HIL_ENGINE_OK) {
+    return HIL_ENGINE_FAILED;
+  }
   return status;
 }
 
@@ -118,7 +121,7 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
   }
   model = &session->setup.models[index];
   wanted = hil_input_wire_bytes(&model->input, plain);
-  if (wanted == 0) {
+  if (wanted == 0 || (!session->setup.convert && plain != hil_input_own_encoding(&model->input))) {
     hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
     return NULL;
   }
@@ -133,7 +136,9 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
   if (head > sizeof(hil_infer_t) && plain == encoding) { /* to its aligned place */
     memmove(hil_input_of(session), hil_input_of(session) + head - sizeof(hil_infer_t), wanted);
   }
-  hil_input_convert(&model->input, plain, hil_input_of(session));
+  if (session->setup.convert) {
+    session->setup.convert(&model->input, plain, hil_input_of(session));
+  }
   return model;
 }
 

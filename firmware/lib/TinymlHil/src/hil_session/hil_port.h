@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The interface between the firmware and a board: bytes, a stopwatch, memory marks. Each platform
- * implements it in a folder here; `custom_hil_port` in platformio.ini selects one. */
+/* The interface between the firmware and a board: bytes, a stopwatch, memory marks. hil_arduino
+ * implements it for every Arduino core, the folders of firmware/port for other platforms;
+ * `custom_hil_port` in platformio.ini selects one. */
 #ifndef HIL_PORT_H
 #define HIL_PORT_H
 
@@ -13,8 +14,14 @@
 extern "C" {
 #endif
 
-/* Initialises clocks, link and stack mark. Call it once, before anything else. */
-void hil_port_init(void);
+/* The rate of the line after boot, if it has one. */
+#ifndef HIL_BAUD
+#define HIL_BAUD 115200u
+#endif
+
+/* Initialises clocks, link and stack mark. Call it once, before anything else. `baud`: the line's
+ * rate at boot; a port whose line has no rate ignores it. */
+void hil_port_init(uint32_t baud);
 
 /* Reads up to `limit` received bytes and returns their number; may sleep until the first one comes,
  * or return 0. */
