@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 static inline void network(const float *in, float *out) {
   for (int i = 0; i < 10; i++) {
