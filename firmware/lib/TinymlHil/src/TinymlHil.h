@@ -140,8 +140,8 @@ class TinymlHil {
   Predict predict_;
   hil_device_config_t config_;
   hil_device_t device_;
-  alignas(16) uint8_t rx_[HIL_DEVICE_RX_BYTES(InCount, Received)];
-  alignas(16) uint8_t out_[HIL_DEVICE_OUT_BYTES(OutCount, Out)];
+  HIL_DEVICE_ALIGNED uint8_t rx_[HIL_DEVICE_RX_BYTES(InCount, Received)];
+  HIL_DEVICE_ALIGNED uint8_t out_[HIL_DEVICE_OUT_BYTES(OutCount, Out)];
 };
 
 #endif

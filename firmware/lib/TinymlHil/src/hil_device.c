@@ -117,11 +117,12 @@ static char *append(char *at, const char *end, const char *text) {
   return at;
 }
 
-/* As far as the machine can tell: an AVR has no alignment, and its compiler does not make any. */
 static bool is_aligned(const void *buffer) {
-  const uintptr_t most = __BIGGEST_ALIGNMENT__ < 16 ? __BIGGEST_ALIGNMENT__ : 16;
-
-  return buffer && ((uintptr_t)buffer & (most - 1u)) == 0;
+#ifdef __AVR__
+  return buffer != NULL;
+#else
+  return buffer && ((uintptr_t)buffer & 15u) == 0;
+#endif
 }
 
 bool hil_device_init_on(hil_device_t *device, const hil_device_config_t *config,

@@ -41,8 +41,12 @@ enum {
 #define HIL_DEVICE_OUT_BYTES(elements, type) \
   (2u * HIL_DEVICE_GUARD + (uint32_t)(elements) * (uint32_t)sizeof(type))
 
-/* Both buffers begin at a multiple of 16. */
+/* Both buffers begin at a multiple of 16, except on an AVR, which reads any type at any address. */
+#ifdef __AVR__
+#define HIL_DEVICE_ALIGNED
+#else
 #define HIL_DEVICE_ALIGNED __attribute__((aligned(16)))
+#endif
 
 /* Computes `out` from `in`; false if that failed. Both are aligned to 16 bytes. `in` may be
  * overwritten; `out` is filled with 0xFF before each call, which is NaN in float32. */
