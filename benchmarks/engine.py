@@ -171,12 +171,15 @@ def measure(board: str, engines: tuple[str, ...], dataset: str, limit: int) -> d
         report = write(Path(folder))
     found = {}
     for made, row in zip(report.manifest.runs, report.summary.runs, strict=True):
-        assert row.memory is not None
+        assert row.memory
+        assert row.memory.arena is not None
         assert row.time.median is not None
+        assert row.agreement
+        assert row.agreement.max_abs is not None
         differing = row.agreement.differing_litert
         if row.precision == "int8":
-            assert row.agreement.differing_oracle is not None
             differing = row.agreement.differing_oracle
+        assert differing is not None
         found[f"{row.engine} {row.model}_{row.precision}"] = Measured(
             round(row.time.median),
             row.memory.arena,

@@ -115,12 +115,15 @@ def measure(board: str, engine: Engine, dataset: str, limit: int) -> Table:
 def figures(report: Report) -> Table:
     table = {}
     for plan, row in zip(report.manifest.runs, report.summary.runs, strict=True):
-        assert row.memory is not None
+        assert row.memory
+        assert row.memory.arena is not None
+        assert row.memory.flash is not None
+        assert row.agreement
         assert row.agreement.differing_oracle is not None
         table[f"{row.model} {row.precision}"] = Figures(
             None if row.time.median is None else round(row.time.median),
             row.memory.arena,
-            row.memory.flash_model + row.memory.flash_code,
+            row.memory.flash,
             row.agreement.differing_oracle,
             row.n * prod(plan.output.shape),
         )

@@ -73,13 +73,14 @@ save(figure, "sizes")
 # %% 3. Accuracy and time, on one board: both with their 95 % intervals
 # A clock counts instructions or microseconds: `axis` names the unit, and refuses a mixture.
 board = run.cells[0].plan.board
-here = [cell for cell in run.cells if cell.plan.board == board and cell.n]
+here = [cell for cell in run.cells if cell.plan.board == board and cell.accuracy]
 timed: list[Series] = [cell.series for cell in here if cell.series]  # type: ignore[type-arg]
 unit = {"us": "µs"}.get(axis(timed), axis(timed)) if timed else ""
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained", sharey=True)
 for cell in here:
     style = {"color": COLOURS.get(cell.plan.model, "grey"), "alpha": SHADES[cell.plan.precision]}
     share = cell.accuracy
+    assert share  # as selected above
     spread = [[100 * (share.point - share.low)], [100 * (share.high - share.point)]]
     left.errorbar([100 * share.point], [cell.name], xerr=spread, fmt="o", capsize=3, **style)
     if cell.time:
@@ -95,7 +96,9 @@ save(figure, "accuracy-and-time")
 
 # %% 4. Disagreements: where teacher and student differ, with what each of them believes
 teacher, student = (run.cell(model, "int8", board=board) for model in ("teacher", "student"))
-believed = [probabilities(cell.reals(cell.device)) for cell in (teacher, student)]
+outputs = [run.outputs(model, "int8", board=board, real=True) for model in ("teacher", "student")]
+believed = [probabilities(np.asarray(some, np.float64)) for some in outputs]
+assert teacher.labels is not None
 differ = np.flatnonzero(teacher.answers != student.answers)
 shown = [i for i in differ if teacher.ids[i] in run.pictures][:8]
 figure, grid = plt.subplots(

@@ -267,20 +267,25 @@ def _devices(provenance: Provenance, run: StoredRun) -> list[Cells]:
     ours = {file.sha256: name for name, file in provenance.files.items()}
     rows: list[Cells] = []
     for cell in cells(run.manifest, run.samples):
-        if cell.plan.model_sha256 not in ours or not cell.n or cell.end is None:
+        if cell.plan.model_sha256 not in ours or cell.accuracy is None or cell.end is None:
             continue
+        memory = cell.end.memory
         rows.append(
             (
                 f"`{ours[cell.plan.model_sha256]}`",
                 escape(f"{cell.plan.board_title}, {cell.plan.engine}"),
                 f"{_wilson(cell.accuracy)}, {cell.n}",
                 _time(cell),
-                f"{cell.end.memory.arena:,}",
-                f"{cell.end.memory.flash_model:,}",
+                _bytes(memory.arena if memory else None),
+                _bytes(memory.flash_model if memory else None),
                 escape(run.manifest.run_id),
             )
         )
     return rows
+
+
+def _bytes(value: int | None) -> str:
+    return "not known" if value is None else f"{value:,}"
 
 
 def _time(cell: Cell) -> str:

@@ -203,12 +203,14 @@ def measure(bench: Bench, key: str, tflite: Path) -> BoardResult:
     if not found.complete or found.end is None:
         raise StorageError(f"{folder} is not complete", "run the same command again")
     memory = found.end.memory
+    if memory is None or found.right is None:  # not so of our firmware and a study's data
+        raise StorageError(f"{folder} has no labels or no memory", "run the same command again")
     device = DeviceFigures(
         wrong=tuple(int(i) for i in np.flatnonzero(~found.right)),
         time=found.time.point if found.time else None,
-        arena=memory.arena,
-        flash_model=memory.flash_model,
-        flash_code=memory.flash_code,
+        arena=memory.arena or 0,
+        flash_model=memory.flash_model or 0,
+        flash_code=memory.flash_code or 0,
         unexpected=found.unexpected,
     )
     return BoardResult(device, "", title, unit, n)

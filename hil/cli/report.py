@@ -18,9 +18,10 @@ from hil.core.errors import HilError
 from hil.core.text import printable
 from hil.runs.agreement import unexpected
 from hil.runs.load import verify as verify_run
-from hil.runs.summary import SummaryRow
+from hil.runs.summary import Agreement, SummaryRow
 
 UNEXPECTED = 1
+_NONE, _UNKNOWN = "-", "?"  # there is no such figure; there is one
 
 
 def report(
@@ -85,20 +86,33 @@ def _table(title: str, rows: list[SummaryRow]) -> Table:
     for name in ("device", "host", "differing*", clock, "arena B", "flash B", "stack B"):
         table.add_column(name, justify="right")
     for row in rows:
-        agreement, memory = row.agreement, row.memory
-        differing = "?" if agreement.differing_oracle is None else agreement.differing_oracle
+        accuracy, memory = row.accuracy, row.memory
         time = row.time.median
         table.add_row(
             escape(f"{row.model} {row.precision}"),
-            f"{row.accuracy.device:.4f}",
-            f"{row.accuracy.host:.4f}",
-            f"{differing} / {agreement.differing_litert}",
+            f"{accuracy.device:.4f}" if accuracy else _NONE,
+            _NONE if accuracy is None or accuracy.host is None else f"{accuracy.host:.4f}",
+            _differing(row.agreement),
             "none" if time is None else f"{time:,.0f}",
-            f"{memory.arena:,}" if memory else "?",
-            f"{memory.flash_model + memory.flash_code:,}" if memory else "?",
-            f"{memory.stack:,}" if memory else "?",
+            *(
+                _UNKNOWN if size is None else f"{size:,}"
+                for size in (
+                    (memory.arena, memory.flash, memory.stack or None) if memory else [None] * 3
+                )
+            ),
         )
     return table
+
+
+def _differing(found: Agreement | None) -> str:
+    """Output values that differ from the oracle's and from LiteRT's."""
+    if found is None:
+        return _NONE
+    oracle, litert = (
+        _UNKNOWN if elements is None else str(elements)
+        for elements in (found.differing_oracle, found.differing_litert)
+    )
+    return f"{oracle} / {litert}"
 
 
 DAMAGED = 1

@@ -165,7 +165,16 @@ def _clock(plan: RunPlan) -> str:
 
 
 # properties of a run that may differ
-_FACTS = ("engine", "model_sha256", "firmware_sha256", "toolchain", "oracle", "emulator")
+_FACTS = (
+    "engine",
+    "model_sha256",
+    "firmware_sha256",
+    "toolchain",
+    "oracle",
+    "emulator",
+    "sketch",
+    "protocol",
+)
 
 
 def compare_runs(

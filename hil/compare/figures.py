@@ -23,14 +23,12 @@ from hil.compare.records import Change, ComparedFigure, Kind, Word
 from hil.report.text import plural
 from hil.runs.agreement import differing
 from hil.runs.cells import Cell
-from hil.runs.schema import Memory, RunEnd
+from hil.runs.schema import RunEnd
 from hil.stats import Estimate
 from hil.stats.series import Counts, Latencies, ratio
 
 _NO_RATIO = "times of 0: too short for this clock"
 _BYTES = ("arena", "flash_model", "flash_code", "ram_static", "stack")
-# a board reports 0 if it does not know
-_UNKNOWN_AT_ZERO = ("flash_model", "flash_code", "ram_static", "stack")
 
 
 def figures(
@@ -40,7 +38,7 @@ def figures(
     unanswered = by_count("unanswered", _unanswered(base), _unanswered(new), growth.unanswered)
     one, other = shared(base, new)
     found = [unanswered, *_answers(one, other, growth, allowed)]
-    found += [*times(one, other, growth), *_memory(base.end, new.end, growth)]
+    found += [*times(one, other, growth), *_memory(base, new, growth)]
     found.append(by_count("retries", _retries(base), _retries(new), growth.retries))
     return tuple(figure for figure in found if figure)
 
@@ -72,9 +70,10 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
     return replace(
         cell,
         ids=tuple(cell.ids[i] for i in rows),
-        labels=cell.labels[rows],
-        device=cell.device[rows],
-        litert=cell.litert[rows],
+        labels=None if cell.labels is None else cell.labels[rows],
+        device=None if cell.device is None else cell.device[rows],
+        chosen=None if cell.chosen is None else cell.chosen[rows],
+        litert=None if cell.litert is None else cell.litert[rows],
         oracle=None if cell.oracle is None else cell.oracle[rows],
         xnnpack=None if cell.xnnpack is None else cell.xnnpack[rows],
         times=times[rows][clocked[rows]],
@@ -87,39 +86,33 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
 def _answers(
     base: Cell, new: Cell, growth: Growth, allowed: Collection[str]
 ) -> Iterator[ComparedFigure | None]:
-    if not base.n or not new.n:
-        one, other = (cell.accuracy.point if cell.n else None for cell in (base, new))
-        yield one_sided("accuracy", "share", one, other)
-        return
     yield _accuracy(base, new, growth)
-    yield by_count("answers", _differing(base), _differing(new), growth.answers, n=new.n)
+    if not base.n or not new.n:
+        return
+    yield by_count("answers", base.changed, new.changed, growth.answers, n=new.n)
     yield by_count("unexpected", base.unexpected, new.unexpected, growth.unexpected, n=new.n)
     if base.plan.precision == new.plan.precision == "int8":
-        one, other = base.to_litert.elements, new.to_litert.elements
+        one, other = (cell.to_litert.elements if cell.to_litert else None for cell in (base, new))
         yield by_count("litert", one, other, growth.litert, n=new.n)
-    alike = base.device.dtype == new.device.dtype and base.device.shape == new.device.shape
-    if base.ids == new.ids and alike:
+    if base.ids == new.ids:
         yield _outputs(base, new, growth, allowed)
 
 
-def _differing(cell: Cell) -> int:
-    """Samples for which the device's answer differs from the host's."""
-    return cell.n - cell.same_answer
-
-
-def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure:
+def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure | None:
     """Paired if the samples are the same: Newcombe's interval and McNemar's exact test."""
     limit = finite(growth.accuracy)
-    first, second = base.accuracy.point, new.accuracy.point
+    a, b, before, after = base.accuracy, new.accuracy, base.right, new.right
+    if a is None or b is None or before is None or after is None:
+        return one_sided("accuracy", "share", a.point if a else None, b.point if b else None)
     note = ""
     if base.ids == new.ids:
-        found = stats.paired_difference(new.right, base.right)
-        test = stats.mcnemar(base.right, new.right)
+        found = stats.paired_difference(after, before)
+        test = stats.mcnemar(before, after)
         if test.only_first or test.only_second:
             note = f"{test.only_first} lost, {test.only_second} gained, McNemar p = {test.p:.2g}"
         equal = not test.only_first and not test.only_second
     else:
-        found, equal = _unpaired(base, new), False
+        found, equal = _unpaired(a, b), False
         note = "other samples, so not paired"
     word: Word = "same" if equal else judge(-found.high, -found.low, 0.0)
     beyond = limit is not None and 100 * found.high < -limit
@@ -127,8 +120,8 @@ def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure:
         name="accuracy",
         kind="share",
         word=word,
-        base=first,
-        new=second,
+        base=a.point,
+        new=b.point,
         change=to_change("difference", found),
         limit=limit,
         beyond=beyond,
@@ -137,23 +130,35 @@ def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure:
     )
 
 
-def _unpaired(base: Cell, new: Cell) -> stats.Estimate:
+def _unpaired(base: Estimate, new: Estimate) -> Estimate:
     """Newcombe's method 10 without pairs: the Wilson limits squared and added."""
-    a, b = new.accuracy, base.accuracy
+    a, b = new, base
     point = a.point - b.point
     low = point - float(np.hypot(a.point - a.low, b.high - b.point))
     high = point + float(np.hypot(a.high - a.point, b.point - b.low))
-    return stats.Estimate(point, low, high, "Newcombe", min(a.n, b.n), stats.CONFIDENCE)
+    return Estimate(point, low, high, "Newcombe", min(a.n, b.n), stats.CONFIDENCE)
 
 
-def _outputs(base: Cell, new: Cell, growth: Growth, allowed: Collection[str]) -> ComparedFigure:
-    """Output values that differ from BASE's; another network's may, if `model` is allowed."""
-    changed_values = int(differing(base.device, new.device, new.plan.tolerance).sum())
+def _outputs(
+    base: Cell, new: Cell, growth: Growth, allowed: Collection[str]
+) -> ComparedFigure | None:
+    """Output values that differ from BASE's; another network's may, if `model` is allowed.
+
+    Answers, if one of the boards sent only the class that it chose.
+    """
+    one, other = base.device, new.device
+    if one is None or other is None:
+        changed_values = int((base.answers != new.answers).sum())
+    elif one.dtype == other.dtype and one.shape == other.shape:
+        changed_values = int(differing(one, other, new.plan.tolerance).sum())
+    else:
+        return None
     other_model = base.plan.model_sha256 != new.plan.model_sha256
     limit = None if other_model and "model" in allowed else finite(growth.outputs)
     beyond = limit is not None and changed_values > limit
     changed = int((base.answers != new.answers).sum())
-    note = f"of {new.device.size:,}; {plural(changed, 'answer')} changed" if changed_values else ""
+    known = new.values if one is not None and other is not None else new.n
+    note = f"of {known:,}; {plural(changed, 'answer')} changed" if changed_values else ""
     if beyond and other_model:
         note += "; the model differs: use --allow model if that is intended"
     word: Word = "same" if not changed_values else "worse" if beyond else "undecided"
@@ -285,18 +290,11 @@ def _first(
     return by_percent("first", kind, one, other, growth.first)
 
 
-def _memory(
-    base: RunEnd | None, new: RunEnd | None, growth: Growth
-) -> Iterator[ComparedFigure | None]:
+def _memory(base: Cell, new: Cell, growth: Growth) -> Iterator[ComparedFigure | None]:
     for name in _BYTES:
-        one, other = (_bytes(end.memory, name) if end else None for end in (base, new))
+        one, other = (getattr(cell.memory, name) for cell in (base, new))
         yield by_percent(name, "bytes", one, other, getattr(growth, name))
-    yield by_count("heap", _heap(base), _heap(new), growth.heap, kind="bytes")
-
-
-def _bytes(memory: Memory, name: str) -> int | None:
-    value: int = getattr(memory, name)
-    return None if value == 0 and name in _UNKNOWN_AT_ZERO else value
+    yield by_count("heap", _heap(base.end), _heap(new.end), growth.heap, kind="bytes")
 
 
 def _heap(end: RunEnd | None) -> int | None:

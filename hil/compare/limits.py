@@ -115,19 +115,9 @@ def read_limits(path: Path) -> LimitsFile:
 
 def metrics(row: SummaryRow) -> dict[str, float]:
     """Every known figure of a row that can be limited, by its name in `Limits`."""
-    found: dict[str, float] = {}
-    if row.time.p95 is not None:
-        found["time_p95"] = row.time.p95
-    if row.memory is not None:
-        memory = row.memory
-        found |= {
-            "arena": memory.arena,
-            "flash_model": memory.flash_model,
-            "flash_code": memory.flash_code,
-            "ram_static": memory.ram_static,
-            "stack": memory.stack,
-        }
-    return found
+    memory: dict[str, int | None] = msgspec.structs.asdict(row.memory) if row.memory else {}
+    found: dict[str, float | None] = {"time_p95": row.time.p95, **memory}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def exceeded(row: SummaryRow, limits: Limits) -> list[str]:

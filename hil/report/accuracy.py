@@ -57,30 +57,31 @@ def accuracy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
 
 
 def accuracy_chart(cells: Sequence[Cell]) -> Chart | None:
-    """One row per run that has an answer; None if there is none."""
-    cells = [cell for cell in cells if cell.n]
+    """One row per run that has an answer and labels; None if there is none."""
+    cells = [cell for cell in cells if cell.accuracy]
     if not cells:
         return None
     models = [cell.plan.model for cell in cells]
     scale, ticks = accuracy_axis(cells)
+    host = any(cell.host_accuracy for cell in cells)
     return Chart(
-        title="Device and host",
+        title="Device and host" if host else "Device",
         caption=f"Share of right answers; lines are {CONFIDENCE:.0%} Wilson intervals. The axis "
-        "does not start at zero. Host is LiteRT on this computer.",
+        "does not start at zero." + (" Host is LiteRT on this computer." if host else ""),
         axis="accuracy",
         ticks=ticks_in(NARROW, ((scale.at(v), f"{100 * v:.4g}%") for v in ticks), inside=True),
         rows=tuple(_row(cell, models, scale) for cell in cells),
-        legend=(("key-device", "device"), ("key-host", "host")),
+        legend=(("key-device", "device"), *([("key-host", "host")] if host else [])),
     )
 
 
 def accuracy_axis(cells: Sequence[Cell]) -> tuple[Scale, list[float]]:
-    """The axis of the accuracies of device and host."""
-    return share_axis(e for cell in cells for e in (cell.accuracy, cell.host_accuracy))
+    """The axis of the accuracies of device and host; at least one is known."""
+    return share_axis(e for cell in cells for e in (cell.accuracy, cell.host_accuracy) if e)
 
 
 def _row(cell: Cell, models: Sequence[str], scale: Scale) -> Row:
-    both = (("device", cell.accuracy), ("host", cell.host_accuracy))
+    both = [(kind, e) for kind, e in (("device", cell.accuracy), ("host", cell.host_accuracy)) if e]
     return Row(
         label=cell.name,
         css=colour(cell.plan.model, cell.plan.precision, models),
@@ -96,15 +97,19 @@ def _dot(kind: str, estimate: Estimate, scale: Scale) -> Dot:
 # --- validation metrics ---
 
 ROWS: Final = ("device / label", "host / label", "device / host")
+_DEVICE, _HOST, _BOTH = ROWS
 
 
 @dataclass(frozen=True)
 class Validation:
-    """One run's three rows, in the order of ROWS. Values are dequantised outputs, labels are
-    one-hot vectors (see `hil.stats.metrics.against_labels` for networks that end in logits)."""
+    """One run's rows, by name in the order of ROWS; those that cannot be formed are left out.
+
+    Values are dequantised outputs, labels are one-hot vectors (see
+    `hil.stats.metrics.against_labels` for networks that end in logits).
+    """
 
     cell: Cell
-    rows: tuple[Metrics, Metrics, Metrics]
+    rows: dict[str, Metrics]
 
 
 def validations(cells: Sequence[Cell]) -> tuple[Validation, ...]:
@@ -113,24 +118,23 @@ def validations(cells: Sequence[Cell]) -> tuple[Validation, ...]:
 
 
 def _validation(cell: Cell) -> Validation:
-    device, host = cell.reals(cell.device), cell.reals(cell.litert)
-    return Validation(
-        cell,
-        (
-            metrics.against_labels(device, cell.labels),
-            metrics.against_labels(host, cell.labels),
-            metrics.metrics(device, host),
-        ),
+    device, host = (
+        None if outputs is None else cell.reals(outputs) for outputs in (cell.device, cell.litert)
     )
+    rows: dict[str, Metrics] = {}
+    for name, outputs in ((_DEVICE, device), (_HOST, host)):
+        if outputs is not None and cell.labels is not None:
+            rows[name] = metrics.against_labels(outputs, cell.labels)
+    if device is not None and host is not None:
+        rows[_BOTH] = metrics.metrics(device, host)
+    return Validation(cell, rows)
 
 
 def validation_table(found: Sequence[Validation]) -> Table:
-    """Three rows per run."""
+    """Up to three rows per run."""
     head = ("Run", "Compared", "acc", "rmse", "mae", "l2r", "mean", "std", "nse", "cos")
     rows = tuple(
-        (one.cell.name, name, *_figures(row))
-        for one in found
-        for name, row in zip(ROWS, one.rows, strict=True)
+        (one.cell.name, name, *_figures(row)) for one in found for name, row in one.rows.items()
     )
     note = (
         "acc: share of samples with the same largest output, with its 95% Wilson interval. The "
@@ -140,7 +144,7 @@ def validation_table(found: Sequence[Validation]) -> Table:
         "best. Against labels, only acc is meaningful if a network ends in logits."
     )
     for one in found:
-        if most := max(row.left_out for row in one.rows):
+        if most := max((row.left_out for row in one.rows.values()), default=0):
             note += f" {one.cell.name}: {plural(most, 'sample')} with NaN or infinity excluded."
     return Table("Validation", head, rows, note)
 
@@ -164,8 +168,12 @@ def figure(value: float) -> str:
 
 
 def confusions(cells: Sequence[Cell]) -> tuple[Confusion, ...]:
-    """A matrix for every run that has an answer and 2 to 20 classes."""
-    return tuple(_matrix(cell) for cell in cells if cell.n and 2 <= _classes(cell) <= LARGEST)
+    """A matrix for every run that has an answer, labels and 2 to 20 classes."""
+    return tuple(
+        _matrix(cell, cell.labels)
+        for cell in cells
+        if cell.n and cell.labels is not None and 2 <= cell.classes <= LARGEST
+    )
 
 
 def other_confusions(found: Sequence[Validation]) -> tuple[Confusion, ...]:
@@ -173,18 +181,22 @@ def other_confusions(found: Sequence[Validation]) -> tuple[Confusion, ...]:
     device's answers by the host's. Otherwise these would be the device's own and a diagonal."""
     drawn = []
     for one in found:
-        host, both = one.rows[1], one.rows[2]
-        if both.matches == both.n or not 2 <= len(both.confusion) <= LARGEST:
+        both = one.rows.get(_BOTH)
+        if not both or both.matches == both.n or not 2 <= len(both.confusion) <= LARGEST:
             continue
-        mistaken = plural(host.n - host.matches, "mistake")
-        drawn.append(matrix(f"{one.cell.name}: host by label", mistaken, host.confusion))
+        if host := one.rows.get(_HOST):
+            mistaken = plural(host.n - host.matches, "mistake")
+            drawn.append(matrix(f"{one.cell.name}: host by label", mistaken, host.confusion))
         changed = f"{count(both.n - both.matches)} of {count(both.n)} answers differ"
         drawn.append(matrix(f"{one.cell.name}: device by host", changed, both.confusion, "host"))
     return tuple(drawn)
 
 
 def confused(cell: Cell) -> list[tuple[int, int, int]]:
-    """(label, answer, times) for every kind of mistake, the most common first."""
+    """(label, answer, times) for every kind of mistake, the most common first; none if nothing is
+    labelled."""
+    if cell.labels is None or cell.right is None:
+        return []
     wrong = ~cell.right
     mistaken = np.stack([cell.labels[wrong], cell.answers[wrong]], axis=1)
     kinds, times = np.unique(mistaken, axis=0, return_counts=True)
@@ -204,17 +216,13 @@ def mistakes(cells: Sequence[Cell]) -> Table:
     return Table(title, ("Run", "Label", "Answer", "Times"), rows)
 
 
-def _classes(cell: Cell) -> int:
-    return int(cell.device.shape[1])
-
-
-def _matrix(cell: Cell) -> Confusion:
-    caption = plural(cell.n - int(cell.right.sum()), "mistake")
+def _matrix(cell: Cell, labels: npt.NDArray[np.int64]) -> Confusion:
     found = confused(cell)
+    caption = plural(sum(times for *_, times in found), "mistake")
     if found and found[0][2] > 1:
         label, answer, times = found[0]
         caption += f"; most common: {label} taken for {answer}, {plural(times, 'time')}"
-    table = metrics.confusion(cell.labels, cell.answers, _classes(cell))
+    table = metrics.confusion(labels, cell.answers, cell.classes)
     return matrix(cell.name, caption, table)
 
 

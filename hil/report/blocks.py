@@ -96,8 +96,8 @@ class Answer:
 
     name: str
     device: int
-    host: int | None  # None: the same
-    right: bool
+    host: int | None  # None: the same, or not known
+    right: bool | None  # None: the sample has no label
     run: int = 0
 
 
@@ -117,7 +117,7 @@ class Card:
     teacher and student, or of the first run alone."""
 
     id: str
-    label: int
+    label: int | None
     kind: int  # index into KINDS
     answers: tuple[Answer, ...]
     image: str
@@ -142,10 +142,15 @@ class Gallery:
         return sum(self.counts)
 
     @property
+    def labelled(self) -> bool:
+        return any(card.label is not None for card in self.cards)
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """Every label and answer on the cards, to filter by."""
         answers = {answer.device for card in self.cards for answer in card.answers}
-        return tuple(sorted(answers | {card.label for card in self.cards}))
+        labels = {card.label for card in self.cards if card.label is not None}
+        return tuple(sorted(answers | labels))
 
 
 Block: TypeAlias = (

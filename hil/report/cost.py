@@ -166,13 +166,13 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
-    """For each board: accuracy over time, arena and flash, if at least two runs have it. Where
+    """For each board: accuracy over time, arena and flash, if at least two runs have both. Where
     LiteRT was timed, the plot of time is beside the host's (`hil.report.host`)."""
     boards = list(dict.fromkeys(cell.plan.board for cell in cells))
     models = [cell.plan.model for cell in cells]
     drawn = []
     for board in boards:
-        here = [cell for cell in cells if cell.plan.board == board and cell.n]
+        here = [cell for cell in cells if cell.plan.board == board and cell.accuracy]
         on = f" on {board}" if len(boards) > 1 else ""
         if not any(cell.host_times for cell in here):
             drawn.append(time_scatter(here, models, on=len(boards) > 1))
@@ -198,11 +198,11 @@ def _time(cell: Cell) -> float:
 
 
 def _arena(cell: Cell) -> float:
-    return float(cell.end.memory.arena) if cell.end else 0.0
+    return float(cell.memory.arena or 0)
 
 
 def _flash(cell: Cell) -> float:
-    return float(cell.end.memory.flash_model + cell.end.memory.flash_code) if cell.end else 0.0
+    return float(cell.memory.flash or 0)
 
 
 _SIZES: Final = (("RAM", "arena, bytes", _arena), ("flash", "flash, model and code, bytes", _flash))
@@ -215,7 +215,7 @@ def _scatter(
     value: Callable[[Cell], float],
     models: Sequence[str],
 ) -> Scatter | None:
-    placed = [cell for cell in cells if value(cell) > 0]
+    placed = [(cell, cell.accuracy) for cell in cells if cell.accuracy and value(cell) > 0]
     if len(placed) < 2:
         return None
     marks = [
@@ -223,9 +223,9 @@ def _scatter(
             cell.board_name,
             colour(cell.plan.model, cell.plan.precision, models),
             value(cell),
-            cell.accuracy,
+            accuracy,
         )
-        for cell in placed
+        for cell, accuracy in placed
     ]
     caption = "Device accuracy with its 95% interval. Up and to the left is better."
     return scatter(title, caption, Axis(label), marks)

@@ -319,21 +319,23 @@ def _drawn(
 def _on_device(cell: Cell, models: Sequence[str]) -> Mark | None:
     if not isinstance(cell.series, Latencies) or not cell.time or cell.time.point <= 0:
         return None
+    if cell.accuracy is None:
+        return None
     css = colour(cell.plan.model, cell.plan.precision, models)
     return Mark(cell.board_name, css, cell.time.point * _US, cell.accuracy)
 
 
 def _on_host(cell: Cell, models: Sequence[str]) -> Mark | None:
-    series = cell.host_latencies.get(DEFAULT)
-    if series is None or series.median.point <= 0:
+    series, accuracy = cell.host_latencies.get(DEFAULT), host_accuracy(cell)
+    if series is None or series.median.point <= 0 or accuracy is None:
         return None
     css = colour(cell.plan.model, cell.plan.precision, models)
-    return Mark(cell.board_name, css, series.median.point, host_accuracy(cell), "host")
+    return Mark(cell.board_name, css, series.median.point, accuracy, "host")
 
 
-def host_accuracy(cell: Cell) -> Estimate:
+def host_accuracy(cell: Cell) -> Estimate | None:
     """Of the kernels that were timed, if their outputs are stored; else of the reference's."""
-    if cell.xnnpack is None:
+    if cell.xnnpack is None or cell.labels is None or not cell.n:
         return cell.host_accuracy
     right = cell.xnnpack.argmax(axis=1) == cell.labels
     return stats.proportion(int(right.sum()), cell.n)

@@ -14,7 +14,7 @@ from hil.runs.schema import Faults
 
 def link_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     what = noun(run.manifest.dataset.name)
-    return section("link", "Link", [traffic(cells, what), faults(cells)])
+    return section("link", "Link", [traffic(cells, what), faults(cells), failures(cells)])
 
 
 def traffic(cells: Sequence[Cell], what: str) -> Table:
@@ -66,6 +66,17 @@ def faults(cells: Sequence[Cell]) -> Table:
         "Injected: faults of --chaos."
     )
     return Table("Link faults", head, rows, note)
+
+
+def failures(cells: Sequence[Cell]) -> Table:
+    """Requests that got no answer that counts, one row per run and reason."""
+    rows = tuple(
+        (cell.name, why, f"{count(n)} of {count(cell.n + cell.failures)}")
+        for cell in cells
+        for why, n in sorted(cell.failed.items(), key=lambda reason: (-reason[1], reason[0]))
+    )
+    note = "These requests are in no other figure. samples.jsonl has the reason of each."
+    return Table("Requests without an answer", ("Run", "Reason", "Requests"), rows, note)
 
 
 def _faults(cell: Cell) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ from typing import Final
 
 from hil.report.blocks import Section, Table, section
 from hil.report.draw.chart import Chart, Row, Segment, from_zero
-from hil.report.text import UNKNOWN, listed, size
+from hil.report.text import UNKNOWN, known, listed, size
 from hil.runs.agreement import heap_growth, memory_faults
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import Marks, Memory, RunEnd, Share
+from hil.runs.schema import Marks, Memory, Share
 
 MODEL, ARENA, PADDING = "model", "arena", "padding"
 # the order of columns and of the segments of a bar; models come first, unlisted owners last
@@ -111,7 +111,7 @@ def marks_table(cells: Sequence[Cell]) -> Table:
         "Heap, growth",
     )
     rows = tuple(
-        (cell.name, *_marks(cell.end, cell.end.marks))
+        (cell.name, *_marks(cell.memory.arena, cell.end.marks))
         for cell in cells
         if cell.end and cell.end.marks
     )
@@ -125,10 +125,9 @@ def marks_table(cells: Sequence[Cell]) -> Table:
     return Table("Memory in use", head, rows, note)
 
 
-def _marks(end: RunEnd, marks: Marks) -> Iterator[str]:
-    yield size(end.memory.arena)
-    for value in (marks.arena_reserved, marks.ram_static, marks.stack, marks.stack_size):
-        yield UNKNOWN if value is None else size(value)
+def _marks(arena: int | None, marks: Marks) -> Iterator[str]:
+    for value in (arena, marks.arena_reserved, marks.ram_static, marks.stack, marks.stack_size):
+        yield known(value)
     growth = heap_growth(marks)
     if marks.heap_start is None or growth is None:
         yield from (UNKNOWN, UNKNOWN)
@@ -198,7 +197,9 @@ def _predictions(cell: Cell) -> Iterator[_Prediction]:
     said, end = cell.plan.predicted, cell.end
     if said is None or end is None:
         return
-    yield _Prediction("arena", said.arena, end.memory.arena, _LESS.get(cell.plan.engine, ""))
+    if cell.memory.arena is not None:
+        why = _LESS.get(cell.plan.engine, "")
+        yield _Prediction("arena", said.arena, cell.memory.arena, why)
     constants = of_owner(end.shares, "flash", f"{MODEL} {cell.plan.model}")
     if constants:
         folded = said.flash_model - constants == said.folded
@@ -239,13 +240,15 @@ _CSS = {
 
 
 def ram_parts(memory: Memory) -> tuple[int, int, int]:
-    """Bytes of arena, other static RAM and stack. The image's static RAM includes the arena."""
-    return memory.arena, max(memory.ram_static - memory.arena, 0), memory.stack
+    """Bytes of arena, other static RAM and stack; 0: not known. The image's static RAM includes the
+    arena."""
+    arena = memory.arena or 0
+    return arena, max((memory.ram_static or 0) - arena, 0), memory.stack or 0
 
 
 def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
-    """RAM and flash of the runs that reached their end."""
-    ended = [(cell, cell.end) for cell in cells if cell.end]
+    """RAM and flash of the runs that reached their end and whose memory is known."""
+    ended = [(cell, cell.end) for cell in cells if cell.end and cell.end.memory]
     if not ended:
         return ()
     names = [cell.name for cell, _ in ended]
@@ -256,17 +259,17 @@ def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
                 "Static RAM of the image by owner, and the stack's high-water mark. Arena: RAM of "
                 "one inference beyond its input and output.",
                 names,
-                [_ram_by_owner(end) for _, end in ended],
+                [_ram_by_owner(cell.memory, end.shares) for cell, end in ended],
             ),
             _by_owner(
                 "Flash",
                 "The linked image by owner, without other models. Model: weights and constants.",
                 names,
-                [_flash_by_owner(cell.plan.model, end) for cell, end in ended],
+                [_flash_by_owner(cell.plan.model, end.shares) for cell, end in ended],
             ),
         )
-    ram = [ram_parts(end.memory) for _, end in ended]
-    flash = [(end.memory.flash_model, end.memory.flash_code) for _, end in ended]
+    ram = [ram_parts(cell.memory) for cell, _ in ended]
+    flash = [(cell.memory.flash_model or 0, cell.memory.flash_code or 0) for cell, _ in ended]
     return (
         _chart(
             "RAM",
@@ -288,16 +291,16 @@ def memory_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
     )
 
 
-def _ram_by_owner(end: RunEnd) -> dict[str, int]:
-    found = {name: of_owner(end.shares, "ram", name) for name in owners(end.shares)}
+def _ram_by_owner(memory: Memory, shares: Sequence[Share]) -> dict[str, int]:
+    found = {name: of_owner(shares, "ram", name) for name in owners(shares)}
     reserved = found.get(ARENA, 0)
-    if reserved > end.memory.arena:
-        found |= {ARENA: end.memory.arena, _OTHERS: reserved - end.memory.arena}
-    return found | {_STACK: end.memory.stack}
+    if memory.arena is not None and reserved > memory.arena:
+        found |= {ARENA: memory.arena, _OTHERS: reserved - memory.arena}
+    return found | {_STACK: memory.stack or 0}
 
 
-def _flash_by_owner(model: str, end: RunEnd) -> dict[str, int]:
-    found = {name: of_owner(end.shares, "flash", name) for name in owners(end.shares)}
+def _flash_by_owner(model: str, shares: Sequence[Share]) -> dict[str, int]:
+    found = {name: of_owner(shares, "flash", name) for name in owners(shares)}
     own = found.get(f"{MODEL} {model}", 0)
     return {MODEL: own} | {n: v for n, v in found.items() if not n.startswith(f"{MODEL} ")}
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hil import stats
 from hil.core.errors import MixedUnits
 from hil.report.blocks import Table
-from hil.report.text import count, decimals, interval, percent, points
+from hil.report.text import UNKNOWN, count, decimals, interval, percent, points
 from hil.runs.cells import Cell
 from hil.stats.metrics import probabilities
 from hil.stats.series import ratio_if_alike
@@ -34,7 +34,7 @@ class Pair:
 
 
 def with_host(cells: Sequence[Cell]) -> tuple[Pair, ...]:
-    """Host, then device, of every run that has an answer."""
+    """Host, then device, of every run that has an answer, labels and the host's answers."""
     return tuple(
         Pair(
             f"{cell.name}, host",
@@ -43,7 +43,7 @@ def with_host(cells: Sequence[Cell]) -> tuple[Pair, ...]:
             stats.paired_difference(cell.right, cell.host_right),
         )
         for cell in cells
-        if cell.n
+        if cell.n and cell.right is not None and cell.host_right is not None
     )
 
 
@@ -63,9 +63,9 @@ def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
 
 
 def compare(first: Cell, second: Cell) -> Pair | None:
-    """Two runs over the samples that both answered; None if there is none."""
+    """Two runs over the samples that both answered; None without any, or without labels."""
     i, j = both(first, second)
-    if not i.size:
+    if not i.size or first.right is None or second.right is None:
         return None
     one, two = first.right[i], second.right[j]
     return Pair(first.name, second.name, stats.mcnemar(one, two), stats.paired_difference(two, one))
@@ -141,7 +141,7 @@ def _p(test: stats.McNemar) -> str:
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A sample that the teacher gets right and the student wrong, with both devices'
-    `probabilities` of every class."""
+    `probabilities` of every class; none if a device sent only classes."""
 
     id: str
     label: int
@@ -153,7 +153,8 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """``pair``: accuracies and McNemar's test over the ``n`` samples that both devices answered.
+    """``pair``: accuracies and McNemar's test over the ``n`` samples that both devices answered;
+    None without labels.
 
     ``agreement``: share of them with the same answer. ``speed_up``: median time of the teacher
     over the student's, paired by sample, in ``unit``; None if a board has no clock or a clock is
@@ -164,7 +165,7 @@ class Distillation:
     teacher: str
     student: str
     n: int
-    pair: Pair
+    pair: Pair | None
     agreement: stats.Estimate
     speed_up: stats.Estimate | None
     unit: str
@@ -180,21 +181,20 @@ def distillations(cells: Sequence[Cell]) -> tuple[Distillation, ...]:
 
 
 def _distillation(teacher: Cell, student: Cell) -> Distillation | None:
-    pair = compare(teacher, student)
-    if pair is None:
-        return None
     i, j = both(teacher, student)
+    if not i.size:
+        return None
     same = int((teacher.answers[i] == student.answers[j]).sum())
     return Distillation(
         teacher=teacher.name,
         student=student.name,
         n=i.size,
-        pair=pair,
+        pair=compare(teacher, student),
         agreement=stats.proportion(same, i.size),
         speed_up=speed_up(teacher, student),
         unit=student.series.unit if student.series else "",
-        arena=_ratio(_arena(teacher), _arena(student)),
-        flash=_ratio(_flash(teacher), _flash(student)),
+        arena=_ratio(teacher.memory.arena, student.memory.arena),
+        flash=_ratio(teacher.memory.flash_model, student.memory.flash_model),
         lost=_lost(teacher, student, i, j),
     )
 
@@ -202,31 +202,32 @@ def _distillation(teacher: Cell, student: Cell) -> Distillation | None:
 def _lost(
     teacher: Cell, student: Cell, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]
 ) -> tuple[Lost, ...]:
+    if teacher.right is None or student.right is None or student.labels is None:
+        return ()
     missed = teacher.right[i] & ~student.right[j]
     i, j = i[missed], j[missed]
     if not i.size:
         return ()
-    sure = probabilities(teacher.reals(teacher.device[i]))
-    unsure = probabilities(student.reals(student.device[j]))
     return tuple(
         Lost(
             student.ids[b],
             int(student.labels[b]),
             int(teacher.answers[a]),
             int(student.answers[b]),
-            tuple(sure[k].tolist()),
-            tuple(unsure[k].tolist()),
+            sure,
+            unsure,
         )
-        for k, (a, b) in enumerate(zip(i, j, strict=True))
+        for a, b, sure, unsure in zip(
+            i, j, _probabilities(teacher, i), _probabilities(student, j), strict=True
+        )
     )
 
 
-def _arena(cell: Cell) -> int | None:
-    return cell.end.memory.arena if cell.end else None
-
-
-def _flash(cell: Cell) -> int | None:
-    return cell.end.memory.flash_model if cell.end else None
+def _probabilities(cell: Cell, rows: npt.NDArray[np.int64]) -> list[tuple[float, ...]]:
+    """Of every class, for these samples; empty ones if only classes are known."""
+    if cell.device is None:
+        return [()] * rows.size
+    return [tuple(row) for row in probabilities(cell.reals(cell.device[rows])).tolist()]
 
 
 def _ratio(large: int | None, small: int | None) -> float | None:
@@ -257,15 +258,20 @@ def student_table(found: Sequence[Distillation]) -> Table:
 
 
 def _row(one: Distillation) -> tuple[str, ...]:
-    gap = one.pair.difference
+    gap, p, lost = "–", "–", "–"
+    if one.pair:
+        found = one.pair.difference
+        low, high = points(found.low, found.n), points(found.high, found.n)
+        gap = f"{points(found.point, found.n)}\n({low} to {high})"
+        p, lost = _p(one.pair.test), count(len(one.lost))
     return (
         one.student,
         one.teacher,
         count(one.n),
-        f"{points(gap.point, gap.n)}\n({points(gap.low, gap.n)} to {points(gap.high, gap.n)})",
-        _p(one.pair.test),
+        gap,
+        p,
         f"{percent(one.agreement.point, one.n)}\n({interval(one.agreement)})",
-        count(len(one.lost)),
+        lost,
         _speed(one),
         "–" if one.arena is None else f"{one.arena:.3g}×",
         "–" if one.flash is None else f"{one.flash:.3g}×",
@@ -318,6 +324,8 @@ def lost_table(found: Sequence[Distillation], noun: str) -> Table:
 
 
 def _shares(values: Sequence[float], at: Sequence[int]) -> str:
+    if not values:
+        return UNKNOWN
     if not all(np.isfinite(values)):
         return "not finite"
     return ", ".join(f"{k}: {100 * values[k]:.{decimals(1)}f}%" for k in at)

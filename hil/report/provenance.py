@@ -85,6 +85,8 @@ def _cell(cell: Cell) -> Table:
     rows = [
         ("Board", f"{plan.board_title} ({plan.board})" + (", emulated" if plan.emulated else "")),
         ("Engine", plan.engine),
+        *([("Sketch", plan.sketch)] if plan.sketch else []),
+        *([("Protocol", "lines of text")] if plan.protocol == "text" else []),
         ("Toolchain", plan.toolchain),
         *([("Emulator", plan.emulator)] if plan.emulator else []),
         ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),

@@ -10,10 +10,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from hil.core.records import DType
 from hil.report.blocks import Table
-from hil.report.text import UNKNOWN, count, listed, magnitude, percent, plural
+from hil.report.text import UNKNOWN, count, known, listed, magnitude, percent, plural
 from hil.report.times import time_words
-from hil.runs.agreement import Difference, differing, must_equal
+from hil.runs.agreement import Difference, difference, differing, is_ours, must_equal
 from hil.runs.cells import Cell
 from hil.runs.schema import Manifest
 
@@ -24,29 +25,21 @@ def differences(cells: Sequence[Cell]) -> Table:
     """One row per run and reference."""
     rows: list[tuple[str, ...]] = []
     for cell in cells:
-        if not cell.n:
+        if not cell.n or cell.litert is None:
             continue
-        by_oracle = must_equal(cell.plan.precision) == "oracle"
+        by_oracle = must_equal(cell.plan) == "oracle"
         near = f"at most {cell.plan.tolerance:g}" if cell.plan.tolerance else "0"
-        changed = cell.n - cell.same_answer
-        rows.append(
-            _difference(
-                cell,
-                "LiteRT, reference kernels",
-                cell.to_litert,
-                "1 step" if by_oracle else near,
-                changed,
-            )
-        )
-        if cell.oracle is None or cell.to_oracle is None:
+        litert = near if must_equal(cell.plan) == "litert" else "1 step"
+        if not is_ours(cell.plan) and by_oracle:
+            litert = "–"
+        rows.append(_difference(cell, "LiteRT, reference kernels", cell.litert, litert))
+        if cell.oracle is None:
             rows.append((cell.name, "oracle: none was run", *["–"] * 5))
         else:
-            changed = _changed(cell, cell.oracle)
-            wanted = "0" if by_oracle else "–"
-            rows.append(_difference(cell, cell.plan.oracle, cell.to_oracle, wanted, changed))
-        if cell.xnnpack is not None and cell.to_xnnpack is not None:
-            changed = _changed(cell, cell.xnnpack)
-            rows.append(_difference(cell, cell.plan.xnnpack, cell.to_xnnpack, "any", changed))
+            wanted = near if by_oracle else "–"
+            rows.append(_difference(cell, cell.plan.oracle, cell.oracle, wanted))
+        if cell.xnnpack is not None:
+            rows.append(_difference(cell, cell.plan.xnnpack, cell.xnnpack, "any"))
     head = (
         "Run",
         "Reference",
@@ -70,20 +63,28 @@ def _changed(cell: Cell, reference: npt.NDArray[np.generic]) -> int:
 
 
 def _difference(
-    cell: Cell, reference: str, found: Difference, expected: str, changed: int
+    cell: Cell, name: str, reference: npt.NDArray[np.generic], expected: str
 ) -> tuple[str, ...]:
-    unit = "" if cell.plan.output.dtype == 0 or not found.elements else " step"
-    if unit and found.max_abs != 1:
-        unit += "s"
+    changed = count(_changed(cell, reference))
+    if cell.device is None:
+        return (cell.name, name, *[UNKNOWN] * 3, "–", changed)
+    found = difference(cell.device, reference)
     return (
         cell.name,
-        reference,
-        f"{count(found.elements)} of {count(cell.device.size)}",
+        name,
+        f"{count(found.elements)} of {count(cell.values)}",
         f"{count(found.samples)} of {count(cell.n)}",
-        magnitude(found.max_abs) + unit,
+        _reach(cell, found) if found.elements else "0",
         expected,
-        count(changed),
+        changed,
     )
+
+
+def _reach(cell: Cell, found: Difference) -> str:
+    """The largest difference, in steps where outputs are integers."""
+    if cell.plan.output.dtype == DType.FLOAT32:
+        return magnitude(found.max_abs)
+    return f"{magnitude(found.max_abs)} step{'s' * (found.max_abs != 1)}"
 
 
 _TWICE = (
@@ -105,9 +106,13 @@ def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
     equal = [
         cell.name
         for cell in answered
-        if not cell.to_litert.elements and not (cell.to_oracle and cell.to_oracle.elements)
+        if cell.to_litert
+        and not cell.to_litert.elements
+        and not (cell.to_oracle and cell.to_oracle.elements)
     ]
-    said = [line for cell in answered for line in (*_oracle(cell), *_litert(cell))]
+    ours = [cell for cell in answered if is_ours(cell.plan)]
+    said = [line for cell in ours for line in (*_oracle(cell), *_litert(cell))]
+    said += [line for cell in answered if not is_ours(cell.plan) for line in _sketch(cell)]
     said += _xnnpack(answered)
     if equal:
         said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
@@ -122,7 +127,7 @@ def _oracle(cell: Cell) -> Iterator[str]:
         f"{cell.name}: {_amount(cell, found.elements)} from the oracle ({cell.plan.oracle}), "
         f"by up to {magnitude(found.max_abs)}."
     )
-    if must_equal(cell.plan.precision) == "oracle":
+    if must_equal(cell.plan) == "oracle":
         yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
     else:
         yield f"{head} For float32 only LiteRT counts."
@@ -130,12 +135,12 @@ def _oracle(cell: Cell) -> Iterator[str]:
 
 def _litert(cell: Cell) -> Iterator[str]:
     found, plan = cell.to_litert, cell.plan
-    if not found.elements:
+    if found is None or cell.litert is None or not found.elements:
         return
-    answers = _answers(cell.n - cell.same_answer)
+    answers = _answers(cell.changed or 0)
     head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
     first = f"First: {_first(cell, cell.litert)}."
-    if must_equal(plan.precision) == "oracle":
+    if must_equal(plan) != "litert":
         if found.max_abs == 1:
             yield f"{head}, each by one step; {answers}. {_TWICE}"
         else:
@@ -154,6 +159,41 @@ def _litert(cell: Cell) -> Iterator[str]:
         yield f"{head} This is not expected: float32 must be equal bit for bit. {first}"
 
 
+def _sketch(cell: Cell) -> Iterator[str]:
+    """What a user's sketch must equal, and where it does not."""
+    name, plan = must_equal(cell.plan), cell.plan
+    reference = cell.oracle if name == "oracle" else cell.litert
+    if name is None or reference is None:
+        return
+    who = f"the oracle ({plan.oracle})" if name == "oracle" else "LiteRT"
+    changed = _changed(cell, reference)
+    if cell.device is None:
+        if not changed:
+            yield f"{cell.name}: every answer is that of {who}. Its output values are not known."
+            return
+        near = ""
+        if plan.tolerance:
+            near = f", {count(cell.unexpected or 0)} of them by more than {plan.tolerance:g}"
+        yield f"{cell.name}: {plural(changed, 'answer')} of the sketch differ from {who}{near}."
+        return
+    found = difference(cell.device, reference)
+    if not found.elements:
+        return
+    head = (
+        f"{cell.name}: {_amount(cell, found.elements)} from {who}, by up to "
+        f"{_reach(cell, found)}; {_answers(changed)}."
+    )
+    why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
+    if not cell.unexpected:
+        yield f"{head} Up to {plan.tolerance:g} is expected{why}."
+    else:
+        expected = f"only {plan.tolerance:g} is expected{why}" if plan.tolerance else "none should"
+        yield (
+            f"{head} Of these, {count(cell.unexpected)} are not as expected ({expected}), so the "
+            f"sketch computes something else. First: {_first(cell, reference, plan.tolerance)}."
+        )
+
+
 def _xnnpack(cells: Sequence[Cell]) -> list[str]:
     """One sentence per precision on LiteRT's default kernels, with the answers they change."""
     said = []
@@ -170,9 +210,8 @@ def _xnnpack(cells: Sequence[Cell]) -> list[str]:
             continue
         changed = sum(_changed(cell, values) for cell, values, _ in differ)
         most = max(found.max_abs for _, _, found in differ)
-        reach = (
-            f"{magnitude(most)} step{'s' * (most != 1)}" if precision == "int8" else f"{most:.2g}"
-        )
+        integers = all(cell.plan.output.dtype != DType.FLOAT32 for cell, *_ in differ)
+        reach = f"{magnitude(most)} step{'s' * (most != 1)}" if integers else f"{most:.2g}"
         said.append(
             f"{listed([cell.name for cell, _, _ in differ])}: LiteRT's default kernels (XNNPACK) "
             f"give other values, by up to {reach}; {_answers(changed)}. {why}"
@@ -186,11 +225,12 @@ def _answers(changed: int) -> str:
 
 def _amount(cell: Cell, elements: int) -> str:
     verb = "differs" if elements == 1 else "differ"
-    return f"{count(elements)} of {count(cell.device.size)} output values {verb}"
+    return f"{count(elements)} of {count(cell.values)} output values {verb}"
 
 
-def _first(cell: Cell, reference: npt.NDArray[np.generic]) -> str:
-    i, j = np.argwhere(differing(cell.device, reference))[0]
+def _first(cell: Cell, reference: npt.NDArray[np.generic], allowed: float = 0.0) -> str:
+    assert cell.device is not None
+    i, j = np.argwhere(differing(cell.device, reference, allowed))[0]
     return (
         f"sample {cell.ids[i]}, output {j}: device {cell.device[i, j]}, reference {reference[i, j]}"
     )
@@ -309,9 +349,9 @@ def _rows(
             continue
         said.add(row.model)
         for cell in ours:
-            arena = f"{cell.end.memory.arena:,} B" if cell.end else UNKNOWN
+            arena = known(cell.memory.arena)
             data = f"{manifest.dataset.name}, {count(cell.n)}"
-            accuracy = percent(cell.accuracy.point, cell.n)
+            accuracy = percent(cell.accuracy.point, cell.n) if cell.accuracy else "–"
             source = f"this run, {cell.plan.board}"
             time = " ".join(time_words(cell)[:2]).strip()
             yield (cell.name, source, data, accuracy, time, arena)

@@ -68,13 +68,14 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
     answers: dict[str, list[Answer]] = {}
     labels: dict[str, int] = {}
     for run, cell in enumerate(cells):
-        rows = zip(cell.ids, cell.labels, cell.answers, cell.host_answers, strict=True)
-        for key, label, device, host in rows:
-            labels.setdefault(key, int(label))
-            other = None if device == host else int(host)
-            answers.setdefault(key, []).append(
-                Answer(cell.name, int(device), other, bool(device == label), run)
-            )
+        given = cell.answers
+        host = given if cell.host_answers is None else cell.host_answers
+        for i, key in enumerate(cell.ids):
+            if cell.labels is not None:
+                labels.setdefault(key, int(cell.labels[i]))
+            other = None if given[i] == host[i] else int(host[i])
+            right = None if cell.right is None else bool(cell.right[i])
+            answers.setdefault(key, []).append(Answer(cell.name, int(given[i]), other, right, run))
     places = {cell.plan.key: i for i, cell in enumerate(cells)}
     pairs = [(places[t.plan.key], places[s.plan.key]) for t, s in teacher_and_student(cells)]
     kinds = {key: _kind(found, pairs) for key, found in answers.items()}
@@ -87,12 +88,12 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
         _within(
             Card(
                 key,
-                labels[key],
+                labels.get(key),
                 kinds[key] or 0,
                 tuple(answers[key]),
                 png_uri(pictures[key]) if key in pictures else "",
-                _alt(key, labels[key], answers[key]),
-                tuple(vectors.of(key, labels[key])),
+                _alt(key, labels.get(key), answers[key]),
+                tuple(vectors.of(key)),
             )
             for key in shown[:MOST]
         )
@@ -104,11 +105,17 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
 
 def disagreements(cards: Sequence[Card], total: int, what: str) -> Table:
     """The first cards as text; ``total``: of all samples with a disagreement."""
-    rows = tuple((card.id, str(card.label), _said(card.answers)) for card in cards[:_LISTED])
+    labelled = any(card.label is not None for card in cards)
+    rows = tuple(
+        (card.id, *([str(card.label)] if labelled else []), _said(card.answers))
+        for card in cards[:_LISTED]
+    )
     more = total - len(rows)
     note = f"{count(more)} more are in samples.jsonl." if more else ""
-    title = f"{what.capitalize()}s on which answers or label disagree"
-    return Table(title, (what.capitalize(), "Label", "Answers"), rows, note)
+    title = f"{what.capitalize()}s on which answers {'or label ' if labelled else ''}disagree"
+    return Table(
+        title, (what.capitalize(), *(["Label"] if labelled else []), "Answers"), rows, note
+    )
 
 
 def _said(answers: Sequence[Answer]) -> str:
@@ -127,11 +134,12 @@ def _kind(answers: Sequence[Answer], pairs: Pairs) -> int | None:
         if (True, False) in both:
             return 1
         return 2 if (False, True) in both else 3
-    return None if answers[0].right else 4
+    return 4 if answers[0].right is False else None
 
 
-def _alt(key: str, label: int, answers: Sequence[Answer]) -> str:
-    return f"Sample {clean(key)}, label {label}; answers: {_said(answers)}"
+def _alt(key: str, label: int | None, answers: Sequence[Answer]) -> str:
+    said = "" if label is None else f", label {label}"
+    return f"Sample {clean(key)}{said}; answers: {_said(answers)}"
 
 
 def _within(cards: Iterator[Card]) -> Iterator[Card]:
@@ -155,13 +163,13 @@ class _Vectors:
         self._shares: dict[int, npt.NDArray[np.float64]] = {}
         self._models = [cell.plan.model for cell in cells]
 
-    def of(self, key: str, label: int) -> Iterator[Vector]:
+    def of(self, key: str) -> Iterator[Vector]:
         pairs = [pair for pair in self._pairs if all(key in self._at[run] for run in pair)]
-        telling = [pair for pair in pairs if [self._right(r, key, label) for r in pair] == [1, 0]]
+        telling = [pair for pair in pairs if [self._right(r, key) for r in pair] == [True, False]]
         alone = [(run,) for run in range(len(self._cells)) if key in self._at[run]]
         for run in next(iter((*telling, *pairs, *alone)), ()):
             cell, i = self._cells[run], self._at[run][key]
-            if not 2 <= cell.device.shape[1] <= CLASSES:
+            if cell.device is None or not 2 <= cell.device.shape[1] <= CLASSES:
                 return
             if run not in self._shares:
                 found = probabilities(cell.reals(cell.device))
@@ -170,5 +178,6 @@ class _Vectors:
             css = colour(cell.plan.model, cell.plan.precision, self._models)
             yield Vector(cell.name, css, int(cell.answers[i]), shares)
 
-    def _right(self, run: int, key: str, label: int) -> bool:
-        return bool(self._cells[run].answers[self._at[run][key]] == label)
+    def _right(self, run: int, key: str) -> bool | None:
+        right = self._cells[run].right
+        return None if right is None else bool(right[self._at[run][key]])

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hil.report.blocks import Figure, Figures, Section, Table, section
 from hil.report.host import host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
-from hil.report.text import UNKNOWN, count, interval, known, noun, percent, plural, short
-from hil.report.times import interval_words, time_words
+from hil.report.text import count, interval, known, noun, percent, plural, short
+from hil.report.times import interval_words, step_us, time_words
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest
+from hil.stats import Estimate
+from hil.stats.series import Latencies
 
 
 def summary_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
@@ -40,79 +42,114 @@ def key_figures(cells: Sequence[Cell], what: str) -> tuple[Figure, ...]:
 
 
 def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure]:
-    estimate = cell.accuracy
-    beside = f"teacher {percent(teacher.accuracy.point, teacher.n)}; " if teacher else ""
-    yield Figure(
-        f"Right answers, {cell.name}",
-        percent(estimate.point, estimate.n),
-        f"{beside}95% interval {interval(estimate)}",
-    )
-    yield Figure(
-        "Same answer on device and host",
-        percent(cell.same_answer / cell.n, cell.n),
-        f"{count(cell.same_answer)} of {plural(cell.n, what)}",
-    )
+    if estimate := cell.accuracy:
+        other = teacher.accuracy if teacher else None
+        beside = f"teacher {percent(other.point, other.n)}; " if other else ""
+        yield Figure(
+            f"Right answers, {cell.name}",
+            percent(estimate.point, estimate.n),
+            f"{beside}95% interval {interval(estimate)}",
+        )
+    if same := cell.agreement:
+        yield Figure(
+            "Same answer on device and host",
+            percent(same.point, same.n),
+            f"{count(cell.n - (cell.changed or 0))} of {plural(cell.n, what)}",
+        )
     if cell.time:
         unit = time_words(cell)[1]
-        beside = f"; teacher {short(teacher.time.point)}" if teacher and teacher.time else ""
+        beside = f"; teacher {_short(teacher)}" if teacher and teacher.time else ""
         emulated = ", emulated" if cell.plan.emulated else ""
-        yield Figure("One inference", short(cell.time.point), f"{unit}{emulated}, median{beside}")
+        yield Figure("One inference", _short(cell), f"{unit}{emulated}, median{beside}")
     if on_host := host_figure(cell):
         yield on_host
-    if cell.end:
-        memory = cell.end.memory
-        beside = f"; teacher {short(teacher.end.memory.arena)}B" if teacher and teacher.end else ""
+    memory = cell.memory
+    if memory.arena is not None:
+        arena = teacher.memory.arena if teacher else None
+        beside = "" if arena is None else f"; teacher {short(arena)}B"
         model = f"; weights {short(memory.flash_model)}B of flash" if memory.flash_model else ""
         yield Figure("RAM of an inference", f"{short(memory.arena)}B", f"arena{beside}{model}")
 
 
+def _short(cell: Cell) -> str:
+    """A median in the unit of `time_words`, shortened if the clock counts single microseconds."""
+    coarse = isinstance(cell.series, Latencies) and step_us(cell) > 1
+    return time_words(cell)[0] if coarse or not cell.time else short(cell.time.point)
+
+
 def results(cells: Sequence[Cell], what: str) -> Table:
-    """One row per run."""
-    head = (
-        "Run",
-        f"{what}s".capitalize(),
-        "Accuracy, device",
-        "Accuracy, host",
-        "Same answer",
-        "Time per inference",
-        "Arena",
-        "Flash",
-        "Stack",
-        "Link",
+    """One row per run, without the columns that no run of this kind can fill."""
+    labelled = any(cell.labels is not None for cell in cells)
+    by_host = any(cell.litert is not None for cell in cells)
+    memory = any(not cell.end or cell.end.memory for cell in cells)
+    every: tuple[tuple[bool, str, Callable[[Cell], str]], ...] = (
+        (True, f"{what}s".capitalize(), _answered),
+        (labelled, "Accuracy, device", lambda cell: _share(cell.accuracy)),
+        (labelled and by_host, "Accuracy, host", lambda cell: _share(cell.host_accuracy)),
+        (by_host, "Same answer", _same),
+        (True, "Time per inference", _time),
+        (memory, "Arena", _arena),
+        (memory, "Flash", _flash),
+        (memory, "Stack", _stack),
+        (True, "Link", _link),
     )
-    note = (
-        "Accuracy with its 95% Wilson interval. Time: median of the engine's invoke alone, with "
-        "its 95% BCa bootstrap interval. Arena: RAM of one inference beyond input and output. "
-        f"Flash: model + code. Link: the host's wall time and {what}s per second; this does not "
-        "measure the device."
-    )
-    return Table("Results", head, tuple(_result(cell) for cell in cells), note)
+    columns = [(name, show) for shown, name, show in every if shown]
+    said = [
+        "Accuracy with its 95% Wilson interval. " * labelled,
+        "Time: median of the engine's invoke alone, with its 95% BCa bootstrap interval. ",
+        "Arena: RAM of one inference beyond input and output. Flash: model + code. " * memory,
+        f"Link: the host's wall time and {what}s per second; this does not measure the device.",
+    ]
+    rows = tuple((cell.name, *(show(cell) for _, show in columns)) for cell in cells)
+    return Table("Results", ("Run", *(name for name, _ in columns)), rows, "".join(said))
 
 
-def _result(cell: Cell) -> tuple[str, ...]:
+def _answered(cell: Cell) -> str:
+    return count(cell.n) + (f" of {count(cell.asked)}" if 0 < cell.n < cell.asked else "")
+
+
+def _share(found: Estimate | None) -> str:
+    return f"{percent(found.point, found.n)}\n({interval(found)})" if found else "–"
+
+
+def _same(cell: Cell) -> str:
+    return percent(cell.agreement.point, cell.n) if cell.agreement else "–"
+
+
+def _time(cell: Cell) -> str:
     if not cell.n:
-        return (cell.name, "0", *["–"] * 8)
-    asked = "" if cell.n == cell.asked else f" of {count(cell.asked)}"
-    accuracy = (
-        f"{percent(e.point, e.n)}\n({interval(e)})" for e in (cell.accuracy, cell.host_accuracy)
-    )
-    head = (cell.name, count(cell.n) + asked, *accuracy, percent(cell.same_answer / cell.n, cell.n))
+        return "–"
     median, unit, _ = time_words(cell)
     constant = ", constant" if cell.time and cell.time.method == "constant" else ""
     time = f"{median}\n{unit}{constant}" if unit else median
     if cell.time and cell.time.low != cell.time.high:
         time += f"\n({interval_words(cell, cell.time)})"
-    if cell.end is None:
-        return (*head, time, *[UNKNOWN] * 3, "–")
-    memory, end = cell.end.memory, cell.end
-    flash = (
-        f"{memory.flash_model:,}\n+ {memory.flash_code:,} B"
-        if memory.flash_model or memory.flash_code
-        else UNKNOWN
-    )
+    return time
+
+
+def _arena(cell: Cell) -> str:
+    return known(cell.memory.arena) if cell.n else "–"
+
+
+def _flash(cell: Cell) -> str:
+    model, code = cell.memory.flash_model, cell.memory.flash_code
+    if not cell.n:
+        return "–"
+    if model is None:
+        return known(code)
+    return f"{model:,}\n+ {known(code)}"
+
+
+def _stack(cell: Cell) -> str:
+    return known(cell.memory.stack) if cell.n else "–"
+
+
+def _link(cell: Cell) -> str:
+    end = cell.end
+    if not cell.n or not end:
+        return "–"
     rate = f" ({cell.n / end.seconds:.0f}/s)" if end.seconds > 0 else ""
-    link = f"{end.seconds:.1f} s{rate}\n{plural(end.retries, 'retry', 'retries')}"
-    return (*head, time, f"{memory.arena:,} B", flash, known(memory.stack), link)
+    return f"{end.seconds:.1f} s{rate}\n{plural(end.retries, 'retry', 'retries')}"
 
 
 def too_large(manifest: Manifest) -> Table:

@@ -40,9 +40,9 @@ def size(value: int) -> str:
     return f"{value:,} B"
 
 
-def known(value: int) -> str:
-    """Bytes from a board, which reports 0 where it cannot tell."""
-    return size(value) if value else UNKNOWN
+def known(value: int | None) -> str:
+    """12,345 B, or "unknown"."""
+    return UNKNOWN if value is None else size(value)
 
 
 def percent(share: float, n: int) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from hil.report.memory import memory_warnings
 from hil.report.pairs import compare, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, noun, percent, plural, points
 from hil.report.times import drift_words, drifted
-from hil.runs.agreement import LARGEST, must_equal
+from hil.runs.agreement import LARGEST, REFERENCES, Difference, is_ours, must_equal
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest
@@ -24,19 +25,22 @@ from hil.stats.series import Latencies
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``grade`` is exact, within, differs, unchecked or partial; ``word`` is the same as text."""
+    """``grade`` is a key of `_WORDS`; ``word`` is the same as text."""
 
     grade: str
     word: str
     sentence: str
 
 
-_REFERENCES = {"oracle": "the oracle", "litert": "LiteRT"}
 _WORDS = {
     "exact": "Exact",
     "within": "Within tolerance",
+    "answers": "Same answers",
     "differs": "Differs",
+    "failed": "Answers missing",
     "unchecked": "Not checked by an oracle",
+    "labels": "Labels alone",
+    "uncompared": "Not compared",
     "partial": "Partial",
 }
 
@@ -45,11 +49,18 @@ def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
     """Scope, exactness, answers, and what the student costs compared with the teacher."""
     answered = [cell for cell in cells if cell.n]
     grade = _grade(manifest, cells)
-    if not answered:
-        return Verdict(grade, _WORDS[grade], _stopped(manifest, cells) + ": no answers to judge.")
     whole = _whole(manifest, cells)
+    if not answered:
+        head = _scope(manifest, cells) if whole else _stopped(manifest, cells)
+        said = [_failures(cells), "no answers to judge"]
+        return Verdict(grade, _WORDS[grade], f"{head}: " + "; ".join(s for s in said if s) + ".")
     head = _scope(manifest, cells) if whole else _stopped(manifest, cells) + "; so far"
-    said = [_exactness(answered), _answers(manifest, answered), _cost(answered)]
+    said = [
+        _failures(cells),
+        _exactness(answered),
+        _answers(manifest, answered),
+        _cost(answered),
+    ]
     return Verdict(grade, _WORDS[grade], f"{head}: " + "; ".join(s for s in said if s) + ".")
 
 
@@ -57,17 +68,34 @@ def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
     # a difference matters more than an incomplete run
     if any(cell.unexpected for cell in cells if cell.n):
         return "differs"
+    if any(cell.failures for cell in cells):
+        return "failed"
     if not _whole(manifest, cells):
         return "partial"
+    if all(cell.litert is None for cell in cells):
+        return "uncompared" if all(cell.labels is None for cell in cells) else "labels"
     if any(cell.unexpected is None for cell in cells):
         return "unchecked"
-    return "exact" if all(_same_bytes(cell) for cell in cells) else "within"
+    if all(_same_bytes(cell) for cell in cells):
+        return "exact"
+    same = all(_same_bytes(cell) or _same_answers(cell) for cell in cells)
+    return "answers" if same else "within"
+
+
+def _reference(cell: Cell) -> Difference | None:
+    """The difference to the reference that counts, as `must_equal` has it."""
+    return cell.to_oracle if must_equal(cell.plan) == "oracle" else cell.to_litert
 
 
 def _same_bytes(cell: Cell) -> bool:
-    """Whether all bytes equal the reference that counts: int8 the oracle, float32 LiteRT."""
-    found = cell.to_oracle if must_equal(cell.plan.precision) == "oracle" else cell.to_litert
+    """Whether all bytes equal the reference that counts."""
+    found = _reference(cell)
     return found is not None and not found.elements
+
+
+def _same_answers(cell: Cell) -> bool:
+    """Whether only answers are known, and all of them are the host's."""
+    return cell.device is None and cell.changed == 0
 
 
 def _whole(manifest: Manifest, cells: Sequence[Cell]) -> bool:
@@ -78,7 +106,7 @@ def _scope(manifest: Manifest, cells: Sequence[Cell]) -> str:
     boards = listed(list(dict.fromkeys(cell.plan.board for cell in cells)))
     models = {(cell.plan.model, cell.plan.precision) for cell in cells}
     what = plural(len(cells), "model" if len(models) == len(cells) else "run")
-    sizes = {cell.n for cell in cells}
+    sizes = {cell.n + cell.failures for cell in cells}
     each = plural(max(sizes), noun(manifest.dataset.name))
     return f"{what} × {each if len(sizes) == 1 else 'up to ' + each} on {boards}"
 
@@ -96,26 +124,55 @@ def _stopped(manifest: Manifest, cells: Sequence[Cell]) -> str:
     )
 
 
+def _failures(cells: Sequence[Cell]) -> str:
+    """How many requests got no answer that counts, by reason."""
+    failed = sum((Counter(cell.failed) for cell in cells), Counter[str]())
+    if not failed:
+        return ""
+    reasons = ", ".join(f"{why} ({count(n)})" for why, n in failed.most_common())
+    asked = count(sum(cell.n + cell.failures for cell in cells))
+    return f"{count(failed.total())} of {asked} requests got no answer that counts: {reasons}"
+
+
 def _exactness(cells: Sequence[Cell]) -> str:
     checked = [cell for cell in cells if cell.unexpected is not None]
+    alone = [cell for cell in cells if cell.litert is None]
+    if len(alone) == len(cells):
+        labelled = any(cell.labels is not None for cell in cells)
+        return "nothing was compared with the host" + " (labels alone)" * labelled
     if not checked:
         return "no oracle was run"
-    wrong = [cell for cell in checked if cell.unexpected]
-    if wrong:
+    if wrong := _wrong(checked):
+        return wrong
+    exact = [cell for cell in checked if _same_bytes(cell)]
+    said = [*_equal(exact), *_near(checked), *_by_class(checked)]
+    if alone:
+        said.append(f"{_names(alone)} not compared with the host")
+    unchecked = [cell for cell in cells if cell.unexpected is None and cell.litert is not None]
+    if unchecked:
+        said.append(f"{_names(unchecked)} not checked: no oracle available")
+    return ", ".join(said)
+
+
+def _names(cells: Sequence[Cell]) -> str:
+    return listed([cell.name for cell in cells])
+
+
+def _wrong(checked: Sequence[Cell]) -> str:
+    """The output values and the answers that are not as expected; empty without any."""
+    said = []
+    for what, cells in (
+        ("output value", [cell for cell in checked if cell.device is not None]),
+        ("answer", [cell for cell in checked if cell.device is None]),
+    ):
+        wrong = [cell for cell in cells if cell.unexpected]
+        if not wrong:
+            continue
         values = sum(cell.unexpected or 0 for cell in wrong)
-        of = {_REFERENCES[must_equal(cell.plan.precision)] for cell in wrong}
-        total = count(sum(cell.device.size for cell in checked))
+        of = {REFERENCES[name] for cell in wrong if (name := must_equal(cell.plan))}
+        total = count(sum(cell.values for cell in cells))
         verb = "differs" if values == 1 else "differ"
-        return f"{count(values)} of {total} output values {verb} from {' or '.join(sorted(of))}"
-    said = _equal([cell for cell in checked if _same_bytes(cell)])
-    near = [cell for cell in checked if not _same_bytes(cell)]
-    if near:
-        names = listed([cell.name for cell in near])
-        largest = magnitude(max(cell.to_litert.max_abs for cell in near))
-        said.append(f"{names} within {largest} of LiteRT, as expected")
-    if len(checked) < len(cells):
-        names = listed([cell.name for cell in cells if cell.unexpected is None])
-        said.append(f"{names} not checked: no oracle available")
+        said.append(f"{count(values)} of {total} {what}s {verb} from {' or '.join(sorted(of))}")
     return ", ".join(said)
 
 
@@ -123,13 +180,41 @@ def _equal(cells: Sequence[Cell]) -> list[str]:
     """What equals what, for runs with `_same_bytes`."""
     if all(cell.to_oracle and not cell.to_oracle.elements for cell in cells):
         return ["every output byte equals the oracle"] if cells else []
-    by_oracle = any(must_equal(cell.plan.precision) == "oracle" for cell in cells)
-    said = ["every int8 output byte equals the oracle"] if by_oracle else []
-    return [*said, "every float32 output equals LiteRT bit for bit"]
+    said: dict[str, None] = {}
+    for cell in sorted(cells, key=lambda cell: must_equal(cell.plan) != "oracle"):
+        kind = f"{cell.plan.precision} output" if is_ours(cell.plan) else f"output of {cell.name}"
+        if must_equal(cell.plan) == "oracle":
+            said[f"every {kind} byte equals the oracle"] = None
+        else:
+            said[f"every {kind} equals LiteRT bit for bit"] = None
+    return list(said)
+
+
+def _near(cells: Sequence[Cell]) -> Iterator[str]:
+    """How close the runs are that are within a tolerance."""
+    for name, who in REFERENCES.items():
+        near = [
+            (cell, found)
+            for cell in cells
+            if must_equal(cell.plan) == name and (found := _reference(cell)) and found.elements
+        ]
+        if near:
+            largest = magnitude(max(found.max_abs for _, found in near))
+            yield f"{_names([cell for cell, _ in near])} within {largest} of {who}, as expected"
+
+
+def _by_class(cells: Sequence[Cell]) -> Iterator[str]:
+    """The runs of which only answers are known."""
+    sent = [cell for cell in cells if cell.device is None]
+    if sent:
+        yield f"only the answers of {_names(sent)} are known, not the outputs"
 
 
 def _answers(manifest: Manifest, cells: Sequence[Cell]) -> str:
-    changed = sum(cell.n - cell.same_answer for cell in cells)
+    known = [cell.changed for cell in cells if cell.changed is not None]
+    if not known:
+        return ""
+    changed = sum(known)
     if not changed:
         return f"device and host give the same answer for every {noun(manifest.dataset.name)}"
     return f"device and host answer {plural(changed, noun(manifest.dataset.name))} differently"
@@ -138,16 +223,18 @@ def _answers(manifest: Manifest, cells: Sequence[Cell]) -> str:
 def _cost(cells: Sequence[Cell]) -> str:
     pairs = teacher_and_student(cells)
     if not pairs:
-        best = max(cells, key=lambda cell: cell.accuracy.point)
-        value = best.accuracy
-        prefix = "" if len(cells) == 1 else "at best "
+        known = [(cell, cell.accuracy) for cell in cells if cell.accuracy]
+        if not known:
+            return ""
+        best, value = max(known, key=lambda pair: pair[1].point)
+        prefix = "" if len(known) == 1 else "at best "
         return (
             f"{prefix}{best.name} is right on {percent(value.point, value.n)} ({interval(value)})"
         )
     teacher, student = pairs[0]
-    pair = compare(teacher, student)
+    pair, ratio = compare(teacher, student), _ratio(teacher, student)
     if pair is None:
-        return ""
+        return f"{student.name} {ratio} of the teacher" if ratio else ""
     gap = pair.difference
     worse = gap.point < 0
     # the interval of the loss or of the gain, whichever the sentence states
@@ -164,7 +251,7 @@ def _cost(cells: Sequence[Cell]) -> str:
         )
     if gap.n < max(teacher.n, student.n):
         said += f" over the {count(gap.n)} that both answered"
-    return said + _ratio(teacher, student)
+    return f"{said} and {ratio}" if ratio else said
 
 
 def _ratio(teacher: Cell, student: Cell) -> str:
@@ -175,8 +262,8 @@ def _ratio(teacher: Cell, student: Cell) -> str:
     what = "instructions" if student.plan.clock.unit == "instructions" else "time"
     ratio = slow.point / fast.point
     if ratio >= 2:
-        return f" and takes 1/{ratio:.0f} of the {what}"
-    return f" and takes {1 / ratio:.2g} times the {what}"
+        return f"takes 1/{ratio:.0f} of the {what}"
+    return f"takes {1 / ratio:.2g} times the {what}"
 
 
 # --- warnings ---
@@ -188,7 +275,7 @@ def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the most serious first."""
     left_out = tuple(f"Not run: {found.reason}." for found in run.manifest.no_place)
     return (
-        *_state(run),
+        *_state(run, cells),
         *left_out,
         *contradictions(cells),
         *_drifts(cells),
@@ -200,7 +287,7 @@ def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     )
 
 
-def _state(run: StoredRun) -> Iterator[str]:
+def _state(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:
     manifest = run.manifest
     because = f" ({manifest.error})" if manifest.error else ""
     if manifest.state == "interrupted":
@@ -214,19 +301,24 @@ def _state(run: StoredRun) -> Iterator[str]:
             f"Faults were injected on purpose (--chaos {manifest.chaos}): the answers count, but "
             "no time of a board or of the link is a latency."
         )
+    if lines := [cell.name for cell in cells if cell.plan.protocol == "text"]:
+        yield (
+            f"The lines of {listed(lines)} had no check sum: a damaged sample or answer can pass "
+            "unnoticed, except where --repeat found it."
+        )
     if run.torn:
         yield "The last line of samples.jsonl is incomplete; that answer is excluded."
 
 
 def _cells(cells: Sequence[Cell]) -> Iterator[str]:
-    empty = [cell.name for cell in cells if not cell.n]
+    empty = [cell.name for cell in cells if not cell.n and not cell.failures]
     if empty:
         yield f"Not run: {listed(empty)}."
     for cell in cells:
-        if 0 < cell.n < cell.asked:
+        if 0 < cell.n < cell.asked - cell.failures:
             yield f"{cell.name}: {count(cell.n)} of {count(cell.asked)} answers."
         yield from _times(cell)
-        if LARGEST in (cell.to_litert.max_abs, cell.to_oracle.max_abs if cell.to_oracle else 0):
+        if LARGEST in (found.max_abs for found in (cell.to_litert, cell.to_oracle) if found):
             yield (
                 f"{cell.name}: some outputs are NaN or infinite on one side only; summary.json "
                 "shows that as a difference of the largest float32."
@@ -282,24 +374,31 @@ def _data(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:
         return
     word = noun(run.manifest.dataset.name)
     fewest = min(cell.n for cell in answered)
-    if fewest < FEW:
-        yield f"Only {plural(fewest, word)}: too few to judge accuracy; see the intervals."
     widest = max(answered, key=lambda cell: cell.n)
-    classes = widest.device.shape[1]
-    seen = {int(label) for label in widest.labels}
+    labels, classes = widest.labels, widest.classes
+    if fewest < FEW and (labels is not None or widest.litert is not None):
+        what = "agreement" if labels is None else "accuracy"
+        yield f"Only {plural(fewest, word)}: too few to judge {what}; see the intervals."
+    if labels is None:
+        return
+    seen = {int(label) for label in labels}
     missing = [str(label) for label in range(classes) if label not in seen]
     if missing and classes > 1:
         some = missing if len(missing) <= 20 else [*missing[:20], "more"]
         yield f"No {word} of class {listed(some)}, so accuracy does not cover it."
-    foreign = sum(not 0 <= int(label) < classes for label in widest.labels)
+    foreign = sum(not 0 <= int(label) < classes for label in labels)
     if foreign:
         yield f"{plural(foreign, word)} with a label that no output stands for: counted as wrong."
 
 
 def _boards(cells: Sequence[Cell]) -> Iterator[str]:
-    for title, unit in dict.fromkeys((c.plan.board_title, c.plan.clock.unit) for c in cells):
+    for title, unit, protocol in dict.fromkeys(
+        (cell.plan.board_title, cell.plan.clock.unit, cell.plan.protocol) for cell in cells
+    ):
         if unit == "instructions":
             yield f"{title} is emulated: instruction counts are exact, and there is no latency."
+        elif unit == "none" and protocol == "text":
+            yield f"The lines of {title} contain no times."
         elif unit == "none":
             yield f"{title} has no clock, so there are no times."
 

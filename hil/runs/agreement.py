@@ -29,6 +29,8 @@ FMA_TOLERANCE: Final = 1e-3
 # The same for an engine that does it in its own generated code: the limit of `aot-fast`.
 NEAR_TOLERANCE: Final = 1e-4
 
+REFERENCES: Final = {"oracle": "the oracle", "litert": "LiteRT"}  # how texts call them
+
 LARGEST: Final = float(np.finfo(np.float32).max)  # stands for a difference to NaN or infinity
 
 
@@ -75,9 +77,22 @@ def difference(device: Outputs, reference: Outputs) -> Difference:
     return Difference(int(found.sum()), int(found.any(axis=1).sum()), largest)
 
 
-def must_equal(precision: str) -> Literal["oracle", "litert"]:
-    """The reference that a run's outputs must equal: int8 the byte oracle, float32 LiteRT."""
-    return "oracle" if precision == Precision.INT8 else "litert"
+def is_ours(plan: RunPlan) -> bool:
+    """Whether our firmware answered, not a sketch of the user's own."""
+    return not plan.sketch and plan.protocol == "frames"
+
+
+def must_equal(plan: RunPlan) -> Literal["oracle", "litert"] | None:
+    """The reference that a run's outputs must equal; None if it was not run.
+
+    Our firmware: int8 the byte oracle, float32 LiteRT. A user's sketch, whose outputs may have
+    another type than the model's: the oracle, or LiteRT if no oracle was run.
+    """
+    if plan.oracle and (plan.precision == Precision.INT8 or not is_ours(plan)):
+        return "oracle"
+    if is_ours(plan) and plan.precision == Precision.INT8:
+        return None
+    return "litert" if plan.litert else None
 
 
 def tolerance(precision: str, *, near: bool, fma: bool, exponential: bool) -> tuple[float, str]:
@@ -98,26 +113,51 @@ def tolerance(precision: str, *, near: bool, fma: bool, exponential: bool) -> tu
 
 
 def wrong_values(
-    plan: RunPlan, device: Outputs, litert: Outputs, oracle: Outputs | None
+    plan: RunPlan, device: Outputs, litert: Outputs | None, oracle: Outputs | None
 ) -> npt.NDArray[np.bool_] | None:
     """Which of a run's output values are wrong; None when nothing checked them.
 
-    Int8 must equal the oracle bit for bit. Float32 must equal LiteRT within the plan's tolerance,
-    where 0 is bit for bit.
+    They must equal the reference of `must_equal` within the plan's tolerance, where 0 is bit for
+    bit. Arrays are (n, outputs) of one type.
     """
-    if must_equal(plan.precision) == "litert":
-        return differing(device, litert, plan.tolerance)
-    return None if oracle is None else differing(device, oracle)
+    reference = {"oracle": oracle, "litert": litert, None: None}[must_equal(plan)]
+    return None if reference is None else differing(device, reference, plan.tolerance)
+
+
+def wrong_answers(
+    plan: RunPlan,
+    chosen: npt.NDArray[np.int64],
+    litert: Outputs | None,
+    oracle: Outputs | None,
+) -> npt.NDArray[np.bool_] | None:
+    """Which classes are wrong, of a device that sends only those; None when nothing checked them.
+
+    ``chosen`` is (n,), the references (n, outputs). A class is right if outputs that differ from
+    the reference by no more than the plan's tolerance may have chosen it, so any of equal ones is.
+    """
+    reference = {"oracle": oracle, "litert": litert, None: None}[must_equal(plan)]
+    if reference is None:
+        return None
+    wrong = chosen != reference.argmax(axis=1)
+    near = wrong & (chosen >= 0) & (chosen < reference.shape[1])
+    values = reference[near].astype(np.float64)
+    short = values.max(axis=1, initial=-np.inf) - values[np.arange(len(values)), chosen[near]]
+    wrong[near] = ~(short <= 2 * plan.tolerance)  # each of the two may be off; a NaN is wrong
+    return np.asarray(wrong)
 
 
 def is_wrong(sample: Sample, plan: RunPlan) -> bool:
-    """Whether one answer has `wrong_values`."""
+    """Whether one answer has `wrong_values`; False if its values are not known."""
+    if sample.failed or plan.answers == "class":
+        return False
     dtype = DType(plan.output.dtype).numpy
     device, litert, oracle = (
         np.frombuffer(sample.device if raw is None else raw, dtype)
         for raw in (sample.device, sample.litert, sample.oracle)
     )
-    found = wrong_values(plan, device, litert, oracle if plan.oracle else None)
+    found = wrong_values(
+        plan, device, litert if plan.litert else None, oracle if plan.oracle else None
+    )
     return found is not None and bool(found.any())
 
 
@@ -125,7 +165,8 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
     """One line for each fault of a run; empty when every run is as expected.
 
     Outputs are judged by `wrong_values`, here by a summary's figures. After start a board
-    allocates nothing and leaves a byte of its stack unused. Every sample is answered.
+    allocates nothing and leaves a byte of its stack unused. Every sample gets an answer that
+    counts.
     """
     rows = {row.key: row for row in summary.runs}
     lines: list[str] = []
@@ -137,20 +178,32 @@ def unexpected(manifest: Manifest, summary: Summary) -> list[str]:
         where = f"{plan.key}: {row.n} samples"
         lines += [f"{where}, {fault}" for fault in _output_faults(plan, row)]
         lines += [f"{plan.key}: {fault}" for fault in memory_faults(row.marks)]
-        if row.n < manifest.dataset.n:
+        failed = row.failed or 0
+        if failed:
+            lines.append(
+                f"{plan.key}: {failed} of {row.n + failed} requests got no answer that counts"
+            )
+        if row.n + failed < manifest.dataset.n:
             lines.append(f"{where} of {manifest.dataset.n} were answered")
     return lines
 
 
 def _output_faults(plan: RunPlan, row: SummaryRow) -> Iterator[str]:
-    found = row.agreement
-    if must_equal(plan.precision) == "oracle":
-        if found.differing_oracle:
-            yield f"{found.differing_oracle} outputs differ from the oracle"
-    elif found.differing_litert and not (plan.tolerance and found.max_abs <= plan.tolerance):
+    found, reference = row.agreement, must_equal(plan)
+    if row.wrong and reference:
+        what = "answers" if plan.answers == "class" else "outputs"
+        allowed = f" by more than {plan.tolerance:g}" if plan.tolerance else ""
+        yield f"{row.wrong} {what} of the sketch differ from {REFERENCES[reference]}{allowed}"
+    if found is None or not is_ours(plan):
+        return
+    if reference == "oracle" and found.differing_oracle:
+        yield f"{found.differing_oracle} outputs differ from the oracle"
+    largest = found.max_abs or 0.0
+    near = plan.tolerance and largest <= plan.tolerance
+    if reference == "litert" and found.differing_litert and not near:
         yield (
             f"{found.differing_litert} outputs differ from LiteRT, "
-            f"by up to {found.max_abs:g} (expected: at most {plan.tolerance:g})"
+            f"by up to {largest:g} (expected: at most {plan.tolerance:g})"
         )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,9 +14,27 @@ from msgspec import UNSET
 
 from hil import stats
 from hil.core.records import DType
-from hil.runs.agreement import Difference, difference, is_disturbed, is_timed, wrong_values
+from hil.runs.agreement import (
+    Difference,
+    difference,
+    is_disturbed,
+    is_ours,
+    is_timed,
+    wrong_answers,
+    wrong_values,
+)
 from hil.runs.host import figures, latencies, over_host, times_of
-from hil.runs.schema import SCHEMA, HostLatencies, HostTimes, Manifest, RunEnd, RunPlan, Sample
+from hil.runs.schema import (
+    CLASS,
+    SCHEMA,
+    HostLatencies,
+    HostTimes,
+    Manifest,
+    Memory,
+    RunEnd,
+    RunPlan,
+    Sample,
+)
 from hil.runs.summary import Accuracy, Agreement, Interval, Link, Summary, SummaryRow, Time
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
@@ -24,10 +43,11 @@ from hil.stats.series import HostLatencies as HostSeries
 
 @dataclass(frozen=True)
 class Cell:
-    """The n answers of one run. ``device`` and references are (n, outputs).
+    """The n answers of one run that count. ``device`` and references are (n, outputs).
 
     Values are as stored (int8 steps, or float32); None where a reference was not run. ``times`` are
     those that figures may use (`hil.runs.agreement.is_timed`), in order, in the clock's unit.
+    A figure that needs what is None is None too, never 0.
     """
 
     plan: RunPlan
@@ -36,9 +56,9 @@ class Cell:
     board_name: str  # the shortest that is unique on its board
     asked: int  # samples to answer
     ids: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
-    device: npt.NDArray[np.generic]
-    litert: npt.NDArray[np.generic]
+    labels: npt.NDArray[np.int64] | None  # None: the data set is not labelled
+    device: npt.NDArray[np.generic] | None  # None: only the class is known, in ``answers``
+    litert: npt.NDArray[np.generic] | None  # None: no model file was named
     oracle: npt.NDArray[np.generic] | None
     times: npt.NDArray[np.int64]
     repeats: int  # answers that took more than one attempt
@@ -49,62 +69,122 @@ class Cell:
     chaos: str = ""  # faults injected on purpose, so that no time is a latency
     # LiteRT on the host, by kernels ("xnnpack", "reference"); empty: not measured
     host_times: Mapping[str, HostTimes] = field(default_factory=dict)
+    chosen: npt.NDArray[np.int64] | None = None  # (n,) classes, where ``device`` is None
+    failed: Mapping[str, int] = field(default_factory=dict)  # requests without an answer, by reason
 
     @property
     def n(self) -> int:
         return len(self.ids)
 
     @property
+    def failures(self) -> int:
+        """Requests that got no answer that counts."""
+        return sum(self.failed.values())
+
+    @property
     def complete(self) -> bool:
-        return self.end is not None and self.n == self.asked
+        return self.end is not None and self.n + self.failures == self.asked
 
     @cached_property
     def answers(self) -> npt.NDArray[np.int64]:
-        """(n,) the device's answers: the index of the largest output, the first of equals."""
+        """(n,) the device's answers: the index of the largest output, the first of equals; or the
+        class that it sent."""
+        if self.device is None:
+            return np.zeros(0, np.int64) if self.chosen is None else self.chosen
         return np.asarray(self.device.argmax(axis=1), dtype=np.int64)
 
     @cached_property
-    def host_answers(self) -> npt.NDArray[np.int64]:
+    def classes(self) -> int:
+        """Number of outputs; where none are known, the classes up to the largest that occurred."""
+        for outputs in (self.device, self.litert):
+            if outputs is not None:
+                return int(outputs.shape[1])
+        seen = [some for some in (self.answers, self.labels) if some is not None]
+        return max((int(some.max(initial=-1)) + 1 for some in seen), default=0)
+
+    @property
+    def values(self) -> int:
+        """Number of values that the device sent: outputs, or answers if it sent only those."""
+        return self.n if self.device is None else self.device.size
+
+    @cached_property
+    def host_answers(self) -> npt.NDArray[np.int64] | None:
+        if self.litert is None:
+            return None
         return np.asarray(self.litert.argmax(axis=1), dtype=np.int64)
 
     @cached_property
-    def right(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.answers == self.labels)
+    def right(self) -> npt.NDArray[np.bool_] | None:
+        return None if self.labels is None else np.asarray(self.answers == self.labels)
 
     @cached_property
-    def host_right(self) -> npt.NDArray[np.bool_]:
+    def host_right(self) -> npt.NDArray[np.bool_] | None:
+        if self.labels is None or self.host_answers is None:
+            return None
         return np.asarray(self.host_answers == self.labels)
 
     @property
-    def accuracy(self) -> stats.Estimate:
-        return stats.proportion(int(self.right.sum()), self.n)
+    def accuracy(self) -> stats.Estimate | None:
+        return _share(self.right)
 
     @property
-    def host_accuracy(self) -> stats.Estimate:
-        return stats.proportion(int(self.host_right.sum()), self.n)
+    def host_accuracy(self) -> stats.Estimate | None:
+        return _share(self.host_right)
 
     @cached_property
-    def same_answer(self) -> int:
-        """Samples for which device and host give the same answer."""
-        return int((self.answers == self.host_answers).sum())
+    def same(self) -> npt.NDArray[np.bool_] | None:
+        """(n,) whether device and host give the same answer."""
+        if self.host_answers is None:
+            return None
+        return np.asarray(self.answers == self.host_answers)
+
+    @property
+    def agreement(self) -> stats.Estimate | None:
+        """The share of samples for which device and host give the same answer."""
+        return _share(self.same)
+
+    @property
+    def changed(self) -> int | None:
+        """Samples for which device and host give different answers."""
+        return None if self.same is None else int((~self.same).sum())
 
     @cached_property
-    def to_litert(self) -> Difference:
-        return difference(self.device, self.litert)
+    def to_litert(self) -> Difference | None:
+        return self._to(self.litert)
 
     @cached_property
     def to_oracle(self) -> Difference | None:
-        return None if self.oracle is None else difference(self.device, self.oracle)
-
-    @cached_property
-    def unexpected(self) -> int | None:
-        """Output values that are wrong; None when nothing checked them."""
-        found = wrong_values(self.plan, self.device, self.litert, self.oracle)
-        return None if found is None else int(found.sum())
+        return self._to(self.oracle)
 
     @cached_property
     def to_xnnpack(self) -> Difference | None:
-        return None if self.xnnpack is None else difference(self.device, self.xnnpack)
+        return self._to(self.xnnpack)
+
+    def _to(self, reference: npt.NDArray[np.generic] | None) -> Difference | None:
+        if self.device is None or reference is None:
+            return None
+        return difference(self.device, reference)
+
+    @cached_property
+    def unexpected(self) -> int | None:
+        """How many of ``values`` are wrong; None when nothing checked them."""
+        if self.device is None:
+            found = wrong_answers(self.plan, self.answers, self.litert, self.oracle)
+        else:
+            found = wrong_values(self.plan, self.device, self.litert, self.oracle)
+        return None if found is None else int(found.sum())
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The run's memory, in which None is every figure that is not known, stored 0s included."""
+        found = self.end.memory if self.end else None
+        return Memory(
+            arena=found.arena if found else None,
+            flash_model=(found and found.flash_model) or None,
+            flash_code=(found and found.flash_code) or None,
+            ram_static=(found and found.ram_static) or None,
+            stack=(found and found.stack) or None,
+        )
 
     @cached_property
     def series(self) -> Counts | Latencies | None:
@@ -163,6 +243,13 @@ class Cell:
         return stats.percentile(self.times, 5), stats.percentile(self.times, 95)
 
 
+def _share(true: npt.NDArray[np.bool_] | None) -> stats.Estimate | None:
+    """The share of samples that are true; None if that is not known, or without any."""
+    if true is None or not true.size:
+        return None
+    return stats.proportion(int(true.sum()), true.size)
+
+
 def cells(
     manifest: Manifest,
     samples: Mapping[str, Sequence[Sample]],
@@ -176,9 +263,8 @@ def cells(
             plan,
             ends.get(plan.key),
             name,
-            manifest.dataset.n,
+            manifest,
             samples.get(plan.key, ()),
-            manifest.chaos or "",
             times_of(plan, host),
         )
         for plan, name in zip(manifest.runs, names, strict=True)
@@ -189,12 +275,13 @@ def _cell(
     plan: RunPlan,
     end: RunEnd | None,
     names: tuple[str, str],
-    asked: int,
-    samples: Sequence[Sample],
-    chaos: str,
+    manifest: Manifest,
+    stored: Sequence[Sample],
     host_times: Mapping[str, HostTimes],
 ) -> Cell:
-    dtype = DType(plan.output.dtype).numpy
+    dtype, chaos = DType(plan.output.dtype).numpy, manifest.chaos or ""
+    by_class = plan.answers == "class"
+    samples = [s for s in stored if not s.failed]
     quiet = np.array([not is_disturbed(s) for s in samples], dtype=bool)
     clocked = np.array([is_timed(s, plan, chaos=chaos) for s in samples], dtype=bool)
 
@@ -212,11 +299,13 @@ def _cell(
         end=end,
         name=names[0],
         board_name=names[1],
-        asked=asked,
+        asked=manifest.dataset.n,
         ids=tuple(s.id for s in samples),
-        labels=np.array([s.label for s in samples], dtype=np.int64),
-        device=outputs(device),
-        litert=outputs(litert),
+        labels=np.array([s.label for s in samples], dtype=np.int64)
+        if manifest.dataset.labelled
+        else None,
+        device=None if by_class else outputs(device),
+        litert=outputs(litert) if plan.litert else None,
         oracle=outputs(oracle) if plan.oracle else None,
         times=np.array([s.time or 0 for s in samples], dtype=np.int64)[clocked],
         repeats=sum(s.attempts > 1 for s in samples),
@@ -226,6 +315,8 @@ def _cell(
         quiet=quiet,
         chaos=chaos,
         host_times=host_times,
+        chosen=np.frombuffer(b"".join(device), CLASS).astype(np.int64) if by_class else None,
+        failed=Counter(s.failed for s in stored if s.failed),
     )
 
 
@@ -244,16 +335,17 @@ def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
 def summarise(
     manifest: Manifest, samples: Iterable[Sample], host: HostLatencies | None = None
 ) -> Summary:
-    """One row per run that has an answer, in the manifest's order.
+    """One row per run that has an answer or a failed request, in the manifest's order.
 
     Accuracy: share of samples whose largest output (the first of equals) is at the label; the
     host's is LiteRT's. Times: median and percentiles, linear between order statistics. ``memory``
-    and ``link`` are None for a run that is not complete.
+    and ``link`` are None for a run that is not complete, other figures where they are not known.
     """
     by_run: dict[str, list[Sample]] = {}
     for sample in samples:
         by_run.setdefault(sample.run, []).append(sample)
-    rows = [_row(cell, manifest.dataset.name) for cell in cells(manifest, by_run, host) if cell.n]
+    found = (cell for cell in cells(manifest, by_run, host) if cell.n or cell.failures)
+    rows = [_row(cell, manifest.dataset.name) for cell in found]
     return Summary(schema=SCHEMA, runs=tuple(rows))
 
 
@@ -267,14 +359,8 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         precision=plan.precision,
         dataset=dataset,
         n=cell.n,
-        accuracy=Accuracy(device=cell.accuracy.point, host=cell.host_accuracy.point),
-        agreement=Agreement(
-            argmax=cell.same_answer / cell.n,
-            outputs=(cell.n - cell.to_litert.samples) / cell.n,
-            differing_litert=cell.to_litert.elements,
-            differing_oracle=cell.to_oracle.elements if cell.to_oracle else None,
-            max_abs=cell.to_litert.max_abs,
-        ),
+        accuracy=_accuracy(cell),
+        agreement=_agreement(cell),
         time=_time(cell),
         memory=end.memory if end else None,
         link=Link(
@@ -290,6 +376,28 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         marks=end.marks if end else None,
         intervals=_intervals(cell, host_estimates),
         host_latency=host_latency or UNSET,
+        failed=cell.failures or UNSET,
+        wrong=UNSET if is_ours(plan) or cell.unexpected is None else cell.unexpected,
+    )
+
+
+def _accuracy(cell: Cell) -> Accuracy | None:
+    if cell.accuracy is None:
+        return None
+    host = cell.host_accuracy
+    return Accuracy(device=cell.accuracy.point, host=host.point if host else None)
+
+
+def _agreement(cell: Cell) -> Agreement | None:
+    if cell.agreement is None:
+        return None
+    to_litert = cell.to_litert
+    return Agreement(
+        argmax=cell.agreement.point,
+        outputs=(cell.n - to_litert.samples) / cell.n if to_litert else None,
+        differing_litert=to_litert.elements if to_litert else None,
+        differing_oracle=cell.to_oracle.elements if cell.to_oracle else None,
+        max_abs=to_litert.max_abs if to_litert else None,
     )
 
 
@@ -298,7 +406,7 @@ def _intervals(cell: Cell, host: Mapping[str, stats.Estimate]) -> dict[str, Inte
     found = {
         "accuracy.device": cell.accuracy,
         "accuracy.host": cell.host_accuracy,
-        "agreement.argmax": stats.proportion(cell.same_answer, cell.n),
+        "agreement.argmax": cell.agreement,
         "time.median": cell.time,
         **host,
     }

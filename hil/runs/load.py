@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+import numpy as np
 
 from hil.core.errors import StorageError, UsageError, WrongSchema
 from hil.core.files import NO_RECORD, is_plain
 from hil.core.records import DType
 from hil.runs import host
 from hil.runs.schema import (
+    CLASS,
     DIGITS,
     FIGURES,
     HOST,
@@ -129,8 +131,8 @@ def read_manifest(folder: Path) -> Manifest:
     for plan in manifest.runs:
         _check_plan(plan, path)
     for end in manifest.ends:
-        sizes = msgspec.structs.astuple(end.memory)
-        if end.key not in keys or any(size < 0 for size in sizes):
+        sizes = msgspec.structs.astuple(end.memory) if end.memory else ()
+        if end.key not in keys or any(size is not None and size < 0 for size in sizes):
             raise StorageError(
                 f"{path}: the end of run '{end.key}' does not fit any planned run", _RERUN
             )
@@ -150,7 +152,7 @@ def _check_plan(plan: RunPlan, path: Path) -> None:
 def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ...]], bool]:
     raw = _read(path) or b""
     found: dict[str, dict[int, Sample]] = {plan.key: {} for plan in manifest.runs}
-    nbytes = {plan.key: _nbytes(plan) for plan in manifest.runs}
+    plans = {plan.key: plan for plan in manifest.runs}
     torn = False
     for number, line, is_tail in _lines(raw):
         try:
@@ -160,7 +162,7 @@ def _samples(path: Path, manifest: Manifest) -> tuple[dict[str, tuple[Sample, ..
                 torn = True
                 break
             raise StorageError(f"{path}, line {number}: {error}", _RERUN) from error
-        fault = _fault(sample, nbytes, found)
+        fault = _fault(sample, plans, found)
         if fault:
             raise StorageError(f"{path}, line {number}: {fault}", _RERUN)
         found[sample.run][sample.i] = sample
@@ -178,18 +180,23 @@ def _lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
         yield len(whole) + 1, tail, True
 
 
-def _fault(sample: Sample, nbytes: dict[str, int], found: dict[str, dict[int, Sample]]) -> str:
+def _fault(sample: Sample, plans: dict[str, RunPlan], found: dict[str, dict[int, Sample]]) -> str:
     """What is wrong with a sample; empty when nothing is."""
-    if sample.run not in nbytes:
+    if sample.run not in plans:
         return f"run '{sample.run}' is not in manifest.json"
-    for name, output in (
-        ("device", sample.device),
-        ("LiteRT", sample.litert),
-        ("oracle", sample.oracle),
-        ("XNNPACK", sample.xnnpack),
+    plan = plans[sample.run]
+    by_class, outputs = plan.answers == "class", _nbytes(plan)
+    answer = np.dtype(CLASS).itemsize if by_class else outputs
+    for name, was_run, output, nbytes in (
+        ("device", True, sample.device, 0 if sample.failed else answer),
+        ("LiteRT", plan.litert, sample.litert, outputs),
+        ("oracle", plan.oracle, sample.oracle, outputs),
+        ("XNNPACK", plan.xnnpack, sample.xnnpack, outputs),
     ):
-        if output is not None and len(output) != nbytes[sample.run]:
-            return f"{len(output)} bytes of {name} output, not {nbytes[sample.run]}"
+        if output is not None and len(output) != nbytes:
+            return f"{len(output)} bytes of {name} output, not {nbytes}"
+        if output is None and was_run and by_class and not sample.failed:
+            return f"no output of {name} to compare the class with"
     if not all(0 <= (n or 0) <= _MAX_NUMBER for n in (sample.i, sample.time, sample.round_trip)):
         return "a position or time that is negative or too large"
     if not all(-_MAX_NUMBER <= n <= _MAX_NUMBER for n in (sample.label, sample.attempts)):

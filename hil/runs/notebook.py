@@ -18,26 +18,29 @@ from hil.core.records import DType
 from hil.runs.agreement import is_disturbed
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import LayerCheck, Manifest, Picture
+from hil.runs.schema import CLASS, LayerCheck, Manifest, Picture, RunPlan
 from hil.runs.summary import Summary
 
 
 def frame(run: StoredRun) -> pd.DataFrame:
-    """One row per answered sample.
+    """One row per answered sample; requests that failed are in `Cell.failed`.
 
-    Columns: board, engine, model, precision, id, label; ``device`` and ``host``, the answers of
-    the device and of LiteRT; ``equals_litert``, ``equals_oracle``, ``equals_xnnpack``, whether
-    every output byte equals theirs (None where it was not run); time in ``unit``; attempts;
+    Columns: board, engine, model, precision, id, label (None: not labelled); ``device`` and
+    ``host``, the answers of the device and of LiteRT; ``equals_litert``, ``equals_oracle``,
+    ``equals_xnnpack``, whether every output byte equals theirs (None where it was not run, or the
+    device sent only the class that it chose); time in ``unit``; attempts;
     ``disturbed``, whether a fault occurred between request and answer, so that its times are not
     latencies; round_trip, in microseconds on the host.
     """
     manifest = run.manifest
     plans = {plan.key: plan for plan in manifest.runs}
     rows = []
-    for sample in (one for some in run.samples.values() for one in some):
+    for sample in (one for some in run.samples.values() for one in some if not one.failed):
         plan = plans[sample.run]
         kind = DType(plan.output.dtype).numpy
+        by_class = plan.answers == "class"
         litert = sample.device if sample.litert is None else sample.litert
+        sent = np.frombuffer(sample.device, CLASS if by_class else kind)
         rows.append(
             {
                 "board": plan.board,
@@ -45,12 +48,12 @@ def frame(run: StoredRun) -> pd.DataFrame:
                 "model": plan.model,
                 "precision": plan.precision,
                 "id": sample.id,
-                "label": sample.label,
-                "device": int(np.frombuffer(sample.device, kind).argmax()),
-                "host": int(np.frombuffer(litert, kind).argmax()),
-                "equals_litert": sample.litert is None,
-                "equals_oracle": sample.oracle is None if plan.oracle else None,
-                "equals_xnnpack": sample.xnnpack is None if plan.xnnpack else None,
+                "label": sample.label if manifest.dataset.labelled else None,
+                "device": int(sent[0] if by_class else sent.argmax()),
+                "host": int(np.frombuffer(litert, kind).argmax()) if plan.litert else None,
+                "equals_litert": _equals(plan, sample.litert, was_run=plan.litert),
+                "equals_oracle": _equals(plan, sample.oracle, was_run=bool(plan.oracle)),
+                "equals_xnnpack": _equals(plan, sample.xnnpack, was_run=bool(plan.xnnpack)),
                 "time": sample.time,
                 "unit": plan.clock.unit,
                 "attempts": sample.attempts,
@@ -59,6 +62,11 @@ def frame(run: StoredRun) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _equals(plan: RunPlan, reference: bytes | None, *, was_run: bool) -> bool | None:
+    """Whether all bytes equal a reference's, which is stored only where they do not."""
+    return reference is None if was_run and plan.answers == "outputs" else None
 
 
 def host_frame(run: StoredRun) -> pd.DataFrame:
@@ -163,12 +171,17 @@ class Run:
     ) -> npt.NDArray[np.generic]:
         """(n, outputs) as stored, int8 steps or float32; with ``real`` dequantised to float64.
 
-        ``whose``: those of the device or of a reference; UsageError if that was not run.
+        ``whose``: those of the device or of a reference; UsageError if they are not known.
         """
         cell = self.cell(model, precision, board=board, engine=engine)
         found: npt.NDArray[np.generic] | None = getattr(cell, whose)
         if found is None:
-            raise UsageError(f"{whose} was not run for {cell.plan.key}", "choose device or litert")
+            raise UsageError(
+                f"only the class of each answer is known of {cell.plan.key}"
+                if whose == "device"
+                else f"{whose} was not run for {cell.plan.key}",
+                "choose another of device, litert, oracle and xnnpack",
+            )
         return cell.reals(found) if real else found
 
     def picture(self, key: str) -> npt.NDArray[np.uint8]:

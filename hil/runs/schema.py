@@ -65,13 +65,22 @@ class Tensor(Stored, frozen=True):
 
 
 class Memory(Stored, frozen=True):
-    """Bytes. ``arena``: RAM of one inference beyond its input and output buffers."""
+    """Bytes; None: not known. ``arena``: RAM of one inference beyond its input and output buffers.
 
-    arena: int
-    flash_model: int
-    flash_code: int
-    ram_static: int
-    stack: int
+    In stored runs, 0 also stands for "not known", except of ``arena``: `hil.runs.cells.Cell.memory`
+    shows both as None.
+    """
+
+    arena: int | None
+    flash_model: int | None
+    flash_code: int | None
+    ram_static: int | None
+    stack: int | None
+
+    @property
+    def flash(self) -> int | None:
+        """Model and code together; a model of unknown size counts as code."""
+        return self.flash_code + (self.flash_model or 0) if self.flash_code else None
 
 
 class Share(Stored, frozen=True):
@@ -169,7 +178,7 @@ class RunPlan(Stored, frozen=True):
     toolchain: str
     clock: Clock
     oracle: str = ""  # name and version of the byte oracle; empty: none was run
-    tolerance: float = 0.0  # difference of a float32 output that is expected: 0 means bit for bit
+    tolerance: float = 0.0  # difference of an output that is expected, in its unit; 0: bit for bit
     tolerance_why: str = ""
     xnnpack: str = ""  # version of LiteRT's default kernels; empty: they were not run
     predicted: Predicted | None = None
@@ -203,7 +212,7 @@ class RunEnd(Stored, frozen=True):
     """What is known about a run only after its last answer."""
 
     key: str
-    memory: Memory
+    memory: Memory | None  # None: nothing is known, as of a sketch that prints lines of text
     bytes_out: int
     bytes_in: int
     seconds: float  # wall time on the host
@@ -284,14 +293,17 @@ class Manifest(Stored, frozen=True):
     seal: str = ""
 
 
-# --- samples.jsonl: one line per answered sample, append-only ---
+# --- samples.jsonl: one line per sample that was asked for, append-only ---
+
+CLASS = "<i4"  # NumPy's type of `Sample.device` where `RunPlan.answers` is "class"
 
 
 class Sample(Stored, frozen=True, omit_defaults=True):
     """One answer. Outputs are raw little-endian bytes, base64 in JSON.
 
-    ``litert``, ``oracle`` and ``xnnpack`` are left out when they equal ``device`` (the latter two
-    always when ``RunPlan`` has an empty string for them).
+    ``litert``, ``oracle`` and ``xnnpack`` are left out when they equal ``device``, and always when
+    they were not run (`RunPlan`: ``litert`` False, an empty string for the others). Where
+    ``device`` is only a class, they are stored in full.
     ``failed``: why a request got no answer that counts, e.g. "predict returned false"; ``device``
     is then empty, and the sample is in no figure but the count of failures.
     """

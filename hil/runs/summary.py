@@ -16,20 +16,21 @@ from hil.runs.schema import Faults, Marks, Memory, Stored, run_key
 
 class Accuracy(Stored, frozen=True):
     device: float
-    host: float
+    host: float | None  # null: the host has no answers
 
 
 class Agreement(Stored, frozen=True):
     """``outputs``: share of samples whose output bytes all equal LiteRT's;
     ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
     in the output's own units (int8 steps, or float32; against a NaN or an infinity it is the
-    largest float32). ``differing_oracle`` is null when no oracle was run."""
+    largest float32). ``differing_oracle`` is null when no oracle was run; all of these are null
+    when the device sent only the class that it chose."""
 
     argmax: float
-    outputs: float
-    differing_litert: int
+    outputs: float | None
+    differing_litert: int | None
     differing_oracle: int | None
-    max_abs: float
+    max_abs: float | None
 
 
 class Time(Stored, frozen=True):
@@ -80,23 +81,30 @@ class Interval(Stored, frozen=True):
 
 
 class SummaryRow(Stored, frozen=True):
+    """The figures of one run. ``n``: answers that count. ``failed``: requests that got none.
+
+    ``wrong``: of a sketch of the user's own, the output values that are not as expected, or the
+    answers, if it sent only those. For our firmware, ``agreement`` shows that.
+    """
+
     board: str
     engine: str
     model: str
     precision: str
     dataset: str
     n: int
-    accuracy: Accuracy
-    agreement: Agreement
+    accuracy: Accuracy | None  # null: the data set is not labelled
+    agreement: Agreement | None  # null: the host has no answers
     time: Time
-    memory: Memory | None  # null: not known, because the run is not complete
+    memory: Memory | None  # null: not known; always so if the run is not complete
     link: Link | None
     marks: Marks | None = None
     intervals: dict[str, Interval] = msgspec.field(
         default_factory=dict
     )  # by "accuracy.device", ...
-    # stored only where there were any: requests without an answer that counts, not in ``n``
+    # stored only where they say something
     failed: int | UnsetType = UNSET
+    wrong: int | UnsetType = UNSET
     host_latency: dict[str, HostLatency] | UnsetType = UNSET  # by kernels: "xnnpack", "reference"
 
     @property

@@ -23,6 +23,7 @@ from hil.runs.schema import Picture, Sample
 from hil.testing.board import corrupt, cut, drop
 from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore, planned
+from tests.support.runs import known
 
 N = 12
 
@@ -63,7 +64,7 @@ def test_every_sample_of_every_run_is_stored(plan: BenchPlan, tmp_path: Path) ->
     assert [e.run for e in events if isinstance(e, Finished)] == keys
     assert events[-1] == BenchStored(tmp_path)
     assert manifest.dataset.fingerprint == plan.data.fingerprint
-    memory = manifest.ends[0].memory
+    memory = known(manifest.ends[0].memory)
     assert (memory.arena, memory.flash_model, memory.flash_code) == (1_000, 20_000, 10_000)
 
 

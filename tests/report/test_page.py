@@ -16,6 +16,7 @@ from hil.runs.load import load_run
 from tests.support import reports
 from tests.support.browser import Seen, needs_chromium, serious, shown
 from tests.support.browser import browser as browser
+from tests.support.runs import known
 
 pytest.importorskip("playwright", reason="not installed: playwright (pip install -e '.[dev]')")
 
@@ -177,14 +178,19 @@ def test_samples_are_filtered(browser: Browser, full: Path) -> None:
     run = load_run(full.parent)
     found = cells(run.manifest, run.samples)
     teacher, student = found[1], found[3]  # int8, as in the manifest's order
-    both = zip(teacher.ids, teacher.right, student.right, strict=True)
+    both = zip(teacher.ids, known(teacher.right), known(student.right), strict=True)
     assert (teacher.name, student.name) == ("teacher int8", "student int8")
     lost = {key for key, one, other in both if one and not other}
     wrong = {
-        k for cell in found for k, right in zip(cell.ids, cell.right, strict=True) if not right
+        k
+        for cell in found
+        for k, right in zip(cell.ids, known(cell.right), strict=True)
+        if not right
     }
     # if device and host differ too, the sample is of another kind
-    unlike = {k for c in found for k in c.ids if c.answers[at(c, k)] != c.host_answers[at(c, k)]}
+    unlike = {
+        k for c in found for k in c.ids if c.answers[at(c, k)] != known(c.host_answers)[at(c, k)]
+    }
     assert lost - unlike
     with shown(browser, full) as seen:
         page = seen.page
@@ -199,13 +205,13 @@ def test_samples_are_filtered(browser: Browser, full: Path) -> None:
         page.locator("input[name=wrong]").check()
         assert ids() == wrong
         choose("run", "student int8")
-        assert ids() == {k for k, r in zip(student.ids, student.right, strict=True) if not r}
+        assert ids() == {k for k, r in zip(student.ids, known(student.right), strict=True) if not r}
         choose("kind", "the teacher is right and the student wrong")
         shown_ids = ids()
         assert shown_ids == lost - unlike
-        label = int(student.labels[at(student, next(iter(shown_ids)))])
+        label = int(known(student.labels)[at(student, next(iter(shown_ids)))])
         choose("label", str(label))
-        assert {int(student.labels[at(student, key)]) for key in ids()} == {label}
+        assert {int(known(student.labels)[at(student, key)]) for key in ids()} == {label}
         choose("answer", str(label))  # wrong answers are never the label
         assert ids() == set()
         assert page.locator(".filter output").inner_text() == "0 of 0 shown"

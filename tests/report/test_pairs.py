@@ -13,6 +13,7 @@ from hil.report.document import document
 from hil.report.pairs import distillations
 from hil.runs.load import StoredRun
 from tests.support import reports
+from tests.support.runs import known
 
 PAIR = reports.plan("teacher"), reports.plan("student")
 
@@ -23,22 +24,24 @@ def test_every_figure_of_teacher_and_student() -> None:
     (found,) = distillations((teacher, student))
     both = (teacher.answers == student.answers).sum()
     assert found.agreement == stats.proportion(int(both), 200)
-    assert found.pair.difference == stats.paired_difference(student.right, teacher.right)
+    assert known(found.pair).difference == stats.paired_difference(
+        known(student.right), known(teacher.right)
+    )
     assert found.speed_up == stats.ratio_of_medians(teacher.times, student.times)
     assert found.speed_up.method == "BCa bootstrap, paired"
     assert found.unit == "instructions"
     assert found.arena == pytest.approx(7_936 / 2_544)
     assert found.flash == pytest.approx(228_904 / 23_480)
-    lost = np.flatnonzero(teacher.right & ~student.right)
+    lost = np.flatnonzero(known(teacher.right) & ~known(student.right))
     assert [one.id for one in found.lost] == [student.ids[i] for i in lost]
     assert found.lost
     for one, i in zip(found.lost, lost, strict=True):
-        assert one.teacher == one.label == student.labels[i] != one.student
+        assert one.teacher == one.label == known(student.labels)[i] != one.student
         for cell, given in (
             (teacher, one.teacher_probabilities),
             (student, one.student_probabilities),
         ):
-            assert given == pytest.approx(softmax(0.1 * (cell.device[i].astype(float) - 3)))
+            assert given == pytest.approx(softmax(0.1 * (known(cell.device)[i].astype(float) - 3)))
 
 
 def test_pairs_are_by_sample_and_not_by_position() -> None:

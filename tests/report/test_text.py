@@ -14,7 +14,7 @@ def test_numbers() -> None:
     assert (percent(0.98765, 500), percent(0.98765, 10_000)) == ("98.8%", "98.77%")
     assert [points(v, 100) for v in (-0.002, 0.031, 0.0, -1e-9)] == ["−0.2", "+3.1", "0.0", "0.0"]
     assert (plural(1, "digit"), plural(1200, "digit")) == ("1 digit", "1,200 digits")
-    assert (known(0), known(944)) == ("unknown", "944 B")
+    assert (known(None), known(944)) == ("unknown", "944 B")
     assert [magnitude(v) for v in (1.0, 3.14e-05, 3.4028e38)] == ["1", "3.1e-05", "not finite"]
 
 

@@ -13,6 +13,7 @@ from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
+from tests.support.runs import known
 
 
 def _judged(of: Manifest, stored: list[Sample]) -> tuple[Verdict, tuple[Cell, ...]]:
@@ -50,7 +51,7 @@ def test_the_gap_of_accuracy_has_its_direction_and_interval(swap: bool, word: st
     if swap:
         stored = [msgspec.structs.replace(s, run=other[s.run]) for s in stored]
     found, (teacher, student) = _judged(reports.manifest(*PAIR), stored)
-    gap = stats.paired_difference(student.right, teacher.right)
+    gap = stats.paired_difference(known(student.right), known(teacher.right))
     assert (gap.point > 0) == swap
     sign = 1 if swap else -1
     low, high = sorted((100 * sign * gap.low, 100 * sign * gap.high))

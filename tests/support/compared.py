@@ -11,6 +11,7 @@ from hil.compare.records import ComparedFigure, Comparison
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
+from tests.support.runs import known
 
 N = 200
 
@@ -29,7 +30,7 @@ def run(
 def with_memory(stored: StoredRun, **bytes_: int) -> StoredRun:
     """The same run with other figures of memory."""
     ends = tuple(
-        msgspec.structs.replace(end, memory=msgspec.structs.replace(end.memory, **bytes_))
+        msgspec.structs.replace(end, memory=msgspec.structs.replace(known(end.memory), **bytes_))
         for end in stored.manifest.ends
     )
     return with_manifest(stored, ends=ends)

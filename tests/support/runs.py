@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from hil.runs.schema import SCHEMA, Clock, DatasetUsed, Host, Manifest, RunPlan, Sample, Tensor
 
+T = TypeVar("T")
 KEY = "fake/aot/student/int8"
 
 
@@ -60,3 +63,9 @@ def sample(i: int, key: str = KEY, **changes: object) -> Sample:
         "time": 7,
     }
     return Sample(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def known(value: T | None) -> T:
+    """A figure that the run must have."""
+    assert value is not None
+    return value

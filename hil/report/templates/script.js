@@ -48,12 +48,12 @@
     let every = false;
     const fits = ({ dataset }) => {
       if (kind.value && dataset.kind !== kind.value) return false;
-      if (label.value && dataset.label !== label.value) return false;
+      if (label?.value && dataset.label !== label.value) return false; // none if not labelled
       const given = dataset.answers.split(" ");
       const asked = run.value ? [given[Number(run.value)]] : given;
       return asked.some((said) =>
         said !== "-" && (!answer.value || said === answer.value)
-        && (!wrong.checked || said !== dataset.label));
+        && (!wrong?.checked || said !== dataset.label));
     };
     const show = () => {
       const found = cards.filter(fits);
@@ -66,8 +66,8 @@
     more.addEventListener("click", () => { every = true; show(); });
     filter.addEventListener("change", () => { every = false; show(); });
     // a browser may restore the choices after a reload
-    [kind, run, label, answer].forEach((one) => { one.value = ""; });
-    wrong.checked = false;
+    all("select", filter).forEach((one) => { one.value = ""; });
+    if (wrong) wrong.checked = false;
     filter.hidden = false;
     show();
   }
