@@ -143,7 +143,7 @@ _DIGITS: Final = 2  # of a value without an interval
 def duration_words(found: Estimate, step: float = 1.0) -> tuple[str, str]:
     """("18.2 µs", "18.1–18.4 µs") of an estimate in nanoseconds; digits as `rounded_with`.
 
-    ``step``: of the clock, in nanoseconds. The second is "no width" if nothing varied.
+    ``step``: of the clock, in nanoseconds. If nothing varied, the second says "no width".
     """
     size, unit = _unit(found.point)
     point, interval = rounded_with(found, size, step)
