@@ -12,6 +12,8 @@ import msgspec
 
 from hil.compare.figures import figures
 from hil.compare.formats import problem, problem_of_lost, summary
+from hil.compare.host import ALLOW as ALLOW_HOST
+from hil.compare.host import Measured, host_figures
 from hil.compare.limits import LimitsFile, exceeded
 from hil.compare.records import (
     COMPARISON_SCHEMA,
@@ -25,9 +27,10 @@ from hil.compare.records import (
 from hil.core.errors import NotComparable, UsageError
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import Manifest, RunPlan
+from hil.runs.schema import HostMachine, Manifest, RunPlan
 
-# what must be equal in both runs unless it may differ; `model` is the network's name and outputs
+# what must be equal in both runs unless it may differ; `model` is the network's name and outputs.
+# Other hosts are never rejected: their latencies are not judged unless `host` may differ
 FIELDS: Final = (
     "dataset",
     "samples",
@@ -39,6 +42,7 @@ FIELDS: Final = (
     "outputs",
     "tolerance",
     "chaos",
+    ALLOW_HOST,
 )
 _KEY: Final = ("board", "engine", "model", "precision")
 
@@ -220,7 +224,15 @@ def compare_stored(
     runs = []
     for one, other in matched.pairs:
         key = other.plan.key
-        found = figures(one, other, file.growth(key), allow)
+        found = (
+            *figures(one, other, file.growth(key), allow),
+            *host_figures(
+                Measured(one, _machine(base)),
+                Measured(other, _machine(new)),
+                file.growth(key),
+                allow,
+            ),
+        )
         if allow_missing:
             found = tuple(_allow_missing(figure) for figure in found)
         facts = tuple(_facts(one.plan, other.plan, _FACTS))
@@ -246,7 +258,11 @@ def compare_stored(
 
 
 def _cells(run: StoredRun) -> Sequence[Cell]:
-    return cells(run.manifest, run.samples)
+    return cells(run.manifest, run.samples, run.host)
+
+
+def _machine(run: StoredRun) -> HostMachine | None:
+    return run.host.machine if run.host else None
 
 
 def _allow_missing(figure: ComparedFigure) -> ComparedFigure:

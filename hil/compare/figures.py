@@ -27,7 +27,7 @@ from hil.runs.schema import RunEnd
 from hil.stats import Estimate
 from hil.stats.series import Counts, Latencies, ratio
 
-_NO_RATIO = "times of 0: too short for this clock"
+NO_RATIO = "times of 0: too short for this clock"
 _BYTES = ("arena", "flash_model", "flash_code", "ram_static", "stack")
 
 
@@ -273,7 +273,7 @@ def _median(
         limit=limit,
         beyond=beyond,
         n=new.size,
-        note="" if found else _NO_RATIO,
+        note="" if found else NO_RATIO,
     )
 
 

@@ -15,10 +15,19 @@ from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
 from hil.report.text import count, escape, listed, percent, plural, points
+from hil.report.times import duration
 
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
-_UNITS: Final = {"bytes": " B", "us": " µs", "instructions": "", "count": "", "share": ""}
+_UNITS: Final = {
+    "bytes": " B",
+    "us": " µs",
+    "host_ns": " ns",
+    "instructions": "",
+    "count": "",
+    "share": "",
+}
 _LONGEST_HASH: Final = 12
+_DIGITS: Final = 3  # of the host's latency
 
 
 def title(figure: ComparedFigure) -> str:
@@ -42,6 +51,8 @@ def value(figure: ComparedFigure, number: float | None) -> str:
         return "–"
     if figure.kind == "share":
         return percent(number, figure.n)
+    if figure.kind == "host_ns":
+        return duration(number, _DIGITS)
     return count(number) + _UNITS[figure.kind]
 
 

@@ -126,7 +126,7 @@ def _complete(stored: StoredRun, left_out: list[str]) -> Iterator[tuple[str, Sto
             continue
         ends = tuple(end for end in manifest.ends if end.key == plan.key)
         alone = msgspec.structs.replace(manifest, runs=(plan,), ends=ends, state="complete")
-        yield plan.key, StoredRun(alone, {plan.key: samples}, {}, torn=False)
+        yield plan.key, StoredRun(alone, {plan.key: samples}, {}, torn=False, host=stored.host)
 
 
 def _append(growing: list[_Growing], key: str, alone: StoredRun, limits: LimitsFile | None) -> None:
@@ -196,6 +196,8 @@ _SHOWN = (  # in this order
     "instructions",
     "latency",
     "first",
+    "host_xnnpack",
+    "host_reference",
     "arena",
     "flash_model",
     "flash_code",
@@ -425,4 +427,4 @@ def _span(figure: ComparedFigure) -> tuple[float, float] | None:
 
 
 def _tick(figure: ComparedFigure, number: float) -> str:
-    return value(figure, number) if figure.kind == "share" else short(number)
+    return value(figure, number) if figure.kind in ("share", "host_ns") else short(number)

@@ -12,7 +12,7 @@ from hil.runs.schema import Stored
 
 COMPARISON_SCHEMA = 1
 Word: TypeAlias = Literal["better", "worse", "same", "undecided", "missing", "new"]
-Kind: TypeAlias = Literal["share", "count", "bytes", "instructions", "us"]
+Kind: TypeAlias = Literal["share", "count", "bytes", "instructions", "us", "host_ns"]
 
 
 class Change(Stored, frozen=True):

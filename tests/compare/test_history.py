@@ -31,7 +31,8 @@ def store(folder: Path, name: str, stored: StoredRun, day: int) -> None:
     """Write a run that was made on that day of the month."""
     created = f"2026-03-{day:02}T08:00:00+00:00"
     manifest = msgspec.structs.replace(stored.manifest, run_id=name, created=created)
-    reports.write(folder / name, manifest, [s for part in stored.samples.values() for s in part])
+    samples = [s for part in stored.samples.values() for s in part]
+    reports.write(folder / name, manifest, samples, on_host=stored.host)
 
 
 def ids(trend: Trend) -> list[str]:
