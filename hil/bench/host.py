@@ -19,7 +19,7 @@ from hil.core.records import Dataset
 from hil.reference import KERNELS, Kernels, encode_inputs, threads_of, time_invokes, version_of
 from hil.runs.schema import HostLatencies, HostMachine, HostTimes
 
-SAMPLES: Final = 1000  # the interval of a median of so many is narrow: README.md has figures
+SAMPLES: Final = 1000  # their median has an interval of about 1 %, and few networks take long
 QUIET_CORES: Final = 0.1  # that others may keep busy before a timing counts as disturbed
 
 
