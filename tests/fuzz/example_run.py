@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 
 from hil.runs.schema import (
+    HostLatencies,
+    HostMachine,
+    HostTimes,
     Identity,
     LayerCheck,
     LayerSeen,
@@ -42,6 +45,7 @@ def stored() -> list[dict[str, Any]]:
             "digits.json": _tree({"digits-0": Picture(shape=(2, 3), pixels=bytes(range(6)))}),
             "layers.json": _tree([_check()]),
             "profile.json": _tree([_profiled()]),
+            "host.json": _tree(_host()),
         },
     ]
 
@@ -116,6 +120,24 @@ def _check() -> LayerCheck:
 def _profiled() -> Profiled:
     times = (LayerTime(name="conv1", op="CONV_2D", macs=8, time=5),)
     return Profiled(run=KEY, id="digits-0", layers=times, total=7)
+
+
+def _host() -> HostLatencies:
+    machine = HostMachine(
+        cpu="a CPU", cores=2, governor="powersave", load=0.5, busy=0.2, noisy="a virtual machine"
+    )
+    times = HostTimes(
+        model="student",
+        precision="int8",
+        model_sha256=plan().model_sha256,
+        kernels="xnnpack",
+        version="LiteRT 2",
+        threads=1,
+        first=9000,
+        times=(5000, 5010, 4990),
+    )
+    other = msgspec.structs.replace(times, kernels="reference", times=(90_000,))
+    return HostLatencies(machine=machine, times=(times, other))
 
 
 def _tree(record: Any) -> Any:

@@ -15,8 +15,8 @@ import msgspec
 from hil.core.errors import HilError
 from hil.runs.load import load_run, verify
 from hil.runs.log import RunLog
-from hil.runs.schema import Manifest
-from hil.runs.seal import hash_data, sealed
+from hil.runs.schema import MANIFEST, Manifest
+from hil.runs.seal import DATA, hash_data, sealed
 from tests.fuzz.damage import NAMES, bytes_like, tree_like
 from tests.fuzz.example_run import stored
 
@@ -79,7 +79,7 @@ def lay_out(data: bytes, run: Path) -> Path:
         hashes = given.get("hashes")
     except (ValueError, TypeError, KeyError, AttributeError):
         files, links, seal, hashes = {"manifest.json": data.decode("latin-1")}, {}, False, None
-    for name in ("samples.jsonl", "digits.json", "layers.json", "profile.json", "manifest.json"):
+    for name in (*DATA, MANIFEST):
         if name in files:
             (run / name).write_bytes(_rendered(files[name]))
     if seal:
