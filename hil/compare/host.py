@@ -49,7 +49,7 @@ def host_figures(
                 yield msgspec.structs.replace(found, limit=limit, beyond=beyond)
             continue
         why = "" if ALLOW in allowed else not_judged(base, new, kernels)
-        yield _figure(name, one, other, limit, why)
+        yield _figure(name, one, other, limit, why=why, note=why or _noise(base, new))
 
 
 def not_judged(base: Measured, new: Measured, kernels: str) -> str:
@@ -62,15 +62,25 @@ def not_judged(base: Measured, new: Measured, kernels: str) -> str:
     threads = [side.cell.host_times[kernels].threads for side in (base, new)]
     if threads[0] != threads[1]:
         return f"not judged: {threads[0]} and {plural(threads[1], 'thread')}"
-    if one.noisy or other.noisy:
-        return f"not judged: the host was noisy ({one.noisy or other.noisy})"
     return ""
 
 
+def _noise(*sides: Measured) -> str:
+    """Why a change may be chance; empty if neither host was noisy."""
+    found = [side.machine.noisy for side in sides if side.machine and side.machine.noisy]
+    return f"the host was noisy ({found[-1]})" if found else ""
+
+
 def _figure(
-    name: str, base: HostLatencies, new: HostLatencies, limit: float | None, why: str
+    name: str,
+    base: HostLatencies,
+    new: HostLatencies,
+    limit: float | None,
+    *,
+    why: str,
+    note: str,
 ) -> ComparedFigure:
-    """Not paired: the host's time hardly depends on the sample."""
+    """Not paired: the host's time hardly depends on the sample. ``why``: it is not judged."""
     advanced = base.values.min() > 0 and new.values.min() > 0
     found = ratio(new, base, paired=False) if advanced else None
     word: Word = "undecided"
@@ -86,7 +96,7 @@ def _figure(
         limit=limit,
         beyond=word == "worse" and limit is not None,
         n=min(base.values.size, new.values.size),
-        note=why if found else NO_RATIO,
+        note=note if found else NO_RATIO,
     )
 
 

@@ -92,14 +92,15 @@ def timings(cells: Sequence[Cell]) -> tuple[Timing, ...]:
 
 def machine_words(machine: HostMachine, timed: Sequence[Timing]) -> str:
     """The computer, LiteRT's version, and whether anything disturbed the times."""
-    versions = listed(list(dict.fromkeys(one.found.version for one in timed))) or "LiteRT"
+    # the table has a column for the kernels
+    versions = dict.fromkeys(one.found.version.removesuffix(" with XNNPACK") for one in timed)
     said = [plural(machine.cores, "core"), f"governor {machine.governor or 'not known'}"]
     if machine.load is not None:
         said.append(f"load average {machine.load:.2f} before")
-    if machine.busy is not None:
+    if machine.busy is not None and not machine.noisy:
         said.append(f"{machine.busy:.2g} cores kept busy by other processes meanwhile")
-    words = f"{versions} on the computer that ran the bench: {machine.cpu}, {', '.join(said)}."
-    return f"{words} {noise_words(machine)}".rstrip()
+    what = f"{listed(list(versions)) or 'LiteRT'} on the computer that ran the bench"
+    return f"{what}: {machine.cpu}, {', '.join(said)}. {noise_words(machine)}".rstrip()
 
 
 def noise_words(machine: HostMachine) -> str:

@@ -110,7 +110,6 @@ def test_the_word_needs_the_whole_interval(
     ("other", "why"),
     [
         ({"cpu": "Other CPU"}, "not judged: another host (Example CPU, Other CPU)"),
-        ({"noisy": "load average 3 on 2 cores"}, "not judged: the host was noisy (load average 3"),
         ({"threads": 4}, "not judged: 1 and 4 threads"),
     ],
 )
@@ -124,6 +123,13 @@ def test_two_hosts_are_not_judged_unless_that_is_asked_for(
     assert why.split("(")[0] in row(found)[3]
     asked = figure(compared(base, new, ("host",), limits=Growth(host_xnnpack=5)), "host_xnnpack")
     assert (asked.word, asked.beyond, asked.note) == ("worse", True, "")
+
+
+def test_a_noisy_host_is_named_beside_the_change() -> None:
+    base, new = hosted(), hosted(1.3, seed=2, noisy="other processes kept 1.1 cores busy")
+    found = figure(compared(base, new), "host_xnnpack")
+    assert found.word == "worse"
+    assert row(found)[3].endswith("; the host was noisy (other processes kept 1.1 cores busy)")
 
 
 def test_a_run_without_host_times_is_not_a_regression_unless_there_is_a_limit() -> None:
