@@ -21,6 +21,21 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildingSketch:
+    """A sketch of the user's own is about to be built."""
+
+    board: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The sketch on ``where`` is about to be asked what it is."""
+
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A network does not fit its board."""
 
@@ -137,6 +152,8 @@ class BenchStored:
 
 Event: TypeAlias = (
     Building
+    | BuildingSketch
+    | Asking
     | LeftOut
     | Referencing
     | Streaming

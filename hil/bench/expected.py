@@ -17,22 +17,31 @@ import platformdirs
 
 from hil.bench.cases import Network
 from hil.bench.events import Emit, Referencing
-from hil.bench.prepare import Prepared
+from hil.bench.prepare import Prepared, output_of
 from hil.core.errors import HilError
 from hil.core.processes import serve, start, stop
 from hil.core.records import Dataset
-from hil.reference import Reference, encode_inputs, litert, oracle, predict_cached, xnnpack
+from hil.reference import (
+    Reference,
+    convert_outputs,
+    encode_inputs,
+    litert,
+    oracle,
+    predict_cached,
+    xnnpack,
+)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The host's answers, one row per sample, in the model's output type.
+    """The host's answers, one row per sample, in the device's output type.
 
-    ``litert``: LiteRT with its reference kernels, which users compare with. ``oracle``: TFLM, None
-    where it cannot run. ``xnnpack``: LiteRT with its default kernels, None if not requested.
+    ``litert``: LiteRT with its reference kernels, which users compare with; None without a model
+    file. ``oracle``: TFLM, None where it cannot run. ``xnnpack``: LiteRT with its default kernels,
+    None if not requested.
     """
 
-    litert: npt.NDArray[np.generic]
+    litert: npt.NDArray[np.generic] | None
     oracle: npt.NDArray[np.generic] | None
     xnnpack: npt.NDArray[np.generic] | None = None
 
@@ -49,14 +58,20 @@ def cache() -> Path:
 def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
     """The answers of each reference of a run to all samples of ``data``."""
     network, plan = item.case.network, item.plan
+    if network is None:
+        return Expected(None, None)
 
     def tell(reference: str, done: int, total: int) -> None:
         emit(Referencing(plan.key, reference, done, total))
 
+    def of(make: Maker) -> npt.NDArray[np.generic]:
+        outputs = predict(make, network, data, tell)
+        return convert_outputs(outputs, network.graph.output, output_of(plan))
+
     return Expected(
-        predict(litert, network, data, tell),
-        predict(oracle, network, data, tell) if plan.oracle else None,
-        predict(xnnpack, network, data, tell) if plan.xnnpack else None,
+        of(litert),
+        of(oracle) if plan.oracle else None,
+        of(xnnpack) if plan.xnnpack else None,
     )
 
 

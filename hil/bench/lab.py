@@ -12,20 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypedDict
 
-from hil.bench.cases import Image
+from hil.bench.cases import USER, Program, Sketch, sketch_of
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
 from hil.boards.emulator import start_detached, stop_detached
 from hil.boards.session import HeldBoard, open_board, open_port
 from hil.boards.station import Station
 from hil.core.errors import HilError, LinkError, NoAnswer, WrongFirmware
+from hil.core.files import sha256
 from hil.core.records import Hello
 from hil.device import Device, Timing
-from hil.engines import CompiledModel
-from hil.firmware import Footprint, build, footprint, upload
-from hil.link import Deadline, Link, Resettable
+from hil.engines import CompiledModel, Models
+from hil.firmware import Footprint, build, compiler_of, footprint, upload
+from hil.link import Deadline, Link, Resettable, clock_of
 from hil.link.chaos import Chaos, ChaosLink, ChaosState
 from hil.link.serial_port import SerialLink
 
@@ -34,17 +35,18 @@ _POLL_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """A built image. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
+    """What a board runs. Sizes in bytes: ``flash`` is code and constants, ``ram`` static data.
 
     ``footprint`` attributes them to owners; None without a linked image. ``compiled``: the image's
-    models as C code; empty where none were generated.
+    models as C code; empty where none were generated. For a sketch that the board runs already,
+    there may be no ``file``: its sizes are None then, and the strings empty.
     """
 
-    file: Path
+    file: Path | None
     sha256: str
     toolchain: str
-    flash: int
-    ram: int
+    flash: int | None
+    ram: int | None
     footprint: Footprint | None = None
     compiled: tuple[CompiledModel, ...] = ()
 
@@ -52,12 +54,12 @@ class Firmware:
 class Lab(Protocol):
     """Builds firmware and opens boards."""
 
-    def build(self, image: Image, project: Path) -> Firmware:
-        """The firmware that embeds the networks of ``image``."""
+    def build(self, image: Program, project: Path) -> Firmware:
+        """The firmware that embeds the networks of ``image``, or is the user's sketch."""
         ...
 
     def open(
-        self, station: Station, image: Image, firmware: Firmware
+        self, station: Station, image: Program, firmware: Firmware
     ) -> AbstractContextManager[Link]:
         """A link to the board of ``station``, which runs ``firmware``."""
         ...
@@ -80,16 +82,13 @@ class RealLab:
     _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)  # by station: its USB serial number
 
-    def build(self, image: Image, project: Path) -> Firmware:
+    def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
-        built = build(
-            image.board.pio_env,
-            [(network.name, network.graph) for network in image.networks],
-            image.engine,
-            project,
-            layers=image.layers,
-        )
-        found = footprint(built.elf, [network.name for network in image.networks])
+        if isinstance(image, Sketch) and not image.source:
+            return _not_built(image)
+        models, engine, special = _to_build(image)
+        built = build(image.board.pio_env, models, engine, project, **special)
+        found = footprint(built.elf, [name for name, _ in models])
         return Firmware(
             built.elf,
             built.sha256,
@@ -101,7 +100,7 @@ class RealLab:
         )
 
     def open(
-        self, station: Station, image: Image, firmware: Firmware
+        self, station: Station, image: Program, firmware: Firmware
     ) -> AbstractContextManager[Link]:
         """See `Lab.open`."""
         port = station.port and self._port_now(station.name, station.port)
@@ -132,7 +131,7 @@ class RealLab:
             "run the same command with --flash"
         )
 
-    def _flash(self, station: str, port: str, image: Image) -> str:
+    def _flash(self, station: str, port: str, image: Program) -> str:
         """Flash ``image`` unless it is already there; the board's port afterwards."""
         key, now = self._flashed.get(station, ((), port))
         if key != image.key:
@@ -141,7 +140,31 @@ class RealLab:
         return now
 
 
-def flash(image: Image, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
+class _Special(TypedDict, total=False):
+    """What a build needs to know beyond models and engine."""
+
+    layers: bool
+    sketch: Path
+
+
+def _to_build(image: Program) -> tuple[Models, str, _Special]:
+    """The models, the engine and the other arguments of `build` and `upload`."""
+    if isinstance(image, Sketch):
+        return [], USER, {"sketch": image.source} if image.source else {}
+    models = [(network.name, network.graph) for network in image.networks]
+    return models, image.engine, {"layers": image.layers}
+
+
+def _not_built(sketch: Sketch) -> Firmware:
+    """A sketch that the user built: what its ELF file shows, if there is one."""
+    elf = sketch.elf
+    if elf is None:
+        return Firmware(None, "", "", None, None)
+    found = footprint(elf)
+    return Firmware(elf, sha256(elf), compiler_of(elf), found.flash, found.ram, found)
+
+
+def flash(image: Program, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
     """Flash ``image`` onto its board; the board's HELLO afterwards, and its port.
 
     ``where`` is a port, or an attached board, which is found again by its serial number; None
@@ -152,14 +175,14 @@ def flash(image: Image, project: Path, where: Attached | str | None = None) -> t
     (`hil.wire.diagnosis`).
     """
     board = image.board
-    models = [(network.name, network.graph) for network in image.networks]
+    models, engine, special = _to_build(image)
     if where is None:
-        built = build(board.pio_env, models, image.engine, project, layers=image.layers)
+        built = build(board.pio_env, models, engine, project, **special)
         running = start_detached(project, board, built.elf)
         return _hello(image, project, running.port), running.port
     port = where.port if isinstance(where, Attached) else where
     needs = board.memory.flash if board.memory else 0
-    upload(board.pio_env, models, image.engine, project, port, layers=image.layers, needs=needs)
+    upload(board.pio_env, models, engine, project, port, needs=needs, **special)
     deadline = Deadline.after(board.timeouts.boot)
     while True:  # a board with native USB disconnects, and may come back under another name
         found = _port_now(where, project)
@@ -180,8 +203,13 @@ def ask(board: Board, port: str, seconds: float) -> Hello:
         link.close()
 
 
-def check_image(hello: Hello, image: Image) -> None:
+def check_image(hello: Hello, image: Program) -> None:
     """WrongFirmware unless the board runs ``image``: its models, in order, with its engine."""
+    if isinstance(image, Sketch):
+        check_sketch(hello)
+        return
+    if is_sketch(hello):
+        raise runs_sketch(hello)
     if hello.has_layers and not image.layers:
         raise shows_layers(hello)
     runs = [(model.name, model.sha256, model.engine) for model in hello.models]
@@ -193,6 +221,43 @@ def check_image(hello: Hello, image: Image) -> None:
         )
 
 
+def is_sketch(hello: Hello) -> bool:
+    """Whether a board runs a sketch of the user's own."""
+    return any(model.engine == USER for model in hello.models)
+
+
+def runs_sketch(hello: Hello) -> WrongFirmware:
+    """The error when a board runs a user's sketch instead of firmware of this project."""
+    return WrongFirmware(
+        f"board {hello.board} runs the sketch {sketch_of(hello)}, not firmware of this project",
+        "bench the sketch with --engine user, or flash: `hil flash`, or the same command with "
+        "--flash",
+    )
+
+
+def check_sketch(hello: Hello) -> None:
+    """WrongFirmware unless the board runs a sketch of the user's own, with one model."""
+    if not is_sketch(hello):
+        runs = _words([(model.name, model.sha256, model.engine) for model in hello.models])
+        raise WrongFirmware(
+            f"board {hello.board} runs firmware of this project ({runs}), not a sketch of your own",
+            "leave out --engine user, or upload your sketch, built with the library TinymlHil",
+        )
+    if len(hello.models) != 1:
+        raise WrongFirmware(
+            f"board {hello.board}: the sketch {sketch_of(hello)} lists {len(hello.models)} models",
+            "use the library TinymlHil of this version: a sketch lists one",
+        )
+
+
+def connect(board: Board, link: Link) -> Device:
+    """The board behind ``link``, at its boot rate, whichever rate the last program left."""
+    if link.baud != board.serial.baud:
+        link.set_baud(board.serial.baud)
+    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
+    return Device(link, timing, board.serial.baud)
+
+
 def shows_layers(hello: Hello) -> WrongFirmware:
     """The error when a board runs firmware that shows its layers, not the one to measure."""
     return WrongFirmware(
@@ -201,7 +266,7 @@ def shows_layers(hello: Hello) -> WrongFirmware:
     )
 
 
-def _hello(image: Image, project: Path, port: str) -> Hello:
+def _hello(image: Program, project: Path, port: str) -> Hello:
     try:
         hello = ask(image.board, port, image.board.timeouts.boot)
         check_image(hello, image)
@@ -236,7 +301,7 @@ class HeldLab:
         self._held: HeldBoard | None = None
         self._lost = False
 
-    def build(self, image: Image, project: Path) -> Firmware:
+    def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
         if image.key not in self._built:
             self._built[image.key] = self._lab.build(image, project)
@@ -253,7 +318,7 @@ class HeldLab:
     def open(
         self,
         station: Station,
-        image: Image,  # noqa: ARG002 - the caller of `hold` has put it on the board
+        image: Program,  # noqa: ARG002 - the caller of `hold` has put it on the board
         firmware: Firmware,
     ) -> Iterator[Link]:
         """See `Lab.open`; the link stays open, and is opened again only after it was lost."""
@@ -291,12 +356,12 @@ class ChaosLab:
     clock: Callable[[], float] = time.monotonic  # of all its links
     _states: dict[str, ChaosState] = field(default_factory=dict)
 
-    def build(self, image: Image, project: Path) -> Firmware:
+    def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
         return self.lab.build(image, project)
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         """See `Lab.open`; LinkError also while the cable is out."""
         name = "/".join((station.name, *image.key))
         state = self._states.get(name)

@@ -17,11 +17,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hil.bench.cases import Case, SketchCase
 from hil.bench.events import Emit, Observing, Profiling
-from hil.bench.lab import Lab
+from hil.bench.lab import Lab, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
-from hil.bench.session import Inputs, connect, find_model
+from hil.bench.session import Inputs, find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
@@ -47,10 +48,18 @@ class Observed:
 
 def unobservable(item: Prepared, lab: Lab) -> str:
     """Why a run's layers cannot be shown; empty when they can."""
+    if isinstance(item.case, SketchCase):
+        return "a sketch of your own does not show its layers"
     engine = item.case.image.engine
     if not ENGINES[engine].layers(item.case.network.graph):
         return f"engine {engine} does not show layers"
     return lab.unobservable(item.case.station)
+
+
+def _case(item: Prepared) -> Case:
+    """The case of a run whose layers can be shown: `unobservable` turns sketches away."""
+    assert isinstance(item.case, Case)
+    return item.case
 
 
 @contextmanager
@@ -59,7 +68,7 @@ def observed(plan: BenchPlan, item: Prepared, lab: Lab) -> Iterator[Observed]:
 
     Raises the errors of the build, of opening the board, and of its requests.
     """
-    case = item.case
+    case = _case(item)
     image = replace(case.image, layers=True)
     try:
         firmware = lab.build(image, plan.project)
@@ -128,9 +137,9 @@ def _check_run(
 
 def _impossible(item: Prepared, lab: Lab) -> str:
     """Why a run's layers cannot be compared; empty when they can."""
-    graph = item.case.network.graph
     if why := unobservable(item, lab):
         return why
+    graph = _case(item).network.graph
     if graph.precision is Precision.INT8 and not item.plan.oracle:
         return "no oracle is available to compare layers with"
     return ""
@@ -138,8 +147,8 @@ def _impossible(item: Prepared, lab: Lab) -> str:
 
 def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[LayerCheck]:
     item, device, number = board.item, board.device, board.number
-    graph = item.case.network.graph
-    layers = ENGINES[item.case.image.engine].layers(graph)
+    graph = _case(item).network.graph
+    layers = ENGINES[_case(item).image.engine].layers(graph)
     inputs = Inputs(data)
     for sample in wanted:
         encoding, values = inputs.encoding, inputs[sample.i]
@@ -164,10 +173,10 @@ def _compare(
     reported: Sequence[LayerOutput],
     x: npt.NDArray[np.generic],
 ) -> tuple[LayerSeen, ...]:
-    graph = item.case.network.graph
-    expected = layer_tensors(item.case.network.path, x, [layer.tensor for layer in layers])
+    graph = _case(item).network.graph
+    expected = layer_tensors(_case(item).network.path, x, [layer.tensor for layer in layers])
     seen: list[LayerSeen] = []
-    image, exponential = item.case.image, False
+    image, exponential = _case(item).image, False
     near, fma = ENGINES[image.engine].near, image.board.fma
     for layer, output, wanted in zip(layers, reported, expected, strict=True):
         tensor = graph.tensors[layer.tensor]
@@ -227,8 +236,8 @@ def _profile_run(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, emit
 
 def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     item = board.item
-    image = item.case.image
-    layers = ENGINES[image.engine].layers(item.case.network.graph)
+    image = _case(item).image
+    layers = ENGINES[image.engine].layers(_case(item).network.graph)
     inputs = Inputs(data)
     encoding, values = inputs.encoding, inputs[sample.i]
     # the first inference of a boot takes longer: caches are cold

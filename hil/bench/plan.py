@@ -6,6 +6,7 @@ Every mistake that can be found before a build is found here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from hil import datasets
-from hil.bench.cases import Case, Image, Network
+from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.boards.config import Board, BoardMemory, load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
-from hil.core.records import Dataset, DType, Precision
+from hil.core.records import Dataset, DType, Precision, TensorSpec
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.runs.schema import TooLarge
@@ -38,6 +39,10 @@ class Request:
     dataset: str = "auto"
     data: Path | None = None  # a .npz file
     limit: int | None = None
+    sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
+    firmware: Path | None = None  # of --engine user: an ELF file that the user built
+    tolerance: float | None = None  # of --engine user
+    flash: bool = False  # boards on ports are flashed first
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class BenchPlan:
     """What will run, in order, and on which samples.
 
     ``note``: why this data set, when it was not the first choice. ``no_place``: requested runs that
-    do not fit their board.
+    do not fit their board. ``sketches``: runs of sketches that only their HELLO describes.
     """
 
     cases: tuple[Case, ...]
@@ -63,6 +68,19 @@ class BenchPlan:
     note: str
     project: Path
     no_place: tuple[TooLarge, ...] = ()
+    sketches: tuple[tuple[Station, Sketch], ...] = ()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Every network that the host runs, once."""
+        of_sketches = (sketch.model for _, sketch in self.sketches if sketch.model)
+        every = (*(case.network for case in self.cases), *of_sketches)
+        return tuple({network.graph.sha256: network for network in every}.values())
+
+    @property
+    def runs(self) -> int:
+        """The number of runs."""
+        return len(self.cases) + len(self.sketches)
 
 
 def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
@@ -74,27 +92,38 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
         raise UsageError("--limit must be at least 1", "omit it to use the whole test set")
     found = [_station(one, request.project) for one in request.boards]
     stations = {station.name: station for station in found}.values()
-    for engine in set(request.engines) - set(ENGINES):
-        raise UsageError(f"no engine is called {engine!r}", f"choose from {', '.join(ENGINES)}")
+    ours = tuple(dict.fromkeys(name for name in request.engines if name != USER))
+    for engine in set(ours) - set(ENGINES):
+        known = ", ".join([*ENGINES, USER])
+        raise UsageError(f"no engine is called {engine!r}", f"choose from {known}")
     for station in stations:
         _check_engines(station.board, request.engines)
+    sketches = _sketches(request, tuple(stations))
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
-    wanted = _networks(request, _models_of(request.project, whole.name))
+    wanted = _networks(request, _models_of(request.project, whole.name)) if ours else []
     cases = tuple(
         Case(Image(station.board, engine, group.precision, group.embedded), network, station)
-        for station, engine in product(stations, dict.fromkeys(request.engines))
+        for station, engine in product(stations, ours)
         for group in _for_board(station.board, request, _for_engine(engine, request, wanted))
         for network in group.run
     )
-    for case in cases:
-        _check_data(case.network, data)
+    plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
+    for network in plan.networks:
+        graph = network.graph
+        check_data(data, network.path.name, graph.input, graph.output.elements)
     cases, no_place = fit_memory(cases)
-    return BenchPlan(cases, data, len(whole), note, request.project, no_place)
+    return replace(plan, cases=cases, no_place=no_place)
 
 
 def choose_image(request: Request) -> Image:
     """The one image of ``request`` to flash when several are possible: int8 if there is one."""
+    if USER in request.engines:
+        raise UsageError(
+            "--engine user: the project has no image of your own sketch",
+            "upload it with your own tool, or with `hil bench --engine user --sketch FOLDER "
+            "--port PORT --flash`",
+        )
     if any(name.endswith(".tflite") for name in request.models):  # flashing needs no data
         board = _station(request.boards[0], request.project).board
         groups = _networks(request, "")
@@ -184,25 +213,104 @@ def _precision(name: str) -> Precision:
         ) from None
 
 
-def _check_data(network: Network, data: Dataset) -> None:
-    """One sample must fill the input, and every label must name an output."""
-    spec, outputs = network.graph.input, network.graph.output.elements
+def check_data(data: Dataset, name: str, spec: TensorSpec, outputs: int) -> None:
+    """DataError unless a sample fills the input of the model ``name``, and every label names one of
+    its outputs."""
     if data.x[0].size != spec.elements:
         raise DataError(
             f"{data.name}: a sample has {data.x[0].size} values, "
-            f"{network.path.name} takes {spec.elements} {list(spec.shape)}",
+            f"{name} takes {spec.elements} {list(spec.shape)}",
             "use data of the model's input shape",
         )
     if data.x.dtype.str[1:] == "i1" and spec.dtype is not DType.INT8:
         raise DataError(
-            f"{data.name}: int8 samples for {network.path.name}, which takes {spec.dtype.name}",
+            f"{data.name}: int8 samples for {name}, which takes {spec.dtype.name}",
             "give float32 or uint8 samples",
         )
-    if data.y.min() < 0 or data.y.max() >= outputs:
+    if data.labelled and data.y.max() >= outputs:
         raise DataError(
             f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
-            f"{network.path.name} has {outputs} outputs",
+            f"{name} has {outputs} outputs",
             f"use labels from 0 to {outputs - 1}",
+        )
+
+
+def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Station, Sketch], ...]:
+    """The sketch of each station, if the request has the engine `USER`."""
+    if USER not in request.engines:
+        for option, value in (
+            ("--sketch", request.sketch),
+            ("--firmware", request.firmware),
+            ("--tolerance", request.tolerance),
+        ):
+            if value is not None:
+                raise UsageError(f"{option} is for a sketch of your own", "add --engine user")
+        return ()
+    if request.data is None and request.dataset == "auto":
+        raise UsageError(
+            "--engine user needs to know which samples to send",
+            "pass --data my.npz (array x, and y with labels if you have them), or --dataset mnist",
+        )
+    if request.precisions and set(request.engines) == {USER}:
+        raise UsageError(
+            "--precision does not apply to --engine user", "leave it out: the sketch decides"
+        )
+    if request.sketch and request.firmware:
+        raise UsageError("--sketch and --firmware both say what the board runs", "give one of them")
+    for file in (request.sketch, request.firmware):
+        if file is not None and not file.exists():
+            raise UsageError(f"{file} does not exist", "check the path")
+    model = _own_model(request)
+    if request.tolerance is not None and not (model and 0 <= request.tolerance < math.inf):
+        raise UsageError(
+            f"--tolerance {request.tolerance:g} needs a --model to compare with, and is at least 0",
+            "pass --model my.tflite, or leave out --tolerance",
+        )
+    for station in places:
+        _check_source(request, station)
+    return tuple(
+        (
+            station,
+            Sketch(station.board, request.sketch, request.firmware, model, request.tolerance),
+        )
+        for station in places
+    )
+
+
+def _own_model(request: Request) -> Network | None:
+    """The .tflite file that a sketch should compute; None if none was named."""
+    if not request.models:
+        return None
+    name = request.models[0]
+    if len(request.models) > 1 or not name.endswith(".tflite"):
+        raise UsageError(
+            "--engine user compares a sketch with one .tflite file, "
+            f"not with {' and '.join(request.models)}",
+            "pass one --model my.tflite, or leave out --model to compare with labels alone",
+        )
+    return _network(model_name(Path(name)), Path(name))
+
+
+def _check_source(request: Request, station: Station) -> None:
+    """UsageError unless it is clear what the board of ``station`` runs."""
+    name = station.board.name
+    if not station.port:
+        if not request.sketch and not request.firmware:
+            raise UsageError(
+                f"board {name} is emulated, and there is no sketch for it to run",
+                "pass --sketch FOLDER to build one, --firmware ELF to run one that you built, "
+                "or --port PORT of a board that runs it",
+            )
+    elif request.flash and not request.sketch:
+        raise UsageError(
+            "--flash with --engine user needs the sketch to upload",
+            "pass --sketch FOLDER, or leave out --flash if the board runs it already",
+        )
+    elif request.sketch and not request.flash:
+        raise UsageError(
+            f"--sketch for board {name} on {station.port} has no effect without --flash",
+            "add --flash to build and upload it, or leave out --sketch if the board runs it "
+            "already",
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from hil.bench.cases import Case
+from hil.bench.cases import AnyCase, Case
 from hil.bench.events import Building, Emit, LeftOut
 from hil.bench.lab import Firmware, Lab
 from hil.bench.plan import (
@@ -20,7 +20,7 @@ from hil.bench.plan import (
 )
 from hil.boards.config import Board
 from hil.core.errors import DoesNotFit
-from hil.core.records import TensorSpec
+from hil.core.records import DType, TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
@@ -31,7 +31,7 @@ from hil.runs.schema import Clock, Predicted, RunPlan, Tensor, TooLarge
 class Prepared:
     """One case with its firmware and its record in the manifest."""
 
-    case: Case
+    case: AnyCase
     firmware: Firmware
     plan: RunPlan
 
@@ -42,7 +42,7 @@ def prepare(
     """The cases of ``plan``, in order, with their firmware built; and those that do not fit.
 
     An image that does not fit the board is tried again with each of its networks alone.
-    DoesNotFit when nothing is left.
+    DoesNotFit when nothing is left. Sketches: see `hil.bench.user.prepare_sketches`.
     """
     builder = _Builder(plan.project, lab, emit)
     prepared: list[Prepared] = []
@@ -60,7 +60,7 @@ def prepare(
                 emit(LeftOut(built))
         else:
             prepared.append(Prepared(case, built, _describe(case, built)))
-    if not prepared and no_place:
+    if not prepared and no_place and not plan.sketches:
         raise nothing_fits(no_place)
     return tuple(prepared), tuple(no_place)
 
@@ -87,6 +87,8 @@ class _Builder:
             if found is None:
                 raise built
             return found
+        if built.flash is None or built.ram is None:
+            return built
         return linked_too_large(image, case.network, built.flash, built.ram) or built
 
 
@@ -110,8 +112,8 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         model_sha256=graph.sha256,
         parameters=graph.parameters,
         macs=graph.macs,
-        input=_tensor(graph.input),
-        output=_tensor(graph.output),
+        input=stored_tensor(graph.input),
+        output=stored_tensor(graph.output),
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
@@ -144,10 +146,17 @@ def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
     )
 
 
-def _tensor(spec: TensorSpec) -> Tensor:
+def stored_tensor(spec: TensorSpec) -> Tensor:
+    """A tensor's type, shape and scale as they are stored."""
     return Tensor(
         dtype=int(spec.dtype), shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point
     )
+
+
+def output_of(plan: RunPlan) -> TensorSpec:
+    """The output of a run, whoever describes it: the .tflite file or the sketch."""
+    stored = plan.output
+    return TensorSpec(DType(stored.dtype), stored.shape, stored.scale, stored.zero_point)
 
 
 def emulator_version(board: Board) -> str:

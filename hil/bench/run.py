@@ -17,6 +17,7 @@ from hil.bench.prepare import prepare
 from hil.bench.session import Patience
 from hil.bench.store import new_manifest, opened, pictures
 from hil.bench.stream import Streamer
+from hil.bench.user import prepare_sketches
 from hil.link import clock_of
 from hil.link.chaos import Chaos
 from hil.runs.load import load_run
@@ -44,13 +45,13 @@ def run(
     port that vanished. ``chaos``: faults to inject on every line. ``host``: how to time LiteRT on
     this computer, after the last answer, when nothing else of the bench runs; None: not at all.
     """
-    lab = lab or RealLab(plan.project)
-    if chaos:
-        lab = ChaosLab(lab, chaos, clock_of(lab))
+    quiet = lab or RealLab(plan.project)
+    lab = ChaosLab(quiet, chaos, clock_of(quiet)) if chaos else quiet
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
-        ahead.enter_context(computed_ahead([case.network for case in plan.cases], plan.data))
-        prepared, no_place = prepare(plan, lab, emit)
+        ahead.enter_context(computed_ahead(plan.networks, plan.data))
+        prepared, no_place = prepare(plan, quiet, emit)
+        prepared += prepare_sketches(plan, quiet, emit)
         with opened(folder, new_manifest(plan, prepared, no_place, folder.name, chaos)) as log:
             ended = {end.key for end in log.manifest.ends}
             waiting = lanes([item for item in prepared if item.plan.key not in ended])

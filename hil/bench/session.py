@@ -8,21 +8,31 @@ answer when it reboots, or when its port vanishes, are sent again afterwards.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
 
 import numpy as np
-from msgspec import UNSET, UnsetType
 
+from hil.bench.cases import SketchCase
 from hil.bench.events import Emit, Restarted, Returned, Waiting
-from hil.bench.lab import injected, shows_layers
-from hil.bench.prepare import Prepared
-from hil.boards.config import Board
-from hil.core.errors import DataError, HilError, LinkError, NoAnswer, WrongFirmware
+from hil.bench.lab import connect, injected, is_sketch, runs_sketch, shows_layers
+from hil.bench.prepare import Prepared, output_of
+from hil.bench.totals import Totals
+from hil.bench.user import did_not_return, failure, same_sketch
+from hil.core.errors import (
+    BoardCrashed,
+    DataError,
+    DeviceRefused,
+    HilError,
+    LinkError,
+    NoAnswer,
+    NotRunning,
+    SketchHangs,
+    WrongFirmware,
+)
 from hil.core.records import (
     ClockSteps,
     Dataset,
@@ -32,10 +42,9 @@ from hil.core.records import (
     ModelInfo,
     Status,
 )
-from hil.device import Answer, Device, Timing
-from hil.link import Link, clock_of
+from hil.device import Answer, Device, Failure
+from hil.link import Link
 from hil.runs.agreement import is_disturbed
-from hil.runs.schema import Faults
 from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARM_UP: Final = 3  # inferences
@@ -79,7 +88,8 @@ class Ready:
 
     ``number``: of the run's model in the image. ``before``: its STATUS before the counters were
     reset. ``idle``: microseconds of an empty round trip. ``heard``: the line's counts up to the
-    reply to HELLO, boot text included.
+    reply to HELLO, boot text included. ``failed``: how many of the inferences after ``warm_up``
+    a sketch could not complete.
     """
 
     device: Device
@@ -91,20 +101,14 @@ class Ready:
     steps: ClockSteps | None
     heard: LineCounts
     warm_up: tuple[Answer, ...]
-
-
-def connect(board: Board, link: Link) -> Device:
-    """The board behind ``link``, at its boot rate, whichever rate the last program left."""
-    if link.baud != board.serial.baud:
-        link.set_baud(board.serial.baud)
-    timing = Timing(board.timeouts.boot, board.timeouts.reply, clock=clock_of(link))
-    return Device(link, timing, board.serial.baud)
+    failed: int = 0
 
 
 def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -> Ready:
     """Wait until the board has booted, check that it runs the image of this run, and warm it up.
 
-    Raises WrongFirmware, DataError, and what `hil.device.Device` raises.
+    Raises WrongFirmware, DataError, and what `hil.device.Device` raises; DeviceRefused for a sketch
+    that fails on each of the first samples.
     """
     board = prepared.case.image.board
     device = connect(board, link)
@@ -117,15 +121,48 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     before = device.status(reset=True)
     idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
     some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
+    ready = Ready(device, hello, number, model, before, idle, steps, heard, ())
+    if isinstance(prepared.case, SketchCase):
+        return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
     warm_up = tuple(device.infer(number, inputs.encoding, some, pack=hello.unpacks))
-    return Ready(device, hello, number, model, before, idle, steps, heard, warm_up)
+    return replace(ready, warm_up=warm_up)
+
+
+def _warm_up_sketch(
+    ready: Ready, prepared: Prepared, case: SketchCase, inputs: Inputs, some: Sequence[bytes]
+) -> Ready:
+    asked = ready.device.attempt(ready.number, inputs.encoding, some, pack=ready.hello.unpacks)
+    try:
+        found = tuple(asked)
+    except NoAnswer as problem:
+        raise _in_words(problem, case, inputs.data.ids[0]) from problem
+    why = [failure(one, prepared.plan) for one in found]
+    if all(why):
+        raise DeviceRefused(
+            f"{case.key}: the sketch {case.calls_itself} failed on each of the first {len(why)} "
+            f"samples: {', '.join(dict.fromkeys(why))}",
+            "correct the sketch, then run the same command again",
+        )
+    right = tuple(one for one in found if isinstance(one, Answer))
+    return replace(ready, warm_up=right, failed=len(found) - len(right))
+
+
+def _in_words(problem: NoAnswer, case: SketchCase, sample: str) -> NoAnswer:
+    """A sketch's silence; ``problem`` itself where the board's text tells more."""
+    known = isinstance(problem, NotRunning | BoardCrashed)
+    return problem if known else did_not_return(case, sample)
 
 
 def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
     """The number of the run's model in the board's image; WrongFirmware for another image."""
-    if hello.has_layers and not prepared.case.image.layers:
+    case = prepared.case
+    if isinstance(case, SketchCase):
+        return 0, same_sketch(hello, case)
+    if is_sketch(hello):
+        raise runs_sketch(hello)
+    if hello.has_layers and not case.image.layers:
         raise shows_layers(hello)
-    name, sha256 = prepared.case.network.name, prepared.plan.model_sha256
+    name, sha256 = case.network.name, prepared.plan.model_sha256
     for number, model in enumerate(hello.models):
         if model.name == name:
             if model.sha256 == sha256 and model.engine == prepared.plan.engine:
@@ -149,13 +186,15 @@ def _check_room(hello: Hello, data: Dataset) -> None:
         raise DataError(
             f"{data.name}: a sample takes a request of {wanted} bytes, "
             f"board {hello.board} accepts at most {hello.max_payload}",
-            "use uint8 pixels or int8 samples, or another board",
+            "use uint8 pixels or int8 samples, or give the sketch a larger buffer"
+            if is_sketch(hello)
+            else "use uint8 pixels or int8 samples, or another board",
         )
 
 
 def _check_result(result: Result, number: int, prepared: Prepared) -> None:
     """WrongFirmware unless an answer is of the run's model and as long as its output."""
-    spec = prepared.case.network.graph.output
+    spec = output_of(prepared.plan)
     if (result.model, result.dtype, len(result.output)) != (number, spec.dtype, spec.nbytes):
         raise WrongFirmware(
             f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
@@ -163,75 +202,6 @@ def _check_result(result: Result, number: int, prepared: Prepared) -> None:
             f"{spec.dtype.name} as model {number}",
             FLASH_IT,
         )
-
-
-class Totals:
-    """The counts of one run, over all its links and boots.
-
-    Each `hil.device.Device` has its own counts, and a run uses a new one after each reboot.
-    """
-
-    _COUNTED: Final = ("damaged_out", "damaged_in", "unexpected", "timeouts")
-
-    def __init__(self) -> None:
-        self.resets = 0
-        self.reopenings = 0
-        self.injected: dict[str, int] = {}
-        self._device: Device | None = None
-        self._past: Counter[str] = Counter()
-        self._stack = 0
-
-    def continue_with(self, device: Device) -> None:
-        """Continue counting with ``device``."""
-        self._past.update(self._now())
-        self._device = device
-
-    def discount(self, counts: LineCounts) -> None:
-        """Leave out ``counts``, which come from opening the port."""
-        self._past.subtract(self._line(counts))
-
-    def worst(self, status: Status) -> Status:
-        """``status`` with the highest stack mark seen so far."""
-        self._stack = max(self._stack, status.stack_used)
-        return replace(status, stack_used=self._stack)
-
-    @property
-    def bytes_out(self) -> int:
-        return self._sum("bytes_out")
-
-    @property
-    def bytes_in(self) -> int:
-        return self._sum("bytes_in")
-
-    @property
-    def retries(self) -> int:
-        """Requests that were sent again."""
-        return self._sum("retries")
-
-    @property
-    def faults(self) -> Faults | UnsetType:
-        """All other counts; UNSET if all of them are zero."""
-        found = Faults(
-            resets=self.resets,
-            reopenings=self.reopenings,
-            injected=self.injected,
-            **{name: self._sum(name) for name in self._COUNTED},
-        )
-        return UNSET if found == Faults() else found
-
-    def _sum(self, name: str) -> int:
-        return self._past[name] + self._now()[name]
-
-    def _now(self) -> Counter[str]:
-        one = self._device
-        if one is None:
-            return Counter()
-        found = Counter(bytes_out=one.bytes_out, bytes_in=one.bytes_in, retries=one.retries)
-        found.update(self._line(one.counts))
-        return found
-
-    def _line(self, counts: LineCounts) -> dict[str, int]:
-        return {name: getattr(counts, name) for name in self._COUNTED}
 
 
 class _Rebooted(Exception):
@@ -298,18 +268,27 @@ class Session:
                 self.now.device.slow_down()
         self._close()
 
-    def answers(self, first: int) -> Iterator[tuple[Answer, bool]]:
+    def answers(self, first: int) -> Iterator[tuple[Answer | Failure, bool]]:
         """Each sample's answer from ``first`` on, once and in order, and whether it was disturbed.
 
         Raises if recovery fails: NoAnswer, LinkError (the port did not come back), WrongFirmware.
+        Only sketches send a `Failure`.
         """
         setbacks = 0
+        silent: int | None = None  # the sample after which a sketch sent nothing
         while first < len(self._inputs):
             try:
                 for answer in self._until_doubt(first):
                     first, setbacks, self._diagnosis = answer.index + 1, 0, None
                     yield answer, is_disturbed(answer) or answer.index in self._repeated
-            except (_Rebooted, NoAnswer, LinkError) as problem:
+            except (_Rebooted, NoAnswer, LinkError) as caught:
+                problem: Exception = caught
+                case = self._prepared.case
+                if isinstance(caught, NoAnswer) and isinstance(case, SketchCase):
+                    problem = _in_words(caught, case, self._inputs.data.ids[first])
+                    if silent == first:  # the second time: this input never gets an answer
+                        raise problem from caught
+                    silent, self._diagnosis = first, problem
                 setbacks += 1
                 self._repeated.update(range(first, self._next))
                 self._recover(problem, setbacks)
@@ -328,13 +307,15 @@ class Session:
                 return self.totals.worst(status)
         raise AssertionError("_recover gives up before")
 
-    def _until_doubt(self, first: int) -> Iterator[Answer]:
+    def _until_doubt(self, first: int) -> Iterator[Answer | Failure]:
         """Answers from ``first`` on, until one was disturbed and all in flight have arrived.
 
         The disturbed one and those after it are yielded only if the board has not rebooted;
         otherwise _Rebooted is raised.
         """
-        now, held = self.now, list[Answer]()
+        now, held = self.now, list[Answer | Failure]()
+        sketch = isinstance(self._prepared.case, SketchCase)
+        ask = now.device.attempt if sketch else now.device.infer
 
         def fed() -> Iterator[bytes]:
             for i in range(first, len(self._inputs)):
@@ -343,7 +324,7 @@ class Session:
                 self._next = i + 1
                 yield self._inputs[i]
 
-        for answer in now.device.infer(
+        for answer in ask(
             now.number,
             self._inputs.encoding,
             fed(),
@@ -352,8 +333,11 @@ class Session:
             room=now.hello.room,
             pack=now.hello.unpacks,
         ):
-            _check_result(answer.result, now.number, self._prepared)
-            self._answered += 1
+            if isinstance(answer, Answer):
+                _check_result(answer.result, now.number, self._prepared)
+                self._answered += 1
+            else:
+                self._empty += 1  # the board does not count it as an inference
             if held or is_disturbed(answer):
                 held.append(answer)
             else:
@@ -383,7 +367,7 @@ class Session:
     def _initialise(self) -> Status:
         """Make the board ready; its STATUS before its counters were reset."""
         self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
-        self._answered, self._empty = len(self.now.warm_up), IDLE
+        self._answered, self._empty = len(self.now.warm_up), IDLE + self.now.failed
         self._uptime = self.now.before.uptime_ms
         return self.now.before
 
@@ -465,7 +449,8 @@ class Session:
 
 
 def _stayed_away(problem: HilError, name: str, seconds: float) -> HilError:
-    return type(problem)(
-        f"{problem.what}; no board came back on {name} within {seconds:g} s",
-        "plug the board in, then run the same command with the same --out",
-    )
+    hint = "plug the board in, then run the same command with the same --out"
+    if isinstance(problem, SketchHangs):
+        hint = problem.hint
+    what = f"{problem.what}; no board came back on {name} within {seconds:g} s"
+    return type(problem)(what, hint)

@@ -78,6 +78,7 @@ def new_manifest(
             total=plan.total,
             n=len(data),
             note=plan.note,
+            labelled=data.labelled,
         ),
         runs=tuple(item.plan for item in prepared),
         no_place=no_place,
@@ -159,6 +160,13 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
     return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})
 
 
+# what a stored run and its continuation must have in common, beyond its key
+_SAME: Final = (
+    *("model_sha256", "firmware_sha256", "toolchain", "clock"),
+    *("sketch", "input", "output", "tolerance"),
+)
+
+
 def differences(old: Manifest, new: Manifest) -> list[str]:
     """Why a stored run cannot be continued as a new one; empty when it can."""
     found = []
@@ -170,7 +178,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         found.append("boards, engines, models or precisions")
         return found
     for a, b in zip(old.runs, new.runs, strict=True):
-        for field in ("model_sha256", "firmware_sha256", "toolchain", "clock"):
+        for field in _SAME:
             if getattr(a, field) != getattr(b, field):
                 found.append(f"{field} of {a.key}")
     return found
@@ -191,10 +199,13 @@ def pictures(
     for plan in manifest.runs:
         kind = DType(plan.output.dtype).numpy
         for sample in answers.get(plan.key, ()):
+            if sample.failed:
+                continue
             for raw in (sample.device, sample.litert):
                 if raw is not None:
                     given[sample.id].add(int(np.frombuffer(raw, kind).argmax()))
-            given[sample.id].add(sample.label)
+            if data.labelled:
+                given[sample.id].add(sample.label)
             index[sample.id] = sample.i
     disputed = [key for key, those in given.items() if len(those) > 1]
     disputed.sort(key=lambda key: (-len(given[key]), index[key]))

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from serial.tools import list_ports
 
+from hil.bench.cases import SketchCase
 from hil.bench.events import Emit, Finished, Sink, Streaming
 from hil.bench.expected import Expected, expect
-from hil.bench.lab import Firmware, Lab
+from hil.bench.lab import Firmware, Lab, is_sketch
 from hil.bench.prepare import Prepared
 from hil.bench.session import Patience, Session
+from hil.bench.user import failure
 from hil.boards.config import BoardClock
 from hil.core.records import Dataset, DeviceTime, Hello, ModelInfo, Status
-from hil.device import Answer
+from hil.device import Answer, Failure
 from hil.firmware import Footprint
 from hil.runs.agreement import is_disturbed
 from hil.runs.schema import Identity, Marks, Memory, RunEnd, Sample, Share
@@ -50,8 +52,7 @@ class Streamer:
         with Session(item, opens, self.data, emit, self.patience, known=known) as session:
             emit(Streaming(key, first, len(self.data), session.totals.retries))
             for answer, disturbed in session.answers(first):
-                taken = stored_time(case.image.board.clock.time(answer.result))
-                sink.append(_sample(key, self.data, expected, answer, taken, disturbed=disturbed))
+                sink.append(_stored(item, self.data, expected, answer, disturbed=disturbed))
                 done = answer.index + 1
                 emit(Streaming(key, done, len(self.data), session.totals.retries))
             end = _end(item, session, len(self.data) - first, started)
@@ -63,6 +64,33 @@ class Streamer:
 def stored_time(time: DeviceTime) -> int | None:
     """A device's time as it is stored: a bare number in the unit of the run's clock."""
     return None if time is None else time.amount
+
+
+def _stored(
+    item: Prepared,
+    data: Dataset,
+    expected: Expected,
+    answer: Answer | Failure,
+    *,
+    disturbed: bool,
+) -> Sample:
+    """One answer as it is stored: with its outputs, or with the reason why it does not count."""
+    key, i = item.plan.key, answer.index
+    why = failure(answer, item.plan) if isinstance(item.case, SketchCase) else ""
+    if isinstance(answer, Failure) or why:
+        return Sample(
+            run=key,
+            i=i,
+            id=data.ids[i],
+            label=int(data.y[i]),
+            device=b"",
+            attempts=answer.attempts,
+            round_trip=answer.round_trip,
+            disturbed=disturbed,
+            failed=why,
+        )
+    taken = stored_time(item.case.image.board.clock.time(answer.result))
+    return _sample(key, data, expected, answer, taken, disturbed=disturbed)
 
 
 def _sample(
@@ -136,10 +164,11 @@ def _alone(warm_up: tuple[Answer, ...]) -> int | None:
 def _memory(model: ModelInfo, hello: Hello, firmware: Firmware, stack: int) -> Memory:
     """Code is the image's flash without the constants of all its models."""
     constants = sum(one.flash for one in hello.models)
+    known = not is_sketch(hello)  # a sketch reports 0 for what it does not know
     return Memory(
-        arena=model.arena,
-        flash_model=model.flash,
-        flash_code=max(0, firmware.flash - constants),
+        arena=model.arena if known else model.arena or None,
+        flash_model=model.flash if known else model.flash or None,
+        flash_code=None if firmware.flash is None else max(0, firmware.flash - constants),
         ram_static=firmware.ram,
         stack=stack,
     )

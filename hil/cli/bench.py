@@ -18,7 +18,9 @@ from rich.progress import Progress, TaskID
 
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import (
+    Asking,
     Building,
+    BuildingSketch,
     Event,
     Finished,
     LeftOut,
@@ -63,9 +65,13 @@ def bench(
     precision: Annotated[
         Names, typer.Option("--precision", help="float32 or int8; repeatable.")
     ] = [],
-    engine: Annotated[Names, typer.Option("--engine", help="Inference engine; repeatable.")] = [
-        "aot"
-    ],
+    engine: Annotated[
+        Names,
+        typer.Option(
+            "--engine",
+            help="Inference engine; repeatable. user: your own sketch, built with TinymlHil.",
+        ),
+    ] = ["aot"],
     dataset: Annotated[
         str,
         typer.Option(
@@ -74,7 +80,10 @@ def bench(
         ),
     ] = "auto",
     data: Annotated[
-        Path | None, typer.Option("--data", help="Your own data: an .npz file with arrays x and y.")
+        Path | None,
+        typer.Option(
+            "--data", help="Your own data: an .npz file with arrays x and, if it has labels, y."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Samples per run; default: the whole test set.")
@@ -89,6 +98,29 @@ def bench(
     flash: Annotated[
         bool, typer.Option("--flash", help="Flash attached boards before running them.")
     ] = False,
+    sketch: Annotated[
+        Path | None,
+        typer.Option(
+            "--sketch",
+            help="With --engine user: the folder or .ino file to build, for an emulated board or "
+            "with --flash.",
+        ),
+    ] = None,
+    firmware: Annotated[
+        Path | None,
+        typer.Option(
+            "--firmware",
+            help="With --engine user: your ELF file. An emulated board runs it; of a board on a "
+            "port it shows the memory.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            help="With --engine user: how far an output may be from the host's, in its unit.",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", help="Emulators to run in parallel; default: one per core."),
@@ -125,6 +157,9 @@ def bench(
 
     Without arguments: teacher and student, float32 and int8, on the emulated Cortex-M7, over the
     whole test set. Exit code 1 if an output is not as expected.
+
+    With --engine user: your own sketch, compared with the .tflite file of --model, or with labels
+    alone.
     """
     project = find_project()
     faults = None if chaos is None else parse_chaos(chaos)
@@ -145,6 +180,10 @@ def bench(
             dataset=dataset,
             data=data,
             limit=limit,
+            sketch=sketch,
+            firmware=firmware,
+            tolerance=tolerance,
+            flash=flash,
         )
         with Downloads() as downloads:
             plan = make_plan(request, downloads)
@@ -153,7 +192,7 @@ def bench(
             say(f"note: {plan.note}")
         if fault := os.environ.get("HIL_FAULT"):
             say(f"note: the firmware contains a deliberate fault: HIL_FAULT={fault}")
-        say(f"{len(plan.cases)} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+        say(f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         if faults:
             say(f"note: faults are injected into every link: --chaos {faults}")
         at_once = jobs or cores()
@@ -244,6 +283,10 @@ class _Bars:
         match event:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
+            case BuildingSketch(board, source):
+                say(f"building {source} for {board}")
+            case Asking(where):
+                say(f"asking the sketch on {where} what it is")
             case LeftOut(found):
                 say(f"left out: {found.reason}")
             case Referencing(key, reference, done, total):

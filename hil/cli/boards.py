@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.bench import Request
-from hil.bench.lab import ask
+from hil.bench.cases import sketch_of
+from hil.bench.lab import ask, is_sketch
 from hil.bench.lab import flash as flash_image
 from hil.bench.plan import choose_image
 from hil.boards.attached import (
@@ -97,6 +98,8 @@ def _probe(board: Board, port: str) -> str:
         hello = ask(board, port, PROBE_S)
     except DeviceError as problem:
         return str(problem)
+    if is_sketch(hello):
+        return f"{hello.board} runs user: {sketch_of(hello)}"
     runs = ", ".join(f"{one.name} {one.sha256[:12]} ({one.engine})" for one in hello.models)
     return f"{hello.board} runs {hello.firmware}: {runs or 'no model'}"
 

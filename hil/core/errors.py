@@ -28,7 +28,8 @@
         ├── LineHopeless        the line damages so much that the work would take hours
         ├── NoAnswer            no valid answer before the deadline
         │   ├── NotRunning      the board's boot loader runs instead of firmware
-        │   └── BoardCrashed    the board panics or restarts in a loop
+        │   ├── BoardCrashed    the board panics or restarts in a loop
+        │   └── SketchHangs     a user's sketch got a sample and then sent nothing
         ├── WrongReply          the device breaks its protocol
         ├── WrongFirmware       the board runs other firmware than expected
         └── DeviceRefused       the board answered with an ERROR frame
@@ -180,6 +181,10 @@ class NotRunning(NoAnswer):
 
 class BoardCrashed(NoAnswer):
     """The board panics or restarts in a loop. Flashing the same firmware again does not help."""
+
+
+class SketchHangs(NoAnswer):
+    """A user's sketch got a sample, and then its board sent nothing."""
 
 
 class LineHopeless(DeviceError):

@@ -234,7 +234,7 @@ class Dataset:
 
     ``x`` is (n, height, width, channels) uint8 pixels, or float32/int8 of any shape for a
     user's own data; ``y`` is (n,) int64 labels; ``ids`` are stable and unique;
-    ``fingerprint`` is the SHA-256 of the source data (hex).
+    ``fingerprint`` is the SHA-256 of the source data (hex). Without labels, all of ``y`` is -1.
     """
 
     name: str
@@ -246,3 +246,8 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the samples have labels: all of them, or none."""
+        return bool((self.y >= 0).all())

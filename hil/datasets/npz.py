@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's own data: an ``.npz`` file with arrays ``x`` and ``y``, checked before use."""
+"""A user's own data: an ``.npz`` file with arrays ``x`` and, if it has labels, ``y``; checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def load_npz(path: Path | str) -> Dataset:
     """Load samples and labels.
 
     Args:
-        path: an ``.npz`` with ``x`` (n, ...) uint8, int8 or float32, and ``y`` (n,) integers.
+        path: an ``.npz`` with ``x`` (n, ...) uint8, int8 or float32, and ``y`` (n,) integers;
+            without ``y``, all labels are -1.
 
     Returns:
         The data set, named after the file, split ``user``, ids ``<name>-00042``; the
@@ -52,9 +53,15 @@ def load_npz(path: Path | str) -> Dataset:
             missing = [key for key in ("x", "y") if f"{key}.npy" not in members]
             if any(key in members for key in missing):
                 raise DataError(f"{path} holds files that are not arrays", _HINT)
-            if missing:
-                raise DataError(f"{path} has no array {' and '.join(missing)}", _HINT)
-            x, y = (_member(path, archive, f"{key}.npy") for key in ("x", "y"))
+            if "x" in missing:
+                raise DataError(f"{path} has no array x", _HINT)
+            if others := missing and sorted(members - {"x.npy"}):
+                raise DataError(
+                    f"{path} has no array y, but {', '.join(others)[:100]}",
+                    "name the labels y, or save x alone: samples without labels",
+                )
+            x = _member(path, archive, "x.npy")
+            y = None if "y" in missing else _member(path, archive, "y.npy")
     except OSError as error:
         what = f"{path} cannot be read ({error.strerror or error})"
         raise DataError(what, "check the path") from error
@@ -102,19 +109,21 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.g
 
 
 def _check(
-    path: Path, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]
+    path: Path, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic] | None
 ) -> npt.NDArray[np.int64]:
     if x.dtype not in _TYPES:
         raise DataError(f"x in {path} is {x.dtype}", 'convert it: x.astype("float32")')
     if x.ndim < 2 or x.size == 0:
         raise DataError(f"x in {path} has shape {x.shape}", "it must be (samples, ...), not empty")
+    if x.dtype == np.float32 and not np.isfinite(x).all():
+        raise DataError(f"x in {path} contains NaN or infinity", "remove those samples")
+    if y is None:
+        return np.full(len(x), -1, np.int64)
     if not np.issubdtype(y.dtype, np.integer) or y.ndim != 1:
         what = f"y in {path} is {y.dtype} of shape {y.shape}"
         raise DataError(what, "it must be one integer label per sample")
     if len(x) != len(y):
         raise DataError(f"{path} has {len(x)} samples in x and {len(y)} labels in y", _HINT)
-    if x.dtype == np.float32 and not np.isfinite(x).all():
-        raise DataError(f"x in {path} contains NaN or infinity", "remove those samples")
     if y.min() < 0 or y.max() > np.iinfo(np.int32).max:
         what = f"labels in {path} range from {y.min()} to {y.max()}"
         raise DataError(what, "they must be class numbers from 0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Case, Image
+from hil.bench.cases import USER, Case, Image
 from hil.bench.events import Event
 from hil.bench.lab import HeldLab, RealLab, check_image, flash
 from hil.boards.attached import Attached, choose_attached
@@ -135,6 +135,11 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     images.
     """
     option = config.getoption
+    if option("--hil-engine") == USER:
+        raise UsageError(
+            "--hil-engine user: the fixtures need networks of this project on the board",
+            "bench your own sketch with `hil bench --engine user`",
+        )
     precision = option("--hil-precision")
     plan = make_plan(
         Request(

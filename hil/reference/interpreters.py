@@ -324,3 +324,21 @@ def quantize(real: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.
     rounded = whole + np.where(away, np.copysign(np.float32(1), steps), np.float32(0))
     codes = np.clip(rounded.astype(np.int64) + spec.zero_point, low, high)
     return np.asarray(codes, spec.dtype.numpy)
+
+
+def convert_outputs(
+    outputs: npt.NDArray[np.generic], spec: TensorSpec, wanted: TensorSpec
+) -> npt.NDArray[np.generic]:
+    """(n, outputs) values of the tensor ``spec`` -> the same values as ``wanted`` stores them.
+
+    Values of one type are not touched, whatever their scales. From a quantised type to float32:
+    (q - zero point) * scale in float32; to a quantised type: `quantize`, with the scale of
+    ``wanted``.
+    """
+    if spec.dtype is wanted.dtype:
+        return outputs
+    real = outputs
+    if spec.dtype is not DType.FLOAT32:
+        steps = outputs.astype(np.int32) - np.int32(spec.zero_point)
+        real = steps.astype(np.float32) * np.float32(spec.scale)
+    return real if wanted.dtype is DType.FLOAT32 else quantize(real, wanted)

@@ -74,6 +74,14 @@ def in_rom_loader(_: bytes) -> bytes:
     return DOWNLOAD
 
 
+class EngineFails(Exception):
+    """Raised by ``infer``: the board answers with ERROR ENGINE."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"code {code}")
+
+
 @dataclass
 class FakeBoard:
     """Answers as the firmware does; ``infer(model, values)`` returns the output bytes.
@@ -168,7 +176,11 @@ class FakeBoard:
                 return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
             size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
             values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
-        return self._frame(Kind.INFER.reply, frame.seq, head + self.infer(model, values))
+        try:
+            output = self.infer(model, values)
+        except EngineFails as failed:
+            return self._error(frame.seq, ErrorCode.ENGINE, frame.type, failed.code)
+        return self._frame(Kind.INFER.reply, frame.seq, head + output)
 
     def _status(self, flags: int) -> bytes:
         """Marks, an uptime of one millisecond per request, and the counters."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hil.bench.cases import Image, Network
+from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import DoesNotFit
-from hil.core.records import DType, Hello, ModelInfo, Precision
+from hil.core.records import DType, Hello, ModelInfo, Precision, TensorSpec
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
 from hil.reference import encode_inputs, layer_tensors, litert, oracle
@@ -31,6 +31,50 @@ def _as_it_is(_: int, output: bytes) -> bytes:
 
 
 @dataclass
+class FakeSketch:
+    """A user's sketch: what it declares in HELLO, and its predict function.
+
+    ``predict`` maps one sample, in the type and shape of ``input``, to the output's values; it may
+    raise `hil.testing.board.EngineFails`. ``sent``: the type in which samples arrive ("u1" pixels,
+    "i1", "<f4").
+    """
+
+    predict: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
+    input: TensorSpec
+    output: TensorSpec
+    name: str = "digits"
+    calls_itself: str = "digits 1.2 (tinyml-hil 0.1.0)"
+    sha256: str = "00" * 32
+    engine: str = USER
+    sent: str = "u1"
+    window: int = 4
+    max_payload: int = 1 << 16
+
+    def board(self, name: str, faults: Iterable[Fault | None] = ()) -> FakeBoard:
+        """A board of this name that runs the sketch."""
+        info = ModelInfo(self.name, self.engine, self.sha256, self.input, self.output, 0, 0)
+        hello = Hello(
+            protocol=1,
+            board=name,
+            firmware=self.calls_itself,
+            toolchain="gcc 14.2",
+            window=self.window,
+            max_payload=self.max_payload,
+            tick_hz=25_000_000,
+            has_micros=True,
+            models=(info,),
+        )
+        return FakeBoard(hello, self._infer, faults, ticks=lambda _: 256, micros=lambda _: 500)
+
+    def _infer(self, _: int, values: bytes) -> bytes:
+        x = np.frombuffer(values, self.sent)[None]
+        if self.input.dtype is not DType.UINT8:  # which takes the bytes as they are
+            x = encode_inputs(x, self.input)
+        found = self.predict(x[0].reshape(self.input.shape))
+        return np.asarray(found).astype(self.output.dtype.numpy).tobytes()
+
+
+@dataclass
 class FakeLab:
     """Runs every image on a `FakeBoard`.
 
@@ -38,7 +82,8 @@ class FakeLab:
     ``faults`` damage the replies. ``sha256`` replaces the models' hashes in HELLO. An image with a
     network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes the layers'
     outputs (number, bytes; -1 is the input) except the last, which is the answer. ``calls_itself``
-    replaces the names of board, firmware and toolchain in HELLO.
+    replaces the names of board, firmware and toolchain in HELLO. ``sketch`` is what the board runs
+    where a bench expects a sketch of the user's own.
     """
 
     tamper: Tamper = bytes
@@ -47,12 +92,17 @@ class FakeLab:
     too_large: Collection[str] = ()
     spoil: Callable[[int, bytes], bytes] = _as_it_is
     calls_itself: str = ""
+    sketch: FakeSketch | None = None
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     _link: FakeLink | None = None
 
-    def build(self, image: Image, project: Path) -> Firmware:
+    def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`; nothing is compiled."""
+        if isinstance(image, Sketch):
+            if not image.source and not image.elf:
+                return Firmware(None, "", "", None, None)
+            return Firmware(project / "sketch.elf", "11" * 32, "fake 1.0", 9_000, 2_000)
         self.built.append(image)
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
@@ -61,10 +111,22 @@ class FakeLab:
         return Firmware(elf, "00" * 32, "fake 1.0", 50_000, 4_000, compiled=compiled)
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         """A fake board with the networks of the image that ``firmware`` was built from."""
         self.opened.append(station.port or station.name)
-        image = self.built[int(firmware.file.stem)]  # the one that was built, not the argument
+        if self.sketch and isinstance(image, Sketch):
+            fake = self.sketch.board(station.board.name, self.faults)
+        else:
+            fake = self._ours(station, firmware)
+        link = self._link = FakeLink(fake, now=self.clock())
+        try:
+            yield link
+        finally:
+            link.close()
+
+    def _ours(self, station: Station, firmware: Firmware) -> FakeBoard:
+        assert firmware.file
+        image = self.built[int(firmware.file.stem)]  # the one that was built, not an argument
         hello = Hello(
             protocol=1,
             board=self.calls_itself or station.board.name,
@@ -78,7 +140,7 @@ class FakeLab:
             has_layers=image.layers,
         )
         infer = [self._infer(network) for network in image.networks]
-        fake = FakeBoard(
+        return FakeBoard(
             hello,
             infer=lambda model, values: infer[model](values),
             faults=self.faults,
@@ -87,11 +149,6 @@ class FakeLab:
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
             laps=partial(_laps, image.networks) if image.layers else None,
         )
-        link = self._link = FakeLink(fake, now=self.clock())
-        try:
-            yield link
-        finally:
-            link.close()
 
     def clock(self) -> float:
         """See `hil.link.Clocked`: the time of the link opened last."""

@@ -55,6 +55,15 @@ class ErrorCode(IntEnum):
     LAYER = 11
 
 
+class SketchFault(IntEnum):
+    """``needed`` of an ERROR ENGINE from a user's own sketch: what its predict did."""
+
+    REFUSED = 1  # it returned false
+    WROTE_AFTER = 2  # it wrote past the end of its output
+    WROTE_BEFORE = 3  # it wrote before the start of its output
+    CONFIG = 4  # it was not called: what the sketch declares contradicts itself
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """A reply whose payload does not fit its type."""

@@ -68,10 +68,11 @@ def test_a_process_fills_the_cache_with_the_answers_of_the_runs(
 def test_the_answers_are_those_of_one_process(plan: BenchPlan, tmp_path: Path) -> None:
     (item,), _ = prepare(plan, FakeLab(), lambda _: None)
     without = replace(item, plan=msgspec.structs.replace(item.plan, oracle=""))
-    network, events = item.case.network, list[Event]()
+    network, events = plan.networks[0], list[Event]()
     with computed_ahead([network], plan.data):
         beside = expect(without, plan.data, events.append)
     alone = predict(litert, network, plan.data, silent, tmp_path / "alone")
+    assert beside.litert is not None
     assert np.array_equal(beside.litert, alone)
     assert beside.oracle is None
     assert beside.xnnpack is not None

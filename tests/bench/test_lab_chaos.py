@@ -12,7 +12,7 @@ import pytest
 from msgspec import UNSET
 
 from hil.bench import BenchPlan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Program
 from hil.bench.events import Event
 from hil.bench.lab import Firmware
 from hil.bench.session import Patience
@@ -129,7 +129,7 @@ class Paced(FakeLab):
     line: PacedLink | None = None
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         began = self.clock()
         with super().open(station, image, firmware) as link:
             assert isinstance(link, FakeLink)

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Program
 from hil.bench.events import Event, Finished
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
@@ -41,7 +41,7 @@ class Broken(FakeLab):
     kills: bool = False
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         if station.name == self.broken:
             if self.kills:
                 os._exit(3)
@@ -91,7 +91,7 @@ class Dying(TroubledLab):
     dying: str = "native"
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         if station.name == self.dying:
             with super().open(station, image, firmware) as link:
                 yield link

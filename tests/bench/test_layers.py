@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hil.bench import BenchPlan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Image, Program
 from hil.bench.events import Event, Observing, Profiling
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.config import load_board
@@ -152,8 +152,8 @@ def test_firmware_with_layers_that_answers_differently_is_reported(
     """A difference may disappear when the compiler gets another program."""
 
     class Heals(FakeLab):
-        def build(self, image: Image, project: Path) -> Firmware:
-            if image.layers:
+        def build(self, image: Program, project: Path) -> Firmware:
+            if isinstance(image, Image) and image.layers:
                 self.tamper = bytes
             return super().build(image, project)
 
@@ -169,8 +169,8 @@ def test_a_board_that_cannot_show_layers_leaves_the_run_complete(
     plan: BenchPlan, tmp_path: Path, found: int
 ) -> None:
     class Small(FakeLab):
-        def build(self, image: Image, project: Path) -> Firmware:
-            if image.layers and not found:
+        def build(self, image: Program, project: Path) -> Firmware:
+            if isinstance(image, Image) and image.layers and not found:
                 raise DoesNotFit("too large by 12 bytes", memory="flash", over=12)
             return super().build(image, project)
 
@@ -208,7 +208,7 @@ def test_a_flashed_board_gets_its_firmware_back(
 
     class Desk(FakeLab):
         @contextmanager
-        def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
             real.open(station, image, firmware)
             with super().open(station, image, firmware) as link:
                 yield link
@@ -224,7 +224,8 @@ def test_a_bench_does_not_measure_firmware_that_shows_layers(
     plan: BenchPlan, tmp_path: Path
 ) -> None:
     class Stale(FakeLab):
-        def build(self, image: Image, project: Path) -> Firmware:
+        def build(self, image: Program, project: Path) -> Firmware:
+            assert isinstance(image, Image)
             return super().build(replace(image, layers=True), project)
 
     with pytest.raises(WrongFirmware, match="was built to show its layers"):

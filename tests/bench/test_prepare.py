@@ -117,4 +117,5 @@ def test_a_model_is_read_once_and_generated_once_per_image(
     assert all(one.plan.predicted for one in prepared)
     assert done == {"_load": 2, "generate": 2}
     elf = prepared[0].firmware.file
+    assert elf
     assert not (elf.parent / "gen").exists(), "`hil headers` generated the image again"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Image, Program
 from hil.bench.events import BenchStored, Event, Finished, Streaming
 from hil.bench.lab import Firmware
 from hil.bench.session import WARM_UP, Inputs
@@ -248,7 +248,8 @@ def test_a_wrong_image_is_refused_before_the_first_sample(plan: BenchPlan, tmp_p
 
 def test_an_image_without_the_model_is_refused(plan: BenchPlan, tmp_path: Path) -> None:
     class Forgetful(FakeLab):
-        def build(self, image: Image, project: Path) -> Firmware:
+        def build(self, image: Program, project: Path) -> Firmware:
+            assert isinstance(image, Image)
             return super().build(replace(image, networks=image.networks[1:]), project)
 
     with pytest.raises(WrongFirmware, match=r"has no model teacher \(it has student\)"):

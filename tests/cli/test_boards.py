@@ -11,7 +11,9 @@ from serial.tools import list_ports
 from hil.boards.attached import UsbDevice
 from hil.cli.console import out
 from hil.core.errors import BuildFailed
+from hil.core.records import DType, TensorSpec
 from hil.testing.board import FakeBoard
+from hil.testing.lab import FakeSketch
 from tests.support.command_line import STUDENT, hil
 from tests.support.device import HELLO
 from tests.support.ports import USB_BOARD, FakePort, plug
@@ -69,6 +71,25 @@ def test_probe_asks_every_attached_board(
     assert f"port {port}: desk (USB JTAG/serial, 303a:1001 serial number 0042)" in shown
     assert f"port {port}: fake runs 0.1.0: student abababababab (aot)" in shown
     assert f"port {gone}: port {gone} does not exist" in shown
+
+
+def test_a_probe_shows_the_name_and_version_of_a_sketch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    project(tmp_path)
+    four = TensorSpec(DType.FLOAT32, (4,))
+    fake = FakeSketch(lambda x: x, four, four).board("desk")
+    with served_pty(fake.answer) as pty:
+        monkeypatch.setattr(list_ports, "comports", lambda: [FakePort(pty.name)])
+        assert hil(monkeypatch, "boards", "--probe", folder=tmp_path) == 0
+    assert f"port {pty.name}: desk runs user: digits 1.2\n" in capsys.readouterr().out
+
+
+def test_a_sketch_is_not_flashed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hil(monkeypatch, "flash", "--board", "mps2", "--engine", "user") == 2
+    assert "no image of your own sketch; upload it with your own tool" in capsys.readouterr().err
 
 
 def test_one_of_two_equal_boards_is_only_flashed_by_its_serial_number(

@@ -63,10 +63,18 @@ def test_other_arrays_are_refused(tmp_path: Path, x: Any, y: Any, says: str) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_samples_alone_have_no_labels(tmp_path: Path) -> None:
+    dataset = load_npz(saved(tmp_path, x=GOOD_X))
+    assert (dataset.y.tolist(), len(dataset.ids), dataset.labelled) == ([-1] * 4, 4, False)
+    assert load_npz(saved(tmp_path, x=GOOD_X, y=GOOD_Y)).labelled
+    with pytest.raises(DataError, match="NaN"):
+        load_npz(saved(tmp_path, x=GOOD_X * np.nan))
+
+
 def test_missing_arrays_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no array y"):
-        load_npz(saved(tmp_path, x=GOOD_X))
-    with pytest.raises(DataError, match="no array x and y"):
+    with pytest.raises(DataError, match=r"no array y, but labels\.npy; name the labels y"):
+        load_npz(saved(tmp_path, x=GOOD_X, labels=GOOD_Y))
+    with pytest.raises(DataError, match="no array x"):
         load_npz(saved(tmp_path, data=GOOD_X))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hil.core.errors import DataError
 from hil.core.records import DType, TensorSpec
-from hil.reference import encode_inputs
+from hil.reference import convert_outputs, encode_inputs
 
 REAL = TensorSpec(DType.FLOAT32, (1, 2, 2, 1))
 
@@ -95,3 +95,43 @@ def test_int8_samples_are_unchanged() -> None:
 def test_samples_that_do_not_fit(x: np.ndarray, says: str) -> None:
     with pytest.raises(DataError, match=says):
         encode_inputs(x, REAL)
+
+
+BYTES = st.lists(st.integers(-128, 127), min_size=1, max_size=8)
+SCALES = st.floats(2.0**-10, 4.0, width=32)
+ZEROS = st.integers(-128, 127)
+
+
+@given(BYTES, SCALES, ZEROS)
+def test_int8_outputs_as_real_values(values: list[int], scale: float, zero: int) -> None:
+    outputs = np.array([values], np.int8)
+    spec = int8_spec(scale, zero, len(values))
+    found = convert_outputs(outputs, spec, TensorSpec(DType.FLOAT32, (len(values),)))
+    # one product of two float32 numbers, rounded once: the same as in float64, rounded after
+    exact = (outputs.astype(np.float64) - zero) * np.float64(np.float32(scale))
+    np.testing.assert_array_equal(found, exact.astype(np.float32))
+    assert found.dtype == np.float32
+
+
+@given(BYTES, SCALES, ZEROS, st.integers(0, 255))
+def test_int8_outputs_as_uint8_of_the_same_scale(
+    values: list[int], scale: float, zero: int, other: int
+) -> None:
+    outputs = np.array([values], np.int8)
+    wanted = TensorSpec(DType.UINT8, (len(values),), float(np.float32(scale)), other)
+    found = convert_outputs(outputs, int8_spec(scale, zero, len(values)), wanted)
+    moved = np.clip(outputs.astype(np.int32) - zero + other, 0, 255)
+    np.testing.assert_array_equal(found, moved.astype(np.uint8))
+    assert found.dtype == np.uint8
+
+
+def test_real_outputs_as_int8_of_the_sketch() -> None:
+    spec = TensorSpec(DType.FLOAT32, (6,))
+    outputs = np.array([[0.0, 0.25, -0.375, 1e9, -1e9, 0.1]], np.float32)
+    found = convert_outputs(outputs, spec, int8_spec(0.25, 3, 6))
+    np.testing.assert_array_equal(found, np.array([[3, 4, 1, 127, -128, 3]], np.int8))
+
+
+def test_outputs_of_one_type_are_not_touched() -> None:
+    outputs = np.array([[-128, 7]], np.int8)
+    assert convert_outputs(outputs, int8_spec(0.5, 1, 2), int8_spec(0.0, 0, 2)) is outputs

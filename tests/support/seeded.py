@@ -16,7 +16,7 @@ import numpy as np
 
 from hil import engines
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Program
 from hil.bench.lab import Firmware, RealLab
 from hil.boards.station import Station
 from hil.engines import write_image
@@ -39,7 +39,7 @@ class ScratchLab:
     real: RealLab = field(default_factory=lambda: RealLab(PROJECT))
     built: dict[tuple[str, ...], Firmware] = field(default_factory=dict)
 
-    def build(self, image: Image, project: Path) -> Firmware:
+    def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
         if image.key not in self.built:
             with mock.patch("hil.firmware.build.write_image", self._write_edited):
@@ -65,6 +65,7 @@ class ScratchLab:
     def forget(self) -> None:
         """Remove the image folders, which no other bench will use."""
         for firmware in self.built.values():
+            assert firmware.file
             folder = firmware.file.parents[1]
             shutil.rmtree(folder)
             shutil.rmtree(folder.with_suffix(".image"))
@@ -72,7 +73,7 @@ class ScratchLab:
                 folder.with_suffix(beside).unlink(missing_ok=True)
 
     def open(
-        self, station: Station, image: Image, firmware: Firmware
+        self, station: Station, image: Program, firmware: Firmware
     ) -> AbstractContextManager[Link]:
         """See `Lab.open`."""
         return self.real.open(station, image, firmware)

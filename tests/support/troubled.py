@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from hil.bench.cases import Image
+from hil.bench.cases import Program
 from hil.bench.lab import Firmware
 from hil.bench.session import Patience
 from hil.boards.station import Station
@@ -52,7 +52,7 @@ class TroubledLab(FakeLab):
     is_out: bool = False
 
     @contextmanager
-    def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+    def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
         if self.is_out:
             self.looks += 1
             if self.looks <= self.away:

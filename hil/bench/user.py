@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sketches of the user's own: what their HELLO says, checked before the first sample is sent.
+
+A sketch is described by its HELLO alone, so its board is opened once before the manifest is
+written. A .tflite file is only what it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from hil.bench.cases import USER, Sketch, SketchCase, sketch_of
+from hil.bench.events import Asking, BuildingSketch, Emit
+from hil.bench.lab import Firmware, Lab, check_sketch, connect
+from hil.bench.plan import BenchPlan, check_data
+from hil.bench.prepare import Prepared, emulator_version, output_of, stored_tensor
+from hil.boards.station import Station
+from hil.core.errors import DataError, SketchHangs, WrongFirmware
+from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, TensorSpec
+from hil.device import Answer, Failure
+from hil.reference import oracle_version, xnnpack_version
+from hil.runs.schema import Clock, RunPlan
+from hil.wire.messages import SketchFault
+
+NOT_GIVEN: Final = "00" * 32  # a sketch's SHA-256 when it does not name its model
+# sums of the same products in another order, over the longest of the project's networks
+ORDER_TOLERANCE: Final = 1e-4
+
+
+def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, ...]:
+    """Build each sketch of ``plan`` that has a source, and ask it what it is.
+
+    Raises the errors of the build and of the board; WrongFirmware for a board that runs no sketch,
+    or another one than its model says; DataError for samples that it cannot take.
+    """
+    built: dict[tuple[str, ...], Firmware] = {}
+    prepared = []
+    for station, sketch in plan.sketches:
+        if sketch.key not in built:
+            if sketch.source:
+                emit(BuildingSketch(station.board.name, str(sketch.source)))
+            built[sketch.key] = lab.build(sketch, plan.project)
+        firmware = built[sketch.key]
+        emit(Asking(station.port or station.name))
+        case = SketchCase(sketch, _ask(station, sketch, firmware, lab), station)
+        _check_model(case)
+        _check_samples(case, plan.data)
+        prepared.append(Prepared(case, firmware, _describe(case, firmware)))
+    return tuple(prepared)
+
+
+def _ask(station: Station, sketch: Sketch, firmware: Firmware, lab: Lab) -> Hello:
+    with lab.open(station, sketch, firmware) as link:
+        hello = connect(station.board, link).hello()
+    check_sketch(hello)
+    return hello
+
+
+def _check_model(case: SketchCase) -> None:
+    """WrongFirmware unless the sketch can be compared with the network that was named."""
+    network, info = case.network, case.info
+    if network is None:
+        return
+    who, file, graph = f"the sketch {case.calls_itself}", network.path.name, network.graph
+    for what, here, there in (
+        ("input", info.input, graph.input),
+        ("output", info.output, graph.output),
+    ):
+        if here.elements != there.elements:
+            raise WrongFirmware(
+                f"{who}: its {what} has {here.elements} values {list(here.shape)}, "
+                f"that of {file} {there.elements} {list(there.shape)}",
+                f"pass the --model that the sketch runs, or correct the {what} in the sketch",
+            )
+    if info.sha256 not in (NOT_GIVEN, graph.sha256):
+        raise WrongFirmware(
+            f"{who} says that its model has SHA-256 {info.sha256[:12]}, {file} has "
+            f"{graph.sha256[:12]}",
+            "pass the --model that the sketch runs, or upload the sketch that runs this one",
+        )
+    if info.output.dtype not in (graph.output.dtype, DType.FLOAT32) and not info.output.scale:
+        raise WrongFirmware(
+            f"{who}: its output is {_type(info.output)} without a scale, that of {file} is "
+            f"{_type(graph.output)}",
+            "give the sketch's output its scale and zero point",
+        )
+
+
+def _check_samples(case: SketchCase, data: Dataset) -> None:
+    """DataError unless the sketch can take the samples, as they are or converted by the library."""
+    spec, kind = case.info.input, data.x.dtype
+    who = f"the sketch {case.calls_itself}"
+    if spec.dtype is DType.UINT8 and kind != np.uint8:
+        raise DataError(
+            f"{data.name}: {kind} samples for {who}, which takes raw uint8 bytes",
+            "give uint8 samples, or declare the sketch's input as float32 or int8",
+        )
+    if spec.dtype is DType.INT8 and kind != np.int8 and not spec.scale:
+        raise DataError(
+            f"{data.name}: {kind} samples for {who}, whose int8 input has no scale",
+            "give int8 samples, or give the sketch's input its scale and zero point",
+        )
+    check_data(data, who, spec, case.info.output.elements)
+
+
+def _type(spec: TensorSpec) -> str:
+    return spec.dtype.name.lower()
+
+
+def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
+    board, info, network = case.image.board, case.info, case.network
+    graph = network.graph if network else None
+    allowed, why = tolerance(case)
+    return RunPlan(
+        key=case.key,
+        board=case.station.name,
+        board_title=case.station.title,
+        emulated=board.emulator is not None,
+        engine=USER,
+        model=case.name,
+        precision=case.precision,
+        model_file=network.path.name if network else "",
+        model_sha256=graph.sha256 if graph else "",
+        parameters=graph.parameters if graph else 0,
+        macs=graph.macs if graph else 0,
+        input=stored_tensor(info.input),
+        output=stored_tensor(info.output),
+        firmware_sha256=firmware.sha256,
+        toolchain=firmware.toolchain or case.hello.toolchain,
+        clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
+        oracle=oracle_version() if graph else "",
+        tolerance=allowed,
+        tolerance_why=why,
+        xnnpack=xnnpack_version() if graph else "",
+        emulator=emulator_version(board),
+        litert=graph is not None,
+        sketch=case.calls_itself,
+    )
+
+
+def tolerance(case: SketchCase) -> tuple[float, str]:
+    """How far an output may be from the host's, in its unit, and why; (0, "") is bit for bit."""
+    given = case.image.tolerance
+    if given is not None:
+        return given, "--tolerance" if given else ""
+    if case.network and case.precision is Precision.FLOAT32 and _is_float(case.info.output):
+        return ORDER_TOLERANCE, "another engine may add in another order"
+    return 0.0, ""
+
+
+def _is_float(spec: TensorSpec) -> bool:
+    return spec.dtype is DType.FLOAT32
+
+
+def same_sketch(hello: Hello, case: SketchCase) -> ModelInfo:
+    """The model of a sketch that is opened again; WrongFirmware if it is not the same sketch."""
+    check_sketch(hello)
+    if (hello.firmware, hello.models) != (case.hello.firmware, case.hello.models):
+        raise WrongFirmware(
+            f"board {hello.board} now runs the sketch {sketch_of(hello)}, which is not the "
+            f"{case.calls_itself} of this run",
+            "upload the sketch of this run, or start a new run with another --out",
+        )
+    return hello.models[0]
+
+
+_FAULTS: Final[Mapping[int, str]] = {
+    SketchFault.REFUSED: "predict returned false",
+    SketchFault.WROTE_AFTER: "predict wrote past its output",
+    SketchFault.WROTE_BEFORE: "predict wrote before its output",
+    SketchFault.CONFIG: "the sketch's shapes or buffers contradict each other: begin() failed",
+}
+
+
+def failure(answer: Answer | Failure, plan: RunPlan) -> str:
+    """Why an answer of a sketch does not count; empty if it does."""
+    if isinstance(answer, Failure):
+        code = answer.refusal.needed
+        return _FAULTS.get(code, f"predict failed with code {code}")
+    spec = output_of(plan)
+    if spec.dtype is not DType.FLOAT32:
+        return ""
+    values = np.frombuffer(answer.result.output, spec.dtype.numpy)
+    if np.isnan(values).any():
+        return "an output is NaN"
+    return "an output is infinite" if np.isinf(values).any() else ""
+
+
+def did_not_return(case: SketchCase, sample: str) -> SketchHangs:
+    """The error when a sketch received ``sample`` and then sent nothing."""
+    seconds = case.image.board.timeouts.reply
+    return SketchHangs(
+        f"{case.key}: predict did not return within {seconds:g} s for sample {sample}",
+        "check that predict ends for every input; if it is only slow, raise timeouts.reply in the "
+        "board's file",
+    )
