@@ -65,7 +65,8 @@ def time_host(
     the references have found that before.
     """
     n = min(timing.samples, len(data))
-    networks = {item.plan.model_sha256: item.case.network for item in prepared if item.plan.litert}
+    every = (item.case.network for item in prepared if item.plan.litert)
+    networks = {network.graph.sha256: network for network in every if network}
     wanted = list(product(networks, KERNELS)) if n else []
     before = _Before(stored, cpu_name(), cores(), timing, n)
     found = {key: times for key in wanted if (times := before.times(key))}

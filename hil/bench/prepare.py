@@ -154,7 +154,7 @@ def stored_tensor(spec: TensorSpec) -> Tensor:
 
 
 def output_of(plan: RunPlan) -> TensorSpec:
-    """The output of a run, whoever describes it: the .tflite file or the sketch."""
+    """The output of a run: that of its .tflite file, or of its sketch."""
     stored = plan.output
     return TensorSpec(DType(stored.dtype), stored.shape, stored.scale, stored.zero_point)
 

@@ -16,7 +16,7 @@ import pytest
 from msgspec import UNSET
 
 from hil.bench import BenchPlan, run
-from hil.bench.cases import Image
+from hil.bench.cases import Case, Program
 from hil.bench.events import Event, Finished, NoisyHost, TimingHost, Untimed
 from hil.bench.host import SAMPLES, HostTiming, noise, time_host
 from hil.bench.lab import Firmware
@@ -111,7 +111,7 @@ def test_nothing_else_of_the_bench_runs_meanwhile(
 
     class Watched(FakeLab):
         @contextmanager
-        def open(self, station: Station, image: Image, firmware: Firmware) -> Iterator[Link]:
+        def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
             running.append(station.name)
             with super().open(station, image, firmware) as link:
                 yield link
@@ -249,6 +249,7 @@ def test_a_model_that_cannot_be_timed_fails_no_bench(
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"no model")
     first = prepared[0]
+    assert isinstance(first.case, Case)
     case = replace(first.case, network=replace(first.case.network, path=broken))
     events: list[Event] = []
     saved: list[HostLatencies] = []

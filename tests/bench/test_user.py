@@ -356,7 +356,7 @@ class Hangs(FakeLab):
             with super().open(station, image, firmware) as link:
                 yield link
         finally:
-            self.dead = stuck and self.for_ever
+            self.dead |= stuck and self.for_ever
 
     dead: bool = False
 

@@ -20,7 +20,7 @@ MPS2 = load_board("mps2", PROJECT)
 EMULATED, ATTACHED = only_station(MPS2), only_station(MPS2, "fake://1")
 
 
-def request(station: Station = ATTACHED, **changes: object) -> Request:
+def request(station: Station = ATTACHED, /, **changes: object) -> Request:
     """A sketch on a port, on digits; ``changes`` replace fields."""
     wanted: dict[str, object] = {
         "project": PROJECT,
