@@ -167,8 +167,11 @@ def bench(
         raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
     if host_samples < 0:
         raise UsageError("--host-samples must not be negative", "0 times nothing")
-    if host_threads < 1:
-        raise UsageError("--host-threads must be at least 1", "leave it out for one thread")
+    if not 1 <= host_threads <= cores():  # more would wait for each other
+        raise UsageError(
+            f"--host-threads must be from 1 to {cores()}, the cores of this computer",
+            "leave it out for one thread",
+        )
     host = HostTiming(host_samples, host_threads)
     with stations([_resolve(name) for name in board], project, port) as boards:
         request = Request(

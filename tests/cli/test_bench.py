@@ -54,6 +54,7 @@ def test_the_host_is_timed_on_the_samples_and_threads_requested(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("hil.bench.host.is_virtual", lambda: True)
+    monkeypatch.setattr("hil.cli.bench.cores", lambda: 2)
     words = ("--model", "student", "--host-threads", "2")
     assert bench_with_fake_lab(monkeypatch, tmp_path, bytes, *words, host_samples=7) == 0
     host = load_run(tmp_path / "run").host

@@ -24,7 +24,10 @@ from tests.support.runs import known
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "digits"
-BENCH = ("--dataset", "digits", "--limit", "30", "--precision", "int8", "--no-open")
+BENCH = (
+    *("--dataset", "digits", "--limit", "30", "--precision", "int8", "--no-open"),
+    *("--host-samples", "0"),
+)
 
 in_a_lab = [
     pytest.mark.lab,
