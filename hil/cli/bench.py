@@ -301,7 +301,7 @@ class _Bars:
             case Profiling(key, sample):
                 say(f"{key}: measuring each layer on {sample}")
             case TimingHost(name, precision, kernels, done, total):
-                self._update(f"{name} {precision} on the host, timed ({kernels})", done, total)
+                self._update(f"LiteRT timed on {name} {precision} ({kernels})", done, total)
             case Untimed(name, precision, why):
                 say(f"note: {name} {precision} was not timed on the host: {why}")
             case NoisyHost(why):

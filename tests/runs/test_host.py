@@ -59,6 +59,20 @@ def test_it_comes_back_and_is_sealed(tmp_path: Path) -> None:
         check_data(folder, run.manifest)
 
 
+def test_a_killed_bench_has_not_sealed_it(tmp_path: Path) -> None:
+    of = reports.manifest(BOARD, n=N, state="running", ends=())
+    with RunLog(tmp_path / "run", of) as log:
+        log.save(of)
+        log.save_host(reports.host(of))
+    faults = dict(fault.split(": ", 1) for fault in verify(tmp_path / "run").faults)
+    assert set(faults) == {"samples.jsonl", HOST}
+    assert faults[HOST].startswith("not sealed: the bench is running or was killed")
+    (tmp_path / "run" / HOST).write_bytes(b"{")
+    (fault, _) = verify(tmp_path / "run").faults
+    assert "damaged: " in fault
+    assert "host.json is corrupt" in fault
+
+
 def test_a_run_without_it_has_no_host_latency(tmp_path: Path) -> None:
     run = load_run(reports.full(tmp_path / "run", 5))
     assert run.host is None
