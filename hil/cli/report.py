@@ -16,7 +16,7 @@ from rich.table import Table
 from hil.cli.console import out, say, show_error
 from hil.core.errors import HilError
 from hil.core.text import printable
-from hil.runs.agreement import unexpected
+from hil.runs.agreement import must_equal, unexpected
 from hil.runs.load import verify as verify_run
 from hil.runs.summary import Agreement, SummaryRow
 
@@ -54,8 +54,12 @@ def show_report(folder: Path, *, browse: bool) -> None:
         out.print(escape(profile.note), soft_wrap=True)
     for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
-    if not problems:
+    if not problems and any(map(must_equal, written.manifest.runs)):
         out.print("[green]every output is as expected[/]")
+    elif not problems:
+        named = all(plan.litert for plan in written.manifest.runs)
+        hint = "" if named else ": name the network with --model"
+        out.print(f"no output was compared with the host's{hint}")
     say(f"report: {written.html}")
     if browse:
         webbrowser.open(written.html.resolve().as_uri())

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labs: a port that was lost is found again by its USB serial number, or reopened."""
+"""Labs: lost ports are found again or reopened; sketches are taken as they are, or flashed."""
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from serial.tools import list_ports
 
-from hil.bench.cases import Image
+from hil.bench.cases import Image, Sketch
 from hil.bench.lab import Firmware, HeldLab, RealLab
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import LinkError
-from hil.core.records import Precision
+from hil.core.errors import BuildFailed, LinkError, WrongFirmware
+from hil.core.records import DType, Precision, TensorSpec
+from hil.testing.lab import FakeSketch
 from tests.support.benches import PROJECT
 from tests.support.ports import FakePort
+from tests.support.ptys import served_pty
 
 FIRMWARE = Firmware(Path("none.elf"), "00" * 32, "none", 0, 0)
 IMAGE = Image(load_board("esp32dev"), "aot", Precision.INT8, ())
@@ -76,3 +81,43 @@ def test_an_open_board_is_reopened_only_after_its_link_was_lost(
     for _ in range(2):
         with lab.open(station, IMAGE, FIRMWARE) as link:
             assert str(link) == "second"
+
+
+FOUR = TensorSpec(DType.FLOAT32, (4,))
+DESK = msgspec.structs.replace(load_board("native"), emulator=None, name="desk")
+
+
+def test_a_sketch_that_runs_already_needs_no_file(tmp_path: Path) -> None:
+    unknown = RealLab(PROJECT).build(Sketch(DESK), PROJECT)
+    assert unknown == Firmware(None, "", "", None, None)
+    elf = tmp_path / "my.elf"
+    elf.write_bytes(Path("/proc/self/exe").read_bytes())
+    known = RealLab(PROJECT).build(Sketch(DESK, elf=elf), PROJECT)
+    assert (known.file, known.sha256) == (elf, hashlib.sha256(elf.read_bytes()).hexdigest())
+    assert known.footprint
+    assert known.flash == known.footprint.flash > 0
+    (tmp_path / "text.elf").write_text("not an image")
+    with pytest.raises(BuildFailed, match=r"text\.elf is not an ELF file"):
+        RealLab(PROJECT).build(Sketch(DESK, elf=tmp_path / "text.elf"), PROJECT)
+
+
+def test_a_sketch_is_flashed_and_then_must_answer_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads: list[tuple[tuple[object, ...], object]] = []
+
+    def upload(*words: object, sketch: Path, needs: int) -> None:
+        assert needs == 0
+        uploads.append((words, sketch))
+
+    monkeypatch.setattr("hil.bench.lab.upload", upload)
+    monkeypatch.setattr(list_ports, "comports", list)
+    sketch, source = FakeSketch(lambda x: x, FOUR, FOUR), Path("my_sketch")
+    with served_pty(sketch.board("desk").answer) as pty:
+        lab, station = RealLab(PROJECT, flash=True), only_station(DESK, pty.name)
+        for _ in range(2):  # flashed once
+            with lab.open(station, Sketch(DESK, source), FIRMWARE) as link:
+                assert link.name == pty.name
+        assert uploads == [((DESK.pio_env, [], "user", PROJECT, pty.name), source)]
+    with served_pty(replace(sketch, engine="aot").board("desk").answer) as pty:
+        station = only_station(DESK, pty.name)
+        with pytest.raises(WrongFirmware, match="not a sketch of your own"):
+            RealLab(PROJECT, flash=True).open(station, Sketch(DESK, source), FIRMWARE)

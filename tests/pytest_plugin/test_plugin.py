@@ -123,6 +123,14 @@ def test_an_ambiguous_board_is_an_error_of_one_line(
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
+def test_a_sketch_of_the_users_own_is_refused_in_one_line(inner: pytest.Pytester) -> None:
+    inner.makepyfile(USES_EVERYTHING)
+    result = inner.runpytest_inprocess("-m", "hil", "--hil-board", "native", "--hil-engine", "user")
+    result.assert_outcomes(passed=2, errors=2, deselected=1)
+    result.stdout.fnmatch_lines(["*--hil-engine user: *bench your own sketch with `hil bench*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
 needs_gcc = skip_without(missing_tools(load_board("native")))
 
 
