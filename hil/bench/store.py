@@ -29,6 +29,7 @@ from hil.link.chaos import Chaos
 from hil.runs.load import read_manifest
 from hil.runs.log import RunLog
 from hil.runs.schema import (
+    CLASS,
     MANIFEST,
     SCHEMA,
     DatasetUsed,
@@ -36,6 +37,7 @@ from hil.runs.schema import (
     Host,
     Manifest,
     Picture,
+    RunPlan,
     Sample,
     TooLarge,
 )
@@ -61,7 +63,26 @@ def new_manifest(
     chaos: Chaos | None,
 ) -> Manifest:
     """The manifest of a bench that has not answered anything yet."""
-    data = plan.data
+    used = dataset_used(plan.data, plan.total, plan.note)
+    found = started(plan.project, used, tuple(item.plan for item in prepared), run_id)
+    return msgspec.structs.replace(found, no_place=no_place, chaos=str(chaos) if chaos else UNSET)
+
+
+def dataset_used(data: Dataset, total: int, note: str) -> DatasetUsed:
+    """The samples of a run, ``total`` in the whole split, as they are stored."""
+    return DatasetUsed(
+        name=data.name,
+        split=data.split,
+        fingerprint=data.fingerprint,
+        total=total,
+        n=len(data),
+        note=note,
+        labelled=data.labelled,
+    )
+
+
+def started(project: Path, used: DatasetUsed, runs: tuple[RunPlan, ...], run_id: str) -> Manifest:
+    """The manifest of ``runs`` that start now, on this machine, by this command."""
     return Manifest(
         schema=SCHEMA,
         run_id=run_id,
@@ -69,21 +90,11 @@ def new_manifest(
         state="running",
         command=tuple(sys.argv[1:]),
         hil=hil.__version__,
-        git=git_state(plan.project),
+        git=git_state(project),
         host=host(),
-        dataset=DatasetUsed(
-            name=data.name,
-            split=data.split,
-            fingerprint=data.fingerprint,
-            total=plan.total,
-            n=len(data),
-            note=plan.note,
-            labelled=data.labelled,
-        ),
-        runs=tuple(item.plan for item in prepared),
-        no_place=no_place,
-        seeds=_seeds(data.name),
-        chaos=str(chaos) if chaos else UNSET,
+        dataset=used,
+        runs=runs,
+        seeds=_seeds(used.name),
     )
 
 
@@ -201,9 +212,12 @@ def pictures(
         for sample in answers.get(plan.key, ()):
             if sample.failed:
                 continue
-            for raw in (sample.device, sample.litert):
-                if raw is not None:
-                    given[sample.id].add(int(np.frombuffer(raw, kind).argmax()))
+            if plan.answers == "class":
+                given[sample.id].add(int(np.frombuffer(sample.device, CLASS)[0]))
+            else:
+                given[sample.id].add(int(np.frombuffer(sample.device, kind).argmax()))
+            if sample.litert is not None:
+                given[sample.id].add(int(np.frombuffer(sample.litert, kind).argmax()))
             if data.labelled:
                 given[sample.id].add(sample.label)
             index[sample.id] = sample.i

@@ -64,6 +64,7 @@ class Totals:
             resets=self.resets,
             reopenings=self.reopenings,
             injected=self.injected,
+            dropped={},
             **{name: self._sum(name) for name in self._COUNTED},
         )
         return UNSET if found == Faults() else found

@@ -118,7 +118,8 @@ def bench(
         float | None,
         typer.Option(
             "--tolerance",
-            help="With --engine user: how far an output may be from the host's, in its unit.",
+            help="With --engine user or --protocol text: how far an output may be from the "
+            "host's, in its unit.",
         ),
     ] = None,
     jobs: Annotated[
@@ -139,6 +140,62 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also measure each layer on its own.")
     ] = False,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol",
+            help="frames; or text: a sketch that takes plain samples and prints lines (see "
+            "--pattern).",
+        ),
+    ] = "frames",
+    pattern: Annotated[
+        Names,
+        typer.Option(
+            "--pattern",
+            help="With --protocol text: how to read a line, as a regular expression with groups "
+            "or by name; repeatable. See docs/text.md.",
+        ),
+    ] = [],
+    send: Annotated[
+        str,
+        typer.Option("--send", help="With --protocol text: send samples as csv, json or bytes."),
+    ] = "csv",
+    send_type: Annotated[
+        str | None,
+        typer.Option(
+            "--send-type",
+            help="With --protocol text: send float32, uint8 or int8; default: as in the data.",
+        ),
+    ] = None,
+    end: Annotated[
+        str, typer.Option("--end", help="With --protocol text: what ends a sample.")
+    ] = "\\n",
+    repeat: Annotated[
+        int,
+        typer.Option(
+            "--repeat",
+            help="With --protocol text: 2 sends each sample twice, and accepts only equal answers.",
+        ),
+    ] = 1,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", help="With --protocol text: seconds until an answer."),
+    ] = 10.0,
+    baud: Annotated[
+        int | None,
+        typer.Option("--baud", help="With --protocol text: baud rate; default: the board's."),
+    ] = None,
+    classes: Annotated[
+        str,
+        typer.Option("--classes", help="With --protocol text: names of the classes: cat,dog."),
+    ] = "",
+    outputs: Annotated[
+        int | None,
+        typer.Option("--outputs", help="With --protocol text: outputs of an answer."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="With --protocol text: the sketch's name and version.")
+    ] = "",
     host_samples: Annotated[
         int,
         typer.Option(
@@ -159,8 +216,36 @@ def bench(
     whole test set. Exit code 1 if an output is not as expected.
 
     With --engine user: your own sketch, compared with the .tflite file of --model, or with labels
-    alone.
+    alone. With --protocol text: a sketch that cannot be changed.
     """
+    if protocol == "text":
+        from hil.cli.listen import TextOptions, bench_lines  # which imports this module
+
+        given = TextOptions(
+            pattern=pattern,
+            port=port,
+            board=board,
+            model=model,
+            classes=classes,
+            outputs=outputs,
+            tolerance=tolerance,
+            name=name,
+            baud=baud,
+            send=send,
+            send_type=send_type,
+            end=end,
+            repeat=repeat,
+            timeout=timeout,
+            data=data,
+            dataset=dataset,
+            limit=limit,
+        )
+        bench_lines(given, out, open_report)
+        return
+    if protocol != "frames":
+        raise UsageError(f"--protocol {protocol} is unknown", "frames or text")
+    if pattern:
+        raise UsageError("--pattern needs --protocol text", "add it, or leave out --pattern")
     project = find_project()
     faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
@@ -201,7 +286,7 @@ def bench(
         at_once = jobs or cores()
         lab = RealLab(project, flash)
         _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host)
-    show_report(folder, browse=_may_open() if open_report is None else open_report)
+    show_report(folder, browse=may_open() if open_report is None else open_report)
 
 
 def _resolve(name: str) -> str:
@@ -233,7 +318,7 @@ def _show(
     """Carry out the plan, with one bar per run. If a board fails, report the answers so far."""
     try:
         with progress() as bars:
-            shown = _Bars(bars)
+            shown = Bars(bars)
             run(
                 plan,
                 folder,
@@ -246,13 +331,13 @@ def _show(
                 host=host,
             )
     except KeyboardInterrupt:
-        say(f"interrupted; to resume: hil {_again(folder)}")
+        say(f"interrupted; to resume: hil {again(folder)}")
         raise
     except DeviceError as problem:
-        if _answered(folder):
+        if answered(folder):
             with suppress(HilError, typer.Exit):
                 show_report(folder, browse=False)
-            raise _with_hint(problem, folder) from problem
+            raise with_hint(problem, folder) from problem
         raise
     for end in read_manifest(folder).ends if chaos else ():
         injected = end.faults.injected if end.faults else {}
@@ -260,7 +345,7 @@ def _show(
         say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests resent")
 
 
-def _answered(folder: Path) -> bool:
+def answered(folder: Path) -> bool:
     """Whether the folder has at least one answer."""
     try:
         return any(True for _ in read_samples(folder))
@@ -268,14 +353,14 @@ def _answered(folder: Path) -> bool:
         return False
 
 
-def _with_hint(problem: DeviceError, folder: Path) -> DeviceError:
+def with_hint(problem: DeviceError, folder: Path) -> DeviceError:
     """The same error, with how to resume in its hint."""
     found = copy(problem)
-    found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {_again(folder)}"
+    found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {again(folder)}"
     return found
 
 
-class _Bars:
+class Bars:
     """Shows a bench's events."""
 
     def __init__(self, bars: Progress) -> None:
@@ -319,17 +404,17 @@ class _Bars:
 
     def _update(self, name: str, done: int, total: int) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[name], completed=done, total=total)
+            self._tasks[name] = self._bars.add_task(name, total=total or None)
+        self._bars.update(self._tasks[name], completed=done, total=total or None)
 
 
-def _again(folder: Path) -> str:
+def again(folder: Path) -> str:
     """This command line, with the run folder."""
     words = sys.argv[1:]
     return shlex.join(words if "--out" in words else [*words, "--out", str(folder)])
 
 
-def _may_open() -> bool:
+def may_open() -> bool:
     """Whether someone is at a terminal with a display."""
     screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     return sys.stdout.isatty() and screen and bool(webbrowser)

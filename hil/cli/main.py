@@ -37,6 +37,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "bench": Command(
         "bench", "Run models on boards, compare every answer with the host's, and write a report."
     ),
+    "listen": Command(
+        "listen",
+        "Collect predictions and times that a sketch prints by itself, and write a report.",
+    ),
     "report": Command(
         "report",
         "Regenerate summary.json, report.md, report.html and figures/ of FOLDER.",

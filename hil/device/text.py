@@ -78,6 +78,7 @@ class TextDevice:
         self._splitter = Splitter()
         self.bytes_out = self.bytes_in = 0
         self.timeouts = 0
+        self._index = -1  # of the last answer
 
     @property
     def patterns(self) -> Patterns:
@@ -98,10 +99,12 @@ class TextDevice:
             self.settle()  # a request that was sent while the board booted may be answered, too
             return found
 
-    def ask(self, request: bytes, index: int | None = None, within: float | None = None) -> Heard:
-        """Send a sample and wait for its answer; ``index`` is what its group ``index`` must be.
+    def ask(self, request: bytes, within: float | None = None) -> Heard:
+        """Send a sample and wait for its answer.
 
-        NoAnswer when no whole answer comes within ``within`` seconds (default: as timed).
+        An answer with a group ``index`` counts only if that is larger than the one before: a sketch
+        that numbers its answers shows so which one is late. NoAnswer when no whole answer comes
+        within ``within`` seconds (default: as timed).
         """
         self._discard()
         began = self.timing.clock()
@@ -116,10 +119,11 @@ class TextDevice:
             last = next((line.text for line in reversed(lines) if line.text), last)
             quiet = not data and self.reader.counts
             found = list(self.reader.flush()) if quiet else list(self._answers(lines))
-            ours = [one for one in found if index is None or one.index in (None, index)]
+            ours = [one for one in found if self._is_new(one.index)]
             self._drop(OTHER_SAMPLE, len(found) - len(ours))
             if ours:
                 self._drop(SECOND, len(ours) - 1)
+                self._index = max((one.index for one in found if one.index is not None), default=-1)
                 return Heard(ours[0], round((self.timing.clock() - began) * 1e6))
             if deadline.expired:
                 self.timeouts += 1
@@ -138,6 +142,10 @@ class TextDevice:
         """After a timeout: give a late answer time to come, and discard it."""
         self._refuse(self._read(Deadline.after(self.timing.answer, self.timing.clock)))
         self.settle()
+        self._index = -1  # the board may have rebooted
+
+    def _is_new(self, index: int | None) -> bool:
+        return index is None or index > self._index
 
     def _discard(self) -> None:
         """Discard what has arrived, without waiting unless it ends within a line.

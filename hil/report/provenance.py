@@ -99,8 +99,11 @@ def _cell(cell: Cell) -> Table:
     if end and end.identity:
         who = end.identity
         usb = f", USB {who.usb}, serial number {who.serial or 'none'}" if who.usb else ""
-        rows.append(("Board says", f"{who.board}; {who.firmware}; {who.toolchain}"))
-        rows.append(("Port", f"{who.port}{usb}, protocol {who.protocol}"))
+        if plan.protocol == "frames":
+            rows.append(("Board says", f"{who.board}; {who.firmware}; {who.toolchain}"))
+            rows.append(("Port", f"{who.port}{usb}, protocol {who.protocol}"))
+        else:
+            rows.append(("Port", f"{who.port}{usb}"))
     if end:
         rows.append(
             (

@@ -356,6 +356,8 @@ def _faults(cell: Cell) -> Iterator[str]:
         )
     if found.reopenings:
         yield f"{cell.name}: its port was reopened {plural(found.reopenings, 'time')}."
+    for why, times in sorted(found.dropped.items()):
+        yield f"{cell.name}: did not count: {count(times)} {why}."
 
 
 def _drifts(cells: Sequence[Cell]) -> Iterator[str]:

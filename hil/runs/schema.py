@@ -196,7 +196,8 @@ class Faults(Stored, frozen=True, omit_defaults=True):
     again, or its emulator started again. ``damaged_out``: frames that the board reported as
     damaged; ``damaged_in``: damaged frames received here; ``unexpected``: replies that no request
     was waiting for; ``timeouts``: waits that ended in silence. ``injected``: faults of the
-    manifest's ``chaos``, by name.
+    manifest's ``chaos``, by name. ``dropped``: of protocol "text", lines, answers and times that do
+    not count, by reason; they are in ``damaged_in`` and ``unexpected``, too, except times.
     """
 
     resets: int = 0
@@ -206,6 +207,7 @@ class Faults(Stored, frozen=True, omit_defaults=True):
     unexpected: int = 0
     timeouts: int = 0
     injected: dict[str, int] = msgspec.field(default_factory=dict)
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class RunEnd(Stored, frozen=True):

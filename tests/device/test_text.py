@@ -63,11 +63,14 @@ def test_an_answer_that_comes_too_late_is_not_that_of_the_next_sample() -> None:
     assert asked.reader.dropped == {UNASKED: 1}
 
 
-def test_an_echoed_index_tells_the_answer_of_another_sample() -> None:
-    sketch = FakeSketch(lambda _: b"0: class 1\n1: class 2\n")
-    asked = device(sketch, r"(?P<index>\d+): class (?P<label>\d+)")
-    assert asked.ask(b"x\n", index=1).answer.label == 2
-    assert asked.reader.dropped == {OTHER_SAMPLE: 1}
+def test_an_index_tells_the_answer_to_the_sample_before() -> None:
+    said = iter([b"4: class 1\n", b"4: class 1\n5: class 2\n", b"5: class 2\n"])
+    asked = device(FakeSketch(lambda _: next(said)), r"(?P<index>\d+): class (?P<label>\d+)")
+    assert asked.ask(b"x\n").answer.label == 1
+    assert asked.ask(b"x\n").answer.label == 2
+    with pytest.raises(NoAnswer):
+        asked.ask(b"x\n")
+    assert asked.reader.dropped == {OTHER_SAMPLE: 2}
 
 
 def test_a_second_answer_is_counted() -> None:
