@@ -22,14 +22,14 @@ from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
 from hil.core.errors import HilError, StorageError
 from hil.core.host import cpu_name, package_versions
-from hil.core.records import Dataset, DType
+from hil.core.records import Dataset
 from hil.datasets import made
 from hil.datasets.sampling import SALT
 from hil.link.chaos import Chaos
+from hil.runs.agreement import answer, host_answer
 from hil.runs.load import read_manifest
 from hil.runs.log import RunLog
 from hil.runs.schema import (
-    CLASS,
     MANIFEST,
     SCHEMA,
     DatasetUsed,
@@ -208,18 +208,13 @@ def pictures(
     given: dict[str, set[int]] = defaultdict(set)
     index = {}
     for plan in manifest.runs:
-        kind = DType(plan.output.dtype).numpy
         for sample in answers.get(plan.key, ()):
             if sample.failed:
                 continue
-            if plan.answers == "class":
-                given[sample.id].add(int(np.frombuffer(sample.device, CLASS)[0]))
-            else:
-                given[sample.id].add(int(np.frombuffer(sample.device, kind).argmax()))
-            if sample.litert is not None:
-                given[sample.id].add(int(np.frombuffer(sample.litert, kind).argmax()))
-            if data.labelled:
-                given[sample.id].add(sample.label)
+            label = sample.label if manifest.dataset.labelled else None
+            for one in (answer(sample, plan), host_answer(sample, plan), label):
+                if one is not None:
+                    given[sample.id].add(one)
             index[sample.id] = sample.i
     disputed = [key for key, those in given.items() if len(those) > 1]
     disputed.sort(key=lambda key: (-len(given[key]), index[key]))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,8 @@ from hil.core.errors import HilError
 from hil.core.text import printable
 from hil.runs.agreement import must_equal, unexpected
 from hil.runs.load import verify as verify_run
-from hil.runs.summary import Agreement, SummaryRow
+from hil.runs.schema import Manifest
+from hil.runs.summary import SummaryRow
 
 UNEXPECTED = 1
 _NONE, _UNKNOWN = "-", "?"  # there is no such figure; there is one
@@ -39,7 +40,8 @@ def show_report(folder: Path, *, browse: bool) -> None:
     from hil.report import write  # scipy takes half a second to load
 
     written = write(folder)
-    for table in _tables(written.summary.runs):
+    steps = {end.key: end.clock_step or 0 for end in written.manifest.ends}
+    for table in _tables(written.summary.runs, steps):
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     for found in written.manifest.no_place:
@@ -54,17 +56,23 @@ def show_report(folder: Path, *, browse: bool) -> None:
         out.print(escape(profile.note), soft_wrap=True)
     for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
-    if not problems and any(map(must_equal, written.manifest.runs)):
-        out.print("[green]every output is as expected[/]")
-    elif not problems:
-        named = all(plan.litert for plan in written.manifest.runs)
-        hint = "" if named else ": name the network with --model"
-        out.print(f"no output was compared with the host's{hint}")
+    if not problems:
+        out.print(_as_expected(written.manifest))
     say(f"report: {written.html}")
     if browse:
         webbrowser.open(written.html.resolve().as_uri())
     if problems:
         raise typer.Exit(UNEXPECTED)
+
+
+def _as_expected(manifest: Manifest) -> str:
+    """What a bench without a fault has shown."""
+    if not any(map(must_equal, manifest.runs)):
+        named = all(plan.litert for plan in manifest.runs)
+        hint = "" if named else ": name the network with --model"
+        return f"no output was compared with the host's{hint}"
+    by_class = any(plan.answers == "class" for plan in manifest.runs)
+    return f"[green]every {'answer' if by_class else 'output'} is as expected[/]"
 
 
 def _printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -77,13 +85,13 @@ def _printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     return table
 
 
-def _tables(rows: tuple[SummaryRow, ...]) -> Iterator[Table]:
+def _tables(rows: tuple[SummaryRow, ...], steps: Mapping[str, float]) -> Iterator[Table]:
     """One table per board and engine, narrow enough for 80 columns."""
     for (board, engine, n), group in groupby(rows, key=lambda r: (r.board, r.engine, r.n)):
-        yield _table(f"{board}/{engine}: {n:,} samples of {rows[0].dataset}", list(group))
+        yield _table(f"{board}/{engine}: {n:,} samples of {rows[0].dataset}", list(group), steps)
 
 
-def _table(title: str, rows: list[SummaryRow]) -> Table:
+def _table(title: str, rows: list[SummaryRow], steps: Mapping[str, float]) -> Table:
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     table.add_column("model", overflow="fold")
     clock = {"instructions": "instructions", "us": "us", "none": "time"}[rows[0].time.unit]
@@ -91,13 +99,12 @@ def _table(title: str, rows: list[SummaryRow]) -> Table:
         table.add_column(name, justify="right")
     for row in rows:
         accuracy, memory = row.accuracy, row.memory
-        time = row.time.median
         table.add_row(
             escape(f"{row.model} {row.precision}"),
             f"{accuracy.device:.4f}" if accuracy else _NONE,
             _NONE if accuracy is None or accuracy.host is None else f"{accuracy.host:.4f}",
-            _differing(row.agreement),
-            "none" if time is None else f"{time:,.0f}",
+            _differing(row),
+            _time(row, steps.get(row.key, 0)),
             *(
                 _UNKNOWN if size is None else f"{size:,}"
                 for size in (
@@ -108,10 +115,24 @@ def _table(title: str, rows: list[SummaryRow]) -> Table:
     return table
 
 
-def _differing(found: Agreement | None) -> str:
-    """Output values that differ from the oracle's and from LiteRT's."""
+def _time(row: SummaryRow, step: float) -> str:
+    """The median; in milliseconds if the clock's ``step`` in microseconds is not finer."""
+    time = row.time.median
+    if time is None:
+        return "none"
+    if row.time.unit == "us" and step >= 1000:
+        return f"{time / 1000:,.0f} ms"
+    return f"{time:,.0f}"
+
+
+def _differing(row: SummaryRow) -> str:
+    """Output values that differ from the oracle's and from LiteRT's; answers if only they are
+    known."""
+    found = row.agreement
     if found is None:
         return _NONE
+    if found.outputs is None:
+        return f"{round((1 - found.argmax) * row.n)} answers"
     oracle, litert = (
         _UNKNOWN if elements is None else str(elements)
         for elements in (found.differing_oracle, found.differing_litert)

@@ -38,9 +38,10 @@ _MOST: Final = 12  # kinds of mistake listed per run
 def accuracy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     checked = validations(cells)
     matrices = (*confusions(cells), *other_confusions(checked))
+    title = "Accuracy" if run.manifest.dataset.labelled else "Agreement"
     return section(
-        "accuracy",
-        "Accuracy",
+        title.lower(),
+        title,
         [
             accuracy_chart(cells),
             pairs.comparisons(cells),
@@ -131,18 +132,25 @@ def _validation(cell: Cell) -> Validation:
 
 
 def validation_table(found: Sequence[Validation]) -> Table:
-    """Up to three rows per run."""
-    head = ("Run", "Compared", "acc", "rmse", "mae", "l2r", "mean", "std", "nse", "cos")
+    """Up to three rows per run; none for a run of which only answers are known."""
+    labelled = any(one.cell.labels is not None for one in found)
+    same = "acc" if labelled else "same"
+    head = ("Run", "Compared", same, "rmse", "mae", "l2r", "mean", "std", "nse", "cos")
     rows = tuple(
-        (one.cell.name, name, *_figures(row)) for one in found for name, row in one.rows.items()
+        (one.cell.name, name, *_figures(row))
+        for one in found
+        if one.cell.device is not None
+        for name, row in one.rows.items()
     )
     note = (
-        "acc: share of samples with the same largest output, with its 95% Wilson interval. The "
-        "others are over all output values, dequantised, with labels as 0 and 1. rmse, mae: root "
-        "mean squared error and mean absolute error; l2r: ‖error‖ / ‖reference‖; mean, std: of the "
-        "error, reference − device (or host); nse: Nash-Sutcliffe, 1 is best; cos: cosine, 1 is "
-        "best. Against labels, only acc is meaningful if a network ends in logits."
+        f"{same}: share of samples with the same largest output, with its 95% Wilson interval. The "
+        f"others are over all output values, dequantised{', with labels as 0 and 1' * labelled}. "
+        "rmse, mae: root mean squared error and mean absolute error; l2r: ‖error‖ / ‖reference‖; "
+        "mean, std: of the error, reference − device (or host); nse: Nash-Sutcliffe, 1 is best; "
+        "cos: cosine, 1 is best."
     )
+    if labelled:
+        note += " Against labels, only acc is meaningful if a network ends in logits."
     for one in found:
         if most := max((row.left_out for row in one.rows.values()), default=0):
             note += f" {one.cell.name}: {plural(most, 'sample')} with NaN or infinity excluded."
@@ -177,16 +185,18 @@ def confusions(cells: Sequence[Cell]) -> tuple[Confusion, ...]:
 
 
 def other_confusions(found: Sequence[Validation]) -> tuple[Confusion, ...]:
-    """For runs in which device and host answer differently: the host's answers by label, and the
-    device's answers by the host's. Otherwise these would be the device's own and a diagonal."""
+    """For labelled runs in which device and host answer differently: the host's answers by label,
+    and the device's answers by the host's. Otherwise these would be the device's own and a
+    diagonal."""
     drawn = []
     for one in found:
-        both = one.rows.get(_BOTH)
-        if not both or both.matches == both.n or not 2 <= len(both.confusion) <= LARGEST:
+        host, both = one.rows.get(_HOST), one.rows.get(_BOTH)
+        if not host or not both:
             continue
-        if host := one.rows.get(_HOST):
-            mistaken = plural(host.n - host.matches, "mistake")
-            drawn.append(matrix(f"{one.cell.name}: host by label", mistaken, host.confusion))
+        if both.matches == both.n or not 2 <= len(both.confusion) <= LARGEST:
+            continue
+        mistaken = plural(host.n - host.matches, "mistake")
+        drawn.append(matrix(f"{one.cell.name}: host by label", mistaken, host.confusion))
         changed = f"{count(both.n - both.matches)} of {count(both.n)} answers differ"
         drawn.append(matrix(f"{one.cell.name}: device by host", changed, both.confusion, "host"))
     return tuple(drawn)

@@ -7,6 +7,7 @@ Instructions and microseconds never share an axis.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from hil.report.times import (
     amount,
     drift_words,
     interval_words,
+    latency_words,
     method_words,
     step_us,
     step_words,
@@ -96,8 +98,12 @@ def time_chart(timed: Sequence[tuple[Cell, Series[Kind]]], models: Sequence[str]
                 whisker=whisker,
             )
         )
-    whiskers = " Whiskers: 5th to 95th percentile." if any(r.whisker for r in rows) else ""
-    return Chart(_TITLES[unit], _CAPTIONS[unit] + whiskers, _AXES[unit], ticks, tuple(rows))
+    caption = _CAPTIONS[unit]
+    if any(cell.plan.protocol == "text" for cell in cells):
+        caption += " Where the board prints lines of text, it is the time that they state."
+    if any(row.whisker for row in rows):
+        caption += " Whiskers: 5th to 95th percentile."
+    return Chart(_TITLES[unit], caption, _AXES[unit], ticks, tuple(rows))
 
 
 def timing_table(cells: Sequence[Cell]) -> Table:
@@ -177,7 +183,8 @@ def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
         if not any(cell.host_times for cell in here):
             drawn.append(time_scatter(here, models, on=len(boards) > 1))
         for title, label, value in _SIZES:
-            drawn.append(_scatter(f"Accuracy against {title}{on}", label, here, value, models))
+            cost = Axis(label)
+            drawn.append(_scatter(f"Accuracy against {title}{on}", cost, here, value, models))
     return tuple(scatter for scatter in drawn if scatter)
 
 
@@ -190,7 +197,11 @@ def time_scatter(cells: Sequence[Cell], models: Sequence[str], *, on: bool) -> S
         return None
     title = f"Accuracy against {'latency' if unit == 'us' else unit}"
     title += f" on {cells[0].plan.board}" if on else ""
-    return _scatter(title, _AXES[unit], cells, _time, models)
+    cost = Axis(_AXES[unit])
+    if unit == "us":
+        step = max(step_us(cell) for cell in cells)
+        cost = replace(cost, words=lambda us: " ".join(latency_words(us, step)))
+    return _scatter(title, cost, cells, _time, models)
 
 
 def _time(cell: Cell) -> float:
@@ -210,7 +221,7 @@ _SIZES: Final = (("RAM", "arena, bytes", _arena), ("flash", "flash, model and co
 
 def _scatter(
     title: str,
-    label: str,
+    cost: Axis,
     cells: Sequence[Cell],
     value: Callable[[Cell], float],
     models: Sequence[str],
@@ -228,7 +239,7 @@ def _scatter(
         for cell, accuracy in placed
     ]
     caption = "Device accuracy with its 95% interval. Up and to the left is better."
-    return scatter(title, caption, Axis(label), marks)
+    return scatter(title, caption, cost, marks)
 
 
 # --- clocks that cannot be right ---

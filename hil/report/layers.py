@@ -9,6 +9,7 @@ from itertools import groupby
 
 from hil.report.blocks import Bullets, Section, Table, Words, section
 from hil.report.text import count, listed, per_inference, plural
+from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
@@ -34,7 +35,8 @@ def layers_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
 
 def _no_layers(cells: Sequence[Cell]) -> str:
     """Why this run stores no layers."""
-    checked = [cell for cell in cells if cell.n and cell.unexpected is not None]
+    ours = [cell for cell in cells if is_ours(cell.plan)]
+    checked = [cell for cell in ours if cell.n and cell.unexpected is not None]
     if checked and not any(cell.unexpected for cell in checked):
         return "Every checked output is as expected, so no layers were requested."
     return ""

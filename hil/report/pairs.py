@@ -235,47 +235,47 @@ def _ratio(large: int | None, small: int | None) -> float | None:
 
 
 def student_table(found: Sequence[Distillation]) -> Table:
-    """One row per student."""
+    """One row per student; without labels, no columns that need them."""
+    labelled = any(one.pair for one in found)
     head = (
         "Student",
         "Teacher",
         "Pairs",
-        "Accuracy, points",
-        "p (McNemar)",
+        *(("Accuracy, points", "p (McNemar)") if labelled else ()),
         "Same answer",
-        "Only teacher right",
+        *(("Only teacher right",) if labelled else ()),
         "Speed-up",
         "Arena",
         "Model in flash",
     )
+    accuracy = "Accuracy: student − teacher with its 95% interval (Newcombe, paired). "
     note = (
-        "All from the devices' own answers. Accuracy: student − teacher with its 95% interval "
-        "(Newcombe, paired). Speed-up: median of the teacher over the student's on the same "
-        "samples, with its 95% interval; of instructions or of latency, whichever the board's "
-        "clock counts. Memory: the teacher's bytes over the student's."
+        f"All from the devices' own answers. {accuracy if labelled else ''}Speed-up: median of the "
+        "teacher over the student's on the same samples, with its 95% interval; of instructions or "
+        "of latency, whichever the board's clock counts. Memory: the teacher's bytes over the "
+        "student's."
     )
     return Table("Teacher and student", head, tuple(_row(one) for one in found), note)
 
 
 def _row(one: Distillation) -> tuple[str, ...]:
-    gap, p, lost = "–", "–", "–"
-    if one.pair:
-        found = one.pair.difference
-        low, high = points(found.low, found.n), points(found.high, found.n)
-        gap = f"{points(found.point, found.n)}\n({low} to {high})"
-        p, lost = _p(one.pair.test), count(len(one.lost))
     return (
         one.student,
         one.teacher,
         count(one.n),
-        gap,
-        p,
+        *(_gap(one.pair) if one.pair else ()),
         f"{percent(one.agreement.point, one.n)}\n({interval(one.agreement)})",
-        lost,
+        *((count(len(one.lost)),) if one.pair else ()),
         _speed(one),
         "–" if one.arena is None else f"{one.arena:.3g}×",
         "–" if one.flash is None else f"{one.flash:.3g}×",
     )
+
+
+def _gap(pair: Pair) -> tuple[str, str]:
+    gap = pair.difference
+    low, high = points(gap.low, gap.n), points(gap.high, gap.n)
+    return f"{points(gap.point, gap.n)}\n({low} to {high})", _p(pair.test)
 
 
 def _speed(one: Distillation) -> str:
@@ -293,34 +293,34 @@ def _speed(one: Distillation) -> str:
 
 def lost_table(found: Sequence[Distillation], noun: str) -> Table:
     """The first samples that the teacher gets right and the student wrong."""
-    rows = []
-    for one in found:
-        for lost in one.lost[:_LISTED]:
-            at = (lost.label, lost.student)
-            rows.append(
-                (
-                    lost.id,
-                    one.student,
-                    str(lost.label),
-                    str(lost.student),
-                    _shares(lost.teacher_probabilities, at),
-                    _shares(lost.student_probabilities, at),
-                )
-            )
+    listed = [(one, lost) for one in found for lost in one.lost[:_LISTED]]
+    known = any(lost.teacher_probabilities or lost.student_probabilities for _, lost in listed)
+    rows = tuple(_lost_row(one, lost, probabilities=known) for one, lost in listed)
     more = sum(max(len(one.lost) - _LISTED, 0) for one in found)
     head = (
         noun.capitalize(),
         "Student",
         "Label",
         "Student's answer",
-        "Teacher's probabilities",
-        "Student's probabilities",
+        *(("Teacher's probabilities", "Student's probabilities") if known else ()),
     )
-    note = "Probabilities of the label and of the student's answer."
+    said = ["Probabilities of the label and of the student's answer."] if known else []
     if more:
-        note += f" {count(more)} more are in samples.jsonl."
+        said.append(f"{count(more)} more are in samples.jsonl.")
     title = f"{noun.capitalize()}s that the teacher gets right and the student wrong"
-    return Table(title, head, tuple(rows), note)
+    return Table(title, head, rows, " ".join(said))
+
+
+def _lost_row(one: Distillation, lost: Lost, *, probabilities: bool) -> tuple[str, ...]:
+    at = (lost.label, lost.student)
+    both = (lost.teacher_probabilities, lost.student_probabilities)
+    return (
+        lost.id,
+        one.student,
+        str(lost.label),
+        str(lost.student),
+        *((_shares(values, at) for values in both) if probabilities else ()),
+    )
 
 
 def _shares(values: Sequence[float], at: Sequence[int]) -> str:

@@ -8,20 +8,35 @@ from typing import Final
 
 from hil.report.blocks import Bullets, Facts, Section, Table, section
 from hil.report.text import UNKNOWN, count
+from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import DIGITS, SAMPLES, Manifest
 
-METHODS: Final = (
+_OURS: Final = (
     "Expected: int8 outputs equal the oracle byte for byte; float32 outputs equal LiteRT's bit for "
-    "bit, or within the tolerance that the run states.",
+    "bit, or within the tolerance that the run states."
+)
+_SKETCH: Final = (
+    "Expected of a user's sketch: the outputs of the oracle, or LiteRT's if no oracle was run, "
+    "within the tolerance that the run states."
+)
+_CLASSES: Final = (
+    "Where only the class that the device chose is known, it is as expected if outputs within the "
+    "tolerance may have chosen it."
+)
+_ACCURACY: Final = (
     "Accuracy: share of samples whose largest output (the first if several are equal) is at the "
-    "label. Interval: Wilson's score interval, 95%.",
+    "label. Interval: Wilson's score interval, 95%."
+)
+_HOST: Final = (
     "Host: LiteRT's reference kernels on this computer, from the same .tflite file. "
     "Oracle: a reference that computes exactly what the device must.",
     "A value differs if its bytes differ, so a NaN equals only the same NaN.",
     "If a run says so, LiteRT's default kernels (XNNPACK) also ran, with one thread. Most programs "
     "on a computer use them; they are not used to judge a run.",
+)
+_REST: Final = (
     "Time: the engine's invoke alone, read from the board's clock. Median with its BCa bootstrap "
     "interval (Efron 1987; 9,999 resamples, a fixed seed); 5th and 95th percentile are linear "
     "between order statistics. An emulator counts instructions, which are never converted to "
@@ -36,12 +51,25 @@ METHODS: Final = (
 )
 
 
+def methods(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """How the figures of these runs are computed."""
+    compared = [cell.plan for cell in cells if cell.plan.litert]
+    return (
+        *([_OURS] if any(map(is_ours, compared)) or not cells else []),
+        *([_SKETCH] if not all(map(is_ours, compared)) else []),
+        *([_CLASSES] if any(plan.answers == "class" for plan in compared) else []),
+        *([_ACCURACY] if any(cell.labels is not None for cell in cells) or not cells else []),
+        *(_HOST if compared or not cells else ()),
+        *_REST,
+    )
+
+
 def provenance_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     return section(
         "provenance",
         "Provenance",
         [
-            Bullets("How the figures are computed", METHODS),
+            Bullets("How the figures are computed", methods(cells)),
             Facts(run_table(run.manifest), open=True),
             *(Facts(table) for table in cell_tables(cells)),
         ],
@@ -51,6 +79,7 @@ def provenance_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
 def run_table(manifest: Manifest) -> Table:
     """Facts about the run as a whole."""
     git, data = manifest.git, manifest.dataset
+    samples = "samples" if data.labelled else "samples, without labels"
     commit = UNKNOWN
     if git:
         commit = git.commit + (" with uncommitted changes" if git.dirty else "")
@@ -61,7 +90,7 @@ def run_table(manifest: Manifest) -> Table:
         ("Command", " ".join(manifest.command)),
         ("hil", manifest.hil),
         ("Git commit", commit),
-        ("Data", f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} samples"),
+        ("Data", f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} {samples}"),
         ("Data, SHA-256", data.fingerprint),
         *((f"Seed: {name}", value) for name, value in sorted(manifest.seeds.items())),
         *(

@@ -321,9 +321,9 @@ WRITE_UPS: Mapping[str, WriteUp] = MappingProxyType(
 
 
 def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
-    """The write-up on this data beside this run; None if there is none, or none of its networks
-    took part."""
-    write_up = WRITE_UPS.get(manifest.dataset.name)
+    """The write-up on this data beside this run; None if there is none, if none of its networks
+    took part, or without labels."""
+    write_up = WRITE_UPS.get(manifest.dataset.name) if manifest.dataset.labelled else None
     rows = list(_rows(manifest, cells, write_up)) if write_up else []
     if write_up is None or not rows:
         return None

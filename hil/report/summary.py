@@ -105,7 +105,8 @@ def results(cells: Sequence[Cell], what: str) -> Table:
 
 
 def _answered(cell: Cell) -> str:
-    return count(cell.n) + (f" of {count(cell.asked)}" if 0 < cell.n < cell.asked else "")
+    started = cell.n or cell.failures
+    return count(cell.n) + (f" of {count(cell.asked)}" if started and cell.n < cell.asked else "")
 
 
 def _share(found: Estimate | None) -> str:

@@ -108,7 +108,9 @@ def _scope(manifest: Manifest, cells: Sequence[Cell]) -> str:
     what = plural(len(cells), "model" if len(models) == len(cells) else "run")
     sizes = {cell.n + cell.failures for cell in cells}
     each = plural(max(sizes), noun(manifest.dataset.name))
-    return f"{what} × {each if len(sizes) == 1 else 'up to ' + each} on {boards}"
+    sketches = list(dict.fromkeys(cell.plan.sketch for cell in cells if cell.plan.sketch))
+    by = f", by the user's sketch {listed(sketches)}" if sketches else ""
+    return f"{what} × {each if len(sizes) == 1 else 'up to ' + each} on {boards}{by}"
 
 
 def _stopped(manifest: Manifest, cells: Sequence[Cell]) -> str:

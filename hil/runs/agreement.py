@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.records import DType, Precision
-from hil.runs.schema import LayerSeen, Manifest, Marks, RunPlan, Sample
+from hil.runs.schema import CLASS, LayerSeen, Manifest, Marks, RunPlan, Sample
 from hil.runs.summary import Summary, SummaryRow
 
 Outputs: TypeAlias = npt.NDArray[np.generic]
@@ -144,6 +144,21 @@ def wrong_answers(
     short = values.max(axis=1, initial=-np.inf) - values[np.arange(len(values)), chosen[near]]
     wrong[near] = ~(short <= 2 * plan.tolerance)  # each of the two may be off; a NaN is wrong
     return np.asarray(wrong)
+
+
+def answer(sample: Sample, plan: RunPlan) -> int:
+    """The class that the device chose, the first of equals; its request must not have failed."""
+    if plan.answers == "class":
+        return int(np.frombuffer(sample.device, CLASS)[0])
+    return int(np.frombuffer(sample.device, DType(plan.output.dtype).numpy).argmax())
+
+
+def host_answer(sample: Sample, plan: RunPlan) -> int | None:
+    """The class that LiteRT chose; None if it was not run."""
+    if not plan.litert:
+        return None
+    raw = sample.device if sample.litert is None else sample.litert
+    return int(np.frombuffer(raw, DType(plan.output.dtype).numpy).argmax())
 
 
 def is_wrong(sample: Sample, plan: RunPlan) -> bool:

@@ -377,7 +377,7 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         intervals=_intervals(cell, host_estimates),
         host_latency=host_latency or UNSET,
         failed=cell.failures or UNSET,
-        wrong=UNSET if is_ours(plan) or cell.unexpected is None else cell.unexpected,
+        wrong=UNSET if is_ours(plan) or cell.unexpected is None or not cell.n else cell.unexpected,
     )
 
 

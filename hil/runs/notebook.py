@@ -14,11 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from hil.core.errors import UsageError
-from hil.core.records import DType
-from hil.runs.agreement import is_disturbed
+from hil.runs.agreement import answer, host_answer, is_disturbed
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import CLASS, LayerCheck, Manifest, Picture, RunPlan
+from hil.runs.schema import LayerCheck, Manifest, Picture, RunPlan
 from hil.runs.summary import Summary
 
 
@@ -37,10 +36,6 @@ def frame(run: StoredRun) -> pd.DataFrame:
     rows = []
     for sample in (one for some in run.samples.values() for one in some if not one.failed):
         plan = plans[sample.run]
-        kind = DType(plan.output.dtype).numpy
-        by_class = plan.answers == "class"
-        litert = sample.device if sample.litert is None else sample.litert
-        sent = np.frombuffer(sample.device, CLASS if by_class else kind)
         rows.append(
             {
                 "board": plan.board,
@@ -49,8 +44,8 @@ def frame(run: StoredRun) -> pd.DataFrame:
                 "precision": plan.precision,
                 "id": sample.id,
                 "label": sample.label if manifest.dataset.labelled else None,
-                "device": int(sent[0] if by_class else sent.argmax()),
-                "host": int(np.frombuffer(litert, kind).argmax()) if plan.litert else None,
+                "device": answer(sample, plan),
+                "host": host_answer(sample, plan),
                 "equals_litert": _equals(plan, sample.litert, was_run=plan.litert),
                 "equals_oracle": _equals(plan, sample.oracle, was_run=bool(plan.oracle)),
                 "equals_xnnpack": _equals(plan, sample.xnnpack, was_run=bool(plan.xnnpack)),
