@@ -175,7 +175,10 @@ def load_data(
     """
     if given.dataset.endswith(".npz"):
         path = folder / given.dataset
-        whole, test = datasets.split_validation(datasets.load_npz(path), given.test_share)
+        every = datasets.load_npz(path)
+        if not every.labelled:
+            raise DataError(f"{path} has no labels", "training needs them: an array y")
+        whole, test = datasets.split_validation(every, given.test_share)
         test = replace(test, split="test")
         data = RecipeData(_split(given, whole, samples), lambda: test)
     else:

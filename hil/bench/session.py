@@ -88,8 +88,7 @@ class Ready:
 
     ``number``: of the run's model in the image. ``before``: its STATUS before the counters were
     reset. ``idle``: microseconds of an empty round trip. ``heard``: the line's counts up to the
-    reply to HELLO, boot text included. ``failed``: how many of the inferences after ``warm_up``
-    a sketch could not complete.
+    reply to HELLO, boot text included. ``empty``: requests since then that computed nothing.
     """
 
     device: Device
@@ -101,7 +100,7 @@ class Ready:
     steps: ClockSteps | None
     heard: LineCounts
     warm_up: tuple[Answer, ...]
-    failed: int = 0
+    empty: int = IDLE
 
 
 def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -> Ready:
@@ -132,10 +131,11 @@ def _warm_up_sketch(
     ready: Ready, prepared: Prepared, case: SketchCase, inputs: Inputs, some: Sequence[bytes]
 ) -> Ready:
     asked = ready.device.attempt(ready.number, inputs.encoding, some, pack=ready.hello.unpacks)
+    found: list[Answer | Failure] = []
     try:
-        found = tuple(asked)
+        found.extend(asked)
     except NoAnswer as problem:
-        raise _in_words(problem, case, inputs.data.ids[0]) from problem
+        raise _in_words(problem, case, inputs.data.ids[len(found)]) from problem
     why = [failure(one, prepared.plan) for one in found]
     if all(why):
         raise DeviceRefused(
@@ -144,7 +144,10 @@ def _warm_up_sketch(
             "correct the sketch, then run the same command again",
         )
     right = tuple(one for one in found if isinstance(one, Answer))
-    return replace(ready, warm_up=right, failed=len(found) - len(right))
+    # a sketch may allocate when it runs for the first time, which is not a leak
+    before = replace(ready.before, heap_used=ready.device.status().heap_used)
+    empty = ready.empty + len(found) - len(right) + 1
+    return replace(ready, warm_up=right, before=before, empty=empty)
 
 
 def _in_words(problem: NoAnswer, case: SketchCase, sample: str) -> NoAnswer:
@@ -367,7 +370,7 @@ class Session:
     def _initialise(self) -> Status:
         """Make the board ready; its STATUS before its counters were reset."""
         self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
-        self._answered, self._empty = len(self.now.warm_up), IDLE + self.now.failed
+        self._answered, self._empty = len(self.now.warm_up), self.now.empty
         self._uptime = self.now.before.uptime_ms
         return self.now.before
 

@@ -7,21 +7,23 @@ written. A .tflite file is only what it is compared with.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from hil.bench.cases import USER, Sketch, SketchCase, sketch_of
+from hil.bench.cases import USER, Network, Sketch, SketchCase, sketch_of
 from hil.bench.events import Asking, BuildingSketch, Emit
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan, check_data
 from hil.bench.prepare import Prepared, emulator_version, output_of, stored_tensor
 from hil.boards.station import Station
-from hil.core.errors import DataError, SketchHangs, WrongFirmware
+from hil.core.errors import DataError, ModelError, SketchHangs, ToolMissing, WrongFirmware
 from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, TensorSpec
 from hil.device import Answer, Failure
-from hil.reference import oracle_version, xnnpack_version
+from hil.reference import oracle, oracle_version, xnnpack_version
+from hil.runs.load import MAX_OUTPUTS
 from hil.runs.schema import Clock, RunPlan
 from hil.wire.messages import SketchFault
 
@@ -46,6 +48,7 @@ def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, .
         firmware = built[sketch.key]
         emit(Asking(station.port or station.name))
         case = SketchCase(sketch, _ask(station, sketch, firmware, lab), station)
+        _check_declared(case)
         _check_model(case)
         _check_samples(case, plan.data)
         prepared.append(Prepared(case, firmware, _describe(case, firmware)))
@@ -57,6 +60,22 @@ def _ask(station: Station, sketch: Sketch, firmware: Firmware, lab: Lab) -> Hell
         hello = connect(station.board, link).hello()
     check_sketch(hello)
     return hello
+
+
+def _check_declared(case: SketchCase) -> None:
+    """WrongFirmware for an input or output that no run can be stored with."""
+    who, info = f"the sketch {case.calls_itself}", case.info
+    for what, spec in (("input", info.input), ("output", info.output)):
+        if not 0 <= spec.scale < math.inf:
+            raise WrongFirmware(
+                f"{who}: the scale of its {what} is {spec.scale:g}",
+                "give a positive number, or leave the scale out",
+            )
+    if info.output.elements > MAX_OUTPUTS:
+        raise WrongFirmware(
+            f"{who}: its output has {info.output.elements:,} values",
+            f"{MAX_OUTPUTS:,} is the limit: correct the output's shape in the sketch",
+        )
 
 
 def _check_model(case: SketchCase) -> None:
@@ -131,7 +150,7 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain or case.hello.toolchain,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
-        oracle=oracle_version() if graph else "",
+        oracle=_oracle(network) if network else "",
         tolerance=allowed,
         tolerance_why=why,
         xnnpack=xnnpack_version() if graph else "",
@@ -139,6 +158,16 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
         litert=graph is not None,
         sketch=case.calls_itself,
     )
+
+
+def _oracle(network: Network) -> str:
+    """The version of the byte oracle; empty where it is not installed or cannot run the network,
+    since LiteRT is then the only reference."""
+    try:
+        oracle(network.path)
+    except (ModelError, ToolMissing):
+        return ""
+    return oracle_version()
 
 
 def tolerance(case: SketchCase) -> tuple[float, str]:
@@ -194,6 +223,6 @@ def did_not_return(case: SketchCase, sample: str) -> SketchHangs:
     seconds = case.image.board.timeouts.reply
     return SketchHangs(
         f"{case.key}: predict did not return within {seconds:g} s for sample {sample}",
-        "check that predict ends for every input; if it is only slow, raise timeouts.reply in the "
-        "board's file",
+        "check that predict ends for every input, and that the board still has power; if predict "
+        "is only slow, raise timeouts.reply in the board's file",
     )

@@ -41,7 +41,7 @@ from hil.runs.seal import DATA, check_manifest, difference, own_files
 
 _RERUN: Final = "run the bench again into a new folder, or restore this one from where it came from"
 _MAX_SIDE: Final = 1024  # pixels of a picture
-_MAX_OUTPUTS: Final = 100_000
+MAX_OUTPUTS: Final = 100_000
 _MAX_NUMBER: Final = 1 << 53  # what a float64 holds exactly
 _MAX_BYTES: Final = 1 << 30  # of one file
 
@@ -142,7 +142,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _check_plan(plan: RunPlan, path: Path) -> None:
     shape = plan.output.shape
     known = plan.output.dtype in {int(dtype) for dtype in DType}
-    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= _MAX_OUTPUTS:
+    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= MAX_OUTPUTS:
         raise StorageError(
             f"{path}: run '{plan.key}' has outputs of type {plan.output.dtype} and shape {shape}",
             _RERUN,

@@ -103,8 +103,9 @@ class Marks(Stored, frozen=True):
     """Memory in use, in bytes; None if neither the board nor the linked image shows it.
 
     ``arena_reserved`` is the image's buffer, for the largest of its models. ``stack`` is the
-    high-water mark from the first inference on; ``heap_start`` is taken before it, ``heap_end``
-    after the last. ``allocator``: the image holds a malloc.
+    high-water mark from the first inference on; ``heap_start`` is taken before it, of a user's
+    sketch after its first ones, which may allocate; ``heap_end`` after the last. ``allocator``: the
+    image holds a malloc.
     """
 
     arena_reserved: int | None

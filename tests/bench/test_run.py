@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from hil import datasets
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.cases import Image, Program
 from hil.bench.events import BenchStored, Event, Finished, Streaming
@@ -18,10 +19,11 @@ from hil.bench.lab import Firmware
 from hil.bench.session import WARM_UP, Inputs
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
-from hil.runs.load import read_manifest, read_samples, verify
+from hil.report import write
+from hil.runs.load import load_run, read_manifest, read_samples, verify
 from hil.runs.schema import Picture, Sample
 from hil.testing.board import corrupt, cut, drop
-from hil.testing.lab import FakeLab
+from hil.testing.lab import FakeLab, Tamper
 from tests.support.benches import PROJECT, ignore, planned
 from tests.support.runs import known
 
@@ -270,3 +272,20 @@ def test_pictures_are_of_disputed_samples(plan: BenchPlan, tmp_path: Path) -> No
         assert np.array_equal(
             np.frombuffer(picture.pixels, "u1").reshape(picture.shape), plan.data.x[i, :, :, 0]
         )
+
+
+@pytest.mark.parametrize("tamper", [bytes, lambda output: output[::-1]])
+def test_a_bench_without_labels_still_compares_every_output(tmp_path: Path, tamper: Tamper) -> None:
+    data = datasets.load("digits")
+    np.savez(tmp_path / "my.npz", x=data.x[:20])
+    model = PROJECT / "models" / "digits" / "student_int8.tflite"
+    plan = planned(20, models=(str(model),), data=tmp_path / "my.npz")
+    run(plan, tmp_path / "run", ignore, FakeLab(tamper=tamper))
+    manifest = read_manifest(tmp_path / "run")
+    assert not manifest.dataset.labelled
+    (row,) = write(tmp_path / "run").summary.runs
+    assert row.accuracy is None
+    assert row.agreement
+    assert bool(row.agreement.differing_oracle) == (tamper is not bytes)
+    # pictures are of digits that are disputed: no label disputes one
+    assert bool(load_run(tmp_path / "run").pictures) == (tamper is not bytes)

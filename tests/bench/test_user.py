@@ -23,6 +23,7 @@ from hil.core.errors import (
     DataError,
     DeviceRefused,
     HilError,
+    ModelError,
     SketchHangs,
     WrongFirmware,
 )
@@ -209,6 +210,30 @@ def test_a_sketch_that_does_not_fit_its_model_is_refused(tmp_path: Path) -> None
     refused(tmp_path, other, WrongFirmware, "SHA-256 abababababab, student_int8", **model)
     unscaled = FakeSketch(brightest, FLAT, TensorSpec(DType.UINT8, (10,)))
     refused(tmp_path, unscaled, WrongFirmware, "uint8 without a scale", **model)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -0.5])
+def test_a_scale_that_is_not_one_is_refused(tmp_path: Path, scale: float) -> None:
+    bad = FakeSketch(brightest, FLAT, TensorSpec(DType.INT8, (10,), scale, 0))
+    refused(tmp_path, bad, WrongFirmware, f"the scale of its output is {scale:g}")
+
+
+def test_an_output_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    huge = FakeSketch(brightest, FLAT, TensorSpec(DType.INT8, (1 << 20,)))
+    refused(tmp_path, huge, WrongFirmware, "its output has 1,048,576 values")
+
+
+def test_a_network_that_only_litert_runs_is_compared_with_litert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(path: Path) -> None:
+        raise ModelError(f"tflite-micro cannot run {path}: Didn't find op")
+
+    lab = FakeLab(sketch=FakeSketch(right(INT8), FLAT, TEN))
+    monkeypatch.setattr("hil.bench.user.oracle", cannot)
+    run(user_plan(models=(str(INT8),)), tmp_path, ignore, lab)
+    plan, _ = stored(tmp_path)
+    assert (plan.oracle, plan.litert) == ("", True)
 
 
 def test_a_sketch_that_names_its_model_is_accepted(tmp_path: Path) -> None:

@@ -204,3 +204,11 @@ def test_unsuitable_recipes_and_data_are_refused_before_training(
         pipeline.train(written(tmp_path, RECIPE.replace(old, new), n, classes), tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_samples_without_labels_are_refused_before_training(tmp_path: Path) -> None:
+    recipe = written(tmp_path)
+    np.savez(tmp_path / "clouds.npz", x=blobs(400).x)
+    with pytest.raises(DataError, match=r"clouds\.npz has no labels; .*array y"):
+        pipeline.train(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
