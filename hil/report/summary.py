@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from hil.report.blocks import Figure, Figures, Section, Table, section
-from hil.report.host import host_figure
+from hil.report.host import device_words, host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
 from hil.report.text import count, interval, known, noun, percent, plural, short
 from hil.report.times import interval_words, step_us, time_words
@@ -57,7 +57,7 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
             f"{count(cell.n - (cell.changed or 0))} of {plural(cell.n, what)}",
         )
     if cell.time:
-        unit = time_words(cell)[1]
+        unit = "latency" if _is_fine(cell) else time_words(cell)[1]
         beside = f"; teacher {_short(teacher)}" if teacher and teacher.time else ""
         emulated = ", emulated" if cell.plan.emulated else ""
         yield Figure("One inference", _short(cell), f"{unit}{emulated}, median{beside}")
@@ -71,10 +71,18 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
         yield Figure("RAM of an inference", f"{short(memory.arena)}B", f"arena{beside}{model}")
 
 
+def _is_fine(cell: Cell) -> bool:
+    """Whether the board's clock counts single microseconds."""
+    return isinstance(cell.series, Latencies) and step_us(cell) <= 1
+
+
 def _short(cell: Cell) -> str:
-    """A median in the unit of `time_words`, shortened if the clock counts single microseconds."""
-    coarse = isinstance(cell.series, Latencies) and step_us(cell) > 1
-    return time_words(cell)[0] if coarse or not cell.time else short(cell.time.point)
+    """A median in a unit of its size if the clock is fine, else in the unit of `time_words`."""
+    if not cell.time:
+        return time_words(cell)[0]
+    if _is_fine(cell):
+        return device_words(cell, cell.time)
+    return time_words(cell)[0] if isinstance(cell.series, Latencies) else short(cell.time.point)
 
 
 def results(cells: Sequence[Cell], what: str) -> Table:

@@ -108,6 +108,7 @@ class FakeBoard:
     carries: int = 10_000_000
     boot_baud: int = 115200
     steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: no CLOCK
+    marks: tuple[int, int, int, int] = MARKS
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -187,7 +188,7 @@ class FakeBoard:
         counters = (self._frames_ok, self._frames_bad, self._inferences, self._errors)
         if flags & 1:
             self._frames_ok = self._frames_bad = self._inferences = self._errors = 0
-        return struct.pack("<9I", *MARKS, self._heard, *counters)
+        return struct.pack("<9I", *self.marks, self._heard, *counters)
 
     def _piece(
         self, frame: Frame, layers: Callable[[int, bytes], Sequence[tuple[DType, bytes]]]

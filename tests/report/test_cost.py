@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from hil import stats
 from hil.core.errors import MixedUnits
 from hil.report import write
 from hil.report.cost import contradictions, scatters, time_chart, time_charts
 from hil.report.document import document
-from hil.report.draw.chart import Point
+from hil.report.draw.chart import Point, Scatter
 from hil.report.draw.layout import width
-from hil.report.draw.scatter import HEIGHT
+from hil.report.draw.scatter import HEIGHT, Axis, Mark
+from hil.report.draw.scatter import scatter as draw
 from hil.report.pairs import speed_up
 from hil.runs.load import StoredRun, load_run
 from tests.support import reports
@@ -69,18 +71,51 @@ def test_scatter_labels_do_not_overlap() -> None:
     for scatter in drawn:
         assert all(0 <= p.y <= HEIGHT and 0 < p.x < 100 for p in scatter.points)
         assert all(f"network {i} int8" in scatter.alt for i in range(4))
-        boxes = [label(point) for point in scatter.points if point.label]
-        assert len(boxes) >= 6
-        for one, other in itertools.combinations(boxes, 2):
-            apart = one[0] >= other[1] or other[0] >= one[1] or abs(one[2] - other[2]) >= 13
-            assert apart, (one, other)
+        assert sum(bool(point.label) for point in scatter.points) >= 6
+        for wide in WIDTHS:
+            assert touching(scatter, wide) == []
 
 
-def label(point: Point) -> tuple[float, float, float]:
-    """Left, right and baseline of a point's label on a phone, whose plot is 255 pixels wide."""
-    at, wide = 2.55 * point.x + point.dx, width(point.label, 13, bold=True)
-    left = at if point.anchor == "start" else at - wide
-    return left, left + wide, point.text_y
+WIDTHS = (255, 460, 1200)  # of a plot on a phone, in a file and on a wide screen
+
+
+def touching(scatter: Scatter, wide: float) -> list[tuple[str, str]]:
+    """Pairs of labels that touch if the plot is that wide."""
+    found = [point for point in scatter.points if point.label]
+    pairs = itertools.combinations(found, 2)
+    return [(a.label, b.label) for a, b in pairs if touch(label(a, wide), label(b, wide))]
+
+
+def touch(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and abs(one[2] - other[2]) < 13
+
+
+def label(point: Point, wide: float) -> tuple[float, float, float]:
+    """Left, right and baseline of a point's label."""
+    at, size = wide / 100 * point.x + point.dx, width(point.label, 13, bold=True)
+    left = at if point.anchor == "start" else at - size
+    return left, left + size, point.text_y
+
+
+def test_labels_between_two_points_do_not_touch_on_a_wide_screen() -> None:
+    """The right point's label and the left point's would move towards each other."""
+    networks = (  # of results/example-latency
+        ("teacher float32", 105.8e6, 30.6e3, 99),
+        ("student float32", 3.03e6, 4.63e3, 98),
+        ("teacher int8", 39.8e6, 12.6e3, 99),
+        ("student int8", 1.26e6, 3.72e3, 98),
+    )
+    marks = [
+        mark
+        for name, device, host, right in networks
+        for share in [stats.proportion(right, 100)]
+        for mark in (Mark(name, "", device, share), Mark(name, "", host, share, "host"))
+    ]
+    for chosen in (marks, marks[::2], marks[::-1]):
+        drawn = draw("title", "", Axis("time"), chosen)
+        assert sum(bool(point.label) for point in drawn.points) == 4
+        for wide in WIDTHS:
+            assert touching(drawn, wide) == []
 
 
 def test_one_point_is_not_plotted() -> None:

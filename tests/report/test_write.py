@@ -135,9 +135,10 @@ def test_the_same_run_gives_the_same_bytes(written: report.Report) -> None:
     assert made() == before
 
 
-def test_the_committed_report_is_what_its_run_gives(tmp_path: Path) -> None:
-    """After a change of a report's text: `hil report results/example`."""
-    committed = Path(__file__).parents[2] / "results" / "example"
+@pytest.mark.parametrize("name", ["example", "example-latency"])
+def test_the_committed_report_is_what_its_run_gives(tmp_path: Path, name: str) -> None:
+    """After a change of a report's text: `hil report results/NAME`."""
+    committed = Path(__file__).parents[2] / "results" / name
     folder = Path(shutil.copytree(committed, tmp_path / "run"))
     report.write(folder)
     names = [path.relative_to(committed) for path in sorted(committed.rglob("*.*"))]

@@ -18,7 +18,7 @@ DOCUMENTS = sorted(
 )
 FOLDERS = (
     *("hil", "hil_train", "firmware", "tests", "docs", "tools", "models", "benchmarks"),
-    *("examples", "locks", ".github", ".ci", "results/example"),
+    *("examples", "locks", ".github", ".ci", "results/example", "results/example-latency"),
 )
 # made when a command runs, or in a tree that only its user has
 MADE = re.compile(r"tests_accuracy|tests_performance|benchmark/runner|^models/<|^results/<")

@@ -93,7 +93,8 @@ def scatter(
     ]
     crowd = _Crowd(
         tuple(_disc(point) for point in points),
-        (*map(_whisker, points), *(box for link in links for box in _boxes(link))),
+        tuple(piece for link in links for piece in _pieces(link)),
+        tuple(_whisker(point) for point in points),
     )
     for name, group in named.items():
         found = _labelled(name, [points[i] for i in group], crowd)
@@ -131,57 +132,86 @@ def _point(mark: Mark, x: Scale, down: Callable[[float], float]) -> Point:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What is drawn at ``x`` on a phone, and the box that it covers there. On a wider screen, ``x``
+    moves with the axis and the box with it, at the same size."""
+
+    x: float
+    box: Box
+
+    def is_clear_of(self, others: Iterable[_Item]) -> bool:
+        """Whether it meets none of ``others``, on a phone and on every wider screen: what is beside
+        it must stand on that side of its ``x``."""
+        mine = self.box
+        for other in others:
+            its = other.box
+            if its.bottom < mine.top or mine.bottom < its.top:
+                continue
+            left = its.right < mine.left and other.x <= self.x
+            right = its.left > mine.right and other.x >= self.x
+            if not (left or right):
+                return False
+        return True
+
+
 @dataclass
 class _Crowd:
-    """What is drawn on a phone. Labels never meet ``discs`` and ``labels``, and ``lines`` only if
-    there is no other place nearby."""
+    """What labels avoid: discs and each other always, links and intervals if there is a place
+    nearby."""
 
-    discs: tuple[Box, ...]
-    lines: tuple[Box, ...]
-    labels: list[Box] = field(default_factory=list)
+    discs: tuple[_Item, ...]
+    links: tuple[_Item, ...]
+    whiskers: tuple[_Item, ...]
+    labels: list[_Item] = field(default_factory=list)
+
+    def tries(self) -> Iterator[tuple[tuple[_Item, ...], int]]:
+        """What to avoid, and how far up or down a label may be for it."""
+        apart = (*self.discs, *self.labels)
+        yield (*apart, *self.links, *self.whiskers), _NEAR
+        yield (*apart, *self.links), _NEAR
+        yield apart, _NEAR
+        yield apart, _FAR
 
 
-def _disc(point: Point) -> Box:
+def _disc(point: Point) -> _Item:
     at = point.x / 100 * _NARROW
-    return Box(at - 7, at + 7, point.y - 7, point.y + 7)
+    return _Item(at, Box(at - 7, at + 7, point.y - 7, point.y + 7))
 
 
-def _whisker(point: Point) -> Box:
+def _whisker(point: Point) -> _Item:
     at = point.x / 100 * _NARROW
-    return Box(at - 3, at + 3, point.high, point.low)
+    return _Item(at, Box(at - 3, at + 3, point.high, point.low))
 
 
-def _boxes(link: Link) -> Iterator[Box]:
-    """The pieces of a link, on a phone."""
+def _pieces(link: Link) -> Iterator[_Item]:
     for i in range(_PIECES):
-        ends = [
+        (x1, y1), (x2, y2) = (
             (
                 (link.x1 + (link.x2 - link.x1) * k / _PIECES) / 100 * _NARROW,
                 link.y1 + (link.y2 - link.y1) * k / _PIECES,
             )
             for k in (i, i + 1)
-        ]
-        (x1, y1), (x2, y2) = ends
-        yield Box(min(x1, x2), max(x1, x2), min(y1, y2) - 1, max(y1, y2) + 1)
+        )
+        box = Box(min(x1, x2), max(x1, x2), min(y1, y2) - 1, max(y1, y2) + 1)
+        yield _Item((x1 + x2) / 2, box)
 
 
 def _labelled(name: str, points: Sequence[Point], crowd: _Crowd) -> tuple[int, Point] | None:
     """One of ``points`` with their label, and which; its box is added to the crowd.
 
-    A label meets nothing on the narrowest screen if there is a place near a point for it; on a
-    wider screen labels only move apart. None if no position is free: the drawing's description
-    names all points.
+    None if no position is free: the drawing's description names all points.
     """
-    apart = (*crowd.discs, *crowd.labels)
     for room in _ROOMS:
         text = shortened(clean(name), room, _SIZE, bold=True)
         wide = width(text, _SIZE, bold=True)
-        for others, most in (((*apart, *crowd.lines), _NEAR), (apart, _NEAR), (apart, _FAR)):
+        for others, most in crowd.tries():
             for which, point in enumerate(points):
                 for anchor, left, middle in _positions(point, wide, most):
                     box = Box(left, left + wide, middle - _LINE / 2, middle + _LINE / 2)
-                    if box.inside(_AREA) and box.is_free(others):
-                        crowd.labels.append(box)
+                    label = _Item(point.x / 100 * _NARROW, box)
+                    if box.inside(_AREA) and label.is_clear_of(others):
+                        crowd.labels.append(label)
                         dx = _GAP if anchor == "start" else -_GAP
                         text_y = round(middle + 4.5, 1)
                         return which, replace(
