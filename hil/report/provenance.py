@@ -79,7 +79,11 @@ def provenance_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
 def run_table(manifest: Manifest) -> Table:
     """Facts about the run as a whole."""
     git, data = manifest.git, manifest.dataset
-    samples = "samples" if data.labelled else "samples, without labels"
+    samples = f"{data.name}: {count(data.n)} samples"  # only the sketch knows them
+    if data.total:
+        samples = f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} samples"
+    if not data.labelled:
+        samples += ", without labels"
     commit = UNKNOWN
     if git:
         commit = git.commit + (" with uncommitted changes" if git.dirty else "")
@@ -90,8 +94,8 @@ def run_table(manifest: Manifest) -> Table:
         ("Command", " ".join(manifest.command)),
         ("hil", manifest.hil),
         ("Git commit", commit),
-        ("Data", f"{data.name}, {data.split}: {count(data.n)} of {count(data.total)} {samples}"),
-        ("Data, SHA-256", data.fingerprint),
+        ("Data", samples),
+        *([("Data, SHA-256", data.fingerprint)] if data.fingerprint else []),
         *((f"Seed: {name}", value) for name, value in sorted(manifest.seeds.items())),
         *(
             (f"{name}, SHA-256", manifest.files[name].sha256)
@@ -111,19 +115,20 @@ def cell_tables(cells: Sequence[Cell]) -> tuple[Table, ...]:
 
 def _cell(cell: Cell) -> Table:
     plan, end = cell.plan, cell.end
+    size = ("Size", f"{count(plan.parameters)} parameters, {count(plan.macs)} MACs")
     rows = [
         ("Board", f"{plan.board_title} ({plan.board})" + (", emulated" if plan.emulated else "")),
         ("Engine", plan.engine),
         *([("Sketch", plan.sketch)] if plan.sketch else []),
         *([("Protocol", "lines of text")] if plan.protocol == "text" else []),
-        ("Toolchain", plan.toolchain),
+        *([("Toolchain", plan.toolchain)] if plan.toolchain else []),
         *([("Emulator", plan.emulator)] if plan.emulator else []),
         ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),
         ("Oracle", plan.oracle or "none was run"),
-        ("Model file", plan.model_file),
-        ("Model, SHA-256", plan.model_sha256),
-        ("Firmware, SHA-256", plan.firmware_sha256),
-        ("Size", f"{count(plan.parameters)} parameters, {count(plan.macs)} MACs"),
+        ("Model file", plan.model_file or "none was named"),
+        *([("Model, SHA-256", plan.model_sha256)] if plan.litert else []),
+        *([("Firmware, SHA-256", plan.firmware_sha256)] if plan.firmware_sha256 else []),
+        *([size] if plan.litert else []),
     ]
     if end and end.identity:
         who = end.identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pytest
 from hil import report
 from hil.report.document import document
 from hil.report.markdown import markdown
+from hil.report.provenance import cell_tables, run_table
 from hil.report.summary import key_figures
 from hil.runs.load import StoredRun
 from hil.runs.schema import RunPlan, Tensor
@@ -190,6 +192,19 @@ def test_lines_of_text_have_no_check_sum_and_whole_milliseconds() -> None:
     assert "memory" not in [section.key for section in found.sections]
     (_, _, figure) = key_figures(reports.cells_of(stored), "digit")
     assert (figure.value, figure.detail) == ("2", "ms ± 1 ms, median")
+
+
+def test_provenance_has_no_empty_rows() -> None:
+    stored = sketches.without_labels(sketches.without_host(sketches.run()))
+    data = msgspec.structs.replace(stored.manifest.dataset, split="", total=0, fingerprint="")
+    bare = msgspec.structs.replace(stored.manifest.runs[0], toolchain="", firmware_sha256="")
+    manifest = msgspec.structs.replace(stored.manifest, dataset=data, runs=(bare,))
+    facts = {row[0]: row[1] for row in run_table(manifest).rows}
+    assert facts["Data"] == "mnist: 120 samples, without labels"
+    (table,) = cell_tables(reports.cells_of(replace(stored, manifest=manifest)))
+    assert all(row[1] for row in (*facts.items(), *table.rows))
+    assert ("Model file", "none was named") in table.rows
+    assert ("Sketch", "gestures 1.2") in table.rows
 
 
 def test_unknown_memory_is_never_zero() -> None:
