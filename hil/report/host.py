@@ -286,16 +286,19 @@ def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
             continue
         on = f" on {board}" if len(boards) > 1 else ""
         marks = [
-            mark for cell in here for mark in (_on_device(cell, models), _on_host(cell, models))
+            mark
+            for cell in here
+            for mark in (_on_device(cell, models), _on_host(cell, models, cell.board_name))
         ]
         caption = (
             "Accuracy with its 95% interval; a line joins device and host of one network. Both "
             "times are real time. Up and to the left is better."
         )
         yield from _drawn(f"{_TITLE}{on}", caption, marks, (_DEVICE, _HOST))
-    alone: dict[tuple[str, str], Mark | None] = {}
+    alone: dict[str, Mark | None] = {}  # once, whatever boards and engines ran the network
     for cell in (cell for here in others for cell in here):
-        alone.setdefault((cell.plan.model, cell.plan.precision), _on_host(cell, models))
+        name = f"{cell.plan.model} {cell.plan.precision}"
+        alone.setdefault(name, _on_host(cell, models, name))
     caption = (
         "Accuracy of LiteRT with XNNPACK on the host, with its 95% interval. Up and to the left is "
         "better."
@@ -326,12 +329,12 @@ def _on_device(cell: Cell, models: Sequence[str]) -> Mark | None:
     return Mark(cell.board_name, css, cell.time.point * _US, cell.accuracy)
 
 
-def _on_host(cell: Cell, models: Sequence[str]) -> Mark | None:
+def _on_host(cell: Cell, models: Sequence[str], name: str) -> Mark | None:
     series, accuracy = cell.host_latencies.get(DEFAULT), host_accuracy(cell)
     if series is None or series.median.point <= 0 or accuracy is None:
         return None
     css = colour(cell.plan.model, cell.plan.precision, models)
-    return Mark(cell.board_name, css, series.median.point, accuracy, "host")
+    return Mark(name, css, series.median.point, accuracy, "host")
 
 
 def host_accuracy(cell: Cell) -> Estimate | None:

@@ -40,14 +40,15 @@ _REST: Final = (
     "Time: the engine's invoke alone, read from the board's clock. Median with its BCa bootstrap "
     "interval (Efron 1987; 9,999 resamples, a fixed seed); 5th and 95th percentile are linear "
     "between order statistics. An emulator counts instructions, which are never converted to "
-    "cycles or time. No figure or axis mixes two kinds of time.",
+    "cycles or time. No figure or axis mixes two kinds of time, with one exception: a board's "
+    "latency and LiteRT's on the host, both real time, share an axis and form a ratio.",
     "A board's latencies are compared with this computer's clock. There is a warning if a time is "
     "longer than its round trip, or all times together are longer than the run, by more than 1% "
     "and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
     "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
-    "layers.json and profile.json if they were requested); 'hil report' regenerates it, byte for "
-    "byte.",
+    "host.json, layers.json and profile.json if the bench wrote them); 'hil report' regenerates "
+    "it, byte for byte.",
 )
 
 

@@ -12,6 +12,7 @@ from hil.bench import run
 from hil.bench.lab import RealLab
 from hil.runs.load import load_run
 from hil.testing.lab import FakeLab, Tamper
+from tests.support import reports
 from tests.support.command_line import STUDENT, hil
 
 
@@ -77,6 +78,20 @@ def test_wrong_outputs_are_exit_code_1(
     shown = capsys.readouterr().out
     assert "not as expected: mps2/aot/teacher/int8" in shown
     assert "first differs at layer 4 (FULLY_CONNECTED logits), element 0" in shown
+
+
+def test_the_report_shows_the_hosts_latency_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert hil(monkeypatch, "report", str(reports.on_board(tmp_path / "run", 40))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = lines.index(next(line for line in lines if line.startswith("LiteRT on the host"))) + 1
+    assert lines[head].split() == ["model", "kernels", "first", "median", "p5–p95", "device/host"]
+    rows = lines[head + 1 : head + 9]
+    assert [row.split()[2] for row in rows] == ["XNNPACK", "reference"] * 4
+    assert all(row.rstrip().endswith("×") for row in rows)
+    assert max(map(len, lines[head : head + 9])) <= 80
 
 
 def test_verify_names_each_damaged_file(

@@ -351,6 +351,18 @@ def test_an_emulators_instructions_have_a_panel_of_their_own() -> None:
     assert sum("instructions" in one.lower() for one in titles) == 2  # bars, and this panel
 
 
+def test_two_engines_on_an_emulator_share_a_point_of_the_host() -> None:
+    plans = reports.matrix()
+    others = [
+        msgspec.structs.replace(p, engine="tflm", key=p.key.replace("/aot/", "/tflm/"))
+        for p in plans
+    ]
+    host, device = scatters_of(reports.timed(reports.run(*plans, *others, n=60)))
+    labels = sorted(point.label for point in host.points)
+    assert labels == sorted(f"{m} {p}" for m, p in product(MODELS, PRECISIONS))
+    assert len(device.points) == 8
+
+
 def title(block: object) -> str:
     if isinstance(block, Scatters):
         return " ".join(one.title for one in block.items)
