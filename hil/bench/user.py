@@ -19,7 +19,16 @@ from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan, check_data
 from hil.bench.prepare import Prepared, emulator_version, output_of, stored_tensor
 from hil.boards.station import Station
-from hil.core.errors import DataError, ModelError, SketchHangs, ToolMissing, WrongFirmware
+from hil.core.errors import (
+    BoardCrashed,
+    DataError,
+    ModelError,
+    NoAnswer,
+    NotRunning,
+    SketchHangs,
+    ToolMissing,
+    WrongFirmware,
+)
 from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, TensorSpec
 from hil.device import Answer, Failure
 from hil.reference import oracle, oracle_version, xnnpack_version
@@ -30,6 +39,16 @@ from hil.wire.messages import SketchFault
 NOT_GIVEN: Final = "00" * 32  # a sketch's SHA-256 when it does not name its model
 # sums of the same products in another order, over the longest of the project's networks
 ORDER_TOLERANCE: Final = 1e-4
+
+
+_SILENT: Final = (
+    "check the port's name, that the sketch runs and calls hil.poll() in loop(), and that its "
+    "begin() has the baud rate of the board's file"
+)
+_OTHER: Final = (
+    "build the sketch with the library TinymlHil of this version, and print nothing on that port "
+    "after begin(); a sketch that prints lines of text is benched with --protocol text"
+)
 
 
 def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, ...]:
@@ -56,8 +75,15 @@ def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, .
 
 
 def _ask(station: Station, sketch: Sketch, firmware: Firmware, lab: Lab) -> Hello:
-    with lab.open(station, sketch, firmware) as link:
-        hello = connect(station.board, link).hello()
+    try:
+        with lab.open(station, sketch, firmware) as link:
+            hello = connect(station.board, link).hello()
+    except (NotRunning, BoardCrashed):
+        raise  # the board's own text says why
+    except NoAnswer as silent:
+        raise NoAnswer(silent.what, _SILENT) from silent
+    except WrongFirmware as other:
+        raise WrongFirmware(other.what, _OTHER) from other
     check_sketch(hello)
     return hello
 
