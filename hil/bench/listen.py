@@ -181,6 +181,7 @@ class _Heard:
         self._splitter = Splitter(joined=joined)
         self._lines = 0
         self._began = clock()
+        self.live = False  # whether bytes come while they are printed, not from a saved log
 
     @property
     def seconds(self) -> float:
@@ -192,6 +193,7 @@ class _Heard:
         last, known = self._began, False
         for data, at in self._chunks:
             self.size += len(data)
+            self.live = self.live or at is not None
             for answer in self._answers(list(self._splitter.feed(data))):
                 real = known and at is not None and at > last and not self._setup.emulated
                 yield answer, at - last if real and at is not None else math.inf
@@ -333,7 +335,7 @@ class _Storing:
             plan,
             self._setup,
             bytes_in=heard.size,
-            seconds=heard.seconds,
+            seconds=heard.seconds if heard.live else 0.0,
             answered=self.done - self._before,
             step=clock_step(log, plan, self._step),
             baud=baud,

@@ -24,9 +24,9 @@ def traffic(cells: Sequence[Cell], what: str) -> Table:
             cell.name,
             f"{count(end.bytes_out)} B",
             f"{count(end.bytes_in)} B",
-            f"{end.seconds:.1f} s",
+            f"{end.seconds:.1f} s" if end.seconds > 0 else UNKNOWN,
             f"{cell.n / end.seconds:.0f}" if end.seconds > 0 else UNKNOWN,
-            f"{1000 * end.seconds / cell.n:.2f} ms" if cell.n else "–",
+            _each(cell.n, end.seconds),
             count(end.retries),
         )
         for cell in cells
@@ -43,6 +43,12 @@ def traffic(cells: Sequence[Cell], what: str) -> Table:
     )
     note = "The host's wall time of the whole run, link included: this does not measure the device."
     return Table("Bytes and wall time on the link", head, rows, note)
+
+
+def _each(n: int, seconds: float) -> str:
+    if not n:
+        return "–"
+    return f"{1000 * seconds / n:.2f} ms" if seconds > 0 else UNKNOWN
 
 
 def faults(cells: Sequence[Cell]) -> Table:

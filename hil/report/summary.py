@@ -157,8 +157,10 @@ def _link(cell: Cell) -> str:
     end = cell.end
     if not cell.n or not end:
         return "–"
-    rate = f" ({cell.n / end.seconds:.0f}/s)" if end.seconds > 0 else ""
-    return f"{end.seconds:.1f} s{rate}\n{plural(end.retries, 'retry', 'retries')}"
+    retries = plural(end.retries, "retry", "retries")
+    if end.seconds <= 0:
+        return retries
+    return f"{end.seconds:.1f} s ({cell.n / end.seconds:.0f}/s)\n{retries}"
 
 
 def too_large(manifest: Manifest) -> Table:

@@ -218,7 +218,7 @@ class RunEnd(Stored, frozen=True):
     memory: Memory | None  # None: nothing is known, as of a sketch that prints lines of text
     bytes_out: int
     bytes_in: int
-    seconds: float  # wall time on the host
+    seconds: float  # wall time on the host; 0: not known, as of a saved log
     retries: int
     answered: int = 0  # answers since the bench was last started, like ``seconds``; 0: not known
     first: int | None = None  # time of the very first inference, which is not a sample's

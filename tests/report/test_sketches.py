@@ -194,6 +194,19 @@ def test_lines_of_text_have_no_check_sum_and_whole_milliseconds() -> None:
     assert (figure.value, figure.detail) == ("2", "ms ± 1 ms, median")
 
 
+def test_the_time_of_a_saved_log_is_unknown_and_contradicts_no_clock() -> None:
+    stored = sketches.as_text(sketches.run())
+    live = msgspec.structs.replace(stored.manifest.ends[0], answered=120, seconds=0.01)
+    saved = msgspec.structs.replace(live, seconds=0.0)
+    for end, wrong in ((live, True), (saved, False)):
+        manifest = msgspec.structs.replace(stored.manifest, ends=(end,))
+        found = document(replace(stored, manifest=manifest))
+        assert any("clock is wrong" in line for line in found.warnings) == wrong
+    (row,) = found.table("Bytes and wall time on the link").rows
+    assert row[3:] == ("unknown", "unknown", "unknown", "0")
+    assert found.table("Results").rows[0][-1] == "0 retries"
+
+
 def test_provenance_has_no_empty_rows() -> None:
     stored = sketches.without_labels(sketches.without_host(sketches.run()))
     data = msgspec.structs.replace(stored.manifest.dataset, split="", total=0, fingerprint="")
