@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +22,7 @@ from hil import stats
 from hil.compare.limits import Growth
 from hil.compare.records import Change, ComparedFigure, Kind, Word
 from hil.report.text import plural
+from hil.report.times import MS, step_us
 from hil.runs.agreement import differing
 from hil.runs.cells import Cell
 from hil.runs.schema import RunEnd
@@ -188,12 +190,19 @@ def times(base: Cell, new: Cell, growth: Growth) -> Iterator[ComparedFigure | No
         case Counts() as one, Counts() as other:
             yield from _counts(one, other, growth, paired)
         case Latencies() as one, Latencies() as other:
-            yield _latency(one, other, growth, paired)
+            yield _stepped(_latency(one, other, growth, paired), base, new)
         case one, other:
             known = (None if s is None else float(np.median(s.values)) for s in (one, other))
             yield one_sided("instructions" if unit == "instructions" else "latency", unit, *known)
     if unit == "instructions" or not (base.chaos or new.chaos):
-        yield _first(unit, base.end, new.end, growth)
+        first = _first(unit, base.end, new.end, growth)
+        yield _stepped(first, base, new) if first and first.kind == "us" else first
+
+
+def _stepped(figure: ComparedFigure, base: Cell, new: Cell) -> ComparedFigure:
+    """A latency with the step of its clocks, if no digit below a millisecond is known."""
+    step = max(step_us(base), step_us(new))
+    return msgspec.structs.replace(figure, step=step) if step >= MS else figure
 
 
 def _undisturbed(base: Cell, new: Cell) -> tuple[Cell, Cell]:

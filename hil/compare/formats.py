@@ -15,7 +15,7 @@ from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
 from hil.report.text import count, escape, listed, percent, plural, points
-from hil.report.times import duration
+from hil.report.times import duration, latency_words
 
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
 _UNITS: Final = {
@@ -53,6 +53,13 @@ def value(figure: ComparedFigure, number: float | None) -> str:
         return percent(number, figure.n)
     if figure.kind == "host_ns":
         return duration(number, _DIGITS)
+    return _amount_words(figure, number)
+
+
+def _amount_words(figure: ComparedFigure, number: float) -> str:
+    """A number with its unit, without digits that the clocks cannot give."""
+    if figure.step:
+        return " ".join(latency_words(number, figure.step))
     return count(number) + _UNITS[figure.kind]
 
 
@@ -69,15 +76,16 @@ def _amount(figure: ComparedFigure) -> str:
         low, high = points(change.low, figure.n), points(change.high, figure.n)
         return f"{points(change.point, figure.n)} points ({low} to {high})"
     if change.kind == "difference":
-        return _signed(change.point) + _UNITS[figure.kind]
+        return _signed(change.point, figure)
     if change.low == change.high:
         more = (figure.new or 0) - (figure.base or 0)
-        return f"{_percent(change.point)} ({_signed(more)}{_UNITS[figure.kind]})"
+        return f"{_percent(change.point)} ({_signed(more, figure)})"
     return f"{_percent(change.point)} ({_percent(change.low)} to {_percent(change.high)})"
 
 
-def _signed(number: float) -> str:
-    return f"{'+' if number > 0 else '−' if number < 0 else ''}{count(abs(number))}"
+def _signed(number: float, figure: ComparedFigure) -> str:
+    sign = "+" if number > 0 else "−" if number < 0 else ""
+    return f"{sign}{_amount_words(figure, abs(number))}"
 
 
 def _percent(ratio: float) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from msgspec import UNSET, UnsetType
+
 from hil.runs.schema import Stored
 
 COMPARISON_SCHEMA = 1
@@ -35,6 +37,8 @@ class ComparedFigure(Stored, frozen=True):
 
     ``name`` is its key in [compare] of limits.toml. ``limit``: the allowed regression in points,
     percent or counts; None if any change is allowed. ``beyond``: it is worse than that, or missing.
+    ``step``: the coarser of both clocks' steps in microseconds, stored if it is a millisecond or
+    more.
     """
 
     name: str
@@ -47,6 +51,7 @@ class ComparedFigure(Stored, frozen=True):
     beyond: bool = False
     n: int = 0  # samples that the figure is about; 0 for others
     note: str = ""
+    step: float | UnsetType = UNSET
 
 
 class Fact(Stored, frozen=True):

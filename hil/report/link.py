@@ -71,6 +71,8 @@ def faults(cells: Sequence[Cell]) -> Table:
         "and was re-initialised. Excluded: answers that count, but whose times are in no figure. "
         "Injected: faults of --chaos."
     )
+    if any(cell.plan.protocol == "text" for cell in cells):
+        note += " Of lines of text: damaged are those that were not a valid answer."
     return Table("Link faults", head, rows, note)
 
 

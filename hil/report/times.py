@@ -15,6 +15,7 @@ from hil.stats import Estimate
 from hil.stats.series import Latencies
 
 SIGNIFICANT: Final = 0.001  # p below which a drift is reported: a report tests many runs
+MS: Final = 1000  # microseconds; a clock with this step or a larger one shows milliseconds
 _MANY: Final = 8  # different times; that many show the step of their clock
 
 
@@ -46,8 +47,8 @@ def latency_words(value: float, step: float) -> tuple[str, str]:
 
     ("52", "ms ± 1 ms") if the clock counts milliseconds, ("52,104", "µs") if microseconds.
     """
-    if step >= 1000:
-        return _rounded(value / 1000, step / 1000), f"ms ± {step / 1000:.4g} ms"
+    if step >= MS:
+        return _rounded(value / MS, step / MS), f"ms ± {step / MS:.4g} ms"
     return _rounded(value, step), "µs" + (f" ± {step:.4g} µs" if step > 1 else "")
 
 
@@ -127,7 +128,7 @@ def step_words(cell: Cell) -> str:
     """The smallest step of the board's clock."""
     if isinstance(cell.series, Latencies):
         step = step_us(cell)
-        return f"{step / 1000:.4g} ms" if step >= 1000 else f"{step:.4g} µs"
+        return f"{step / MS:.4g} ms" if step >= MS else f"{step:.4g} µs"
     measured = cell.end.clock_step if cell.end else None
     seen = f" (at most {measured:.4g} seen)" if measured else ""
     return f"1 instruction{seen}"

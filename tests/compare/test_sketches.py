@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from hil.compare import compare_stored
@@ -91,6 +92,30 @@ def test_samples_without_labels_are_paired_by_their_id() -> None:
     latency = figure(found, "latency")
     assert (latency.word, latency.n) == ("same", 115)
     assert figure(found, "outputs").word == "same"
+
+
+def test_whole_milliseconds_stay_whole() -> None:
+    lines = sketches.as_text(WHOLE)
+    (end,) = lines.manifest.ends
+    first = msgspec.structs.replace(end, first=4_000)
+    manifest = msgspec.structs.replace(lines.manifest, ends=(first,))
+    base = StoredRun(manifest, lines.samples, {}, torn=False)
+    slower = StoredRun(
+        manifest,
+        {
+            key: tuple(sketches.changed(one, time=3_000 if one.i % 2 else 2_000) for one in some)
+            for key, some in lines.samples.items()
+        },
+        {},
+        torn=False,
+    )
+    found = compare_stored(base, slower)
+    assert figure(found, "latency").new == 2_500  # the median of an even number of times
+    text = FORMATS["md"](found)
+    assert "| latency | 2 ms ± 1 ms | 2 ms ± 1 ms |" in text
+    assert "| first inference | 4 ms ± 1 ms | 4 ms ± 1 ms |" in text
+    assert "µs" not in text
+    assert figure(compare_stored(WHOLE, WHOLE), "latency").step is msgspec.UNSET
 
 
 def test_another_sketch_is_a_fact_and_no_obstacle() -> None:
