@@ -14,7 +14,9 @@ A bench goes plan -> prepare -> stream -> store:
     host.py      after the last answer: how long LiteRT takes for the same samples
     layers.py    afterwards: where outputs differ first, and the time of each layer
 
-run.py calls these in order; events.py defines the progress that it reports.
+run.py calls these in order; events.py defines the progress that it reports. Sketches that print
+lines of text go another way to the same folder: text.py sends samples, listen.py only listens, and
+lines.py says what such a run is.
 """
 
 from hil.bench.plan import BenchPlan, Request, make_plan

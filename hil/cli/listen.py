@@ -126,7 +126,8 @@ def listen(
     listening.check(setup)
     folder = out_folder or new_folder(setup, "listen")
     rate = _baud(baud, setup.board)
-    say(f"listening on {port} at {rate:,} baud -> {folder}" if _is_port(port) else f"-> {folder}")
+    source = f"listening on {port} at {rate:,} baud" if _is_port(port) else f"reading {port}"
+    say(f"{source} -> {folder}")
 
     def run() -> Outcome:
         with _chunks(port, setup.board, rate) as chunks, progress() as bars:
