@@ -212,3 +212,35 @@ def test_an_endless_predict_is_named(tmp_path: Path) -> None:
     sums = [int(x.sum()) % 15 for x in plan.data.x]
     assert len(samples) == sums.index(5)
     assert plan.data.ids[len(samples)] in caught.value.what
+
+
+ALLOCATES = """
+#include <stdlib.h>
+#include <TinymlHil.h>
+static bool predict(const float *in, float *out) {
+  static float *volatile buffer;
+  if (!buffer || LEAKS) buffer = (float *)malloc(2000);
+  for (int i = 0; i < 10; i++) { buffer[i] = in[300 + i]; out[i] = buffer[i]; }
+  return true;
+}
+static TinymlHil<float, 784, float, 10> hil("allocates", "0", predict);
+void setup() { hil.begin(115200); }
+void loop() { hil.poll(); }
+"""
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_a_sketch_may_allocate_at_first_but_not_for_each_answer(
+    tmp_path: Path, leaks: bool
+) -> None:
+    text = ALLOCATES.replace("LEAKS", str(int(leaks)))
+    (tmp_path / f"{tmp_path.name}.ino").write_text(text)
+    run(user_plan("native", tmp_path), tmp_path / "run", ignore)
+    _, _, end = stored(tmp_path / "run")
+    assert end.marks
+    assert end.marks.heap_start is not None
+    assert end.marks.heap_end is not None
+    grown = end.marks.heap_end - end.marks.heap_start
+    assert (grown >= N * 2000) == leaks
+    expected = f"native/user/allocates/float32: the heap grew by {grown} bytes"
+    assert [line.split(" while ")[0] for line in faults(tmp_path / "run")] == [expected] * leaks
