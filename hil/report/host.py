@@ -162,7 +162,7 @@ def slower_words(cells: Sequence[Cell]) -> str:
     for cell in (*students, *cells):
         found = cell.over_host(DEFAULT)
         if found is not None:
-            point, interval = rounded_with(found)
+            point, interval = ratio_words(cell, found)
             said = "" if found.low == found.high else f" (95% interval {interval})"
             return (
                 f"{cell.name}: the board takes {point} times{said} as long as this computer with "
@@ -178,7 +178,7 @@ def ratio_table(cells: Sequence[Cell]) -> Table:
         for kernels, host in cell.host_latencies.items():
             found = cell.over_host(kernels)
             if found is not None and cell.time is not None:
-                ratio, interval = rounded_with(found)
+                ratio, interval = ratio_words(cell, found)
                 rows.append(
                     (
                         cell.name,
@@ -193,9 +193,19 @@ def ratio_table(cells: Sequence[Cell]) -> Table:
     head = ("Run", "Kernels", "Device", "Host", "Device / host", "95% interval", "Method")
     note = (
         "Medians of real time on both sides. The interval is that of the ratio of both medians, "
-        "not paired, because the two computers vary independently."
+        "not paired, because the two computers vary independently. It does not cover the step of the "
+        "board's clock; no digit is finer than that."
     )
     return Table("Device and host", head, tuple(rows), note)
+
+
+def ratio_words(cell: Cell, found: Estimate) -> tuple[str, str]:
+    """The device over the host and its interval, without digits that the board's clock cannot
+    give: one step of it changes the ratio by as much as it changes the device's median."""
+    step = step_us(cell)
+    if step <= 1 or cell.time is None or cell.time.point <= 0:
+        return rounded_with(found)
+    return rounded_with(found, step=found.point * step / cell.time.point)
 
 
 def device_words(cell: Cell, median: Estimate) -> str:
@@ -237,7 +247,7 @@ def host_figure(cell: Cell) -> Figure | None:
         return None
     threads = plural(cell.host_times[DEFAULT].threads, "thread")
     ratio = cell.over_host(DEFAULT)
-    beside = f"; the board takes {rounded_with(ratio)[0]} times as long" if ratio else ""
+    beside = f"; the board takes {ratio_words(cell, ratio)[0]} times as long" if ratio else ""
     detail = f"LiteRT with XNNPACK, {threads}, median{beside}"
     return Figure("Host latency", duration_words(series.median)[0], detail)
 
@@ -255,7 +265,7 @@ def terminal_table(cells: Sequence[Cell]) -> Table:
                     duration(cell.host_times[kernels].first),
                     duration_words(series.median)[0],
                     spread_words(*_spread(series), series.median),
-                    f"{rounded_with(ratio)[0]}×" if ratio else "–",
+                    f"{ratio_words(cell, ratio)[0]}×" if ratio else "–",
                 )
             )
     head = ("model", "kernels", "first", "median", "p5–p95", "device/host")

@@ -175,6 +175,17 @@ def test_a_clock_that_did_not_advance_forms_no_ratio() -> None:
     assert len(found.table(HOST).rows) == 2
 
 
+def test_a_clock_of_whole_milliseconds_gives_no_finer_ratio() -> None:
+    run = reports.timed(reports.physical([52_000] * 20 + [53_000] * 11, clock_step=1000.0))
+    *_, device, host, ratio, interval, _ = document(run).table(RATIO).rows[0]
+    exact = 52e6 / float(np.median(host_of(run).times[0].times))
+    assert device == "52 ms"
+    assert ns(host) == pytest.approx(np.median(host_of(run).times[0].times), rel=5e-3)
+    assert exact > 5000  # one step is 2 % of it: two digits
+    assert ratio == f"{round(exact, -2):,.0f}×"
+    assert all(end.endswith("00") for end in interval.split("–"))
+
+
 def test_a_noisy_machine_is_a_warning_and_a_quiet_one_is_not() -> None:
     why = "load average 3.2 on 2 cores"
     warning = f"The host was noisy while LiteRT was timed ({why}): its times may not repeat."
