@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from hil.report.blocks import Section, Table, section
 from hil.report.text import UNKNOWN, count, noun
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Faults
+
+_MOST: Final = 12  # reasons of failed requests that are listed per run
 
 
 def link_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
@@ -81,10 +84,17 @@ def failures(cells: Sequence[Cell]) -> Table:
     rows = tuple(
         (cell.name, why, f"{count(n)} of {count(cell.n + cell.failures)}")
         for cell in cells
-        for why, n in sorted(cell.failed.items(), key=lambda reason: (-reason[1], reason[0]))
+        for why, n in _reasons(cell.failed)
     )
     note = "These requests are in no other figure. samples.jsonl has the reason of each."
     return Table("Requests without an answer", ("Run", "Reason", "Requests"), rows, note)
+
+
+def _reasons(failed: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons and their number, the most common first; the rare ones together."""
+    named = sorted(failed.items(), key=lambda reason: (-reason[1], reason[0]))
+    rest = sum(n for _, n in named[_MOST:])
+    return [*named[:_MOST], *([("other reasons", rest)] if rest else [])]
 
 
 def _faults(cell: Cell) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ _WORDS = {
 }
 
 
+_REASONS = 3  # of failed requests that a verdict names
+
+
 def verdict(manifest: Manifest, cells: Sequence[Cell]) -> Verdict:
     """Scope, exactness, answers, and what the student costs compared with the teacher."""
     answered = [cell for cell in cells if cell.n]
@@ -131,7 +134,10 @@ def _failures(cells: Sequence[Cell]) -> str:
     failed = sum((Counter(cell.failed) for cell in cells), Counter[str]())
     if not failed:
         return ""
-    reasons = ", ".join(f"{why} ({count(n)})" for why, n in failed.most_common())
+    named = failed.most_common(_REASONS)
+    if rest := failed.total() - sum(n for _, n in named):
+        named.append(("other reasons", rest))
+    reasons = ", ".join(f"{why} ({count(n)})" for why, n in named)
     asked = count(sum(cell.n + cell.failures for cell in cells))
     return f"{count(failed.total())} of {asked} requests got no answer that counts: {reasons}"
 

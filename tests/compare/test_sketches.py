@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from hil.compare import compare_stored
 from hil.compare.formats import FORMATS
+from hil.compare.history import markdown, page, read_history
 from hil.runs.load import StoredRun
-from tests.support import sketches
+from tests.support import reports, sketches
 from tests.support.compared import figure
 
 FIVE = (5).to_bytes(4, "little")
@@ -116,6 +118,22 @@ def test_whole_milliseconds_stay_whole() -> None:
     assert "| first inference | 4 ms ± 1 ms | 4 ms ± 1 ms |" in text
     assert "µs" not in text
     assert figure(compare_stored(WHOLE, WHOLE), "latency").step is msgspec.UNSET
+
+
+def test_a_history_has_the_figures_that_are_known(tmp_path: Path) -> None:
+    stored = sketches.by_class(sketches.without_labels(WHOLE))
+    for day in (1, 2):
+        manifest = msgspec.structs.replace(
+            stored.manifest, created=f"2026-01-0{day}T00:00:00Z", run_id=f"day {day}"
+        )
+        (samples,) = stored.samples.values()
+        reports.write(tmp_path / str(day), manifest, list(samples))
+    found = read_history(tmp_path)
+    (trend,) = found.trends
+    assert [entry.run_id for entry in trend.entries] == ["day 1", "day 2"]
+    assert not found.left_out
+    assert "latency" in markdown(found)
+    assert "accuracy" not in markdown(found) + page(found)
 
 
 def test_another_sketch_is_a_fact_and_no_obstacle() -> None:

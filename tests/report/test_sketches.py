@@ -149,6 +149,17 @@ def test_failed_requests_are_counted_by_reason() -> None:
     assert not [line for line in found.warnings if "117" in line]  # no answer is missing
 
 
+def test_rare_reasons_are_counted_together() -> None:
+    reasons = {i: f"line {i} is odd" for i in range(20)} | {20: "it hung", 21: "it hung"}
+    found = document(sketches.failing(sketches.run(), reasons))
+    assert "it hung (2), line 0 is odd (1), line 1 is odd (1), other reasons (18)" in (
+        found.verdict.sentence
+    )
+    rows = found.table("Requests without an answer").rows
+    assert len(rows) == 13
+    assert rows[-1][1:] == ("other reasons", "9 of 120")
+
+
 def test_a_run_of_failures_alone_is_reported(tmp_path: Path) -> None:
     stored = sketches.failing(sketches.run(n=5), dict.fromkeys(range(5), "it hung"))
     assert said(stored).endswith(
