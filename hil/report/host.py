@@ -193,8 +193,8 @@ def ratio_table(cells: Sequence[Cell]) -> Table:
     head = ("Run", "Kernels", "Device", "Host", "Device / host", "95% interval", "Method")
     note = (
         "Medians of real time on both sides. The interval is that of the ratio of both medians, "
-        "not paired, because the two computers vary independently. It does not cover the step of the "
-        "board's clock; no digit is finer than that."
+        "not paired, because the two computers vary independently. It does not cover the step of "
+        "the board's clock; no digit is finer than that."
     )
     return Table("Device and host", head, tuple(rows), note)
 
