@@ -57,16 +57,27 @@ def time_host(
     save: Save,
     emit: Emit,
 ) -> None:
-    """Time each model of ``prepared`` with each set of kernels, and ``save`` after each.
+    """`time_networks` for the models of ``prepared``; runs without a model file have none."""
+    every = (item.case.network for item in prepared if item.plan.litert)
+    time_networks([one for one in every if one], data, timing, stored, save, emit)
+
+
+def time_networks(
+    every: Sequence[Network],
+    data: Dataset,
+    timing: HostTiming,
+    stored: HostLatencies | None,
+    save: Save,
+    emit: Emit,
+) -> None:
+    """Time each network with each set of kernels, and ``save`` after each.
 
     The samples are the first ones of ``data``, which is in random order. What ``stored`` already
     has is not measured again, unless it comes from another computer. Runs of one model file share
-    its times; runs without a model file have none. A model that LiteRT cannot run is left out:
-    the references have found that before.
+    its times. A model that LiteRT cannot run is left out: the references have found that before.
     """
     n = min(timing.samples, len(data))
-    every = (item.case.network for item in prepared if item.plan.litert)
-    networks = {network.graph.sha256: network for network in every if network}
+    networks = {network.graph.sha256: network for network in every}
     wanted = list(product(networks, KERNELS)) if n else []
     before = _Before(stored, cpu_name(), cores(), timing, n)
     found = {key: times for key in wanted if (times := before.times(key))}

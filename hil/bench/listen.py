@@ -119,15 +119,20 @@ def listen(
     """
     listening.check(setup)
     before = read_manifest(folder) if (folder / MANIFEST).exists() else None
+    former = before.runs[0] if before and before.runs else None
     heard = _Heard(setup, listening, chunks, joined=joined, clock=clock)
-    if before and before.runs[0].answers == "outputs":
-        heard.reader.outputs = output_of(before.runs[0]).elements
+    if former and former.answers == "outputs":
+        heard.reader.outputs = output_of(former).elements
     answers = heard.answers()
     early, first = _first(answers)
     if first is None:
         raise heard.nothing(early[0][0].fault if early else "")
     heard.reader.outputs = heard.reader.outputs or len(first.outputs) or None
     plan = describe(setup, first, listening.data)
+    if former and setup.tolerance is None:  # another first answer may have other digits
+        plan = msgspec.structs.replace(
+            plan, tolerance=former.tolerance, tolerance_why=former.tolerance_why
+        )
     used = _used(listening, first, before)
     with opened(folder, started(setup.project, used, (plan,), folder.name)) as log:
         log.save(msgspec.structs.replace(log.manifest, ends=()))

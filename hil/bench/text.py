@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hil.bench.cases import Network
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
+from hil.bench.host import HostTiming, time_networks
 from hil.bench.lines import (
     Outcome,
     TextSetup,
@@ -45,6 +46,7 @@ from hil.device.text import (
 )
 from hil.link import clock_of
 from hil.reference import encode_inputs
+from hil.runs.load import load_run
 from hil.runs.schema import (
     DatasetUsed,
     RunPlan,
@@ -81,9 +83,11 @@ def bench(
     folder: Path,
     emit: Emit,
     opens: Opens,
+    host: HostTiming | None = None,
 ) -> Outcome:
     """Send each sample of ``data`` and store its answer, continuing where an earlier try ended.
 
+    ``host``: how to time LiteRT afterwards, if a model was named; None: not at all.
     Raises WrongReply if the first answer does not count, NoAnswer when the sketch is silent, and
     LinkError when the port vanishes; what was answered by then is stored.
     """
@@ -129,6 +133,9 @@ def bench(
                 )
                 log.finish(end)
             save_pictures(log, log.manifest, data)
+            if host and setup.model:
+                before = load_run(folder).host
+                time_networks([setup.model], data, host, before, log.save_host, emit)
     emit(Finished(plan.key, seconds))
     emit(BenchStored(folder))
     return Outcome(folder, reader.dropped, reader.first)

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import webbrowser
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
@@ -218,7 +219,27 @@ def bench(
     With --engine user: your own sketch, compared with the .tflite file of --model, or with labels
     alone. With --protocol text: a sketch that cannot be changed.
     """
+    if host_samples < 0:
+        raise UsageError("--host-samples must not be negative", "0 times nothing")
+    if not 1 <= host_threads <= cores():  # more would wait for each other
+        raise UsageError(
+            f"--host-threads must be from 1 to {cores()}, the cores of this computer",
+            "leave it out for one thread",
+        )
+    host = HostTiming(host_samples, host_threads)
     if protocol == "text":
+        _refuse_with_text(
+            {
+                "--engine": [one for one in engine if one != "aot"],
+                "--precision": precision,
+                "--sketch": sketch,
+                "--firmware": firmware,
+                "--flash": flash,
+                "--layers": layers,
+                "--profile": profile,
+                "--chaos": chaos,
+            }
+        )
         from hil.cli.listen import TextOptions, bench_lines  # which imports this module
 
         given = TextOptions(
@@ -239,6 +260,7 @@ def bench(
             data=data,
             dataset=dataset,
             limit=limit,
+            host=host,
         )
         bench_lines(given, out, open_report)
         return
@@ -250,14 +272,6 @@ def bench(
     faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
-    if host_samples < 0:
-        raise UsageError("--host-samples must not be negative", "0 times nothing")
-    if not 1 <= host_threads <= cores():  # more would wait for each other
-        raise UsageError(
-            f"--host-threads must be from 1 to {cores()}, the cores of this computer",
-            "leave it out for one thread",
-        )
-    host = HostTiming(host_samples, host_threads)
     with stations([_resolve(name) for name in board], project, port) as boards:
         request = Request(
             project=project,
@@ -287,6 +301,15 @@ def bench(
         lab = RealLab(project, flash)
         _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host)
     show_report(folder, browse=may_open() if open_report is None else open_report)
+
+
+def _refuse_with_text(given: Mapping[str, object]) -> None:
+    """UsageError for an option that nothing follows when lines of text are read."""
+    if refused := next((name for name, value in given.items() if value), None):
+        raise UsageError(
+            f"{refused} and --protocol text contradict",
+            "the sketch on the port runs as it is: leave one of them out",
+        )
 
 
 def _resolve(name: str) -> str:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from hil import datasets
 from hil.bench.cases import Network
+from hil.bench.host import HostTiming
 from hil.bench.lines import Outcome, TextSetup
 from hil.bench.listen import Chunk, Listening, from_file, from_link
 from hil.bench.listen import listen as listen_to
@@ -158,6 +159,7 @@ class TextOptions:
     data: Path | None
     dataset: str
     limit: int | None
+    host: HostTiming
 
 
 def bench_lines(given: TextOptions, folder: Path | None, open_report: bool | None) -> None:
@@ -210,7 +212,7 @@ def bench_lines(given: TextOptions, folder: Path | None, open_report: bool | Non
 
     def run() -> Outcome:
         with progress() as bars:
-            return bench_text(setup, sending, data, used, folder, Bars(bars), opens)
+            return bench_text(setup, sending, data, used, folder, Bars(bars), opens, given.host)
 
     finish(run, folder, open_report)
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from hil import datasets
 from hil.bench.cases import Network
+from hil.bench.host import HostTiming
 from hil.bench.lines import Outcome, TextSetup
 from hil.bench.store import dataset_used
 from hil.bench.text import Sending, bench
@@ -68,14 +69,19 @@ def predicting(decimals: int = 6, ms: str = "52.00") -> Callable[[bytes], bytes]
 
 
 def benched(
-    sketch: FakeSketch, what: TextSetup, data: Dataset, folder: Path, sending: Sending = PLAIN
+    sketch: FakeSketch,
+    what: TextSetup,
+    data: Dataset,
+    folder: Path,
+    sending: Sending = PLAIN,
+    host: HostTiming | None = None,
 ) -> Outcome:
     @contextmanager
     def opens() -> Iterator[Link]:
         yield sketch
 
     used = dataset_used(data, len(data), "")
-    return bench(what, sending, data, used, folder, lambda _: None, opens)
+    return bench(what, sending, data, used, folder, lambda _: None, opens, host)
 
 
 def samples(folder: Path) -> tuple[Sample, ...]:
@@ -288,6 +294,28 @@ def test_a_time_longer_than_the_round_trip_is_dropped(tmp_path: Path, data: Data
     emulated = tmp_path / "emulated"
     benched(sketch, replace(what, emulated=True), data, emulated)
     assert {one.time for one in samples(emulated)} == {500_000}
+
+
+def test_a_run_is_not_continued_with_what_says_something_else(
+    tmp_path: Path, data: Dataset
+) -> None:
+    sketch = FakeSketch(lambda _: b"class 1 0.5,0.25\n", vanishes=4)
+    with pytest.raises(LinkError):
+        benched(sketch, setup(r"class (?P<label>\d) .*"), data, tmp_path)
+    again = FakeSketch(lambda _: b"class 1 0.25,0.5\n")
+    with pytest.raises(StorageError, match="differs in output of .*, answers of"):
+        benched(again, setup(r"class (?P<label>\d) (?P<outputs>.*)"), data, tmp_path)
+    assert len(samples(tmp_path)) == 3
+
+
+def test_litert_is_timed_on_this_computer(tmp_path: Path, data: Dataset) -> None:
+    ticks = iter(range(0, 10**9, 1000))
+    timing = HostTiming(3, clock=ticks.__next__)
+    sketch = FakeSketch(predicting(), seconds=0.06)
+    benched(sketch, setup(*WHOLE, model=network()), data, tmp_path, host=timing)
+    found = row(tmp_path).host_latency
+    assert found is not UNSET
+    assert {one.median for one in found.values()} == {1000.0}
 
 
 def test_outputs_one_per_line_need_their_number(tmp_path: Path, data: Dataset) -> None:

@@ -113,6 +113,8 @@ def test_mistakes_are_one_line(
         (("--pattern", LABEL, "--port", "x", "--send-type", "int4"), "--send-type int4 is unknown"),
         (("--pattern", LABEL, "--port", "x", "--repeat", "3"), "--repeat 3; 1, or 2 to send"),
         (("--port", "x"), "no --pattern is given"),
+        (("--pattern", LABEL, "--port", "x", "--chaos", "7"), "--chaos and --protocol text contra"),
+        (("--pattern", LABEL, "--port", "x", "--engine", "user"), "--engine and --protocol text"),
         (("--protocol", "smoke"), "--protocol smoke is unknown; frames or text"),
         (("--protocol", "frames", "--pattern", LABEL), "--pattern needs --protocol text"),
     ],
