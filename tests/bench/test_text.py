@@ -68,6 +68,12 @@ def predicting(decimals: int = 6, ms: str = "52.00") -> Callable[[bytes], bytes]
     return answer
 
 
+@contextmanager
+def opened_once(sketch: FakeSketch) -> Iterator[Link]:
+    """The sketch as an open port."""
+    yield sketch
+
+
 def benched(
     sketch: FakeSketch,
     what: TextSetup,
@@ -76,12 +82,10 @@ def benched(
     sending: Sending = PLAIN,
     host: HostTiming | None = None,
 ) -> Outcome:
-    @contextmanager
-    def opens() -> Iterator[Link]:
-        yield sketch
-
     used = dataset_used(data, len(data), "")
-    return bench(what, sending, data, used, folder, lambda _: None, opens, host)
+    return bench(
+        what, sending, data, used, folder, lambda _: None, lambda: opened_once(sketch), host
+    )
 
 
 def samples(folder: Path) -> tuple[Sample, ...]:
