@@ -91,7 +91,7 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def _shown(text: str) -> str:
-    return repr(shorten(text, 100))
+    return f"'{shorten(text, 100)}'"  # not repr: it would double each backslash
 
 
 def _bad_pattern(text: str, why: str, position: int | None) -> UsageError:
