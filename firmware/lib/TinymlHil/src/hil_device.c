@@ -82,6 +82,13 @@ static hil_engine_status_t verify(const hil_model_t *self, const void *output, u
 
 /* ---- The configuration. */
 
+/* By its bits: comparing numbers would link a function on a core without FPU. */
+static bool lacks_scale(const hil_tensor_t *tensor) {
+  static const float none = 0.0f;
+
+  return tensor->dtype != HIL_FLOAT32 && memcmp(&tensor->scale, &none, sizeof none) == 0;
+}
+
 /* Copies a tensor; false if it contradicts itself, and then it is flat. */
 static bool take_tensor(hil_tensor_t *to, const hil_tensor_t *from) {
   uint32_t product = 1;
@@ -147,6 +154,13 @@ bool hil_device_init_on(hil_device_t *device, const hil_device_config_t *config,
   }
   holds = take_tensor(&model->input, &config->input);
   holds = take_tensor(&model->output, &config->output) && holds;
+  if (lacks_scale(&model->input)) {
+    model->input.scale = 1.0f / 255.0f;
+    model->input.zero_point = model->input.dtype == HIL_INT8 ? -128 : 0;
+  }
+  if (lacks_scale(&model->output)) {
+    model->output.scale = 1.0f;
+  }
   model->prepare = prepare;
   model->invoke = invoke;
   model->verify = verify;

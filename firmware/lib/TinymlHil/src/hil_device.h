@@ -64,8 +64,9 @@ typedef struct {
   const char *name;    /* of the sketch, UTF-8; HELLO carries 31 bytes of it */
   const char *version; /* of the sketch, UTF-8 */
 
-  /* dtype, rank and dims; int8 and uint8 also have scale and zero_point. `elements` 0 means: the
-   * product of dims. */
+  /* dtype, rank and dims; `elements` 0 means: the product of dims. real = (value - zero_point) *
+   * scale; with scale 0, an int8 or uint8 input is a pixel (real = pixel / 255), and an output the
+   * number itself. */
   hil_tensor_t input;
   hil_tensor_t output;
 
