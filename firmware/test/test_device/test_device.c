@@ -90,6 +90,30 @@ static bool clobber_input(void *context, const void *in, void *to) {
   return true;
 }
 
+static const golden_frame_t *golden(const char *name) {
+  size_t i;
+
+  for (i = 0; i < COUNT_OF(golden_frames); i++) {
+    if (strcmp(golden_frames[i].name, name) == 0) {
+      return &golden_frames[i];
+    }
+  }
+  CHECK(0 && "a golden frame of that name");
+  return &golden_frames[0];
+}
+
+static size_t given; /* what read() has returned */
+
+static size_t read_hello(uint8_t *data, size_t limit) {
+  const golden_frame_t *const asks = golden("hello request");
+  const size_t rest = asks->encoded_length - given;
+  const size_t count = rest < limit ? rest : limit;
+
+  memcpy(data, asks->encoded + given, count);
+  given += count;
+  return count;
+}
+
 /* ---- The device. */
 static void configure(uint8_t input, uint8_t output, hil_predict_t predict) {
   memset(&config, 0, sizeof config);
@@ -106,6 +130,7 @@ static void configure(uint8_t input, uint8_t output, hil_predict_t predict) {
   config.rx_size = sizeof rx;
   config.out = out;
   config.out_size = sizeof out;
+  config.read = read_hello;
   config.write = fake_write;
   config.write_context = &fake;
 }
@@ -119,18 +144,6 @@ static bool start(void) {
 static void boot(uint8_t input, uint8_t output, hil_predict_t predict) {
   configure(input, output, predict);
   CHECK(start());
-}
-
-static const golden_frame_t *golden(const char *name) {
-  size_t i;
-
-  for (i = 0; i < COUNT_OF(golden_frames); i++) {
-    if (strcmp(golden_frames[i].name, name) == 0) {
-      return &golden_frames[i];
-    }
-  }
-  CHECK(0 && "a golden frame of that name");
-  return &golden_frames[0];
 }
 
 /* Whether the device answers the golden `request` with the golden `reply`. */
@@ -307,18 +320,35 @@ static void a_configuration_that_contradicts_itself_is_refused(void) {
 #endif
 }
 
-/* The largest payload whose buffer is not larger than what there is, for every size. */
-static void the_receive_buffer_is_used_in_full(void) {
-  uint32_t size, most;
+static void the_receive_buffer_decides_whether_floats_fit(void) {
+  configure(HIL_INT8, HIL_UINT8, reverse_bytes);
+  CHECK(start());
+  CHECK_EQUAL(HIL_REQUEST_HEAD + sizeof(float) * INPUTS, device.session.setup.max_payload);
+  config.rx_size--;
+  CHECK(start());
+  CHECK_EQUAL(HIL_REQUEST_HEAD + INPUTS, device.session.setup.max_payload);
+  config.rx_size = HIL_DEVICE_RX_BYTES(INPUTS, int8_t);
+  CHECK(start());
+  CHECK_EQUAL(HIL_REQUEST_HEAD + INPUTS, device.session.setup.max_payload);
+}
 
+static size_t read_nothing(uint8_t *data, size_t limit) {
+  (void)data;
+  (void)limit;
+  CHECK(0 && "a device without a buffer does not read");
+  return 0;
+}
+
+static void a_device_that_cannot_answer_is_silent(void) {
   configure(HIL_UINT8, HIL_UINT8, reverse_bytes);
-  for (size = HIL_RX_BYTES(8u); size < 1000u; size++) {
-    config.rx_size = size; /* nothing is received here */
-    CHECK(start());
-    most = device.session.setup.max_payload;
-    CHECK(HIL_RX_BYTES(most) <= size);
-    CHECK(HIL_RX_BYTES(most + 1u) > size);
-  }
+  config.read = read_nothing;
+  config.rx_size = HIL_RX_BYTES(0u) - 1u;
+  CHECK(!start());
+  hil_device_poll(&device);
+  config.rx_size = sizeof rx;
+  config.write = NULL;
+  CHECK(!start());
+  hil_device_poll(&device);
 }
 
 static void a_counter_that_wrapped_is_found_by_the_slower_clock(void) {
@@ -341,21 +371,8 @@ static void a_counter_that_wrapped_is_found_by_the_slower_clock(void) {
   CHECK_EQUAL(5, result.ticks);
 }
 
-static size_t given; /* what read() has returned */
-
-static size_t read_hello(uint8_t *data, size_t limit) {
-  const golden_frame_t *const asks = golden("hello request");
-  const size_t rest = asks->encoded_length - given;
-  const size_t count = rest < limit ? rest : limit;
-
-  memcpy(data, asks->encoded + given, count);
-  given += count;
-  return count;
-}
-
 static void poll_reads_and_answers(void) {
   configure(HIL_UINT8, HIL_UINT8, reverse_bytes);
-  config.read = read_hello;
   CHECK(start());
   given = 0;
   fake.reply_length = 0;
@@ -402,7 +419,8 @@ int main(void) {
   RUN(floats_take_pixels_and_floats);
   RUN(int8_takes_all_encodings_and_is_a_pixel_without_a_scale);
   RUN(a_configuration_that_contradicts_itself_is_refused);
-  RUN(the_receive_buffer_is_used_in_full);
+  RUN(the_receive_buffer_decides_whether_floats_fit);
+  RUN(a_device_that_cannot_answer_is_silent);
   RUN(a_counter_that_wrapped_is_found_by_the_slower_clock);
   RUN(poll_reads_and_answers);
   RUN(memory_and_uptime_are_optional);

@@ -84,9 +84,10 @@ static hil_engine_status_t verify(const hil_model_t *self, const void *output, u
 
 /* By its bits: comparing numbers would link a function on a core without FPU. */
 static bool lacks_scale(const hil_tensor_t *tensor) {
-  static const float none = 0.0f;
+  uint32_t bits;
 
-  return tensor->dtype != HIL_FLOAT32 && memcmp(&tensor->scale, &none, sizeof none) == 0;
+  memcpy(&bits, &tensor->scale, sizeof bits);
+  return tensor->dtype != HIL_FLOAT32 && bits == 0;
 }
 
 /* Copies a tensor; false if it contradicts itself, and then it is flat. */
@@ -109,12 +110,13 @@ static bool take_tensor(hil_tensor_t *to, const hil_tensor_t *from) {
   return hil_tensor_bytes(to) > 0;
 }
 
-/* The largest m with HIL_RX_BYTES(m) <= size. */
-static uint32_t payload_of(uint32_t size) {
-  const uint32_t least = HIL_RX_BYTES(0u);
-  const uint32_t room = size < least ? 0 : size - least;
+/* The largest request: an input in float32 if the buffer has room for it, else in its own type; 0
+ * if the buffer is too small for that. */
+static uint32_t payload_of(const hil_tensor_t *input, uint32_t size) {
+  const uint32_t wide = HIL_MAX_PAYLOAD_OF(input->elements);
+  const uint32_t own = HIL_REQUEST_HEAD + hil_tensor_bytes(input);
 
-  return HIL_UNPACKS ? room - (room + 1u) / 129u : room;
+  return HIL_RX_BYTES(wide) <= size ? wide : HIL_RX_BYTES(own) <= size ? own : 0;
 }
 
 static char *append(char *at, const char *end, const char *text) {
@@ -143,6 +145,10 @@ bool hil_device_init_on(hil_device_t *device, const hil_device_config_t *config,
   memset(device, 0, sizeof *device);
   memset(&setup, 0, sizeof setup);
   device->config = config;
+  if (!config->read || !config->write || !config->rx || config->rx_size < HIL_RX_BYTES(0u)) {
+    device->contradicts = 1;
+    return false; /* the session has no buffer: hil_device_poll does nothing */
+  }
   at = append(at, end, config->name ? config->name : "sketch");
   at = append(at, end, " ");
   at = append(at, end, config->version ? config->version : "");
@@ -171,14 +177,14 @@ bool hil_device_init_on(hil_device_t *device, const hil_device_config_t *config,
   setup.model_count = 1;
   setup.rx = config->rx;
   setup.rx_size = config->rx_size;
-  setup.max_payload = payload_of(config->rx_size);
+  setup.max_payload = payload_of(&model->input, config->rx_size);
   setup.output = config->out + HIL_DEVICE_GUARD;
   setup.convert = config->convert;
   setup.write = config->write;
   setup.write_context = config->write_context;
   setup.set_baud = config->set_baud;
   holds = holds && config->predict && is_aligned(config->rx) && is_aligned(config->out) &&
-          setup.max_payload >= HIL_REQUEST_HEAD + hil_tensor_bytes(&model->input) &&
+          setup.max_payload > 0 &&
           config->out_size >= 2u * HIL_DEVICE_GUARD + hil_tensor_bytes(&model->output);
   device->contradicts = !holds;
   hil_session_init(&device->session, &setup);
@@ -187,9 +193,12 @@ bool hil_device_init_on(hil_device_t *device, const hil_device_config_t *config,
 
 void hil_device_poll(hil_device_t *device) {
   uint8_t received[CHUNK];
-  const size_t count = device->config->read(received, sizeof received);
-  size_t i;
+  size_t count, i;
 
+  if (!device->session.setup.rx) {
+    return;
+  }
+  count = device->config->read(received, sizeof received);
   for (i = 0; i < count; i++) {
     hil_session_feed(&device->session, received[i]);
   }

@@ -117,8 +117,8 @@ typedef struct {
 
 /* Starts a device; there can be only one in a program. False if the configuration contradicts
  * itself: `elements` is not the product of dims, a buffer is too small or not aligned, a type is
- * not known, or a function is missing. The device then answers HELLO, and every inference with
- * ERROR ENGINE 4. */
+ * not known, or predict is missing. The device then answers HELLO, and every inference with ERROR
+ * ENGINE 4. Without read, write or a receive buffer of HIL_RX_BYTES(0) it is silent. */
 bool hil_device_init(hil_device_t *device, const hil_device_config_t *config);
 
 /* The same on a board that has a port: `board` has everything that is optional above. */

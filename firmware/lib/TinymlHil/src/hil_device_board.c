@@ -18,14 +18,17 @@ static void stopwatch_start(void) {
 
 static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
   const uint32_t passed = now_ticks() - started_ticks;
-  const uint32_t mhz = config->tick_hz / 1000000u;
-
   *micros = now_us() - started_us;
-  /* the slower clock shows whether the counter wrapped */
-  *ticks = mhz > 0 && *micros >= 0xFFFFFFFFu / mhz ? HIL_TICKS_WRAPPED : passed;
+  /* the slower clock shows whether the counter wrapped; no division, which a small core lacks */
+  *ticks = ((uint64_t)*micros + 1u) * config->tick_hz >= 0xFFFFFFFFull * 1000000u
+               ? HIL_TICKS_WRAPPED
+               : passed;
 }
 
-static uint32_t uptime_ms(void) { return config->millis ? config->millis() : now_us() / 1000u; }
+/* us / 1000 by 2^32 / 1000, rounded up: no division. At most a millisecond too late. */
+static uint32_t ms_of(uint32_t us) { return (uint32_t)((uint64_t)us * 4294968u >> 32); }
+
+static uint32_t uptime_ms(void) { return config->millis ? config->millis() : ms_of(now_us()); }
 
 static void memory(hil_memory_t *out) {
   out->heap_used = HIL_HEAP_UNKNOWN;

@@ -133,9 +133,11 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
   if (!prepare(session, index)) {
     return NULL;
   }
+#ifdef HIL_LAYERS
   if (head > sizeof(hil_infer_t) && plain == encoding) { /* to its aligned place */
     memmove(hil_input_of(session), hil_input_of(session) + head - sizeof(hil_infer_t), wanted);
   }
+#endif
   if (session->setup.convert) {
     session->setup.convert(&model->input, plain, hil_input_of(session));
   }

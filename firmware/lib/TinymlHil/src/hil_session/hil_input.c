@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hil_input.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "hil_wire/hil_messages.h"
@@ -42,22 +41,38 @@ uint8_t hil_input_own_encoding(const hil_tensor_t *tensor) {
   }
 }
 
-static uint8_t quantise(float real, const hil_tensor_t *tensor) {
-  const float steps = roundf(real / tensor->scale);
-  const float least = -128.0f - (float)tensor->zero_point;
-  const float most = 127.0f - (float)tensor->zero_point;
+/* round(x), halves away from zero, at most FAR from zero; NaN is the lowest. It works on the bits,
+ * because comparing, rounding and converting link 2 KB of functions on a core without FPU. */
+enum { EXPONENT_OF_A_HALF = 126, EXPONENT_OF_FAR = 150 };
+#define FAR ((int32_t)1 << 23)
+#define INFINITY_BITS 0x7F800000u
 
-  /* Clamp before the conversion to integer; written so that NaN becomes the lowest value. */
-  if (!(steps > least)) {
-    return (uint8_t)(int8_t)-128;
+static int32_t rounded(float x) {
+  uint32_t bits, exponent, shift, mantissa;
+  int32_t size = FAR;
+
+  memcpy(&bits, &x, sizeof bits);
+  exponent = bits >> 23 & 0xFFu;
+  if ((bits & 0x7FFFFFFFu) > INFINITY_BITS) {
+    return -FAR;
   }
-  if (steps > most) {
-    return (uint8_t)(int8_t)127;
+  if (exponent < (uint32_t)EXPONENT_OF_A_HALF) {
+    size = 0;
+  } else if (exponent < (uint32_t)EXPONENT_OF_FAR) {
+    shift = (uint32_t)EXPONENT_OF_FAR - exponent;
+    mantissa = (bits & 0x7FFFFFu) | 0x800000u;
+    size = (int32_t)((mantissa + ((uint32_t)1 << (shift - 1u))) >> shift);
   }
-  return (uint8_t)(int8_t)((int32_t)steps + tensor->zero_point);
+  return bits >> 31 ? -size : size;
 }
 
-static float real_of(uint8_t pixel) { return (float)pixel / 255.0f; }
+static uint8_t quantise(float real, const hil_tensor_t *tensor) {
+  const int32_t value = rounded(real / tensor->scale) + tensor->zero_point;
+
+  return (uint8_t)(int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+}
+
+static float real_of(uint8_t pixel) { return (float)(int32_t)pixel / 255.0f; }
 
 static void to_float32(const hil_tensor_t *tensor, const uint8_t *from, uint8_t *to) {
   uint32_t i;

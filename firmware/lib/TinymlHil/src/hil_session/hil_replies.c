@@ -18,9 +18,12 @@ static void put(hil_session_t *session, const void *data, size_t length) {
 }
 
 static void put_text(hil_session_t *session, const char *text, size_t limit) {
-  size_t length = strlen(text);
+  size_t length = 0;
   uint8_t prefix;
 
+  while (length <= limit && text[length] != '\0') {
+    length++;
+  }
   if (length > limit) { /* cut between characters, not before a continuation byte */
     for (length = limit; length > 0 && ((uint8_t)text[length] & 0xC0u) == 0x80u; length--) {
     }
