@@ -74,7 +74,9 @@ static uint8_t quantise(float real, const hil_tensor_t *tensor) {
 
 static float real_of(uint8_t pixel) { return (float)(int32_t)pixel / 255.0f; }
 
-static void to_float32(const hil_tensor_t *tensor, const uint8_t *from, uint8_t *to) {
+/* Not inlined, like to_int8: two functions call it. */
+static __attribute__((noinline)) void to_float32(const hil_tensor_t *tensor, const uint8_t *from,
+                                                 uint8_t *to) {
   uint32_t i;
   float real;
 
@@ -84,8 +86,8 @@ static void to_float32(const hil_tensor_t *tensor, const uint8_t *from, uint8_t 
   }
 }
 
-static void to_int8(const hil_tensor_t *tensor, uint8_t encoding, const uint8_t *from,
-                    uint8_t *to) {
+static __attribute__((noinline)) void to_int8(const hil_tensor_t *tensor, uint8_t encoding,
+                                              const uint8_t *from, uint8_t *to) {
   const uint32_t elements = tensor->elements;
   uint32_t i;
   float real;
