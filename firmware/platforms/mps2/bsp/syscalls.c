@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* newlib requires these as soon as a library calls abort() or malloc(), as TFLM and sketches do.
- * The heap is what is free between the variables and the stack; our own code does not use it. */
+/* newlib requires these as soon as a library calls abort(), malloc() or printf(), as TFLM and
+ * sketches do. The heap is what is free between the variables and the stack; our own code does not
+ * use it. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,12 @@ void _exit(int code);
 int _kill(int process, int signal);
 int _getpid(void);
 void *_sbrk(ptrdiff_t more);
+int _write(int file, const void *data, size_t size);
+int _read(int file, void *data, size_t size);
+int _close(int file);
+int _fstat(int file, void *status);
+int _isatty(int file);
+long _lseek(int file, long offset, int origin);
 
 void _exit(int code) {
   leave((uint32_t)code);
@@ -38,4 +45,46 @@ void *_sbrk(ptrdiff_t more) {
   void *const old = end + used;
   used += more;
   return old;
+}
+
+/* Libraries of a sketch may print: nobody reads it, and the line is for answers. */
+int _write(int file, const void *data, size_t size) {
+  (void)file;
+  (void)data;
+  return (int)size;
+}
+
+static int no_file(void) {
+  errno = EBADF;
+  return -1;
+}
+
+int _read(int file, void *data, size_t size) {
+  (void)file;
+  (void)data;
+  (void)size;
+  return no_file();
+}
+
+int _close(int file) {
+  (void)file;
+  return no_file();
+}
+
+int _fstat(int file, void *status) {
+  (void)file;
+  (void)status;
+  return no_file();
+}
+
+int _isatty(int file) {
+  (void)file;
+  return 0;
+}
+
+long _lseek(int file, long offset, int origin) {
+  (void)file;
+  (void)offset;
+  (void)origin;
+  return no_file();
 }
