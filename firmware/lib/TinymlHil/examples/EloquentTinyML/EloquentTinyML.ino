@@ -9,7 +9,7 @@
 #include <TinymlHil.h>
 #include <eloquent_tinyml/tensorflow.h>
 
-#include "model.h"  // const unsigned char model[], the .tflite file (docs/your-sketch.md)
+#include "model.h"  // const unsigned char model[], the .tflite file (docs/engines-of-others.md)
 
 #define INPUTS 784
 #define OUTPUTS 10

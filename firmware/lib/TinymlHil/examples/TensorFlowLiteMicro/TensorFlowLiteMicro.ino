@@ -10,7 +10,7 @@
 #include <tensorflow/lite/micro/micro_mutable_op_resolver.h>
 #include <tensorflow/lite/schema/schema_generated.h>
 
-#include "model.h"  // const unsigned char model[], the .tflite file (docs/your-sketch.md)
+#include "model.h"  // const unsigned char model[], the .tflite file (docs/engines-of-others.md)
 
 #define INPUTS 784
 #define OUTPUTS 10
