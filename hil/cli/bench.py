@@ -12,7 +12,7 @@ from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import Progress, TaskID
@@ -48,6 +48,12 @@ from hil.link.chaos import Chaos, parse_chaos
 from hil.runs.load import read_manifest, read_samples
 
 Names = list[str]
+
+
+_SEND, _END, _TIMEOUT = "csv", "\\n", 10.0  # defaults of --protocol text
+_SKETCH: Final = "Your own sketch: --engine user"
+_TEXT: Final = "Lines of text: --protocol text"
+_HOST: Final = "This computer"
 
 
 def bench(
@@ -103,24 +109,26 @@ def bench(
         Path | None,
         typer.Option(
             "--sketch",
-            help="With --engine user: the folder or .ino file to build, for an emulated board or "
-            "with --flash.",
+            help="The folder or .ino file to build, for an emulated board or with --flash.",
+            rich_help_panel=_SKETCH,
         ),
     ] = None,
     firmware: Annotated[
         Path | None,
         typer.Option(
             "--firmware",
-            help="With --engine user: your ELF file. An emulated board runs it; of a board on a "
+            help="Your ELF file. An emulated board runs it; of a board on a "
             "port it shows the memory.",
+            rich_help_panel=_SKETCH,
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
             "--tolerance",
-            help="With --engine user or --protocol text: how far an output may be from the "
+            help="Also with --protocol text: how far an output may be from the "
             "host's, in its unit.",
+            rich_help_panel=_SKETCH,
         ),
     ] = None,
     jobs: Annotated[
@@ -153,59 +161,68 @@ def bench(
         Names,
         typer.Option(
             "--pattern",
-            help="With --protocol text: how to read a line, as a regular expression with groups "
+            help="How to read a line, as a regular expression with groups "
             "or by name; repeatable. See docs/text.md.",
+            rich_help_panel=_TEXT,
         ),
     ] = [],
     send: Annotated[
         str,
-        typer.Option("--send", help="With --protocol text: send samples as csv, json or bytes."),
-    ] = "csv",
+        typer.Option("--send", help="Send samples as csv, json or bytes.", rich_help_panel=_TEXT),
+    ] = _SEND,
     send_type: Annotated[
         str | None,
         typer.Option(
             "--send-type",
-            help="With --protocol text: send float32, uint8 or int8; default: as in the data.",
+            help="Send float32, uint8 or int8; default: as in the data.",
+            rich_help_panel=_TEXT,
         ),
     ] = None,
     end: Annotated[
-        str, typer.Option("--end", help="With --protocol text: what ends a sample.")
-    ] = "\\n",
+        str, typer.Option("--end", help="What ends a sample.", rich_help_panel=_TEXT)
+    ] = _END,
     repeat: Annotated[
         int,
         typer.Option(
             "--repeat",
-            help="With --protocol text: 2 sends each sample twice, and accepts only equal answers.",
+            help="2 sends each sample twice, and accepts only equal answers.",
+            rich_help_panel=_TEXT,
         ),
     ] = 1,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", help="With --protocol text: seconds until an answer."),
-    ] = 10.0,
+        typer.Option("--timeout", help="Seconds until an answer.", rich_help_panel=_TEXT),
+    ] = _TIMEOUT,
     baud: Annotated[
         int | None,
-        typer.Option("--baud", help="With --protocol text: baud rate; default: the board's."),
+        typer.Option("--baud", help="Baud rate; default: the board's.", rich_help_panel=_TEXT),
     ] = None,
     classes: Annotated[
         str,
-        typer.Option("--classes", help="With --protocol text: names of the classes: cat,dog."),
+        typer.Option("--classes", help="Names of the classes: cat,dog.", rich_help_panel=_TEXT),
     ] = "",
     outputs: Annotated[
         int | None,
-        typer.Option("--outputs", help="With --protocol text: outputs of an answer."),
+        typer.Option("--outputs", help="Outputs of an answer.", rich_help_panel=_TEXT),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", help="With --protocol text: the sketch's name and version.")
+        str, typer.Option("--name", help="The sketch's name and version.", rich_help_panel=_TEXT)
     ] = "",
     host_samples: Annotated[
         int,
         typer.Option(
             "--host-samples",
             help="Samples on which LiteRT is timed on this computer, at most; 0: none.",
+            rich_help_panel=_HOST,
         ),
     ] = SAMPLES,
     host_threads: Annotated[
-        int, typer.Option("--host-threads", help="Threads of LiteRT's XNNPACK kernels then.")
+        int,
+        typer.Option(
+            "--host-threads",
+            help="Threads of LiteRT's XNNPACK kernels then.",
+            rich_help_panel=_HOST,
+        ),
     ] = 1,
     open_report: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Open the report in a browser.")
@@ -266,8 +283,20 @@ def bench(
         return
     if protocol != "frames":
         raise UsageError(f"--protocol {protocol} is unknown", "frames or text")
-    if pattern:
-        raise UsageError("--pattern needs --protocol text", "add it, or leave out --pattern")
+    _refuse_without_text(
+        {
+            "--pattern": pattern,
+            "--send": send != _SEND,
+            "--send-type": send_type,
+            "--end": end != _END,
+            "--repeat": repeat != 1,
+            "--timeout": timeout != _TIMEOUT,
+            "--baud": baud,
+            "--classes": classes,
+            "--outputs": outputs,
+            "--name": name,
+        }
+    )
     project = find_project()
     faults = None if chaos is None else parse_chaos(chaos)
     if jobs is not None and jobs < 1:
@@ -310,6 +339,12 @@ def _refuse_with_text(given: Mapping[str, object]) -> None:
             f"{refused} and --protocol text contradict",
             "the sketch on the port runs as it is: leave one of them out",
         )
+
+
+def _refuse_without_text(given: Mapping[str, object]) -> None:
+    """UsageError for an option that only --protocol text follows."""
+    if refused := next((name for name, value in given.items() if value), None):
+        raise UsageError(f"{refused} needs --protocol text", f"add it, or leave out {refused}")
 
 
 def _resolve(name: str) -> str:

@@ -117,6 +117,8 @@ def test_mistakes_are_one_line(
         (("--pattern", LABEL, "--port", "x", "--engine", "user"), "--engine and --protocol text"),
         (("--protocol", "smoke"), "--protocol smoke is unknown; frames or text"),
         (("--protocol", "frames", "--pattern", LABEL), "--pattern needs --protocol text"),
+        (("--protocol", "frames", "--send", "json"), "--send needs --protocol text"),
+        (("--protocol", "frames", "--repeat", "2"), "--repeat needs --protocol text"),
     ],
 )
 def test_mistakes_of_a_bench_are_one_line(
