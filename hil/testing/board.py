@@ -170,7 +170,6 @@ class FakeBoard:
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
         dtype = self.hello.models[model].output.dtype
         check = check_of(frame)
-        head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
         values, encoding = frame.payload[4:], frame.payload[1]
         if encoding & PACKED:
             if not self.hello.unpacks:
@@ -181,6 +180,8 @@ class FakeBoard:
             output = self.infer(model, values)
         except EngineFails as failed:
             return self._error(frame.seq, ErrorCode.ENGINE, frame.type, failed.code)
+        # after the inference, which the clocks may measure
+        head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
         return self._frame(Kind.INFER.reply, frame.seq, head + output)
 
     def _status(self, flags: int) -> bytes:
