@@ -36,6 +36,7 @@ from hil.bench.prepare import output_of
 from hil.bench.store import dataset_used, opened, started
 from hil.core.errors import NoAnswer, StorageError, UsageError
 from hil.core.records import Dataset
+from hil.core.text import printable, shorten
 from hil.datasets.sampling import take
 from hil.link import Deadline, Link, clock_of
 from hil.runs.load import load_run, read_manifest
@@ -185,6 +186,7 @@ class _Heard:
         self._chunks, self._clock = chunks, clock
         self._splitter = Splitter(joined=joined)
         self._lines = 0
+        self._last = ""  # the last line with text
         self._began = clock()
         self.live = False  # whether bytes come while they are printed, not from a saved log
 
@@ -212,7 +214,9 @@ class _Heard:
 
     def _answers(self, lines: list[Line]) -> Iterator[TextAnswer]:
         for line in lines:
-            self._lines += bool(line.text)
+            if line.text:
+                self._lines += 1
+                self._last = shorten(printable(line.text.strip()), 80)
             yield from self.reader.take(line)
 
     def nothing(self, fault: str) -> NoAnswer:
@@ -235,6 +239,8 @@ class _Heard:
             why, times = dropped.most_common(1)[0]
             said = f"{said}; {times:,} {why}, such as {self.reader.first[why]!r}"
             hint = hints.get(why, hint)
+        elif self._last:  # often the sketch's own error
+            said = f"{said}; the last is {self._last!r}"
         return NoAnswer(said, hint)
 
 

@@ -235,7 +235,11 @@ def test_ctrl_c_leaves_the_answers(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (b"", "nothing arrived on the log"),
-        (b"hello\n" * 3, "no answer on the log counts in 3 lines; check --pattern and --baud"),
+        (b"hello\n" * 2 + b"ERROR: no \x07memory\n\n", "counts in 3 lines; .* such as 'ERROR"),
+        (
+            b"hello\nERROR: no memory\n\n",
+            "no answer on the log counts in 2 lines; the last is 'ERROR: no memory'; check --pat",
+        ),
         (b"class 7!\n", "in part, such as 'class 7!'; a --pattern must match the whole line"),
         (b"\xfe\x80\n" * 5, "5 lines with bytes that are not text, such as .*; check --baud"),
         (b"class x\n" * 30, "class"),
