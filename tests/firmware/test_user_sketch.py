@@ -229,18 +229,19 @@ void loop() { hil.poll(); }
 """
 
 
+@pytest.mark.parametrize("board", ["native", "mps2"])
 @pytest.mark.parametrize("leaks", [False, True])
 def test_a_sketch_may_allocate_at_first_but_not_for_each_answer(
-    tmp_path: Path, leaks: bool
+    tmp_path: Path, leaks: bool, board: str
 ) -> None:
     text = ALLOCATES.replace("LEAKS", str(int(leaks)))
     (tmp_path / f"{tmp_path.name}.ino").write_text(text)
-    run(user_plan("native", tmp_path), tmp_path / "run", ignore)
+    run(user_plan(board, tmp_path), tmp_path / "run", ignore)
     _, _, end = stored(tmp_path / "run")
     assert end.marks
-    assert end.marks.heap_start is not None
+    assert end.marks.heap_start
     assert end.marks.heap_end is not None
     grown = end.marks.heap_end - end.marks.heap_start
     assert (grown >= N * 2000) == leaks
-    expected = f"native/user/allocates/float32: the heap grew by {grown} bytes"
+    expected = f"{board}/user/allocates/float32: the heap grew by {grown} bytes"
     assert [line.split(" while ")[0] for line in faults(tmp_path / "run")] == [expected] * leaks

@@ -11,6 +11,10 @@ enum { PAINT = 0xA5A5A5A5u };
 extern uint32_t _stack_bottom[], _stack_top[];
 extern uint8_t _data_start[], _data_end[], _bss_start[], _bss_end[];
 
+#ifndef HIL_WITH_IMAGE /* an image of models never allocates */
+extern uint32_t hil_heap_used __attribute__((weak)); /* of the bsp, if it has a heap */
+#endif
+
 static void __attribute__((noinline)) paint_stack(void) {
   uint32_t *const here = (uint32_t *)__builtin_frame_address(0);
   volatile uint32_t *word;
@@ -29,7 +33,11 @@ static void memory(hil_memory_t *out) {
   out->ram_static = (uint32_t)(_data_end - _data_start) + (uint32_t)(_bss_end - _bss_start);
   out->stack_used = (uint32_t)(_stack_top - word) * 4u;
   out->stack_size = (uint32_t)(_stack_top - _stack_bottom) * 4u;
-  out->heap_used = 0; /* no heap: sbrk() never gets memory here */
+#ifdef HIL_WITH_IMAGE
+  out->heap_used = 0;
+#else
+  out->heap_used = &hil_heap_used ? hil_heap_used : 0;
+#endif
 }
 
 #endif

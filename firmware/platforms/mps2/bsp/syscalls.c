@@ -34,16 +34,19 @@ int _kill(int process, int signal) {
 int _getpid(void) { return 1; }
 
 extern char end[], _stack_bottom[]; /* of the linker script */
+extern uint32_t hil_heap_used;
+
+uint32_t hil_heap_used; /* bytes that malloc took so far, which it does in steps */
 
 void *_sbrk(ptrdiff_t more) {
-  static ptrdiff_t used;
+  const ptrdiff_t used = (ptrdiff_t)hil_heap_used;
   const ptrdiff_t size = (ptrdiff_t)((uintptr_t)_stack_bottom - (uintptr_t)end);
   if (more > size - used || more < -used) {
     errno = ENOMEM;
     return (void *)-1;
   }
   void *const old = end + used;
-  used += more;
+  hil_heap_used = (uint32_t)(used + more);
   return old;
 }
 
