@@ -11,8 +11,9 @@ enum { PAINT = 0xA5A5A5A5u };
 extern uint32_t _stack_bottom[], _stack_top[];
 extern uint8_t _data_start[], _data_end[], _bss_start[], _bss_end[];
 
-#ifndef HIL_WITH_IMAGE /* an image of models never allocates */
-extern uint32_t hil_heap_used __attribute__((weak)); /* of the bsp, if it has a heap */
+/* Of the bsp, if it has a heap. An image of models never allocates. */
+#ifndef HIL_WITH_IMAGE
+extern uint32_t hil_heap_used __attribute__((weak));
 #endif
 
 static void __attribute__((noinline)) paint_stack(void) {
