@@ -200,8 +200,9 @@ def pictures(
 ) -> dict[str, Picture]:
     """Sample id -> picture of samples whose answers differ, from each other or from the label.
 
-    At most `MAX_PICTURES`, those with the most different answers first. Empty if the data set does
-    not consist of pictures. ``answers``: by `RunPlan.key`.
+    At most `MAX_PICTURES`, those with the most different answers first; equal pictures with equal
+    answers once, since a sketch may repeat one sample. Empty if the data set does not consist of
+    pictures. ``answers``: by `RunPlan.key`.
     """
     if data.x.dtype != np.uint8 or data.x.ndim != 4 or data.x.shape[3] not in (1, 3):
         return {}
@@ -218,7 +219,10 @@ def pictures(
             index[sample.id] = sample.i
     disputed = [key for key, those in given.items() if len(those) > 1]
     disputed.sort(key=lambda key: (-len(given[key]), index[key]))
-    return {key: _picture(data, index[key]) for key in disputed[:MAX_PICTURES]}
+    drawn: dict[tuple[bytes, frozenset[int]], str] = {}
+    for key in disputed:
+        drawn.setdefault((data.x[index[key]].tobytes(), frozenset(given[key])), key)
+    return {key: _picture(data, index[key]) for key in list(drawn.values())[:MAX_PICTURES]}
 
 
 def _picture(data: Dataset, i: int) -> Picture:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bench stores in addition to its answers, and which runs it refuses to continue."""
 
+from dataclasses import replace
+
 import msgspec
+import numpy as np
 import pytest
 
 from hil.bench.store import differences, pictures
@@ -42,3 +45,18 @@ def test_colour_pictures_keep_their_channels() -> None:
     assert [(p.shape, p.channels, p.pixels) for p in drawn.values()] == [
         ((32, 32), 3, data.x[i].tobytes()) for i in range(2)
     ]
+
+
+def test_a_picture_that_a_sketch_repeats_is_stored_once() -> None:
+    one, other = subset(load("digits"), 2).x
+    data = replace(subset(load("digits"), 5), x=np.stack([one, one, other, one, one]))
+    of = plan(output=Tensor(dtype=9, shape=(1, 10), scale=0.1, zero_point=0))
+    answers = (3, 3, 3, 4, 3)  # every label is 0
+    samples = [
+        Sample(
+            run=of.key, i=i, id=data.ids[i], label=0, device=bytes(int(n == a) for n in range(10))
+        )
+        for i, a in enumerate(answers)
+    ]
+    drawn = pictures(data, manifest(of), {of.key: samples})
+    assert list(drawn) == [data.ids[i] for i in (0, 2, 3)]
