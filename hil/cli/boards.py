@@ -124,6 +124,7 @@ def emulate(
     running = start_detached(project, board, firmware)
     out.print(f"{board.title} runs on {running.port}")
     out.print(f"run it:  hil bench --board {name} --port {running.port}")
+    out.print("         (add --engine user if it is a sketch of your own)")
     out.print(f"stop it: hil emulate {name} --stop")
     if not detach:
         try:
