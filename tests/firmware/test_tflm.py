@@ -73,7 +73,7 @@ def test_the_arena_in_hello_is_exact(board: str, monkeypatch: pytest.MonkeyPatch
     assert answers_of(board, "tflm", names)[1] == outputs
     for less in (takes - 16, takes // 2, 64):
         monkeypatch.setenv("HIL_ARENA", str(less))
-        with pytest.raises(DeviceRefused, match=rf"of \d+ bytes and has {less}") as refused:
+        with pytest.raises(DeviceRefused, match=rf"of \d+ bytes, but has {less};") as refused:
             answers_of(board, "tflm", names)
         assert refused.value.code == ErrorCode.ARENA
 
