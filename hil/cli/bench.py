@@ -4,48 +4,27 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
-import webbrowser
 from collections.abc import Mapping
 from contextlib import suppress
-from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress, TaskID
 
 from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.events import (
-    Asking,
-    Building,
-    BuildingSketch,
-    Event,
-    Finished,
-    LeftOut,
-    NoisyHost,
-    Observing,
-    Profiling,
-    Referencing,
-    Restarted,
-    Returned,
-    Streaming,
-    TimingHost,
-    Untimed,
-    Waiting,
-)
 from hil.bench.host import SAMPLES, HostTiming
 from hil.bench.lab import Lab, RealLab
 from hil.boards.station import Station, choose_board, stations
-from hil.cli.console import Downloads, err, progress, say
+from hil.cli.console import Downloads, progress, say
+from hil.cli.listen import TextOptions, bench_lines
 from hil.cli.report import show_report
+from hil.cli.running import Bars, again, answered, may_open, with_hint
 from hil.core.errors import DeviceError, HilError, UsageError
 from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import Chaos, parse_chaos
-from hil.runs.load import read_manifest, read_samples
+from hil.runs.load import read_manifest
 
 Names = list[str]
 
@@ -257,8 +236,6 @@ def bench(
                 "--chaos": chaos,
             }
         )
-        from hil.cli.listen import TextOptions, bench_lines  # which imports this module
-
         given = TextOptions(
             pattern=pattern,
             port=port,
@@ -401,78 +378,3 @@ def _show(
         injected = end.faults.injected if end.faults else {}
         words = ", ".join(f"{name} {count:,}" for name, count in sorted(injected.items()))
         say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests resent")
-
-
-def answered(folder: Path) -> bool:
-    """Whether the folder has at least one answer."""
-    try:
-        return any(True for _ in read_samples(folder))
-    except HilError:
-        return False
-
-
-def with_hint(problem: DeviceError, folder: Path) -> DeviceError:
-    """The same error, with how to resume in its hint."""
-    found = copy(problem)
-    found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {again(folder)}"
-    return found
-
-
-class Bars:
-    """Shows a bench's events."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case Building(board, precision, engine):
-                say(f"building {precision} firmware for {board}, engine {engine}")
-            case BuildingSketch(board, source):
-                say(f"building {source} for {board}")
-            case Asking(where):
-                say(f"asking the sketch on {where} what it is")
-            case LeftOut(found):
-                say(f"left out: {found.reason}")
-            case Referencing(key, reference, done, total):
-                self._update(f"{key} on the host ({reference})", done, total)
-            case Streaming(key, done, total, _):
-                self._update(key, done, total)
-            case Observing(key, samples):
-                say(f"{key}: asking for the layers of {', '.join(samples)}")
-            case Profiling(key, sample):
-                say(f"{key}: measuring each layer on {sample}")
-            case TimingHost(name, precision, kernels, done, total):
-                self._update(f"LiteRT timed on {name} {precision} ({kernels})", done, total)
-            case Untimed(name, precision, why):
-                say(f"note: {name} {precision} was not timed on the host: {why}")
-            case NoisyHost(why):
-                say(f"note: the host's times may not repeat: {why}")
-            case Restarted(key, said):
-                why = f" ({said})" if said else ""
-                say(f"{key}: the board restarted{why}; the run continues")
-            case Waiting(key, port, seconds, why):
-                say(f"{key}: {why}; waiting up to {seconds:g} s for the board on {port}")
-            case Returned(key, port, seconds):
-                say(f"{key}: the board on {port} is back after {seconds:.1f} s; the run continues")
-            case Finished(key, seconds):
-                if not err.is_terminal:
-                    say(f"{key}: done in {seconds:.1f} s")
-
-    def _update(self, name: str, done: int, total: int) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total or None)
-        self._bars.update(self._tasks[name], completed=done, total=total or None)
-
-
-def again(folder: Path) -> str:
-    """This command line, with the run folder."""
-    words = sys.argv[1:]
-    return shlex.join(words if "--out" in words else [*words, "--out", str(folder)])
-
-
-def may_open() -> bool:
-    """Whether someone is at a terminal with a display."""
-    screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
-    return sys.stdout.isatty() and screen and bool(webbrowser)

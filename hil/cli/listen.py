@@ -25,9 +25,9 @@ from hil.bench.text import BOOT_S, Sending
 from hil.bench.text import bench as bench_text
 from hil.boards.config import Board, load_board
 from hil.boards.session import open_port
-from hil.cli.bench import Bars, again, answered, may_open, with_hint
 from hil.cli.console import Downloads, out, progress, say
 from hil.cli.report import show_report
+from hil.cli.running import Bars, again, answered, may_open, with_hint
 from hil.core.errors import DeviceError, HilError, UsageError
 from hil.core.records import Dataset, DType
 from hil.core.text import shorten

@@ -4,7 +4,9 @@ build."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,16 +22,10 @@ MPS2 = load_board("mps2", PROJECT)
 EMULATED, ATTACHED = only_station(MPS2), only_station(MPS2, "fake://1")
 
 
-def request(station: Station = ATTACHED, /, **changes: object) -> Request:
+def request(station: Station = ATTACHED, /, **changes: Any) -> Request:
     """A sketch on a port, on digits; ``changes`` replace fields."""
-    wanted: dict[str, object] = {
-        "project": PROJECT,
-        "boards": (station,),
-        "engines": ("user",),
-        "dataset": "digits",
-        "limit": 3,
-    }
-    return Request(**{**wanted, **changes})  # type: ignore[arg-type]
+    wanted = Request(PROJECT, boards=(station,), engines=("user",), dataset="digits", limit=3)
+    return replace(wanted, **changes)
 
 
 def test_a_sketch_on_a_port_needs_nothing_but_samples() -> None:
