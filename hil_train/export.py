@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hil.core import files
 from hil.core.errors import ModelError, UsageError
-from hil.core.records import Dataset, Precision
+from hil.core.records import EXPORTED, Dataset, Precision
 from hil.datasets import subset
 from hil_train.backend import known_warnings, quiet, require
 from hil_train.batches import as_input
@@ -28,7 +28,7 @@ def export(
     out: Path,
     *,
     calibration: int = CALIBRATION,
-    precisions: Sequence[Precision] = tuple(Precision),
+    precisions: Sequence[Precision] = EXPORTED,
 ) -> dict[Precision, Path]:
     """Convert a trained network.
 

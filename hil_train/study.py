@@ -23,7 +23,7 @@ from hil.bench.events import Event as BenchEvent
 from hil.bench.lab import Lab
 from hil.core import files
 from hil.core.errors import DoesNotFit, NotForBoard, StorageError, UsageError
-from hil.core.records import Precision
+from hil.core.records import EXPORTED, Precision
 from hil.runs.cells import cells
 from hil.runs.load import load_run, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
@@ -114,7 +114,7 @@ def study(
             bench, f"{method.key}_{precision}", workshop.file(method.key, precision)
         )
         for method in methods()
-        for precision in Precision
+        for precision in EXPORTED
     }
     result = _study(request, recipe, data, shape, made, found)
     provenance.write(request.out / FILE, result)
@@ -258,7 +258,7 @@ def _study(
         rows=tuple(
             _variant(method, precision, made, found[method.key, precision])
             for method in methods()
-            for precision in Precision
+            for precision in EXPORTED
         ),
         versions=next(iter(made.values())).versions,
         command=shlex.join(["hil", *sys.argv[1:]]),

@@ -25,7 +25,7 @@ from hil.bench.prepare import Prepared
 from hil.bench.session import Inputs, find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
-from hil.core.records import Dataset, DType, Encoding, Precision, TensorSpec
+from hil.core.records import Dataset, DType, Encoding, TensorSpec
 from hil.device import Device, LayerOutput, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.reference import encode_inputs, layer_tensors, oracle_version
@@ -140,7 +140,7 @@ def _impossible(item: Prepared, lab: Lab) -> str:
     if why := unobservable(item, lab):
         return why
     graph = _case(item).network.graph
-    if graph.precision is Precision.INT8 and not item.plan.oracle:
+    if graph.precision.integer and not item.plan.oracle:
         return "no oracle is available to compare layers with"
     return ""
 
@@ -159,7 +159,7 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
         yield LayerCheck(
             run=item.plan.key,
             id=sample.id,
-            reference=oracle_version() if graph.precision is Precision.INT8 else "LiteRT",
+            reference=oracle_version() if graph.precision.integer else "LiteRT",
             layers=_compare(item, layers, reported, x),
             same_output=answer.result.output == sample.device,
             firmware_sha256=item.firmware.sha256,

@@ -123,7 +123,7 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
             unit="us" if timed else "none",
             detail="as the sketch prints it" if timed else "the sketch prints no time",
         ),
-        oracle=oracle_version() if graph and graph.precision is Precision.INT8 else "",
+        oracle=oracle_version() if graph and graph.precision.integer else "",
         tolerance=allowed,
         tolerance_why=why,
         litert=graph is not None,

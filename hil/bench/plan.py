@@ -18,7 +18,7 @@ from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.boards.config import Board, BoardMemory, load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
-from hil.core.records import Dataset, DType, Precision, TensorSpec
+from hil.core.records import EXPORTED, Dataset, DType, Precision, TensorSpec
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.runs.schema import TooLarge
@@ -162,7 +162,7 @@ def _networks(request: Request, dataset: str) -> list[Group]:
         raise UsageError(
             f"no model is called {name!r}", "choose teacher, student, or a .tflite file"
         )
-    precisions = [_precision(name) for name in request.precisions] or list(Precision)
+    precisions = [_precision(name) for name in request.precisions] or list(EXPORTED)
     if own:
         if named:
             raise UsageError(

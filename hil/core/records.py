@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Self, TypeAlias, final
@@ -14,17 +15,28 @@ import numpy.typing as npt
 
 from hil.core.errors import MixedUnits
 
+_NUMPY_TYPES = {0: "<f4", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1"}
+
 
 class DType(IntEnum):
     """Element types, by their TFLite ``TensorType`` code (the wire uses the same numbers)."""
 
     FLOAT32 = 0
+    INT32 = 2
     UINT8 = 3
+    INT64 = 4
+    BOOL = 6  # one byte, 0 or 1
+    INT16 = 7
     INT8 = 9
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
-        return np.dtype({0: "<f4", 3: "u1", 9: "i1"}[self.value])
+        return np.dtype(_NUMPY_TYPES[self.value])
+
+    @property
+    def quantised(self) -> bool:
+        """Whether values of this type may stand for real numbers by scale and zero point."""
+        return self in (DType.INT8, DType.UINT8, DType.INT16)
 
 
 class Precision(StrEnum):
@@ -32,6 +44,15 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     INT8 = "int8"
+    INT16 = "int16"  # activations; the weights are int8
+
+    @property
+    def integer(self) -> bool:
+        """Whether its results are integers, which are equal on every correct engine."""
+        return self is not Precision.FLOAT32
+
+
+EXPORTED = (Precision.FLOAT32, Precision.INT8)  # those in which `hil export` writes a network
 
 
 class Encoding(IntEnum):
@@ -150,9 +171,29 @@ class TensorSpec:
         return self.elements * self.dtype.numpy.itemsize
 
 
+TENSOR_ALIGNMENT = 4  # bytes: where each of several inputs or outputs starts
+
+
+def packed_bytes(specs: Sequence[TensorSpec]) -> int:
+    """Bytes of several tensors in one buffer: each but the first starts at a multiple of 4."""
+    return offsets_of(specs)[-1] + specs[-1].nbytes
+
+
+def offsets_of(specs: Sequence[TensorSpec]) -> tuple[int, ...]:
+    """Where each tensor starts in such a buffer."""
+    found = [0]
+    for spec in specs[:-1]:
+        found.append(-(-(found[-1] + spec.nbytes) // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT)
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model inside a firmware image, as HELLO lists it. Sizes in bytes."""
+    """One model inside a firmware image, as HELLO lists it. Sizes in bytes.
+
+    ``input`` and ``output`` are its first ones. ``stateful``: it keeps values from one inference
+    to the next, until RESET_STATE.
+    """
 
     name: str
     engine: str
@@ -161,6 +202,17 @@ class ModelInfo:
     output: TensorSpec
     arena: int
     flash: int
+    more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
+    stateful: bool = False
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return (self.input, *self.more_inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return (self.output, *self.more_outputs)
 
 
 @dataclass(frozen=True, slots=True)

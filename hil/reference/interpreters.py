@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hil.core.errors import DataError, ModelError, ToolMissing
 from hil.core.host import cpu_features
-from hil.core.records import DType, Precision, TensorSpec
+from hil.core.records import DType, TensorSpec
 from hil.tflite import Graph, read_model
 
 Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in total)
@@ -232,7 +232,7 @@ def layer_tensors(
     interpreter cannot run the model.
     """
     data, graph = read(path)
-    if graph.precision is Precision.INT8:
+    if graph.precision.integer:
         return _tflm_tensors(data, graph, x[0], tensors)
     return _litert_tensors(data, x[0], tensors)
 

@@ -88,9 +88,9 @@ def must_equal(plan: RunPlan) -> Literal["oracle", "litert"] | None:
     Our firmware: int8 the byte oracle, float32 LiteRT. A user's sketch, whose outputs may have
     another type than the model's: the oracle, or LiteRT if no oracle was run.
     """
-    if plan.oracle and (plan.precision == Precision.INT8 or not is_ours(plan)):
+    if plan.oracle and (Precision(plan.precision).integer or not is_ours(plan)):
         return "oracle"
-    if is_ours(plan) and plan.precision == Precision.INT8:
+    if is_ours(plan) and Precision(plan.precision).integer:
         return None
     return "litert" if plan.litert else None
 

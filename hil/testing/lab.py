@@ -16,7 +16,7 @@ from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import DoesNotFit
-from hil.core.records import DType, Hello, ModelInfo, Precision, TensorSpec
+from hil.core.records import DType, Hello, ModelInfo, TensorSpec
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
 from hil.reference import encode_inputs, layer_tensors, litert, oracle
@@ -188,7 +188,7 @@ class FakeLab:
 
     def _infer(self, network: Network) -> Callable[[bytes], bytes]:
         graph = network.graph
-        reference = (oracle if graph.precision is Precision.INT8 else litert)(network.path)
+        reference = (oracle if graph.precision.integer else litert)(network.path)
 
         def infer(values: bytes) -> bytes:
             x = encode_inputs(_sample(values, graph), graph.input)

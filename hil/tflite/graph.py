@@ -12,15 +12,39 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert.schema_py_generated import TensorType
 
 from hil.core.errors import ModelError
 from hil.core.records import Precision, TensorSpec
 from hil.core.text import printable
-from hil.tflite.flatbuffer import corrupt
 
 # TFLite TensorType codes -> little-endian NumPy types, for those that a constant may have here.
-NUMPY_TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}
-FLOAT32, INT32, UINT8, INT8 = 0, 2, 3, 9
+NUMPY_TYPES = {
+    0: "<f4",
+    1: "<f2",
+    2: "<i4",
+    3: "u1",
+    4: "<i8",
+    6: "?",
+    7: "<i2",
+    9: "i1",
+    10: "<f8",
+    12: "<u8",
+    15: "<u4",
+    16: "<u2",
+}
+FLOAT32, FLOAT16, INT32, UINT8, INT64, BOOL, INT16, INT8 = 0, 1, 2, 3, 4, 6, 7, 9
+RESOURCE = 13  # a handle of a variable
+_TYPE_NAMES: dict[int, str] = {
+    v: k.lower() for k, v in vars(TensorType).items() if isinstance(v, int)
+}
+
+
+def type_name(dtype: int) -> str:
+    """``int8`` of TensorType 9."""
+    return _TYPE_NAMES.get(dtype, f"TensorType {dtype}")
+
+
 _SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
 
 
@@ -29,6 +53,7 @@ class Tensor:
     """One tensor: real = scales[c] * (q - zero_points[c]), c along ``axis`` when per channel.
 
     ``data`` holds a constant's values (read-only, of ``shape``), None for an activation.
+    ``variable``: it keeps its values from one inference to the next.
     """
 
     index: int
@@ -39,6 +64,7 @@ class Tensor:
     zero_points: tuple[int, ...] = ()
     axis: int = 0
     data: npt.NDArray[np.generic] | None = None
+    variable: bool = False
 
     @property
     def elements(self) -> int:
@@ -69,8 +95,18 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Subgraph:
+    """Operators that another operator runs, such as CALL_ONCE."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A whole model with one input and one output; every index in it is valid.
+    """A whole model; every index in it is valid, and every operator's inputs are written before.
 
     ``data`` is the file itself, ``path`` where it was read from (None: from bytes).
     """
@@ -79,14 +115,44 @@ class Graph:
     path: Path | None
     sha256: str  # of the file
     precision: Precision
-    input: TensorSpec
-    output: TensorSpec
-    input_index: int
-    output_index: int
+    inputs: tuple[TensorSpec, ...]  # at least one
+    outputs: tuple[TensorSpec, ...]  # at least one
+    names_in: tuple[str, ...]  # of the inputs: the signature's names, else the tensors'
+    names_out: tuple[str, ...]
+    input_indices: tuple[int, ...]
+    output_indices: tuple[int, ...]
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
+    others: tuple[Subgraph, ...]  # number 1 and on of the file's subgraphs
     parameters: int  # values in weights and biases
     macs: int  # multiply-accumulates of one inference, padding included
+    open_batch: bool  # a dimension of an input is left open; it is taken as 1
+
+    @property
+    def input(self) -> TensorSpec:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorSpec:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def input_index(self) -> int:
+        return self.input_indices[0]
+
+    @property
+    def output_index(self) -> int:
+        return self.output_indices[0]
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it keeps values from one inference to the next."""
+        return any(
+            op.code == "VAR_HANDLE" or any(self.tensors[i].variable for i in op.inputs if i >= 0)
+            for op in self.operators
+        )
 
     @property
     def where(self) -> str:
@@ -105,7 +171,7 @@ class Graph:
         return False
 
 
-WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 ELEMENTWISE = ("RELU", "RELU6", "LEAKY_RELU", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
 SAME, VALID = 0, 1
@@ -131,54 +197,6 @@ def window_axis(size: int, window: int, stride: int, padding: int, dilation: int
     return Axis(size, extent, stride, 0, max((size - extent) // stride + 1, 0))
 
 
-def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
-    """Raise `ModelError` unless the operator's tensors fit together."""
-    code = operator.code
-    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, "RESHAPE"):
-        return  # not known here: an engine that does not support it refuses it
-    where = str(operator)
-    least = 2 if code in WEIGHTED else 1
-    if len(operator.inputs) < least or -1 in operator.inputs[:least]:
-        raise corrupt(where, f"{len(operator.inputs)} inputs")
-    if len(operator.outputs) != 1:
-        raise corrupt(where, f"{len(operator.outputs)} outputs")
-    x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
-    if code == "RESHAPE" and x.elements != y.elements:
-        raise corrupt(where, f"{list(x.shape)} cannot become {list(y.shape)}")
-    if code in ELEMENTWISE and x.shape != y.shape:
-        raise corrupt(where, f"{list(x.shape)} to {list(y.shape)}")
-    if code in WEIGHTED:
-        _check_weights(operator, tensors)
-    if code in (*POOLS, "CONV_2D", "DEPTHWISE_CONV_2D"):
-        _check_windows(operator, tensors)
-
-
-def _check_weights(operator: Operator, tensors: Sequence[Tensor]) -> None:
-    x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
-    where = str(operator)
-    if not y.shape:
-        raise corrupt(where, "a scalar output")
-    channels = y.shape[-1]
-    if operator.code == "FULLY_CONNECTED":
-        fits = len(w.shape) == 2 and w.shape[0] == channels
-        fits = fits and x.elements * channels == y.elements * w.shape[1]
-    elif operator.code == "CONV_2D":
-        fits = len(x.shape) == len(w.shape) == len(y.shape) == 4
-        fits = fits and w.shape[0] == channels and x.shape[3] % w.shape[3] == 0
-        fits = fits and channels % (x.shape[3] // w.shape[3]) == 0
-    else:
-        fits = len(x.shape) == len(w.shape) == len(y.shape) == 4
-        fits = fits and w.shape[0] == 1 and w.shape[3] == channels
-        fits = fits and operator.options["multiplier"] * x.shape[3] == channels
-    if not fits:
-        shapes = [list(t.shape) for t in (x, w, y)]
-        raise corrupt(where, f"input, weights and output of shapes {shapes} do not fit")
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        bias = tensors[operator.inputs[2]]
-        if bias.elements != channels:
-            raise corrupt(where, f"{bias.elements} biases for {channels} channels")
-
-
 def window_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[Axis, Axis]:
     """Vertical and horizontal window of a convolution or pooling (checked by the reader)."""
     o = {k: int(v) for k, v in operator.options.items()}
@@ -194,22 +212,9 @@ def window_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[Axis, Ax
     )
 
 
-def _check_windows(operator: Operator, tensors: Sequence[Tensor]) -> None:
-    x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
-    where = str(operator)
-    if len(x.shape) != 4 or len(y.shape) != 4:
-        raise corrupt(where, f"{list(x.shape)} to {list(y.shape)} is not 4-dimensional")
-    for key in ("stride_w", "stride_h", "filter_w", "filter_h", "dilation_w", "dilation_h"):
-        value = operator.options.get(key, 1)
-        if not 1 <= value <= 1 << 16:
-            raise corrupt(where, f"{key} is {value}")
-    if operator.options["padding"] not in (SAME, VALID):
-        raise corrupt(where, "a padding that does not exist")
-    rows, columns = window_axes(operator, tensors)
-    channels = x.shape[3] if operator.code in POOLS else y.shape[3]
-    expected = (x.shape[0], rows.count, columns.count, channels)
-    if y.shape != expected:
-        raise corrupt(where, f"its output has shape {list(y.shape)}, not {list(expected)}")
+def data_input(operator: Operator) -> int:
+    """The tensor index of what a weighted operator multiplies with its weights."""
+    return operator.inputs[2 if operator.code == "TRANSPOSE_CONV" else 0]
 
 
 def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
@@ -219,6 +224,8 @@ def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
     weights, y = tensors[operator.inputs[1]], tensors[operator.outputs[0]]
     if operator.code == "DEPTHWISE_CONV_2D":
         return y.elements * weights.shape[1] * weights.shape[2]
+    if operator.code == "TRANSPOSE_CONV":  # each input value meets every weight of its channel
+        return tensors[data_input(operator)].elements * math.prod(weights.shape[:3])
     return y.elements * math.prod(weights.shape[1:])
 
 

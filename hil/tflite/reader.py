@@ -13,16 +13,21 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from hil.core.errors import ModelError
 from hil.core.records import DType, Precision, TensorSpec
+from hil.tflite.check import check_operator, check_order
 from hil.tflite.flatbuffer import Table, corrupt
 from hil.tflite.graph import (
     INT8,
+    INT16,
     NUMPY_TYPES,
+    UINT8,
     WEIGHTED,
     Graph,
     Operator,
+    Subgraph,
     Tensor,
-    check_operator,
     count_macs,
+    data_input,
+    type_name,
 )
 
 MAX_BYTES = 64 << 20
@@ -60,8 +65,8 @@ _OPTIONS["MAX_POOL_2D"] = _OPTIONS["AVERAGE_POOL_2D"]
 def read_model(source: Path | str | bytes) -> Graph:
     """Read and check a model: a path, or the bytes of the file.
 
-    Raises `ModelError` for anything that is not a complete, consistent model with one input and one
-    output. Operators that are unknown here are only named: each engine decides which it supports.
+    Raises `ModelError` for anything that is not a complete, consistent model. Operators that are
+    unknown here are only named: each engine decides which it supports.
     """
     if isinstance(source, bytes):
         return _parse(source)
@@ -83,40 +88,71 @@ def _parse(data: bytes, path: Path | None = None) -> Graph:
     root = Table.root(data, "model")
     if root.integer(0, "I") != 3:
         raise ModelError("not a version 3 .tflite file", "export it with a current converter")
-    subgraphs = root.tables(2, "subgraph", MAX_ITEMS)
-    if len(subgraphs) != 1:
-        raise ModelError(
-            f"the model has {len(subgraphs)} subgraphs",
-            "only models without control flow (one subgraph) are supported",
-        )
-    graph = subgraphs[0]
     buffers = root.tables(4, "buffer", MAX_ITEMS)
-    tensors = tuple(
-        _tensor(table, i, buffers) for i, table in enumerate(graph.tables(0, "tensor", MAX_ITEMS))
-    )
     codes = [_opcode(t) for t in root.tables(1, "operator code", MAX_ITEMS)]
-    operators = tuple(
-        _operator(table, i, codes, len(tensors))
-        for i, table in enumerate(graph.tables(3, "operator", MAX_ITEMS))
-    )
-    for operator in operators:
+    tables = root.tables(2, "subgraph", MAX_ITEMS)
+    if not tables:
+        raise corrupt("model", "it has no subgraph")
+    main, *others = (_subgraph(table, buffers, codes) for table in tables)
+    tensors = main.tensors
+    for what, found in (("inputs", main.inputs), ("outputs", main.outputs)):
+        if not found:
+            raise ModelError(f"the model has no {what}", "export it with inputs and outputs")
+    for operator in main.operators:
         check_operator(operator, tensors)
-    input_index = _only(graph, 1, "inputs", tensors)
-    output_index = _only(graph, 2, "outputs", tensors)
+    check_order(main)
+    open_batch = any(
+        -1 in table.numbers(7, "<i4", MAX_ITEMS)
+        for i, table in enumerate(tables[0].tables(0, "tensor", MAX_ITEMS))
+        if i in main.inputs
+    )
+    names = _signature(root)
     return Graph(
         data=data,
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
-        precision=_precision(operators, tensors, input_index),
-        input=_spec(tensors[input_index]),
-        output=_spec(tensors[output_index]),
-        input_index=input_index,
-        output_index=output_index,
+        precision=_precision(main.operators, tensors, main.inputs[0]),
+        inputs=tuple(_spec(tensors[i]) for i in main.inputs),
+        outputs=tuple(_spec(tensors[i]) for i in main.outputs),
+        names_in=tuple(names.get(("in", i), tensors[i].name) for i in main.inputs),
+        names_out=tuple(names.get(("out", i), tensors[i].name) for i in main.outputs),
+        input_indices=main.inputs,
+        output_indices=main.outputs,
         tensors=tensors,
-        operators=operators,
-        parameters=_parameters(operators, tensors),
-        macs=sum(count_macs(operator, tensors) for operator in operators),
+        operators=main.operators,
+        others=tuple(others),
+        parameters=_parameters(main.operators, tensors),
+        macs=sum(count_macs(operator, tensors) for operator in main.operators),
+        open_batch=open_batch,
     )
+
+
+def _subgraph(table: Table, buffers: list[Table], codes: list[tuple[str, int]]) -> Subgraph:
+    tensors = tuple(
+        _tensor(t, i, buffers) for i, t in enumerate(table.tables(0, "tensor", MAX_ITEMS))
+    )
+    operators = tuple(
+        _operator(t, i, codes, len(tensors))
+        for i, t in enumerate(table.tables(3, "operator", MAX_ITEMS))
+    )
+    inputs, outputs = (
+        tuple(int(i) for i in table.numbers(slot, "<i4", MAX_ITEMS)) for slot in (1, 2)
+    )
+    if any(not 0 <= i < len(tensors) for i in (*inputs, *outputs)):
+        raise corrupt("inputs or outputs", "a tensor that does not exist")
+    return Subgraph(tensors, operators, inputs, outputs)
+
+
+def _signature(root: Table) -> dict[tuple[str, int], str]:
+    """Names of the first subgraph's inputs and outputs, by ("in" or "out", tensor index)."""
+    found: dict[tuple[str, int], str] = {}
+    for signature in root.tables(7, "signature", MAX_ITEMS):
+        if signature.integer(4, "I"):
+            continue
+        for slot, side in ((0, "in"), (1, "out")):
+            for entry in signature.tables(slot, "name", MAX_ITEMS):
+                found.setdefault((side, entry.integer(1, "I")), entry.text(0))
+    return found
 
 
 def _load(path: Path) -> bytes:
@@ -136,7 +172,8 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     shape = tuple(int(n) for n in table.numbers(0, "<i4", MAX_ITEMS))
     if len(shape) > MAX_RANK:
         raise ModelError(f"{where} has {len(shape)} dimensions", f"the limit is {MAX_RANK}")
-    if any(n < 1 for n in shape) or math.prod(shape) > MAX_ELEMENTS:
+    # a shape of 0 is legal for a tensor that nothing uses: `_operator` checks those that are used
+    if any(n < 0 for n in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise corrupt(where, f"impossible shape {list(shape)}")
     dtype = table.integer(1, "b")
     scales: tuple[float, ...] = ()
@@ -147,7 +184,7 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         scales = tuple(float(s) for s in quantization.numbers(2, "<f4", MAX_ITEMS))
         zeros = tuple(int(z) for z in quantization.numbers(3, "<i8", MAX_ITEMS))
         axis = quantization.integer(6, "i")
-        _check_quantization(where, shape, scales, zeros, axis)
+        _check_quantization(where, scales, zeros)
         zeros = zeros or (0,) * len(scales)
     buffer = table.integer(2, "I")
     if buffer >= len(buffers):
@@ -164,24 +201,18 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
             if raw.size != math.prod(shape) * form.itemsize:
                 raise corrupt(where, f"{raw.size} bytes for shape {list(shape)}")
             data = np.frombuffer(raw.tobytes(), form).reshape(shape)
-    return Tensor(index, name, dtype, shape, scales, zeros, axis, data)
+    variable = bool(table.integer(5, "b"))
+    return Tensor(index, name, dtype, shape, scales, zeros, axis, data, variable)
 
 
-def _check_quantization(
-    where: str,
-    shape: tuple[int, ...],
-    scales: tuple[float, ...],
-    zeros: tuple[int, ...],
-    axis: int,
-) -> None:
+def _check_quantization(where: str, scales: tuple[float, ...], zeros: tuple[int, ...]) -> None:
+    # a bias may have a meaningless axis or a scale of 0: those of values are checked later
     if zeros and len(zeros) != len(scales):
         raise corrupt(where, f"{len(scales)} scales but {len(zeros)} zero points")
-    if not all(math.isfinite(s) and s > 0 for s in scales):
+    if not all(math.isfinite(s) and s >= 0 for s in scales):
         raise corrupt(where, "a scale that is not a positive number")
     if not all(-(2**31) <= z < 2**31 for z in zeros):
         raise corrupt(where, "a zero point beyond 32 bits")
-    if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
-        raise corrupt(where, f"{len(scales)} scales along axis {axis} of shape {list(shape)}")
 
 
 def _opcode(table: Table) -> tuple[str, int]:
@@ -216,42 +247,38 @@ def _operator(table: Table, index: int, codes: list[tuple[str, int]], count: int
     )  # no proxy: graphs travel between processes
 
 
-def _only(graph: Table, slot: int, what: str, tensors: tuple[Tensor, ...]) -> int:
-    found = [int(i) for i in graph.numbers(slot, "<i4", MAX_ITEMS)]
-    if len(found) != 1:
-        raise ModelError(f"the model has {len(found)} {what}", "exactly one is supported")
-    if not 0 <= found[0] < len(tensors):
-        raise corrupt(what, "a tensor that does not exist")
-    return found[0]
+_CODES_OF = {DType.INT8: (-128, 127), DType.UINT8: (0, 255), DType.INT16: (-32768, 32767)}
 
 
 def _spec(tensor: Tensor) -> TensorSpec:
     if tensor.dtype not in set(DType):
         raise ModelError(
-            f"input or output {tensor.name!r} has TensorType {tensor.dtype}",
-            "float32, int8 and uint8 are supported",
+            f"input or output {tensor.name!r} is {type_name(tensor.dtype)}",
+            f"these are supported: {', '.join(t.name.lower() for t in DType)}",
         )
-    if not tensor.shape:
-        raise ModelError(f"input or output {tensor.name!r} is a scalar", "give it a batch of 1")
-    dtype = DType(tensor.dtype)
-    if dtype is DType.FLOAT32:
-        return TensorSpec(dtype, tensor.shape)
-    low, high = (-128, 127) if dtype is DType.INT8 else (0, 255)
-    if len(tensor.scales) != 1 or not low <= tensor.zero_point <= high:
+    if not tensor.elements:
+        raise ModelError(f"input or output {tensor.name!r} is empty", "export with fixed shapes")
+    dtype, shape = DType(tensor.dtype), tensor.shape or (1,)
+    if not dtype.quantised or (dtype is DType.INT16 and not tensor.scales):
+        return TensorSpec(dtype, shape)
+    low, high = _CODES_OF[dtype]
+    if len(tensor.scales) != 1 or not tensor.scale or not low <= tensor.zero_point <= high:
         raise ModelError(
             f"input or output {tensor.name!r} is {dtype.name.lower()} without a valid scale",
             "export with full integer quantisation",
         )
-    return TensorSpec(dtype, tensor.shape, tensor.scale, tensor.zero_point)
+    return TensorSpec(dtype, shape, tensor.scale, tensor.zero_point)
 
 
 def _precision(
     operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], input_index: int
 ) -> Precision:
     """The type in which the weighted operators compute; without any, that of the input."""
-    deciding = [tensors[op.inputs[0]] for op in operators if op.code in WEIGHTED]
+    deciding = [tensors[data_input(op)] for op in operators if op.code in WEIGHTED]
     first = deciding[0] if deciding else tensors[input_index]
-    return Precision.INT8 if first.dtype == INT8 else Precision.FLOAT32
+    if first.dtype == INT16:
+        return Precision.INT16
+    return Precision.INT8 if first.dtype in (INT8, UINT8) else Precision.FLOAT32
 
 
 def _parameters(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...]) -> int:

@@ -71,6 +71,67 @@ def test_an_unknown_operator_is_only_named() -> None:
     assert graph.operators[0].code == "TANH"
 
 
+def _chain() -> Any:
+    """RELU and RELU6 of one input."""
+    return Net().input((1, 4)).simple("RELU").simple("RELU6")
+
+
+def test_an_operator_that_reads_before_anything_is_written_is_refused() -> None:
+    net = _chain()
+    net.graph.operators.reverse()
+    with pytest.raises(ModelError, match=r"operator 0 \(RELU6\) reads tensor 1 .*before"):
+        read_model(net.finish())
+
+
+def test_a_cycle_is_refused() -> None:
+    net = _chain()
+    net.graph.operators[0].inputs = [2]
+    with pytest.raises(ModelError, match=r"operator 0 \(RELU\) reads tensor 2 .*before"):
+        read_model(net.finish())
+
+
+def test_a_tensor_that_is_written_twice_is_refused() -> None:
+    net = _chain()
+    net.graph.operators[1].outputs = [1]
+    with pytest.raises(ModelError, match=r"operator 1 \(RELU6\) writes tensor 1 .*already"):
+        read_model(net.finish())
+
+
+def test_an_output_that_nothing_writes_is_refused() -> None:
+    net = _chain()
+    net.graph.outputs = [net.tensor((1, 4), "float32")]
+    with pytest.raises(ModelError, match="no operator writes the output 3"):
+        read_model(net.finish())
+
+
+def test_several_inputs_and_outputs_keep_their_order() -> None:
+    net = _chain()
+    net.graph.inputs = [net.tensor((1, 2), "float32"), 0]
+    net.graph.outputs = [2, 1]
+    graph = read_model(net.finish())
+    assert [spec.shape for spec in graph.inputs] == [(1, 2), (1, 4)]
+    assert graph.output_indices == (2, 1)
+    assert graph.names_out == ("t2", "t1")
+    assert graph.input == graph.inputs[0]
+    assert not graph.stateful
+    assert not graph.open_batch
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net.tensor((0,), "float32"),  # no operator uses it
+        lambda net: setattr(net.graph.tensors[2].quantization, "quantizedDimension", 3),
+    ],
+)
+def test_what_references_run_is_not_corrupt(change: Callable[[Any], object]) -> None:
+    net = int8_cnn()
+    net.graph.tensors[2].quantization = type(net.graph.tensors[1].quantization)()
+    net.graph.tensors[2].quantization.scale = np.ones(4, np.float32)
+    change(net)
+    read_model(net.finish())
+
+
 def test_depthwise_parameters_and_macs() -> None:
     weights = np.ones((1, 3, 3, 6), np.float32)
     net = (
@@ -110,7 +171,7 @@ def _set(path: str, value: Any) -> Callable[[Any], None]:
         (_set("graph.tensors.0.shape", [1] * 7), "7 dimensions"),
         (_set("graph.tensors.1.buffer", 999), "buffer 999 does not exist"),
         (_set("graph.tensors.1.shape", [4, 3, 3, 2]), "bytes for shape"),
-        (_set("graph.tensors.0.type", 7), "TensorType 7"),
+        (_set("graph.tensors.0.type", 8), "is complex64"),
         (_set("graph.tensors.0.quantization.scale", [0.0]), "not a positive number"),
         (_set("graph.tensors.0.quantization.scale", [float("nan")]), "not a positive number"),
         (_set("graph.tensors.0.quantization.scale", [1.0, 2.0]), "zero points"),
@@ -126,10 +187,9 @@ def _set(path: str, value: Any) -> Callable[[Any], None]:
         (_set("graph.operators.0.builtinOptions.padding", 5), "padding"),
         (_set("graph.operators.1.builtinOptions.filterHeight", 0), "filter_h is 0"),
         (_set("graph.operators.0.builtinOptions.strideH", 2), "its output has shape"),
-        (_set("graph.inputs", []), "0 inputs"),
-        (_set("graph.outputs", [3, 4]), "2 outputs"),
+        (_set("graph.inputs", []), "no inputs"),
         (_set("graph.inputs", [-5]), "a tensor that does not exist"),
-        (_set("model.subgraphs", []), "0 subgraphs"),
+        (_set("model.subgraphs", []), "no subgraph"),
         (_set("model.version", 2), "not a version 3"),
     ],
 )

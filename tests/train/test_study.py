@@ -14,7 +14,7 @@ from hil import stats
 from hil.bench.events import Event as BenchEvent
 from hil.bench.events import Finished, Streaming
 from hil.core.errors import UsageError
-from hil.core.records import Precision
+from hil.core.records import EXPORTED, Precision
 from hil.reference import encode_inputs, litert
 from hil.testing.lab import FakeLab
 from hil_train import figures, pipeline
@@ -140,7 +140,7 @@ def test_made_measured_kept_and_resumed(tmp_path: Path, monkeypatch: pytest.Monk
     keys = list(SOME)
     assert [e.stage for e in events if isinstance(e, StageEvent) and e.kind == "kept"] == keys
     assert sum(isinstance(e, Finished) for e in events) == 2 * len(keys)
-    assert [(r.method, r.precision) for r in made.rows] == [(k, p) for k in keys for p in Precision]
+    assert [(r.method, r.precision) for r in made.rows] == [(k, p) for k in keys for p in EXPORTED]
     stored = (asked.out / figures.FILE).read_bytes()
     assert msgspec.json.decode(stored, type=CompressionStudy) == made
     _check_accuracy(made, asked.out, data.test().x, data.test().y)

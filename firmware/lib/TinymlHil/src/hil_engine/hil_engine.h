@@ -16,7 +16,15 @@ extern "C" {
 #define HIL_MAX_RANK 6
 
 /* TFLite TensorType codes. */
-enum { HIL_FLOAT32 = 0, HIL_UINT8 = 3, HIL_INT8 = 9 };
+enum {
+  HIL_FLOAT32 = 0,
+  HIL_INT32 = 2,
+  HIL_UINT8 = 3,
+  HIL_INT64 = 4,
+  HIL_BOOL = 6,
+  HIL_INT16 = 7,
+  HIL_INT8 = 9
+};
 
 typedef struct {
   uint8_t dtype;
@@ -41,6 +49,20 @@ typedef struct hil_observer {
 } hil_observer_t;
 #endif
 
+/* Of a model with several inputs or outputs, or with state. Several inputs (outputs) are in one
+ * buffer, in order, each at the next multiple of 4 bytes. */
+typedef struct {
+  uint8_t inputs;            /* how many in addition to hil_model_t's input */
+  uint8_t outputs;           /* the same of outputs */
+  const hil_tensor_t *input; /* the additional ones */
+  const hil_tensor_t *output;
+  uint32_t input_bytes; /* of the buffer with all of them */
+  uint32_t output_bytes;
+  /* Forgets all earlier inferences; prepare does the same. NULL: the model keeps no state. Until
+   * the next prepare, the arena belongs to a model that has it, between its inferences too. */
+  void (*reset)(void *arena);
+} hil_more_t;
+
 typedef struct hil_model {
   const char *name;   /* "student" */
   const char *engine; /* "aot" */
@@ -61,6 +83,7 @@ typedef struct hil_model {
   /* Called after invoke, whatever that returned; never timed. Not OK: the output is not valid, and
    * *needed is the engine's own error code. NULL if there is nothing to check. */
   hil_engine_status_t (*verify)(const struct hil_model *self, const void *output, uint32_t *needed);
+  const hil_more_t *more; /* NULL: one input, one output, no state */
 #ifdef HIL_LAYERS
   uint16_t layers; /* how many `observe` reports; 0: the engine reports none */
   /* As invoke, and calls `observer`; NULL if there are no layers. */
