@@ -87,7 +87,7 @@ def predict(
         ids=data.ids,
         directory=directory or cache(),
         progress=lambda done, total: tell(reference.name, done, total),
-        encode=lambda samples: encode_inputs(samples, spec),
+        encode=lambda samples: encode_inputs(np.asarray(samples), spec),
     )
 
 

@@ -61,6 +61,7 @@ class Encoding(IntEnum):
     PIXELS = 1  # uint8, 0..255; the device scales by 1/255 and quantises
     INT8 = 2  # as an int8 model takes it
     FLOAT32 = 3  # little-endian; an int8 model's device quantises it
+    OWN = 4  # every input in its own type, as `pack_rows` lays them out
 
 
 class _Measure(ABC):
@@ -185,6 +186,28 @@ def offsets_of(specs: Sequence[TensorSpec]) -> tuple[int, ...]:
     for spec in specs[:-1]:
         found.append(-(-(found[-1] + spec.nbytes) // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT)
     return tuple(found)
+
+
+def pack_rows(
+    specs: Sequence[TensorSpec], arrays: Sequence[npt.NDArray[np.generic]]
+) -> npt.NDArray[np.uint8]:
+    """(n, ...) values of each tensor -> (n, `packed_bytes`), the gaps filled with zeros."""
+    rows = np.zeros((len(arrays[0]), packed_bytes(specs)), np.uint8)
+    for spec, start, values in zip(specs, offsets_of(specs), arrays, strict=True):
+        flat = np.ascontiguousarray(values, spec.dtype.numpy).reshape(len(rows), -1)
+        rows[:, start : start + spec.nbytes] = flat.view(np.uint8)
+    return rows
+
+
+def unpack_rows(
+    specs: Sequence[TensorSpec], rows: npt.NDArray[np.generic]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    """The reverse: (n, elements) of each tensor. ``rows`` of any type, as long as its bytes fit."""
+    raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), packed_bytes(specs))
+    return tuple(
+        np.ascontiguousarray(raw[:, start : start + spec.nbytes]).view(spec.dtype.numpy)
+        for spec, start in zip(specs, offsets_of(specs), strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,16 @@ import numpy.typing as npt
 
 from hil.core.errors import StorageError
 from hil.core.files import locked, replace_file
-from hil.reference.interpreters import Progress, Reference
+from hil.core.records import DType, packed_bytes
+from hil.reference.interpreters import Progress, Reference, Values
 
 BATCH: Final = 1024
-Encode: TypeAlias = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
+Encode: TypeAlias = Callable[[Values], Values]
 
 
 def predict_cached(
     reference: Reference,
-    x: npt.NDArray[np.generic],
+    x: Values,
     *,
     fingerprint: str,
     ids: Sequence[str],
@@ -33,52 +34,66 @@ def predict_cached(
 ) -> npt.NDArray[np.generic]:
     """`Reference.predict`, cached by model, data, samples, interpreter and its version.
 
-    ``encode`` turns samples into the model's input values. It is called once per batch, since the
-    values may take four times the memory of the samples, and not at all for a cached result. A
-    damaged entry is computed again. If the directory is not writable, nothing is cached.
+    A model with state sees the samples as one sequence, from its beginning. ``encode`` turns
+    samples into the model's input values. It is called once per batch, since the values may take
+    four times the memory of the samples, and not at all for a cached result. A damaged entry is
+    computed again. If the directory is not writable, nothing is cached.
     """
     place = directory / f"{_key(reference, fingerprint, ids)}.outputs"
     found = _read_entry(place)
-    spec = reference.graph.output
-    expected = (len(x), spec.elements), spec.dtype.numpy
-    if found is not None and (found.shape, found.dtype) == expected:
+    n = len(x) if isinstance(x, np.ndarray) else len(x[0])
+    expected = (n, *_row(reference))
+    if found is not None and (*found.shape, found.dtype) == expected:
         if progress:
-            progress(len(x), len(x))
+            progress(n, n)
         return found
     with contextlib.ExitStack() as held:
         with contextlib.suppress(StorageError):  # a read-only disk
             # one process computes an entry: parallel runs often need the same one
             held.enter_context(locked(place.with_suffix(".lock")))
         found = _read_entry(place)
-        if found is not None and (found.shape, found.dtype) == expected:
+        if found is not None and (*found.shape, found.dtype) == expected:
             return found
-        result = _in_batches(reference, x, progress, encode)
+        result = _in_batches(reference, x, n, progress, encode)
         with contextlib.suppress(StorageError):
             _write_entry(place, result)
     return result
 
 
+def _row(reference: Reference) -> tuple[int, np.dtype[np.generic]]:
+    """Length and type of a row of `Reference.predict`."""
+    outputs = reference.graph.outputs
+    if len(outputs) == 1:
+        return outputs[0].elements, outputs[0].dtype.numpy
+    return packed_bytes(outputs), np.dtype(np.uint8)
+
+
 def _in_batches(
     reference: Reference,
-    x: npt.NDArray[np.generic],
+    x: Values,
+    n: int,
     progress: Progress | None,
     encode: Encode,
 ) -> npt.NDArray[np.generic]:
-    spec = reference.graph.output
-    result = np.empty((len(x), spec.elements), spec.dtype.numpy)
-    for start in range(0, len(x), BATCH):
+    width, dtype = _row(reference)
+    result = np.empty((n, width), dtype)
+    reference.reset()
+    for start in range(0, n, BATCH):
 
         def report(done: int, _: int, start: int = start) -> None:
             if progress:
-                progress(start + done, len(x))
+                progress(start + done, n)
 
-        batch = x[start : start + BATCH]
-        result[start : start + len(batch)] = reference.predict(encode(batch), report)
+        end = min(start + BATCH, n)
+        batch = x[start:end] if isinstance(x, np.ndarray) else [one[start:end] for one in x]
+        result[start:end] = reference.predict(encode(batch), report)
     return result
 
 
 def _key(reference: Reference, fingerprint: str, ids: Sequence[str]) -> str:
     parts = (reference.graph.sha256, reference.name, reference.version, fingerprint, *ids)
+    if reference.graph.input.dtype is DType.UINT8:
+        parts += ("uint8 samples unchanged",)  # earlier versions quantised them
     # lengths keep ("ab", "c") and ("a", "bc") apart
     return hashlib.sha256("".join(f"{len(p)}:{p}" for p in parts).encode()).hexdigest()
 

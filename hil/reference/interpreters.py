@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from hil.core.errors import DataError, ModelError, ToolMissing
 from hil.core.host import cpu_features
-from hil.core.records import DType, TensorSpec
+from hil.core.records import DType, TensorSpec, pack_rows
 from hil.tflite import Graph, read_model
 
 Progress: TypeAlias = Callable[[int, int], None]  # (samples done, samples in total)
+# (n, *input shape) of every input, or the array of the only one
+Values: TypeAlias = npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]]
 
 _EVERY = 64  # samples between two calls of the progress callback
 
@@ -39,48 +41,84 @@ class Reference(Protocol):
     @property
     def graph(self) -> Graph: ...
 
-    def predict(
-        self, x: npt.NDArray[np.generic], progress: Progress | None = None
-    ) -> npt.NDArray[np.generic]:
+    def predict(self, x: Values, progress: Progress | None = None) -> npt.NDArray[np.generic]:
         """(n, *input shape) model-ready values -> (n, output elements) of the output's type.
 
-        Raises `DataError` if ``x`` does not fit the model's input.
+        ``x`` has one array per input, or is the array of the only input. Of several outputs, a row
+        has the bytes of all of them (`hil.core.records.pack_rows`). A model with state continues
+        where the previous call stopped.
+
+        Raises `DataError` if ``x`` does not fit the model's inputs.
         """
         ...
 
+    def outputs(
+        self, x: Values, progress: Progress | None = None
+    ) -> tuple[npt.NDArray[np.generic], ...]:
+        """As `predict`, but one (n, elements) array per output."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all earlier samples; only a model with state remembers any."""
+        ...
+
+
+_Sample: TypeAlias = tuple[npt.NDArray[np.generic], ...]  # one sample's values, by input or output
+_Step: TypeAlias = Callable[[_Sample], _Sample]
+
 
 class _Interpreter:
-    """Checks the inputs, then passes one sample at a time to ``step``."""
+    """Checks the inputs, then passes one sample at a time to the function that ``load`` returns.
 
-    def __init__(
-        self,
-        name: str,
-        package: str,
-        graph: Graph,
-        step: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]],
-    ) -> None:
+    A new interpreter is loaded to forget the state: LiteRT's and TFLM's own resets do not run an
+    initialising subgraph (CALL_ONCE) again.
+    """
+
+    def __init__(self, name: str, package: str, graph: Graph, load: Callable[[], _Step]) -> None:
         self.name = name
         self.version = importlib.metadata.version(package)
         self.graph = graph
-        self._step = step
+        self._load = load
+        self._step = load()
+        self._fresh = True
 
-    def predict(
-        self, x: npt.NDArray[np.generic], progress: Progress | None = None
-    ) -> npt.NDArray[np.generic]:
-        spec, out = self.graph.input, self.graph.output
-        if x.dtype != spec.dtype.numpy or x.shape[1:] != spec.shape:
-            raise DataError(
-                f"inputs of type {x.dtype} and shape {list(x.shape)}",
-                f"{self.name} takes (n, *{list(spec.shape)}) {spec.dtype.name.lower()}",
-            )
-        result = np.empty((len(x), out.elements), out.dtype.numpy)
-        for i, sample in enumerate(x):
-            result[i] = self._step(sample).reshape(-1)
+    def reset(self) -> None:
+        if self.graph.stateful and not self._fresh:
+            self._step = self._load()
+            self._fresh = True
+
+    def predict(self, x: Values, progress: Progress | None = None) -> npt.NDArray[np.generic]:
+        found = self.outputs(x, progress)
+        return found[0] if len(found) == 1 else pack_rows(self.graph.outputs, found)
+
+    def outputs(
+        self, x: Values, progress: Progress | None = None
+    ) -> tuple[npt.NDArray[np.generic], ...]:
+        arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
+        self._check(arrays)
+        n = len(arrays[0])
+        result = tuple(np.empty((n, one.elements), one.dtype.numpy) for one in self.graph.outputs)
+        self._fresh = False
+        for i in range(n):
+            said = self._step(tuple(values[i] for values in arrays))
+            for kept, values in zip(result, said, strict=True):
+                kept[i] = values.reshape(-1)
             if progress and (i + 1) % _EVERY == 0:
-                progress(i + 1, len(x))
-        if progress and len(x) % _EVERY:
-            progress(len(x), len(x))
+                progress(i + 1, n)
+        if progress and n % _EVERY:
+            progress(n, n)
         return result
+
+    def _check(self, arrays: Sequence[npt.NDArray[np.generic]]) -> None:
+        specs = self.graph.inputs
+        given = [(x.dtype, x.shape[1:], len(x)) for x in arrays]
+        if given != [(one.dtype.numpy, one.shape, len(arrays[0])) for one in specs]:
+            raise DataError(
+                "inputs of "
+                + ", ".join(f"type {x.dtype} and shape {list(x.shape)}" for x in arrays),
+                f"{self.name} takes "
+                + ", ".join(f"(n, *{list(one.shape)}) {one.dtype.name.lower()}" for one in specs),
+            )
 
 
 def litert(path: Path | str) -> Reference:
@@ -143,22 +181,33 @@ def load_litert(data: bytes, *, default_kernels: bool, threads: int = 1) -> Any:
 
 def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
     data, graph = read(path)
-    try:
-        interpreter = load_litert(data, default_kernels=default_kernels)
-    except (ValueError, RuntimeError) as error:
-        raise cannot_run("LiteRT", path, error) from error
-    source = interpreter.get_input_details()[0]["index"]
-    target = interpreter.get_output_details()[0]["index"]
 
-    def step(sample: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        interpreter.set_tensor(source, sample)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(target))
+    def load() -> _Step:
+        try:
+            interpreter = load_litert(data, default_kernels=default_kernels)
+        except (ValueError, RuntimeError) as error:
+            raise cannot_run("LiteRT", path, error) from error
+        sources, targets = litert_tensors(interpreter)
 
-    reference = _Interpreter(name, "ai-edge-litert", graph, step)
+        def step(sample: _Sample) -> _Sample:
+            for index, values in zip(sources, sample, strict=True):
+                interpreter.set_tensor(index, values)
+            interpreter.invoke()
+            return tuple(np.asarray(interpreter.get_tensor(index)) for index in targets)
+
+        return step
+
+    reference = _Interpreter(name, "ai-edge-litert", graph, load)
     if default_kernels:
         reference.version += f" on {cpu_features()}"
     return reference
+
+
+def litert_tensors(interpreter: Any) -> tuple[list[int], list[int]]:
+    """The tensors of all inputs, and those of all outputs, in the file's order."""
+    found = (interpreter.get_input_details(), interpreter.get_output_details())
+    sources, targets = ([int(one["index"]) for one in details] for details in found)
+    return sources, targets
 
 
 def oracle(path: Path | str) -> Reference:
@@ -169,17 +218,22 @@ def oracle(path: Path | str) -> Reference:
     """
     runtime = _tflm_runtime()
     data, graph = read(path)
-    try:
-        interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes(graph))
-    except (ValueError, RuntimeError) as error:
-        raise cannot_run("tflite-micro", path, error) from error
 
-    def step(sample: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        interpreter.set_input(sample, 0)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_output(0))
+    def load() -> _Step:
+        try:
+            interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes(graph))
+        except (ValueError, RuntimeError) as error:
+            raise cannot_run("tflite-micro", path, error) from error
 
-    return _Interpreter("tflite-micro", "tflite-micro", graph, step)
+        def step(sample: _Sample) -> _Sample:
+            for i, values in enumerate(sample):
+                interpreter.set_input(values, i)
+            interpreter.invoke()
+            return tuple(np.asarray(interpreter.get_output(i)) for i in range(len(graph.outputs)))
+
+        return step
+
+    return _Interpreter("tflite-micro", "tflite-micro", graph, load)
 
 
 def _tflm_runtime() -> Any:
@@ -223,22 +277,24 @@ def cannot_run(name: str, path: Path | str, error: Exception) -> ModelError:
 
 
 def layer_tensors(
-    path: Path, x: npt.NDArray[np.generic], tensors: Sequence[int]
+    path: Path, x: Values, tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
-    """The values of ``tensors`` (indices in the graph) for the input ``x``, (1, *input shape).
+    """The values of ``tensors`` (indices in the graph) for one sample, the first one of a model
+    with state. ``x`` is the input, (1, *input shape), or has one such array per input.
 
     From TFLM for an int8 network, since a device must compute the same bytes; from LiteRT's
     reference kernels for float32. Raises `ToolMissing` without TFLM's package, `ModelError` if the
     interpreter cannot run the model.
     """
     data, graph = read(path)
+    sample = (x[0],) if isinstance(x, np.ndarray) else tuple(values[0] for values in x)
     if graph.precision.integer:
-        return _tflm_tensors(data, graph, x[0], tensors)
-    return _litert_tensors(data, x[0], tensors)
+        return _tflm_tensors(data, graph, sample, tensors)
+    return _litert_tensors(data, sample, tensors)
 
 
 def _tflm_tensors(
-    data: bytes, graph: Graph, x: npt.NDArray[np.generic], tensors: Sequence[int]
+    data: bytes, graph: Graph, sample: _Sample, tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
     runtime = _tflm_runtime()
     try:
@@ -247,7 +303,8 @@ def _tflm_tensors(
             arena_size=arena_bytes(graph),
             intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
         )
-        interpreter.set_input(x, 0)
+        for i, values in enumerate(sample):
+            interpreter.set_input(values, i)
         interpreter.invoke()
         found = [interpreter.GetTensor(index, 0)["tensor_data"] for index in tensors]
     except (ValueError, RuntimeError) as error:
@@ -259,7 +316,7 @@ def _tflm_tensors(
 
 
 def _litert_tensors(
-    data: bytes, x: npt.NDArray[np.generic], tensors: Sequence[int]
+    data: bytes, sample: _Sample, tensors: Sequence[int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -270,22 +327,24 @@ def _litert_tensors(
             experimental_preserve_all_tensors=True,
         )
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        for index, values in zip(litert_tensors(interpreter)[0], sample, strict=True):
+            interpreter.set_tensor(index, values)
         interpreter.invoke()
         return tuple(np.array(interpreter.get_tensor(index)) for index in tensors)
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"LiteRT cannot return the layers' tensors: {error}") from error
 
 
-_RANGES = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
+_RANGES = {DType.INT8: (-128, 127), DType.UINT8: (0, 255), DType.INT16: (-32768, 32767)}
 
 
 def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:
     """(n, ...) samples -> (n, *spec.shape) values of ``spec.dtype``, C-contiguous.
 
-    uint8 samples are pixels, real = pixel / 255; float32 samples are real values; int8 samples are
-    used unchanged. Quantisation: round(real / scale) + zero_point in float32, halves away from
-    zero, clamped. Raises `DataError` if the samples do not fit the model.
+    Samples of the input's own type are used unchanged. Others: uint8 samples are pixels, real =
+    pixel / 255; float32 samples are real values; they are quantised by round(real / scale) +
+    zero_point in float32, halves away from zero, clamped. Raises `DataError` if the samples do not
+    fit the model.
     """
     if x.ndim < 1 or x.shape[0] < 1:
         raise DataError("there are no samples", "give at least one")
@@ -295,19 +354,31 @@ def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[n
             f"the model takes {spec.elements} {list(spec.shape)}",
         )
     values = np.ascontiguousarray(x).reshape(len(x), *spec.shape)
-    if x.dtype == np.int8:
-        if spec.dtype is not DType.INT8:
-            raise DataError(
-                f"int8 samples for a {spec.dtype.name.lower()} model", "give uint8 or float32"
-            )
+    if x.dtype == spec.dtype.numpy:
         return values
+    if not encodable(x.dtype, spec.dtype):
+        raise DataError(
+            f"{x.dtype} samples for a {spec.dtype.name.lower()} model",
+            f"give {sample_types(spec.dtype)}",
+        )
+    real = values
     if x.dtype == np.uint8:
         real = values.astype(np.float32) / np.float32(255)
-    elif x.dtype == np.float32:
-        real = values
-    else:
-        raise DataError(f"samples of type {x.dtype}", "give uint8 pixels, float32 or int8")
     return real if spec.dtype is DType.FLOAT32 else quantize(real, spec)
+
+
+def encodable(samples: np.dtype[np.generic], taken: DType) -> bool:
+    """Whether samples of a type can become values of an input of type ``taken``."""
+    if samples == taken.numpy:
+        return True
+    real = samples in (np.dtype(np.uint8), np.dtype(np.float32))
+    return real and (taken is DType.FLOAT32 or taken in _RANGES)
+
+
+def sample_types(taken: DType) -> str:
+    """The types of samples for an input of type ``taken``, in words."""
+    types = [one for one in DType if encodable(one.numpy, taken)]
+    return " or ".join(one.name.lower() for one in types)
 
 
 def quantize(real: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[np.generic]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.reference.interpreters import (
     Progress,
+    Values,
     cannot_run,
+    litert_tensors,
     litert_version,
     load_litert,
     read,
@@ -29,6 +31,7 @@ from hil.reference.interpreters import (
 
 Kernels: TypeAlias = Literal["xnnpack", "reference"]
 Clock: TypeAlias = Callable[[], int]  # nanoseconds
+T = TypeVar("T")  # a sample
 
 KERNELS: Final[tuple[Kernels, ...]] = ("xnnpack", "reference")
 
@@ -68,14 +71,14 @@ def threads_of(kernels: Kernels, requested: int) -> int:
 
 def time_invokes(
     path: Path,
-    x: npt.NDArray[np.generic],
+    x: Values,
     kernels: Kernels,
     *,
     threads: int = 1,
     clock: Clock = time.perf_counter_ns,
     progress: Progress | None = None,
 ) -> Invokes:
-    """Time one invoke for each of ``x``, (n, *input shape) values of the model's input type.
+    """Time one invoke for each sample of ``x``: values as for `Reference.predict`.
 
     Python's garbage collector is paused meanwhile. Raises `ModelError` if LiteRT cannot run the
     model.
@@ -84,22 +87,25 @@ def time_invokes(
     used = threads_of(kernels, threads)
     try:
         interpreter = load_litert(data, default_kernels=kernels == "xnnpack", threads=used)
-        source = interpreter.get_input_details()[0]["index"]
+        sources, _ = litert_tensors(interpreter)
+        arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
 
-        def give(sample: npt.NDArray[np.generic]) -> None:
-            interpreter.set_tensor(source, sample)
+        def give(sample: tuple[npt.NDArray[np.generic], ...]) -> None:
+            for index, values in zip(sources, sample, strict=True):
+                interpreter.set_tensor(index, values)
 
+        samples = list(zip(*arrays, strict=True))
         with _no_collector():
-            first, times = measure(give, interpreter.invoke, x, clock, progress)
+            first, times = measure(give, interpreter.invoke, samples, clock, progress)
     except (ValueError, RuntimeError) as error:
         raise cannot_run("LiteRT", path, error) from error
     return Invokes(version_of(kernels), used, first, times)
 
 
 def measure(
-    give: Callable[[npt.NDArray[np.generic]], None],
+    give: Callable[[T], None],
     invoke: Callable[[], Any],
-    x: npt.NDArray[np.generic],
+    x: Sequence[T],
     clock: Clock,
     progress: Progress | None = None,
 ) -> tuple[int, tuple[int, ...]]:
@@ -108,7 +114,7 @@ def measure(
     ``give`` passes a sample to the interpreter, and is not timed.
     """
 
-    def timed(sample: npt.NDArray[np.generic]) -> int:
+    def timed(sample: T) -> int:
         give(sample)
         start = clock()
         invoke()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from hil.core import files
-from hil.reference import BATCH, Progress, predict_cached
+from hil.reference import BATCH, Progress, Values, predict_cached
 from hil.reference import cache as host
 from hil.tflite import Graph, read_model
 from tests.support.tflite import float_cnn
@@ -28,12 +28,17 @@ class Counting:
     calls: int = 0
     graph: Graph = field(default_factory=lambda: read_model(float_cnn().finish()))
 
-    def predict(
-        self, x: npt.NDArray[np.generic], progress: Progress | None = None
-    ) -> npt.NDArray[np.generic]:
+    def predict(self, x: Values, progress: Progress | None = None) -> npt.NDArray[np.generic]:
         del progress
         self.calls += 1
         return np.arange(3 * len(x), dtype=np.float32).reshape(len(x), 3)
+
+    def outputs(
+        self, x: Values, progress: Progress | None = None
+    ) -> tuple[npt.NDArray[np.generic], ...]:
+        return (self.predict(x, progress),)
+
+    def reset(self) -> None: ...
 
 
 X = np.zeros((2, 1, 8, 8, 1), np.float32)
@@ -104,9 +109,7 @@ def test_two_runs_at_once_compute_once(tmp_path: Path, monkeypatch: pytest.Monke
     second: list[npt.NDArray[np.generic]] = []
 
     class Slow(Counting):
-        def predict(
-            self, x: npt.NDArray[np.generic], progress: Progress | None = None
-        ) -> npt.NDArray[np.generic]:
+        def predict(self, x: Values, progress: Progress | None = None) -> npt.NDArray[np.generic]:
             if not self.calls:
                 thread.start()
                 assert second_waits.wait(60)
@@ -138,22 +141,21 @@ def test_many_samples_are_encoded_in_batches_and_answered_in_order(tmp_path: Pat
     """A reference that returns the sample itself."""
 
     class Numbering(Counting):
-        def predict(
-            self, x: npt.NDArray[np.generic], progress: Progress | None = None
-        ) -> npt.NDArray[np.generic]:
+        def predict(self, x: Values, progress: Progress | None = None) -> npt.NDArray[np.generic]:
             answers = super().predict(x)
             if progress:
                 progress(len(x), len(x))
-            return answers * 0 + x.reshape(len(x), -1)[:, :1].astype(np.float32)
+            first = np.asarray(x).reshape(len(x), -1)[:, :1]
+            return np.asarray(answers * 0 + first.astype(np.float32))
 
     count = 2 * BATCH + 5
     samples = np.arange(count, dtype=np.int64)
     encoded: list[int] = []
     reported: list[tuple[int, int]] = []
 
-    def encode(batch: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def encode(batch: Values) -> Values:
         encoded.append(len(batch))
-        return np.broadcast_to(batch[:, None], (len(batch), 64)).astype(np.float32)
+        return np.broadcast_to(np.asarray(batch)[:, None], (len(batch), 64)).astype(np.float32)
 
     reference = Numbering()
     for _ in range(2):

@@ -6,12 +6,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.errors import DataError
-from hil.core.records import DType, TensorSpec
+from hil.core.records import DType, TensorSpec, offsets_of, pack_rows, packed_bytes, unpack_rows
 from hil.reference import convert_outputs, encode_inputs
 
 REAL = TensorSpec(DType.FLOAT32, (1, 2, 2, 1))
@@ -89,7 +90,7 @@ def test_int8_samples_are_unchanged() -> None:
         (np.zeros((2, 3), np.float32), "a sample has 3 values"),
         (np.zeros((0, 4), np.float32), "no samples"),
         (np.zeros((1, 4), np.int8), "int8 samples for a float32 model"),
-        (np.zeros((1, 4), np.float64), "samples of type float64"),
+        (np.zeros((1, 4), np.float64), "float64 samples for a float32 model"),
     ],
 )
 def test_samples_that_do_not_fit(x: np.ndarray, says: str) -> None:
@@ -135,3 +136,41 @@ def test_real_outputs_as_int8_of_the_sketch() -> None:
 def test_outputs_of_one_type_are_not_touched() -> None:
     outputs = np.array([[-128, 7]], np.int8)
     assert convert_outputs(outputs, int8_spec(0.5, 1, 2), int8_spec(0.0, 0, 2)) is outputs
+
+
+def test_samples_of_the_inputs_own_type_are_unchanged() -> None:
+    for kind in DType:
+        spec = TensorSpec(kind, (1, 3), 0.5, 1)
+        x = np.array([[0, 1, 1]]).astype(kind.numpy)
+        assert encode_inputs(x, spec).tobytes() == x.tobytes()
+        assert encode_inputs(x, spec).shape == (1, 1, 3)
+
+
+def test_real_values_for_wider_or_unsigned_inputs() -> None:
+    x = np.array([[-2.0, 0.25, 0.75, 1e9]], np.float32)
+    wide = encode_inputs(x, TensorSpec(DType.INT16, (4,), 0.5, 0))
+    assert wide.tolist() == [[-4, 1, 2, 32767]]  # halves away from zero
+    unsigned = encode_inputs(x, TensorSpec(DType.UINT8, (4,), 0.5, 3))
+    assert unsigned.tolist() == [[0, 4, 5, 255]]
+    for kind in (DType.INT32, DType.INT64, DType.BOOL):
+        with pytest.raises(DataError, match=f"give {kind.name.lower()}$"):
+            encode_inputs(x, TensorSpec(kind, (4,)))
+
+
+def test_rows_have_each_tensor_at_a_multiple_of_four() -> None:
+    specs = [
+        TensorSpec(DType.INT8, (1, 3)),
+        TensorSpec(DType.INT16, (1,)),
+        TensorSpec(DType.BOOL, (2,)),
+    ]
+    assert (offsets_of(specs), packed_bytes(specs)) == ((0, 4, 8), 10)
+    arrays: list[npt.NDArray[np.generic]] = [
+        np.array([[1, -1, 2], [3, 4, 5]], np.int8),
+        np.array([[258], [-2]], np.int16),
+        np.array([[True, False], [False, True]]),
+    ]
+    rows = pack_rows(specs, arrays)
+    assert rows[0].tolist() == [1, 255, 2, 0, 2, 1, 0, 0, 1, 0]
+    for one, found in zip(arrays, unpack_rows(specs, rows), strict=True):
+        np.testing.assert_array_equal(one, found)
+        assert one.dtype == found.dtype

@@ -14,6 +14,7 @@ import pytest
 from hil.core.errors import DataError, ModelError, ToolMissing
 from hil.reference import litert, oracle, xnnpack
 from tests.support.native import inputs
+from tests.support.several import running_sum, two_inputs, two_outputs
 from tests.support.tflite import Net, float_cnn, int8_cnn
 
 
@@ -123,3 +124,43 @@ def test_xnnpack_is_close_to_the_reference_kernels_but_not_equal(
     assert (default.name, plain.name) == ("litert-xnnpack", "litert")
     assert default.version != plain.version  # the digest of the processor's features
     assert "XNNPACK" not in capfd.readouterr().err
+
+
+def test_several_inputs_in_order(tmp_path: Path) -> None:
+    """a - b of two inputs, which would be wrong in the other order."""
+    path = tmp_path / "sub.tflite"
+    path.write_bytes(two_inputs("SUB").finish())
+    random = np.random.default_rng(2)
+    a, b = (random.integers(-9, 10, (4, 1, 3)).astype(np.float32) for _ in range(2))
+    for make in (litert, oracle):
+        np.testing.assert_array_equal(make(path).predict((a, b)), (a - b)[:, 0])
+        with pytest.raises(DataError, match="takes"):
+            make(path).predict(a)
+
+
+def test_several_outputs_each_and_in_rows(tmp_path: Path) -> None:
+    """The input and its negation: rows have both, each from a multiple of 4 bytes on."""
+    path = tmp_path / "outputs.tflite"
+    path.write_bytes(two_outputs().finish())
+    x = np.arange(6, dtype=np.float32).reshape(2, 1, 3)
+    for make in (litert, oracle):
+        reference = make(path)
+        one, other = reference.outputs(x)
+        np.testing.assert_array_equal(one, -x[:, 0])
+        np.testing.assert_array_equal(other, np.abs(x[:, 0]))
+        rows = reference.predict(x)
+        assert rows.tobytes() == np.hstack([one, other]).tobytes()
+
+
+def test_a_state_is_kept_until_it_is_reset(tmp_path: Path) -> None:
+    """A running sum, by a variable that CALL_ONCE sets to zero."""
+    path = tmp_path / "sum.tflite"
+    path.write_bytes(running_sum().finish())
+    x = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1)
+    for make in (litert, oracle):
+        reference = make(path)
+        assert reference.graph.stateful
+        assert reference.predict(x)[:, 0].tolist() == [1, 3, 6, 10]
+        assert reference.predict(x[:1])[:, 0].tolist() == [11]
+        reference.reset()
+        assert reference.predict(x)[:, 0].tolist() == [1, 3, 6, 10]

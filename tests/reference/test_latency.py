@@ -16,7 +16,7 @@ from hil.reference import KERNELS, Kernels, litert_version, time_invokes, xnnpac
 from hil.reference.latency import WARM_UP_LEAST, WARM_UP_MOST, WARM_UP_NS, measure
 from tests.support.tflite import float_cnn
 
-X = np.arange(6, dtype=np.float32).reshape(6, 1)
+X = list(np.arange(6, dtype=np.float32).reshape(6, 1))
 
 
 class Machine:
@@ -83,7 +83,7 @@ def test_a_clock_that_stands_still_ends() -> None:
 
 
 def test_progress_is_told_now_and_then() -> None:
-    many = np.zeros((150, 1), np.float32)
+    many = list(np.zeros((150, 1), np.float32))
     told: list[tuple[int, int]] = []
     machine = Machine([1])
     measure(
