@@ -281,13 +281,13 @@ class Layer:
     macs: int = 0
 
 
-def layer(graph: Graph, operators: Sequence[Operator]) -> Layer:
-    """``operators``, at least one and in order, as one layer."""
+def layer(graph: Graph, operators: Sequence[Operator], output: int) -> Layer:
+    """``operators``, at least one and in order, as one layer that writes ``output``."""
     names = dict.fromkeys(_name(graph, operator) for operator in operators)
     return Layer(
         " + ".join(names),
         " + ".join(operator.code for operator in operators),
-        operators[-1].outputs[0],
+        output,
         sum(count_macs(operator, graph.tensors) for operator in operators),
     )
 

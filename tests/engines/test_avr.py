@@ -18,7 +18,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from hil.engines.aot import generate
-from hil.engines.aot.engine import CTYPES
+from hil.engines.aot.steps import CTYPES
 from hil.firmware.toolchain import COMPILERS
 from hil.reference import oracle
 from hil.tflite import read_model

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.engines.aot import memory
+from hil.engines.aot.chain import _reach, layout, least_lead
 from hil.engines.aot.conv import Conv, tile
-from hil.engines.aot.memory import _reach, layout, least_lead
+from hil.engines.aot.memory import Block, place
 from hil.engines.aot.plan import plan
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import read_model
@@ -171,7 +172,49 @@ def test_offsets_keep_every_lead(kind: str) -> None:
         places = layout(steps)
         for i, step in enumerate(steps[1:-1], 1):
             before, after = places.offsets[i - 1], places.offsets[i]
-            apart = after - before >= step.input_bytes
+            apart = after - before >= step.sources[0].nbytes
             assert apart or before - after >= least_lead(step)
         for offset, step in zip(places.offsets[:-1], steps, strict=False):
-            assert 0 <= offset <= places.arena - step.output_bytes
+            assert 0 <= offset <= places.arena - step.targets[0].nbytes
+
+
+def _apart(a: int, b: int, sizes: tuple[int, int]) -> bool:
+    return a + sizes[0] <= b or b + sizes[1] <= a
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_blocks_in_use_together_overlap_only_as_allowed(data: st.DataObject) -> None:
+    spans = st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(1, 40))
+    blocks = [
+        Block(size, at, at + more) for at, more, size in data.draw(st.lists(spans, max_size=9))
+    ]
+    numbers = range(len(blocks))
+    may = [(i, j) for i in numbers for j in numbers if i != j and blocks[i].last == blocks[j].first]
+    overlaps = {
+        pair: data.draw(st.integers(-4, 40))
+        for pair in may
+        if pair[::-1] not in may and data.draw(st.booleans())
+    }
+    places = place(blocks, overlaps)
+    assert place(blocks, overlaps) == places, "the same in every run"
+    for i, j in itertools.combinations(numbers, 2):
+        a, b = blocks[i], blocks[j]
+        if a.first > b.last or b.first > a.last:
+            continue
+        x, y = places.offsets[i], places.offsets[j]
+        allowed = _apart(x, y, (a.nbytes, b.nbytes))
+        for source, target, lead in ((x, y, overlaps.get((i, j))), (y, x, overlaps.get((j, i)))):
+            allowed |= lead is not None and target + max(lead, 0) <= source
+        assert allowed, (i, j)
+    ends = [o + b.nbytes for o, b in zip(places.offsets, blocks, strict=True)]
+    assert all(o >= 0 and o % 4 == 0 for o in places.offsets)
+    assert max(ends, default=0) <= places.arena
+
+
+def test_a_graph_needs_no_more_than_the_largest_moment() -> None:
+    # two branches of one tensor and their sum, which may overwrite one of them
+    blocks = [Block(100, 0, 2), Block(60, 1, 3), Block(40, 2, 3), Block(60, 3, 4)]
+    assert place(blocks, {(1, 3): 0}).arena == 200
+    assert place(blocks, {}).arena == 200
+    assert place([Block(8, 0, 1), Block(8, 1, 2)], {(0, 1): 0}).arena == 8

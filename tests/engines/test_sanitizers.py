@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hil.engines.aot import conv_gather, generate
-from hil.engines.aot.engine import CTYPES
+from hil.engines.aot.steps import CTYPES
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.support.native import STRICT, inputs

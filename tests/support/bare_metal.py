@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.engines.aot import generate
-from hil.engines.aot.engine import CTYPES
+from hil.engines.aot.steps import CTYPES
 from hil.reference import oracle
 from hil.tflite import Graph, read_model
 from tests.support.native import STRICT, inputs

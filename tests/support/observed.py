@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from hil.engines import ENGINES
 from hil.engines.aot import generate
-from hil.engines.aot.engine import CTYPES
 from hil.engines.aot.faults import Fault
+from hil.engines.aot.steps import CTYPES
 from hil.tflite import Graph
 from hil.tflite.graph import NUMPY_TYPES
 from tests.support.native import STRICT

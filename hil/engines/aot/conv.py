@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hil.engines.aot import arithmetic
 from hil.engines.aot.arithmetic import NOTHING, Activation
-from hil.engines.aot.steps import Pool, ctype, first_bytes, item
+from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT32, Axis, refuse, window_axes
 
@@ -35,7 +35,7 @@ class Requantization:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conv:
+class Conv(OneToOne):
     """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),

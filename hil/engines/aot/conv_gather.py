@@ -9,7 +9,7 @@ or saves enough work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, scratch, tile
 from hil.engines.aot.conv_place import Place
 from hil.engines.aot.finish import Finish
-from hil.engines.aot.memory import layout
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Step
 
@@ -28,15 +27,20 @@ _PORTIONS = 4
 _LIMIT = 1 << 23  # of a sum that shares its register with another one
 
 
-def choose_gathered(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """``steps``, with `Conv.gathered` set where that is free or saves enough work."""
+def choose_gathered(
+    steps: Sequence[Step], arena: Callable[[Sequence[Step]], int]
+) -> tuple[Step, ...]:
+    """``steps``, with `Conv.gathered` set where that is free or saves enough work.
+
+    ``arena``: the bytes of the arena with other steps in their places.
+    """
     chosen = list(steps)
     for i, step in enumerate(steps):
         # the first step reads the caller's buffer: there is no room beside it
         if i == 0 or not isinstance(step, Conv) or not _possible(step):
             continue
         trial = [*chosen[:i], replace(step, gathered=True), *chosen[i + 1 :]]
-        grown = layout(trial).arena - layout(chosen).arena
+        grown = arena(trial) - arena(chosen)
         if _SAVED * products(step) >= WORTH * max(grown, 0):
             chosen = trial
     return tuple(chosen)

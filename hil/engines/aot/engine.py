@@ -6,35 +6,41 @@ The adapter is behind firmware/lib/TinymlHil/src/hil_engine/hil_engine.h.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hil.core.errors import ModelError
-from hil.core.records import DType, ModelInfo, TensorSpec
+from hil.core.records import ModelInfo, TensorSpec, offsets_of
 from hil.core.text import c_comment
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.faults import Fault
-from hil.engines.aot.memory import ALIGNMENT, Layout, layout, scratch_offset
+from hil.engines.aot.invoke import Invoke, buffer_names
+from hil.engines.aot.memory import ALIGNMENT
 from hil.engines.aot.operators import emit
-from hil.engines.aot.plan import plan, plan_with_operators
-from hil.engines.aot.source import Array, Writer, kernel_texts
-from hil.engines.aot.steps import Step
+from hil.engines.aot.places import arrange
+from hil.engines.aot.plan import plan_nodes
+from hil.engines.aot.source import Array, kernel_texts
+from hil.engines.aot.steps import CTYPES
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph
-from hil.tflite.graph import Layer, layer
+from hil.tflite.graph import Layer
 
-CTYPES = {DType.FLOAT32: "float", DType.INT8: "int8_t", DType.UINT8: "uint8_t"}
 _AVR_FLASH = 65_536 - 256  # bytes: what its LPM instruction reaches, less the interrupt vectors
 _AVR_ARRAY = 32_767  # bytes: PTRDIFF_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A generated header: its text, the bytes of its arena and constants, its constants."""
+    """A generated header: its text, the bytes of its arena and constants, its constants.
+
+    ``stateful``: it keeps values in the arena from one inference to the next.
+    """
 
     text: str
     arena: int
     flash: int
     arrays: tuple[ConstantArray, ...]
+    stateful: bool = False
 
 
 def generate(
@@ -54,32 +60,36 @@ def generate(
     to once, which is faster but not exact. Raises `ModelError` if aot cannot run it exactly (see
     `plan`), `UsageError` for a fault that this model cannot have.
     """
-    steps = fault.apply(plan(graph)) if fault else plan(graph)
+    planned = plan_nodes(graph)
+    steps = fault.apply(planned) if fault else planned.steps
     if fused:
         steps = tuple(
             replace(s, fused=s.quant is None) if isinstance(s, Conv) else s for s in steps
         )
     near = any(isinstance(s, Conv) and s.fused for s in steps)
-    places = layout(steps)
+    planned = planned.with_steps(steps)
+    places = arrange(planned)
     emitted = [emit(step, f"{name}_{step.name}") for step in steps]
     arrays = [array for one in emitted for array in one.arrays]
     kernels = ("base", *(kernel for one in emitted for kernel in one.kernels))
     flash = sum(a.nbytes for a in arrays)
+    invoke = Invoke(planned, places, name)
     parts = [
-        _comment(graph, name, source, (places.arena, flash), near),
+        _comment(graph, name, source, (places.nbytes, flash), near, bool(planned.states)),
         f"#ifndef HIL_AOT_{name.upper()}_H\n#define HIL_AOT_{name.upper()}_H\n",
         "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(['#include "hil_engine.h"\n'] if layers else []),
         *_avr(arrays),
         *kernel_texts(kernels),
-        _macros(graph, name, places.arena, flash),
+        _macros(graph, name, places.nbytes, flash),
         *map(str, arrays),
         *(f"/* {s.note} */\n{one.functions}" for s, one in zip(steps, emitted, strict=True)),
-        _invoke(graph, name, steps, places, layers),
+        invoke.reset(),
+        invoke.function(layers=layers),
         f"#endif /* HIL_AOT_{name.upper()}_H */\n",
     ]
     constants = tuple(ConstantArray(a.name, a.ctype, a.nbytes, a.flash) for a in arrays)
-    return Header("\n".join(parts), places.arena, flash, constants)
+    return Header("\n".join(parts), places.nbytes, flash, constants, stateful=bool(planned.states))
 
 
 def _avr(arrays: list[Array]) -> list[str]:
@@ -97,25 +107,39 @@ def _avr(arrays: list[Array]) -> list[str]:
 def _spec(spec: TensorSpec) -> str:
     shape = "x".join(map(str, spec.shape))
     text = f"{CTYPES[spec.dtype]}[{spec.elements}], shape {shape}"
-    if spec.dtype is DType.FLOAT32:
+    if not spec.scale:
         return text
     return f"{text}, real = {spec.scale:.9g} * (q - ({spec.zero_point}))"
 
 
-def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near: bool) -> str:
+def _comment(
+    graph: Graph, name: str, source: str, sizes: tuple[int, int], near: bool, stateful: bool
+) -> str:
     arena, flash = sizes
     real = (
         "float32 equals TFLite's reference kernels bit for bit when built with -ffp-contract=off;"
     )
     if near:
         real = "float32 is close to TFLite's reference: a product and its sum are rounded once;"
+    sides = (("input", graph.inputs), ("output", graph.outputs))
+    named = [
+        (side, buffer, spec)
+        for side, specs in sides
+        for buffer, spec in zip(buffer_names(side, specs), specs, strict=True)
+    ]
+    specs = "\n".join(f" * {buffer:8} {_spec(spec)}" for _, buffer, spec in named)
+    buffers = "\n".join(
+        f" *   static {CTYPES[spec.dtype]} {buffer}[{name.upper()}_{buffer.upper()}_ELEMENTS];"
+        for _, buffer, spec in named
+    )
+    free = "it keeps the state between calls" if stateful else "free for other use between calls"
+    reset = f"\n *   {name}_reset(arena); /* before the first call, and to forget */"
     return f"""/* {name}: a neural network in C, generated by tinyml-hil's engine aot. Do not edit.
  *
  * source   {c_comment(source)}
  * sha256   {graph.sha256}
- * input    {_spec(graph.input)}
- * output   {_spec(graph.output)}
- * arena    {arena} bytes of RAM, aligned to {ALIGNMENT}; free for other use between calls
+{specs}
+ * arena    {arena} bytes of RAM, aligned to {ALIGNMENT}; {free}
  * flash    {flash} bytes of constants
  * network  {graph.parameters} parameters, {graph.macs} multiply-accumulates
  *
@@ -123,61 +147,21 @@ def _comment(graph: Graph, name: str, source: str, sizes: tuple[int, int], near:
  * {real}
  * int8 equals TensorFlow Lite Micro byte for byte. Values must be finite.
  *
- *   static {CTYPES[graph.input.dtype]} input[{name.upper()}_INPUT_ELEMENTS];
- *   static {CTYPES[graph.output.dtype]} output[{name.upper()}_OUTPUT_ELEMENTS];
- *   static uint32_t arena[{name.upper()}_ARENA_BYTES / 4 + 1];
- *   {name}_invoke(input, output, arena);
+{buffers}
+ *   static uint32_t arena[{name.upper()}_ARENA_BYTES / 4 + 1];{reset if stateful else ""}
+ *   {name}_invoke({", ".join(buffer for _, buffer, _ in named)}, arena);
  */"""
 
 
 def _macros(graph: Graph, name: str, arena: int, flash: int) -> str:
+    sides = (("input", graph.inputs), ("output", graph.outputs))
     values = {
-        "INPUT_ELEMENTS": graph.input.elements,
-        "OUTPUT_ELEMENTS": graph.output.elements,
-        "ARENA_BYTES": arena,
-        "FLASH_BYTES": flash,
+        f"{buffer.upper()}_ELEMENTS": spec.elements
+        for side, specs in sides
+        for buffer, spec in zip(buffer_names(side, specs), specs, strict=True)
     }
+    values |= {"ARENA_BYTES": arena, "FLASH_BYTES": flash}
     return "\n".join(f"#define {name.upper()}_{k} {v}" for k, v in values.items()) + "\n"
-
-
-def _invoke(graph: Graph, name: str, steps: tuple[Step, ...], places: Layout, layers: bool) -> str:
-    source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
-    w = Writer()
-    w("/* One inference. The three buffers must not overlap. The input does not change. */")
-    buffers = f"const {source} *input, {target} *output, void *arena"
-    head = f"static inline void {name}_invoke({buffers})"
-    if layers:
-        w("/* After each step, `observer`, if not null, is shown its output. */")
-        head = f"static inline void {name}_observe({buffers}, hil_observer_t *observer)"
-    with w.block(head):
-        if places.arena:
-            w("uint8_t *const a = (uint8_t *)arena;")
-        else:
-            w("(void)arena;")
-        if not steps:
-            w(f"memcpy(output, input, {graph.input.nbytes});")
-            if layers:
-                w("(void)observer;")
-        for i, step in enumerate(steps):
-            here = "input" if i == 0 else _at(step.ctypes[0], places.offsets[i - 1], "const ")
-            there = "output" if i == len(steps) - 1 else _at(step.ctypes[1], places.offsets[i])
-            more = ""
-            if step.scratch_bytes:
-                more = f", {_at('int16_t', scratch_offset(step, places.offsets[i - 1]))}"
-            w(f"{name}_{step.name}({here}, {there}{more});")
-            if layers:
-                kind = "HIL_FLOAT32" if step.ctypes[1] == "float" else "HIL_INT8"
-                told = f"observer, {i}, {kind}, {there}, {step.output_bytes}u"
-                w(f"if (observer) observer->layer({told});")
-    return str(w)
-
-
-def _at(ctype: str, offset: int, const: str = "") -> str:
-    return (
-        f"({const}{ctype} *)(const void *)(a + {offset})"
-        if const
-        else f"({ctype} *)(void *)(a + {offset})"
-    )
 
 
 _MAX_RANK = 6  # HIL_MAX_RANK
@@ -199,10 +183,19 @@ def compile_model(
     """
     header = generate(graph, name, source, layers=layers, fault=fault, fused=fused)
     info = ModelInfo(
-        name, engine, graph.sha256, graph.input, graph.output, header.arena, header.flash
+        name,
+        engine,
+        graph.sha256,
+        graph.input,
+        graph.output,
+        header.arena,
+        header.flash,
+        graph.inputs[1:],
+        graph.outputs[1:],
+        stateful=header.stateful,
     )
-    functions = _functions(name, graph.input, graph.output, layers=layers)
-    count = len(plan(graph)) if layers else 0
+    functions = _functions(name, graph, layers=layers, stateful=header.stateful)
+    count = len(layers_of(graph)) if layers else 0
     return CompiledModel(
         info,
         header.text,
@@ -215,18 +208,19 @@ def compile_model(
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
     """The layers of the generated code, in order. Raises `ModelError`, see `plan`."""
-    return tuple(layer(graph, operators) for _, operators in plan_with_operators(graph))
+    return plan_nodes(graph).layers
 
 
 def arena_bytes(graph: Graph) -> int:
     """The arena of a model, without generating it. Raises `ModelError`, see `plan`."""
-    return layout(plan(graph)).arena
+    return arrange(plan_nodes(graph)).nbytes
 
 
-def _functions(name: str, source: TensorSpec, target: TensorSpec, *, layers: bool) -> str:
-    if max(len(source.shape), len(target.shape)) > _MAX_RANK:
+def _functions(name: str, graph: Graph, *, layers: bool, stateful: bool) -> str:
+    if max(len(spec.shape) for spec in (*graph.inputs, *graph.outputs)) > _MAX_RANK:
         raise ModelError(f"a tensor of more than {_MAX_RANK} dimensions", "reshape it")
-    buffers = f"(const {CTYPES[source.dtype]} *)input, ({CTYPES[target.dtype]} *)output, arena"
+    taken, made = _pointers("input", graph.inputs), _pointers("output", graph.outputs)
+    buffers = ", ".join([*taken, *made, "arena"])
     call = f"{name}_invoke({buffers})"
     watched = ""
     if layers:
@@ -244,11 +238,12 @@ static hil_engine_status_t {name}_layers(const hil_model_t *self,
 }}
 
 """
+    ready = f"  {name}_reset(arena);\n" if stateful else "  (void)arena;\n"
     return f"""{watched}static hil_engine_status_t {name}_prepare(const hil_model_t *self,
     void *arena, uint32_t arena_size, uint32_t *needed) {{
-  (void)arena;
   *needed = self->arena_bytes;
-  return arena_size < self->arena_bytes ? HIL_ENGINE_ARENA : HIL_ENGINE_OK;
+  if (arena_size < self->arena_bytes) return HIL_ENGINE_ARENA;
+{ready}  return HIL_ENGINE_OK;
 }}
 
 static hil_engine_status_t {name}_run(const hil_model_t *self, const void *input, void *output,
@@ -259,3 +254,15 @@ static hil_engine_status_t {name}_run(const hil_model_t *self, const void *input
   return HIL_ENGINE_OK;
 }}
 """
+
+
+def _pointers(side: str, specs: Sequence[TensorSpec]) -> list[str]:
+    """Each of the tensors in the firmware's one buffer, as its C type."""
+    const = "const " if side == "input" else ""
+    found = []
+    for offset, spec in zip(offsets_of(specs), specs, strict=True):
+        place = f"({const}uint8_t *){side} + {offset}" if offset else side
+        place = f"(const void *)({place})" if offset and const else place
+        place = f"(void *)({place})" if offset and not const else place
+        found.append(f"({const}{CTYPES[spec.dtype]} *){place}")
+    return found

@@ -6,13 +6,13 @@ The network's file stays as it is, so the host still expects the right answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hil.core.errors import UsageError
 from hil.engines.aot.conv import Conv
+from hil.engines.aot.nodes import Plan
 from hil.engines.aot.steps import Step
 
 KINDS = ("weight", "shift", "padding")
@@ -51,13 +51,16 @@ class Fault:
             )
         return Fault(kind, model, *map(int, parts))
 
-    def apply(self, steps: Sequence[Step]) -> tuple[Step, ...]:
-        """``steps`` with this fault; UsageError if the layer has no part of that ``kind``."""
-        step = steps[self.layer] if self.layer < len(steps) else None
+    def apply(self, plan: Plan) -> tuple[Step, ...]:
+        """The steps with this fault; UsageError if the layer has no part of that ``kind``."""
+        steps = plan.steps
+        numbers = [i for i, node in enumerate(plan.nodes) for _ in node.outputs]
+        number = numbers[self.layer] if self.layer < len(numbers) else -1
+        step = steps[number] if number >= 0 else None
         if not isinstance(step, Conv) or self.channel >= step.cout:
             raise self._nothing("no weighted layer, or no channel, of that number")
         broken = {"weight": self._weight, "shift": self._shift, "padding": self._padding}[self.kind]
-        return (*steps[: self.layer], broken(step), *steps[self.layer + 1 :])
+        return (*steps[:number], broken(step), *steps[number + 1 :])
 
     def _weight(self, step: Conv) -> Conv:
         weights = step.weights.copy()

@@ -1,85 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arena: the place of each intermediate tensor, in as few bytes as their lifetimes allow.
 
-The steps form a chain, so two tensors are live at a time: a step's input and its output. They may
-overlap where a step provably reads a byte for the last time before it overwrites it. The minimum
-distance by which the output must start below the input follows from the order of the step's reads
-and writes (`Step.lead`). Offsets are in bytes, aligned to `ALIGNMENT`.
+Two tensors may overlap if they are never needed at the same time. A step's input and first output
+may also overlap where the step provably reads a byte for the last time before it overwrites it. The
+minimum distance by which the output must start below the input follows from the order of the step's
+reads and writes (`Step.leads`). Offsets are in bytes, aligned to `ALIGNMENT`.
+
+`hil.engines.aot.chain` finds the smallest arena of a chain. `place` takes any graph: it places one
+block after the other at the lowest free offset, for many orders of the blocks, and keeps the best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-
-from hil.engines.aot.steps import Step
 
 ALIGNMENT = 4  # of float32, and of the word loads of the int8 kernels
+_TRIALS = 400  # orders that are tried
+_WORK = 400_000  # pairs of blocks that are compared at most, whatever the number of trials
+
+
+def align(n: int) -> int:
+    return -(-n // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """``offsets[i]``: where the output of step i lies; the last one is the caller's buffer."""
+class Block:
+    """A piece of the arena that is in use from step ``first`` to step ``last``."""
+
+    nbytes: int
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        return align(self.nbytes)
+
+
+# (input block, output block) that may overlap -> by how many bytes the output must start below
+Overlaps = Mapping[tuple[int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """``offsets[i]``: where block i starts."""
 
     arena: int
     offsets: tuple[int, ...]
 
 
-def _align(n: int) -> int:
-    return -(-n // ALIGNMENT) * ALIGNMENT
+def place(blocks: Sequence[Block], overlaps: Overlaps) -> Places:
+    """Offsets of all blocks in an arena as small as a search finds."""
+    if not blocks:
+        return Places(0, ())
+    leads = {pair: align(max(lead, 0)) for pair, lead in overlaps.items()}
+    conflicts = _conflicts(blocks)
+    least = _least(blocks, conflicts, leads)
+    numbers = range(len(blocks))
+    orders = [
+        sorted(numbers, key=lambda i: (-blocks[i].size, blocks[i].first)),
+        sorted(numbers, key=lambda i: (blocks[i].first, -blocks[i].size)),
+        sorted(numbers, key=lambda i: (-blocks[i].last, -blocks[i].size)),
+        sorted(numbers, key=lambda i: -blocks[i].size * (1 + blocks[i].last - blocks[i].first)),
+    ]
+    best, order = Places(1 << 62, ()), orders[0]
+    for one in orders:
+        found = _fill(one, blocks, conflicts, leads)
+        if found.arena < best.arena:
+            best, order = found, one
+    work = sum(map(len, conflicts)) + 1
+    shuffle = random.Random(0)  # the same arena in every run
+    for _ in range(min(_TRIALS, _WORK // work)):
+        if best.arena <= least:
+            break
+        trial = list(order)
+        for _ in range(shuffle.randint(1, 3)):
+            moved = trial.pop(shuffle.randrange(len(trial)))
+            trial.insert(shuffle.randint(0, len(trial)), moved)
+        found = _fill(trial, blocks, conflicts, leads)
+        if found.arena <= best.arena:
+            best, order = found, trial
+    return best
 
 
-def least_lead(step: Step) -> int:
-    """`Step.lead`, aligned, and at most the whole output."""
-    return _align(min(max(step.lead, 0), step.output_bytes))
+def _conflicts(blocks: Sequence[Block]) -> list[list[int]]:
+    """For each block the others that are in use at the same time."""
+    return [
+        [j for j, b in enumerate(blocks) if i != j and a.first <= b.last and b.first <= a.last]
+        for i, a in enumerate(blocks)
+    ]
 
 
-def scratch_offset(step: Step, start: int) -> int:
-    """The offset of a step's scratch buffer: directly after its input, which is at ``start``."""
-    return start + _align(step.input_bytes)
-
-
-def layout(steps: Sequence[Step]) -> Layout:
-    """Place every tensor between two steps in the smallest arena.
-
-    A step's scratch buffer lies with its input. The first step reads the caller's buffer, so it
-    has none. The possible offsets of a tensor depend only on the lowest and highest offset of the
-    tensor before it, so one pass forwards decides exactly whether an arena of a given size works.
-    """
-    sizes = [_align(s.output_bytes) + t.scratch_bytes for s, t in pairwise(steps)]
-    leads = [least_lead(s) for s in steps[1:-1]]
-    if not sizes:
-        return Layout(0, (0,) * len(steps))
-    low, high = max(sizes), sum(sizes)
-    while low < high:
-        middle = (low + high) // 2 // ALIGNMENT * ALIGNMENT
-        if _reach(sizes, leads, middle) is None:
-            low = middle + ALIGNMENT
-        else:
-            high = middle
-    reach = _reach(sizes, leads, low)
-    assert reach is not None  # the sum of all sizes always works
-    # go back, always taking the lowest or the highest offset of the tensor before
-    offsets = [reach[-1][0]]
-    for i in range(len(sizes) - 2, -1, -1):
-        bottom, top = reach[i]
-        offsets.insert(0, top if top - leads[i] >= offsets[0] else bottom)
-    return Layout(low, (*offsets, 0))
-
-
-def _reach(sizes: list[int], leads: list[int], arena: int) -> list[tuple[int, int]] | None:
-    """Lowest and highest offset of each tensor in ``arena`` bytes; None if one does not fit."""
-    found = [(0, arena - sizes[0])]
-    if found[0][1] < 0:
-        return None
-    for lead, before, size in zip(leads, sizes, sizes[1:], strict=False):
-        bottom, top = found[-1]
-        room = arena - size
-        below = min(top - lead, room)  # the output starts below the input: at most here
-        above = bottom + before  # or starts after the whole input
-        places = ([(0, below)] if below >= 0 else []) + ([(above, room)] if above <= room else [])
-        if not places:
-            return None
-        found.append((places[0][0], places[-1][1]))
+def _least(blocks: Sequence[Block], conflicts: Sequence[Sequence[int]], leads: Overlaps) -> int:
+    """No arena is smaller: what two blocks need that are in use together, or one alone."""
+    found = max(b.size for b in blocks)
+    for i, others in enumerate(conflicts):
+        for j in others:
+            low = leads.get((i, j), leads.get((j, i)))
+            both = blocks[i].size + blocks[j].size
+            if low is not None:
+                both = min(both, max(blocks[i].size, blocks[j].size))
+            found = max(found, both)
     return found
+
+
+def _fill(
+    order: Sequence[int],
+    blocks: Sequence[Block],
+    conflicts: Sequence[Sequence[int]],
+    leads: Overlaps,
+) -> Places:
+    """Each block in turn at the lowest offset that those before it leave free."""
+    offsets = [-1] * len(blocks)
+    arena = 0
+    for i in order:
+        size = blocks[i].size
+        taken = []  # open intervals of offsets at which it cannot start
+        for j in conflicts[i]:
+            at = offsets[j]
+            if at < 0:
+                continue
+            low, high = at - size, at + blocks[j].size
+            if (j, i) in leads:  # j is the input of a step, i its output
+                low = max(low, at - leads[j, i])
+            elif (i, j) in leads:
+                high = min(high, at + leads[i, j])
+            if low < high:
+                taken.append((low, high))
+        start = 0
+        for low, high in sorted(taken):
+            if low < start < high:
+                start = high
+        offsets[i] = start
+        arena = max(arena, start + size)
+    return Places(arena, tuple(offsets))

@@ -8,7 +8,7 @@ A new operator is registered here. One that maps each value by itself is registe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
@@ -16,6 +16,7 @@ from hil.engines.aot.conv import Conv, plan_conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
+from hil.engines.aot.copying import Copy, emit_copy
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import Step
 from hil.engines.aot.unweighted import (
@@ -30,15 +31,22 @@ from hil.engines.aot.unweighted import (
     plan_softmax,
 )
 from hil.tflite import Graph, Operator
+from hil.tflite.graph import FLOAT32, INT8
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Operators that become the same kind of step."""
+    """Operators that become the same kind of step.
+
+    ``types``: TensorType codes of the activations that it takes. ``converts``: its inputs and
+    outputs may differ in type.
+    """
 
     step: type
     plan: Callable[[Operator, Graph, str, str], Step]  # (operator, graph, name and note)
     emit: Callable[[Any, str], Emitted]  # (the step, prefix of its names)
+    types: tuple[int, ...] = (FLOAT32, INT8)
+    converts: bool = False
 
 
 def _emit_conv(step: Conv, prefix: str) -> Emitted:
@@ -63,10 +71,12 @@ FAMILIES: Mapping[str, Family] = {
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
-    "QUANTIZE": _MAP,
-    "DEQUANTIZE": _MAP,
+    "QUANTIZE": replace(_MAP, converts=True),
+    "DEQUANTIZE": replace(_MAP, converts=True),
 }
-_EMITTERS = {family.step: family.emit for family in FAMILIES.values()}
+# operators whose output is their input under another shape: no step, no bytes of their own
+VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+_EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {Copy: emit_copy}
 
 
 def emit(step: Step, prefix: str) -> Emitted:

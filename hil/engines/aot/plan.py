@@ -1,99 +1,198 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn a checked graph into steps: refuse unsupported operators, fuse those that stay exact."""
+"""Turn a checked graph into nodes: refuse unsupported operators, fuse those that stay exact."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hil.core.errors import ModelError
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
-from hil.engines.aot.operators import FAMILIES
-from hil.engines.aot.steps import Pool, Step
+from hil.engines.aot.copying import Copy
+from hil.engines.aot.nodes import Node, Plan
+from hil.engines.aot.operators import FAMILIES, VIEWS
+from hil.engines.aot.places import arrange
+from hil.engines.aot.steps import Buffer, Pool, Step
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import FLOAT32, INT8, refuse
+from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
 
-SUPPORTED = (*FAMILIES, "RESHAPE")
+SUPPORTED = (*FAMILIES, *VIEWS)
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
-_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")
+_CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (0, 0)}  # valid zero points
 
 
 def plan(graph: Graph) -> tuple[Step, ...]:
-    """The steps from the model's input to its output; none if it only reshapes.
+    """The steps of `plan_nodes`."""
+    return plan_nodes(graph).steps
 
-    Raises `ModelError` that names the first operator, type or structure aot cannot run exactly.
+
+def plan_nodes(graph: Graph) -> Plan:
+    """How to compute the model's outputs from its inputs.
+
+    Raises `ModelError` that names every operator, type and structure that aot cannot run exactly.
     """
-    return tuple(step for step, _ in plan_with_operators(graph))
-
-
-def plan_with_operators(graph: Graph) -> tuple[tuple[Step, tuple[Operator, ...]], ...]:
-    """The same, each step with the operators it computes; its output is that of the last one."""
-    _check_chain(graph)
-    steps: list[tuple[Step, tuple[Operator, ...]]] = []
-    for operator in graph.operators:
-        if operator.code == "RESHAPE":
+    operators = _needed(graph)
+    _check_all(graph, operators)
+    views: dict[int, int] = {}
+    nodes: list[Node] = []
+    faults: list[ModelError] = []
+    for operator in operators:
+        if operator.code in VIEWS:
+            source = operator.inputs[0]
+            views[operator.outputs[0]] = views.get(source, source)
             continue
-        step = _step(operator, graph)
-        merged = _merge(steps[-1][0], step) if steps else None
-        if merged is None:
-            steps.append((step, (operator,)))
-        else:
-            steps[-1] = (merged, (*steps[-1][1], operator))
-    chosen = choose_gathered([step for step, _ in steps])
-    return tuple((step, operators) for step, (_, operators) in zip(chosen, steps, strict=True))
+        try:
+            nodes.append(_node(operator, graph))
+        except ModelError as fault:
+            faults.append(fault)
+    if faults:
+        raise _joined(faults)
+    made = Plan(graph, (*_fused(graph, nodes, views), *_copies(graph, views)), views)
+    return _gathered(made)
 
 
-def _check_chain(graph: Graph) -> None:
-    """Every operator must take the result of the one before it, and constants."""
-    current = graph.input_index
-    for operator in graph.operators:
-        if operator.code not in SUPPORTED:
-            hint = f"aot supports {', '.join(SUPPORTED)}"
-            if operator.code in _DYNAMIC:
-                hint = "export with a fixed batch: keras.Input(batch_shape=(1, ...))"
-            raise refuse(operator, "engine aot does not support it", hint)
-        data = operator.inputs[0]
-        others = [graph.tensors[i] for i in operator.inputs[1:] if i >= 0]
-        if data != current or any(t.data is None for t in others):
-            raise refuse(
-                operator,
-                "it does not follow the operator before it",
-                "aot runs chains of operators, without branches or float16 weights",
-            )
-        for tensor in (graph.tensors[data], graph.tensors[operator.outputs[0]]):
-            _check_type(operator, tensor)
-        current = operator.outputs[0]
-    if current != graph.output_index:
-        raise ModelError(
-            "the output is not the last operator's result", "aot runs chains of operators"
+def _gathered(made: Plan) -> Plan:
+    def arena(steps: Sequence[Step]) -> int:
+        return arrange(made.with_steps(steps)).nbytes
+
+    return made.with_steps(choose_gathered(made.steps, arena))
+
+
+def _needed(graph: Graph) -> list[Operator]:
+    """The operators whose results something uses, in order."""
+    used = set(graph.output_indices)
+    found = []
+    for operator in reversed(graph.operators):
+        if not operator.outputs or used.intersection(operator.outputs):
+            used.update(operator.inputs)
+            found.append(operator)
+    return found[::-1]
+
+
+def _check_all(graph: Graph, operators: Sequence[Operator]) -> None:
+    """Every operator is known, and its tensors have types and sizes that it takes."""
+    faults = []
+    for operator in operators:
+        try:
+            _check(operator, graph)
+        except ModelError as fault:
+            faults.append(fault)
+    if faults:
+        raise _joined(faults)
+
+
+def _joined(faults: Sequence[ModelError]) -> ModelError:
+    """All faults as one error, each reason once."""
+    if len(faults) == 1:
+        return faults[0]
+    said = Counter(_unnumbered(fault.what) for fault in faults)
+    first = {_unnumbered(fault.what): fault.what for fault in reversed(faults)}
+    parts = [
+        first[what] + (f" (and {count - 1} more)" if count > 1 else "")
+        for what, count in said.items()
+    ]
+    hints = list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
+    return ModelError("; ".join(parts), "; ".join(hints))
+
+
+def _unnumbered(what: str) -> str:
+    """Without the operator's number, so that the same fault of two operators is one."""
+    _, _, rest = what.partition("(")
+    return rest or what
+
+
+def _check(operator: Operator, graph: Graph) -> None:
+    if operator.code not in SUPPORTED:
+        raise refuse(
+            operator, "engine aot does not support it", f"aot supports {', '.join(SUPPORTED)}"
         )
+    activations = [graph.tensors[i] for i in _activations(operator, graph)]
+    results = [graph.tensors[i] for i in operator.outputs]
+    if not activations and operator.inputs:
+        raise refuse(operator, "it works on a constant", "export the model again")
+    family = FAMILIES.get(operator.code)
+    for tensor in (*activations, *results):
+        if family and tensor.dtype not in family.types:
+            types = ", ".join(map(type_name, family.types))
+            raise refuse(
+                operator, f"a tensor of {type_name(tensor.dtype)}", f"aot runs it in {types}"
+            )
+        _check_tensor(operator, tensor)
+    met = {t.dtype for t in (*activations, *results)}
+    if len(met) > 1 and not (family and family.converts):
+        raise refuse(operator, "its input and output differ in type", "export the model again")
 
 
-def _check_type(operator: Operator, tensor: Tensor) -> None:
-    if tensor.dtype not in (FLOAT32, INT8):
-        raise refuse(operator, f"TensorType {tensor.dtype}", "aot computes in float32 and int8")
+def _activations(operator: Operator, graph: Graph) -> list[int]:
+    """The tensors that it reads and that are not constants."""
+    return [i for i in operator.inputs if i >= 0 and graph.tensors[i].data is None]
+
+
+def _check_tensor(operator: Operator, tensor: Tensor) -> None:
     if tensor.elements > MAX_ELEMENTS:
         shape = list(tensor.shape)
         raise refuse(operator, f"a tensor of shape {shape}", f"{MAX_ELEMENTS} values are the limit")
-    if tensor.data is not None:
-        raise refuse(operator, "it works on a constant", "export the model again")
-    if tensor.dtype == INT8 and (len(tensor.scales) != 1 or not -128 <= tensor.zero_point <= 127):
-        raise refuse(operator, "an int8 tensor without one valid scale", "export the model again")
+    if tensor.dtype in _CODES and (tensor.scales or tensor.dtype != INT16):
+        low, high = _CODES[tensor.dtype]
+        if len(tensor.scales) != 1 or not low <= tensor.zero_point <= high:
+            name = type_name(tensor.dtype)
+            raise refuse(
+                operator, f"a tensor of {name} without one valid scale", "export the model again"
+            )
 
 
-def _step(operator: Operator, graph: Graph) -> Step:
-    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    converts = operator.code == "DEQUANTIZE" or (operator.code == "QUANTIZE" and x.dtype == FLOAT32)
-    if x.dtype != y.dtype and not converts:
-        raise refuse(operator, "its input and output differ in type", "export the model again")
+def _node(operator: Operator, graph: Graph) -> Node:
+    inputs = tuple(_activations(operator, graph))
+    shapes = [_shape(graph.tensors[i]) for i in (*inputs, *operator.outputs)]
     name = f"{operator.code.lower()}_{operator.index}"
-    note = f"{operator.code} {_shape(x)} -> {_shape(y)}"
-    return FAMILIES[operator.code].plan(operator, graph, name, note)
+    taken, made = " + ".join(shapes[: len(inputs)]), ", ".join(shapes[len(inputs) :])
+    note = f"{operator.code} {taken} -> {made}"
+    step = FAMILIES[operator.code].plan(operator, graph, name, note)
+    return Node(step, inputs, operator.outputs, (operator,))
 
 
 def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape))
+    return "x".join(map(str, tensor.shape)) or "1"
+
+
+def _fused(graph: Graph, nodes: Sequence[Node], views: Mapping[int, int]) -> Iterable[Node]:
+    """``nodes``, those merged that may be: the value between them must have no other use."""
+    uses = Counter(views.get(i, i) for node in nodes for i in node.inputs)
+    uses.update(views.get(i, i) for i in graph.output_indices)
+    made: list[Node] = []
+    place: dict[int, int] = {}  # tensor -> the number in `made` of the node that writes it
+    for node in nodes:
+        source = views.get(node.inputs[0], node.inputs[0]) if len(node.inputs) == 1 else -1
+        at = place.get(source, -1)
+        merged = _merge(made[at].step, node.step) if at >= 0 and uses[source] == 1 else None
+        if merged is None:
+            made.append(node)
+            at = len(made) - 1
+        else:
+            before = made[at]
+            made[at] = Node(
+                merged, before.inputs, node.outputs, (*before.operators, *node.operators)
+            )
+        place.update((i, at) for i in node.outputs)
+    return made
+
+
+def _copies(graph: Graph, views: Mapping[int, int]) -> Iterable[Node]:
+    """For outputs that no step can write directly: those that are inputs, constants or twice."""
+    taken = set(graph.input_indices)
+    for number, output in enumerate(graph.output_indices):
+        root = views.get(output, output)
+        tensor = graph.tensors[root]
+        kept = tensor.data is not None or tensor.variable
+        if root in taken or kept:
+            buffer = replace(Buffer.of(graph.tensors[output]), kept=False)
+            step = Copy(f"copy_{number}", f"output {number}", buffer, tensor.data)
+            # each copy is a tensor of its own, which the graph does not have
+            yield Node(step, () if tensor.data is not None else (root,), (-1 - number,))
+        taken.add(root)
 
 
 def _merge(before: Step, step: Step) -> Step | None:

@@ -17,8 +17,23 @@ WIDTH = 96
 KERNELS = Path(__file__).with_name("kernels")
 _MARK = "/* ==== what generated headers contain ==== */\n"
 _INCLUDE = re.compile(r'^#include "(\w+)\.h"$', re.MULTILINE)
-_READERS = {"float": "f32", "int8_t": "i8", "int16_t": "i16", "int32_t": "i32"}
-_CTYPES = {"f4": "float", "i1": "int8_t", "i2": "int16_t", "i4": "int32_t"}
+_READERS = {
+    "float": "f32",
+    "int8_t": "i8",
+    "uint8_t": "u8",
+    "int16_t": "i16",
+    "int32_t": "i32",
+    "int64_t": "i64",
+}
+_CTYPES = {
+    "f4": "float",
+    "i1": "int8_t",
+    "u1": "uint8_t",
+    "b1": "uint8_t",
+    "i2": "int16_t",
+    "i4": "int32_t",
+    "i8": "int64_t",
+}
 
 
 def kernel_texts(names: Iterable[str]) -> list[str]:
@@ -82,7 +97,7 @@ class Array:
         lines.append(line)
         body = "\n".join(lines)
         place = "HIL_FLASH" if self.flash else "const"
-        more = "" if real or self.values.itemsize == 4 else " HIL_ALIGNED"
+        more = "" if self.values.itemsize >= 4 else " HIL_ALIGNED"
         more += " HIL_PROGMEM" if self.flash else ""
         head = f"static {place} {self.ctype} {self.name}[{len(texts)}]{more} = {{"
         return f"/* {self.note} */\n{head}\n{body}\n}};\n"

@@ -3,17 +3,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.tflite.graph import Axis
+from hil.tflite import Tensor
+from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, UINT8, Axis
+
+# of a value of each TensorType
+CTYPES: Mapping[int, str] = MappingProxyType(
+    {
+        FLOAT32: "float",
+        INT32: "int32_t",
+        UINT8: "uint8_t",
+        INT64: "int64_t",
+        BOOL: "uint8_t",
+        INT16: "int16_t",
+        INT8: "int8_t",
+    }
+)
+_ITEM = {"float": 4, "int32_t": 4, "uint8_t": 1, "int64_t": 8, "int16_t": 2, "int8_t": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """What a step reads or writes. ``kept``: a state, which it reads and writes."""
+
+    ctype: str
+    nbytes: int
+    kept: bool = False
+
+    @staticmethod
+    def of(tensor: Tensor) -> Buffer:
+        """The values of an activation."""
+        name = CTYPES[tensor.dtype]
+        return Buffer(name, tensor.elements * _ITEM[name], tensor.variable)
 
 
 class Step(Protocol):
-    """One function of the generated code, from the tensor before it to the one after it."""
+    """One function of the generated code. Its parameters are pointers to ``sources``, then to
+    ``targets``, then ``int16_t *s`` if it needs scratch memory.
+    """
 
     @property
     def name(self) -> str:
@@ -26,33 +60,69 @@ class Step(Protocol):
         ...
 
     @property
-    def ctypes(self) -> tuple[str, str]:
-        """C types of the input and output values."""
+    def sources(self) -> tuple[Buffer, ...]:
+        """The activations that it reads, in the order of the operator's inputs."""
         ...
 
     @property
-    def input_bytes(self) -> int:
-        """Bytes that it reads."""
-        ...
-
-    @property
-    def output_bytes(self) -> int:
-        """Bytes that it writes."""
+    def targets(self) -> tuple[Buffer, ...]:
+        """What it writes, in the order of the operator's outputs."""
         ...
 
     @property
     def scratch_bytes(self) -> int:
-        """Bytes of RAM that it needs in addition to its input while it runs."""
+        """Bytes of RAM that it needs in addition while it runs."""
         ...
 
     @property
-    def lead(self) -> int:
-        """How many bytes below the input the output must start so that nothing is lost.
+    def leads(self) -> tuple[int | None, ...]:
+        """Per source: how many bytes below it the first target must start so that nothing is lost.
 
         Derived from the order in which the emitted code reads and writes. It may be negative, or
-        larger than the output, which is always enough.
+        larger than the target, which is always enough. None: they may not overlap. Other targets
+        never overlap a source.
         """
         ...
+
+
+class OneToOne:
+    """Sources and targets of a step with one of each, which has ``ctypes``, ``input_bytes``,
+    ``output_bytes`` and ``lead``.
+    """
+
+    __slots__ = ()
+
+    @property
+    def ctypes(self) -> tuple[str, str]:
+        """C types of the input and output values."""
+        raise NotImplementedError
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes that it reads."""
+        raise NotImplementedError
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes that it writes."""
+        raise NotImplementedError
+
+    @property
+    def lead(self) -> int:
+        """The only one of `Step.leads`."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> tuple[Buffer, ...]:
+        return (Buffer(self.ctypes[0], self.input_bytes),)
+
+    @property
+    def targets(self) -> tuple[Buffer, ...]:
+        return (Buffer(self.ctypes[1], self.output_bytes),)
+
+    @property
+    def leads(self) -> tuple[int | None, ...]:
+        return (self.lead,)
 
 
 def ctype(real: bool) -> str:

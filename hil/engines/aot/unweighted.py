@@ -23,13 +23,13 @@ from hil.engines.aot.finish import (
     table_array,
 )
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
-from hil.engines.aot.steps import Pool, ctype, first_bytes, item
+from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import FLOAT32, INT8, Axis, refuse, window_axes
 
 
 @dataclass(frozen=True, slots=True)
-class Pooling:
+class Pooling(OneToOne):
     """A pooling that is not fused. ``real``: float32, else int8."""
 
     scratch_bytes: ClassVar[int] = 0
@@ -140,7 +140,7 @@ def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Map:
+class Map(OneToOne):
     """Value by value: kind "activation", "quantize" (float32 to int8) or "dequantize"."""
 
     scratch_bytes: ClassVar[int] = 0
@@ -215,7 +215,7 @@ def emit_map(step: Map, prefix: str) -> Emitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Softmax:
+class Softmax(OneToOne):
     """Softmax over the last axis; ``table`` has exp() of int8 differences."""
 
     scratch_bytes: ClassVar[int] = 0

@@ -34,7 +34,7 @@ def check(data: bytes, _: Path) -> None:
         assert one(graph) >= 0
     for operator in graph.operators:
         if operator.outputs:
-            shown = layer(graph, [operator]).name
+            shown = layer(graph, [operator], operator.outputs[0]).name
             assert shown.isprintable()
     header = generate(graph, "fuzz", source, layers=bool(len(data) & 1), fused=bool(len(data) & 2))
     text = header.text

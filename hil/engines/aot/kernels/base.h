@@ -24,11 +24,19 @@
 #include <avr/pgmspace.h>
 #define HIL_PROGMEM PROGMEM
 static inline int8_t hil_read_i8(const int8_t *p) { return (int8_t)pgm_read_byte(p); }
+static inline uint8_t hil_read_u8(const uint8_t *p) { return pgm_read_byte(p); }
 static inline int16_t hil_read_i16(const int16_t *p) { return (int16_t)pgm_read_word(p); }
 static inline int32_t hil_read_i32(const int32_t *p) { return (int32_t)pgm_read_dword(p); }
+static inline int64_t hil_read_i64(const int64_t *p) {
+  int64_t value;
+  memcpy_P(&value, p, 8);
+  return value;
+}
 static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #else
 #define hil_read_i8(p) (*(p))
+#define hil_read_u8(p) (*(p))
+#define hil_read_i64(p) (*(p))
 #define hil_read_i16(p) (*(p))
 #define hil_read_i32(p) (*(p))
 #define hil_read_f32(p) (*(p))

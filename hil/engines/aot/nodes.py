@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A planned network: its steps with the tensors that they read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hil.engines.aot.steps import Step
+from hil.tflite import Graph, Operator
+from hil.tflite.graph import Layer, layer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A step, the tensors that it reads and writes, and the operators that it computes.
+
+    ``inputs`` and ``outputs`` are tensor indices, in the order of the step's sources and targets.
+    """
+
+    step: Step
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    operators: tuple[Operator, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The nodes of a network in order. ``views``: tensor -> the tensor whose bytes it shares."""
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    views: Mapping[int, int]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(node.step for node in self.nodes)
+
+    def with_steps(self, steps: Sequence[Step]) -> Plan:
+        """The same nodes with other steps in their places."""
+        nodes = (replace(node, step=s) for node, s in zip(self.nodes, steps, strict=True))
+        return replace(self, nodes=tuple(nodes))
+
+    def root(self, tensor: int) -> int:
+        """The tensor whose bytes ``tensor`` has."""
+        return self.views.get(tensor, tensor)
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """The tensors that keep their values from one inference to the next."""
+        found = dict.fromkeys(i for node in self.nodes for i in node.inputs)
+        return tuple(i for i in found if i >= 0 and self.graph.tensors[i].variable)
+
+    @property
+    def written(self) -> Mapping[int, int]:
+        """Tensor that a node writes -> number of the model's output whose buffer that is."""
+        found: dict[int, int] = {}
+        made = {i for node in self.nodes for i in node.outputs}
+        for number, output in enumerate(self.graph.output_indices):
+            root = self.root(output)
+            if -1 - number in made:
+                root = -1 - number  # a copy
+            found[root] = number
+        return found
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What the generated code shows, in order: every output of every node."""
+        return tuple(self._layer(node, i) for node in self.nodes for i in node.outputs)
+
+    def _layer(self, node: Node, output: int) -> Layer:
+        if output < 0:
+            return Layer("copy", "copy", self.graph.output_indices[-1 - output])
+        return layer(self.graph, node.operators, output)
