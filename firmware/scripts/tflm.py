@@ -6,6 +6,7 @@ adds CMSIS-NN's kernels. This script downloads nothing. Run by image.py.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ env, generated = globals()["env"], globals()["generated"]
 
 FIRMWARE = Path(env.subst("$PROJECT_DIR")) / "firmware"
 MICRO = Path("tensorflow", "lite", "micro")
-NOT_FIRMWARE = ("test", "mock_", "fake_", "recording_", "kernel_runner")
+NOT_FIRMWARE = ("test", "mock_", "fake_", "recording_", "kernel_runner", "_f16", "_f32")
+INCLUDED = re.compile(r'^#include "((?:tensorflow/lite/micro/kernels|signal)/[^"]+)"', re.MULTILINE)
+BOTH = ("lstm_eval",)  # needs lstm_eval.cc and lstm_eval_common.cc
 # For the adapter too: the first changes structures. TFLM needs C++17 and has many warnings.
 DEFINES = ["-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS", "-DNDEBUG"]
 CPP = ["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
@@ -85,31 +88,74 @@ def includes():
                 f"{tree} has no {name}: {header} is not in third_party/{name}; see docs/engines.md"
             )
         folders.append(found[0])
+    kissfft = [place.parent / "kissfft" for place in places]  # for operators of signal/ only
+    folders += [place for place in kissfft if (place / "kiss_fft.h").is_file()][:1]
     if cmsis_nn:
         folders += [cmsis_nn, cmsis_nn / "Include"]
     return folders
 
 
 def sources():
-    """The interpreter, the kernels of this image's operators, and their shared files."""
+    """The interpreter, the kernels of this image's operators, and all that those include."""
     lite, micro = tree / "tensorflow" / "lite", tree / MICRO
     folders = [micro, micro / "arena_allocator", micro / "memory_planner", micro / "tflite_bridge"]
     folders += [lite / "kernels", lite / "core/c", lite / "core/api", lite / "schema"]
     folders += [lite / "kernels/internal", lite / "kernels/internal/reference"]
     folders += [tree / "tensorflow/compiler/mlir/lite" / name for name in ("schema", "core/api")]
-    found = [file for folder in folders for file in folder.glob("*.c*")]
-    kernels = micro / "kernels"
-    for stem in ("kernel_util", "micro_tensor_utils", "flexbuffers_generated_data", *stems):
-        for file in (*kernels.glob(f"{stem}.c*"), *kernels.glob(f"{stem}_common.c*")):
-            better = kernels / "cmsis_nn" / file.name
-            found.append(better if cmsis_nn and better.is_file() else file)
+    found = {file for folder in folders for file in folder.glob("*.c*") if wanted(file.name)}
+    stems = (generated / "hil_tflm_kernels.txt").read_text().split()
+    found |= with_included([file for stem in stems for file in kernel(stem)])
     if cmsis_nn:
-        found += [f for f in cmsis_nn.glob("Source/**/*.c") if "_f16" not in f.name]
-    return sorted(f for f in found if not f.name.startswith("_") and wanted(f.name))
+        found |= {f for f in cmsis_nn.glob("Source/**/*.c") if wanted(f.name)}
+    return sorted(found)
+
+
+def kernel(stem):
+    """The file of a kernel, by its name in hil_tflm_kernels.txt."""
+    if stem.startswith("signal/"):
+        return [tree / "signal" / "micro" / "kernels" / f"{stem.removeprefix('signal/')}.cc"]
+    return [tree / MICRO / "kernels" / f"{stem}.cc"]
+
+
+def with_included(files):
+    """`files`, and the files that define what the headers declare which they include.
+
+    DEPTHWISE_CONV_2D, for example, includes conv.h, and needs conv_common.cc.
+    """
+    left, done = [*files], {}
+    while left:
+        file = left.pop()
+        if file in done:
+            continue
+        done[file] = better = replaced(file)
+        for header in INCLUDED.findall(better.read_text(errors="replace")):
+            left += defining(header)
+    return set(done.values())
+
+
+def replaced(file):
+    """CMSIS-NN's variant of a kernel, if there is one."""
+    better = file.parent / "cmsis_nn" / file.name
+    return better if cmsis_nn and better.is_file() else file
+
+
+def defining(header):
+    """The files beside a header of a kernel that define what it declares."""
+    path = tree / header
+    if path.parent.parts[-2:] == ("micro", "kernels"):
+        common = f"{path.stem.removesuffix('_kernel')}_common"
+        stems = [common, *([path.stem] if path.stem in BOTH else [])]
+        found = [path.with_name(f"{stem}.cc") for stem in stems]
+        found = found if any(f.is_file() for f in found) else [path.with_suffix(".cc")]
+    elif "signal/src" in header:  # rfft.h: rfft_float.cc, rfft_int16.cc, rfft_int32.cc
+        found = [path.with_suffix(".cc"), *path.parent.glob(f"{path.stem}_*[0-9t].cc")]
+    else:
+        return []
+    return [path, *(f for f in found if f.is_file())]
 
 
 def wanted(name):
-    return not any(word in name for word in NOT_FIRMWARE) and not name.endswith("_f32.c")
+    return not name.startswith("_") and not any(word in name for word in NOT_FIRMWARE)
 
 
 def compile_all(files, where, **overrides):
@@ -128,8 +174,7 @@ cxx = cxx_headers()
 tree = find_tree()
 cmsis_nn = find_cmsis_nn()
 tflm_includes = includes()
-stems = (generated / "hil_tflm_kernels.txt").read_text().split()
-found = sources()
+found = [file for file in sources() if file.suffix != ".h"]
 compile_all([f for f in found if tree in f.parents], tree, flags=["-w"])
 compile_all([f for f in found if tree not in f.parents], cmsis_nn, flags=["-w"])
 adapter = FIRMWARE / "lib" / "hil_tflm"

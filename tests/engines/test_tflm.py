@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hil.core.errors import ModelError, UsageError
 from hil.engines import write_image
-from hil.engines.tflm import OPERATORS, Registrations, measure, registrations, scratch
+from hil.engines.tflm import scratch
+from hil.engines.tflm_arena import measure
+from hil.engines.tflm_operators import OPERATORS, Registrations, registrations
 from hil.tflite import read_model
 from tests.support.tflite import Net
 
@@ -19,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARIES = ROOT / "firmware" / "lib"
 INTERFACE = LIBRARIES / "TinymlHil" / "src" / "hil_engine"
 MODELS = ROOT / "models" / "mnist"
+DATA = Path(__file__).parent / "data"
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 
@@ -84,15 +89,28 @@ def test_one_float32_network_widens_the_registrations_it_uses(tmp_path: Path) ->
 
 def test_every_operator_has_a_method_and_a_kernel() -> None:
     for code, (method, stem) in OPERATORS.items():
-        plain = code.replace("_", "").lower()
-        assert method.lower() == plain
-        assert re.fullmatch(r"[a-z_]+", stem)
+        plain = code.removeprefix("CUSTOM:").replace("_", "").lower()
+        assert plain.endswith(method.lower())
+        assert re.fullmatch(r"(signal/)?[a-z0-9_]+", stem)
 
 
-def test_an_operator_that_is_not_registered_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["GELU", "TILE", "FLOOR_MOD", "SVDF"])
+def test_the_package_has_the_operators_of_the_table(code: str) -> None:
+    said = refusal(Net().input((1, 4)).op(code, (1, 4)).finish())  # one input: all refuse that
+    assert (f"Didn't find op for builtin opcode '{code}'" in said) == (code not in OPERATORS)
+
+
+def refusal(model: bytes) -> str:
+    with pytest.raises(ModelError) as refused:
+        measure(model)
+    return refused.value.what
+
+
+def test_all_operators_that_tflm_does_not_have_are_named(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
-    path.write_bytes(Net().input((1, 4)).op("FLOOR_MOD", (1, 4)).finish())
-    with pytest.raises(ModelError, match="FLOOR_MOD.*does not support it"):
+    net = Net().input((1, 4)).op("GELU", (1, 4)).op("RELU", (1, 4)).op("TILE", (1, 4))
+    path.write_bytes(net.op("GELU", (1, 4)).finish())
+    with pytest.raises(ModelError, match="Micro does not have GELU, TILE;"):
         write_image("tflm", [("net", path)], tmp_path / "image")
     assert not (tmp_path / "image").exists()
 
@@ -109,15 +127,34 @@ def test_the_measured_arena_is_the_smallest_that_allocates(name: str) -> None:
         runtime.Interpreter.from_file(str(path), arena_size=size - 16)
 
 
-def test_a_model_that_tflm_refuses_has_no_arena() -> None:
-    with pytest.raises(ModelError, match="cannot allocate"):
-        measure(b"\0\0\0\0TFL3")
+def test_a_crash_of_tflm_means_that_the_arena_is_too_small() -> None:
+    model = (DATA / "autoenc_int8.tflite").read_bytes()
+    code = """
+import sys
+from tflite_micro import runtime
+runtime.Interpreter.from_bytes(sys.stdin.buffer.read(), arena_size=int(sys.argv[1]))
+"""
+    size = measure(model)
+    ends = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(bytes_)], input=model, capture_output=True, check=False
+        ).returncode
+        for bytes_ in (size, size - 16)
+    ]
+    assert ends == [0, -signal.SIGSEGV]
 
 
-def test_a_model_that_tflm_refuses_is_named(tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused() -> None:
+    assert refusal(b"\0\0\0\0TFL3").startswith("TensorFlow Lite Micro refuses the model: TypeError")
+
+
+def test_a_refusal_has_the_words_of_tflm(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4)).op("ADD", (1, 4)).finish())  # one operand
-    with pytest.raises(ModelError, match=r"net\.tflite: TensorFlow Lite Micro cannot allocate"):
+    with pytest.raises(
+        ModelError,
+        match=r"net\.tflite: TensorFlow Lite Micro refuses the model: .*Node ADD .* failed to prep",
+    ):
         write_image("tflm", [("net", path)], tmp_path / "image")
 
 

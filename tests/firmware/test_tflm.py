@@ -6,10 +6,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hil.boards.config import load_board
+from hil.boards.session import open_board
 from hil.core.errors import BuildFailed, DeviceRefused
+from hil.core.records import Encoding
+from hil.device import Device
 from hil.firmware import build
+from hil.reference import oracle
 from hil.wire.messages import ErrorCode
 from tests.support.firmware import (
     MODELS,
@@ -76,6 +82,19 @@ def test_the_arena_in_hello_is_exact(board: str, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(DeviceRefused, match=rf"of \d+ bytes, but has {less};") as refused:
             answers_of(board, "tflm", names)
         assert refused.value.code == ErrorCode.ARENA
+
+
+@needs_tree
+def test_a_network_links_the_kernels_that_its_operators_include() -> None:
+    file = PROJECT / "tests" / "engines" / "data" / "depthwise_dense_int8.tflite"
+    reference = oracle(file)
+    spec = reference.graph.input
+    x = np.random.default_rng(5).integers(-128, 128, (20, *spec.shape)).astype(np.int8)
+    board = load_board("native")
+    with open_board(board, build("native", [("net", file)], "tflm", PROJECT).elf) as link:
+        answers = Device(link).infer(0, Encoding.INT8, (one.tobytes() for one in x), window=2)
+        outputs = [answer.result.output for answer in answers]
+    assert outputs == [y.tobytes() for y in reference.predict(x)]
 
 
 @needs_tree

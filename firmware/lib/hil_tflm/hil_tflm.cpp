@@ -12,6 +12,7 @@
 #include "tensorflow/lite/micro/micro_allocator.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace {
@@ -25,16 +26,23 @@ bool registered;
 
 alignas(Interpreter) uint8_t space[sizeof(Interpreter)];
 Interpreter *interpreter;
+uint32_t allocated; /* bytes of the arena that the interpreter was set up in */
 
 /* Allocates everything in the arena, in the order of TFLM's own default. */
 bool set_up(const uint8_t *tflite, uint8_t *arena, uint32_t size) {
   hil_tflm::Arena *allocator = hil_tflm::Arena::create(arena, size);
   uint8_t *planner = allocator->AllocatePersistentBuffer(sizeof(tflite::GreedyMemoryPlanner),
                                                          alignof(tflite::GreedyMemoryPlanner));
+  tflite::MicroAllocator *micro =
+      tflite::MicroAllocator::Create(allocator, new (planner) tflite::GreedyMemoryPlanner());
+  tflite::MicroResourceVariables *variables = nullptr;
 
-  interpreter = new (static_cast<void *>(space)) Interpreter(
-      tflite::GetModel(tflite), resolver,
-      tflite::MicroAllocator::Create(allocator, new (planner) tflite::GreedyMemoryPlanner()));
+  if (HIL_TFLM_VARIABLES > 0) {
+    variables = tflite::MicroResourceVariables::Create(micro, HIL_TFLM_VARIABLES);
+  }
+  interpreter = new (static_cast<void *>(space))
+      Interpreter(tflite::GetModel(tflite), resolver, micro, variables);
+  allocated = size;
   return interpreter->AllocateTensors() == kTfLiteOk;
 }
 
@@ -54,7 +62,53 @@ bool allocate(const uint8_t *tflite, void *arena, uint32_t size) {
 }
 
 uint32_t size_of(const hil_tensor_t &tensor) {
-  return tensor.elements * (tensor.dtype == HIL_FLOAT32 ? 4u : 1u);
+  switch (tensor.dtype) {
+    case HIL_INT64:
+      return tensor.elements * 8u;
+    case HIL_FLOAT32:
+    case HIL_INT32:
+      return tensor.elements * 4u;
+    case HIL_INT16:
+      return tensor.elements * 2u;
+    default:
+      return tensor.elements;
+  }
+}
+
+/* Bytes from one tensor to the next in a buffer of several. */
+uint32_t step_of(const hil_tensor_t &tensor) { return (size_of(tensor) + 3u) & ~3u; }
+
+uint32_t inputs_of(const hil_model_t &model) { return 1u + (model.more ? model.more->inputs : 0u); }
+
+uint32_t outputs_of(const hil_model_t &model) {
+  return 1u + (model.more ? model.more->outputs : 0u);
+}
+
+const hil_tensor_t &input_of(const hil_model_t &model, uint32_t i) {
+  return i == 0 ? model.input : model.more->input[i - 1];
+}
+
+const hil_tensor_t &output_of(const hil_model_t &model, uint32_t i) {
+  return i == 0 ? model.output : model.more->output[i - 1];
+}
+
+/* Whether TFLM's inputs and outputs are those of the image's description. */
+bool as_described(const hil_model_t &model) {
+  if (interpreter->inputs_size() != inputs_of(model) ||
+      interpreter->outputs_size() != outputs_of(model)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < inputs_of(model); i++) {
+    if (interpreter->input(i)->bytes != size_of(input_of(model, i))) {
+      return false;
+    }
+  }
+  for (uint32_t i = 0; i < outputs_of(model); i++) {
+    if (interpreter->output(i)->bytes != size_of(output_of(model, i))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 hil_engine_status_t failed(uint32_t code, uint32_t *needed) {
@@ -92,8 +146,7 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
     size = arena_size;
     (void)allocate(tflite, arena, size); /* this size worked above */
   }
-  if (interpreter->input(0)->bytes != size_of(self->input) ||
-      interpreter->output(0)->bytes != size_of(self->output)) {
+  if (!as_described(*self)) {
     return failed(HIL_TFLM_TENSORS, needed);
   }
   *needed = size;
@@ -102,10 +155,24 @@ hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tfl
 
 hil_engine_status_t hil_tflm_run(const hil_model_t *self, const void *input, void *output,
                                  uint32_t *needed) {
-  memcpy(interpreter->input(0)->data.data, input, size_of(self->input));
+  const uint8_t *from = static_cast<const uint8_t *>(input);
+  uint8_t *to = static_cast<uint8_t *>(output);
+
+  for (uint32_t i = 0; i < inputs_of(*self); i++) {
+    memcpy(interpreter->input(i)->data.data, from, size_of(input_of(*self, i)));
+    from += step_of(input_of(*self, i));
+  }
   if (interpreter->Invoke() != kTfLiteOk) {
     return failed(HIL_TFLM_INVOKE, needed);
   }
-  memcpy(output, interpreter->output(0)->data.data, size_of(self->output));
+  for (uint32_t i = 0; i < outputs_of(*self); i++) {
+    memcpy(to, interpreter->output(i)->data.data, size_of(output_of(*self, i)));
+    to += step_of(output_of(*self, i));
+  }
   return HIL_ENGINE_OK;
+}
+
+/* Interpreter::Reset would leave variables that CALL_ONCE initialises at zero. */
+void hil_tflm_reset(const uint8_t *tflite, void *arena) {
+  (void)allocate(tflite, arena, allocated); /* this size worked in prepare */
 }

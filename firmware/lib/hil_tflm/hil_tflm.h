@@ -25,10 +25,13 @@ enum {
 hil_engine_status_t hil_tflm_prepare(const hil_model_t *self, const uint8_t *tflite, void *arena,
                                      uint32_t arena_size, uint32_t *needed);
 
-/* See hil_model_t. Copies the input into the arena and the output out of it, because TFLM's tensors
- * can lie only there. */
+/* See hil_model_t. Copies the inputs into the arena and the outputs out of it, because TFLM's
+ * tensors can lie only there. */
 hil_engine_status_t hil_tflm_run(const hil_model_t *self, const void *input, void *output,
                                  uint32_t *needed);
+
+/* See hil_more_t, of the model that was prepared last. */
+void hil_tflm_reset(const uint8_t *tflite, void *arena);
 
 #ifdef __cplusplus
 }
