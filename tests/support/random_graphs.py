@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random small graphs: branches, several inputs and outputs, operators of all kinds.
+
+`DRAWS` has one function per operator. It appends the operator, with random attributes, to the value
+that `GraphMaker` picked, or returns without doing anything where that value does not suit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tests.support.random_nets import Maker
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor that an operator may read."""
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero: int
+
+
+class GraphMaker(Maker):
+    """Makes one graph from a seed; ``kind``: "float32" or "int8"."""
+
+    def __init__(self, seed: int, kind: str) -> None:
+        super().__init__(seed, kind)
+        self.values: list[Value] = []
+
+    def make(self) -> bytes:
+        for _ in range(self._int(1, 2)):
+            self._new_input()
+        for _ in range(self._int(3, 9)):
+            self.go(self.values[-1] if self.random.random() < 0.6 else self.any())
+            names = list(DRAWS)
+            name = names[self._int(0, len(names) - 1)] if self.random.random() < 0.6 else ""
+            before = len(self.net.graph.operators)
+            if name:
+                DRAWS[name](self)
+            else:
+                self._layer()
+            if len(self.net.graph.operators) > before:
+                self.keep()
+        return self._finish()
+
+    def _new_input(self) -> None:
+        shape = (1, *self._ints(3, 1, 8))
+        taken = list(self.net.graph.inputs)
+        if self.kind == "int8":
+            self.net.input(shape, "int8", self._scale(), self._zero())
+        else:
+            self.net.input(shape)
+        self.net.graph.inputs = [*taken, self.net.current]
+        self.keep()
+
+    def _finish(self) -> bytes:
+        """The results that nothing reads are outputs, and sometimes one that something reads."""
+        read = {int(i) for operator in self.net.graph.operators for i in operator.inputs}
+        inputs = set(self.net.graph.inputs)
+        made = [v.index for v in self.values if v.index not in inputs]
+        outputs = [i for i in made if i not in read]
+        others = [i for i in made if i in read]
+        if others and self.random.random() < 0.3:
+            outputs.append(others[self._int(0, len(others) - 1)])
+        self.net.graph.outputs = outputs or [self.values[0].index]
+        return self.net.finish()
+
+    def keep(self) -> None:
+        """Later operators may read the current value."""
+        net = self.net
+        self.values.append(Value(net.current, net.shape, net.dtype, net.scale, net.zero))
+
+    def any(self) -> Value:
+        return self.values[self._int(0, len(self.values) - 1)]
+
+    def like(self) -> Value:
+        """A value of the current one's type and shape, perhaps the same."""
+        fits = [v for v in self.values if (v.shape, v.dtype) == (self.net.shape, self.net.dtype)]
+        return fits[self._int(0, len(fits) - 1)]
+
+    def go(self, value: Value) -> None:
+        """Make ``value`` the current one."""
+        self.net._now(value.index, value.shape, value.dtype, value.scale, value.zero)
+
+    def result(self) -> dict[str, Any]:
+        """Arguments of `Net.op` for an output of a random scale and zero point."""
+        if self.kind == "float32":
+            return {}
+        return {
+            "scale": self.net.scale * 2.0 ** self.random.uniform(-2, 2),
+            "zero": self._zero(),
+        }
+
+
+def _relu(maker: GraphMaker) -> None:
+    maker.net.op("RELU", maker.net.shape, **maker.result())
+
+
+def _add(maker: GraphMaker) -> None:
+    options = schema.AddOptionsT()
+    options.fusedActivationFunction = maker._act()
+    other = maker.like()
+    maker.net.op(
+        "ADD", maker.net.shape, options, "AddOptions", [other.index], version=2, **maker.result()
+    )
+
+
+# one line per operator
+DRAWS: dict[str, Callable[[GraphMaker], None]] = {
+    "ADD": _add,
+    "RELU": _relu,
+}
+
+
+def make_graph(seed: int, kind: str) -> bytes:
+    """The file of graph ``seed``; ``kind``: "float32" or "int8"."""
+    return GraphMaker(seed, kind).make()
