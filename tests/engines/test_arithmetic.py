@@ -97,3 +97,22 @@ def test_roundf_rounds_halves_away(x: float) -> None:
     exact = Fraction(x)
     nearest = math.floor(abs(exact) + Fraction(1, 2))
     assert arithmetic.roundf(x) == (nearest if x >= 0 else -nearest)
+
+
+@given(
+    st.integers(1 - (1 << 23), (1 << 23) - 1),
+    st.integers(1 << 30, arithmetic.INT32_MAX),
+    st.integers(-14, -1),
+    st.integers(-128, 127),
+)
+def test_a_sum_scaled_by_256_gives_both_roundings_at_once(
+    x: int, multiplier: int, shift: int, zero: int
+) -> None:
+    """The arithmetic of kernels/rows.h, with the columns of Finish.scale_columns."""
+    n = -1 - shift
+    offset = (1 << 6) + (1 << (n + 7)) + zero * (1 << (n + 8))
+    high = (256 * x * multiplier >> 32) + offset
+    expected = zero + arithmetic.multiply_by_quantized_multiplier(x, multiplier, shift)
+    assert (high - (128 if x < 0 else 0)) >> (n + 8) == expected
+    if expected > zero:  # what a ReLU keeps
+        assert high >> (n + 8) == expected

@@ -71,6 +71,15 @@ def work(step: Conv | Pooling) -> list[tuple[set[int], int]]:
             ([pixels_of[y, x] for y, x in sums], py * pool.columns.count + px + 1)
             for py, px, sums in windows(pool.rows, pool.columns)
         ]
+    elif step.gathered:  # copied before the first output is written
+        points = tile(step).points
+        every = list(pixels_of.values())
+        for first in range(0, len(every), points):
+            below = {pixel for part in every[first : first + points] for pixel in part}
+            values = {(v * columns.size + u) * step.cin for v, u in below}
+            done.append((values, first * step.cout))
+            done.append((set(), min(first + points, len(every)) * step.cout))
+        return done
     else:  # all channels of a tile; the last tile of a row overlaps its neighbour
         width = tile(step).columns
         starts = [min(x, columns.count - width) for x in range(0, columns.count, width)]
@@ -100,6 +109,8 @@ def test_a_lead_is_what_the_order_of_the_code_needs(kind: str) -> None:
                 lead = max(lead, end - needed)
             item = 4 if kind == "float32" else 1
             most = step.output_bytes
+            if isinstance(step, Conv) and step.gathered:  # the buffer lies after the input
+                lead = max(lead, step.output_bytes - step.input_bytes)
             found, least = least_lead(step), min(lead * item, most)
             assert found % memory.ALIGNMENT == 0
             # padding below a window counts as read: then the output may start a little lower

@@ -66,6 +66,7 @@ def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
 def _candidates() -> Iterator[tuple[str, bytes]]:
     yield "heavy", _heavy()
     yield "wide", _wide()
+    yield "narrow", _narrow()
     for seed, kind in product(SEEDS, KINDS):
         yield f"{kind.replace(' ', '_')}_{seed}", make(seed, kind)
 
@@ -77,6 +78,15 @@ def _heavy() -> bytes:
     weights = np.full((4, 560), 127, np.int8)
     weights[:, ::5] = -100
     return net.dense(weights, scales=[0.01] * 4, scale=10.0, zero=0).finish()
+
+
+def _narrow() -> bytes:
+    """A pointwise convolution with room to gather pixels that are not whole groups of four."""
+    random = np.random.default_rng(3)
+    net = Net().input((1, 6, 6, 34), "int8", 0.01, 3).simple("RELU", scale=0.02, zero=-5)
+    net.pool((2, 2), (2, 2))
+    weights = random.integers(-127, 128, (4, 1, 1, 34)).astype(np.int8)
+    return net.conv(weights, scales=[0.01] * 4, scale=0.1, zero=-128).finish()
 
 
 def _wide() -> bytes:

@@ -77,6 +77,12 @@ def multiply_by_quantized_multiplier(x: int, multiplier: int, shift: int) -> int
     return rounding_divide_by_pot(rounding_doubling_high_mul(shifted, multiplier), max(-shift, 0))
 
 
+def requantized(x: int, multiplier: int, shift: int, zero: int) -> int:
+    """The int8 code of a 32-bit sum, before its activation."""
+    code = zero + multiply_by_quantized_multiplier(x, multiplier, shift)
+    return min(max(code, -128), 127)
+
+
 def float32_ratio(*factors: float, by: float = 1.0) -> float:
     """(a * b * ...) / by in float32, step by step, as the kernels do before they widen."""
     product = np.float32(factors[0])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,14 @@ class Conv(OneToOne):
         pixel_in = self.cin * item(self.real)
         pixel_out = self.cout * item(self.real)
         first = first_bytes(self.rows, self.columns, pixel_in)
+        if self.gathered and self.pool is None:
+            # a tile's windows are copied before it writes; later ones still read their own
+            points = tile(self).points
+            later = first.reshape(-1)[points::points]
+            written = np.arange(1, len(later) + 1) * points * pixel_out
+            excess = written - np.minimum.accumulate(later[::-1])[::-1]
+            # never beyond the input, where the buffer lies
+            return int(excess.max(initial=self.output_bytes - self.input_bytes))
         if self.pool is not None:
             pool = self.pool
             first = first[:: pool.rows.stride, :: pool.columns.stride]
@@ -140,9 +148,10 @@ def tile(conv: Conv) -> Tile:
     if conv.depthwise:
         rows, columns = _grid(conv, 4)
         return Tile(rows, columns, 1, True)
-    if conv.gathered:
-        width = conv.pool.columns.window if conv.pool else min(conv.columns.count, 2)
-        return Tile(1, 1 if width % 2 else 2, GATHERED_CHANNELS, False)
+    if conv.gathered:  # without a pooling, the points of all rows follow each other
+        width = conv.pool.columns.window if conv.pool else 2
+        single = width % 2 or (conv.pool is None and conv.rows.count * conv.columns.count == 1)
+        return Tile(1, 1 if single else 2, GATHERED_CHANNELS, False)
     taps = conv.rows.window * conv.columns.window * conv.cin
     area = 1
     if conv.pool:
@@ -216,6 +225,19 @@ def _columns(count: int, limit: int) -> int:
     )
 
 
+def arranged(conv: Conv) -> Conv:
+    """The same layer in a shape that is faster to compute: few rows, and long ones."""
+    if conv.pool is not None:
+        return conv
+    rows, columns = conv.rows, conv.columns
+    if (columns.size, columns.window, columns.count) == (1, 1, 1):
+        weights = np.ascontiguousarray(np.swapaxes(conv.weights, 1, 2))
+        return replace(conv, rows=columns, columns=rows, weights=weights)
+    if {(a.window, a.stride) for a in (rows, columns)} == {(1, 1)}:
+        return replace(conv, rows=_ONE, columns=_points(rows.count * columns.count))
+    return conv
+
+
 def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
     """A CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with all its constants resolved.
 
@@ -238,16 +260,22 @@ def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
         if operator.options["weights_format"] != 0:
             raise refuse(operator, "shuffled weights", "export the model again")
         cin = w.shape[1]
-        rows, columns = Axis(1, 1, 1, 0, 1), _points(x.elements // cin)
+        rows, columns = _ONE, _points(x.elements // cin)
         weights = w.data.reshape(cout, 1, 1, cin)
     else:
         _check_convolution(operator, x, w)
         cin = x.shape[3]
         rows, columns = window_axes(operator, tensors)
         weights = w.data[0].transpose(2, 0, 1) if depthwise else w.data
+        if depthwise and cin == 1:  # every output channel sees the only input channel
+            depthwise, weights = False, weights[..., None]
     if real and not np.isfinite(weights).all():
         raise refuse(operator, "a weight that is not a finite number", "train the model again")
     bias = _bias(operator, tensors, cout, FLOAT32 if real else INT32)
+    quant = None
+    if not real:
+        quant = _requantization(operator, (x, w, y), weights, bias)
+        weights, quant = _without_constant_sums(weights, quant)
     return Conv(
         name=name,
         note=note,
@@ -258,9 +286,12 @@ def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
         depthwise=depthwise,
         weights=np.ascontiguousarray(weights),
         bias=bias.astype(np.float32) if real else None,
-        quant=None if real else _requantization(operator, (x, w, y), weights, bias),
+        quant=quant,
         pre=arithmetic.fused_activation(operator, y, real),
     )
+
+
+_ONE = Axis(1, 1, 1, 0, 1)
 
 
 def _points(count: int) -> Axis:
@@ -323,3 +354,30 @@ def _requantization(
         bias=folded,
         bound=bound,
     )
+
+
+def _without_constant_sums(
+    weights: npt.NDArray[np.generic], quant: Requantization
+) -> tuple[npt.NDArray[np.generic], Requantization]:
+    """The same outputs, where channels whose output is the same for every input have no weights.
+
+    Their biases and scales may be extreme, and would keep a layer from the fast kernels.
+    """
+    flat = weights.astype(np.int64).reshape(len(weights), -1)
+    least = quant.bias + np.minimum(127 * flat, -128 * flat).sum(axis=1)
+    most = quant.bias + np.maximum(127 * flat, -128 * flat).sum(axis=1)
+    weights, bias = weights.copy(), quant.bias.copy()
+    multipliers, shifts = quant.multipliers.copy(), quant.shifts.copy()
+    zero = quant.output_zero
+    for c in range(len(weights)):
+        low, high = (
+            arithmetic.requantized(int(x[c]), int(multipliers[c]), int(shifts[c]), zero)
+            for x in (least, most)
+        )
+        if low == high:
+            # 4 * k, times 1/2, and halved again
+            weights[c] = 0
+            bias[c], multipliers[c], shifts[c] = 4 * (low - zero), 1 << 30, -1
+    wide = np.abs(weights.astype(np.int64)).reshape(len(weights), -1)
+    bound = int((np.abs(bias) + 128 * wide.sum(axis=1)).max())
+    return weights, replace(quant, bias=bias, multipliers=multipliers, shifts=shifts, bound=bound)

@@ -9,17 +9,19 @@ or saves enough work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, scratch, tile
-from hil.engines.aot.conv_place import Place
+from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, arranged, scratch, tile
+from hil.engines.aot.conv_place import Place, scaled
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Step
+from hil.tflite.graph import Axis
 
 WORTH = 128  # instructions to save per byte by which the arena grows
 _SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7
@@ -34,8 +36,8 @@ def choose_gathered(
 
     ``arena``: the bytes of the arena with other steps in their places.
     """
-    chosen = list(steps)
-    for i, step in enumerate(steps):
+    chosen = [arranged(s) if isinstance(s, Conv) else s for s in steps]
+    for i, step in enumerate(chosen):
         # the first step reads the caller's buffer: there is no room beside it
         if i == 0 or not isinstance(step, Conv) or not _possible(step):
             continue
@@ -107,27 +109,194 @@ def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
 
 
+def _pointwise(conv: Conv) -> bool:
+    """Whether point i reads pixel i."""
+    return {(a.window, a.stride) for a in (conv.rows, conv.columns)} == {(1, 1)}
+
+
+def pack_scales(conv: Conv, finish: Finish) -> npt.NDArray[np.int32]:
+    """Of each block of four channels: biases in pairs as `kernels/rows.h` has them, and scales."""
+    assert conv.quant is not None
+    bias = conv.quant.bias
+    pairs = np.stack([256 * bias[0::2] + bias[1::2], bias[1::2]], axis=1)
+    scales = finish.scale_columns()
+    blocks = conv.cout // GATHERED_CHANNELS
+    together = np.concatenate([pairs.reshape(blocks, -1), scales.reshape(blocks, -1)], axis=1)
+    return together.astype("<i8").astype("<i4")  # sums of two biases may wrap
+
+
 def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     """The C code of a gathered layer; its function is ``prefix(in, out, scratch)``."""
     place = Place(conv, tile, prefix)
     finish = Finish(conv, prefix, place.wide)
     buffer = scratch(conv)
     note = "weights, 256 * even channel + odd channel, in blocks of four channels"
-    arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *finish.arrays(), *place.arrays()]
+    fast = finish.scaled and len(portions(conv)) == 1
+    about = "per four channels: biases, and multiplier, offset, shift of each"
+    scales = [Array(f"{prefix}_q", pack_scales(conv, finish), about)] if fast else finish.arrays()
+    arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *scales, *place.arrays()]
     w = Writer()
     place.helper(w)
+    if conv.pool is None:
+        if not (_pointwise(conv) and tile.points == 2):
+            _point(w, place, buffer)
+        with _points(w, place):
+            if fast:
+                others = "o, " if tile.points == 1 else "o, p, "
+                kernel = f"hil_rows{tile.points}{'_away' if finish.away else ''}"
+                groups = conv.rows.window * buffer.groups
+                w(f"{kernel}(s, {prefix}_w, {prefix}_q, {others}{conv.cout}u, {groups}u);")
+            else:
+                _blocks(w, place, finish, buffer)
+        return Emitted(arrays, str(w), (*finish.kernels, "rows"))
     _gather(w, place, buffer)
     with place.function(w, ", int16_t *s"):
         start = "0, 0" if place.single else "iy, ix"
         w(f"{prefix}_gather(in, {start}, s);")
-        w(f"HIL_FLASH int16_t *w = {prefix}_w;")
-        w(f"HIL_FLASH int32_t *q = {prefix}_q;")
-        groups = conv.rows.window * buffer.groups
-        step = f"w += {8 * groups}, q += {finish.stride * tile.channels}"
-        many = conv.cout > tile.channels
-        with w.block(f"for (int c = 0; c < {conv.cout}; c += {tile.channels}, {step})", many):
-            _block(w, place, finish, buffer, "c" if many else "0")
+        _blocks(w, place, finish, buffer)
     return Emitted(arrays, str(w), (*finish.kernels, "pairs"))
+
+
+@contextmanager
+def _points(w: Writer, place: Place) -> Iterator[None]:
+    """The function of a layer without pooling: its points one after the other, or in pairs.
+
+    The outputs of a pair start at o and p. A last single point is computed twice.
+    """
+    conv, points = place.conv, place.tile.points
+    count = conv.rows.count * conv.columns.count
+    head = f"static inline void {place.prefix}(const int8_t *in, int8_t *out, int16_t *s)"
+    with w.block(head):
+        if points == 1:
+            w("int8_t *o = out;")
+            w(f"{place.prefix}_point(in, s);")
+            yield
+            return
+        with w.block(f"for (int i = 0; i < {count}; i += 2)", count > 2):
+            i = "i" if count > 2 else "0"
+            second = f"{i} + 1"
+            if count % 2:
+                w(f"const int j = i + 1 < {count} ? i + 1 : i;")
+                second = "j"
+            w(f"int8_t *o = out + {i} * {conv.cout};")
+            w(f"int8_t *p = out + ({second}) * {conv.cout};")
+            if _pointwise(conv):
+                w(f"const int8_t *x = in + {i} * {conv.cin};")
+                w(f"const int8_t *y = in + ({second}) * {conv.cin};")
+                _widen_both(w, conv.cin)
+            else:
+                w(f"{place.prefix}_point(in, {i}, s);")
+                w(f"{place.prefix}_point(in, {second}, s + 2);")
+            yield
+
+
+def _widen_both(w: Writer, length: int) -> None:
+    """From x and y, the values below two points, to s; ``length`` of each."""
+    whole, rest = divmod(length, 4)
+    if whole:
+        unroll = 2 if whole % 2 == 0 else 1
+        w("int16_t *t = s;")
+        step = f"x += {4 * unroll}, y += {4 * unroll}, t += {8 * unroll}"
+        with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {step})"):
+            for u in range(unroll):
+                w(f"hil_widen2(t + {8 * u}, x + {4 * u}, y + {4 * u});")
+    for i in range(rest):
+        for p, x in enumerate("xy"):
+            at = 8 * whole + 4 * (_ORDER.index(i) // 2) + 2 * p + _ORDER.index(i) % 2
+            w(f"s[{at}] = {x}[{i}];")
+
+
+def _point(w: Writer, place: Place, buffer: Scratch) -> None:
+    """The function that widens the window of point i to s, beside that of another point."""
+    conv, points = place.conv, buffer.points
+    rows, columns, cin = conv.rows, conv.columns, conv.cin
+    length = columns.window * cin
+    index = "" if rows.count * columns.count == 1 else "int i, "
+    head = f"static inline void {place.prefix}_point(const int8_t *in, {index}int16_t *s)"
+    with w.block(head):
+        y = "0" if rows.count == 1 else f"i / {columns.count}" if columns.count > 1 else "i"
+        x = "0" if columns.count == 1 else f"i % {columns.count}" if rows.count > 1 else "i"
+        w(f"const int y = {_window_start(y, rows)}, x = {_window_start(x, columns)};")
+        inside = rows.size >= rows.window and columns.size >= columns.window
+        if conv.padded:
+            outside = f"y < 0 || y > {rows.size - rows.window}"
+            outside += f" || x < 0 || x > {columns.size - columns.window}"
+            with w.block(f"if ({outside})", inside):
+                (_point_edge if cin % 4 else _point_edge_in_fours)(w, place, buffer)
+                w("return;" if inside else "")
+        if inside:
+            w(f"in += (y * {columns.size} + x) * {cin};")
+            down = f", in += {columns.size * cin}, s += {buffer.row}"
+            with w.loop("r", rows.window, down[2:]):
+                _widen_one(w, length, points)
+    w()
+
+
+def _window_start(index: str, axis: Axis) -> str:
+    """The first input position of the window of output ``index``."""
+    if index == "0":
+        return str(-axis.before)
+    group = f"({index})" if "%" in index or "/" in index else index
+    return scaled(group if axis.stride > 1 else index, axis.stride, -axis.before)
+
+
+def _widen_one(w: Writer, length: int, points: int, source: str = "in") -> None:
+    """``length`` values from ``source`` to s, beside those of another point."""
+    whole, rest = divmod(length, 4)
+    kernel = "hil_widen1" if points == 1 else "hil_widen_beside"
+    with w.loop("k", whole) if whole else nullcontext():
+        if whole:
+            k = "k" if whole > 1 else "0"
+            w(f"{kernel}(s + {4 * points} * {k}, {source} + 4 * {k});")
+    for i in range(rest):
+        at = 4 * points * whole + 2 * points * (_ORDER.index(i) // 2) + _ORDER.index(i) % 2
+        w(f"s[{at}] = {source}[{4 * whole + i}];")
+
+
+def _point_edge_in_fours(w: Writer, place: Place, buffer: Scratch) -> None:
+    """Near an edge, pixel by pixel; a pixel has whole groups of four channels."""
+    conv = place.conv
+    with w.loop("r", conv.rows.window), w.loop("u", conv.columns.window):
+        r = "r" if conv.rows.window > 1 else "0"
+        u = "u" if conv.columns.window > 1 else "0"
+        w(f"const int8_t *p = {place.prefix}_at(in, y + {r}, x + {u});")
+        _widen_one(w, conv.cin, buffer.points, "p")
+        w(f"s += {buffer.points * conv.cin};")
+
+
+def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
+    """Near an edge, row by row, each first copied beside the values outside."""
+    conv = place.conv
+    rows, columns, cin = conv.rows, conv.columns, conv.cin
+    length = columns.window * cin
+    zero = conv.quant.input_zero if conv.quant else 0
+    w(f"int8_t row[{length}], blank[{length}];")
+    w(f"const int from = x < 0 ? -x * {cin} : 0;")
+    last = columns.size - columns.window
+    w(f"const int to = x > {last} ? ({columns.size} - x) * {cin} : {length};")
+    w(f"memset(row, {zero}, sizeof row);")
+    w(f"memset(blank, {zero}, sizeof blank);")
+    with w.loop("r", rows.window, f"s += {buffer.row}"):
+        r = "r" if rows.window > 1 else "0"
+        w("const int8_t *p = blank;")
+        with w.block(f"if (y + {r} >= 0 && y + {r} < {rows.size})"):
+            w(f"p = in + ((y + {r}) * {columns.size} + x) * {cin};")
+            with w.block(f"if (to - from < {length})"):
+                w("for (int k = from; k < to; ++k) row[k] = p[k];")
+                w("p = row;")
+        _widen_one(w, length, buffer.points, "p")
+
+
+def _blocks(w: Writer, place: Place, finish: Finish, buffer: Scratch) -> None:
+    """All channels of the tiles in the buffer."""
+    conv, tile = place.conv, place.tile
+    w(f"HIL_FLASH int16_t *w = {place.prefix}_w;")
+    w(f"HIL_FLASH int32_t *q = {place.prefix}_q;")
+    groups = conv.rows.window * buffer.groups
+    step = f"w += {8 * groups}, q += {finish.stride * tile.channels}"
+    many = conv.cout > tile.channels
+    with w.block(f"for (int c = 0; c < {conv.cout}; c += {tile.channels}, {step})", many):
+        _block(w, place, finish, buffer, "c" if many else "0")
 
 
 def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> None:
@@ -146,7 +315,8 @@ def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> 
             sums = [f"a[{j * tile.points + p}]" for p in range(tile.points)]
             finish.combine(w, j, sums)
             if conv.pool is None:
-                finish.store(w, j, place.targets(c, j), sums)
+                targets = [f"{p}[{c} + {j}]" for p in "op"[: tile.points]]
+                finish.store(w, j, targets, sums)
     if conv.pool is not None:
         for j in channels:
             finish.store(w, j, place.targets(c, j), ())

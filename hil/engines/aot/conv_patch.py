@@ -212,8 +212,6 @@ def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> Emitted:
         with w.loop("c", conv.cout, advance):
             multiplier = conv.cout // conv.cin
             channel = "c" if multiplier == 1 else f"c / {multiplier}"
-            if conv.cout == 1 or conv.cin == 1:
-                channel = "0"
             sums = [f"a{p}_0" for p in range(tile.points)]
             finish.begin(w, 1)
             with place.window(w):

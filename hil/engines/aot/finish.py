@@ -13,6 +13,7 @@ from hil.engines.aot.arithmetic import CLAMP, FLT_MAX, Activation, RealFunction
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.source import Array, Writer, read, real_literal
 
+_DEEPEST = 14  # shift to the right with which sums can be scaled by 256
 _SAFE = (1 << 30) - 2  # sums up to here can be doubled and rounded without overflow
 
 
@@ -129,6 +130,39 @@ class Finish:
             if stage.limits is None:
                 arrays.append(table_array(f"{self.prefix}_{name}", stage))
         return arrays
+
+    @property
+    def scaled(self) -> bool:
+        """Whether a sum becomes an output by one multiplication, addition and shift.
+
+        That is the arithmetic of `kernels/rows.h`, see `scale_columns`.
+        """
+        quant = self.conv.quant
+        if quant is None or self.conv.pool is not None or self.conv.pre.limits != (-128, 127):
+            return False
+        shifts = quant.shifts[quant.multipliers != 0]
+        return quant.bound < 1 << 23 and bool(((shifts < 0) & (shifts >= -_DEEPEST)).all())
+
+    @property
+    def away(self) -> bool:
+        """Whether halves of negative outputs must be rounded away from zero (else upwards)."""
+        quant = self.conv.quant
+        assert quant is not None
+        return len(set(self.conv.pre.table[: quant.output_zero + 129])) > 1
+
+    def scale_columns(self) -> npt.NDArray[np.int64]:
+        """(channels, 3) for sums scaled by 256: multiplier, offset, shift.
+
+        With n = -1 - (the shift of the file), TFLM's result is (sum * multiplier + 2^30 +
+        2^(n+31)) / 2^(n+32), rounded down; for a negative sum 2^31 less (`away`). Times 2^8
+        everything that is added becomes a multiple of 2^32, so that it can follow the
+        multiplication.
+        """
+        quant = self.conv.quant
+        assert quant is not None
+        n = np.where(quant.multipliers == 0, 0, -1 - quant.shifts)
+        offsets = (1 << 6) + (1 << (n + 7)) + quant.output_zero * (1 << (n + 8))
+        return np.stack([quant.multipliers, offsets, n + 8], axis=1)
 
     def start(self, c: int) -> str:
         """The initial value of a sum."""

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* int8: all output channels of one point or two, requantised and stored (conv_gather.py). */
+#include <stdint.h>
+#include <string.h>
+
+#include "pairs.h"
+
+/* ==== what generated headers contain ==== */
+#ifndef HIL_AOT_ROWS_3
+#define HIL_AOT_ROWS_3
+
+/* ---- int8: from widened inputs to outputs ----
+ * x and w are those of hil_sums2 (pairs.h). q: for each four channels 256 * b0 + b1, b1,
+ * 256 * b2 + b3, b3 of their biases b, then a multiplier, an offset and a shift of each:
+ * output = (256 * sum * multiplier / 2^32 + offset) >> shift, rounded down, and clamped to int8.
+ * That equals both of TFLM's roundings; those named `away` also where a negative output lies
+ * halfway between two integers. Every |sum| is below 2^23.
+ */
+
+/* Four values of one point, beside those of another point. */
+static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
+#if HIL_DSP
+  const hil_x4_t x = hil_x4(p);
+  memcpy(s, &x.even, 4);
+  memcpy(s + 4, &x.odd, 4);
+#else
+  s[0] = p[0], s[1] = p[2], s[4] = p[1], s[5] = p[3];
+#endif
+}
+
+#if HIL_DSP
+/* clang-format off */
+#define HIL_SCALE(sum, m, offset, shift, o) /* one output of a channel */ \
+  "smmla " sum ", " sum ", " m ", " offset "\n" \
+  "asr " sum ", " sum ", " shift "\n" \
+  "ssat " sum ", #8, " sum "\n" \
+  "strb " sum ", [" o "], #1\n"
+
+#define HIL_SCALE2(a, b) /* both points of a channel */ \
+  "ldm r2!, {r1, r3, r12}\n" \
+  HIL_SCALE(a, "r1", "r3", "r12", "r0") HIL_SCALE(b, "r1", "r3", "r12", "lr")
+
+#define HIL_SCALE_AWAY(sum, m, offset, t) /* without the shift, for which no register is left */ \
+  "asr " t ", " sum ", #31\n" \
+  "smmla " sum ", " sum ", " m ", " offset "\n" \
+  "add " sum ", " sum ", " t ", lsl #7\n"
+
+#define HIL_SCALE2_AWAY(a, b) \
+  "ldrd r1, r3, [r2], #8\n" \
+  HIL_SCALE_AWAY(a, "r1", "r3", "r12") HIL_SCALE_AWAY(b, "r1", "r3", "r12") \
+  "ldr r12, [r2], #4\n" \
+  "asr " a ", " a ", r12\n" \
+  "asr " b ", " b ", r12\n" \
+  "ssat " a ", #8, " a "\n" \
+  "ssat " b ", #8, " b "\n" \
+  "strb " a ", [r0], #1\n" \
+  "strb " b ", [lr], #1\n"
+
+/* On the stack: x, bytes of a block's weights, where its first round enters the unrolled loop,
+ * end of the block's weights, o, p, q, end of all weights. */
+#define HIL_ROWS2(name, scale2) \
+  HIL_NAKED name(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED, \
+                 const int32_t *q HIL_UNUSED, int8_t *o HIL_UNUSED, int8_t *p HIL_UNUSED, \
+                 uint32_t channels HIL_UNUSED, uint32_t groups HIL_UNUSED) { \
+    __asm__ volatile( \
+        "push {r4-r11, lr}\n" \
+        "ldr r8, [sp, #36]\n"           /* p */ \
+        "ldrd r4, r5, [sp, #40]\n"      /* channels, groups */ \
+        "lsl r5, r5, #4\n" \
+        "lsr r4, r4, #2\n" \
+        "mla r4, r4, r5, r1\n" \
+        "rsb r6, r5, #0\n"              /* 8 bytes of weights are 48 of code */ \
+        "and r6, r6, #127\n" \
+        "add r6, r6, r6, lsl #1\n" \
+        "adr r7, 1f\n" \
+        "add r6, r7, r6, lsl #1\n" \
+        "orr r6, r6, #1\n" \
+        "sub sp, #32\n" \
+        "str r0, [sp]\n" \
+        "strd r5, r6, [sp, #4]\n" \
+        "strd r3, r8, [sp, #16]\n" \
+        "str r4, [sp, #28]\n" \
+        "2:\n" \
+        "ldm r2!, {r4, r6, r8, r10}\n" \
+        "ldm sp, {r0, r3, r12}\n" \
+        "add r3, r1, r3\n" \
+        "str r2, [sp, #24]\n" \
+        "str r3, [sp, #12]\n" \
+        "mov r5, r4\n" \
+        "mov r7, r6\n" \
+        "mov r9, r8\n" \
+        "mov r11, r10\n" \
+        "bx r12\n" \
+        ".balign 4\n" \
+        "1:\n" \
+        ".rept 16\n" HIL_TAPS2 ".endr\n" \
+        "ldr r12, [sp, #12]\n" \
+        "cmp r1, r12\n" \
+        "bne 1b\n" \
+        "ldrd r0, lr, [sp, #16]\n" \
+        "ldr r2, [sp, #24]\n" \
+        "sub r4, r4, r6\n" \
+        "sub r5, r5, r7\n" \
+        "lsl r6, r6, #8\n" \
+        "lsl r7, r7, #8\n" \
+        "sub r8, r8, r10\n" \
+        "sub r9, r9, r11\n" \
+        "lsl r10, r10, #8\n" \
+        "lsl r11, r11, #8\n" \
+        scale2("r4", "r5") scale2("r6", "r7") scale2("r8", "r9") scale2("r10", "r11") \
+        "strd r0, lr, [sp, #16]\n" \
+        "ldr r1, [sp, #12]\n" \
+        "ldr r12, [sp, #28]\n" \
+        "cmp r1, r12\n" \
+        "bne 2b\n" \
+        "add sp, #32\n" \
+        "pop {r4-r11, pc}\n" ::: "memory"); \
+  }
+
+#define HIL_SCALE1(a) \
+  "ldm r2!, {r8, r9, r10}\n" HIL_SCALE(a, "r8", "r9", "r10", "r11")
+#define HIL_SCALE1_AWAY(a) \
+  "ldm r2!, {r8, r9, r10}\n" HIL_SCALE_AWAY(a, "r8", "r9", "r12") \
+  "asr " a ", " a ", r10\n" \
+  "ssat " a ", #8, " a "\n" \
+  "strb " a ", [r11], #1\n"
+
+/* On the stack: q, x, bytes of a block's weights, o, end of all weights, ends of the block's whole
+ * eights and of all of it. */
+#define HIL_ROWS1(name, scale1) \
+  HIL_NAKED name(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED, \
+                 const int32_t *q HIL_UNUSED, int8_t *o HIL_UNUSED, \
+                 uint32_t channels HIL_UNUSED, uint32_t groups HIL_UNUSED) { \
+    __asm__ volatile( \
+        "push {r4-r11, lr}\n" \
+        "ldrd r4, r5, [sp, #36]\n"      /* channels, groups */ \
+        "lsl r5, r5, #4\n" \
+        "lsr r4, r4, #2\n" \
+        "mla r4, r4, r5, r1\n" \
+        "sub sp, #28\n" \
+        "strd r0, r5, [sp, #4]\n" \
+        "strd r3, r4, [sp, #12]\n" \
+        "5:\n" \
+        "ldm r2!, {r4, r5, r6, r7}\n" \
+        "ldrd r0, r3, [sp, #4]\n" \
+        "str r2, [sp]\n" \
+        "add r12, r1, r3\n"             /* the end of the weights, and that of whole eights */ \
+        "bic r3, r3, #127\n" \
+        "add r3, r1, r3\n" \
+        "strd r3, r12, [sp, #20]\n" \
+        "cmp r1, r3\n" \
+        "beq 2f\n" \
+        "1:\n" \
+        ".rept 4\n" \
+        "ldm r0!, {r8-r11}\n" \
+        HIL_TAPS1("r8", "r9") HIL_TAPS1("r10", "r11") \
+        ".endr\n" \
+        "ldr r12, [sp, #20]\n" \
+        "cmp r1, r12\n" \
+        "bne 1b\n" \
+        "2:\n" \
+        "ldr r12, [sp, #24]\n" \
+        "cmp r1, r12\n" \
+        "beq 4f\n" \
+        "3:\n" \
+        "ldrd r8, r9, [r0], #8\n" \
+        HIL_TAPS1("r8", "r9") \
+        "ldr r12, [sp, #24]\n" \
+        "cmp r1, r12\n" \
+        "bne 3b\n" \
+        "4:\n" \
+        "ldr r2, [sp]\n" \
+        "ldr r11, [sp, #12]\n" \
+        "sub r4, r4, r5\n" \
+        "lsl r5, r5, #8\n" \
+        "sub r6, r6, r7\n" \
+        "lsl r7, r7, #8\n" \
+        scale1("r4") scale1("r5") scale1("r6") scale1("r7") \
+        "str r11, [sp, #12]\n" \
+        "ldr r12, [sp, #16]\n" \
+        "cmp r1, r12\n" \
+        "bne 5b\n" \
+        "add sp, #28\n" \
+        "pop {r4-r11, pc}\n" ::: "memory"); \
+  }
+
+HIL_ROWS2(hil_rows2, HIL_SCALE2)
+HIL_ROWS2(hil_rows2_away, HIL_SCALE2_AWAY)
+HIL_ROWS1(hil_rows1, HIL_SCALE1)
+HIL_ROWS1(hil_rows1_away, HIL_SCALE1_AWAY)
+/* clang-format on */
+#else
+static inline int32_t hil_scale(int32_t sum, HIL_FLASH int32_t *q, int away) {
+  const int32_t high = (int32_t)(((int64_t)(sum * 256) * hil_read_i32(q)) >> 32);
+  const int32_t x = (high + hil_read_i32(q + 1) - (sum < 0 ? away : 0)) >> hil_read_i32(q + 2);
+  return x < -128 ? -128 : x > 127 ? 127 : x;
+}
+
+/* The biases of four channels, `points` times each. */
+static inline void hil_biases(int32_t *a, int points, HIL_FLASH int32_t *q) {
+  for (int pair = 0; pair < 2; ++pair, q += 2)
+    for (int i = 0; i < points; ++i) {
+      const int32_t low = hil_read_i32(q + 1);
+      a[2 * pair * points + i] = (int32_t)((uint32_t)hil_read_i32(q) - (uint32_t)low) >> 8;
+      a[(2 * pair + 1) * points + i] = low;
+    }
+}
+
+#define HIL_ROWS2(name, away)                                                              \
+  HIL_KERNEL name(const int16_t *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
+                  int8_t *p, uint32_t channels, uint32_t groups) {                         \
+    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {                 \
+      int32_t a[8];                                                                        \
+      hil_biases(a, 2, q);                                                                 \
+      hil_sums2(x, w, a, groups);                                                          \
+      for (int i = 0; i < 4; ++i) {                                                        \
+        *o++ = (int8_t)hil_scale(a[2 * i], q + 4 + 3 * i, away);                           \
+        *p++ = (int8_t)hil_scale(a[2 * i + 1], q + 4 + 3 * i, away);                       \
+      }                                                                                    \
+    }                                                                                      \
+  }
+#define HIL_ROWS1(name, away)                                                              \
+  HIL_KERNEL name(const int16_t *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
+                  uint32_t channels, uint32_t groups) {                                    \
+    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {                 \
+      int32_t a[4];                                                                        \
+      hil_biases(a, 1, q);                                                                 \
+      hil_sums1(x, w, a, groups);                                                          \
+      for (int i = 0; i < 4; ++i) *o++ = (int8_t)hil_scale(a[i], q + 4 + 3 * i, away);     \
+    }                                                                                      \
+  }
+HIL_ROWS2(hil_rows2, 0)
+HIL_ROWS2(hil_rows2_away, 128)
+HIL_ROWS1(hil_rows1, 0)
+HIL_ROWS1(hil_rows1_away, 128)
+#endif
+
+#endif /* HIL_AOT_ROWS_3 */
