@@ -148,13 +148,13 @@ class Net:
         scales: Sequence[float] = (),
         scale: float | None = None,
         zero: int | None = None,
-        dilation: int = 1,
+        dilation: tuple[int, int] = (1, 1),
     ) -> Net:
         """CONV_2D (weights OHWI) or DEPTHWISE_CONV_2D (1HWO)."""
         options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
         options.padding, options.fusedActivationFunction = padding, act
         options.strideH, options.strideW = strides
-        options.dilationHFactor = options.dilationWFactor = dilation
+        options.dilationHFactor, options.dilationWFactor = dilation
         channels = weights.shape[3] if depthwise else weights.shape[0]
         if depthwise:
             options.depthMultiplier = channels // self.shape[3]
@@ -170,11 +170,13 @@ class Net:
         strides: Sequence[int],
         padding: int,
         channels: int,
-        dilation: int = 1,
+        dilation: tuple[int, int] = (1, 1),
     ) -> tuple[int, ...]:
         sizes = []
-        for size, extent, stride in zip(self.shape[1:3], window, strides, strict=True):
-            extent = (extent - 1) * dilation + 1
+        for size, taps, stride, step in zip(
+            self.shape[1:3], window, strides, dilation, strict=True
+        ):
+            extent = (taps - 1) * step + 1
             sizes.append(-(-size // stride) if padding == SAME else (size - extent) // stride + 1)
         return (self.shape[0], *sizes, channels)
 

@@ -241,8 +241,9 @@ def arranged(conv: Conv) -> Conv:
 def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
     """A CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with all its constants resolved.
 
-    Raises `ModelError` for dilation, groups, batches, other types, and int8 sums that might
-    leave 32 bits (where no reference defines the result).
+    One sample of a batch; windows of a dilated convolution include what they skip. Raises
+    `ModelError` for groups, other types, and int8 sums that might leave 32 bits (where no reference
+    defines the result).
     """
     tensors = graph.tensors
     x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
@@ -299,10 +300,6 @@ def _points(count: int) -> Axis:
 
 
 def _check_convolution(operator: Operator, x: Tensor, w: Tensor) -> None:
-    if (operator.options["dilation_h"], operator.options["dilation_w"]) != (1, 1):
-        raise refuse(operator, "dilation", "aot runs dilation 1")
-    if x.shape[0] != 1:
-        raise refuse(operator, f"a batch of {x.shape[0]}", "export with a batch of 1")
     if operator.code == "CONV_2D" and w.shape[3] != x.shape[3]:
         raise refuse(operator, "groups", "aot runs convolutions of one group, and depthwise ones")
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
-from hil.engines.aot.conv import Conv, plan_conv, tile
+from hil.engines.aot.around import Dilated, Repeated, emit_dilated, emit_repeated
+from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
@@ -27,9 +28,9 @@ from hil.engines.aot.unweighted import (
     emit_pooling,
     emit_softmax,
     plan_map,
-    plan_pooling,
     plan_softmax,
 )
+from hil.engines.aot.weighted import plan_pools, plan_weighted
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import FLOAT32, INT8
 
@@ -58,8 +59,18 @@ def _emit_conv(step: Conv, prefix: str) -> Emitted:
     return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
 
 
-_CONV = Family(Conv, plan_conv, _emit_conv)
-_POOLING = Family(Pooling, plan_pooling, emit_pooling)
+def _emit_dilated(step: Dilated, prefix: str) -> Emitted:
+    inner = f"{prefix}_inner"
+    return emit_dilated(step, prefix, inner, emit(step.inner, inner))
+
+
+def _emit_repeated(step: Repeated, prefix: str) -> Emitted:
+    inner = f"{prefix}_once"
+    return emit_repeated(step, prefix, inner, emit(step.inner, inner))
+
+
+_CONV = Family(Conv, plan_weighted, _emit_conv)
+_POOLING = Family(Pooling, plan_pools, emit_pooling)
 _MAP = Family(Map, plan_map, emit_map)
 
 # one line per operator
@@ -76,7 +87,11 @@ FAMILIES: Mapping[str, Family] = {
 }
 # operators whose output is their input under another shape: no step, no bytes of their own
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-_EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {Copy: emit_copy}
+_EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
+    Copy: emit_copy,
+    Dilated: _emit_dilated,
+    Repeated: _emit_repeated,
+}
 
 
 def emit(step: Step, prefix: str) -> Emitted:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hil.core.errors import ModelError
+from hil.engines.aot.around import Dilated, Inner, Repeated
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
@@ -197,6 +198,17 @@ def _copies(graph: Graph, views: Mapping[int, int]) -> Iterable[Node]:
 
 def _merge(before: Step, step: Step) -> Step | None:
     """Both steps as one; None where that is not exact or computes a value twice."""
+    if isinstance(before, Repeated) and isinstance(step, Repeated | Map):
+        each: Step = step
+        if isinstance(step, Repeated):
+            if step.times != before.times:
+                return None
+            each = step.inner
+        once = _merge(before.inner, each)
+        return replace(before, inner=once) if isinstance(once, Inner) else None
+    if isinstance(before, Dilated) and isinstance(step, Map):
+        conv = _merge(before.inner, step)
+        return replace(before, inner=conv) if isinstance(conv, Conv) else None
     if isinstance(step, Map) and step.kind == "activation":
         does = step.activation
         if isinstance(before, Conv) and before.pool is None:

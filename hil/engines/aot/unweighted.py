@@ -67,10 +67,8 @@ class Pooling(OneToOne):
 
 
 def plan_pooling(operator: Operator, graph: Graph, name: str, note: str) -> Pooling:
-    """A MAX_POOL_2D or AVERAGE_POOL_2D. Raises `ModelError` for batches and empty windows."""
+    """One sample of a MAX_POOL_2D or AVERAGE_POOL_2D. Raises `ModelError` for empty windows."""
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    if x.shape[0] != 1:
-        raise refuse(operator, f"a batch of {x.shape[0]}", "export with a batch of 1")
     real = x.dtype == FLOAT32
     rows, columns = window_axes(operator, graph.tensors)
     for axis in (rows, columns):

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weighted layers that are not plain convolutions, compared with TFLM and LiteRT."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hil.core.errors import ModelError
+from hil.engines.aot.plan import plan
+from hil.tflite import Graph, read_model
+from tests.support.native import all_inputs, library
+from tests.support.oracles import litert_outputs, tflm_outputs
+from tests.support.weighted_nets import make_weighted
+
+COUNT = 20
+
+
+def compare(models: dict[str, Graph], folder: Path) -> int:
+    """Compare all outputs with the reference; the number of networks that it takes too."""
+    compared = 0
+    for name, native in library(models, folder).items():
+        x = all_inputs(native.graph, 4, 1)
+        got = native.run_all(x)
+        again = native.run_all(x, poison=0x00)
+        assert [a.tobytes() for a in got] == [a.tobytes() for a in again], name
+        integer = native.graph.precision.integer
+        try:
+            expected = (tflm_outputs if integer else litert_outputs)(native.graph, x)
+        except RuntimeError:  # the reference refuses it
+            continue
+        for a, b in zip(got, expected, strict=True):
+            assert a.tobytes() == b.reshape(a.shape).tobytes(), name
+        compared += 1
+    return compared
+
+
+def drawn(kind: str, layer: str, first: int, batch: int = 1) -> dict[str, Graph]:
+    found = {}
+    for seed in range(first, first + COUNT):
+        graph = read_model(make_weighted(seed, kind, layer, batch))
+        try:
+            plan(graph)
+        except ModelError:  # sums that might leave 32 bits
+            continue
+        found[f"net{seed}"] = graph
+    return found
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("layer", ["dilated"])
+def test_layers_equal_the_references(kind: str, batch: int, layer: str, tmp_path: Path) -> None:
+    models = drawn(kind, layer, 100 * batch, batch)
+    steps = Counter(type(step).__name__ for graph in models.values() for step in plan(graph))
+    assert steps["Repeated" if batch > 1 else layer.capitalize()] >= COUNT // 2
+    assert compare(models, tmp_path) >= COUNT - 4
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+def test_convolutions_over_a_batch_fuse_and_equal_the_references(kind: str, tmp_path: Path) -> None:
+    models = drawn(kind, "conv", 0, 2)
+    assert compare(models, tmp_path) >= COUNT - 4

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random weighted layers that are not plain convolutions: dilated, over batches, in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.random_nets import Maker
+from tests.support.tflite import SAME
+
+
+def dilated(maker: Maker) -> None:
+    """A convolution or depthwise convolution that skips rows or columns."""
+    net = maker.net
+    if len(net.shape) != 4:
+        return
+    height, width, padding = maker._window(4)
+    steps = maker._int(1, 3), maker._int(1, 3)
+    sizes = [
+        taps if padding == SAME else min(taps, (size - 1) // step + 1)
+        for taps, size, step in zip((height, width), net.shape[1:3], steps, strict=True)
+    ]
+    cin = net.shape[3]
+    depthwise = bool(maker.random.random() < 0.4)
+    multiplier = maker._int(1, 2)
+    channels = cin * multiplier if depthwise else maker._int(1, 9)
+    shape = (1, *sizes, channels) if depthwise else (channels, *sizes, cin)
+    more: Any = maker._quantisation(channels, sizes[0] * sizes[1] * (1 if depthwise else cin))
+    net.conv(
+        maker._weights(shape),
+        maker._bias(channels, needed=maker.real),
+        strides=(1, 1) if max(steps) > 1 else maker._strides(),
+        padding=padding,
+        act=maker._act(),
+        depthwise=depthwise,
+        dilation=steps,
+        **more,
+    )
+
+
+def any_conv(maker: Maker) -> None:
+    """A convolution, perhaps depthwise or followed by a pooling that fuses."""
+    (maker._conv if maker.random.random() < 0.6 else maker._depthwise)()
+
+
+LAYERS: dict[str, Callable[[Maker], None]] = {
+    "dilated": dilated,
+    "conv": any_conv,
+}
+
+
+def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
+    """A network of one to three layers: ``layer``, and others of this file or functions."""
+    maker = Maker(seed, kind)
+    random, net = maker.random, maker.net
+    channels = int(random.choice([1, 2, 3, 4, 6, 8]))
+    shape = (batch, *maker._ints(2, 1, 10), channels)
+    if maker.real:
+        net.input(shape)
+    else:
+        net.input(shape, "int8", maker._scale(), maker._zero())
+    names = [layer, str(random.choice(list(LAYERS))), "function", "pool"]
+    for name in names[: maker._int(1, 4)]:
+        if name in LAYERS:
+            LAYERS[name](maker)
+        else:
+            getattr(maker, f"_{name}")()
+    return net.finish()
