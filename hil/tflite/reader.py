@@ -59,6 +59,8 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "SOFTMAX": {"beta": (0, "f", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
 }
+for _code in ("ADD", "SUB", "MUL", "DIV"):
+    _OPTIONS[_code] = {"activation": (0, "b", 0)}
 _OPTIONS["MAX_POOL_2D"] = _OPTIONS["AVERAGE_POOL_2D"]
 
 

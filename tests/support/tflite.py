@@ -12,7 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "int8": 9, "float16": 1, "int16": 7}
+TYPES = {
+    "float32": 0,
+    "float16": 1,
+    "int32": 2,
+    "uint8": 3,
+    "int64": 4,
+    "bool": 6,
+    "int16": 7,
+    "int8": 9,
+}
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
 
@@ -68,7 +77,7 @@ class Net:
     def activation(
         self, shape: Sequence[int], dtype: str, scale: float = 0.0, zero: int = 0
     ) -> int:
-        if dtype not in ("int8", "int16", "uint8") or not scale:
+        if dtype not in ("int8", "int16", "uint8") or (dtype != "int8" and not scale):
             return self.tensor(shape, dtype)
         return self.tensor(shape, dtype, scales=[scale], zeros=[zero])
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from hil.core.errors import ModelError
 from hil.tflite import Operator, Tensor
-from hil.tflite.graph import refuse
+from hil.tflite.graph import refuse, type_name
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -222,22 +222,42 @@ class Activation:
 NOTHING = Activation()
 
 
-def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activation:
-    """The activation in the options of a convolution, dense layer or pooling."""
+def _fused_kind(operator: Operator) -> int:
     kind = int(operator.options["activation"])
     if kind not in _REAL_LIMITS:
         raise refuse(
             operator, f"fused activation {kind}", "aot fuses none, RELU, RELU6 and RELU_N1_TO_1"
         )
-    low, high = _REAL_LIMITS[kind]
+    return kind
+
+
+def fused_activation(operator: Operator, output: Tensor, real: bool) -> Activation:
+    """The activation in the options of an operator; ``real``: float32, else int8."""
+    kind = _fused_kind(operator)
     if real:
-        return Activation(real=(RealFunction(CLAMP, (low, high)),))
-    scale, zero = output.scale, output.zero_point
-    bottom = -128 if kind == NONE else max(-128, quantized_value(low, scale, zero))
-    top = 127 if high == FLT_MAX else min(127, quantized_value(high, scale, zero))
-    if bottom > top:
-        raise refuse(operator, "its activation allows no int8 value", "export the model again")
+        return Activation(real=(RealFunction(CLAMP, _REAL_LIMITS[kind]),))
+    bottom, top = quantized_limits(operator, output, -128, 127)
     return Activation(table=tuple(min(max(q, bottom), top) for q in IDENTITY))
+
+
+def quantized_limits(operator: Operator, output: Tensor, low: int, high: int) -> tuple[int, int]:
+    """CalculateActivationRangeQuantized: the limits of a fused activation within those of a type.
+
+    Raises `ModelError` if no value remains.
+    """
+    real_low, real_high = _REAL_LIMITS[_fused_kind(operator)]
+    scale, zero = output.scale, output.zero_point
+    bottom = low if real_low == -FLT_MAX else max(low, quantized_value(real_low, scale, zero))
+    top = high if real_high == FLT_MAX else min(high, quantized_value(real_high, scale, zero))
+    if bottom > top:
+        kind = type_name(output.dtype)
+        raise refuse(operator, f"its activation allows no {kind} value", "export the model again")
+    return bottom, top
+
+
+def real_limits(operator: Operator) -> tuple[float, float]:
+    """CalculateActivationRange: the limits of a fused activation."""
+    return _REAL_LIMITS[_fused_kind(operator)]
 
 
 def _clamp(values: list[int], low: int = -128, high: int = 127) -> tuple[int, ...]:

@@ -13,12 +13,12 @@ from typing import Any
 
 from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
 from hil.engines.aot.around import Dilated, Repeated, emit_dilated, emit_repeated
+from hil.engines.aot.binary import Binary, emit_binary, plan_binary
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, emit_copy
-from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import Step
 from hil.engines.aot.unweighted import (
@@ -73,8 +73,7 @@ def _emit_repeated(step: Repeated, prefix: str) -> Emitted:
 _CONV = Family(Conv, plan_weighted, _emit_conv)
 _POOLING = Family(Pooling, plan_pools, emit_pooling)
 _MAP = Family(Map, plan_map, emit_map)
-_REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
-_POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
+_BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 
 # one line per operator
 FAMILIES: Mapping[str, Family] = {
@@ -84,13 +83,8 @@ FAMILIES: Mapping[str, Family] = {
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
+    "ADD": _BINARY,
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
-    "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
-    "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
-    "REDUCE_MAX": _REDUCTION,
-    "REDUCE_MIN": _REDUCTION,
-    "ARG_MAX": _POSITION,
-    "ARG_MIN": _POSITION,
     "QUANTIZE": replace(_MAP, converts=True),
     "DEQUANTIZE": replace(_MAP, converts=True),
 }

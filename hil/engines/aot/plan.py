@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hil.core.errors import ModelError
 from hil.engines.aot.around import Dilated, Inner, Repeated
+from hil.engines.aot.binary import Binary
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
@@ -213,6 +214,8 @@ def _merge(before: Step, step: Step) -> Step | None:
         does = step.activation
         if isinstance(before, Conv) and before.pool is None:
             return _noted(replace(before, pre=before.pre.then(does)), step)
+        if isinstance(before, Binary) and before.formula.clamps:
+            return _noted(replace(before, post=before.post.then(does)), step)
         if isinstance(before, Conv | Pooling):
             return _noted(replace(before, post=before.post.then(does)), step)
         if isinstance(before, Map) and before.kind == "activation":
@@ -227,7 +230,7 @@ def _merge(before: Step, step: Step) -> Step | None:
     return None
 
 
-def _noted(merged: Conv | Pooling, step: Step) -> Conv | Pooling:
+def _noted(merged: Conv | Pooling | Binary, step: Step) -> Step:
     return replace(merged, note=f"{merged.note}, {step.note}")
 
 

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators on two tensors, value by value: one of them may be smaller, or a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.engines.aot.arithmetic import NOTHING, Activation
+from hil.engines.aot.broadcast import Loop, broadcast_shape, lead, loops
+from hil.engines.aot.finish import int8_expression, real_expression, simplified, table_array
+from hil.engines.aot.formulas import FORMULAS, Formula
+from hil.engines.aot.source import Array, Emitted, Writer, read
+from hil.engines.aot.steps import CTYPES, Buffer
+from hil.tflite import Graph, Operator, Tensor
+from hil.tflite.graph import NUMPY_TYPES, refuse
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operand:
+    """What is read: an activation, or the ``values`` of a constant."""
+
+    buffer: Buffer
+    values: npt.NDArray[np.generic] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary:
+    """``nest``: the loops over the result. ``post``: what follows ``formula``."""
+
+    scratch_bytes: ClassVar[int] = 0
+
+    name: str
+    note: str
+    operands: tuple[Operand, Operand]
+    target: Buffer
+    nest: tuple[Loop, ...]
+    formula: Formula
+    post: Activation = NOTHING
+
+    @property
+    def sources(self) -> tuple[Buffer, ...]:
+        return tuple(o.buffer for o in self.operands if o.values is None)
+
+    @property
+    def targets(self) -> tuple[Buffer, ...]:
+        return (self.target,)
+
+    @property
+    def leads(self) -> tuple[int | None, ...]:
+        elements = np.prod([loop.count for loop in self.nest], dtype=np.int64)
+        made = self.target.nbytes // int(elements)
+        return tuple(
+            lead(self.nest, i, _item(o), made)
+            for i, o in enumerate(self.operands)
+            if o.values is None
+        )
+
+
+def _item(operand: Operand) -> int:
+    """Bytes of one value."""
+    return np.dtype(_NUMPY[operand.buffer.ctype]).itemsize
+
+
+_NUMPY = {ctype: NUMPY_TYPES[dtype] for dtype, ctype in CTYPES.items()}
+
+
+def plan_binary(operator: Operator, graph: Graph, name: str, note: str) -> Binary:
+    """An operator of `FORMULAS`. Raises `ModelError` for what TFLM does not run."""
+    if len(operator.inputs) != 2 or len(operator.outputs) != 1:
+        raise refuse(operator, f"{len(operator.inputs)} inputs", "export the model again")
+    x, y = (graph.tensors[i] for i in operator.inputs)
+    result = graph.tensors[operator.outputs[0]]
+    shapes = (x.shape, y.shape)
+    made = broadcast_shape(shapes)
+    if made is None or _trimmed(made) != _trimmed(result.shape):
+        given = f"{list(x.shape)} and {list(y.shape)} to {list(result.shape)}"
+        raise refuse(operator, f"shapes {given}", "export the model again")
+    for tensor in (x, y):
+        _check_constant(operator, tensor, x if tensor is y else y)
+    formula, post = FORMULAS[operator.code](operator, x, y, result)
+    operands = (_operand(x), _operand(y))
+    return Binary(name, note, operands, Buffer.of(result), loops(shapes), formula, post)
+
+
+def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without leading ones."""
+    while shape[:1] == (1,):
+        shape = shape[1:]
+    return shape
+
+
+def _check_constant(operator: Operator, tensor: Tensor, other: Tensor) -> None:
+    if tensor.dtype != other.dtype:
+        raise refuse(operator, "its inputs differ in type", "export the model again")
+    if tensor.data is None:
+        return
+    if tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+        raise refuse(operator, "a constant that is not a finite number", "export the model again")
+
+
+def _operand(tensor: Tensor) -> Operand:
+    return Operand(Buffer.of(tensor), tensor.data)
+
+
+def emit_binary(step: Binary, prefix: str) -> Emitted:
+    """The C code of an operator on two tensors; its result may lie on a larger operand."""
+    w = Writer()
+    arrays: list[Array] = []
+    names = ("a", "b")
+    taken = []
+    for name, operand in zip(names, step.operands, strict=True):
+        if operand.values is None:
+            taken.append(f"const {operand.buffer.ctype} *{name}")
+        else:
+            arrays.append(Array(f"{prefix}_{name}", operand.values, "a constant operand"))
+    ctype = step.target.ctype
+    value = step.formula.expression
+    if ctype == "float":
+        value = real_expression(value, simplified(step.post.real))
+    elif ctype == "int8_t" and step.formula.clamps:
+        value = f"(int8_t){int8_expression(value, step.post, f'{prefix}_lut')}"
+        if step.post.limits is None:
+            arrays.append(table_array(f"{prefix}_lut", step.post))
+    with w.block(f"static inline void {prefix}({', '.join([*taken, f'{ctype} *out'])})"):
+        for name, operand in zip(names, step.operands, strict=True):
+            if operand.values is not None:
+                w(f"HIL_FLASH {operand.buffer.ctype} *{name} = {prefix}_{name};")
+        _nested(w, step, list(names), value)
+    kernels = ("float32",) if ctype == "float" else ("int8",)
+    return Emitted(arrays, str(w), (*kernels, *step.formula.kernels))
+
+
+def _nested(w: Writer, step: Binary, pointers: list[str], value: str, depth: int = 0) -> None:
+    """The loops from ``depth`` on; ``pointers`` are where their operands start."""
+    loop = step.nest[depth]
+    inner = depth + 1 == len(step.nest)
+    index = f"i{depth}" if not inner else "i"
+    if inner:
+        for x, pointer, operand, stride in _each(step, pointers, loop):
+            if not stride:
+                w(f"const {step.formula.ctype} {x} = {_read(operand, pointer, '')};")
+    with w.block(f"for (int {index} = 0; {index} < {loop.count}; ++{index})"):
+        if inner:
+            for x, pointer, operand, stride in _each(step, pointers, loop):
+                if stride:
+                    where = "i" if stride == 1 else f"{stride} * i"
+                    w(f"const {step.formula.ctype} {x} = {_read(operand, pointer, where)};")
+            w(f"*out++ = {value};")
+            return
+        following = []
+        for _, pointer, operand, stride in _each(step, pointers, loop):
+            if stride:
+                const = "const" if operand.values is None else "HIL_FLASH"
+                times = f"{stride} * " if stride != 1 else ""
+                name = f"{pointer[0]}{depth}"
+                w(f"{const} {operand.buffer.ctype} *{name} = {pointer} + {times}{index};")
+                pointer = name
+            following.append(pointer)
+        _nested(w, step, following, value, depth + 1)
+
+
+def _each(step: Binary, pointers: list[str], loop: Loop) -> zip[tuple[str, str, Operand, int]]:
+    """For each operand: its variable, pointer, itself, and its stride in ``loop``."""
+    return zip(("x", "y"), pointers, step.operands, loop.strides, strict=True)
+
+
+def _read(operand: Operand, pointer: str, index: str) -> str:
+    if operand.values is not None:
+        return read(operand.buffer.ctype, pointer, index)
+    return f"{pointer}[{index or 0}]"

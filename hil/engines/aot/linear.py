@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantised functions of one or two int8 values as a sum of products in 32 bits, where exact.
+
+TFLite requantises each operand of an ADD and then their sum. `fit` looks for integers with which
+(a * x + b * y + offset) >> shift gives the same int8 for all 256 or 65,536 inputs: it compares all
+of them. Only where a tie between two results rounds differently there is no such sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+
+CODES: Integers = np.arange(-128, 128, dtype=np.int64)
+_TRIES = (0, 1, -1, 2, -2)  # changes of a rounded factor
+_LEAST = 8  # bits of a factor's fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """(sum of factors[i] * value i + offset) >> shift.
+
+    ``away``: halves are rounded away from zero. Then the sum starts at ``start``, so that it has
+    the sign of the real result, and it is (sum + (sum >> 31) + offset) >> shift.
+    """
+
+    factors: tuple[int, ...]
+    offset: int
+    shift: int
+    away: bool = False
+    start: int = 0
+
+
+def fit(
+    results: Integers, limits: tuple[int, int], slopes: Sequence[float], zeros: Sequence[int]
+) -> Linear | None:
+    """The sum that gives ``results`` once it is clamped to ``limits``.
+
+    Axis i of ``results`` has the 256 codes of value i. ``slopes``: about how much a result grows
+    with each value. ``zeros``: the values that stand for 0.
+    """
+    results = results.clip(*limits)
+    axes = [
+        CODES.reshape([-1 if i == j else 1 for j in range(len(slopes))]) for i in range(len(slopes))
+    ]
+    reach = sum(abs(slope) * 256 for slope in slopes) + 256
+    most = min(30, int(30 - np.floor(np.log2(reach))))
+    for shift in range(most, max(most - 4, _LEAST - 1), -1):
+        rounded = [round(slope * 2**shift) for slope in slopes]
+        for changes in product(_TRIES, repeat=len(slopes)):
+            factors = tuple(r + change for r, change in zip(rounded, changes, strict=True))
+            found = _offset(results, limits, axes, factors, shift)
+            if found is not None:
+                return found
+        start = -sum(f * zero for f, zero in zip(rounded, zeros, strict=True))
+        found = _offset(results, limits, axes, tuple(rounded), shift, away=True, start=start)
+        if found is not None:
+            return found
+    return None
+
+
+def _offset(
+    results: Integers,
+    limits: tuple[int, int],
+    axes: Sequence[Integers],
+    factors: tuple[int, ...],
+    shift: int,
+    away: bool = False,
+    start: int = 0,
+) -> Linear | None:
+    """The sum with these factors, if an offset exists with which it is exact in 32 bits."""
+    partial: list[Integers] = []
+    total = np.full((1,) * len(axes), start, np.int64)
+    for values, factor in zip(axes, factors, strict=True):
+        total = total + values * factor
+        partial.append(total)
+    if away:
+        total = total + (total >> 31)
+    least = ((results << shift) - total)[results > limits[0]]
+    most = (((results + 1) << shift) - 1 - total)[results < limits[1]]
+    if not least.size or not most.size:  # one result for all values
+        return None
+    bottom, top = int(least.max()), int(most.min())
+    if bottom > top:
+        return None
+    offset = (bottom + top) // 2
+    extra = 0 if away else offset
+    sums = [np.array(start + extra), *(p + extra for p in partial), total + offset]
+    if any(s.min() < -(2**31) or s.max() >= 2**31 for s in sums):
+        return None
+    return Linear(factors, offset, shift, away, start)
+
+
+def high_mul(x: Integers, multiplier: int) -> Integers:
+    """`arithmetic.rounding_doubling_high_mul` of many values; the multiplier is not negative."""
+    return (x * multiplier + (1 << 30)) >> 31
+
+
+def divide_pot(x: Integers, exponent: int) -> Integers:
+    """`arithmetic.rounding_divide_by_pot` of many values."""
+    return x if exponent == 0 else (x - (x < 0) + (1 << (exponent - 1))) >> exponent
