@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hil.core.errors import ModelError
@@ -13,6 +14,7 @@ from hil.tflite.graph import (
     INT8,
     INT16,
     POOLS,
+    REDUCTIONS,
     SAME,
     UINT8,
     VALID,
@@ -20,6 +22,7 @@ from hil.tflite.graph import (
     Operator,
     Subgraph,
     Tensor,
+    reduced_axes,
     window_axes,
 )
 
@@ -32,8 +35,11 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
     Only what every reference refuses: a file that one of them runs is not corrupt.
     """
     code = operator.code
-    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, "RESHAPE"):
+    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, *REDUCTIONS, "RESHAPE"):
         return  # not known here: an engine that does not support it refuses it
+    if code in REDUCTIONS:
+        _check_reduction(operator, tensors)
+        return
     if code == "TRANSPOSE_CONV":
         _check_transposed(operator, tensors)
         return
@@ -52,6 +58,23 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
         _check_weights(operator, tensors)
     if code in (*POOLS, "CONV_2D", "DEPTHWISE_CONV_2D"):
         _check_windows(operator, tensors)
+
+
+def _check_reduction(operator: Operator, tensors: Sequence[Tensor]) -> None:
+    where = str(operator)
+    if len(operator.inputs) != 2 or -1 in operator.inputs or len(operator.outputs) != 1:
+        raise corrupt(where, f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs")
+    x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
+    axes = reduced_axes(operator, tensors)
+    if axes is None:
+        return
+    if any(not 0 <= axis < max(len(x.shape), 1) for axis in axes):
+        raise corrupt(where, f"axes {list(axes)} of a tensor of shape {list(x.shape)}")
+    if operator.code.startswith("ARG") and len(axes) != 1:
+        raise corrupt(where, f"{len(axes)} axes")
+    kept = math.prod(n for i, n in enumerate(x.shape) if i not in axes)
+    if y.elements != kept:
+        raise corrupt(where, f"{list(x.shape)} to {list(y.shape)}, over axes {list(axes)}")
 
 
 def _check_transposed(operator: Operator, tensors: Sequence[Tensor]) -> None:

@@ -212,6 +212,18 @@ def window_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[Axis, Ax
     )
 
 
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "ARG_MAX", "ARG_MIN")
+
+
+def reduced_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
+    """The axes of one of `REDUCTIONS`, negative ones counted from the end; None: not a constant."""
+    axes = tensors[operator.inputs[1]].data
+    if axes is None:
+        return None
+    rank = len(tensors[operator.inputs[0]].shape)
+    return tuple(dict.fromkeys(i + rank if i < 0 else i for i in map(int, axes.reshape(-1))))
+
+
 def data_input(operator: Operator) -> int:
     """The tensor index of what a weighted operator multiplies with its weights."""
     return operator.inputs[2 if operator.code == "TRANSPOSE_CONV" else 0]

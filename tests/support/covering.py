@@ -18,6 +18,7 @@ import hil.engines.aot
 from hil.engines.aot import Header, generate
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
+from tests.support import reductions
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, Net
 
@@ -25,7 +26,7 @@ FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
     *sorted(FOLDER.glob("conv_*.py")),
-    *(FOLDER / f"{name}.py" for name in ("finish", "unweighted")),
+    *(FOLDER / f"{name}.py" for name in ("finish", "reductions", "unweighted")),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours")
 SEEDS: Final = range(700, 800)
@@ -66,6 +67,8 @@ def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
 def _candidates() -> Iterator[tuple[str, bytes]]:
     yield "heavy", _heavy()
     yield "wide", _wide()
+    for dtype in ("int8", "float32", "int16"):
+        yield f"reductions_{dtype}", reductions.several(dtype)
     yield "narrow", _narrow()
     for seed, kind in product(SEEDS, KINDS):
         yield f"{kind.replace(' ', '_')}_{seed}", make(seed, kind)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.random_nets import Maker
@@ -112,9 +114,26 @@ def _add(maker: GraphMaker) -> None:
     )
 
 
+def _reduce(maker: GraphMaker, code: str) -> None:
+    net, rank = maker.net, len(maker.net.shape)
+    axes = sorted({maker._int(0, rank - 1) for _ in range(2)})
+    keep = maker.random.random() < 0.5
+    shape = [1 if i in axes else n for i, n in enumerate(net.shape)]
+    if not keep:
+        shape = [n for i, n in enumerate(net.shape) if i not in axes]
+    if not shape:
+        return
+    options = schema.ReducerOptionsT()
+    options.keepDims = keep
+    axis = net.tensor([len(axes)], "int32", np.array(axes, np.int32))
+    result = {} if code.startswith("REDUCE") else maker.result()
+    net.op(code, shape, options, "ReducerOptions", [axis], version=2, **result)
+
+
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "ADD": _add,
+    **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
     "RELU": _relu,
 }
 

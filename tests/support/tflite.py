@@ -77,7 +77,7 @@ class Net:
     def activation(
         self, shape: Sequence[int], dtype: str, scale: float = 0.0, zero: int = 0
     ) -> int:
-        if dtype not in ("int8", "int16", "uint8") or (dtype != "int8" and not scale):
+        if dtype not in ("int8", "int16", "uint8") or not scale:
             return self.tensor(shape, dtype)
         return self.tensor(shape, dtype, scales=[scale], zeros=[zero])
 

@@ -19,6 +19,7 @@ from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, emit_copy
+from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import Step
 from hil.engines.aot.unweighted import (
@@ -74,6 +75,8 @@ _CONV = Family(Conv, plan_weighted, _emit_conv)
 _POOLING = Family(Pooling, plan_pools, emit_pooling)
 _MAP = Family(Map, plan_map, emit_map)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
+_REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
+_POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
 
 # one line per operator
 FAMILIES: Mapping[str, Family] = {
@@ -85,6 +88,12 @@ FAMILIES: Mapping[str, Family] = {
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
     "ADD": _BINARY,
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
+    "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
+    "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
+    "REDUCE_MAX": _REDUCTION,
+    "REDUCE_MIN": _REDUCTION,
+    "ARG_MAX": _POSITION,
+    "ARG_MIN": _POSITION,
     "QUANTIZE": replace(_MAP, converts=True),
     "DEQUANTIZE": replace(_MAP, converts=True),
 }
