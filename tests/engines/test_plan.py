@@ -128,10 +128,6 @@ def huge_bias() -> Net:
     return dense("int8").dense(np.ones((3, 4), np.int8), bias, scales=[0.1], scale=0.5, zero=0)
 
 
-def grouped() -> Net:
-    return image(channels=4).conv(ones(4, 3, 3, 2), ones(4))
-
-
 def off_scale_softmax() -> Net:
     net = dense("int8").softmax()
     net.graph.tensors[-1].quantization.scale = [0.5]
@@ -147,7 +143,6 @@ def off_scale_softmax() -> Net:
         (half_weights, r"\(FULLY_CONNECTED\).*weights of TensorType 1"),
         (asymmetric, r"\(FULLY_CONNECTED\).*not symmetric"),
         (huge_bias, r"\(FULLY_CONNECTED\).*may leave 32 bits"),
-        (grouped, r"\(CONV_2D\).*groups"),
         (off_scale_softmax, r"\(SOFTMAX\).*1/256"),
         (lambda: Net().input((1, 600), "int8", 0.1, 0).softmax(), r"\(SOFTMAX\).*600 classes"),
         (lambda: Net().input((1, 4), "int8", 1e-9, 0).softmax(), "SOFTMAX of scale"),
@@ -175,9 +170,12 @@ def test_float_edges_of_an_int8_network_are_supported() -> None:
     assert steps(net) == ["Map", "Conv", "Map"]
 
 
-def test_a_batch_and_a_dilation_are_loops_around_a_convolution() -> None:
+def test_a_batch_a_dilation_and_groups_are_loops_around_a_convolution() -> None:
     net = Net().input((2, 6, 6, 2)).conv(ones(3, 3, 3, 2), ones(3))
     assert steps(net.pool((2, 2), (2, 2))) == ["Repeated"]
-    assert steps(image().conv(ones(3, 2, 2, 2), ones(3), dilation=(2, 1))) == ["Dilated"]
+    assert steps(image().conv(ones(3, 2, 2, 2), ones(3), dilation=(2, 1))) == ["Collected"]
     # the distance of a single row to the next does not matter
     assert steps(image().conv(ones(3, 1, 2, 2), ones(3), dilation=(2, 1))) == ["Conv"]
+    assert steps(image(channels=4).conv(ones(4, 3, 3, 2), ones(4))) == ["Collected"]
+    # a group of one channel each is a depthwise convolution
+    assert steps(image(channels=4).conv(ones(8, 3, 3, 1), ones(8))) == ["Conv"]

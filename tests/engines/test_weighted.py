@@ -51,11 +51,11 @@ def drawn(kind: str, layer: str, first: int, batch: int = 1) -> dict[str, Graph]
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("layer", ["dilated"])
+@pytest.mark.parametrize("layer", ["dilated", "grouped"])
 def test_layers_equal_the_references(kind: str, batch: int, layer: str, tmp_path: Path) -> None:
     models = drawn(kind, layer, 100 * batch, batch)
     steps = Counter(type(step).__name__ for graph in models.values() for step in plan(graph))
-    assert steps["Repeated" if batch > 1 else layer.capitalize()] >= COUNT // 2
+    assert steps["Repeated" if batch > 1 else "Collected"] >= COUNT // 2
     assert compare(models, tmp_path) >= COUNT - 4
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.random_nets import Maker
+from tests.support.weighted_nets import dilated, grouped
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def _reduce(maker: GraphMaker, code: str) -> None:
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "ADD": _add,
     **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
+    "CONV_2D dilated": dilated,
+    "CONV_2D grouped": grouped,
     "RELU": _relu,
 }
 

@@ -39,6 +39,29 @@ def dilated(maker: Maker) -> None:
     )
 
 
+def grouped(maker: Maker) -> None:
+    """A convolution in two or more groups, perhaps with skipped rows or columns."""
+    net = maker.net
+    if len(net.shape) != 4 or net.shape[3] == 1:
+        return
+    height, width, padding = maker._window(3)
+    cin = net.shape[3]
+    counts = [n for n in range(2, cin + 1) if cin % n == 0]
+    groups = counts[maker._int(0, len(counts) - 1)]
+    channels = groups * maker._int(1, 9)
+    dilation = (1, 2 if padding == SAME and maker.random.random() < 0.2 else 1)
+    more: Any = maker._quantisation(channels, height * width * cin // groups)
+    net.conv(
+        maker._weights((channels, height, width, cin // groups)),
+        maker._bias(channels, needed=maker.real),
+        strides=(1, 1) if dilation != (1, 1) else maker._strides(),
+        padding=padding,
+        act=maker._act(),
+        dilation=dilation,
+        **more,
+    )
+
+
 def any_conv(maker: Maker) -> None:
     """A convolution, perhaps depthwise or followed by a pooling that fuses."""
     (maker._conv if maker.random.random() < 0.6 else maker._depthwise)()
@@ -46,6 +69,7 @@ def any_conv(maker: Maker) -> None:
 
 LAYERS: dict[str, Callable[[Maker], None]] = {
     "dilated": dilated,
+    "grouped": grouped,
     "conv": any_conv,
 }
 
@@ -54,7 +78,7 @@ def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
     """A network of one to three layers: ``layer``, and others of this file or functions."""
     maker = Maker(seed, kind)
     random, net = maker.random, maker.net
-    channels = int(random.choice([1, 2, 3, 4, 6, 8]))
+    channels = int(random.choice([4, 6, 9] if layer == "grouped" else [1, 2, 3, 4, 8]))
     shape = (batch, *maker._ints(2, 1, 10), channels)
     if maker.real:
         net.input(shape)

@@ -6,6 +6,8 @@ The inner step is emitted as it is, so both are as fast as their inner step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,11 +22,12 @@ _POINTS = 4  # of a dilated convolution, whose windows are in the buffer togethe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dilated(OneToOne):
-    """A convolution whose windows skip rows or columns: they are copied together first.
+class Collected(OneToOne):
+    """A convolution whose windows skip rows or columns, or is in groups of channels.
 
-    ``inner`` computes ``points`` neighbouring pixels from their windows. ``rows``, ``columns``: as
-    in the operator, with windows that include what is skipped. ``steps``: from one tap to the next.
+    The windows of ``points`` neighbouring pixels are copied together first, group by group;
+    ``inner`` computes the pixels from them. ``rows``, ``columns``: as in the operator, with windows
+    that include what is skipped. ``steps``: from one tap to the next.
     """
 
     inner: Conv
@@ -33,6 +36,7 @@ class Dilated(OneToOne):
     cin: int
     steps: tuple[int, int]
     points: int
+    groups: int = 1
 
     @property
     def name(self) -> str:
@@ -69,29 +73,30 @@ class Dilated(OneToOne):
 
     @property
     def scratch_bytes(self) -> int:
-        return self.inner.input_bytes
+        return self.groups * self.inner.input_bytes
 
     @property
     def lead(self) -> int:
         # all windows of some neighbouring pixels are copied before the first of them is written
-        first = first_bytes(self.rows, self.columns, self.pixel)
+        windows = first_bytes(self.rows, self.columns, self.pixel)
         pixel_out = self.inner.cout * item(self.inner.real)
-        ends = (np.arange(first.size) + 1).reshape(first.shape) * pixel_out
-        last = first.shape[1] - self.points
-        starts = np.minimum(np.arange(0, first.shape[1], self.points), last)
-        first, ends = first[:, starts].reshape(-1), ends[:, starts + self.points - 1].reshape(-1)
+        pixels = (np.arange(windows.size) + 1).reshape(windows.shape) * pixel_out
+        last = windows.shape[1] - self.points
+        starts = np.minimum(np.arange(0, windows.shape[1], self.points), last)
+        first = windows[:, starts].reshape(-1)
+        ends = pixels[:, starts + self.points - 1].reshape(-1)
         following = np.append(first[1:], np.iinfo(np.int64).max)
         later = np.minimum.accumulate(following[::-1])[::-1]
         return int((ends - later).max())
 
 
-def dilated(conv: Conv, steps: tuple[int, int]) -> Dilated:
-    """``conv``, planned with windows that include what they skip, as a step."""
+def collected(conv: Conv, steps: tuple[int, int], groups: int = 1) -> Collected:
+    """``conv``, planned with windows that include what they skip and all input channels."""
     rows, columns = conv.rows, conv.columns
     height, width = (
         (axis.window - 1) // step + 1 for axis, step in zip((rows, columns), steps, strict=True)
     )
-    points = min(1 if conv.depthwise else _POINTS, columns.count)
+    points = min(1 if conv.depthwise or groups > 1 else _POINTS, columns.count)
     if conv.depthwise:  # pixel by pixel of one window after the other
         inner = replace(
             conv,
@@ -99,7 +104,7 @@ def dilated(conv: Conv, steps: tuple[int, int]) -> Dilated:
             columns=Axis(width * points, width, width, 0, points),
         )
     else:  # each window is one pixel
-        cin = height * width * conv.cin
+        cin = height * width * (conv.cin // groups)
         inner = replace(
             conv,
             rows=Axis(1, 1, 1, 0, 1),
@@ -107,71 +112,97 @@ def dilated(conv: Conv, steps: tuple[int, int]) -> Dilated:
             cin=cin,
             weights=conv.weights.reshape(conv.cout, 1, 1, cin),
         )
-    return Dilated(inner, rows, columns, conv.cin, steps, points)
+    return Collected(inner, rows, columns, conv.cin, steps, points, groups)
 
 
-def emit_dilated(step: Dilated, prefix: str, inner: str, emitted: Emitted) -> Emitted:
+def emit_collected(step: Collected, prefix: str, inner: str, emitted: Emitted) -> Emitted:
     """The C code of a dilated convolution; ``emitted``: that of the function ``inner``."""
     w = Writer()
     taken, made = step.ctypes
+    head = f"static inline void {prefix}(const {taken} *in, {made} *out, int16_t *s)"
+    with w.block(head), over_pixels(w, step) as pixel:
+        w(f"{taken} *w = ({taken} *)(void *)s;")
+        with w.loop("p", step.points):
+            collect(w, step, "w", step.cin, "ox + p" if step.points > 1 else "ox")
+        w(f"{inner}((const {taken} *)(const void *)s, out + {pixel} * {step.inner.cout});")
+    return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)
+
+
+@contextmanager
+def over_pixels(w: Writer, step: Collected) -> Iterator[str]:
+    """Loops over the output, ``step.points`` at a time; yields the number of the first of them.
+
+    ``ox`` is its column, ``iy`` the first input row of its window.
+    """
     rows, columns, points = step.rows, step.columns, step.points
     tiles = -(-columns.count // points)
-    height, width = step.taps
-    nbytes = step.pixel
-    quant = step.inner.quant
-    zero = quant.input_zero if quant else 0  # 0.0f is four bytes of 0
-    cin = step.cin
-    down, right = step.steps
-    head = f"static inline void {prefix}(const {taken} *in, {made} *out, int16_t *s)"
-    with w.block(head), w.loop("y", rows.count), w.loop("x", tiles):
-        y = f"{'y' if rows.count > 1 else '0'} * {rows.stride} - {rows.before}"
+    with w.loop("y", rows.count), w.loop("x", tiles):
+        y = "y" if rows.count > 1 else "0"
         start = f"x * {points}" if tiles > 1 else "0"
         if columns.count % points:  # the last ones overlap those before them
             last = columns.count - points
             start = f"x * {points} < {last} ? x * {points} : {last}"
         w(f"const int32_t ox = {start};")
-        w(f"const int32_t iy = {y};")
-        w(f"{taken} *w = ({taken} *)(void *)s;")
-        with w.loop("p", points):
-            point = "ox + p" if points > 1 else "ox"
-            w(f"const int32_t ix = ({point}) * {columns.stride} - {columns.before};")
-            inside = f"iy >= 0 && iy <= {rows.size - rows.window} && "
-            inside += f"ix >= 0 && ix <= {columns.size - columns.window}"
-            possible = rows.size >= rows.window and columns.size >= columns.window
-            padded = _padded(rows) or _padded(columns)
-            if possible:
-                with w.block(f"if ({inside})", padded):
-                    place = f"in + (iy * {columns.size} + ix) * {cin}"
-                    w(f"const {taken} *r = {place};")
-                    advance = f"r += {(down * columns.size - width * right) * cin}"
-                    with (
-                        w.block(f"for (int ky = 0; ky < {height}; ++ky, {advance})"),
-                        w.block(
-                            f"for (int kx = 0; kx < {width}; ++kx, r += {right * cin}, w += {cin})"
-                        ),
-                    ):
-                        w(f"memcpy(w, r, {nbytes});")
-            if padded:
-                with (
-                    w.block("else", possible),
-                    w.loop("ky", height),
-                    w.block(f"for (int kx = 0; kx < {width}; ++kx, w += {cin})"),
-                ):
-                    w(f"const int32_t v = iy + {'ky' if height > 1 else '0'} * {down};")
-                    w(f"const int32_t u = ix + kx * {right};")
-                    edge = f"v < 0 || v >= {rows.size} || u < 0 || u >= {columns.size}"
-                    w(f"if ({edge}) memset(w, {zero}, {nbytes});")
-                    w(f"else memcpy(w, in + (v * {columns.size} + u) * {cin}, {nbytes});")
-        place = f"(y * {columns.count} + ox)" if rows.count > 1 else "ox"
-        w(f"{inner}((const {taken} *)(const void *)s, out + {place} * {step.inner.cout});")
-    return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)
+        w(f"const int32_t iy = {y} * {rows.stride} - {rows.before};")
+        yield f"({y} * {columns.count} + ox)" if rows.count > 1 else "ox"
+
+
+def collect(w: Writer, step: Collected, to: str, advance: int, column: str) -> None:
+    """Copies the window of the pixel in ``column`` to the pointer ``to``, which ``advance``s after
+    each tap, or the code of zero where there is no input."""
+    taken, _ = step.ctypes
+    rows, columns, cin = step.rows, step.columns, step.cin
+    height, width = step.taps
+    down, right = step.steps
+    quant = step.inner.quant
+    zero = quant.input_zero if quant else 0  # 0.0f is four bytes of 0
+    w(f"const int32_t ix = ({column}) * {columns.stride} - {columns.before};")
+    inside = f"iy >= 0 && iy <= {rows.size - rows.window} && "
+    inside += f"ix >= 0 && ix <= {columns.size - columns.window}"
+    possible = rows.size >= rows.window and columns.size >= columns.window
+    padded = _padded(rows) or _padded(columns)
+    if possible:
+        with w.block(f"if ({inside})", padded):
+            w(f"const {taken} *r = in + (iy * {columns.size} + ix) * {cin};")
+            skip = f"r += {(down * columns.size - width * right) * cin}"
+            taps = f"r += {right * cin}, {to} += {advance}"
+            with (
+                w.block(f"for (int ky = 0; ky < {height}; ++ky, {skip})"),
+                w.block(f"for (int kx = 0; kx < {width}; ++kx, {taps})"),
+            ):
+                _copy(w, step, to)
+    if padded:
+        with (
+            w.block("else", possible),
+            w.loop("ky", height),
+            w.block(f"for (int kx = 0; kx < {width}; ++kx, {to} += {advance})"),
+        ):
+            w(f"const int32_t v = iy + {'ky' if height > 1 else '0'} * {down};")
+            w(f"const int32_t u = ix + kx * {right};")
+            edge = f"v < 0 || v >= {rows.size} || u < 0 || u >= {columns.size}"
+            w(f"const {taken} *r = {edge} ? 0 : in + (v * {columns.size} + u) * {cin};")
+            with w.block("if (r)"):
+                _copy(w, step, to)
+            with w.block("else"):
+                _copy(w, step, to, str(zero))
+
+
+def _copy(w: Writer, step: Collected, to: str, value: str = "") -> None:
+    """One tap of all groups: from the pixel ``r``, or bytes of ``value``."""
+    height, width = step.taps
+    values = step.cin // step.groups
+    nbytes = values * item(step.inner.real)
+    group = f" + g * {height * width * values}" if step.groups > 1 else ""
+    source = f"r + g * {values}" if step.groups > 1 else "r"
+    with w.loop("g", step.groups):
+        w(f"mem{'set' if value else 'cpy'}({to}{group}, {value or source}, {nbytes});")
 
 
 def _padded(axis: Axis) -> bool:
     return bool(axis.before) or (axis.count - 1) * axis.stride + axis.window > axis.size
 
 
-Inner = Conv | Dilated | Pooling
+Inner = Conv | Collected | Pooling
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -241,9 +241,9 @@ def arranged(conv: Conv) -> Conv:
 def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
     """A CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with all its constants resolved.
 
-    One sample of a batch; windows of a dilated convolution include what they skip. Raises
-    `ModelError` for groups, other types, and int8 sums that might leave 32 bits (where no reference
-    defines the result).
+    One sample of a batch; windows of a dilated convolution include what they skip, weights have
+    the channels of one group. Raises `ModelError` for other types, and int8 sums that might leave
+    32 bits (where no reference defines the result).
     """
     tensors = graph.tensors
     x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
@@ -264,7 +264,6 @@ def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
         rows, columns = _ONE, _points(x.elements // cin)
         weights = w.data.reshape(cout, 1, 1, cin)
     else:
-        _check_convolution(operator, x, w)
         cin = x.shape[3]
         rows, columns = window_axes(operator, tensors)
         weights = w.data[0].transpose(2, 0, 1) if depthwise else w.data
@@ -297,11 +296,6 @@ _ONE = Axis(1, 1, 1, 0, 1)
 
 def _points(count: int) -> Axis:
     return Axis(count, 1, 1, 0, count)
-
-
-def _check_convolution(operator: Operator, x: Tensor, w: Tensor) -> None:
-    if operator.code == "CONV_2D" and w.shape[3] != x.shape[3]:
-        raise refuse(operator, "groups", "aot runs convolutions of one group, and depthwise ones")
 
 
 def _bias(

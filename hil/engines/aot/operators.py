@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
-from hil.engines.aot.around import Dilated, Repeated, emit_dilated, emit_repeated
+from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
 from hil.engines.aot.binary import Binary, emit_binary, plan_binary
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, emit_copy
+from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import Step
@@ -61,9 +62,11 @@ def _emit_conv(step: Conv, prefix: str) -> Emitted:
     return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
 
 
-def _emit_dilated(step: Dilated, prefix: str) -> Emitted:
+def _emit_collected(step: Collected, prefix: str) -> Emitted:
+    if step.groups > 1:
+        return emit_grouped(step, prefix)
     inner = f"{prefix}_inner"
-    return emit_dilated(step, prefix, inner, emit(step.inner, inner))
+    return emit_collected(step, prefix, inner, emit(step.inner, inner))
 
 
 def _emit_repeated(step: Repeated, prefix: str) -> Emitted:
@@ -101,7 +104,7 @@ FAMILIES: Mapping[str, Family] = {
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Copy: emit_copy,
-    Dilated: _emit_dilated,
+    Collected: _emit_collected,
     Repeated: _emit_repeated,
 }
 

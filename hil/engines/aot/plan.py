@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hil.core.errors import ModelError
-from hil.engines.aot.around import Dilated, Inner, Repeated
+from hil.engines.aot.around import Collected, Inner, Repeated
 from hil.engines.aot.binary import Binary
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
@@ -207,7 +207,7 @@ def _merge(before: Step, step: Step) -> Step | None:
             each = step.inner
         once = _merge(before.inner, each)
         return replace(before, inner=once) if isinstance(once, Inner) else None
-    if isinstance(before, Dilated) and isinstance(step, Map):
+    if isinstance(before, Collected) and isinstance(step, Map):
         conv = _merge(before.inner, step)
         return replace(before, inner=conv) if isinstance(conv, Conv) else None
     if isinstance(step, Map) and step.kind == "activation":

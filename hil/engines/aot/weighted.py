@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from hil.engines.aot.around import dilated, repeated
-from hil.engines.aot.conv import plan_conv
+from dataclasses import replace
+
+from hil.engines.aot.around import Collected, collected, repeated
+from hil.engines.aot.conv import Conv, plan_conv
 from hil.engines.aot.steps import Step
 from hil.engines.aot.unweighted import plan_pooling
 from hil.tflite import Graph, Operator
@@ -22,7 +24,14 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     steps = (int(operator.options["dilation_h"]), int(operator.options["dilation_w"]))
     # the distance between the taps of one row, or of one column, does not matter
     steps = (steps[0] if w.shape[1] > 1 else 1, steps[1] if w.shape[2] > 1 else 1)
-    return repeated(conv if steps == (1, 1) else dilated(conv, steps), x.shape[0])
+    step: Conv | Collected = conv
+    groups = x.shape[3] // w.shape[3] if operator.code == "CONV_2D" else 1
+    if groups == x.shape[3] > 1:
+        groups = 1
+        step = conv = replace(conv, depthwise=True, weights=conv.weights[..., 0])
+    if groups > 1 or steps != (1, 1):
+        step = collected(conv, steps, groups)
+    return repeated(step, x.shape[0])
 
 
 def plan_pools(operator: Operator, graph: Graph, name: str, note: str) -> Step:
