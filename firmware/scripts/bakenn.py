@@ -12,10 +12,16 @@ from pathlib import Path
 from SCons.Script import DefaultEnvironment, Import
 from SCons.Subst import Literal
 
-Import("env", "names", "generated")
-env, names, generated = (globals()[name] for name in ("env", "names", "generated"))
+Import("env", "names", "generated", "says")
+env, names, generated, says = (globals()[n] for n in ("env", "names", "generated", "says"))
 
 GENERATED = generated / "bakenn"
+KERNELS = {
+    "portable": "bakenn's own",
+    "cmsis_nn": "CMSIS-NN",
+    "esp32": "ESP-NN",
+    "esp32s3": "ESP-NN",
+}
 DSP = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85")
 
 
@@ -44,6 +50,9 @@ def listed(suffix):
 
 
 folder = GENERATED / kind()
+kernels = KERNELS[folder.name]
+(Path(env.subst("$BUILD_DIR")) / "kernels.txt").write_text(kernels)
+says.append(f"kernels: {kernels}")
 include = [Literal(f"-isystem{path}") for path in listed("include")]
 # loads with memcpy of a constant size, which the compiler turns into one instruction
 flags = ["-w", "-DBAKENN_CMSIS_NN_BUILTIN_MEMORY", *include]

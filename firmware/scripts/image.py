@@ -140,7 +140,7 @@ def add_image(python):
         env.Append(CPPDEFINES=["HIL_LAYERS"])
     if arena := chosen_arena():
         env.Append(CPPDEFINES=[("HIL_ARENA_BYTES", arena)])
-    exports = {"env": env, "generated": folder, "names": image["models"]}
+    exports = {"env": env, "generated": folder, "names": image["models"], "says": says}
     if image["engine"] == "tflm":
         include.append(FIRMWARE / "lib" / "hil_tflm")
         env.SConscript(str(FIRMWARE / "scripts" / "tflm.py"), exports=exports)

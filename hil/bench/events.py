@@ -21,6 +21,15 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
+class WithKernels:
+    """The firmware was built, and the ``kernels`` of others compute its networks."""
+
+    board: str
+    engine: str
+    kernels: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildingSketch:
     """A sketch of the user's own is about to be built."""
 
@@ -152,6 +161,7 @@ class BenchStored:
 
 Event: TypeAlias = (
     Building
+    | WithKernels
     | BuildingSketch
     | Asking
     | LeftOut

@@ -39,7 +39,8 @@ class Firmware:
 
     ``footprint`` attributes them to owners; None without a linked image. ``compiled``: the image's
     models as C code; empty where none were generated. For a sketch that the board runs already,
-    there may be no ``file``: its sizes are None then, and the strings empty.
+    there may be no ``file``: its sizes are None then, and the strings empty. ``kernels``: whose
+    kernels compute the networks; empty for an engine that has only its own.
     """
 
     file: Path | None
@@ -49,6 +50,7 @@ class Firmware:
     ram: int | None
     footprint: Footprint | None = None
     compiled: tuple[CompiledModel, ...] = ()
+    kernels: str = ""
 
 
 class Lab(Protocol):
@@ -97,6 +99,7 @@ class RealLab:
             found.ram,
             found,
             built.compiled,
+            built.kernels,
         )
 
     def open(

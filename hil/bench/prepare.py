@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from hil.bench.cases import AnyCase, Case
-from hil.bench.events import Building, Emit, LeftOut
+from hil.bench.events import Building, Emit, LeftOut, WithKernels
 from hil.bench.lab import Firmware, Lab
 from hil.bench.plan import (
     BenchPlan,
@@ -78,7 +78,9 @@ class _Builder:
         if image.key not in self._built:
             self._emit(Building(image.board.name, image.precision, image.engine))
             try:
-                self._built[image.key] = self._lab.build(image, self._project)
+                done = self._built[image.key] = self._lab.build(image, self._project)
+                if done.kernels:
+                    self._emit(WithKernels(image.board.name, image.engine, done.kernels))
             except DoesNotFit as problem:
                 self._built[image.key] = problem
         built = self._built[image.key]
@@ -116,6 +118,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         output=stored_tensor(graph.output),
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain,
+        kernels=firmware.kernels,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
         oracle=oracle_version(),
         tolerance=allowed,

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -19,9 +19,10 @@ from rich.markup import escape
 
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
-from hil.cli.console import out
+from hil.cli.console import Downloads, out
 from hil.core.errors import HilError
 from hil.datasets import mnist
+from hil.engines import sources
 from hil.firmware import find_project
 from hil.firmware.build import core_folder
 from hil.firmware.toolchain import COMPILERS, ensure_scons
@@ -53,10 +54,15 @@ class Check:
 
 
 def examine(
-    boards: Iterable[str] = (), *, lab: bool = False, tests: bool = False
+    boards: Iterable[str] = (),
+    engines: Sequence[str] = (),
+    *,
+    lab: bool = False,
+    tests: bool = False,
 ) -> Iterator[Check]:
     """Every check; of the emulated boards only ``boards``, or all if it is empty.
 
+    The sources of ``engines`` are required, those of others are optional.
     ``lab`` adds what the machines of a lab need: to export boards, and to hold a shared study.
     ``tests`` adds what only hil's own tests need.
     """
@@ -75,6 +81,8 @@ def examine(
     install = "pip install -e '.[train]' -e ./hil_train (only `hil train` needs it)"
     yield _module("keras", "optional", install)
     yield _mnist()
+    for name in sources.NEEDED:
+        yield _engine(name, "required" if name in engines else "optional")
     if lab:
         yield _ser2net()
         yield _postgresql()
@@ -239,15 +247,46 @@ def _mnist() -> Check:
     return Check("MNIST", found, detail, "optional", "HIL_DATA_DIR=<folder of the four IDX files>")
 
 
+def _engine(name: str, need: Need) -> Check:
+    """The sources of TFLM, or of the kernels beside it."""
+    own = name == "tflm" and os.environ.get("HIL_TFLM_DIR")
+    left = () if own else sources.missing(name)
+    there = own or f"in {sources.cache()}"
+    detail = f"no {', '.join(one.repository for one in left)}" if left else there
+    return Check(
+        f"sources of {name}", not left, detail, need, f"hil doctor --install --engine {name}"
+    )
+
+
+def download_sources(engines: Iterable[str]) -> None:
+    """Download what the cache does not have of the sources of ``engines``, and say so.
+
+    Raises what `hil.engines.sources.install` raises.
+    """
+    for archive in dict.fromkeys(one for name in engines for one in sources.missing(name)):
+        out.print(f"downloading {archive} from GitHub into {sources.cache()}", soft_wrap=True)
+        with Downloads() as downloads:
+            sources.install(archive, downloads)
+
+
 MISSING = 2
 
 
 def doctor(
     fix: Annotated[
-        bool, typer.Option("--install", help="Install missing Debian packages, if permitted.")
+        bool,
+        typer.Option(
+            "--install",
+            help="Install missing Debian packages, if permitted, and download the sources of "
+            "--engine.",
+        ),
     ] = False,
     board: Annotated[
         list[str], typer.Option("--board", help="Check only what this board needs; repeatable.")
+    ] = [],
+    engine: Annotated[
+        list[str],
+        typer.Option("--engine", help="Also require the sources of: tflm, cmsis-nn, esp-nn."),
     ] = [],
     lab: Annotated[
         bool,
@@ -261,13 +300,17 @@ def doctor(
     ] = False,
 ) -> None:
     """Check which tools are installed. Exit code 2 if a required one is missing."""
-    checks = list(examine(board, lab=lab, tests=tests))
+    for name in engine:
+        sources.missing(name)  # an unknown name is an error before anything is installed
+    if fix:
+        download_sources(engine)
+    checks = list(examine(board, engine, lab=lab, tests=tests))
     packages = missing_packages(checks)
     if fix and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
-        checks = list(examine(board, lab=lab, tests=tests))
+        checks = list(examine(board, engine, lab=lab, tests=tests))
     for check in checks:
         _show(check)
     if any(not check.ok and check.need == "required" for check in checks):

@@ -29,6 +29,7 @@ from hil.bench.events import (
     TimingHost,
     Untimed,
     Waiting,
+    WithKernels,
 )
 from hil.cli.console import err, say
 from hil.core.errors import DeviceError, HilError
@@ -61,6 +62,8 @@ class Bars:
         match event:
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
+            case WithKernels(board, engine, kernels):
+                say(f"engine {engine} on {board} runs {kernels} kernels")
             case BuildingSketch(board, source):
                 say(f"building {source} for {board}")
             case Asking(where):

@@ -9,8 +9,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from hil.core.errors import (
@@ -23,7 +25,7 @@ from hil.core.errors import (
 )
 from hil.core.files import locked, sha256
 from hil.core.text import strip_ansi
-from hil.engines import CompiledModel, Models, write_image
+from hil.engines import CompiledModel, Models, sources, write_image
 from hil.firmware.footprint import compiler_of
 from hil.firmware.toolchain import ensure_scons, require_compiler
 from hil.link.serial_port import cannot_open
@@ -56,17 +58,29 @@ _NAMES_AN_ERROR: Final = re.compile(
 )
 _TOOLCHAIN: Final = re.compile(r"^ - (toolchain-[\w-]+ @ [\w.+~-]+)", re.MULTILINE)
 # environment variables that change the image
-_CHOICES: Final = ("HIL_TFLM_DIR", "HIL_CMSIS_NN_DIR", "HIL_FAULT")
+_CHOICES: Final = (
+    "HIL_BAKENN",
+    "HIL_CMSIS_NN_DIR",
+    "HIL_ESP_NN_DIR",
+    "HIL_FAULT",
+    "HIL_TFLM_DIR",
+    "HIL_TFLM_KERNELS",
+)
+KERNELS_FILE: Final = "kernels.txt"  # in the build folder, from firmware/scripts
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltFirmware:
-    """A linked image, its compiler, and its models as C code."""
+    """A linked image, its compiler, its models as C code, and whose kernels compute them.
+
+    ``kernels`` is empty for an engine that has only its own.
+    """
 
     elf: Path
     sha256: str
     toolchain: str
     compiled: tuple[CompiledModel, ...]
+    kernels: str = ""
 
 
 def build(
@@ -124,14 +138,17 @@ def _run(
             f"cannot build in {project}: PlatformIO's build tool expands the '$' in the path",
             "move the project to a path without '$'",
         )
-    folder = project / ".pio" / "images" / _image_name(env, models, engine, layers, sketch)
+    found = sources.environment(engine)
+    name = _image_name(env, models, engine, layers, sketch, found)
+    folder = project / ".pio" / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
     ensure_scons(core_folder())
     # beside the folder: PlatformIO empties it when platformio.ini changes
-    sources, log = folder.with_suffix(".image"), folder.with_suffix(".log")
+    generated, log = folder.with_suffix(".image"), folder.with_suffix(".log")
     environment = pio_environment() | {
+        **found,
         "PLATFORMIO_BUILD_DIR": str(folder),
-        "HIL_IMAGE_DIR": str(sources),
+        "HIL_IMAGE_DIR": str(generated),
         "HIL_ENGINE": engine,  # platformio.ini reads it: an engine may need libraries
         "HIL_SKETCH": str(sketch.resolve()) if sketch else "",
     }
@@ -140,7 +157,7 @@ def _run(
         fault = os.environ.get("HIL_FAULT", "")
         image = None
         if sketch is None:
-            image = write_image(engine, models, sources, layers=layers, fault=fault)
+            image = write_image(engine, models, generated, layers=layers, fault=fault)
         done = subprocess.run(
             [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
             env=environment,
@@ -154,7 +171,13 @@ def _run(
     if port:
         _check_flash(_text(log), port, needs)
     elf = _find_elf(folder / env)
-    return BuiltFirmware(elf, sha256(elf), compiler_of(elf), image.compiled if image else ())
+    compiled = image.compiled if image else ()
+    return BuiltFirmware(elf, sha256(elf), compiler_of(elf), compiled, _kernels(folder / env))
+
+
+def _kernels(folder: Path) -> str:
+    file = folder / KERNELS_FILE
+    return file.read_text("utf-8").strip() if file.is_file() else ""
 
 
 def core_folder() -> Path:
@@ -175,9 +198,15 @@ def pio_environment() -> dict[str, str]:
 
 
 def _image_name(
-    env: str, models: Models, engine: str, layers: bool, sketch: Path | None = None
+    env: str,
+    models: Models,
+    engine: str,
+    layers: bool,
+    sketch: Path | None = None,
+    found: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
+    chosen += [f"{key}={value}" for key, value in found.items()]
     files = [f"{name}={_identity(model)}" for name, model in models]
     words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
     words += f"\0{sketch.resolve()}" if sketch else ""

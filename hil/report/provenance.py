@@ -120,6 +120,7 @@ def _cell(cell: Cell) -> Table:
     rows = [
         ("Board", f"{plan.board_title} ({plan.board})" + (", emulated" if plan.emulated else "")),
         ("Engine", plan.engine),
+        *([("Kernels", plan.kernels)] if plan.kernels else []),
         *([("Sketch", plan.sketch)] if plan.sketch else []),
         *([("Protocol", "lines of text")] if plan.protocol == "text" else []),
         *([("Toolchain", plan.toolchain)] if plan.toolchain else []),

@@ -183,6 +183,7 @@ class RunPlan(Stored, frozen=True):
     tolerance_why: str = ""
     xnnpack: str = ""  # version of LiteRT's default kernels; empty: they were not run
     predicted: Predicted | None = None
+    kernels: str = ""  # whose kernels compute, e.g. CMSIS-NN; empty: the engine's own
     emulator: str = ""  # the version it prints; empty: no emulator, or no version
     litert: bool = True  # False: no model file was named, so the host has no answers
     answers: Literal["outputs", "class"] = "outputs"

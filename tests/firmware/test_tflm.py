@@ -50,6 +50,7 @@ def test_without_sources_it_says_what_to_set(
     variable: str | None, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("HIL_TFLM_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nothing that `hil doctor` downloaded
     if variable:
         monkeypatch.setenv(variable, str(tmp_path))
     models = [("student", MODELS / "student_int8.tflite")]
