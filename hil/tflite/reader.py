@@ -58,6 +58,21 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     | {"filter_w": (3, "i", 0), "filter_h": (4, "i", 0), "activation": (5, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
+    "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
+    "STRIDED_SLICE": {
+        "begin": (0, "i", 0),
+        "end": (1, "i", 0),
+        "ellipsis": (2, "i", 0),
+        "new_axis": (3, "i", 0),
+        "shrink": (4, "i", 0),
+        "offset": (5, "b", 0),
+    },
+    **{code: {"count": (0, "i", 0), "axis": (1, "i", 0)} for code in ("PACK", "UNPACK")},
+    "GATHER": {"axis": (0, "i", 0), "batch_dims": (1, "i", 0)},
+    "MIRROR_PAD": {"mode": (0, "b", 0)},
+    **{code: {"block": (0, "i", 0)} for code in ("SPACE_TO_DEPTH", "DEPTH_TO_SPACE")},
+    "RESIZE_NEAREST_NEIGHBOR": {"align_corners": (0, "b", 0), "half_pixel_centers": (1, "b", 0)},
+    "RESIZE_BILINEAR": {"align_corners": (2, "b", 0), "half_pixel_centers": (3, "b", 0)},
 }
 for _code in ("ADD", "SUB", "MUL", "DIV"):
     _OPTIONS[_code] = {"activation": (0, "b", 0)}
@@ -284,5 +299,7 @@ def _precision(
 
 
 def _parameters(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...]) -> int:
-    used = {i for op in operators if op.code in WEIGHTED for i in op.inputs[1:] if i >= 0}
-    return sum(tensors[i].elements for i in used if tensors[i].data is not None)
+    # weights in float16 pass a DEQUANTIZE
+    stored = {op.outputs[0]: op.inputs[0] for op in operators if op.code == "DEQUANTIZE"}
+    used = {stored.get(i, i) for op in operators if op.code in WEIGHTED for i in op.inputs[1:]}
+    return sum(tensors[i].elements for i in used if i >= 0 and tensors[i].data is not None)

@@ -22,6 +22,7 @@ TYPES = {
     "int16": 7,
     "int8": 9,
 }
+SCALED = ("int8", "uint8", "int16")  # values of a scale and a zero point
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
 
@@ -77,9 +78,18 @@ class Net:
     def activation(
         self, shape: Sequence[int], dtype: str, scale: float = 0.0, zero: int = 0
     ) -> int:
-        if dtype not in ("int8", "int16", "uint8") or not scale:
+        if dtype not in SCALED or not scale:
             return self.tensor(shape, dtype)
         return self.tensor(shape, dtype, scales=[scale], zeros=[zero])
+
+    def fill_in(self, index: int, data: npt.NDArray[np.generic]) -> None:
+        """Make a tensor a constant of these values, whatever their type."""
+        tensor = self.graph.tensors[index]
+        dtype = {v: k for k, v in TYPES.items()}[tensor.type]
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(data.astype(dtype).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor.buffer = len(self.model.buffers) - 1
 
     def input(
         self, shape: Sequence[int], dtype: str = "float32", scale: float = 0.0, zero: int = 0

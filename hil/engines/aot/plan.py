@@ -19,6 +19,7 @@ from hil.engines.aot.places import arrange
 from hil.engines.aot.steps import Buffer, Pool, Step
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import Graph, Operator, Tensor
+from hil.tflite.fold import folded
 from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
 
 SUPPORTED = (*FAMILIES, *VIEWS)
@@ -36,6 +37,7 @@ def plan_nodes(graph: Graph) -> Plan:
 
     Raises `ModelError` that names every operator, type and structure that aot cannot run exactly.
     """
+    graph = folded(graph)
     operators = _needed(graph)
     _check_all(graph, operators)
     views: dict[int, int] = {}
