@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.engines.aot import memory
-from hil.engines.aot.chain import _reach, layout, least_lead
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.memory import Block, place
-from hil.engines.aot.plan import plan
+from hil.engines.aot.places import arrange, least_lead
+from hil.engines.aot.plan import plan, plan_nodes
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import read_model
 from hil.tflite.graph import Axis
@@ -38,7 +38,11 @@ def teacher() -> bytes:
 
 def test_the_teacher_reuses_its_first_pooling() -> None:
     # 13x13x32 and 5x5x64 floats; one pixel of 64 floats is written while its window is still read
-    assert layout(plan(read_model(teacher()))).arena == 13 * 13 * 32 * 4 + 64 * 4
+    assert arena(teacher()) == 13 * 13 * 32 * 4 + 64 * 4
+
+
+def arena(data: bytes) -> int:
+    return arrange(plan_nodes(read_model(data))).nbytes
 
 
 def windows(rows: Axis, columns: Axis) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
@@ -142,15 +146,12 @@ def test_a_padded_convolution_leads_by_what_it_still_reads() -> None:
 
 
 def test_one_step_needs_no_arena() -> None:
-    assert layout(plan(read_model(Net().input((1, 4)).dense(ones(3, 4)).finish()))).arena == 0
+    assert arena(Net().input((1, 4)).dense(ones(3, 4)).finish()) == 0
 
 
 def test_reshapes_are_free() -> None:
     net = float_cnn()
-    assert (
-        layout(plan(read_model(net.reshape((3, 1)).reshape((1, 3)).finish()))).arena
-        == 3 * 3 * 4 * 4
-    )
+    assert arena(net.reshape((3, 1)).reshape((1, 3)).finish()) == 3 * 3 * 4 * 4
 
 
 def smallest(sizes: list[int], leads: list[int]) -> int:
@@ -171,22 +172,24 @@ def smallest(sizes: list[int], leads: list[int]) -> int:
 def test_no_placement_is_smaller(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 6).map(lambda n: 4 * n), min_size=1, max_size=4))
     leads = [4 * data.draw(st.integers(0, size // 4)) for size in sizes[1:]]
-    best = smallest(sizes, leads)
-    assert _reach(sizes, leads, best) is not None
-    assert best == max(sizes) or _reach(sizes, leads, best - 4) is None
+    chain = [Block(size, i, i + 1) for i, size in enumerate(sizes)]
+    overlaps = {(i, i + 1): lead for i, lead in enumerate(leads)}
+    assert place(chain, overlaps).arena == smallest(sizes, leads)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "mixed"])
 def test_offsets_keep_every_lead(kind: str) -> None:
     for seed in range(80):
-        steps = plan(read_model(make(seed, kind)))
-        places = layout(steps)
-        for i, step in enumerate(steps[1:-1], 1):
-            before, after = places.offsets[i - 1], places.offsets[i]
+        planned = plan_nodes(read_model(make(seed, kind)))
+        places = arrange(planned)
+        for node in planned.nodes[1:-1]:
+            step, source = node.step, planned.root(node.inputs[0])
+            before, after = places.tensors[source], places.tensors[node.outputs[0]]
             apart = after - before >= step.sources[0].nbytes
             assert apart or before - after >= least_lead(step)
-        for offset, step in zip(places.offsets[:-1], steps, strict=False):
-            assert 0 <= offset <= places.arena - step.targets[0].nbytes
+        for node in planned.nodes[:-1]:
+            offset = places.tensors[node.outputs[0]]
+            assert 0 <= offset <= places.nbytes - node.step.targets[0].nbytes
 
 
 def _apart(a: int, b: int, sizes: tuple[int, int]) -> bool:

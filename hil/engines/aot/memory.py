@@ -6,8 +6,8 @@ may also overlap where the step provably reads a byte for the last time before i
 minimum distance by which the output must start below the input follows from the order of the step's
 reads and writes (`Step.leads`). Offsets are in bytes, aligned to `ALIGNMENT`.
 
-`hil.engines.aot.chain` finds the smallest arena of a chain. `place` takes any graph: it places one
-block after the other at the lowest free offset, for many orders of the blocks, and keeps the best.
+`place` puts one block after the other at the lowest free offset, for many orders of the blocks, and
+keeps the best. Tests compare it with an exhaustive search.
 """
 
 from __future__ import annotations

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
-from hil.engines.aot.chain import layout, scratch_offset
-from hil.engines.aot.memory import Block, place
+from hil.engines.aot.memory import Block, align, place
 from hil.engines.aot.nodes import Plan
+from hil.engines.aot.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +20,14 @@ class Arena:
     scratch: Mapping[int, int]
 
 
+def least_lead(step: Step, source: int = 0) -> int:
+    """One of `Step.leads`, aligned, and at most the whole output."""
+    whole, lead = step.targets[0].nbytes, step.leads[source]
+    return align(whole if lead is None else min(max(lead, 0), whole))
+
+
 def arrange(plan: Plan) -> Arena:
     """The places of all tensors that are not the model's inputs or outputs."""
-    return _chain(plan) if _is_chain(plan) else _graph(plan)
-
-
-def _is_chain(plan: Plan) -> bool:
-    nodes = plan.nodes
-    return (
-        bool(nodes)
-        and all(len(n.inputs) == len(n.outputs) == 1 for n in nodes)
-        and not plan.states
-        and [plan.root(i) for i in nodes[0].inputs] == list(plan.graph.input_indices)
-        and all(plan.root(b.inputs[0]) == a.outputs[0] for a, b in pairwise(nodes))
-        and list(plan.written) == [nodes[-1].outputs[0]]
-        and not nodes[0].step.scratch_bytes  # it would lie with the caller's input
-    )
-
-
-def _chain(plan: Plan) -> Arena:
-    found = layout(plan.steps)
-    scratch = {
-        i: scratch_offset(node.step, found.offsets[i - 1])
-        for i, node in enumerate(plan.nodes)
-        if node.step.scratch_bytes
-    }
-    inner = plan.nodes[:-1]
-    offsets = {n.outputs[0]: o for n, o in zip(inner, found.offsets, strict=False)}
-    return Arena(found.arena, offsets, scratch)
-
-
-def _graph(plan: Plan) -> Arena:
     outside = {*plan.graph.input_indices, *plan.written}
     sizes: dict[int, int] = {}
     first: dict[int, int] = {}
