@@ -5,23 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan
 from hil.tflite import Graph, read_model
+from tests.support.elementwise import FUSING, fused_options
 from tests.support.native import all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
 from tests.support.tflite import NONE, RELU, RELU6, RELU_N1_TO_1, TANH, Net
 
 ACTIVATIONS = (NONE, RELU, RELU6, RELU_N1_TO_1)
 Shape = tuple[int, ...]
-KINDS = {"ADD": "AddOptions"}
 SHAPES = [
     ((1, 4, 5, 3), (1, 4, 5, 3)),
     ((1, 4, 5, 3), (3,)),
@@ -33,12 +31,6 @@ SHAPES = [
     ((2, 1, 3, 1), (1, 4, 1, 5)),
     ((1,), (1,)),
 ]
-
-
-def options(code: str, act: int) -> tuple[Any, str]:
-    made = getattr(schema, f"{KINDS[code]}T")()
-    made.fusedActivationFunction = act
-    return made, KINDS[code]
 
 
 def result(shapes: Sequence[Shape]) -> Shape:
@@ -79,7 +71,7 @@ class Pair:
                 indices.append(net.current)
                 inputs.append(net.current)
         net.current, *more = indices
-        made, kind = options(code, act)
+        made, kind = fused_options(code, act)
         net.op(code, result(self.shapes), made, kind, more, scale=self.scale(), zero=self.zero())
         net.graph.inputs = inputs
         return read_model(net.finish())
@@ -95,7 +87,7 @@ def compare(graphs: dict[str, Graph], folder: Path) -> None:
             assert got.tobytes() == wanted.tobytes(), name
 
 
-@pytest.mark.parametrize("code", KINDS)
+@pytest.mark.parametrize("code", FUSING)
 def test_every_pair_of_int8_values_gives_the_byte_of_tflm(code: str, tmp_path: Path) -> None:
     graphs = {}
     for seed in range(16):
@@ -115,7 +107,7 @@ def test_every_pair_of_int8_values_gives_the_byte_of_tflm(code: str, tmp_path: P
         assert got.tobytes() == expected.tobytes(), name
 
 
-@pytest.mark.parametrize("code", KINDS)
+@pytest.mark.parametrize("code", FUSING)
 @pytest.mark.parametrize("ratios", [(1, 1, 1), (1, 1, 2), (1, 2, 4), (2, 1, 8), (1, 0.5, 0.5)])
 def test_ties_round_as_in_tflm(
     code: str, ratios: tuple[float, float, float], tmp_path: Path
@@ -125,7 +117,7 @@ def test_ties_round_as_in_tflm(
     a = net.current
     net.input((1, 1, 256), "int8", 0.1 * ratios[1], -9)
     b, net.current = net.current, a
-    made, kind = options(code, NONE)
+    made, kind = fused_options(code, NONE)
     net.op(code, (1, 256, 256), made, kind, [b], scale=0.1 * ratios[2], zero=-2)
     net.graph.inputs = [a, b]
     graph = read_model(net.finish())
@@ -136,7 +128,7 @@ def test_ties_round_as_in_tflm(
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "float32"])
-@pytest.mark.parametrize("code", KINDS)
+@pytest.mark.parametrize("code", FUSING)
 def test_shapes_and_constants(code: str, dtype: str, tmp_path: Path) -> None:
     graphs = {}
     for number, shapes in enumerate(SHAPES):
@@ -149,7 +141,7 @@ def test_shapes_and_constants(code: str, dtype: str, tmp_path: Path) -> None:
 
 def test_a_tensor_may_be_both_operands(tmp_path: Path) -> None:
     net = Net().input((1, 7), "int8", 0.1, 4)
-    made, kind = options("ADD", NONE)
+    made, kind = fused_options("ADD", NONE)
     net.op("ADD", (1, 7), made, kind, [net.current], scale=0.3, zero=1)
     compare({"net": read_model(net.finish())}, tmp_path)
 
@@ -164,7 +156,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
             net.input(one, "int8", 1, 0)
             inputs.append(net.current)
         net.current = inputs[0]
-        made, kind = options("ADD", act)
+        made, kind = fused_options("ADD", act)
         net.op("ADD", shape, made, kind, inputs[1:], scale=scale)
         net.graph.inputs = inputs
         return read_model(net.finish())
@@ -182,6 +174,6 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
 
 def test_a_relu_after_an_add_is_fused() -> None:
     net = Net().input((1, 7), "int8", 0.1, 4)
-    made, kind = options("ADD", NONE)
+    made, kind = fused_options("ADD", NONE)
     net.op("ADD", (1, 7), made, kind, [net.current], scale=0.3, zero=1).simple("RELU")
     assert len(plan(read_model(net.finish()))) == 1

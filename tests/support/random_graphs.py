@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.elementwise import pair
 from tests.support.random_nets import Maker
 from tests.support.weighted_nets import dilated, grouped
 
@@ -106,15 +107,6 @@ def _relu(maker: GraphMaker) -> None:
     maker.net.op("RELU", maker.net.shape, **maker.result())
 
 
-def _add(maker: GraphMaker) -> None:
-    options = schema.AddOptionsT()
-    options.fusedActivationFunction = maker._act()
-    other = maker.like()
-    maker.net.op(
-        "ADD", maker.net.shape, options, "AddOptions", [other.index], version=2, **maker.result()
-    )
-
-
 def _reduce(maker: GraphMaker, code: str) -> None:
     net, rank = maker.net, len(maker.net.shape)
     axes = sorted({maker._int(0, rank - 1) for _ in range(2)})
@@ -133,7 +125,7 @@ def _reduce(maker: GraphMaker, code: str) -> None:
 
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
-    "ADD": _add,
+    **{code: partial(pair, code=code) for code in ("ADD", "SUB", "MUL")},
     **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
     "CONV_2D dilated": dilated,
     "CONV_2D grouped": grouped,

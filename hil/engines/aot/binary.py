@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from hil.engines.aot.arithmetic import NOTHING, Activation
 from hil.engines.aot.broadcast import Loop, broadcast_shape, lead, loops
+from hil.engines.aot.channelwise import Channelwise, Stage
 from hil.engines.aot.finish import int8_expression, real_expression, simplified, table_array
-from hil.engines.aot.formulas import FORMULAS, Formula
+from hil.engines.aot.formulas import FORMULAS, Formula, Quantised
+from hil.engines.aot.linear import CODES, fit_rows
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import CTYPES, Buffer
+from hil.engines.aot.unweighted import Map
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import NUMPY_TYPES, refuse
 
@@ -68,7 +71,12 @@ def _item(operand: Operand) -> int:
 _NUMPY = {ctype: NUMPY_TYPES[dtype] for dtype, ctype in CTYPES.items()}
 
 
-def plan_binary(operator: Operator, graph: Graph, name: str, note: str) -> Binary:
+_CHANNELS = 1024  # constants that are folded: 4 or 8 bytes each
+
+
+def plan_binary(
+    operator: Operator, graph: Graph, name: str, note: str
+) -> Binary | Channelwise | Map:
     """An operator of `FORMULAS`. Raises `ModelError` for what TFLM does not run."""
     if len(operator.inputs) != 2 or len(operator.outputs) != 1:
         raise refuse(operator, f"{len(operator.inputs)} inputs", "export the model again")
@@ -82,8 +90,34 @@ def plan_binary(operator: Operator, graph: Graph, name: str, note: str) -> Binar
     for tensor in (x, y):
         _check_constant(operator, tensor, x if tensor is y else y)
     formula, post = FORMULAS[operator.code](operator, x, y, result)
+    if formula.codes and (x.data is not None) != (y.data is not None):
+        folded = _folded(name, note, (x, y), formula.codes, post)
+        if folded is not None:
+            return folded
     operands = (_operand(x), _operand(y))
     return Binary(name, note, operands, Buffer.of(result), loops(shapes), formula, post)
+
+
+def _folded(
+    name: str, note: str, pair: tuple[Tensor, Tensor], codes: Quantised, post: Activation
+) -> Channelwise | Map | None:
+    """An operator on int8 with a constant as a function of one value, where that is faster."""
+    side = 0 if pair[0].data is None else 1
+    value, constant = pair[side], pair[1 - side]
+    assert constant.data is not None
+    shapes = (value.shape, constant.shape)
+    if broadcast_shape(shapes) != broadcast_shape((value.shape,)) or constant.elements > _CHANNELS:
+        return None
+    other = constant.data.reshape(-1, 1).astype(np.int64)
+    results = codes.results(*((CODES, other) if side == 0 else (other, CODES)))
+    if constant.elements == 1:
+        table = tuple(post.table[q + 128] for q in results[0].clip(-128, 127).tolist())
+        return Map(name, note, "activation", False, value.elements, Activation(table=table))
+    slopes = codes.slopes(side, other[:, 0])
+    rows = fit_rows(results, post.limits, slopes) if slopes is not None and post.limits else None
+    if rows is None:
+        return None
+    return Channelwise(name, note, value.elements, loops(shapes), (Stage(rows, post),))
 
 
 def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from hil.engines.aot.arithmetic import (
     NOTHING,
@@ -25,19 +27,42 @@ from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, refuse
 
 INT32_LIMITS = (-(1 << 31), (1 << 31) - 1)
+INT16_LIMITS = (-(1 << 15), (1 << 15) - 1)
+Reals = npt.NDArray[np.float64]
+
+
+class Quantised(Protocol):
+    """Arithmetic on codes; results are not yet clamped."""
+
+    def results(self, x: Integers, y: Integers) -> Integers:
+        """What TFLM computes."""
+        ...
+
+    def slopes(self, side: int, other: Integers) -> Reals | None:
+        """By how much results grow with operand ``side`` where the other one is ``other``.
+
+        None where they do not grow evenly.
+        """
+        ...
+
+    @property
+    def expression(self) -> str:
+        """The same as `results`, in C."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
     """``expression`` of x and y, which have type ``ctype``, and the kernel files that it calls.
 
-    ``clamps``: an int8 result still has to be clamped, as `Activation` does.
+    ``clamps``: an int8 result still has to be clamped, as `Activation` does. ``codes``: of int8.
     """
 
     expression: str
     ctype: str = "int32_t"
     kernels: tuple[str, ...] = ()
     clamps: bool = True
+    codes: Quantised | None = None
 
 
 Found = tuple[Formula, Activation]
@@ -48,6 +73,16 @@ def integer(value: int) -> str:
     if value == INT32_LIMITS[0]:
         return "INT32_MIN"
     return f"({value})" if value < 0 else str(value)
+
+
+def plus(value: str, zero: int) -> str:
+    """``value + zero`` in C."""
+    return f"{value} + {integer(zero)}" if zero else value
+
+
+def minus(value: str, zero: int) -> str:
+    """``value - zero`` in C, as an operand."""
+    return f"({value} - {integer(zero)})" if zero else value
 
 
 def _clamped(value: str, limits: tuple[int, int], widest: tuple[int, int]) -> str:
@@ -64,7 +99,7 @@ def _int32_limits(operator: Operator) -> tuple[int, int]:
     return int(max(low, INT32_LIMITS[0])), int(min(high, INT32_LIMITS[1]))
 
 
-def _plain(operator: Operator, y: Tensor, sign: str, clamped: bool) -> Found:
+def _plain(operator: Operator, y: Tensor, sign: str, clamped: bool = True) -> Found:
     """float32 or int32."""
     if y.dtype == FLOAT32:
         return Formula(f"x {sign} y", "float"), fused_activation(operator, y, True)
@@ -72,9 +107,19 @@ def _plain(operator: Operator, y: Tensor, sign: str, clamped: bool) -> Found:
     return Formula(_clamped(_wrapping(sign), limits, INT32_LIMITS)), NOTHING
 
 
+def _quantised(operator: Operator, result: Tensor, found: Quantised, fitted: str | None) -> Found:
+    """int8 or int16; ``fitted``: a faster expression of int8."""
+    if result.dtype == INT16:
+        limits = quantized_limits(operator, result, *INT16_LIMITS)
+        value = f"(int16_t)hil_clamp({found.expression}, {limits[0]}, {limits[1]})"
+        return Formula(value, kernels=("scaling",)), NOTHING
+    post = fused_activation(operator, result, False)
+    return Formula(fitted or found.expression, kernels=("scaling",), codes=found), post
+
+
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """The parameters of a quantised ADD or SUB: (multiplier, right shift) of each stage."""
+    """A quantised ADD or SUB: (multiplier, right shift) of each stage."""
 
     left: int
     zeros: tuple[int, int]
@@ -84,19 +129,15 @@ class _Sum:
     zero: int
     sign: int
 
-    @property
-    def slopes(self) -> tuple[float, float]:
-        """By how much the result grows with each operand."""
+    def _slope(self, side: int) -> float:
+        stage = self.second if side else self.first
+        scale = stage[0] * self.last[0] * 2.0 ** (self.left - 62 - stage[1] - self.last[1])
+        return self.sign * scale if side else scale
 
-        def real(stage: tuple[int, int]) -> float:
-            return stage[0] * 2.0 ** (-31 - stage[1])
-
-        scale = real(self.last) * 2.0**self.left
-        return real(self.first) * scale, self.sign * real(self.second) * scale
+    def slopes(self, side: int, other: Integers) -> Reals:
+        return np.full(other.shape, self._slope(side))
 
     def results(self, x: Integers, y: Integers) -> Integers:
-        """Before the clamp."""
-
         def scaled(values: Integers, stage: tuple[int, int]) -> Integers:
             return divide_pot(high_mul(values, stage[0]), stage[1])
 
@@ -107,75 +148,126 @@ class _Sum:
     @property
     def expression(self) -> str:
         def operand(name: str, zero: int, stage: tuple[int, int]) -> str:
-            value = f"({name} - {integer(zero)})" if zero else name
-            return f"hil_scale_down({value} * {1 << self.left}, {stage[0]}, {stage[1]})"
+            return f"hil_scale_down({minus(name, zero)} * {1 << self.left}, {stage[0]}, {stage[1]})"
 
         a = operand("x", self.zeros[0], self.first)
         b = operand("y", self.zeros[1], self.second)
         sign = "+" if self.sign > 0 else "-"
         value = f"hil_scale_down({a} {sign} {b}, {self.last[0]}, {self.last[1]})"
-        return f"{value} + {integer(self.zero)}" if self.zero else value
+        return plus(value, self.zero)
+
+    def fitted(self, limits: tuple[int, int]) -> str | None:
+        results = self.results(CODES[:, None], CODES[None, :])
+        linear = fit(results, limits, (self._slope(0), self._slope(1)), self.zeros)
+        return _linear(linear) if linear else None
 
 
-def _sum(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> _Sum:
+def _linear(found: Linear) -> str:
+    """The C expression of a `Linear` of x and y."""
+    start = found.start if found.away else found.offset
+    terms = [f"{name} * {integer(f)}" for name, f in zip("xy", found.factors, strict=True)]
+    total = " + ".join([integer(start), *terms])
+    if found.away:
+        total = plus(f"hil_away({total})", found.offset)
+    return f"(({total}) >> {found.shift})"
+
+
+def sum_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Found:
+    """ADD and SUB."""
+    sign = 1 if operator.code == "ADD" else -1
+    if result.dtype not in (INT8, INT16):
+        # TFLM's ADD of int32 ignores its activation
+        return _plain(operator, result, "+" if sign > 0 else "-", clamped=sign < 0)
     left = 15 if result.dtype == INT16 else 20
-    if operator.code == "ADD":  # in double
-        twice = 2.0 * max(x.scale, y.scale)
-        ratios = (x.scale / twice, y.scale / twice, twice / ((1 << left) * result.scale))
-    else:  # in float32
-        single = np.float32(2) * np.float32(max(x.scale, y.scale))
-        scale = np.float32(1 << left) * np.float32(result.scale)
-        with np.errstate(over="ignore", divide="ignore"):
-            ratios = (
-                float(np.float32(x.scale) / single),
-                float(np.float32(y.scale) / single),
-                float(single / scale),
-            )
+    # in double: older versions of TFLM used float32 for SUB
+    twice = 2.0 * max(x.scale, y.scale)
     stages = []
-    for ratio in ratios:
+    for ratio in (x.scale / twice, y.scale / twice, twice / ((1 << left) * result.scale)):
         if not 0.0 < ratio < 1.0:
             says = f"scales {x.scale:.3g} and {y.scale:.3g} to {result.scale:.3g}"
             raise refuse(operator, says, f"TFLM requires a factor below 1, which is {ratio:.3g}")
         multiplier, shift = quantize_multiplier(ratio)
         stages.append((multiplier, -shift))
-    sign = 1 if operator.code == "ADD" else -1
     zeros = (x.zero_point, y.zero_point)
-    return _Sum(left, zeros, stages[0], stages[1], stages[2], result.zero_point, sign)
+    found = _Sum(left, zeros, stages[0], stages[1], stages[2], result.zero_point, sign)
+    faster = None
+    if result.dtype == INT8:
+        faster = found.fitted(quantized_limits(operator, result, -128, 127))
+    return _quantised(operator, result, found, faster)
 
 
-def fitted(linear: Linear, names: tuple[str, ...]) -> str:
-    """The C expression of a `Linear`."""
-    start = linear.start if linear.away else linear.offset
-    terms = [f"{name} * {integer(f)}" for name, f in zip(names, linear.factors, strict=True)]
-    total = " + ".join([integer(start), *terms])
-    if linear.away:
-        total = f"hil_away({total}) + {integer(linear.offset)}"
-    return f"(({total}) >> {linear.shift})"
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A quantised MUL."""
+
+    zeros: tuple[int, int]
+    multiplier: int
+    shift: int
+    zero: int
+    wide: bool  # int16
+
+    def slopes(self, side: int, other: Integers) -> Reals:
+        scale = self.multiplier * 2.0 ** (self.shift - 31)
+        return scale * (other - self.zeros[1 - side]).astype(np.float64)
+
+    def results(self, x: Integers, y: Integers) -> Integers:
+        product = (x - self.zeros[0]) * (y - self.zeros[1])
+        shifted = ((product << max(self.shift, 0)) + (1 << 31)) % (1 << 32) - (1 << 31)
+        return divide_pot(high_mul(shifted, self.multiplier), max(-self.shift, 0)) + self.zero
+
+    @property
+    def expression(self) -> str:
+        product = f"{minus('x', self.zeros[0])} * {minus('y', self.zeros[1])}"
+        if self.shift < 0 and not self.wide:  # of int16, a product may be 2^30
+            return (
+                f"hil_requant_right({product}, {self.multiplier}, {-1 - self.shift}, {self.zero})"
+            )
+        return plus(f"hil_requant({product}, {self.multiplier}, {self.shift})", self.zero)
+
+    def fitted(self, limits: tuple[int, int]) -> str | None:
+        """The upper half of one product of 32 bits, where that gives the same for all pairs."""
+        products = np.outer(CODES - self.zeros[0], CODES - self.zeros[1])
+        results = self.results(CODES[:, None], CODES[None, :]).clip(*limits)
+        scale = self.multiplier * 2.0 ** (self.shift - 31)
+        most = min(30, int(30 - np.floor(np.log2(scale * 255 * 255 + 256))))
+        for shift in range(most, max(most - 4, 7), -1):
+            for change in (0, 1, -1):
+                factor = round(scale * 2.0 ** (shift + 32 - _LEFT)) + change
+                if not 0 < factor < 1 << 31:
+                    continue
+                total = (products * (factor << _LEFT)) >> 32
+                least = ((results << shift) - total)[results > limits[0]]
+                highest = (((results + 1) << shift) - 1 - total)[results < limits[1]]
+                if not least.size or not highest.size or least.max() > highest.min():
+                    continue
+                offset = (int(least.max()) + int(highest.min())) // 2
+                if np.abs(total + offset).max() >= 1 << 31:
+                    continue
+                y = minus("y", self.zeros[1])
+                product = f"{minus('x', self.zeros[0])} * ({y} * {1 << _LEFT})"
+                return f"((hil_upper({product}, {factor}) + {integer(offset)}) >> {shift})"
+        return None
 
 
-def sum_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Found:
-    """ADD and SUB."""
+_LEFT = 15  # a product of two int8, shifted so far, fits 32 bits
+
+
+def product_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Found:
+    """MUL."""
     if result.dtype not in (INT8, INT16):
-        sign = "+" if operator.code == "ADD" else "-"
-        # TFLM's ADD of int32 ignores its activation
-        return _plain(operator, result, sign, clamped=operator.code == "SUB")
-    found = _sum(operator, x, y, result)
-    kernels = ("scaling",)
-    if result.dtype == INT16:
-        widest = (-32768, 32767)
-        limits = quantized_limits(operator, result, *widest)
-        value = f"hil_clamp({found.expression}, {limits[0]}, {limits[1]})"
-        return Formula(f"(int16_t){value}", kernels=kernels), NOTHING
-    post = fused_activation(operator, result, False)
-    assert post.limits is not None
-    results = found.results(CODES[:, None], CODES[None, :])
-    linear = fit(results, post.limits, found.slopes, found.zeros)
-    if linear is None:
-        return Formula(found.expression, kernels=kernels), post
-    return Formula(fitted(linear, ("x", "y")), kernels=kernels), post
+        return _plain(operator, result, "*")
+    multiplier, shift = quantize_multiplier(x.scale * y.scale / result.scale)
+    zeros = (x.zero_point, y.zero_point)
+    found = _Product(zeros, multiplier, shift, result.zero_point, result.dtype == INT16)
+    faster = None
+    if result.dtype == INT8 and multiplier:
+        faster = found.fitted(quantized_limits(operator, result, -128, 127))
+    return _quantised(operator, result, found, faster)
 
 
 # one line per operator
 FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
     "ADD": sum_formula,
+    "SUB": sum_formula,
+    "MUL": product_formula,
 }

@@ -97,6 +97,51 @@ def _offset(
     return Linear(factors, offset, shift, away, start)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """(factors[c] * x + offsets[c]) >> shift, exact for all codes x of channel c."""
+
+    factors: Integers  # (channels,)
+    offsets: Integers  # (channels,)
+    shift: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether all channels have the same factor."""
+        return bool((self.factors == self.factors[0]).all())
+
+
+def fit_rows(
+    results: Integers, limits: tuple[int, int], slopes: npt.NDArray[np.float64]
+) -> Rows | None:
+    """`fit` of functions of one value: ``results`` (channels, 256), ``slopes`` (channels,)."""
+    results = results.clip(*limits)
+    none = 1 << 62
+    reach = float(np.abs(slopes).max()) * 256 + 256
+    most = min(30, int(30 - np.floor(np.log2(reach))))
+    for shift in range(most, max(most - 4, _LEAST - 1), -1):
+        rounded = np.round(slopes * 2.0**shift).astype(np.int64)
+        factors, offsets = np.zeros_like(rounded), np.zeros_like(rounded)
+        open_rows = np.ones(len(rounded), bool)
+        for change in _TRIES:
+            tried = rounded + change
+            total = tried[:, None] * CODES
+            least = np.where(results > limits[0], (results << shift) - total, -none).max(axis=1)
+            below = ((results + 1) << shift) - 1 - total
+            highest = np.where(results < limits[1], below, none).min(axis=1)
+            middle = (np.maximum(least, -(2**31)) + np.minimum(highest, 2**31)) // 2
+            sums = np.stack([middle, middle + 127 * tried, middle - 128 * tried])
+            works = (least <= highest) & (np.abs(sums).max(axis=0) < 2**31)
+            if works.all():
+                return Rows(tried, middle, shift)
+            factors[works & open_rows] = tried[works & open_rows]
+            offsets[works & open_rows] = middle[works & open_rows]
+            open_rows &= ~works
+        if not open_rows.any():
+            return Rows(factors, offsets, shift)
+    return None
+
+
 def high_mul(x: Integers, multiplier: int) -> Integers:
     """`arithmetic.rounding_doubling_high_mul` of many values; the multiplier is not negative."""
     return (x * multiplier + (1 << 30)) >> 31

@@ -14,11 +14,13 @@ from typing import Any
 from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
 from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
 from hil.engines.aot.binary import Binary, emit_binary, plan_binary
+from hil.engines.aot.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, emit_copy
+from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
@@ -89,7 +91,7 @@ FAMILIES: Mapping[str, Family] = {
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
-    "ADD": _BINARY,
+    **dict.fromkeys(FORMULAS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
@@ -103,6 +105,7 @@ FAMILIES: Mapping[str, Family] = {
 # operators whose output is their input under another shape: no step, no bytes of their own
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
+    Channelwise: emit_channelwise,
     Copy: emit_copy,
     Collected: _emit_collected,
     Repeated: _emit_repeated,

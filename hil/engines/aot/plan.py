@@ -10,6 +10,7 @@ from dataclasses import replace
 from hil.core.errors import ModelError
 from hil.engines.aot.around import Collected, Inner, Repeated
 from hil.engines.aot.binary import Binary
+from hil.engines.aot.channelwise import Channelwise
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
@@ -218,6 +219,10 @@ def _merge(before: Step, step: Step) -> Step | None:
             return _noted(replace(before, pre=before.pre.then(does)), step)
         if isinstance(before, Binary) and before.formula.clamps:
             return _noted(replace(before, post=before.post.then(does)), step)
+        if isinstance(before, Channelwise):
+            *earlier, last = before.stages
+            last = replace(last, post=last.post.then(does))
+            return _noted(replace(before, stages=(*earlier, last)), step)
         if isinstance(before, Conv | Pooling):
             return _noted(replace(before, post=before.post.then(does)), step)
         if isinstance(before, Map) and before.kind == "activation":
@@ -226,13 +231,17 @@ def _merge(before: Step, step: Step) -> Step | None:
                 note=f"{before.note}, {step.note}",
                 activation=before.activation.then(does),
             )
+    if isinstance(step, Channelwise):
+        if isinstance(before, Channelwise) and step.nest == before.nest:
+            return _noted(replace(before, stages=before.stages + step.stages), step)
+        return None
     if isinstance(step, Pooling) and isinstance(before, Conv) and _fusable(before, step.pool):
         merged = replace(before, pool=step.pool, post=step.post)
         return _noted(merged, step)
     return None
 
 
-def _noted(merged: Conv | Pooling | Binary, step: Step) -> Step:
+def _noted(merged: Conv | Pooling | Binary | Channelwise, step: Step) -> Step:
     return replace(merged, note=f"{merged.note}, {step.note}")
 
 

@@ -17,4 +17,7 @@ static inline int32_t hil_scale_down(int32_t x, int32_t multiplier, int32_t n) {
 /* Before half is added and the rest shifted out, so that halves of negative x round down too. */
 static inline int32_t hil_away(int32_t x) { return x + (x >> 31); }
 
+/* The upper half of a product. */
+static inline int32_t hil_upper(int32_t x, int32_t y) { return (int32_t)((int64_t)x * y >> 32); }
+
 #endif /* HIL_AOT_SCALING_3 */

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums and products of int8 values with constants, one per channel: a multiply-add per value.
+
+The constants are folded when generating. Several such operators in a row are one pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hil.engines.aot.arithmetic import Activation
+from hil.engines.aot.broadcast import Loop
+from hil.engines.aot.finish import int8_expression, table_array
+from hil.engines.aot.linear import Rows
+from hil.engines.aot.source import Array, Emitted, Writer, read
+from hil.engines.aot.steps import OneToOne
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """(x * factor + offset) >> shift, then ``post``. ``rows``: per channel."""
+
+    rows: Rows
+    post: Activation
+
+    @property
+    def width(self) -> int:
+        """Constants per channel."""
+        return 1 if self.rows.shared else 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channelwise(OneToOne):
+    """``nest``: the loops over the values; its second stride is that of the channels."""
+
+    scratch_bytes: ClassVar[int] = 0
+    ctypes: ClassVar[tuple[str, str]] = ("int8_t", "int8_t")
+    lead: ClassVar[int] = 0  # value by value
+
+    name: str
+    note: str
+    elements: int
+    nest: tuple[Loop, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def input_bytes(self) -> int:
+        return self.elements
+
+    @property
+    def output_bytes(self) -> int:
+        return self.elements
+
+
+def emit_channelwise(step: Channelwise, prefix: str) -> Emitted:
+    """The C code; it may work in place."""
+    width = sum(stage.width for stage in step.stages)
+    columns = []
+    arrays = []
+    value = "x"
+    place = 0
+    for number, stage in enumerate(step.stages):
+        rows = stage.rows
+        if stage.width == 2:
+            columns.append(rows.factors)
+            factor = read("int32_t", "k", place)
+        else:
+            factor = str(int(rows.factors[0]))
+        columns.append(rows.offsets)
+        offset = read("int32_t", "k", place + stage.width - 1)
+        table = f"{prefix}_lut{number or ''}"
+        value = int8_expression(
+            f"({value} * {factor} + {offset}) >> {rows.shift}", stage.post, table
+        )
+        if stage.post.limits is None:
+            arrays.append(table_array(table, stage.post))
+        place += stage.width
+    values = np.stack(columns, axis=1).astype("<i4")
+    arrays.append(Array(f"{prefix}_k", values, "per channel: factors and offsets"))
+    w = Writer()
+    with w.block(f"static inline void {prefix}(const int8_t *in, int8_t *out)"):
+        w(f"HIL_FLASH int32_t *k0 = {prefix}_k;")
+        _nested(w, step, width, value)
+    return Emitted(arrays, str(w), ("int8",))
+
+
+def _nested(w: Writer, step: Channelwise, width: int, value: str, depth: int = 0) -> None:
+    loop = step.nest[depth]
+    stride = loop.strides[1] * width
+    inner = depth + 1 == len(step.nest)
+    start = f"k{depth}" if stride or inner else ""
+    if inner and not stride:
+        w(f"HIL_FLASH int32_t *k = {start};")
+    with w.block(f"for (int i{depth} = 0; i{depth} < {loop.count}; ++i{depth})"):
+        name = "k" if inner else f"k{depth + 1}"
+        if stride or not inner:
+            where = f"k{depth} + {stride} * i{depth}" if stride else f"k{depth}"
+            w(f"HIL_FLASH int32_t *{name} = {where};")
+        if not inner:
+            _nested(w, step, width, value, depth + 1)
+            return
+        w("const int32_t x = *in++;")
+        w(f"*out++ = (int8_t){value};")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws of operators that work value by value, for `tests.support.random_graphs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+if TYPE_CHECKING:
+    from tests.support.random_graphs import GraphMaker
+
+# operators whose options have a fused activation
+FUSING = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
+
+
+def fused_options(code: str, act: int) -> tuple[Any, str]:
+    """Options of an operator in `FUSING`, and their name."""
+    made = getattr(schema, f"{FUSING[code]}T")()
+    made.fusedActivationFunction = act
+    return made, FUSING[code]
+
+
+def pair(maker: GraphMaker, code: str) -> None:
+    """The current value and another one, of its shape or smaller, or a constant."""
+    net = maker.net
+    operands = [net.current, _constant(maker) if maker.random.random() < 0.4 else _smaller(maker)]
+    shape = net.shape
+    if maker.random.random() < 0.3:
+        operands.reverse()
+    net.current = operands[0]
+    options, kind = fused_options(code, maker._act())
+    net.op(code, shape, options, kind, operands[1:], **maker.result())
+
+
+def _smaller(maker: GraphMaker) -> int:
+    shape = maker.net.shape
+    fits = [
+        v.index
+        for v in maker.values
+        if v.dtype == maker.net.dtype
+        and len(v.shape) <= len(shape)
+        and all(n in (1, m) for n, m in zip(v.shape[::-1], shape[::-1], strict=False))
+    ]
+    return int(maker.random.choice(fits))
+
+
+def _constant(maker: GraphMaker) -> int:
+    """One value, one per channel, or one per value."""
+    net = maker.net
+    draw = maker.random.random()
+    shape = () if draw < 0.2 else net.shape[-1:] if draw < 0.8 else net.shape
+    if maker.kind == "float32":
+        return net.tensor(shape, "float32", maker.random.normal(size=shape).astype(np.float32))
+    values = maker.random.integers(-128, 128, shape).astype(np.int8)
+    scale = net.scale * 2.0 ** maker.random.uniform(-2, 2)
+    return net.tensor(shape, "int8", values, [float(np.float32(scale))], [maker._zero()])
