@@ -10,7 +10,10 @@
 #include "hil_session/hil_context.h" /* tests look at the state too */
 #include "hil_session/hil_session.h"
 
-enum { FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_OF(HIL_INPUT_ELEMENTS), FAKE_GUARD = 16 };
+enum {
+  FAKE_MAX_PAYLOAD = HIL_MAX_PAYLOAD_WITH(HIL_INPUT_ELEMENTS, HIL_INPUT_BYTES),
+  FAKE_GUARD = 16
+};
 enum { FAKE_RX_BYTES = HIL_RX_BYTES(FAKE_MAX_PAYLOAD) + HIL_LOAD_BYTES(HIL_INPUT_ELEMENTS) };
 
 typedef struct {

@@ -205,3 +205,7 @@ class DeviceRefused(DeviceError):
     def __init__(self, what: str, hint: str = "", *, code: int = 0) -> None:
         super().__init__(what, hint)
         self.code = code
+
+
+class StateLost(DeviceRefused):
+    """The board is at another step of a sequence than the host: its state is to be reset."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Self, TypeAlias, final
 
@@ -32,6 +32,11 @@ class DType(IntEnum):
     @property
     def numpy(self) -> np.dtype[np.generic]:
         return np.dtype(_NUMPY_TYPES[self.value])
+
+    @classmethod
+    def of(cls, dtype: np.dtype[np.generic]) -> DType:
+        """The element type of an array's values; ValueError for any other."""
+        return cls({kind[-2:]: code for code, kind in _NUMPY_TYPES.items()}[dtype.str[1:]])
 
     @property
     def quantised(self) -> bool:
@@ -310,6 +315,8 @@ class Dataset:
     ``x`` is (n, height, width, channels) uint8 pixels, or float32/int8 of any shape for a
     user's own data; ``y`` is (n,) int64 labels; ``ids`` are stable and unique;
     ``fingerprint`` is the SHA-256 of the source data (hex). Without labels, all of ``y`` is -1.
+    ``named``: the samples of each input of a user's own model, by its name; ``x`` is then one of
+    these arrays. Empty: all samples are in ``x``.
     """
 
     name: str
@@ -318,6 +325,7 @@ class Dataset:
     x: npt.NDArray[np.generic]
     y: npt.NDArray[np.int64]
     fingerprint: str
+    named: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

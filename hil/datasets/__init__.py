@@ -9,9 +9,18 @@ from hil.core.records import Dataset
 from hil.datasets import cifar10, digits, made, mnist
 from hil.datasets.download import Progress
 from hil.datasets.npz import load_npz
-from hil.datasets.sampling import split_validation, subset
+from hil.datasets.sampling import first, split_validation, subset
 
-__all__ = ["NAMES", "Progress", "choose", "load", "load_npz", "split_validation", "subset"]
+__all__ = [
+    "NAMES",
+    "Progress",
+    "choose",
+    "first",
+    "load",
+    "load_npz",
+    "split_validation",
+    "subset",
+]
 
 NAMES = ("mnist", "digits", "tabular", "noise", "cifar10", made.SHAPES)
 SPLITS = ("train", "test")

@@ -59,6 +59,11 @@ def subset(dataset: Dataset, n: int) -> Dataset:
     return take(dataset, stratified_order(dataset.ids, dataset.y)[:n])
 
 
+def first(dataset: Dataset, n: int) -> Dataset:
+    """The first ``n`` samples as they are stored: the beginning of a sequence."""
+    return take(dataset, np.arange(min(n, len(dataset)), dtype=np.int64))
+
+
 def split_validation(dataset: Dataset, share: float = 0.1) -> tuple[Dataset, Dataset]:
     """Cut a fixed, stratified validation split from a training set.
 
@@ -86,7 +91,13 @@ def split_validation(dataset: Dataset, share: float = 0.1) -> tuple[Dataset, Dat
 
 def take(dataset: Dataset, positions: npt.NDArray[np.int64]) -> Dataset:
     """The samples at ``positions``, in that order; name, split and fingerprint stay."""
-    x, y = dataset.x[positions], dataset.y[positions]
-    x.setflags(write=False)
-    y.setflags(write=False)
-    return replace(dataset, ids=tuple(dataset.ids[i] for i in positions), x=x, y=y)
+    y = dataset.y[positions]
+    named = {name: values[positions] for name, values in dataset.named.items()}
+    x = next(
+        (named[name] for name, values in dataset.named.items() if values is dataset.x),
+        dataset.x[positions],
+    )
+    for array in (x, y, *named.values()):
+        array.setflags(write=False)
+    ids = tuple(dataset.ids[i] for i in positions)
+    return replace(dataset, ids=ids, x=x, y=y, named=named)

@@ -22,10 +22,12 @@ from hil.wire.messages import (
     ErrorCode,
     Piece,
     Reply,
+    StateReset,
     clock_request,
     hello_request,
     infer_request,
     layers_request,
+    reset_request,
     status_request,
 )
 from hil.wire.packbits import pack
@@ -185,20 +187,31 @@ class Device:
         room: int | None = None,
         pack: bool = False,
         first: int = 0,
+        sequence: bool = False,
     ) -> Iterator[Answer]:
         """Stream ``inputs`` to model number ``model``, at most ``window`` in flight.
 
         ``room``: bytes on the line that all requests in flight may take together; a single one is
         always sent. ``pack``: send each input in PackBits where that is shorter, for a board that
-        unpacks. Answers come in order; numbering starts at ``first``.
+        unpacks. Answers come in order; numbering starts at ``first``. ``sequence``: for a model
+        with state, whose samples have numbers from 0 on since `reset_state`. One is in flight at a
+        time, none is packed, and the board computes none of them twice.
 
         Raises:
             DeviceRefused: the board refused.
+            StateLost: the board is at another step of the sequence.
             NoAnswer: the board is silent.
             LineHopeless: so few frames pass the line that the work would take hours.
         """
         for answer in self.attempt(
-            model, encoding, inputs, window=window, room=room, pack=pack, first=first
+            model,
+            encoding,
+            inputs,
+            window=window,
+            room=room,
+            pack=pack,
+            first=first,
+            sequence=sequence,
         ):
             if isinstance(answer, Failure):
                 raise refused(answer.refusal)
@@ -214,6 +227,7 @@ class Device:
         room: int | None = None,
         pack: bool = False,
         first: int = 0,
+        sequence: bool = False,
     ) -> Iterator[Answer | Failure]:
         """As `infer`, but an inference that fails on the board is a `Failure`; the others go on.
 
@@ -221,18 +235,25 @@ class Device:
         """
 
         def build(seq: int, request: Request) -> Frame:
-            return infer_request(seq, model, encoding, request.values, packed=request.packed)
+            sample = request.index if sequence else None
+            return infer_request(
+                seq, model, encoding, request.values, packed=request.packed, sample=sample
+            )
 
         return Stream(
             self._line,
             self._pace,
             (model, encoding),
             build,
-            (_request(i, values, pack) for i, values in enumerate(inputs, first)),
-            window=window,
+            (_request(i, values, pack and not sequence) for i, values in enumerate(inputs, first)),
+            window=1 if sequence else window,
             room=room,
             slower=self._rates.leave,
         ).answers(first)
+
+    def reset_state(self, model: int) -> None:
+        """Let model number ``model`` forget all earlier inferences; raises as `infer`."""
+        self.insist(lambda seq: reset_request(seq, model), StateReset, "RESET_STATE")
 
     def insist(
         self, ask: Callable[[int], Frame], kind: type[T], what: str, *, usual: float | None = None

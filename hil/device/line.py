@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from hil.core.errors import DeviceRefused, WrongFirmware
+from hil.core.errors import DeviceRefused, StateLost, WrongFirmware
 from hil.core.records import LineCounts
 from hil.link import Deadline, Link
 from hil.wire.diagnosis import HEARD, Diagnosis, board_says
@@ -154,7 +154,8 @@ class Line:
 
         Damage is reported as a `Malformed` with number 0. None at the deadline. Raises
         DeviceRefused for an ERROR reply, and WrongFirmware when replies do not fit their requests.
-        With ``failures``, an ERROR ENGINE is returned: one inference failed, the next may not.
+        With ``failures``, an ERROR ENGINE or STEP is returned: one inference failed, the next may
+        not.
         """
         while (frame := self._receive(deadline)) is not None:
             if isinstance(frame, BadFrame):
@@ -174,7 +175,7 @@ class Line:
                 self._nobody_asked()  # a late answer to something already asked again
                 continue
             if isinstance(reply, Refusal):
-                if not (failures and reply.code == ErrorCode.ENGINE):
+                if not (failures and reply.code in (ErrorCode.ENGINE, ErrorCode.STEP)):
                     raise refused(reply)
             elif not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
                 return self._misfit(reply)
@@ -260,6 +261,17 @@ def refused(reply: Refusal) -> DeviceRefused:
             "look up the code in the engine's source",
         ),
     }
+    if reply.code == ErrorCode.STEP:
+        return StateLost(
+            f"the board is at step {needed} of its sequence, the request was for step {available}",
+            "it was reset, or another program used it: run the same command again",
+            code=reply.code,
+        )
+    if reply.code == ErrorCode.TYPE and reply.request == Kind.RESET_STATE:
+        said[ErrorCode.TYPE] = (
+            "cannot reset the state of a model",
+            "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+        )
     if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
             "does not show layers",

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from hil.device.line import END_OF_ALL, Line
+from hil.device.line import END_OF_ALL, Line, refused
 from hil.device.pace import Pace
 from hil.link import Deadline
 from hil.wire.frames import Frame, check_of, encode_request
-from hil.wire.messages import Refusal, Reply, Result
+from hil.wire.messages import ErrorCode, Refusal, Reply, Result
 
 BABBLE: Final = 6  # damaged frames beyond two per request in flight, in a row: not replies
 UNSURE: Final = 32  # beyond four per request since the last answer: what is in flight is unknown
@@ -199,6 +199,8 @@ class Stream:
         self._holding = False
         if request.done:
             return None
+        if isinstance(reply, Refusal) and reply.code == ErrorCode.STEP:
+            raise refused(reply)  # of a request that is done, it would only be an old frame's
         request.done = True
         taken = self._line.now() - sent.at
         disturbed = request.attempts > 1 or sent.noise != self._line.noise

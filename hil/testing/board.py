@@ -7,11 +7,12 @@ For tests and benchmarks; time is simulated, and replies are damaged on request.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hil.core.records import DType, Encoding, Hello, TensorSpec
+from hil.core.records import DType, Encoding, Hello, ModelInfo, TensorSpec, packed_bytes
 from hil.link import Deadline
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
 from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
@@ -83,8 +84,21 @@ class EngineFails(Exception):
 
 
 @dataclass
+class _Sequence:
+    """Where a model with state is, and its latest answer (hil_more.c)."""
+
+    next: int = 0
+    last: int = -1  # none
+    payload: int = 0  # CRC-32 of the request that was answered
+    head: bytes = b""  # of the answer, micros and ticks
+    output: bytes = b""
+
+
+@dataclass
 class FakeBoard:
     """Answers as the firmware does; ``infer(model, values)`` returns the output bytes.
+
+    ``forget(model)`` resets the state of a model that has one.
 
     ``faults`` has one item per reply, None for no fault. ``version``: its protocol version.
     ``boots_at``: when it starts to listen, in the link's seconds. ``set_baud``: it supports BAUD;
@@ -109,6 +123,7 @@ class FakeBoard:
     boot_baud: int = 115200
     steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: no CLOCK
     marks: tuple[int, int, int, int] = MARKS
+    forget: Callable[[int], None] = lambda _model: None
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -121,6 +136,8 @@ class FakeBoard:
         self.baud = self.boot_baud
         self._bad = 0  # in a row
         self._frames_ok = self._frames_bad = self._inferences = self._errors = self._heard = 0
+        self._prepared = -1
+        self._sequence = _Sequence()
 
     def answer(self, data: bytes) -> bytes:
         """The bytes that come back for ``data``."""
@@ -132,7 +149,6 @@ class FakeBoard:
             self._frames_bad += isinstance(frame, BadFrame)
             self._frames_ok += isinstance(frame, Frame)
             answered = self._reply(frame)
-            self._inferences += answered.type == Kind.INFER.reply
             self._errors += answered.type == Kind.ERROR
             reply = encode(answered)
             fault = next(self._pending_faults, None)
@@ -150,6 +166,7 @@ class FakeBoard:
         if frame.version != self.version:
             return self._error(frame.seq, ErrorCode.VERSION, frame.type)
         if frame.type == Kind.HELLO:
+            self._prepared = -1
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
             return self._frame(Kind.STATUS.reply, frame.seq, self._status(frame.payload[0]))
@@ -163,23 +180,58 @@ class FakeBoard:
             return self._piece(frame, self.layers)
         if frame.type == Kind.PROFILE and self.laps:
             return self._profile(frame, self.laps)
-        if frame.type != Kind.INFER:
+        if frame.type not in (Kind.INFER, Kind.RESET_STATE):
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
         if model >= len(self.hello.models):
             return self._error(frame.seq, ErrorCode.MODEL, frame.type)
+        if frame.type == Kind.RESET_STATE or self._prepared != model:
+            self._prepared, self._sequence = model, _Sequence()
+            self.forget(model)
+        if frame.type == Kind.RESET_STATE:
+            return self._frame(Kind.RESET_STATE.reply, frame.seq, b"")
+        if self.hello.models[model].stateful:
+            return self._step(frame, model)
+        return self._inference(frame, model)
+
+    def _step(self, frame: Frame, model: int) -> Frame:
+        """INFER of a model with state: the next step, or the latest one again."""
+        (step,) = struct.unpack_from("<H", frame.payload, 2)
+        at, payload = self._sequence, zlib.crc32(frame.payload)
+        if frame.payload[1] & PACKED:
+            return self._error(frame.seq, ErrorCode.ENCODING, frame.type, frame.payload[1])
+        if step != at.next:
+            if (step, payload) != (at.last, at.payload):
+                return self._error(frame.seq, ErrorCode.STEP, frame.type, at.next, step)
+            dtype = self.hello.models[model].output.dtype
+            head = struct.pack("<BBH", model, dtype, check_of(frame))
+            return self._frame(Kind.INFER.reply, frame.seq, head + at.head + at.output)
+        answered = self._inference(frame, model)
+        if answered.type == Kind.INFER.reply:
+            after = 1 if step == 0xFFFF else step + 1
+            said = answered.payload
+            self._sequence = _Sequence(after, step, payload, said[4:12], said[12:])
+        return answered
+
+    def _inference(self, frame: Frame, model: int) -> Frame:
         dtype = self.hello.models[model].output.dtype
         check = check_of(frame)
         values, encoding = frame.payload[4:], frame.payload[1]
         if encoding & PACKED:
             if not self.hello.unpacks:
                 return self._error(frame.seq, ErrorCode.ENCODING, frame.type, encoding)
+            info = self.hello.models[model]
             size = 4 if encoding & ~PACKED == Encoding.FLOAT32 else 1
-            values = unpack(frame.payload[2:], self.hello.models[model].input.elements * size)
+            wanted = info.input.elements * size
+            if encoding & ~PACKED == Encoding.OWN:
+                wanted = packed_bytes(info.inputs)
+            values = unpack(frame.payload[2:], wanted)
         try:
             output = self.infer(model, values)
         except EngineFails as failed:
+            self._prepared = -1
             return self._error(frame.seq, ErrorCode.ENGINE, frame.type, failed.code)
+        self._inferences += 1
         # after the inference, which the clocks may measure
         head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
         return self._frame(Kind.INFER.reply, frame.seq, head + output)
@@ -321,7 +373,15 @@ def pack_hello(hello: Hello) -> bytes:
         head += _text(model.name) + _text(model.engine) + bytes.fromhex(model.sha256)
         head += _tensor(model.input) + _tensor(model.output)
         head += struct.pack("<II", model.arena, model.flash)
+    if any(model.more_inputs or model.more_outputs or model.stateful for model in hello.models):
+        head += b"".join(_more(model) for model in hello.models)
     return head
+
+
+def _more(model: ModelInfo) -> bytes:
+    sides = (model.more_inputs, model.more_outputs)
+    tensors = (bytes([len(side)]) + b"".join(map(_tensor, side)) for side in sides)
+    return b"".join(tensors) + bytes([model.stateful])
 
 
 def _text(value: str) -> bytes:

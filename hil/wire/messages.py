@@ -32,6 +32,7 @@ class Kind(IntEnum):
     LAYERS = 0x05
     CLOCK = 0x06
     PROFILE = 0x07
+    RESET_STATE = 0x08
     ERROR = 0xFF
 
     @property
@@ -53,6 +54,7 @@ class ErrorCode(IntEnum):
     OVERSIZE = 9
     BAUD = 10
     LAYER = 11
+    STEP = 12  # of a model with state: another step of its sequence is the next one
 
 
 class SketchFault(IntEnum):
@@ -143,7 +145,14 @@ class Profile:
     check: int = 0
 
 
-Reply = Hello | Result | Status | Rate | ClockSteps | Piece | Profile | Refusal | Malformed
+@dataclass(frozen=True, slots=True)
+class StateReset:
+    """RESET_STATE: the model has forgotten all earlier inferences."""
+
+
+Reply = (
+    Hello | Result | Status | Rate | ClockSteps | Piece | Profile | StateReset | Refusal | Malformed
+)
 
 _INFER = struct.Struct("<BBH")
 PACKED: Final = 0x80  # set in an encoding: PackBits follows after two bytes
@@ -162,6 +171,8 @@ _BAUD = struct.Struct("<I")
 _CLOCK = struct.Struct("<3I")
 _HELLO = struct.Struct("<BBBBII")
 _WRAPPED = 0xFFFFFFFF
+_STATEFUL = 1  # flag of a model at the end of HELLO
+_STEPS = 0xFFFF  # step numbers after the first one, 0, which only a reset makes the next
 _ROOM_WAITS = 31  # instead of an exponent: flow control, so any number of bytes may be sent
 
 
@@ -171,12 +182,32 @@ def hello_request(seq: int) -> Frame:
 
 
 def infer_request(
-    seq: int, model: int, encoding: Encoding, values: bytes, *, packed: bool = False
+    seq: int,
+    model: int,
+    encoding: Encoding,
+    values: bytes,
+    *,
+    packed: bool = False,
+    sample: int | None = None,
 ) -> Frame:
-    """Ask for one inference of model number ``model``; ``packed``: by `packbits.pack`."""
+    """Ask for one inference of model number ``model``; ``packed``: by `packbits.pack`.
+
+    ``sample``: its position in the sequence of a model with state, which is never packed.
+    """
     if packed:
         return Frame(Kind.INFER, seq, bytes((model, encoding | PACKED)) + values)
-    return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, 0) + values)
+    step = step_of(sample) if sample else 0
+    return Frame(Kind.INFER, seq, _INFER.pack(model, encoding, step) + values)
+
+
+def step_of(sample: int) -> int:
+    """The step number of a sample, from 0 on, in the sequence of a model with state."""
+    return sample if sample <= _STEPS else (sample - 1) % _STEPS + 1
+
+
+def reset_request(seq: int, model: int) -> Frame:
+    """Ask model number ``model`` to forget all earlier inferences."""
+    return Frame(Kind.RESET_STATE, seq, bytes([model]))
 
 
 def layers_request(
@@ -221,6 +252,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.CLOCK.reply: _parse_clock,
         Kind.LAYERS.reply: _parse_piece,
         Kind.PROFILE.reply: _parse_profile,
+        Kind.RESET_STATE.reply: _parse_reset,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -277,6 +309,12 @@ def _parse_clock(payload: bytes) -> ClockSteps:
     return ClockSteps(*_CLOCK.unpack(payload))
 
 
+def _parse_reset(payload: bytes) -> StateReset:
+    if payload:
+        raise ValueError(f"{len(payload)} bytes too many")
+    return StateReset()
+
+
 def _parse_error(payload: bytes) -> Refusal:
     code, request, _, needed, available = _ERROR.unpack(payload)
     return Refusal(code, request, needed, available)
@@ -287,6 +325,8 @@ def _parse_hello(payload: bytes) -> Hello:
     protocol, count, window, flags, max_payload, tick_hz = cursor.unpack(_HELLO)
     board, firmware, toolchain = cursor.text(), cursor.text(), cursor.text()
     models = tuple(_parse_model(cursor) for _ in range(count))
+    if cursor.left:  # some model has more than one input, one output and no state
+        models = tuple(_parse_more(cursor, model) for model in models)
     cursor.end()
     return Hello(
         protocol=protocol,
@@ -316,6 +356,19 @@ def _parse_model(cursor: _Cursor) -> ModelInfo:
     tensors = (_parse_tensor(cursor), _parse_tensor(cursor))
     arena, flash = cursor.unpack(struct.Struct("<II"))
     return ModelInfo(name, engine, sha256, *tensors, arena=arena, flash=flash)
+
+
+def _parse_more(cursor: _Cursor, model: ModelInfo) -> ModelInfo:
+    inputs, outputs = _parse_tensors(cursor), _parse_tensors(cursor)
+    (flags,) = cursor.take(1)
+    return replace(
+        model, more_inputs=inputs, more_outputs=outputs, stateful=bool(flags & _STATEFUL)
+    )
+
+
+def _parse_tensors(cursor: _Cursor) -> tuple[TensorSpec, ...]:
+    (count,) = cursor.take(1)
+    return tuple(_parse_tensor(cursor) for _ in range(count))
 
 
 def _parse_tensor(cursor: _Cursor) -> TensorSpec:
@@ -349,6 +402,10 @@ class _Cursor:
         raw = self.take(self.take(1)[0]).decode("utf-8", errors="replace")
         return printable(raw, instead="\ufffd")
 
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
     def end(self) -> None:
-        if self._at != len(self._data):
-            raise ValueError(f"{len(self._data) - self._at} bytes too many")
+        if self.left:
+            raise ValueError(f"{self.left} bytes too many")

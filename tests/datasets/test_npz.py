@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hil.core.errors import DataError
-from hil.datasets import load_npz
+from hil.datasets import first, load_npz, subset
 
 
 def saved(tmp_path: Path, **arrays: Any) -> Path:
@@ -75,7 +75,9 @@ def test_missing_arrays_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no array y, but labels\.npy; name the labels y"):
         load_npz(saved(tmp_path, x=GOOD_X, labels=GOOD_Y))
     with pytest.raises(DataError, match="no array x"):
-        load_npz(saved(tmp_path, data=GOOD_X))
+        load_npz(saved(tmp_path, y=GOOD_Y))
+    with pytest.raises(DataError, match="x in"):
+        load_npz(saved(tmp_path, x=GOOD_Y, a=GOOD_X, y=GOOD_Y))
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -102,3 +104,40 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
         load_npz(tmp_path / "nowhere.npz")
     with pytest.raises(DataError, match="cannot be read"):
         load_npz(tmp_path)
+
+
+def test_an_array_for_each_input(tmp_path: Path) -> None:
+    a, b = np.arange(8, dtype=np.float32).reshape(4, 2), np.arange(4, dtype=np.int32)[:, None]
+    dataset = load_npz(saved(tmp_path, **{"serving_default_b:0": b, "a": a, "y": GOOD_Y}))
+    assert list(dataset.named) == ["serving_default_b:0", "a"]
+    np.testing.assert_array_equal(dataset.named["a"], a)
+    assert dataset.x is dataset.named["serving_default_b:0"]
+    few = subset(dataset, 2)
+    rows = [dataset.ids.index(one) for one in few.ids]
+    np.testing.assert_array_equal(few.named["a"], a[rows])
+    np.testing.assert_array_equal(few.x, b[rows])
+    assert few.y.tolist() == rows
+    two = first(dataset, 2)
+    assert (two.ids, two.named["a"].tolist()) == (dataset.ids[:2], a[:2].tolist())
+    assert len(first(dataset, 9)) == 4
+
+
+def test_arrays_for_inputs_have_one_length(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="different lengths: 4 in a, 3 in b samples"):
+        load_npz(saved(tmp_path, a=GOOD_X, b=GOOD_X[:3]))
+    with pytest.raises(DataError, match="b in .* is float64"):
+        load_npz(saved(tmp_path, a=GOOD_X, b=GOOD_X.astype(np.float64)))
+
+
+def test_beside_x_and_y_other_arrays_are_ignored(tmp_path: Path) -> None:
+    names = np.array(["yes", "no"])
+    dataset = load_npz(saved(tmp_path, x=GOOD_X, y=GOOD_Y, names=names, few=GOOD_X[:2]))
+    assert (dataset.named, dataset.labelled) == ({}, True)
+    np.testing.assert_array_equal(dataset.x, GOOD_X)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "bool"])
+def test_other_types_are_for_inputs_of_that_type(tmp_path: Path, dtype: str) -> None:
+    x = np.array([[0, 1], [1, 1]]).astype(dtype)
+    found = load_npz(saved(tmp_path, x=x)).x
+    assert (found.dtype, found.tolist()) == (np.dtype(dtype), x.tolist())

@@ -44,6 +44,7 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
     assert {
         "test_wire",
         "test_session",
+        "test_more",
         "test_device",
         "test_rate",
         "test_mlperf",
@@ -63,6 +64,13 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
             "mantissa - 1u + (",
             "test_session",
             "int8_takes_all_three_encodings",
+        ),
+        (
+            "hil_session/hil_more.c",
+            "return 0;\n}",
+            "return 1;\n}",
+            "test_more",
+            "a_step_that_is_asked_for_again_is_not_computed_again",
         ),
     ],
 )

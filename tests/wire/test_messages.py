@@ -4,7 +4,9 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,12 +27,14 @@ from hil.wire.messages import (
     Refusal,
     Reply,
     Result,
+    StateReset,
     baud_request,
     clock_request,
     infer_request,
     layers_request,
     parse_reply,
     profile_request,
+    reset_request,
 )
 from hil.wire.packbits import pack
 
@@ -217,8 +221,80 @@ def test_clock_is_golden() -> None:
     assert golden_reply("clock reply") == ClockSteps(micros=1000, ticks=240, reads=77)
 
 
+def golden_fields(name: str) -> Any:
+    file = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+    return next(v for v in json.loads(file.read_text())["frames"] if v["name"] == name)["fields"]
+
+
+MORE = "hello reply with several tensors and state"
+
+
+def test_a_hello_with_several_tensors_and_state_is_golden() -> None:
+    hello = golden_reply(MORE)
+    assert isinstance(hello, Hello)
+    fields = golden_fields(MORE)["models"]
+
+    def tensors(found: list[dict[str, Any]]) -> list[TensorSpec]:
+        return [
+            TensorSpec(DType(one["dtype"]), tuple(one["shape"]), one["scale"], one["zero_point"])
+            for one in found
+        ]
+
+    assert [model.name for model in hello.models] == ["plain", "pair", "counter", "wide"]
+    for model, wanted in zip(hello.models, fields, strict=True):
+        assert list(model.inputs) == tensors([wanted["input"], *wanted["more_inputs"]])
+        assert list(model.outputs) == tensors([wanted["output"], *wanted["more_outputs"]])
+        assert model.stateful == wanted["stateful"]
+    assert encode(Frame(Kind.HELLO.reply, 1, pack_hello(hello))) == golden_frames()[MORE]
+    plain = pack_hello(replace(hello, models=hello.models[:1]))
+    assert plain.endswith(tensor_of(hello.models[0].output) + struct.pack("<II", 0, 0))  # as always
+
+
+def tensor_of(spec: TensorSpec) -> bytes:
+    head = struct.pack(f"<BB{len(spec.shape)}I", spec.dtype, len(spec.shape), *spec.shape)
+    return head + struct.pack("<fi", spec.scale, spec.zero_point)
+
+
+@pytest.mark.parametrize("cut", range(1, 58))
+def test_a_hello_with_several_tensors_cut_short_is_malformed(cut: int) -> None:
+    whole = decode(golden_frames()[MORE][:-1])
+    assert isinstance(whole, Frame)
+    end = len(whole.payload)
+    assert isinstance(parse_reply(replace(whole, payload=whole.payload[: end - cut])), Malformed)
+
+
+def test_wrong_counts_of_tensors_are_malformed() -> None:
+    for tail in (b"\x01\0\0", b"\0\x01\0", b"\xff\0\0", b"\0\0\0\0", b"\0\0"):
+        assert isinstance(parse_reply(Frame(Kind.HELLO.reply, 0, HELLO + tail)), Malformed)
+    for wrong in (tensor(9), tensor(9, 0), tensor(5, 1), tensor(9, *[1] * 7), tensor(9, 1 << 23)):
+        tail = b"\x01" + wrong + b"\0\0"
+        assert isinstance(parse_reply(Frame(Kind.HELLO.reply, 0, HELLO + tail)), Malformed)
+    good = parse_reply(Frame(Kind.HELLO.reply, 0, HELLO + b"\x01" + tensor(7, 2) + b"\0\0"))
+    assert isinstance(good, Hello)
+    assert [one.dtype for one in good.models[0].inputs] == [DType.INT8, DType.INT16]
+
+
+def test_inputs_in_their_own_types_and_steps_are_golden() -> None:
+    values = bytes.fromhex(golden_fields("infer several inputs")["input"])
+    frame = infer_request(28, 1, Encoding.OWN, values)
+    assert encode(frame) == golden_frames()["infer several inputs"]
+    reply = golden_reply("result with several outputs")
+    output = bytes.fromhex(golden_fields("result with several outputs")["output"])
+    assert reply == Result(1, DType.INT8, 0, 1000, output, check_of(frame))
+    frame = infer_request(29, 2, Encoding.INT8, b"\x05", sample=258)
+    assert encode(frame) == golden_frames()["infer step 258 of a sequence"]
+    assert golden_reply("error STEP") == Refusal(ErrorCode.STEP, Kind.INFER, 2, 0)
+
+
+def test_a_reset_of_the_state_is_golden() -> None:
+    assert encode(reset_request(30, 2)) == golden_frames()["reset state request"]
+    assert golden_reply("reset state reply") == StateReset()
+    assert isinstance(parse_reply(Frame(Kind.RESET_STATE.reply, 30, b"\0")), Malformed)
+
+
 @given(
-    st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0xFF, 0x00]), st.binary(max_size=200)
+    st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0xFF, 0x00]),
+    st.binary(max_size=200),
 )
 def test_no_payload_raises(kind: int, payload: bytes) -> None:
     reply = parse_reply(Frame(kind, 0, payload))

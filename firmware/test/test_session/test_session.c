@@ -171,8 +171,8 @@ static void wrong_requests_get_their_error(void) {
   check_error(HIL_ERR_MODEL, HIL_MSG_INFER, 42, 255, HIL_MODEL_COUNT);
   CHECK(infer(FAKE_INT8, 0, bytes, 4));
   check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, 0, 0);
-  CHECK(infer(FAKE_INT8, 4, bytes, 4));
-  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, 4, 0);
+  CHECK(infer(FAKE_INT8, 5, bytes, 4));
+  check_error(HIL_ERR_ENCODING, HIL_MSG_INFER, 42, 5, 0);
   CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, bytes, 3));
   check_error(HIL_ERR_LENGTH, HIL_MSG_INFER, 42, 8, 7);
   CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, bytes, 5));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fake_board.h"
+#include "fake_more.h"
 #include "fuzz.h"
 
 enum { RAW, FRAME, INPUT, OTHER_VERSION, DAMAGED, CUT_OFF, OVERSIZE, TIME, TEXT, STEPS };
@@ -17,6 +18,8 @@ static uint8_t line[2048];
 static uint32_t length;
 static uint32_t replies, delimiters;
 static uint16_t number; /* of the last reply */
+static const hil_model_t *models;
+static uint8_t model_count;
 static hil_decoder_t reply;
 
 static void append(void *context, const uint8_t *data, size_t count) {
@@ -73,7 +76,10 @@ static void put_text(fuzz_bytes_t *from) {
                                       "\r\n",
                                       "x%",
                                       "model fake_float32%"};
-  const char *const word = words[fuzz_take(from) % (sizeof words / sizeof words[0])];
+  const uint32_t last = sizeof words / sizeof words[0] - 1u;
+  const uint32_t chosen = fuzz_take(from) % (last + 1u);
+  const char *const word =
+      chosen == last && models == more_models ? "model counter%" : words[chosen];
   uint32_t count = strlen(word);
 
   append(NULL, (const uint8_t *)word, count);
@@ -146,9 +152,13 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   uint8_t payload[64] = {0};
   const uint8_t which = fuzz_take(from), shape = fuzz_take(from);
   const uint8_t type = types[which % 3u], model = (uint8_t)(which / 3u % 5u);
-  uint8_t encoding = (uint8_t)(1u + shape % 3u);
-  const uint32_t wanted =
-      model < HIL_MODEL_COUNT ? hil_models[model].input.elements * (encoding == 3 ? 4u : 1u) : 4u;
+  const uint8_t own = models == more_models && which >= 0x80u;
+  uint8_t encoding = (uint8_t)(own ? HIL_ENC_OWN : 1u + shape % 3u);
+  const uint32_t wanted = model >= model_count  ? 4u
+                          : own && model == PAIR ? more_pair.input_bytes
+                          : own && model == WIDE ? 16u
+                                                 : models[model].input.elements *
+                                                       (encoding == 3 ? 4u : 1u);
   uint32_t head = type == HIL_MSG_LAYERS ? 8u : 4u, count = wanted, i;
 
   if (shape & 0x80u) {
@@ -162,6 +172,9 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   payload[1] = encoding;
   payload[2] = head > 2u ? (uint8_t)(which >> 4 == 15 ? 255u : which >> 4 & 3u) : 0;
   payload[3] = payload[2] == 255u ? 255u : 0; /* layer 0xFFFF: the input */
+  if (models == more_models && model == COUNTER && type == HIL_MSG_INFER && (shape & 8u)) {
+    memcpy(payload + 2, &fake.session.steps.next, 2); /* so that a sequence goes on */
+  }
   if (type == HIL_MSG_LAYERS) {
     payload[4] = fuzz_take(from);
     payload[7] = payload[4] == 255u ? 255u : 0;
@@ -171,14 +184,15 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   }
   ask(type, seq, payload, head + count);
   if (reply.header.type != HIL_MSG_ERROR) { /* check the result */
-    fuzz_expect(model < HIL_MODEL_COUNT, "an answer from an unknown model");
-    if (model == FAKE_INT8 && type == HIL_MSG_INFER && encoding == HIL_ENC_INT8) {
+    fuzz_expect(model < model_count, "an answer from an unknown model");
+    if (models == hil_models && model == FAKE_INT8 && type == HIL_MSG_INFER &&
+        encoding == HIL_ENC_INT8) {
       const uint8_t *const output = reply.payload + sizeof(hil_result_t);
 
       fuzz_expect(count == wanted && output[0] == payload[4] && output[1] == payload[7],
                   "a wrong answer");
     }
-  } else if (model >= HIL_MODEL_COUNT) { /* only INFER checks the model first */
+  } else if (model >= model_count) { /* only INFER checks the model first */
     fuzz_expect(reply.payload[0] == HIL_ERR_MODEL || type != HIL_MSG_INFER, "another error");
   }
 }
@@ -250,9 +264,17 @@ static void step(fuzz_bytes_t *from) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static uint8_t bytes[2048];
   fuzz_bytes_t from = {data, size};
+  uint8_t overhead;
 
   fake_now = 0xFFFFFF00u; /* close to a wrap */
-  fake_boot(fuzz_take(&from));
+  overhead = fuzz_take(&from);
+  models = overhead >= 0xE0u ? more_models : hil_models;
+  model_count = models == more_models ? MORE_MODELS : HIL_MODEL_COUNT;
+  if (models == more_models) {
+    fake_boot_more(overhead);
+  } else {
+    fake_boot(overhead);
+  }
   hil_decoder_init(&reply, bytes, sizeof bytes);
   length = replies = delimiters = 0;
   while (from.left > 0) {

@@ -23,6 +23,17 @@ typedef struct {
   uint8_t has_results;
 } hil_mlperf_t;
 
+/* hil_more.c: where the prepared model is in its sequence, and its latest answer, whose output is
+ * still in the output buffer. */
+typedef struct {
+  uint32_t check; /* CRC-32 of the latest answered request's payload */
+  uint32_t micros;
+  uint32_t ticks;
+  uint16_t last;
+  uint16_t next;
+  uint8_t answered; /* `last` was, since the state was reset */
+} hil_steps_t;
+
 typedef struct hil_session {
   hil_setup_t setup;
   hil_decoder_t decoder;
@@ -37,6 +48,9 @@ typedef struct hil_session {
   uint8_t rate_bad;
   uint8_t rate_zeros;
   uint32_t rate_since;
+#if HIL_MORE
+  hil_steps_t steps;
+#endif
 #if HIL_MLPERF
   hil_text_t text;
   hil_mlperf_t mlperf;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hil_input.h"
+#include "hil_more.h"
 #include "hil_replies.h"
 
 void hil_alive(const hil_session_t *session) {
@@ -68,6 +69,7 @@ hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t 
     return HIL_ENGINE_OK;
   }
   session->prepared = -1;
+  hil_restart(session);
   status = model->prepare(model, session->setup.arena, session->setup.arena_size, code);
   if (status == HIL_ENGINE_OK) {
     session->prepared = index;
@@ -75,8 +77,7 @@ hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t 
   return status;
 }
 
-/* Prepares model `index`; on failure replies with an error and returns 0. */
-static int prepare(hil_session_t *session, uint8_t index) {
+int hil_prepare_or_reply(hil_session_t *session, uint8_t index) {
   uint32_t code;
   const hil_engine_status_t status = hil_prepare(session, index, &code);
 
@@ -120,7 +121,7 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
     return NULL;
   }
   model = &session->setup.models[index];
-  wanted = hil_input_wire_bytes(&model->input, plain);
+  wanted = hil_wire_bytes(model, plain);
   if (wanted == 0 || (!session->setup.convert && plain != hil_input_own_encoding(&model->input))) {
     hil_reply_error(session, HIL_ERR_ENCODING, encoding, 0);
     return NULL;
@@ -130,7 +131,7 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
     hil_reply_error(session, HIL_ERR_LENGTH, wanted + head, got + head);
     return NULL;
   }
-  if (!prepare(session, index)) {
+  if (!hil_prepare_or_reply(session, index)) {
     return NULL;
   }
 #ifdef HIL_LAYERS
@@ -138,7 +139,7 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
     memmove(hil_input_of(session), hil_input_of(session) + head - sizeof(hil_infer_t), wanted);
   }
 #endif
-  if (session->setup.convert) {
+  if (session->setup.convert && !(HIL_MORE && plain == HIL_ENC_OWN)) {
     session->setup.convert(&model->input, plain, hil_input_of(session));
   }
   return model;
@@ -150,6 +151,9 @@ void hil_infer_request(hil_session_t *session) {
   hil_infer_t request;
   hil_engine_status_t status;
   uint32_t code = 0, micros = 0, ticks = 0, head = sizeof request;
+#if HIL_MORE
+  uint32_t check = 0;
+#endif
 
   if (frame->payload_length >= HIL_PACKED_HEAD && frame->payload[1] & HIL_ENC_PACKED) {
     head = HIL_PACKED_HEAD;
@@ -159,10 +163,26 @@ void hil_infer_request(hil_session_t *session) {
     return;
   }
   memcpy(&request, frame->payload, head);
+#if HIL_MORE
+  /* before the input is converted in place; only a model with state needs it */
+  if (request.model < session->setup.model_count &&
+      hil_is_stateful(&session->setup.models[request.model])) {
+    if (head == HIL_PACKED_HEAD) { /* that has no step */
+      hil_reply_error(session, HIL_ERR_ENCODING, request.encoding, 0);
+      return;
+    }
+    check = hil_crc32(0, frame->payload, frame->payload_length);
+  }
+#endif
   model = hil_take(session, request.model, request.encoding, head);
   if (!model) {
     return;
   }
+#if HIL_MORE
+  if (hil_is_stateful(model) && !hil_step(session, &request, check)) {
+    return;
+  }
+#endif
   status = hil_timed_invoke(session, model, hil_input_of(session), &code, &micros, &ticks);
   if (status != HIL_ENGINE_OK) {
     session->prepared = -1; /* do not trust what it left in the arena */
@@ -170,5 +190,10 @@ void hil_infer_request(hil_session_t *session) {
     return;
   }
   session->inferences++;
+#if HIL_MORE
+  if (hil_is_stateful(model)) {
+    hil_stepped(session, &request, check, micros, ticks);
+  }
+#endif
   hil_reply_result(session, request.model, micros, ticks);
 }

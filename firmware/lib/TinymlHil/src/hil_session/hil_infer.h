@@ -22,6 +22,9 @@ hil_engine_status_t hil_timed_invoke(const hil_session_t *session, const hil_mod
  * FAILED, it is the engine's own code. */
 hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t *code);
 
+/* The same; on failure replies with an error and returns 0. */
+int hil_prepare_or_reply(hil_session_t *session, uint8_t index);
+
 /* Where the model's input lies: in the receive buffer, 16-byte aligned. */
 uint8_t *hil_input_of(const hil_session_t *session);
 

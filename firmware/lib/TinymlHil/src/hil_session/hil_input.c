@@ -3,12 +3,22 @@
 
 #include <string.h>
 
-#include "hil_wire/hil_messages.h"
+#include "hil_setup.h"
 
 uint32_t hil_tensor_bytes(const hil_tensor_t *tensor) {
   switch (tensor->dtype) {
+#if HIL_MORE
+    case HIL_INT64:
+      return tensor->elements * 8u;
+    case HIL_INT16:
+      return tensor->elements * 2u;
+    case HIL_INT32:
+#endif
     case HIL_FLOAT32:
       return tensor->elements * 4u;
+#if HIL_MORE
+    case HIL_BOOL:
+#endif
     case HIL_UINT8:
     case HIL_INT8:
       return tensor->elements;

@@ -3,6 +3,7 @@
 
 #include "hil_infer.h"
 #include "hil_input.h"
+#include "hil_more.h"
 #include "hil_say.h"
 
 #if HIL_MLPERF
@@ -73,11 +74,17 @@ HIL_COLD static int begin(hil_session_t *session, uint8_t encoding, uint32_t byt
 }
 
 HIL_COLD static void load(hil_session_t *session, const char *word) {
+  const hil_model_t *model = &session->setup.models[session->mlperf.model];
   const int32_t bytes = word ? hil_number_of(word) : 0;
 
   session->mlperf.wanted = 0;
   session->mlperf.got = 0;
-  if (!word) {
+  if (hil_more(model) || !hil_is_plain(&model->input) || !hil_is_plain(&model->output)) {
+    HIL_SAY(session, "e-[Model ");
+    hil_say_text(session, model->name, 31);
+    HIL_SAY(session, " cannot be loaded: ");
+    HIL_SAY(session, "these commands are for one input and one output, and no state]\r\n");
+  } else if (!word) {
     HIL_SAY(session, "e-[Command 'db load' requires the # of bytes]\r\n");
   } else if (bytes <= 0) {
     HIL_SAY(session, "e-[Command 'db load' must be >0 bytes]\r\n");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hil_input.h"
+#include "hil_more.h"
 
 #define BOARD_TEXT 63u
 #define MODEL_TEXT 31u
@@ -40,6 +41,37 @@ static void put_tensor(hil_session_t *session, const hil_tensor_t *tensor) {
   put(session, &tensor->scale, sizeof tensor->scale);
   put(session, &tensor->zero_point, sizeof tensor->zero_point);
 }
+
+#if HIL_MORE
+static void put_tensors(hil_session_t *session, uint8_t count, const hil_tensor_t *tensors) {
+  uint8_t i;
+
+  put(session, &count, 1);
+  for (i = 0; i < count; i++) {
+    put_tensor(session, &tensors[i]);
+  }
+}
+
+/* The end of a HELLO reply, only if a model has more than one input, one output and no state. */
+static void put_more(hil_session_t *session) {
+  static const hil_more_t nothing = {0, 0, NULL, NULL, 0, 0, NULL};
+  const hil_setup_t *setup = &session->setup;
+  uint8_t i, flags, found = 0;
+
+  for (i = 0; i < setup->model_count; i++) {
+    found |= hil_more(&setup->models[i]) != NULL;
+  }
+  for (i = 0; found && i < setup->model_count; i++) {
+    const hil_model_t *model = &setup->models[i];
+    const hil_more_t *more = hil_more(model) ? hil_more(model) : &nothing;
+
+    flags = hil_is_stateful(model) ? HIL_MODEL_STATEFUL : 0;
+    put_tensors(session, more->inputs, more->input);
+    put_tensors(session, more->outputs, more->output);
+    put(session, &flags, 1);
+  }
+}
+#endif
 
 /* Bytes of arena the model needs on this machine; if that is unknown, the most it can need. */
 static uint32_t arena_of(const hil_setup_t *setup, const hil_model_t *model) {
@@ -85,9 +117,29 @@ void hil_reply_hello(hil_session_t *session) {
     put(session, &arena, sizeof arena);
     put(session, &model->flash_bytes, sizeof model->flash_bytes);
   }
+#if HIL_MORE
+  put_more(session);
+#endif
   hil_encoder_end(&session->encoder);
   session->prepared = -1; /* the arena now belongs to another model */
 }
+
+#if HIL_MORE
+/* The outputs after the first, which ends at byte `end` of the output buffer. What the buffer has
+ * in the gaps may be of another model: they are sent as zeros. */
+static void put_others(hil_session_t *session, const hil_more_t *more, uint32_t end) {
+  static const uint8_t gap[3] = {0};
+  uint32_t start;
+  uint8_t i;
+
+  for (i = 0; i < more->outputs; i++) {
+    start = (end + 3u) & ~(uint32_t)3u;
+    put(session, gap, start - end);
+    end = start + hil_tensor_bytes(&more->output[i]);
+    put(session, (const uint8_t *)session->setup.output + start, end - start);
+  }
+}
+#endif
 
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks) {
   const hil_tensor_t *output = &session->setup.models[model].output;
@@ -101,6 +153,11 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
   begin(session, HIL_MSG_REPLY | HIL_MSG_INFER);
   put(session, &result, sizeof result);
   put(session, session->setup.output, hil_tensor_bytes(output));
+#if HIL_MORE
+  if (hil_more(&session->setup.models[model])) {
+    put_others(session, hil_more(&session->setup.models[model]), hil_tensor_bytes(output));
+  }
+#endif
   hil_encoder_end(&session->encoder);
 }
 
@@ -143,6 +200,13 @@ void hil_reply_status(hil_session_t *session) {
   put(session, &status, sizeof status);
   hil_encoder_end(&session->encoder);
 }
+
+#if HIL_MORE
+void hil_reply_reset(hil_session_t *session) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_RESET_STATE);
+  hil_encoder_end(&session->encoder);
+}
+#endif
 
 void hil_reply_baud(hil_session_t *session, uint32_t baud) {
   begin(session, HIL_MSG_REPLY | HIL_MSG_BAUD);

@@ -20,6 +20,10 @@ void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const
 #endif
 void hil_reply_status(hil_session_t *session);
 
+#if HIL_MORE
+/* Empty: the state was reset. */
+void hil_reply_reset(hil_session_t *session);
+#endif
 void hil_reply_baud(hil_session_t *session, uint32_t baud);
 void hil_reply_clock(hil_session_t *session, uint32_t micros, uint32_t ticks, uint32_t reads);
 

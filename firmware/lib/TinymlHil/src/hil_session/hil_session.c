@@ -8,6 +8,7 @@
 #include "hil_infer.h"
 #include "hil_input.h"
 #include "hil_mlperf.h"
+#include "hil_more.h"
 #include "hil_profile.h"
 #include "hil_rate.h"
 #include "hil_replies.h"
@@ -49,7 +50,8 @@ static void watch(hil_observer_t *self, uint16_t layer, uint8_t dtype, const voi
 }
 
 /* Copies the head of a request about layers, which starts like hil_profile_t, and prepares its
- * model. Returns the model; on failure replies with an error and returns NULL. */
+ * model, without the state of earlier inferences. Returns the model; on failure replies with an
+ * error and returns NULL. */
 static const hil_model_t *take_head(hil_session_t *session, void *head, uint32_t size) {
   const hil_decoder_t *frame = &session->decoder;
   const hil_model_t *model;
@@ -61,6 +63,10 @@ static const hil_model_t *take_head(hil_session_t *session, void *head, uint32_t
   }
   memcpy(head, frame->payload, size);
   memcpy(&common, frame->payload, sizeof common);
+  if (common.model < session->setup.model_count &&
+      hil_is_stateful(&session->setup.models[common.model])) {
+    session->prepared = -1;
+  }
   model = hil_take(session, common.model, common.encoding, size);
   if (model && common.layer >= model->layers &&
       (frame->header.type != HIL_MSG_LAYERS || common.layer != HIL_LAYER_INPUT)) {
@@ -89,11 +95,12 @@ static void layers(hil_session_t *session) {
   found.wanted.offset = request.offset;
   if (request.layer == HIL_LAYER_INPUT) {
     watch(&found.observer, HIL_LAYER_INPUT, model->input.dtype, hil_input_of(session),
-          hil_tensor_bytes(&model->input));
+          hil_input_bytes(model));
     return;
   }
   if (model->observe(model, hil_input_of(session), session->setup.output, session->setup.arena,
-                     &code, &found.observer) != HIL_ENGINE_OK) {
+                     &code, &found.observer) != HIL_ENGINE_OK ||
+      hil_is_stateful(model)) {
     session->prepared = -1;
   }
   if (!found.answered) {
@@ -115,6 +122,10 @@ static void profile(hil_session_t *session) {
     session->prepared = -1;
     hil_reply_error(session, HIL_ERR_ENGINE, code, 0);
     return;
+  }
+  if (hil_is_stateful(model)) { /* the second inference starts like the first */
+    hil_more(model)->reset(session->setup.arena);
+    session->prepared = -1;
   }
   hil_profile_request(session, model, &request, hil_input_of(session), &total);
 }
@@ -164,6 +175,11 @@ static void answer(hil_session_t *session) {
     case HIL_MSG_CLOCK:
       hil_clock_request(session);
       break;
+#if HIL_MORE
+    case HIL_MSG_RESET_STATE:
+      hil_reset_request(session);
+      break;
+#endif
 #ifdef HIL_LAYERS
     case HIL_MSG_LAYERS:
       layers(session);

@@ -23,20 +23,24 @@ enum {
   HIL_MSG_HELLO = 0x01,
   HIL_MSG_INFER = 0x02,
   HIL_MSG_STATUS = 0x03,
-  HIL_MSG_BAUD = 0x04,    /* request and reply: one u32 */
-  HIL_MSG_LAYERS = 0x05,  /* only with HIL_LAYERS */
-  HIL_MSG_CLOCK = 0x06,   /* the request is empty */
-  HIL_MSG_PROFILE = 0x07, /* only with HIL_LAYERS */
-  HIL_MSG_REPLY = 0x80,   /* set in the type of a reply */
+  HIL_MSG_BAUD = 0x04,        /* request and reply: one u32 */
+  HIL_MSG_LAYERS = 0x05,      /* only with HIL_LAYERS */
+  HIL_MSG_CLOCK = 0x06,       /* the request is empty */
+  HIL_MSG_PROFILE = 0x07,     /* only with HIL_LAYERS */
+  HIL_MSG_RESET_STATE = 0x08, /* the request is the model, the reply is empty; only with HIL_MORE */
+  HIL_MSG_REPLY = 0x80,       /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
 
-enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3 };
+/* OWN: every input in its own type, each from the next multiple of 4 bytes on; only with HIL_MORE
+ */
+enum { HIL_ENC_PIXELS = 1, HIL_ENC_INT8 = 2, HIL_ENC_FLOAT32 = 3, HIL_ENC_OWN = 4 };
 /* Flag of an encoding: the input is packed with PackBits. In an INFER it follows the encoding
  * directly. */
 enum { HIL_ENC_PACKED = 0x80, HIL_PACKED_HEAD = 2 };
 
-enum { HIL_STATUS_RESET = 1 }; /* flag of a STATUS request */
+enum { HIL_STATUS_RESET = 1 };   /* flag of a STATUS request */
+enum { HIL_MODEL_STATEFUL = 1 }; /* flag of a model at the end of a HELLO reply */
 /* flags of a HELLO reply */
 enum { HIL_HELLO_HAS_MICROS = 1, HIL_HELLO_HAS_LAYERS = 2, HIL_HELLO_UNPACKS = 4 };
 enum { HIL_HELLO_ROOM = 3 }; /* this and the higher bits: hil_board_t's room */
@@ -52,7 +56,8 @@ enum {
   HIL_ERR_FRAME = 8,
   HIL_ERR_OVERSIZE = 9,
   HIL_ERR_BAUD = 10,
-  HIL_ERR_LAYER = 11
+  HIL_ERR_LAYER = 11,
+  HIL_ERR_STEP = 12 /* only with HIL_MORE */
 };
 
 typedef struct {
@@ -64,8 +69,8 @@ typedef struct {
 typedef struct {
   uint8_t model;
   uint8_t encoding;
-  uint16_t reserved;
-} hil_infer_t; /* input bytes follow */
+  uint16_t step; /* of a model with state: from 0, as of 65,535 followed by 1; else 0 */
+} hil_infer_t;   /* input bytes follow */
 
 typedef struct {
   uint8_t model;
