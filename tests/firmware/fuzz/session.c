@@ -154,11 +154,11 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   const uint8_t type = types[which % 3u], model = (uint8_t)(which / 3u % 5u);
   const uint8_t own = models == more_models && which >= 0x80u;
   uint8_t encoding = (uint8_t)(own ? HIL_ENC_OWN : 1u + shape % 3u);
-  const uint32_t wanted = model >= model_count  ? 4u
+  const uint32_t wanted = model >= model_count   ? 4u
                           : own && model == PAIR ? more_pair.input_bytes
-                          : own && model == WIDE ? 16u
-                                                 : models[model].input.elements *
-                                                       (encoding == 3 ? 4u : 1u);
+                          : own && model == WIDE
+                              ? 16u
+                              : models[model].input.elements * (encoding == 3 ? 4u : 1u);
   uint32_t head = type == HIL_MSG_LAYERS ? 8u : 4u, count = wanted, i;
 
   if (shape & 0x80u) {
@@ -173,7 +173,7 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   payload[2] = head > 2u ? (uint8_t)(which >> 4 == 15 ? 255u : which >> 4 & 3u) : 0;
   payload[3] = payload[2] == 255u ? 255u : 0; /* layer 0xFFFF: the input */
   if (models == more_models && model == COUNTER && type == HIL_MSG_INFER && (shape & 8u)) {
-    memcpy(payload + 2, &fake.session.steps.next, 2); /* so that a sequence goes on */
+    memcpy(payload + 2, &fake.session.steps.next, 2); /* so that a sequence continues */
   }
   if (type == HIL_MSG_LAYERS) {
     payload[4] = fuzz_take(from);
