@@ -5,7 +5,7 @@ It is in firmware/lib/TinymlHil/src/hil_engine/hil_engine.h.
 """
 
 from hil.engines.image import CompiledModel, ConstantArray, Image
-from hil.engines.registry import ENGINES, Models, Special, model_name, write_image
+from hil.engines.registry import ENGINES, Models, Special, check, model_name, takers, write_image
 from hil.tflite.graph import Layer
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "Layer",
     "Models",
     "Special",
+    "check",
     "model_name",
+    "takers",
     "write_image",
 ]

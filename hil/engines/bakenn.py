@@ -22,7 +22,20 @@ from hil.core.records import ModelInfo, Precision
 from hil.engines.image import CompiledModel
 from hil.tflite import Graph
 
-_DYNAMIC = ("SHAPE", "STRIDED_SLICE", "PACK")  # operators that an open batch size needs
+_WITHOUT_BIAS = 6  # the version of FULLY_CONNECTED that may leave out the bias
+# what bakenn 1.0 imports (frontends/tflite/importer.py of the package)
+OPERATORS: Final = (
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "MAX_POOL_2D",
+    "PAD",
+    "PADV2",
+    "RESHAPE",
+)
+_DYNAMIC: Final = ("SHAPE", "STRIDED_SLICE", "PACK")  # operators that an open batch size needs
 
 # raised by flatbuffers' accessors, which follow any offset without checks
 _DAMAGED = (
@@ -39,25 +52,35 @@ _DAMAGED = (
 
 
 def check(graph: Graph) -> None:
-    """Raise `ModelError` for models that cannot be patched: float32, or an open batch size."""
+    """Raise `ModelError` that names all that bakenn does not have, or its own reason."""
+    faults, hints = [], []
     if graph.precision is not Precision.INT8:
-        raise ModelError(
-            f"a {graph.precision} model: the engine bakenn computes in int8 only",
-            "use the model's int8 version, or the engine aot",
-        )
-    if found := next((one for one in graph.operators if one.code in _DYNAMIC), None):
-        raise ModelError(
-            f"{found}: the engine bakenn does not support sizes computed at run time",
-            "export it with a fixed batch, keras.Input(batch_shape=(1, ...)), or use aot",
-        )
+        faults.append(f"a {graph.precision} model: the engine bakenn computes in int8 only")
+        hints.append("use the model's int8 version")
+    codes = dict.fromkeys(operator.code for operator in graph.operators)
+    if missing := [code for code in codes if code not in OPERATORS]:
+        faults.append(f"the engine bakenn does not have {', '.join(missing)}")
+        hints.append(f"it has {', '.join(OPERATORS)}")
+        if set(missing) & set(_DYNAMIC):
+            hints.append("export with a fixed batch: keras.Input(batch_shape=(1, ...))")
+    if faults:
+        raise ModelError(f"{graph.where}: {'; '.join(faults)}", "; ".join(hints))
+    if not lacking():
+        _generate(acceptable(graph.data), "model", graph.where, "portable")
+
+
+def lacking() -> tuple[str, ...]:
+    """The packages that this engine needs and that are not installed."""
+    return tuple(one for one in ("bakenn", "tflite") if importlib.util.find_spec(one) is None)
 
 
 def acceptable(data: bytes) -> bytes:
     """The same model in a form that bakenn 1.0 accepts; `hil.tflite.read_model` accepted ``data``.
 
-    bakenn needs two things that TensorFlow 2.21 does not write, and that do not change any value:
-    the options of a RESHAPE, which repeat its output's shape, and tensors without a signature of
-    dynamic sizes. Raises ModelError for damage in parts that the reader does not check: signatures
+    Nothing changes a value: a RESHAPE gets its options, which repeat its output's shape; tensors
+    lose a signature of dynamic sizes; a bias is quantised along its only axis; and a
+    FULLY_CONNECTED without bias has the version that may omit it. TFLM runs such files
+    as they are. Raises ModelError for damage in parts that the reader does not check: signatures
     and metadata.
     """
     try:
@@ -74,8 +97,15 @@ def _rewritten(data: bytes) -> bytes:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.shapeSignature = None
+            if tensor.quantization is not None and len(tensor.shape) == 1:
+                tensor.quantization.quantizedDimension = 0
         for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            opcode = model.operatorCodes[operator.opcodeIndex]
+            # codes above 127 are in the newer field; old files have only the older one
+            code = max(opcode.builtinCode, opcode.deprecatedBuiltinCode)
+            no_bias = len(operator.inputs) < 3 or operator.inputs[2] < 0
+            if code == schema.BuiltinOperator.FULLY_CONNECTED and no_bias:
+                opcode.version = max(opcode.version, _WITHOUT_BIAS)
             if code == schema.BuiltinOperator.RESHAPE and operator.builtinOptions is None:
                 options = schema.ReshapeOptionsT()
                 options.newShape = [int(n) for n in graph.tensors[operator.outputs[0]].shape]
@@ -115,7 +145,7 @@ def compile_model(graph: Graph, name: str) -> CompiledModel:
     accept.
     """
     check(graph)
-    if any(importlib.util.find_spec(package) is None for package in ("bakenn", "tflite")):
+    if lacking():
         raise ToolMissing(
             "the engine bakenn needs the package bakenn, which is not installed",
             "pip install 'tinyml-hil[bakenn]', or bakenn[tflite]==1.0.0",
@@ -168,7 +198,7 @@ def _generate(data: bytes, name: str, where: str, kind: str) -> _Generated:
         except bakenn.BakeNNError as problem:
             why = str(problem).splitlines()[0]
             raise ModelError(
-                f"{where}: bakenn does not accept it: {why}", "use the engine aot"
+                f"{where}: bakenn does not accept it: {why}", "see its limits in docs/engines.md"
             ) from None
         made = done.artifacts
         own = [made.model_source, made.weights_source, made.kernels_source]

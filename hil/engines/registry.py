@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from hil.core.errors import UsageError
+from hil.core.errors import ModelError, ToolMissing, UsageError
 from hil.core.records import Precision
 from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
@@ -49,6 +49,8 @@ class Engine:
     """How an engine turns a model into C, and what it can do."""
 
     compile: Compiler
+    # ModelError with every reason why it cannot take a model, without generating it
+    check: Callable[[Graph], object]
     # minimum bytes of (flash, arena) for a model, known without compiling it
     at_least: Callable[[Graph], tuple[int, int]]
     # further files of an image by name, from all of its models
@@ -79,6 +81,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "aot": Engine(
             compile=_aot("aot", fused=False),
+            check=layers_of,
             at_least=lambda graph: (constant_bytes(graph), arena_bytes(graph)),
             layers=layers_of,
             breakable=True,
@@ -86,6 +89,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
         # rounds a float32 product and its sum once; int8 is the same as in aot
         "aot-fast": Engine(
             compile=_aot("aot-fast", fused=True),
+            check=layers_of,
             at_least=lambda graph: (constant_bytes(graph), arena_bytes(graph)),
             layers=layers_of,
             near=True,
@@ -93,11 +97,13 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
         ),
         "tflm": Engine(
             compile=lambda graph, name, source, _: tflm.compile_model(graph, name, source),
+            check=tflm.check,
             at_least=lambda graph: (constant_bytes(graph), largest_step(graph)),
             shared=tflm.shared_files,
         ),
         "bakenn": Engine(
             compile=lambda graph, name, _source, _: bakenn.compile_model(graph, name),
+            check=bakenn.check,
             at_least=lambda graph: (constant_bytes(graph), largest_inner(graph)),
             precisions=(Precision.INT8,),
         ),
@@ -159,7 +165,7 @@ def write_image(
     chosen = ENGINES[engine]
     graphs = [one if isinstance(one, Graph) else read_model(one) for _, one in models]
     compiled = tuple(
-        chosen.compile(graph, name, _source(graph, name), Special(layers, _of(broken, name)))
+        _compiled(engine, graph, name, Special(layers, _of(broken, name)))
         for graph, (name, _) in zip(graphs, models, strict=True)
     )
     files = {f"{m.info.name}.h": m.header for m in compiled}
@@ -171,6 +177,49 @@ def write_image(
     for file, text in files.items():
         write_changed(out / file, text)
     return Image(engine, out, compiled)
+
+
+def check(engine: str, graph: Graph) -> None:
+    """Raise `ModelError` with every reason why ``engine`` cannot take a model, and who can.
+
+    Nothing is built. An engine whose package is not installed is not asked, and passes.
+    """
+    try:
+        ENGINES[engine].check(graph)
+    except ModelError as problem:
+        raise _with_takers(problem, engine, graph) from None
+    except ToolMissing:
+        return
+
+
+def takers(graph: Graph) -> tuple[str, ...]:
+    """The engines that take a model, of those that are installed; not aot-fast, as aot takes it."""
+    return tuple(name for name in ENGINES if name != "aot-fast" and _takes(name, graph))
+
+
+def _takes(engine: str, graph: Graph) -> bool:
+    try:
+        ENGINES[engine].check(graph)
+    except (ModelError, ToolMissing):
+        return False
+    return True
+
+
+def _compiled(engine: str, graph: Graph, name: str, special: Special) -> CompiledModel:
+    try:
+        return ENGINES[engine].compile(graph, name, _source(graph, name), special)
+    except ModelError as problem:
+        raise _with_takers(problem, engine, graph) from None
+
+
+def _with_takers(problem: ModelError, engine: str, graph: Graph) -> ModelError:
+    """The same error with the file's name, and the engines that take the file in its hint."""
+    what = problem.what if graph.where in problem.what else f"{graph.where}: {problem.what}"
+    found = [name for name in takers(graph) if name != engine]
+    advice = (
+        f"the engine {' or '.join(found)} takes it" if found else "no installed engine takes it"
+    )
+    return ModelError(what, "; ".join(filter(None, (advice, problem.hint))))
 
 
 def _check(engine: str, names: Sequence[str], arena: int | None) -> None:

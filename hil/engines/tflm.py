@@ -22,12 +22,16 @@ _INT16: Final = 7  # TFLite's TensorType
 
 
 def check(graph: Graph) -> None:
-    """Raise `ModelError` that names all operators which TFLM does not have."""
+    """Raise `ModelError` that names all operators which TFLM does not have, or in TFLM's words.
+
+    Raises `ToolMissing` without the package tflite-micro.
+    """
     if found := missing(graph):
         raise ModelError(
             f"{graph.where}: TensorFlow Lite Micro does not have {', '.join(found)}",
-            "use another engine, or a network without it",
+            "use a network without it",
         )
+    reserve(graph)
 
 
 def reserve(graph: Graph) -> int:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, Final
 
 from hil.core.errors import ModelError, ToolMissing
@@ -26,6 +27,7 @@ _WORDS = 300  # characters of TFLM's message that are quoted
 _DONE, _REFUSED, _FAILED = 0, 1, 2  # exit codes of a fork
 
 
+@cache
 def measure(model: bytes) -> int:
     """The smallest arena, in bytes, in which TFLM on this host allocates the model.
 
@@ -48,7 +50,7 @@ def measure(model: bytes) -> int:
     except subprocess.TimeoutExpired:
         raise ModelError(
             f"TensorFlow Lite Micro does not finish one inference in {_TIME_LIMIT_S} s",
-            "use the engine aot, or a smaller model",
+            "use a smaller model",
         ) from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
@@ -60,7 +62,7 @@ def measure(model: bytes) -> int:
     if "arena" not in found:
         raise ModelError(
             f"TensorFlow Lite Micro {found['what']}",
-            "use another engine, or export the model again",
+            "export the model without what it does not support",
         )
     return int(found["arena"])
 

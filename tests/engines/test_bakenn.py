@@ -13,17 +13,20 @@ from hil.bench import Request, make_plan
 from hil.boards.config import load_board
 from hil.core.errors import ModelError, ToolMissing, UsageError
 from hil.core.records import Precision
-from hil.engines import ENGINES, write_image
+from hil.engines import ENGINES, check, write_image
 from hil.engines.bakenn import KINDS, acceptable, compile_model
-from hil.reference import litert
+from hil.reference import oracle
 from hil.tflite import read_model
 from tests.support.needs import skip_without
 from tests.support.tflite import Net
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models" / "mnist"
+DATA = Path(__file__).parent / "data"
 STUDENT = MODELS / "student_int8.tflite"
-LACKING = [name for name in ("bakenn", "tflite") if importlib.util.find_spec(name) is None]
+LACKING = [
+    name for name in ("bakenn", "tflite", "tflite_micro") if importlib.util.find_spec(name) is None
+]
 needs_bakenn = skip_without(LACKING)
 
 
@@ -82,12 +85,25 @@ def test_generating_again_gives_the_same_files(image: Path, tmp_path: Path) -> N
     assert all((image / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
 
 
-@pytest.mark.parametrize("name", ["student_int8", "teacher_int8"])
-def test_the_patched_file_is_the_same_model(name: str, tmp_path: Path) -> None:
-    path, patched = MODELS / f"{name}.tflite", tmp_path / "patched.tflite"
+@pytest.mark.parametrize(
+    "path",
+    [
+        MODELS / "student_int8.tflite",
+        MODELS / "teacher_int8.tflite",
+        DATA / "reshape_new_code_int8.tflite",
+        DATA / "bias_axis3_int8.tflite",
+        DATA / "autoenc_int8.tflite",
+    ],
+    ids=lambda path: path.stem,
+)
+@needs_bakenn
+def test_the_patched_file_is_the_same_model_and_is_accepted(path: Path, tmp_path: Path) -> None:
+    patched = tmp_path / "patched.tflite"
     patched.write_bytes(acceptable(path.read_bytes()))
-    x = np.random.default_rng(5).integers(-128, 128, (20, 1, 28, 28, 1), dtype=np.int8)
-    assert np.array_equal(litert(path).predict(x), litert(patched).predict(x))
+    check("bakenn", read_model(path))
+    shape = (20, *read_model(path).input.shape)
+    x = np.random.default_rng(5).integers(-128, 128, shape, dtype=np.int8)
+    assert np.array_equal(oracle(path).predict(x), oracle(patched).predict(x))
     before, after = read_model(path), read_model(patched)
     assert (before.input, before.output, before.macs) == (after.input, after.output, after.macs)
 
@@ -101,15 +117,24 @@ def test_float32_is_refused_by_name(tmp_path: Path) -> None:
 def test_an_open_batch_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4), "int8", 0.5).op("SHAPE", (1, 4)).finish())
-    with pytest.raises(ModelError, match=r"SHAPE.*does not support sizes computed at run time"):
+    with pytest.raises(ModelError, match=r"does not have SHAPE; .*fixed batch"):
         write_image("bakenn", [("net", path)], tmp_path / "image")
+
+
+def test_all_that_bakenn_does_not_have_is_named_and_who_takes_it() -> None:
+    with pytest.raises(ModelError) as refused:
+        check("bakenn", read_model(DATA / "softmax_int8.tflite"))
+    assert refused.value.what.endswith(
+        "softmax_int8.tflite: the engine bakenn does not have SOFTMAX"
+    )
+    assert refused.value.hint.startswith("the engine aot or tflm takes it; it has ADD, ")
 
 
 @needs_bakenn
 def test_an_unsupported_operator_is_named_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(Net().input((1, 4), "int8", 0.5).op("LEAKY_RELU", (1, 4)).finish())
-    with pytest.raises(ModelError, match="bakenn does not accept it: ") as refused:
+    with pytest.raises(ModelError, match="engine bakenn does not have LEAKY_RELU; ") as refused:
         write_image("bakenn", [("net", path)], tmp_path / "image")
     assert "\n" not in str(refused.value)
 
