@@ -10,6 +10,7 @@ import pytest
 
 from hil.engines.aot import conv_gather
 from hil.runs.agreement import NEAR_TOLERANCE
+from tests.support import reductions
 from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.needs import skip_without
 
@@ -73,4 +74,13 @@ def test_random_networks_that_widen_their_inputs(
 ) -> None:
     monkeypatch.setattr(conv_gather, "WORTH", 0)
     models = random_models("in fours", tmp_path)
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
+
+
+def test_reductions(tmp_path: Path) -> None:
+    models = {}
+    for seed in range(12):
+        path = tmp_path / f"net{seed}.tflite"
+        path.write_bytes(reductions.drawn(seed, "int8"))
+        models[path.stem] = path
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
