@@ -29,12 +29,25 @@ from hil.tflite.graph import (
 _CODED = (INT8, UINT8, INT16)
 
 
+_COUNTS = {  # inputs and outputs
+    "VAR_HANDLE": (0, 1),
+    "READ_VARIABLE": (1, 1),
+    "ASSIGN_VARIABLE": (2, 0),
+    "CALL_ONCE": (0, 0),
+}
+
+
 def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
     """Raise `ModelError` unless the operator's tensors fit together.
 
     Only what every reference refuses: a file that one of them runs is not corrupt.
     """
     code = operator.code
+    if code in _COUNTS:
+        found = len(operator.inputs), len(operator.outputs)
+        if found != _COUNTS[code] or -1 in operator.inputs:
+            raise corrupt(str(operator), f"{found[0]} inputs, {found[1]} outputs")
+        return
     if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, *REDUCTIONS, "RESHAPE"):
         return  # not known here: an engine that does not support it refuses it
     if code in REDUCTIONS:

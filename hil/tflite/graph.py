@@ -53,7 +53,8 @@ class Tensor:
     """One tensor: real = scales[c] * (q - zero_points[c]), c along ``axis`` when per channel.
 
     ``data`` holds a constant's values (read-only, of ``shape``), None for an activation.
-    ``variable``: it keeps its values from one inference to the next.
+    ``variable``: it keeps its values from one inference to the next. ``initial``: those before the
+    first one; None: its zero point.
     """
 
     index: int
@@ -65,6 +66,7 @@ class Tensor:
     axis: int = 0
     data: npt.NDArray[np.generic] | None = None
     variable: bool = False
+    initial: npt.NDArray[np.generic] | None = None
 
     @property
     def elements(self) -> int:
@@ -127,6 +129,7 @@ class Graph:
     parameters: int  # values in weights and biases
     macs: int  # multiply-accumulates of one inference, padding included
     open_batch: bool  # a dimension of an input is left open; it is taken as 1
+    variables: tuple[str, ...] = ()  # names of state variables, by number
 
     @property
     def input(self) -> TensorSpec:
@@ -306,7 +309,7 @@ def layer(graph: Graph, operators: Sequence[Operator], output: int) -> Layer:
 
 def _name(graph: Graph, operator: Operator) -> str:
     """Keras' name of the layer, from the output's or a weight's name; else the operator's code."""
-    places = (operator.outputs[0], *(i for i in operator.inputs[1:] if i >= 0))
+    places = (*operator.outputs[:1], *(i for i in operator.inputs[1:] if i >= 0))
     for tensor in (graph.tensors[i] for i in places):
         if found := _layer_of(tensor):
             return found

@@ -58,6 +58,8 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     | {"filter_w": (3, "i", 0), "filter_h": (4, "i", 0), "activation": (5, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
+    "VAR_HANDLE": {"variable": (1, "s", 0)},  # the number of its name
+    "CALL_ONCE": {"subgraph": (0, "i", 0)},
     "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
     "STRIDED_SLICE": {
         "begin": (0, "i", 0),
@@ -110,7 +112,8 @@ def _parse(data: bytes, path: Path | None = None) -> Graph:
     tables = root.tables(2, "subgraph", MAX_ITEMS)
     if not tables:
         raise corrupt("model", "it has no subgraph")
-    main, *others = (_subgraph(table, buffers, codes) for table in tables)
+    variables: dict[str, int] = {}
+    main, *others = (_subgraph(table, buffers, codes, variables) for table in tables)
     tensors = main.tensors
     for what, found in (("inputs", main.inputs), ("outputs", main.outputs)):
         if not found:
@@ -141,15 +144,21 @@ def _parse(data: bytes, path: Path | None = None) -> Graph:
         parameters=_parameters(main.operators, tensors),
         macs=sum(count_macs(operator, tensors) for operator in main.operators),
         open_batch=open_batch,
+        variables=tuple(variables),
     )
 
 
-def _subgraph(table: Table, buffers: list[Table], codes: list[tuple[str, int]]) -> Subgraph:
+def _subgraph(
+    table: Table,
+    buffers: list[Table],
+    codes: list[tuple[str, int]],
+    variables: dict[str, int],
+) -> Subgraph:
     tensors = tuple(
         _tensor(t, i, buffers) for i, t in enumerate(table.tables(0, "tensor", MAX_ITEMS))
     )
     operators = tuple(
-        _operator(t, i, codes, len(tensors))
+        _operator(t, i, codes, len(tensors), variables)
         for i, t in enumerate(table.tables(3, "operator", MAX_ITEMS))
     )
     inputs, outputs = (
@@ -241,7 +250,13 @@ def _opcode(table: Table) -> tuple[str, int]:
     return name, table.integer(2, "i", 1)
 
 
-def _operator(table: Table, index: int, codes: list[tuple[str, int]], count: int) -> Operator:
+def _operator(
+    table: Table,
+    index: int,
+    codes: list[tuple[str, int]],
+    count: int,
+    variables: dict[str, int],
+) -> Operator:
     where = table.where
     opcode = table.integer(0, "I")
     if opcode >= len(codes):
@@ -255,7 +270,10 @@ def _operator(table: Table, index: int, codes: list[tuple[str, int]], count: int
     options: dict[str, int | float] = {}
     stored = table.table(4, where)
     for key, (slot, form, default) in fields.items():
-        if stored is None:
+        if form == "s":
+            name = stored.text(slot) if stored else ""
+            options[key] = variables.setdefault(name, len(variables))
+        elif stored is None:
             options[key] = default
         else:
             options[key] = stored.real(slot) if form == "f" else stored.integer(slot, form, default)

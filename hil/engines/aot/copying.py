@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies: of a value that must be in two places, such as an output that is also an input."""
+"""Copies: of a value that must be in two places, such as an output that is also an input, and of
+new values to the end of a state."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import Buffer
+from hil.tflite import Graph, Operator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,3 +52,41 @@ def emit_copy(step: Copy, prefix: str) -> Emitted:
         value = read(array.ctype, array.name, "i")
         w(f"for (int i = 0; i < {step.values.size}; ++i) out[i] = {value};")
     return Emitted([array], str(w))
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A state moves towards its start, and its last values become those of ``frame``."""
+
+    scratch_bytes: ClassVar[int] = 0
+    targets: ClassVar[tuple[Buffer, ...]] = ()
+    leads: ClassVar[tuple[int | None, ...]] = (None, None)
+
+    name: str
+    note: str
+    frame: Buffer
+    state: Buffer
+
+    @property
+    def sources(self) -> tuple[Buffer, ...]:
+        return (self.frame, self.state)
+
+
+def plan_assignment(operator: Operator, graph: Graph, name: str, note: str) -> Copy | Shift:
+    """An ASSIGN_VARIABLE as `with_states` writes it: of a value, or of a frame to append."""
+    buffers = [Buffer.of(graph.tensors[i]) for i in operator.inputs]
+    if operator.outputs:
+        return Copy(name, note, buffers[0])
+    return Shift(name, note, *buffers)
+
+
+def emit_shift(step: Shift, prefix: str) -> Emitted:
+    """The C code; its function is ``prefix(frame, state)``."""
+    ctype, more = step.frame.ctype, step.frame.nbytes
+    rest = step.state.nbytes - more
+    w = Writer()
+    with w.block(f"static inline void {prefix}(const {ctype} *in, {ctype} *state)"):
+        w("uint8_t *const bytes = (uint8_t *)state;")
+        w(f"memmove(bytes, bytes + {more}, {rest});")
+        w(f"memcpy(bytes + {rest}, in, {more});")
+    return Emitted([], str(w))

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hil.core.records import TensorSpec
 from hil.engines.aot.nodes import Plan
 from hil.engines.aot.places import Arena
-from hil.engines.aot.source import Writer
+from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import CTYPES, Buffer
-from hil.tflite.graph import INT8
+from hil.engines.aot.variables import initial_byte
 
 _CODES = {"float": "HIL_FLOAT32"} | {
     f"{name}_t": f"HIL_{name.upper()}" for name in ("int32", "uint8", "int64", "int16", "int8")
@@ -91,11 +93,27 @@ class Invoke:
         with w.block(f"static inline void {self.name}_reset(void *arena)"):
             w("uint8_t *const a = (uint8_t *)arena;")
             for i in self.plan.states:
-                tensor = self.plan.graph.tensors[i]
-                # as tflite::ResetVariableTensor() does
-                value = tensor.zero_point if tensor.dtype == INT8 else 0
-                w(f"memset(a + {self.arena.tensors[i]}, {value}, {Buffer.of(tensor).nbytes});")
+                tensor, offset = self.plan.graph.tensors[i], self.arena.tensors[i]
+                byte = initial_byte(tensor)
+                if byte is not None:
+                    w(f"memset(a + {offset}, {byte}, {Buffer.of(tensor).nbytes});")
+                    continue
+                array = self._initial(i)
+                value = read("int8_t", array.name, "i")
+                w(f"for (int i = 0; i < {array.nbytes}; ++i) a[{offset} + i] = (uint8_t){value};")
         return str(w)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The first values of states, as bytes."""
+        tensors = self.plan.graph.tensors
+        return [self._initial(i) for i in self.plan.states if initial_byte(tensors[i]) is None]
+
+    def _initial(self, state: int) -> Array:
+        values = self.plan.graph.tensors[state].initial
+        assert values is not None
+        raw = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.int8)
+        return Array(f"{self.name}_state_{state}", raw, "the first values of a state")
 
     def _unused(self) -> list[str]:
         """Inputs that no step reads."""

@@ -48,8 +48,8 @@ class Plan:
     @property
     def states(self) -> tuple[int, ...]:
         """The tensors that keep their values from one inference to the next."""
-        found = dict.fromkeys(i for node in self.nodes for i in node.inputs)
-        return tuple(i for i in found if i >= 0 and self.graph.tensors[i].variable)
+        met = (self.root(i) for node in self.nodes for i in (*node.inputs, *node.outputs))
+        return tuple(i for i in dict.fromkeys(met) if i >= 0 and self.graph.tensors[i].variable)
 
     @property
     def written(self) -> Mapping[int, int]:
@@ -71,4 +71,5 @@ class Plan:
     def _layer(self, node: Node, output: int) -> Layer:
         if output < 0:
             return Layer("copy", "copy", self.graph.output_indices[-1 - output])
-        return layer(self.graph, node.operators, output)
+        # a state has the number of the tensor whose values it keeps
+        return layer(self.graph, node.operators, self.graph.tensors[output].index)

@@ -19,12 +19,12 @@ from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_walk import emit_walk
-from hil.engines.aot.copying import Copy, emit_copy
+from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
-from hil.engines.aot.steps import Step
+from hil.engines.aot.steps import CTYPES, Step
 from hil.engines.aot.unweighted import (
     Map,
     Pooling,
@@ -99,11 +99,14 @@ FAMILIES: Mapping[str, Family] = {
     "REDUCE_MIN": _REDUCTION,
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
+    "ASSIGN_VARIABLE": Family(Shift, plan_assignment, emit_shift, tuple(CTYPES)),
     "QUANTIZE": replace(_MAP, converts=True),
     "DEQUANTIZE": replace(_MAP, converts=True),
 }
 # operators whose output is their input under another shape: no step, no bytes of their own
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE")
+# operators that `variables.with_states` resolves
+RESOLVED = ("VAR_HANDLE", "CALL_ONCE")
 _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Channelwise: emit_channelwise,
     Copy: emit_copy,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hil.engines.aot.memory import Block, align, place
 from hil.engines.aot.nodes import Plan
-from hil.engines.aot.steps import Step
+from hil.engines.aot.steps import Buffer, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,14 @@ def arrange(plan: Plan) -> Arena:
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for i, node in enumerate(plan.nodes):
-        for tensor, buffer in zip(node.inputs, node.step.sources, strict=True):
-            root = plan.root(tensor)
+        for root in map(plan.root, node.inputs):
             last[root] = i
-            if buffer.kept:  # a state is there before the first step and after the last one
-                first[root], last[root] = -1, len(plan.nodes)
-                sizes[root] = buffer.nbytes
         for tensor, buffer in zip(node.outputs, node.step.targets, strict=True):
             first[tensor] = last[tensor] = i
             sizes[tensor] = buffer.nbytes
-    for root in plan.states:
-        last[root] = len(plan.nodes)
+    for root in plan.states:  # it is there before the first step and after the last one
+        first[root], last[root] = -1, len(plan.nodes)
+        sizes[root] = Buffer.of(plan.graph.tensors[root]).nbytes
     inner = [root for root in sizes if root not in outside]
     number = {root: i for i, root in enumerate(inner)}
     blocks = [Block(sizes[root], first[root], last[root]) for root in inner]
@@ -64,6 +61,8 @@ def _leads(plan: Plan, number: int) -> dict[tuple[int, int], int]:
     """(source, target) of node ``number`` that may overlap -> `Step.leads`."""
     node = plan.nodes[number]
     found: dict[tuple[int, int], int | None] = {}
+    if not node.outputs:
+        return {}
     for tensor, lead in zip(node.inputs, node.step.leads, strict=True):
         pair = (plan.root(tensor), node.outputs[0])
         before = found.get(pair, lead)

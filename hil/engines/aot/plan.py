@@ -15,15 +15,16 @@ from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
 from hil.engines.aot.nodes import Node, Plan
-from hil.engines.aot.operators import FAMILIES, VIEWS
+from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
 from hil.engines.aot.places import arrange
 from hil.engines.aot.steps import Buffer, Pool, Step
 from hil.engines.aot.unweighted import Map, Pooling
+from hil.engines.aot.variables import with_states
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.fold import folded
 from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
 
-SUPPORTED = (*FAMILIES, *VIEWS)
+SUPPORTED = (*FAMILIES, *VIEWS, *RESOLVED)
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
 _CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (0, 0)}  # valid zero points
 
@@ -38,7 +39,7 @@ def plan_nodes(graph: Graph) -> Plan:
 
     Raises `ModelError` that names every operator, type and structure that aot cannot run exactly.
     """
-    graph = folded(graph)
+    graph = with_states(folded(graph))
     operators = _needed(graph)
     _check_all(graph, operators)
     views: dict[int, int] = {}
@@ -71,7 +72,8 @@ def _needed(graph: Graph) -> list[Operator]:
     used = set(graph.output_indices)
     found = []
     for operator in reversed(graph.operators):
-        if not operator.outputs or used.intersection(operator.outputs):
+        kept = any(graph.tensors[i].variable for i in operator.outputs)
+        if kept or not operator.outputs or used.intersection(operator.outputs):
             used.update(operator.inputs)
             found.append(operator)
     return found[::-1]
@@ -167,6 +169,7 @@ def _fused(graph: Graph, nodes: Sequence[Node], views: Mapping[int, int]) -> Ite
     """``nodes``, those merged that may be: the value between them must have no other use."""
     uses = Counter(views.get(i, i) for node in nodes for i in node.inputs)
     uses.update(views.get(i, i) for i in graph.output_indices)
+    uses.update(i for i, tensor in enumerate(graph.tensors) if tensor.variable)
     made: list[Node] = []
     place: dict[int, int] = {}  # tensor -> the number in `made` of the node that writes it
     for node in nodes:
