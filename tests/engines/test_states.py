@@ -17,12 +17,11 @@ from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
-from tests.support.states import assign, call_once, handle, joined, read, sliced
+from tests.support.states import FRAME, ROWS, assign, call_once, handle, read, stream
 from tests.support.tflite import Net
 
 Values = npt.NDArray[np.generic]
 STEPS = 7
-FRAME, ROWS = 2, 5  # lengths of a stream's new frames and of its state
 
 
 def compare(net: Net, folder: Path, *, litert: bool = True) -> Graph:
@@ -38,37 +37,6 @@ def compare(net: Net, folder: Path, *, litert: bool = True) -> Graph:
         for got, wanted in zip(native.run_all(x, poison), expected, strict=True):
             assert got.tobytes() == wanted.reshape(got.shape).tobytes()
     return graph
-
-
-def stream(dtype: str, *, late: bool = False, once: bool = True) -> Net:
-    """A convolution over a state of `ROWS` rows and `FRAME` new ones.
-
-    ``late``: the slice comes before the concatenation, and the whole becomes the state.
-    """
-    random = np.random.default_rng(3)
-    scale, zero = (0.05, -7) if dtype == "int8" else (0.0, 0)
-    net = Net().input((1, FRAME, 1, 3), dtype, scale, zero)
-    frame, whole = net.current, (1, ROWS + FRAME, 1, 3)
-    held = whole if late else (1, ROWS, 1, 3)
-    if once:
-        values = random.integers(-128, 128, held) if dtype == "int8" else random.normal(size=held)
-        call_once(net, {"rows": values.astype("int8" if dtype == "int8" else "float32")})
-    rows = handle(net, "rows")
-    read(net, rows, held)
-    if late:
-        sliced(net, (0, FRAME, 0, 0), (1, ROWS, 1, 3))
-    joined(net, net.current, frame, whole)
-    result = net.current
-    if late:
-        assign(net, rows)
-    else:
-        assign(sliced(net, (0, FRAME, 0, 0), held), rows)
-    net._now(result, whole, dtype, scale, zero)
-    weights = random.integers(-127, 128, (4, ROWS + FRAME, 1, 3))
-    if dtype == "int8":
-        bias = np.arange(4, dtype=np.int32)
-        return net.conv(weights.astype(np.int8), bias, scales=[0.01] * 4, scale=0.5, zero=3)
-    return net.conv(weights.astype(np.float32), np.arange(4, dtype=np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

@@ -12,6 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.tflite import Net
 
+FRAME, ROWS = 2, 5  # lengths of a stream's new frames and of its state
+
 
 def _operator(
     net: Net, graph: Any, code: str, inputs: Sequence[int], outputs: Sequence[int]
@@ -100,3 +102,34 @@ def sliced(net: Net, begin: Sequence[int], shape: Sequence[int]) -> Net:
     ]
     options = schema.StridedSliceOptionsT()
     return net.op("STRIDED_SLICE", shape, options, "StridedSliceOptions", limits)
+
+
+def stream(dtype: str, *, late: bool = False, once: bool = True) -> Net:
+    """A convolution over a state of `ROWS` rows and `FRAME` new ones.
+
+    ``late``: the slice comes before the concatenation, and the whole becomes the state.
+    """
+    random = np.random.default_rng(3)
+    scale, zero = (0.05, -7) if dtype == "int8" else (0.0, 0)
+    net = Net().input((1, FRAME, 1, 3), dtype, scale, zero)
+    frame, whole = net.current, (1, ROWS + FRAME, 1, 3)
+    held = whole if late else (1, ROWS, 1, 3)
+    if once:
+        values = random.integers(-128, 128, held) if dtype == "int8" else random.normal(size=held)
+        call_once(net, {"rows": values.astype("int8" if dtype == "int8" else "float32")})
+    rows = handle(net, "rows")
+    read(net, rows, held)
+    if late:
+        sliced(net, (0, FRAME, 0, 0), (1, ROWS, 1, 3))
+    joined(net, net.current, frame, whole)
+    result = net.current
+    if late:
+        assign(net, rows)
+    else:
+        assign(sliced(net, (0, FRAME, 0, 0), held), rows)
+    net._now(result, whole, dtype, scale, zero)
+    weights = random.integers(-127, 128, (4, ROWS + FRAME, 1, 3))
+    if dtype == "int8":
+        bias = np.arange(4, dtype=np.int32)
+        return net.conv(weights.astype(np.int8), bias, scales=[0.01] * 4, scale=0.5, zero=3)
+    return net.conv(weights.astype(np.float32), np.arange(4, dtype=np.float32))

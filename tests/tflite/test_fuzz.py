@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from hil.core.errors import ModelError
 from hil.engines.aot import generate
 from hil.tflite import read_model
+from tests.support import reductions
+from tests.support.states import stream
 from tests.support.tflite import float_cnn, int8_cnn
 
-GOOD = [float_cnn().finish(), int8_cnn().finish()]
+GOOD = [
+    float_cnn().finish(),
+    int8_cnn().finish(),
+    stream("int8").finish(),
+    reductions.several("int8"),
+]
 
 
 def survive(data: bytes) -> None:
@@ -38,7 +45,7 @@ def test_every_truncation(good: bytes) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    which=st.integers(0, 1),
+    which=st.integers(0, len(GOOD) - 1),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=4),
 )
 def test_flipped_bits(which: int, flips: list[tuple[float, int]]) -> None:
@@ -50,7 +57,7 @@ def test_flipped_bits(which: int, flips: list[tuple[float, int]]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    which=st.integers(0, 1),
+    which=st.integers(0, len(GOOD) - 1),
     place=st.floats(0, 1, exclude_max=True),
     value=st.sampled_from([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFF, 1 << 20, 16]),
 )

@@ -41,7 +41,7 @@ class Variable:
 
 
 def with_states(graph: Graph) -> Graph:
-    """The same network without these operators, but for copies (ASSIGN_VARIABLE) and views
+    """The same network without these operators, except for copies (ASSIGN_VARIABLE) and views
     (READ_VARIABLE) of states. Raises `ModelError` for a variable without a value."""
     if not any(operator.code in _STATEFUL for operator in graph.operators):
         return graph
