@@ -48,7 +48,10 @@ def test_a_network_equals_the_references(file: Path, tmp_path: Path) -> None:
     native = library({"net": graph}, tmp_path)["net"]
     x = all_inputs(graph, SAMPLES, 1)
     integer = graph.precision.integer
-    expected = (tflm_outputs if integer else litert_outputs)(graph, x)
+    try:
+        expected = (tflm_outputs if integer else litert_outputs)(graph, x)
+    except RuntimeError:  # TFLM lacks an operator, such as TILE
+        expected = litert_outputs(graph, x)
     codes = {operator.code for operator in graph.operators}
     for got, wanted in zip(native.run_all(x), expected, strict=True):
         wanted = wanted.reshape(got.shape)

@@ -19,6 +19,7 @@ from hil.engines.aot import Header, generate
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
 from tests.support import reductions
+from tests.support.one_move import one_move
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, Net
 
@@ -26,10 +27,17 @@ FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
     *sorted(FOLDER.glob("conv_*.py")),
-    *(FOLDER / f"{name}.py" for name in ("finish", "reductions", "unweighted")),
+    *(FOLDER / f"{name}.py" for name in ("finish", "moving", "reductions", "unweighted")),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours")
 SEEDS: Final = range(700, 800)
+# moves that fill, take tables and constants, and copy few and many values
+MOVES: Final = (
+    (4, "PAD", "float32"),
+    (6, "PAD", "int64"),
+    (5, "GATHER", "float32"),
+    (17, "CONCATENATION", "float32"),
+)
 RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in total
 
 Line = tuple[str, int]
@@ -70,6 +78,10 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
     for dtype in ("int8", "float32", "int16"):
         yield f"reductions_{dtype}", reductions.several(dtype)
     yield "narrow", _narrow()
+    for seed, code, dtype in MOVES:
+        data = one_move(seed, code, dtype)
+        assert data is not None
+        yield f"{code.lower()}_{dtype}", data
     for seed, kind in product(SEEDS, KINDS):
         yield f"{kind.replace(' ', '_')}_{seed}", make(seed, kind)
 

@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.elementwise import pair
+from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.random_nets import Maker
 from tests.support.weighted_nets import dilated, grouped
 
@@ -123,6 +124,11 @@ def _reduce(maker: GraphMaker, code: str) -> None:
     net.op(code, shape, options, "ReducerOptions", [axis], version=2, **result)
 
 
+def _move(maker: GraphMaker) -> None:
+    names = list(DEFINED_DRAWS)
+    DEFINED_DRAWS[names[maker._int(0, len(names) - 1)]](maker)
+
+
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     **{code: partial(pair, code=code) for code in ("ADD", "SUB", "MUL")},
@@ -130,6 +136,8 @@ DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "CONV_2D dilated": dilated,
     "CONV_2D grouped": grouped,
     "RELU": _relu,
+    "one that moves": _move,
+    "another that moves": _move,
 }
 
 

@@ -8,6 +8,7 @@ not suit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -341,14 +342,14 @@ def _depth_to_space(maker: GraphMaker) -> None:
     net.op("DEPTH_TO_SPACE", shape, options, "DepthToSpaceOptions")
 
 
-def _space_to_batch(maker: GraphMaker) -> None:
+def _space_to_batch(maker: GraphMaker, padded: bool = True) -> None:
     net = maker.net
     if len(net.shape) not in (3, 4) or net.dtype not in ("float32", "int8"):
         return
     inner = net.shape[1:-1]
     block = maker._ints(len(inner), 1, 3)
     before = maker._ints(len(inner), 0, 1)
-    if net.zero:  # no padding: TFLM pads with 0, not with the zero point
+    if not padded:
         before = (0,) * len(inner)
         block = tuple(b if n % b == 0 else 1 for n, b in zip(inner, block, strict=True))
     after = [-(n + p) % b for n, p, b in zip(inner, before, block, strict=True)]
@@ -411,3 +412,5 @@ MOVE_DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "TRANSPOSE": _transpose,
     "UNPACK": _unpack,
 }
+# TFLM pads with uninitialised memory in SPACE_TO_BATCH_ND
+DEFINED_DRAWS = MOVE_DRAWS | {"SPACE_TO_BATCH_ND": partial(_space_to_batch, padded=False)}

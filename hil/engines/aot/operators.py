@@ -22,6 +22,7 @@ from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
+from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
@@ -37,7 +38,8 @@ from hil.engines.aot.unweighted import (
 )
 from hil.engines.aot.weighted import plan_pools, plan_weighted
 from hil.tflite import Graph, Operator
-from hil.tflite.graph import FLOAT32, INT8, INT16, INT32
+from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, UINT8
+from hil.tflite.moves import MOVES
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def _emit_repeated(step: Repeated, prefix: str) -> Emitted:
 
 _CONV = Family(Conv, plan_weighted, _emit_conv)
 _POOLING = Family(Pooling, plan_pools, emit_pooling)
+# a move means the same in every type
+_MOVED = Family(Moved, plan_moved, emit_moved, (FLOAT32, INT8, UINT8, INT16, INT32, INT64, BOOL))
 _MAP = Family(Map, plan_map, emit_map)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
@@ -90,6 +94,7 @@ FAMILIES: Mapping[str, Family] = {
     "FULLY_CONNECTED": _CONV,
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
+    **dict.fromkeys(MOVES, _MOVED),
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
     **dict.fromkeys(FORMULAS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),

@@ -29,6 +29,11 @@ CTYPES: Mapping[int, str] = MappingProxyType(
 _ITEM = {"float": 4, "int32_t": 4, "uint8_t": 1, "int64_t": 8, "int16_t": 2, "int8_t": 1}
 
 
+def item_bytes(ctype: str) -> int:
+    """Bytes of a value of a C type."""
+    return _ITEM[ctype]
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """What a step reads or writes. ``kept``: a state, which it reads and writes."""

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators that move values, in every type, compared with TFLM or else LiteRT."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.tflite import Graph, read_model
+from tests.support.native import all_inputs, library
+from tests.support.one_move import one_move
+from tests.support.oracles import litert_outputs, tflm_outputs
+from tests.support.random_moves import MOVE_DRAWS
+
+DTYPES = ("float32", "int8", "int32", "int16", "uint8", "bool", "int64")
+SEEDS = 42
+
+
+def networks(code: str) -> dict[str, Graph]:
+    found = {}
+    for seed in range(SEEDS):
+        dtype = DTYPES[seed % len(DTYPES)] if seed % 2 else ("int8", "float32")[seed // 2 % 2]
+        data = one_move(1000 + seed, code, dtype)
+        if data:
+            found[f"net{seed}"] = read_model(data)
+    return found
+
+
+def expected(graph: Graph, x: list[Any]) -> tuple[str, list[Any]]:
+    """(which reference runs it, its outputs)."""
+    if graph.operators[0].code == "SPACE_TO_BATCH_ND":
+        return "litert", litert_outputs(graph, x)  # TFLM pads with uninitialised memory
+    try:
+        return "tflm", tflm_outputs(graph, x)
+    except RuntimeError:
+        return "litert", litert_outputs(graph, x)
+
+
+@pytest.mark.parametrize("code", MOVE_DRAWS)
+def test_a_move_equals_the_references(code: str, tmp_path: Path) -> None:
+    met = Counter[str]()
+    for name, native in library(networks(code), tmp_path).items():
+        x = all_inputs(native.graph, 3, 1)
+        got = native.run_all(x)
+        try:
+            which, wanted = expected(native.graph, x)
+        except (RuntimeError, ValueError):
+            continue  # neither runs it in this type
+        met[which] += 1
+        for a, b in zip(got, wanted, strict=True):
+            assert a.tobytes() == b.reshape(a.shape).tobytes(), (name, which)
+    assert sum(met.values()) >= 8

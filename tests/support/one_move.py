@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of one operator that moves values, in any type."""
+
+from __future__ import annotations
+
+from tests.support.random_graphs import GraphMaker
+from tests.support.random_moves import MOVE_DRAWS
+
+
+class _Maker(GraphMaker):
+    """One operator on an input of random rank and type."""
+
+    def one(self, code: str, dtype: str) -> bytes | None:
+        rank = 4 if self.random.random() < 0.6 else self._int(1, 5)
+        scaled = dtype in ("int8", "uint8", "int16")
+        zero = {"int8": self._zero(), "uint8": self._int(0, 255)}.get(dtype, 0)
+        more = rank == 4 and self.random.random() < 0.3  # a batch, for BATCH_TO_SPACE_ND
+        shape = (*self._ints(rank - 1, 1, 7), self._int(1, 9))
+        shape = (4, *shape[1:]) if more else shape
+        taken = []
+        for _ in range(self._int(1, 2)):
+            self.net.input(shape, dtype, self._scale() if scaled else 0.0, zero)
+            taken.append(self.net.current)
+            self.keep()
+        self.net.graph.inputs = taken
+        MOVE_DRAWS[code](self)
+        if not self.net.graph.operators:
+            return None
+        operator = self.net.graph.operators[-1]
+        self.net.graph.outputs = list(operator.outputs)
+        self.net.graph.inputs = [i for i in taken if i in operator.inputs]
+        return self.net.finish()
+
+
+def one_move(seed: int, code: str, dtype: str) -> bytes | None:
+    """The file of one operator with random attributes; None where it does not suit the input."""
+    return _Maker(seed, "int8").one(code, dtype)
