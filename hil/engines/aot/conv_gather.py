@@ -38,8 +38,7 @@ def choose_gathered(
     """
     chosen = [arranged(s) if isinstance(s, Conv) else s for s in steps]
     for i, step in enumerate(chosen):
-        # the first step reads the caller's buffer: there is no room beside it
-        if i == 0 or not isinstance(step, Conv) or not _possible(step):
+        if not isinstance(step, Conv) or not _possible(step):
             continue
         trial = [*chosen[:i], replace(step, gathered=True), *chosen[i + 1 :]]
         grown = arena(trial) - arena(chosen)
@@ -53,7 +52,7 @@ def _possible(conv: Conv) -> bool:
     return (
         conv.quant is not None
         and not conv.depthwise
-        and not tile(conv).patch
+        and (conv.pool is None or not tile(conv).patch)
         and conv.cout % GATHERED_CHANNELS == 0
         and bool((conv.weights != -128).all())
         and bool(portions(conv))
