@@ -12,6 +12,7 @@ from hil.engines.aot import conv_gather
 from hil.runs.agreement import NEAR_TOLERANCE
 from tests.support import reductions
 from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.forced import force_planes
 from tests.support.needs import skip_without
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
@@ -83,4 +84,13 @@ def test_reductions(tmp_path: Path) -> None:
         path = tmp_path / f"net{seed}.tflite"
         path.write_bytes(reductions.drawn(seed, "int8"))
         models[path.stem] = path
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
+
+
+@pytest.mark.parametrize("bands", ["whole", "rows"])
+def test_random_networks_that_copy_channels_apart(
+    bands: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    force_planes(monkeypatch, bands)
+    models = random_models("apart", tmp_path)
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0

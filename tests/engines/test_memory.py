@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from hil.engines.aot import memory
 from hil.engines.aot.conv import Conv, tile
+from hil.engines.aot.conv_planes import Planar
 from hil.engines.aot.memory import Block, place
 from hil.engines.aot.places import arrange, least_lead
 from hil.engines.aot.plan import plan, plan_nodes
+from hil.engines.aot.steps import InPlace
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.tflite import read_model
 from hil.tflite.graph import Axis
@@ -75,6 +77,15 @@ def work(step: Conv | Pooling) -> list[tuple[set[int], int]]:
             ([pixels_of[y, x] for y, x in sums], py * pool.columns.count + px + 1)
             for py, px, sums in windows(pool.rows, pool.columns)
         ]
+    elif isinstance(step, Planar):  # of a band of rows, all channels one after the other
+        groups = [
+            (
+                [pixels_of[y, x] for y in range(first, last) for x in range(columns.count)],
+                last * columns.count,
+            )
+            for first in range(0, step.rows.count, step.band)
+            for last in [min(first + step.band, step.rows.count)]
+        ]
     elif step.gathered:  # copied before the first output is written
         points = tile(step).points
         every = list(pixels_of.values())
@@ -105,7 +116,7 @@ def test_a_lead_is_what_the_order_of_the_code_needs(kind: str) -> None:
     met = Counter[str]()
     for seed in range(40):
         for step in plan(read_model(make(seed, kind))):
-            if not isinstance(step, Conv | Pooling):
+            if not isinstance(step, Conv | Pooling) or not isinstance(step.lead, int):
                 continue
             needed, lead = 1 << 40, 0
             for read, end in reversed(work(step)):
@@ -186,7 +197,8 @@ def test_offsets_keep_every_lead(kind: str) -> None:
             step, source = node.step, planned.root(node.inputs[0])
             before, after = places.tensors[source], places.tensors[node.outputs[0]]
             apart = after - before >= step.sources[0].nbytes
-            assert apart or before - after >= least_lead(step)
+            same = step.leads[0] is InPlace.EXACTLY and before == after
+            assert apart or same or before - after >= least_lead(step)
         for node in planned.nodes[:-1]:
             offset = places.tensors[node.outputs[0]]
             assert 0 <= offset <= places.nbytes - node.step.targets[0].nbytes
@@ -206,7 +218,7 @@ def test_blocks_in_use_together_overlap_only_as_allowed(data: st.DataObject) -> 
     numbers = range(len(blocks))
     may = [(i, j) for i in numbers for j in numbers if i != j and blocks[i].last == blocks[j].first]
     overlaps = {
-        pair: data.draw(st.integers(-4, 40))
+        pair: data.draw(st.one_of(st.integers(-4, 40), st.just(InPlace.EXACTLY)))
         for pair in may
         if pair[::-1] not in may and data.draw(st.booleans())
     }
@@ -219,11 +231,31 @@ def test_blocks_in_use_together_overlap_only_as_allowed(data: st.DataObject) -> 
         x, y = places.offsets[i], places.offsets[j]
         allowed = _apart(x, y, (a.nbytes, b.nbytes))
         for source, target, lead in ((x, y, overlaps.get((i, j))), (y, x, overlaps.get((j, i)))):
-            allowed |= lead is not None and target + max(lead, 0) <= source
+            if lead is InPlace.EXACTLY:
+                allowed |= source == target
+            elif lead is not None:
+                allowed |= target + max(lead, 0) <= source
         assert allowed, (i, j)
     ends = [o + b.nbytes for o, b in zip(places.offsets, blocks, strict=True)]
     assert all(o >= 0 and o % 4 == 0 for o in places.offsets)
     assert max(ends, default=0) <= places.arena
+
+
+def test_a_search_near_good_offsets_keeps_them() -> None:
+    blocks = [Block(100, 0, 2), Block(60, 1, 3), Block(40, 2, 3), Block(60, 3, 4)]
+    known = place(blocks, {})
+    more = [*blocks, Block(36, 0, 0)]
+    found = place(more, {}, (*known.offsets, -1), known.arena)
+    assert found.arena == known.arena
+    assert found.offsets[:-1] == known.offsets
+    assert place(more, {}, (4,) * 4 + (-1,)).arena == known.arena, "bad offsets do no harm"
+
+
+def test_an_exact_place_is_the_only_one_that_overlaps() -> None:
+    both = [Block(8, 0, 1), Block(8, 1, 2)]
+    assert place(both, {(0, 1): InPlace.EXACTLY}).arena == 8
+    below = [*both, Block(4, 0, 0), Block(4, 2, 2)]
+    assert place(below, {(0, 1): InPlace.EXACTLY}).arena == 12
 
 
 def test_a_graph_needs_no_more_than_the_largest_moment() -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from hil.engines.aot import conv_gather, engine, generate
 from hil.engines.aot.conv import Conv, tile
+from hil.engines.aot.conv_planes import Planar, planes
 from hil.engines.aot.plan import plan
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
+from tests.support.forced import force_planes
 from tests.support.native import inputs, library, ulps
 from tests.support.random_nets import make, supported
 
@@ -78,6 +80,24 @@ def test_int8_networks_that_widen_their_inputs_equal_tflm(
     compare("in fours", first, tmp_path, tuple(flags.split()))
 
 
+@pytest.mark.parametrize("bands", ["whole", "rows"])
+@pytest.mark.parametrize(("first", "flags"), [(0, "-O1"), (30, "-D__AVR__ -DHIL_PROGMEM=")])
+def test_depthwise_networks_that_copy_channels_apart_equal_tflm(
+    first: int, flags: str, bands: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    force_planes(monkeypatch, bands)
+    for limit in ("_AVR_FLASH", "_AVR_ARRAY"):
+        monkeypatch.setattr(engine, limit, 1 << 30)
+    steps = [s for graph in graphs("apart", first, tmp_path).values() for s in plan(graph)]
+    found = [s for s in steps if isinstance(s, Planar)]
+    assert len(found) >= BATCH // 3
+    assert {s.whole for s in found} == {bands == "whole"}
+    assert any(s.cin != s.cout for s in found)
+    assert any(s.cin % 2 for s in found)
+    assert bands == "rows" or any(planes(s).transposed for s in found)
+    compare("apart", first, tmp_path, tuple(flags.split()))
+
+
 def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:
     compare("mixed", 0, tmp_path, ("-O1",))
 
@@ -103,10 +123,10 @@ def test_fusing_does_not_change_int8(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", ["float32", "int8", "mixed", "in fours"])
+@pytest.mark.parametrize("kind", ["float32", "int8", "mixed", "in fours", "apart"])
 @pytest.mark.parametrize("first", range(1000, 2200, BATCH))
 def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kind == "in fours":
+    if kind in ("in fours", "apart"):
         monkeypatch.setattr(conv_gather, "WORTH", 0)
     compare(kind, first, tmp_path, ("-O2",))
 

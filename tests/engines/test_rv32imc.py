@@ -10,6 +10,7 @@ import pytest
 
 from hil.engines.aot import conv_gather
 from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.forced import force_planes
 from tests.support.needs import needs
 
 RV32IMC = Core(
@@ -51,4 +52,14 @@ def test_random_networks_that_widen_their_inputs(
     needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
     monkeypatch.setattr(conv_gather, "WORTH", 0)
     models = random_models("in fours", tmp_path)
+    assert verdict(RV32IMC, models, 1 << 31, tmp_path) == 0
+
+
+@pytest.mark.parametrize("bands", ["whole", "rows"])
+def test_random_networks_that_copy_channels_apart(
+    bands: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
+    force_planes(monkeypatch, bands)
+    models = random_models("apart", tmp_path)
     assert verdict(RV32IMC, models, 1 << 31, tmp_path) == 0

@@ -39,12 +39,13 @@ static void run_{name}(void) {{
 
 
 @pytest.mark.parametrize(
-    ("kind", "first"), [("float32", 400), ("int8", 400), ("mixed", 400), ("in fours", 400)]
+    ("kind", "first"),
+    [("float32", 400), ("int8", 400), ("mixed", 400), ("in fours", 400), ("apart", 400)],
 )
 def test_nothing_is_undefined_or_out_of_bounds(
     kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "in fours":
+    if kind in ("in fours", "apart"):
         monkeypatch.setattr(conv_gather, "WORTH", 0)
     count, lines, calls, sent, expected = (
         4,
@@ -82,7 +83,7 @@ def test_nothing_is_undefined_or_out_of_bounds(
     done = subprocess.run([tmp_path / "all"], input=sent, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert len(done.stdout) == len(expected)
-    if kind in ("int8", "in fours"):
+    if kind in ("int8", "in fours", "apart"):
         assert done.stdout == expected
     else:  # Softmax may differ in the last places
         got, want = (np.frombuffer(b, np.float32) for b in (done.stdout, expected))

@@ -29,7 +29,7 @@ WRITERS: Final = (
     *sorted(FOLDER.glob("conv_*.py")),
     *(FOLDER / f"{name}.py" for name in ("finish", "moving", "reductions", "unweighted")),
 )
-KINDS: Final = ("int8", "float32", "mixed", "in fours")
+KINDS: Final = ("int8", "float32", "mixed", "in fours", "apart")
 SEEDS: Final = range(700, 800)
 # moves that fill, take tables and constants, and copy few and many values
 MOVES: Final = (
@@ -57,19 +57,24 @@ class Network:
 @lru_cache
 def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
     """Networks that each reach new lines of `WRITERS`, and the lines that none of them reaches."""
-    left = set(_lines())
-    chosen = []
+    every = frozenset(_lines())
+    left = set(every)
+    chosen: list[tuple[Network, set[Line]]] = []
     for name, data in _candidates():
         graph = read_model(data)
         fused = name.startswith("float32") and name.endswith(("1", "3", "5", "7", "9"))
         header, reached = _traced(graph, name, fused)
         small = header.arena + graph.input.nbytes + graph.output.nbytes <= RAM
         if small and left & reached:
-            chosen.append(Network(name, data, graph, header, fused))
+            chosen.append((Network(name, data, graph, header, fused), reached & every))
             left -= reached
         if not left:
             break
-    return tuple(chosen), frozenset(left)
+    for one in list(chosen):  # those that later ones made superfluous
+        others = [reached for network, reached in chosen if network is not one[0]]
+        if one[1] <= set().union(*others):
+            chosen.remove(one)
+    return tuple(network for network, _ in chosen), frozenset(left)
 
 
 def _candidates() -> Iterator[tuple[str, bytes]]:

@@ -23,6 +23,7 @@ class Maker:
         self.random = np.random.default_rng([seed, len(kind)])
         self.kind = kind
         self.real = kind == "float32"
+        self.tall = False  # windows and strides beyond the usual
         self.extreme = self.random.random() < 0.25
         self.net = Net()
 
@@ -38,6 +39,17 @@ class Maker:
             self._flatten()
             self._dense(4 * self._int(1, 6))
             self._dense()
+        return self.net.finish()
+
+    def make_apart(self) -> bytes:
+        """After a first step, depthwise convolutions of up to 8 channels and of tall windows."""
+        self.net.input(
+            (1, *self._ints(2, 1, 14), self._int(2, 8)), "int8", self._scale(), self._zero()
+        )
+        self.net.simple("QUANTIZE", scale=self.net.scale, zero=self._zero())
+        self.tall = True
+        for _ in range(self._int(1, 2)):
+            self._depthwise()
         return self.net.finish()
 
     def make(self) -> bytes:
@@ -124,8 +136,11 @@ class Maker:
             sizes = [min(3, sizes[0])] * 2 if padding == SAME else [min(*sizes, 3)] * 2
         return sizes[0], sizes[1], padding
 
+    def _stride(self) -> int:
+        return self._int(1, 4 if self.tall else 3)
+
     def _strides(self) -> tuple[int, int]:
-        return (1, 1) if self.random.random() < 0.6 else (self._int(1, 3), self._int(1, 3))
+        return (1, 1) if self.random.random() < 0.6 else (self._stride(), self._stride())
 
     def _conv(self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16)) -> None:
         height, width, padding = self._window(5)
@@ -154,7 +169,7 @@ class Maker:
         self.net.pool((height, width), (height, width), average=average, act=self._act())
 
     def _depthwise(self) -> None:
-        height, width, padding = self._window(7)
+        height, width, padding = self._window(12 if self.tall else 7)
         multiplier = int(self.random.choice([1, 1, 1, 2, 3]))
         channels = self.net.shape[3] * multiplier
         if channels > 24:
@@ -215,7 +230,12 @@ class Maker:
 
 
 def make(seed: int, kind: str) -> bytes:
-    """The file of network ``seed`` of a kind: "float32", "int8", "mixed", or int8 "in fours"."""
+    """The file of network ``seed`` of a kind.
+
+    "float32", "int8", "mixed" (int8 with float32 edges), or int8 "in fours" or "apart".
+    """
+    if kind == "apart":
+        return Maker(seed, "int8").make_apart()
     if kind == "in fours":
         return Maker(seed, "int8").make_in_fours()
     return Maker(seed, kind).make()

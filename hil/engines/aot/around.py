@@ -14,7 +14,7 @@ import numpy as np
 
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.source import Emitted, Writer
-from hil.engines.aot.steps import OneToOne, first_bytes, item
+from hil.engines.aot.steps import InPlace, OneToOne, first_bytes, item
 from hil.engines.aot.unweighted import Pooling
 from hil.tflite.graph import Axis
 
@@ -237,11 +237,12 @@ class Repeated(OneToOne):
         return self.inner.scratch_bytes
 
     @property
-    def lead(self) -> int:
+    def lead(self) -> int | InPlace | None:
         # of each: as the inner step says, and its output ends before the next one's input
         grows = self.inner.output_bytes - self.inner.input_bytes
         last = (self.times - 1) * grows
-        return max(self.inner.lead + max(0, last), grows, last)
+        lead = self.inner.lead
+        return max(lead + max(0, last), grows, last) if isinstance(lead, int) else None
 
 
 def repeated(step: Inner, times: int) -> Inner | Repeated:

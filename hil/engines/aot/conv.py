@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hil.engines.aot import arithmetic
 from hil.engines.aot.arithmetic import NOTHING, Activation
-from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
+from hil.engines.aot.steps import InPlace, OneToOne, Pool, ctype, first_bytes, item
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT32, Axis, refuse, window_axes
 
@@ -91,7 +91,7 @@ class Conv(OneToOne):
         return scratch(self).nbytes if self.gathered else 0
 
     @property
-    def lead(self) -> int:
+    def lead(self) -> int | InPlace | None:
         # all channels of a pixel are written while its window is still read, and of several pixels
         # at a time (a tile) the first is written before the last is computed
         pixel_in = self.cin * item(self.real)

@@ -9,7 +9,7 @@ or saves enough work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -18,33 +18,44 @@ import numpy.typing as npt
 
 from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, arranged, scratch, tile
 from hil.engines.aot.conv_place import Place, scaled
+from hil.engines.aot.conv_planes import candidates, cost
 from hil.engines.aot.finish import Finish
+from hil.engines.aot.nodes import Arenas
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.steps import Step
 from hil.tflite.graph import Axis
 
 WORTH = 128  # instructions to save per byte by which the arena grows
 _SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7
+_DEPTHWISE = 5.5  # instructions per multiplication of a depthwise one without planes
 _PORTIONS = 4
 _LIMIT = 1 << 23  # of a sum that shares its register with another one
 
 
-def choose_gathered(
-    steps: Sequence[Step], arena: Callable[[Sequence[Step]], int]
-) -> tuple[Step, ...]:
-    """``steps``, with `Conv.gathered` set where that is free or saves enough work.
-
-    ``arena``: the bytes of the arena with other steps in their places.
-    """
+def choose_gathered(steps: Sequence[Step], arenas: Arenas) -> tuple[Step, ...]:
+    """``steps``, with buffers (`Conv.gathered`) or planes where they are free or save enough."""
     chosen = [arranged(s) if isinstance(s, Conv) else s for s in steps]
+    arenas.keep(chosen)
     for i, step in enumerate(chosen):
-        if not isinstance(step, Conv) or not _possible(step):
+        if not isinstance(step, Conv):
             continue
-        trial = [*chosen[:i], replace(step, gathered=True), *chosen[i + 1 :]]
-        grown = arena(trial) - arena(chosen)
-        if _SAVED * products(step) >= WORTH * max(grown, 0):
-            chosen = trial
+        best: tuple[float, Step] = (0, step)
+        for saved, trial in _ways(step):
+            grown = arenas.grown([*chosen[:i], trial, *chosen[i + 1 :]])
+            best = max(best, (saved - WORTH * grown, trial), key=lambda one: one[0])
+        if best[1] is not step:
+            chosen[i] = best[1]
+            arenas.keep(chosen)
     return tuple(chosen)
+
+
+def _ways(step: Conv) -> Iterator[tuple[float, Step]]:
+    """Other ways to compute ``step``, and about how many instructions they save."""
+    if step.depthwise:
+        for planar in candidates(step):
+            yield _DEPTHWISE * products(step) - cost(planar), planar
+    elif _possible(step):
+        yield _SAVED * products(step), replace(step, gathered=True)
 
 
 def _possible(conv: Conv) -> bool:

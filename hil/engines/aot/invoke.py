@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.core.records import TensorSpec
-from hil.engines.aot.nodes import Plan
-from hil.engines.aot.places import Arena
+from hil.engines.aot.nodes import Arena, Plan
 from hil.engines.aot.source import Array, Writer, read
 from hil.engines.aot.steps import CTYPES, Buffer
 from hil.engines.aot.variables import initial_byte

@@ -16,6 +16,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hil.engines.aot.steps import InPlace
+
 ALIGNMENT = 4  # of float32, and of the word loads of the int8 kernels
 _TRIALS = 400  # orders that are tried
 _WORK = 400_000  # pairs of blocks that are compared at most, whatever the number of trials
@@ -39,7 +41,7 @@ class Block:
 
 
 # (input block, output block) that may overlap -> by how many bytes the output must start below
-Overlaps = Mapping[tuple[int, int], int]
+Overlaps = Mapping[tuple[int, int], int | InPlace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,25 @@ class Places:
     offsets: tuple[int, ...]
 
 
-def place(blocks: Sequence[Block], overlaps: Overlaps) -> Places:
-    """Offsets of all blocks in an arena as small as a search finds."""
+def place(
+    blocks: Sequence[Block],
+    overlaps: Overlaps,
+    near: Sequence[int] = (),
+    enough: int = 0,
+) -> Places:
+    """Offsets of all blocks in an arena as small as a search finds.
+
+    ``near``: offsets that may be good, -1 for blocks without one. The search ends with an arena of
+    ``enough`` bytes.
+    """
     if not blocks:
         return Places(0, ())
-    leads = {pair: align(max(lead, 0)) for pair, lead in overlaps.items()}
+    leads = {
+        pair: align(max(lead, 0)) if isinstance(lead, int) else lead
+        for pair, lead in overlaps.items()
+    }
     conflicts = _conflicts(blocks)
-    least = _least(blocks, conflicts, leads)
+    least = max(_least(blocks, conflicts, leads), enough)
     numbers = range(len(blocks))
     orders = [
         sorted(numbers, key=lambda i: (-blocks[i].size, blocks[i].first)),
@@ -65,7 +79,13 @@ def place(blocks: Sequence[Block], overlaps: Overlaps) -> Places:
         sorted(numbers, key=lambda i: -blocks[i].size * (1 + blocks[i].last - blocks[i].first)),
     ]
     best, order = Places(1 << 62, ()), orders[0]
+    if near:
+        order = sorted(numbers, key=lambda i: near[i] if near[i] >= 0 else 1 << 62)
+        best = _fill(order, blocks, conflicts, leads, near)
+        orders.append(order)
     for one in orders:
+        if best.arena <= least:
+            break
         found = _fill(one, blocks, conflicts, leads)
         if found.arena < best.arena:
             best, order = found, one
@@ -110,28 +130,36 @@ def _fill(
     blocks: Sequence[Block],
     conflicts: Sequence[Sequence[int]],
     leads: Overlaps,
+    near: Sequence[int] = (),
 ) -> Places:
-    """Each block in turn at the lowest offset that those before it leave free."""
+    """Each block in turn at the lowest offset that those before it leave free.
+
+    With ``near``, at that offset if it is free.
+    """
     offsets = [-1] * len(blocks)
     arena = 0
     for i in order:
         size = blocks[i].size
-        taken = []  # open intervals of offsets at which it cannot start
+        taken = []  # open intervals of offsets where it cannot start, but exactly at the third
         for j in conflicts[i]:
             at = offsets[j]
             if at < 0:
                 continue
-            low, high = at - size, at + blocks[j].size
-            if (j, i) in leads:  # j is the input of a step, i its output
-                low = max(low, at - leads[j, i])
-            elif (i, j) in leads:
-                high = min(high, at + leads[i, j])
-            if low < high:
-                taken.append((low, high))
-        start = 0
-        for low, high in sorted(taken):
-            if low < start < high:
-                start = high
+            low, high, exact = at - size, at + blocks[j].size, -1
+            below, above = leads.get((j, i)), leads.get((i, j))
+            if isinstance(below, int):  # j is the input of a step, i its output
+                low = max(low, at - below)
+            elif isinstance(above, int):
+                high = min(high, at + above)
+            elif below or above:
+                exact = at
+            taken.append((low, high, exact))
+        starts = sorted({0, *(start for _, *ends in taken for start in ends if start >= 0)})
+        if near and near[i] >= 0:
+            starts.insert(0, near[i])
+        start = next(
+            x for x in starts if all(not low < x < high or x == exact for low, high, exact in taken)
+        )
         offsets[i] = start
         arena = max(arena, start + size)
     return Places(arena, tuple(offsets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, Operator
@@ -24,13 +25,38 @@ class Node:
     operators: tuple[Operator, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Offsets in the arena: of tensors, and of the scratch memory of nodes, by their number."""
+
+    nbytes: int
+    tensors: Mapping[int, int]
+    scratch: Mapping[int, int]
+
+
+class Arenas(Protocol):
+    """The arenas of a network with other steps in their places."""
+
+    def grown(self, steps: Sequence[Step]) -> int:
+        """Bytes by which the arena would grow."""
+        ...
+
+    def keep(self, steps: Sequence[Step]) -> None:
+        """Compare with the arena of these steps from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The nodes of a network in order. ``views``: tensor -> the tensor whose bytes it shares."""
+    """The nodes of a network in order. ``views``: tensor -> the tensor whose bytes it shares.
+
+    ``near``: a good arena of similar steps, from which the search for places starts.
+    """
 
     graph: Graph
     nodes: tuple[Node, ...]
     views: Mapping[int, int]
+    near: Arena | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -18,6 +18,7 @@ from hil.engines.aot.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
+from hil.engines.aot.conv_planes import Planar, emit_planes
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.formulas import FORMULAS
@@ -117,6 +118,7 @@ _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Copy: emit_copy,
     Collected: _emit_collected,
     Repeated: _emit_repeated,
+    Planar: emit_planes,
 }
 
 

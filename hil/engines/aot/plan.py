@@ -14,7 +14,7 @@ from hil.engines.aot.channelwise import Channelwise
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
-from hil.engines.aot.nodes import Node, Plan
+from hil.engines.aot.nodes import Arena, Node, Plan
 from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
 from hil.engines.aot.places import arrange
 from hil.engines.aot.steps import Buffer, Pool, Step
@@ -61,10 +61,29 @@ def plan_nodes(graph: Graph) -> Plan:
 
 
 def _gathered(made: Plan) -> Plan:
-    def arena(steps: Sequence[Step]) -> int:
-        return arrange(made.with_steps(steps)).nbytes
+    trials = _Trials(made)
+    chosen = choose_gathered(made.steps, trials)
+    return replace(trials.plan(chosen), near=trials.arena)
 
-    return made.with_steps(choose_gathered(made.steps, arena))
+
+class _Trials:
+    """The arenas of a plan with other steps in their places."""
+
+    def __init__(self, made: Plan) -> None:
+        self.made = made
+        self.arena: Arena | None = None
+
+    def plan(self, steps: Sequence[Step]) -> Plan:
+        return replace(self.made.with_steps(steps), near=self.arena)
+
+    def grown(self, steps: Sequence[Step]) -> int:
+        """Bytes by which the arena would grow."""
+        before = self.arena.nbytes if self.arena else 0
+        return max(arrange(self.plan(steps)).nbytes - before, 0)
+
+    def keep(self, steps: Sequence[Step]) -> None:
+        """Compare with the arena of these steps from now on."""
+        self.arena = arrange(self.plan(steps), smaller=True)
 
 
 def _needed(graph: Graph) -> list[Operator]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
 
@@ -49,6 +50,12 @@ class Buffer:
         return Buffer(name, tensor.elements * _ITEM[name], tensor.variable)
 
 
+class InPlace(Enum):
+    """How a target may overlap a source where only the same place is safe."""
+
+    EXACTLY = "the target starts where the source starts, or they do not overlap"
+
+
 class Step(Protocol):
     """One function of the generated code. Its parameters are pointers to ``sources``, then to
     ``targets``, then ``int16_t *s`` if it needs scratch memory.
@@ -80,12 +87,13 @@ class Step(Protocol):
         ...
 
     @property
-    def leads(self) -> tuple[int | None, ...]:
+    def leads(self) -> tuple[int | InPlace | None, ...]:
         """Per source: how many bytes below it the first target must start so that nothing is lost.
 
         Derived from the order in which the emitted code reads and writes. It may be negative, or
-        larger than the target, which is always enough. None: they may not overlap. Other targets
-        never overlap a source.
+        larger than the target, which is always enough. None: they may not overlap.
+        `InPlace.EXACTLY`: only as it says, which a target may be that is no larger than the source.
+        Other targets never overlap a source.
         """
         ...
 
@@ -113,7 +121,7 @@ class OneToOne:
         raise NotImplementedError
 
     @property
-    def lead(self) -> int:
+    def lead(self) -> int | InPlace | None:
         """The only one of `Step.leads`."""
         raise NotImplementedError
 
@@ -126,7 +134,7 @@ class OneToOne:
         return (Buffer(self.ctypes[1], self.output_bytes),)
 
     @property
-    def leads(self) -> tuple[int | None, ...]:
+    def leads(self) -> tuple[int | InPlace | None, ...]:
         return (self.lead,)
 
 

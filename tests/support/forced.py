@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes engine aot choose what it would only choose for large layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hil.engines.aot import conv_gather, conv_planes
+from hil.engines.aot.conv import Conv
+from hil.engines.aot.conv_planes import Planar
+
+
+def force_planes(monkeypatch: pytest.MonkeyPatch, bands: str) -> None:
+    """Depthwise layers copy channels apart where they can: "whole", or some "rows" at a time."""
+
+    def candidates(conv: Conv) -> Iterator[Planar]:
+        found = [c for c in conv_planes.candidates(conv) if c.whole == (bands == "whole")]
+        return iter(found[conv.cout % len(found) :][:1] if found else ())
+
+    monkeypatch.setattr(conv_gather, "candidates", candidates)
+    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(conv_gather, "_DEPTHWISE", 1e9)
