@@ -27,7 +27,10 @@ FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
     *sorted(FOLDER.glob("conv_*.py")),
-    *(FOLDER / f"{name}.py" for name in ("finish", "moving", "reductions", "unweighted")),
+    *(
+        FOLDER / f"{name}.py"
+        for name in ("finish", "moving", "reductions", "resizing", "unweighted")
+    ),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours", "apart")
 SEEDS: Final = range(700, 800)
@@ -37,6 +40,8 @@ MOVES: Final = (
     (6, "PAD", "int64"),
     (5, "GATHER", "float32"),
     (17, "CONCATENATION", "float32"),
+    (1, "RESIZE_BILINEAR", "float32"),
+    (1, "RESIZE_BILINEAR", "int8"),
 )
 RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in total
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.support.random_graphs import GraphMaker
-from tests.support.random_moves import MOVE_DRAWS
+from tests.support.random_moves import INTERPOLATION_DRAWS, MOVE_DRAWS
 
 
 class _Maker(GraphMaker):
@@ -23,7 +23,7 @@ class _Maker(GraphMaker):
             taken.append(self.net.current)
             self.keep()
         self.net.graph.inputs = taken
-        MOVE_DRAWS[code](self)
+        (MOVE_DRAWS | INTERPOLATION_DRAWS)[code](self)
         if not self.net.graph.operators:
             return None
         operator = self.net.graph.operators[-1]

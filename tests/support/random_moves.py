@@ -306,6 +306,10 @@ def _resize_nearest(maker: GraphMaker) -> None:
     _resize(maker, "RESIZE_NEAREST_NEIGHBOR", schema.ResizeNearestNeighborOptionsT())
 
 
+def _bilinear(maker: GraphMaker) -> None:
+    _resize(maker, "RESIZE_BILINEAR", schema.ResizeBilinearOptionsT())
+
+
 def _resize(maker: GraphMaker, code: str, options: Any) -> None:
     net = maker.net
     if len(net.shape) != 4 or net.dtype not in ("float32", "int8"):
@@ -412,5 +416,8 @@ MOVE_DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "TRANSPOSE": _transpose,
     "UNPACK": _unpack,
 }
+# they compute values, but only from where they are
+INTERPOLATION_DRAWS: dict[str, Callable[[GraphMaker], None]] = {"RESIZE_BILINEAR": _bilinear}
 # TFLM pads with uninitialised memory in SPACE_TO_BATCH_ND
-DEFINED_DRAWS = MOVE_DRAWS | {"SPACE_TO_BATCH_ND": partial(_space_to_batch, padded=False)}
+DEFINED_DRAWS = MOVE_DRAWS | INTERPOLATION_DRAWS
+DEFINED_DRAWS |= {"SPACE_TO_BATCH_ND": partial(_space_to_batch, padded=False)}

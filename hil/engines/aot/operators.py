@@ -25,6 +25,7 @@ from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
+from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
 from hil.engines.aot.unweighted import (
@@ -96,6 +97,7 @@ FAMILIES: Mapping[str, Family] = {
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),
+    "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
     **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
     **dict.fromkeys(FORMULAS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
