@@ -60,6 +60,7 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
     "VAR_HANDLE": {"variable": (1, "s", 0)},  # the number of its name
     "CALL_ONCE": {"subgraph": (0, "i", 0)},
+    "GELU": {"approximate": (0, "?", 0)},
     "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
     "STRIDED_SLICE": {
         "begin": (0, "i", 0),

@@ -13,7 +13,7 @@ from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library, ulps
-from tests.support.oracles import litert_outputs, tflm_outputs
+from tests.support.oracles import reference_outputs
 
 FOLDER = Path(os.environ.get("HIL_NETWORKS_DIR") or "missing")
 FILES = sorted(FOLDER.glob("*/*.tflite"))
@@ -47,11 +47,7 @@ def test_a_network_equals_the_references(file: Path, tmp_path: Path) -> None:
         pytest.skip("aot does not take it: see docs/coverage.md")
     native = library({"net": graph}, tmp_path)["net"]
     x = all_inputs(graph, SAMPLES, 1)
-    integer = graph.precision.integer
-    try:
-        expected = (tflm_outputs if integer else litert_outputs)(graph, x)
-    except RuntimeError:  # TFLM lacks an operator, such as TILE
-        expected = litert_outputs(graph, x)
+    expected = reference_outputs(graph, x)
     codes = {operator.code for operator in graph.operators}
     for got, wanted in zip(native.run_all(x), expected, strict=True):
         wanted = wanted.reshape(got.shape)

@@ -15,7 +15,7 @@ from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
 from tests.engines.test_networks import INEXACT, ULPS
 from tests.support.native import all_inputs, library, ulps
-from tests.support.oracles import litert_outputs, tflm_outputs
+from tests.support.oracles import reference_outputs
 from tests.support.random_graphs import make_graph
 
 pytestmark = pytest.mark.thorough
@@ -44,7 +44,7 @@ def compare(kind: str, first: int, folder: Path) -> Counter[str]:
         again = native.run_all(x, poison=0x00)
         assert [a.tobytes() for a in got] == [a.tobytes() for a in again]
         try:
-            expected = (litert_outputs if kind == "float32" else tflm_outputs)(graph, x)
+            expected = reference_outputs(graph, x)
         except RuntimeError:  # the reference refuses it
             continue
         codes = [operator.code for operator in graph.operators]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.tflite import Net
+
 if TYPE_CHECKING:
     from tests.support.random_graphs import GraphMaker
 
@@ -20,6 +22,39 @@ def fused_options(code: str, act: int) -> tuple[Any, str]:
     made = getattr(schema, f"{FUSING[code]}T")()
     made.fusedActivationFunction = act
     return made, FUSING[code]
+
+
+# operators on one value, with their output's scale and zero point in int8 where that is fixed
+FIXED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+LITERT_ONLY = ("EXP", "GELU", "LOG", "RELU_N1_TO_1")  # in int8: TFLM does not have them
+_RELUS = ("LEAKY_RELU", "RELU", "RELU6")
+INT8_FUNCTIONS = ("ABS", "ELU", "HARD_SWISH", "RSQRT", *_RELUS, *FIXED, *LITERT_ONLY)
+REAL_FUNCTIONS = (*INT8_FUNCTIONS, "CEIL", "COS", "FLOOR", "NEG", "ROUND", "SIN", "SQRT", "SQUARE")
+
+
+def function(net: Net, code: str, draw: float = 0.3, **result: Any) -> Net:
+    """Append an operator on one value; ``draw`` in [0, 1) decides its options."""
+    options: Any = None
+    kind = ""
+    if code == "LEAKY_RELU":
+        options, kind = schema.LeakyReluOptionsT(), "LeakyReluOptions"
+        options.alpha = round(draw * 3 - 1, 2)
+    if code == "GELU":
+        options, kind = schema.GeluOptionsT(), "GeluOptions"
+        options.approximate = draw < 0.5
+    if net.dtype == "int8" and code in FIXED:
+        result["scale"], result["zero"] = FIXED[code]
+    return net.op(code, net.shape, options, kind, **result)
+
+
+def one(maker: GraphMaker) -> None:
+    """A function of one value."""
+    real = maker.kind == "float32"
+    # those that are not defined everywhere, or grow fast, have tests of their own
+    names = [n for n in (REAL_FUNCTIONS if real else INT8_FUNCTIONS) if n not in LITERT_ONLY]
+    names = [n for n in names if n not in ("COS", "RSQRT", "SIN", "SQRT", "SQUARE")]
+    name = names[maker._int(0, len(names) - 1)]
+    function(maker.net, name, float(maker.random.random()), **maker.result())
 
 
 def pair(maker: GraphMaker, code: str) -> None:

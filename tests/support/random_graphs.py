@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.elementwise import pair
+from tests.support.elementwise import one, pair
 from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.random_nets import Maker
 from tests.support.weighted_nets import dilated, grouped
@@ -138,6 +138,7 @@ DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "RELU": _relu,
     "one that moves": _move,
     "another that moves": _move,
+    "functions": one,
 }
 
 

@@ -27,7 +27,7 @@ SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
 
 
-@dataclass
+@dataclass(eq=False)
 class Net:
     """A chain under construction. ``current``: the input tensor of the next operator."""
 

@@ -9,7 +9,6 @@ names are the same. The C code in `kernels/` must agree with them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +105,7 @@ def quantized_value(real: float, scale: float, zero_point: int) -> int:
     return zero_point + roundf(steps)
 
 
-# --- exp() of the int8 Softmax: Q5.26 -> Q0.31 ---
+# --- exp() of the int8 Softmax: Q5.26 -> Q0.31; other functions have Q4.27 ---
 
 _BARREL = (
     (-2, 1672461947),
@@ -119,14 +118,15 @@ _BARREL = (
 )
 
 
-def exp_on_negative_values(a: int) -> int:
-    """gemmlowp's exp of a Q5.26 number <= 0, as Q0.31: a polynomial and a barrel shifter."""
+def exp_on_negative_values(a: int, integer_bits: int = 5) -> int:
+    """gemmlowp's exp of a number <= 0, as Q0.31: a polynomial and a barrel shifter."""
     if a == 0:
         return INT32_MAX
     mul = rounding_doubling_high_mul
-    quarter = 1 << 24
+    fraction = 31 - integer_bits
+    quarter = 1 << (fraction - 2)
     below = (a & (quarter - 1)) - quarter
-    x = (below << 5) + (1 << 28)
+    x = (below << integer_bits) + (1 << 28)
     x2 = mul(x, x)
     x3, x4 = mul(x2, x), mul(x2, x2)
     cubic = mul(rounding_divide_by_pot(x4, 2) + x3, 715827883)
@@ -134,7 +134,7 @@ def exp_on_negative_values(a: int) -> int:
     result = 1895147668 + mul(1895147668, x + rest)
     remainder = below - a
     for exponent, factor in _BARREL:
-        if remainder & (1 << (26 + exponent)):
+        if exponent < integer_bits and remainder & (1 << (fraction + exponent)):
             result = mul(result, factor)
     return result
 
@@ -189,6 +189,7 @@ class RealFunction:
     function: str  # of kernels/float32.h or math.h
     parameters: tuple[float, ...] = ()
     monotone: bool = True
+    kernel: str = "float32"  # the kernel file that has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,72 +259,3 @@ def quantized_limits(operator: Operator, output: Tensor, low: int, high: int) ->
 def real_limits(operator: Operator) -> tuple[float, float]:
     """CalculateActivationRange: the limits of a fused activation."""
     return _REAL_LIMITS[_fused_kind(operator)]
-
-
-def _clamp(values: list[int], low: int = -128, high: int = 127) -> tuple[int, ...]:
-    return tuple(min(max(v, low), high) for v in values)
-
-
-def _scaled(values: list[int], x: Tensor, y: Tensor, real: float) -> list[int]:
-    multiplier, shift = quantize_multiplier(real)
-    scale = multiply_by_quantized_multiplier
-    return [y.zero_point + scale(q - x.zero_point, multiplier, shift) for q in values]
-
-
-def _relu(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
-    values = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
-    return _clamp(values, low=max(-128, y.zero_point))
-
-
-def _relu6(_: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
-    # TFLM clamps the codes themselves: it assumes that input and output have the same scale
-    del y
-    six = min(max(quantized_value(6.0, x.scale, x.zero_point), -128), 127)
-    return tuple(six if q > six else max(q, x.zero_point) for q in IDENTITY)
-
-
-def _leaky_relu(operator: Operator, x: Tensor, y: Tensor) -> tuple[int, ...]:
-    alpha = float(operator.options["alpha"])
-    slope = float32_ratio(x.scale, alpha, by=y.scale)
-    positive = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
-    falling = _scaled(list(IDENTITY), x, y, abs(slope))
-    if slope < 0:
-        falling = [2 * y.zero_point - v for v in falling]
-    return _clamp(
-        [p if q >= x.zero_point else f for q, p, f in zip(IDENTITY, positive, falling, strict=True)]
-    )
-
-
-def _requantize(x: Tensor, y: Tensor) -> tuple[int, ...]:
-    return _clamp(_scaled(list(IDENTITY), x, y, x.scale / y.scale))
-
-
-def _real_leaky_relu(operator: Operator) -> RealFunction:
-    alpha = float(operator.options["alpha"])
-    return RealFunction("hil_leaky", (alpha,), monotone=alpha >= 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ValueFunction:
-    """An operator that maps each value by itself: as a table of int8, and as float32 code."""
-
-    int8: Callable[[Operator, Tensor, Tensor], tuple[int, ...]]  # the results for -128 to 127
-    real: Callable[[Operator], RealFunction]
-
-
-# one line per operator
-VALUE_FUNCTIONS: Mapping[str, ValueFunction] = {
-    "RELU": ValueFunction(_relu, lambda _: RealFunction("hil_relu")),
-    "RELU6": ValueFunction(_relu6, lambda _: RealFunction("hil_relu6")),
-    "LEAKY_RELU": ValueFunction(_leaky_relu, _real_leaky_relu),
-}
-
-
-def standalone_activation(operator: Operator, x: Tensor, y: Tensor, real: bool) -> Activation:
-    """An operator of `VALUE_FUNCTIONS`, or a QUANTIZE of int8 to int8, as an activation."""
-    if operator.code == "QUANTIZE":
-        return Activation(table=_requantize(x, y))
-    does = VALUE_FUNCTIONS[operator.code]
-    if real:
-        return Activation(real=(does.real(operator),))
-    return Activation(table=does.int8(operator, x, y))

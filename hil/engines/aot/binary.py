@@ -12,7 +12,13 @@ import numpy.typing as npt
 from hil.engines.aot.arithmetic import NOTHING, Activation
 from hil.engines.aot.broadcast import Loop, broadcast_shape, lead, loops
 from hil.engines.aot.channelwise import Channelwise, Stage
-from hil.engines.aot.finish import int8_expression, real_expression, simplified, table_array
+from hil.engines.aot.finish import (
+    int8_expression,
+    real_expression,
+    real_kernels,
+    simplified,
+    table_array,
+)
 from hil.engines.aot.formulas import FORMULAS, Formula, Quantised
 from hil.engines.aot.linear import CODES, fit_rows
 from hil.engines.aot.source import Array, Emitted, Writer, read
@@ -164,7 +170,7 @@ def emit_binary(step: Binary, prefix: str) -> Emitted:
             if operand.values is not None:
                 w(f"HIL_FLASH {operand.buffer.ctype} *{name} = {prefix}_{name};")
         _nested(w, step, list(names), value)
-    kernels = ("float32",) if ctype == "float" else ("int8",)
+    kernels = ("float32", *real_kernels(step.post)) if ctype == "float" else ("int8",)
     return Emitted(arrays, str(w), (*kernels, *step.formula.kernels))
 
 

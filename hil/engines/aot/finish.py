@@ -24,6 +24,11 @@ def real_expression(x: str, functions: Iterable[RealFunction]) -> str:
     return x
 
 
+def real_kernels(activation: Activation) -> tuple[str, ...]:
+    """The kernel files that the float32 functions of an activation need."""
+    return tuple(f.kernel for f in activation.real)
+
+
 def simplified(functions: Sequence[RealFunction]) -> list[RealFunction]:
     """Without clamps that the clamp just before them makes redundant."""
     kept: list[RealFunction] = []
@@ -73,7 +78,9 @@ class Finish:
     @property
     def kernels(self) -> tuple[str, ...]:
         """Kernel files that the code of this class calls."""
-        return ("float32",) if self.real else ("int8",)
+        if not self.real:
+            return ("int8",)
+        return ("float32", *real_kernels(self.conv.pre.then(self.conv.post)))
 
     @property
     def products(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 """The operators of engine ``aot``: the functions that plan a step for each, and write its C code.
 
 A new operator is registered here. One that maps each value by itself is registered in
-`arithmetic.VALUE_FUNCTIONS` instead.
+`value_functions.VALUE_FUNCTIONS` instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hil.engines.aot.arithmetic import VALUE_FUNCTIONS
 from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
 from hil.engines.aot.binary import Binary, emit_binary, plan_binary
 from hil.engines.aot.channelwise import Channelwise, emit_channelwise
@@ -38,6 +37,7 @@ from hil.engines.aot.unweighted import (
     plan_map,
     plan_softmax,
 )
+from hil.engines.aot.value_functions import VALUE_FUNCTIONS
 from hil.engines.aot.weighted import plan_pools, plan_weighted
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, UINT8
@@ -98,7 +98,7 @@ FAMILIES: Mapping[str, Family] = {
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
-    **dict.fromkeys(VALUE_FUNCTIONS, _MAP),
+    **{code: replace(_MAP, types=does.types) for code, does in VALUE_FUNCTIONS.items()},
     **dict.fromkeys(FORMULAS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),

@@ -13,17 +13,18 @@ from hil.engines.aot.arithmetic import (
     Activation,
     fused_activation,
     softmax_table,
-    standalone_activation,
 )
 from hil.engines.aot.finish import (
     average,
     int8_expression,
     real_expression,
+    real_kernels,
     simplified,
     table_array,
 )
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
 from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
+from hil.engines.aot.value_functions import standalone_activation
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import FLOAT32, INT8, Axis, refuse, window_axes
 
@@ -119,7 +120,7 @@ def emit_pooling(step: Pooling, prefix: str) -> Emitted:
     arrays = []
     if not step.real and step.post.limits is None:
         arrays.append(table_array(f"{prefix}_lut", step.post))
-    return Emitted(arrays, str(w), _kernels(step.real))
+    return Emitted(arrays, str(w), _kernels(step.real) + real_kernels(step.post))
 
 
 def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
@@ -209,6 +210,7 @@ def emit_map(step: Map, prefix: str) -> Emitted:
     ):
         w(f"out[i] = {value};")
     kernels = () if step.kind == "dequantize" else _kernels(step.real)
+    kernels += real_kernels(step.activation)
     return Emitted(arrays, str(w), kernels)
 
 

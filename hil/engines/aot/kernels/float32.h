@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* float32: activations, maximum, multiply-add, and conversion to int8. */
+/* float32: activations, functions of one value, multiply-add, and conversion to int8. */
 #include <math.h>
 #include <stdint.h>
 
@@ -21,6 +21,40 @@ static inline float hil_relu(float x) { return x < 0.0f ? 0.0f : x; }
 static inline float hil_relu6(float x) { return x > 6.0f ? 6.0f : x < 0.0f ? 0.0f : x; }
 
 static inline float hil_leaky(float x, float alpha) { return x > 0.0f ? x : x * alpha; }
+
+/* ---- float32: functions of one value ---- */
+
+static inline float hil_logistic(float x) {
+  if (x > 16.619047164916992188f) return 1.0f;
+  return x < -9.0f ? expf(x) : 1.0f / (1.0f + expf(-x));
+}
+
+static inline float hil_hard_swish(float x) {
+  const float gate = hil_maxf(0.0f, x + 3.0f);
+  return x * (gate < 6.0f ? gate : 6.0f) / 6.0f;
+}
+
+static inline float hil_elu(float x) {
+#if defined(__AVR__) /* which has no expm1f() */
+  const float power = expf(x);
+  if (x >= 0.0f || power == 1.0f) return x;
+  return power < 1e-7f ? -1.0f : (power - 1.0f) * x / logf(power);
+#else
+  return x < 0.0f ? expm1f(x) : x;
+#endif
+}
+
+static inline float hil_inverse_root(float x) { return 1.0f / sqrtf(x); }
+
+static inline float hil_square(float x) { return x * x; }
+
+static inline float hil_negative(float x) { return -x; }
+
+/* Halves go to the even neighbour; never a negative zero, unless x is one. */
+static inline float hil_round(float x) {
+  const float whole = floorf(x), rest = x - whole;
+  return rest < 0.5f || (rest == 0.5f && (int32_t)whole % 2 == 0) ? whole : whole + 1.0f;
+}
 
 /* x * w + sum, rounded once where that is one instruction. */
 static inline float hil_fma(float x, float w, float sum) {

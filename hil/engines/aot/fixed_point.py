@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions of one quantised value, in the fixed-point arithmetic of TFLM's kernels.
+
+Sources: gemmlowp's fixedpoint.h and tensorflow/lite/kernels/internal/reference/{hard_swish.h,
+integer_ops/logistic.h,integer_ops/tanh.h}, micro/kernels/elementwise.cc.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hil.core.errors import ModelError
+from hil.engines.aot.arithmetic import (
+    INT32_MAX,
+    INT32_MIN,
+    exp_on_negative_values,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    rounding_divide_by_pot,
+    rounding_doubling_high_mul,
+    wrap32,
+)
+
+_INTEGER_BITS = 4  # of the input of a logistic function or a tanh: Q4.27
+
+
+def _saturated(x: int, left: int) -> int:
+    return min(max(x << left, INT32_MIN), INT32_MAX)
+
+
+def _reciprocal(a: int) -> int:
+    """2 / (1 + a) in Q2.29 for a in [0, 1), Q0.31: three Newton steps."""
+    mul = rounding_doubling_high_mul
+    half = (a + INT32_MAX + 1) // 2
+    x = 1515870810 + mul(half, -1010580540)
+    for _ in range(3):
+        rest = (1 << 29) - mul(half, x)
+        x = wrap32(x + _saturated(mul(x, rest), 2))
+    return x
+
+
+def one_over_one_plus_x(a: int) -> int:
+    """1 / (1 + a) in Q0.31 for a in [0, 1), Q0.31."""
+    return _saturated(_reciprocal(a), 1)
+
+
+def logistic(x: int) -> int:
+    """gemmlowp's logistic function of a Q4.27 number, as Q0.31."""
+    if x == 0:
+        return 1 << 30
+    found = one_over_one_plus_x(exp_on_negative_values(-abs(x), _INTEGER_BITS))
+    return found if x > 0 else INT32_MAX - found
+
+
+def tanh(x: int) -> int:
+    """gemmlowp's tanh of a Q4.27 number, as Q0.31."""
+    if x == 0:
+        return 0
+    # exp(2 * x): the same bits as Q5.26
+    found = _saturated(
+        _reciprocal(exp_on_negative_values(-abs(x), _INTEGER_BITS + 1)) - (1 << 29), 2
+    )
+    return found if x > 0 else -found
+
+
+def _in_range(scale: float) -> tuple[int, int, int]:
+    """(multiplier, shift) from codes to Q4.27, and CalculateInputRadius."""
+    real = float(np.float32(scale)) * (1 << (31 - _INTEGER_BITS))
+    multiplier, shift = quantize_multiplier(real)
+    if shift < 0:
+        raise ModelError(f"a scale of {scale:.3g}", "2^-27 is the smallest that TFLM supports here")
+    return multiplier, shift, math.floor(15 * float(1 << 27) / float(1 << shift))
+
+
+def logistic_code(x: int, scale: float) -> int:
+    """LOGISTIC of x steps of ``scale``, in int8 of scale 1/256 and zero point -128."""
+    multiplier, shift, radius = _in_range(scale)
+    if x <= -radius:
+        return -128
+    if x >= radius:
+        return 127
+    found = logistic(multiply_by_quantized_multiplier(x, multiplier, shift))
+    return min(rounding_divide_by_pot(found, 23) - 128, 127)
+
+
+def tanh_code(x: int, scale: float) -> int:
+    """TANH of x steps of ``scale``, in int8 of scale 1/128 and zero point 0."""
+    multiplier, shift, radius = _in_range(scale)
+    if x <= -radius:
+        return -128
+    if x >= radius:
+        return 127
+    found = tanh(multiply_by_quantized_multiplier(x, multiplier, shift))
+    return min(max(rounding_divide_by_pot(found, 24), -128), 127)
+
+
+def _wrap16(x: int) -> int:
+    return (x + (1 << 15)) % (1 << 16) - (1 << 15)
+
+
+def _clamp16(x: int) -> int:
+    return min(max(x, -(1 << 15)), (1 << 15) - 1)
+
+
+def _high_mul16(a: int, b: int) -> int:
+    return (1 << 15) - 1 if a == b == -(1 << 15) else (a * b + (1 << 14)) >> 15
+
+
+def _divide_pot16(x: int, exponent: int) -> int:
+    """RoundingDivideByPOT of an int16, whose mask has 16 bits only."""
+    mask = _wrap16((1 << exponent) - 1)
+    threshold = (mask >> 1) + (x < 0)
+    return _wrap16((x >> exponent) + ((x & mask) > threshold))
+
+
+def _narrow(multiplier: int) -> int:
+    """DownScaleInt32ToInt16Multiplier."""
+    offset = 1 << 15
+    return (1 << 15) - 1 if multiplier >= INT32_MAX - offset else (multiplier + offset) >> 16
+
+
+def hard_swish_code(x: int, scale: float, result: float, zero: int) -> int:
+    """HARD_SWISH of x steps of ``scale``, in int8 of scale ``result`` and zero point ``zero``.
+
+    Raises `ModelError` where TFLM refuses the scales.
+    """
+    fine = np.float32(1 / 128) * np.float32(scale)
+    multiplier, exponent = quantize_multiplier(float(fine / np.float32(result)))
+    if exponent > 0:
+        raise ModelError(f"scales {scale:.3g} to {result:.3g}", "export the model again")
+    slope, reach = quantize_multiplier(float(fine / (np.float32(3) / np.float32(32768))))
+    value = _wrap16(x * (1 << 7))
+    scaled = _high_mul16(value, _narrow(multiplier))
+    relu = value
+    if reach > 0:
+        relu = _clamp16(relu * (1 << (reach - 1)))
+    relu = _high_mul16(relu, _narrow(slope))
+    if reach > 0:
+        relu = _clamp16(relu * 2)
+    elif reach < 0:
+        relu = _divide_pot16(relu, -reach)
+    relu = _wrap16((relu + (1 << 15)) >> 1)
+    product = abs(relu * scaled) >> 15
+    product = product if relu * scaled >= 0 else -product
+    found = _wrap16(_divide_pot16(product, -exponent) + zero)
+    return min(max(found, -128), 127)
+
+
+def _inverse_root(x: int) -> tuple[int, int]:
+    """GetInvSqrtQuantizedMultiplierExp: (multiplier, shift) of 1 / sqrt(x)."""
+    if x <= 1:
+        return INT32_MAX, 0
+    mul = rounding_doubling_high_mul
+    pairs = (31 - x.bit_length()) // 2 - 1
+    shift = 11 - pairs
+    start = (x << (2 * pairs)) >> 1  # Q3.28
+    half = rounding_divide_by_pot(start, 1)
+    root = 1 << 28
+    for _ in range(5):
+        cube = _saturated(mul(mul(root, root), root), 6)  # Q9 to Q3
+        root = _saturated(mul((1 << 28) + (1 << 27), root) - mul(half, cube), 3)
+    root = mul(root, 1518500250)
+    if shift < 0:
+        root, shift = wrap32(root << -shift), 0
+    return root, -shift
+
+
+def inverse_root_code(x: int, scale: float, result: float, zero: int) -> int:
+    """RSQRT of x steps of ``scale``; what is not positive gives the largest int8."""
+    if x <= 0:
+        return 127
+    kept = 20
+    single = np.sqrt(np.float32(scale)) * np.float32(result)
+    multiplier, shift = quantize_multiplier(1.0 / float(single))
+    root, exponent = _inverse_root(x)
+    data = multiply_by_quantized_multiplier(1, root, exponent + kept)
+    found = multiply_by_quantized_multiplier(data, multiplier, shift - kept) + zero
+    return min(max(found, -128), 127)
