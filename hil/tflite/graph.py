@@ -176,7 +176,26 @@ class Graph:
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
-ELEMENTWISE = ("RELU", "RELU6", "LEAKY_RELU", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
+ELEMENTWISE: tuple[str, ...] = (
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "TANH",
+    "HARD_SWISH",
+)
+ELEMENTWISE += ("ELU", "GELU", "ABS", "RSQRT", "EXP", "LOG", "SQRT", "SQUARE", "NEG", "SIN", "COS")
+ELEMENTWISE += (
+    "FLOOR",
+    "CEIL",
+    "ROUND",
+    "SOFTMAX",
+    "LOG_SOFTMAX",
+    "QUANTIZE",
+    "DEQUANTIZE",
+    "CAST",
+)
 SAME, VALID = 0, 1
 
 

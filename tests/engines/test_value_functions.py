@@ -112,3 +112,11 @@ def test_scales_that_tflm_refuses_are_refused_by_name() -> None:
     }.items():
         with pytest.raises(ModelError, match=says):
             plan(read_model(net.finish()))
+
+
+@pytest.mark.parametrize("code", REAL_FUNCTIONS)
+def test_a_result_of_another_size_is_corrupt(code: str) -> None:
+    net = Net().input((1, 4))
+    net.shape = (1, 3)
+    with pytest.raises(ModelError, match=rf"operator 0 \({code}\): \[1, 4\] to \[1, 3\]"):
+        read_model(function(net, code).finish())
