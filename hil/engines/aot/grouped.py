@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.around import Collected, collect, over_pixels
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer, read
 
@@ -19,12 +20,11 @@ def _blocks(channels: int) -> list[int]:
     return [_CHANNELS] * whole + [rest] * bool(rest)
 
 
-def _pack(step: Collected) -> npt.NDArray[np.generic]:
+def _pack(conv: Conv, groups: int) -> npt.NDArray[np.generic]:
     """The weights in order of use: groups, blocks of channels, taps (int8: in fours), channels."""
-    conv = step.inner
     length = conv.cin
     whole = 0 if conv.real else length // 4 * 4
-    rows = conv.weights.reshape(step.groups, -1, length)
+    rows = conv.weights.reshape(groups, -1, length)
     parts = []
     for group in rows:
         first = 0
@@ -36,15 +36,18 @@ def _pack(step: Collected) -> npt.NDArray[np.generic]:
     return np.concatenate(parts)
 
 
-def emit_grouped(step: Collected, prefix: str) -> Emitted:
+def emit_grouped(step: Collected, conv: Conv, prefix: str) -> Emitted:
     """The C code of a convolution in groups; its function is ``prefix(in, out, s)``."""
-    conv = step.inner
     finish = Finish(conv, prefix, False)
     taken, made = step.ctypes
     channels = conv.cout // step.groups
     blocks = _blocks(channels)
     arrays = [
-        Array(f"{prefix}_w", _pack(step), "weights, group by group, in blocks of channels"),
+        Array(
+            f"{prefix}_w",
+            _pack(conv, step.groups),
+            "weights, in groups and blocks",
+        ),
         *finish.arrays(),
     ]
     weight = "float" if finish.real else "int8_t"

@@ -232,7 +232,7 @@ def _merge(before: Step, step: Step) -> Step | None:
             each = step.inner
         once = _merge(before.inner, each)
         return replace(before, inner=once) if isinstance(once, Inner) else None
-    if isinstance(before, Collected) and isinstance(step, Map):
+    if isinstance(before, Collected) and isinstance(before.inner, Conv) and isinstance(step, Map):
         conv = _merge(before.inner, step)
         return replace(before, inner=conv) if isinstance(conv, Conv) else None
     if isinstance(step, Map) and step.kind == "activation":
