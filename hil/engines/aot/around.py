@@ -137,7 +137,7 @@ def emit_collected(step: Collected, prefix: str, inner: str, emitted: Emitted) -
     with w.block(head), over_pixels(w, step) as pixel:
         w(f"{taken} *w = ({taken} *)(void *)s;")
         with w.loop("p", step.points):
-            collect(w, step, "w", step.cin, "ox + p" if step.points > 1 else "ox")
+            collect(w, step, "w", step.cin // step.groups, "ox + p" if step.points > 1 else "ox")
         w(f"{inner}((const {taken} *)(const void *)s, out + {pixel} * {step.inner.cout});")
     return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)
 

@@ -132,9 +132,7 @@ class Dense16(OneToOne):
 
     @property
     def portions(self) -> list[int]:
-        """How many values to add in 32 bits at a time; all but the last are multiples of four."""
-        if not self.scaling.long:
-            return [self.length]
+        """How many values of a long sum to add in 32 bits; all but the last in whole fours."""
         size = 508  # 508 * 127 * 32,768 fits, and 508 * 128 * 32,768
         return [min(size, self.length - i) for i in range(0, self.length, size)]
 
@@ -182,7 +180,7 @@ def plan_16(operator: Operator, graph: Graph, name: str, note: str) -> Dense16 |
     cout = y.shape[-1]
     raw = w.data[0].transpose(2, 0, 1) if depthwise else w.data
     weights = np.ascontiguousarray(raw.reshape(cout, -1).astype(np.int8))
-    scaling = _scaling(operator, tensors, (x, w, y), weights)
+    scaling = plan_scaling(operator, tensors, (x, w, y), weights)
     if operator.code == "FULLY_CONNECTED":
         return Dense16(name, note, x.elements // weights.shape[1], 1, cout, weights, scaling)
     rows, columns = window_axes(operator, tensors)
@@ -194,7 +192,7 @@ def plan_16(operator: Operator, graph: Graph, name: str, note: str) -> Dense16 |
     return Dense16(name, note, 1, groups, cout, weights, scaling)
 
 
-def _scaling(
+def plan_scaling(
     operator: Operator,
     tensors: Sequence[Tensor],
     used: tuple[Tensor, Tensor, Tensor],

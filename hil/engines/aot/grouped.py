@@ -61,18 +61,18 @@ def emit_grouped(step: Collected, conv: Conv, prefix: str) -> Emitted:
     with w.block(head), over_pixels(w, step) as pixel:
         w(f"{taken} *t = ({taken} *)(void *)s;")
         collect(w, step, "t", conv.cin // (step.taps[0] * step.taps[1]), "ox")
-        w(f"const {taken} *x = (const {taken} *)(const void *)s;")
+        w(f"const {taken} *d = (const {taken} *)(const void *)s;")
         w(f"HIL_FLASH {weight} *w = {prefix}_w;")
         w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
         w(f"{made} *o = out + {pixel} * {conv.cout};")
-        with w.loop("g", step.groups, f"x += {conv.cin}"):
+        with w.loop("g", step.groups, f"d += {conv.cin}"):
             for count in sorted(set(blocks), reverse=True):
                 advance = f"w += {count * conv.cin}, q += {count * finish.stride}, o += {count}"
                 times = blocks.count(count)
                 with w.block(f"for (int c = 0; c < {times}; ++c, {advance})"):
                     starts = ", ".join(finish.start(j) for j in range(count))
                     w(f"{finish.ctype} a[{count}] = {{{starts}}};")
-                    w(f"{prefix}_sums{count}(x, w, a);")
+                    w(f"{prefix}_sums{count}(d, w, a);")
                     for j in range(count):
                         finish.store(w, j, [f"o[{j}]"], [f"a[{j}]"])
     return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
