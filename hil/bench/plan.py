@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Final
 
 from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
-from hil.boards.config import Board, BoardMemory, load_board
+from hil.bench.matrix import Asked, Group, check_engine, combine
+from hil.boards.config import BoardMemory, load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import DataError, DoesNotFit, NotForBoard, UsageError
+from hil.core.errors import DataError, DoesNotFit, UsageError
 from hil.core.records import EXPORTED, Dataset, DType, Precision, TensorSpec
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.runs.schema import TooLarge
+from hil.runs.schema import Refused, TooLarge
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
@@ -46,20 +46,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Networks of one precision: those ``embedded`` in an image, and those of them to ``run``."""
-
-    precision: Precision
-    embedded: tuple[Network, ...]
-    run: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class BenchPlan:
     """What will run, in order, and on which samples.
 
     ``note``: why this data set, when it was not the first choice. ``no_place``: requested runs that
-    do not fit their board. ``sketches``: runs of sketches that only their HELLO describes.
+    do not fit their board. ``refused``: those whose engine cannot take them. ``sketches``: runs of
+    sketches that only their HELLO describes.
     """
 
     cases: tuple[Case, ...]
@@ -69,6 +61,7 @@ class BenchPlan:
     project: Path
     no_place: tuple[TooLarge, ...] = ()
     sketches: tuple[tuple[Station, Sketch], ...] = ()
+    refused: tuple[Refused, ...] = ()
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -96,24 +89,22 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     for engine in set(ours) - set(ENGINES):
         known = ", ".join([*ENGINES, USER])
         raise UsageError(f"no engine is called {engine!r}", f"choose from {known}")
-    for station in stations:
-        _check_engines(station.board, request.engines)
+    if USER in request.engines:
+        for station in stations:
+            check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
     whole, note = _data(request, progress)
     data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name)) if ours else []
-    cases = tuple(
-        Case(Image(station.board, engine, group.precision, group.embedded), network, station)
-        for station, engine in product(stations, ours)
-        for group in _for_board(station.board, request, _for_engine(engine, request, wanted))
-        for network in group.run
-    )
+    named = tuple(name for name in request.models if not name.endswith(".tflite"))
+    asked = Asked(named, own=named != request.models, precisions=request.precisions)
+    cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
     plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
     for network in plan.networks:
         graph = network.graph
         check_data(data, network.path.name, graph.input, graph.output.elements)
     cases, no_place = fit_memory(cases)
-    return replace(plan, cases=cases, no_place=no_place)
+    return replace(plan, cases=cases, no_place=no_place, refused=refused)
 
 
 def choose_image(request: Request) -> Image:
@@ -312,68 +303,6 @@ def _check_source(request: Request, station: Station) -> None:
             "add --flash to build and upload it, or leave out --sketch if the board runs it "
             "already",
         )
-
-
-def _check_engines(board: Board, engines: Sequence[str]) -> None:
-    """NotForBoard, with the reason in the board's file, for an engine that cannot run on it."""
-    if refused := [name for name in engines if name in board.refused_engines]:
-        raise NotForBoard(
-            f"engine {refused[0]} does not fit board {board.name}: "
-            f"{board.refused_engines[refused[0]]}",
-            "choose another --engine or another --board",
-        )
-
-
-def _for_board(board: Board, request: Request, groups: Sequence[Group]) -> list[Group]:
-    """``groups`` without the models and precisions that the board's file excludes.
-
-    NotForBoard when the user requested one of them by name. For the user's own networks only the
-    precision is checked here: the build checks the rest.
-    """
-    own = any(name.endswith(".tflite") for name in request.models)
-    models = () if own else board.models
-    for allowed, asked in ((models, request.models), (board.precisions, request.precisions)):
-        if allowed and (refused := [name for name in asked if name not in allowed]):
-            raise _excluded(board, refused)
-
-    def only(networks: tuple[Network, ...]) -> tuple[Network, ...]:
-        return tuple(n for n in networks if not models or n.name in models)
-
-    left = [
-        Group(group.precision, only(group.embedded), only(group.run))
-        for group in groups
-        if not board.precisions or group.precision in board.precisions
-    ]
-    if not left:
-        raise _excluded(board, [group.precision for group in groups])
-    return left
-
-
-def _for_engine(engine: str, request: Request, groups: Sequence[Group]) -> list[Group]:
-    """``groups`` without the precisions that the engine does not support.
-
-    UsageError when the user requested one of them by name, or nothing is left.
-    """
-    takes = ENGINES[engine].precisions
-    left = [group for group in groups if group.precision in takes]
-    refused = [name for name in request.precisions if name not in takes]
-    if refused or not left:
-        names = refused or [group.precision for group in groups]
-        raise UsageError(
-            f"engine {engine} does not support {', '.join(dict.fromkeys(names))}: "
-            f"it computes in {' and '.join(takes)} only",
-            "choose another --precision or --engine",
-        )
-    return left
-
-
-def _excluded(board: Board, refused: Sequence[str]) -> NotForBoard:
-    fits = " ".join([*board.models, *board.precisions])
-    return NotForBoard(
-        f"{', '.join(refused)} does not fit board {board.name}"
-        f"{f': {board.restriction}' if board.restriction else ''}",
-        f"choose what fits there ({fits}), or another --board",
-    )
 
 
 def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:

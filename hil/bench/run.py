@@ -50,9 +50,9 @@ def run(
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
-        prepared, no_place = prepare(plan, quiet, emit)
+        prepared, missing = prepare(plan, quiet, emit)
         prepared += prepare_sketches(plan, quiet, emit)
-        with opened(folder, new_manifest(plan, prepared, no_place, folder.name, chaos)) as log:
+        with opened(folder, new_manifest(plan, prepared, missing, folder.name, chaos)) as log:
             ended = {end.key for end in log.manifest.ends}
             waiting = lanes([item for item in prepared if item.plan.key not in ended])
             carry_out(waiting, streamer, log, emit, jobs)

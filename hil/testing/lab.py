@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
-from hil.core.errors import DoesNotFit
+from hil.core.errors import BuildFailed, DoesNotFit
 from hil.core.records import DType, Hello, ModelInfo, TensorSpec
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
@@ -80,7 +80,8 @@ class FakeLab:
 
     int8 answers come from the oracle and float32 ones from LiteRT; ``tamper`` changes them.
     ``faults`` damage the replies. ``sha256`` replaces the models' hashes in HELLO. An image with a
-    network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes the layers'
+    network named in ``too_large`` overflows the flash by 1,000 bytes. The engines in ``broken`` do
+    not compile. ``spoil`` changes the layers'
     outputs (number, bytes; -1 is the input) except the last, which is the answer. ``calls_itself``
     replaces the names of board, firmware and toolchain in HELLO. ``sketch`` is what the board runs
     where a bench expects a sketch of the user's own.
@@ -90,6 +91,7 @@ class FakeLab:
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
     too_large: Collection[str] = ()
+    broken: Collection[str] = ()
     spoil: Callable[[int, bytes], bytes] = _as_it_is
     calls_itself: str = ""
     sketch: FakeSketch | None = None
@@ -104,6 +106,8 @@ class FakeLab:
                 return Firmware(None, "", "", None, None)
             return Firmware(project / "sketch.elf", "11" * 32, "fake 1.0", 9_000, 2_000)
         self.built.append(image)
+        if image.engine in self.broken:
+            raise BuildFailed(f"{image.engine} does not compile", "see the log")
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
         elf = project / f"{len(self.built) - 1}.elf"
@@ -136,7 +140,7 @@ class FakeLab:
             max_payload=1 << 16,
             tick_hz=25_000_000,
             has_micros=True,
-            models=tuple(self._model(network) for network in image.networks),
+            models=tuple(self._model(network, image.engine) for network in image.networks),
             has_layers=image.layers,
         )
         infer = [self._infer(network) for network in image.networks]
@@ -181,10 +185,10 @@ class FakeLab:
         taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
         return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
 
-    def _model(self, network: Network) -> ModelInfo:
+    def _model(self, network: Network, engine: str) -> ModelInfo:
         graph = network.graph
         sha256 = self.sha256 or graph.sha256
-        return ModelInfo(network.name, "aot", sha256, graph.input, graph.output, 1_000, 20_000)
+        return ModelInfo(network.name, engine, sha256, graph.input, graph.output, 1_000, 20_000)
 
     def _infer(self, network: Network) -> Callable[[bytes], bytes]:
         graph = network.graph

@@ -200,13 +200,18 @@ def test_an_engine_too_large_for_a_board_is_refused_with_figures() -> None:
     arena = measured["mps2"]["tflm"]["student int8"]["arena"]
     model = (PROJECT / "models" / "mnist" / "student_int8.tflite").stat().st_size
     with pytest.raises(UsageError) as refused:
-        make_plan(request(boards=("mega2560",), engines=("aot", "tflm")))
+        make_plan(request(boards=("mega2560",), engines=("tflm",)))
     said = str(refused.value)
     assert "engine tflm does not fit board mega2560" in said
     assert f"{arena + model:,} bytes of RAM" in said
     assert f"{arena:,} of arena, and {model:,} of model" in said
     assert "has 8,192; choose another --engine" in said
     assert "\n" not in said
+    plan = make_plan(request(boards=("mega2560",), engines=("aot", "tflm")))
+    assert {case.image.engine for case in plan.cases} == {"aot"}
+    (missing,) = plan.refused
+    assert (missing.engine, missing.model, missing.failed) == ("tflm", "student", False)
+    assert said.startswith(missing.why)
 
 
 def test_every_board_can_be_a_station() -> None:
