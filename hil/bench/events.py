@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hil.runs.schema import Refused, RunEnd, Sample, TooLarge
+from hil.runs.schema import RunEnd, Sample, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,16 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A network does not fit its board, or its engine cannot take it."""
+    """A network does not fit its board."""
 
-    what: TooLarge | Refused
+    what: TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A network's file leaves the batch open; it is taken as 1."""
+
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,7 @@ Event: TypeAlias = (
     | BuildingSketch
     | Asking
     | LeftOut
+    | OpenBatch
     | Referencing
     | Streaming
     | Restarted
