@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hil.runs.schema import RunEnd, Sample, TooLarge
+from hil.runs.schema import Refused, RunEnd, Sample, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,9 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A network does not fit its board."""
+    """A network does not fit its board, or its engine cannot take it."""
 
-    what: TooLarge
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBatch:
-    """A network's file leaves the batch open; it is taken as 1."""
-
-    model: str
+    what: TooLarge | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +165,6 @@ Event: TypeAlias = (
     | BuildingSketch
     | Asking
     | LeftOut
-    | OpenBatch
     | Referencing
     | Streaming
     | Restarted

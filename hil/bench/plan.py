@@ -9,20 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Final
 
 from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
-from hil.bench.inputs import check_data, taken_by
-from hil.boards.config import Board, BoardMemory, load_board
+from hil.bench.matrix import Asked, Group, check_engine, combine
+from hil.boards.config import BoardMemory, load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import DoesNotFit, NotForBoard, UsageError
-from hil.core.records import EXPORTED, Dataset, Precision, packed_bytes
+from hil.core.errors import DataError, DoesNotFit, UsageError
+from hil.core.records import EXPORTED, Dataset, DType, Precision, TensorSpec
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.runs.schema import TooLarge
+from hil.runs.schema import Refused, TooLarge
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
@@ -47,20 +46,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Networks of one precision: those ``embedded`` in an image, and those of them to ``run``."""
-
-    precision: Precision
-    embedded: tuple[Network, ...]
-    run: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class BenchPlan:
     """What will run, in order, and on which samples.
 
     ``note``: why this data set, when it was not the first choice. ``no_place``: requested runs that
-    do not fit their board. ``sketches``: runs of sketches that only their HELLO describes.
+    do not fit their board. ``refused``: those whose engine cannot take them. ``sketches``: runs of
+    sketches that only their HELLO describes.
     """
 
     cases: tuple[Case, ...]
@@ -70,6 +61,7 @@ class BenchPlan:
     project: Path
     no_place: tuple[TooLarge, ...] = ()
     sketches: tuple[tuple[Station, Sketch], ...] = ()
+    refused: tuple[Refused, ...] = ()
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -97,27 +89,22 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
     for engine in set(ours) - set(ENGINES):
         known = ", ".join([*ENGINES, USER])
         raise UsageError(f"no engine is called {engine!r}", f"choose from {known}")
-    for station in stations:
-        _check_engines(station.board, request.engines)
+    if USER in request.engines:
+        for station in stations:
+            check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
     whole, note = _data(request, progress)
+    data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name)) if ours else []
-    data = whole
-    if request.limit:
-        sequence = any(network.graph.stateful for group in wanted for network in group.run)
-        few = datasets.first if sequence else datasets.subset
-        data = few(whole, request.limit)
-    cases = tuple(
-        Case(Image(station.board, engine, group.precision, group.embedded), network, station)
-        for station, engine in product(stations, ours)
-        for group in _for_board(station.board, request, _for_engine(engine, request, wanted))
-        for network in group.run
-    )
+    named = tuple(name for name in request.models if not name.endswith(".tflite"))
+    asked = Asked(named, own=named != request.models, precisions=request.precisions)
+    cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
     plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
     for network in plan.networks:
-        check_data(data, taken_by(network), network.graph.output.elements)
+        graph = network.graph
+        check_data(data, network.path.name, graph.input, graph.output.elements)
     cases, no_place = fit_memory(cases)
-    return replace(plan, cases=cases, no_place=no_place)
+    return replace(plan, cases=cases, no_place=no_place, refused=refused)
 
 
 def choose_image(request: Request) -> Image:
@@ -166,8 +153,7 @@ def _networks(request: Request, dataset: str) -> list[Group]:
         raise UsageError(
             f"no model is called {name!r}", "choose teacher, student, or a .tflite file"
         )
-    precisions = [_precision(name) for name in request.precisions]
-    precisions = precisions or list(Precision if own else EXPORTED)
+    precisions = [_precision(name) for name in request.precisions] or list(EXPORTED)
     if own:
         if named:
             raise UsageError(
@@ -216,6 +202,28 @@ def _precision(name: str) -> Precision:
         raise UsageError(
             f"no precision is called {name!r}", f"choose from {', '.join(Precision)}"
         ) from None
+
+
+def check_data(data: Dataset, name: str, spec: TensorSpec, outputs: int) -> None:
+    """DataError unless a sample fills the input of the model ``name``, and every label names one of
+    its outputs."""
+    if data.x[0].size != spec.elements:
+        raise DataError(
+            f"{data.name}: a sample has {data.x[0].size} values, "
+            f"{name} takes {spec.elements} {list(spec.shape)}",
+            "use data of the model's input shape",
+        )
+    if data.x.dtype.str[1:] == "i1" and spec.dtype is not DType.INT8:
+        raise DataError(
+            f"{data.name}: int8 samples for {name}, which takes {spec.dtype.name}",
+            "give float32 or uint8 samples",
+        )
+    if data.labelled and data.y.max() >= outputs:
+        raise DataError(
+            f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
+            f"{name} has {outputs} outputs",
+            f"use labels from 0 to {outputs - 1}",
+        )
 
 
 def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Station, Sketch], ...]:
@@ -271,26 +279,7 @@ def _own_model(request: Request) -> Network | None:
             f"not with {' and '.join(request.models)}",
             "pass one --model my.tflite, or leave out --model to compare with labels alone",
         )
-    network = _network(model_name(Path(name)), Path(name))
-    one_of_each(network, "a sketch of your own")
-    return network
-
-
-def one_of_each(network: Network, who: str) -> None:
-    """UsageError for a network that ``who`` cannot compute: they have one input, one output and no
-    state."""
-    graph = network.graph
-    found = [
-        f"{len(graph.inputs)} inputs" if len(graph.inputs) > 1 else "",
-        f"{len(graph.outputs)} outputs" if len(graph.outputs) > 1 else "",
-        "state" if graph.stateful else "",
-    ]
-    if any(found):
-        raise UsageError(
-            f"{network.path.name} has {' and '.join(filter(None, found))}, {who} has one input, "
-            "one output and no state",
-            "bench the network with firmware of this project: --engine aot",
-        )
+    return _network(model_name(Path(name)), Path(name))
 
 
 def _check_source(request: Request, station: Station) -> None:
@@ -314,68 +303,6 @@ def _check_source(request: Request, station: Station) -> None:
             "add --flash to build and upload it, or leave out --sketch if the board runs it "
             "already",
         )
-
-
-def _check_engines(board: Board, engines: Sequence[str]) -> None:
-    """NotForBoard, with the reason in the board's file, for an engine that cannot run on it."""
-    if refused := [name for name in engines if name in board.refused_engines]:
-        raise NotForBoard(
-            f"engine {refused[0]} does not fit board {board.name}: "
-            f"{board.refused_engines[refused[0]]}",
-            "choose another --engine or another --board",
-        )
-
-
-def _for_board(board: Board, request: Request, groups: Sequence[Group]) -> list[Group]:
-    """``groups`` without the models and precisions that the board's file excludes.
-
-    NotForBoard when the user requested one of them by name. For the user's own networks only the
-    precision is checked here: the build checks the rest.
-    """
-    own = any(name.endswith(".tflite") for name in request.models)
-    models = () if own else board.models
-    for allowed, asked in ((models, request.models), (board.precisions, request.precisions)):
-        if allowed and (refused := [name for name in asked if name not in allowed]):
-            raise _excluded(board, refused)
-
-    def only(networks: tuple[Network, ...]) -> tuple[Network, ...]:
-        return tuple(n for n in networks if not models or n.name in models)
-
-    left = [
-        Group(group.precision, only(group.embedded), only(group.run))
-        for group in groups
-        if not board.precisions or group.precision in board.precisions
-    ]
-    if not left:
-        raise _excluded(board, [group.precision for group in groups])
-    return left
-
-
-def _for_engine(engine: str, request: Request, groups: Sequence[Group]) -> list[Group]:
-    """``groups`` without the precisions that the engine does not support.
-
-    UsageError when the user requested one of them by name, or nothing is left.
-    """
-    takes = ENGINES[engine].precisions
-    left = [group for group in groups if group.precision in takes]
-    refused = [name for name in request.precisions if name not in takes]
-    if refused or not left:
-        names = refused or [group.precision for group in groups]
-        raise UsageError(
-            f"engine {engine} does not support {', '.join(dict.fromkeys(names))}: "
-            f"it computes in {' and '.join(takes)} only",
-            "choose another --precision or --engine",
-        )
-    return left
-
-
-def _excluded(board: Board, refused: Sequence[str]) -> NotForBoard:
-    fits = " ".join([*board.models, *board.precisions])
-    return NotForBoard(
-        f"{', '.join(refused)} does not fit board {board.name}"
-        f"{f': {board.restriction}' if board.restriction else ''}",
-        f"choose what fits there ({fits}), or another --board",
-    )
 
 
 def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
@@ -416,8 +343,8 @@ def too_large(image: Image, network: Network) -> TooLarge | None:
     sizes = [at_least(graph) for graph in graphs]
     flash = sum(size for size, _ in sizes)
     ram = max(arena for _, arena in sizes)
-    ram += max(packed_bytes(graph.inputs) for graph in graphs)
-    ram += max(packed_bytes(graph.outputs) for graph in graphs)
+    ram += max(graph.input.nbytes for graph in graphs)
+    ram += max(graph.output.nbytes for graph in graphs)
     return _judge(image, network, room, flash, ram, linked=False)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from hil.bench.cases import AnyCase, Case
 from hil.bench.events import Building, Emit, LeftOut, WithKernels
 from hil.bench.lab import Firmware, Lab
+from hil.bench.matrix import not_taken
 from hil.bench.plan import (
     BenchPlan,
     alone_with,
@@ -19,13 +20,12 @@ from hil.bench.plan import (
     overflowed,
 )
 from hil.boards.config import Board
-from hil.core.errors import DoesNotFit
-from hil.core.records import TensorSpec, packed_bytes
+from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
+from hil.core.records import DType, TensorSpec
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, Predicted, RunPlan, TooLarge
-from hil.runs.tensors import spec_of, stored_tensor, stored_tensors
+from hil.runs.schema import Clock, Predicted, Refused, RunPlan, Tensor, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +37,61 @@ class Prepared:
     plan: RunPlan
 
 
-def prepare(
-    plan: BenchPlan, lab: Lab, emit: Emit
-) -> tuple[tuple[Prepared, ...], tuple[TooLarge, ...]]:
-    """The cases of ``plan``, in order, with their firmware built; and those that do not fit.
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Requested runs that do not take place: their board is too small, or their engine cannot."""
 
-    An image that does not fit the board is tried again with each of its networks alone.
-    DoesNotFit when nothing is left. Sketches: see `hil.bench.user.prepare_sketches`.
+    no_place: tuple[TooLarge, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...], Missing]:
+    """The cases of ``plan``, in order, with their firmware built; and those that are left out.
+
+    An image that does not fit the board, or that the engine refuses, is tried again with each of
+    its networks alone. When nothing is left, DoesNotFit or the first error of a build. Sketches:
+    see `hil.bench.user.prepare_sketches`.
     """
     builder = _Builder(plan.project, lab, emit)
     prepared: list[Prepared] = []
-    no_place = list(plan.no_place)
+    no_place, refused = list(plan.no_place), {one.key: one for one in plan.refused}
+    first: HilError | None = None
     for found in no_place:
         emit(LeftOut(found))
+    for one in plan.refused:
+        emit(LeftOut(one))
     for case in plan.cases:
         built = builder.build(case)
-        if isinstance(built, TooLarge) and len(case.image.networks) > 1:
+        if not isinstance(built, Firmware) and len(case.image.networks) > 1:
             case = replace(case, image=alone_with(case))
             built = builder.build(case)
-        if isinstance(built, TooLarge):
+        if isinstance(built, Firmware):
+            prepared.append(Prepared(case, built, _describe(case, built)))
+        elif isinstance(built, TooLarge):
             if built not in no_place:  # two stations may be one board
                 no_place.append(built)
                 emit(LeftOut(built))
         else:
-            prepared.append(Prepared(case, built, _describe(case, built)))
-    if not prepared and no_place and not plan.sketches:
-        raise nothing_fits(no_place)
-    return tuple(prepared), tuple(no_place)
+            first = first or built
+            image = case.image
+            one = not_taken(image.board, image.engine, image.precision, case.network, built)
+            if one.key not in refused:
+                refused[one.key] = one
+                emit(LeftOut(one))
+    if not prepared and not plan.sketches and (first or no_place):
+        raise first or nothing_fits(no_place)
+    return tuple(prepared), Missing(tuple(no_place), tuple(refused.values()))
 
 
 class _Builder:
-    """Builds each image once, including those that do not fit."""
+    """Builds each image once, including those that fail."""
 
     def __init__(self, project: Path, lab: Lab, emit: Emit) -> None:
         self._project, self._lab, self._emit = project, lab, emit
-        self._built: dict[tuple[str, ...], Firmware | DoesNotFit] = {}
+        self._built: dict[tuple[str, ...], Firmware | HilError] = {}
 
-    def build(self, case: Case) -> Firmware | TooLarge:
-        """The firmware of the case's image, or why it does not fit."""
+    def build(self, case: Case) -> Firmware | TooLarge | HilError:
+        """The firmware of the case's image, why it does not fit, or why it cannot be built."""
         image = case.image
         if image.key not in self._built:
             self._emit(Building(image.board.name, image.precision, image.engine))
@@ -82,14 +99,14 @@ class _Builder:
                 done = self._built[image.key] = self._lab.build(image, self._project)
                 if done.kernels:
                     self._emit(WithKernels(image.board.name, image.engine, done.kernels))
-            except DoesNotFit as problem:
+            except (BuildFailed, ModelError, ToolMissing) as problem:
                 self._built[image.key] = problem
         built = self._built[image.key]
         if isinstance(built, DoesNotFit):
             found = overflowed(image, case.network, built)
-            if found is None:
-                raise built
-            return found
+            return built if found is None else found
+        if isinstance(built, HilError):
+            return built
         if built.flash is None or built.ram is None:
             return built
         return linked_too_large(image, case.network, built.flash, built.ram) or built
@@ -127,13 +144,6 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         xnnpack=xnnpack_version(),
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
-        tensors=stored_tensors(
-            graph.inputs,
-            graph.outputs,
-            graph.names_in,
-            graph.names_out,
-            stateful=graph.stateful,
-        ),
     )
 
 
@@ -152,14 +162,22 @@ def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
         arena=own.info.arena,
         flash_model=own.info.flash,
         arena_reserved=max(1, *(one.info.arena for one in models.values())),
-        peak=own.info.arena + packed_bytes(own.info.inputs) + packed_bytes(own.info.outputs),
+        peak=own.info.arena + own.info.input.nbytes + own.info.output.nbytes,
         folded=sum(one.nbytes for one in own.arrays if one.name not in linked) if linked else 0,
     )
 
 
+def stored_tensor(spec: TensorSpec) -> Tensor:
+    """A tensor's type, shape and scale as they are stored."""
+    return Tensor(
+        dtype=int(spec.dtype), shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point
+    )
+
+
 def output_of(plan: RunPlan) -> TensorSpec:
-    """The first output of a run: that of its .tflite file, or of its sketch."""
-    return spec_of(plan.output)
+    """The output of a run: that of its .tflite file, or of its sketch."""
+    stored = plan.output
+    return TensorSpec(DType(stored.dtype), stored.shape, stored.scale, stored.zero_point)
 
 
 def emulator_version(board: Board) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from hil.bench.events import BenchStored, Emit, OpenBatch
+from hil.bench.events import BenchStored, Emit
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
 from hil.bench.lab import ChaosLab, Lab, RealLab
@@ -47,15 +47,12 @@ def run(
     """
     quiet = lab or RealLab(plan.project)
     lab = ChaosLab(quiet, chaos, clock_of(quiet)) if chaos else quiet
-    for network in plan.networks:
-        if network.graph.open_batch:
-            emit(OpenBatch(network.path.name))
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
-        prepared, no_place = prepare(plan, quiet, emit)
+        prepared, missing = prepare(plan, quiet, emit)
         prepared += prepare_sketches(plan, quiet, emit)
-        with opened(folder, new_manifest(plan, prepared, no_place, folder.name, chaos)) as log:
+        with opened(folder, new_manifest(plan, prepared, missing, folder.name, chaos)) as log:
             ended = {end.key for end in log.manifest.ends}
             waiting = lanes([item for item in prepared if item.plan.key not in ended])
             carry_out(waiting, streamer, log, emit, jobs)

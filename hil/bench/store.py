@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 import hil
 from hil.bench.plan import BenchPlan
-from hil.bench.prepare import Prepared
+from hil.bench.prepare import Missing, Prepared
 from hil.core.errors import HilError, StorageError
 from hil.core.host import cpu_name, package_versions
 from hil.core.records import Dataset
@@ -39,7 +39,6 @@ from hil.runs.schema import (
     Picture,
     RunPlan,
     Sample,
-    TooLarge,
 )
 from hil.runs.seal import check_data
 
@@ -58,14 +57,19 @@ PACKAGES: Final = (
 def new_manifest(
     plan: BenchPlan,
     prepared: tuple[Prepared, ...],
-    no_place: tuple[TooLarge, ...],
+    missing: Missing,
     run_id: str,
     chaos: Chaos | None,
 ) -> Manifest:
     """The manifest of a bench that has not answered anything yet."""
     used = dataset_used(plan.data, plan.total, plan.note)
     found = started(plan.project, used, tuple(item.plan for item in prepared), run_id)
-    return msgspec.structs.replace(found, no_place=no_place, chaos=str(chaos) if chaos else UNSET)
+    return msgspec.structs.replace(
+        found,
+        no_place=missing.no_place,
+        refused=missing.refused,
+        chaos=str(chaos) if chaos else UNSET,
+    )
 
 
 def dataset_used(data: Dataset, total: int, note: str) -> DatasetUsed:

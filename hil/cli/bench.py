@@ -307,6 +307,11 @@ def bench(
         lab = RealLab(project, flash)
         _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host)
     show_report(folder, browse=may_open() if open_report is None else open_report)
+    if any(found.failed for found in read_manifest(folder).refused):
+        raise typer.Exit(NOT_BUILT)
+
+
+NOT_BUILT = 2  # a part of the bench is missing, for a reason that is not the network's
 
 
 def _refuse_with_text(given: Mapping[str, object]) -> None:

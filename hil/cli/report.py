@@ -44,7 +44,7 @@ def show_report(folder: Path, *, browse: bool) -> None:
     for table in _tables(written.summary.runs, steps):
         out.print(table)
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
-    for found in written.manifest.no_place:
+    for found in written.manifest.left_out:
         out.print(f"not run: {escape(found.reason)}", soft_wrap=True)
     problems = unexpected(written.manifest, written.summary)
     for line in problems:

@@ -298,7 +298,7 @@ def _why(plan: RunPlan, new: Manifest) -> str:
                 f"does not fit: {least}{found.needs:,} B of {found.memory}, "
                 f"the board has {found.has:,}"
             )
-    return ""
+    return next((one.why for one in new.refused if one.key == plan.key), "")
 
 
 def _side(manifest: Manifest) -> Side:

@@ -27,6 +27,7 @@ def summary_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
             results(cells, what),
             student_table(distillations(cells)),
             too_large(run.manifest),
+            not_taken(run.manifest),
         ],
     )
 
@@ -182,3 +183,19 @@ def too_large(manifest: Manifest) -> Table:
     )
     head = ("Network", "Board", "Engine", "Memory", "Needs", "Board has")
     return Table("Does not fit", head, rows, note)
+
+
+def not_taken(manifest: Manifest) -> Table:
+    """The requested networks that an engine cannot take, or whose firmware was not built."""
+    rows = tuple(
+        (
+            f"{found.model} {found.precision}",
+            f"{found.board_title} ({found.board})",
+            found.engine,
+            found.why,
+            found.advice,
+        )
+        for found in manifest.refused
+    )
+    head = ("Network", "Board", "Engine", "Why", "What to do")
+    return Table("Not run by this engine", head, rows)

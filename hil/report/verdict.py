@@ -281,7 +281,7 @@ FEW = 100  # samples; with fewer, a Wilson interval is wider than ±4 points at 
 
 def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
     """One line each, the most serious first."""
-    left_out = tuple(f"Not run: {found.reason}." for found in run.manifest.no_place)
+    left_out = tuple(f"Not run: {found.reason}." for found in run.manifest.left_out)
     return (
         *_state(run, cells),
         *left_out,

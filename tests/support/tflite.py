@@ -150,9 +150,7 @@ class Net:
         ]
         if bias is not None:
             products = [float(np.float32(self.scale)) * s for s in scales]
-            found.append(
-                self.tensor(bias.shape, "float32" if real else "int32", bias, products, zeros)
-            )
+            found.append(self.tensor(bias.shape, bias.dtype.name, bias, products, zeros))
         return found
 
     def conv(

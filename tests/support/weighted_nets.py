@@ -6,8 +6,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tests.support.random_nets import Maker
 from tests.support.tflite import SAME
+
+
+class Maker16(Maker):
+    """Makes networks of int16 values with int8 weights."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, "int16")
+
+    def _zero(self) -> int:
+        return 0
+
+    def _function(self) -> None:
+        """int16 has other functions, which are not of this file."""
+
+    def _bias(
+        self, count: int, spread: int = 100_000, needed: bool = False
+    ) -> npt.NDArray[np.generic] | None:
+        if self.random.random() < 0.15 and not needed:
+            return None
+        narrow = self.random.random() < 0.2 and spread > 500  # of depthwise ones it must be int64
+        if self.extreme and not narrow:
+            spread = 1 << 40
+        values = self.random.integers(-spread, spread, count)
+        return values.astype(np.int32 if narrow else np.int64)
+
+    def _dense(self, outputs: int = 0) -> None:
+        if self.random.random() < 0.3:  # more than 32 bits can hold
+            self.net.reshape((1, int(np.prod(self.net.shape))))
+        super()._dense(outputs)
+
+    def _quantisation(self, channels: int, taps: int) -> dict[str, object]:
+        found = super()._quantisation(channels, taps)
+        scales: Any = found["scales"]
+        typical = float(np.median(scales)) * self.net.scale * 74 * 19_000 * np.sqrt(taps) / 16_384
+        # the factor must stay below 128
+        low = max(typical * 2.0 ** self.random.uniform(-2, 2), max(scales) * self.net.scale / 100)
+        return {**found, "scale": float(np.float32(low))}
 
 
 def dilated(maker: Maker) -> None:
@@ -62,32 +102,39 @@ def grouped(maker: Maker) -> None:
     )
 
 
+def dense(maker: Maker) -> None:
+    """A dense layer, sometimes of very many values."""
+    maker._dense()
+
+
 def any_conv(maker: Maker) -> None:
     """A convolution, perhaps depthwise or followed by a pooling that fuses."""
-    (maker._conv if maker.random.random() < 0.6 else maker._depthwise)()
+    if len(maker.net.shape) == 4:
+        (maker._conv if maker.random.random() < 0.6 else maker._depthwise)()
 
 
 LAYERS: dict[str, Callable[[Maker], None]] = {
     "dilated": dilated,
     "grouped": grouped,
+    "dense": dense,
     "conv": any_conv,
 }
 
 
 def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
-    """A network of one to three layers: ``layer``, and others of this file or functions."""
-    maker = Maker(seed, kind)
+    """A network of one to four layers: ``layer``, and others; ``kind``: of `Maker`, or "int16"."""
+    maker = Maker16(seed) if kind == "int16" else Maker(seed, kind)
     random, net = maker.random, maker.net
     channels = int(random.choice([4, 6, 9] if layer == "grouped" else [1, 2, 3, 4, 8]))
-    shape = (batch, *maker._ints(2, 1, 10), channels)
+    shape = (batch, *maker._ints(2, 1, 14 if layer == "dense" else 10), channels)
     if maker.real:
         net.input(shape)
     else:
-        net.input(shape, "int8", maker._scale(), maker._zero())
+        net.input(shape, kind, maker._scale(), maker._zero())
     names = [layer, str(random.choice(list(LAYERS))), "function", "pool"]
     for name in names[: maker._int(1, 4)]:
         if name in LAYERS:
             LAYERS[name](maker)
-        else:
+        elif name == "function" or len(net.shape) == 4:
             getattr(maker, f"_{name}")()
     return net.finish()

@@ -42,6 +42,7 @@ def test_a_float32_network_is_read_completely(tmp_path: Path) -> None:
         "activation": RELU,
         "dilation_w": 1,
         "dilation_h": 1,
+        "bias_type": 0,
     }
 
 

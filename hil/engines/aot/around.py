@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hil.engines.aot.conv import Conv
+from hil.engines.aot.conv16 import Dense16, Depthwise16
+from hil.engines.aot.pool16 import Pooling16
 from hil.engines.aot.source import Emitted, Writer
-from hil.engines.aot.steps import InPlace, OneToOne, first_bytes, item
+from hil.engines.aot.steps import InPlace, OneToOne, first_bytes, item_bytes
 from hil.engines.aot.unweighted import Pooling
 from hil.tflite.graph import Axis
 
@@ -30,7 +32,7 @@ class Collected(OneToOne):
     that include what is skipped. ``steps``: from one tap to the next.
     """
 
-    inner: Conv
+    inner: Conv | Dense16
     rows: Axis
     columns: Axis
     cin: int
@@ -58,9 +60,20 @@ class Collected(OneToOne):
         return self.inner.ctypes
 
     @property
+    def width(self) -> int:
+        """Bytes of a value."""
+        return item_bytes(self.ctypes[0])
+
+    @property
+    def zero(self) -> int:
+        """The code of zero; 0.0f is four bytes of 0."""
+        quant = self.inner.quant if isinstance(self.inner, Conv) else None
+        return quant.input_zero if quant else 0
+
+    @property
     def pixel(self) -> int:
         """Bytes of an input pixel."""
-        return self.cin * item(self.inner.real)
+        return self.cin * self.width
 
     @property
     def input_bytes(self) -> int:
@@ -69,17 +82,18 @@ class Collected(OneToOne):
     @property
     def output_bytes(self) -> int:
         pixels = self.rows.count * self.columns.count
-        return pixels * self.inner.cout * item(self.inner.real)
+        return pixels * self.inner.cout * self.width
 
     @property
     def scratch_bytes(self) -> int:
-        return self.groups * self.inner.input_bytes
+        height, width = self.taps
+        return self.points * height * width * self.pixel
 
     @property
     def lead(self) -> int:
         # all windows of some neighbouring pixels are copied before the first of them is written
         windows = first_bytes(self.rows, self.columns, self.pixel)
-        pixel_out = self.inner.cout * item(self.inner.real)
+        pixel_out = self.inner.cout * self.width
         pixels = (np.arange(windows.size) + 1).reshape(windows.shape) * pixel_out
         last = windows.shape[1] - self.points
         starts = np.minimum(np.arange(0, windows.shape[1], self.points), last)
@@ -123,7 +137,7 @@ def emit_collected(step: Collected, prefix: str, inner: str, emitted: Emitted) -
     with w.block(head), over_pixels(w, step) as pixel:
         w(f"{taken} *w = ({taken} *)(void *)s;")
         with w.loop("p", step.points):
-            collect(w, step, "w", step.cin, "ox + p" if step.points > 1 else "ox")
+            collect(w, step, "w", step.cin // step.groups, "ox + p" if step.points > 1 else "ox")
         w(f"{inner}((const {taken} *)(const void *)s, out + {pixel} * {step.inner.cout});")
     return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)
 
@@ -154,8 +168,6 @@ def collect(w: Writer, step: Collected, to: str, advance: int, column: str) -> N
     rows, columns, cin = step.rows, step.columns, step.cin
     height, width = step.taps
     down, right = step.steps
-    quant = step.inner.quant
-    zero = quant.input_zero if quant else 0  # 0.0f is four bytes of 0
     w(f"const int32_t ix = ({column}) * {columns.stride} - {columns.before};")
     inside = f"iy >= 0 && iy <= {rows.size - rows.window} && "
     inside += f"ix >= 0 && ix <= {columns.size - columns.window}"
@@ -184,14 +196,14 @@ def collect(w: Writer, step: Collected, to: str, advance: int, column: str) -> N
             with w.block("if (r)"):
                 _copy(w, step, to)
             with w.block("else"):
-                _copy(w, step, to, str(zero))
+                _copy(w, step, to, str(step.zero))
 
 
 def _copy(w: Writer, step: Collected, to: str, value: str = "") -> None:
     """One tap of all groups: from the pixel ``r``, or bytes of ``value``."""
     height, width = step.taps
     values = step.cin // step.groups
-    nbytes = values * item(step.inner.real)
+    nbytes = values * step.width
     group = f" + g * {height * width * values}" if step.groups > 1 else ""
     source = f"r + g * {values}" if step.groups > 1 else "r"
     with w.loop("g", step.groups):
@@ -202,7 +214,7 @@ def _padded(axis: Axis) -> bool:
     return bool(axis.before) or (axis.count - 1) * axis.stride + axis.window > axis.size
 
 
-Inner = Conv | Collected | Pooling
+Inner = Conv | Collected | Dense16 | Depthwise16 | Pooling | Pooling16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,9 +268,8 @@ def emit_repeated(step: Repeated, prefix: str, inner: str, emitted: Emitted) -> 
     taken, made = step.ctypes
     s = bool(step.scratch_bytes)
     head = f"static inline void {prefix}(const {taken} *in, {made} *out{', int16_t *s' * s})"
-    sizes = {"float": 4, "int8_t": 1, "int16_t": 2}
-    into = step.inner.input_bytes // sizes[taken]
-    out = step.inner.output_bytes // sizes[made]
+    into = step.inner.input_bytes // item_bytes(taken)
+    out = step.inner.output_bytes // item_bytes(made)
     with w.block(head), w.loop("b", step.times, f"in += {into}, out += {out}"):
         w(f"{inner}(in, out{', s' * s});")
     return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)

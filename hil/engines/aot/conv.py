@@ -312,14 +312,11 @@ def _bias(
     return bias.data.reshape(cout)
 
 
-def _requantization(
-    operator: Operator,
-    tensors: tuple[Tensor, Tensor, Tensor],
-    weights: npt.NDArray[np.generic],
-    bias: npt.NDArray[np.generic],
-) -> Requantization:
+def weight_ratios(
+    operator: Operator, tensors: tuple[Tensor, Tensor, Tensor], cout: int
+) -> list[float]:
+    """Per output channel, by how much sums are scaled; tensors: input, weights, output."""
     x, w, y = tensors
-    cout = len(weights)
     if any(w.zero_points) or not w.scales:
         raise refuse(operator, "weights that are not symmetric", "export the model again")
     axis = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}[operator.code]
@@ -327,10 +324,20 @@ def _requantization(
         raise refuse(operator, f"weights scaled along axis {w.axis}", f"aot wants axis {axis}")
     if operator.code == "FULLY_CONNECTED" and len(w.scales) == 1:
         # TFLM multiplies these two in float32 (GetQuantizedConvolutionMultipler)
-        ratios = [arithmetic.float32_ratio(x.scale, w.scale) / y.scale] * cout
-    else:
-        scales = w.scales if len(w.scales) > 1 else w.scales * cout
-        ratios = [x.scale * s / y.scale for s in scales]
+        return [arithmetic.float32_ratio(x.scale, w.scale) / y.scale] * cout
+    scales = w.scales if len(w.scales) > 1 else w.scales * cout
+    return [x.scale * s / y.scale for s in scales]
+
+
+def _requantization(
+    operator: Operator,
+    tensors: tuple[Tensor, Tensor, Tensor],
+    weights: npt.NDArray[np.generic],
+    bias: npt.NDArray[np.generic],
+) -> Requantization:
+    x, _, y = tensors
+    cout = len(weights)
+    ratios = weight_ratios(operator, tensors, cout)
     pairs = [arithmetic.quantize_multiplier(r) for r in ratios]
     wide = weights.astype(np.int64).reshape(cout, -1)
     folded = bias.astype(np.int64) - x.zero_point * wide.sum(axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.around import Collected, collect, over_pixels
+from hil.engines.aot.conv import Conv
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer, read
 
@@ -19,12 +20,11 @@ def _blocks(channels: int) -> list[int]:
     return [_CHANNELS] * whole + [rest] * bool(rest)
 
 
-def _pack(step: Collected) -> npt.NDArray[np.generic]:
+def _pack(conv: Conv, groups: int) -> npt.NDArray[np.generic]:
     """The weights in order of use: groups, blocks of channels, taps (int8: in fours), channels."""
-    conv = step.inner
     length = conv.cin
     whole = 0 if conv.real else length // 4 * 4
-    rows = conv.weights.reshape(step.groups, -1, length)
+    rows = conv.weights.reshape(groups, -1, length)
     parts = []
     for group in rows:
         first = 0
@@ -36,15 +36,18 @@ def _pack(step: Collected) -> npt.NDArray[np.generic]:
     return np.concatenate(parts)
 
 
-def emit_grouped(step: Collected, prefix: str) -> Emitted:
+def emit_grouped(step: Collected, conv: Conv, prefix: str) -> Emitted:
     """The C code of a convolution in groups; its function is ``prefix(in, out, s)``."""
-    conv = step.inner
     finish = Finish(conv, prefix, False)
     taken, made = step.ctypes
     channels = conv.cout // step.groups
     blocks = _blocks(channels)
     arrays = [
-        Array(f"{prefix}_w", _pack(step), "weights, group by group, in blocks of channels"),
+        Array(
+            f"{prefix}_w",
+            _pack(conv, step.groups),
+            "weights, in groups and blocks",
+        ),
         *finish.arrays(),
     ]
     weight = "float" if finish.real else "int8_t"
@@ -58,18 +61,18 @@ def emit_grouped(step: Collected, prefix: str) -> Emitted:
     with w.block(head), over_pixels(w, step) as pixel:
         w(f"{taken} *t = ({taken} *)(void *)s;")
         collect(w, step, "t", conv.cin // (step.taps[0] * step.taps[1]), "ox")
-        w(f"const {taken} *x = (const {taken} *)(const void *)s;")
+        w(f"const {taken} *d = (const {taken} *)(const void *)s;")
         w(f"HIL_FLASH {weight} *w = {prefix}_w;")
         w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")
         w(f"{made} *o = out + {pixel} * {conv.cout};")
-        with w.loop("g", step.groups, f"x += {conv.cin}"):
+        with w.loop("g", step.groups, f"d += {conv.cin}"):
             for count in sorted(set(blocks), reverse=True):
                 advance = f"w += {count * conv.cin}, q += {count * finish.stride}, o += {count}"
                 times = blocks.count(count)
                 with w.block(f"for (int c = 0; c < {times}; ++c, {advance})"):
                     starts = ", ".join(finish.start(j) for j in range(count))
                     w(f"{finish.ctype} a[{count}] = {{{starts}}};")
-                    w(f"{prefix}_sums{count}(x, w, a);")
+                    w(f"{prefix}_sums{count}(d, w, a);")
                     for j in range(count):
                         finish.store(w, j, [f"o[{j}]"], [f"a[{j}]"])
     return Emitted(arrays, str(w), (*finish.kernels, *finish.products))

@@ -11,7 +11,7 @@ import numpy as np
 from hil.core.records import TensorSpec
 from hil.engines.aot.nodes import Arena, Plan
 from hil.engines.aot.source import Array, Writer, read
-from hil.engines.aot.steps import CTYPES, Buffer
+from hil.engines.aot.steps import CTYPES, Buffer, item_bytes
 from hil.engines.aot.variables import initial_byte
 
 _CODES = {"float": "HIL_FLOAT32"} | {
@@ -125,14 +125,18 @@ class Invoke:
     def _at(self, tensor: int, buffer: Buffer, *, write: bool = False) -> str:
         """A pointer to the bytes of a tensor."""
         graph = self.plan.graph
-        root = self.plan.root(tensor)
+        root, offset = self.plan.root(tensor), self.plan.offsets.get(tensor, 0)
+        more = f" + {offset // item_bytes(buffer.ctype)}" if offset else ""
         if root in graph.input_indices:
             name = buffer_names("input", graph.inputs)[graph.input_indices.index(root)]
             first = graph.tensors[root].dtype
-            return name if CTYPES[first] == buffer.ctype else f"(const {buffer.ctype} *){name}"
+            if CTYPES[first] != buffer.ctype:
+                name = f"(const {buffer.ctype} *){name}"
+            return name + more
         if root in self.plan.written:
-            return buffer_names("output", graph.outputs)[self.plan.written[root]]
-        return _cast(buffer.ctype, self.arena.tensors[root], "" if write else "const ")
+            return buffer_names("output", graph.outputs)[self.plan.written[root]] + more
+        place = self.arena.tensors[root] + offset
+        return _cast(buffer.ctype, place, "" if write else "const ")
 
 
 def _cast(ctype: str, offset: int, const: str = "") -> str:

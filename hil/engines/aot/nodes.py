@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hil.engines.aot.steps import Step
@@ -48,14 +48,16 @@ class Arenas(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The nodes of a network in order. ``views``: tensor -> the tensor whose bytes it shares.
+    """The nodes of a network in order.
 
+    ``views``: tensor -> the tensor whose bytes it shares. ``offsets``: from which byte of it on.
     ``near``: a good arena of similar steps, from which the search for places starts.
     """
 
     graph: Graph
     nodes: tuple[Node, ...]
     views: Mapping[int, int]
+    offsets: Mapping[int, int] = field(default_factory=dict)
     near: Arena | None = None
 
     @property
@@ -70,6 +72,11 @@ class Plan:
     def root(self, tensor: int) -> int:
         """The tensor whose bytes ``tensor`` has."""
         return self.views.get(tensor, tensor)
+
+    def is_piece(self, tensor: int) -> bool:
+        """Whether it shares the bytes of a larger tensor."""
+        root, tensors = self.root(tensor), self.graph.tensors
+        return root != tensor and tensors[root].elements != tensors[tensor].elements
 
     @property
     def states(self) -> tuple[int, ...]:

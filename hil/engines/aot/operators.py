@@ -15,6 +15,7 @@ from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_rep
 from hil.engines.aot.binary import Binary, emit_binary, plan_binary
 from hil.engines.aot.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.conv import Conv, tile
+from hil.engines.aot.conv16 import Dense16, Depthwise16, emit_dense16, emit_depthwise16
 from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_planes import Planar, emit_planes
@@ -23,6 +24,7 @@ from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_ass
 from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
+from hil.engines.aot.pool16 import Pooling16, emit_pooling16
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
 from hil.engines.aot.source import Emitted
@@ -69,8 +71,8 @@ def _emit_conv(step: Conv, prefix: str) -> Emitted:
 
 
 def _emit_collected(step: Collected, prefix: str) -> Emitted:
-    if step.groups > 1:
-        return emit_grouped(step, prefix)
+    if step.groups > 1 and isinstance(step.inner, Conv):
+        return emit_grouped(step, step.inner, prefix)
     inner = f"{prefix}_inner"
     return emit_collected(step, prefix, inner, emit(step.inner, inner))
 
@@ -80,10 +82,10 @@ def _emit_repeated(step: Repeated, prefix: str) -> Emitted:
     return emit_repeated(step, prefix, inner, emit(step.inner, inner))
 
 
-_CONV = Family(Conv, plan_weighted, _emit_conv)
-_POOLING = Family(Pooling, plan_pools, emit_pooling)
 # a move means the same in every type
 _MOVED = Family(Moved, plan_moved, emit_moved, (FLOAT32, INT8, UINT8, INT16, INT32, INT64, BOOL))
+_CONV = Family(Conv, plan_weighted, _emit_conv, (FLOAT32, INT8, INT16))
+_POOLING = Family(Pooling, plan_pools, emit_pooling, (FLOAT32, INT8, INT16))
 _MAP = Family(Map, plan_map, emit_map)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
@@ -119,6 +121,9 @@ _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Channelwise: emit_channelwise,
     Copy: emit_copy,
     Collected: _emit_collected,
+    Dense16: emit_dense16,
+    Depthwise16: emit_depthwise16,
+    Pooling16: emit_pooling16,
     Repeated: _emit_repeated,
     Planar: emit_planes,
 }

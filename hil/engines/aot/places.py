@@ -27,8 +27,11 @@ def arrange(plan: Plan, *, smaller: bool = False) -> Arena:
         for root in map(plan.root, node.inputs):
             last[root] = i
         for tensor, buffer in zip(node.outputs, node.step.targets, strict=True):
-            first[tensor] = last[tensor] = i
-            sizes[tensor] = buffer.nbytes
+            root = plan.root(tensor)
+            first.setdefault(root, i)
+            last[root] = i
+            whole = plan.is_piece(tensor)
+            sizes[root] = Buffer.of(plan.graph.tensors[root]).nbytes if whole else buffer.nbytes
     for root in plan.states:  # it is there before the first step and after the last one
         first[root], last[root] = -1, len(plan.nodes)
         sizes[root] = Buffer.of(plan.graph.tensors[root]).nbytes
@@ -38,7 +41,8 @@ def arrange(plan: Plan, *, smaller: bool = False) -> Arena:
     overlaps: dict[tuple[int, int], int | InPlace] = {}
     for i, node in enumerate(plan.nodes):
         for pair, lead in _leads(plan, i).items():
-            if all(root in number for root in pair) and last[pair[0]] == i:
+            fresh = first.get(pair[1]) == i
+            if fresh and all(root in number for root in pair) and last[pair[0]] == i:
                 if isinstance(lead, int):
                     lead = min(lead, node.step.targets[0].nbytes)
                 overlaps[number[pair[0]], number[pair[1]]] = lead
@@ -60,7 +64,9 @@ def _leads(plan: Plan, number: int) -> dict[tuple[int, int], int | InPlace]:
     if not node.outputs:
         return {}
     for tensor, lead in zip(node.inputs, node.step.leads, strict=True):
-        pair = (plan.root(tensor), node.outputs[0])
+        if plan.is_piece(tensor) or plan.is_piece(node.outputs[0]):
+            lead = None
+        pair = (plan.root(tensor), plan.root(node.outputs[0]))
         before = found.get(pair, lead)
         if isinstance(lead, int) and isinstance(before, int):
             found[pair] = max(lead, before)

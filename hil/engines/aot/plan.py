@@ -17,6 +17,7 @@ from hil.engines.aot.copying import Copy
 from hil.engines.aot.nodes import Arena, Node, Plan
 from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
 from hil.engines.aot.places import arrange
+from hil.engines.aot.sharing import shared
 from hil.engines.aot.steps import Buffer, Pool, Step
 from hil.engines.aot.unweighted import Map, Pooling
 from hil.engines.aot.variables import with_states
@@ -57,7 +58,7 @@ def plan_nodes(graph: Graph) -> Plan:
     if faults:
         raise _joined(faults)
     made = Plan(graph, (*_fused(graph, nodes, views), *_copies(graph, views)), views)
-    return _gathered(made)
+    return _gathered(shared(made))
 
 
 def _gathered(made: Plan) -> Plan:
@@ -232,7 +233,7 @@ def _merge(before: Step, step: Step) -> Step | None:
             each = step.inner
         once = _merge(before.inner, each)
         return replace(before, inner=once) if isinstance(once, Inner) else None
-    if isinstance(before, Collected) and isinstance(step, Map):
+    if isinstance(before, Collected) and isinstance(before.inner, Conv) and isinstance(step, Map):
         conv = _merge(before.inner, step)
         return replace(before, inner=conv) if isinstance(conv, Conv) else None
     if isinstance(step, Map) and step.kind == "activation":

@@ -56,29 +56,37 @@ class Pooling(OneToOne):
 
     @property
     def lead(self) -> int:
-        # channel by channel: c of a pixel is written after c was read, c + 1 is read later
-        size, pool = item(self.real), self.pool
-        first = first_bytes(pool.rows, pool.columns, self.channels * size).reshape(-1)
-        channel = np.arange(self.channels) * size
-        reads = (first[:, None] + channel[None, :]).reshape(-1)
-        later = np.append(reads[1:], np.iinfo(np.int64).max)
-        later = np.minimum.accumulate(later[::-1])[::-1]
-        ends = (np.arange(reads.size) + 1) * size
-        return int((ends - later).max())
+        return pooling_lead(self.pool, self.channels, item(self.real))
+
+
+def pooling_lead(pool: Pool, channels: int, size: int) -> int:
+    """`OneToOne.lead` of a pooling of values of ``size`` bytes."""
+    # channel by channel: c of a pixel is written after c was read, c + 1 is read later
+    first = first_bytes(pool.rows, pool.columns, channels * size).reshape(-1)
+    channel = np.arange(channels) * size
+    reads = (first[:, None] + channel[None, :]).reshape(-1)
+    later = np.append(reads[1:], np.iinfo(np.int64).max)
+    later = np.minimum.accumulate(later[::-1])[::-1]
+    ends = (np.arange(reads.size) + 1) * size
+    return int((ends - later).max())
 
 
 def plan_pooling(operator: Operator, graph: Graph, name: str, note: str) -> Pooling:
     """One sample of a MAX_POOL_2D or AVERAGE_POOL_2D. Raises `ModelError` for empty windows."""
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
     real = x.dtype == FLOAT32
+    post = fused_activation(operator, y, real)
+    return Pooling(name, note, real, plan_windows(operator, graph), x.shape[3], post)
+
+
+def plan_windows(operator: Operator, graph: Graph) -> Pool:
+    """The windows of a pooling. Raises `ModelError` for empty ones."""
     rows, columns = window_axes(operator, graph.tensors)
     for axis in (rows, columns):
         last = (axis.count - 1) * axis.stride - axis.before
         if axis.before >= axis.window or last >= axis.size:
             raise refuse(operator, "a window that lies in the padding", "export the model again")
-    post = fused_activation(operator, y, real)
-    pool = Pool(operator.code == "AVERAGE_POOL_2D", rows, columns)
-    return Pooling(name, note, real, pool, x.shape[3], post)
+    return Pool(operator.code == "AVERAGE_POOL_2D", rows, columns)
 
 
 def emit_pooling(step: Pooling, prefix: str) -> Emitted:
@@ -88,8 +96,8 @@ def emit_pooling(step: Pooling, prefix: str) -> Emitted:
     w = Writer()
     head = f"static inline void {prefix}(const {ctype} *in, {ctype} *out)"
     with w.block(head), w.loop("y", pool.rows.count), w.loop("x", pool.columns.count):
-        y0, y1, rows = _bounds(w, "y", pool.rows)
-        x0, x1, columns = _bounds(w, "x", pool.columns)
+        y0, y1, rows = window_bounds(w, "y", pool.rows)
+        x0, x1, columns = window_bounds(w, "x", pool.columns)
         with w.loop("c", channels):
             c = "c" if channels > 1 else "0"
             first = "0" if pool.average else "-128"
@@ -123,7 +131,7 @@ def emit_pooling(step: Pooling, prefix: str) -> Emitted:
     return Emitted(arrays, str(w), _kernels(step.real) + real_kernels(step.post))
 
 
-def _bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
+def window_bounds(w: Writer, name: str, axis: Axis) -> tuple[str, str, str]:
     """Start, end and extent of the window along an axis, in C; declares what it needs."""
     variable = name if axis.count > 1 else "0"
     start = variable if axis.stride == 1 else f"{variable} * {axis.stride}"

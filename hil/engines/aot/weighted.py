@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from hil.engines.aot.around import Collected, collected, repeated
 from hil.engines.aot.conv import Conv, plan_conv
+from hil.engines.aot.conv16 import Depthwise16, plan_16
+from hil.engines.aot.pool16 import plan_pooling16
 from hil.engines.aot.steps import Step
 from hil.engines.aot.unweighted import plan_pooling
-from hil.tflite import Graph, Operator
+from hil.tflite import Graph, Operator, Tensor
+from hil.tflite.graph import INT16, window_axes
 
 
 def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Step:
@@ -17,24 +20,45 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
 
     Raises `ModelError` for what aot cannot run exactly.
     """
+    x, w = (graph.tensors[i] for i in operator.inputs[:2])
+    if x.dtype == INT16:
+        return _plan_int16(operator, graph, name, note)
     conv = plan_conv(operator, graph, name, note)
     if operator.code == "FULLY_CONNECTED":
         return conv
-    x, w = (graph.tensors[i] for i in operator.inputs[:2])
-    steps = (int(operator.options["dilation_h"]), int(operator.options["dilation_w"]))
-    # the distance between the taps of one row, or of one column, does not matter
-    steps = (steps[0] if w.shape[1] > 1 else 1, steps[1] if w.shape[2] > 1 else 1)
-    step: Conv | Collected = conv
     groups = x.shape[3] // w.shape[3] if operator.code == "CONV_2D" else 1
     if groups == x.shape[3] > 1:
         groups = 1
-        step = conv = replace(conv, depthwise=True, weights=conv.weights[..., 0])
+        conv = replace(conv, depthwise=True, weights=conv.weights[..., 0])
+    steps = _steps(operator, w)
+    step: Conv | Collected = conv
     if groups > 1 or steps != (1, 1):
         step = collected(conv, steps, groups)
     return repeated(step, x.shape[0])
 
 
+def _steps(operator: Operator, w: Tensor) -> tuple[int, int]:
+    """From one tap to the next; from a single row, or a single column, it does not matter."""
+    down, right = (int(operator.options[f"dilation_{axis}"]) for axis in "hw")
+    return down if w.shape[1] > 1 else 1, right if w.shape[2] > 1 else 1
+
+
+def _plan_int16(operator: Operator, graph: Graph, name: str, note: str) -> Step:
+    x, w = (graph.tensors[i] for i in operator.inputs[:2])
+    step = plan_16(operator, graph, name, note)
+    if operator.code == "FULLY_CONNECTED":
+        return step
+    if isinstance(step, Depthwise16):
+        return repeated(step, x.shape[0])
+    rows, columns = window_axes(operator, graph.tensors)
+    if step.groups == rows.window == columns.window == rows.stride == columns.stride == 1:
+        return replace(step, points=x.elements // x.shape[3])
+    steps = _steps(operator, w)
+    return repeated(Collected(step, rows, columns, x.shape[3], steps, 1, step.groups), x.shape[0])
+
+
 def plan_pools(operator: Operator, graph: Graph, name: str, note: str) -> Step:
     """The step of a MAX_POOL_2D or AVERAGE_POOL_2D. Raises `ModelError`, see `plan_pooling`."""
-    pooling = plan_pooling(operator, graph, name, note)
-    return repeated(pooling, graph.tensors[operator.inputs[0]].shape[0])
+    x = graph.tensors[operator.inputs[0]]
+    plan = plan_pooling16 if x.dtype == INT16 else plan_pooling
+    return repeated(plan(operator, graph, name, note), x.shape[0])
