@@ -14,8 +14,10 @@ from hil.engines.aot.channelwise import Channelwise
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
+from hil.engines.aot.moving import Moved
 from hil.engines.aot.nodes import Arena, Node, Plan
 from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
+from hil.engines.aot.padding import with_padding
 from hil.engines.aot.places import arrange
 from hil.engines.aot.sharing import shared
 from hil.engines.aot.steps import Buffer, Pool, Step
@@ -195,7 +197,9 @@ def _fused(graph: Graph, nodes: Sequence[Node], views: Mapping[int, int]) -> Ite
     for node in nodes:
         source = views.get(node.inputs[0], node.inputs[0]) if len(node.inputs) == 1 else -1
         at = place.get(source, -1)
-        merged = _merge(made[at].step, node.step) if at >= 0 and uses[source] == 1 else None
+        merged = None
+        if at >= 0 and uses[source] == 1:
+            merged = _merge(made[at].step, node.step) or _with_padding(graph, made[at], node.step)
         if merged is None:
             made.append(node)
             at = len(made) - 1
@@ -262,6 +266,13 @@ def _merge(before: Step, step: Step) -> Step | None:
         merged = replace(before, pool=step.pool, post=step.post)
         return _noted(merged, step)
     return None
+
+
+def _with_padding(graph: Graph, before: Node, step: Step) -> Step | None:
+    """A convolution with the PAD before it."""
+    if not isinstance(before.step, Moved):
+        return None
+    return with_padding(before.operators[-1], step, graph, before.step.note)
 
 
 def _noted(merged: Conv | Pooling | Binary | Channelwise, step: Step) -> Step:
