@@ -7,7 +7,7 @@ that they call. The arithmetic of Prepare(), in double or float32, is that of TF
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -158,14 +158,14 @@ class _Sum:
 
     def fitted(self, limits: tuple[int, int]) -> str | None:
         results = self.results(CODES[:, None], CODES[None, :])
-        linear = fit(results, limits, (self._slope(0), self._slope(1)), self.zeros)
-        return _linear(linear) if linear else None
+        found = fit(results, limits, (self._slope(0), self._slope(1)), self.zeros)
+        return linear(found) if found else None
 
 
-def _linear(found: Linear) -> str:
-    """The C expression of a `Linear` of x and y."""
+def linear(found: Linear, names: Sequence[str] = ("x", "y")) -> str:
+    """The C expression of a `Linear`."""
     start = found.start if found.away else found.offset
-    terms = [f"{name} * {integer(f)}" for name, f in zip("xy", found.factors, strict=True)]
+    terms = [f"{name} * {integer(f)}" for name, f in zip(names, found.factors, strict=True)]
     total = " + ".join([integer(start), *terms])
     if found.away:
         total = plus(f"hil_away({total})", found.offset)

@@ -20,6 +20,7 @@ from hil.engines.aot.conv_gather import emit_gather
 from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
 from hil.engines.aot.conv_planes import Planar, emit_planes
 from hil.engines.aot.conv_walk import emit_walk
+from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.grouped import emit_grouped
@@ -87,9 +88,16 @@ _MOVED = Family(Moved, plan_moved, emit_moved, (FLOAT32, INT8, UINT8, INT16, INT
 _CONV = Family(Conv, plan_weighted, _emit_conv, (FLOAT32, INT8, INT16))
 _POOLING = Family(Pooling, plan_pools, emit_pooling, (FLOAT32, INT8, INT16))
 _MAP = Family(Map, plan_map, emit_map)
+_CONVERSION = replace(_MAP, types=(FLOAT32, INT8, UINT8, INT16, INT32), converts=True)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
 _POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
+
+
+def _types(code: str) -> tuple[int, ...]:
+    """The types that a function of one value has."""
+    return VALUE_FUNCTIONS[code].types + ((INT16,) if code in FUNCTIONS else ())
+
 
 # one line per operator
 FAMILIES: Mapping[str, Family] = {
@@ -100,7 +108,7 @@ FAMILIES: Mapping[str, Family] = {
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
-    **{code: replace(_MAP, types=does.types) for code, does in VALUE_FUNCTIONS.items()},
+    **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(FORMULAS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
@@ -110,8 +118,9 @@ FAMILIES: Mapping[str, Family] = {
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
     "ASSIGN_VARIABLE": Family(Shift, plan_assignment, emit_shift, tuple(CTYPES)),
-    "QUANTIZE": replace(_MAP, converts=True),
-    "DEQUANTIZE": replace(_MAP, converts=True),
+    "QUANTIZE": _CONVERSION,
+    "DEQUANTIZE": _CONVERSION,
+    "CAST": replace(_CONVERSION, types=(*_CONVERSION.types, BOOL, INT64)),
 }
 # operators whose output is their input under another shape: no step, no bytes of their own
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE")
@@ -119,6 +128,7 @@ VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE")
 RESOLVED = ("VAR_HANDLE", "CALL_ONCE")
 _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Channelwise: emit_channelwise,
+    Conversion: emit_conversion,
     Copy: emit_copy,
     Collected: _emit_collected,
     Dense16: emit_dense16,

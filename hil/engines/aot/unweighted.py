@@ -14,6 +14,7 @@ from hil.engines.aot.arithmetic import (
     fused_activation,
     softmax_table,
 )
+from hil.engines.aot.conversions import Conversion, plan_conversion
 from hil.engines.aot.finish import (
     average,
     int8_expression,
@@ -24,7 +25,7 @@ from hil.engines.aot.finish import (
 )
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
 from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
-from hil.engines.aot.value_functions import standalone_activation
+from hil.engines.aot.value_functions import VALUE_FUNCTIONS, standalone_activation
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import FLOAT32, INT8, Axis, refuse, window_axes
 
@@ -180,20 +181,22 @@ class Map(OneToOne):
         return self.output_bytes - self.input_bytes
 
 
-def plan_map(operator: Operator, graph: Graph, name: str, note: str) -> Map:
-    """A function of one value. Raises `ModelError` for a conversion other than float32 <-> int8."""
+def plan_map(operator: Operator, graph: Graph, name: str, note: str) -> Map | Conversion:
+    """A function of one value. Raises `ModelError` for types that it does not have."""
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
     real = x.dtype == FLOAT32
-    if operator.code == "QUANTIZE" and real:
-        if y.dtype != INT8:
-            raise refuse(operator, "its output is not int8", "aot quantises float32 to int8")
+    if (operator.code, x.dtype, y.dtype) == ("QUANTIZE", FLOAT32, INT8):
         return Map(name, note, "quantize", real, x.elements, scale=y.scale, zero=y.zero_point)
-    if operator.code == "DEQUANTIZE":
-        if real or y.dtype != FLOAT32:
-            raise refuse(operator, "it does not turn int8 into float32", "export the model again")
+    if (operator.code, x.dtype, y.dtype) == ("DEQUANTIZE", INT8, FLOAT32):
         return Map(name, note, "dequantize", real, x.elements, scale=x.scale, zero=x.zero_point)
-    does = standalone_activation(operator, x, y, real)
-    return Map(name, note, "activation", real, x.elements, does)
+    table = x.dtype in (FLOAT32, INT8) and operator.code in VALUE_FUNCTIONS
+    if table or (operator.code, x.dtype, y.dtype) == _REQUANTISED:
+        does = standalone_activation(operator, x, y, real)
+        return Map(name, note, "activation", real, x.elements, does)
+    return plan_conversion(operator, graph, name, note)
+
+
+_REQUANTISED = ("QUANTIZE", INT8, INT8)
 
 
 def emit_map(step: Map, prefix: str) -> Emitted:

@@ -47,7 +47,7 @@ def _scaled(values: list[int], x: Tensor, y: Tensor, real: float) -> list[int]:
 
 
 def _relu(_: Operator, x: Tensor, y: Tensor) -> Table:
-    values = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
+    values = _scaled(list(IDENTITY), x, y, x.scale / y.scale)
     return clamped(values, low=max(-128, y.zero_point))
 
 
@@ -59,6 +59,7 @@ def _relu6(_: Operator, x: Tensor, y: Tensor) -> Table:
 
 
 def _relu_n1_to_1(operator: Operator, x: Tensor, y: Tensor) -> Table:
+    # LiteRT divides in float32
     values = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
     low = max(-128, quantized_value(-1.0, y.scale, y.zero_point))
     high = min(127, quantized_value(1.0, y.scale, y.zero_point))
@@ -69,8 +70,8 @@ def _relu_n1_to_1(operator: Operator, x: Tensor, y: Tensor) -> Table:
 
 def _leaky_relu(operator: Operator, x: Tensor, y: Tensor) -> Table:
     alpha = float(operator.options["alpha"])
-    slope = float32_ratio(x.scale, alpha, by=y.scale)
-    positive = _scaled(list(IDENTITY), x, y, float32_ratio(x.scale, by=y.scale))
+    slope = x.scale * alpha / y.scale
+    positive = _scaled(list(IDENTITY), x, y, x.scale / y.scale)
     falling = _scaled(list(IDENTITY), x, y, abs(slope))
     if slope < 0:
         falling = [2 * y.zero_point - v for v in falling]
@@ -82,7 +83,7 @@ def _leaky_relu(operator: Operator, x: Tensor, y: Tensor) -> Table:
 def _abs(_: Operator, x: Tensor, y: Tensor) -> Table:
     sizes = [abs(q - x.zero_point) for q in IDENTITY]
     if x.scale != y.scale:
-        multiplier, shift = quantize_multiplier(float32_ratio(x.scale, by=y.scale))
+        multiplier, shift = quantize_multiplier(x.scale / y.scale)
         sizes = [multiply_by_quantized_multiplier(s, multiplier, shift) for s in sizes]
     return clamped([s + y.zero_point for s in sizes])
 
@@ -182,6 +183,7 @@ class ValueFunction:
 
     @property
     def types(self) -> tuple[int, ...]:
+        """Without int16, for which `conversions.FUNCTIONS` has the code."""
         return (FLOAT32, INT8) if self.int8 else (FLOAT32,)
 
 
