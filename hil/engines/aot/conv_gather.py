@@ -119,6 +119,23 @@ def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
 
 
+def _step(groups: int, points: int) -> str:
+    """The values from a group of four taps to the one that is ``groups`` later, as C text."""
+    return str(4 * groups) if points == 1 else f"{groups} * HIL_GROUP2"
+
+
+def _beside(buffer: Scratch) -> str:
+    """The values from a tap of the first point to the same tap of the second one, as C text."""
+    return f"HIL_BESIDE({4 * buffer.rows * buffer.groups})"
+
+
+def _rest(w: Writer, start: str, points: int, taps: Sequence[str], more: str = "") -> None:
+    """The last taps of a row, which are fewer than four, to ``start``."""
+    for i, tap in enumerate(taps):
+        pair = f" + {'HIL_GROUP2 / 2' if points == 2 else '2'}" if i & 1 else ""
+        w(f"s[{start}{pair}{' + 1' if i >> 1 else ''}{more}] = {tap};")
+
+
 def _pointwise(conv: Conv) -> bool:
     """Whether point i reads pixel i."""
     return {(a.window, a.stride) for a in (conv.rows, conv.columns)} == {(1, 1)}
@@ -193,27 +210,25 @@ def _points(w: Writer, place: Place) -> Iterator[None]:
             if _pointwise(conv):
                 w(f"const int8_t *x = in + {i} * {conv.cin};")
                 w(f"const int8_t *y = in + ({second}) * {conv.cin};")
-                _widen_both(w, conv.cin)
+                _widen_both(w, conv.cin, _beside(scratch(conv)))
             else:
                 w(f"{place.prefix}_point(in, {i}, s);")
-                w(f"{place.prefix}_point(in, {second}, s + 2);")
+                w(f"{place.prefix}_point(in, {second}, s + {_beside(scratch(conv))});")
             yield
 
 
-def _widen_both(w: Writer, length: int) -> None:
+def _widen_both(w: Writer, length: int, beside: str) -> None:
     """From x and y, the values below two points, to s; ``length`` of each."""
     whole, rest = divmod(length, 4)
     if whole:
         unroll = 2 if whole % 2 == 0 else 1
         w("int16_t *t = s;")
-        step = f"x += {4 * unroll}, y += {4 * unroll}, t += {8 * unroll}"
+        step = f"x += {4 * unroll}, y += {4 * unroll}, t += {_step(unroll, 2)}"
         with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {step})"):
             for u in range(unroll):
-                w(f"hil_widen2(t + {8 * u}, x + {4 * u}, y + {4 * u});")
-    for i in range(rest):
-        for p, x in enumerate("xy"):
-            at = 8 * whole + 4 * (_ORDER.index(i) // 2) + 2 * p + _ORDER.index(i) % 2
-            w(f"s[{at}] = {x}[{i}];")
+                w(f"hil_widen2(t + {_step(u, 2)}, x + {4 * u}, y + {4 * u}, {beside});")
+    for x, more in (("x", ""), ("y", f" + {beside}")):
+        _rest(w, _step(whole, 2), 2, [f"{x}[{i}]" for i in range(rest)], more)
 
 
 def _point(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -236,7 +251,7 @@ def _point(w: Writer, place: Place, buffer: Scratch) -> None:
                 w("return;" if inside else "")
         if inside:
             w(f"in += (y * {columns.size} + x) * {cin};")
-            down = f", in += {columns.size * cin}, s += {buffer.row}"
+            down = f", in += {columns.size * cin}, s += {_step(buffer.groups, points)}"
             with w.loop("r", rows.window, down[2:]):
                 _widen_one(w, length, points)
     w()
@@ -257,10 +272,8 @@ def _widen_one(w: Writer, length: int, points: int, source: str = "in") -> None:
     with w.loop("k", whole) if whole else nullcontext():
         if whole:
             k = "k" if whole > 1 else "0"
-            w(f"{kernel}(s + {4 * points} * {k}, {source} + 4 * {k});")
-    for i in range(rest):
-        at = 4 * points * whole + 2 * points * (_ORDER.index(i) // 2) + _ORDER.index(i) % 2
-        w(f"s[{at}] = {source}[{4 * whole + i}];")
+            w(f"{kernel}(s + {_step(1, points)} * {k}, {source} + 4 * {k});")
+    _rest(w, _step(whole, points), points, [f"{source}[{4 * whole + i}]" for i in range(rest)])
 
 
 def _point_edge_in_fours(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -271,7 +284,7 @@ def _point_edge_in_fours(w: Writer, place: Place, buffer: Scratch) -> None:
         u = "u" if conv.columns.window > 1 else "0"
         w(f"const int8_t *p = {place.prefix}_at(in, y + {r}, x + {u});")
         _widen_one(w, conv.cin, buffer.points, "p")
-        w(f"s += {buffer.points * conv.cin};")
+        w(f"s += {_step(conv.cin // 4, buffer.points)};")
 
 
 def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -286,7 +299,7 @@ def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
     w(f"const int to = x > {last} ? ({columns.size} - x) * {cin} : {length};")
     w(f"memset(row, {zero}, sizeof row);")
     w(f"memset(blank, {zero}, sizeof blank);")
-    with w.loop("r", rows.window, f"s += {buffer.row}"):
+    with w.loop("r", rows.window, f"s += {_step(buffer.groups, buffer.points)}"):
         r = "r" if rows.window > 1 else "0"
         w("const int8_t *p = blank;")
         with w.block(f"if (y + {r} >= 0 && y + {r} < {rows.size})"):
@@ -314,13 +327,23 @@ def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> 
     conv, tile = place.conv, place.tile
     channels = range(tile.channels)
     rows = conv.pool.rows.window if conv.pool else 1
+    if conv.pool is not None and (rows, buffer.columns, tile.points) == (2, 1, 2):
+        starts = ", ".join(finish.start(j) for _ in range(rows) for j in channels for _ in "op")
+        w(f"int32_t a[{rows * tile.points * tile.channels}] = {{{starts}}};")
+        _sums(w, conv, buffer, "s", rows)
+        finish = replace(finish, wide=False)  # these are all tiles of the window
+        for j in channels:
+            finish.combine(w, j, [f"a[{8 * r + 2 * j + p}]" for r in range(rows) for p in range(2)])
+            finish.store(w, j, place.targets(c, j), ())
+        return
     finish.begin(w, tile.channels)
     with w.loop("wy", rows), w.loop("wx", buffer.columns):
         starts = ", ".join(finish.start(j) for j in channels for _ in range(tile.points))
         w(f"int32_t a[{tile.points * tile.channels}] = {{{starts}}};")
-        down = f" + wy * {conv.rows.stride * buffer.row}" if rows > 1 else ""
-        right = f" + wx * {buffer.rows * buffer.row}" if buffer.columns > 1 else ""
-        _sums(w, conv, tile, f"s{down}{right}")
+        down = conv.rows.stride * buffer.groups
+        start = f"s + wy * {_step(down, tile.points)}" if rows > 1 else "s"
+        start += f" + wx * {buffer.rows * buffer.row}" if buffer.columns > 1 else ""
+        _sums(w, conv, buffer, start, 1)
         for j in channels:
             sums = [f"a[{j * tile.points + p}]" for p in range(tile.points)]
             finish.combine(w, j, sums)
@@ -332,17 +355,20 @@ def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> 
             finish.store(w, j, place.targets(c, j), ())
 
 
-def _sums(w: Writer, conv: Conv, tile: Tile, s: str) -> None:
-    """All products of a tile, added to ``a``."""
+def _sums(w: Writer, conv: Conv, buffer: Scratch, s: str, rows: int) -> None:
+    """All products of a tile, or of two, one below the other, added to ``a``."""
+    points = buffer.points
+    kernel = f"hil_sums{points * rows}"
+    more = f", {_beside(buffer)}" if points == 2 else ""
+    more += f", {_step(conv.rows.stride * buffer.groups, points)}" if rows == 2 else ""
     first, *others = portions(conv)
-    kernel = f"hil_sums{tile.points}"
-    w(f"{kernel}({s}, w, a, {first}u);")
+    w(f"{kernel}({s}, w, a, {first}u{more});")
     done = first
     for groups in others:
-        count = tile.points * tile.channels
+        count = points * rows * GATHERED_CHANNELS
         with w.block(""):
             w(f"int32_t b[{count}] = {{0}};")
-            w(f"{kernel}({s} + {done * 4 * tile.points}, w + {done * 8}, b, {groups}u);")
+            w(f"{kernel}({s} + {_step(done, points)}, w + {done * 8}, b, {groups}u{more});")
             w(f"for (int i = 0; i < {count}; ++i) a[i] += b[i];")
         done += groups
 
@@ -365,28 +391,31 @@ def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
                 w("return;")
         if inside:
             w(f"in += y * {width} + x * {conv.cin};")
-            with w.loop("t", buffer.columns), w.loop("r", buffer.rows):
+            with w.loop("t", buffer.columns):
                 along = f" + t * {step}" if buffer.columns > 1 else ""
                 down = f" + r * {width}" if buffer.rows > 1 else ""
-                w(f"const int8_t *p = in{along}{down};")
-                _gather_row(w, place)
+                with w.loop("r", buffer.rows):
+                    w(f"const int8_t *p = in{along}{down};")
+                    _gather_row(w, place, buffer)
+                if buffer.columns > 1 and buffer.points == 2:  # the second points are behind
+                    whole = 4 * buffer.rows * buffer.groups
+                    w(f"s += {2 * whole} - {_step(buffer.rows * buffer.groups, 2)};")
     w()
 
 
-def _gather_row(w: Writer, place: Place) -> None:
+def _gather_row(w: Writer, place: Place, buffer: Scratch) -> None:
     """One row below the windows of a tile: from p to s, which advances."""
     conv, points = place.conv, place.tile.points
     apart = conv.columns.stride * conv.cin
     whole, rest = divmod(conv.columns.window * conv.cin, 4)
+    beside = _beside(buffer)
     if whole:
-        with w.block(f"for (int k = 0; k < {whole}; ++k, p += 4, s += {4 * points})"):
-            w(f"hil_widen{points}(s, p{f', p + {apart}' if points == 2 else ''});")
-    for t in range(rest):
-        for p in range(points):
-            place_of = _ORDER.index(t)
-            w(f"s[{(place_of // 2 * points + p) * 2 + place_of % 2}] = p[{t + p * apart}];")
+        with w.block(f"for (int k = 0; k < {whole}; ++k, p += 4, s += {_step(1, points)})"):
+            w(f"hil_widen{points}(s, p{f', p + {apart}, {beside}' if points == 2 else ''});")
+    for p in range(points):
+        _rest(w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {beside}" * p)
     if rest:  # the other values of the group are multiplied by weights of zero
-        w(f"s += {4 * points};")
+        w(f"s += {_step(1, points)};")
 
 
 def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -397,7 +426,7 @@ def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
     across = "u" if conv.columns.window > 1 else "0"
     along = f" + t * {points * apart}" if buffer.columns > 1 else ""
     row = [f"t * {buffer.rows * buffer.row}"] if buffer.columns > 1 else []
-    row += [f"r * {buffer.row}"] if buffer.rows > 1 else []
+    row += [f"r * {_step(buffer.groups, points)}"] if buffer.rows > 1 else []
     with (
         w.loop("t", buffer.columns),
         w.loop("r", buffer.rows),
@@ -410,7 +439,8 @@ def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
         with w.block(f"for (int i = 0; i < {conv.cin}; ++i)"):
             w(f"const int k = {across} * {conv.cin} + i;")
             # the tap's group, its pair in that, its half of the pair
-            tap = [f"(k >> 2) * {4 * points}", f"(k & 1) * {2 * points}", "(k >> 1 & 1)"]
+            pair = "HIL_GROUP2 / 2" if points == 2 else "2"
+            tap = [f"(k >> 2) * {_step(1, points)}", f"(k & 1) * ({pair})", "(k >> 1 & 1)"]
             w(f"int16_t *o = s + {' + '.join([*row, *tap])};")
             for p in range(points):
-                w(f"o[{2 * p}] = p{p}[i];")
+                w(f"o[{_beside(buffer) if p else 0}] = p{p}[i];")

@@ -7,6 +7,8 @@ patch of one channel after the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from hil.engines.aot.conv_place import Place
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer, read
 
+_MAC16_WORDS = 5  # of a channel's weights that fit the registers beside four sums
 _MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in a loop
 
 
@@ -62,10 +65,22 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
         return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
     pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
     names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
+    on_mac16 = len(_pairs(conv)) <= _MAC16_WORDS
+    if on_mac16:
+        w("#if HIL_MAC16")
+        _mac16_channels(w, place, finish)
+        w("#else")
     with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *pairs, int8_t *o)"):
         _all_channels(w, place, finish, points, names, weights.shape[1])
+    if on_mac16:
+        w("#endif")
     w()
     with place.function(w):
+        if on_mac16:
+            w("#if HIL_MAC16")
+            _store_patch(w, place, points)
+            w(f"{prefix}_channels(patch, o);")
+            w("#else")
         _load_patch(w, place, conv.cin)
         calls = (f"hil_x{len(pair)}({', '.join(f'x{v}' for v in pair)})" for pair in pairs)
         w(f"const hil_x2_t pairs[{len(pairs)}] = {{")
@@ -73,7 +88,45 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
             w(f"  {call},")
         w("};")
         w(f"{prefix}_channels(pairs, o);")
+        if on_mac16:
+            w("#endif")
     return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
+
+
+def _mac16_channels(w: Writer, place: Place, finish: Finish) -> None:
+    """Every channel at one tile, by Xtensa's MAC16; ``patch``: the pairs of one point after those
+    of the other. Their number may be odd, so registers m0 and m1 alternate throughout."""
+    prefix, pairs, points = place.prefix, _pairs(place.conv), range(place.tile.points)
+    words = len(pairs)
+    with w.block(f"HIL_KERNEL {prefix}_channels(const int16_t *patch, int8_t *o)"):
+        w(f"HIL_FLASH int16_t *w = {prefix}_w;")
+        w(f"HIL_FLASH int32_t *q = {prefix}_q;")
+        step = f"w += {2 * words}, q += {finish.stride}, ++o"
+        with w.block(f"for (; w < {prefix}_w + {2 * words * place.conv.cout}; {step})"):
+            w("const int16_t *x = patch - 2;")
+            sums = ["s0", "s1"] if finish.late else [f"s{p}" for p in points]
+            w(f"uint32_t {', '.join(sums)};")
+            w("__asm__ volatile(HIL_BEGIN")
+            for p in points:
+                for i, pair in enumerate(pairs):
+                    n = (p * words + i) % 2
+                    name = "HIL_FIRST" if i == 0 else "HIL_NEXT" if len(pair) == 2 else "HIL_SINGLE"
+                    w(f'  {name}("m{n}", "m{1 - n}", "%[w{i}]")')
+                if finish.late:  # the largest of the sums
+                    w(
+                        '  HIL_SUM("%[s1]") HIL_LARGER("%[s0]", "%[s1]")'
+                        if p
+                        else '  HIL_SUM("%[s0]")'
+                    )
+                else:
+                    w(f'  HIL_SUM("%[s{p}]")')
+            outputs = (f'[{name}] "=&r"({name})' for name in sums)
+            w(f'  : [x] "+r"(x), {", ".join(outputs)}')
+            inputs = (f'[w{i}] "r"(hil_word(w + {2 * i}))' for i in range(words))
+            w(f'  : {", ".join(inputs)} : "memory");')
+            values = [f"(int32_t){s} + {finish.start(0)}" for s in sums]
+            finish.combine(w, 0, values[:1] if finish.late else values)
+            finish.store(w, 0, place.targets("0", 0), values)
 
 
 def _all_channels(
@@ -165,31 +218,65 @@ def _patch_indices(place: Place, point: int, depth: int | None = None) -> list[i
     ]
 
 
-def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
-    """Variables x0, x1, ...: the patch below a tile, of all channels or of one."""
-    conv = place.conv
+def _cells(place: Place, depth: int) -> dict[int, tuple[int, int, int]]:
+    """(row, column, channel) of the patch variables that a tile uses, by their number."""
     height, width = _patch_size(place)
-    ctype = "float" if conv.quant is None else "int32_t"
     every = [(r, x, i) for r in range(height) for x in range(width) for i in range(depth)]
     # strides may skip values
     used = {n for p in range(place.tile.points) for n in _patch_indices(place, p, depth)}
-    cells = {n: cell for n, cell in enumerate(every) if n in used}
-    row = conv.columns.size * conv.cin
-    inside = {n: f"p[{r * row + x * conv.cin + i}]" for n, (r, x, i) in cells.items()}
-    start = f"{place.pointer}{' + ' + channel if channel else ''}"
-    if not conv.padded:
-        w(f"const {place.ctype} *p = {start};")
-        for n, value in inside.items():
-            w(f"const {ctype} x{n} = {value};")
+    return {n: cell for n, cell in enumerate(every) if n in used}
+
+
+def _load_patch(w: Writer, place: Place, depth: int, channel: str = "") -> None:
+    """Variables x0, x1, ...: the patch below a tile, of all channels or of one."""
+    cells = _cells(place, depth)
+    ctype = "float" if place.conv.quant is None else "int32_t"
+    if not place.conv.padded:
+        _read_patch(w, place, cells, channel, lambda n, value: f"const {ctype} x{n} = {value};")
         return
     w(f"{ctype} {', '.join(f'x{n}' for n in cells)};")
-    with w.block(f"if ({place.inside})"):
+    _read_patch(w, place, cells, channel, lambda n, value: f"x{n} = {value};")
+
+
+def _store_patch(w: Writer, place: Place, points: list[list[int]]) -> None:
+    """The array ``patch`` of `_mac16_channels`: each value is read once and stored wherever it is
+    used, so that few registers are enough."""
+    pairs = _pairs(place.conv)
+    uses: dict[int, list[int]] = {}
+    for p, indices in enumerate(points):
+        for i, pair in enumerate(pairs):
+            for half, tap in enumerate(pair):
+                uses.setdefault(indices[tap], []).append(2 * (p * len(pairs) + i) + half)
+    w(f"int16_t patch[{2 * len(points) * len(pairs) + 2}] HIL_ALIGNED;")
+    cells = _cells(place, place.conv.cin)
+
+    def put(n: int, value: str) -> str:
+        stores = " ".join(f"hil_put(patch + {use}, x{n});" for use in uses[n])
+        return f"const int32_t x{n} = {value}; {stores}"
+
+    _read_patch(w, place, cells, "", put)
+
+
+def _read_patch(
+    w: Writer,
+    place: Place,
+    cells: dict[int, tuple[int, int, int]],
+    channel: str,
+    put: Callable[[int, str], str],
+) -> None:
+    """A statement for each value of the patch, which ``put`` makes from its number and its C text:
+    for a tile inside the input, and for a tile near an edge."""
+    conv = place.conv
+    row = conv.columns.size * conv.cin
+    start = f"{place.pointer}{' + ' + channel if channel else ''}"
+    with w.block(f"if ({place.inside})", conv.padded):
         w(f"const {place.ctype} *p = {start};")
-        for n, value in inside.items():
-            w(f"x{n} = {value};")
-    with w.block("else"):
         for n, (r, x, i) in cells.items():
-            w(f"x{n} = {place.at(r, x)}[{channel or i}];")
+            w(put(n, f"p[{r * row + x * conv.cin + i}]"))
+    if conv.padded:
+        with w.block("else"):
+            for n, (r, x, i) in cells.items():
+                w(put(n, f"{place.at(r, x)}[{channel or i}]"))
 
 
 def emit_depthwise(conv: Conv, tile: Tile, prefix: str) -> Emitted:

@@ -120,17 +120,26 @@ def _kernels(w: Writer, place: Place, finish: Finish, channels: int) -> None:
     conv = place.conv
     tail = f"HIL_FLASH {_wtype(finish)} *w, {finish.ctype} *a)"
     head = f"HIL_KERNEL {place.prefix}_sums{channels}(const {place.ctype} *tile, {tail}"
-    with w.block(head), _sums(w, place, finish, channels):
-        row = f" + ky * {conv.columns.size * conv.cin}" if conv.rows.window > 1 else ""
-        with w.loop("ky", conv.rows.window):
-            w(f"const {place.ctype} *p = tile{row};")
-            points = [("p", offset) for offset in place.offsets]
-            length = conv.columns.window * conv.cin
-            if not conv.padded or finish.real or conv.cin % 4 == 0:
-                _run(w, finish, points, channels, length)
-            else:  # packed pixel by pixel
-                with w.loop("kx", conv.columns.window):
-                    _run(w, finish, points, channels, conv.cin)
+    row = f" + ky * {conv.columns.size * conv.cin}" if conv.rows.window > 1 else ""
+    length = conv.columns.window * conv.cin
+    in_fours = not finish.real and (conv.cin if conv.padded else length) % 4 == 0
+    if in_fours:
+        w("#if HIL_MAC16")
+        with w.block(head), w.loop("ky", conv.rows.window, f"w += {length * channels}"):
+            apart = place.offsets[1] if place.tile.points > 1 else 0
+            count = f"{length // 4}u, {channels}, {place.tile.points}, {apart}"
+            w(f"hil_walk(tile{row}, w, a, {count});")
+        w("#else")
+    with w.block(head), _sums(w, place, finish, channels), w.loop("ky", conv.rows.window):
+        w(f"const {place.ctype} *p = tile{row};")
+        points = [("p", offset) for offset in place.offsets]
+        if not conv.padded or finish.real or conv.cin % 4 == 0:
+            _run(w, finish, points, channels, length)
+        else:  # packed pixel by pixel
+            with w.loop("kx", conv.columns.window):
+                _run(w, finish, points, channels, conv.cin)
+    if in_fours:
+        w("#endif")
     w()
     if not conv.padded:
         return

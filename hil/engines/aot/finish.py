@@ -88,7 +88,7 @@ class Finish:
         return () if self.real else ("products",)
 
     @property
-    def _late(self) -> bool:
+    def late(self) -> bool:
         """Whether the sums themselves are pooled: a monotone activation may follow the maximum."""
         pool = self.conv.pool
         return pool is not None and not pool.average and self.conv.pre.monotone
@@ -131,7 +131,7 @@ class Finish:
         values = np.stack(self._columns, axis=1).astype("<i4")
         arrays = [Array(f"{self.prefix}_q", values, f"per channel: {', '.join(names)}")]
         stages = [self.conv.pre, self.conv.post]
-        if self._late:
+        if self.late:
             stages = [self.conv.pre.then(self.conv.post)]
         for stage, name in zip(stages, ("lut", "lut2"), strict=False):
             if stage.limits is None:
@@ -218,7 +218,7 @@ class Finish:
         pool = self.conv.pool
         if pool is None:
             return
-        late = self._late
+        late = self.late
         values = list(sums) if late else [self._value(s, c, self.conv.pre) for s in sums]
         if pool.average:
             if not self.wide:
@@ -243,7 +243,7 @@ class Finish:
             for target, x in zip(targets, sums, strict=True):
                 w(f"{target} = {cast}{self._value(x, c, conv.pre)};")
             return
-        if self._late:
+        if self.late:
             value = self._value(f"m{c}", c, conv.pre.then(conv.post))
         else:
             value = f"m{c}"

@@ -56,6 +56,26 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #define HIL_DSP 0
 #endif
 
+/* Xtensa with the MAC16 option (ESP32, S2, S3): a 16-bit product, its addition and a load in one
+ * instruction. The results are the same without. GCC 13 and later know the core's options, before
+ * that its header does. */
+#if !defined(HIL_NO_MAC16) && defined(__XTENSA_EL__) && defined(__GNUC__)
+#if defined(__XCHAL_HAVE_MAC16)
+#define HIL_MAC16 \
+  (__XCHAL_HAVE_MAC16 && __XCHAL_HAVE_LOOPS && __XCHAL_HAVE_CLAMPS && __XCHAL_HAVE_MINMAX)
+#elif defined(__has_include)
+#if __has_include(<xtensa/config/core-isa.h>)
+#include <xtensa/config/core-isa.h>
+#endif
+#endif
+#if !defined(HIL_MAC16) && defined(XCHAL_HAVE_MAC16)
+#define HIL_MAC16 (XCHAL_HAVE_MAC16 && XCHAL_HAVE_LOOPS && XCHAL_HAVE_CLAMPS && XCHAL_HAVE_MINMAX)
+#endif
+#endif
+#ifndef HIL_MAC16
+#define HIL_MAC16 0
+#endif
+
 #if defined(__GNUC__)
 #define HIL_ALIGNED __attribute__((aligned(4)))
 /* Not inlined: a kernel needs all registers, and would share them with outer loops. */

@@ -43,7 +43,8 @@ static inline int32_t hil_double_high_mul(int32_t sum, int32_t multiplier) {
   __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(sum * 2), "r"(multiplier));
   return result;
 #else
-  return (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
+  const int64_t product = (int64_t)(sum * 2) * multiplier;
+  return (int32_t)((uint32_t)(product >> 32) + ((uint32_t)product >> 31));
 #endif
 }
 
@@ -64,6 +65,10 @@ static inline int32_t hil_clamp8(int32_t x) {
 #if HIL_DSP
   int32_t result;
   __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+  return result;
+#elif HIL_MAC16
+  int32_t result;
+  __asm__("clamps %0, %1, 7" : "=r"(result) : "r"(x));
   return result;
 #else
   return hil_clamp(x, -128, 127);

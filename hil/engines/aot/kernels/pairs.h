@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "mac16.h"
 #include "products.h"
 
 /* ==== what generated headers contain ==== */
@@ -17,6 +18,11 @@
  * x: taps 0 and 2 of each point, then taps 1 and 3, then the next group of four.
  * a: the sums of all points of channel 0, then of channel 1, ...; the products are added to them.
  */
+
+#if !HIL_MAC16 /* values from a group to the next, from a value of a point to the other point's */
+#define HIL_GROUP2 8
+#define HIL_BESIDE(whole) 2
+#endif
 
 #if HIL_DSP
 #define HIL_UNUSED __attribute__((unused))
@@ -42,7 +48,7 @@
   "smlad r10, r2, lr, r10\n" \
   "smlad r11, r3, lr, r11\n"
 
-HIL_NAKED hil_sums2(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED,
+HIL_NAKED hil_pair_sums(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED,
                     int32_t *a HIL_UNUSED, uint32_t groups HIL_UNUSED) {
   __asm__ volatile(
       "push {r2, r4-r11, lr}\n"
@@ -149,14 +155,15 @@ static inline void hil_widen1(int16_t *s, const int8_t *p) {
   memcpy(s, &x.even, 4);
   memcpy(s + 2, &x.odd, 4);
 }
-static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q) {
+static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q, uint32_t beside) {
   const hil_x4_t x = hil_x4(p), y = hil_x4(q);
+  (void)beside;
   memcpy(s, &x.even, 4);
   memcpy(s + 2, &y.even, 4);
   memcpy(s + 4, &x.odd, 4);
   memcpy(s + 6, &y.odd, 4);
 }
-#else
+#elif !HIL_MAC16
 #ifdef __AVR__ /* multiplies bytes: channels are kept apart */
 #define HIL_HIGH(x, h, l) ((x) * (hil_half_t)(int8_t)(((h) - (l)) >> 8))
 #define HIL_MIX(high, low) (high)
@@ -171,7 +178,7 @@ static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q) {
 #define HIL_WORD(i) h = hil_read_i16(w + (i)), l = (int8_t)h
 #define HIL_ADD(high, low, x) (high) += (uint32_t)HIL_HIGH(x, h, l), (low) += (uint32_t)((x) * l)
 
-HIL_KERNEL hil_sums2(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_t groups) {
+HIL_KERNEL hil_pair_sums(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_t groups) {
   uint32_t a00 = (uint32_t)a[0], a01 = (uint32_t)a[1], a10 = (uint32_t)a[2], a11 = (uint32_t)a[3];
   uint32_t a20 = (uint32_t)a[4], a21 = (uint32_t)a[5], a30 = (uint32_t)a[6], a31 = (uint32_t)a[7];
   a00 = HIL_MIX(a00, a10), a01 = HIL_MIX(a01, a11);
@@ -220,10 +227,18 @@ HIL_KERNEL hil_sums1(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_
 static inline void hil_widen1(int16_t *s, const int8_t *p) {
   s[0] = p[0], s[1] = p[2], s[2] = p[1], s[3] = p[3];
 }
-static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q) {
+static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q, uint32_t beside) {
+  (void)beside;
   s[0] = p[0], s[1] = p[2], s[2] = q[0], s[3] = q[2];
   s[4] = p[1], s[5] = p[3], s[6] = q[1], s[7] = q[3];
 }
+#endif
+
+#if !HIL_MAC16
+/* Four channels at two points, and at two more, whose inputs are `down` values later. */
+#define hil_sums2(x, w, a, groups, beside) hil_pair_sums(x, w, a, groups)
+#define hil_sums4(x, w, a, groups, beside, down) \
+  (hil_pair_sums(x, w, a, groups), hil_pair_sums((x) + (down), w, (a) + 8, groups))
 #endif
 
 #endif /* HIL_AOT_PAIRS_3 */

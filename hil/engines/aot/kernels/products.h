@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "mac16.h"
 
 /* ==== what generated headers contain ==== */
 #ifndef HIL_AOT_PRODUCTS_3

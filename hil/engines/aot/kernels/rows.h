@@ -17,6 +17,7 @@
  * halfway between two integers. Every |sum| is below 2^23.
  */
 
+#if !HIL_MAC16
 /* Four values of one point, beside those of another point. */
 static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
 #if HIL_DSP
@@ -27,6 +28,7 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
   s[0] = p[0], s[1] = p[2], s[4] = p[1], s[5] = p[3];
 #endif
 }
+#endif
 
 #if HIL_DSP
 /* clang-format off */
@@ -212,7 +214,7 @@ static inline void hil_biases(int32_t *a, int points, HIL_FLASH int32_t *q) {
     for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {                 \
       int32_t a[8];                                                                        \
       hil_biases(a, 2, q);                                                                 \
-      hil_sums2(x, w, a, groups);                                                          \
+      hil_sums2(x, w, a, groups, 4 * groups);                                              \
       for (int i = 0; i < 4; ++i) {                                                        \
         *o++ = (int8_t)hil_scale(a[2 * i], q + 4 + 3 * i, away);                           \
         *p++ = (int8_t)hil_scale(a[2 * i + 1], q + 4 + 3 * i, away);                       \
