@@ -52,6 +52,13 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A network's file leaves the batch open; it is taken as 1."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Referencing:
     """The host has computed the expected answers to ``done`` of ``total`` samples."""
 
@@ -165,6 +172,7 @@ Event: TypeAlias = (
     | BuildingSketch
     | Asking
     | LeftOut
+    | OpenBatch
     | Referencing
     | Streaming
     | Restarted

@@ -17,6 +17,7 @@ import platformdirs
 
 from hil.bench.cases import Network
 from hil.bench.events import Emit, Referencing
+from hil.bench.inputs import encoded, samples_of, taken_by
 from hil.bench.prepare import Prepared, output_of
 from hil.core.errors import HilError
 from hil.core.processes import serve, start, stop
@@ -24,7 +25,6 @@ from hil.core.records import Dataset
 from hil.reference import (
     Reference,
     convert_outputs,
-    encode_inputs,
     litert,
     oracle,
     predict_cached,
@@ -34,7 +34,8 @@ from hil.reference import (
 
 @dataclass(frozen=True)
 class Expected:
-    """The host's answers, one row per sample, in the device's output type.
+    """The host's answers, one row per sample, in the device's output type; of several outputs, the
+    bytes of all of them, as a RESULT has them.
 
     ``litert``: LiteRT with its reference kernels, which users compare with; None without a model
     file. ``oracle``: TFLM, None where it cannot run. ``xnnpack``: LiteRT with its default kernels,
@@ -66,6 +67,8 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 
     def of(make: Maker) -> npt.NDArray[np.generic]:
         outputs = predict(make, network, data, tell)
+        if len(network.graph.outputs) > 1:  # only of our firmware, whose types are the file's
+            return outputs
         return convert_outputs(outputs, network.graph.output, output_of(plan))
 
     return Expected(
@@ -78,16 +81,17 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
 def predict(
     make: Maker, network: Network, data: Dataset, tell: Tell, directory: Path | None = None
 ) -> npt.NDArray[np.generic]:
-    """The answers of one reference, (n, output elements); from the cache if they are there."""
-    reference, spec = make(network.path), network.graph.input
+    """The answers of one reference, as `hil.reference.Reference.predict`; from the cache if they
+    are there. A network with state sees all samples as one sequence."""
+    reference, taken = make(network.path), taken_by(network)
     return predict_cached(
         reference,
-        data.x,
+        samples_of(data, taken),
         fingerprint=data.fingerprint,
         ids=data.ids,
         directory=directory or cache(),
         progress=lambda done, total: tell(reference.name, done, total),
-        encode=lambda samples: encode_inputs(np.asarray(samples), spec),
+        encode=lambda samples: encoded(tuple(samples), taken),
     )
 
 

@@ -11,12 +11,13 @@ from typing import Final, Protocol, TypeAlias
 
 from hil.bench.cases import Network
 from hil.bench.events import Emit, NoisyHost, TimingHost, Untimed
+from hil.bench.inputs import encoded, samples_of, taken_by
 from hil.bench.prepare import Prepared
 from hil.core.errors import DataError, ModelError
 from hil.core.host import OtherLoad, cpu_name, governor, is_virtual, load_average
 from hil.core.processes import cores
 from hil.core.records import Dataset
-from hil.reference import KERNELS, Kernels, encode_inputs, threads_of, time_invokes, version_of
+from hil.reference import KERNELS, Kernels, threads_of, time_invokes, version_of
 from hil.runs.schema import HostLatencies, HostMachine, HostTimes
 
 SAMPLES: Final = 1000  # their median has an interval of about 1 %, and few networks take long
@@ -106,7 +107,8 @@ def _time(
         emit(TimingHost(network.name, graph.precision, kernels, done, total))
 
     try:
-        x = encode_inputs(data.x[:n], graph.input)
+        taken = taken_by(network)
+        x = encoded([samples[:n] for samples in samples_of(data, taken)], taken)
         invokes = time_invokes(
             network.path, x, kernels, threads=timing.threads, clock=timing.clock, progress=tell
         )

@@ -19,22 +19,26 @@ import numpy.typing as npt
 
 from hil.bench.cases import Case, SketchCase
 from hil.bench.events import Emit, Observing, Profiling
+from hil.bench.inputs import Inputs, encoded, samples_of, taken_by
 from hil.bench.lab import Lab, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
-from hil.bench.session import Inputs, find_model
+from hil.bench.session import find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
-from hil.core.records import Dataset, DType, Encoding, TensorSpec
+from hil.core.records import Dataset, DType, Encoding, TensorSpec, packed_bytes, unpack_rows
 from hil.device import Device, LayerOutput, ask_layer
 from hil.engines import ENGINES, Layer
-from hil.reference import encode_inputs, layer_tensors, oracle_version
+from hil.reference import layer_tensors, oracle_version
 from hil.runs.agreement import compare_layer, is_wrong, tolerance
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
 
 MAX_SAMPLES: Final = 3  # of one run
+_FIRST_ALONE: Final = (  # LAYERS and PROFILE reset the state
+    "the network keeps a state, so its layers are known for the first sample of the sequence only"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,10 @@ def _check_run(
 ) -> list[LayerCheck]:
     found: list[LayerCheck] = []
     why = _impossible(item, lab)
+    if not why and _case(item).network.graph.stateful:
+        beyond = [one.i for one in wanted if one.i > 0]
+        wanted = [one for one in wanted if one.i == 0] or wanted[:1]
+        why = _FIRST_ALONE if wanted[0].i in beyond else ""
     if not why:
         emit(Observing(item.plan.key, tuple(one.id for one in wanted)))
         try:
@@ -149,13 +157,17 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
     item, device, number = board.item, board.device, board.number
     graph = _case(item).network.graph
     layers = ENGINES[_case(item).image.engine].layers(graph)
-    inputs = Inputs(data)
+    taken_in = taken_by(_case(item).network)
+    inputs = Inputs(data, taken_in)
     for sample in wanted:
         encoding, values = inputs.encoding, inputs[sample.i]
-        (answer,) = device.infer(number, encoding, [values])
+        if graph.stateful:
+            device.reset_state(number)
+        (answer,) = device.infer(number, encoding, [values], sequence=graph.stateful)
         taken = ask_layer(device, number, encoding, values, INPUT_LAYER)
         reported = [ask_layer(device, number, encoding, values, i) for i in range(len(layers))]
-        x = encode_inputs(data.x[sample.i : sample.i + 1], graph.input)
+        arrays = samples_of(data, taken_in)
+        x = encoded([one[sample.i : sample.i + 1] for one in arrays], taken_in)
         yield LayerCheck(
             run=item.plan.key,
             id=sample.id,
@@ -163,15 +175,30 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
             layers=_compare(item, layers, reported, x),
             same_output=answer.result.output == sample.device,
             firmware_sha256=item.firmware.sha256,
-            input=compare_layer("input", "", _values(item, "input", taken, graph.input), x[0]),
+            input=_compare_inputs(item, taken, x),
         )
+
+
+def _compare_inputs(
+    item: Prepared, taken: LayerOutput, x: Sequence[npt.NDArray[np.generic]]
+) -> LayerSeen:
+    """The inputs on the device; of several, the first that differs, if one does."""
+    graph = _case(item).network.graph
+    _check_bytes(item, "input", taken, graph.input.dtype, packed_bytes(graph.inputs))
+    found = unpack_rows(graph.inputs, np.frombuffer(taken.data, np.uint8)[None])
+    names = graph.names_in if len(found) > 1 else ("input",)
+    seen = [
+        compare_layer(name, "", device.reshape(spec.shape), wanted[0])
+        for name, device, wanted, spec in zip(names, found, x, graph.inputs, strict=True)
+    ]
+    return next((one for one in seen if one.differing), seen[0])
 
 
 def _compare(
     item: Prepared,
     layers: Sequence[Layer],
     reported: Sequence[LayerOutput],
-    x: npt.NDArray[np.generic],
+    x: Sequence[npt.NDArray[np.generic]],
 ) -> tuple[LayerSeen, ...]:
     graph = _case(item).network.graph
     expected = layer_tensors(_case(item).network.path, x, [layer.tensor for layer in layers])
@@ -190,13 +217,19 @@ def _compare(
 def _values(
     item: Prepared, name: str, reported: LayerOutput, spec: TensorSpec
 ) -> npt.NDArray[np.generic]:
-    if (reported.dtype, len(reported.data)) != (spec.dtype, spec.nbytes):
+    _check_bytes(item, name, reported, spec.dtype, spec.nbytes)
+    return np.frombuffer(reported.data, spec.dtype.numpy).reshape(spec.shape)
+
+
+def _check_bytes(
+    item: Prepared, name: str, reported: LayerOutput, dtype: DType, nbytes: int
+) -> None:
+    if (reported.dtype, len(reported.data)) != (dtype, nbytes):
         raise WrongFirmware(
             f"{item.plan.key}: {name} has {len(reported.data)} bytes of {reported.dtype.name}, "
-            f"expected {spec.nbytes} of {spec.dtype.name}",
+            f"expected {nbytes} of {dtype.name}",
             "build the firmware of this checkout",
         )
-    return np.frombuffer(reported.data, spec.dtype.numpy).reshape(spec.shape)
 
 
 def profile(
@@ -224,6 +257,8 @@ def _profile_run(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, emit
         why = f"board {item.case.image.board.name} has no clock"
     else:
         why = unobservable(item, lab)
+    if not why and sample.i and _case(item).network.graph.stateful:
+        why = _FIRST_ALONE
     if not why:
         emit(Profiling(key, sample.id))
         try:
@@ -237,11 +272,12 @@ def _profile_run(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, emit
 def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     item = board.item
     image = _case(item).image
-    layers = ENGINES[image.engine].layers(_case(item).network.graph)
-    inputs = Inputs(data)
+    graph = _case(item).network.graph
+    layers = ENGINES[image.engine].layers(graph)
+    inputs = Inputs(data, taken_by(_case(item).network))
     encoding, values = inputs.encoding, inputs[sample.i]
     # the first inference of a boot takes longer: caches are cold
-    for _ in board.device.infer(board.number, encoding, [values]):
+    for _ in board.device.infer(board.number, encoding, [values], sequence=graph.stateful):
         pass
     reported = _ask_times(board.device, board.number, encoding, values)
     if len(reported.laps) != len(layers):

@@ -19,7 +19,7 @@ from msgspec import UNSET, UnsetType
 from hil.bench.cases import USER, Network
 from hil.bench.events import Emit, Referencing
 from hil.bench.expected import Expected, Maker, predict
-from hil.bench.prepare import output_of, stored_tensor
+from hil.bench.prepare import output_of
 from hil.bench.store import pictures
 from hil.bench.user import ORDER_TOLERANCE
 from hil.boards.config import Board
@@ -44,6 +44,7 @@ from hil.runs.schema import (
     Sample,
     run_key,
 )
+from hil.runs.tensors import stored_tensor
 from hil.wire.lines import BAD_TIME, Reader, TextAnswer
 from hil.wire.patterns import Patterns
 
@@ -140,8 +141,7 @@ def _file(setup: TextSetup) -> str:
 def type_of(data: Dataset | None) -> TensorSpec:
     if data is None:
         return TensorSpec(DType.FLOAT32, ())
-    kinds = {one.numpy.str[1:]: one for one in DType}
-    return TensorSpec(kinds[data.x.dtype.str[1:]], tuple(data.x.shape[1:]))
+    return TensorSpec(DType.of(data.x.dtype), tuple(data.x.shape[1:]))
 
 
 def _tolerance(setup: TextSetup, first: TextAnswer) -> tuple[float, str]:

@@ -14,11 +14,12 @@ from typing import Final
 
 from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
+from hil.bench.inputs import check_data, taken_by
 from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.boards.config import BoardMemory, load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import DataError, DoesNotFit, UsageError
-from hil.core.records import EXPORTED, Dataset, DType, Precision, TensorSpec
+from hil.core.errors import DoesNotFit, UsageError
+from hil.core.records import EXPORTED, Dataset, Precision, packed_bytes
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.runs.schema import Refused, TooLarge
@@ -94,15 +95,18 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
             check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
     whole, note = _data(request, progress)
-    data = datasets.subset(whole, request.limit) if request.limit else whole
     wanted = _networks(request, _models_of(request.project, whole.name)) if ours else []
+    data = whole
+    if request.limit:
+        sequence = any(network.graph.stateful for group in wanted for network in group.run)
+        few = datasets.first if sequence else datasets.subset
+        data = few(whole, request.limit)
     named = tuple(name for name in request.models if not name.endswith(".tflite"))
     asked = Asked(named, own=named != request.models, precisions=request.precisions)
     cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
     plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
     for network in plan.networks:
-        graph = network.graph
-        check_data(data, network.path.name, graph.input, graph.output.elements)
+        check_data(data, taken_by(network), network.graph.output.elements)
     cases, no_place = fit_memory(cases)
     return replace(plan, cases=cases, no_place=no_place, refused=refused)
 
@@ -153,7 +157,8 @@ def _networks(request: Request, dataset: str) -> list[Group]:
         raise UsageError(
             f"no model is called {name!r}", "choose teacher, student, or a .tflite file"
         )
-    precisions = [_precision(name) for name in request.precisions] or list(EXPORTED)
+    precisions = [_precision(name) for name in request.precisions]
+    precisions = precisions or list(Precision if own else EXPORTED)
     if own:
         if named:
             raise UsageError(
@@ -202,28 +207,6 @@ def _precision(name: str) -> Precision:
         raise UsageError(
             f"no precision is called {name!r}", f"choose from {', '.join(Precision)}"
         ) from None
-
-
-def check_data(data: Dataset, name: str, spec: TensorSpec, outputs: int) -> None:
-    """DataError unless a sample fills the input of the model ``name``, and every label names one of
-    its outputs."""
-    if data.x[0].size != spec.elements:
-        raise DataError(
-            f"{data.name}: a sample has {data.x[0].size} values, "
-            f"{name} takes {spec.elements} {list(spec.shape)}",
-            "use data of the model's input shape",
-        )
-    if data.x.dtype.str[1:] == "i1" and spec.dtype is not DType.INT8:
-        raise DataError(
-            f"{data.name}: int8 samples for {name}, which takes {spec.dtype.name}",
-            "give float32 or uint8 samples",
-        )
-    if data.labelled and data.y.max() >= outputs:
-        raise DataError(
-            f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
-            f"{name} has {outputs} outputs",
-            f"use labels from 0 to {outputs - 1}",
-        )
 
 
 def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Station, Sketch], ...]:
@@ -279,7 +262,26 @@ def _own_model(request: Request) -> Network | None:
             f"not with {' and '.join(request.models)}",
             "pass one --model my.tflite, or leave out --model to compare with labels alone",
         )
-    return _network(model_name(Path(name)), Path(name))
+    network = _network(model_name(Path(name)), Path(name))
+    one_of_each(network, "a sketch of your own")
+    return network
+
+
+def one_of_each(network: Network, who: str) -> None:
+    """UsageError for a network that ``who`` cannot compute: they have one input, one output and no
+    state."""
+    graph = network.graph
+    found = [
+        f"{len(graph.inputs)} inputs" if len(graph.inputs) > 1 else "",
+        f"{len(graph.outputs)} outputs" if len(graph.outputs) > 1 else "",
+        "state" if graph.stateful else "",
+    ]
+    if any(found):
+        raise UsageError(
+            f"{network.path.name} has {' and '.join(filter(None, found))}, {who} has one input, "
+            "one output and no state",
+            "bench the network with firmware of this project: --engine aot",
+        )
 
 
 def _check_source(request: Request, station: Station) -> None:
@@ -343,8 +345,8 @@ def too_large(image: Image, network: Network) -> TooLarge | None:
     sizes = [at_least(graph) for graph in graphs]
     flash = sum(size for size, _ in sizes)
     ram = max(arena for _, arena in sizes)
-    ram += max(graph.input.nbytes for graph in graphs)
-    ram += max(graph.output.nbytes for graph in graphs)
+    ram += max(packed_bytes(graph.inputs) for graph in graphs)
+    ram += max(packed_bytes(graph.outputs) for graph in graphs)
     return _judge(image, network, room, flash, ram, linked=False)
 
 

@@ -21,11 +21,12 @@ from hil.bench.plan import (
 )
 from hil.boards.config import Board
 from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
-from hil.core.records import DType, TensorSpec
+from hil.core.records import TensorSpec, packed_bytes
 from hil.engines import ENGINES
 from hil.reference import oracle_version, xnnpack_version
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, Predicted, Refused, RunPlan, Tensor, TooLarge
+from hil.runs.schema import Clock, Predicted, Refused, RunPlan, TooLarge
+from hil.runs.tensors import spec_of, stored_tensor, stored_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,13 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         xnnpack=xnnpack_version(),
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
+        tensors=stored_tensors(
+            graph.inputs,
+            graph.outputs,
+            graph.names_in,
+            graph.names_out,
+            stateful=graph.stateful,
+        ),
     )
 
 
@@ -162,22 +170,14 @@ def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
         arena=own.info.arena,
         flash_model=own.info.flash,
         arena_reserved=max(1, *(one.info.arena for one in models.values())),
-        peak=own.info.arena + own.info.input.nbytes + own.info.output.nbytes,
+        peak=own.info.arena + packed_bytes(own.info.inputs) + packed_bytes(own.info.outputs),
         folded=sum(one.nbytes for one in own.arrays if one.name not in linked) if linked else 0,
     )
 
 
-def stored_tensor(spec: TensorSpec) -> Tensor:
-    """A tensor's type, shape and scale as they are stored."""
-    return Tensor(
-        dtype=int(spec.dtype), shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point
-    )
-
-
 def output_of(plan: RunPlan) -> TensorSpec:
-    """The output of a run: that of its .tflite file, or of its sketch."""
-    stored = plan.output
-    return TensorSpec(DType(stored.dtype), stored.shape, stored.scale, stored.zero_point)
+    """The first output of a run: that of its .tflite file, or of its sketch."""
+    return spec_of(plan.output)
 
 
 def emulator_version(board: Board) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from hil.bench.events import BenchStored, Emit
+from hil.bench.events import BenchStored, Emit, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
 from hil.bench.lab import ChaosLab, Lab, RealLab
@@ -47,6 +47,9 @@ def run(
     """
     quiet = lab or RealLab(plan.project)
     lab = ChaosLab(quiet, chaos, clock_of(quiet)) if chaos else quiet
+    for network in plan.networks:
+        if network.graph.open_batch:
+            emit(OpenBatch(network.path.name))
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))

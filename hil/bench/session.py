@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
 
-import numpy as np
-
 from hil.bench.cases import SketchCase
 from hil.bench.events import Emit, Restarted, Returned, Waiting
+from hil.bench.inputs import Inputs, taken_on
 from hil.bench.lab import connect, injected, is_sketch, runs_sketch, shows_layers
-from hil.bench.prepare import Prepared, output_of
+from hil.bench.prepare import Prepared
 from hil.bench.totals import Totals
 from hil.bench.user import did_not_return, failure, same_sketch
 from hil.core.errors import (
@@ -31,12 +30,13 @@ from hil.core.errors import (
     NoAnswer,
     NotRunning,
     SketchHangs,
+    StateLost,
     WrongFirmware,
 )
 from hil.core.records import (
     ClockSteps,
     Dataset,
-    Encoding,
+    DType,
     Hello,
     LineCounts,
     ModelInfo,
@@ -45,11 +45,13 @@ from hil.core.records import (
 from hil.device import Answer, Device, Failure
 from hil.link import Link
 from hil.runs.agreement import is_disturbed
+from hil.runs.tensors import is_sequence, output_bytes
 from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
 SETBACKS: Final = 6  # in a row, without an answer in between; one more fails the run
+RESTARTS: Final = 100  # of a sequence, in a row, without a new answer; one more fails the run
 FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
 Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
 
@@ -61,25 +63,6 @@ class Patience:
     every: float = 0.25
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """A data set as it is sent: not quantised, since the device does that."""
-
-    data: Dataset
-
-    @property
-    def encoding(self) -> Encoding:
-        kinds = {"u1": Encoding.PIXELS, "i1": Encoding.INT8, "f4": Encoding.FLOAT32}
-        return kinds[self.data.x.dtype.str[1:]]
-
-    def __getitem__(self, i: int) -> bytes:
-        x = self.data.x
-        return np.ascontiguousarray(x[i], dtype=x.dtype.newbyteorder("<")).tobytes()
-
-    def __len__(self) -> int:
-        return len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +99,31 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     heard = device.counts
     device.speed_up(board.serial.faster)
     number, model = find_model(hello, prepared)
-    _check_room(hello, inputs.data)
+    _check_room(hello, inputs)
     before = device.status(reset=True)
     idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
     some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
     ready = Ready(device, hello, number, model, before, idle, steps, heard, ())
     if isinstance(prepared.case, SketchCase):
         return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
-    warm_up = tuple(device.infer(number, inputs.encoding, some, pack=hello.unpacks))
-    return replace(ready, warm_up=warm_up)
+    return replace(ready, warm_up=_warm_up(ready, inputs, some))
+
+
+def _warm_up(ready: Ready, inputs: Inputs, some: Sequence[bytes]) -> tuple[Answer, ...]:
+    """The answers to ``some``; the state that they leave is reset before the first sample."""
+    sequence, device = ready.model.stateful, ready.device
+    for left in reversed(range(SETBACKS)):
+        try:
+            if sequence:
+                device.reset_state(ready.number)
+            asked = device.infer(
+                ready.number, inputs.encoding, some, pack=ready.hello.unpacks, sequence=sequence
+            )
+            return tuple(asked)
+        except StateLost:  # it rebooted meanwhile, or the line repeated an old request
+            if not left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _warm_up_sketch(
@@ -169,6 +168,7 @@ def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
     for number, model in enumerate(hello.models):
         if model.name == name:
             if model.sha256 == sha256 and model.engine == prepared.plan.engine:
+                _check_tensors(hello, model, prepared)
                 return number, model
             raise WrongFirmware(
                 f"board {hello.board} runs {name} {model.sha256[:12]} ({model.engine}), "
@@ -182,12 +182,26 @@ def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
     )
 
 
-def _check_room(hello: Hello, data: Dataset) -> None:
+def _check_tensors(hello: Hello, model: ModelInfo, prepared: Prepared) -> None:
+    """WrongFirmware from a board whose firmware is older than several tensors and state."""
+    case = prepared.case
+    if isinstance(case, SketchCase):
+        return
+    graph = case.network.graph
+    wanted = (len(graph.inputs), len(graph.outputs), graph.stateful)
+    if wanted != (len(model.inputs), len(model.outputs), model.stateful):
+        raise WrongFirmware(
+            f"board {hello.board} runs {model.name} without all of its inputs, outputs and state",
+            FLASH_IT,
+        )
+
+
+def _check_room(hello: Hello, inputs: Inputs) -> None:
     """DataError if the receive buffer is too small: with little RAM, it fits only int8 or uint8."""
-    wanted = INFER_OVERHEAD + data.x[0].nbytes
+    wanted = INFER_OVERHEAD + inputs.nbytes
     if wanted > hello.max_payload:
         raise DataError(
-            f"{data.name}: a sample takes a request of {wanted} bytes, "
+            f"{inputs.data.name}: a sample takes a request of {wanted} bytes, "
             f"board {hello.board} accepts at most {hello.max_payload}",
             "use uint8 pixels or int8 samples, or give the sketch a larger buffer"
             if is_sketch(hello)
@@ -196,13 +210,13 @@ def _check_room(hello: Hello, data: Dataset) -> None:
 
 
 def _check_result(result: Result, number: int, prepared: Prepared) -> None:
-    """WrongFirmware unless an answer is of the run's model and as long as its output."""
-    spec = output_of(prepared.plan)
-    if (result.model, result.dtype, len(result.output)) != (number, spec.dtype, spec.nbytes):
+    """WrongFirmware unless an answer is of the run's model and as long as its outputs."""
+    dtype, nbytes = DType(prepared.plan.output.dtype), output_bytes(prepared.plan)
+    if (result.model, result.dtype, len(result.output)) != (number, dtype, nbytes):
         raise WrongFirmware(
             f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
-            f"{result.dtype.name} as model {result.model}, expected {spec.nbytes} of "
-            f"{spec.dtype.name} as model {number}",
+            f"{result.dtype.name} as model {result.model}, expected {nbytes} of "
+            f"{dtype.name} as model {number}",
             FLASH_IT,
         )
 
@@ -230,7 +244,8 @@ class Session:
         known: bool = False,
     ) -> None:
         self.totals = Totals()
-        self._prepared, self._opens, self._inputs = prepared, opens, Inputs(data)
+        self._prepared, self._opens = prepared, opens
+        self._inputs = Inputs(data, taken_on(prepared.case))
         self._emit, self._patience = emit, patience
         self._ports = ExitStack()
         self._name = prepared.case.station.port or prepared.case.station.name
@@ -240,6 +255,8 @@ class Session:
         self._empty = 0  # requests that computed nothing, since then
         self._uptime = 0
         self._next = 0  # the first sample that was never sent
+        self._sequence = is_sequence(prepared.plan)
+        self._step: int | None = None  # the next one of the board's sequence; None: reset it first
         self._repeated: set[int] = set()  # samples that were in flight when a board was lost
         self._diagnosis: HilError | None = None  # why it reboots, by its text since the last answer
 
@@ -275,16 +292,17 @@ class Session:
         """Each sample's answer from ``first`` on, once and in order, and whether it was disturbed.
 
         Raises if recovery fails: NoAnswer, LinkError (the port did not come back), WrongFirmware.
-        Only sketches send a `Failure`.
+        Only sketches send a `Failure`. A network with state gets all samples from 0 on, once more
+        whenever the board may have lost its state; the answers before ``first`` are left out.
         """
-        setbacks = 0
+        setbacks = restarts = 0
         silent: int | None = None  # the sample after which a sketch sent nothing
         while first < len(self._inputs):
             try:
                 for answer in self._until_doubt(first):
-                    first, setbacks, self._diagnosis = answer.index + 1, 0, None
+                    first, setbacks, restarts, self._diagnosis = answer.index + 1, 0, 0, None
                     yield answer, is_disturbed(answer) or answer.index in self._repeated
-            except (_Rebooted, NoAnswer, LinkError) as caught:
+            except (_Rebooted, NoAnswer, LinkError, StateLost) as caught:
                 problem: Exception = caught
                 case = self._prepared.case
                 if isinstance(caught, NoAnswer) and isinstance(case, SketchCase):
@@ -292,7 +310,10 @@ class Session:
                     if silent == first:  # the second time: this input never gets an answer
                         raise problem from caught
                     silent, self._diagnosis = first, problem
-                setbacks += 1
+                alive = self._sequence and self._step  # it answered, if only what is known already
+                setbacks, restarts = 1 if alive else setbacks + 1, restarts + 1
+                if restarts > RESTARTS:
+                    raise problem from caught
                 self._repeated.update(range(first, self._next))
                 self._recover(problem, setbacks)
 
@@ -319,9 +340,10 @@ class Session:
         now, held = self.now, list[Answer | Failure]()
         sketch = isinstance(self._prepared.case, SketchCase)
         ask = now.device.attempt if sketch else now.device.infer
+        start = self._start_at(first)
 
         def fed() -> Iterator[bytes]:
-            for i in range(first, len(self._inputs)):
+            for i in range(start, len(self._inputs)):
                 if held:
                     return
                 self._next = i + 1
@@ -331,16 +353,20 @@ class Session:
             now.number,
             self._inputs.encoding,
             fed(),
-            first=first,
+            first=start,
             window=now.hello.window,
             room=now.hello.room,
             pack=now.hello.unpacks,
+            sequence=self._sequence,
         ):
+            self._step = answer.index + 1
             if isinstance(answer, Answer):
                 _check_result(answer.result, now.number, self._prepared)
                 self._answered += 1
             else:
                 self._empty += 1  # the board does not count it as an inference
+            if answer.index < first:  # it only restored the state
+                continue
             if held or is_disturbed(answer):
                 held.append(answer)
             else:
@@ -348,6 +374,16 @@ class Session:
         if held and self._has_rebooted(self._status()):
             raise _Rebooted
         yield from held
+
+    def _start_at(self, first: int) -> int:
+        """The sample to send next, so that ``first`` is answered in its turn."""
+        if not self._sequence:
+            return first
+        if self._step is not None and self._step <= first:
+            return self._step
+        self.now.device.reset_state(self.now.number)
+        self._empty += 1
+        return 0
 
     def _status(self) -> Status:
         status = self.now.device.status()
@@ -372,6 +408,7 @@ class Session:
         self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
         self._answered, self._empty = len(self.now.warm_up), self.now.empty
         self._uptime = self.now.before.uptime_ms
+        self._step = None
         return self.now.before
 
     def _recover(self, problem: Exception, setbacks: int) -> None:

@@ -17,6 +17,7 @@ from hil.bench.cases import Network
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.host import HostTiming, time_networks
+from hil.bench.inputs import check_data, taken_by
 from hil.bench.lines import (
     Outcome,
     TextSetup,
@@ -32,7 +33,6 @@ from hil.bench.lines import (
     stored,
     type_of,
 )
-from hil.bench.plan import check_data
 from hil.bench.session import Opens
 from hil.bench.store import opened, started
 from hil.core.errors import DataError, NoAnswer, UsageError, WrongReply
@@ -97,8 +97,7 @@ def bench(
             "add --classes a,b,c or --outputs N",
         )
     if setup.model:
-        spec, elements = setup.model.graph.input, setup.model.graph.output.elements
-        check_data(data, setup.model.path.name, spec, elements)
+        check_data(data, taken_by(setup.model), setup.model.graph.output.elements)
     values = _values(data, sending.kind, setup.model)
     began = time.monotonic()
     with opens() as link:

@@ -15,9 +15,10 @@ import numpy as np
 
 from hil.bench.cases import USER, Network, Sketch, SketchCase, sketch_of
 from hil.bench.events import Asking, BuildingSketch, Emit
+from hil.bench.inputs import check_data, taken_on
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
-from hil.bench.plan import BenchPlan, check_data
-from hil.bench.prepare import Prepared, emulator_version, output_of, stored_tensor
+from hil.bench.plan import BenchPlan
+from hil.bench.prepare import Prepared, emulator_version, output_of
 from hil.boards.station import Station
 from hil.core.errors import (
     BoardCrashed,
@@ -34,6 +35,7 @@ from hil.device import Answer, Failure
 from hil.reference import oracle, oracle_version, xnnpack_version
 from hil.runs.load import MAX_OUTPUTS
 from hil.runs.schema import Clock, RunPlan
+from hil.runs.tensors import stored_tensor
 from hil.wire.messages import SketchFault
 
 NOT_GIVEN: Final = "00" * 32  # a sketch's SHA-256 when it does not name its model
@@ -148,7 +150,7 @@ def _check_samples(case: SketchCase, data: Dataset) -> None:
             f"{data.name}: {kind} samples for {who}, whose int8 input has no scale",
             "give int8 samples, or give the sketch's input its scale and zero point",
         )
-    check_data(data, who, spec, case.info.output.elements)
+    check_data(data, taken_on(case), case.info.output.elements)
 
 
 def _type(spec: TensorSpec) -> str:

@@ -20,6 +20,7 @@ from hil.bench.host import HostTiming
 from hil.bench.lines import Outcome, TextSetup
 from hil.bench.listen import Chunk, Listening, from_file, from_link
 from hil.bench.listen import listen as listen_to
+from hil.bench.plan import one_of_each
 from hil.bench.store import dataset_used
 from hil.bench.text import BOOT_S, Sending
 from hil.bench.text import bench as bench_text
@@ -238,6 +239,8 @@ def make_setup(
     if outputs is not None and (outputs < 1 or (names and outputs != len(names))):
         raise UsageError(f"--outputs {outputs} does not fit", "leave it out, or correct --classes")
     network = Network(model_name(model), model, read_model(model)) if model else None
+    if network:
+        one_of_each(network, "a sketch that prints lines of text")
     count = outputs
     if network and (names or outputs):
         elements = network.graph.output.elements

@@ -21,6 +21,7 @@ from hil.bench.events import (
     LeftOut,
     NoisyHost,
     Observing,
+    OpenBatch,
     Profiling,
     Referencing,
     Restarted,
@@ -68,6 +69,8 @@ class Bars:
                 say(f"building {source} for {board}")
             case Asking(where):
                 say(f"asking the sketch on {where} what it is")
+            case OpenBatch(model):
+                say(f"note: {model} leaves the size of a batch open; it is taken as 1")
             case LeftOut(found):
                 say(f"left out: {found.reason}")
             case Referencing(key, reference, done, total):

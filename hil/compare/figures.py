@@ -23,7 +23,7 @@ from hil.compare.limits import Growth
 from hil.compare.records import Change, ComparedFigure, Kind, Word
 from hil.report.text import plural
 from hil.report.times import MS, step_us
-from hil.runs.agreement import differing
+from hil.runs.agreement import allowed_in, differing
 from hil.runs.cells import Cell
 from hil.runs.schema import RunEnd
 from hil.stats import Estimate
@@ -82,6 +82,7 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
         clocked=clocked[rows],
         round_trips=None if cell.round_trips is None else cell.round_trips[rows],
         quiet=None if cell.quiet is None else cell.quiet[rows],
+        others=tuple(one.rows(rows) for one in cell.others),
     )
 
 
@@ -151,10 +152,17 @@ def _outputs(
     one, other = base.device, new.device
     if one is None or other is None:
         changed_values = int((base.answers != new.answers).sum())
-    elif one.dtype == other.dtype and one.shape == other.shape:
-        changed_values = int(differing(one, other, new.plan.tolerance).sum())
     else:
-        return None
+        ours, theirs = ((c.device, *(o.device for o in c.others)) for c in (base, new))
+        if [(a.dtype, a.shape) for a in ours if a is not None] != [
+            (b.dtype, b.shape) for b in theirs if b is not None
+        ]:
+            return None
+        changed_values = sum(
+            int(differing(a, b, allowed_in(new.plan, i)).sum())
+            for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
+            if a is not None and b is not None
+        )
     other_model = base.plan.model_sha256 != new.plan.model_sha256
     limit = None if other_model and "model" in allowed else finite(growth.outputs)
     beyond = limit is not None and changed_values > limit

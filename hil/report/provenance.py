@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from hil.core.records import DType
 from hil.report.blocks import Bullets, Facts, Section, Table, section
 from hil.report.text import UNKNOWN, count
 from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import DIGITS, SAMPLES, Manifest
+from hil.runs.schema import DIGITS, SAMPLES, Manifest, Tensor
+from hil.runs.tensors import is_sequence, name_of, tensors_of
 
 _OURS: Final = (
     "Expected: int8 outputs equal the oracle byte for byte; float32 outputs equal LiteRT's bit for "
@@ -28,6 +30,15 @@ _CLASSES: Final = (
 _ACCURACY: Final = (
     "Accuracy: share of samples whose largest output (the first if several are equal) is at the "
     "label. Interval: Wilson's score interval, 95%."
+)
+_OUTPUTS: Final = (
+    "Of several outputs, answers and accuracy are those of the first; values that differ are "
+    "counted in all of them, each in its own unit."
+)
+_SEQUENCE: Final = (
+    "A network with state got all samples in the order of the data set, from a reset state; so "
+    "did the host's references. After a fault that may have changed the state, the sequence "
+    "started again, and an answer that was already stored was not stored again."
 )
 _HOST: Final = (
     "Host: LiteRT's reference kernels on this computer, from the same .tflite file. "
@@ -60,6 +71,8 @@ def methods(cells: Sequence[Cell]) -> tuple[str, ...]:
         *([_SKETCH] if not all(map(is_ours, compared)) else []),
         *([_CLASSES] if any(plan.answers == "class" for plan in compared) else []),
         *([_ACCURACY] if any(cell.labels is not None for cell in cells) or not cells else []),
+        *([_OUTPUTS] if any(cell.others for cell in cells) else []),
+        *([_SEQUENCE] if any(is_sequence(cell.plan) for cell in cells) else []),
         *(_HOST if compared or not cells else ()),
         *_REST,
     )
@@ -114,6 +127,17 @@ def cell_tables(cells: Sequence[Cell]) -> tuple[Table, ...]:
     return tuple(_cell(cell) for cell in cells)
 
 
+def _tensors(what: str, tensors: Sequence[Tensor]) -> Iterator[tuple[str, str]]:
+    """A row for each input or output: type and shape, and its name if there are several."""
+    for i, tensor in enumerate(tensors):
+        words = DType(tensor.dtype).name.lower()
+        if tensor.shape:
+            words += f", {' x '.join(map(str, tensor.shape))}"
+        if tensor.scale:
+            words += f"; scale {tensor.scale:.6g}, zero point {tensor.zero_point}"
+        yield (f"{what} {name_of(tensor, i)}" if len(tensors) > 1 else what), words
+
+
 def _cell(cell: Cell) -> Table:
     plan, end = cell.plan, cell.end
     size = ("Size", f"{count(plan.parameters)} parameters, {count(plan.macs)} MACs")
@@ -131,6 +155,9 @@ def _cell(cell: Cell) -> Table:
         *([("Model, SHA-256", plan.model_sha256)] if plan.litert else []),
         *([("Firmware, SHA-256", plan.firmware_sha256)] if plan.firmware_sha256 else []),
         *([size] if plan.litert else []),
+        *_tensors("Input", tensors_of(plan, "inputs")),
+        *_tensors("Output", tensors_of(plan, "outputs")),
+        *([("State", "kept from sample to sample")] if is_sequence(plan) else []),
     ]
     if end and end.identity:
         who = end.identity

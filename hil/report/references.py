@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +33,16 @@ def differences(cells: Sequence[Cell]) -> Table:
         litert = near if must_equal(cell.plan) == "litert" else "1 step"
         if not is_ours(cell.plan) and by_oracle:
             litert = "–"
-        rows.append(_difference(cell, "LiteRT, reference kernels", cell.litert, litert))
+        rows.append(
+            _difference(cell, "LiteRT, reference kernels", cell.litert, cell.to_litert, litert)
+        )
         if cell.oracle is None:
             rows.append((cell.name, "oracle: none was run", *["–"] * 5))
         else:
             wanted = near if by_oracle else "–"
-            rows.append(_difference(cell, cell.plan.oracle, cell.oracle, wanted))
+            rows.append(_difference(cell, cell.plan.oracle, cell.oracle, cell.to_oracle, wanted))
         if cell.xnnpack is not None:
-            rows.append(_difference(cell, cell.plan.xnnpack, cell.xnnpack, "any"))
+            rows.append(_difference(cell, cell.plan.xnnpack, cell.xnnpack, cell.to_xnnpack, "any"))
     head = (
         "Run",
         "Reference",
@@ -63,12 +66,15 @@ def _changed(cell: Cell, reference: npt.NDArray[np.generic]) -> int:
 
 
 def _difference(
-    cell: Cell, name: str, reference: npt.NDArray[np.generic], expected: str
+    cell: Cell,
+    name: str,
+    reference: npt.NDArray[np.generic],
+    found: Difference | None,
+    expected: str,
 ) -> tuple[str, ...]:
     changed = count(_changed(cell, reference))
-    if cell.device is None:
+    if found is None:
         return (cell.name, name, *[UNKNOWN] * 3, "–", changed)
-    found = difference(cell.device, reference)
     return (
         cell.name,
         name,
@@ -95,6 +101,7 @@ _TWICE = (
 _DEFAULTS = {
     "int8": "This is expected: XNNPACK rescales its sums in float32 and rounds once, halves to "
     "even, where TFLM and this device round twice in integers.",
+    "int16": "They are not used to judge a run.",
     "float32": "This is expected: XNNPACK sums in another order, and multiplies and adds with one "
     "rounding (FMA) if the processor can, so the last bits differ between computers.",
 }
@@ -128,7 +135,7 @@ def _oracle(cell: Cell) -> Iterator[str]:
         f"by up to {magnitude(found.max_abs)}."
     )
     if must_equal(cell.plan) == "oracle":
-        yield f"{head} This is not expected. First: {_first(cell, cell.oracle)}."
+        yield f"{head} This is not expected. First: {_first(cell, 'oracle')}."
     else:
         yield f"{head} For float32 only LiteRT counts."
 
@@ -139,7 +146,7 @@ def _litert(cell: Cell) -> Iterator[str]:
         return
     answers = _answers(cell.changed or 0)
     head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
-    first = f"First: {_first(cell, cell.litert)}."
+    first = f"First: {_first(cell, 'litert')}."
     if must_equal(plan) != "litert":
         if found.max_abs == 1:
             yield f"{head}, each by one step; {answers}. {_TWICE}"
@@ -190,7 +197,7 @@ def _sketch(cell: Cell) -> Iterator[str]:
         expected = f"only {plan.tolerance:g} is expected{why}" if plan.tolerance else "none should"
         yield (
             f"{head} Of these, {count(cell.unexpected)} are not as expected ({expected}), so the "
-            f"sketch computes something else. First: {_first(cell, reference, plan.tolerance)}."
+            f"sketch computes something else. First: {_first(cell, name, plan.tolerance)}."
         )
 
 
@@ -228,12 +235,22 @@ def _amount(cell: Cell, elements: int) -> str:
     return f"{count(elements)} of {count(cell.values)} output values {verb}"
 
 
-def _first(cell: Cell, reference: npt.NDArray[np.generic], allowed: float = 0.0) -> str:
-    assert cell.device is not None
-    i, j = np.argwhere(differing(cell.device, reference, allowed))[0]
-    return (
-        f"sample {cell.ids[i]}, output {j}: device {cell.device[i, j]}, reference {reference[i, j]}"
-    )
+def _first(cell: Cell, name: Literal["oracle", "litert"], allowed: float = 0.0) -> str:
+    """The first value that differs from a reference, of the first output that has one."""
+    oracle = name == "oracle"
+    every = [("", cell.device, cell.oracle if oracle else cell.litert)]
+    every += [(o.name, o.device, o.oracle if oracle else o.litert) for o in cell.others]
+    for output, device, reference in every:
+        if device is None or reference is None:
+            continue
+        found = np.argwhere(differing(device, reference, allowed))
+        if len(found):
+            i, j = found[0]
+            where = f"output {output}, value {j}" if output else f"output {j}"
+            return (
+                f"sample {cell.ids[i]}, {where}: device {device[i, j]}, reference {reference[i, j]}"
+            )
+    raise AssertionError("only called where a value differs")
 
 
 # --- published figures ---

@@ -9,7 +9,7 @@ latencies.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from hil.core.records import DType, Precision
 from hil.runs.schema import CLASS, LayerSeen, Manifest, Marks, RunPlan, Sample
 from hil.runs.summary import Summary, SummaryRow
+from hil.runs.tensors import outputs_of, split
 
 Outputs: TypeAlias = npt.NDArray[np.generic]
 
@@ -70,11 +71,20 @@ class Difference:
 
 def difference(device: Outputs, reference: Outputs) -> Difference:
     """Compare two (n, outputs) arrays of one type, bit for bit; ``max_abs`` as `gaps`."""
-    found = differing(device, reference)
-    if not found.any():
-        return Difference(0, 0, 0.0)
-    largest = float(gaps(device[found], reference[found]).max())
-    return Difference(int(found.sum()), int(found.any(axis=1).sum()), largest)
+    return difference_of_all([(device, reference)])
+
+
+def difference_of_all(pairs: Sequence[tuple[Outputs, Outputs]]) -> Difference:
+    """The same for several outputs, each in its own type and unit."""
+    elements, largest = 0, 0.0
+    samples = np.zeros(len(pairs[0][0]), bool)
+    for device, reference in pairs:
+        found = differing(device, reference)
+        if found.any():
+            elements += int(found.sum())
+            samples |= found.any(axis=1)
+            largest = max(largest, float(gaps(device[found], reference[found]).max()))
+    return Difference(elements, int(samples.sum()), largest)
 
 
 def is_ours(plan: RunPlan) -> bool:
@@ -113,15 +123,28 @@ def tolerance(precision: str, *, near: bool, fma: bool, exponential: bool) -> tu
 
 
 def wrong_values(
-    plan: RunPlan, device: Outputs, litert: Outputs | None, oracle: Outputs | None
+    plan: RunPlan,
+    device: Outputs,
+    litert: Outputs | None,
+    oracle: Outputs | None,
+    *,
+    number: int = 0,
 ) -> npt.NDArray[np.bool_] | None:
-    """Which of a run's output values are wrong; None when nothing checked them.
+    """Which values of output ``number`` of a run are wrong; None when nothing checked them.
 
-    They must equal the reference of `must_equal` within the plan's tolerance, where 0 is bit for
-    bit. Arrays are (n, outputs) of one type.
+    They must equal the reference of `must_equal` within `allowed_in`, where 0 is bit for bit.
+    Arrays are (n, elements) of one type.
     """
     reference = {"oracle": oracle, "litert": litert, None: None}[must_equal(plan)]
-    return None if reference is None else differing(device, reference, plan.tolerance)
+    if reference is None:
+        return None
+    return differing(device, reference, allowed_in(plan, number))
+
+
+def allowed_in(plan: RunPlan, number: int) -> float:
+    """The plan's tolerance, for one output: it is about the first one, and other real numbers."""
+    real = outputs_of(plan)[number].dtype is DType.FLOAT32
+    return plan.tolerance if number == 0 or real else 0.0
 
 
 def wrong_answers(
@@ -150,30 +173,39 @@ def answer(sample: Sample, plan: RunPlan) -> int:
     """The class that the device chose, the first of equals; its request must not have failed."""
     if plan.answers == "class":
         return int(np.frombuffer(sample.device, CLASS)[0])
-    return int(np.frombuffer(sample.device, DType(plan.output.dtype).numpy).argmax())
+    return _largest(sample.device, plan)
 
 
 def host_answer(sample: Sample, plan: RunPlan) -> int | None:
     """The class that LiteRT chose; None if it was not run."""
     if not plan.litert:
         return None
-    raw = sample.device if sample.litert is None else sample.litert
-    return int(np.frombuffer(raw, DType(plan.output.dtype).numpy).argmax())
+    return _largest(sample.device if sample.litert is None else sample.litert, plan)
+
+
+def _largest(raw: bytes, plan: RunPlan) -> int:
+    return int(split(plan, [raw])[0].argmax())
 
 
 def is_wrong(sample: Sample, plan: RunPlan) -> bool:
     """Whether one answer has `wrong_values`; False if its values are not known."""
     if sample.failed or plan.answers == "class":
         return False
-    dtype = DType(plan.output.dtype).numpy
-    device, litert, oracle = (
-        np.frombuffer(sample.device if raw is None else raw, dtype)
+    each = (
+        split(plan, [sample.device if raw is None else raw])
         for raw in (sample.device, sample.litert, sample.oracle)
     )
-    found = wrong_values(
-        plan, device, litert if plan.litert else None, oracle if plan.oracle else None
-    )
-    return found is not None and bool(found.any())
+    for number, (device, litert, oracle) in enumerate(zip(*each, strict=True)):
+        found = wrong_values(
+            plan,
+            device,
+            litert if plan.litert else None,
+            oracle if plan.oracle else None,
+            number=number,
+        )
+        if found is not None and found.any():
+            return True
+    return False
 
 
 def unexpected(manifest: Manifest, summary: Summary) -> list[str]:

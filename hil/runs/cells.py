@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,10 +13,9 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from hil import stats
-from hil.core.records import DType
 from hil.runs.agreement import (
     Difference,
-    difference,
+    difference_of_all,
     is_disturbed,
     is_ours,
     is_timed,
@@ -36,14 +35,42 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.summary import Accuracy, Agreement, Interval, Link, Summary, SummaryRow, Time
+from hil.runs.tensors import name_of, split, tensors_of
 from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
 from hil.stats.series import HostLatencies as HostSeries
 
 
 @dataclass(frozen=True)
+class Output:
+    """One of several outputs: ``device`` and references are (n, elements) in its own type."""
+
+    name: str
+    device: npt.NDArray[np.generic]
+    litert: npt.NDArray[np.generic] | None
+    oracle: npt.NDArray[np.generic] | None
+    xnnpack: npt.NDArray[np.generic] | None
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> Output:
+        """These samples of it."""
+
+        def of(found: npt.NDArray[np.generic] | None) -> npt.NDArray[np.generic] | None:
+            return None if found is None else found[rows]
+
+        return replace(
+            self,
+            device=self.device[rows],
+            litert=of(self.litert),
+            oracle=of(self.oracle),
+            xnnpack=of(self.xnnpack),
+        )
+
+
+@dataclass(frozen=True)
 class Cell:
     """The n answers of one run that count. ``device`` and references are (n, outputs).
+
+    They are those of the first output; ``others`` has the further ones.
 
     Values are as stored (int8 steps, or float32); None where a reference was not run. ``times`` are
     those that figures may use (`hil.runs.agreement.is_timed`), in order, in the clock's unit.
@@ -71,6 +98,7 @@ class Cell:
     host_times: Mapping[str, HostTimes] = field(default_factory=dict)
     chosen: npt.NDArray[np.int64] | None = None  # (n,) classes, where ``device`` is None
     failed: Mapping[str, int] = field(default_factory=dict)  # requests without an answer, by reason
+    others: tuple[Output, ...] = ()
 
     @property
     def n(self) -> int:
@@ -105,7 +133,9 @@ class Cell:
     @property
     def values(self) -> int:
         """Number of values that the device sent: outputs, or answers if it sent only those."""
-        return self.n if self.device is None else self.device.size
+        if self.device is None:
+            return self.n
+        return self.device.size + sum(one.device.size for one in self.others)
 
     @cached_property
     def host_answers(self) -> npt.NDArray[np.int64] | None:
@@ -150,20 +180,30 @@ class Cell:
 
     @cached_property
     def to_litert(self) -> Difference | None:
-        return self._to(self.litert)
+        return self._to(self.litert, [one.litert for one in self.others])
 
     @cached_property
     def to_oracle(self) -> Difference | None:
-        return self._to(self.oracle)
+        return self._to(self.oracle, [one.oracle for one in self.others])
 
     @cached_property
     def to_xnnpack(self) -> Difference | None:
-        return self._to(self.xnnpack)
+        return self._to(self.xnnpack, [one.xnnpack for one in self.others])
 
-    def _to(self, reference: npt.NDArray[np.generic] | None) -> Difference | None:
+    def _to(
+        self,
+        reference: npt.NDArray[np.generic] | None,
+        others: Sequence[npt.NDArray[np.generic] | None],
+    ) -> Difference | None:
         if self.device is None or reference is None:
             return None
-        return difference(self.device, reference)
+        pairs = [(self.device, reference)]
+        pairs += [
+            (one.device, found)
+            for one, found in zip(self.others, others, strict=True)
+            if found is not None
+        ]
+        return difference_of_all(pairs)
 
     @cached_property
     def unexpected(self) -> int | None:
@@ -172,7 +212,13 @@ class Cell:
             found = wrong_answers(self.plan, self.answers, self.litert, self.oracle)
         else:
             found = wrong_values(self.plan, self.device, self.litert, self.oracle)
-        return None if found is None else int(found.sum())
+        if found is None:
+            return None
+        more = (
+            wrong_values(self.plan, one.device, one.litert, one.oracle, number=i)
+            for i, one in enumerate(self.others, 1)
+        )
+        return sum(int(wrong.sum()) for wrong in (found, *more) if wrong is not None)
 
     @cached_property
     def memory(self) -> Memory:
@@ -279,20 +325,27 @@ def _cell(
     stored: Sequence[Sample],
     host_times: Mapping[str, HostTimes],
 ) -> Cell:
-    dtype, chaos = DType(plan.output.dtype).numpy, manifest.chaos or ""
+    chaos = manifest.chaos or ""
     by_class = plan.answers == "class"
     samples = [s for s in stored if not s.failed]
     quiet = np.array([not is_disturbed(s) for s in samples], dtype=bool)
     clocked = np.array([is_timed(s, plan, chaos=chaos) for s in samples], dtype=bool)
 
-    def outputs(raw: list[bytes]) -> npt.NDArray[np.generic]:
-        width = int(np.prod(plan.output.shape, dtype=np.int64))
-        return np.frombuffer(b"".join(raw), dtype).reshape(len(raw), width)
+    every = tensors_of(plan, "outputs")
 
-    device = [s.device for s in samples]
-    litert = [s.device if s.litert is None else s.litert for s in samples]
-    oracle = [s.device if s.oracle is None else s.oracle for s in samples]
-    xnnpack = [s.device if s.xnnpack is None else s.xnnpack for s in samples]
+    def outputs(was_run: bool, raw: list[bytes]) -> tuple[npt.NDArray[np.generic] | None, ...]:
+        return split(plan, raw) if was_run else (None,) * len(every)
+
+    raw = [s.device for s in samples]
+    device = outputs(not by_class, raw)
+    litert = outputs(plan.litert, [s.device if s.litert is None else s.litert for s in samples])
+    oracle = outputs(
+        bool(plan.oracle), [s.device if s.oracle is None else s.oracle for s in samples]
+    )
+    xnnpack = outputs(
+        bool(plan.xnnpack), [s.device if s.xnnpack is None else s.xnnpack for s in samples]
+    )
+    each = zip(every, device, litert, oracle, xnnpack, strict=True)
     trips = [s.round_trip for s in samples if s.round_trip is not None]
     return Cell(
         plan=plan,
@@ -304,19 +357,24 @@ def _cell(
         labels=np.array([s.label for s in samples], dtype=np.int64)
         if manifest.dataset.labelled
         else None,
-        device=None if by_class else outputs(device),
-        litert=outputs(litert) if plan.litert else None,
-        oracle=outputs(oracle) if plan.oracle else None,
+        device=device[0],
+        litert=litert[0],
+        oracle=oracle[0],
         times=np.array([s.time or 0 for s in samples], dtype=np.int64)[clocked],
         repeats=sum(s.attempts > 1 for s in samples),
-        xnnpack=outputs(xnnpack) if plan.xnnpack else None,
+        xnnpack=xnnpack[0],
         clocked=clocked,
         round_trips=np.array(trips, np.int64) if trips and len(trips) == len(samples) else None,
         quiet=quiet,
         chaos=chaos,
         host_times=host_times,
-        chosen=np.frombuffer(b"".join(device), CLASS).astype(np.int64) if by_class else None,
+        chosen=np.frombuffer(b"".join(raw), CLASS).astype(np.int64) if by_class else None,
         failed=Counter(s.failed for s in stored if s.failed),
+        others=tuple(
+            Output(name_of(tensor, i), values, *references)
+            for i, (tensor, values, *references) in enumerate(each)
+            if i and values is not None
+        ),
     )
 
 

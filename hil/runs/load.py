@@ -38,10 +38,13 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.seal import DATA, check_manifest, difference, own_files
+from hil.runs.tensors import output_bytes, tensors_of
 
 _RERUN: Final = "run the bench again into a new folder, or restore this one from where it came from"
 _MAX_SIDE: Final = 1024  # pixels of a picture
 MAX_OUTPUTS: Final = 100_000
+_MAX_RANK: Final = 64
+_MAX_TENSORS: Final = 256
 _MAX_NUMBER: Final = 1 << 53  # what a float64 holds exactly
 _MAX_BYTES: Final = 1 << 30  # of one file
 
@@ -140,11 +143,20 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_plan(plan: RunPlan, path: Path) -> None:
-    shape = plan.output.shape
-    known = plan.output.dtype in {int(dtype) for dtype in DType}
-    if not known or any(side < 1 for side in shape) or not 1 <= math.prod(shape) <= MAX_OUTPUTS:
+    outputs = tensors_of(plan, "outputs")
+    for output in (plan.output, *outputs):
+        shape = output.shape
+        known = output.dtype in {int(dtype) for dtype in DType}
+        sides = len(shape) <= _MAX_RANK and all(1 <= side <= MAX_OUTPUTS for side in shape)
+        if not known or not sides or not 1 <= math.prod(shape) <= MAX_OUTPUTS:
+            raise StorageError(
+                f"{path}: run '{plan.key}' has outputs of type {output.dtype} and shape {shape}",
+                _RERUN,
+            )
+    first = outputs[0] if 1 <= len(outputs) <= _MAX_TENSORS else None
+    if first is None or (first.dtype, first.shape) != (plan.output.dtype, plan.output.shape):
         raise StorageError(
-            f"{path}: run '{plan.key}' has outputs of type {plan.output.dtype} and shape {shape}",
+            f"{path}: run '{plan.key}' has {len(outputs)} outputs, which do not fit its first one",
             _RERUN,
         )
 
@@ -185,7 +197,7 @@ def _fault(sample: Sample, plans: dict[str, RunPlan], found: dict[str, dict[int,
     if sample.run not in plans:
         return f"run '{sample.run}' is not in manifest.json"
     plan = plans[sample.run]
-    by_class, outputs = plan.answers == "class", _nbytes(plan)
+    by_class, outputs = plan.answers == "class", output_bytes(plan)
     answer = np.dtype(CLASS).itemsize if by_class else outputs
     for name, was_run, output, nbytes in (
         ("device", True, sample.device, 0 if sample.failed else answer),
@@ -206,10 +218,6 @@ def _fault(sample: Sample, plans: dict[str, RunPlan], found: dict[str, dict[int,
     if before is not None and before != sample:
         return f"sample {sample.i} of run '{sample.run}' is stored twice, differently"
     return ""
-
-
-def _nbytes(plan: RunPlan) -> int:
-    return math.prod(plan.output.shape) * DType(plan.output.dtype).numpy.itemsize
 
 
 def _pictures(path: Path) -> dict[str, Picture]:

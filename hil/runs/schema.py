@@ -64,6 +64,24 @@ class Tensor(Stored, frozen=True):
     zero_point: int
 
 
+class NamedTensor(Tensor, frozen=True):
+    """One of several inputs or outputs; ``name``: in the network's signature, else the tensor's."""
+
+    name: str = ""
+
+
+class Tensors(Stored, frozen=True):
+    """All inputs and outputs of a network, in order.
+
+    ``stateful``: it keeps values from one inference to the next. Then the samples were streamed as
+    one sequence from a reset state, and so were those of the host's references.
+    """
+
+    inputs: tuple[NamedTensor, ...]
+    outputs: tuple[NamedTensor, ...]
+    stateful: bool = False
+
+
 class Memory(Stored, frozen=True):
     """Bytes; None: not known. ``arena``: RAM of one inference beyond its input and output buffers.
 
@@ -160,6 +178,8 @@ class RunPlan(Stored, frozen=True):
 
     ``answers``: what a `Sample.device` holds. "outputs": the values of ``output``. "class": only
     the class that the device chose, one int32, because a line of text said no more.
+    ``input``, ``output``: the first ones. ``tensors``: all of them, where there are several, or a
+    state; a `Sample` then holds the outputs in order, each from the next multiple of 4 bytes on.
     """
 
     key: str  # see `run_key`
@@ -189,6 +209,7 @@ class RunPlan(Stored, frozen=True):
     answers: Literal["outputs", "class"] = "outputs"
     sketch: str = ""  # name and version that the user's own sketch gives; empty: our firmware
     protocol: Literal["frames", "text"] = "frames"  # text has no check sum
+    tensors: Tensors | UnsetType = UNSET
 
 
 class Faults(Stored, frozen=True, omit_defaults=True):

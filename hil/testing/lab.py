@@ -16,10 +16,10 @@ from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import BuildFailed, DoesNotFit
-from hil.core.records import DType, Hello, ModelInfo, TensorSpec
+from hil.core.records import DType, Hello, ModelInfo, TensorSpec, pack_rows, unpack_rows
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
-from hil.reference import encode_inputs, layer_tensors, litert, oracle
+from hil.reference import Reference, encode_inputs, layer_tensors, litert, oracle
 from hil.testing.board import FakeBoard, FakeLink, Fault
 from hil.tflite import Graph
 
@@ -143,7 +143,8 @@ class FakeLab:
             models=tuple(self._model(network, image.engine) for network in image.networks),
             has_layers=image.layers,
         )
-        infer = [self._infer(network) for network in image.networks]
+        references = [_reference(network) for network in image.networks]
+        infer = [self._infer(reference) for reference in references]
         return FakeBoard(
             hello,
             infer=lambda model, values: infer[model](values),
@@ -152,6 +153,7 @@ class FakeLab:
             micros=lambda model: 500 * (model + 1),
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
             laps=partial(_laps, image.networks) if image.layers else None,
+            forget=lambda model: references[model].reset(),
         )
 
     def clock(self) -> float:
@@ -176,27 +178,38 @@ class FakeLab:
     ) -> list[tuple[DType, bytes]]:
         graph = networks[model].graph
         tensors = [layer.tensor for layer in ENGINES["aot"].layers(graph)]
-        x = encode_inputs(_sample(values, graph), graph.input)
+        x = _inputs(values, graph)
         said = layer_tensors(networks[model].path, x, tensors)
         found = [
             (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
             for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
         ]
-        taken = (graph.input.dtype, self.spoil(-1, x.tobytes()))
+        whole = pack_rows(graph.inputs, x).tobytes()
+        taken = (graph.input.dtype, self.spoil(-1, whole))
+        if len(graph.outputs) > 1 or graph.stateful:
+            return [taken, *found]
         return [taken, *found[:-1], (graph.output.dtype, infer[model](values))]
 
     def _model(self, network: Network, engine: str) -> ModelInfo:
         graph = network.graph
         sha256 = self.sha256 or graph.sha256
-        return ModelInfo(network.name, engine, sha256, graph.input, graph.output, 1_000, 20_000)
+        return ModelInfo(
+            network.name,
+            engine,
+            sha256,
+            graph.input,
+            graph.output,
+            1_000,
+            20_000,
+            graph.inputs[1:],
+            graph.outputs[1:],
+            stateful=graph.stateful,
+        )
 
-    def _infer(self, network: Network) -> Callable[[bytes], bytes]:
-        graph = network.graph
-        reference = (oracle if graph.precision.integer else litert)(network.path)
-
+    def _infer(self, reference: Reference) -> Callable[[bytes], bytes]:
         def infer(values: bytes) -> bytes:
-            x = encode_inputs(_sample(values, graph), graph.input)
-            return self.tamper(reference.predict(x)[0].tobytes())
+            found = reference.predict(_inputs(values, reference.graph))
+            return self.tamper(found[0].tobytes())
 
         return infer
 
@@ -212,6 +225,18 @@ def _laps(networks: Sequence[Network], model: int) -> list[int]:
     return [2_560 * (i + 1) for i in range(len(layers))]
 
 
-def _sample(values: bytes, graph: Graph) -> npt.NDArray[np.generic]:
+def _reference(network: Network) -> Reference:
+    return (oracle if network.graph.precision.integer else litert)(network.path)
+
+
+def _inputs(values: bytes, graph: Graph) -> tuple[npt.NDArray[np.generic], ...]:
+    """The model's input values of one request, (1, *shape) each."""
+    own = (DType.UINT8, DType.INT8, DType.FLOAT32)
+    if len(graph.inputs) > 1 or graph.input.dtype not in own:
+        found = unpack_rows(graph.inputs, np.frombuffer(values, np.uint8)[None])
+        return tuple(
+            one.reshape(1, *spec.shape) for one, spec in zip(found, graph.inputs, strict=True)
+        )
     wide = len(values) == graph.input.elements * 4
-    return np.frombuffer(values, "<f4" if wide else "u1")[None]
+    sample = np.frombuffer(values, "<f4" if wide else "u1")[None]
+    return (encode_inputs(sample, graph.input),)

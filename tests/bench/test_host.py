@@ -156,7 +156,7 @@ def test_the_samples_are_the_first_of_the_run(
         given.append(x)
         raise StorageError("enough")
 
-    monkeypatch.setattr("hil.bench.host.encode_inputs", encoded)
+    monkeypatch.setattr("hil.bench.inputs.encode_inputs", encoded)
     with pytest.raises(StorageError, match="enough"):
         time_host(prepared, plan.data, timing(3), None, lambda _: None, ignore)
     assert np.array_equal(given[0], plan.data.x[:3])

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hil.bench import Request, make_plan
+from hil.bench.inputs import Inputs, taken_by
 from hil.bench.plan import choose_image
-from hil.bench.session import Inputs
 from hil.boards.config import load_board
 from hil.boards.station import only_station
 from hil.core.errors import DataError, ModelError, UsageError
@@ -163,7 +163,7 @@ def project_with(folder: Path, dataset: str) -> Path:
 def test_features_travel_as_float32_whatever_the_network_computes_in(tmp_path: Path) -> None:
     plan = make_plan(request(project=project_with(tmp_path, "tabular"), dataset="tabular"))
     assert {case.image.precision for case in plan.cases} == {"float32", "int8"}
-    inputs = Inputs(plan.data)
+    inputs = Inputs(plan.data, taken_by(plan.networks[0]))
     assert inputs.encoding is Encoding.FLOAT32
     assert np.array_equal(np.frombuffer(inputs[0], "<f4"), plan.data.x[0])
 
@@ -176,8 +176,8 @@ def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
     project = project_with(tmp_path, folder)
     plan = make_plan(request(project=project, dataset="cifar10-made"))
     assert plan.cases[0].network.path.parent == project / "models" / folder
-    assert Inputs(plan.data)[0] == plan.data.x[0].tobytes()
-    assert len(Inputs(plan.data)[0]) == 3_072
+    assert Inputs(plan.data, taken_by(plan.networks[0]))[0] == plan.data.x[0].tobytes()
+    assert len(Inputs(plan.data, taken_by(plan.networks[0]))[0]) == 3_072
 
 
 def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.events import Event, Restarted, Returned, Waiting
-from hil.bench.session import Inputs
+from hil.bench.inputs import Inputs, Taken
 from hil.core.errors import DeviceError, LinkError, WrongFirmware
-from hil.core.records import Dataset, Encoding
+from hil.core.records import Dataset, DType, Encoding, TensorSpec
 from hil.runs.load import load_run, read_manifest, read_samples, verify
 from hil.runs.schema import Faults
 from hil.testing.board import PANIC
@@ -22,20 +22,26 @@ from tests.support.benches import PROJECT, answers, ignore, planned, rows
 from tests.support.troubled import TroubledLab, Watch
 
 
+def taken(x: np.ndarray) -> Taken:
+    """A model whose input is converted from such samples, or is of their type."""
+    own = DType.INT8 if x.dtype == np.int8 else DType.FLOAT32
+    return Taken("model.tflite", (TensorSpec(own, x.shape[1:], 1.0),))
+
+
 @pytest.mark.parametrize(
     ("kind", "encoding"),
     [("u1", Encoding.PIXELS), ("i1", Encoding.INT8), ("<f4", Encoding.FLOAT32)],
 )
 def test_samples_travel_as_they_are(kind: str, encoding: Encoding) -> None:
     x = np.arange(24).reshape(4, 2, 3, 1).astype(kind)
-    inputs = Inputs(Dataset("d", "test", tuple("abcd"), x, np.zeros(4, np.int64), ""))
+    inputs = Inputs(Dataset("d", "test", tuple("abcd"), x, np.zeros(4, np.int64), ""), taken(x))
     assert (inputs.encoding, len(inputs)) == (encoding, 4)
     assert [inputs[i] for i in range(4)] == [sample.tobytes() for sample in x]
 
 
 def test_floats_travel_little_endian() -> None:
     x = np.array([[1.0, 2.0]], ">f4")
-    inputs = Inputs(Dataset("d", "test", ("a",), x, np.zeros(1, np.int64), ""))
+    inputs = Inputs(Dataset("d", "test", ("a",), x, np.zeros(1, np.int64), ""), taken(x))
     assert (inputs.encoding, inputs[0].hex()) == (Encoding.FLOAT32, "0000803f00000040")
 
 

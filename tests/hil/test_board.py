@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from hil.bench.inputs import Inputs, taken_by
 from hil.bench.lab import check_image
-from hil.bench.session import Inputs
 from hil.compare.limits import exceeded, metrics
 from hil.device import Device
 from hil.link import Deadline
@@ -139,7 +139,7 @@ def test_the_clocks_in_hello_tick(hil_device: Device, record_property: Record) -
 
 
 def test_reset_is_survived(hil_bench: HilBench, hil_device: Device) -> None:
-    inputs = Inputs(hil_bench.plan.data)
+    inputs = Inputs(hil_bench.plan.data, taken_by(hil_bench.plan.networks[0]))
     encoding, first = inputs.encoding, inputs[0]
     (before,) = hil_device.infer(0, encoding, [first])
     assert hil_device.status().inferences > 0

@@ -25,13 +25,12 @@ def two_inputs(code: str = "SUB", shape: tuple[int, ...] = (1, 3), dtype: str = 
 
 
 def two_outputs(shape: tuple[int, ...] = (1, 3)) -> Net:
-    """-x and abs(x) of a float32 input."""
+    """max(x, 0) and min(max(x, 0), 6) of a float32 input."""
     net = Net().input(shape)
     x = net.current
-    net.op("NEG", shape, schema.NegOptionsT(), "NegOptions")
-    outputs = [net.current]
+    outputs = [net.simple("RELU").current]
     net.current = x
-    net.op("ABS", shape, schema.AbsOptionsT(), "AbsOptions")
+    net.simple("RELU6")
     net.graph.outputs = [*outputs, net.current]
     return net
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which arrays of a data set a model takes as its inputs, and how their samples are sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.bench.cases import AnyCase, Case, Network
+from hil.core.errors import DataError
+from hil.core.records import Dataset, DType, Encoding, TensorSpec, pack_rows, packed_bytes
+from hil.reference import encodable, encode_inputs, sample_types
+
+Array: TypeAlias = npt.NDArray[np.generic]
+
+_PLAIN: Final = {
+    DType.UINT8: Encoding.PIXELS,
+    DType.INT8: Encoding.INT8,
+    DType.FLOAT32: Encoding.FLOAT32,
+}
+# what a board converts to an input of each type: samples of these types are sent as they are
+_CONVERTED: Final = {
+    DType.UINT8: (DType.UINT8,),
+    DType.INT8: (DType.UINT8, DType.INT8, DType.FLOAT32),
+    DType.FLOAT32: (DType.UINT8, DType.FLOAT32),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a model takes. ``who`` calls it in errors; a sketch's input has no name."""
+
+    who: str
+    specs: tuple[TensorSpec, ...]
+    names: tuple[str, ...] = ("",)
+
+    @property
+    def words(self) -> str:
+        """Names, types and shapes of all inputs."""
+        pairs = zip(input_names(self.names), self.specs, strict=True)
+        return ", ".join(
+            f"{name} {spec.dtype.name.lower()} (samples, {', '.join(map(str, spec.shape))})"
+            for name, spec in pairs
+        )
+
+
+def taken_by(network: Network) -> Taken:
+    """The inputs of a .tflite file."""
+    return Taken(network.path.name, network.graph.inputs, network.graph.names_in)
+
+
+def taken_on(case: AnyCase) -> Taken:
+    """The inputs of what the board runs: a network, or a sketch."""
+    if isinstance(case, Case):
+        return taken_by(case.network)
+    return Taken(f"the sketch {case.calls_itself}", (case.info.input,))
+
+
+def input_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names under which a data set may have the inputs: without TensorFlow's additions, and
+    input_0, input_1, ... where that leaves none, or the same twice."""
+    plain = [one.removesuffix(":0").removeprefix("serving_default_") for one in names]
+    times = Counter(plain)
+    return tuple(one if one and times[one] == 1 else f"input_{i}" for i, one in enumerate(plain))
+
+
+def samples_of(data: Dataset, taken: Taken) -> tuple[Array, ...]:
+    """The samples of each input, in the model's order: array x, or the arrays of their names.
+
+    DataError if the data set does not have them.
+    """
+    by_name = {input_names([key])[0]: values for key, values in data.named.items()}
+    names = input_names(taken.names)
+    if all(name in by_name for name in names):
+        return tuple(by_name[name] for name in names)
+    if len(names) == 1 and (not data.named or "x" in data.named):
+        if data.named and not data.labelled:
+            raise DataError(
+                f"{data.name} has no array y, but {', '.join(n for n in data.named if n != 'x')}",
+                "name the labels y, or save x alone: samples without labels",
+            )
+        return (data.x,)
+    if data.named:
+        missing = ", ".join(name for name in names if name not in by_name)
+        raise DataError(
+            f"{data.name} has no array {missing}, but {', '.join(data.named)}; "
+            f"{taken.who} takes {taken.words}",
+            "name each array like its input" + (", or x" if len(names) == 1 else ""),
+        )
+    raise DataError(
+        f"{data.name} has only one array of samples, {taken.who} takes {len(names)} inputs: "
+        f"{taken.words}",
+        f"save one array for each: numpy.savez(path, {', '.join(f'{n}=...' for n in names)})",
+    )
+
+
+def check_data(data: Dataset, taken: Taken, outputs: int) -> None:
+    """DataError unless the samples fit the inputs of a model, and every label names one of its
+    ``outputs``."""
+    names = input_names(taken.names)
+    for name, spec, x in zip(names, taken.specs, samples_of(data, taken), strict=True):
+        where = f"{data.name}, {name}" if data.named else data.name
+        takes = f"{taken.who} takes"
+        if x[0].size != spec.elements:
+            raise DataError(
+                f"{where}: a sample has {x[0].size} values, "
+                f"{takes} {spec.elements} {list(spec.shape)}",
+                "use data of the model's input shape",
+            )
+        if not encodable(x.dtype, spec.dtype):
+            raise DataError(
+                f"{where}: {x.dtype} samples for {taken.who}, which takes {spec.dtype.name}",
+                f"give {sample_types(spec.dtype)} samples",
+            )
+    if data.labelled and data.y.max() >= outputs:
+        raise DataError(
+            f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
+            f"{taken.who} has {outputs} outputs",
+            f"use labels from 0 to {outputs - 1}",
+        )
+
+
+def encoded(arrays: Sequence[Array], taken: Taken) -> tuple[Array, ...]:
+    """Samples as values of the model's inputs."""
+    return tuple(encode_inputs(x, spec) for x, spec in zip(arrays, taken.specs, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A data set as it is sent to a model.
+
+    The samples of a single input are not quantised, where the device can do that. All others are
+    sent as the model takes them.
+    """
+
+    data: Dataset
+    taken: Taken
+
+    @property
+    def encoding(self) -> Encoding:
+        (x, *others), spec = samples_of(self.data, self.taken), self.taken.specs[0]
+        if others or spec.dtype not in _PLAIN:
+            return Encoding.OWN
+        sent = DType.of(x.dtype)
+        return _PLAIN[sent if sent in _CONVERTED[spec.dtype] else spec.dtype]
+
+    def __getitem__(self, i: int) -> bytes:
+        arrays = [x[i : i + 1] for x in samples_of(self.data, self.taken)]
+        (x, *others), spec = arrays, self.taken.specs[0]
+        if not others and DType.of(x.dtype) in _CONVERTED.get(spec.dtype, ()):
+            return np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<")).tobytes()
+        return pack_rows(self.taken.specs, encoded(arrays, self.taken)).tobytes()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a sample as it is sent."""
+        (x, *others), spec = samples_of(self.data, self.taken), self.taken.specs[0]
+        if not others and DType.of(x.dtype) in _CONVERTED.get(spec.dtype, ()):
+            return int(x[0].nbytes)
+        return packed_bytes(self.taken.specs)
