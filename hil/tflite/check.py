@@ -15,6 +15,7 @@ from hil.tflite.graph import (
     INT16,
     POOLS,
     REDUCTIONS,
+    RESHAPES,
     SAME,
     UINT8,
     VALID,
@@ -48,7 +49,7 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
         if found != _COUNTS[code] or -1 in operator.inputs:
             raise corrupt(str(operator), f"{found[0]} inputs, {found[1]} outputs")
         return
-    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, *REDUCTIONS, "RESHAPE"):
+    if code not in (*WEIGHTED, *POOLS, *ELEMENTWISE, *REDUCTIONS, *RESHAPES):
         return  # not known here: an engine that does not support it refuses it
     if code in REDUCTIONS:
         _check_reduction(operator, tensors)
@@ -63,7 +64,7 @@ def check_operator(operator: Operator, tensors: Sequence[Tensor]) -> None:
     if len(operator.outputs) != 1:
         raise corrupt(where, f"{len(operator.outputs)} outputs")
     x, y = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
-    if code == "RESHAPE" and x.elements != y.elements:
+    if code in RESHAPES and x.elements != y.elements:
         raise corrupt(where, f"{list(x.shape)} cannot become {list(y.shape)}")
     if code in ELEMENTWISE and x.elements != y.elements:
         raise corrupt(where, f"{list(x.shape)} to {list(y.shape)}")

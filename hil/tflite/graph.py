@@ -45,7 +45,8 @@ def type_name(dtype: int) -> str:
     return _TYPE_NAMES.get(dtype, f"TensorType {dtype}")
 
 
-_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
+RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", *RESHAPES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

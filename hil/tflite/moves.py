@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hil.tflite.graph import FLOAT32, INT8, UINT8, Operator, Tensor, refuse
+from hil.tflite.graph import FLOAT32, INT8, RESHAPES, UINT8, Operator, Tensor, refuse
 
 Values = npt.NDArray[Any]
 _REFLECT = 0
@@ -361,7 +361,7 @@ MOVES: Mapping[str, Move] = {
     "TRANSPOSE": Move(_transpose),
     "UNPACK": Move(_unpack),
 }
-_RESHAPES = dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), Move(_reshape))
+_RESHAPES = dict.fromkeys(RESHAPES, Move(_reshape))
 _ALL: Mapping[str, Move] = {**MOVES, **_RESHAPES}
 
 

@@ -41,10 +41,12 @@ KINDS: Final = ("int8", "float32", "mixed", "in fours", "apart")
 SEEDS: Final = range(700, 800)
 # moves that fill, take tables and constants, and copy few and many values
 MOVES: Final = (
-    (4, "PAD", "float32"),
+    (7, "PAD", "float32"),
     (6, "PAD", "int64"),
-    (5, "GATHER", "float32"),
+    (14, "GATHER", "int8"),
     (17, "CONCATENATION", "float32"),
+    (17, "RESIZE_NEAREST_NEIGHBOR", "int8"),
+    (7, "BROADCAST_TO", "int8"),
     (1, "RESIZE_BILINEAR", "float32"),
     (1, "RESIZE_BILINEAR", "int8"),
 )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.support.random_graphs import GraphMaker
-from tests.support.random_moves import INTERPOLATION_DRAWS, MOVE_DRAWS
+from tests.support.random_moves import DEFINED_DRAWS, INTERPOLATION_DRAWS, MOVE_DRAWS
 
 
 class _Maker(GraphMaker):
@@ -35,3 +35,17 @@ class _Maker(GraphMaker):
 def one_move(seed: int, code: str, dtype: str) -> bytes | None:
     """The file of one operator with random attributes; None where it does not suit the input."""
     return _Maker(seed, "int8").one(code, dtype)
+
+
+def several_moves() -> bytes:
+    """A network of a dozen operators that move values, some of them on constants."""
+    maker = GraphMaker(0, "int8")
+    maker.net.input((1, 4, 6, 4), "int8", 0.25, 3)
+    maker.keep()
+    for code in DEFINED_DRAWS:
+        before = len(maker.net.graph.operators)
+        maker.go(maker.any())
+        DEFINED_DRAWS[code](maker)
+        if len(maker.net.graph.operators) > before:
+            maker.keep()
+    return maker._finish()

@@ -14,6 +14,7 @@ from hil.core.errors import ModelError
 from hil.engines.aot import generate
 from hil.tflite import read_model
 from tests.support import reductions
+from tests.support.one_move import several_moves
 from tests.support.states import stream
 from tests.support.tflite import float_cnn, int8_cnn
 
@@ -22,6 +23,7 @@ GOOD = [
     int8_cnn().finish(),
     stream("int8").finish(),
     reductions.several("int8"),
+    several_moves(),
 ]
 
 

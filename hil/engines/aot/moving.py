@@ -144,6 +144,9 @@ class _Nest:
     def copied(self, region: Region, out: str, source: str, *, flash: bool, moves: bool) -> None:
         loops, run = _run(region.loops, taken=1)
         target, place = [str(region.made)], [str(region.taken)]
+        repeated = 1
+        if run == 1 and self.size == 1:
+            loops, repeated = _run(loops, taken=0)
 
         def body() -> None:
             to, at = _sum(target), _sum(place)
@@ -152,10 +155,13 @@ class _Nest:
             elif run > 1:
                 function = "memmove" if moves else "memcpy"
                 self.w(f"{function}({_at(out, to)}, {_at(source, at)}, {run * self.size});")
+            elif repeated > 1:
+                value = self._value(source, at, flash=flash)
+                self.w(f"memset({_at(out, to)}, {value}, {repeated});")
             else:
                 self.w(f"{out}[{to}] = {self._value(source, at, flash=flash)};")
 
-        self._nest(loops, target, place, body)
+        self._nest(loops, target, place, body, ("" if moves else out, run * repeated))
 
     def _each(self, run: int, out: str, to: str, source: str, at: str, *, flash: bool) -> None:
         """Value by value, in a loop where there are many."""
@@ -185,7 +191,7 @@ class _Nest:
             else:
                 self.w(f"{out}[{to}] = {self._literal(value)};")
 
-        self._nest(loops, target, [], body)
+        self._nest(loops, target, [], body, ("", run))
 
     def _literal(self, value: int | float) -> str:
         if self.ctype == "float":
@@ -198,13 +204,26 @@ class _Nest:
         target: list[str],
         place: list[str],
         body: Callable[[], None],
+        written: tuple[str, int],
         depth: int = 0,
     ) -> None:
-        """The loops around ``body``; the terms of both indices go to ``target`` and ``place``."""
+        """The loops around ``body``; the terms of both indices go to ``target`` and ``place``.
+
+        ``written``: the target, and how many values ``body`` writes. What a loop would write again
+        is copied from the target, unless its name is empty.
+        """
         if not loops:
             body()
             return
         loop, i = loops[0], f"i{depth}"
+        out, run = written
+        if out and _repeats(loops, run):
+            self._nest(loops[1:], target, place, body, written, depth + 1)
+            first, size = _sum(target), loop.made * self.size
+            with self.w.block(f"for (int {i} = 1; {i} < {loop.count}; ++{i})"):
+                to = _sum([first, _times(i, loop.made)])
+                self.w(f"memcpy({_at(out, to)}, {_at(out, first)}, {size});")
+            return
         target.append(_times(i, loop.made))
         if loop.table:
             kind = "<i2" if max(map(abs, loop.table)) < 1 << 15 else "<i4"
@@ -216,7 +235,22 @@ class _Nest:
         else:
             place.append(_times(i, loop.taken))
         with self.w.loop(i, loop.count):
-            self._nest(loops[1:], target, place, body, depth + 1)
+            self._nest(loops[1:], target, place, body, written, depth + 1)
+        target.pop()
+        place.pop()
+
+
+def _repeats(loops: Sequence[Loop], run: int) -> bool:
+    """Whether the outermost loop writes the same values again, all of them neighbours, and those
+    inside it write ``run`` at a time.
+    """
+    first, *rest = loops
+    size = run
+    for loop in reversed(rest):
+        if loop.made != size:
+            return False
+        size *= loop.count
+    return bool(rest) and not first.taken and not first.table and first.made == size
 
 
 def _run(loops: Sequence[Loop], taken: int) -> tuple[Sequence[Loop], int]:

@@ -43,7 +43,7 @@ from hil.engines.aot.unweighted import (
 from hil.engines.aot.value_functions import VALUE_FUNCTIONS
 from hil.engines.aot.weighted import plan_pools, plan_weighted
 from hil.tflite import Graph, Operator
-from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, UINT8
+from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, RESHAPES, UINT8
 from hil.tflite.moves import MOVES
 
 
@@ -123,7 +123,7 @@ FAMILIES: Mapping[str, Family] = {
     "CAST": replace(_CONVERSION, types=(*_CONVERSION.types, BOOL, INT64)),
 }
 # operators whose output is their input under another shape: no step, no bytes of their own
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE")
+VIEWS = (*RESHAPES, "READ_VARIABLE")
 # operators that `variables.with_states` resolves
 RESOLVED = ("VAR_HANDLE", "CALL_ONCE")
 _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {

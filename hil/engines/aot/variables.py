@@ -23,7 +23,7 @@ from hil.engines.aot.streams import Shifted, find_shift
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.check import check_operator
 from hil.tflite.flatbuffer import corrupt
-from hil.tflite.graph import refuse
+from hil.tflite.graph import RESHAPES, refuse
 
 _STATEFUL = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE")
 Values = npt.NDArray[np.generic]
@@ -156,7 +156,7 @@ class _Rewriting:
 
 
 # operators whose result has no bytes of its own
-_VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE", "ASSIGN_VARIABLE")
+_VIEWS = (*RESHAPES, "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 def _last_uses(graph: Graph) -> Mapping[int, int]:
