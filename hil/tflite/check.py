@@ -96,6 +96,14 @@ def _check_transposed(operator: Operator, tensors: Sequence[Tensor]) -> None:
     if len(operator.inputs) < 3 or -1 in operator.inputs[:3] or len(operator.outputs) != 1:
         raise corrupt(where, f"{len(operator.inputs)} inputs")
     w, x, y = (tensors[i] for i in (*operator.inputs[1:3], operator.outputs[0]))
+    if any(not 1 <= operator.options[f"stride_{axis}"] <= 1 << 16 for axis in "hw"):
+        raise corrupt(where, "a stride that is not positive")
+    if operator.options["padding"] not in (SAME, VALID):
+        raise corrupt(where, "a padding that does not exist")
+    if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
+        bias = tensors[operator.inputs[3]]
+        if y.shape and bias.elements != y.shape[-1]:
+            raise corrupt(where, f"{bias.elements} biases for {y.shape[-1]} channels")
     fits = len(x.shape) == len(w.shape) == len(y.shape) == 4
     if not fits or w.shape[0] != y.shape[3] or w.shape[3] != x.shape[3] or x.shape[0] != y.shape[0]:
         shapes = [list(t.shape) for t in (x, w, y)]
@@ -175,8 +183,9 @@ def check_order(graph: Subgraph) -> None:
                 )
         known |= set(operator.outputs)
         for i in (*operator.inputs, *operator.outputs):
-            # only a bias may have a scale of 0, because nothing reads it
-            if i >= 0 and tensors[i].dtype in _CODED and 0.0 in tensors[i].scales:
+            # a constant may have a scale of 0, and is 0 then; no result can
+            written = i >= 0 and tensors[i].data is None
+            if written and tensors[i].dtype in _CODED and 0.0 in tensors[i].scales:
                 raise corrupt(f"tensor {i}", "a scale that is not a positive number")
     for i in graph.outputs:
         if i not in known:

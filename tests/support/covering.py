@@ -30,7 +30,7 @@ from tests.support.weighted_nets import LAYERS, make_weighted
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
     *("around", "conv16", "finish", "grouped", "moving", "pool16", "reductions", "resizing"),
-    "unweighted",
+    *("sums", "scaling", "transposed", "unweighted"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
@@ -100,6 +100,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         assert data is not None
         yield f"{code.lower()}_{dtype}", data
     yield "dilated", _dilated()
+    yield "long", _long()
     yield from _plain(SEEDS[:8])
     for kind, layer, batch in product(("int8", "float32", "int16"), LAYERS, (1, 2)):
         for seed in range(3):
@@ -139,6 +140,16 @@ def _dilated() -> bytes:
     net = Net().input((1, 4, 7, 2), "int8", 0.01, 3)
     weights = random.integers(-127, 128, (3, 3, 3, 2)).astype(np.int8)
     net.conv(weights, padding=SAME, dilation=(2, 2), scales=[0.01] * 3, scale=0.1, zero=5)
+    return net.finish()
+
+
+def _long() -> bytes:
+    """Sums of int16 values that leave 32 bits, of two scalings."""
+    random = np.random.default_rng(5)
+    net = Net().input((1, 600), "int16", 0.01)
+    bias = random.integers(-(1 << 34), 1 << 34, 3)
+    weights = random.integers(-127, 128, (3, 600)).astype(np.int8)
+    net.dense(weights, bias, scales=[0.01, 0.02, 0.03], scale=300.0, zero=0)
     return net.finish()
 
 

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.support.elementwise import one, pair
 from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.random_nets import Maker
-from tests.support.weighted_nets import dilated, grouped
+from tests.support.weighted_nets import dilated, grouped, transposed
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
     "CONV_2D dilated": dilated,
     "CONV_2D grouped": grouped,
+    "TRANSPOSE_CONV": transposed,
     "RELU": _relu,
     "one that moves": _move,
     "another that moves": _move,

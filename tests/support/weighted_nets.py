@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.random_nets import Maker
-from tests.support.tflite import SAME
+from tests.support.tflite import SAME, VALID
 
 
 class Maker16(Maker):
@@ -102,6 +103,34 @@ def grouped(maker: Maker) -> None:
     )
 
 
+def transposed(maker: Maker) -> None:
+    """A transposed convolution, with an output of any size that its padding allows."""
+    net = maker.net
+    if len(net.shape) != 4:
+        return
+    taps, strides = maker._ints(2, 1, 4), maker._ints(2, 1, 3)
+    padding = int(maker.random.choice([SAME, VALID]))
+    sizes = [
+        n * stride - maker._int(0, min(stride - 1, n * stride - 1))
+        if padding == SAME
+        else (n - 1) * stride + max(window, stride)
+        for n, window, stride in zip(net.shape[1:3], taps, strides, strict=True)
+    ]
+    cin, channels = net.shape[3], maker._int(1, 6)
+    shape = (net.shape[0], *sizes, channels)
+    more: Any = maker._quantisation(channels, taps[0] * taps[1] * cin)
+    bias = maker._bias(channels, 400)
+    weights = maker._weights((channels, *taps, cin))
+    constants = net.constants(weights, bias, more.pop("scales", ()), 0)
+    options = schema.TransposeConvOptionsT()
+    options.padding, options.fusedActivationFunction = padding, maker._act()
+    options.strideH, options.strideW = strides
+    target = net.tensor([4], "int32", np.array(shape, np.int32))
+    x = net.current
+    net.op("TRANSPOSE_CONV", shape, options, "TransposeConvOptions", version=3, **more)
+    net.graph.operators[-1].inputs = [target, constants[0], x, *constants[1:]]
+
+
 def dense(maker: Maker) -> None:
     """A dense layer, sometimes of very many values."""
     maker._dense()
@@ -116,6 +145,7 @@ def any_conv(maker: Maker) -> None:
 LAYERS: dict[str, Callable[[Maker], None]] = {
     "dilated": dilated,
     "grouped": grouped,
+    "transposed": transposed,
     "dense": dense,
     "conv": any_conv,
 }

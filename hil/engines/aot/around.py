@@ -17,6 +17,7 @@ from hil.engines.aot.conv16 import Dense16, Depthwise16
 from hil.engines.aot.pool16 import Pooling16
 from hil.engines.aot.source import Emitted, Writer
 from hil.engines.aot.steps import InPlace, OneToOne, first_bytes, item_bytes
+from hil.engines.aot.transposed import Transposed
 from hil.engines.aot.unweighted import Pooling
 from hil.tflite.graph import Axis
 
@@ -214,7 +215,7 @@ def _padded(axis: Axis) -> bool:
     return bool(axis.before) or (axis.count - 1) * axis.stride + axis.window > axis.size
 
 
-Inner = Conv | Collected | Dense16 | Depthwise16 | Pooling | Pooling16
+Inner = Conv | Collected | Dense16 | Depthwise16 | Pooling | Pooling16 | Transposed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -319,7 +319,7 @@ def weight_ratios(
     x, w, y = tensors
     if any(w.zero_points) or not w.scales:
         raise refuse(operator, "weights that are not symmetric", "export the model again")
-    axis = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}[operator.code]
+    axis = 3 if operator.code == "DEPTHWISE_CONV_2D" else 0
     if len(w.scales) > 1 and w.axis != axis:
         raise refuse(operator, f"weights scaled along axis {w.axis}", f"aot wants axis {axis}")
     if operator.code == "FULLY_CONNECTED" and len(w.scales) == 1:

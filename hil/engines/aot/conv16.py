@@ -7,90 +7,19 @@ multiplier of 15 bits. Where no sum can leave 32 bits, the code adds in 32 bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.arithmetic import INT32_MAX, quantize_multiplier, quantized_limits
-from hil.engines.aot.conv import weight_ratios
+from hil.engines.aot.scaling import Scaling, plan_scaling
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import OneToOne, first_bytes
+from hil.engines.aot.sums import KERNELS, blocks, call, emit_sums, pack
 from hil.engines.aot.unweighted import window_bounds
-from hil.tflite import Graph, Operator, Tensor
+from hil.tflite import Graph, Operator
 from hil.tflite.graph import INT8, INT32, INT64, Axis, refuse, window_axes
-
-LIMITS = (-(1 << 15), (1 << 15) - 1)
-_LARGEST = 1 << 47  # of a sum that TFLM scales
-_CHANNELS = 4  # at a time
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """How sums become int16, per output channel.
-
-    ``exact``: in 32 bits with both of TFLM's roundings, else a 15-bit multiplier and one rounding.
-    ``long``: sums may leave 32 bits.
-    """
-
-    bias: npt.NDArray[np.int64]
-    multipliers: npt.NDArray[np.int64]
-    shifts: npt.NDArray[np.int64]
-    limits: tuple[int, int]
-    exact: bool
-    long: bool
-
-    @property
-    def _columns(self) -> list[npt.NDArray[np.int64]]:
-        """What differs between channels, and the bias if it has 32 bits."""
-        found = [] if self.long else [self.bias]
-        return found + [v for v in (self.multipliers, self.shifts) if len(set(v.tolist())) > 1]
-
-    @property
-    def stride(self) -> int:
-        """int32 parameters per channel."""
-        return len(self._columns)
-
-    def arrays(self, prefix: str) -> list[Array]:
-        arrays = []
-        if self._columns:
-            values = np.stack(self._columns, axis=1).astype("<i4")
-            arrays.append(Array(f"{prefix}_q", values, "scaling, per channel"))
-        if self.long:
-            arrays.append(Array(f"{prefix}_b", self.bias.astype("<i8"), "bias"))
-        return arrays
-
-    def pointers(self, w: Writer, prefix: str) -> None:
-        """Declare the pointers to the parameters."""
-        for array in self.arrays(prefix):
-            w(f"HIL_FLASH {array.ctype} *{array.name.removeprefix(prefix + '_')} = {array.name};")
-
-    def advance(self, channels: int) -> str:
-        """The expressions that move them on."""
-        found = [f"q += {channels * self.stride}"] if self.stride else []
-        return ", ".join(found + ([f"b += {channels}"] if self.long else []))
-
-    def start(self, c: int) -> str:
-        """The initial value of a sum of channel ``c`` from the pointers on."""
-        if self.long:
-            return read("int64_t", "b", c)
-        return read("int32_t", "q", self.stride * c)
-
-    def value(self, total: str, c: int) -> str:
-        """The int16 expression of a sum."""
-        place = 0 if self.long else 1
-        parameters = []
-        for values in (self.multipliers, self.shifts):
-            if len(set(values.tolist())) > 1:
-                parameters.append(read("int32_t", "q", self.stride * c + place))
-                place += 1
-            else:
-                parameters.append(str(int(values[0])))
-        function = "hil_requant" if self.exact else "hil_requant64"
-        scaled = f"{function}({total}, {', '.join(parameters)})"
-        return f"(int16_t)hil_clamp({scaled}, {self.limits[0]}, {self.limits[1]})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,7 +109,8 @@ def plan_16(operator: Operator, graph: Graph, name: str, note: str) -> Dense16 |
     cout = y.shape[-1]
     raw = w.data[0].transpose(2, 0, 1) if depthwise else w.data
     weights = np.ascontiguousarray(raw.reshape(cout, -1).astype(np.int8))
-    scaling = plan_scaling(operator, tensors, (x, w, y), weights)
+    bias, exact = plan_bias(operator, graph, cout)
+    scaling = plan_scaling(operator, (x, w, y), bias, weights, exact=exact)
     if operator.code == "FULLY_CONNECTED":
         return Dense16(name, note, x.elements // weights.shape[1], 1, cout, weights, scaling)
     rows, columns = window_axes(operator, tensors)
@@ -192,79 +122,44 @@ def plan_16(operator: Operator, graph: Graph, name: str, note: str) -> Dense16 |
     return Dense16(name, note, 1, groups, cout, weights, scaling)
 
 
-def plan_scaling(
-    operator: Operator,
-    tensors: Sequence[Tensor],
-    used: tuple[Tensor, Tensor, Tensor],
-    weights: npt.NDArray[np.int8],
-) -> Scaling:
-    cout = len(weights)
-    bias = np.zeros(cout, np.int64)
-    # TFLM adds in 32 bits where the bias has 32, except in depthwise convolutions
+def plan_bias(operator: Operator, graph: Graph, cout: int) -> tuple[npt.NDArray[np.int64], bool]:
+    """The bias, and whether TFLM adds in 32 bits. Raises `ModelError` for a type that it misreads.
+
+    It does where the bias has 32 bits, except in depthwise convolutions.
+    """
     exact = operator.options.get("bias_type") == INT32
-    given = tensors[operator.inputs[2]] if len(operator.inputs) > 2 else None
-    if given is not None and operator.inputs[2] >= 0:
-        exact = given.dtype == INT32
-        depthwise = operator.code == "DEPTHWISE_CONV_2D"
-        if (given.dtype != INT64 and (depthwise or not exact)) or given.data is None:
-            raise refuse(operator, f"a bias of TensorType {given.dtype}", "export the model again")
-        bias = given.data.reshape(cout).astype(np.int64)
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1) << 15
-    # as Python numbers: a bias may be as large as 64 bits allow
-    bound = max(abs(int(b)) + int(s) for b, s in zip(bias, sums, strict=True))
-    if bound > (INT32_MAX if exact else _LARGEST):
-        raise refuse(operator, "its sums may be too large", "export with smaller biases")
-    pairs = [quantize_multiplier(r) for r in weight_ratios(operator, used, cout)]
-    if not exact:
-        if max(shift for _, shift in pairs) >= 8:
-            raise refuse(operator, "it scales its sums by 128 or more", "export the model again")
-        pairs = [(min((m + (1 << 15)) >> 16, 0x7FFF), 15 - shift) for m, shift in pairs]
-    return Scaling(
-        bias=bias,
-        multipliers=np.array([m for m, _ in pairs], np.int64),
-        shifts=np.array([s for _, s in pairs], np.int64),
-        limits=quantized_limits(operator, used[2], *LIMITS),
-        exact=exact,
-        long=bound > INT32_MAX,
-    )
-
-
-def _pack(step: Dense16) -> npt.NDArray[np.int8]:
-    """Blocks of channels, in these taps in fours (0, 2, 1, 3), in these channels."""
-    parts = []
-    for group in step.weights.reshape(step.groups, -1, step.length):
-        for first in range(0, len(group), _CHANNELS):
-            block = group[first : first + _CHANNELS]
-            whole = step.length // 4 * 4
-            fours = block[:, :whole].reshape(len(block), -1, 4)[:, :, [0, 2, 1, 3]]
-            parts += [fours.transpose(1, 0, 2).reshape(-1), block[:, whole:].T.reshape(-1)]
-    return np.concatenate(parts)
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return np.zeros(cout, np.int64), exact
+    bias = graph.tensors[operator.inputs[2]]
+    taken = [INT64] if operator.code == "DEPTHWISE_CONV_2D" else [INT64, INT32]
+    if bias.dtype not in taken or bias.data is None:
+        raise refuse(operator, f"a bias of TensorType {bias.dtype}", "export the model again")
+    return bias.data.reshape(cout).astype(np.int64), bias.dtype == INT32
 
 
 def emit_dense16(step: Dense16, prefix: str) -> Emitted:
     """The C code of a dense layer of int16 values."""
     scaling = step.scaling
-    arrays = [Array(f"{prefix}_w", _pack(step), "weights"), *scaling.arrays(prefix)]
+    parts = [pack(g, "int16_t") for g in step.weights.reshape(step.groups, -1, step.length)]
+    arrays = [Array(f"{prefix}_w", np.concatenate(parts), "weights"), *scaling.arrays(prefix)]
     w = Writer()
-    full, rest = divmod(step.cout // step.groups, _CHANNELS)
-    blocks = [(n, times) for n, times in ((_CHANNELS, full), (rest, 1)) if n and times]
-    for count, _ in blocks:
-        _sums(w, prefix, count)
+    channels = blocks(step.cout // step.groups)
+    for count, _ in channels:
+        emit_sums(w, prefix, count, "int16_t")
     head = f"static inline void {prefix}(const int16_t *in, int16_t *out)"
     with w.block(head), w.loop("p", step.points):
         w(f"HIL_FLASH int8_t *w = {prefix}_w;")
         scaling.pointers(w, prefix)
         with w.loop("g", step.groups, f"in += {step.length}"):
-            for count, times in blocks:
+            for count, times in channels:
                 advance = [f"w += {count * step.length}", f"out += {count}"]
-                more = scaling.advance(count)
-                advance += [more] if more else []
+                advance += scaling.advance(count)
                 head = f"for (int c = 0; c < {times}; ++c, {', '.join(advance)})"
                 with w.block(head):
                     _block(w, step, prefix, count)
         if step.groups == 1 and step.points > 1:
             w(f"in += {step.length};")
-    return Emitted(arrays, str(w), ("int8", "int16"))
+    return Emitted(arrays, str(w), KERNELS["int16_t"])
 
 
 def _block(w: Writer, step: Dense16, prefix: str, count: int) -> None:
@@ -272,7 +167,7 @@ def _block(w: Writer, step: Dense16, prefix: str, count: int) -> None:
     starts = ", ".join(scaling.start(j) for j in range(count))
     if not scaling.long:
         w(f"int32_t a[{count}] = {{{starts}}};")
-        w(f"{prefix}_sums{count}(in, w, a, {step.length // 4}, {step.length % 4});")
+        w(call(prefix, count, "int16_t", step.length, "in, w, a"))
     else:
         w(f"int64_t a[{count}] = {{{starts}}};")
         done = 0
@@ -280,31 +175,11 @@ def _block(w: Writer, step: Dense16, prefix: str, count: int) -> None:
             with w.block(""):
                 w(f"int32_t t[{count}] = {{0}};")
                 at = f"in + {done}, w + {done * count}" if done else "in, w"
-                w(f"{prefix}_sums{count}({at}, t, {portion // 4}, {portion % 4});")
+                w(call(prefix, count, "int16_t", portion, f"{at}, t"))
                 w(f"for (int i = 0; i < {count}; ++i) a[i] += t[i];")
             done += portion
     for j in range(count):
         w(f"out[{j}] = {scaling.value(f'a[{j}]', j)};")
-
-
-def _sums(w: Writer, prefix: str, count: int) -> None:
-    """The function that adds products with ``count`` channels' weights to their sums."""
-    tail = "HIL_FLASH int8_t *w, int32_t *a, int fours, int rest)"
-    names = [f"a{j}" for j in range(count)]
-    with w.block(f"HIL_KERNEL {prefix}_sums{count}(const int16_t *x, {tail}"):
-        w(f"int32_t {', '.join(f'{n} = a[{j}]' for j, n in enumerate(names))};")
-        with w.block(f"for (int k = 0; k < fours; ++k, x += 4, w += {4 * count})"):
-            w("const hil_v4_t v = hil_v4(x);")
-            for j, name in enumerate(names):
-                w(f"const hil_x4_t w{j} = hil_w4(w{f' + {4 * j}' if j else ''});")
-                w(f"{name} = hil_mac_v4({name}, v, w{j});")
-        with w.block(f"for (int k = 0; k < rest; ++k, ++x, w += {count})"):
-            w("const int32_t v = *x;")
-            for j, name in enumerate(names):
-                w(f"{name} += v * {read('int8_t', 'w', j)};")
-        for j, name in enumerate(names):
-            w(f"a[{j}] = {name};")
-    w()
 
 
 def emit_depthwise16(step: Depthwise16, prefix: str) -> Emitted:
@@ -321,8 +196,7 @@ def emit_depthwise16(step: Depthwise16, prefix: str) -> Emitted:
         x0, x1, _ = window_bounds(w, "x", columns)
         w(f"HIL_FLASH int8_t *w = {prefix}_w;")
         scaling.pointers(w, prefix)
-        more = scaling.advance(1)
-        advance = f"w += {taps}" + (f", {more}" if more else "")
+        advance = ", ".join([f"w += {taps}", *scaling.advance(1)])
         with w.block(f"for (int c = 0; c < {step.cout}; ++c, {advance})"):
             w(f"{'int64_t' if scaling.long else 'int32_t'} a = {scaling.start(0)};")
             with w.block(f"for (int v = {y0}; v < {y1}; ++v)"):
@@ -332,4 +206,4 @@ def emit_depthwise16(step: Depthwise16, prefix: str) -> Emitted:
                 with w.block(f"for (int u = {x0}; u < {x1}; ++u)"):
                     w(f"a += (int32_t)p[u * {step.cin}] * {read('int8_t', 'w', 'row + u')};")
             w(f"*out++ = {scaling.value('a', 0)};")
-    return Emitted([weights, *scaling.arrays(prefix)], str(w), ("int8", "int16"))
+    return Emitted([weights, *scaling.arrays(prefix)], str(w), KERNELS["int16_t"])

@@ -30,6 +30,7 @@ from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
+from hil.engines.aot.transposed import Transposed, emit_transposed
 from hil.engines.aot.unweighted import (
     Map,
     Pooling,
@@ -41,7 +42,7 @@ from hil.engines.aot.unweighted import (
     plan_softmax,
 )
 from hil.engines.aot.value_functions import VALUE_FUNCTIONS
-from hil.engines.aot.weighted import plan_pools, plan_weighted
+from hil.engines.aot.weighted import plan_pools, plan_transpose, plan_weighted
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, RESHAPES, UINT8
 from hil.tflite.moves import MOVES
@@ -104,6 +105,7 @@ FAMILIES: Mapping[str, Family] = {
     "CONV_2D": _CONV,
     "DEPTHWISE_CONV_2D": _CONV,
     "FULLY_CONNECTED": _CONV,
+    "TRANSPOSE_CONV": Family(Transposed, plan_transpose, emit_transposed, (FLOAT32, INT8, INT16)),
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hil.engines.aot.arithmetic import quantized_limits
-from hil.engines.aot.conv16 import LIMITS
 from hil.engines.aot.finish import average
+from hil.engines.aot.scaling import INT16_LIMITS
 from hil.engines.aot.source import Emitted, Writer
 from hil.engines.aot.steps import OneToOne, Pool
 from hil.engines.aot.unweighted import plan_windows, pooling_lead, window_bounds
@@ -50,7 +50,7 @@ def plan_pooling16(operator: Operator, graph: Graph, name: str, note: str) -> Po
     pool = plan_windows(operator, graph)
     if pool.average and pool.rows.window * pool.columns.window > _LONGEST:
         raise refuse(operator, "sums that may leave 32 bits", f"{_LONGEST} values are the limit")
-    limits = quantized_limits(operator, y, *LIMITS)
+    limits = quantized_limits(operator, y, *INT16_LIMITS)
     return Pooling16(name, note, pool, x.shape[3], limits)
 
 
@@ -63,7 +63,7 @@ def emit_pooling16(step: Pooling16, prefix: str) -> Emitted:
         y0, y1, rows = window_bounds(w, "y", pool.rows)
         x0, x1, columns = window_bounds(w, "x", pool.columns)
         with w.block(f"for (int c = 0; c < {channels}; ++c)"):
-            w(f"int32_t m = {0 if pool.average else LIMITS[0]};")
+            w(f"int32_t m = {0 if pool.average else INT16_LIMITS[0]};")
             with w.block(f"for (int v = {y0}; v < {y1}; ++v)"):
                 w(f"const int16_t *p = in + (int32_t)v * {pool.columns.size * channels} + c;")
                 with w.block(f"for (int u = {x0}; u < {x1}; ++u)"):

@@ -10,6 +10,7 @@ from hil.engines.aot.conv import Conv, plan_conv
 from hil.engines.aot.conv16 import Depthwise16, plan_16
 from hil.engines.aot.pool16 import plan_pooling16
 from hil.engines.aot.steps import Step
+from hil.engines.aot.transposed import plan_transposed
 from hil.engines.aot.unweighted import plan_pooling
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import INT16, window_axes
@@ -62,3 +63,9 @@ def plan_pools(operator: Operator, graph: Graph, name: str, note: str) -> Step:
     x = graph.tensors[operator.inputs[0]]
     plan = plan_pooling16 if x.dtype == INT16 else plan_pooling
     return repeated(plan(operator, graph, name, note), x.shape[0])
+
+
+def plan_transpose(operator: Operator, graph: Graph, name: str, note: str) -> Step:
+    """The step of a TRANSPOSE_CONV. Raises `ModelError`, see `plan_transposed`."""
+    step = plan_transposed(operator, graph, name, note)
+    return repeated(step, graph.tensors[operator.inputs[2]].shape[0])
