@@ -132,10 +132,10 @@ def plan_transposed(operator: Operator, graph: Graph, name: str, note: str) -> T
         scaling=None,
         zero=x.zero_point,
     )
-    return _finished(operator, graph, step)
+    return plan_finish(operator, graph, step)
 
 
-def _finished(operator: Operator, graph: Graph, step: Transposed) -> Transposed:
+def plan_finish(operator: Operator, graph: Graph, step: Transposed) -> Transposed:
     """With bias, activation and scaling."""
     w, x, y = (graph.tensors[i] for i in (*operator.inputs[1:3], operator.outputs[0]))
     taken = {FLOAT32: [FLOAT32], INT8: [INT32], INT16: [INT64, INT16]}[x.dtype]
