@@ -8,13 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library
-from tests.support.one_move import one_move
+from tests.support.one_move import gathering, one_move
 from tests.support.oracles import litert_outputs, tflm_outputs
 from tests.support.random_moves import INTERPOLATION_DRAWS, MOVE_DRAWS
 
@@ -59,3 +60,31 @@ def test_a_move_equals_the_references(code: str, tmp_path: Path) -> None:
         for a, b in zip(got, wanted, strict=True):
             assert a.tobytes() == b.reshape(a.shape).tobytes(), (name, which)
     assert sum(met.values()) >= 8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("table", [True, False])
+def test_gathering_by_computed_numbers_equals_tflm(dtype: str, table: bool, tmp_path: Path) -> None:
+    graphs = {f"net{seed}": read_model(gathering(seed, dtype, table=table)) for seed in range(16)}
+    for name, native in library(graphs, tmp_path).items():
+        x = all_inputs(native.graph, 4, 3)
+        x[-1] = np.abs(x[-1]) % rows(native.graph)
+        for got, wanted in zip(native.run_all(x), tflm_outputs(native.graph, x), strict=True):
+            assert got.tobytes() == wanted.reshape(got.shape).tobytes(), name
+
+
+def rows(graph: Graph) -> int:
+    """How many rows the only GATHER chooses from."""
+    operator = graph.operators[0]
+    return graph.tensors[operator.inputs[0]].shape[int(operator.options["axis"])]
+
+
+def test_a_number_beyond_the_rows_is_clamped(tmp_path: Path) -> None:
+    graph = read_model(gathering(3, "float32", table=True))
+    native = library({"net": graph}, tmp_path)["net"]
+    last, first = rows(graph) - 1, 0
+    for far, near in ((1 << 30, last), (-(1 << 31), first), (last + 1, last), (-1, first)):
+        answers = [
+            native.run_all([np.full((1, *graph.input.shape), n, np.int32)]) for n in (far, near)
+        ]
+        assert answers[0][0].tobytes() == answers[1][0].tobytes()

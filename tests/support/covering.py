@@ -22,15 +22,15 @@ from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
 from tests.support import reductions
-from tests.support.one_move import one_move
+from tests.support.one_move import gathering, one_move
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, SAME, Net
 from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
-    *("around", "conv16", "finish", "grouped", "moving", "pool16", "reductions", "resizing"),
-    *("sums", "scaling", "transposed", "unweighted"),
+    *("around", "conv16", "finish", "gathering", "grouped", "moving", "pool16", "reductions"),
+    *("resizing", "sums", "scaling", "transposed", "unweighted"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
@@ -95,6 +95,8 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
     for dtype in ("int8", "float32", "int16"):
         yield f"reductions_{dtype}", reductions.several(dtype)
     yield "narrow", _narrow()
+    for table in (True, False):
+        yield f"gather_by_numbers_{table}", gathering(1, "int8", table=table)
     for seed, code, dtype in MOVES:
         data = one_move(seed, code, dtype)
         assert data is not None

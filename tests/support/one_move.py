@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
 from tests.support.random_graphs import GraphMaker
 from tests.support.random_moves import DEFINED_DRAWS, INTERPOLATION_DRAWS, MOVE_DRAWS
+from tests.support.tflite import Net
 
 
 class _Maker(GraphMaker):
@@ -49,3 +53,22 @@ def several_moves() -> bytes:
         if len(maker.net.graph.operators) > before:
             maker.keep()
     return maker._finish()
+
+
+def gathering(seed: int, dtype: str, *, table: bool) -> bytes:
+    """A GATHER by the last input; the rows are the first one, or with ``table`` constants."""
+    random = np.random.default_rng(seed)
+    shape = tuple(random.integers(1, 5, random.integers(1, 4)).tolist())
+    axis = int(random.integers(0, len(shape)))
+    shared = int(axis > 0 and random.random() < 0.4)
+    numbers = (*shape[:shared], *random.integers(1, 4, random.integers(1 - shared, 3)).tolist())
+    net = Net().input(shape, dtype, *((0.25, 3) if dtype == "int8" else ()))
+    rows = net.current
+    if table:
+        net.fill_in(rows, random.integers(-90, 90, shape))
+    by = net.activation(numbers, "int32")
+    net.graph.inputs = [by] if table else [rows, by]
+    options = schema.GatherOptionsT()
+    options.axis, options.batchDims = axis, shared
+    made = shape[:axis] + numbers[shared:] + shape[axis + 1 :]
+    return net.op("GATHER", made or (1,), options, "GatherOptions", [by]).finish()

@@ -23,6 +23,7 @@ from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.formulas import FORMULAS
+from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.pool16 import Pooling16, emit_pooling16
@@ -95,6 +96,14 @@ _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
 _POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
 
 
+def _plan_gather(operator: Operator, graph: Graph, name: str, note: str) -> Step:
+    """By constants it is a move like others."""
+    inputs = operator.inputs
+    if len(inputs) == 2 and inputs[1] >= 0 and graph.tensors[inputs[1]].data is None:
+        return plan_gathered(operator, graph, name, note)
+    return plan_moved(operator, graph, name, note)
+
+
 def _types(code: str) -> tuple[int, ...]:
     """The types that a function of one value has."""
     return VALUE_FUNCTIONS[code].types + ((INT16,) if code in FUNCTIONS else ())
@@ -109,6 +118,7 @@ FAMILIES: Mapping[str, Family] = {
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),
+    "GATHER": Family(Moved, _plan_gather, emit_moved, (FLOAT32, INT8, INT32), converts=True),
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(FORMULAS, _BINARY),
@@ -137,6 +147,7 @@ _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Depthwise16: emit_depthwise16,
     Pooling16: emit_pooling16,
     Repeated: _emit_repeated,
+    Gathered: emit_gathered,
     Planar: emit_planes,
 }
 
