@@ -13,7 +13,7 @@ import pytest
 from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan
 from hil.tflite import Graph, read_model
-from tests.support.elementwise import FUSING, fused_options
+from tests.support.elementwise import PAIRS, fused_options
 from tests.support.native import all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
 from tests.support.tflite import NONE, RELU, RELU6, RELU_N1_TO_1, TANH, Net
@@ -52,27 +52,38 @@ class Pair:
     def zero(self) -> int:
         return int(self.random.choice([-128, 127, 0, 5, -7])) if self.dtype == "int8" else 0
 
-    def values(self, shape: Shape) -> npt.NDArray[np.generic]:
-        if self.dtype == "float32":
+    def values(self, shape: Shape, kind: str) -> npt.NDArray[np.generic]:
+        if kind == "float32":
             return self.random.normal(scale=2, size=shape).astype(np.float32)
-        limit = {"int8": 127, "int16": 32767, "int32": 1000}[self.dtype]
-        return self.random.integers(-limit, limit + 1, shape).astype(self.dtype)
+        limit = {"int8": 127, "int16": 32767, "int32": 1000}[kind]
+        return self.random.integers(-limit, limit + 1, shape).astype(kind)
 
     def graph(self, code: str, act: int, constant: int | None = None) -> Graph:
         net = Net()
-        inputs, indices = [], []
+        inputs, indices, scales_in = [], [], []
         for number, shape in enumerate(self.shapes):
             scale, zero = self.scale(), self.zero()
+            scales_in.append(scale)
+            kind = self.dtype
+            if (code, number, kind) == ("PRELU", 1, "int16"):
+                kind = "int8"
             if number == constant:
                 scales, zeros = ([scale], [zero]) if scale else ([], [])
-                indices.append(net.tensor(shape, self.dtype, self.values(shape), scales, zeros))
+                values = self.values(shape, kind)
+                if code == "DIV":
+                    values = np.where(values == zero, values + 1, values).astype(values.dtype)
+                indices.append(net.tensor(shape, kind, values, scales, zeros))
             else:
-                net.input(shape, self.dtype, scale, zero)
+                net.input(shape, kind, scale, zero)
                 indices.append(net.current)
                 inputs.append(net.current)
         net.current, *more = indices
-        made, kind = fused_options(code, act)
-        net.op(code, result(self.shapes), made, kind, more, scale=self.scale(), zero=self.zero())
+        made, name = fused_options(code, act)
+        net.dtype = self.dtype
+        scale = self.scale()
+        if code == "DIV" and scale:  # TFLM's shift is undefined for quotients of less than a step
+            scale = scales_in[0] / scales_in[1] / 64
+        net.op(code, result(self.shapes), made, name, more, scale=scale, zero=self.zero())
         net.graph.inputs = inputs
         return read_model(net.finish())
 
@@ -87,7 +98,10 @@ def compare(graphs: dict[str, Graph], folder: Path) -> None:
             assert got.tobytes() == wanted.tobytes(), name
 
 
-@pytest.mark.parametrize("code", FUSING)
+FREE = [code for code in PAIRS if code != "DIV"]  # its divisors are constants
+
+
+@pytest.mark.parametrize("code", FREE)
 def test_every_pair_of_int8_values_gives_the_byte_of_tflm(code: str, tmp_path: Path) -> None:
     graphs = {}
     for seed in range(16):
@@ -107,7 +121,7 @@ def test_every_pair_of_int8_values_gives_the_byte_of_tflm(code: str, tmp_path: P
         assert got.tobytes() == expected.tobytes(), name
 
 
-@pytest.mark.parametrize("code", FUSING)
+@pytest.mark.parametrize("code", FREE)
 @pytest.mark.parametrize("ratios", [(1, 1, 1), (1, 1, 2), (1, 2, 4), (2, 1, 8), (1, 0.5, 0.5)])
 def test_ties_round_as_in_tflm(
     code: str, ratios: tuple[float, float, float], tmp_path: Path
@@ -127,16 +141,51 @@ def test_ties_round_as_in_tflm(
     assert got.tobytes() == tflm_outputs(graph, x)[0].tobytes()
 
 
+def constants(code: str, dtype: str, shapes: tuple[Shape, Shape]) -> tuple[int | None, ...]:
+    """Which operands may be constants in a test: None is neither."""
+    if code == "PRELU" and result(shapes) != shapes[0]:
+        return ()
+    if code == "DIV" and dtype != "float32":
+        return (1,)
+    if () in shapes:  # TFLM sets no scalar input
+        return (1,)
+    if (code, dtype) == ("PRELU", "int16"):
+        return (1,)
+    return (None, 1) if code == "PRELU" else (None, 0, 1)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "float32"])
-@pytest.mark.parametrize("code", FUSING)
+@pytest.mark.parametrize("code", PAIRS)
 def test_shapes_and_constants(code: str, dtype: str, tmp_path: Path) -> None:
+    if (code, dtype) in (("DIV", "int16"), ("PRELU", "int32")):
+        return  # TFLM does not have them
     graphs = {}
     for number, shapes in enumerate(SHAPES):
-        for constant in (None, 0, 1) if () not in shapes else (1,):  # TFLM sets no scalar input
+        for constant in constants(code, dtype, shapes):
             pair = Pair(number, dtype, shapes)
             name = f"net{number}_{constant}"
             graphs[name] = pair.graph(code, ACTIVATIONS[number % 4], constant)
     compare(graphs, tmp_path)
+
+
+def test_int8_is_divided_by_every_constant_as_in_tflm(tmp_path: Path) -> None:
+    graphs = {}
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        zeros = [int(random.integers(-128, 128)) for _ in range(3)]
+        scales = [float(np.float32(0.05 * 2.0 ** random.uniform(-3, 3))) for _ in range(3)]
+        divisors = np.array([q for q in range(-128, 128) if q != zeros[1]], np.int8)
+        net = Net().input((1, 256, 1), "int8", scales[0], zeros[0])
+        constant = net.tensor((255,), "int8", divisors, scales[1:2], zeros[1:2])
+        made, kind = fused_options("DIV", ACTIVATIONS[seed % 4])
+        # fine enough for the smallest quotient: TFLM's shift is undefined below
+        scale = scales[2] * scales[0] / scales[1] / 64
+        net.op("DIV", (1, 256, 255), made, kind, [constant], scale=scale, zero=zeros[2])
+        graphs[f"net{seed}"] = read_model(net.finish())
+    codes = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 256, 1)
+    for name, native in library(graphs, tmp_path).items():
+        (got,) = native.run_all([codes])
+        assert got.tobytes() == tflm_outputs(native.graph, [codes])[0].tobytes(), name
 
 
 def test_a_tensor_may_be_both_operands(tmp_path: Path) -> None:
@@ -165,7 +214,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         r"\(ADD\).*shapes \[2\] and \[3\] to \[3\]": graph(((2,), (3,)), (3,)),
         r"shapes \[2\] and \[2\] to \[3\]": graph(((2,), (2,)), (3,)),
         "fused activation 4": graph(((2,), (2,)), (2,), TANH),
-        "a factor below 1": graph(((2,), (2,)), (2,), scale=1e-9),
+        "times too small": graph(((2,), (2,)), (2,), scale=1e-9),
     }.items():
         with pytest.raises(ModelError, match=says) as caught:
             plan(made)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from tests.support.random_graphs import GraphMaker
 
 # operators whose options have a fused activation
-FUSING = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
+FUSING = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}
+PAIRS = (*FUSING, "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "PRELU")
 
 
 def fused_options(code: str, act: int) -> tuple[Any, str]:
-    """Options of an operator in `FUSING`, and their name."""
+    """Options of an operator on two values, and their name."""
+    if code not in FUSING:
+        return None, ""
     made = getattr(schema, f"{FUSING[code]}T")()
     made.fusedActivationFunction = act
     return made, FUSING[code]
@@ -62,7 +65,7 @@ def pair(maker: GraphMaker, code: str) -> None:
     net = maker.net
     operands = [net.current, _constant(maker) if maker.random.random() < 0.4 else _smaller(maker)]
     shape = net.shape
-    if maker.random.random() < 0.3:
+    if maker.random.random() < 0.3 and code != "PRELU":
         operands.reverse()
     net.current = operands[0]
     options, kind = fused_options(code, maker._act())

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.engines.aot.additions import squared_difference, sum_formula
 from hil.engines.aot.arithmetic import NOTHING, Activation
 from hil.engines.aot.broadcast import Loop, broadcast_shape, lead, loops
 from hil.engines.aot.channelwise import Channelwise, Stage
@@ -19,13 +21,15 @@ from hil.engines.aot.finish import (
     simplified,
     table_array,
 )
-from hil.engines.aot.formulas import FORMULAS, Formula, Quantised
+from hil.engines.aot.formulas import Formula, Found, Quantised
 from hil.engines.aot.linear import CODES, fit_rows
+from hil.engines.aot.products import product_formula, quotient_formula
+from hil.engines.aot.selections import larger_or_smaller, prelu
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import CTYPES, Buffer
 from hil.engines.aot.unweighted import Map
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import NUMPY_TYPES, refuse
+from hil.tflite.graph import INT8, INT16, NUMPY_TYPES, refuse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +81,17 @@ def _item(operand: Operand) -> int:
 _NUMPY = {ctype: NUMPY_TYPES[dtype] for dtype, ctype in CTYPES.items()}
 
 
+# one line per operator
+FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
+    "ADD": sum_formula,
+    "SUB": sum_formula,
+    "SQUARED_DIFFERENCE": squared_difference,
+    "MUL": product_formula,
+    "DIV": quotient_formula,
+    "MAXIMUM": larger_or_smaller,
+    "MINIMUM": larger_or_smaller,
+    "PRELU": prelu,
+}
 _CHANNELS = 1024  # constants that are folded: 4 or 8 bytes each
 
 
@@ -93,8 +108,7 @@ def plan_binary(
     if made is None or _trimmed(made) != _trimmed(result.shape):
         given = f"{list(x.shape)} and {list(y.shape)} to {list(result.shape)}"
         raise refuse(operator, f"shapes {given}", "export the model again")
-    for tensor in (x, y):
-        _check_constant(operator, tensor, x if tensor is y else y)
+    _check_constants(operator, x, y)
     formula, post = FORMULAS[operator.code](operator, x, y, result)
     if formula.codes and (x.data is not None) != (y.data is not None):
         folded = _folded(name, note, (x, y), formula.codes, post)
@@ -133,13 +147,17 @@ def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _check_constant(operator: Operator, tensor: Tensor, other: Tensor) -> None:
-    if tensor.dtype != other.dtype:
+def _check_constants(operator: Operator, x: Tensor, y: Tensor) -> None:
+    slopes = operator.code == "PRELU" and (x.dtype, y.dtype) == (INT16, INT8)
+    if x.dtype != y.dtype and not slopes:
         raise refuse(operator, "its inputs differ in type", "export the model again")
-    if tensor.data is None:
-        return
-    if tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
-        raise refuse(operator, "a constant that is not a finite number", "export the model again")
+    for tensor in (x, y):
+        if tensor.data is None:
+            continue
+        if tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+            raise refuse(operator, "a constant that is not a number", "export the model again")
+        if tensor.dtype == INT8 and len(tensor.scales) != 1:
+            raise refuse(operator, "a constant without one scale", "export the model again")
 
 
 def _operand(tensor: Tensor) -> Operand:
@@ -161,7 +179,7 @@ def emit_binary(step: Binary, prefix: str) -> Emitted:
     value = step.formula.expression
     if ctype == "float":
         value = real_expression(value, simplified(step.post.real))
-    elif ctype == "int8_t" and step.formula.clamps:
+    elif ctype == "int8_t" and not (step.formula.bounded and step.post == NOTHING):
         value = f"(int8_t){int8_expression(value, step.post, f'{prefix}_lut')}"
         if step.post.limits is None:
             arrays.append(table_array(f"{prefix}_lut", step.post))

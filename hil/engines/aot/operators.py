@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
+from hil.engines.aot.binary import FORMULAS as PAIRS
 from hil.engines.aot.binary import Binary, emit_binary, plan_binary
 from hil.engines.aot.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.conv import Conv, tile
@@ -22,7 +23,6 @@ from hil.engines.aot.conv_planes import Planar, emit_planes
 from hil.engines.aot.conv_walk import emit_walk
 from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
-from hil.engines.aot.formulas import FORMULAS
 from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
@@ -121,7 +121,7 @@ FAMILIES: Mapping[str, Family] = {
     "GATHER": Family(Moved, _plan_gather, emit_moved, (FLOAT32, INT8, INT32), converts=True),
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
-    **dict.fromkeys(FORMULAS, _BINARY),
+    **dict.fromkeys(PAIRS, _BINARY),
     "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),

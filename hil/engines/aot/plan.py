@@ -244,7 +244,7 @@ def _merge(before: Step, step: Step) -> Step | None:
         does = step.activation
         if isinstance(before, Conv) and before.pool is None:
             return _noted(replace(before, pre=before.pre.then(does)), step)
-        if isinstance(before, Binary) and before.formula.clamps:
+        if isinstance(before, Binary):
             return _noted(replace(before, post=before.post.then(does)), step)
         if isinstance(before, Channelwise):
             *earlier, last = before.stages

@@ -17,6 +17,13 @@ static inline int32_t hil_scale_down(int32_t x, int32_t multiplier, int32_t n) {
 /* Before half is added and the rest shifted out, so that halves of negative x round down too. */
 static inline int32_t hil_away(int32_t x) { return x + (x >> 31); }
 
+static inline int32_t hil_square_of(int32_t x) { return (int32_t)((uint32_t)x * (uint32_t)x); }
+
+/* x / y of int32, which wraps. */
+static inline int32_t hil_quotient(int32_t x, int32_t y) {
+  return y == -1 ? (int32_t)(0u - (uint32_t)x) : x / y;
+}
+
 /* The upper half of a product. */
 static inline int32_t hil_upper(int32_t x, int32_t y) { return (int32_t)((int64_t)x * y >> 32); }
 
