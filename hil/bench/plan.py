@@ -19,13 +19,14 @@ from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.boards.config import BoardMemory, load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DoesNotFit, UsageError
-from hil.core.records import EXPORTED, Dataset, Precision, packed_bytes
+from hil.core.records import EXPORTED, Dataset, DType, Precision, packed_bytes
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.runs.schema import Refused, TooLarge
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
+_PLAIN: Final = {DType.FLOAT32, DType.INT8, DType.UINT8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,19 +269,21 @@ def _own_model(request: Request) -> Network | None:
 
 
 def one_of_each(network: Network, who: str) -> None:
-    """UsageError for a network that ``who`` cannot compute: they have one input, one output and no
-    state."""
+    """UsageError for a network that ``who`` cannot carry: one input, one output, no state, and
+    values of 8 bits or float32."""
     graph = network.graph
+    wide = {one.dtype for one in (graph.input, graph.output)} - _PLAIN
     found = [
         f"{len(graph.inputs)} inputs" if len(graph.inputs) > 1 else "",
         f"{len(graph.outputs)} outputs" if len(graph.outputs) > 1 else "",
         "state" if graph.stateful else "",
+        *(f"{one.name.lower()} values" for one in sorted(wide)),
     ]
     if any(found):
         raise UsageError(
             f"{network.path.name} has {' and '.join(filter(None, found))}, {who} has one input, "
-            "one output and no state",
-            "bench the network with firmware of this project: --engine aot",
+            "one output and no state, in float32, int8 or uint8",
+            "bench the network with firmware of this project: hil bench --engine aot",
         )
 
 

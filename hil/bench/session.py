@@ -51,6 +51,10 @@ from hil.wire.messages import INFER_OVERHEAD, Result
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
 SETBACKS: Final = 6  # in a row, without an answer in between; one more fails the run
+# bytes of answers that may wait for the host while it writes: a pty holds 4,095, and a board that
+# cannot send its answer does not read the request that the host is writing
+WAITING: Final = 4000
+ANSWER_OVERHEAD: Final = 32  # bytes of a RESULT frame beside its outputs, and of COBS
 RESTARTS: Final = 100  # of a sequence, in a row, without a new answer; one more fails the run
 FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
 Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
@@ -256,6 +260,8 @@ class Session:
         self._uptime = 0
         self._next = 0  # the first sample that was never sent
         self._sequence = is_sequence(prepared.plan)
+        nbytes = output_bytes(prepared.plan)
+        self._most = max(1, WAITING // (nbytes + nbytes // 254 + ANSWER_OVERHEAD))  # in flight
         self._step: int | None = None  # the next one of the board's sequence; None: reset it first
         self._repeated: set[int] = set()  # samples that were in flight when a board was lost
         self._diagnosis: HilError | None = None  # why it reboots, by its text since the last answer
@@ -354,7 +360,7 @@ class Session:
             self._inputs.encoding,
             fed(),
             first=start,
-            window=now.hello.window,
+            window=min(now.hello.window, self._most),
             room=now.hello.room,
             pack=now.hello.unpacks,
             sequence=self._sequence,

@@ -68,7 +68,9 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", help="Your own data: an .npz file with arrays x and, if it has labels, y."
+            "--data",
+            help="Your own data: an .npz file with array x, or one array for each input of the "
+            "network by its name, and, if it has labels, y.",
         ),
     ] = None,
     limit: Annotated[

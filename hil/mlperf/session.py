@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
-from hil.bench.plan import Request, choose_image
+from hil.bench.plan import Request, choose_image, one_of_each
 from hil.boards.config import Board
 from hil.boards.session import open_board, open_port
 from hil.core.errors import UsageError
@@ -245,7 +245,7 @@ def on_board(
 ) -> Iterator[Target]:
     """An emulated board that runs only ``model`` (a name, or a .tflite file), built and started.
 
-    UsageError for a board that is not emulated.
+    UsageError for a board that is not emulated, and for a network that the protocol cannot carry.
     """
     if board.emulator is None:
         raise UsageError(
@@ -262,6 +262,8 @@ def on_board(
     )
     image = choose_image(request)
     networks = [one for one in image.networks if one.name == model] or list(image.networks)
+    for network in networks:
+        one_of_each(network, "MLPerf Tiny's protocol")
     models = [(one.name, one.graph) for one in networks]
     firmware = build(board.pio_env, models, image.engine, project)
     with open_board(board, firmware.elf) as link:

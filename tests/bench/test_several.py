@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,12 @@ from hil.bench.cases import USER
 from hil.bench.events import Event, OpenBatch
 from hil.bench.inputs import Inputs, input_names, taken_by
 from hil.bench.session import Patience
+from hil.boards.config import load_board
 from hil.core.errors import DataError, UsageError
 from hil.core.records import Encoding
+from hil.device import Answer, Device
 from hil.link.chaos import parse_chaos
+from hil.mlperf.session import on_board
 from hil.report import write
 from hil.runs.agreement import is_wrong
 from hil.runs.load import load_run, verify
@@ -264,13 +268,19 @@ def test_layers_of_a_sequence_are_those_of_its_first_step(
     ("net", "what"),
     [(two_inputs(), "2 inputs"), (two_outputs(), "2 outputs"), (running_sum(), "state")],
 )
-def test_a_sketch_has_one_input_one_output_and_no_state(
+def test_sketches_and_mlperf_have_one_input_one_output_and_no_state(
     tmp_path: Path, net: Net, what: str
 ) -> None:
     (tmp_path / "net.tflite").write_bytes(net.finish())
     np.savez(tmp_path / "samples.npz", x=A)
     with pytest.raises(UsageError, match=f"net.tflite has {what}, a sketch of your own has one"):
         make_plan(request(tmp_path, engines=(USER,)))
+    model = str(tmp_path / "net.tflite")
+    with (
+        pytest.raises(UsageError, match=f"has {what}, MLPerf Tiny's protocol has one input"),
+        on_board(load_board("mps2", PROJECT), PROJECT, model, None, "aot", "auto"),
+    ):
+        pass
 
 
 def test_a_batch_left_open_is_said(tmp_path: Path) -> None:
@@ -280,3 +290,21 @@ def test_a_batch_left_open_is_said(tmp_path: Path) -> None:
     events: list[Event] = []
     run(plan, tmp_path / "run", events.append, FakeLab())
     assert events.count(OpenBatch("net.tflite")) == 1
+
+
+@pytest.mark.parametrize(("values", "window"), [(3, 4), (300, 3), (3000, 1)])
+def test_answers_in_flight_fit_into_a_pty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: int, window: int
+) -> None:
+    """Otherwise host and board wait for each other: both write, and nobody reads."""
+    x = np.zeros((5, values), np.float32)
+    plan = planned(tmp_path, Net().input((1, values)).simple("RELU"), {"x": x})
+    infer, windows = Device.infer, []
+
+    def recorded(self: Device, *args: Any, **given: Any) -> Iterator[Answer]:
+        windows.append(given.get("window"))
+        return infer(self, *args, **given)
+
+    monkeypatch.setattr(Device, "infer", recorded)
+    run(plan, tmp_path / "run", ignore, FakeLab())
+    assert windows == [None, window]  # to warm up, one at a time

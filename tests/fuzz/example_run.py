@@ -18,11 +18,15 @@ from hil.runs.schema import (
     LayerTime,
     Marks,
     Memory,
+    NamedTensor,
     Picture,
     Predicted,
     Profiled,
     RunEnd,
+    RunPlan,
     Share,
+    Tensor,
+    Tensors,
     TooLarge,
 )
 from tests.support.runs import KEY, manifest, plan, sample
@@ -47,7 +51,23 @@ def stored() -> list[dict[str, Any]]:
             "profile.json": _tree([_profiled()]),
             "host.json": _tree(_host()),
         },
+        {
+            "manifest.json": _tree(manifest(_several(), n=3)),
+            "samples.jsonl": ["lines", *(_tree(sample(i, device=bytes(6))) for i in range(3))],
+        },
     ]
+
+
+def _several() -> RunPlan:
+    """Two outputs, two int8 and one int16, and state."""
+    first = plan()
+
+    def named(tensor: Tensor, name: str) -> NamedTensor:
+        return NamedTensor(name=name, **msgspec.structs.asdict(tensor))
+
+    wide = NamedTensor(name="wide", dtype=7, shape=(1, 1), scale=0.25, zero_point=0)
+    outputs = (named(first.output, "first"), wide)
+    return plan(tensors=Tensors(inputs=(named(first.input, "in"),), outputs=outputs, stateful=True))
 
 
 def _rich() -> Any:

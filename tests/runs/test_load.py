@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from hil.core.errors import StorageError, WrongSchema
+from hil.core.records import DType
+from hil.runs.cells import cells
 from hil.runs.load import load_run
 from hil.runs.schema import Picture
+from hil.runs.tensors import is_sequence, outputs_of
+from tests.fuzz import example_run
 from tests.support import reports
 
 
@@ -156,3 +162,40 @@ def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(StorageError, match="cannot be read"):
         load_run(tmp_path)
+
+
+def test_several_outputs_must_fit_the_first_and_the_samples(tmp_path: Path) -> None:
+    (stored,) = [one for one in example_run.stored() if "tensors" in str(one["manifest.json"])]
+
+    def lay(change: Callable[[Any], None], device: str = "AAAAAAAA") -> Path:
+        found = json.loads(json.dumps(stored["manifest.json"]))
+        change(found["runs"][0])
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        (folder / "manifest.json").write_text(json.dumps(found))
+        lines = [{**one, "device": device} for one in stored["samples.jsonl"][1:]]
+        (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+        return folder
+
+    run = load_run(lay(lambda _: None))
+    (plan,) = run.manifest.runs
+    assert [one.dtype for one in outputs_of(plan)] == [DType.INT8, DType.INT16]
+    assert is_sequence(plan)
+    (cell,) = cells(run.manifest, run.samples)
+    assert (cell.device is not None, [one.name for one in cell.others]) == (True, ["wide"])
+    assert cell.values == 9
+
+    def other_first(plan: Any) -> None:
+        plan["tensors"]["outputs"].reverse()
+
+    def none(plan: Any) -> None:
+        plan["tensors"]["outputs"] = []
+
+    def huge(plan: Any) -> None:
+        plan["tensors"]["outputs"][1]["shape"] = [1, 1 << 40]
+
+    for change in (other_first, none, huge):
+        with pytest.raises(StorageError, match="outputs"):
+            load_run(lay(change))
+    with pytest.raises(StorageError, match="5 bytes of device output, not 6"):
+        load_run(lay(lambda _: None, "AAAAAAA="))

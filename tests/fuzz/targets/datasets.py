@@ -44,12 +44,14 @@ _IDX = b"\0\0\x08\x03" + struct.pack(">3I", *_SHAPE) + bytes(range(24))
 _X = np.arange(24, dtype=np.uint8).reshape(_SHAPE)
 _Y = np.array([0, 1])
 _FLOAT = _npz(False, x=_X.astype("f4"), y=_Y)
+_NAMED = _npz(False, **{"a": _X, "serving_default_b:0": _X.astype("<i2"), "y": _Y})
 SEEDS = [
     _IDX,
     gzip.compress(_IDX, mtime=0),
     _npz(False, x=_X, y=_Y),
     _npz(True, x=_X, y=_Y),
     _FLOAT,
+    _NAMED,
     bytes(2 * _RECORD),
     _tar(),
 ]
@@ -69,8 +71,11 @@ def damage(random: Random, data: bytes) -> bytes:
 def _spoilt_zip(random: Random) -> bytes:
     memory = io.BytesIO()
     kind = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
-    with zipfile.ZipFile(memory, "w", kind) as made, zipfile.ZipFile(io.BytesIO(_FLOAT)) as good:
-        for name in ("x.npy", "y.npy"):
+    with (
+        zipfile.ZipFile(memory, "w", kind) as made,
+        zipfile.ZipFile(io.BytesIO(random.choice((_FLOAT, _NAMED)))) as good,
+    ):
+        for name in good.namelist():
             content = good.read(name)
             if random.random() < 0.5:
                 shape = ", ".join(str(random.choice(WORDS)) for _ in range(random.randint(0, 40)))
