@@ -69,6 +69,12 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "TRANSPOSE_CONV": _CONV | {"activation": (3, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": {
+        "activation": (0, "b", 0),
+        "cell_clip": (1, "f", 0),
+        "time_major": (3, "b", 0),
+    },
+    "SVDF": {"rank": (0, "i", 0), "activation": (1, "b", 0)},
     "VAR_HANDLE": {"variable": (1, "s", 0)},  # the number of its name
     "CALL_ONCE": {"subgraph": (0, "i", 0)},
     "GELU": {"approximate": (0, "?", 0)},

@@ -10,10 +10,11 @@ import pytest
 
 from hil.engines.aot import conv_gather
 from hil.runs.agreement import NEAR_TOLERANCE
-from tests.support import reductions
+from tests.support import recurrent, reductions
 from tests.support.bare_metal import Core, random_models, verdict, weighted_models
 from tests.support.forced import force_planes
 from tests.support.needs import skip_without
+from tests.support.states import stream
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
@@ -98,4 +99,14 @@ def test_random_networks_that_copy_channels_apart(
 ) -> None:
     force_planes(monkeypatch, bands)
     models = random_models("apart", tmp_path)
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
+
+
+def test_states(tmp_path: Path) -> None:
+    files = {"stream": stream("int8").finish()}
+    files |= {f"lstm{seed}": recurrent.drawn_lstm(seed, "int8") for seed in range(12)}
+    models = {}
+    for name, data in files.items():
+        models[name] = tmp_path / f"{name}.tflite"
+        models[name].write_bytes(data)
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0

@@ -84,6 +84,8 @@ def verdict(
         x = inputs(graph, COUNT, 11)
         y = oracle(path).predict(x)
         source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
+        if header.stateful:  # the inputs are a sequence
+            body += f"  {name}_reset(arena);\n"
         for i in range(COUNT):
             for kind, values in (("x", x[i]), ("y", y[i])):
                 includes += (

@@ -25,6 +25,8 @@ from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
 from hil.engines.aot.grouped import emit_grouped
+from hil.engines.aot.lstm import Lstm, plan_lstm
+from hil.engines.aot.lstm_code import emit_lstm
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.pool16 import Pooling16, emit_pooling16
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
@@ -129,6 +131,9 @@ FAMILIES: Mapping[str, Family] = {
     "REDUCE_MIN": _REDUCTION,
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Family(
+        Lstm, plan_lstm, emit_lstm, (FLOAT32, INT8, INT16), converts=True
+    ),
     "ASSIGN_VARIABLE": Family(Shift, plan_assignment, emit_shift, tuple(CTYPES)),
     "QUANTIZE": _CONVERSION,
     "DEQUANTIZE": _CONVERSION,
