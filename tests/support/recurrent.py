@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.tflite import TANH, Net
+from tests.support.tflite import NONE, RELU, TANH, Net
 
 Random = np.random.Generator
 
@@ -85,4 +85,69 @@ def drawn_lstm(seed: int, dtype: str) -> bytes:
     cells = int(random.integers(1, 12))
     return lstm(
         net, cells, random, time_major=major, clip=clip, power=power, least=least, bias=bias
+    ).finish()
+
+
+def svdf(
+    net: Net,
+    filters: int,
+    memory: int,
+    random: Random,
+    *,
+    rank: int = 1,
+    kept: str = "int8",
+    act: int = NONE,
+    least: int = -127,
+    spread: float = 1.0,
+) -> Net:
+    """An SVDF on a current tensor (batch, values); ``kept``: type of an int8 layer's state.
+
+    Larger ``spread`` makes the state saturate.
+    """
+    batch, values = net.shape
+    options = schema.SVDFOptionsT()
+    options.rank, options.fusedActivationFunction = rank, act
+    shape = (batch, filters // rank)
+    if net.dtype == "float32":
+        feature = _weights(net, random, (filters, values), 0, 0)
+        time = _weights(net, random, (filters, memory), 0, 0)
+        bias = net.tensor(shape[1:], "float32", random.normal(size=shape[1]).astype(np.float32))
+        more = [feature, time, bias, state(net, (batch, memory * filters), "float32")]
+        return net.op("SVDF", shape, options, "SVDFOptions", more)
+    scale = float(random.uniform(0.002, 0.02))
+    zero = int(random.integers(-128, 128)) if kept == "int8" else 0
+    held = (
+        net.scale * scale * values / spread if kept == "int8" else net.scale * scale / 16 / spread
+    )
+    held, times = float(np.float32(held)), float(np.float32(random.uniform(0.002, 0.02)))
+    feature = _weights(net, random, (filters, values), scale, least)
+    codes = random.integers(-127, 128, (filters, memory)).astype(kept)
+    biases = random.integers(-2000, 2000, shape[1]).astype(np.int32)
+    more = [
+        feature,
+        net.tensor((filters, memory), kept, codes, [times], [0]),
+        net.tensor(shape[1:], "int32", biases, [float(np.float32(held * times))], [0]),
+        state(net, (batch, memory * filters), kept, held, zero),
+    ]
+    made, zero = held * times * 127 * memory, int(random.integers(-128, 128))
+    return net.op("SVDF", shape, options, "SVDFOptions", more, scale=made, zero=zero)
+
+
+def drawn_svdf(seed: int, dtype: str) -> bytes:
+    """One SVDF of random sizes and scales."""
+    random = np.random.default_rng(seed)
+    rank, units = int(random.integers(1, 4)), int(random.integers(1, 9))
+    shape = (int(random.integers(1, 3)), int(random.integers(1, 23)))
+    scale = 0.0 if dtype == "float32" else float(random.uniform(0.005, 0.05))
+    net = Net().input(shape, dtype, scale, int(random.integers(-128, 128)) if scale else 0)
+    return svdf(
+        net,
+        rank * units,
+        int(random.integers(1, 12)),
+        random,
+        rank=rank,
+        kept=("int8", "int16")[seed % 2],
+        act=RELU if seed % 3 else NONE,
+        least=-128 if seed % 4 == 0 else -127,
+        spread=4.0 if seed % 5 == 0 else 0.3,
     ).finish()

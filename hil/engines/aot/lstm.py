@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.arithmetic import float32_ratio, quantize_multiplier
+from hil.engines.aot.fours import Scale, Sums
 from hil.engines.aot.steps import Buffer
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, INT32, refuse
@@ -32,35 +33,13 @@ _CURVE_SCALE = 2.0**-15  # of the results of logistic and tanh
 _MOST = 14  # a cell's value is shifted by so many bits for its tanh, else TFLM's may overflow
 _AGAIN = "export the model again"
 
-Scale = tuple[int, int]  # multiplier and shift
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """Weighted sums of one side: ``weights`` (cells, gates, values), ``bias`` (cells, gates).
-
-    int8 biases contain the zero point's share; ``scales`` turn the sums of each gate to Q3.12.
-    """
-
-    weights: npt.NDArray[np.generic]
-    bias: npt.NDArray[np.generic]
-    scales: tuple[Scale, ...] = ()
-
-    @property
-    def values(self) -> int:
-        return int(self.weights.shape[2])
-
-    @property
-    def largest(self) -> npt.NDArray[np.int64]:
-        """Bounds of the sums of int8 values, (cells, gates)."""
-        weights = np.abs(self.weights.astype(np.int64)).sum(axis=2)
-        found: npt.NDArray[np.int64] = 128 * weights + np.abs(self.bias.astype(np.int64))
-        return found
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lstm:
-    """``rows``: time steps of each of ``batch`` sequences; ``clip``: of the cell, None: none."""
+    """``rows``: time steps of each of ``batch`` sequences; ``clip``: of the cell, None: none.
+
+    A block of ``inputs`` and ``hidden`` is a cell's four gates, in the order of `GATES`.
+    """
 
     name: str
     note: str
@@ -99,7 +78,7 @@ class Lstm:
 
     @property
     def scratch_bytes(self) -> int:
-        return 0 if self.real else 2 * (padded(self.inputs.values) + padded(self.hidden.values))
+        return 0 if self.real else 8 * (self.inputs.groups + self.hidden.groups)
 
     @property
     def leads(self) -> tuple[int | None, ...]:
@@ -113,11 +92,6 @@ class Lstm:
         if not self.real:
             ends = ends[:-1]
         return (int(size * ends.max(initial=0)), None, None)
-
-
-def padded(count: int) -> int:
-    """Values of a row that is filled to whole groups of four."""
-    return -(-count // 4) * 4
 
 
 def plan_lstm(operator: Operator, graph: Graph, name: str, note: str) -> Lstm:

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.curves import logistic_array
-from hil.engines.aot.lstm import Lstm, Scale, Sums, padded
+from hil.engines.aot.fours import FOUR, Sums, four_biases, scaled
+from hil.engines.aot.lstm import GATES, Lstm
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
 
-_ORDER = (0, 2, 1, 3)  # of four taps, see kernels/pairs.h
-_PAIRED = 1 << 23  # of a sum that shares its register with another one
-_SAFE = (1 << 30) - 2  # numbers up to here can be doubled and rounded without overflow
+_LARGEST = 32767 * 32768  # of a product of a gate and a cell
 
 
 def emit_lstm(step: Lstm, prefix: str) -> Emitted:
@@ -27,7 +26,7 @@ def emit_lstm(step: Lstm, prefix: str) -> Emitted:
         taken, cells = step.inputs.values, step.cells
         apart = step.batch if step.time_major else 1  # rows of the same sequence
         if not step.real:
-            w(f"int16_t *const r = s + {padded(taken)};")
+            w(f"int16_t *const r = s + {FOUR * step.inputs.groups};")
         with w.loop("b", step.batch, f"hidden += {cells}, cell += {cells}"):
             first = "" if step.batch == 1 else f" + b * {1 if step.time_major else step.rows}"
             w(f"const {ctype} *x = in{f'{first} * {taken}' if first else ''};")
@@ -92,29 +91,11 @@ _CURVES = (("f", "logistic"), ("i", "logistic"), ("g", "tanh"), ("o", "logistic"
 def _int8_arrays(step: Lstm, prefix: str) -> list[Array]:
     arrays = []
     for letter, sums, what in (("w", step.inputs, "inputs"), ("v", step.hidden, "hidden state")):
-        about = "256 * even gate + odd gate" if _paired(sums) else "gates of each value"
-        note = f"weights of the {what}, cell by cell: {about} (forget, input, cell, output)"
-        arrays.append(Array(f"{prefix}_{letter}", _packed(sums), note))
+        note = f"weights of the {what}, of gates {', '.join(GATES)}"
+        arrays.append(sums.array(f"{prefix}_{letter}", note))
     both = np.concatenate([step.inputs.bias, step.hidden.bias], axis=1).astype("<i4")
     arrays.append(Array(f"{prefix}_q", both, "of each cell: four biases of each side"))
     return [*arrays, logistic_array(f"{prefix}_lut")]
-
-
-def _paired(sums: Sums) -> bool:
-    """Whether two gates fit one word."""
-    return bool((sums.weights != -128).all() and sums.largest.max() < _PAIRED)
-
-
-def _packed(sums: Sums) -> npt.NDArray[np.generic]:
-    cells, gates, values = sums.weights.shape
-    whole = np.zeros((cells, gates, padded(values)), np.int16)
-    whole[:, :, :values] = sums.weights
-    taps = whole.reshape(cells, gates, -1, 4)[..., _ORDER]
-    if not _paired(sums):
-        return np.ascontiguousarray(taps.reshape(cells, gates, -1).transpose(0, 2, 1)).astype("<i1")
-    words = 256 * taps[:, 0::2] + taps[:, 1::2]  # (cell, pair of gates, group, tap)
-    pairs = words.reshape(cells, 2, -1, 2, 2).transpose(0, 2, 3, 1, 4)
-    return np.ascontiguousarray(pairs).astype("<i2")
 
 
 def _int8_cells(w: Writer, step: Lstm, prefix: str) -> None:
@@ -123,20 +104,14 @@ def _int8_cells(w: Writer, step: Lstm, prefix: str) -> None:
     with w.block(f"HIL_KERNEL {prefix}_cells({head})"):
         advance = []
         for letter, sums in (("w", step.inputs), ("v", step.hidden)):
-            ctype, each = ("int16_t", 2) if _paired(sums) else ("int8_t", 4)
-            w(f"HIL_FLASH {ctype} *{letter} = {prefix}_{letter};")
-            advance.append(f"{letter} += {each * padded(sums.values)}")
+            w(f"HIL_FLASH {sums.ctype} *{letter} = {prefix}_{letter};")
+            advance.append(f"{letter} += {sums.block}")
         w(f"HIL_FLASH int32_t *q = {prefix}_q;")
         with w.block(f"for (int j = 0; j < {step.cells}; ++j, {', '.join(advance)}, q += 8)"):
             for a, first in (("a", 0), ("b", 4)):
-                values = ", ".join(read("int32_t", "q", first + i) for i in range(4))
-                w(f"int32_t {a}[4] = {{{values}}};")
-            for x, letter, a, sums in (
-                ("x", "w", "a", step.inputs),
-                ("h", "v", "b", step.hidden),
-            ):
-                kernel = "hil_sums1" if _paired(sums) else "hil_gates"
-                w(f"{kernel}({x}, {letter}, {a}, {padded(sums.values) // 4}u);")
+                w(f"int32_t {a}[4] = {{{four_biases('q', first)}}};")
+            w(step.inputs.call("x", "w", "a"))
+            w(step.hidden.call("h", "v", "b"))
             bounds = (step.inputs.largest.max(axis=0), step.hidden.largest.max(axis=0))
             for i, (name, curve) in enumerate(_CURVES):
                 parts = [
@@ -145,15 +120,14 @@ def _int8_cells(w: Writer, step: Lstm, prefix: str) -> None:
                 ]
                 value = f"3 * hil_add16({', '.join(parts)})"
                 w(f"const int32_t {name} = hil_{curve}16({prefix}_lut, {value});")
-            most = 1 << 30
-            kept = scaled("f * cell[j]", step.forget_scale, most - 32768)
-            more = scaled("i * g", step.input_scale, most - 32768)
+            kept = scaled("f * cell[j]", step.forget_scale, _LARGEST)
+            more = scaled("i * g", step.input_scale, _LARGEST)
             w(f"int32_t c = hil_add16({kept}, {more});")
             if step.clip is not None:
                 w(f"c = hil_clamp(c, -{step.clip}, {step.clip});")
             w("cell[j] = (int16_t)c;")
             tanh = f"hil_tanh16({prefix}_lut, {_shifted(step.cell_power)})"
-            made = scaled(f"{tanh} * o", step.output_scale, most - 32768, step.zero)
+            made = scaled(f"{tanh} * o", step.output_scale, _LARGEST, step.zero)
             w(f"y[j] = (int8_t)hil_clamp8({made});")
 
 
@@ -163,12 +137,3 @@ def _shifted(power: int) -> str:
     if left >= 0:
         return f"c * {3 << left}"
     return f"(c * 3 + {1 << (-left - 1)}) >> {-left}"
-
-
-def scaled(value: str, scale: Scale, largest: int, zero: int = 0) -> str:
-    """``value``, at most ``largest`` in size, times a multiplier, plus a zero point, in C."""
-    multiplier, shift = scale
-    if shift < 0 and largest <= _SAFE:
-        return f"hil_requant_right({value}, {multiplier}, {-1 - shift}, {zero})"
-    plus = f" + {zero}" if zero else ""
-    return f"hil_requant({value}, {multiplier}, {shift}){plus}"

@@ -33,6 +33,7 @@ from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
+from hil.engines.aot.svdf import Svdf, emit_svdf, plan_svdf
 from hil.engines.aot.transposed import Transposed, emit_transposed
 from hil.engines.aot.unweighted import (
     Map,
@@ -134,6 +135,7 @@ FAMILIES: Mapping[str, Family] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Family(
         Lstm, plan_lstm, emit_lstm, (FLOAT32, INT8, INT16), converts=True
     ),
+    "SVDF": Family(Svdf, plan_svdf, emit_svdf, (FLOAT32, INT8, INT16), converts=True),
     "ASSIGN_VARIABLE": Family(Shift, plan_assignment, emit_shift, tuple(CTYPES)),
     "QUANTIZE": _CONVERSION,
     "DEQUANTIZE": _CONVERSION,
