@@ -176,6 +176,7 @@ class Graph:
 
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+RECURRENT = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 ELEMENTWISE: tuple[str, ...] = (
     "RELU",
@@ -254,6 +255,8 @@ def data_input(operator: Operator) -> int:
 
 def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
     """Multiply-accumulates of one operator: output elements x weights per element."""
+    if operator.code in RECURRENT and max(operator.inputs, default=-1) >= 0:
+        return _recurrent_macs(operator, tensors)
     if operator.code not in WEIGHTED:
         return 0
     weights, y = tensors[operator.inputs[1]], tensors[operator.outputs[0]]
@@ -264,6 +267,13 @@ def count_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
     return y.elements * math.prod(weights.shape[1:])
 
 
+def _recurrent_macs(operator: Operator, tensors: Sequence[Tensor]) -> int:
+    """Each row of inputs meets every weight of two dimensions."""
+    x, *constants = (tensors[i] for i in operator.inputs if i >= 0)
+    rows = math.prod(x.shape[:-1])
+    return rows * sum(t.elements for t in constants if t.data is not None and len(t.shape) == 2)
+
+
 def refuse(operator: Operator, why: str, supported: str) -> ModelError:
     """The error for an operator that an engine cannot run: its name, and what would work."""
     return ModelError(f"{operator} version {operator.version}: {why}", supported)
@@ -271,7 +281,8 @@ def refuse(operator: Operator, why: str, supported: str) -> ModelError:
 
 def constant_bytes(graph: Graph) -> int:
     """Bytes of weights and biases, which are in flash with any engine."""
-    used = {i for op in graph.operators if op.code in WEIGHTED for i in op.inputs[1:] if i >= 0}
+    codes = (*WEIGHTED, *RECURRENT)
+    used = {i for op in graph.operators if op.code in codes for i in op.inputs[1:] if i >= 0}
     constants = (graph.tensors[i].data for i in used)
     return sum(values.nbytes for values in constants if values is not None)
 

@@ -19,6 +19,7 @@ from hil.tflite.graph import (
     INT8,
     INT16,
     NUMPY_TYPES,
+    RECURRENT,
     UINT8,
     WEIGHTED,
     Graph,
@@ -337,5 +338,6 @@ def _precision(
 def _parameters(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...]) -> int:
     # weights in float16 pass a DEQUANTIZE
     stored = {op.outputs[0]: op.inputs[0] for op in operators if op.code == "DEQUANTIZE"}
-    used = {stored.get(i, i) for op in operators if op.code in WEIGHTED for i in op.inputs[1:]}
+    codes = (*WEIGHTED, *RECURRENT)
+    used = {stored.get(i, i) for op in operators if op.code in codes for i in op.inputs[1:]}
     return sum(tensors[i].elements for i in used if i >= 0 and tensors[i].data is not None)

@@ -27,8 +27,8 @@ from typing import Final
 
 import pytest
 
-from hil.core.records import DType
 from hil.engines import write_image
+from hil.engines.aot.steps import CTYPES
 from hil.firmware.toolchain import COMPILERS
 from hil.tflite import Graph
 from tests.engines.test_bakenn import needs_bakenn
@@ -197,11 +197,10 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 
 def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
     """A program that uses the headers as a user's sketch does."""
-    types = {DType.FLOAT32: "float", DType.INT8: "int8_t"}
     lines = ["#ifdef ARDUINO\n#include <Arduino.h>\n#endif"]
     lines += [f'#include "{name}.h"' for name, _ in networks]
     for name, graph in networks:
-        source, target = types[graph.input.dtype], types[graph.output.dtype]
+        source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
         head = f"void run_{name}(const {source} *in, {target} *out, void *arena)"
         lines.append(f"{head};\n{head} {{\n  {name}_invoke(in, out, arena);\n}}")
     return "\n".join(lines) + "\n"

@@ -151,3 +151,15 @@ def drawn_svdf(seed: int, dtype: str) -> bytes:
         least=-128 if seed % 4 == 0 else -127,
         spread=4.0 if seed % 5 == 0 else 0.3,
     ).finish()
+
+
+def several(dtype: str) -> bytes:
+    """Layers that take every path, one after the other, in few bytes."""
+    random = np.random.default_rng(7)
+    scale = 0.0 if dtype == "float32" else 0.02
+    net = Net().input((2, 3, 5), dtype, scale, 3 if scale else 0)
+    lstm(net, 6, random, clip=0.5, power=-11)
+    lstm(net, 5, random, time_major=True, power=-15, bias=600.0, least=-128)
+    net.reshape((2, 15))
+    svdf(net, 6, 5, random, rank=2, act=RELU)
+    return svdf(net, 7, 4, random, kept="int16").finish()

@@ -322,9 +322,6 @@ def weight_ratios(
     axis = 3 if operator.code == "DEPTHWISE_CONV_2D" else 0
     if len(w.scales) > 1 and w.axis != axis:
         raise refuse(operator, f"weights scaled along axis {w.axis}", f"aot wants axis {axis}")
-    if operator.code == "FULLY_CONNECTED" and len(w.scales) == 1:
-        # TFLM multiplies these two in float32 (GetQuantizedConvolutionMultipler)
-        return [arithmetic.float32_ratio(x.scale, w.scale) / y.scale] * cout
     scales = w.scales if len(w.scales) > 1 else w.scales * cout
     return [x.scale * s / y.scale for s in scales]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.arithmetic import float32_ratio, quantize_multiplier
+from hil.engines.aot.arithmetic import quantize_multiplier
 from hil.engines.aot.fours import Scale, Sums
 from hil.engines.aot.steps import Buffer
 from hil.tflite import Graph, Operator, Tensor
@@ -191,7 +191,7 @@ def _stacked(gates: list[Tensor]) -> npt.NDArray[np.generic]:
 
 
 def _int8_sums(operator: Operator, x: Tensor, gates: list[Tensor], biases: list[Tensor]) -> Sums:
-    """As CreateGateParams() scales them: the product of the scales is a float32."""
+    """As CreateGateParams() scales them."""
     if any(len(g.scales) != 1 or g.zero_point for g in gates):
         raise refuse(operator, "weights without one scale and zero point 0", _AGAIN)
     weights = _stacked(gates)
@@ -199,5 +199,5 @@ def _int8_sums(operator: Operator, x: Tensor, gates: list[Tensor], biases: list[
     bias = share + _stacked(biases).astype(np.int64) if biases else share
     if np.abs(bias).max(initial=0) >= 1 << 31:
         raise refuse(operator, "a bias beyond 32 bits", _AGAIN)
-    scales = [quantize_multiplier(float32_ratio(x.scale, g.scale) / _GATE_SCALE) for g in gates]
+    scales = [quantize_multiplier(x.scale * g.scale / _GATE_SCALE) for g in gates]
     return Sums(weights, bias.astype(np.int32), tuple(scales))

@@ -33,7 +33,8 @@ from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
-from hil.engines.aot.svdf import Svdf, emit_svdf, plan_svdf
+from hil.engines.aot.svdf import Svdf, plan_svdf
+from hil.engines.aot.svdf_code import emit_svdf
 from hil.engines.aot.transposed import Transposed, emit_transposed
 from hil.engines.aot.unweighted import (
     Map,

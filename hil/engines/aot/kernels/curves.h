@@ -17,7 +17,7 @@ static inline int32_t hil_logistic16(HIL_FLASH int16_t *table, int32_t x) {
     const int32_t a = hil_read_i16(table + entry), b = hil_read_i16(table + entry + 1);
     above = a * 512 + (int32_t)(size & 0x1ff) * (b - a);
   }
-  return x < 0 ? ((INT32_C(1) << 24) - above + 511) >> 10 : ((INT32_C(1) << 24) + above + 512) >> 10;
+  return ((INT32_C(1) << 24) + (x < 0 ? 511 - above : above + 512)) >> 10;
 }
 
 /* tanh(x) = 2 * logistic(2 * x) - 1 */
