@@ -29,14 +29,14 @@ MODELS = {
 }
 INSTRUCTIONS = {  # upper limit of one inference
     "rv32": {
-        ("student", "int8"): 350_000,
-        ("teacher", "int8"): 13_000_000,
+        ("student", "int8"): 250_000,
+        ("teacher", "int8"): 6_500_000,
         ("student", "float32"): 12_000_000,
         ("teacher", "float32"): 400_000_000,
     },
     "lx106": {
-        ("student", "int8"): 600_000,
-        ("teacher", "int8"): 14_000_000,
+        ("student", "int8"): 380_000,
+        ("teacher", "int8"): 11_500_000,
         ("student", "float32"): 7_500_000,
         ("teacher", "float32"): 300_000_000,
     },

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from hil.engines.aot.conv import Conv, Tile
 from hil.engines.aot.conv_place import Place
-from hil.engines.aot.finish import Finish
+from hil.engines.aot.finish import Finish, largest
 from hil.engines.aot.source import Array, Emitted, Writer, read
 
 _MAC16_WORDS = 5  # of a channel's weights that fit the registers beside four sums
+_SINGLES = 20  # values of a patch that are kept one by one
 _MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in a loop
 
 
@@ -66,13 +67,19 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
     names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
     on_mac16 = len(_pairs(conv)) <= _MAC16_WORDS
+    cells = _cells(place, conv.cin)
+    on_singles = len(cells) <= _SINGLES
     if on_mac16:
         w("#if HIL_MAC16")
         _mac16_channels(w, place, finish)
+    if on_singles:
+        w("#elif HIL_SINGLES" if on_mac16 else "#if HIL_SINGLES")
+        _single_channels(w, place, finish, points)
+    if on_mac16 or on_singles:
         w("#else")
     with w.block(f"HIL_DSP_KERNEL {prefix}_channels(const hil_x2_t *pairs, int8_t *o)"):
         _all_channels(w, place, finish, points, names, weights.shape[1])
-    if on_mac16:
+    if on_mac16 or on_singles:
         w("#endif")
     w()
     with place.function(w):
@@ -80,6 +87,13 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
             w("#if HIL_MAC16")
             _store_patch(w, place, points)
             w(f"{prefix}_channels(patch, o);")
+        if on_singles:
+            w("#elif HIL_SINGLES" if on_mac16 else "#if HIL_SINGLES")
+            w(f"int32_t patch[{len(cells)}];")
+            numbers = {n: i for i, n in enumerate(cells)}
+            _read_patch(w, place, cells, "", lambda n, value: f"patch[{numbers[n]}] = {value};")
+            w(f"{prefix}_channels(patch, o);")
+        if on_mac16 or on_singles:
             w("#else")
         _load_patch(w, place, conv.cin)
         calls = (f"hil_x{len(pair)}({', '.join(f'x{v}' for v in pair)})" for pair in pairs)
@@ -88,7 +102,7 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
             w(f"  {call},")
         w("};")
         w(f"{prefix}_channels(pairs, o);")
-        if on_mac16:
+        if on_mac16 or on_singles:
             w("#endif")
     return Emitted(arrays, str(w), (*finish.kernels, *finish.products))
 
@@ -127,6 +141,32 @@ def _mac16_channels(w: Writer, place: Place, finish: Finish) -> None:
             values = [f"(int32_t){s} + {finish.start(0)}" for s in sums]
             finish.combine(w, 0, values[:1] if finish.late else values)
             finish.store(w, 0, place.targets("0", 0), values)
+
+
+def _single_channels(w: Writer, place: Place, finish: Finish, points: list[list[int]]) -> None:
+    """Every channel at one tile, where products are single: the patch stays in registers."""
+    conv, prefix, pairs = place.conv, place.prefix, _pairs(place.conv)
+    cells = _cells(place, conv.cin)
+    with w.block(f"HIL_KERNEL {prefix}_channels(const int32_t *patch, int8_t *o)"):
+        w(f"HIL_FLASH int16_t *w = {prefix}_w;")
+        w(f"HIL_FLASH int32_t *q = {prefix}_q;")
+        xs = (f"x{n} = patch[{i}]" for i, n in enumerate(cells))
+        w(f"const int32_t {', '.join(xs)};")
+        step = f"w += {2 * len(pairs)}, q += {finish.stride}, ++o"
+        with w.block(f"for (; w < {prefix}_w + {2 * len(pairs) * conv.cout}; {step})"):
+            sums = [f"a{p}" for p in range(len(points))]
+            start = "0" if finish.late else finish.start(0)
+            w(f"int32_t {', '.join(f'{a} = {start}' for a in sums)}, v;")
+            for i, pair in enumerate(pairs):
+                for half, tap in enumerate(pair):
+                    w(f"v = {read('int16_t', 'w', 2 * i + half)};")
+                    for a, indices in zip(sums, points, strict=True):
+                        w(f"{a} += x{indices[tap]} * v;")
+                    w("HIL_IN_ORDER;")
+            if finish.late:  # the bias of the largest sum is enough
+                sums = [f"{largest(sums)} + {finish.start(0)}"]
+            finish.combine(w, 0, sums)
+            finish.store(w, 0, place.targets("0", 0), sums)
 
 
 def _all_channels(

@@ -219,3 +219,4 @@ def _four_taps(w: Writer, points: Sequence[tuple[str, int]], channels: int, u: i
         w(f"const hil_x4_t w{j} = hil_w4(w + {4 * (u * channels + j)});")
         for i in range(len(points)):
             w(f"a{i}_{j} = hil_mac4(a{i}_{j}, x{i}, w{j});")
+        w("HIL_IN_ORDER;")

@@ -229,10 +229,7 @@ class Finish:
         function = ("hil_max_sum" if late else "hil_maxf") if self.real else "hil_max"
         if self.wide:
             values.insert(0, f"m{c}")
-        while len(values) > 1:  # in pairs, so that fewer operations depend on each other
-            pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
-            values = [f"{function}({', '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
-        w(f"{'' if self.wide else 'const ' + self.ctype + ' '}m{c} = {values[0]};")
+        w(f"{'' if self.wide else 'const ' + self.ctype + ' '}m{c} = {largest(values, function)};")
 
     def store(self, w: Writer, c: int, targets: Sequence[str], sums: Sequence[str]) -> None:
         """At the end: one pooled value, or each sum on its own."""
@@ -254,6 +251,14 @@ class Finish:
             else:
                 value = int8_expression(value, conv.post, f"{self.prefix}_lut2")
         w(f"{targets[0]} = {cast}{value};")
+
+
+def largest(values: Sequence[str], function: str = "hil_max") -> str:
+    """The maximum of values as C text, in pairs, so that fewer operations depend on each other."""
+    while len(values) > 1:
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        values = [f"{function}({', '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
+    return values[0]
 
 
 def average(total: str, real: bool, count: str) -> str:

@@ -76,6 +76,46 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #define HIL_MAC16 0
 #endif
 
+/* RISC-V with 31 registers of 32 bits and a multiplier, such as the ESP32-C3's: enough for sixteen
+ * sums. The results are the same without. */
+#if !defined(HIL_NO_RV32) && defined(__riscv) && __riscv_xlen == 32 && defined(__riscv_mul) && \
+    !defined(__riscv_32e) && defined(__GNUC__)
+#define HIL_RV32 1
+#else
+#define HIL_RV32 0
+#endif
+
+/* No instruction for the high word of a product: Cortex-M0 and M0+, LX106. */
+#if (defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1) || \
+    (defined(__XTENSA__) && !(defined(XCHAL_HAVE_MUL32_HIGH) && XCHAL_HAVE_MUL32_HIGH))
+#define HIL_SHORT_PRODUCTS 1
+#else
+#define HIL_SHORT_PRODUCTS 0
+#endif
+
+/* Neither two products in an instruction nor products of bytes. */
+#if !HIL_DSP && !HIL_MAC16 && !defined(__AVR__)
+#define HIL_SINGLES 1
+#else
+#define HIL_SINGLES 0
+#endif
+/* Keeps loads after it: GCC would load all values of an unrolled loop first, and then keep the sums
+ * on the stack. */
+#if HIL_SINGLES && defined(__GNUC__)
+#define HIL_IN_ORDER __asm__ volatile("" ::: "memory")
+#else
+#define HIL_IN_ORDER (void)0
+#endif
+
+#if HIL_DSP || HIL_RV32 /* functions in assembly */
+#define HIL_UNUSED __attribute__((unused))
+#ifdef __clang__
+#define HIL_NAKED __attribute__((naked, noinline, unused)) static void
+#else /* noipa: assume neither preserved registers nor known arguments */
+#define HIL_NAKED __attribute__((naked, noinline, noipa, unused)) static void
+#endif
+#endif
+
 #if defined(__GNUC__)
 #define HIL_ALIGNED __attribute__((aligned(4)))
 /* Not inlined: a kernel needs all registers, and would share them with outer loops. */

@@ -42,6 +42,12 @@ static inline int32_t hil_double_high_mul(int32_t sum, int32_t multiplier) {
   int32_t result;
   __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(sum * 2), "r"(multiplier));
   return result;
+#elif HIL_SHORT_PRODUCTS
+  const int32_t a = sum * 2, a1 = a >> 16, b1 = multiplier >> 16;
+  const int32_t a0 = a & 0xFFFF, b0 = multiplier & 0xFFFF; /* a = 65536 * a1 + a0 */
+  const int32_t t = a1 * b0 + (int32_t)((uint32_t)a0 * (uint32_t)b0 >> 16);
+  const int32_t u = a0 * b1 + (t & 0xFFFF);
+  return a1 * b1 + (t >> 16) + (int32_t)(((uint32_t)u + 0x8000u) >> 16);
 #else
   const int64_t product = (int64_t)(sum * 2) * multiplier;
   return (int32_t)((uint32_t)(product >> 32) + ((uint32_t)product >> 31));

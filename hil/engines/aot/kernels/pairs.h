@@ -5,6 +5,7 @@
 
 #include "mac16.h"
 #include "products.h"
+#include "rv32.h"
 
 /* ==== what generated headers contain ==== */
 #ifndef HIL_AOT_PAIRS_3
@@ -25,13 +26,6 @@
 #endif
 
 #if HIL_DSP
-#define HIL_UNUSED __attribute__((unused))
-#ifdef __clang__
-#define HIL_NAKED __attribute__((naked, noinline, unused)) static void
-#else /* noipa: assume neither preserved registers nor known arguments */
-#define HIL_NAKED __attribute__((naked, noinline, noipa, unused)) static void
-#endif
-
 /* In assembly, because GCC does not keep all of this in the core's 14 registers. */
 /* clang-format off */
 #define HIL_TAPS2 \
@@ -175,7 +169,12 @@ static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q, uint
 #endif
 
 /* Load a weight word, which has two channels; add its products with one tap to their sums. */
-#define HIL_WORD(i) h = hil_read_i16(w + (i)), l = (int8_t)h
+#if defined(__riscv) && !defined(__riscv_zbb) /* two instructions extend a sign, one loads it */
+#define HIL_LOW(i, h) (*(const int8_t *)(w + (i)))
+#else
+#define HIL_LOW(i, h) ((int8_t)(h))
+#endif
+#define HIL_WORD(i) h = hil_read_i16(w + (i)), l = HIL_LOW(i, h)
 #define HIL_ADD(high, low, x) (high) += (uint32_t)HIL_HIGH(x, h, l), (low) += (uint32_t)((x) * l)
 
 HIL_KERNEL hil_pair_sums(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_t groups) {
@@ -189,12 +188,15 @@ HIL_KERNEL hil_pair_sums(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uin
     HIL_WORD(0);
     HIL_ADD(a00, a10, x00);
     HIL_ADD(a01, a11, x10);
+    HIL_IN_ORDER;
     HIL_WORD(1);
     HIL_ADD(a00, a10, x01);
     HIL_ADD(a01, a11, x11);
+    HIL_IN_ORDER;
     HIL_WORD(2);
     HIL_ADD(a20, a30, x00);
     HIL_ADD(a21, a31, x10);
+    HIL_IN_ORDER;
     HIL_WORD(3);
     HIL_ADD(a20, a30, x01);
     HIL_ADD(a21, a31, x11);
@@ -213,10 +215,13 @@ HIL_KERNEL hil_sums1(const int16_t *x, HIL_FLASH int16_t *w, int32_t *a, uint32_
     hil_half_t h, l;
     HIL_WORD(0);
     HIL_ADD(a00, a10, x00);
+    HIL_IN_ORDER;
     HIL_WORD(1);
     HIL_ADD(a00, a10, x01);
+    HIL_IN_ORDER;
     HIL_WORD(2);
     HIL_ADD(a20, a30, x00);
+    HIL_IN_ORDER;
     HIL_WORD(3);
     HIL_ADD(a20, a30, x01);
   }
@@ -237,8 +242,10 @@ static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q, uint
 #if !HIL_MAC16
 /* Four channels at two points, and at two more, whose inputs are `down` values later. */
 #define hil_sums2(x, w, a, groups, beside) hil_pair_sums(x, w, a, groups)
+#if !HIL_RV32
 #define hil_sums4(x, w, a, groups, beside, down) \
   (hil_pair_sums(x, w, a, groups), hil_pair_sums((x) + (down), w, (a) + 8, groups))
+#endif
 #endif
 
 #endif /* HIL_AOT_PAIRS_3 */
