@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tflite_micro import runtime
 
 from hil.tflite import Graph
+from tests.support.tiles import without_tile
 
 Arrays = list[npt.NDArray[np.generic]]
 _ARENA = 8 << 20
@@ -18,7 +19,7 @@ _ARENA = 8 << 20
 
 def tflm_outputs(graph: Graph, inputs: Sequence[npt.NDArray[np.generic]]) -> Arrays:
     """Every output (samples, ...) of TFLM; the samples are a sequence from a fresh state."""
-    interpreter = runtime.Interpreter.from_bytes(graph.data, arena_size=_ARENA)
+    interpreter = runtime.Interpreter.from_bytes(without_tile(graph), arena_size=_ARENA)
     found: list[Arrays] = [[] for _ in graph.outputs]
     for i in range(len(inputs[0])):
         for number, (x, spec) in enumerate(zip(inputs, graph.inputs, strict=True)):
