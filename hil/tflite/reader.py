@@ -67,6 +67,7 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     },
     "AVERAGE_POOL_2D": _CONV
     | {"filter_w": (3, "i", 0), "filter_h": (4, "i", 0), "activation": (5, "b", 0)},
+    "BATCH_MATMUL": {"adj_x": (0, "b", 0), "adj_y": (1, "b", 0)},
     "TRANSPOSE_CONV": _CONV | {"activation": (3, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},

@@ -21,7 +21,7 @@ from hil.engines.aot import Header, generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
-from tests.support import recurrent, reductions
+from tests.support import products, recurrent, reductions
 from tests.support.one_move import gathering, one_move
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, SAME, Net
@@ -29,9 +29,9 @@ from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
-    *("around", "conv16", "finish", "fours", "gathering", "grouped", "lstm_code", "moving"),
-    *("pool16", "reductions", "resizing", "scaling", "sums", "svdf_code", "transposed"),
-    "unweighted",
+    *("around", "conv16", "finish", "fours", "gathering", "grouped", "lstm_code", "matmul"),
+    *("moving", "pool16", "reductions", "resizing", "scaling", "sums", "svdf_code"),
+    *("transposed", "unweighted"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
@@ -106,6 +106,12 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         yield f"{code.lower()}_{dtype}", data
     yield "dilated", _dilated()
     yield "long", _long()
+    yield "squared_int8", products.squared("int8")
+    yield "squared_float32", products.squared("float32")
+    for kind, seed in product(("int8", "float32", "int16"), range(8)):
+        data = products.product(seed, kind)
+        if len(read_model(data).inputs) == 1:
+            yield f"product_{kind}_{seed}", data
     yield from _plain(SEEDS[:8])
     for kind, layer, batch in product(("int8", "float32", "int16"), LAYERS, (1, 2)):
         for seed in range(3):

@@ -129,10 +129,25 @@ def _move(maker: GraphMaker) -> None:
     DEFINED_DRAWS[names[maker._int(0, len(names) - 1)]](maker)
 
 
+def _product(maker: GraphMaker) -> None:
+    net = maker.net
+    if len(net.shape) < 2:
+        return
+    other = maker.like()
+    rows, length = net.shape[-2:]
+    options = schema.BatchMatMulOptionsT()
+    options.adjX = bool(maker.random.random() < 0.5)
+    options.adjY = not options.adjX
+    count = length if options.adjX else rows
+    shape = (*net.shape[:-2], count, count)
+    net.op("BATCH_MATMUL", shape, options, "BatchMatMulOptions", [other.index], **maker.result())
+
+
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     **{code: partial(pair, code=code) for code in PAIRS if code != "DIV"},
     **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
+    "BATCH_MATMUL": _product,
     "CONV_2D dilated": dilated,
     "CONV_2D grouped": grouped,
     "TRANSPOSE_CONV": transposed,

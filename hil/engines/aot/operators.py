@@ -27,6 +27,7 @@ from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
 from hil.engines.aot.grouped import emit_grouped
 from hil.engines.aot.lstm import Lstm, plan_lstm
 from hil.engines.aot.lstm_code import emit_lstm
+from hil.engines.aot.matmul import Matmul, emit_matmul, plan_matmul
 from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.pool16 import Pooling16, emit_pooling16
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
@@ -118,6 +119,7 @@ FAMILIES: Mapping[str, Family] = {
     "CONV_2D": _CONV,
     "DEPTHWISE_CONV_2D": _CONV,
     "FULLY_CONNECTED": _CONV,
+    "BATCH_MATMUL": Family(Matmul, plan_matmul, emit_matmul, (FLOAT32, INT8, INT16)),
     "TRANSPOSE_CONV": Family(Transposed, plan_transpose, emit_transposed, (FLOAT32, INT8, INT16)),
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hil.engines.aot.around import Collected, collected, repeated
 from hil.engines.aot.conv import Conv, plan_conv
 from hil.engines.aot.conv16 import Depthwise16, plan_16
+from hil.engines.aot.matmul import plan_computed
 from hil.engines.aot.pool16 import plan_pooling16
 from hil.engines.aot.steps import Step
 from hil.engines.aot.transposed import plan_transposed
@@ -22,6 +23,8 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     Raises `ModelError` for what aot cannot run exactly.
     """
     x, w = (graph.tensors[i] for i in operator.inputs[:2])
+    if operator.code == "FULLY_CONNECTED" and w.data is None:
+        return plan_computed(operator, graph, name, note)
     if x.dtype == INT16:
         return _plan_int16(operator, graph, name, note)
     conv = plan_conv(operator, graph, name, note)
