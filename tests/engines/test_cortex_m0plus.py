@@ -39,7 +39,7 @@ def test_random_networks_that_widen_their_inputs(
 
 
 @pytest.mark.parametrize(
-    ("model", "limit"), [("student_int8", 430_000), ("teacher_int8", 15_600_000)]
+    ("model", "limit"), [("student_int8", 400_000), ("teacher_int8", 10_000_000)]
 )
 def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path) -> None:
     models = {"net": MODELS / f"{model}.tflite"}

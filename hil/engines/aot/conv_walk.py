@@ -129,6 +129,10 @@ def _kernels(w: Writer, place: Place, finish: Finish, channels: int) -> None:
             apart = place.offsets[1] if place.tile.points > 1 else 0
             count = f"{length // 4}u, {channels}, {place.tile.points}, {apart}"
             w(f"hil_walk(tile{row}, w, a, {count});")
+        if (channels, place.tile.points) == (4, 1):
+            w("#elif HIL_THUMB1")
+            with w.block(head), w.loop("ky", conv.rows.window, f"w += {length * channels}"):
+                w(f"hil_thumb1_walk(tile{row}, w, a, {length // 4}u);")
         w("#else")
     with w.block(head), _sums(w, place, finish, channels), w.loop("ky", conv.rows.window):
         w(f"const {place.ctype} *p = tile{row};")

@@ -107,7 +107,15 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #define HIL_IN_ORDER (void)0
 #endif
 
-#if HIL_DSP || HIL_RV32 /* functions in assembly */
+/* Cortex-M0, M0+ and M23, whose other instructions do not matter here. */
+#if !defined(HIL_NO_THUMB1) && defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && \
+    defined(__thumb__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#define HIL_THUMB1 1
+#else
+#define HIL_THUMB1 0
+#endif
+
+#if HIL_DSP || HIL_RV32 || HIL_THUMB1 /* functions in assembly */
 #define HIL_UNUSED __attribute__((unused))
 #ifdef __clang__
 #define HIL_NAKED __attribute__((naked, noinline, unused)) static void

@@ -6,6 +6,7 @@
 #include "mac16.h"
 #include "products.h"
 #include "rv32.h"
+#include "thumb1.h"
 
 /* ==== what generated headers contain ==== */
 #ifndef HIL_AOT_PAIRS_3
@@ -242,7 +243,7 @@ static inline void hil_widen2(int16_t *s, const int8_t *p, const int8_t *q, uint
 #if !HIL_MAC16
 /* Four channels at two points, and at two more, whose inputs are `down` values later. */
 #define hil_sums2(x, w, a, groups, beside) hil_pair_sums(x, w, a, groups)
-#if !HIL_RV32
+#ifndef hil_sums4
 #define hil_sums4(x, w, a, groups, beside, down) \
   (hil_pair_sums(x, w, a, groups), hil_pair_sums((x) + (down), w, (a) + 8, groups))
 #endif
