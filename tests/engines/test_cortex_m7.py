@@ -103,7 +103,7 @@ def test_random_networks_that_copy_channels_apart(
 
 
 def test_states(tmp_path: Path) -> None:
-    files = {"stream": stream("int8").finish()}
+    files = {f"stream{n}": stream("int8", channels=n).finish() for n in (3, 8, 9, 24)}
     files |= {f"lstm{seed}": recurrent.drawn_lstm(seed, "int8") for seed in range(12)}
     models = {}
     for name, data in files.items():

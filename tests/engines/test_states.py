@@ -47,8 +47,12 @@ def test_a_stream_is_shifted(dtype: str, late: bool, once: bool, tmp_path: Path)
     steps = plan_nodes(graph).steps
     assert [type(step) for step in steps[:1]] == [Shift]
     assert len(steps) == 2, "one shift and one convolution"
-    text = generate(graph, "net", "").text
-    assert text.count("memmove(") == 1
+    assert generate(graph, "net", "").text.count("memcpy(bytes + ") == 1
+
+
+@pytest.mark.parametrize("channels", [1, 8, 9, 24])
+def test_a_stream_of_any_width_is_shifted(channels: int, tmp_path: Path) -> None:
+    compare(stream("int8", channels=channels), tmp_path)
 
 
 def test_a_stream_needs_no_second_buffer() -> None:

@@ -104,23 +104,23 @@ def sliced(net: Net, begin: Sequence[int], shape: Sequence[int]) -> Net:
     return net.op("STRIDED_SLICE", shape, options, "StridedSliceOptions", limits)
 
 
-def stream(dtype: str, *, late: bool = False, once: bool = True) -> Net:
+def stream(dtype: str, *, late: bool = False, once: bool = True, channels: int = 3) -> Net:
     """A convolution over a state of `ROWS` rows and `FRAME` new ones.
 
     ``late``: the slice comes before the concatenation, and the whole becomes the state.
     """
     random = np.random.default_rng(3)
     scale, zero = (0.05, -7) if dtype == "int8" else (0.0, 0)
-    net = Net().input((1, FRAME, 1, 3), dtype, scale, zero)
-    frame, whole = net.current, (1, ROWS + FRAME, 1, 3)
-    held = whole if late else (1, ROWS, 1, 3)
+    net = Net().input((1, FRAME, 1, channels), dtype, scale, zero)
+    frame, whole = net.current, (1, ROWS + FRAME, 1, channels)
+    held = whole if late else (1, ROWS, 1, channels)
     if once:
         values = random.integers(-128, 128, held) if dtype == "int8" else random.normal(size=held)
         call_once(net, {"rows": values.astype("int8" if dtype == "int8" else "float32")})
     rows = handle(net, "rows")
     read(net, rows, held)
     if late:
-        sliced(net, (0, FRAME, 0, 0), (1, ROWS, 1, 3))
+        sliced(net, (0, FRAME, 0, 0), (1, ROWS, 1, channels))
     joined(net, net.current, frame, whole)
     result = net.current
     if late:
@@ -128,7 +128,7 @@ def stream(dtype: str, *, late: bool = False, once: bool = True) -> Net:
     else:
         assign(sliced(net, (0, FRAME, 0, 0), held), rows)
     net._now(result, whole, dtype, scale, zero)
-    weights = random.integers(-127, 128, (4, ROWS + FRAME, 1, 3))
+    weights = random.integers(-127, 128, (4, ROWS + FRAME, 1, channels))
     if dtype == "int8":
         bias = np.arange(4, dtype=np.int32)
         return net.conv(weights.astype(np.int8), bias, scales=[0.01] * 4, scale=0.5, zero=3)

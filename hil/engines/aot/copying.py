@@ -87,6 +87,7 @@ def emit_shift(step: Shift, prefix: str) -> Emitted:
     w = Writer()
     with w.block(f"static inline void {prefix}(const {ctype} *in, {ctype} *state)"):
         w("uint8_t *const bytes = (uint8_t *)state;")
-        w(f"memmove(bytes, bytes + {more}, {rest});")
+        words = more % 4 == 0 and more >= 16
+        w(f"hil_shift{'_words' if words else ''}(bytes, {more}, {rest});")
         w(f"memcpy(bytes + {rest}, in, {more});")
-    return Emitted([], str(w))
+    return Emitted([], str(w), ("shifting",))
