@@ -178,7 +178,7 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
 # what a stored run and its continuation must have in common, beyond its key
 _SAME: Final = (
     *("model_sha256", "firmware_sha256", "toolchain", "clock"),
-    *("sketch", "input", "output", "tolerance", "answers", "litert", "protocol"),
+    *("sketch", "input", "output", "tensors", "tolerance", "answers", "litert", "protocol"),
 )
 
 
