@@ -326,8 +326,10 @@ def _check_data(given: Recipe, split: Split) -> None:
         UsageError: the recipe asks for what such data does not allow.
     """
     train = split.train
-    if train.x.dtype == np.int8:
-        raise DataError(f"{train.name} holds int8 samples", "train on uint8 pixels or float32")
+    if train.x.dtype not in (np.uint8, np.float32):
+        raise DataError(
+            f"{train.name} holds {train.x.dtype} samples", "train on uint8 pixels or float32"
+        )
     if train.x.dtype != np.uint8 and not np.isfinite(train.x).all():
         raise DataError(f"x in {train.name} holds NaN or infinity", "remove those samples")
     count = int(train.y.max()) + 1

@@ -19,6 +19,8 @@ from hil.runs.cells import Cell, cells, summarise
 from hil.runs.load import StoredRun, load_run
 from hil.runs.schema import LayerCheck, Manifest, Picture, RunPlan
 from hil.runs.summary import Summary
+from hil.runs.tensors import tensors_of
+from hil.stats import metrics
 
 
 def frame(run: StoredRun) -> pd.DataFrame:
@@ -163,13 +165,20 @@ class Run:
         board: str = "",
         engine: str = "",
         real: bool = False,
+        number: int = 0,
     ) -> npt.NDArray[np.generic]:
         """(n, outputs) as stored, int8 steps or float32; with ``real`` dequantised to float64.
 
         ``whose``: those of the device or of a reference; UsageError if they are not known.
+        ``number``: which of several outputs, from 0.
         """
         cell = self.cell(model, precision, board=board, engine=engine)
-        found: npt.NDArray[np.generic] | None = getattr(cell, whose)
+        every = (cell, *cell.others)
+        if not 0 <= number < len(every):
+            raise UsageError(
+                f"{cell.plan.key} has no output number {number}", f"it has {len(every)}, from 0"
+            )
+        found: npt.NDArray[np.generic] | None = getattr(every[number], whose)
         if found is None:
             raise UsageError(
                 f"only the class of each answer is known of {cell.plan.key}"
@@ -177,7 +186,10 @@ class Run:
                 else f"{whose} was not run for {cell.plan.key}",
                 "choose another of device, litert, oracle and xnnpack",
             )
-        return cell.reals(found) if real else found
+        if not real:
+            return found
+        spec = tensors_of(cell.plan, "outputs")[number]
+        return metrics.dequantised(found, spec.scale or 1.0, spec.zero_point)
 
     def picture(self, key: str) -> npt.NDArray[np.uint8]:
         """One of ``pictures`` as (rows, columns), or (rows, columns, 3)."""

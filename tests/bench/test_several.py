@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import hil
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.cases import USER
 from hil.bench.events import Event, OpenBatch
@@ -153,6 +154,12 @@ def test_two_outputs_are_stored_and_compared(tmp_path: Path) -> None:
     assert row.accuracy
     right = np.maximum(A, 0).argmax(axis=1) == np.arange(N) % 3  # of the first output
     assert row.accuracy.device == right.mean()
+    loaded = hil.load(tmp_path / "run")
+    second = loaded.outputs("net", "float32", "litert", number=1)
+    np.testing.assert_array_equal(second, np.clip(A, 0, 6))
+    np.testing.assert_array_equal(loaded.outputs("net", "float32", real=True), np.maximum(A, 0))
+    with pytest.raises(UsageError, match="no output number 2"):
+        loaded.outputs("net", "float32", number=2)
 
 
 def test_a_difference_in_the_second_output_is_counted(tmp_path: Path) -> None:

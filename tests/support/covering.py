@@ -99,7 +99,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         yield f"recurrent_{dtype}", recurrent.several(dtype)
     yield "narrow", _narrow()
     for table in (True, False):
-        yield f"gather_by_numbers_{table}", gathering(1, "int8", table=table)
+        yield f"gather_by_numbers_{int(table)}", gathering(1, "int8", table=table)
     for seed, code, dtype in MOVES:
         data = one_move(seed, code, dtype)
         assert data is not None
