@@ -5,7 +5,7 @@
 
 HIL_NETWORKS_DIR is a folder with folders of .tflite files. Nothing is compiled: aot plans each
 network, bakenn generates C, and tflm allocates it with the package tflite-micro, which has the same
-operators as the firmware. A network that is taken is not thereby exact: tests compare outputs.
+operators as the firmware. This does not show that a network is exact: tests compare outputs.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         assert data is not None
         yield f"{code.lower()}_{dtype}", data
     yield "dilated", _dilated()
-    yield "long", _long()
+    yield "long_chain", _long()
     yield "squared_int8", products.squared("int8")
     yield "squared_float32", products.squared("float32")
     for kind, seed in product(("int8", "float32", "int16"), range(8)):
