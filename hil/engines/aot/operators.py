@@ -32,6 +32,14 @@ from hil.engines.aot.moving import Moved, emit_moved, plan_moved
 from hil.engines.aot.pool16 import Pooling16, emit_pooling16
 from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
+from hil.engines.aot.softmax import (
+    LogSoftmax,
+    Softmax,
+    emit_log_softmax,
+    emit_softmax,
+    plan_log_softmax,
+    plan_softmax,
+)
 from hil.engines.aot.source import Emitted
 from hil.engines.aot.steps import CTYPES, Step
 from hil.engines.aot.svdf import Svdf, plan_svdf
@@ -40,12 +48,9 @@ from hil.engines.aot.transposed import Transposed, emit_transposed
 from hil.engines.aot.unweighted import (
     Map,
     Pooling,
-    Softmax,
     emit_map,
     emit_pooling,
-    emit_softmax,
     plan_map,
-    plan_softmax,
 )
 from hil.engines.aot.value_functions import VALUE_FUNCTIONS
 from hil.engines.aot.weighted import plan_pools, plan_transpose, plan_weighted
@@ -59,7 +64,7 @@ class Family:
     """Operators that become the same kind of step.
 
     ``types``: TensorType codes of the activations that it takes. ``converts``: its inputs and
-    outputs may differ in type.
+    outputs may differ in type. ``offsets``: it takes int16 with a zero point other than 0.
     """
 
     step: type
@@ -67,6 +72,7 @@ class Family:
     emit: Callable[[Any, str], Emitted]  # (the step, prefix of its names)
     types: tuple[int, ...] = (FLOAT32, INT8)
     converts: bool = False
+    offsets: bool = False
 
 
 def _emit_conv(step: Conv, prefix: str) -> Emitted:
@@ -95,7 +101,8 @@ _MOVED = Family(Moved, plan_moved, emit_moved, (FLOAT32, INT8, UINT8, INT16, INT
 _CONV = Family(Conv, plan_weighted, _emit_conv, (FLOAT32, INT8, INT16))
 _POOLING = Family(Pooling, plan_pools, emit_pooling, (FLOAT32, INT8, INT16))
 _MAP = Family(Map, plan_map, emit_map)
-_CONVERSION = replace(_MAP, types=(FLOAT32, INT8, UINT8, INT16, INT32), converts=True)
+_CONVERSION = replace(_MAP, types=(FLOAT32, INT8, UINT8, INT16, INT32), converts=True, offsets=True)
+_SOFTMAX = Family(Softmax, plan_softmax, emit_softmax)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
 _POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
@@ -128,7 +135,8 @@ FAMILIES: Mapping[str, Family] = {
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(PAIRS, _BINARY),
-    "SOFTMAX": Family(Softmax, plan_softmax, emit_softmax),
+    "SOFTMAX": replace(_SOFTMAX, types=(FLOAT32, INT8, INT16), converts=True, offsets=True),
+    "LOG_SOFTMAX": Family(LogSoftmax, plan_log_softmax, emit_log_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "REDUCE_MAX": _REDUCTION,

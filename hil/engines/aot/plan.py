@@ -29,7 +29,7 @@ from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
 
 SUPPORTED = (*FAMILIES, *VIEWS, *RESOLVED)
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
-_CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (0, 0)}  # valid zero points
+_CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (-32768, 32767)}  # valid zero points
 
 
 def plan(graph: Graph) -> tuple[Step, ...]:
@@ -150,6 +150,8 @@ def _check(operator: Operator, graph: Graph) -> None:
                 operator, f"a tensor of {type_name(tensor.dtype)}", f"aot runs it in {types}"
             )
         _check_tensor(operator, tensor)
+        if family and tensor.dtype == INT16 and tensor.zero_point and not family.offsets:
+            raise refuse(operator, "int16 with a zero point", "export the model again")
     met = {t.dtype for t in (*activations, *results)}
     if len(met) > 1 and not (family and family.converts):
         raise refuse(operator, "its input and output differ in type", "export the model again")

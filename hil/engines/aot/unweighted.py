@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators without weights: poolings that are not fused, functions of one value, and Softmax."""
+"""Operators without weights: poolings that are not fused, and functions of one value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hil.engines.aot.arithmetic import (
     NOTHING,
     Activation,
     fused_activation,
-    softmax_table,
 )
 from hil.engines.aot.conversions import Conversion, plan_conversion
 from hil.engines.aot.finish import (
@@ -23,7 +22,7 @@ from hil.engines.aot.finish import (
     simplified,
     table_array,
 )
-from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
+from hil.engines.aot.source import Array, Emitted, Writer, real_literal
 from hil.engines.aot.steps import OneToOne, Pool, ctype, first_bytes, item
 from hil.engines.aot.value_functions import VALUE_FUNCTIONS, standalone_activation
 from hil.tflite import Graph, Operator
@@ -225,97 +224,5 @@ def emit_map(step: Map, prefix: str) -> Emitted:
     return Emitted(arrays, str(w), kernels)
 
 
-@dataclass(frozen=True, slots=True)
-class Softmax(OneToOne):
-    """Softmax over the last axis; ``table`` has exp() of int8 differences."""
-
-    scratch_bytes: ClassVar[int] = 0
-    lead: ClassVar[int] = 0  # each value is read for the last time when its own is written
-
-    name: str
-    note: str
-    real: bool
-    rows: int
-    depth: int
-    beta: float
-    table: tuple[int, ...] = ()
-
-    @property
-    def ctypes(self) -> tuple[str, str]:
-        return ctype(self.real), ctype(self.real)
-
-    @property
-    def input_bytes(self) -> int:
-        return self.rows * self.depth * item(self.real)
-
-    @property
-    def output_bytes(self) -> int:
-        return self.input_bytes
-
-
-def plan_softmax(operator: Operator, graph: Graph, name: str, note: str) -> Softmax:
-    """A SOFTMAX. Raises `ModelError` for what TFLM's int8 code does not support."""
-    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    depth = x.shape[-1] if x.shape else 1
-    beta = float(operator.options["beta"])
-    rows = x.elements // depth
-    if x.dtype == FLOAT32:
-        return Softmax(name, note, True, rows, depth, beta)
-    if (y.scale, y.zero_point) != (1 / 256, -128):
-        raise refuse(operator, "its output scale is not 1/256", "export the model again")
-    if depth > 511:
-        raise refuse(operator, f"{depth} classes", "511 is what TFLM's int8 sums can hold")
-    return Softmax(name, note, False, rows, depth, beta, tuple(softmax_table(x.scale, beta)))
-
-
-def emit_softmax(step: Softmax, prefix: str) -> Emitted:
-    """The C code of a Softmax over rows of ``depth``; it may work in place."""
-    w = Writer()
-    ctype = "float" if step.real else "int8_t"
-    advance = f"in += {step.depth}, out += {step.depth}"
-    with (
-        w.block(f"static inline void {prefix}(const {ctype} *in, {ctype} *out)"),
-        w.loop("row", step.rows, advance),
-    ):
-        values = f"for (int i = 0; i < {step.depth}; ++i)"
-        if step.real:
-            _real_softmax(w, step, values)
-        else:
-            _int8_softmax(w, step, values, f"{prefix}_exp")
-    if step.real:
-        return Emitted([], str(w), _kernels(True))
-    table = Array(f"{prefix}_exp", np.array(step.table, "<i4"), "exp(0), exp(-1 step), ... Q0.31")
-    return Emitted([table], str(w), _kernels(False))
-
-
 def _kernels(real: bool) -> tuple[str, ...]:
     return ("float32",) if real else ("int8",)
-
-
-def _real_softmax(w: Writer, step: Softmax, values: str) -> None:
-    w("float top = -3.40282347e+38f, sum = 0.0f;")
-    w(f"{values} top = hil_maxf(top, in[i]);")
-    with w.block(values):
-        beta = "" if step.beta == 1 else f" * {real_literal(step.beta)}"
-        w(f"const float e = expf((in[i] - top){beta});")
-        w("out[i] = e;")
-        w("sum += e;")
-    w(f"{values} out[i] = out[i] / sum;")
-
-
-def _int8_softmax(w: Writer, step: Softmax, values: str, table: str) -> None:
-    last = len(step.table) - 1
-    value = read("int32_t", table, "(top - in[i])")
-    w("int32_t top = -128, sum = 0;")
-    w(f"{values} top = hil_max(top, in[i]);")
-    with w.block(values):
-        w(f"if (top - in[i] <= {last}) sum += hil_divide_pot({value}, 12);")
-    w("int32_t zeros = 0; /* above the sum's highest bit */")
-    w("while (!(((uint32_t)sum << zeros) & UINT32_C(0x80000000))) ++zeros;")
-    w("const int32_t scale = hil_reciprocal((int32_t)(((uint32_t)sum << zeros) & INT32_MAX));")
-    with w.block(values):
-        w("int32_t p = 0;")
-        with w.block(f"if (top - in[i] <= {last})"):
-            w(f"p = hil_high_mul(scale, {value});")
-            w("p = hil_divide_pot(p, 35 - zeros);")
-        w("out[i] = (int8_t)hil_clamp(p - 128, -128, 127);")
