@@ -36,7 +36,7 @@ def softmax(
 
 
 def inputs(graph: Graph, seed: int) -> npt.NDArray[np.generic]:
-    """Random codes, some of them close together, some far apart, the last all the same."""
+    """Random codes, some of them close together, some far apart, the last one without any difference."""
     random = np.random.default_rng(seed)
     limit = 128 if graph.input.dtype == 9 else 32768
     shape = (6, *graph.input.shape)
