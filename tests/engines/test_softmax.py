@@ -36,7 +36,7 @@ def softmax(
 
 
 def inputs(graph: Graph, seed: int) -> npt.NDArray[np.generic]:
-    """Random codes, some of them close together, some far apart, the last one without any difference."""
+    """Random codes, close together and far apart, and in the last sample all equal."""
     random = np.random.default_rng(seed)
     limit = 128 if graph.input.dtype == 9 else 32768
     shape = (6, *graph.input.shape)

@@ -21,7 +21,7 @@ from hil.engines.aot import Header, generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
-from tests.support import products, recurrent, reductions
+from tests.support import elementwise, products, recurrent, reductions
 from tests.support.one_move import gathering, one_move
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, SAME, Net
@@ -29,8 +29,18 @@ from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
-    *("around", "conv16", "finish", "fours", "gathering", "grouped", "lstm_code", "matmul"),
-    *("moving", "pool16", "reductions", "resizing", "scaling", "sums", "svdf_code"),
+    *(
+        "around",
+        "channelwise",
+        "conv16",
+        "finish",
+        "fours",
+        "gathering",
+        "grouped",
+        "lstm_code",
+        "matmul",
+    ),
+    *("moving", "pool16", "reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
     *("transposed", "unweighted"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
@@ -95,6 +105,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
     yield "wide", _wide()
     for dtype in ("int8", "float32", "int16"):
         yield f"reductions_{dtype}", reductions.several(dtype)
+    yield "elementwise", elementwise.several()
     for dtype in ("int8", "float32"):
         yield f"recurrent_{dtype}", recurrent.several(dtype)
     yield "narrow", _narrow()

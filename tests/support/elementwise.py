@@ -94,3 +94,61 @@ def _constant(maker: GraphMaker) -> int:
     values = maker.random.integers(-128, 128, shape).astype(np.int8)
     scale = net.scale * 2.0 ** maker.random.uniform(-2, 2)
     return net.tensor(shape, "int8", values, [float(np.float32(scale))], [maker._zero()])
+
+
+def several() -> bytes:
+    """A network of these operators in uint8, int8, int16 and float32, one after the other."""
+    random = np.random.default_rng(6)
+    net = Net().input((1, 2, 3, 4), "uint8", 0.05, 7)
+
+    def values(*shape: int) -> int:
+        if net.dtype == "float32":
+            return net.tensor(shape, net.dtype, random.normal(size=shape).astype(np.float32))
+        data = random.integers(20, 100, shape).astype(net.dtype)
+        return net.tensor(shape, net.dtype, data, [0.03], [-5 if net.dtype == "int8" else 0])
+
+    def apply(code: str, *more: int, scale: float = 0.09) -> None:
+        options, kind = fused_options(code, 1 if code == "ADD" else 0)
+        net.op(code, (1, 2, 3, 4), options, kind, more, scale=scale)
+
+    def pairs(scale: float) -> None:
+        start = net.current
+        apply("MUL", values(4))
+        apply("ADD", values(4))
+        function(net, "LEAKY_RELU", 0.8, scale=0.11)
+        apply("SUB", values(2, 1, 1))
+        apply("SUB", start)
+        apply("ADD", net.current, scale=net.scale * 2)  # which has ties
+        net.simple("ABS", scale=0.1)
+        apply("SQUARED_DIFFERENCE", values(1, 3, 1), scale=0.5)
+        apply("MUL", start)
+        apply("MAXIMUM", start)
+        apply("MINIMUM", values(2, 3, 4))
+        if net.dtype != "int16":
+            apply("DIV", values(3, 4))
+            apply("PRELU", values(1, 1, 4))
+        apply("MUL", values(1, 3, 1), scale=scale)
+
+    def softmax(code: str, scale: float, zero: int) -> None:
+        options = schema.SoftmaxOptionsT() if code == "SOFTMAX" else None
+        if options:
+            options.beta = 0.5
+        kind = "SoftmaxOptions" if options else ""
+        net.op(code, net.shape, options, kind, scale=scale, zero=zero)
+
+    net.simple("QUANTIZE", dtype="int8", scale=0.05, zero=-121)
+    pairs(0.1)
+    softmax("LOG_SOFTMAX", 1 / 16, 127)
+    softmax("SOFTMAX", 1 / 256, -128)
+    net.simple("QUANTIZE", dtype="uint8", scale=0.003, zero=2)
+    net.simple("QUANTIZE", dtype="int8", scale=0.002, zero=-101)
+    net.simple("QUANTIZE", dtype="int16", scale=0.001, zero=0)
+    pairs(0.001)
+    net.simple("RELU", scale=0.001).simple("RELU6")
+    net.simple("TANH", scale=2.0**-15).simple("LOGISTIC", scale=2.0**-15)
+    softmax("SOFTMAX", 2.0**-15, 0)
+    net.simple("DEQUANTIZE", dtype="float32", scale=0.0).simple("HARD_SWISH")
+    pairs(0.0)
+    softmax("SOFTMAX", 0.0, 0)
+    softmax("LOG_SOFTMAX", 0.0, 0)
+    return net.finish()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -77,25 +76,25 @@ def plan_softmax(operator: Operator, graph: Graph, name: str, note: str) -> Soft
         return Softmax(name, note, types, rows, depth, beta)
     if depth > MAX_CLASSES:
         raise refuse(operator, f"{depth} classes", f"{MAX_CLASSES} is what TFLM's sums can hold")
-    if types == (INT16, INT16):
-        if x.zero_point:
-            raise refuse(operator, "int16 with a zero point", "export the model again")
-        _check_output(operator, y, 1 / 32768, 0)
-        scaling = quantize_multiplier(x.scale * beta / (10.0 / 65535.0))
-        return Softmax(name, note, types, rows, depth, beta, scaling=scaling)
-    if types == (INT8, INT8):
-        if (y.scale, y.zero_point) != (1 / 256, -128):
-            raise refuse(operator, "its output scale is not 1/256", "export the model again")
-    elif types == (INT8, INT16):
-        _check_output(operator, y, 1 / 65536, -32768)
-    else:
+    if types not in _OUTPUTS:
         raise refuse(operator, "its input and output differ in type", "export the model again")
-    return Softmax(name, note, types, rows, depth, beta, tuple(softmax_table(x.scale, beta)))
-
-
-def _check_output(operator: Operator, y: Tensor, scale: float, zero: int) -> None:
-    if abs(y.scale - scale) > 0.001 * scale or y.zero_point != zero:
+    scale, zero, near = _OUTPUTS[types]
+    if abs(y.scale - scale) > near * scale or y.zero_point != zero:
         raise refuse(operator, f"its output scale is not 1/{1 / scale:.0f}", "export it again")
+    if x.dtype == INT8:
+        return Softmax(name, note, types, rows, depth, beta, tuple(softmax_table(x.scale, beta)))
+    if x.zero_point:
+        raise refuse(operator, "int16 with a zero point", "export the model again")
+    scaling = quantize_multiplier(x.scale * beta / (10.0 / 65535.0))
+    return Softmax(name, note, types, rows, depth, beta, scaling=scaling)
+
+
+# scale, zero point, and by how much the scale may differ
+_OUTPUTS = {
+    (INT8, INT8): (1 / 256, -128, 0.0),
+    (INT8, INT16): (1 / 65536, -32768, 0.001),
+    (INT16, INT16): (1 / 32768, 0, 0.001),
+}
 
 
 def emit_softmax(step: Softmax, prefix: str) -> Emitted:
@@ -160,10 +159,8 @@ def _int8_softmax(w: Writer, step: Softmax, table: str) -> None:
         with w.block(f"if (top - in[i] <= {last})"):
             w(f"p = hil_high_mul(scale, {value});")
             shift = f"{43 - bits} - zeros"
-            if step.depth > _SURE_CLASSES and bits == 8:  # beyond 31, TFLM stops
-                w(f"p = {shift} > 31 ? 0 : hil_divide_pot(p, {shift});")
-            else:
-                w(f"p = hil_divide_pot(p, {shift});")
+            many = step.depth > _SURE_CLASSES and bits == 8  # beyond 31, TFLM stops
+            w(f"p = {f'{shift} > 31 ? 0 : ' if many else ''}hil_divide_pot(p, {shift});")
         w(f"out[i] = ({step.ctypes[1]})hil_clamp(p - {-low}, {low}, {high});")
 
 
@@ -195,14 +192,12 @@ def interpolated(
     return tuple(min(max(int(value), -32768), 32767) for value in found)
 
 
-@lru_cache
 def exponentials() -> tuple[int, ...]:
     """exp(x), -10 <= x <= 0, in Q0.15."""
     scales = (float(np.float32(10) / np.float32(65535)), float(np.float32(2) / np.float32(65535)))
     return interpolated(math.exp, scales, (32767, 0))
 
 
-@lru_cache
 def reciprocals() -> tuple[int, ...]:
     """1 / (1 + x), 0 <= x <= 1, in Q0.15."""
     scales = (float(np.float32(1) / np.float32(65535)), float(np.float32(2) / np.float32(65535)))
