@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from hil.bench.cases import Case, SketchCase
 from hil.bench.events import Emit, Observing, Profiling
+from hil.bench.identity import find_model
 from hil.bench.inputs import Inputs, encoded, samples_of, taken_by
 from hil.bench.lab import Lab, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
-from hil.bench.session import find_model
 from hil.bench.stream import stored_time
 from hil.core.errors import HilError, WrongFirmware
 from hil.core.records import Dataset, DType, Encoding, TensorSpec, packed_bytes, unpack_rows

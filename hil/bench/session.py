@@ -16,14 +16,14 @@ from typing import Final, TypeAlias
 
 from hil.bench.cases import SketchCase
 from hil.bench.events import Emit, Restarted, Returned, Waiting
+from hil.bench.identity import check_result, check_room, find_model
 from hil.bench.inputs import Inputs, taken_on
-from hil.bench.lab import connect, injected, is_sketch, runs_sketch, shows_layers
+from hil.bench.lab import connect, injected
 from hil.bench.prepare import Prepared
 from hil.bench.totals import Totals
-from hil.bench.user import did_not_return, failure, same_sketch
+from hil.bench.user import did_not_return, failure
 from hil.core.errors import (
     BoardCrashed,
-    DataError,
     DeviceRefused,
     HilError,
     LinkError,
@@ -31,12 +31,10 @@ from hil.core.errors import (
     NotRunning,
     SketchHangs,
     StateLost,
-    WrongFirmware,
 )
 from hil.core.records import (
     ClockSteps,
     Dataset,
-    DType,
     Hello,
     LineCounts,
     ModelInfo,
@@ -46,17 +44,15 @@ from hil.device import Answer, Device, Failure
 from hil.link import Link
 from hil.runs.agreement import is_disturbed
 from hil.runs.tensors import is_sequence, output_bytes
-from hil.wire.messages import INFER_OVERHEAD, Result
 
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
 SETBACKS: Final = 6  # in a row, without an answer in between; one more fails the run
-# bytes of answers that may wait for the host while it writes: a pty holds 4,095, and a board that
-# cannot send its answer does not read the request that the host is writing
+# bytes of answers that may wait while the host writes: a pty holds 4,095, and a board that cannot
+# send its answer does not read either
 WAITING: Final = 4000
-ANSWER_OVERHEAD: Final = 32  # bytes of a RESULT frame beside its outputs, and of COBS
+ANSWER_OVERHEAD: Final = 32  # bytes of a RESULT frame beside its outputs
 RESTARTS: Final = 100  # of a sequence, in a row, without a new answer; one more fails the run
-FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
 Opens: TypeAlias = Callable[[], AbstractContextManager[Link]]
 
 
@@ -103,7 +99,7 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     heard = device.counts
     device.speed_up(board.serial.faster)
     number, model = find_model(hello, prepared)
-    _check_room(hello, inputs)
+    check_room(hello, inputs)
     before = device.status(reset=True)
     idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
     some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
@@ -157,72 +153,6 @@ def _in_words(problem: NoAnswer, case: SketchCase, sample: str) -> NoAnswer:
     """A sketch's silence; ``problem`` itself where the board's text tells more."""
     known = isinstance(problem, NotRunning | BoardCrashed)
     return problem if known else did_not_return(case, sample)
-
-
-def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
-    """The number of the run's model in the board's image; WrongFirmware for another image."""
-    case = prepared.case
-    if isinstance(case, SketchCase):
-        return 0, same_sketch(hello, case)
-    if is_sketch(hello):
-        raise runs_sketch(hello)
-    if hello.has_layers and not case.image.layers:
-        raise shows_layers(hello)
-    name, sha256 = case.network.name, prepared.plan.model_sha256
-    for number, model in enumerate(hello.models):
-        if model.name == name:
-            if model.sha256 == sha256 and model.engine == prepared.plan.engine:
-                _check_tensors(hello, model, prepared)
-                return number, model
-            raise WrongFirmware(
-                f"board {hello.board} runs {name} {model.sha256[:12]} ({model.engine}), "
-                f"expected {sha256[:12]} ({prepared.plan.engine})",
-                FLASH_IT,
-            )
-    raise WrongFirmware(
-        f"board {hello.board} has no model {name} (it has "
-        f"{', '.join(m.name for m in hello.models) or 'none'})",
-        FLASH_IT,
-    )
-
-
-def _check_tensors(hello: Hello, model: ModelInfo, prepared: Prepared) -> None:
-    """WrongFirmware from a board whose firmware is older than several tensors and state."""
-    case = prepared.case
-    if isinstance(case, SketchCase):
-        return
-    graph = case.network.graph
-    wanted = (len(graph.inputs), len(graph.outputs), graph.stateful)
-    if wanted != (len(model.inputs), len(model.outputs), model.stateful):
-        raise WrongFirmware(
-            f"board {hello.board} runs {model.name} without all of its inputs, outputs and state",
-            FLASH_IT,
-        )
-
-
-def _check_room(hello: Hello, inputs: Inputs) -> None:
-    """DataError if the receive buffer is too small: with little RAM, it fits only int8 or uint8."""
-    wanted = INFER_OVERHEAD + inputs.nbytes
-    if wanted > hello.max_payload:
-        raise DataError(
-            f"{inputs.data.name}: a sample takes a request of {wanted} bytes, "
-            f"board {hello.board} accepts at most {hello.max_payload}",
-            "use uint8 pixels or int8 samples, or give the sketch a larger buffer"
-            if is_sketch(hello)
-            else "use uint8 pixels or int8 samples, or another board",
-        )
-
-
-def _check_result(result: Result, number: int, prepared: Prepared) -> None:
-    """WrongFirmware unless an answer is of the run's model and as long as its outputs."""
-    dtype, nbytes = DType(prepared.plan.output.dtype), output_bytes(prepared.plan)
-    if (result.model, result.dtype, len(result.output)) != (number, dtype, nbytes):
-        raise WrongFirmware(
-            f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
-            f"{result.dtype.name} as model {result.model}, expected {nbytes} of "
-            f"{dtype.name} as model {number}",
-            FLASH_IT,
-        )
 
 
 class _Rebooted(Exception):
@@ -316,8 +246,8 @@ class Session:
                     if silent == first:  # the second time: this input never gets an answer
                         raise problem from caught
                     silent, self._diagnosis = first, problem
-                alive = self._sequence and self._step  # it answered, if only what is known already
-                setbacks, restarts = 1 if alive else setbacks + 1, restarts + 1
+                again = self._sequence and self._step  # it answered, if only what is known already
+                setbacks, restarts = 1 if again else setbacks + 1, restarts + 1
                 if restarts > RESTARTS:
                     raise problem from caught
                 self._repeated.update(range(first, self._next))
@@ -367,7 +297,7 @@ class Session:
         ):
             self._step = answer.index + 1
             if isinstance(answer, Answer):
-                _check_result(answer.result, now.number, self._prepared)
+                check_result(answer.result, now.number, self._prepared)
                 self._answered += 1
             else:
                 self._empty += 1  # the board does not count it as an inference

@@ -153,6 +153,8 @@ def _check_plan(plan: RunPlan, path: Path) -> None:
                 f"{path}: run '{plan.key}' has outputs of type {output.dtype} and shape {shape}",
                 _RERUN,
             )
+    if any(one.dtype not in set(DType) for one in (plan.input, *tensors_of(plan, "inputs"))):
+        raise StorageError(f"{path}: run '{plan.key}' has an input of an unknown type", _RERUN)
     first = outputs[0] if 1 <= len(outputs) <= _MAX_TENSORS else None
     if first is None or (first.dtype, first.shape) != (plan.output.dtype, plan.output.shape):
         raise StorageError(

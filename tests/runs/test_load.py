@@ -194,6 +194,11 @@ def test_several_outputs_must_fit_the_first_and_the_samples(tmp_path: Path) -> N
     def huge(plan: Any) -> None:
         plan["tensors"]["outputs"][1]["shape"] = [1, 1 << 40]
 
+    def unknown(plan: Any) -> None:
+        plan["tensors"]["inputs"][0]["dtype"] = 99
+
+    with pytest.raises(StorageError, match="an input of an unknown type"):
+        load_run(lay(unknown))
     for change in (other_first, none, huge):
         with pytest.raises(StorageError, match="outputs"):
             load_run(lay(change))
