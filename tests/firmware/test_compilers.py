@@ -200,9 +200,12 @@ def _sketch(networks: Sequence[tuple[str, Graph]]) -> str:
     lines = ["#ifdef ARDUINO\n#include <Arduino.h>\n#endif"]
     lines += [f'#include "{name}.h"' for name, _ in networks]
     for name, graph in networks:
-        source, target = CTYPES[graph.input.dtype], CTYPES[graph.output.dtype]
-        head = f"void run_{name}(const {source} *in, {target} *out, void *arena)"
-        lines.append(f"{head};\n{head} {{\n  {name}_invoke(in, out, arena);\n}}")
+        named = [(f"in{i}", f"const {CTYPES[one.dtype]} *") for i, one in enumerate(graph.inputs)]
+        named += [(f"out{i}", f"{CTYPES[one.dtype]} *") for i, one in enumerate(graph.outputs)]
+        parameters = ", ".join(f"{ctype}{argument}" for argument, ctype in named)
+        arguments = ", ".join(argument for argument, _ in named)
+        head = f"void run_{name}({parameters}, void *arena)"
+        lines.append(f"{head};\n{head} {{\n  {name}_invoke({arguments}, arena);\n}}")
     return "\n".join(lines) + "\n"
 
 
