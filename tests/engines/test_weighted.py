@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from hil.core.errors import ModelError
+from hil.engines.aot import generate
 from hil.engines.aot.conv16 import Dense16
 from hil.engines.aot.plan import plan
 from hil.tflite import Graph, read_model
-from tests.support.native import all_inputs, library
+from tests.engines.test_kernels import COMPILERS
+from tests.support.native import STRICT, all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
 from tests.support.weighted_nets import make_weighted
 
@@ -76,3 +79,27 @@ def test_layers_of_int16_values_equal_tflm(layer: str, tmp_path: Path) -> None:
     assert any(scaling.long for scaling in scalings)
     assert any(scaling.exact for scaling in scalings)
     assert compare(models, tmp_path) >= COUNT * 2 // 3
+
+
+@pytest.mark.parametrize("layer", ["conv", "dense", "dilated", "grouped"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_float32_layers_with_int8_weights_equal_litert(
+    layer: str, batch: int, tmp_path: Path
+) -> None:
+    models = drawn("hybrid", layer, 0, batch)
+    assert compare(models, tmp_path) >= COUNT * 2 // 3
+
+
+@pytest.mark.firmware
+@pytest.mark.parametrize("language", COMPILERS)
+def test_float32_layers_with_int8_weights_compile_without_a_warning(
+    language: str, tmp_path: Path
+) -> None:
+    models = drawn("hybrid", "grouped", 0, 2) | drawn("hybrid", "conv", 50, 1)
+    for name, graph in models.items():
+        (tmp_path / f"{name}.h").write_text(generate(graph, name, "").text)
+    source = tmp_path / "all.c"
+    source.write_text("".join(f'#include "{name}.h"\n' for name in models))
+    words = [*COMPILERS[language], *STRICT[1:], "-c", str(source), "-o", str(tmp_path / "all.o")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

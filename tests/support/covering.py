@@ -41,7 +41,7 @@ NAMES: Final = (
         "matmul",
     ),
     *("moving", "pool16", "reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
-    *("transposed", "unweighted"),
+    *("transposed", "unweighted", "windows"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (

@@ -143,13 +143,12 @@ class Net:
         axis: int,
     ) -> list[int]:
         """Weight and bias tensors of a weighted operator on the current tensor."""
-        real = self.dtype == "float32"
         zeros = [0] * len(scales)
-        found = [
-            self.tensor(weights.shape, "float32" if real else "int8", weights, scales, zeros, axis)
-        ]
+        found = [self.tensor(weights.shape, weights.dtype.name, weights, scales, zeros, axis)]
         if bias is not None:
             products = [float(np.float32(self.scale)) * s for s in scales]
+            if bias.dtype.kind == "f":
+                products, zeros = [], []
             found.append(self.tensor(bias.shape, bias.dtype.name, bias, products, zeros))
         return found
 

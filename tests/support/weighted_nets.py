@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,35 @@ class Maker16(Maker):
         # the factor must stay below 128
         low = max(typical * 2.0 ** self.random.uniform(-2, 2), max(scales) * self.net.scale / 100)
         return {**found, "scale": float(np.float32(low))}
+
+
+class HybridMaker(Maker):
+    """Makes networks of float32 values with int8 weights."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, "float32")
+        self.one = False
+
+    def _weights(self, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+        return self.random.integers(-127, 128, shape).astype(np.int8)
+
+    def _quantisation(self, channels: int, taps: int) -> dict[str, object]:
+        del taps
+        count = 1 if self.one else channels
+        scales = (2.0 ** self.random.uniform(-10, -4, count)).astype(np.float32)
+        return {"scales": [float(s) for s in scales]}
+
+    def _conv(self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16)) -> None:
+        self.one = bool(self.random.random() < 0.4)
+        super()._conv(counts)
+        self.one = False
+
+    def _dense(self, outputs: int = 0) -> None:
+        self.one = bool(self.random.random() < 0.4)
+        super()._dense(outputs)
+        self.one = False
+        options = self.net.graph.operators[-1].builtinOptions
+        options.asymmetricQuantizeInputs = bool(self.random.random() < 0.5)
 
 
 def dilated(maker: Maker) -> None:
@@ -151,9 +180,12 @@ LAYERS: dict[str, Callable[[Maker], None]] = {
 }
 
 
+MAKERS: dict[str, Callable[[int], Maker]] = {"int16": Maker16, "hybrid": HybridMaker}
+
+
 def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
-    """A network of one to four layers: ``layer``, and others; ``kind``: of `Maker`, or "int16"."""
-    maker = Maker16(seed) if kind == "int16" else Maker(seed, kind)
+    """A network of one to four layers: ``layer``, and others; ``kind``: of `Maker` or `MAKERS`."""
+    maker = MAKERS[kind](seed) if kind in MAKERS else Maker(seed, kind)
     random, net = maker.random, maker.net
     channels = int(random.choice([4, 6, 9] if layer == "grouped" else [1, 2, 3, 4, 8]))
     shape = (batch, *maker._ints(2, 1, 14 if layer == "dense" else 10), channels)

@@ -6,19 +6,19 @@ The inner step is emitted as it is, so both are as fast as their inner step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv16 import Dense16, Depthwise16
+from hil.engines.aot.hybrid import Hybrid
 from hil.engines.aot.pool16 import Pooling16
 from hil.engines.aot.source import Emitted, Writer
 from hil.engines.aot.steps import InPlace, OneToOne, first_bytes, item_bytes
 from hil.engines.aot.transposed import Transposed
 from hil.engines.aot.unweighted import Pooling
+from hil.engines.aot.windows import Windows, collect, over_pixels
 from hil.tflite.graph import Axis
 
 _POINTS = 4  # of a dilated convolution, whose windows are in the buffer together
@@ -50,11 +50,12 @@ class Collected(OneToOne):
         return self.inner.note
 
     @property
-    def taps(self) -> tuple[int, int]:
-        """Rows and columns of the weights."""
-        pairs = zip((self.rows, self.columns), self.steps, strict=True)
-        rows, columns = ((axis.window - 1) // step + 1 for axis, step in pairs)
-        return rows, columns
+    def windows(self) -> Windows:
+        # 0.0f is four bytes of 0
+        quant = self.inner.quant if isinstance(self.inner, Conv) else None
+        zero = str(quant.input_zero if quant else 0)
+        taken = self.ctypes[0]
+        return Windows(taken, self.rows, self.columns, self.steps, self.cin, self.groups, zero)
 
     @property
     def ctypes(self) -> tuple[str, str]:
@@ -64,12 +65,6 @@ class Collected(OneToOne):
     def width(self) -> int:
         """Bytes of a value."""
         return item_bytes(self.ctypes[0])
-
-    @property
-    def zero(self) -> int:
-        """The code of zero; 0.0f is four bytes of 0."""
-        quant = self.inner.quant if isinstance(self.inner, Conv) else None
-        return quant.input_zero if quant else 0
 
     @property
     def pixel(self) -> int:
@@ -87,8 +82,7 @@ class Collected(OneToOne):
 
     @property
     def scratch_bytes(self) -> int:
-        height, width = self.taps
-        return self.points * height * width * self.pixel
+        return self.points * self.windows.length * self.width
 
     @property
     def lead(self) -> int:
@@ -135,87 +129,15 @@ def emit_collected(step: Collected, prefix: str, inner: str, emitted: Emitted) -
     w = Writer()
     taken, made = step.ctypes
     head = f"static inline void {prefix}(const {taken} *in, {made} *out, int16_t *s)"
-    with w.block(head), over_pixels(w, step) as pixel:
+    with w.block(head), over_pixels(w, step.windows, step.points) as pixel:
         w(f"{taken} *w = ({taken} *)(void *)s;")
         with w.loop("p", step.points):
-            collect(w, step, "w", step.cin // step.groups, "ox + p" if step.points > 1 else "ox")
+            collect(w, step.windows, "w", "ox + p" if step.points > 1 else "ox")
         w(f"{inner}((const {taken} *)(const void *)s, out + {pixel} * {step.inner.cout});")
     return Emitted(emitted.arrays, f"{emitted.functions}\n{w}", emitted.kernels)
 
 
-@contextmanager
-def over_pixels(w: Writer, step: Collected) -> Iterator[str]:
-    """Loops over the output, ``step.points`` at a time; yields the number of the first of them.
-
-    ``ox`` is its column, ``iy`` the first input row of its window.
-    """
-    rows, columns, points = step.rows, step.columns, step.points
-    tiles = -(-columns.count // points)
-    with w.loop("y", rows.count), w.loop("x", tiles):
-        y = "y" if rows.count > 1 else "0"
-        start = f"x * {points}" if tiles > 1 else "0"
-        if columns.count % points:  # the last ones overlap those before them
-            last = columns.count - points
-            start = f"x * {points} < {last} ? x * {points} : {last}"
-        w(f"const int32_t ox = {start};")
-        w(f"const int32_t iy = {y} * {rows.stride} - {rows.before};")
-        yield f"({y} * {columns.count} + ox)" if rows.count > 1 else "ox"
-
-
-def collect(w: Writer, step: Collected, to: str, advance: int, column: str) -> None:
-    """Copies the window of the pixel in ``column`` to the pointer ``to``, which ``advance``s after
-    each tap, or the code of zero where there is no input."""
-    taken, _ = step.ctypes
-    rows, columns, cin = step.rows, step.columns, step.cin
-    height, width = step.taps
-    down, right = step.steps
-    w(f"const int32_t ix = ({column}) * {columns.stride} - {columns.before};")
-    inside = f"iy >= 0 && iy <= {rows.size - rows.window} && "
-    inside += f"ix >= 0 && ix <= {columns.size - columns.window}"
-    possible = rows.size >= rows.window and columns.size >= columns.window
-    padded = _padded(rows) or _padded(columns)
-    if possible:
-        with w.block(f"if ({inside})", padded):
-            w(f"const {taken} *r = in + (iy * {columns.size} + ix) * {cin};")
-            skip = f"r += {(down * columns.size - width * right) * cin}"
-            taps = f"r += {right * cin}, {to} += {advance}"
-            with (
-                w.block(f"for (int ky = 0; ky < {height}; ++ky, {skip})"),
-                w.block(f"for (int kx = 0; kx < {width}; ++kx, {taps})"),
-            ):
-                _copy(w, step, to)
-    if padded:
-        with (
-            w.block("else", possible),
-            w.loop("ky", height),
-            w.block(f"for (int kx = 0; kx < {width}; ++kx, {to} += {advance})"),
-        ):
-            w(f"const int32_t v = iy + {'ky' if height > 1 else '0'} * {down};")
-            w(f"const int32_t u = ix + kx * {right};")
-            edge = f"v < 0 || v >= {rows.size} || u < 0 || u >= {columns.size}"
-            w(f"const {taken} *r = {edge} ? 0 : in + (v * {columns.size} + u) * {cin};")
-            with w.block("if (r)"):
-                _copy(w, step, to)
-            with w.block("else"):
-                _copy(w, step, to, str(step.zero))
-
-
-def _copy(w: Writer, step: Collected, to: str, value: str = "") -> None:
-    """One tap of all groups: from the pixel ``r``, or bytes of ``value``."""
-    height, width = step.taps
-    values = step.cin // step.groups
-    nbytes = values * step.width
-    group = f" + g * {height * width * values}" if step.groups > 1 else ""
-    source = f"r + g * {values}" if step.groups > 1 else "r"
-    with w.loop("g", step.groups):
-        w(f"mem{'set' if value else 'cpy'}({to}{group}, {value or source}, {nbytes});")
-
-
-def _padded(axis: Axis) -> bool:
-    return bool(axis.before) or (axis.count - 1) * axis.stride + axis.window > axis.size
-
-
-Inner = Conv | Collected | Dense16 | Depthwise16 | Pooling | Pooling16 | Transposed
+Inner = Conv | Collected | Dense16 | Depthwise16 | Hybrid | Pooling | Pooling16 | Transposed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

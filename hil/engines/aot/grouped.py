@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.engines.aot.around import Collected, collect, over_pixels
+from hil.engines.aot.around import Collected
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.finish import Finish
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.sums import KERNELS, blocks, call, emit_sums, pack
+from hil.engines.aot.windows import collect, over_pixels
 
 
 def emit_grouped(step: Collected, conv: Conv, prefix: str) -> Emitted:
@@ -24,9 +25,9 @@ def emit_grouped(step: Collected, conv: Conv, prefix: str) -> Emitted:
     for count, _ in channels:
         emit_sums(w, prefix, count, taken, fused=conv.fused)
     head = f"static inline void {prefix}(const {taken} *in, {made} *out, int16_t *s)"
-    with w.block(head), over_pixels(w, step) as pixel:
+    with w.block(head), over_pixels(w, step.windows) as pixel:
         w(f"{taken} *t = ({taken} *)(void *)s;")
-        collect(w, step, "t", length // (step.taps[0] * step.taps[1]), "ox")
+        collect(w, step.windows, "t", "ox")
         w(f"const {taken} *d = (const {taken} *)(const void *)s;")
         w(f"HIL_FLASH {weights.ctype} *w = {prefix}_w;")
         w(f"HIL_FLASH {finish.ctype} *q = {prefix}_q;")

@@ -25,6 +25,7 @@ from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
 from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
 from hil.engines.aot.grouped import emit_grouped
+from hil.engines.aot.hybrid import Hybrid, emit_hybrid
 from hil.engines.aot.lstm import Lstm, plan_lstm
 from hil.engines.aot.lstm_code import emit_lstm
 from hil.engines.aot.matmul import Matmul, emit_matmul, plan_matmul
@@ -163,6 +164,7 @@ _EMITTERS = {family.step: family.emit for family in FAMILIES.values()} | {
     Collected: _emit_collected,
     Dense16: emit_dense16,
     Depthwise16: emit_depthwise16,
+    Hybrid: emit_hybrid,
     Pooling16: emit_pooling16,
     Repeated: _emit_repeated,
     Gathered: emit_gathered,

@@ -8,13 +8,14 @@ from dataclasses import replace
 from hil.engines.aot.around import Collected, collected, repeated
 from hil.engines.aot.conv import Conv, plan_conv
 from hil.engines.aot.conv16 import Depthwise16, plan_16
+from hil.engines.aot.hybrid import plan_hybrid
 from hil.engines.aot.matmul import plan_computed
 from hil.engines.aot.pool16 import plan_pooling16
 from hil.engines.aot.steps import Step
 from hil.engines.aot.transposed import plan_transposed
 from hil.engines.aot.unweighted import plan_pooling
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import INT16, window_axes
+from hil.tflite.graph import FLOAT32, INT16, window_axes
 
 
 def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Step:
@@ -25,6 +26,10 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     x, w = (graph.tensors[i] for i in operator.inputs[:2])
     if operator.code == "FULLY_CONNECTED" and w.data is None:
         return plan_computed(operator, graph, name, note)
+    if x.dtype == FLOAT32 and w.dtype != FLOAT32:
+        hybrid = plan_hybrid(operator, graph, name, note)
+        dense = operator.code == "FULLY_CONNECTED"
+        return repeated(hybrid, x.elements // w.shape[1] if dense else x.shape[0])
     if x.dtype == INT16:
         return _plan_int16(operator, graph, name, note)
     conv = plan_conv(operator, graph, name, note)
