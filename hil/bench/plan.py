@@ -175,6 +175,11 @@ def _networks(request: Request, dataset: str) -> list[Group]:
         )
     groups = []
     for precision in dict.fromkeys(precisions):
+        if precision not in EXPORTED:
+            raise UsageError(
+                f"there are no {precision} models for {dataset}",
+                f"choose from {', '.join(EXPORTED)}, or pass --model my.tflite",
+            )
         group = tuple(_network(name, folder / f"{name}_{precision}.tflite") for name in NETWORKS)
         chosen = tuple(n for n in group if not named or n.name in named)
         groups.append(Group(precision, group, chosen))

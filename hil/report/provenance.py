@@ -16,8 +16,8 @@ from hil.runs.schema import DIGITS, SAMPLES, Manifest, Tensor
 from hil.runs.tensors import is_sequence, name_of, tensors_of
 
 _OURS: Final = (
-    "Expected: int8 outputs equal the oracle byte for byte; float32 outputs equal LiteRT's bit for "
-    "bit, or within the tolerance that the run states."
+    "Expected: int8 and int16 outputs equal the oracle byte for byte; float32 outputs equal "
+    "LiteRT's bit for bit, or within the tolerance that the run states."
 )
 _SKETCH: Final = (
     "Expected of a user's sketch: the outputs of the oracle, or LiteRT's if no oracle was run, "

@@ -220,3 +220,8 @@ def test_every_board_can_be_a_station() -> None:
         station = only_station(load_board(name))
         (key,) = keys(boards=(station, station), models=("student",), precisions=("int8",))
         assert key == f"{name}/aot/student/int8"
+
+
+def test_models_of_the_project_are_int8_or_float32() -> None:
+    with pytest.raises(UsageError, match="no int16 models for digits; choose from float32, int8"):
+        make_plan(request(precisions=("int16",)))
