@@ -35,6 +35,8 @@ _COUNTS = {  # inputs and outputs
     "READ_VARIABLE": (1, 1),
     "ASSIGN_VARIABLE": (2, 0),
     "CALL_ONCE": (0, 0),
+    "RESIZE_BILINEAR": (2, 1),
+    "GATHER": (2, 1),
 }
 
 

@@ -377,6 +377,7 @@ def moved(
     call.expect(bool(operator.outputs))
     _check_scales(call)
     found = _ALL[operator.code].apply(call)
+    call.expect(len(found) == len(operator.outputs))
     for number, values in enumerate(found):
         shape = call.target(number)
         same = values.shape == shape if values.ndim == len(shape) else True

@@ -67,7 +67,7 @@ class Bilinear(OneToOne):
 def plan_bilinear(operator: Operator, graph: Graph, name: str, note: str) -> Bilinear:
     """A RESIZE_BILINEAR. Raises `ModelError` for sizes and options that do not fit."""
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    size = graph.tensors[operator.inputs[1]].data if len(operator.inputs) == 2 else None
+    size = graph.tensors[operator.inputs[1]].data
     if size is None:
         raise refuse(operator, "a size that is not a constant", "export with fixed shapes")
     fits = len(x.shape) == len(y.shape) == 4 and x.shape[::3] == y.shape[::3]
