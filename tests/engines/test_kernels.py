@@ -40,7 +40,16 @@ def test_a_kernel_file_compiles_on_its_own(file: Path, language: str, tmp_path: 
 
 def test_a_kernel_file_follows_what_it_includes_and_comes_once() -> None:
     text = "".join(kernel_texts(["pairs", "float32", "products", "base"]))
-    assert guards(text) == ["BASE", "MAC16", "THUMB1", "PRODUCTS", "RV32", "PAIRS", "FLOAT32"]
+    assert guards(text) == [
+        "BASE",
+        "MAC16",
+        "MVE",
+        "THUMB1",
+        "PRODUCTS",
+        "RV32",
+        "PAIRS",
+        "FLOAT32",
+    ]
     assert '#include "' not in text
     assert "SPDX" not in text
 
@@ -49,7 +58,7 @@ def test_a_kernel_file_follows_what_it_includes_and_comes_once() -> None:
     ("net", "kernels"),
     [
         (float_cnn(), ["BASE", "FLOAT32"]),
-        (int8_cnn(), ["BASE", "INT8", "MAC16", "THUMB1", "PRODUCTS"]),
+        (int8_cnn(), ["BASE", "INT8", "MAC16", "MVE", "THUMB1", "PRODUCTS"]),
         (Net().input((1, 4), "int8", 0.1, 0).softmax(), ["BASE", "INT8"]),
         (Net().input((1, 4)).reshape((2, 2)), ["BASE"]),
     ],

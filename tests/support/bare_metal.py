@@ -7,6 +7,7 @@ The program's exit code is the verdict.
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,12 +30,16 @@ COUNT = 3  # inputs per network
 
 @dataclass(frozen=True)
 class Core:
-    """An emulated core; ``clock``: start() and stop() in C, which returns instructions."""
+    """An emulated core; ``clock``: start() and stop() in C, which returns instructions.
+
+    ``memory``: the length of its flash and RAM, if less than in the linker script.
+    """
 
     platform: str
     compiler: tuple[str, ...]
     emulator: tuple[str, ...]
     clock: str
+    memory: str = ""
 
     @property
     def tools(self) -> tuple[str, str]:
@@ -107,7 +112,12 @@ def verdict(
     (folder / "main.c").write_text(main)
     bsp = FIRMWARE / "platforms" / core.platform / "bsp"
     command = [*core.compiler, *STRICT, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
-    command += [f"-I{FIRMWARE / 'port'}", "-T", str(bsp / f"{core.platform}.ld")]
+    script = (bsp / f"{core.platform}.ld").read_text()
+    if core.memory:
+        script, count = re.subn("LENGTH = \\w+", f"LENGTH = {core.memory}", script)
+        assert count == 2
+    (folder / "main.ld").write_text(script)
+    command += [f"-I{FIRMWARE / 'port'}", "-T", "main.ld"]
     command += ["-nostartfiles", "-lm"]
     subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=folder)
     emulator = [*core.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]

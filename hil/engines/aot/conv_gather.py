@@ -328,6 +328,18 @@ def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> 
     channels = range(tile.channels)
     rows = conv.pool.rows.window if conv.pool else 1
     if conv.pool is not None and (rows, buffer.columns, tile.points) == (2, 1, 2):
+        vectors = finish.by_vectors
+        if vectors:
+            w("#if HIL_MVE")
+            with w.block(""):
+                w("int32_t a[16] = {0};")
+                _sums(w, conv, buffer, "s", rows)
+                arguments = f"q, {', '.join(map(str, vectors))}"
+                w(
+                    f"hil_mve_store({place.targets(c, 0)[0].replace('o[', 'o + ').rstrip(']')}, "
+                    f"hil_mve_largest(a), {arguments});"
+                )
+            w("#else")
         starts = ", ".join(finish.start(j) for _ in range(rows) for j in channels for _ in "op")
         w(f"int32_t a[{rows * tile.points * tile.channels}] = {{{starts}}};")
         _sums(w, conv, buffer, "s", rows)
@@ -335,6 +347,8 @@ def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> 
         for j in channels:
             finish.combine(w, j, [f"a[{8 * r + 2 * j + p}]" for r in range(rows) for p in range(2)])
             finish.store(w, j, place.targets(c, j), ())
+        if vectors:
+            w("#endif")
         return
     finish.begin(w, tile.channels)
     with w.loop("wy", rows), w.loop("wx", buffer.columns):
@@ -409,9 +423,17 @@ def _gather_row(w: Writer, place: Place, buffer: Scratch) -> None:
     apart = conv.columns.stride * conv.cin
     whole, rest = divmod(conv.columns.window * conv.cin, 4)
     beside = _beside(buffer)
+    by_vectors = points == 2 and whole > 0 and whole % 4 == 0
+    if by_vectors:
+        w("#if HIL_MVE")
+        with w.block(f"for (int k = 0; k < {whole // 4}; ++k, p += 16, s += {_step(4, 2)})"):
+            w(f"hil_mve_widen2(s, p, p + {apart});")
+        w("#else")
     if whole:
         with w.block(f"for (int k = 0; k < {whole}; ++k, p += 4, s += {_step(1, points)})"):
             w(f"hil_widen{points}(s, p{f', p + {apart}, {beside}' if points == 2 else ''});")
+    if by_vectors:
+        w("#endif")
     for p in range(points):
         _rest(w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {beside}" * p)
     if rest:  # the other values of the group are multiplied by weights of zero

@@ -18,6 +18,7 @@ from hil.engines.aot.finish import Finish, largest
 from hil.engines.aot.source import Array, Emitted, Writer, read
 
 _MAC16_WORDS = 5  # of a channel's weights that fit the registers beside four sums
+_LANES = 8  # of a vector of int16
 _SINGLES = 20  # values of a patch that are kept one by one
 _MAX_UNROLLED = 32  # taps of a depthwise window that are unrolled; more are in a loop
 
@@ -67,11 +68,15 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     pairs = list(dict.fromkeys(tuple(i[t] for t in pair) for pair in _pairs(conv) for i in points))
     names = {pair: f"pairs[{i}]" for i, pair in enumerate(pairs)}
     on_mac16 = len(_pairs(conv)) <= _MAC16_WORDS
+    on_mve = on_mac16 and 2 * len(_pairs(conv)) >= _LANES
     cells = _cells(place, conv.cin)
     on_singles = len(cells) <= _SINGLES
     if on_mac16:
         w("#if HIL_MAC16")
         _mac16_channels(w, place, finish)
+        if on_mve:
+            w("#elif HIL_MVE")
+            _mve_channels(w, place, finish)
     if on_singles:
         w("#elif HIL_SINGLES" if on_mac16 else "#if HIL_SINGLES")
         _single_channels(w, place, finish, points)
@@ -84,7 +89,7 @@ def emit_patch(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     w()
     with place.function(w):
         if on_mac16:
-            w("#if HIL_MAC16")
+            w("#if HIL_MAC16 || HIL_MVE" if on_mve else "#if HIL_MAC16")
             _store_patch(w, place, points)
             w(f"{prefix}_channels(patch, o);")
         if on_singles:
@@ -141,6 +146,53 @@ def _mac16_channels(w: Writer, place: Place, finish: Finish) -> None:
             values = [f"(int32_t){s} + {finish.start(0)}" for s in sums]
             finish.combine(w, 0, values[:1] if finish.late else values)
             finish.store(w, 0, place.targets("0", 0), values)
+
+
+def _mve_channels(w: Writer, place: Place, finish: Finish) -> None:
+    """Every channel at one tile, where eight products are one instruction; ``patch`` as above."""
+    prefix, pairs, points = place.prefix, _pairs(place.conv), range(place.tile.points)
+    values = 2 * len(pairs)
+    taps = [2 * i + half for i, pair in enumerate(pairs) for half in range(len(pair))]
+    rest = [t for t in taps if t >= _LANES]
+    with w.block(f"HIL_KERNEL {prefix}_channels(const int16_t *patch, int8_t *o)"):
+        w(f"HIL_FLASH int16_t *w = {prefix}_w;")
+        w(f"HIL_FLASH int32_t *q = {prefix}_q;")
+        for p in points:
+            w(f"const int16x8_t v{p} = vldrhq_s16(patch + {p * values});")
+            for t in rest:
+                w(f"const int32_t x{p}_{t} = patch[{p * values + t}];")
+        end = f"{prefix}_w + {values * place.conv.cout}"
+        vectors = finish.by_vectors
+        if vectors:
+            with w.block(f"for (; w < {end}; w += {4 * values}, q += {4 * finish.stride}, o += 4)"):
+                w(f"int32_t sums[{4 * len(points)}];")
+                for c in range(4):
+                    w(f"const int16x8_t y{c} = vldrhq_s16(w + {c * values});")
+                    for p in points:
+                        w(f"sums[{4 * p + c}] = vmladavq_s16(v{p}, y{c});")
+                    w("HIL_IN_ORDER;")
+                for p in points:
+                    w(f"int32x4_t a{p} = vldrwq_s32(sums + {4 * p});")
+                for t in rest:
+                    w(f"const int32x4_t w{t} = hil_mve_column16(w + {t}, {2 * values});")
+                    for p in points:
+                        w(f"a{p} = vmlaq_n_s32(a{p}, w{t}, x{p}_{t});")
+                sums = largest([f"a{p}" for p in points], "vmaxq_s32")
+                w(f"hil_mve_store(o, {sums}, q, {', '.join(map(str, vectors))});")
+            return
+        step = f"w += {values}, q += {finish.stride}, ++o"
+        with w.block(f"for (; w < {end}; {step})"):
+            w("const int16x8_t y = vldrhq_s16(w);")
+            sums = [f"a{p}" for p in points]
+            for p in points:
+                more = "".join(f" + x{p}_{t} * w[{t}]" for t in rest)
+                w(f"const int32_t a{p} = vmladavq_s16(v{p}, y){more};")
+            if finish.late:
+                sums = [f"{largest(sums)} + {finish.start(0)}"]
+            else:
+                sums = [f"{a} + {finish.start(0)}" for a in sums]
+            finish.combine(w, 0, sums)
+            finish.store(w, 0, place.targets("0", 0), sums)
 
 
 def _single_channels(w: Writer, place: Place, finish: Finish, points: list[list[int]]) -> None:

@@ -133,6 +133,9 @@ def _kernels(w: Writer, place: Place, finish: Finish, channels: int) -> None:
             w("#elif HIL_THUMB1")
             with w.block(head), w.loop("ky", conv.rows.window, f"w += {length * channels}"):
                 w(f"hil_thumb1_walk(tile{row}, w, a, {length // 4}u);")
+            w("#elif HIL_MVE")
+            with w.block(head), w.loop("ky", conv.rows.window, f"w += {length * channels}"):
+                w(f"hil_mve_walk(tile{row}, w, a, {length // 4}u);")
         w("#else")
     with w.block(head), _sums(w, place, finish, channels), w.loop("ky", conv.rows.window):
         w(f"const {place.ctype} *p = tile{row};")

@@ -123,6 +123,19 @@ class Finish:
         """Parameters per channel."""
         return 1 if self.real else len(self._columns)
 
+    @property
+    def by_vectors(self) -> tuple[int, int, int, int] | None:
+        """Arguments of `hil_mve_store` (kernels/mve.h): zero, whether negative results matter, and
+        the limits. None if a maximum of sums cannot be finished by it."""
+        stage = self.conv.pre.then(self.conv.post)
+        quant = self.conv.quant
+        if quant is None or not self.late or stage.limits is None:
+            return None
+        if not self._short or self.stride != 3 or self.conv.cout % 4:
+            return None
+        negative = len(set(stage.table[: quant.output_zero + 129])) > 1
+        return quant.output_zero, int(negative), *stage.limits
+
     def arrays(self) -> list[Array]:
         if self.real:
             assert self.conv.bias is not None

@@ -56,6 +56,14 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #define HIL_DSP 0
 #endif
 
+/* Cortex-M55 and M85: vectors of integers. The results are the same without. Not without the
+ * optimiser, which would need registers for other things. */
+#if !defined(HIL_NO_MVE) && HIL_DSP && defined(__ARM_FEATURE_MVE) && defined(__OPTIMIZE__)
+#define HIL_MVE (__ARM_FEATURE_MVE & 1)
+#else
+#define HIL_MVE 0
+#endif
+
 /* Xtensa with the MAC16 option (ESP32, S2, S3): a 16-bit product, its addition and a load in one
  * instruction. The results are the same without. GCC 13 and later know the core's options, before
  * that its header does. */
@@ -101,7 +109,7 @@ static inline float hil_read_f32(const float *p) { return pgm_read_float(p); }
 #endif
 /* Keeps loads after it: GCC would load all values of an unrolled loop first, and then keep the sums
  * on the stack. */
-#if HIL_SINGLES && defined(__GNUC__)
+#if (HIL_SINGLES || HIL_MVE) && defined(__GNUC__)
 #define HIL_IN_ORDER __asm__ volatile("" ::: "memory")
 #else
 #define HIL_IN_ORDER (void)0

@@ -27,6 +27,7 @@
 #endif
 
 #if HIL_DSP
+#if !HIL_MVE
 /* In assembly, because GCC does not keep all of this in the core's 14 registers. */
 /* clang-format off */
 #define HIL_TAPS2 \
@@ -144,6 +145,7 @@ HIL_NAKED hil_sums1(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED,
       "pop {r4-r11, pc}\n" ::: "memory");
 }
 /* clang-format on */
+#endif
 
 static inline void hil_widen1(int16_t *s, const int8_t *p) {
   const hil_x4_t x = hil_x4(p);

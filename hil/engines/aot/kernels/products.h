@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "mac16.h"
+#include "mve.h"
 #include "thumb1.h"
 
 /* ==== what generated headers contain ==== */

@@ -30,7 +30,7 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
 }
 #endif
 
-#if HIL_DSP
+#if HIL_DSP && !HIL_MVE
 /* clang-format off */
 #define HIL_SCALE(sum, m, offset, shift, o) /* one output of a channel */ \
   "smmla " sum ", " sum ", " m ", " offset "\n" \
