@@ -121,7 +121,7 @@ def test_few_networks_reach_every_line_that_writes_a_kernel() -> None:
     """The networks that test_avr.py and tests/firmware/test_compilers.py compile."""
     networks, left = covering()
     assert left == set(), "add a network to tests/support/covering.py that has this kernel"
-    assert len(networks) < 40
+    assert len(networks) <= 40
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1000, 40), (100, 700)])
