@@ -35,6 +35,7 @@ NUMPY_TYPES = {
 }
 FLOAT32, FLOAT16, INT32, UINT8, INT64, BOOL, INT16, INT8 = 0, 1, 2, 3, 4, 6, 7, 9
 RESOURCE = 13  # a handle of a variable
+INT4 = 17  # two values in a byte; a constant's data is int8 here
 _TYPE_NAMES: dict[int, str] = {
     v: k.lower() for k, v in vars(TensorType).items() if isinstance(v, int)
 }

@@ -16,6 +16,7 @@ from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite.check import check_operator, check_order
 from hil.tflite.flatbuffer import Table, corrupt
 from hil.tflite.graph import (
+    INT4,
     INT8,
     INT16,
     NUMPY_TYPES,
@@ -242,6 +243,8 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     if raw.size:
         if table.has(6):
             raise ModelError(f"{where} is sparse", "export the model without sparsity")
+        if dtype == INT4:
+            data = _unpacked(where, raw, shape)
         if dtype in NUMPY_TYPES:  # others are dropped: only unsupported operators use them
             form = np.dtype(NUMPY_TYPES[dtype])
             if raw.size != math.prod(shape) * form.itemsize:
@@ -249,6 +252,18 @@ def _tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
             data = np.frombuffer(raw.tobytes(), form).reshape(shape)
     variable = bool(table.integer(5, "b"))
     return Tensor(index, name, dtype, shape, scales, zeros, axis, data, variable)
+
+
+def _unpacked(
+    where: str, raw: npt.NDArray[np.generic], shape: tuple[int, ...]
+) -> npt.NDArray[np.int8]:
+    """UnpackDenseInt4IntoInt8: the lower half of a byte is the first value."""
+    count = math.prod(shape)
+    if raw.size != (count + 1) // 2:
+        raise corrupt(where, f"{raw.size} bytes for shape {list(shape)}")
+    packed = raw.astype(np.uint8)
+    halves = np.stack([packed << 4, packed & 0xF0], axis=1).reshape(-1)[:count]
+    return (halves.view(np.int8) >> 4).reshape(shape)
 
 
 def _check_quantization(where: str, scales: tuple[float, ...], zeros: tuple[int, ...]) -> None:

@@ -90,6 +90,12 @@ def test_float32_layers_with_int8_weights_equal_litert(
     assert compare(models, tmp_path) >= COUNT * 2 // 3
 
 
+@pytest.mark.parametrize("layer", ["conv", "dense", "grouped"])
+def test_int8_layers_with_int4_weights_equal_tflm(layer: str, tmp_path: Path) -> None:
+    models = drawn("int4", layer, 0)
+    assert compare(models, tmp_path) >= COUNT // 4  # TFLM refuses dense ones of several scales
+
+
 @pytest.mark.firmware
 @pytest.mark.parametrize("language", COMPILERS)
 def test_float32_layers_with_int8_weights_compile_without_a_warning(

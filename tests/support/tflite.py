@@ -21,6 +21,7 @@ TYPES = {
     "bool": 6,
     "int16": 7,
     "int8": 9,
+    "int4": 17,
 }
 SCALED = ("int8", "uint8", "int16")  # values of a scale and a zero point
 SAME, VALID = 0, 1
@@ -37,6 +38,7 @@ class Net:
     dtype: str = "float32"
     scale: float = 0.0
     zero: int = 0
+    weights: str = ""  # their type, if it is not that of the array: int4
 
     def __post_init__(self) -> None:
         empty = schema.BufferT()
@@ -61,6 +63,9 @@ class Net:
         tensor.shape, tensor.type = list(shape), TYPES[dtype]
         tensor.name = f"t{len(self.graph.tensors)}"
         tensor.buffer = 0
+        if data is not None and dtype == "int4":
+            halves = np.resize(data.reshape(-1), data.size + data.size % 2).view(np.uint8) & 15
+            data = halves[::2] | halves[1::2] << 4
         if data is not None:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
@@ -144,7 +149,8 @@ class Net:
     ) -> list[int]:
         """Weight and bias tensors of a weighted operator on the current tensor."""
         zeros = [0] * len(scales)
-        found = [self.tensor(weights.shape, weights.dtype.name, weights, scales, zeros, axis)]
+        kind = self.weights or weights.dtype.name
+        found = [self.tensor(weights.shape, kind, weights, scales, zeros, axis)]
         if bias is not None:
             products = [float(np.float32(self.scale)) * s for s in scales]
             if bias.dtype.kind == "f":

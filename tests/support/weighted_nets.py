@@ -80,6 +80,17 @@ class HybridMaker(Maker):
         options.asymmetricQuantizeInputs = bool(self.random.random() < 0.5)
 
 
+class Int4Maker(Maker):
+    """Makes networks of int8 values with int4 weights."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, "int8")
+        self.net.weights = "int4"
+
+    def _weights(self, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+        return self.random.integers(-8, 8, shape).astype(np.int8)
+
+
 def dilated(maker: Maker) -> None:
     """A convolution or depthwise convolution that skips rows or columns."""
     net = maker.net
@@ -180,7 +191,11 @@ LAYERS: dict[str, Callable[[Maker], None]] = {
 }
 
 
-MAKERS: dict[str, Callable[[int], Maker]] = {"int16": Maker16, "hybrid": HybridMaker}
+MAKERS: dict[str, Callable[[int], Maker]] = {
+    "int16": Maker16,
+    "hybrid": HybridMaker,
+    "int4": Int4Maker,
+}
 
 
 def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
@@ -192,7 +207,7 @@ def make_weighted(seed: int, kind: str, layer: str, batch: int = 1) -> bytes:
     if maker.real:
         net.input(shape)
     else:
-        net.input(shape, kind, maker._scale(), maker._zero())
+        net.input(shape, kind if kind == "int16" else "int8", maker._scale(), maker._zero())
     names = [layer, str(random.choice(list(LAYERS))), "function", "pool"]
     for name in names[: maker._int(1, 4)]:
         if name in LAYERS:

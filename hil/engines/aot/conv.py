@@ -13,7 +13,7 @@ from hil.engines.aot import arithmetic
 from hil.engines.aot.arithmetic import NOTHING, Activation
 from hil.engines.aot.steps import InPlace, OneToOne, Pool, ctype, first_bytes, item
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import FLOAT32, INT8, INT32, Axis, refuse, window_axes
+from hil.tflite.graph import FLOAT32, INT4, INT8, INT32, Axis, refuse, window_axes
 
 # Bounded by registers: float32 kernels have 32, int8 kernels 13.
 REAL_POINTS, INT8_POINTS = 4, 2
@@ -248,13 +248,16 @@ def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
     tensors = graph.tensors
     x, w, y = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
     real = x.dtype == FLOAT32
-    if w.dtype != (FLOAT32 if real else INT8):
+    if w.dtype not in ((FLOAT32,) if real else (INT8, INT4)):
         raise refuse(
             operator,
             f"weights of TensorType {w.dtype} for {'float32' if real else 'int8'} values",
             "export in float32 or with full int8 quantisation",
         )
-    assert w.data is not None  # the chain was checked
+    if w.data is None:
+        raise refuse(operator, "computed weights", "aot takes them in dense layers")
+    if w.dtype == INT4 and operator.code == "FULLY_CONNECTED" and len(w.scales) > 1:
+        raise refuse(operator, "int4 weights with several scales", "TFLM takes one scale")
     depthwise = operator.code == "DEPTHWISE_CONV_2D"
     cout = y.shape[-1]
     if operator.code == "FULLY_CONNECTED":
@@ -306,7 +309,8 @@ def _bias(
     bias = tensors[operator.inputs[2]]
     if bias.dtype != dtype:
         raise refuse(operator, f"a bias of TensorType {bias.dtype}", "export the model again")
-    assert bias.data is not None  # the chain was checked
+    if bias.data is None:
+        raise refuse(operator, "a computed bias", "export the model again")
     if not np.isfinite(bias.data).all():
         raise refuse(operator, "a bias that is not a finite number", "train the model again")
     return bias.data.reshape(cout)

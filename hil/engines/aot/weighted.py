@@ -15,7 +15,7 @@ from hil.engines.aot.steps import Step
 from hil.engines.aot.transposed import plan_transposed
 from hil.engines.aot.unweighted import plan_pooling
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import FLOAT32, INT16, window_axes
+from hil.tflite.graph import FLOAT32, INT8, INT16, window_axes
 
 
 def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Step:
@@ -26,7 +26,7 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     x, w = (graph.tensors[i] for i in operator.inputs[:2])
     if operator.code == "FULLY_CONNECTED" and w.data is None:
         return plan_computed(operator, graph, name, note)
-    if x.dtype == FLOAT32 and w.dtype != FLOAT32:
+    if x.dtype == FLOAT32 and w.dtype == INT8:
         hybrid = plan_hybrid(operator, graph, name, note)
         dense = operator.code == "FULLY_CONNECTED"
         return repeated(hybrid, x.elements // w.shape[1] if dense else x.shape[0])
