@@ -16,14 +16,13 @@ from hil.engines.aot.formulas import (
     INT16_LIMITS,
     Formula,
     Found,
-    Reals,
     linear,
     minus,
     plain,
     plus,
     quantised,
 )
-from hil.engines.aot.linear import CODES, Integers, divide_pot, fit, high_mul
+from hil.engines.aot.linear import CODES, Integers, Rows, divide_pot, fit, fit_rows, high_mul
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, refuse
 
@@ -45,8 +44,10 @@ class _Sum:
         scale = stage[0] * self.last[0] * 2.0 ** (self.left - 62 - stage[1] - self.last[1])
         return self.sign * scale if side else scale
 
-    def slopes(self, side: int, other: Integers) -> Reals:
-        return np.full(other.shape, self._slope(side))
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        return fit_rows(results, limits, np.full(other.shape, self._slope(side)), self.zeros[side])
 
     def results(self, x: Integers, y: Integers) -> Integers:
         a = _scaled((x - self.zeros[0]) << self.left, self.first)
@@ -118,8 +119,10 @@ class _Square:
     shift: int
     zero: int
 
-    def slopes(self, side: int, other: Integers) -> Reals | None:
-        del side, other
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        del side, other, results, limits
         return None
 
     def results(self, x: Integers, y: Integers) -> Integers:

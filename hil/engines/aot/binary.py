@@ -22,7 +22,7 @@ from hil.engines.aot.finish import (
     table_array,
 )
 from hil.engines.aot.formulas import Formula, Found, Quantised
-from hil.engines.aot.linear import CODES, fit_rows
+from hil.engines.aot.linear import CODES
 from hil.engines.aot.products import product_formula, quotient_formula
 from hil.engines.aot.selections import larger_or_smaller, prelu
 from hil.engines.aot.source import Array, Emitted, Writer, read
@@ -133,8 +133,8 @@ def _folded(
     if constant.elements == 1:
         table = tuple(post.table[q + 128] for q in results[0].clip(-128, 127).tolist())
         return Map(name, note, "activation", False, value.elements, Activation(table=table))
-    slopes = codes.slopes(side, other[:, 0])
-    rows = fit_rows(results, post.limits, slopes) if slopes is not None and post.limits else None
+    assert post.limits is not None
+    rows = codes.rows(side, other[:, 0], results, post.limits)
     if rows is None:
         return None
     return Channelwise(name, note, value.elements, loops(shapes), (Stage(rows, post),))

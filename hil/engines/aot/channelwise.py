@@ -14,6 +14,7 @@ import numpy as np
 from hil.engines.aot.arithmetic import Activation
 from hil.engines.aot.broadcast import Loop
 from hil.engines.aot.finish import int8_expression, table_array
+from hil.engines.aot.formulas import integer, plus
 from hil.engines.aot.linear import Rows
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import OneToOne
@@ -21,7 +22,7 @@ from hil.engines.aot.steps import OneToOne
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """(x * factor + offset) >> shift, then ``post``. ``rows``: per channel."""
+    """What ``rows`` say, per channel, and then ``post``."""
 
     rows: Rows
     post: Activation
@@ -60,34 +61,37 @@ def emit_channelwise(step: Channelwise, prefix: str) -> Emitted:
     width = sum(stage.width for stage in step.stages)
     columns = []
     arrays = []
-    value = "x"
+    values = []
     place = 0
     for number, stage in enumerate(step.stages):
         rows = stage.rows
+        factor = integer(int(rows.factors[0]))
         if stage.width == 2:
             columns.append(rows.factors)
             factor = read("int32_t", "k", place)
-        else:
-            factor = str(int(rows.factors[0]))
         columns.append(rows.offsets)
         offset = read("int32_t", "k", place + stage.width - 1)
         table = f"{prefix}_lut{number or ''}"
-        value = int8_expression(
-            f"({value} * {factor} + {offset}) >> {rows.shift}", stage.post, table
-        )
+        total = f"x * {factor} + {offset}"
+        if rows.below or rows.offset:
+            total = plus(f"hil_sided({total}, {integer(rows.below)})", rows.offset)
+        if rows.above:
+            high = plus(f"x * {integer(rows.above[0])}", rows.above[1])
+            total = f"x >= {integer(rows.zero)} ? {high} : {total}"
+        values.append(int8_expression(f"(({total}) >> {rows.shift})", stage.post, table))
         if stage.post.limits is None:
             arrays.append(table_array(table, stage.post))
         place += stage.width
-    values = np.stack(columns, axis=1).astype("<i4")
-    arrays.append(Array(f"{prefix}_k", values, "per channel: factors and offsets"))
+    constants = np.stack(columns, axis=1).astype("<i4")
+    arrays.append(Array(f"{prefix}_k", constants, "per channel: factors and offsets"))
     w = Writer()
     with w.block(f"static inline void {prefix}(const int8_t *in, int8_t *out)"):
         w(f"HIL_FLASH int32_t *k0 = {prefix}_k;")
-        _nested(w, step, width, value)
-    return Emitted(arrays, str(w), ("int8",))
+        _nested(w, step, width, values)
+    return Emitted(arrays, str(w), ("scaling",))
 
 
-def _nested(w: Writer, step: Channelwise, width: int, value: str, depth: int = 0) -> None:
+def _nested(w: Writer, step: Channelwise, width: int, values: list[str], depth: int = 0) -> None:
     loop = step.nest[depth]
     stride = loop.strides[1] * width
     inner = depth + 1 == len(step.nest)
@@ -100,7 +104,9 @@ def _nested(w: Writer, step: Channelwise, width: int, value: str, depth: int = 0
             where = f"k{depth} + {stride} * i{depth}" if stride else f"k{depth}"
             w(f"HIL_FLASH int32_t *{name} = {where};")
         if not inner:
-            _nested(w, step, width, value, depth + 1)
+            _nested(w, step, width, values, depth + 1)
             return
-        w("const int32_t x = *in++;")
-        w(f"*out++ = (int8_t){value};")
+        w("int32_t x = *in++;")
+        for value in values[:-1]:
+            w(f"x = {value};")
+        w(f"*out++ = (int8_t){values[-1]};")

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from hil.engines.aot.arithmetic import (
     NOTHING,
     Activation,
@@ -17,13 +14,12 @@ from hil.engines.aot.arithmetic import (
     quantized_limits,
     real_limits,
 )
-from hil.engines.aot.linear import Integers, Linear
+from hil.engines.aot.linear import Integers, Linear, Rows
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT16
 
 INT32_LIMITS = (-(1 << 31), (1 << 31) - 1)
 INT16_LIMITS = (-(1 << 15), (1 << 15) - 1)
-Reals = npt.NDArray[np.float64]
 
 
 class Quantised(Protocol):
@@ -33,10 +29,12 @@ class Quantised(Protocol):
         """What TFLM computes."""
         ...
 
-    def slopes(self, side: int, other: Integers) -> Reals | None:
-        """By how much results grow with operand ``side`` where the other one is ``other``.
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        """The ``results`` (channels, 256) for operand ``side`` as sums; None if there are none.
 
-        None where they do not grow evenly.
+        ``other``: the constants (channels,), which are the other operand.
         """
         ...
 

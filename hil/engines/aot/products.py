@@ -23,7 +23,6 @@ from hil.engines.aot.formulas import (
     INT32_LIMITS,
     Formula,
     Found,
-    Reals,
     clamped,
     int32_limits,
     integer,
@@ -32,7 +31,7 @@ from hil.engines.aot.formulas import (
     plus,
     quantised,
 )
-from hil.engines.aot.linear import CODES, Integers, divide_pot, high_mul
+from hil.engines.aot.linear import CODES, Integers, Rows, divide_pot, fit_rows, high_mul
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, INT32, refuse
 
@@ -47,9 +46,11 @@ class _Product:
     zero: int
     wide: bool  # int16
 
-    def slopes(self, side: int, other: Integers) -> Reals:
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
         scale = self.multiplier * 2.0 ** (self.shift - 31)
-        return scale * (other - self.zeros[1 - side]).astype(np.float64)
+        return fit_rows(results, limits, scale * (other - self.zeros[1 - side]), self.zeros[side])
 
     def results(self, x: Integers, y: Integers) -> Integers:
         product = (x - self.zeros[0]) * (y - self.zeros[1])
@@ -126,10 +127,12 @@ class _Quotient:
     shift: int
     zero: int
 
-    def slopes(self, side: int, other: Integers) -> Reals | None:
-        if side:
-            return None
-        return self.multiplier * 2.0 ** (self.shift - 31) / (other - self.zeros[1])
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        assert side == 0  # the divisors are constants
+        scale = self.multiplier * 2.0 ** (self.shift - 31)
+        return fit_rows(results, limits, scale / (other - self.zeros[1]), self.zeros[0])
 
     def results(self, x: Integers, y: Integers) -> Integers:
         found = np.vectorize(self._result, otypes=[np.int64])(x - self.zeros[0], y - self.zeros[1])

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.engines.aot.arithmetic import NOTHING, quantize_multiplier
-from hil.engines.aot.formulas import INT16_LIMITS, Formula, Found, Reals, minus, plus
-from hil.engines.aot.linear import Integers, divide_pot, high_mul
+from hil.engines.aot.formulas import INT16_LIMITS, Formula, Found, minus, plus
+from hil.engines.aot.linear import Integers, Rows, divide_pot, fit_bent, high_mul
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, refuse
 
@@ -24,8 +24,10 @@ class _Extreme:
 
     larger: bool
 
-    def slopes(self, side: int, other: Integers) -> Reals | None:
-        del side, other
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        del side, other, results, limits
         return None
 
     def results(self, x: Integers, y: Integers) -> Integers:
@@ -61,9 +63,14 @@ class _Prelu:
     below: Multiplier
     zero: int
 
-    def slopes(self, side: int, other: Integers) -> Reals | None:
-        del side, other
-        return None
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        if side:
+            return None
+        above = self.above[0] * 2.0 ** (self.above[1] - 31)
+        below = self.below[0] * 2.0 ** (self.below[1] - 31) * (other - self.zeros[1])
+        return fit_bent(results, limits, self.zeros[0], above, below)
 
     def results(self, x: Integers, y: Integers) -> Integers:
         def scaled(values: Integers, by: Multiplier) -> Integers:

@@ -17,6 +17,9 @@ static inline int32_t hil_scale_down(int32_t x, int32_t multiplier, int32_t n) {
 /* Before half is added and the rest shifted out, so that halves of negative x round down too. */
 static inline int32_t hil_away(int32_t x) { return x + (x >> 31); }
 
+/* x, and `below` more where it is negative. */
+static inline int32_t hil_sided(int32_t x, int32_t below) { return x + ((x >> 31) & below); }
+
 static inline int32_t hil_square_of(int32_t x) { return (int32_t)((uint32_t)x * (uint32_t)x); }
 
 /* x / y of int32, which wraps. */
