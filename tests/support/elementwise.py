@@ -114,7 +114,7 @@ def several() -> bytes:
     def pairs(scale: float) -> None:
         start = net.current
         apply("MUL", values(2, 3, 4), scale=0.25)  # whose roundings depend on the sign
-        apply("ADD", values(4))
+        apply("ADD", values(2, 3, 4))
         function(net, "LEAKY_RELU", 0.8, scale=0.11)
         apply("SUB", values(2, 1, 1))
         apply("SUB", start)
