@@ -29,9 +29,9 @@ def near(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic]) -> None:
     np.testing.assert_allclose(a.astype(np.float64), b.astype(np.float64), rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("first", [0, 40])
-def test_int8_equals_tflm(first: int, tmp_path: Path) -> None:
-    graphs = {f"net{i}": read_model(drawn_lstm(i, "int8")) for i in range(first, first + 40)}
+@pytest.mark.parametrize(("first", "dtype"), [(0, "int8"), (40, "int8"), (0, "int16")])
+def test_integers_equal_tflm(first: int, dtype: str, tmp_path: Path) -> None:
+    graphs = {f"net{i}": read_model(drawn_lstm(i, dtype)) for i in range(first, first + 40)}
     for native in library(graphs, tmp_path).values():
         x = sequence(native.graph, first)
         (expected,) = tflm_outputs(native.graph, x)

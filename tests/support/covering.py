@@ -106,7 +106,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
     for dtype in ("int8", "float32", "int16"):
         yield f"reductions_{dtype}", reductions.several(dtype)
     yield "elementwise", elementwise.several()
-    for dtype in ("int8", "float32"):
+    for dtype in ("int8", "float32", "int16"):
         yield f"recurrent_{dtype}", recurrent.several(dtype)
     yield "narrow", _narrow()
     for table in (True, False):

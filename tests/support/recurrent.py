@@ -46,14 +46,19 @@ def lstm(
     batch = net.shape[1 if time_major else 0]
     values = net.shape[2]
     result, zero = (0.0, 0) if real else (1 / 128, int(random.integers(-20, 20)))
+    if dtype == "int16":
+        result, zero = 2.0**-15, 0
     scales = [float(np.float32(random.uniform(0.5, 3) / 127 / np.sqrt(n))) for n in (values, cells)]
     inputs = [_weights(net, random, (cells, values), scales[0], least) for _ in range(4)]
     inputs += [_weights(net, random, (cells, cells), scales[1], least) for _ in range(4)]
-    biases = random.uniform(-bias, bias, (4, cells))
+    biases, whole = (
+        random.uniform(-bias, bias, (4, cells)),
+        "int64" if dtype == "int16" else "int32",
+    )
     found = [
         net.tensor((cells,), "float32", b.astype(np.float32))
         if real
-        else net.tensor((cells,), "int32", (b / (scale * scales[0])).astype(np.int32), [1.0], [0])
+        else net.tensor((cells,), whole, (b / (scale * scales[0])).astype(whole), [1.0], [0])
         for b in biases
     ]
     hidden = state(net, (batch, cells), dtype, result, zero)
@@ -73,12 +78,10 @@ def drawn_lstm(seed: int, dtype: str) -> bytes:
     random = np.random.default_rng(seed)
     shape = [int(n) for n in (random.integers(1, 3), random.integers(1, 6), random.integers(1, 23))]
     major = bool(random.integers(2))
-    scale, zero = (
-        (0.0, 0)
-        if dtype == "float32"
-        else (random.uniform(0.005, 0.05), random.integers(-128, 128))
-    )
-    net = Net().input(shape, dtype, float(scale), int(zero))
+    scale, zero = float(random.uniform(0.005, 0.05)), int(random.integers(-128, 128))
+    if dtype != "int8":
+        scale, zero = scale / 256 if dtype == "int16" else 0.0, 0
+    net = Net().input(shape, dtype, scale, zero)
     power = int(random.choice(np.array([-15, -13, -12, -11, -9, -4])))
     clip = float(random.choice(np.array([0.0, 0.5, 10.0])))
     least, bias = (-128, 1.0) if seed % 4 == 0 else (-127, 1.0 if seed % 3 else 600.0)
@@ -156,9 +159,11 @@ def drawn_svdf(seed: int, dtype: str) -> bytes:
 def several(dtype: str) -> bytes:
     """Layers that take every path, one after the other, in few bytes."""
     random = np.random.default_rng(7)
-    scale = 0.0 if dtype == "float32" else 0.02
-    net = Net().input((2, 3, 5), dtype, scale, 3 if scale else 0)
+    scale = {"float32": 0.0, "int8": 0.02, "int16": 0.0001}[dtype]
+    net = Net().input((2, 3, 5), dtype, scale, 3 if dtype == "int8" else 0)
     lstm(net, 6, random, clip=0.5, power=-11)
+    if dtype == "int16":
+        return net.finish()
     lstm(net, 5, random, time_major=True, power=-15, bias=600.0, least=-128)
     net.reshape((2, 15))
     svdf(net, 6, 5, random, rank=2, act=RELU)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from hil.engines.aot.arithmetic import quantize_multiplier
 from hil.engines.aot.fours import Scale, Sums
-from hil.engines.aot.steps import Buffer
+from hil.engines.aot.steps import CTYPES, Buffer
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import FLOAT32, INT8, INT16, INT32, refuse
+from hil.tflite.graph import FLOAT32, INT8, INT16, INT32, INT64, refuse
 
 GATES = ("forget", "input", "cell", "output")
 _INPUT_WEIGHTS, _HIDDEN_WEIGHTS, _BIASES = (2, 1, 3, 4), (6, 5, 7, 8), (13, 12, 14, 15)
@@ -26,6 +26,12 @@ _OMITTED = {
     "peephole weights": (9, 10, 11),
     "a projection": (16, 17),
     "layer normalisation": (20, 21, 22, 23),
+}
+# of input, hidden state, cell and output -> of weights and biases
+_TYPES = {
+    (FLOAT32, FLOAT32, FLOAT32, FLOAT32): (FLOAT32, FLOAT32),
+    (INT8, INT8, INT16, INT8): (INT8, INT32),
+    (INT16, INT16, INT16, INT16): (INT8, INT64),
 }
 _TANH = 4
 _GATE_SCALE = 2.0**-12  # of the sums
@@ -43,14 +49,14 @@ class Lstm:
 
     name: str
     note: str
-    real: bool
+    ctype: str  # of inputs, outputs and hidden state: float, int8_t or int16_t
     batch: int
     rows: int
     time_major: bool
     inputs: Sums
     hidden: Sums
     clip: float | None
-    # int8 only
+    # not of float32
     forget_scale: Scale = (0, 0)  # forget gate x cell
     input_scale: Scale = (0, 0)  # input gate x cell gate
     output_scale: Scale = (0, 0)  # tanh of the cell x output gate
@@ -62,36 +68,49 @@ class Lstm:
         return int(self.inputs.weights.shape[0])
 
     @property
+    def real(self) -> bool:
+        return self.ctype == "float"
+
+    @property
+    def widens(self) -> bool:
+        """Whether rows are widened to 16 bits before their outputs are written."""
+        return self.ctype == "int8_t"
+
+    @property
+    def item(self) -> int:
+        """Bytes of an input or output."""
+        return {"float": 4, "int16_t": 2, "int8_t": 1}[self.ctype]
+
+    @property
+    def cell_type(self) -> str:
+        return "float" if self.real else "int16_t"
+
+    @property
     def sources(self) -> tuple[Buffer, ...]:
         size = self.batch * self.cells
         taken = self.batch * self.rows * self.inputs.values
-        if self.real:
-            states = [Buffer("float", 4 * size, kept=True)] * 2
-            return (Buffer("float", 4 * taken), *states)
-        hidden, cell = (Buffer("int8_t", size, kept=True), Buffer("int16_t", 2 * size, kept=True))
-        return (Buffer("int8_t", taken), hidden, cell)
+        hidden = Buffer(self.ctype, size * self.item, kept=True)
+        cell = Buffer(self.cell_type, size * (4 if self.real else 2), kept=True)
+        return (Buffer(self.ctype, taken * self.item), hidden, cell)
 
     @property
     def targets(self) -> tuple[Buffer, ...]:
-        count = self.batch * self.rows * self.cells
-        return (Buffer("float", 4 * count) if self.real else Buffer("int8_t", count),)
+        return (Buffer(self.ctype, self.batch * self.rows * self.cells * self.item),)
 
     @property
     def scratch_bytes(self) -> int:
-        return 0 if self.real else 8 * (self.inputs.groups + self.hidden.groups)
+        return 8 * (self.inputs.groups + self.hidden.groups) if self.widens else 0
 
     @property
     def leads(self) -> tuple[int | None, ...]:
         if self.batch > 1:
             return (None, None, None)
-        # int8: a row is widened, then its output is written; float32 reads the row meanwhile
-        size, taken, made = 4 if self.real else 1, self.inputs.values, self.cells
-        first = 0 if self.real else 1
-        rows = np.arange(self.rows)
-        ends = (rows + 1) * made - (rows + first) * taken
-        if not self.real:
+        # the outputs of a row may lie over the row only if that was widened
+        rows, first = np.arange(self.rows), 1 if self.widens else 0
+        ends = (rows + 1) * self.cells - (rows + first) * self.inputs.values
+        if self.widens:
             ends = ends[:-1]
-        return (int(size * ends.max(initial=0)), None, None)
+        return (int(self.item * ends.max(initial=0)), None, None)
 
 
 def plan_lstm(operator: Operator, graph: Graph, name: str, note: str) -> Lstm:
@@ -100,10 +119,10 @@ def plan_lstm(operator: Operator, graph: Graph, name: str, note: str) -> Lstm:
     tensors = [graph.tensors[i] if i >= 0 else None for i in operator.inputs]
     x, y = _some(operator, tensors[0]), graph.tensors[operator.outputs[0]]
     hidden, cell = _some(operator, tensors[_HIDDEN]), _some(operator, tensors[_CELL])
-    real = x.dtype == FLOAT32
-    types = (FLOAT32,) * 3 if real else (INT8, INT16, INT8)
-    if (hidden.dtype, cell.dtype, y.dtype) != types or x.dtype not in (FLOAT32, INT8):
-        raise refuse(operator, "other types than float32, or int8 with an int16 cell", _AGAIN)
+    types = (x.dtype, hidden.dtype, cell.dtype, y.dtype)
+    if types not in _TYPES:
+        raise refuse(operator, "other types than TFLM takes", "export in float32 or int8")
+    weights, biased = _TYPES[types]
     if not hidden.variable or not cell.variable:
         raise refuse(operator, "its states are not variables", _AGAIN)
     if len(x.shape) != 3 or len(y.shape) != 3:
@@ -115,36 +134,35 @@ def plan_lstm(operator: Operator, graph: Graph, name: str, note: str) -> Lstm:
     if not fits or hidden.elements != batch * cells or cell.elements != batch * cells:
         shapes = [list(t.shape) for t in (x, hidden, cell, y)]
         raise refuse(operator, f"input, states and output of shapes {shapes}", _AGAIN)
-    kind = FLOAT32 if real else INT8
     sides = []
     for places, count in ((_INPUT_WEIGHTS, values), (_HIDDEN_WEIGHTS, cells)):
-        gates = [_constant(operator, tensors[i], (cells, count), kind) for i in places]
+        gates = [_constant(operator, tensors[i], (cells, count), weights) for i in places]
         sides.append(gates)
-    biases = [
-        _constant(operator, tensors[i], (cells,), FLOAT32 if real else INT32) for i in _BIASES
-    ]
+    biases = [_constant(operator, tensors[i], (cells,), biased) for i in _BIASES]
     clip = float(operator.options["cell_clip"])
-    if real:
+    if x.dtype == FLOAT32:
         first = Sums(_stacked(sides[0]), _stacked(biases))
         second = Sums(_stacked(sides[1]), np.zeros((cells, 4), np.float32))
-        return Lstm(name, note, True, batch, rows, major, first, second, clip if clip > 0 else None)
-    first = _int8_sums(operator, x, sides[0], biases)
-    second = _int8_sums(operator, hidden, sides[1], [])
+        return Lstm(
+            name, note, "float", batch, rows, major, first, second, clip if clip > 0 else None
+        )
+    first = _sums(operator, x, sides[0], biases)
+    second = _sums(operator, hidden, sides[1], [])
     power = math.floor(math.log2(cell.scale) + 0.5)  # CheckedLog2()
     if not -_MOST <= 12 + power <= _MOST:
         raise refuse(operator, f"a cell state of scale {cell.scale:.3g}", _AGAIN)
-    limit = min(max(float(np.float32(clip)) / cell.scale, -32768.0), 32767.0)
+    most = min(max(float(np.float32(clip)) / cell.scale, -32768.0), 32767.0)
     curves = _CURVE_SCALE * _CURVE_SCALE
     return Lstm(
         name,
         note,
-        False,
+        CTYPES[x.dtype],
         batch,
         rows,
         major,
         first,
         second,
-        int(limit) if clip > 0 else None,
+        int(most) if clip > 0 else None,
         quantize_multiplier(_CURVE_SCALE * cell.scale / cell.scale),
         quantize_multiplier(curves / cell.scale),
         quantize_multiplier(curves / hidden.scale),
@@ -190,14 +208,20 @@ def _stacked(gates: list[Tensor]) -> npt.NDArray[np.generic]:
     return np.stack([gate.data for gate in gates if gate.data is not None], axis=1)
 
 
-def _int8_sums(operator: Operator, x: Tensor, gates: list[Tensor], biases: list[Tensor]) -> Sums:
+def _sums(operator: Operator, x: Tensor, gates: list[Tensor], biases: list[Tensor]) -> Sums:
     """As CreateGateParams() scales them."""
     if any(len(g.scales) != 1 or g.zero_point for g in gates):
         raise refuse(operator, "weights without one scale and zero point 0", _AGAIN)
     weights = _stacked(gates)
     share = -x.zero_point * weights.astype(np.int64).sum(axis=2)
     bias = share + _stacked(biases).astype(np.int64) if biases else share
-    if np.abs(bias).max(initial=0) >= 1 << 31:
-        raise refuse(operator, "a bias beyond 32 bits", _AGAIN)
     scales = [quantize_multiplier(x.scale * g.scale / _GATE_SCALE) for g in gates]
-    return Sums(weights, bias.astype(np.int32), tuple(scales))
+    if x.dtype == INT8:
+        if np.abs(bias).max(initial=0) >= 1 << 31:
+            raise refuse(operator, "a bias beyond 32 bits", _AGAIN)
+        return Sums(weights, bias.astype(np.int32), tuple(scales))
+    # 64-bit sums are scaled by a multiplier of 15 bits
+    if max(shift for _, shift in scales) >= 8 or np.abs(bias.astype(float)).max() >= 2.0**46:
+        raise refuse(operator, "sums that TFLM cannot scale", _AGAIN)
+    short = [(min((m + (1 << 15)) >> 16, 0x7FFF), 15 - shift) for m, shift in scales]
+    return Sums(weights, bias, tuple(short))

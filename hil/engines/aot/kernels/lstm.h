@@ -2,8 +2,8 @@
 /* int8: what an LSTM computes besides products. */
 #include <stdint.h>
 
-#include "curves.h"
 #include "fours.h"
+#include "sigmoid16.h"
 
 /* ==== what generated headers contain ==== */
 #ifndef HIL_AOT_LSTM_3
