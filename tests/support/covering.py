@@ -21,7 +21,7 @@ from hil.engines.aot import Header, generate
 from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
-from tests.support import elementwise, products, recurrent, reductions
+from tests.support import elementwise, products, recurrent
 from tests.support.one_move import gathering, one_move
 from tests.support.random_nets import make
 from tests.support.tflite import RELU, SAME, Net
@@ -103,8 +103,6 @@ def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
 def _candidates() -> Iterator[tuple[str, bytes]]:
     yield "heavy", _heavy()
     yield "wide", _wide()
-    for dtype in ("int8", "float32", "int16"):
-        yield f"reductions_{dtype}", reductions.several(dtype)
     yield "elementwise", elementwise.several()
     for dtype in ("int8", "float32", "int16"):
         yield f"recurrent_{dtype}", recurrent.several(dtype)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.reductions import reduced
 from tests.support.tflite import NONE, RELU, TANH, Net
 
 Random = np.random.Generator
@@ -157,7 +158,7 @@ def drawn_svdf(seed: int, dtype: str) -> bytes:
 
 
 def several(dtype: str) -> bytes:
-    """Layers that take every path, one after the other, in few bytes."""
+    """Recurrent layers and reductions that take every path, one after the other, in few bytes."""
     random = np.random.default_rng(7)
     scale = {"float32": 0.0, "int8": 0.02, "int16": 0.0001}[dtype]
     net = Net().input((2, 3, 5), dtype, scale, 3 if dtype == "int8" else 0)
@@ -165,6 +166,9 @@ def several(dtype: str) -> bytes:
     if dtype == "int16":
         return net.finish()
     lstm(net, 5, random, time_major=True, power=-15, bias=600.0, least=-128)
-    net.reshape((2, 15))
+    reduced(net, "MEAN", [1], keep=True).reshape((2, 5))
     svdf(net, 6, 5, random, rank=2, act=RELU)
-    return svdf(net, 7, 4, random, kept="int16").finish()
+    svdf(net, 7, 4, random, kept="int16")
+    reduced(net, "SUM", [1], keep=True, scale=net.scale / 4)
+    reduced(net, "REDUCE_MAX", [1], keep=True)
+    return (reduced(net, "ARG_MIN", [0]) if dtype == "int8" else net).finish()
