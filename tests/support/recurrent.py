@@ -166,7 +166,7 @@ def several(dtype: str) -> bytes:
     if dtype == "int16":
         return net.finish()
     lstm(net, 5, random, time_major=True, power=-15, bias=600.0, least=-128)
-    reduced(net, "MEAN", [1], keep=True).reshape((2, 5))
+    reduced(net, "MEAN", [1], keep=True, scale=net.scale * 3).reshape((2, 5))
     svdf(net, 6, 5, random, rank=2, act=RELU)
     svdf(net, 7, 4, random, kept="int16")
     reduced(net, "SUM", [1], keep=True, scale=net.scale / 4)
