@@ -14,7 +14,7 @@ from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan
 from hil.tflite import read_model
 from tests.engines.test_weighted import compare
-from tests.support.products import computed, operands, product
+from tests.support.products import computed, operands, product, shifted
 
 COUNT = 20
 
@@ -36,3 +36,8 @@ def test_matrices_that_do_not_fit_are_refused() -> None:
     net.graph.operators[-1].inputs = tensors
     with pytest.raises(ModelError, match=r"\(BATCH_MATMUL\).*do not fit"):
         plan(read_model(net.finish()))
+
+
+def test_dense_layers_whose_weights_have_a_zero_point_equal_tflm(tmp_path: Path) -> None:
+    models = {f"net{seed}": read_model(shifted(seed)) for seed in range(COUNT)}
+    assert compare(models, tmp_path) == COUNT

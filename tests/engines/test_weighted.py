@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hil.core.errors import ModelError
@@ -17,6 +18,7 @@ from hil.tflite import Graph, read_model
 from tests.engines.test_kernels import COMPILERS
 from tests.support.native import STRICT, all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
+from tests.support.tflite import Net
 from tests.support.weighted_nets import make_weighted
 
 COUNT = 20
@@ -109,3 +111,29 @@ def test_float32_layers_with_int8_weights_compile_without_a_warning(
     words = [*COMPILERS[language], *STRICT[1:], "-c", str(source), "-o", str(tmp_path / "all.o")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_constants_may_have_a_scale_of_zero(tmp_path: Path) -> None:
+    net = Net().input((1, 6), "int8", 0.1, 3)
+    weights = np.arange(-9, 9, dtype=np.int8).reshape(3, 6)
+    net.dense(weights, np.arange(3, dtype=np.int32), scales=[0.0, 0.1, 0.2], scale=0.5, zero=7)
+    assert compare({"net": read_model(net.finish())}, tmp_path) == 1
+
+
+def test_int4_weights_of_the_wrong_size_are_refused() -> None:
+    net = Net(weights="int4").input((1, 6), "int8", 0.1, 3)
+    net.dense(np.ones((3, 6), np.int8), scales=[0.1], scale=0.5, zero=7)
+    net.graph.tensors[1].shape = [3, 8]
+    with pytest.raises(ModelError, match=r"tensor 1: 9 bytes for shape \[3, 8\]"):
+        read_model(net.finish())
+
+
+def test_computed_weights_of_a_convolution_are_refused_by_name() -> None:
+    net = Net().input((3, 2, 2, 4)).simple("ABS")
+    weights = net.current
+    net.input((1, 5, 5, 4))
+    net.conv(np.ones((3, 2, 2, 4), np.float32), np.ones(3, np.float32))
+    net.graph.operators[-1].inputs[1] = weights
+    net.graph.inputs = [0, 2]
+    with pytest.raises(ModelError, match=r"\(CONV_2D\).*computed weights"):
+        plan(read_model(net.finish()))

@@ -78,6 +78,20 @@ def computed(seed: int, dtype: str) -> bytes:
     return net.finish()
 
 
+def shifted(seed: int) -> bytes:
+    """A dense layer of int8 whose weights are constants with a zero point."""
+    random = np.random.default_rng(seed)
+    rows, length, columns = (int(n) for n in random.integers(1, 12, 3))
+    shapes: list[tuple[int, ...]] = [(rows, length), (columns, length)]
+    net, tensors, result = operands(random, shapes, "int8", 1)
+    options = schema.FullyConnectedOptionsT()
+    net.op(
+        "FULLY_CONNECTED", (rows, columns), options, "FullyConnectedOptions", version=9, **result
+    )
+    net.graph.operators[-1].inputs = [*tensors, -1]
+    return net.finish()
+
+
 def squared(dtype: str) -> bytes:
     """A dense layer whose weights are its values."""
     random = np.random.default_rng(1)

@@ -24,7 +24,7 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     Raises `ModelError` for what aot cannot run exactly.
     """
     x, w = (graph.tensors[i] for i in operator.inputs[:2])
-    if operator.code == "FULLY_CONNECTED" and w.data is None:
+    if operator.code == "FULLY_CONNECTED" and (w.data is None or _offset(x, w)):
         return plan_computed(operator, graph, name, note)
     if x.dtype == FLOAT32 and w.dtype == INT8:
         hybrid = plan_hybrid(operator, graph, name, note)
@@ -44,6 +44,11 @@ def plan_weighted(operator: Operator, graph: Graph, name: str, note: str) -> Ste
     if groups > 1 or steps != (1, 1):
         step = collected(conv, steps, groups)
     return repeated(step, x.shape[0])
+
+
+def _offset(x: Tensor, w: Tensor) -> bool:
+    """Whether the weights of a dense layer of int8 have a zero point, which TFLM subtracts."""
+    return x.dtype == w.dtype == INT8 and len(w.scales) == 1 and bool(w.zero_point)
 
 
 def _steps(operator: Operator, w: Tensor) -> tuple[int, int]:
