@@ -21,6 +21,7 @@ from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.tflite import Net
 
 NAMES = ("CONCATENATION", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "GATHER")
+MORE = ("PAD", "TRANSPOSE", "TILE", "MIRROR_PAD", "REVERSE_V2")
 
 
 class PieceMaker(GraphMaker):
@@ -35,7 +36,8 @@ class PieceMaker(GraphMaker):
             if self.random.random() < 0.5:
                 self.net.op("RELU", self.net.shape)
             else:
-                DEFINED_DRAWS[NAMES[self._int(0, len(NAMES) - 1)]](self)
+                chosen = NAMES if self.random.random() < 0.7 else MORE
+                DEFINED_DRAWS[chosen[self._int(0, len(chosen) - 1)]](self)
             if len(self.net.graph.operators) > before:
                 self.keep()
         return self._finish()
@@ -57,39 +59,70 @@ def test_graphs_of_pieces_equal_litert(tmp_path: Path) -> None:
             assert got.tobytes() == wanted.reshape(got.shape).tobytes(), name
 
 
-def concatenated(axis: int, channels: int = 4) -> Plan:
-    """Two activations of an input, joined and rectified; then the second half."""
-    net = Net().input((1, 2, channels))
+def concatenated(axis: int, *, whole: bool = True) -> Plan:
+    """Two activations of an input, joined; the second half of that, and with ``whole`` all of it,
+    are rectified.
+    """
+    net = Net().input((1, 2, 4))
     x = net.current
     made = []
     for code in ("RELU", "RELU6"):
-        net._now(x, (1, 2, channels), "float32", 0.0, 0)
+        net._now(x, (1, 2, 4), "float32", 0.0, 0)
         made.append(net.simple(code).current)
-    shape = [1, 2, channels]
+    shape = [1, 2, 4]
     shape[axis] *= 2
     options = schema.ConcatenationOptionsT()
     options.axis = axis
-    net._now(made[0], (1, 2, channels), "float32", 0.0, 0)
+    net._now(made[0], (1, 2, 4), "float32", 0.0, 0)
     net.op("CONCATENATION", shape, options, "ConcatenationOptions", [made[1]])
+    joined = net.current
     begin, size = [0, 0, 0], list(shape)
     size[axis] //= 2
     begin[axis] = size[axis]
     more = [net.tensor((3,), "int32", np.array(v, np.int32)) for v in (begin, size)]
     net.op("SLICE", size, schema.SliceOptionsT(), "SliceOptions", more)
     net.simple("RELU")
+    outputs = [net.current]
+    if whole:
+        net._now(joined, shape, "float32", 0.0, 0)
+        outputs.append(net.simple("RELU").current)
+    net.graph.outputs = outputs
     return plan_nodes(read_model(net.finish()))
+
+
+def names(plan: Plan) -> list[str]:
+    return [type(step).__name__ for step in plan.steps]
 
 
 def test_rows_are_joined_and_cut_without_a_copy() -> None:
     plan = concatenated(axis=1)
-    assert [type(step).__name__ for step in plan.steps] == ["Map", "Map", "Map"]
+    assert names(plan) == ["Map"] * 4
     assert arrange(plan).nbytes == 2 * 2 * 4 * 4
+    assert len(plan.layers) == 4
 
 
 def test_columns_are_copied() -> None:
-    names = [type(step).__name__ for step in concatenated(axis=2).steps]
-    assert names == ["Map", "Map", "Moved", "Moved", "Map"]
+    assert names(concatenated(axis=2)) == ["Map", "Map", "Moved", "Moved", "Map", "Map"]
 
 
-def test_the_layers_of_shared_tensors_are_shown() -> None:
-    assert len(concatenated(axis=1).layers) == 3
+def test_a_piece_of_what_is_only_joined_for_it_is_read_before() -> None:
+    for axis in (1, 2):
+        plan = concatenated(axis, whole=False)
+        assert names(plan) == ["Map", "Map"], "what nothing reads is not computed"
+
+
+def test_moves_of_moves_are_one_copy() -> None:
+    """Upsampling as Keras exports it, joined with its input."""
+    net = Net().input((1, 4, 4, 3)).simple("RELU")
+    skip = net.current
+    net.pool((2, 2), (2, 2))
+    for shape, times in (((1, 2, 1, 2, 3), (1, 1, 2, 1, 1)), ((1, 4, 2, 1, 3), (1, 1, 1, 2, 1))):
+        net.reshape(shape)
+        made = [n * t for n, t in zip(shape, times, strict=True)]
+        more = [net.tensor((5,), "int32", np.array(times, np.int32))]
+        net.op("TILE", made, schema.TileOptionsT(), "TileOptions", more)
+    net.reshape((1, 4, 4, 3))
+    options = schema.ConcatenationOptionsT()
+    options.axis = 3
+    net.op("CONCATENATION", (1, 4, 4, 6), options, "ConcatenationOptions", [skip])
+    assert names(plan_nodes(read_model(net.finish()))) == ["Map", "Pooling", "Moved"]

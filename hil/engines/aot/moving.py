@@ -22,8 +22,8 @@ _FEW = 4  # values of four bytes or more that are assigned one by one
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moved:
-    """``regions``: for each target where its values come from. A source is a number: first those
-    of ``sources``, then constants. ``fill``: for values that come from nowhere.
+    """``numbers``: for each target where its values come from (`regions`). A source is a number:
+    first those of ``sources``, then constants. ``fill``: for values that come from nowhere.
     """
 
     scratch_bytes: ClassVar[int] = 0
@@ -32,10 +32,16 @@ class Moved:
     note: str
     sources: tuple[Buffer, ...]
     targets: tuple[Buffer, ...]
+    numbers: tuple[Numbers, ...]
     regions: tuple[tuple[Region, ...], ...]
     constants: Mapping[int, npt.NDArray[np.generic]]
     fill: int | float
     lead: int | None = None  # of the only source and target
+
+    @property
+    def fills(self) -> bool:
+        """Whether some values come from nowhere."""
+        return any(region.source == FILL for parts in self.regions for region in parts)
 
     @property
     def leads(self) -> tuple[int | None, ...]:
@@ -66,27 +72,33 @@ def plan_moved(operator: Operator, graph: Graph, name: str, note: str) -> Moved:
     found = moved(operator, tensors, numbers, FILL)
     sources = tuple(Buffer.of(t) for t in taken if t.data is None)
     targets = tuple(Buffer.of(t) for t in made)
+    fill = padding_value(operator, tensors)
+    return made_from(name, note, sources, targets, found, constants, fill)
+
+
+def made_from(
+    name: str,
+    note: str,
+    sources: tuple[Buffer, ...],
+    targets: tuple[Buffer, ...],
+    numbers: Sequence[Numbers],
+    constants: Mapping[int, npt.NDArray[np.generic]],
+    fill: int | float,
+) -> Moved:
+    """The step of these values."""
+    parts = tuple(tuple(regions(values)) for values in numbers)
     lead = None
-    if len(sources) == len(targets) == 1 and not constants:
-        lead = _lead(found[0], targets[0].nbytes // found[0].size)
-    return Moved(
-        name,
-        note,
-        sources,
-        targets,
-        tuple(tuple(regions(values)) for values in found),
-        constants,
-        padding_value(operator, tensors),
-        lead,
-    )
+    if len(sources) == len(targets) == 1 and not constants and len(parts[0]) == 1:
+        lead = _lead(numbers[0], targets[0].nbytes // numbers[0].size)
+    return Moved(name, note, sources, targets, tuple(numbers), parts, constants, fill, lead)
 
 
 def _lead(numbers: Numbers, size: int) -> int | None:
-    """How far ahead of the source a target has to start that is written in order; None where they
-    cannot overlap, or with several regions, which are written in another order.
+    """How far ahead of the source a target of one region has to start, which is written in order;
+    None where they cannot overlap.
     """
     flat = numbers.reshape(-1)
-    if (flat == FILL).any() or len(regions(numbers)) > 1:
+    if flat[0] == FILL:
         return None
     later = np.append(flat[1:], np.iinfo(np.int64).max)
     later = np.minimum.accumulate(later[::-1])[::-1]

@@ -11,6 +11,7 @@ from hil.core.errors import ModelError
 from hil.engines.aot.around import Collected, Inner, Repeated
 from hil.engines.aot.binary import Binary
 from hil.engines.aot.channelwise import Channelwise
+from hil.engines.aot.composing import composed
 from hil.engines.aot.conv import Conv
 from hil.engines.aot.conv_gather import choose_gathered
 from hil.engines.aot.copying import Copy
@@ -60,7 +61,13 @@ def plan_nodes(graph: Graph) -> Plan:
     if faults:
         raise _joined(faults)
     made = Plan(graph, (*_fused(graph, nodes, views), *_copies(graph, views)), views)
-    return _gathered(shared(made))
+    return _gathered(shared(_smaller(made, composed(made))))
+
+
+def _smaller(made: Plan, other: Plan) -> Plan:
+    """``other``, unless it needs a larger arena."""
+    same = len(made.nodes) == len(other.nodes)
+    return made if same or arrange(other).nbytes > arrange(made).nbytes else other
 
 
 def _gathered(made: Plan) -> Plan:

@@ -10,7 +10,7 @@ so that the innermost loop is as long a run as possible.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,23 @@ def numbered(shape: Sequence[int], source: int) -> Numbers:
     """The numbers of the values of a source."""
     first = source << _SOURCE_BITS
     return np.arange(first, first + math.prod(shape)).reshape(shape)
+
+
+def renumbered(
+    numbers: Numbers, sources: Mapping[int, int], replaced: Mapping[int, Numbers] | None = None
+) -> Numbers:
+    """``numbers`` with other ``sources``; values of a source in ``replaced`` become those of the
+    array that it has there.
+    """
+    found = numbers.copy()
+    of, at = numbers >> _SOURCE_BITS, numbers & ((1 << _SOURCE_BITS) - 1)
+    for old, new in sources.items():
+        chosen = of == old
+        found[chosen] = (new << _SOURCE_BITS) + at[chosen]
+    for old, values in (replaced or {}).items():
+        chosen = of == old
+        found[chosen] = values[at[chosen]]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ class _Sharing:
             if not isinstance(step, Moved) or len(step.targets) > 1 or self._fixed(node.outputs[0]):
                 continue
             roots = Counter(map(self._root, node.inputs))
-            found = set()
-            for region in step.regions[0]:
+            found: set[int] = set()
+            for part, region in enumerate(step.regions[0]):
                 source = node.inputs[region.source] if region.source < len(node.inputs) else -1
                 offset = region.made * item_bytes(step.targets[0].ctype)
                 if (
@@ -105,9 +105,9 @@ class _Sharing:
                     and not self._is_output(self._root(source))
                 ):
                     self._place(self._root(source), node.outputs[0], offset)
-                    found.add(region.source)
+                    found.add(part)
             if found:
-                self.nodes[number] = _with_sources(node, step, found)
+                self.nodes[number] = _without(node, step, found)
         self.nodes = [n for n in self.nodes if not isinstance(n.step, Moved) or n.step.regions[0]]
 
     def _is_whole(self, source: int, step: Moved, region: Region) -> bool:
@@ -157,22 +157,19 @@ def _with_targets(node: Node, step: Moved, kept: list[int]) -> Node:
     return replace(node, step=step, outputs=tuple(node.outputs[i] for i in kept))
 
 
-def _with_sources(node: Node, step: Moved, without: set[int]) -> Node:
-    """The node without some of its sources."""
-    kept = [i for i in range(len(node.inputs)) if i not in without]
+def _without(node: Node, step: Moved, written: set[int]) -> Node:
+    """The node without the regions that others write, and without sources that it does not read."""
+    regions = [r for part, r in enumerate(step.regions[0]) if part not in written]
+    read = {region.source for region in regions}
+    kept = [i for i in range(len(node.inputs)) if i in read]
     numbers: Mapping[int, int] = {old: new for new, old in enumerate([*kept, *step.constants])} | {
         FILL: FILL
     }
-    regions = tuple(
-        replace(region, source=numbers[region.source])
-        for region in step.regions[0]
-        if region.source not in without
-    )
     step = replace(
         step,
         sources=tuple(step.sources[i] for i in kept),
         constants={numbers[i]: values for i, values in step.constants.items()},
-        regions=(regions,),
+        regions=(tuple(replace(r, source=numbers[r.source]) for r in regions),),
         lead=None,
     )
     return replace(node, step=step, inputs=tuple(node.inputs[i] for i in kept))
