@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from hil.boards.config import load_board
 from hil.boards.session import open_board
 from hil.core.errors import BuildFailed, DeviceRefused
-from hil.core.records import Encoding
+from hil.core.records import Encoding, TensorSpec
 from hil.device import Device
 from hil.firmware import build
 from hil.reference import oracle
+from hil.tflite import Graph, read_model
 from hil.wire.messages import ErrorCode
 from tests.support.firmware import (
     MODELS,
@@ -96,6 +100,65 @@ def test_a_network_links_the_kernels_that_its_operators_include() -> None:
         answers = Device(link).infer(0, Encoding.INT8, (one.tobytes() for one in x), window=2)
         outputs = [answer.result.output for answer in answers]
     assert outputs == [y.tobytes() for y in reference.predict(x)]
+
+
+@needs_tree
+@pytest.mark.skipif(not os.environ.get("HIL_NETWORKS_DIR"), reason="HIL_NETWORKS_DIR is not set")
+def test_several_outputs_and_state_are_the_oracles() -> None:
+    """Of two outputs, variables that CALL_ONCE initialises, SVDF, and an LSTM, in one image."""
+    files = [
+        Path(os.environ["HIL_NETWORKS_DIR"], *name)
+        for name in (
+            ("keras", "multi_out_int8.tflite"),
+            ("public", "esphome_models_v2_vad.tflite"),
+            ("public", "tensorflow_tensorflow_lite_micro_models_keyword_scrambled_8bit.tflite"),
+            ("public", "low_tensorflow_lite_micro_examples_mnist_lstm_trained_lstm_int8.tflite"),
+        )
+    ]
+    board = load_board("native")
+    image = build("native", [(f"m{i}", file) for i, file in enumerate(files)], "tflm", PROJECT)
+    with open_board(board, image.elf) as link:
+        device = Device(link)
+        for index, file in enumerate(files):
+            graph, reference = read_model(file), tflm(file)
+            inputs, wanted = answers(graph, reference, np.random.default_rng(index))
+            rounds = 2 if graph.stateful else 1
+            for _ in range(rounds):  # the second round shows that the state was cleared
+                if graph.stateful:
+                    device.reset_state(index)
+                got = device.infer(index, Encoding.OWN, inputs, sequence=graph.stateful)
+                assert [answer.result.output for answer in got] == wanted, file.name
+
+
+def tflm(file: Path) -> Any:
+    from tflite_micro import runtime
+
+    return runtime.Interpreter.from_file(str(file), arena_size=8 << 20)
+
+
+def answers(
+    graph: Graph, reference: Any, rng: np.random.Generator
+) -> tuple[list[bytes], list[bytes]]:
+    """Five steps of int8 inputs as they are sent, and TFLM's outputs as they come."""
+    sent, wanted = [], []
+    for _ in range(5):
+        values = [rng.integers(-128, 128, spec.shape).astype(np.int8) for spec in graph.inputs]
+        for i, value in enumerate(values):
+            reference.set_input(value, i)
+        reference.invoke()
+        outputs = [np.asarray(reference.get_output(i)) for i in range(len(graph.outputs))]
+        sent.append(packed(values, graph.inputs))
+        wanted.append(packed(outputs, graph.outputs))
+    return sent, wanted
+
+
+def packed(values: Sequence[npt.NDArray[Any]], specs: Sequence[TensorSpec]) -> bytes:
+    """Each at the next multiple of 4 bytes."""
+    made = b""
+    for value, spec in zip(values, specs, strict=True):
+        assert value.nbytes == spec.nbytes
+        made += b"\0" * (-len(made) % 4) + value.tobytes()
+    return made
 
 
 @needs_tree

@@ -22,6 +22,7 @@ from hil.runs.schema import (
     Picture,
     Predicted,
     Profiled,
+    Refused,
     RunEnd,
     RunPlan,
     Share,
@@ -125,8 +126,22 @@ def _rich() -> Any:
         has=800,
         linked=False,
     )
+    refused = Refused(
+        board="fake",
+        board_title="a fake board",
+        engine="tflm",
+        model="teacher",
+        precision="int8",
+        why="TensorFlow Lite Micro does not have GELU",
+        advice="the engine aot takes it",
+        failed=True,
+    )
     return msgspec.structs.replace(
-        manifest(plan(), float_plan), ends=ends, no_place=(missing,), seeds={"order": "BLAKE2b"}
+        manifest(plan(), float_plan),
+        ends=ends,
+        no_place=(missing,),
+        refused=(refused,),
+        seeds={"order": "BLAKE2b"},
     )
 
 
