@@ -70,13 +70,29 @@ def numbers(data: bytes) -> str:
     return ", ".join(map(str, data))
 
 
+def instructions(core: Core, model: Path, folder: Path) -> int:
+    """The instructions of the longest inference, whose bytes must all be right.
+
+    An exit code has eight bits, so the program runs once for each of four.
+    """
+    models = {"net": model}
+    assert verdict(core, models, 1 << 31, folder) == 0, model
+    return sum(verdict(core, models, 1 << 31, folder, part=n) << 8 * n for n in range(4))
+
+
 def verdict(
-    core: Core, models: Mapping[str, Path], limit: int, folder: Path, *, near: float = 0
+    core: Core,
+    models: Mapping[str, Path],
+    limit: int,
+    folder: Path,
+    *,
+    near: float = 0,
+    part: int | None = None,
 ) -> int:
     """0 when all bytes are right and no inference takes more than ``limit`` instructions.
 
     1: other bytes, 2: too many instructions. With ``near`` the code is fused, and its float32
-    values are right when they are as near as that.
+    values are right when they are as near as that. With ``part``: that byte of the count instead.
     """
     includes, body = "", ""
     arena = output = 1
@@ -104,10 +120,13 @@ def verdict(
                 "  took(stop());\n"
                 f"  expect({name}_y{i}, sizeof {name}_y{i});\n"
             )
+    result = f"wrong ? 1 : most > {limit}u ? 2 : 0"
+    if part is not None:
+        result = f"(int)(most >> {8 * part} & 255u)"
     main = (
         f"#define NEAR {near:.9e}f\n#define ARENA {arena}\n#define OUTPUT {output}\n"
         f"{MAIN}{core.clock}{includes}"
-        f"int main(void) {{\n{body}  return wrong ? 1 : most > {limit}u ? 2 : 0;\n}}\n"
+        f"int main(void) {{\n{body}  return {result};\n}}\n"
     )
     (folder / "main.c").write_text(main)
     bsp = FIRMWARE / "platforms" / core.platform / "bsp"

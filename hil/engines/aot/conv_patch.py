@@ -177,8 +177,8 @@ def _mve_channels(w: Writer, place: Place, finish: Finish) -> None:
                     w(f"const int32x4_t w{t} = hil_mve_column16(w + {t}, {2 * values});")
                     for p in points:
                         w(f"a{p} = vmlaq_n_s32(a{p}, w{t}, x{p}_{t});")
-                sums = largest([f"a{p}" for p in points], "vmaxq_s32")
-                w(f"hil_mve_store(o, {sums}, q, {', '.join(map(str, vectors))});")
+                most = largest([f"a{p}" for p in points], "vmaxq_s32")
+                w(f"hil_mve_store(o, {most}, q, {', '.join(map(str, vectors))});")
             return
         step = f"w += {values}, q += {finish.stride}, ++o"
         with w.block(f"for (; w < {end}; {step})"):
