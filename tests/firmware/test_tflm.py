@@ -139,10 +139,12 @@ def tflm(file: Path) -> Any:
 def answers(
     graph: Graph, reference: Any, rng: np.random.Generator
 ) -> tuple[list[bytes], list[bytes]]:
-    """Five steps of int8 inputs as they are sent, and TFLM's outputs as they come."""
+    """Five steps of integer inputs as they are sent, and TFLM's outputs as they come."""
     sent, wanted = [], []
     for _ in range(5):
-        values = [rng.integers(-128, 128, spec.shape).astype(np.int8) for spec in graph.inputs]
+        values = [
+            rng.integers(-128, 128, spec.shape).astype(spec.dtype.numpy) for spec in graph.inputs
+        ]
         for i, value in enumerate(values):
             reference.set_input(value, i)
         reference.invoke()
