@@ -214,7 +214,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         r"\(ADD\).*shapes \[2\] and \[3\] to \[3\]": graph(((2,), (3,)), (3,)),
         r"shapes \[2\] and \[2\] to \[3\]": graph(((2,), (2,)), (3,)),
         "fused activation 4": graph(((2,), (2,)), (2,), TANH),
-        "times too small": graph(((2,), (2,)), (2,), scale=1e-9),
+        "scales with a factor of": graph(((2,), (2,)), (2,), scale=1e-9),
     }.items():
         with pytest.raises(ModelError, match=says) as caught:
             plan(made)

@@ -56,8 +56,8 @@ class _Sum:
 
     @property
     def expression(self) -> str:
-        a = _scaled_operand("x", self.zeros[0], self.left, self.first)
-        b = _scaled_operand("y", self.zeros[1], self.left, self.second)
+        a = scaled_operand("x", self.zeros[0], self.left, self.first)
+        b = scaled_operand("y", self.zeros[1], self.left, self.second)
         sign = "+" if self.sign > 0 else "-"
         value = f"hil_scale_down({a} {sign} {b}, {self.last[0]}, {self.last[1]})"
         return plus(value, self.zero)
@@ -72,17 +72,18 @@ def _scaled(values: Integers, stage: tuple[int, int]) -> Integers:
     return divide_pot(high_mul(values, stage[0]), stage[1])
 
 
-def _scaled_operand(name: str, zero: int, left: int, stage: tuple[int, int]) -> str:
+def scaled_operand(name: str, zero: int, left: int, stage: tuple[int, int]) -> str:
+    """(name - zero) * 2^left, scaled by (multiplier, right shift), in C."""
     return f"hil_scale_down({minus(name, zero)} * {1 << left}, {stage[0]}, {stage[1]})"
 
 
-def _stages(operator: Operator, ratios: tuple[float, ...]) -> list[tuple[int, int]]:
+def smaller_than_one(operator: Operator, ratios: tuple[float, ...]) -> list[tuple[int, int]]:
     """QuantizeMultiplierSmallerThanOneExp of each: (multiplier, right shift)."""
     found = []
     for ratio in ratios:
         if not 0.0 < ratio < 1.0:
-            says = f"a scale of its result that is {1 / ratio if ratio else 0:.3g} times too small"
-            raise refuse(operator, says, "export the model again")
+            says = f"scales with a factor of {ratio:.3g} between them"
+            raise refuse(operator, says, "TFLM requires one below 1: export the model again")
         multiplier, shift = quantize_multiplier(ratio)
         found.append((multiplier, -shift))
     return found
@@ -98,7 +99,7 @@ def sum_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Fou
     # in double: older versions of TFLM used float32 for SUB
     twice = 2.0 * max(x.scale, y.scale)
     last = twice / ((1 << left) * result.scale)
-    stages = _stages(operator, (x.scale / twice, y.scale / twice, last))
+    stages = smaller_than_one(operator, (x.scale / twice, y.scale / twice, last))
     zeros = (x.zero_point, y.zero_point)
     found = _Sum(left, zeros, stages[0], stages[1], stages[2], result.zero_point, sign)
     faster = None
@@ -134,8 +135,8 @@ class _Square:
 
     @property
     def expression(self) -> str:
-        a = _scaled_operand("x", self.zeros[0], self.left, self.first)
-        b = _scaled_operand("y", self.zeros[1], self.left, self.second)
+        a = scaled_operand("x", self.zeros[0], self.left, self.first)
+        b = scaled_operand("y", self.zeros[1], self.left, self.second)
         square = f"hil_square_of({a} - {b})"
         return plus(f"hil_requant({square}, {self.multiplier}, {self.shift})", self.zero)
 
@@ -150,7 +151,7 @@ def squared_difference(operator: Operator, x: Tensor, y: Tensor, result: Tensor)
         ), NOTHING
     left = 0 if result.dtype == INT16 else 7
     twice = 2.0 * max(x.scale, y.scale)
-    first, second = _stages(operator, (x.scale / twice, y.scale / twice))
+    first, second = smaller_than_one(operator, (x.scale / twice, y.scale / twice))
     scale = float(np.float32(1 << (2 * left)) * np.float32(result.scale))
     multiplier, shift = quantize_multiplier(twice * twice / scale)
     zeros = (x.zero_point, y.zero_point)

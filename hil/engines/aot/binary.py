@@ -14,6 +14,7 @@ from hil.engines.aot.additions import squared_difference, sum_formula
 from hil.engines.aot.arithmetic import NOTHING, Activation
 from hil.engines.aot.broadcast import Loop, broadcast_shape, lead, loops
 from hil.engines.aot.channelwise import Channelwise, Stage
+from hil.engines.aot.comparing import SIGNS, comparison, selection
 from hil.engines.aot.finish import (
     int8_expression,
     real_expression,
@@ -48,7 +49,7 @@ class Binary:
 
     name: str
     note: str
-    operands: tuple[Operand, Operand]
+    operands: tuple[Operand, ...]  # two, or three of a SELECT_V2
     target: Buffer
     nest: tuple[Loop, ...]
     formula: Formula
@@ -91,7 +92,23 @@ FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
     "MAXIMUM": larger_or_smaller,
     "MINIMUM": larger_or_smaller,
     "PRELU": prelu,
+    **dict.fromkeys(SIGNS, comparison),
 }
+
+
+def plan_selection(operator: Operator, graph: Graph, name: str, note: str) -> Binary:
+    """A SELECT_V2. Raises `ModelError` for what TFLM does not run."""
+    if len(operator.inputs) != 3 or len(operator.outputs) != 1:
+        raise refuse(operator, f"{len(operator.inputs)} inputs", "export the model again")
+    x, y, z = (graph.tensors[i] for i in operator.inputs)
+    result = graph.tensors[operator.outputs[0]]
+    shapes = tuple(t.shape for t in (x, y, z))
+    _check_shapes(operator, shapes, result)
+    formula = selection(operator, x, y, z, result)
+    operands = tuple(_operand(t) for t in (x, y, z))
+    return Binary(name, note, operands, Buffer.of(result), loops(shapes), formula)
+
+
 _CHANNELS = 1024  # constants that are folded: 4 or 8 bytes each
 
 
@@ -104,10 +121,7 @@ def plan_binary(
     x, y = (graph.tensors[i] for i in operator.inputs)
     result = graph.tensors[operator.outputs[0]]
     shapes = (x.shape, y.shape)
-    made = broadcast_shape(shapes)
-    if made is None or _trimmed(made) != _trimmed(result.shape):
-        given = f"{list(x.shape)} and {list(y.shape)} to {list(result.shape)}"
-        raise refuse(operator, f"shapes {given}", "export the model again")
+    _check_shapes(operator, shapes, result)
     _check_constants(operator, x, y)
     formula, post = FORMULAS[operator.code](operator, x, y, result)
     if formula.codes and (x.data is not None) != (y.data is not None):
@@ -140,6 +154,13 @@ def _folded(
     return Channelwise(name, note, value.elements, loops(shapes), (Stage(rows, post),))
 
 
+def _check_shapes(operator: Operator, shapes: tuple[tuple[int, ...], ...], result: Tensor) -> None:
+    made = broadcast_shape(shapes)
+    if made is None or _trimmed(made) != _trimmed(result.shape):
+        given = f"{' and '.join(str(list(s)) for s in shapes)} to {list(result.shape)}"
+        raise refuse(operator, f"shapes {given}", "export the model again")
+
+
 def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Without leading ones."""
     while shape[:1] == (1,):
@@ -168,7 +189,7 @@ def emit_binary(step: Binary, prefix: str) -> Emitted:
     """The C code of an operator on two tensors; its result may lie on a larger operand."""
     w = Writer()
     arrays: list[Array] = []
-    names = ("a", "b")
+    names = "abc"[: len(step.operands)]
     taken = []
     for name, operand in zip(names, step.operands, strict=True):
         if operand.values is None:
@@ -223,7 +244,7 @@ def _nested(w: Writer, step: Binary, pointers: list[str], value: str, depth: int
 
 def _each(step: Binary, pointers: list[str], loop: Loop) -> zip[tuple[str, str, Operand, int]]:
     """For each operand: its variable, pointer, itself, and its stride in ``loop``."""
-    return zip(("x", "y"), pointers, step.operands, loop.strides, strict=True)
+    return zip("xyz"[: len(pointers)], pointers, step.operands, loop.strides, strict=True)
 
 
 def _read(operand: Operand, pointer: str, index: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
 from hil.engines.aot.binary import FORMULAS as PAIRS
-from hil.engines.aot.binary import Binary, emit_binary, plan_binary
+from hil.engines.aot.binary import Binary, emit_binary, plan_binary, plan_selection
 from hil.engines.aot.channelwise import Channelwise, emit_channelwise
+from hil.engines.aot.comparing import SIGNS
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv16 import Dense16, Depthwise16, emit_dense16, emit_depthwise16
 from hil.engines.aot.conv_gather import emit_gather
@@ -104,6 +105,7 @@ _POOLING = Family(Pooling, plan_pools, emit_pooling, (FLOAT32, INT8, INT16))
 _MAP = Family(Map, plan_map, emit_map)
 _CONVERSION = replace(_MAP, types=(FLOAT32, INT8, UINT8, INT16, INT32), converts=True, offsets=True)
 _SOFTMAX = Family(Softmax, plan_softmax, emit_softmax)
+_SELECTION = Family(Binary, plan_selection, emit_binary)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
 _POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
@@ -136,6 +138,8 @@ FAMILIES: Mapping[str, Family] = {
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(PAIRS, _BINARY),
+    **dict.fromkeys(SIGNS, replace(_BINARY, types=(*_BINARY.types, BOOL), converts=True)),
+    "SELECT_V2": replace(_SELECTION, types=(FLOAT32, INT8, INT16, BOOL), converts=True),
     "SOFTMAX": replace(_SOFTMAX, types=(FLOAT32, INT8, INT16), converts=True, offsets=True),
     "LOG_SOFTMAX": Family(LogSoftmax, plan_log_softmax, emit_log_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
