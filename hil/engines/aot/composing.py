@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hil.engines.aot.moving import Moved, made_from
 from hil.engines.aot.nodes import Node, Plan
-from hil.engines.aot.regions import Numbers, renumbered
+from hil.engines.aot.regions import FILL, Numbers, renumbered
 
 _MORE = 4  # regions that one step may have beyond those of both
 
@@ -92,7 +92,7 @@ def _needed(plan: Plan, nodes: Sequence[Node | None]) -> tuple[Node, ...]:
 def _step(before: object, step: object, at: int) -> Moved | None:
     if not isinstance(before, Moved) or not isinstance(step, Moved):
         return None
-    if before.fills and step.fills and before.fill != step.fill:
+    if _fills(before) and _fills(step) and before.fill != step.fill:
         return None
     count, more = len(step.sources), len(before.sources)
     constants: dict[int, npt.NDArray[np.generic]] = {}
@@ -118,13 +118,18 @@ def _step(before: object, step: object, at: int) -> Moved | None:
         step.targets,
         made,
         constants,
-        before.fill if before.fills else step.fill,
+        before.fill if _fills(before) else step.fill,
     )
     regions = sum(map(len, joined.regions))
     limit = sum(map(len, (*before.regions, *step.regions))) + _MORE
     return (
         joined if regions <= limit and _tables(joined) <= _tables(before) + _tables(step) else None
     )
+
+
+def _fills(step: Moved) -> bool:
+    """Whether some values come from nowhere."""
+    return any(region.source == FILL for parts in step.regions for region in parts)
 
 
 def _tables(step: Moved) -> int:

@@ -39,11 +39,6 @@ class Moved:
     lead: int | None = None  # of the only source and target
 
     @property
-    def fills(self) -> bool:
-        """Whether some values come from nowhere."""
-        return any(region.source == FILL for parts in self.regions for region in parts)
-
-    @property
     def leads(self) -> tuple[int | None, ...]:
         return (self.lead,) if len(self.sources) == 1 else (None,) * len(self.sources)
 
@@ -88,7 +83,8 @@ def made_from(
     """The step of these values."""
     parts = tuple(tuple(regions(values)) for values in numbers)
     lead = None
-    if len(sources) == len(targets) == 1 and not constants and len(parts[0]) == 1:
+    alone = len(sources) == len(targets) == len(parts[0]) == 1 and not constants
+    if alone and parts[0][0].source != FILL:
         lead = _lead(numbers[0], targets[0].nbytes // numbers[0].size)
     return Moved(name, note, sources, targets, tuple(numbers), parts, constants, fill, lead)
 
@@ -98,8 +94,6 @@ def _lead(numbers: Numbers, size: int) -> int | None:
     None where they cannot overlap.
     """
     flat = numbers.reshape(-1)
-    if flat[0] == FILL:
-        return None
     later = np.append(flat[1:], np.iinfo(np.int64).max)
     later = np.minimum.accumulate(later[::-1])[::-1]
     lead = int((np.arange(1, flat.size + 1) - later).max())
