@@ -21,6 +21,7 @@ from hil.engines.aot.places import arrange
 from hil.engines.aot.plan import plan_nodes
 from hil.engines.aot.source import Array, kernel_texts
 from hil.engines.aot.steps import CTYPES
+from hil.engines.aot.written_once import written_once
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph
 from hil.tflite.graph import Layer
@@ -69,10 +70,14 @@ def generate(
     near = any(isinstance(s, Conv) and s.fused for s in steps)
     planned = planned.with_steps(steps)
     places = arrange(planned)
-    emitted = [emit(step, f"{name}_{step.name}") for step in steps]
-    arrays = [array for one in emitted for array in one.arrays]
-    kernels = ("base", *(kernel for one in emitted for kernel in one.kernels))
-    invoke = Invoke(planned, places, name)
+    prefixes = [f"{name}_{step.name}" for step in steps]
+    written, called = written_once(
+        [emit(s, p) for s, p in zip(steps, prefixes, strict=True)], prefixes
+    )
+    emitted = [(s.note, one) for s, one in zip(steps, written, strict=True) if one is not None]
+    arrays = [array for _, one in emitted for array in one.arrays]
+    kernels = ("base", *(kernel for _, one in emitted for kernel in one.kernels))
+    invoke = Invoke(planned, places, name, called)
     arrays += invoke.arrays
     flash = sum(a.nbytes for a in arrays)
     parts = [
@@ -84,7 +89,7 @@ def generate(
         *kernel_texts(kernels),
         _macros(graph, name, places.nbytes, flash),
         *map(str, arrays),
-        *(f"/* {s.note} */\n{one.functions}" for s, one in zip(steps, emitted, strict=True)),
+        *(f"/* {note} */\n{one.functions}" for note, one in emitted),
         invoke.reset(),
         invoke.function(layers=layers),
         f"#endif /* HIL_AOT_{name.upper()}_H */\n",

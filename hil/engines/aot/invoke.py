@@ -40,11 +40,12 @@ def parameters(plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """The C functions of a network called ``name``."""
+    """The C functions of a network called ``name``; ``called``: the function of each node."""
 
     plan: Plan
     arena: Arena
     name: str
+    called: Sequence[str]
 
     def function(self, *, layers: bool) -> str:
         """``<name>_invoke``, or with ``layers`` ``<name>_observe``."""
@@ -75,7 +76,7 @@ class Invoke:
                 places = [*(self._at(t, b, write=b.kept) for t, b in taken), *made]
                 if step.scratch_bytes:
                     places.append(_cast("int16_t", self.arena.scratch[number]))
-                w(f"{self.name}_{step.name}({', '.join(places)});")
+                w(f"{self.called[number]}({', '.join(places)});")
                 for place, buffer in zip(made, step.targets, strict=True):
                     if layers:
                         told = f"{shown}, {_CODES[buffer.ctype]}, {place}, {buffer.nbytes}u"

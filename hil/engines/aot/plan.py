@@ -29,6 +29,8 @@ from hil.tflite.fold import folded
 from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
 
 SUPPORTED = (*FAMILIES, *VIEWS, *RESOLVED)
+_LOOP = "export LSTM, GRU and RNN layers of Keras with unroll=True and a batch of 1"
+_ADVICE = {"WHILE": _LOOP, "IF": "export without branches that depend on data"}
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
 _CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (-32768, 32767)}  # valid zero points
 
@@ -142,9 +144,8 @@ def _unnumbered(what: str) -> str:
 
 def _check(operator: Operator, graph: Graph) -> None:
     if operator.code not in SUPPORTED:
-        raise refuse(
-            operator, "engine aot does not support it", f"aot supports {', '.join(SUPPORTED)}"
-        )
+        advice = _ADVICE.get(operator.code, f"aot supports {', '.join(SUPPORTED)}")
+        raise refuse(operator, "engine aot does not support it", advice)
     activations = [graph.tensors[i] for i in _activations(operator, graph)]
     results = [graph.tensors[i] for i in operator.outputs]
     if not activations and operator.inputs:
