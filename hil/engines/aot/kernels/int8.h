@@ -48,6 +48,8 @@ static inline int32_t hil_double_high_mul(int32_t sum, int32_t multiplier) {
   const int32_t t = a1 * b0 + (int32_t)((uint32_t)a0 * (uint32_t)b0 >> 16);
   const int32_t u = a0 * b1 + (t & 0xFFFF);
   return a1 * b1 + (t >> 16) + (int32_t)(((uint32_t)u + 0x8000u) >> 16);
+#elif defined(__AVR__) /* shorter code there; elsewhere without carry from low to high word */
+  return (int32_t)(((int64_t)(sum * 2) * multiplier + INT64_C(0x80000000)) >> 32);
 #else
   const int64_t product = (int64_t)(sum * 2) * multiplier;
   return (int32_t)((uint32_t)(product >> 32) + ((uint32_t)product >> 31));
