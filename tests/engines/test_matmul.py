@@ -19,6 +19,7 @@ from tests.support.products import computed, operands, product, shifted
 COUNT = 20
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("make", "dtype"), [
     (product, "int8"), (product, "int16"), (product, "float32"),
     (computed, "int8"), (computed, "float32"),
@@ -38,6 +39,7 @@ def test_matrices_that_do_not_fit_are_refused() -> None:
         plan(read_model(net.finish()))
 
 
+@pytest.mark.thorough
 def test_dense_layers_whose_weights_have_a_zero_point_equal_tflm(tmp_path: Path) -> None:
     models = {f"net{seed}": read_model(shifted(seed)) for seed in range(COUNT)}
     assert compare(models, tmp_path) == COUNT

@@ -23,6 +23,8 @@ from tests.support.weighted_nets import make_weighted
 
 COUNT = 20
 
+thorough = pytest.mark.thorough
+
 
 def compare(models: dict[str, Graph], folder: Path) -> int:
     """Compare all outputs with the reference; the number of networks that it takes too."""
@@ -55,6 +57,7 @@ def drawn(kind: str, layer: str, first: int, batch: int = 1) -> dict[str, Graph]
     return found
 
 
+@thorough
 @pytest.mark.parametrize("kind", ["float32", "int8", "int16"])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("layer", ["dilated", "grouped", "transposed"])
@@ -66,12 +69,14 @@ def test_layers_equal_the_references(kind: str, batch: int, layer: str, tmp_path
     assert compare(models, tmp_path) >= COUNT * 2 // 3
 
 
+@thorough
 @pytest.mark.parametrize("kind", ["float32", "int8"])
 def test_convolutions_over_a_batch_fuse_and_equal_the_references(kind: str, tmp_path: Path) -> None:
     models = drawn(kind, "conv", 0, 2)
     assert compare(models, tmp_path) >= COUNT * 2 // 3
 
 
+@thorough
 @pytest.mark.parametrize("layer", ["conv", "dense"])
 def test_layers_of_int16_values_equal_tflm(layer: str, tmp_path: Path) -> None:
     models = drawn("int16", layer, 500, 1)
@@ -83,6 +88,7 @@ def test_layers_of_int16_values_equal_tflm(layer: str, tmp_path: Path) -> None:
     assert compare(models, tmp_path) >= COUNT * 2 // 3
 
 
+@thorough
 @pytest.mark.parametrize("layer", ["conv", "dense", "dilated", "grouped"])
 @pytest.mark.parametrize("batch", [1, 2])
 def test_float32_layers_with_int8_weights_equal_litert(
@@ -92,6 +98,7 @@ def test_float32_layers_with_int8_weights_equal_litert(
     assert compare(models, tmp_path) >= COUNT * 2 // 3
 
 
+@thorough
 @pytest.mark.parametrize("layer", ["conv", "dense", "grouped"])
 def test_int8_layers_with_int4_weights_equal_tflm(layer: str, tmp_path: Path) -> None:
     models = drawn("int4", layer, 0)

@@ -83,15 +83,14 @@ class Transposed(OneToOne):
 
     @property
     def lead(self) -> int:
-        # the window of a pixel is copied before the pixel is written
+        # all channels of a pixel are written while its window is still read
         def first(axis: Spread) -> npt.NDArray[np.int64]:
             last = (np.arange(axis.count) + axis.before) // axis.stride
             return np.clip(last - axis.most + 1, 0, axis.size)
 
         reads = first(self.rows)[:, None] * self.columns.size + first(self.columns)[None, :]
         reads = reads.reshape(-1) * self.cin * self.width
-        following = np.append(reads[1:], np.iinfo(np.int64).max)
-        later = np.minimum.accumulate(following[::-1])[::-1]
+        later = np.minimum.accumulate(reads[::-1])[::-1]
         return int(((np.arange(reads.size) + 1) * self.cout * self.width - later).max())
 
     @property
@@ -163,7 +162,7 @@ def plan_finish(operator: Operator, graph: Graph, step: Transposed) -> Transpose
 
 def emit_transposed(step: Transposed, prefix: str) -> Emitted:
     """The C code of a TRANSPOSE_CONV; its function is ``prefix(in, out, s)``."""
-    ctype, scaling, cout = step.ctype, step.scaling, step.cout
+    ctype, scaling = step.ctype, step.scaling
     rows, columns = step.rows, step.columns
     phases = step.phases
     weights = Array(f"{prefix}_w", np.concatenate([pack(p, ctype) for p in phases]), "weights")
@@ -177,49 +176,72 @@ def emit_transposed(step: Transposed, prefix: str) -> Emitted:
     else:
         assert step.bias is not None
         arrays.append(Array(f"{prefix}_q", step.bias, "bias"))
-    channels = blocks(cout)
     w = Writer()
-    for count, _ in channels:
+    for count, _ in blocks(step.cout):
         emit_sums(w, prefix, count, ctype)
     head = f"static inline void {prefix}(const {ctype} *in, {ctype} *out, int16_t *s)"
-    with w.block(head), w.loop("y", rows.count), w.loop("x", columns.count):
-        _collect(w, step)
-        start = ""
-        if several:
-            w(f"const int phase = py * {columns.stride} + px;")
-            start = f" + {read('int32_t', f'{prefix}_p', 'phase')}"
-        w(f"HIL_FLASH {weights.ctype} *w = {prefix}_w{start};")
-        if scaling:
-            scaling.pointers(w, prefix, f"phase * {cout}" if several else "")
-        else:
-            w(f"HIL_FLASH float *q = {prefix}_q;")
-        for count, times in channels:
-            advance = [f"w += {count} * length", f"out += {count}"]
-            advance += scaling.advance(count) if scaling else [f"q += {count}"]
-            with w.block(f"for (int c = 0; c < {times}; ++c, {', '.join(advance)})"):
-                _block(w, step, prefix, count)
+    with w.block(head), w.loop("y", rows.count):
+        _place(w, "y", rows)
+        with w.loop("x", columns.count):
+            _place(w, "x", columns)
+            _pixel(w, step, prefix, weights, several)
     return Emitted(arrays, str(w), KERNELS[ctype])
 
 
+def _pixel(w: Writer, step: Transposed, prefix: str, weights: Array, several: bool) -> None:
+    """All channels of an output pixel."""
+    scaling, cout, columns = step.scaling, step.cout, step.columns
+    _collect(w, step)
+    start = ""
+    if several:
+        w(f"const int phase = py * {columns.stride} + px;")
+        start = f" + {read('int32_t', f'{prefix}_p', 'phase')}"
+    w(f"HIL_FLASH {weights.ctype} *w = {prefix}_w{start};")
+    if scaling:
+        scaling.pointers(w, prefix, f"phase * {cout}" if several else "")
+    else:
+        w(f"HIL_FLASH float *q = {prefix}_q;")
+    for count, times in blocks(cout):
+        advance = [f"w += {count} * length", f"out += {count}"]
+        advance += scaling.advance(count) if scaling else [f"q += {count}"]
+        with w.block(f"for (int c = 0; c < {times}; ++c, {', '.join(advance)})"):
+            _block(w, step, prefix, count)
+
+
+def _place(w: Writer, name: str, axis: Spread) -> None:
+    """The phase of a row or column, its number of taps, and the last input that meets them."""
+    place = f"{name} + {axis.before}" if axis.count > 1 else str(axis.before)
+    w(f"const int t{name} = {place};")
+    w(f"const int p{name} = t{name} % {axis.stride};")
+    w(f"const int i{name} = t{name} / {axis.stride};")
+    w(f"const int n{name} = ({axis.window - 1} - p{name} + {axis.stride}) / {axis.stride};")
+
+
 def _collect(w: Writer, step: Transposed) -> None:
-    """Copies the input pixels of an output pixel to ``d``, ``length`` values."""
+    """Copies the input pixels of an output pixel to ``d``, ``length`` values, or points there."""
     rows, columns, cin = step.rows, step.columns, step.cin
-    for name, axis in (("y", rows), ("x", columns)):
-        place = f"{name} + {axis.before}" if axis.count > 1 else str(axis.before)
-        w(f"const int t{name} = {place};")
-        w(f"const int p{name} = t{name} % {axis.stride};")
-        w(f"const int i{name} = t{name} / {axis.stride};")
-        w(f"const int n{name} = ({axis.window - 1} - p{name} + {axis.stride}) / {axis.stride};")
     w(f"const int length = ny * nx * {cin};")
     w(f"const {step.ctype} *d = (const {step.ctype} *)(const void *)s;")
     w(f"{step.ctype} *t = ({step.ctype} *)(void *)s;")
     nbytes = cin * step.width
+    w("const int32_t v0 = iy - ny + 1, u0 = ix - nx + 1;")
+    inside = f"v0 >= 0 && iy < {rows.size} && u0 >= 0 && ix < {columns.size}"
+    first = f"in + (v0 * {columns.size} + u0) * {cin}"
+    with w.block(f"if (ny == 1 && {inside})"):
+        w(f"d = {first};")
+    with w.block(f"else if ({inside})"):
+        w(f"const {step.ctype} *r = {first};")
+        with (
+            w.block(f"for (int v = 0; v < ny; ++v, r += ({columns.size} - nx) * {cin})"),
+            w.block(f"for (int u = 0; u < nx; ++u, t += {cin}, r += {cin})"),
+        ):
+            w(f"memcpy(t, r, {nbytes});")
     with (
-        w.block("for (int v = iy - ny + 1; v <= iy; ++v)"),
-        w.block(f"for (int u = ix - nx + 1; u <= ix; ++u, t += {cin})"),
+        w.block("else for (int32_t v = v0; v <= iy; ++v)"),
+        w.block(f"for (int32_t u = u0; u <= ix; ++u, t += {cin})"),
     ):
         inside = f"v >= 0 && v < {rows.size} && u >= 0 && u < {columns.size}"
-        place = f"in + ((int32_t)v * {columns.size} + u) * {cin}"
+        place = f"in + (v * {columns.size} + u) * {cin}"
         w(f"if ({inside}) memcpy(t, {place}, {nbytes});")
         w(f"else memset(t, {step.zero}, {nbytes});")
 
