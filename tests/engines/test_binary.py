@@ -221,6 +221,18 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_inputs_and_scales_that_are_missing_are_refused_by_name() -> None:
+    net = Net().input((1, 7), "int8", 0.1, 4)
+    made, kind = fused_options("ADD", NONE)
+    net.op("ADD", (1, 7), made, kind, [-1], scale=0.3, zero=1)
+    with pytest.raises(ModelError, match=r"\(ADD\).*1 inputs"):
+        plan(read_model(net.finish()))
+    net = Net().input((1, 7), "int16")
+    net.op("ADD", (1, 7), made, kind, [net.current])
+    with pytest.raises(ModelError, match="int16 without a scale"):
+        plan(read_model(net.finish()))
+
+
 def test_a_relu_after_an_add_is_fused() -> None:
     net = Net().input((1, 7), "int8", 0.1, 4)
     made, kind = fused_options("ADD", NONE)

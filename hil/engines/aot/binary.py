@@ -98,8 +98,7 @@ FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
 
 def plan_selection(operator: Operator, graph: Graph, name: str, note: str) -> Binary:
     """A SELECT_V2. Raises `ModelError` for what TFLM does not run."""
-    if len(operator.inputs) != 3 or len(operator.outputs) != 1:
-        raise refuse(operator, f"{len(operator.inputs)} inputs", "export the model again")
+    _check_count(operator, 3)
     x, y, z = (graph.tensors[i] for i in operator.inputs)
     result = graph.tensors[operator.outputs[0]]
     shapes = tuple(t.shape for t in (x, y, z))
@@ -116,13 +115,15 @@ def plan_binary(
     operator: Operator, graph: Graph, name: str, note: str
 ) -> Binary | Channelwise | Map:
     """An operator of `FORMULAS`. Raises `ModelError` for what TFLM does not run."""
-    if len(operator.inputs) != 2 or len(operator.outputs) != 1:
-        raise refuse(operator, f"{len(operator.inputs)} inputs", "export the model again")
+    _check_count(operator, 2)
     x, y = (graph.tensors[i] for i in operator.inputs)
     result = graph.tensors[operator.outputs[0]]
     shapes = (x.shape, y.shape)
     _check_shapes(operator, shapes, result)
     _check_constants(operator, x, y)
+    scaled = result.dtype == INT16 and operator.code not in ("MAXIMUM", "MINIMUM")
+    if scaled and not all(len(tensor.scales) == 1 for tensor in (x, y, result)):
+        raise refuse(operator, "int16 without a scale", "export the model again")
     formula, post = FORMULAS[operator.code](operator, x, y, result)
     if formula.codes and (x.data is not None) != (y.data is not None):
         folded = _folded(name, note, (x, y), formula.codes, post)
@@ -152,6 +153,12 @@ def _folded(
     if rows is None:
         return None
     return Channelwise(name, note, value.elements, loops(shapes), (Stage(rows, post),))
+
+
+def _check_count(operator: Operator, inputs: int) -> None:
+    given = [i for i in operator.inputs if i >= 0]
+    if len(given) != len(operator.inputs) or len(given) != inputs or len(operator.outputs) != 1:
+        raise refuse(operator, f"{len(given)} inputs", "export the model again")
 
 
 def _check_shapes(operator: Operator, shapes: tuple[tuple[int, ...], ...], result: Tensor) -> None:

@@ -122,7 +122,7 @@ _REQUANTISED = {
 
 
 def _quantize(operator: Operator, x: Tensor, y: Tensor) -> _Function:
-    if x.dtype == FLOAT32 and y.dtype in (INT16, UINT8):
+    if x.dtype == FLOAT32 and y.dtype in (INT16, UINT8) and len(y.scales) == 1:
         low, high = (limit - y.zero_point for limit in _LIMITS[y.dtype])
         scaled = f"hil_steps(x, {real_literal(y.scale)}, {integer(low)}, {high})"
         return _Function(plus(scaled, y.zero_point), ("conversions",))

@@ -120,10 +120,11 @@ def looked_up(function: Callable[[float], float]) -> Callable[[Operator, Tensor,
         inverse = np.float32(1) / np.float32(y.scale)
         codes = np.array(IDENTITY, np.int64) - x.zero_point
         values = np.float32(x.scale) * codes.astype(np.float32)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             results = np.array([function(float(v)) for v in values]).astype(np.float32)
             steps = results * inverse
-        rounded = np.copysign(np.floor(np.abs(steps.astype(float)) + 0.5), steps)
+        steps = np.nan_to_num(steps.astype(float))
+        rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
         return tuple(np.clip(rounded + y.zero_point, -128, 127).astype(int).tolist())
 
     return table
