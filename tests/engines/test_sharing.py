@@ -105,7 +105,7 @@ def test_columns_are_copied() -> None:
     assert names(concatenated(axis=2)) == ["Map", "Map", "Moved", "Moved", "Map", "Map"]
 
 
-def test_a_piece_of_what_is_only_joined_for_it_is_read_before() -> None:
+def test_a_piece_of_a_concatenation_is_read_from_its_source() -> None:
     for axis in (1, 2):
         plan = concatenated(axis, whole=False)
         assert names(plan) == ["Map", "Map"], "what nothing reads is not computed"
