@@ -53,6 +53,13 @@ _DAMAGED = (
 
 def check(graph: Graph) -> None:
     """Raise `ModelError` that names all that bakenn does not have, or its own reason."""
+    check_operators(graph)
+    if not lacking():
+        _generate(acceptable(graph.data), "model", graph.where, "portable")
+
+
+def check_operators(graph: Graph) -> None:
+    """Raise `ModelError` that names the types and operators that bakenn does not have."""
     faults, hints = [], []
     if graph.precision is not Precision.INT8:
         faults.append(f"a {graph.precision} model: the engine bakenn computes in int8 only")
@@ -65,8 +72,6 @@ def check(graph: Graph) -> None:
             hints.append("export with a fixed batch: keras.Input(batch_shape=(1, ...))")
     if faults:
         raise ModelError(f"{graph.where}: {'; '.join(faults)}", "; ".join(hints))
-    if not lacking():
-        _generate(acceptable(graph.data), "model", graph.where, "portable")
 
 
 def lacking() -> tuple[str, ...]:

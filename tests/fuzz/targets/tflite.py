@@ -13,11 +13,13 @@ from hil.engines.aot.engine import arena_bytes, layers_of
 from hil.tflite import read_model
 from hil.tflite.graph import constant_bytes, largest_inner, largest_step, layer
 from tests.fuzz.damage import NAMES, bytes_like
+from tests.support.random_graphs import make_graph
 from tests.support.tflite import float_cnn, int8_cnn
 
 _MODELS = Path(__file__).parents[3] / "models"
 _NAMES = ("noise/student_int8", "noise/student_float32", "tabular/student_int8")
 SEEDS = [float_cnn().finish(), int8_cnn().finish()]
+SEEDS += [make_graph(seed, kind) for seed, kind in ((3, "int8"), (5, "int8"), (4, "float32"))]
 SEEDS += [(_MODELS / f"{name}.tflite").read_bytes() for name in _NAMES]
 # literals that C does not have
 _NO_NUMBER = re.compile(r"\b(nan|inf)f?\b|[-\d]nanf|[-\d]inff")
@@ -43,5 +45,5 @@ def check(data: bytes, _: Path) -> None:
     assert text.count("/*") == text.count("*/")
     assert arena_bytes(graph) == header.arena
     layers_of(graph)
-    bakenn.check(graph)
+    bakenn.check_operators(graph)
     bakenn.acceptable(data)
