@@ -12,7 +12,7 @@ import pytest
 from hil.engines.aot import conv_gather, engine, generate
 from hil.engines.aot.conv import Conv, tile
 from hil.engines.aot.conv_planes import Planar, planes
-from hil.engines.aot.plan import plan
+from hil.engines.aot.plan import plan, plan_nodes
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
 from tests.support.forced import force_planes
@@ -77,6 +77,7 @@ def test_int8_networks_that_widen_their_inputs_equal_tflm(
     assert len(gathered) >= BATCH
     assert {tile(s).points for s in gathered} == {1, 2}
     assert any(s.padded and s.pool for s in gathered)
+    assert any(s.averaged for s in gathered)
     compare("in fours", first, tmp_path, tuple(flags.split()))
 
 
@@ -96,6 +97,19 @@ def test_depthwise_networks_that_copy_channels_apart_equal_tflm(
     assert any(s.cin % 2 for s in found)
     assert bands == "rows" or any(planes(s).transposed for s in found)
     compare("apart", first, tmp_path, tuple(flags.split()))
+
+
+@pytest.mark.parametrize("first", [0, 30])
+def test_networks_without_their_constant_channels_equal_tflm(first: int, tmp_path: Path) -> None:
+    fewer = 0
+    for graph in graphs("idle", first, tmp_path).values():
+        every, left = plan_nodes(graph, whole=True).steps, plan(graph)
+        pairs = [(a, b) for a, b in zip(every, left, strict=True) if isinstance(b, Conv)]
+        fewer += any(isinstance(a, Conv) and a.cin > b.cin for a, b in pairs)
+        depthwise = [b for _, b in pairs if b.depthwise]
+        assert all(b.cout % b.cin == 0 for b in depthwise)
+    assert fewer >= BATCH // 3
+    compare("idle", first, tmp_path, ("-O1",))
 
 
 def test_int8_networks_with_float32_edges_equal_tflm(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from hil.engines.aot.steps import Step
 from hil.tflite import Graph, read_model
 from tests.support import elementwise, products, recurrent
 from tests.support.one_move import gathering, one_move
-from tests.support.random_nets import make
+from tests.support.random_nets import make, make_long
 from tests.support.tflite import RELU, SAME, Net
 from tests.support.weighted_nets import LAYERS, make_weighted
 
@@ -82,22 +82,29 @@ def covering() -> tuple[tuple[Network, ...], frozenset[Line]]:
     """Networks that each reach new lines of `WRITERS`, and the lines that none of them reaches."""
     every = frozenset(_lines())
     left = set(every)
-    chosen: list[tuple[Network, set[Line]]] = []
+    found: list[tuple[Network, set[Line]]] = []
     for name, data in _candidates():
         graph = read_model(data)
         fused = name.startswith("float32") and name.endswith(("1", "3", "5", "7", "9"))
         header, reached = _traced(graph, name, fused)
         small = header.arena + graph.input.nbytes + graph.output.nbytes <= RAM
-        if small and left & reached:
-            chosen.append((Network(name, data, graph, header, fused), reached & every))
+        if small:
+            found.append((Network(name, data, graph, header, fused), reached & every))
             left -= reached
         if not left:
             break
-    for one in list(chosen):  # those that later ones made superfluous
-        others = [reached for network, reached in chosen if network is not one[0]]
-        if one[1] <= set().union(*others):
-            chosen.remove(one)
-    return tuple(network for network, _ in chosen), frozenset(left)
+    chosen = []
+    missing = set(every) - left
+    while missing:  # the one that adds most
+        network, reached = max(found, key=lambda one: len(one[1] & missing))
+        chosen.append(network)
+        missing -= reached
+    kept = dict.fromkeys(chosen)
+    lines = {network: reached for network, reached in found if network in kept}
+    for network in chosen:  # those that later ones made superfluous
+        if lines[network] <= set().union(*(lines[one] for one in kept if one is not network)):
+            del kept[network]
+    return tuple(kept), frozenset(left)
 
 
 def _candidates() -> Iterator[tuple[str, bytes]]:
@@ -121,6 +128,8 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         data = products.product(seed, kind)
         if len(read_model(data).inputs) == 1:
             yield f"product_{kind}_{seed}", data
+    for kind, seed in product(("in fours", "apart"), range(12)):
+        yield f"many_{kind.replace(' ', '_')}_{seed}", make_long(seed, kind)
     yield from _plain(SEEDS[:8])
     for kind, layer, batch in product(("int8", "float32", "int16"), LAYERS, (1, 2)):
         for seed in range(3):

@@ -23,33 +23,52 @@ class Maker:
         self.random = np.random.default_rng([seed, len(kind)])
         self.kind = kind
         self.real = kind == "float32"
+        self.idle = 0.0  # share of the output channels without weights
         self.tall = False  # windows and strides beyond the usual
         self.extreme = self.random.random() < 0.25
         self.net = Net()
 
-    def make_in_fours(self) -> bytes:
+    def make_in_fours(self, layers: int = 2) -> bytes:
         """After a first step, layers of 4, 8, ... channels, which may widen their inputs."""
         self.net.input(
             (1, *self._ints(2, 3, 13), self._int(1, 9)), "int8", self._scale(), self._zero()
         )
         self.net.simple("QUANTIZE", scale=self.net.scale, zero=self._zero())
-        for _ in range(self._int(1, 2)):
+        for _ in range(self._int(layers // 2, layers)):
             self._conv([4, 8, 12, 20])
+        if self.random.random() < 0.4:
+            self._conv([4, 8, 12, 20], plain=True)
+            window = self.net.shape[1], self.net.shape[2]
+            self.net.pool(window, window, average=True, act=self._act())
         if self.random.random() < 0.6:
             self._flatten()
             self._dense(4 * self._int(1, 6))
             self._dense()
         return self.net.finish()
 
-    def make_apart(self) -> bytes:
+    def make_apart(self, layers: int = 2) -> bytes:
         """After a first step, depthwise convolutions of up to 8 channels and of tall windows."""
         self.net.input(
             (1, *self._ints(2, 1, 14), self._int(2, 8)), "int8", self._scale(), self._zero()
         )
         self.net.simple("QUANTIZE", scale=self.net.scale, zero=self._zero())
         self.tall = True
-        for _ in range(self._int(1, 2)):
+        for _ in range(self._int(layers // 2, layers)):
             self._depthwise()
+        return self.net.finish()
+
+    def make_idle(self) -> bytes:
+        """Convolutions, depthwise ones between them, half of whose channels have no weights."""
+        self.net.input(
+            (1, *self._ints(2, 4, 9), self._int(2, 8)), "int8", self._scale(), self._zero()
+        )
+        self.idle = 0.6
+        for _ in range(self._int(2, 4)):
+            self._conv([8, 12, 13], plain=bool(self.random.random() < 0.7))
+            if self.random.random() < 0.6:
+                self._depthwise()
+        self.idle = 0.0
+        self._conv([4, 5], plain=True)
         return self.net.finish()
 
     def make(self) -> bytes:
@@ -99,7 +118,13 @@ class Maker:
     def _weights(self, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
         if self.real:
             return self.random.normal(scale=0.5, size=shape).astype(np.float32)
-        return self.random.integers(-127, 128, shape).astype(np.int8)
+        weights = self.random.integers(-127, 128, shape).astype(np.int8)
+        if self.idle:
+            outputs = (
+                weights.reshape(shape[0], -1) if shape[0] > 1 else weights.reshape(-1, shape[-1]).T
+            )
+            outputs[self.random.random(len(outputs)) < self.idle] = 0
+        return weights
 
     def _bias(
         self, count: int, spread: int = 3000, needed: bool = False
@@ -142,7 +167,10 @@ class Maker:
     def _strides(self) -> tuple[int, int]:
         return (1, 1) if self.random.random() < 0.6 else (self._stride(), self._stride())
 
-    def _conv(self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16)) -> None:
+    def _conv(
+        self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16), *, plain: bool = False
+    ) -> None:
+        """``plain``: without activation and pooling."""
         height, width, padding = self._window(5)
         channels = int(self.random.choice(counts))
         cin = self.net.shape[3]
@@ -152,10 +180,10 @@ class Maker:
             self._bias(channels, needed=self.real),  # LiteRT insists
             strides=self._strides(),
             padding=padding,
-            act=self._act(),
+            act=NONE if plain else self._act(),
             **more,  # type: ignore[arg-type]
         )
-        if self.random.random() < 0.5:
+        if not plain and self.random.random() < 0.5:
             self._fusable_pool()
 
     def _fusable_pool(self) -> None:
@@ -229,11 +257,19 @@ class Maker:
         )
 
 
+def make_long(seed: int, kind: str) -> bytes:
+    """A network "in fours" or "apart" of many layers."""
+    maker = Maker(seed, "int8")
+    return maker.make_apart(6) if kind == "apart" else maker.make_in_fours(6)
+
+
 def make(seed: int, kind: str) -> bytes:
     """The file of network ``seed`` of a kind.
 
-    "float32", "int8", "mixed" (int8 with float32 edges), or int8 "in fours" or "apart".
+    "float32", "int8", "mixed" (int8 with float32 edges), or int8 "in fours", "apart" or "idle".
     """
+    if kind == "idle":
+        return Maker(seed, "int8").make_idle()
     if kind == "apart":
         return Maker(seed, "int8").make_apart()
     if kind == "in fours":

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hil.engines.aot import arithmetic
 from hil.engines.aot.arithmetic import NOTHING, Activation
+from hil.engines.aot.memory import align
 from hil.engines.aot.steps import InPlace, OneToOne, Pool, ctype, first_bytes, item
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT4, INT8, INT32, Axis, refuse, window_axes
@@ -39,7 +40,9 @@ class Conv(OneToOne):
     """Convolution, depthwise convolution or dense layer (a 1x1 convolution over rows).
 
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
-    depthwise (cout, kh, kw). ``gathered``: widens its inputs in a buffer first (`conv_gather`).
+    depthwise (cout, kh, kw). ``gathered``: widens its inputs in a buffer first (`conv_gather`);
+    ``averaged``: and adds up the outputs of all points as they come, for a pooling over all.
+    ``direct``: widens the inputs of its only point while it sums.
     ``fused``: may round a product and the sum it is added to once (float32 only).
     """
 
@@ -57,6 +60,8 @@ class Conv(OneToOne):
     pool: Pool | None = None
     post: Activation = NOTHING
     gathered: bool = False
+    averaged: bool = False
+    direct: bool = False
     fused: bool = False
 
     @property
@@ -88,7 +93,8 @@ class Conv(OneToOne):
 
     @property
     def scratch_bytes(self) -> int:
-        return scratch(self).nbytes if self.gathered else 0
+        totals = 4 * self.cout + 2 * align(self.cout) if self.averaged else 0
+        return scratch(self).nbytes + totals if self.gathered else 0
 
     @property
     def lead(self) -> int | InPlace | None:
@@ -97,14 +103,15 @@ class Conv(OneToOne):
         pixel_in = self.cin * item(self.real)
         pixel_out = self.cout * item(self.real)
         first = first_bytes(self.rows, self.columns, pixel_in)
+        if self.averaged:
+            return 0
         if self.gathered and self.pool is None:
             # a tile's windows are copied before it writes; later ones still read their own
             points = tile(self).points
             later = first.reshape(-1)[points::points]
             written = np.arange(1, len(later) + 1) * points * pixel_out
             excess = written - np.minimum.accumulate(later[::-1])[::-1]
-            # never beyond the input, where the buffer lies
-            return int(excess.max(initial=self.output_bytes - self.input_bytes))
+            return int(excess.max(initial=0))
         if self.pool is not None:
             pool = self.pool
             first = first[:: pool.rows.stride, :: pool.columns.stride]
@@ -148,9 +155,12 @@ def tile(conv: Conv) -> Tile:
     if conv.depthwise:
         rows, columns = _grid(conv, 4)
         return Tile(rows, columns, 1, True)
+    if conv.direct:
+        return Tile(1, 1, GATHERED_CHANNELS, False)
     if conv.gathered:  # without a pooling, the points of all rows follow each other
-        width = conv.pool.columns.window if conv.pool else 2
-        single = width % 2 or (conv.pool is None and conv.rows.count * conv.columns.count == 1)
+        every = conv.pool is None or conv.averaged
+        width = conv.pool.columns.window if conv.pool and not conv.averaged else 2
+        single = width % 2 or (every and conv.rows.count * conv.columns.count == 1)
         return Tile(1, 1 if single else 2, GATHERED_CHANNELS, False)
     taps = conv.rows.window * conv.columns.window * conv.cin
     area = 1
@@ -196,7 +206,7 @@ def scratch(conv: Conv) -> Scratch:
     """The buffer of a gathered convolution."""
     points = tile(conv).columns
     height, width = 1, points
-    if conv.pool:
+    if conv.pool and not conv.averaged:
         height, width = conv.pool.rows.window, conv.pool.columns.window
     return Scratch(
         columns=width // points,
@@ -225,16 +235,31 @@ def _columns(count: int, limit: int) -> int:
     )
 
 
+def pools_all(conv: Conv) -> bool:
+    """Whether a large pooling averages all outputs of each channel."""
+    pool, count = conv.pool, conv.rows.count * conv.columns.count
+    if pool is None or not pool.average or count <= MAX_WINDOW:
+        return False
+    windows = (pool.rows.window, pool.columns.window)
+    return windows == (conv.rows.count, conv.columns.count)
+
+
 def arranged(conv: Conv) -> Conv:
     """The same layer in a shape that is faster to compute: few rows, and long ones."""
-    if conv.pool is not None:
+    pool = conv.pool
+    if pool is not None and not pools_all(conv):
         return conv
     rows, columns = conv.rows, conv.columns
     if (columns.size, columns.window, columns.count) == (1, 1, 1):
         weights = np.ascontiguousarray(np.swapaxes(conv.weights, 1, 2))
-        return replace(conv, rows=columns, columns=rows, weights=weights)
+        if pool:
+            pool = replace(pool, rows=pool.columns, columns=pool.rows)
+        return replace(conv, rows=columns, columns=rows, weights=weights, pool=pool)
     if {(a.window, a.stride) for a in (rows, columns)} == {(1, 1)}:
-        return replace(conv, rows=_ONE, columns=_points(rows.count * columns.count))
+        count = rows.count * columns.count
+        if pool:
+            pool = replace(pool, rows=_ONE, columns=Axis(count, count, 1, 0, 1))
+        return replace(conv, rows=_ONE, columns=_points(count), pool=pool)
     return conv
 
 
@@ -278,7 +303,7 @@ def plan_conv(operator: Operator, graph: Graph, name: str, note: str) -> Conv:
     quant = None
     if not real:
         quant = _requantization(operator, (x, w, y), weights, bias)
-        weights, quant = _without_constant_sums(weights, quant)
+        weights, quant = without_constant_sums(weights, quant)
     return Conv(
         name=name,
         note=note,
@@ -355,7 +380,7 @@ def _requantization(
     )
 
 
-def _without_constant_sums(
+def without_constant_sums(
     weights: npt.NDArray[np.generic], quant: Requantization
 ) -> tuple[npt.NDArray[np.generic], Requantization]:
     """The same outputs, where channels whose output is the same for every input have no weights.

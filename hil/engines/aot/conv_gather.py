@@ -16,7 +16,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.conv import GATHERED_CHANNELS, Conv, Scratch, Tile, arranged, scratch, tile
+from hil.engines.aot.conv import (
+    GATHERED_CHANNELS,
+    Conv,
+    Scratch,
+    Tile,
+    arranged,
+    pools_all,
+    scratch,
+    tile,
+)
 from hil.engines.aot.conv_place import Place, scaled
 from hil.engines.aot.conv_planes import candidates, cost
 from hil.engines.aot.finish import Finish
@@ -28,6 +37,8 @@ from hil.tflite.graph import Axis
 WORTH = 128  # instructions to save per byte by which the arena grows
 _SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7
 _DEPTHWISE = 5.5  # instructions per multiplication of a depthwise one without planes
+_FEW = 32  # points: with fewer, the cost of an unpaired one counts
+_DIRECT = 0.4  # the same without a buffer
 _PORTIONS = 4
 _LIMIT = 1 << 23  # of a sum that shares its register with another one
 
@@ -54,8 +65,18 @@ def _ways(step: Conv) -> Iterator[tuple[float, Step]]:
     if step.depthwise:
         for planar in candidates(step):
             yield _DEPTHWISE * products(step) - cost(planar), planar
-    elif _possible(step):
-        yield _SAVED * products(step), replace(step, gathered=True)
+        return
+    if pools_all(step) and step.post.limits is not None:
+        averaged = replace(step, gathered=True, averaged=True)
+        if _possible(averaged) and _fast(averaged, Finish(averaged, "", False)):
+            yield _SAVED * products(step), averaged
+    if not _possible(step):
+        return
+    gathered = replace(step, gathered=True)
+    yield _SAVED * products(step), gathered
+    one = step.rows.count * step.columns.count == step.rows.window * step.columns.window == 1
+    if one and step.pool is None and step.cin % 4 == 0 and _fast(step, Finish(step, "", False)):
+        yield _DIRECT * products(step), replace(step, direct=True)
 
 
 def _possible(conv: Conv) -> bool:
@@ -136,6 +157,11 @@ def _rest(w: Writer, start: str, points: int, taps: Sequence[str], more: str = "
         w(f"s[{start}{pair}{' + 1' if i >> 1 else ''}{more}] = {tap};")
 
 
+def _fast(conv: Conv, finish: Finish) -> bool:
+    """Whether one kernel computes all channels of a point, up to their outputs."""
+    return finish.scaled and len(portions(conv)) == 1
+
+
 def _pointwise(conv: Conv) -> bool:
     """Whether point i reads pixel i."""
     return {(a.window, a.stride) for a in (conv.rows, conv.columns)} == {(1, 1)}
@@ -158,21 +184,30 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     finish = Finish(conv, prefix, place.wide)
     buffer = scratch(conv)
     note = "weights, 256 * even channel + odd channel, in blocks of four channels"
-    fast = finish.scaled and len(portions(conv)) == 1
+    fast = _fast(conv, finish)
     about = "per four channels: biases, and multiplier, offset, shift of each"
     scales = [Array(f"{prefix}_q", pack_scales(conv, finish), about)] if fast else finish.arrays()
     arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *scales, *place.arrays()]
     w = Writer()
+    if conv.direct:
+        with w.block(f"static inline void {prefix}(const int8_t *in, int8_t *out)"):
+            kernel = f"hil_direct1{'_away' if finish.away else ''}"
+            w(f"{kernel}(in, {prefix}_w, {prefix}_q, out, {conv.cout}u, {buffer.groups}u);")
+        return Emitted(arrays, str(w), (*finish.kernels, "rows"))
     place.helper(w)
-    if conv.pool is None:
+    if conv.pool is None or conv.averaged:
         if not (_pointwise(conv) and tile.points == 2):
             _point(w, place, buffer)
-        with _points(w, place):
-            if fast:
-                others = "o, " if tile.points == 1 else "o, p, "
-                kernel = f"hil_rows{tile.points}{'_away' if finish.away else ''}"
-                groups = conv.rows.window * buffer.groups
-                w(f"{kernel}(s, {prefix}_w, {prefix}_q, {others}{conv.cout}u, {groups}u);")
+        averages = _averages(w, place, finish, buffer) if conv.averaged else None
+        away = "_away" if finish.away else ""
+        constants = f"{prefix}_w, {prefix}_q"
+        sizes = f"{conv.cout}u, {conv.rows.window * buffer.groups}u"
+        single = f"hil_rows1{away}(s, {constants}, o, {sizes});"
+        with averages or _points(w, place, single if fast else ""):
+            if fast and tile.points == 1:
+                w(single)
+            elif fast:
+                w(f"hil_rows2{away}(s, {constants}, o, p, {sizes});")
             else:
                 _blocks(w, place, finish, buffer)
         return Emitted(arrays, str(w), (*finish.kernels, "rows"))
@@ -185,10 +220,11 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
 
 
 @contextmanager
-def _points(w: Writer, place: Place) -> Iterator[None]:
+def _points(w: Writer, place: Place, single: str) -> Iterator[None]:
     """The function of a layer without pooling: its points one after the other, or in pairs.
 
-    The outputs of a pair start at o and p. A last single point is computed twice.
+    The outputs of a pair start at o and p. A last single point is computed twice, or by the
+    statement ``single`` where that saves something.
     """
     conv, points = place.conv, place.tile.points
     count = conv.rows.count * conv.columns.count
@@ -199,22 +235,62 @@ def _points(w: Writer, place: Place) -> Iterator[None]:
             w(f"{place.prefix}_point(in, s);")
             yield
             return
-        with w.block(f"for (int i = 0; i < {count}; i += 2)", count > 2):
-            i = "i" if count > 2 else "0"
+        alone = bool(single) and count % 2 == 1 and count < _FEW and _pointwise(conv)
+        paired = count - alone
+        with w.block(f"for (int i = 0; i < {paired}; i += 2)", paired > 2):
+            i = "i" if paired > 2 else "0"
             second = f"{i} + 1"
-            if count % 2:
+            if paired % 2:
                 w(f"const int j = i + 1 < {count} ? i + 1 : i;")
                 second = "j"
             w(f"int8_t *o = out + {i} * {conv.cout};")
             w(f"int8_t *p = out + ({second}) * {conv.cout};")
-            if _pointwise(conv):
-                w(f"const int8_t *x = in + {i} * {conv.cin};")
-                w(f"const int8_t *y = in + ({second}) * {conv.cin};")
-                _widen_both(w, conv.cin, _beside(scratch(conv)))
-            else:
-                w(f"{place.prefix}_point(in, {i}, s);")
-                w(f"{place.prefix}_point(in, {second}, s + {_beside(scratch(conv))});")
+            _both_points(w, place, i, second)
             yield
+        if alone:
+            w(f"in += {paired * conv.cin};")
+            w(f"int8_t *o = out + {paired * conv.cout};")
+            _widen_one(w, conv.cin, 1)
+            w(single)
+
+
+def _both_points(w: Writer, place: Place, first: str, second: str) -> None:
+    """Widens the windows of two points to s."""
+    conv = place.conv
+    if _pointwise(conv):
+        w(f"const int8_t *x = in + {first} * {conv.cin};")
+        w(f"const int8_t *y = in + ({second}) * {conv.cin};")
+        _widen_both(w, conv.cin, _beside(scratch(conv)))
+    else:
+        w(f"{place.prefix}_point(in, {first}, s);")
+        w(f"{place.prefix}_point(in, {second}, s + {_beside(scratch(conv))});")
+
+
+@contextmanager
+def _averages(w: Writer, place: Place, finish: Finish, buffer: Scratch) -> Iterator[None]:
+    """The function of a layer whose outputs are averaged over all points."""
+    conv, cout = place.conv, place.conv.cout
+    count = conv.rows.count * conv.columns.count
+    head = f"static inline void {place.prefix}(const int8_t *in, int8_t *out, int16_t *s)"
+    with w.block(head):
+        w(f"int32_t *total = (int32_t *)(void *)(s + {buffer.nbytes // 2});")
+        w(f"int8_t *o = (int8_t *)(total + {cout});")
+        w(f"memset(total, 0, {4 * cout});")
+        with w.block(f"for (int i = 0; i < {count}; i += 2)"):
+            # a last single point is computed twice, and counts once
+            second = "i + 1"
+            if count % 2:
+                w(f"const int j = i + 1 < {count} ? i + 1 : i;")
+                second = "j"
+            w(f"int8_t *p = o + {cout};")
+            _both_points(w, place, "i", second)
+            yield
+            if count % 2:
+                w(f"if (i == j) memset(p, 0, {cout});")
+            w(f"for (int c = 0; c < {cout}; ++c) total[c] += o[c] + p[c];")
+        with w.block(f"for (int c = 0; c < {cout}; ++c)"):
+            w("const int32_t m0 = total[c];")
+            finish.store(w, 0, ["out[c]"], ())
 
 
 def _widen_both(w: Writer, length: int, beside: str) -> None:

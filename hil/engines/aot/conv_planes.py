@@ -23,6 +23,7 @@ from hil.engines.aot.steps import InPlace
 from hil.tflite.graph import Axis
 
 _BANDS = (1, 2, 4, 8)  # output rows at a time, where not all
+_FARTHEST = 1020  # bytes from a pointer that one instruction loads two words from
 _UNROLLED = 24  # words of weights that are unrolled; more are in a loop over the window's lines
 
 
@@ -299,6 +300,22 @@ def _plane(w: Writer, conv: Planar, shape: Planes, finish: Finish, prefix: str) 
     w()
 
 
+def _loads(words: list[tuple[str, int]], pointer: str, kind: str) -> dict[str, str]:
+    """Statements that load ``words`` (name, offset), two at a time where they are neighbours.
+
+    By the name that is used first; a pair's second name has none.
+    """
+    found = {}
+    while words:
+        (name, at), *words = words
+        if words and words[0][1] == at + 2 and 2 * at <= _FARTHEST:
+            (second, _), *words = words
+            found[name] = f"HIL_TWICE{kind.upper()}({name}, {second}, {pointer}, {at});"
+        else:
+            found[name] = f"const hil_two_t {name} = hil_two{kind}({pointer} + {at});"
+    return found
+
+
 def _outputs(w: Writer, shape: Planes, finish: Finish, count: int, step: int) -> None:
     """``count`` neighbouring outputs from values at x on, to p."""
     taps = _taps(shape.along.window, shape.along.stride)
@@ -316,17 +333,19 @@ def _outputs(w: Writer, shape: Planes, finish: Finish, count: int, step: int) ->
         if looped
         else w.block("", False)
     ):
-        for r in range(1 if looped else height):
-            used: set[str] = set()
-            x, weights = ("v", "u") if looped else ("x", "w")
+        lines = 1 if looped else height
+        x, weights = ("v", "u") if looped else ("x", "w")
+        values = sorted({p[1] for p in products})
+        at = [(f"x{r}_{v}", r * shape.pitch + 2 * v) for r in range(lines) for v in values]
+        loads = [_loads(at[n : n + len(values)], x, "") for n in range(0, len(at), len(values))]
+        used = sorted({p[3] for p in products})
+        at = [(f"w{r}_{k}", 2 * (r * words + k)) for r in range(lines) for k in used]
+        kept = _loads(at, weights, "_w")
+        for r in range(lines):
             for output, value, operation, weight in products:
-                for name, source, kernel, at in (
-                    (f"x{r}_{value}", x, "hil_two", r * shape.pitch + 2 * value),
-                    (f"w{r}_{weight}", weights, "hil_two_w", 2 * (r * words + weight)),
-                ):
-                    if name not in used:
-                        used.add(name)
-                        w(f"const hil_two_t {name} = {kernel}({source} + {at});")
+                for name, known in ((f"x{r}_{value}", loads[r]), (f"w{r}_{weight}", kept)):
+                    if name in known:
+                        w(known.pop(name))
                 a = sums[output]
                 w(f"{a} = hil_{operation}({a}, x{r}_{value}, w{r}_{weight});")
     targets = [f"p[{i * step}]" for i in range(count)]

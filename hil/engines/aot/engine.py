@@ -61,7 +61,7 @@ def generate(
     to once, which is faster but not exact. Raises `ModelError` if aot cannot run it exactly (see
     `plan`), `UsageError` for a fault that this model cannot have.
     """
-    planned = plan_nodes(graph)
+    planned = plan_nodes(graph, whole=layers or fault is not None)
     steps = fault.apply(planned) if fault else planned.steps
     if fused:
         steps = tuple(

@@ -158,7 +158,9 @@ class Finish:
         That is the arithmetic of `kernels/rows.h`, see `scale_columns`.
         """
         quant = self.conv.quant
-        if quant is None or self.conv.pool is not None or self.conv.pre.limits != (-128, 127):
+        if quant is None or self.conv.pre.limits != (-128, 127):
+            return False
+        if self.conv.pool is not None and not self.conv.averaged:
             return False
         shifts = quant.shifts[quant.multipliers != 0]
         return quant.bound < 1 << 23 and bool(((shifts < 0) & (shifts >= -_DEEPEST)).all())

@@ -81,7 +81,7 @@ def _emit_conv(step: Conv, prefix: str) -> Emitted:
     shape = tile(step)
     if step.depthwise:
         return emit_depthwise(step, shape, prefix)
-    if step.gathered:
+    if step.gathered or step.direct:
         return emit_gather(step, shape, prefix)
     return (emit_patch if shape.patch else emit_walk)(step, shape, prefix)
 

@@ -20,6 +20,7 @@ from hil.engines.aot.nodes import Arena, Node, Plan
 from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
 from hil.engines.aot.padding import with_padding
 from hil.engines.aot.places import arrange
+from hil.engines.aot.pruning import pruned
 from hil.engines.aot.sharing import shared
 from hil.engines.aot.steps import Buffer, Pool, Step
 from hil.engines.aot.unweighted import Map, Pooling
@@ -40,9 +41,10 @@ def plan(graph: Graph) -> tuple[Step, ...]:
     return plan_nodes(graph).steps
 
 
-def plan_nodes(graph: Graph) -> Plan:
+def plan_nodes(graph: Graph, *, whole: bool = False) -> Plan:
     """How to compute the model's outputs from its inputs.
 
+    ``whole``: keep channels that do not matter, so that the tensors are those of the file.
     Raises `ModelError` that names every operator, type and structure that aot cannot run exactly.
     """
     graph = with_states(folded(graph))
@@ -63,6 +65,8 @@ def plan_nodes(graph: Graph) -> Plan:
     if faults:
         raise _joined(faults)
     made = Plan(graph, (*_fused(graph, nodes, views), *_copies(graph, views)), views)
+    if not whole:
+        made = pruned(made)
     return _gathered(shared(_smaller(made, composed(made))))
 
 

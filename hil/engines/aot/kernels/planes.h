@@ -28,6 +28,12 @@ HIL_TWO(hil_low_low, "smlabb")
 HIL_TWO(hil_low_high, "smlabt")
 HIL_TWO(hil_high_low, "smlatb")
 
+/* Two words at once, `at` values from p on. */
+#define HIL_TWICE(a, b, p, at) \
+  hil_two_t a, b;              \
+  __asm__ volatile("ldrd %0, %1, [%2, %3]" : "=r"(a), "=r"(b) : "r"(p), "n"(2 * (at)) : "memory")
+#define HIL_TWICE_W HIL_TWICE
+
 /* The channels at p and p + 1 of two pixels: p's, and q's after it. */
 static inline void hil_apart2(int16_t *s, int16_t *t, const int8_t *p, const int8_t *q) {
   uint16_t a, b;
@@ -60,6 +66,9 @@ static inline hil_two_t hil_two_w(HIL_FLASH int16_t *p) {
   const hil_two_t w = {hil_read_i16(p), hil_read_i16(p + 1)};
   return w;
 }
+#define HIL_TWICE(a, b, p, at) const hil_two_t a = hil_two((p) + (at)), b = hil_two((p) + (at) + 2)
+#define HIL_TWICE_W(a, b, p, at) \
+  const hil_two_t a = hil_two_w((p) + (at)), b = hil_two_w((p) + (at) + 2)
 static inline int32_t hil_both(int32_t sum, hil_two_t x, hil_two_t w) {
   return sum + (int32_t)x.a * w.a + (int32_t)x.b * w.b;
 }

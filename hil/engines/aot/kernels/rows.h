@@ -127,10 +127,24 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
   "ssat " a ", #8, " a "\n" \
   "strb " a ", [r11], #1\n"
 
+#define HIL_TAKE8 "ldm r0!, {r8-r11}\n" /* widened values: eight, four */
+#define HIL_TAKE4 "ldrd r8, r9, [r0], #8\n"
+#define HIL_WIDEN8 /* bytes: the same */ \
+  "ldr r8, [r0], #4\n" \
+  "ldr r10, [r0], #4\n" \
+  "sxtb16 r9, r8, ror #8\n" \
+  "sxtb16 r8, r8\n" \
+  "sxtb16 r11, r10, ror #8\n" \
+  "sxtb16 r10, r10\n"
+#define HIL_WIDEN4 \
+  "ldr r8, [r0], #4\n" \
+  "sxtb16 r9, r8, ror #8\n" \
+  "sxtb16 r8, r8\n"
+
 /* On the stack: q, x, bytes of a block's weights, o, end of all weights, ends of the block's whole
  * eights and of all of it. */
-#define HIL_ROWS1(name, scale1) \
-  HIL_NAKED name(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED, \
+#define HIL_ROWS1(name, type, eight, four, scale1) \
+  HIL_NAKED name(const type *x HIL_UNUSED, const int16_t *w HIL_UNUSED, \
                  const int32_t *q HIL_UNUSED, int8_t *o HIL_UNUSED, \
                  uint32_t channels HIL_UNUSED, uint32_t groups HIL_UNUSED) { \
     __asm__ volatile( \
@@ -154,7 +168,7 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "beq 2f\n" \
         "1:\n" \
         ".rept 4\n" \
-        "ldm r0!, {r8-r11}\n" \
+        eight \
         HIL_TAPS1("r8", "r9") HIL_TAPS1("r10", "r11") \
         ".endr\n" \
         "ldr r12, [sp, #20]\n" \
@@ -165,7 +179,7 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "cmp r1, r12\n" \
         "beq 4f\n" \
         "3:\n" \
-        "ldrd r8, r9, [r0], #8\n" \
+        four \
         HIL_TAPS1("r8", "r9") \
         "ldr r12, [sp, #24]\n" \
         "cmp r1, r12\n" \
@@ -188,8 +202,10 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
 
 HIL_ROWS2(hil_rows2, HIL_SCALE2)
 HIL_ROWS2(hil_rows2_away, HIL_SCALE2_AWAY)
-HIL_ROWS1(hil_rows1, HIL_SCALE1)
-HIL_ROWS1(hil_rows1_away, HIL_SCALE1_AWAY)
+HIL_ROWS1(hil_rows1, int16_t, HIL_TAKE8, HIL_TAKE4, HIL_SCALE1)
+HIL_ROWS1(hil_rows1_away, int16_t, HIL_TAKE8, HIL_TAKE4, HIL_SCALE1_AWAY)
+HIL_ROWS1(hil_direct1, int8_t, HIL_WIDEN8, HIL_WIDEN4, HIL_SCALE1)
+HIL_ROWS1(hil_direct1_away, int8_t, HIL_WIDEN8, HIL_WIDEN4, HIL_SCALE1_AWAY)
 /* clang-format on */
 #else
 static inline int32_t hil_scale(int32_t sum, HIL_FLASH int32_t *q, int away) {
@@ -221,20 +237,33 @@ static inline void hil_biases(int32_t *a, int points, HIL_FLASH int32_t *q) {
       }                                                                                    \
     }                                                                                      \
   }
-#define HIL_ROWS1(name, away)                                                              \
-  HIL_KERNEL name(const int16_t *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
-                  uint32_t channels, uint32_t groups) {                                    \
-    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {                 \
-      int32_t a[4];                                                                        \
-      hil_biases(a, 1, q);                                                                 \
-      hil_sums1(x, w, a, groups);                                                          \
-      for (int i = 0; i < 4; ++i) *o++ = (int8_t)hil_scale(a[i], q + 4 + 3 * i, away);     \
-    }                                                                                      \
+#define HIL_ROWS1(name, type, sums, away)                                               \
+  HIL_KERNEL name(const type *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
+                  uint32_t channels, uint32_t groups) {                                 \
+    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {              \
+      int32_t a[4];                                                                     \
+      hil_biases(a, 1, q);                                                              \
+      sums(x, w, a, groups);                                                            \
+      for (int i = 0; i < 4; ++i) *o++ = (int8_t)hil_scale(a[i], q + 4 + 3 * i, away);  \
+    }                                                                                   \
   }
+/* hil_sums1 of values that are not widened, of 32 at a time. */
+static inline void hil_sums_direct(const int8_t *x, HIL_FLASH int16_t *w, int32_t *a,
+                                   uint32_t groups) {
+  for (uint32_t done = 0; done < groups; done += 8) {
+    int16_t s[32] HIL_ALIGNED;
+    const uint32_t count = groups - done < 8 ? groups - done : 8;
+    for (uint32_t i = 0; i < count; ++i, x += 4) hil_widen1(s + 4 * i, x);
+    hil_sums1(s, w, a, count);
+    w += 8 * count;
+  }
+}
 HIL_ROWS2(hil_rows2, 0)
 HIL_ROWS2(hil_rows2_away, 128)
-HIL_ROWS1(hil_rows1, 0)
-HIL_ROWS1(hil_rows1_away, 128)
+HIL_ROWS1(hil_rows1, int16_t, hil_sums1, 0)
+HIL_ROWS1(hil_rows1_away, int16_t, hil_sums1, 128)
+HIL_ROWS1(hil_direct1, int8_t, hil_sums_direct, 0)
+HIL_ROWS1(hil_direct1_away, int8_t, hil_sums_direct, 128)
 #endif
 
 #endif /* HIL_AOT_ROWS_3 */
