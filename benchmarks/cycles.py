@@ -65,7 +65,8 @@ def loops(obj: Path) -> Iterator[Loop]:
     """All innermost loops of an object file."""
     words = ["arm-none-eabi-objdump", "-d", str(obj)]
     text = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-    function, found = "", []
+    function = ""
+    found: list[tuple[int, int, str, str]] = []
     for line in [*text.splitlines(), "0 <end>:"]:
         if head := _HEAD.match(line):
             yield from _innermost(function, found)
@@ -101,7 +102,8 @@ def _innermost(function: str, code: list[tuple[int, int, str, str]]) -> Iterator
 
 def cycles(loop: Loop, core: str) -> float:
     """Of one iteration."""
-    mca = shutil.which("llvm-mca") or next(iter(sorted(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))))
+    installed = sorted(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))
+    mca = shutil.which("llvm-mca") or installed[0]
     source = "\n".join([".syntax unified", "1:", *loop.lines, ""])
     words = [str(mca), "-mtriple=thumbv7em-none-eabihf", f"-mcpu={core}"]
     words.append(f"-iterations={ITERATIONS}")

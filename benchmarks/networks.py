@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from engines import CMSIS_NN, TREE, ignore, line, only
@@ -48,13 +49,13 @@ class Result:
 def samples(specs: tuple[TensorSpec, ...], count: int, path: Path) -> Path:
     """A file of random inputs: integers over the whole range, float32 of a normal distribution."""
     random = np.random.default_rng(SEED)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for i, spec in enumerate(specs):
         shape = (count, *spec.shape)
         if spec.dtype is DType.FLOAT32:
             x = random.normal(size=shape).astype(np.float32)
         else:
-            info = np.iinfo(spec.dtype.numpy)
+            info = np.iinfo(np.dtype(spec.dtype.numpy).name)
             x = random.integers(info.min, info.max + 1, shape).astype(spec.dtype.numpy)
         arrays["x" if len(specs) == 1 else f"x{i}"] = x
     np.savez(path, **arrays)

@@ -67,9 +67,11 @@ class HybridMaker(Maker):
         scales = (2.0 ** self.random.uniform(-10, -4, count)).astype(np.float32)
         return {"scales": [float(s) for s in scales]}
 
-    def _conv(self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16)) -> None:
+    def _conv(
+        self, counts: Sequence[int] = (1, 2, 3, 4, 5, 7, 8, 11, 16), *, plain: bool = False
+    ) -> None:
         self.one = bool(self.random.random() < 0.4)
-        super()._conv(counts)
+        super()._conv(counts, plain=plain)
         self.one = False
 
     def _dense(self, outputs: int = 0) -> None:
