@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.support.elementwise import PAIRS, one, pair
 from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.random_nets import Maker
+from tests.support.recurrent import lstm, svdf
 from tests.support.weighted_nets import dilated, grouped, transposed
 
 
@@ -143,9 +144,22 @@ def _product(maker: GraphMaker) -> None:
     net.op("BATCH_MATMUL", shape, options, "BatchMatMulOptions", [other.index], **maker.result())
 
 
+def _lstm(maker: GraphMaker) -> None:
+    net = maker.net
+    if len(net.shape) == 4 and net.dtype == "int8":
+        lstm(net.reshape((1, net.shape[1] * net.shape[2], net.shape[3])), 5, maker.random)
+
+
+def _svdf(maker: GraphMaker) -> None:
+    if len(maker.net.shape) == 2 and maker.net.dtype == "int8":
+        svdf(maker.net, maker._int(1, 6), maker._int(1, 5), maker.random)
+
+
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     **{code: partial(pair, code=code) for code in PAIRS if code != "DIV"},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+    "SVDF": _svdf,
     **{code: partial(_reduce, code=code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")},
     "BATCH_MATMUL": _product,
     "CONV_2D dilated": dilated,
