@@ -108,6 +108,8 @@ def test_networks_without_their_constant_channels_equal_tflm(first: int, tmp_pat
         fewer += any(isinstance(a, Conv) and a.cin > b.cin for a, b in pairs)
         depthwise = [b for _, b in pairs if b.depthwise]
         assert all(b.cout % b.cin == 0 for b in depthwise)
+        shown = generate(graph, "net", "", layers=True).text
+        assert shown.count("observer->layer(") == len(engine.layers_of(graph))
     assert fewer >= BATCH // 3
     compare("idle", first, tmp_path, ("-O1",))
 

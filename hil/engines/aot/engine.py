@@ -213,8 +213,8 @@ def compile_model(
 
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
-    """The layers of the generated code, in order. Raises `ModelError`, see `plan`."""
-    return plan_nodes(graph).layers
+    """The layers that generated code shows, in order. Raises `ModelError`, see `plan`."""
+    return plan_nodes(graph, whole=True).layers
 
 
 def arena_bytes(graph: Graph) -> int:
