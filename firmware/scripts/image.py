@@ -136,6 +136,8 @@ def add_image(python):
     image = json.loads((folder / "image.json").read_text("utf-8"))
     if image["fault"]:
         says.append(f"broken on purpose: {image['fault']}")
+    if not image.get("more", True):
+        env.Append(CPPDEFINES=[("HIL_MORE", 0)])
     if image["layers"]:
         env.Append(CPPDEFINES=["HIL_LAYERS"])
     if arena := chosen_arena():

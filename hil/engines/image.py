@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.core.files import replace_file
-from hil.core.records import ModelInfo, TensorSpec, packed_bytes
+from hil.core.records import DType, ModelInfo, TensorSpec, packed_bytes
 
 MANIFEST = "image.json"
 
@@ -107,7 +107,9 @@ def manifest(
 ) -> str:
     """``image.json``: what firmware/scripts/image.py needs to know to build the image."""
     names = [m.info.name for m in models]
-    facts = {"engine": engine, "models": names, "layers": layers, "fault": fault}
+    # only then does the firmware need what HIL_MORE adds
+    more = any(_has_more(m.info) or not _PLAIN.issuperset(_types(m.info)) for m in models)
+    facts = {"engine": engine, "models": names, "layers": layers, "fault": fault, "more": more}
     return json.dumps(facts, indent=2) + "\n"
 
 
@@ -132,6 +134,13 @@ def _row(model: CompiledModel, layers: bool) -> str:
         fields["observe"] = f"{info.name}_layers" if model.layers else "0"
     rows = "".join(f"     .{name} = {value},\n" for name, value in fields.items())
     return f"    {{\n{rows}    }}"
+
+
+_PLAIN = {DType.FLOAT32, DType.INT8, DType.UINT8}
+
+
+def _types(info: ModelInfo) -> set[DType]:
+    return {spec.dtype for spec in (*info.inputs, *info.outputs)}
 
 
 def _has_more(info: ModelInfo) -> bool:

@@ -131,7 +131,16 @@ def test_the_manifest_records_how_the_image_was_made(
         "models": ["alpha", "beta"],
         "layers": True,
         "fault": "weight:beta:0",
+        "more": False,
     }
+
+
+def test_the_manifest_says_whether_a_model_has_more_than_one_tensor(tmp_path: Path) -> None:
+    net = Net().input((1, 4)).simple("RELU").simple("ABS")
+    net.graph.outputs = [1, 2]
+    (tmp_path / "two.tflite").write_bytes(net.finish())
+    write_image("aot", [("two", tmp_path / "two.tflite")], tmp_path / "image")
+    assert json.loads((tmp_path / "image" / "image.json").read_text())["more"]
 
 
 def test_without_the_table_only_the_models_are_written(
