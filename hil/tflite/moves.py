@@ -2,7 +2,7 @@
 """What operators do that only move values, as NumPy functions.
 
 They work on any array: on constants, which gives an operator's result (`hil.tflite.fold`), or on
-the numbers of the values, which tells where each value comes from (`hil.engines.aot.moving`).
+the numbers of the values, which tells where each value comes from (`hil.engines.aot.moves.moving`).
 Sources: tensorflow/lite/kernels/internal/reference and tensorflow/lite/micro/kernels.
 """
 

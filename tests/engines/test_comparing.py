@@ -10,8 +10,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from hil.core.errors import ModelError
-from hil.engines.aot.comparing import SIGNS
 from hil.engines.aot.plan import plan
+from hil.engines.aot.values.comparing import SIGNS
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library
 from tests.support.oracles import tflm_outputs

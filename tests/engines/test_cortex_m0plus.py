@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot import conv_gather
+from hil.engines.aot.weighted import conv_gather
 from tests.engines.test_cortex_m7 import CORTEX_M7
 from tests.support.bare_metal import random_models, verdict
 from tests.support.needs import skip_without

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot import conv_gather
+from hil.engines.aot.weighted import conv_gather
 from hil.runs.agreement import NEAR_TOLERANCE
 from tests.support import recurrent, reductions
 from tests.support.bare_metal import Core, random_models, verdict, weighted_models

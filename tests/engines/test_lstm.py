@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from hil.core.errors import ModelError
-from hil.engines.aot.lstm import Lstm
-from hil.engines.aot.lstm_code import emit_lstm
 from hil.engines.aot.plan import plan, plan_nodes
+from hil.engines.aot.states.lstm import Lstm
+from hil.engines.aot.states.lstm_code import emit_lstm
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library, ulps
 from tests.support.oracles import litert_outputs, tflm_outputs

@@ -15,7 +15,7 @@ import pytest
 
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
-from hil.engines.aot import conv_gather
+from hil.engines.aot.weighted import conv_gather
 from tests.engines.test_lx106 import LX106
 from tests.support.bare_metal import random_models, verdict
 from tests.support.needs import skip_without

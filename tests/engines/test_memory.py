@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.engines.aot import memory
-from hil.engines.aot.conv import Conv, tile
-from hil.engines.aot.conv_planes import Planar
 from hil.engines.aot.memory import Block, place
 from hil.engines.aot.places import arrange, least_lead
 from hil.engines.aot.plan import plan, plan_nodes
 from hil.engines.aot.steps import InPlace
-from hil.engines.aot.unweighted import Map, Pooling
+from hil.engines.aot.values.unweighted import Map, Pooling
+from hil.engines.aot.weighted.conv import Conv, tile
+from hil.engines.aot.weighted.conv_planes import Planar
 from hil.tflite import read_model
 from hil.tflite.graph import Axis
 from tests.support.random_nets import make

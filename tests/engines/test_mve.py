@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot import conv_gather
+from hil.engines.aot.weighted import conv_gather
 from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.needs import skip_without
 

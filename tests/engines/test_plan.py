@@ -10,9 +10,9 @@ import pytest
 
 from hil.core.errors import ModelError
 from hil.engines.aot import generate
-from hil.engines.aot.conv import Conv
 from hil.engines.aot.plan import plan
-from hil.engines.aot.unweighted import Pooling
+from hil.engines.aot.values.unweighted import Pooling
+from hil.engines.aot.weighted.conv import Conv
 from hil.tflite import read_model
 from tests.support.tflite import RELU, SAME, TANH, Net, float_cnn, int8_cnn
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import conv_gather, engine, generate
-from hil.engines.aot.conv import Conv, tile
-from hil.engines.aot.conv_planes import Planar, planes
+from hil.engines.aot import engine, generate
 from hil.engines.aot.plan import plan, plan_nodes
+from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted.conv import Conv, tile
+from hil.engines.aot.weighted.conv_planes import Planar, planes
 from hil.reference import litert, oracle
 from hil.tflite import Graph, read_model
 from tests.support.forced import force_planes

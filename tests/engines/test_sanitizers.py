@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.engines.aot import conv_gather, generate
+from hil.engines.aot import generate
 from hil.engines.aot.steps import CTYPES
+from hil.engines.aot.weighted import conv_gather
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.support.native import STRICT, inputs

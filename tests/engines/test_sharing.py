@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from hil.engines.aot.moving import Moved
+from hil.engines.aot.moves.moving import Moved
 from hil.engines.aot.nodes import Plan
 from hil.engines.aot.places import arrange
 from hil.engines.aot.plan import plan_nodes

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan
-from hil.engines.aot.softmax import exponentials, reciprocals
+from hil.engines.aot.values.softmax import exponentials, reciprocals
 from hil.tflite import Graph, read_model
 from tests.support.native import library, ulps
 from tests.support.oracles import litert_outputs, tflm_outputs

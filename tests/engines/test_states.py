@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from hil.core.errors import ModelError
 from hil.engines.aot import Header, generate
-from hil.engines.aot.copying import Copy, Shift
+from hil.engines.aot.moves.copying import Copy, Shift
 from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library

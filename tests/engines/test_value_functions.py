@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from hil.core.errors import ModelError
-from hil.engines.aot.conv import Conv
 from hil.engines.aot.plan import plan
-from hil.engines.aot.unweighted import Map
+from hil.engines.aot.values.unweighted import Map
+from hil.engines.aot.weighted.conv import Conv
 from hil.tflite import Graph, read_model
 from tests.support.elementwise import (
     FIXED,

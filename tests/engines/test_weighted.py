@@ -12,8 +12,8 @@ import pytest
 
 from hil.core.errors import ModelError
 from hil.engines.aot import generate
-from hil.engines.aot.conv16 import Dense16
 from hil.engines.aot.plan import plan
+from hil.engines.aot.weighted.conv16 import Dense16
 from hil.tflite import Graph, read_model
 from tests.engines.test_kernels import COMPILERS
 from tests.support.native import STRICT, all_inputs, library

@@ -45,8 +45,8 @@ NAMES: Final = (
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
 WRITERS: Final = (
-    *sorted(FOLDER.glob("conv_*.py")),
-    *(FOLDER / f"{name}.py" for name in NAMES),
+    *sorted(FOLDER.rglob("conv_*.py")),
+    *(file for name in NAMES for file in FOLDER.rglob(f"{name}.py")),
 )
 KINDS: Final = ("int8", "float32", "mixed", "in fours", "apart")
 SEEDS: Final = range(700, 800)

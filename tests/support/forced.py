@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil.engines.aot import conv_gather, conv_planes
-from hil.engines.aot.conv import Conv
-from hil.engines.aot.conv_planes import Planar
+from hil.engines.aot.weighted import conv_gather, conv_planes
+from hil.engines.aot.weighted.conv import Conv
+from hil.engines.aot.weighted.conv_planes import Planar
 
 
 def force_planes(monkeypatch: pytest.MonkeyPatch, bands: str) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from hil.core.errors import ModelError
 from hil.core.records import ModelInfo, TensorSpec, offsets_of
 from hil.core.text import c_comment
-from hil.engines.aot.conv import Conv
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.invoke import Invoke, buffer_names
 from hil.engines.aot.memory import ALIGNMENT
@@ -21,6 +20,7 @@ from hil.engines.aot.places import arrange
 from hil.engines.aot.plan import plan_nodes
 from hil.engines.aot.source import Array, kernel_texts
 from hil.engines.aot.steps import CTYPES
+from hil.engines.aot.weighted.conv import Conv
 from hil.engines.aot.written_once import written_once
 from hil.engines.image import CompiledModel, ConstantArray
 from hil.tflite import Graph

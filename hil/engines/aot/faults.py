@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hil.core.errors import UsageError
-from hil.engines.aot.conv import Conv
 from hil.engines.aot.nodes import Plan
 from hil.engines.aot.steps import Step
+from hil.engines.aot.weighted.conv import Conv
 
 KINDS = ("weight", "shift", "padding")
 

@@ -11,8 +11,8 @@ import numpy as np
 from hil.core.records import TensorSpec
 from hil.engines.aot.nodes import Arena, Plan
 from hil.engines.aot.source import Array, Writer, read
+from hil.engines.aot.states.variables import initial_byte
 from hil.engines.aot.steps import CTYPES, Buffer, item_bytes
-from hil.engines.aot.variables import initial_byte
 
 _CODES = {"float": "HIL_FLOAT32"} | {
     f"{name}_t": f"HIL_{name.upper()}" for name in ("int32", "uint8", "int64", "int16", "int8")

@@ -11,30 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hil.engines.aot.around import Collected, Repeated, emit_collected, emit_repeated
-from hil.engines.aot.binary import FORMULAS as PAIRS
-from hil.engines.aot.binary import Binary, emit_binary, plan_binary, plan_selection
-from hil.engines.aot.channelwise import Channelwise, emit_channelwise
-from hil.engines.aot.comparing import SIGNS
-from hil.engines.aot.conv import Conv, tile
-from hil.engines.aot.conv16 import Dense16, Depthwise16, emit_dense16, emit_depthwise16
-from hil.engines.aot.conv_gather import emit_gather
-from hil.engines.aot.conv_patch import emit_depthwise, emit_patch
-from hil.engines.aot.conv_planes import Planar, emit_planes
-from hil.engines.aot.conv_walk import emit_walk
-from hil.engines.aot.conversions import FUNCTIONS, Conversion, emit_conversion
-from hil.engines.aot.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
-from hil.engines.aot.gathering import Gathered, emit_gathered, plan_gathered
-from hil.engines.aot.grouped import emit_grouped
-from hil.engines.aot.hybrid import Hybrid, emit_hybrid
-from hil.engines.aot.lstm import Lstm, plan_lstm
-from hil.engines.aot.lstm_code import emit_lstm
-from hil.engines.aot.matmul import Matmul, emit_matmul, plan_matmul
-from hil.engines.aot.moving import Moved, emit_moved, plan_moved
-from hil.engines.aot.pool16 import Pooling16, emit_pooling16
-from hil.engines.aot.reductions import Reduction, emit_reduction, plan_reduction
-from hil.engines.aot.resizing import Bilinear, emit_bilinear, plan_bilinear
-from hil.engines.aot.softmax import (
+from hil.engines.aot.moves.copying import Copy, Shift, emit_copy, emit_shift, plan_assignment
+from hil.engines.aot.moves.gathering import Gathered, emit_gathered, plan_gathered
+from hil.engines.aot.moves.moving import Moved, emit_moved, plan_moved
+from hil.engines.aot.moves.resizing import Bilinear, emit_bilinear, plan_bilinear
+from hil.engines.aot.source import Emitted
+from hil.engines.aot.states.lstm import Lstm, plan_lstm
+from hil.engines.aot.states.lstm_code import emit_lstm
+from hil.engines.aot.states.svdf import Svdf, plan_svdf
+from hil.engines.aot.states.svdf_code import emit_svdf
+from hil.engines.aot.steps import CTYPES, Step
+from hil.engines.aot.values.binary import FORMULAS as PAIRS
+from hil.engines.aot.values.binary import Binary, emit_binary, plan_binary, plan_selection
+from hil.engines.aot.values.channelwise import Channelwise, emit_channelwise
+from hil.engines.aot.values.comparing import SIGNS
+from hil.engines.aot.values.conversions import FUNCTIONS, Conversion, emit_conversion
+from hil.engines.aot.values.reductions import Reduction, emit_reduction, plan_reduction
+from hil.engines.aot.values.softmax import (
     LogSoftmax,
     Softmax,
     emit_log_softmax,
@@ -42,20 +35,27 @@ from hil.engines.aot.softmax import (
     plan_log_softmax,
     plan_softmax,
 )
-from hil.engines.aot.source import Emitted
-from hil.engines.aot.steps import CTYPES, Step
-from hil.engines.aot.svdf import Svdf, plan_svdf
-from hil.engines.aot.svdf_code import emit_svdf
-from hil.engines.aot.transposed import Transposed, emit_transposed
-from hil.engines.aot.unweighted import (
+from hil.engines.aot.values.unweighted import (
     Map,
     Pooling,
     emit_map,
     emit_pooling,
     plan_map,
 )
-from hil.engines.aot.value_functions import VALUE_FUNCTIONS
-from hil.engines.aot.weighted import plan_pools, plan_transpose, plan_weighted
+from hil.engines.aot.values.value_functions import VALUE_FUNCTIONS
+from hil.engines.aot.weighted.around import Collected, Repeated, emit_collected, emit_repeated
+from hil.engines.aot.weighted.conv import Conv, tile
+from hil.engines.aot.weighted.conv16 import Dense16, Depthwise16, emit_dense16, emit_depthwise16
+from hil.engines.aot.weighted.conv_gather import emit_gather
+from hil.engines.aot.weighted.conv_patch import emit_depthwise, emit_patch
+from hil.engines.aot.weighted.conv_planes import Planar, emit_planes
+from hil.engines.aot.weighted.conv_walk import emit_walk
+from hil.engines.aot.weighted.grouped import emit_grouped
+from hil.engines.aot.weighted.hybrid import Hybrid, emit_hybrid
+from hil.engines.aot.weighted.matmul import Matmul, emit_matmul, plan_matmul
+from hil.engines.aot.weighted.pool16 import Pooling16, emit_pooling16
+from hil.engines.aot.weighted.transposed import Transposed, emit_transposed
+from hil.engines.aot.weighted.weighted import plan_pools, plan_transpose, plan_weighted
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import BOOL, FLOAT32, INT8, INT16, INT32, INT64, RESHAPES, UINT8
 from hil.tflite.moves import MOVES

@@ -8,23 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hil.core.errors import ModelError
-from hil.engines.aot.around import Collected, Inner, Repeated
-from hil.engines.aot.binary import Binary
-from hil.engines.aot.channelwise import Channelwise
-from hil.engines.aot.composing import composed
-from hil.engines.aot.conv import Conv
-from hil.engines.aot.conv_gather import choose_gathered
-from hil.engines.aot.copying import Copy
-from hil.engines.aot.moving import Moved
+from hil.engines.aot.moves.composing import composed
+from hil.engines.aot.moves.copying import Copy
+from hil.engines.aot.moves.moving import Moved
+from hil.engines.aot.moves.sharing import shared
 from hil.engines.aot.nodes import Arena, Node, Plan
 from hil.engines.aot.operators import FAMILIES, RESOLVED, VIEWS
-from hil.engines.aot.padding import with_padding
 from hil.engines.aot.places import arrange
-from hil.engines.aot.pruning import pruned
-from hil.engines.aot.sharing import shared
+from hil.engines.aot.states.variables import with_states
 from hil.engines.aot.steps import Buffer, Pool, Step
-from hil.engines.aot.unweighted import Map, Pooling
-from hil.engines.aot.variables import with_states
+from hil.engines.aot.values.binary import Binary
+from hil.engines.aot.values.channelwise import Channelwise
+from hil.engines.aot.values.unweighted import Map, Pooling
+from hil.engines.aot.weighted.around import Collected, Inner, Repeated
+from hil.engines.aot.weighted.conv import Conv
+from hil.engines.aot.weighted.conv_gather import choose_gathered
+from hil.engines.aot.weighted.padding import with_padding
+from hil.engines.aot.weighted.pruning import pruned
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.fold import folded
 from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
