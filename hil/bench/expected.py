@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from hil.bench.cases import Network
 from hil.bench.events import Emit, Referencing
@@ -24,12 +23,14 @@ from hil.core.processes import serve, start, stop
 from hil.core.records import Dataset
 from hil.reference import (
     Reference,
+    cache_folder,
     convert_outputs,
     litert,
     oracle,
     predict_cached,
     xnnpack,
 )
+from hil.runs.schema import RunPlan
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Expected:
     """The host's answers, one row per sample, in the device's output type; of several outputs, the
     bytes of all of them, as a RESULT has them.
 
-    ``litert``: LiteRT with its reference kernels, which users compare with; None without a model
-    file. ``oracle``: TFLM, None where it cannot run. ``xnnpack``: LiteRT with its default kernels,
-    None if not requested.
+    ``litert``: LiteRT with its reference kernels, which users compare with, or what stands in for
+    it (`RunPlan.host`); None without a model file. ``oracle``: TFLM, None where it cannot run.
+    ``xnnpack``: LiteRT with its default kernels, None if not requested.
     """
 
     litert: npt.NDArray[np.generic] | None
@@ -51,9 +52,11 @@ Tell: TypeAlias = Callable[[str, int, int], None]  # reference, samples done, sa
 Maker: TypeAlias = Callable[[Path], Reference]
 
 
-def cache() -> Path:
-    """Where answers are cached."""
-    return platformdirs.user_cache_path("tinyml-hil") / "reference"
+def _host(plan: RunPlan) -> Maker:
+    """The interpreter whose answers are the host's."""
+    if not plan.host:
+        return litert
+    return oracle if plan.oracle else xnnpack
 
 
 def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
@@ -72,7 +75,7 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
         return convert_outputs(outputs, network.graph.output, output_of(plan))
 
     return Expected(
-        of(litert),
+        of(_host(plan)),
         of(oracle) if plan.oracle else None,
         of(xnnpack) if plan.xnnpack else None,
     )
@@ -89,7 +92,7 @@ def predict(
         samples_of(data, taken),
         fingerprint=data.fingerprint,
         ids=data.ids,
-        directory=directory or cache(),
+        directory=directory or cache_folder(),
         progress=lambda done, total: tell(reference.name, done, total),
         encode=lambda samples: encoded(tuple(samples), taken),
     )
@@ -107,7 +110,7 @@ def computed_ahead(networks: Sequence[Network], data: Dataset) -> Iterator[None]
     Its errors are ignored: the run that needs the answers fails in the same way and reports it.
     No process is started for few samples, or if the cache is not writable.
     """
-    directory = cache()
+    directory = cache_folder()
     if len(data) < LEAST or not _writable(directory):
         yield
         return

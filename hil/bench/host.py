@@ -58,8 +58,9 @@ def time_host(
     save: Save,
     emit: Emit,
 ) -> None:
-    """`time_networks` for the models of ``prepared``; runs without a model file have none."""
-    every = (item.case.network for item in prepared if item.plan.litert)
+    """`time_networks` for the models of ``prepared`` that LiteRT runs with both sets of kernels."""
+    plans = ((item.case.network, item.plan) for item in prepared)
+    every = (one for one, plan in plans if plan.litert and plan.xnnpack and not plan.host)
     time_networks([one for one in every if one], data, timing, stored, save, emit)
 
 

@@ -32,6 +32,7 @@ from hil.engines import ENGINES, Layer
 from hil.reference import layer_tensors, oracle_version
 from hil.runs.agreement import compare_layer, is_wrong, tolerance
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
+from hil.tflite.graph import TRANSCENDENTAL
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
 
@@ -148,9 +149,15 @@ def _impossible(item: Prepared, lab: Lab) -> str:
     if why := unobservable(item, lab):
         return why
     graph = _case(item).network.graph
-    if graph.precision.integer and not item.plan.oracle:
+    if graph.precision.integer and not item.plan.oracle and not item.plan.oracle_why:
         return "no oracle is available to compare layers with"
     return ""
+
+
+def _asks_tflm(item: Prepared) -> bool:
+    """Whether layers are compared with TFLM's, not with LiteRT's."""
+    integer = _case(item).network.graph.precision.integer
+    return bool(item.plan.oracle) and (integer or bool(item.plan.host))
 
 
 def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Iterator[LayerCheck]:
@@ -171,7 +178,7 @@ def _ask_layers(board: Observed, data: Dataset, wanted: Sequence[Sample]) -> Ite
         yield LayerCheck(
             run=item.plan.key,
             id=sample.id,
-            reference=oracle_version() if graph.precision.integer else "LiteRT",
+            reference=oracle_version() if _asks_tflm(item) else "LiteRT",
             layers=_compare(item, layers, reported, x),
             same_output=answer.result.output == sample.device,
             firmware_sha256=item.firmware.sha256,
@@ -201,14 +208,15 @@ def _compare(
     x: Sequence[npt.NDArray[np.generic]],
 ) -> tuple[LayerSeen, ...]:
     graph = _case(item).network.graph
-    expected = layer_tensors(_case(item).network.path, x, [layer.tensor for layer in layers])
+    path, numbers = _case(item).network.path, [layer.tensor for layer in layers]
+    expected = layer_tensors(path, x, numbers, tflm=_asks_tflm(item))
     seen: list[LayerSeen] = []
     image, exponential = _case(item).image, False
     near, fma = ENGINES[image.engine].near, image.board.fma
     for layer, output, wanted in zip(layers, reported, expected, strict=True):
         tensor = graph.tensors[layer.tensor]
         device = _values(item, layer.name, output, TensorSpec(DType(tensor.dtype), tensor.shape))
-        exponential |= "SOFTMAX" in layer.ops
+        exponential |= bool(TRANSCENDENTAL.intersection(layer.ops.split(" + ")))
         allowed, _ = tolerance(graph.precision, near=near, fma=fma, exponential=exponential)
         seen.append(compare_layer(layer.name, layer.ops, device, wanted, allowed))
     return tuple(seen)

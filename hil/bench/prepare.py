@@ -23,7 +23,13 @@ from hil.boards.config import Board
 from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
 from hil.core.records import TensorSpec, packed_bytes
 from hil.engines import ENGINES
-from hil.reference import oracle_version, xnnpack_version
+from hil.reference import (
+    cache_folder,
+    is_missing,
+    oracle_version,
+    refusals,
+    xnnpack_version,
+)
 from hil.runs.agreement import tolerance
 from hil.runs.schema import Clock, Predicted, Refused, RunPlan, TooLarge
 from hil.runs.tensors import spec_of, stored_tensor, stored_tensors
@@ -119,8 +125,17 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         graph.precision,
         near=ENGINES[case.image.engine].near,
         fma=board.fma,
-        exponential=any(op.code == "SOFTMAX" for op in graph.operators),
+        exponential=graph.transcendental,
     )
+    why_not = refusals(case.network.path, cache_folder())
+    if len(why_not) == 3:
+        raise ModelError(
+            f"no interpreter on this computer runs {case.network.path}: LiteRT says: "
+            f"{why_not['litert']}; TFLM says: {why_not['oracle']}",
+            "there is nothing to compare the board's outputs with; export the model again",
+        )
+    refused = why_not.get("oracle", "")
+    host = xnnpack_version() if refused else oracle_version()
     return RunPlan(
         key=case.key,
         board=case.station.name,
@@ -139,10 +154,12 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         toolchain=firmware.toolchain,
         kernels=firmware.kernels,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
-        oracle=oracle_version(),
+        oracle="" if refused else oracle_version(),
+        oracle_why="" if is_missing(refused) else refused,
+        host=host if "litert" in why_not else "",
         tolerance=allowed,
         tolerance_why=why,
-        xnnpack=xnnpack_version(),
+        xnnpack="" if "xnnpack" in why_not else xnnpack_version(),
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
         tensors=stored_tensors(

@@ -4,9 +4,10 @@
 interpreters  answers: LiteRT with either set of kernels, and TFLM, the byte oracle
 cache         answers stored on disk
 latency       how long LiteRT takes
+trial         which interpreters run a model at all
 """
 
-from hil.reference.cache import BATCH, Encode, predict_cached
+from hil.reference.cache import BATCH, Encode, cache_folder, predict_cached
 from hil.reference.interpreters import (
     Progress,
     Reference,
@@ -34,6 +35,7 @@ from hil.reference.latency import (
     time_invokes,
     version_of,
 )
+from hil.reference.trial import is_missing, refusals
 
 __all__ = [
     "BATCH",
@@ -45,9 +47,11 @@ __all__ = [
     "Reference",
     "Values",
     "arena_bytes",
+    "cache_folder",
     "convert_outputs",
     "encodable",
     "encode_inputs",
+    "is_missing",
     "layer_tensors",
     "litert",
     "litert_version",
@@ -56,6 +60,7 @@ __all__ = [
     "predict_cached",
     "quantize",
     "read",
+    "refusals",
     "sample_types",
     "threads_of",
     "time_invokes",

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
 
 from hil.core.errors import StorageError
 from hil.core.files import locked, replace_file
@@ -20,6 +21,11 @@ from hil.reference.interpreters import Progress, Reference, Values
 
 BATCH: Final = 1024
 Encode: TypeAlias = Callable[[Values], Values]
+
+
+def cache_folder() -> Path:
+    """Where answers, and what else is known of models, are cached."""
+    return platformdirs.user_cache_path("tinyml-hil") / "reference"
 
 
 def predict_cached(

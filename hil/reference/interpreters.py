@@ -277,18 +277,18 @@ def cannot_run(name: str, path: Path | str, error: Exception) -> ModelError:
 
 
 def layer_tensors(
-    path: Path, x: Values, tensors: Sequence[int]
+    path: Path, x: Values, tensors: Sequence[int], *, tflm: bool
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """The values of ``tensors`` (indices in the graph) for one sample, the first one of a model
     with state. ``x`` is the input, (1, *input shape), or has one such array per input.
 
-    From TFLM for an int8 network, since a device must compute the same bytes; from LiteRT's
-    reference kernels for float32. Raises `ToolMissing` without TFLM's package, `ModelError` if the
-    interpreter cannot run the model.
+    From TFLM with ``tflm``, as for an int8 network, since a device must compute the same bytes;
+    else from LiteRT's reference kernels. Raises `ToolMissing` without TFLM's package, `ModelError`
+    if the interpreter cannot run the model.
     """
     data, graph = read(path)
     sample = (x[0],) if isinstance(x, np.ndarray) else tuple(values[0] for values in x)
-    if graph.precision.integer:
+    if tflm:
         return _tflm_tensors(data, graph, sample, tensors)
     return _litert_tensors(data, sample, tensors)
 

@@ -12,7 +12,7 @@ from hil.report.text import UNKNOWN, count
 from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import DIGITS, SAMPLES, Manifest, Tensor
+from hil.runs.schema import DIGITS, SAMPLES, Manifest, RunPlan, Tensor
 from hil.runs.tensors import is_sequence, name_of, tensors_of
 
 _OURS: Final = (
@@ -150,7 +150,8 @@ def _cell(cell: Cell) -> Table:
         *([("Toolchain", plan.toolchain)] if plan.toolchain else []),
         *([("Emulator", plan.emulator)] if plan.emulator else []),
         ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),
-        ("Oracle", plan.oracle or "none was run"),
+        ("Oracle", plan.oracle or _no_oracle(plan)),
+        *([("Host", f"{plan.host}: LiteRT cannot run the model")] if plan.host else []),
         ("Model file", plan.model_file or "none was named"),
         *([("Model, SHA-256", plan.model_sha256)] if plan.litert else []),
         *([("Firmware, SHA-256", plan.firmware_sha256)] if plan.firmware_sha256 else []),
@@ -176,3 +177,9 @@ def _cell(cell: Cell) -> Table:
             )
         )
     return Table(cell.name, ("What", "Value"), tuple(rows))
+
+
+def _no_oracle(plan: RunPlan) -> str:
+    if plan.oracle_why:
+        return f"none: TFLM cannot run the model ({plan.oracle_why})"
+    return "none was run"

@@ -17,9 +17,14 @@ from hil.report.text import UNKNOWN, count, known, listed, magnitude, percent, p
 from hil.report.times import time_words
 from hil.runs.agreement import Difference, difference, differing, is_ours, must_equal
 from hil.runs.cells import Cell
-from hil.runs.schema import Manifest
+from hil.runs.schema import Manifest, RunPlan
 
 # --- output values ---
+
+
+def host_of(plan: RunPlan) -> str:
+    """Whose answers stand for the host's."""
+    return plan.host or "LiteRT, reference kernels"
 
 
 def differences(cells: Sequence[Cell]) -> Table:
@@ -33,11 +38,10 @@ def differences(cells: Sequence[Cell]) -> Table:
         litert = near if must_equal(cell.plan) == "litert" else "1 step"
         if not is_ours(cell.plan) and by_oracle:
             litert = "–"
-        rows.append(
-            _difference(cell, "LiteRT, reference kernels", cell.litert, cell.to_litert, litert)
-        )
+        rows.append(_difference(cell, host_of(cell.plan), cell.litert, cell.to_litert, litert))
         if cell.oracle is None:
-            rows.append((cell.name, "oracle: none was run", *["–"] * 5))
+            why = "it cannot run the model" if cell.plan.oracle_why else "none was run"
+            rows.append((cell.name, f"oracle: {why}", *["–"] * 5))
         else:
             wanted = near if by_oracle else "–"
             rows.append(_difference(cell, cell.plan.oracle, cell.oracle, cell.to_oracle, wanted))

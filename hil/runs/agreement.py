@@ -95,12 +95,15 @@ def is_ours(plan: RunPlan) -> bool:
 def must_equal(plan: RunPlan) -> Literal["oracle", "litert"] | None:
     """The reference that a run's outputs must equal; None if it was not run.
 
-    Our firmware: int8 the byte oracle, float32 LiteRT. A user's sketch, whose outputs may have
+    Our firmware: integers the byte oracle, or LiteRT where TFLM has not the operators; float32
+    LiteRT. A user's sketch, whose outputs may have
     another type than the model's: the oracle, or LiteRT if no oracle was run.
     """
+    if plan.host and not plan.oracle:
+        return None  # LiteRT's default kernels round as they like
     if plan.oracle and (Precision(plan.precision).integer or not is_ours(plan)):
         return "oracle"
-    if is_ours(plan) and Precision(plan.precision).integer:
+    if is_ours(plan) and Precision(plan.precision).integer and not plan.oracle_why:
         return None
     return "litert" if plan.litert else None
 

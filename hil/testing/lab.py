@@ -19,7 +19,15 @@ from hil.core.errors import BuildFailed, DoesNotFit
 from hil.core.records import DType, Hello, ModelInfo, TensorSpec, pack_rows, unpack_rows
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
-from hil.reference import Reference, encode_inputs, layer_tensors, litert, oracle
+from hil.reference import (
+    Reference,
+    cache_folder,
+    encode_inputs,
+    layer_tensors,
+    litert,
+    oracle,
+    refusals,
+)
 from hil.testing.board import FakeBoard, FakeLink, Fault
 from hil.tflite import Graph
 
@@ -179,7 +187,7 @@ class FakeLab:
         graph = networks[model].graph
         tensors = [layer.tensor for layer in ENGINES["aot"].layers(graph)]
         x = _inputs(values, graph)
-        said = layer_tensors(networks[model].path, x, tensors)
+        said = layer_tensors(networks[model].path, x, tensors, tflm=graph.precision.integer)
         found = [
             (DType(graph.tensors[tensor].dtype), self.spoil(i, output.tobytes()))
             for i, (tensor, output) in enumerate(zip(tensors, said, strict=True))
@@ -226,7 +234,11 @@ def _laps(networks: Sequence[Network], model: int) -> list[int]:
 
 
 def _reference(network: Network) -> Reference:
-    return (oracle if network.graph.precision.integer else litert)(network.path)
+    why_not = refusals(network.path, cache_folder())
+    first = "oracle" if network.graph.precision.integer else "litert"
+    return {"oracle": oracle, "litert": litert}[
+        next(name for name in (first, "oracle", "litert") if name not in why_not)
+    ](network.path)
 
 
 def _inputs(values: bytes, graph: Graph) -> tuple[npt.NDArray[np.generic], ...]:

@@ -47,6 +47,12 @@ def type_name(dtype: int) -> str:
 
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+TRANSCENDENTAL = frozenset(
+    (
+        *("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "ELU", "GELU", "EXP", "LOG", "SIN", "COS"),
+        *("RSQRT", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    )
+)
 _SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", *RESHAPES)
 
 
@@ -163,6 +169,11 @@ class Graph:
     def where(self) -> str:
         """The file for an error message."""
         return str(self.path or "the model")
+
+    @property
+    def transcendental(self) -> bool:
+        """Whether it computes exp() and its kin, which C libraries round differently."""
+        return any(op.code in TRANSCENDENTAL for op in self.operators)
 
     @property
     def ends_in_probabilities(self) -> bool:

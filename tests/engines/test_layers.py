@@ -34,7 +34,9 @@ def test_layers_of_random_networks_equal_the_references(kind: str, tmp_path: Pat
         for x in inputs(net.graph, 2, seed=1):
             shows, out = net.run(x)
             assert out.tobytes() == net.run(x, watch=False)[1].tobytes()
-            expected = layer_tensors(tmp_path / f"{name}.tflite", x[None], net.tensors)
+            tflm = net.graph.precision.integer
+            file = tmp_path / f"{name}.tflite"
+            expected = layer_tensors(file, x[None], net.tensors, tflm=tflm)
             for index, got, wanted in zip(net.tensors, shows, expected, strict=True):
                 if kind == "float32" and net.graph.operators[-1].code == "SOFTMAX":
                     np.testing.assert_allclose(got.astype(float), wanted.astype(float), rtol=1e-6)

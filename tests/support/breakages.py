@@ -47,7 +47,7 @@ def layers(data: bytes, x: Values, folder: Path) -> list[Values]:
     """TFLM's results for ``x`` (1, *input shape), layer by layer."""
     (folder / "other.tflite").write_bytes(data)
     tensors = [layer.tensor for layer in ENGINES["aot"].layers(read_model(data))]
-    return list(layer_tensors(folder / "other.tflite", x, tensors))
+    return list(layer_tensors(folder / "other.tflite", x, tensors, tflm=True))
 
 
 def _weight(x: Values, folder: Path) -> list[Values]:
