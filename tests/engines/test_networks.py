@@ -12,6 +12,7 @@ import pytest
 from hil.core.errors import ModelError
 from hil.engines.aot.plan import plan_nodes
 from hil.tflite import Graph, read_model
+from hil.tflite.graph import TRANSCENDENTAL
 from tests.support.native import all_inputs, library, ulps
 from tests.support.oracles import reference_outputs
 
@@ -19,8 +20,7 @@ FOLDER = Path(os.environ.get("HIL_NETWORKS_DIR") or "missing")
 FILES = sorted(FOLDER.glob("*/*.tflite"))
 SAMPLES = 4
 # operators that compute exp() and its kin: in float32 as close as the C library is
-INEXACT = {"SOFTMAX", "LOGISTIC", "TANH", "ELU", "GELU", "LOG_SOFTMAX", "EXP", "BATCH_MATMUL"}
-INEXACT |= {"UNIDIRECTIONAL_SEQUENCE_LSTM"}
+INEXACT = TRANSCENDENTAL
 ULPS = 64  # after the layers that follow them
 
 pytestmark = [
