@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which interpreters run a model, and that a bench goes on with those that do."""
+"""Which interpreters run a model, and that a bench continues with those that do."""
 
 from __future__ import annotations
 
