@@ -85,7 +85,7 @@ class EngineFails(Exception):
 
 @dataclass
 class _Sequence:
-    """Where a model with state is, and its latest answer (hil_more.c)."""
+    """Where a model with state is, and its latest answer (hil_steps.c)."""
 
     next: int = 0
     last: int = -1  # none

@@ -66,7 +66,7 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
             "int8_takes_all_three_encodings",
         ),
         (
-            "hil_session/hil_more.c",
+            "hil_session/hil_steps.c",
             "return 0;\n}",
             "return 1;\n}",
             "test_more",

@@ -205,7 +205,10 @@ def read(machine: Machine, elf: Path, *part: str) -> list[Function]:
     }
     fresh = kinds.get(machine.tool)
     for line in text.splitlines():
-        if head := HEAD.match(line):
+        head = HEAD.match(line)
+        if head and head[2].startswith(".L"):
+            continue  # a label inside a function of an object file
+        if head:
             functions.append(Function(head[2], int(head[1], 16)))
             pushes = fresh() if fresh else pushes
         elif found := LINE.match(line):

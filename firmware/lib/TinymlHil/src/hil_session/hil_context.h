@@ -23,7 +23,7 @@ typedef struct {
   uint8_t has_results;
 } hil_mlperf_t;
 
-/* hil_more.c: where the prepared model is in its sequence, and its latest answer, whose output is
+/* hil_steps.c: where the prepared model is in its sequence, and its latest answer, whose output is
  * still in the output buffer. */
 typedef struct {
   uint32_t check; /* CRC-32 of the latest answered request's payload */

@@ -6,6 +6,7 @@
 #include "hil_input.h"
 #include "hil_more.h"
 #include "hil_replies.h"
+#include "hil_steps.h"
 
 void hil_alive(const hil_session_t *session) {
   if (session->setup.board->alive) {
@@ -197,3 +198,27 @@ void hil_infer_request(hil_session_t *session) {
 #endif
   hil_reply_result(session, request.model, micros, ticks);
 }
+
+#if HIL_MORE
+void hil_reset_request(hil_session_t *session) {
+  const hil_setup_t *setup = &session->setup;
+  uint8_t index;
+
+  if (session->decoder.payload_length != 1) {
+    hil_reply_error(session, HIL_ERR_LENGTH, 1, session->decoder.payload_length);
+    return;
+  }
+  index = session->decoder.payload[0];
+  if (index >= setup->model_count) {
+    hil_reply_error(session, HIL_ERR_MODEL, index, setup->model_count);
+    return;
+  }
+  if (session->prepared == index && hil_is_stateful(&setup->models[index])) {
+    hil_more(&setup->models[index])->reset(setup->arena);
+    hil_restart(session);
+  } else if (!hil_prepare_or_reply(session, index)) {
+    return;
+  }
+  hil_reply_reset(session);
+}
+#endif

@@ -38,6 +38,11 @@ void hil_infer_request(hil_session_t *session);
 /* Feeds the board's watchdog, if it has one. Call it before every inference. */
 void hil_alive(const hil_session_t *session);
 
+#if HIL_MORE
+/* Answers the RESET_STATE request in the decoder. */
+void hil_reset_request(hil_session_t *session);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

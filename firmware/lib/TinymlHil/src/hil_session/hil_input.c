@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "hil_setup.h"
+#include "hil_wire/hil_messages.h"
 
 uint32_t hil_tensor_bytes(const hil_tensor_t *tensor) {
   switch (tensor->dtype) {

@@ -7,6 +7,17 @@
 
 #include "hil_engine/hil_engine.h"
 
+/* Also serves models with several inputs or outputs, with state, or with values of other types than
+ * float32, int8 and uint8. It is 1 where firmware/scripts/image.py builds an image that has such a
+ * model, and 0 in a user's sketch, which has one input and one output. */
+#ifndef HIL_MORE
+#ifdef HIL_WITH_IMAGE
+#define HIL_MORE 1
+#else
+#define HIL_MORE 0
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -51,19 +51,6 @@ static inline void hil_restart(hil_session_t *session) {
 #endif
 }
 
-#if HIL_MORE
-/* Whether an INFER of a model with state is the next one of its sequence. If not, replies: with the
- * kept answer to a repetition of the latest one, else with an error. `check`: of its payload. */
-int hil_step(hil_session_t *session, const hil_infer_t *request, uint32_t check);
-
-/* The INFER was answered with the output in the output buffer: keep that. */
-void hil_stepped(hil_session_t *session, const hil_infer_t *request, uint32_t check,
-                 uint32_t micros, uint32_t ticks);
-
-/* Answers the RESET_STATE request in the decoder. */
-void hil_reset_request(hil_session_t *session);
-#endif
-
 #ifdef __cplusplus
 }
 #endif

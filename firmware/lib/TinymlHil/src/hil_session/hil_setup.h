@@ -29,17 +29,6 @@ extern "C" {
 #define HIL_LAYER_CHUNK 4096u
 #endif
 
-/* Also serves models with several inputs or outputs, with state, or with values of other types than
- * float32, int8 and uint8. It is 1 where firmware/scripts/image.py builds an image that has such a
- * model, and 0 in a user's sketch, which has one input and one output. */
-#ifndef HIL_MORE
-#ifdef HIL_WITH_IMAGE
-#define HIL_MORE 1
-#else
-#define HIL_MORE 0
-#endif
-#endif
-
 /* Largest request of an image whose largest input has `elements` elements: that input in float32.
  */
 #define HIL_MAX_PAYLOAD_OF(elements) (HIL_REQUEST_HEAD + 4u * (elements))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hil_more.h"
+#include "hil_steps.h"
 
-#include "hil_infer.h"
 #include "hil_replies.h"
 
 #if HIL_MORE
@@ -31,28 +30,6 @@ void hil_stepped(hil_session_t *session, const hil_infer_t *request, uint32_t ch
   /* not 0 again: only a reset makes that the next one */
   steps->next = (uint16_t)(request->step == 0xFFFFu ? 1u : request->step + 1u);
   steps->answered = 1;
-}
-
-void hil_reset_request(hil_session_t *session) {
-  const hil_setup_t *setup = &session->setup;
-  uint8_t index;
-
-  if (session->decoder.payload_length != 1) {
-    hil_reply_error(session, HIL_ERR_LENGTH, 1, session->decoder.payload_length);
-    return;
-  }
-  index = session->decoder.payload[0];
-  if (index >= setup->model_count) {
-    hil_reply_error(session, HIL_ERR_MODEL, index, setup->model_count);
-    return;
-  }
-  if (session->prepared == index && hil_is_stateful(&setup->models[index])) {
-    hil_more(&setup->models[index])->reset(setup->arena);
-    hil_restart(session);
-  } else if (!hil_prepare_or_reply(session, index)) {
-    return;
-  }
-  hil_reply_reset(session);
 }
 
 #endif
