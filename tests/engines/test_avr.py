@@ -20,12 +20,12 @@ from elftools.elf.elffile import ELFFile
 from hil.engines.aot import generate
 from hil.engines.aot.steps import CTYPES
 from hil.firmware.toolchain import COMPILERS
-from hil.reference import oracle
 from hil.tflite import read_model
 from tests.engines.test_networks import INEXACT
 from tests.support.covering import RAM, Network, covering
-from tests.support.native import inputs
+from tests.support.native import inputs, library
 from tests.support.needs import skip_without
+from tests.support.oracles import reference_outputs
 
 pytestmark = [pytest.mark.firmware, skip_without(COMPILERS["mega2560"].missing)]
 
@@ -117,15 +117,21 @@ def outputs(runner: Path, program: Path) -> bytes:
 
 
 def expected(network: Network, folder: Path) -> npt.NDArray[Any]:
-    path = folder / f"{network.name}.tflite"
-    path.write_bytes(network.data)
-    return oracle(path).predict(inputs(network.graph, COUNT, 11))
+    x = inputs(network.graph, COUNT, 11)
+    try:
+        (values,) = reference_outputs(network.graph, [x])
+    except RuntimeError:  # GATHER of rows that do not exist: aot clamps their numbers
+        assert "GATHER" in {operator.code for operator in network.graph.operators}
+        values = library({network.name: network.graph}, folder)[network.name].run(x)
+    return values.reshape(COUNT, -1)
 
 
 def groups() -> list[list[Network]]:
-    """Every kernel, in programs whose constants an AVR can reach."""
+    """Every kernel of a network with one input, in programs whose constants an AVR can reach."""
     made: list[list[Network]] = [[]]
     for network in covering()[0]:
+        if len(network.graph.inputs) + len(network.graph.outputs) > 2:
+            continue
         full = sum(n.header.flash for n in made[-1]) + network.header.flash > AT_ONCE
         if full or sum(memory([*made[-1], network])) > RAM:
             made.append([])
