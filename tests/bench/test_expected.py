@@ -41,8 +41,8 @@ def plan() -> BenchPlan:
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Thirty samples are enough to compute ahead, with an empty cache."""
     monkeypatch.setattr(ahead, "LEAST", 10)
-    monkeypatch.setattr(expected, "cache", lambda: tmp_path)
-    monkeypatch.setattr(ahead, "cache", lambda: tmp_path)
+    monkeypatch.setattr(expected, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(ahead, "cache_folder", lambda: tmp_path)
 
 
 def silent(_: str, __: int, ___: int) -> None:
@@ -95,6 +95,6 @@ def test_a_cache_that_cannot_be_written_starts_no_process(
     plan: BenchPlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(ahead, "cache", lambda: tmp_path / "file" / "reference")
+    monkeypatch.setattr(ahead, "cache_folder", lambda: tmp_path / "file" / "reference")
     with computed_ahead([plan.cases[0].network], plan.data):
         assert multiprocessing.active_children() == []
