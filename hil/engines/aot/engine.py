@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hil.core.errors import ModelError
 from hil.core.records import ModelInfo, TensorSpec, offsets_of
@@ -15,6 +16,7 @@ from hil.core.text import c_comment
 from hil.engines.aot.faults import Fault
 from hil.engines.aot.invoke import Invoke, buffer_names
 from hil.engines.aot.memory import ALIGNMENT
+from hil.engines.aot.nodes import Plan
 from hil.engines.aot.operators import emit
 from hil.engines.aot.places import arrange
 from hil.engines.aot.plan import plan_nodes
@@ -61,7 +63,7 @@ def generate(
     to once, which is faster but not exact. Raises `ModelError` if aot cannot run it exactly (see
     `plan`), `UsageError` for a fault that this model cannot have.
     """
-    planned = plan_nodes(graph, whole=layers or fault is not None)
+    planned = _planned(graph, layers or fault is not None)
     steps = fault.apply(planned) if fault else planned.steps
     if fused:
         steps = tuple(
@@ -212,14 +214,20 @@ def compile_model(
     )
 
 
+@lru_cache(maxsize=16)
+def _planned(graph: Graph, whole: bool) -> Plan:
+    """`plan_nodes`: seconds for a network with many states, and a bench asks several times."""
+    return plan_nodes(graph, whole=whole)
+
+
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
     """The layers that generated code shows, in order. Raises `ModelError`, see `plan`."""
-    return plan_nodes(graph, whole=True).layers
+    return _planned(graph, True).layers
 
 
 def arena_bytes(graph: Graph) -> int:
     """The arena of a model, without generating it. Raises `ModelError`, see `plan`."""
-    return arrange(plan_nodes(graph)).nbytes
+    return arrange(_planned(graph, False)).nbytes
 
 
 def _functions(name: str, graph: Graph, *, layers: bool, stateful: bool) -> str:
