@@ -14,7 +14,7 @@ from hil.engines.aot.plan import plan
 from hil.engines.aot.values.comparing import SIGNS
 from hil.tflite import Graph, read_model
 from tests.support.native import all_inputs, library
-from tests.support.oracles import tflm_outputs
+from tests.support.oracles import litert_outputs, tflm_outputs
 from tests.support.tflite import Net
 
 COMPARISONS = [code for code in SIGNS if not code.startswith("LOGICAL")]
@@ -94,6 +94,29 @@ def test_logical_operators_equal_tflm(code: str, tmp_path: Path) -> None:
     options = schema.SelectV2OptionsT()
     net.op("SELECT_V2", (3, 5), options, "SelectV2Options", inputs, dtype="int8", scale=0.1)
     equal_tflm({"net": read_model(net.finish())}, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_an_old_select_equals_litert(dtype: str, tmp_path: Path) -> None:
+    """TFLM has only SELECT_V2."""
+    net = compared("GREATER", dtype, ((1, 3, 5), (1, 3, 5)), (0.1, 0.1))
+    code = net.model.operatorCodes[-1]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SELECT
+    operator = net.graph.operators[-1]
+    operator.builtinOptions, operator.builtinOptionsType = schema.SelectOptionsT(), 0
+    graph = read_model(net.finish())
+    x = all_inputs(graph, 4, 1)
+    (got,) = library({"net": graph}, tmp_path)["net"].run_all(x)
+    (expected,) = litert_outputs(graph, x)
+    assert got.tobytes() == expected.tobytes()
+
+
+def test_an_old_select_that_would_broadcast_is_refused() -> None:
+    net = compared("GREATER", "float32", ((1, 3, 5), (1, 1, 5)), (0.0, 0.0))
+    code = net.model.operatorCodes[-1]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SELECT
+    with pytest.raises(ModelError, match=r"\(SELECT\).*different shapes"):
+        plan(read_model(net.finish()))
 
 
 def test_what_does_not_fit_is_refused_by_name() -> None:

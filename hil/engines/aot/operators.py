@@ -139,6 +139,7 @@ FAMILIES: Mapping[str, Family] = {
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(PAIRS, _BINARY),
     **dict.fromkeys(SIGNS, replace(_BINARY, types=(*_BINARY.types, BOOL), converts=True)),
+    "SELECT": replace(_SELECTION, types=(FLOAT32, INT8, INT16, BOOL), converts=True),
     "SELECT_V2": replace(_SELECTION, types=(FLOAT32, INT8, INT16, BOOL), converts=True),
     "SOFTMAX": replace(_SOFTMAX, types=(FLOAT32, INT8, INT16), converts=True, offsets=True),
     "LOG_SOFTMAX": Family(LogSoftmax, plan_log_softmax, emit_log_softmax),

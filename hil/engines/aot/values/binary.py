@@ -97,11 +97,14 @@ FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
 
 
 def plan_selection(operator: Operator, graph: Graph, name: str, note: str) -> Binary:
-    """A SELECT_V2. Raises `ModelError` for what TFLM does not run."""
+    """A SELECT_V2, or a SELECT, which does not broadcast. Raises `ModelError` for what the
+    references do not run."""
     _check_count(operator, 3)
     x, y, z = (graph.tensors[i] for i in operator.inputs)
     result = graph.tensors[operator.outputs[0]]
     shapes = tuple(t.shape for t in (x, y, z))
+    if operator.code == "SELECT" and len(set(shapes)) > 1:
+        raise refuse(operator, "operands of different shapes", "use SELECT_V2")
     _check_shapes(operator, shapes, result)
     formula = selection(operator, x, y, z, result)
     operands = tuple(_operand(t) for t in (x, y, z))
