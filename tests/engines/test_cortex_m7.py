@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from hil.runs.agreement import NEAR_TOLERANCE
 from tests.support import recurrent, reductions
 from tests.support.bare_metal import Core, random_models, verdict, weighted_models
@@ -79,7 +79,7 @@ def test_fused_code_takes_fewer_and_is_close(model: str, limit: int, tmp_path: P
 def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(choosing, "WORTH", 0)
     models = random_models("in fours", tmp_path)
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
 

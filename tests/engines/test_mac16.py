@@ -15,7 +15,7 @@ import pytest
 
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from tests.engines.test_lx106 import LX106
 from tests.support.bare_metal import random_models, verdict
 from tests.support.needs import skip_without
@@ -76,7 +76,7 @@ def test_random_networks(tmp_path: Path) -> None:
 def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(choosing, "WORTH", 0)
     assert verdict(DE212, random_models("in fours", tmp_path), 1 << 31, tmp_path) == 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.needs import skip_without
 
@@ -51,7 +51,7 @@ def test_random_networks(kind: str, tmp_path: Path) -> None:
 def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(choosing, "WORTH", 0)
     assert verdict(CORTEX_M55, random_models("in fours", tmp_path), 1 << 31, tmp_path) == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hil.engines.aot import engine, generate
 from hil.engines.aot.plan import plan, plan_nodes
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from hil.engines.aot.weighted.conv import Conv, tile
 from hil.engines.aot.weighted.conv_planes import Planar, planes
 from hil.reference import litert, oracle
@@ -70,7 +70,7 @@ def test_int8_networks_equal_tflm(first: int, tmp_path: Path) -> None:
 def test_int8_networks_that_widen_their_inputs_equal_tflm(
     first: int, flags: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(choosing, "WORTH", 0)
     for limit in ("_AVR_FLASH", "_AVR_ARRAY"):
         monkeypatch.setattr(engine, limit, 1 << 30)  # this computer's memory has no such limits
     steps = [s for graph in graphs("in fours", first, tmp_path).values() for s in plan(graph)]
@@ -144,7 +144,7 @@ def test_fusing_does_not_change_int8(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", range(1000, 2200, BATCH))
 def test_many_more(kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind in ("in fours", "apart"):
-        monkeypatch.setattr(conv_gather, "WORTH", 0)
+        monkeypatch.setattr(choosing, "WORTH", 0)
     compare(kind, first, tmp_path, ("-O2",))
 
 

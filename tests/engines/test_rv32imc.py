@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.forced import force_planes
 from tests.support.needs import needs
@@ -50,7 +50,7 @@ def test_random_networks_that_widen_their_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
+    monkeypatch.setattr(choosing, "WORTH", 0)
     models = random_models("in fours", tmp_path)
     assert verdict(RV32IMC, models, 1 << 31, tmp_path) == 0
 

@@ -11,7 +11,7 @@ import pytest
 
 from hil.engines.aot import generate
 from hil.engines.aot.steps import CTYPES
-from hil.engines.aot.weighted import conv_gather
+from hil.engines.aot.weighted import choosing
 from hil.reference import oracle
 from hil.tflite import read_model
 from tests.support.native import STRICT, inputs
@@ -47,7 +47,7 @@ def test_nothing_is_undefined_or_out_of_bounds(
     kind: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind in ("in fours", "apart"):
-        monkeypatch.setattr(conv_gather, "WORTH", 0)
+        monkeypatch.setattr(choosing, "WORTH", 0)
     count, lines, calls, sent, expected = (
         4,
         ["#include <stdio.h>", "#include <stdlib.h>"],

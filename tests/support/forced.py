@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil.engines.aot.weighted import conv_gather, conv_planes
+from hil.engines.aot.weighted import choosing, conv_planes
 from hil.engines.aot.weighted.conv import Conv
 from hil.engines.aot.weighted.conv_planes import Planar
 
@@ -19,6 +19,6 @@ def force_planes(monkeypatch: pytest.MonkeyPatch, bands: str) -> None:
         found = [c for c in conv_planes.candidates(conv) if c.whole == (bands == "whole")]
         return iter(found[conv.cout % len(found) :][:1] if found else ())
 
-    monkeypatch.setattr(conv_gather, "candidates", candidates)
-    monkeypatch.setattr(conv_gather, "WORTH", 0)
-    monkeypatch.setattr(conv_gather, "_DEPTHWISE", 1e9)
+    monkeypatch.setattr(choosing, "candidates", candidates)
+    monkeypatch.setattr(choosing, "WORTH", 0)
+    monkeypatch.setattr(choosing, "_DEPTHWISE", 1e9)

@@ -21,8 +21,8 @@ from hil.engines.aot.values.binary import Binary
 from hil.engines.aot.values.channelwise import Channelwise
 from hil.engines.aot.values.unweighted import Map, Pooling
 from hil.engines.aot.weighted.around import Collected, Inner, Repeated
+from hil.engines.aot.weighted.choosing import choose_gathered
 from hil.engines.aot.weighted.conv import Conv
-from hil.engines.aot.weighted.conv_gather import choose_gathered
 from hil.engines.aot.weighted.padding import with_padding
 from hil.engines.aot.weighted.pruning import pruned
 from hil.tflite import Graph, Operator, Tensor

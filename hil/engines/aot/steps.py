@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -98,7 +99,7 @@ class Step(Protocol):
         ...
 
 
-class OneToOne:
+class OneToOne(ABC):
     """Sources and targets of a step with one of each, which has ``ctypes``, ``input_bytes``,
     ``output_bytes`` and ``lead``.
     """
@@ -106,24 +107,24 @@ class OneToOne:
     __slots__ = ()
 
     @property
+    @abstractmethod
     def ctypes(self) -> tuple[str, str]:
         """C types of the input and output values."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def input_bytes(self) -> int:
         """Bytes that it reads."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def output_bytes(self) -> int:
         """Bytes that it writes."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def lead(self) -> int | InPlace | None:
         """The only one of `Step.leads`."""
-        raise NotImplementedError
 
     @property
     def sources(self) -> tuple[Buffer, ...]:

@@ -60,8 +60,8 @@ class Bilinear(OneToOne):
         return values * item(self.real)
 
     @property
-    def leads(self) -> tuple[int | None, ...]:
-        return (None,)
+    def lead(self) -> None:
+        return None  # a value is read again after later ones were written
 
 
 def plan_bilinear(operator: Operator, graph: Graph, name: str, note: str) -> Bilinear:

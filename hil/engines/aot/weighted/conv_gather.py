@@ -16,79 +16,21 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from hil.engines.aot.nodes import Arenas
 from hil.engines.aot.source import Array, Emitted, Writer
-from hil.engines.aot.steps import Step
 from hil.engines.aot.weighted.conv import (
     GATHERED_CHANNELS,
     Conv,
     Scratch,
     Tile,
-    arranged,
-    pools_all,
     scratch,
-    tile,
 )
 from hil.engines.aot.weighted.conv_place import Place, scaled
-from hil.engines.aot.weighted.conv_planes import candidates, cost
 from hil.engines.aot.weighted.finish import Finish
 from hil.tflite.graph import Axis
 
-WORTH = 128  # instructions to save per byte by which the arena grows
-_SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7
-_DEPTHWISE = 5.5  # instructions per multiplication of a depthwise one without planes
 _FEW = 32  # points: with fewer, the cost of an unpaired one counts
-_DIRECT = 0.4  # the same without a buffer
 _PORTIONS = 4
 _LIMIT = 1 << 23  # of a sum that shares its register with another one
-
-
-def choose_gathered(steps: Sequence[Step], arenas: Arenas) -> tuple[Step, ...]:
-    """``steps``, with buffers (`Conv.gathered`) or planes where they are free or save enough."""
-    chosen = [arranged(s) if isinstance(s, Conv) else s for s in steps]
-    arenas.keep(chosen)
-    for i, step in enumerate(chosen):
-        if not isinstance(step, Conv):
-            continue
-        best: tuple[float, Step] = (0, step)
-        for saved, trial in _ways(step):
-            grown = arenas.grown([*chosen[:i], trial, *chosen[i + 1 :]])
-            best = max(best, (saved - WORTH * grown, trial), key=lambda one: one[0])
-        if best[1] is not step:
-            chosen[i] = best[1]
-            arenas.keep(chosen)
-    return tuple(chosen)
-
-
-def _ways(step: Conv) -> Iterator[tuple[float, Step]]:
-    """Other ways to compute ``step``, and about how many instructions they save."""
-    if step.depthwise:
-        for planar in candidates(step):
-            yield _DEPTHWISE * products(step) - cost(planar), planar
-        return
-    if pools_all(step) and step.post.limits is not None:
-        averaged = replace(step, gathered=True, averaged=True)
-        if _possible(averaged) and _fast(averaged, Finish(averaged, "", False)):
-            yield _SAVED * products(step), averaged
-    if not _possible(step):
-        return
-    gathered = replace(step, gathered=True)
-    yield _SAVED * products(step), gathered
-    one = step.rows.count * step.columns.count == step.rows.window * step.columns.window == 1
-    if one and step.pool is None and step.cin % 4 == 0 and _fast(step, Finish(step, "", False)):
-        yield _DIRECT * products(step), replace(step, direct=True)
-
-
-def _possible(conv: Conv) -> bool:
-    """Whether two channels fit one word, and a tile of channels the registers."""
-    return (
-        conv.quant is not None
-        and not conv.depthwise
-        and (conv.pool is None or not tile(conv).patch)
-        and conv.cout % GATHERED_CHANNELS == 0
-        and bool((conv.weights != -128).all())
-        and bool(portions(conv))
-    )
 
 
 def portions(conv: Conv) -> list[int]:
@@ -157,7 +99,7 @@ def _rest(w: Writer, start: str, points: int, taps: Sequence[str], more: str = "
         w(f"s[{start}{pair}{' + 1' if i >> 1 else ''}{more}] = {tap};")
 
 
-def _fast(conv: Conv, finish: Finish) -> bool:
+def in_one_call(conv: Conv, finish: Finish) -> bool:
     """Whether one kernel computes all channels of a point, up to their outputs."""
     return finish.scaled and len(portions(conv)) == 1
 
@@ -184,7 +126,7 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     finish = Finish(conv, prefix, place.wide)
     buffer = scratch(conv)
     note = "weights, 256 * even channel + odd channel, in blocks of four channels"
-    fast = _fast(conv, finish)
+    fast = in_one_call(conv, finish)
     about = "per four channels: biases, and multiplier, offset, shift of each"
     scales = [Array(f"{prefix}_q", pack_scales(conv, finish), about)] if fast else finish.arrays()
     arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *scales, *place.arrays()]
