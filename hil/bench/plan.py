@@ -22,6 +22,7 @@ from hil.core.errors import DoesNotFit, UsageError
 from hil.core.records import EXPORTED, Dataset, DType, Precision, packed_bytes
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
+from hil.firmware import firmware_tree
 from hil.runs.schema import Refused, TooLarge
 from hil.tflite import read_model
 
@@ -145,9 +146,15 @@ def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
 
 
 def _models_of(project: Path, dataset: str) -> str:
-    """Folder of ``models/`` for a data set: its own, or that of the set it replaces."""
-    own = (project / "models" / dataset).is_dir()
+    """Name of the data set whose networks are used: its own, or that of the set it replaces."""
+    own = _models_folder(project, dataset).is_dir()
     return dataset if own else dataset.removesuffix("-made")
+
+
+def _models_folder(project: Path, dataset: str) -> Path:
+    """Folder of the networks for a data set: in the user's project, else the examples."""
+    own = project / "models" / dataset
+    return own if own.is_dir() else firmware_tree(project) / "models" / dataset
 
 
 def _networks(request: Request, dataset: str) -> list[Group]:
@@ -168,7 +175,7 @@ def _networks(request: Request, dataset: str) -> list[Group]:
         return _own_networks(own, precisions, asked=bool(request.precisions))
     if request.data is not None:
         raise UsageError("--data needs a .tflite file of your own", "pass --model my.tflite")
-    folder = request.project / "models" / dataset
+    folder = _models_folder(request.project, dataset)
     if not folder.is_dir():
         raise UsageError(
             f"there are no models for {dataset}", f"train them: hil train --recipe {dataset}"

@@ -24,6 +24,7 @@ import msgspec
 from hil.boards.config import Board, Emulator
 from hil.core.errors import DeviceError, ToolMissing, UsageError
 from hil.core.files import NO_RECORD, replace_file
+from hil.firmware import firmware_tree
 from hil.link import Deadline
 
 _POLL_S: Final = 0.005
@@ -242,4 +243,4 @@ def _started(pid: int) -> str:
 
 
 def _file(project: Path, name: str) -> Path:
-    return project / ".pio" / "hil" / f"{name}.json"
+    return firmware_tree(project) / ".pio" / "hil" / f"{name}.json"

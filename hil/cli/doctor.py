@@ -23,7 +23,7 @@ from hil.cli.console import Downloads, out
 from hil.core.errors import HilError
 from hil.datasets import mnist
 from hil.engines import sources
-from hil.firmware import find_project
+from hil.firmware import find_project, firmware_tree
 from hil.firmware.build import core_folder
 from hil.firmware.toolchain import COMPILERS, ensure_scons
 
@@ -73,7 +73,7 @@ def examine(
         version,
         fix="use Python 3.11, 3.12 or 3.13",
     )
-    yield _project()
+    yield _firmware()
     yield from map(_board, boards or COMPILERS)
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
@@ -230,11 +230,11 @@ def _apt(*packages: str) -> tuple[str, tuple[str, ...]]:
     return apt_command(packages), packages
 
 
-def _project() -> Check:
+def _firmware() -> Check:
     try:
-        return Check("project", True, str(find_project()))
+        return Check("firmware", True, str(firmware_tree(find_project())))
     except HilError as problem:
-        return Check("project", False, problem.what, "required", problem.hint)
+        return Check("firmware", False, problem.what, "required", problem.hint)
 
 
 def _mnist() -> Check:

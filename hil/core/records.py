@@ -57,6 +57,16 @@ class Precision(StrEnum):
         return self is not Precision.FLOAT32
 
 
+class Task(StrEnum):
+    """The question that a network's answers are judged by."""
+
+    CLASSIFICATION = "classification"  # the largest output is the class
+    BINARY = "binary"  # one output: at least the midpoint of its range is class 1
+    REGRESSION = "regression"  # outputs are compared with float targets
+    RECONSTRUCTION = "reconstruction"  # outputs are compared with the inputs
+    NONE = "none"  # nothing to judge by: only agreement, time and memory
+
+
 EXPORTED = (Precision.FLOAT32, Precision.INT8)  # those in which `hil export` writes a network
 
 
@@ -316,7 +326,8 @@ class Dataset:
     user's own data; ``y`` is (n,) int64 labels; ``ids`` are stable and unique;
     ``fingerprint`` is the SHA-256 of the source data (hex). Without labels, all of ``y`` is -1.
     ``named``: the samples of each input of a user's own model, by its name; ``x`` is then one of
-    these arrays. Empty: all samples are in ``x``.
+    these arrays. Empty: all samples are in ``x``. ``targets``: (n, ...) float32 values that the
+    outputs should have, of a regression. ``classes``: names of the labels 0, 1, ...; may be empty.
     """
 
     name: str
@@ -326,6 +337,8 @@ class Dataset:
     y: npt.NDArray[np.int64]
     fingerprint: str
     named: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    targets: npt.NDArray[np.float32] | None = None
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

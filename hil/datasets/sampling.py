@@ -97,7 +97,8 @@ def take(dataset: Dataset, positions: npt.NDArray[np.int64]) -> Dataset:
         (named[name] for name, values in dataset.named.items() if values is dataset.x),
         dataset.x[positions],
     )
-    for array in (x, y, *named.values()):
+    targets = None if dataset.targets is None else dataset.targets[positions]
+    for array in (x, y, *named.values(), *(() if targets is None else (targets,))):
         array.setflags(write=False)
     ids = tuple(dataset.ids[i] for i in positions)
-    return replace(dataset, ids=ids, x=x, y=y, named=named)
+    return replace(dataset, ids=ids, x=x, y=y, named=named, targets=targets)

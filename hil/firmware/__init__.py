@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PlatformIO from Python: find the project, build an image, and measure it."""
+"""PlatformIO from Python: find the project and its firmware, build an image, and measure it."""
 
 from hil.firmware.build import BuiltFirmware, build, upload
 from hil.firmware.footprint import Footprint, Share, Sizes, compiler_of, footprint, sizes
-from hil.firmware.toolchain import find_project
+from hil.firmware.project import cache_folder, find_project, firmware_tree
 
 __all__ = [
     "BuiltFirmware",
@@ -11,8 +11,10 @@ __all__ = [
     "Share",
     "Sizes",
     "build",
+    "cache_folder",
     "compiler_of",
     "find_project",
+    "firmware_tree",
     "footprint",
     "sizes",
     "upload",

@@ -27,6 +27,7 @@ from hil.core.files import locked, sha256
 from hil.core.text import strip_ansi
 from hil.engines import CompiledModel, Models, sources, write_image
 from hil.firmware.footprint import compiler_of
+from hil.firmware.project import firmware_tree
 from hil.firmware.toolchain import ensure_scons, require_compiler
 from hil.link.serial_port import cannot_open
 from hil.tflite import Graph
@@ -92,7 +93,8 @@ def build(
     layers: bool = False,
     sketch: Path | None = None,
 ) -> BuiltFirmware:
-    """Build PlatformIO env ``env`` with ``models``, in order, by ``engine``.
+    """Build PlatformIO env ``env`` of ``project``'s firmware with ``models``, in order, by
+    ``engine``.
 
     With ``sketch`` (an .ino file or the folder of a sketch), that is built, and not ``models``.
     With ``layers`` it answers layer by layer (docs/protocol.md). The environment variable HIL_FAULT
@@ -133,14 +135,15 @@ def _run(
     sketch: Path | None = None,
 ) -> BuiltFirmware:
     require_compiler(env)
-    if "$" in str(project):
+    tree = firmware_tree(project)
+    if "$" in str(tree):
         raise ConfigError(
-            f"cannot build in {project}: PlatformIO's build tool expands the '$' in the path",
+            f"cannot build in {tree}: PlatformIO's build tool expands the '$' in the path",
             "move the project to a path without '$'",
         )
     found = sources.environment(engine)
     name = _image_name(env, models, engine, layers, sketch, found)
-    folder = project / ".pio" / "images" / name
+    folder = tree / ".pio" / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
     ensure_scons(core_folder())
     # beside the folder: PlatformIO empties it when platformio.ini changes
@@ -159,7 +162,7 @@ def _run(
         if sketch is None:
             image = write_image(engine, models, generated, layers=layers, fault=fault)
         done = subprocess.run(
-            [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", env, *words],
+            [sys.executable, "-m", "platformio", "run", "-d", str(tree), "-e", env, *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

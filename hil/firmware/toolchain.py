@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a build needs on this machine: a checkout, a compiler on PATH for the emulated boards, and
-PlatformIO's build tool SCons."""
+"""What a build needs on this machine: a compiler on PATH for the emulated boards, and PlatformIO's
+build tool SCons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import platformio
 from platformio.dependencies import get_core_dependencies
 from platformio.package.version import get_original_version
 
-from hil.core.errors import ToolMissing, UsageError
+from hil.core.errors import ToolMissing
 
 _REACH_S: Final = 3.0  # limit of a connection to PlatformIO's registry
 _START: Final = """\
@@ -30,17 +30,6 @@ from SCons.Script import main
 
 main()
 """
-
-
-def find_project(start: Path | None = None) -> Path:
-    """The checkout of this project that contains ``start`` (default: the current folder), else the
-    one that this package was installed from. UsageError if there is neither."""
-    here = (start or Path.cwd()).resolve()
-    installed = Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, installed):
-        if (folder / "platformio.ini").is_file() and (folder / "firmware").is_dir():
-            return folder
-    raise UsageError(f"{here} is not in a checkout of this project", "run it in your clone")
 
 
 @dataclass(frozen=True, slots=True)

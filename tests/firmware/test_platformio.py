@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hil.boards.config import board_files, load_board
-from hil.core.errors import BuildFailed, ModelError, ToolMissing, UsageError, WrongCompiler
+from hil.core.errors import BuildFailed, ModelError, ToolMissing, WrongCompiler
 from hil.firmware import build, compiler_of, find_project, sizes, toolchain, upload
 from hil.firmware.build import failure
 from hil.firmware.toolchain import ensure_scons
@@ -26,15 +26,6 @@ LIBRARIES = ("lib_deps", "lib_ignore")
 
 def test_the_project_is_found_from_a_subfolder() -> None:
     assert find_project(PROJECT / "firmware" / "src") == PROJECT
-
-
-def test_a_folder_outside_a_checkout_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = tmp_path / "site-packages" / "hil" / "platformio" / "project.py"
-    monkeypatch.setattr("hil.firmware.toolchain.__file__", str(module))
-    with pytest.raises(UsageError, match="is not in a checkout"):
-        find_project(tmp_path)
 
 
 @pytest.mark.parametrize(
