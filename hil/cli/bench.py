@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,7 +14,7 @@ import typer
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.host import SAMPLES, HostTiming
 from hil.bench.lab import Lab, RealLab
-from hil.boards.station import Station, choose_board, stations
+from hil.boards.station import choose_board, stations
 from hil.cli.console import Downloads, progress, say
 from hil.cli.listen import TextOptions, bench_lines
 from hil.cli.report import show_report
@@ -25,6 +24,7 @@ from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import Chaos, parse_chaos
 from hil.runs.load import read_manifest
+from hil.runs.log import run_folder
 
 Names = list[str]
 
@@ -297,17 +297,19 @@ def bench(
         )
         with Downloads() as downloads:
             plan = make_plan(request, downloads)
-        folder = out or _new_folder(project, boards)
         if plan.note:
             say(f"note: {plan.note}")
         if fault := os.environ.get("HIL_FAULT"):
             say(f"note: the firmware contains a deliberate fault: HIL_FAULT={fault}")
-        say(f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
         if faults:
             say(f"note: faults are injected into every link: --chaos {faults}")
         at_once = jobs or cores()
         lab = RealLab(project, flash)
-        _show(plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host)
+        with run_folder(out, *(station.board.name for station in boards)) as folder:
+            say(f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
+            _show(
+                plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host
+            )
     show_report(folder, browse=may_open() if open_report is None else open_report)
     if any(found.failed for found in read_manifest(folder).refused):
         raise typer.Exit(NOT_BUILT)
@@ -338,12 +340,6 @@ def _resolve(name: str) -> str:
     if note:
         say(f"note: {note}")
     return chosen
-
-
-def _new_folder(project: Path, boards: tuple[Station, ...]) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    kinds = dict.fromkeys(station.board.name for station in boards)
-    return project / "results" / f"{stamp}-{'-'.join(kinds)}"
 
 
 def _show(

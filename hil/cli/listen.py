@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -38,6 +37,7 @@ from hil.firmware import find_project
 from hil.link import Link
 from hil.link.serial_port import SerialLink
 from hil.mlperf.session import is_pty
+from hil.runs.log import run_folder
 from hil.tflite import read_model
 from hil.wire.patterns import READY, choose_patterns
 
@@ -126,17 +126,16 @@ def listen(
     found = _data(data, dataset)
     listening = Listening(found, sample, count, seconds, timeout)
     listening.check(setup)
-    folder = out_folder or new_folder(setup, "listen")
     rate = _baud(baud, setup.board)
     source = f"listening on {port} at {rate:,} baud" if _is_port(port) else f"reading {port}"
-    say(f"{source} -> {folder}")
 
-    def run() -> Outcome:
+    def run(folder: Path) -> Outcome:
+        say(f"{source} -> {folder}")
         with _chunks(port, setup.board, rate) as chunks, progress() as bars:
             joined, at = _is_port(port), rate if _is_port(port) else 0
             return listen_to(setup, listening, folder, Bars(bars), chunks, joined=joined, baud=at)
 
-    finish(run, folder, open_report)
+    finish(run, setup, "listen", out_folder, open_report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,6 @@ def bench_lines(given: TextOptions, folder: Path | None, open_report: bool | Non
     assert whole is not None
     data = datasets.subset(whole, given.limit) if given.limit else whole
     rate = _baud(given.baud, setup.board)
-    folder = folder or new_folder(setup, "text")
     say(f"{len(data):,} samples of {data.name} as {form} on {given.port} at {rate:,} baud")
     used = dataset_used(data, len(whole), "")
 
@@ -211,11 +209,11 @@ def bench_lines(given: TextOptions, folder: Path | None, open_report: bool | Non
         finally:
             link.close()
 
-    def run() -> Outcome:
+    def run(folder: Path) -> Outcome:
         with progress() as bars:
             return bench_text(setup, sending, data, used, folder, Bars(bars), opens, given.host)
 
-    finish(run, folder, open_report)
+    finish(run, setup, "text", folder, open_report)
 
 
 def make_setup(
@@ -266,10 +264,23 @@ def make_setup(
     )
 
 
-def finish(run: Callable[[], Outcome], folder: Path, open_report: bool | None) -> None:
-    """Run, say what did not count, and report; after Ctrl-C or an error, what there is."""
+def finish(
+    run: Callable[[Path], Outcome],
+    setup: TextSetup,
+    what: str,
+    given: Path | None,
+    open_report: bool | None,
+) -> None:
+    """Run in folder ``given``, or a new one, say what did not count, and report; after Ctrl-C or an
+    error, what there is."""
+    kind = setup.board.name if setup.board else "board"
+    with run_folder(given, kind, what) as folder:
+        _finish(run, folder, open_report)
+
+
+def _finish(run: Callable[[Path], Outcome], folder: Path, open_report: bool | None) -> None:
     try:
-        outcome = run()
+        outcome = run(folder)
     except KeyboardInterrupt:
         _report_what_there_is(folder)
         say(f"interrupted; to resume: hil {again(folder)}")
@@ -291,12 +302,6 @@ def _report_what_there_is(folder: Path) -> bool:
         with suppress(HilError, typer.Exit):
             show_report(folder, browse=False)
     return found
-
-
-def new_folder(setup: TextSetup, what: str) -> Path:
-    """A new folder in results/."""
-    kind = setup.board.name if setup.board else "board"
-    return setup.project / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{kind}-{what}"
 
 
 def _data(data: Path | None, dataset: str | None) -> Dataset | None:

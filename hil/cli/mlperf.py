@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +20,7 @@ from hil.mlperf.dut import Identity
 from hil.mlperf.measure import Accuracy
 from hil.mlperf.protocol import shown
 from hil.mlperf.session import MODES, Outcome, is_pty, on_board, on_port, refuse_emulated_time, run
+from hil.runs.log import run_folder
 
 NOT_AS_EXPECTED: Final = 1
 
@@ -81,8 +81,12 @@ def mlperf(
     else:
         assert kind
         target = on_board(kind, project, model, precision, engine, dataset)
-    folder = out_folder or _new_folder(project, mode)
-    with target as found, _Watching() as watching:
+    name = kind.name if kind else "board"
+    with (
+        run_folder(out_folder, name, "mlperf", mode) as folder,
+        target as found,
+        _Watching() as watching,
+    ):
         outcome = run(
             found.link,
             data,
@@ -151,11 +155,6 @@ class _Watching:
     def done(self, count: int, total: int) -> None:
         """``count`` of ``total`` are done."""
         self._bars.update(self._task, completed=count, total=total)
-
-
-def _new_folder(project: Path, mode: str) -> Path:
-    now = datetime.now(UTC)
-    return project / "results" / f"{now:%Y%m%d-%H%M%S}-mlperf-{mode}"
 
 
 def _show(outcome: Outcome) -> None:

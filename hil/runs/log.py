@@ -11,11 +11,14 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import msgspec
 
@@ -39,6 +42,41 @@ from hil.runs.schema import (
     State,
 )
 from hil.runs.seal import LOCK, hash_data, pretty, sealed
+
+RESULTS: Final = Path("results")  # of the current folder
+
+
+def new_folder(*kinds: str, parent: Path = RESULTS) -> Path:
+    """Create a run folder that nobody else has: ``results/<UTC time>-<kinds>``.
+
+    ``kinds``: what runs, such as the names of the boards; repeated ones count once. A bench that
+    starts in the same second gets ``...-2``. StorageError if the folder cannot be created.
+    """
+    name = "-".join((f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}", *dict.fromkeys(kinds)))
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = parent / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()  # fails if another process was first
+                return folder
+    except OSError as problem:
+        raise StorageError(
+            f"cannot create a folder in {parent} ({problem.strerror})", "choose another --out"
+        ) from None
+    raise AssertionError("unreachable: count() does not end")
+
+
+@contextmanager
+def run_folder(given: Path | None, *kinds: str) -> Iterator[Path]:
+    """``given``, or a `new_folder`, which is removed again if nothing was stored in it."""
+    folder = given or new_folder(*kinds)
+    try:
+        yield folder
+    finally:
+        if given is None:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 class RunLog:
