@@ -82,6 +82,8 @@ def dataset_used(data: Dataset, total: int, note: str) -> DatasetUsed:
         n=len(data),
         note=note,
         labelled=data.labelled,
+        classes=data.classes,
+        input=data.input,
     )
 
 

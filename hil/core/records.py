@@ -328,6 +328,8 @@ class Dataset:
     ``named``: the samples of each input of a user's own model, by its name; ``x`` is then one of
     these arrays. Empty: all samples are in ``x``. ``targets``: (n, ...) float32 values that the
     outputs should have, of a regression. ``classes``: names of the labels 0, 1, ...; may be empty.
+    ``input``: the rule that ``x`` was converted by (``--input``), which decides what a uint8 value
+    stands for; empty: uint8 are pixels, all other values are fed as they are.
     """
 
     name: str
@@ -339,6 +341,7 @@ class Dataset:
     named: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     targets: npt.NDArray[np.float32] | None = None
     classes: tuple[str, ...] = ()
+    input: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

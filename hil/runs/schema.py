@@ -48,6 +48,11 @@ class Host(Stored, frozen=True):
 
 
 class DatasetUsed(Stored, frozen=True):
+    """``classes``: names of the labels 0, 1, ...; may be empty. ``input``: how values become the
+    network's input: "pixels" (uint8, divided by 255), "scaled:LOW:HIGH", "as-is"; empty: uint8 are
+    pixels and all other values are fed as they are, which all older runs did.
+    """
+
     name: str
     split: str
     fingerprint: str
@@ -55,6 +60,8 @@ class DatasetUsed(Stored, frozen=True):
     n: int  # samples to answer
     note: str = ""  # why this data set, when it was not the first choice
     labelled: bool = True  # False: no sample has a label, so there is no accuracy
+    classes: tuple[str, ...] = ()
+    input: str = ""
 
 
 class Tensor(Stored, frozen=True):
