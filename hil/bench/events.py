@@ -12,6 +12,30 @@ from hil.runs.schema import Refused, RunEnd, Sample, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the user should know about the bench."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """``done`` of ``total`` bytes of file ``name`` were downloaded; ``total`` is 0 if not known."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """The bench is planned and about to run. ``what``: how many runs and samples, in words."""
+
+    what: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Building:
     """The firmware of one image is about to be built."""
 
@@ -152,6 +176,15 @@ class NoisyHost:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCounted:
+    """``times`` lines of a sketch did not count as answers. ``example``: one of them, if known."""
+
+    why: str
+    times: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """One run of the matrix is complete."""
 
@@ -167,7 +200,10 @@ class BenchStored:
 
 
 Event: TypeAlias = (
-    Building
+    Note
+    | Downloading
+    | Starting
+    | Building
     | WithKernels
     | BuildingSketch
     | Asking
@@ -184,6 +220,7 @@ Event: TypeAlias = (
     | TimingHost
     | Untimed
     | NoisyHost
+    | NotCounted
     | BenchStored
 )
 Emit: TypeAlias = Callable[[Event], None]

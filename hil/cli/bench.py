@@ -3,33 +3,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from hil.bench import BenchPlan, Request, make_plan, run
-from hil.bench.host import SAMPLES, HostTiming
-from hil.bench.lab import Lab, RealLab
-from hil.boards.station import choose_board, stations
-from hil.cli.console import Downloads, progress, say
-from hil.cli.listen import TextOptions, bench_lines
+from hil.api import BenchOptions, run_bench
+from hil.api.options import DEFAULTS
+from hil.cli.console import say
 from hil.cli.report import show_report
-from hil.cli.running import Bars, again, answered, may_open, with_hint
-from hil.core.errors import DeviceError, HilError, UsageError
-from hil.core.processes import cores
-from hil.firmware import find_project
-from hil.link.chaos import Chaos, parse_chaos
+from hil.cli.running import Bars, may_open, resumable
 from hil.runs.load import read_manifest
-from hil.runs.log import run_folder
 
 Names = list[str]
 
-
-_SEND, _END, _TIMEOUT = "csv", "\\n", 10.0  # defaults of --protocol text
 _SKETCH: Final = "Your own sketch: --engine user"
 _TEXT: Final = "Lines of text: --protocol text"
 _HOST: Final = "This computer"
@@ -150,7 +137,7 @@ def bench(
     send: Annotated[
         str,
         typer.Option("--send", help="Send samples as csv, json or bytes.", rich_help_panel=_TEXT),
-    ] = _SEND,
+    ] = DEFAULTS.send,
     send_type: Annotated[
         str | None,
         typer.Option(
@@ -161,7 +148,7 @@ def bench(
     ] = None,
     end: Annotated[
         str, typer.Option("--end", help="What ends a sample.", rich_help_panel=_TEXT)
-    ] = _END,
+    ] = DEFAULTS.end,
     repeat: Annotated[
         int,
         typer.Option(
@@ -173,7 +160,7 @@ def bench(
     timeout: Annotated[
         float,
         typer.Option("--timeout", help="Seconds until an answer.", rich_help_panel=_TEXT),
-    ] = _TIMEOUT,
+    ] = DEFAULTS.timeout,
     baud: Annotated[
         int | None,
         typer.Option("--baud", help="Baud rate; default: the board's.", rich_help_panel=_TEXT),
@@ -196,7 +183,7 @@ def bench(
             help="Samples on which LiteRT is timed on this computer, at most; 0: none.",
             rich_help_panel=_HOST,
         ),
-    ] = SAMPLES,
+    ] = DEFAULTS.host_samples,
     host_threads: Annotated[
         int,
         typer.Option(
@@ -217,99 +204,43 @@ def bench(
     With --engine user: your own sketch, compared with the .tflite file of --model, or with labels
     alone. With --protocol text: a sketch that cannot be changed.
     """
-    if host_samples < 0:
-        raise UsageError("--host-samples must not be negative", "0 times nothing")
-    if not 1 <= host_threads <= cores():  # more would wait for each other
-        raise UsageError(
-            f"--host-threads must be from 1 to {cores()}, the cores of this computer",
-            "leave it out for one thread",
-        )
-    host = HostTiming(host_samples, host_threads)
-    if protocol == "text":
-        _refuse_with_text(
-            {
-                "--engine": [one for one in engine if one != "aot"],
-                "--precision": precision,
-                "--sketch": sketch,
-                "--firmware": firmware,
-                "--flash": flash,
-                "--layers": layers,
-                "--profile": profile,
-                "--chaos": chaos,
-            }
-        )
-        given = TextOptions(
-            pattern=pattern,
-            port=port,
-            board=board,
-            model=model,
-            classes=classes,
-            outputs=outputs,
-            tolerance=tolerance,
-            name=name,
-            baud=baud,
-            send=send,
-            send_type=send_type,
-            end=end,
-            repeat=repeat,
-            timeout=timeout,
-            data=data,
-            dataset=dataset,
-            limit=limit,
-            host=host,
-        )
-        bench_lines(given, out, open_report)
-        return
-    if protocol != "frames":
-        raise UsageError(f"--protocol {protocol} is unknown", "frames or text")
-    _refuse_without_text(
-        {
-            "--pattern": pattern,
-            "--send": send != _SEND,
-            "--send-type": send_type,
-            "--end": end != _END,
-            "--repeat": repeat != 1,
-            "--timeout": timeout != _TIMEOUT,
-            "--baud": baud,
-            "--classes": classes,
-            "--outputs": outputs,
-            "--name": name,
-        }
+    options = BenchOptions(
+        board=tuple(board),
+        model=tuple(model),
+        precision=tuple(precision),
+        engine=tuple(engine),
+        dataset=dataset,
+        data=data,
+        limit=limit,
+        out=out,
+        port=port,
+        flash=flash,
+        sketch=sketch,
+        firmware=firmware,
+        tolerance=tolerance,
+        jobs=jobs,
+        layers=layers,
+        chaos=chaos,
+        profile=profile,
+        protocol=protocol,
+        pattern=tuple(pattern),
+        send=send,
+        send_type=send_type,
+        end=end,
+        repeat=repeat,
+        timeout=timeout,
+        baud=baud,
+        classes=classes,
+        outputs=outputs,
+        name=name,
+        host_samples=host_samples,
+        host_threads=host_threads,
     )
-    project = find_project()
-    faults = None if chaos is None else parse_chaos(chaos)
-    if jobs is not None and jobs < 1:
-        raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
-    with stations([_resolve(name) for name in board], project, port) as boards:
-        request = Request(
-            project=project,
-            boards=boards,
-            models=tuple(model),
-            precisions=tuple(precision),
-            engines=tuple(engine),
-            dataset=dataset,
-            data=data,
-            limit=limit,
-            sketch=sketch,
-            firmware=firmware,
-            tolerance=tolerance,
-            flash=flash,
-        )
-        with Downloads() as downloads:
-            plan = make_plan(request, downloads)
-        if plan.note:
-            say(f"note: {plan.note}")
-        if fault := os.environ.get("HIL_FAULT"):
-            say(f"note: the firmware contains a deliberate fault: HIL_FAULT={fault}")
-        if faults:
-            say(f"note: faults are injected into every link: --chaos {faults}")
-        at_once = jobs or cores()
-        lab = RealLab(project, flash)
-        with run_folder(out, *(station.board.name for station in boards)) as folder:
-            say(f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name} -> {folder}")
-            _show(
-                plan, folder, lab, at_once, layers=layers, profiles=profile, chaos=faults, host=host
-            )
+    shown = Bars()
+    with resumable(shown), shown:
+        folder = run_bench(options, shown)
+    if chaos is not None:
+        _show_injected(folder)
     show_report(folder, browse=may_open() if open_report is None else open_report)
     if any(found.failed for found in read_manifest(folder).refused):
         raise typer.Exit(NOT_BUILT)
@@ -318,66 +249,9 @@ def bench(
 NOT_BUILT = 2  # a part of the bench is missing, for a reason that is not the network's
 
 
-def _refuse_with_text(given: Mapping[str, object]) -> None:
-    """UsageError for an option that nothing follows when lines of text are read."""
-    if refused := next((name for name, value in given.items() if value), None):
-        raise UsageError(
-            f"{refused} and --protocol text contradict",
-            "the sketch on the port runs as it is: leave one of them out",
-        )
-
-
-def _refuse_without_text(given: Mapping[str, object]) -> None:
-    """UsageError for an option that only --protocol text follows."""
-    if refused := next((name for name, value in given.items() if value), None):
-        raise UsageError(f"{refused} needs --protocol text", f"add it, or leave out {refused}")
-
-
-def _resolve(name: str) -> str:
-    if name != "auto":
-        return name
-    chosen, note = choose_board()
-    if note:
-        say(f"note: {note}")
-    return chosen
-
-
-def _show(
-    plan: BenchPlan,
-    folder: Path,
-    lab: Lab,
-    jobs: int,
-    *,
-    layers: bool,
-    profiles: bool,
-    chaos: Chaos | None,
-    host: HostTiming,
-) -> None:
-    """Carry out the plan, with one bar per run. If a board fails, report the answers so far."""
-    try:
-        with progress() as bars:
-            shown = Bars(bars)
-            run(
-                plan,
-                folder,
-                shown,
-                lab,
-                jobs,
-                layers=layers,
-                profiles=profiles,
-                chaos=chaos,
-                host=host,
-            )
-    except KeyboardInterrupt:
-        say(f"interrupted; to resume: hil {again(folder)}")
-        raise
-    except DeviceError as problem:
-        if answered(folder):
-            with suppress(HilError, typer.Exit):
-                show_report(folder, browse=False)
-            raise with_hint(problem, folder) from problem
-        raise
-    for end in read_manifest(folder).ends if chaos else ():
+def _show_injected(folder: Path) -> None:
+    """Say which faults ``--chaos`` injected into each run."""
+    for end in read_manifest(folder).ends:
         injected = end.faults.injected if end.faults else {}
         words = ", ".join(f"{name} {count:,}" for name, count in sorted(injected.items()))
         say(f"{end.key}: injected {words or 'nothing'}; {end.retries:,} requests resent")

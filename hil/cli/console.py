@@ -69,12 +69,22 @@ class RateColumn(TextColumn):
 
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="cyan")
+        shown = speed and not task.fields.get("bytes")
+        return Text(f"{speed:,.0f}/s" if shown else "", style="cyan")
+
+
+class CountColumn(MofNCompleteColumn):
+    """Done of total: samples, or bytes of a task with the field ``bytes``."""
+
+    _bytes = DownloadColumn()
+
+    def render(self, task: RichTask) -> Text:
+        return self._bytes.render(task) if task.fields.get("bytes") else super().render(task)
 
 
 def progress(what: str = "") -> Progress:
     """Bars with counts, rates and time left."""
-    return _bars(MofNCompleteColumn(), TextColumn(what) if what else RateColumn())
+    return _bars(CountColumn(), TextColumn(what) if what else RateColumn())
 
 
 def _bars(*columns: ProgressColumn) -> Progress:

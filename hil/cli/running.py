@@ -7,32 +7,41 @@ import os
 import shlex
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
 
-from rich.progress import Progress, TaskID
+import typer
+from rich.markup import escape
+from rich.progress import TaskID
 
 from hil.bench.events import (
     Asking,
     Building,
     BuildingSketch,
+    Downloading,
     Event,
     Finished,
     LeftOut,
     NoisyHost,
+    NotCounted,
+    Note,
     Observing,
     OpenBatch,
     Profiling,
     Referencing,
     Restarted,
     Returned,
+    Starting,
     Streaming,
     TimingHost,
     Untimed,
     Waiting,
     WithKernels,
 )
-from hil.cli.console import err, say
+from hil.cli.console import err, out, progress, say
+from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError
 from hil.runs.load import read_samples
 
@@ -53,14 +62,31 @@ def with_hint(problem: DeviceError, folder: Path) -> DeviceError:
 
 
 class Bars:
-    """Shows a bench's events."""
+    """Shows a bench's events; bars move inside of its ``with``."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    def __init__(self) -> None:
+        self._bars = progress()
         self._tasks: dict[str, TaskID] = {}
+        self.folder: Path | None = None  # the run's, when it is known
+
+    def __enter__(self) -> Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Note(text):
+                say(f"note: {text}")
+            case Downloading(name, done, total):
+                if name not in self._tasks and not err.is_terminal:
+                    say(f"downloading {name}")
+                self._update(name, done, total, bytes=True)
+            case Starting(what, folder):
+                self.folder = folder
+                say(f"{what} -> {folder}")
             case Building(board, precision, engine):
                 say(f"building {precision} firmware for {board}, engine {engine}")
             case WithKernels(board, engine, kernels):
@@ -87,6 +113,9 @@ class Bars:
                 say(f"note: {name} {precision} was not timed on the host: {why}")
             case NoisyHost(why):
                 say(f"note: the host's times may not repeat: {why}")
+            case NotCounted(why, times, example):
+                said = f", such as: {example}" if example else ""
+                out.print(f"did not count: {times:,} {escape(why)}{escape(said)}", soft_wrap=True)
             case Restarted(key, said):
                 why = f" ({said})" if said else ""
                 say(f"{key}: the board restarted{why}; the run continues")
@@ -98,10 +127,34 @@ class Bars:
                 if not err.is_terminal:
                     say(f"{key}: done in {seconds:.1f} s")
 
-    def _update(self, name: str, done: int, total: int) -> None:
+    def _update(self, name: str, done: int, total: int, **fields: bool) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total or None)
+            self._tasks[name] = self._bars.add_task(name, total=total or None, **fields)
         self._bars.update(self._tasks[name], completed=done, total=total or None)
+
+
+@contextmanager
+def resumable(shown: Bars) -> Iterator[None]:
+    """After Ctrl-C or an error of the board: report the answers so far, and say how to resume."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if shown.folder:
+            _report_what_there_is(shown.folder)
+            say(f"interrupted; to resume: hil {again(shown.folder)}")
+        raise
+    except DeviceError as problem:
+        if shown.folder and _report_what_there_is(shown.folder):
+            raise with_hint(problem, shown.folder) from problem
+        raise
+
+
+def _report_what_there_is(folder: Path) -> bool:
+    found = answered(folder)
+    if found:
+        with suppress(HilError, typer.Exit):
+            show_report(folder, browse=False)
+    return found
 
 
 def again(folder: Path) -> str:

@@ -113,7 +113,7 @@ def test_the_exit_code_says_whether_a_build_failed(
         made = planned(3, **with_models(*models, engines=("tflm", "aot")))
         run(made, folder, ignore, FakeLab(broken=broken))
 
-    monkeypatch.setattr("hil.cli.bench._show", carried_out)
+    monkeypatch.setattr("hil.api.bench.run", carried_out)
     words = ["bench", "--board", "mps2", "--engine", "tflm", "--engine", "aot", "--limit", "3"]
     words += ["--dataset", "digits", "--out", str(tmp_path / "run"), "--no-open"]
     assert hil(monkeypatch, *words) == code

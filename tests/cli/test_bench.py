@@ -26,7 +26,7 @@ def bench_with_fake_lab(
     """20 digits on a board whose outputs ``tamper`` changes; returns the exit code."""
     lab = FakeLab(tamper=tamper)
     monkeypatch.setattr(
-        "hil.cli.bench.run",
+        "hil.api.bench.run",
         lambda plan, folder, emit, *_, **wanted: run(plan, folder, emit, lab, **wanted),
     )
     words = ("--board", "mps2", "--dataset", "digits", "--limit", "20", *more)
@@ -55,7 +55,7 @@ def test_the_host_is_timed_on_the_samples_and_threads_requested(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("hil.bench.host.is_virtual", lambda: True)
-    monkeypatch.setattr("hil.cli.bench.cores", lambda: 2)
+    monkeypatch.setattr("hil.api.options.cores", lambda: 2)
     words = ("--model", "student", "--host-threads", "2")
     assert bench_with_fake_lab(monkeypatch, tmp_path, bytes, *words, host_samples=7) == 0
     host = load_run(tmp_path / "run").host
@@ -131,7 +131,7 @@ def test_your_own_network_and_data(
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "my.npz", x=rng.random((6, 28, 28, 1), dtype="f4"), y=np.arange(6))
     monkeypatch.setattr(
-        "hil.cli.bench.run",
+        "hil.api.bench.run",
         lambda plan, folder, emit, *_, **__: run(plan, folder, emit, FakeLab()),
     )
     words = ("--board", "mps2", "--model", str(STUDENT), "--data", str(tmp_path / "my.npz"))

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # wrong outputs make the bench ask for layers, so that the report shows them too
     lab = fake_lab.FakeLab(calls_itself=NAME, tamper=lambda output: output[::-1])
     monkeypatch.setattr(
-        "hil.cli.bench.run",
+        "hil.api.bench.run",
         lambda plan, folder, emit, *_, **kinds: run(plan, folder, emit, lab, **kinds),
     )
     out = tmp_path / "run"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bench from its options to the stored run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hil.api.options import BenchOptions
+from hil.api.text import run_text
+from hil.bench import Request, make_plan, run
+from hil.bench.events import Downloading, Emit, Note, Starting
+from hil.bench.lab import RealLab
+from hil.boards.station import choose_board, stations
+from hil.core.processes import cores
+from hil.firmware import find_project
+from hil.link.chaos import parse_chaos
+from hil.runs.log import run_folder
+
+
+def run_bench(options: BenchOptions, emit: Emit) -> Path:
+    """Plan, build, run and store a bench; returns the run's folder, which has no report yet.
+
+    `Starting` names the folder before the first build. Raises `hil.core.errors.HilError`; the
+    answers that were stored by then stay, and the same options with ``out`` resume the bench.
+    """
+    options.check()
+    host = options.host()
+    if options.protocol == "text":
+        return run_text(options, host, emit)
+    project = find_project()
+    faults = None if options.chaos is None else parse_chaos(options.chaos)
+    boards = [_resolve(name, emit) for name in options.board]
+    with stations(boards, project, options.port) as found:
+        request = Request(
+            project=project,
+            boards=found,
+            models=options.model,
+            precisions=options.precision,
+            engines=options.engine,
+            dataset=options.dataset,
+            data=options.data,
+            limit=options.limit,
+            sketch=options.sketch,
+            firmware=options.firmware,
+            tolerance=options.tolerance,
+            flash=options.flash,
+        )
+        plan = make_plan(request, lambda *progress: emit(Downloading(*progress)))
+        if plan.note:
+            emit(Note(plan.note))
+        if fault := os.environ.get("HIL_FAULT"):
+            emit(Note(f"the firmware contains a deliberate fault: HIL_FAULT={fault}"))
+        if faults:
+            emit(Note(f"faults are injected into every link: --chaos {faults}"))
+        with run_folder(options.out, *(station.board.name for station in found)) as folder:
+            what = f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name}"
+            emit(Starting(what, folder))
+            run(
+                plan,
+                folder,
+                emit,
+                RealLab(project, options.flash),
+                options.jobs or cores(),
+                layers=options.layers,
+                profiles=options.profile,
+                chaos=faults,
+                host=host,
+            )
+    return folder
+
+
+def _resolve(name: str, emit: Emit) -> str:
+    if name != "auto":
+        return name
+    chosen, note = choose_board()
+    if note:
+        emit(Note(note))
+    return chosen

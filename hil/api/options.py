@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of a bench: their defaults, and which of them contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hil.bench.host import SAMPLES, HostTiming
+from hil.core.errors import UsageError
+from hil.core.processes import cores
+
+PROTOCOLS: Final = ("frames", "text")
+_ONLY_FRAMES: Final = (
+    *("engine", "precision", "sketch", "firmware", "flash", "layers", "profile", "chaos"),
+)
+_ONLY_TEXT: Final = (
+    *("pattern", "send", "send_type", "end", "repeat", "timeout", "baud", "classes", "outputs"),
+    "name",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions:
+    """The options of `hil bench`, each named like its option there; an empty tuple means all."""
+
+    board: tuple[str, ...] = ("auto",)
+    model: tuple[str, ...] = ()
+    precision: tuple[str, ...] = ()
+    engine: tuple[str, ...] = ("aot",)
+    dataset: str = "auto"
+    data: Path | None = None
+    limit: int | None = None
+    out: Path | None = None
+    port: str | None = None
+    flash: bool = False
+    sketch: Path | None = None
+    firmware: Path | None = None
+    tolerance: float | None = None
+    jobs: int | None = None
+    layers: bool = False
+    chaos: str | None = None
+    profile: bool = False
+    protocol: str = "frames"
+    pattern: tuple[str, ...] = ()
+    send: str = "csv"
+    send_type: str | None = None
+    end: str = "\\n"
+    repeat: int = 1
+    timeout: float = 10.0
+    baud: int | None = None
+    classes: str = ""
+    outputs: int | None = None
+    name: str = ""
+    host_samples: int = SAMPLES
+    host_threads: int = 1
+
+    def host(self) -> HostTiming:
+        """How to time LiteRT; UsageError if the numbers make no sense."""
+        if self.host_samples < 0:
+            raise UsageError("--host-samples must not be negative", "0 times nothing")
+        if not 1 <= self.host_threads <= cores():  # more would wait for each other
+            raise UsageError(
+                f"--host-threads must be from 1 to {cores()}, the cores of this computer",
+                "leave it out for one thread",
+            )
+        return HostTiming(self.host_samples, self.host_threads)
+
+    def check(self) -> None:
+        """UsageError for an unknown protocol, and for an option that the protocol ignores."""
+        if self.protocol not in PROTOCOLS:
+            raise UsageError(f"--protocol {self.protocol} is unknown", " or ".join(PROTOCOLS))
+        given = _given(self)
+        if self.protocol == "text":
+            if refused := next((given[name] for name in _ONLY_FRAMES if name in given), None):
+                raise UsageError(
+                    f"{refused} and --protocol text contradict",
+                    "the sketch on the port runs as it is: leave one of them out",
+                )
+        elif refused := next((given[name] for name in _ONLY_TEXT if name in given), None):
+            raise UsageError(f"{refused} needs --protocol text", f"add it, or leave out {refused}")
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
+
+
+DEFAULTS: Final = BenchOptions()
+
+
+def _given(options: BenchOptions) -> Mapping[str, str]:
+    """The options that differ from their defaults: the name of the field -> of the option."""
+    return {
+        name: f"--{name.replace('_', '-')}"
+        for name in BenchOptions.__dataclass_fields__
+        if getattr(options, name) != getattr(DEFAULTS, name)
+    }
