@@ -106,7 +106,8 @@ def _accuracy(base: Cell, new: Cell, growth: Growth) -> ComparedFigure | None:
     limit = finite(growth.accuracy)
     a, b, before, after = base.accuracy, new.accuracy, base.right, new.right
     if a is None or b is None or before is None or after is None:
-        return one_sided("accuracy", "share", a.point if a else None, b.point if b else None)
+        shares = (a.point if a else None, b.point if b else None)
+        return one_sided("accuracy", "share", *shares, n=new.n if b else 0)
     note = ""
     if base.ids == new.ids:
         found = stats.paired_difference(after, before)
@@ -408,7 +409,7 @@ def _exact(
 
 
 def one_sided(
-    name: str, kind: Kind, base: float | None, new: float | None
+    name: str, kind: Kind, base: float | None, new: float | None, *, n: int = 0
 ) -> ComparedFigure | None:
     """A figure that only one run has; None if neither has it. One that only BASE has is missing,
     which is a regression."""
@@ -416,7 +417,7 @@ def one_sided(
         return None
     word: Word = "new" if base is None else "missing"
     return ComparedFigure(
-        name=name, kind=kind, word=word, base=base, new=new, beyond=word == "missing"
+        name=name, kind=kind, word=word, base=base, new=new, beyond=word == "missing", n=n
     )
 
 

@@ -66,7 +66,8 @@ class History:
 def read_history(folder: Path, limits: LimitsFile | None = None) -> History:
     """Read every run in ``folder``, one level deep.
 
-    Unreadable folders and incomplete runs are excluded and named. UsageError if nothing is left.
+    Unreadable folders, incomplete runs and those with injected faults are excluded and named.
+    UsageError if nothing is left.
     """
     left_out: list[str] = []
     growing: dict[str, list[_Growing]] = {}
@@ -75,6 +76,9 @@ def read_history(folder: Path, limits: LimitsFile | None = None) -> History:
             stored = load_run(path)
         except HilError as problem:
             left_out.append(problem.what)
+            continue
+        if chaos := stored.manifest.chaos:  # comparable with no run, itself included
+            left_out.append(f"{stored.manifest.run_id}: faults were injected (--chaos {chaos})")
             continue
         for key, alone in _complete(stored, left_out):
             _append(growing.setdefault(key, []), key, alone, limits)

@@ -43,8 +43,8 @@ def host_figures(
         limit = finite(getattr(growth, name))
         one, other = (side.cell.host_latencies.get(kernels) for side in (base, new))
         if one is None or other is None:
-            medians = (None if side is None else side.median.point for side in (one, other))
-            if found := one_sided(name, "host_ns", *medians):
+            before, after = (side and side.median.point for side in (one, other))
+            if found := one_sided(name, "host_ns", before, after):
                 beyond = found.beyond and limit is not None
                 yield msgspec.structs.replace(found, limit=limit, beyond=beyond)
             continue

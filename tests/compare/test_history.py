@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import pytest
+from scipy.stats import binomtest
 
 from hil.compare.history import (
     Trend,
@@ -22,6 +24,7 @@ from hil.compare.history import (
 from hil.compare.limits import Growth, LimitsFile
 from hil.core.errors import StorageError, UsageError
 from hil.runs.load import StoredRun
+from hil.runs.schema import Sample
 from tests.support import reports
 from tests.support.compared import run, with_manifest, with_memory
 from tests.support.timed_boards import bench
@@ -113,6 +116,34 @@ def test_what_cannot_be_read_or_was_cut_short_is_named(tmp_path: Path) -> None:
         read_history(tmp_path / "short")
     with pytest.raises(StorageError, match="missing"):
         read_history(tmp_path / "missing")
+
+
+def test_a_run_with_injected_faults_is_left_out_of_the_others(tmp_path: Path) -> None:
+    store(tmp_path, "calm", run(), 1)
+    store(tmp_path, "faulty", with_manifest(run(), chaos="7:flip=0.0001"), 2)
+    store(tmp_path, "later", run(), 3)
+    found = read_history(tmp_path)
+    assert [ids(trend) for trend in found.trends] == [["calm", "later"]]
+    assert found.left_out == ("faulty: faults were injected (--chaos 7:flip=0.0001)",)
+    shutil.rmtree(tmp_path / "calm")
+    shutil.rmtree(tmp_path / "later")
+    with pytest.raises(UsageError, match=r"holds no complete run: faulty: faults were injected"):
+        read_history(tmp_path)
+
+
+def test_an_accuracy_that_the_first_run_did_not_have_is_drawn_with_its_interval(
+    tmp_path: Path,
+) -> None:
+    def failed(sample: Sample) -> Sample:
+        return msgspec.structs.replace(sample, failed="no answer", device=b"", time=None)
+
+    store(tmp_path, "silent", run(change=failed), 1)
+    store(tmp_path, "well", run(), 2)
+    (trend,) = read_history(tmp_path).trends
+    accuracy = next(panel for panel in panels(trend) if panel.title == "accuracy")
+    interval = binomtest(192, 200).proportion_ci(method="wilson")
+    assert [dot.text for dot in accuracy.dots] == ["well: 96.0%"]
+    assert [text for _, text in accuracy.ticks] == [f"{end:.1%}" for end in interval]
 
 
 def test_limits_say_what_is_beyond(tmp_path: Path) -> None:
