@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -153,7 +154,9 @@ def test_an_emulator_that_was_left_running_is_used_by_its_port(tmp_path: Path) -
         (port,) = re.findall(r"runs on (\S+)", started.stdout)
         assert f"runs on {port}" in hil("boards").stdout
         words = ("--board", "mps2", "--port", port, "--dataset", "digits", "--limit", "10")
-        good = hil("bench", *words, "--precision", "int8", "--out", str(tmp_path / "good"))
+        (command,) = re.findall(r"^run it: +hil (.+)$", started.stdout, re.MULTILINE)
+        assert f"--port {port} --dataset digits --precision int8" in command
+        good = hil(*shlex.split(command), "--limit", "10", "--out", str(tmp_path / "good"))
         assert good.returncode == 0, good.stderr
         wrong = hil("bench", *words, "--precision", "float32", "--out", str(tmp_path / "wrong"))
         assert wrong.returncode == 2

@@ -19,11 +19,15 @@ USER: Final = "user"  # the engine of every sketch
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One .tflite file, and its name in a firmware image."""
+    """One .tflite file, and its name in a firmware image.
+
+    ``trained_on``: the data set of a network that `--dataset` chose; empty for a user's own file.
+    """
 
     name: str
     path: Path
     graph: Graph
+    trained_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

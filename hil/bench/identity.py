@@ -15,7 +15,7 @@ from hil.core.records import DType, Hello, ModelInfo
 from hil.runs.tensors import output_bytes
 from hil.wire.messages import INFER_OVERHEAD, Result
 
-FLASH_IT: Final = "flash the image of this bench: run the same command with --flash"
+_WITH_FLASH: Final = "flash the image of this bench: run the same command with --flash"
 
 
 def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
@@ -36,12 +36,12 @@ def find_model(hello: Hello, prepared: Prepared) -> tuple[int, ModelInfo]:
             raise WrongFirmware(
                 f"board {hello.board} runs {name} {model.sha256[:12]} ({model.engine}), "
                 f"expected {sha256[:12]} ({prepared.plan.engine})",
-                FLASH_IT,
+                _WITH_FLASH,
             )
     raise WrongFirmware(
         f"board {hello.board} has no model {name} (it has "
         f"{', '.join(m.name for m in hello.models) or 'none'})",
-        FLASH_IT,
+        _WITH_FLASH,
     )
 
 
@@ -55,7 +55,7 @@ def _check_tensors(hello: Hello, model: ModelInfo, prepared: Prepared) -> None:
     if wanted != (len(model.inputs), len(model.outputs), model.stateful):
         raise WrongFirmware(
             f"board {hello.board} runs {model.name} without all of its inputs, outputs and state",
-            FLASH_IT,
+            _WITH_FLASH,
         )
 
 
@@ -80,5 +80,5 @@ def check_result(result: Result, number: int, prepared: Prepared) -> None:
             f"{prepared.plan.key}: the board answered {len(result.output)} bytes of "
             f"{result.dtype.name} as model {result.model}, expected {nbytes} of "
             f"{dtype.name} as model {number}",
-            FLASH_IT,
+            _WITH_FLASH,
         )

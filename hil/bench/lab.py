@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, TypedDict
 
+from hil.bench.advice import flash_command
 from hil.bench.cases import USER, Program, Sketch, sketch_of
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
@@ -206,8 +207,11 @@ def ask(board: Board, port: str, seconds: float) -> Hello:
         link.close()
 
 
-def check_image(hello: Hello, image: Program) -> None:
-    """WrongFirmware unless the board runs ``image``: its models, in order, with its engine."""
+def check_image(hello: Hello, image: Program, port: str | None = None) -> None:
+    """WrongFirmware unless the board runs ``image``: its models, in order, with its engine.
+
+    ``port``: where the board is, for the hint.
+    """
     if isinstance(image, Sketch):
         check_sketch(hello)
         return
@@ -220,7 +224,7 @@ def check_image(hello: Hello, image: Program) -> None:
     if runs != wanted:
         raise WrongFirmware(
             f"board {hello.board} runs {_words(runs)}, expected {_words(wanted)}",
-            f"flash it: hil flash --board {image.board.name}",
+            f"flash it: {flash_command(image, port)}",
         )
 
 
@@ -233,8 +237,7 @@ def runs_sketch(hello: Hello) -> WrongFirmware:
     """The error when a board runs a user's sketch instead of firmware of this project."""
     return WrongFirmware(
         f"board {hello.board} runs the sketch {sketch_of(hello)}, not firmware of this project",
-        "bench the sketch with --engine user, or flash: `hil flash`, or the same command with "
-        "--flash",
+        "bench the sketch with --engine user, or run the same command with --flash",
     )
 
 
@@ -265,14 +268,14 @@ def shows_layers(hello: Hello) -> WrongFirmware:
     """The error when a board runs firmware that shows its layers, not the one to measure."""
     return WrongFirmware(
         f"board {hello.board} runs firmware that was built to show its layers",
-        "flash the firmware to measure: `hil flash`, or the same command with --flash",
+        "flash the firmware to measure: run the same command with --flash",
     )
 
 
 def _hello(image: Program, project: Path, port: str) -> Hello:
     try:
         hello = ask(image.board, port, image.board.timeouts.boot)
-        check_image(hello, image)
+        check_image(hello, image, port)
     except NoAnswer as silent:
         raise type(silent)(
             f"{image.board.name} was flashed, but then {silent.what}", silent.hint

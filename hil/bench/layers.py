@@ -33,6 +33,7 @@ from hil.reference import layer_tensors, oracle_version
 from hil.runs.agreement import compare_layer, is_wrong, tolerance
 from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
 from hil.tflite.graph import TRANSCENDENTAL
+from hil.wire.diagnosis import FLASH_IT
 from hil.wire.frames import Frame
 from hil.wire.messages import INPUT_LAYER, Profile, profile_request
 
@@ -318,7 +319,7 @@ def _ask_times(device: Device, model: int, encoding: Encoding, values: bytes) ->
             raise WrongFirmware(
                 f"requested the times of model {model} from layer {first} on, but the board sent "
                 f"those of model {part.model} from layer {part.layer} on",
-                "flash the firmware of this checkout",
+                FLASH_IT,
             )
         found = replace(found, laps=found.laps + part.laps) if found else part
     return found

@@ -187,7 +187,8 @@ def _networks(request: Request, dataset: str) -> list[Group]:
                 f"there are no {precision} models for {dataset}",
                 f"choose from {', '.join(EXPORTED)}, or pass --model my.tflite",
             )
-        group = tuple(_network(name, folder / f"{name}_{precision}.tflite") for name in NETWORKS)
+        files = {name: folder / f"{name}_{precision}.tflite" for name in NETWORKS}
+        group = tuple(_network(name, file, dataset) for name, file in files.items())
         chosen = tuple(n for n in group if not named or n.name in named)
         groups.append(Group(precision, group, chosen))
     return groups
@@ -209,8 +210,8 @@ def _own_networks(
     return groups
 
 
-def _network(name: str, file: Path) -> Network:
-    return Network(name, file, read_model(file))
+def _network(name: str, file: Path, trained_on: str = "") -> Network:
+    return Network(name, file, read_model(file), trained_on)
 
 
 def _precision(name: str) -> Precision:

@@ -158,8 +158,8 @@ def in_bootloader(
     envs = " or ".join(load_board(name, project).pio_env for name in boards)
     return NotAttached(
         f"board {' or '.join(boards)} is in its bootloader ({found})",
-        "press its reset button once to start its firmware, or upload one: "
-        f"pio run -t upload -e {envs}",
+        "press its reset button once to start its firmware; if it has none, upload the examples "
+        f"with `pio run -t upload -e {envs}`, then your networks with `hil flash`",
     )
 
 

@@ -195,7 +195,7 @@ def start_detached(project: Path, board: Board, elf: Path) -> Detached:
     """Start ``board`` with ``elf`` and leave it running; stop one that runs already."""
     if board.emulator is None:
         raise UsageError(
-            f"board {board.name} is not emulated", f"flash it: pio run -e {board.pio_env} -t upload"
+            f"board {board.name} is not emulated", f"flash it: hil flash --board {board.name}"
         )
     stop_detached(project, board.name)
     folder = _file(project, board.name).parent

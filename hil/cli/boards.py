@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.bench import Request
+from hil.bench.advice import bench_command, bench_whatever_runs
 from hil.bench.cases import sketch_of
 from hil.bench.lab import ask, is_sketch
 from hil.bench.lab import flash as flash_image
@@ -119,12 +121,14 @@ def emulate(
     if firmware is None or not firmware.is_file():
         raise UsageError(
             f"firmware {firmware} does not exist" if firmware else "--firmware is missing",
-            f"build it: pio run -e {name}",
+            f"pass an ELF file, or build and start one: hil flash --board {name}",
         )
     running = start_detached(project, board, firmware)
     out.print(f"{board.title} runs on {running.port}")
-    out.print(f"run it:  hil bench --board {name} --port {running.port}")
-    out.print("         (add --engine user if it is a sketch of your own)")
+    with suppress(DeviceError):  # a sketch that prints lines of text
+        hello = ask(board, running.port, PROBE_S)
+        command = bench_whatever_runs(hello, board, running.port, project)
+        out.print(f"run it:  {escape(command)}", soft_wrap=True)
     out.print(f"stop it: hil emulate {name} --stop")
     if not detach:
         try:
@@ -175,7 +179,7 @@ def flash(
     out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
     for one in hello.models:
         out.print(f"  {escape(one.name)} {one.sha256[:12]} ({escape(one.engine)})")
-    out.print(f"run it: hil bench --board {escape(found.name)} --port {escape(now)}")
+    out.print(f"run it: {escape(bench_command(image, now))}", soft_wrap=True)
 
 
 def _target(

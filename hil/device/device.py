@@ -17,6 +17,7 @@ from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing, refused
 from hil.device.pace import Pace, Rates
 from hil.device.stream import Answer, Failure, Request, Stream
 from hil.link import Link
+from hil.wire.diagnosis import FLASH_IT
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
     ErrorCode,
@@ -130,8 +131,8 @@ class Device:
         if heard:
             return WrongFirmware(
                 f"port {name} sent data for {self.timing.boot:g} s, but not in this protocol",
-                "flash the firmware of this project: `hil flash --board NAME`; if it already runs, "
-                "check the cable and the baud rate; raise timeouts.boot if it boots slowly",
+                f"{FLASH_IT}; if it already runs firmware of this project, check the cable and the "
+                "baud rate; raise timeouts.boot if it boots slowly",
             )
         return NoAnswer(
             f"nothing answered on port {name} within {self.timing.boot:g} s",
@@ -319,7 +320,7 @@ def ask_layer(
             raise WrongFirmware(
                 f"requested layer {layer} of model {model}, "
                 f"but the board sent layer {piece.layer} of model {piece.model}",
-                "flash the firmware of this checkout",
+                FLASH_IT,
             )
         found += piece.data
         if not piece.data or len(found) == piece.nbytes:

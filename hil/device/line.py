@@ -19,7 +19,7 @@ from typing import Final
 from hil.core.errors import DeviceRefused, StateLost, WrongFirmware
 from hil.core.records import LineCounts
 from hil.link import Deadline, Link
-from hil.wire.diagnosis import HEARD, Diagnosis, board_says
+from hil.wire.diagnosis import FLASH_IT, HEARD, Diagnosis, board_says
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame
 from hil.wire.messages import (
     ErrorCode,
@@ -199,7 +199,7 @@ class Line:
             why = reply.reason if isinstance(reply, Malformed) else "they answer other requests"
             raise WrongFirmware(
                 f"the replies on port {self.link.name} do not fit the requests ({why})",
-                "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+                FLASH_IT,
             )
         return self._damage("answer to another request")
 
@@ -231,7 +231,7 @@ def other_version(port: str, version: int) -> WrongFirmware:
     """The error for a board that speaks another protocol version."""
     return WrongFirmware(
         f"the board on {port} speaks protocol {version}, this harness {PROTOCOL_VERSION}",
-        "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+        FLASH_IT,
     )
 
 
@@ -270,14 +270,14 @@ def refused(reply: Refusal) -> DeviceRefused:
     if reply.code == ErrorCode.TYPE and reply.request == Kind.RESET_STATE:
         said[ErrorCode.TYPE] = (
             "cannot reset the state of a model",
-            "flash the firmware of this checkout: `pio run -e <board> -t upload`",
+            FLASH_IT,
         )
     if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
             "does not show layers",
             "flash firmware built with HIL_LAYERS=1",
         )
-    unknown = (f"refused with code {reply.code}", "flash the firmware of this checkout")
+    unknown = (f"refused with code {reply.code}", FLASH_IT)
     what, hint = said.get(reply.code, unknown)
     return DeviceRefused(f"the board {what}", hint, code=reply.code)
 

@@ -248,9 +248,10 @@ def on_board(
     UsageError for a board that is not emulated, and for a network that the protocol cannot carry.
     """
     if board.emulator is None:
+        own = model if model.endswith(".tflite") else "FILE.tflite"
         raise UsageError(
             f"board {board.name} is not emulated",
-            f"flash it (hil flash --board {board.name}), then pass its --port too",
+            f"flash it (hil flash --board {board.name} --model {own}), then pass its --port too",
         )
     request = Request(
         project=project,

@@ -165,7 +165,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
         held = lab.hold(station, None if station.port else lab.build(image, chosen.project))
         hello = Device(held.link, Timing(station.board.timeouts.boot)).hello()
         image = next((one for one in images.values() if _runs(hello, one)), image)
-        check_image(hello, image)
+        check_image(hello, image, station.port)
         cases = tuple(
             replace(case, station=station) for case in plan.cases if case.image.key == image.key
         )

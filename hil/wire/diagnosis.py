@@ -88,6 +88,10 @@ def _of(pattern: str, error: type[HilError], what: str, hint: str, times: int = 
     return Symptom(re.compile(pattern, re.MULTILINE), error, what, hint, times)
 
 
+# which networks it should run is not known here
+FLASH_IT: Final = (
+    "flash it: run the bench with --flash, or `hil flash --board NAME --model FILE.tflite`"
+)
 _PANIC: Final = (
     "the fault is in its firmware, not on the line: `pio device monitor` shows the full message; "
     "report it with the board, the core's version and the engine"
@@ -97,9 +101,7 @@ _SMALLER: Final = (
     "(board_build.partitions) in its env in platformio.ini and the same memory.flash in its board "
     "file, or use a board with more flash"
 )
-_LOADER: Final = (
-    "release its BOOT button (GPIO0) and press reset; to flash it: `hil flash --board NAME`"
-)
+_LOADER: Final = f"release its BOOT button (GPIO0) and press reset; or {FLASH_IT}"
 
 # what a board prints instead of answering: ROM, second-stage loader, core, Mbed OS, FreeRTOS
 BOARD: Final = (
@@ -162,14 +164,14 @@ BOARD: Final = (
         r"|csum err:[^\r\n]*",
         NotRunning,
         'the board on {where} has no firmware that starts: it printed "{said}"',
-        "flash it: `hil flash --board NAME`",
+        FLASH_IT,
     ),
     _of(  # a reset by the second-stage loader, which prints nothing in Arduino's core 2
         r"rst:0x3 \((?:SW_RESET|RTC_SW_SYS_RST)\)",
         NotRunning,
         "the loader of the board on {where} finds no firmware that starts and resets the board "
         'again and again: {count} times "{said}"',
-        "flash it: `hil flash --board NAME`",
+        FLASH_IT,
         times=2,
     ),
     _of(

@@ -101,7 +101,7 @@ def test_a_board_in_its_bootloader(project: Path, board: str | None) -> None:
     with pytest.raises(
         NotAttached,
         match=r"^board portenta_h7_m7 is in its bootloader \(USB 2341:035b, serial number 003C\); "
-        r"press its reset button once .* pio run -t upload -e portenta_h7_m7$",
+        r"press its reset button once .*`pio run -t upload -e portenta_h7_m7`, then your networks",
     ):
         choose_attached(project, board=board, ports=[MODEM], devices=[OTHER, DFU])
 
@@ -110,7 +110,7 @@ def test_a_bootloader_of_two_kinds_of_board_names_both(project: Path) -> None:
     boot_rom = UsbDevice("2e8a:0003")  # of every RP2040
     with pytest.raises(NotAttached, match=r"board nanorp2040connect or pico is in its bootloader"):
         choose_attached(project, ports=[MODEM], devices=[boot_rom])
-    with pytest.raises(NotAttached, match=r"^board pico is in its bootloader .* -e pico$"):
+    with pytest.raises(NotAttached, match=r"^board pico is in its bootloader .* -e pico`"):
         choose_attached(project, board="pico", ports=[MODEM], devices=[boot_rom])
 
 

@@ -45,7 +45,10 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
         (("report", "no-such-folder"), "no-such-folder"),
         (("verify", "no-such-folder"), "there is no folder no-such-folder"),
-        (("emulate", "mps2"), "--firmware is missing; build it: pio run -e mps2"),
+        (
+            ("emulate", "mps2"),
+            "--firmware is missing; pass an ELF file, or build and start one: hil flash",
+        ),
         (("flash", "--port", "x"), "--port does not say which board is there; add --board"),
         (("flash", "--port", "x", "--serial", "y"), "both select the board; give one of them"),
         (("flash", "--board", "mps2", "--port", "x"), "is emulated and opens its own port"),

@@ -253,7 +253,7 @@ def test_answers_that_never_fit_are_wrong_firmware(change: Callable[[bytes], byt
         return replies
 
     link.board.answer = other  # type: ignore[method-assign]
-    with pytest.raises(WrongFirmware, match="do not fit the requests .* flash the firmware"):
+    with pytest.raises(WrongFirmware, match="do not fit the requests .* flash it: "):
         ask(device)
     assert link.now < 1
 
