@@ -106,12 +106,7 @@ def check_data(data: Dataset, taken: Taken, outputs: int) -> None:
     for name, spec, x in zip(names, taken.specs, samples_of(data, taken), strict=True):
         where = f"{data.name}, {name}" if data.named else data.name
         takes = f"{taken.who} takes"
-        if x[0].size != spec.elements:
-            raise DataError(
-                f"{where}: a sample has {x[0].size} values, "
-                f"{takes} {spec.elements} {list(spec.shape)}",
-                "use data of the model's input shape",
-            )
+        _check_shape(x, spec, where, takes, name if data.named else "x")
         if not encodable(x.dtype, spec.dtype):
             raise DataError(
                 f"{where}: {x.dtype} samples for {taken.who}, which takes {spec.dtype.name}",
@@ -123,6 +118,41 @@ def check_data(data: Dataset, taken: Taken, outputs: int) -> None:
             f"{taken.who} has {outputs} outputs",
             f"use labels from 0 to {outputs - 1}",
         )
+
+
+def _check_shape(x: Array, spec: TensorSpec, where: str, takes: str, array: str) -> None:
+    """DataError unless a sample has the input's shape, axes of 1 aside. If either of them is flat,
+    its number of values is enough: both are in C order."""
+    shape = x.shape[1:]
+    if x[0].size != spec.elements:
+        raise DataError(
+            f"{where}: a sample has {x[0].size} values, {takes} {spec.elements} {list(spec.shape)}",
+            "use data of the model's input shape",
+        )
+    given, wanted = ([n for n in sides if n != 1] for sides in (shape, spec.shape))
+    if given == wanted or len(given) < 2 or len(wanted) < 2:
+        return
+    sides = ", ".join(map(str, spec.shape[1:] if spec.shape[0] == 1 else spec.shape))
+    hint = f"if its values are in that order, save {array}.reshape({len(x)}, {sides})"
+    if axes := _transposition(shape, spec.shape):
+        hint = f"save {array}.transpose(0, {', '.join(map(str, axes))})"
+    raise DataError(f"{where}: a sample has shape {list(shape)}, {takes} {list(spec.shape)}", hint)
+
+
+def _transposition(shape: Sequence[int], wanted: Sequence[int]) -> tuple[int, ...]:
+    """The axes of a batch that bring a sample of ``shape`` to ``wanted``; empty if none do.
+
+    Axes of equal length keep their order: channels move, rows and columns are not swapped.
+    """
+    left = dict(enumerate(shape, 1))
+    axes = []
+    for size in (n for n in wanted if n != 1):
+        axis = next((axis for axis, n in left.items() if n == size), None)
+        if axis is None:
+            return ()
+        del left[axis]
+        axes.append(axis)
+    return (*axes, *left) if all(n == 1 for n in left.values()) else ()
 
 
 def encoded(arrays: Sequence[Array], taken: Taken) -> tuple[Array, ...]:
