@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hil.pytest_plugin.bench import Chosen, HilBench
 
 
+_NAMING = ("--hil-board", "--hil-serial")  # options that name a board
 _CHOSEN: pytest.StashKey[Chosen | Exception] = pytest.StashKey()
 
 
@@ -92,7 +93,10 @@ def hil_device(hil_bench: HilBench) -> Device:
 
 
 def _chosen(config: pytest.Config) -> Chosen:
-    """The board under test, found once per session; skips or fails the test without one."""
+    """The board under test, found once per session.
+
+    Without one, the test is skipped, unless an option names a board: then it fails.
+    """
     from hil.core.errors import HilError, NotAttached
     from hil.pytest_plugin.bench import choose
 
@@ -103,6 +107,9 @@ def _chosen(config: pytest.Config) -> Chosen:
             config.stash[_CHOSEN] = problem
     found = config.stash[_CHOSEN]
     if isinstance(found, NotAttached):
+        if named := [name for name in _NAMING if config.getoption(name)]:
+            hint = f"plug it in; to skip these tests without a board, leave out {named[-1]}"
+            pytest.fail(f"{found.what}; {hint}", pytrace=False)
         pytest.skip(f"{found.what}; plug one in, or use --hil-board mps2 (emulated) or --hil-port")
     if isinstance(found, Exception):
         pytest.fail(str(found), pytrace=False)

@@ -99,14 +99,16 @@ def test_without_a_board_every_test_is_skipped_with_a_hint(inner: pytest.Pyteste
         (("--hil-board", "mars"), "no board is called 'mars'; known boards:"),
         (("--hil-port", "/dev/null"), "--hil-port needs the board's name; add --hil-board NAME"),
         (("--hil-board", "desk"), "2 boards are attached: /dev/ttyACM0 (*), /dev/ttyACM1 (*)"),
-        (("--hil-board", "desk", "--hil-serial", "C"), None),
+        (("--hil-board", "desk", "--hil-serial", "C"), "no board desk with serial number C is att"),
+        (("--hil-serial", "C"), "C is attached; plug it in; *, leave out --hil-serial"),
+        (("--hil-board", "esp32-s3"), "no board esp32-s3 is attached; plug it in; *--hil-board"),
     ],
 )
-def test_an_ambiguous_board_is_an_error_of_one_line(
+def test_a_named_board_that_is_absent_or_ambiguous_is_an_error_of_one_line(
     inner: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
-    says: str | None,
+    says: str,
 ) -> None:
     (inner.path / "firmware").mkdir()
     (inner.path / "platformio.ini").touch()
@@ -115,11 +117,8 @@ def test_an_ambiguous_board_is_an_error_of_one_line(
     plug(monkeypatch, "A", "B")
     inner.makepyfile(USES_EVERYTHING)
     result = inner.runpytest_inprocess("-m", "hil", *words)
-    if says is None:
-        result.assert_outcomes(skipped=4, deselected=1)  # no such serial number
-    else:
-        result.assert_outcomes(errors=4, deselected=1)
-        result.stdout.fnmatch_lines([f"*{says}*"])
+    result.assert_outcomes(errors=4, deselected=1)
+    result.stdout.fnmatch_lines([f"*{says}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
