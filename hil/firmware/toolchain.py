@@ -34,60 +34,65 @@ main()
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A compiler, and the Debian packages that contain it and its libraries.
+    """The compilers of a board, and the Debian packages that contain them and their libraries.
 
-    ``library`` is a file of the C library that the compiler must find; ``files`` are files of
+    ``libraries`` are files that a compiler must find, by the compiler; ``files`` are files of
     packages without a program.
     """
 
-    program: str
+    programs: tuple[str, ...]
     packages: tuple[str, ...]
-    library: str = ""
+    libraries: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
 
     @property
     def missing(self) -> list[str]:
-        """The program, library and files that are not installed."""
-        absent = [file for file in self.files if not Path(file).exists()]
-        if not shutil.which(self.program):
-            return [self.program, *absent]
-        return [*([] if self._has_library() else [self.library]), *absent]
+        """The programs, libraries and files that are not installed."""
+        programs = [name for name in self.programs if not shutil.which(name)]
+        libraries = [
+            file for name, file in self.libraries if name not in programs and not _finds(name, file)
+        ]
+        return [*programs, *libraries, *(file for file in self.files if not Path(file).exists())]
 
-    def _has_library(self) -> bool:
-        if not self.library:
-            return True
-        words = [self.program, f"-print-file-name={self.library}"]
-        answer = subprocess.run(words, capture_output=True, text=True, check=False)
-        return Path(answer.stdout.strip()).is_absolute()
+
+def _finds(compiler: str, library: str) -> bool:
+    words = [compiler, f"-print-file-name={library}"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=False)
+    return Path(answer.stdout.strip()).is_absolute()
 
 
 COMPILERS: Final = {
-    "native": Compiler("gcc", ("gcc", "g++", "libc6-dev")),
+    "native": Compiler(
+        ("gcc", "g++"),
+        ("gcc", "g++", "libc6-dev"),
+        libraries=(("gcc", "crt1.o"),),
+    ),
     "mps2": Compiler(
-        "arm-none-eabi-gcc",
+        ("arm-none-eabi-gcc", "arm-none-eabi-g++"),
         (
             "gcc-arm-none-eabi",
             "libnewlib-arm-none-eabi",
             "libstdc++-arm-none-eabi-newlib",
         ),
-        library="libc.a",
+        libraries=(("arm-none-eabi-gcc", "libc.a"), ("arm-none-eabi-g++", "libstdc++.a")),
     ),
     "rv32": Compiler(
-        "riscv64-unknown-elf-gcc",
+        ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-g++"),
         ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"),
-        library="picolibc.specs",
+        libraries=(("riscv64-unknown-elf-gcc", "picolibc.specs"),),
     ),
     "lx106": Compiler(
-        "xtensa-lx106-elf-gcc",
+        ("xtensa-lx106-elf-gcc", "xtensa-lx106-elf-g++"),
         ("gcc-xtensa-lx106", "picolibc-xtensa-lx106-elf"),
         files=("/usr/lib/xtensa-lx106-elf/picolibc.specs",),  # not where the compiler looks
     ),
     "mega2560": Compiler(
-        "avr-gcc",
+        ("avr-gcc", "avr-g++", "gcc"),  # the last one is for the runner
         (
             *("gcc-avr", "avr-libc", "arduino-core-avr"),
-            *("gcc", "libc6-dev", "libsimavr-dev", "libelf-dev"),  # for the runner
+            *("gcc", "libc6-dev", "libsimavr-dev", "libelf-dev"),
         ),
+        libraries=(("gcc", "crt1.o"),),
         files=(
             "/usr/lib/avr/include/avr/io.h",
             "/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h",
