@@ -8,7 +8,7 @@ export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 BOARDS := native mps2 rv32 lx106 mega2560
 BOARD_TESTS := $(BOARDS:%=test-%)
 
-.PHONY: bench check test tools lint lab $(BOARD_TESTS) soak clean
+.PHONY: bench check test tools lint docs lab $(BOARD_TESTS) soak clean
 
 bench: .venv/.bench                 ## the main job on a few digits: both models, both precisions
 	$(BIN)/hil doctor --install --board native --board mps2
@@ -28,6 +28,9 @@ test: .venv/.dev                    ## lint, types, layers, tests, firmware buil
 tools: .venv/.dev                   ## installs missing compilers, emulators, fonts and a browser
 	$(BIN)/hil doctor --install --lab --tests
 
+docs: .venv/.dev                    ## the documentation site, in site/
+	$(BIN)/python -m tools.site
+
 lint: .venv/.dev
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
@@ -45,7 +48,7 @@ soak: .venv/.dev .venv/esptool/.made   ## long tests: whole test sets, thousands
 	@touch $@
 
 .venv/.dev: pyproject.toml $(wildcard locks/*.txt)
-	tools/venv.sh dev,emulator,train,sweep,bakenn
+	tools/venv.sh dev,docs,emulator,train,sweep,bakenn
 	@touch $@ .venv/.bench
 
 # labgrid needs its own pyserial, so it gets its own environment
@@ -65,4 +68,4 @@ soak: .venv/.dev .venv/esptool/.made   ## long tests: whole test sets, thousands
 	@touch $@
 
 clean:
-	rm -rf .venv .pio .pio-core
+	rm -rf .venv .pio .pio-core site
