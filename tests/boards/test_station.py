@@ -96,6 +96,9 @@ def test_the_title_names_the_port(project: Path, monkeypatch: pytest.MonkeyPatch
         assert emulated.title == emulated.board.title
 
 
+CORTEX_M7 = ("arm-none-eabi-gcc", "arm-none-eabi-g++", "qemu-system-arm")
+
+
 def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
     """A machine with only these programs."""
     for name in names:
@@ -109,15 +112,15 @@ def programs(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None
 def test_auto_is_the_cortex_m7_if_its_tools_are_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    programs(monkeypatch, tmp_path, "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    programs(monkeypatch, tmp_path, "gcc", *CORTEX_M7)
     assert choose_board() == ("mps2", "")
 
 
-@pytest.mark.parametrize("missing", ["arm-none-eabi-gcc", "qemu-system-arm"])
+@pytest.mark.parametrize("missing", CORTEX_M7)
 def test_auto_is_else_the_host_process_and_the_note_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
 ) -> None:
-    there = {"gcc", "arm-none-eabi-gcc", "qemu-system-arm"} - {missing}
+    there = {"gcc", *CORTEX_M7} - {missing}
     programs(monkeypatch, tmp_path, *there)
     board, note = choose_board()
     assert board == "native"
@@ -129,6 +132,8 @@ def test_auto_is_else_the_host_process_and_the_note_says_why(
 def test_a_compiler_without_its_c_library_is_not_enough(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    programs(monkeypatch, tmp_path, "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    programs(monkeypatch, tmp_path, "gcc", *CORTEX_M7)
     (tmp_path / "arm-none-eabi-gcc").write_text("#!/bin/sh\necho libc.a\n")
     assert missing_tools(load_board("mps2")) == ["libc.a"]
+    (tmp_path / "arm-none-eabi-g++").write_text("#!/bin/sh\necho libstdc++.a\n")
+    assert missing_tools(load_board("mps2")) == ["libc.a", "libstdc++.a"]
