@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: IDX and its gzip, a user's .npz, CIFAR-10's records and their archive."""
+"""Data sets: IDX and its gzip, a user's .npz and .npy, CIFAR-10's records and their archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from unittest import mock
 import numpy as np
 
 from hil.core.errors import HilError
-from hil.datasets import cifar10, load_npz, mnist
+from hil.datasets import arrays, cifar10, load_npz, mnist
+from hil.datasets.npz import read_npy
 from tests.fuzz.damage import WORDS, bytes_like
 
 _SHAPE = (2, 3, 4)
@@ -45,6 +46,16 @@ _X = np.arange(24, dtype=np.uint8).reshape(_SHAPE)
 _Y = np.array([0, 1])
 _FLOAT = _npz(False, x=_X.astype("f4"), y=_Y)
 _NAMED = _npz(False, **{"a": _X, "serving_default_b:0": _X.astype("<i2"), "y": _Y})
+_WORDS = _npz(True, x=_X, y=np.array(["b", "a"]), classes=np.array(["a", "b"]))
+_TARGETS = _npz(False, x=_X.astype("f8"), y=_X.astype("f4"))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    memory = io.BytesIO()
+    np.save(memory, array)
+    return memory.getvalue()
+
+
 SEEDS = [
     _IDX,
     gzip.compress(_IDX, mtime=0),
@@ -52,6 +63,10 @@ SEEDS = [
     _npz(True, x=_X, y=_Y),
     _FLOAT,
     _NAMED,
+    _WORDS,
+    _TARGETS,
+    _npy(_X),
+    _npy(np.asfortranarray(_X, "f8")),
     bytes(2 * _RECORD),
     _tar(),
 ]
@@ -73,7 +88,7 @@ def _spoilt_zip(random: Random) -> bytes:
     kind = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
     with (
         zipfile.ZipFile(memory, "w", kind) as made,
-        zipfile.ZipFile(io.BytesIO(random.choice((_FLOAT, _NAMED)))) as good,
+        zipfile.ZipFile(io.BytesIO(random.choice((_FLOAT, _NAMED, _WORDS, _TARGETS)))) as good,
     ):
         for name in good.namelist():
             content = good.read(name)
@@ -94,12 +109,13 @@ def check(data: bytes, folder: Path) -> None:
     file = folder / "given.npz"
     file.write_bytes(data)
     refusals = []
-    for read in (_read_idx, load_npz, _read_records, _read_archive):
+    readers = (_read_idx, load_npz, _read_mapped, read_npy, _read_records, _read_archive)
+    for read in readers:
         try:
             read(file)
         except HilError as problem:
             refusals.append(problem)
-    if len(refusals) == 4:
+    if len(refusals) == len(readers):
         raise refusals[0]
 
 
@@ -107,6 +123,12 @@ def _read_idx(file: Path) -> None:
     content = mnist.read_bytes(file, 1 << 16, "hint")
     array = mnist.parse(content, _SHAPE, "given", "hint")
     assert array.shape == _SHAPE
+
+
+def _read_mapped(file: Path) -> None:
+    """Stored arrays of any size are mapped."""
+    with mock.patch.object(arrays, "MAPPED", 0):
+        load_npz(file)
 
 
 def _read_records(file: Path) -> None:
