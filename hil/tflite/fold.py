@@ -44,22 +44,33 @@ def folded(graph: Graph) -> Graph:
 
     Tensors keep their indices, operators their numbers. What cannot be folded stays.
     """
-    tensors = list(graph.tensors)
-    kept = []
-    for operator in graph.operators:
-        values = _evaluated(operator, tensors)
-        if values is None:
-            kept.append(operator)
-            continue
-        for i, data in zip(operator.outputs, values, strict=True):
-            tensors[i] = replace(tensors[i], data=data)
+    kept, tensors = fold(graph.operators, graph.tensors)
     if len(kept) == len(graph.operators):
         return graph
     return replace(graph, tensors=tuple(tensors), operators=tuple(kept))
 
 
-def _evaluated(operator: Operator, tensors: Sequence[Tensor]) -> list[Values] | None:
+def fold(
+    operators: Sequence[Operator], tensors: Sequence[Tensor]
+) -> tuple[list[Operator], list[Tensor]]:
+    """The operators that depend on more than constants, and the tensors with the values of the
+    others' results."""
+    made = list(tensors)
+    kept = []
+    for operator in operators:
+        values = evaluated(operator, made)
+        if values is None:
+            kept.append(operator)
+            continue
+        for i, data in zip(operator.outputs, values, strict=True):
+            made[i] = replace(made[i], data=data)
+    return kept, made
+
+
+def evaluated(operator: Operator, tensors: Sequence[Tensor]) -> list[Values] | None:
     """The outputs of an operator; None if it cannot be folded."""
+    if operator.code in _SUMS:
+        return _zero_sums(operator, tensors)
     outputs = [tensors[i] for i in operator.outputs]
     if not outputs or not operator.inputs or -1 in operator.inputs:
         return None
@@ -94,6 +105,30 @@ def _move(operator: Operator, tensors: Sequence[Tensor], data: list[Values]) -> 
         return None
     values = [data[i] for i in positions(operator)]
     return moved(operator, tensors, values, padding_value(operator, tensors))
+
+
+_SUMS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def _zero_sums(operator: Operator, tensors: Sequence[Tensor]) -> list[Values] | None:
+    """A layer of zeros, as a recurrent one reads in its first time step: the bias.
+
+    Exact: each product is a zero, and a sum that starts at +0 stays there.
+    """
+    x, w = (tensors[i] for i in operator.inputs[:2])
+    y = tensors[operator.outputs[0]]
+    if x.data is None or w.data is None or x.data.any() or operator.options["activation"]:
+        return None
+    finite = w.data.dtype.kind == "i" or bool(np.isfinite(w.data).all())
+    if {x.dtype, y.dtype} != {FLOAT32} or not finite or y.elements > _MAX_ELEMENTS:
+        return None
+    bias: Values = np.zeros(1, np.float32)
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        given = tensors[operator.inputs[2]].data
+        if given is None or given.dtype != np.float32:
+            return None
+        bias = given.reshape(-1)
+    return [np.broadcast_to(bias, y.shape) + np.float32(0)]
 
 
 def _shape(operator: Operator, tensors: Sequence[Tensor], _: list[Values]) -> list[Values]:
@@ -204,6 +239,24 @@ def _floor_mod(a: Values, b: Values) -> Values:
     return found
 
 
+def _comparison(compute: Callable[[Values, Values], Values]) -> Evaluator:
+    def evaluate(
+        operator: Operator, tensors: Sequence[Tensor], data: list[Values]
+    ) -> list[Values] | None:
+        met = {tensors[i].dtype for i in operator.inputs}
+        logical = operator.code.startswith("LOGICAL")
+        if len(met) != 1 or not met.issubset((BOOL,) if logical else _EXACT):
+            return None
+        y = tensors[operator.outputs[0]]
+        try:
+            fits = np.broadcast_shapes(*(v.shape for v in data)) == y.shape
+        except ValueError:
+            return None
+        return [compute(data[0], data[1])] if fits and y.dtype == BOOL else None
+
+    return evaluate
+
+
 def _fill(operator: Operator, tensors: Sequence[Tensor], data: list[Values]) -> list[Values] | None:
     y = tensors[operator.outputs[0]]
     if data[0].dtype.kind != "i" or data[1].size != 1:
@@ -258,13 +311,21 @@ _EVALUATORS: Mapping[str, tuple[int, Evaluator]] = {
     "CAST": (1, _cast),
     "DEQUANTIZE": (1, _dequantize),
     "DIV": (2, _arithmetic(_divide)),
+    "EQUAL": (2, _comparison(np.equal)),
     "FILL": (2, _fill),
     "FLOOR_DIV": (2, _arithmetic(_floor_divide)),
     "FLOOR_MOD": (2, _arithmetic(_floor_mod)),
+    "GREATER": (2, _comparison(np.greater)),
+    "GREATER_EQUAL": (2, _comparison(np.greater_equal)),
+    "LESS": (2, _comparison(np.less)),
+    "LESS_EQUAL": (2, _comparison(np.less_equal)),
+    "LOGICAL_AND": (2, _comparison(np.logical_and)),
+    "LOGICAL_OR": (2, _comparison(np.logical_or)),
     "MAXIMUM": (2, _arithmetic(lambda a, b: np.where(a > b, a, b))),
     "MINIMUM": (2, _arithmetic(lambda a, b: np.where(a < b, a, b))),
     "MUL": (2, _arithmetic(np.multiply)),
     "NEG": (1, _unary(np.negative)),
+    "NOT_EQUAL": (2, _comparison(np.not_equal)),
     "RANGE": (3, _range),
     "REDUCE_PROD": (2, _product),
     "SHAPE": (1, _shape),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -173,7 +173,14 @@ class Graph:
     @property
     def transcendental(self) -> bool:
         """Whether it computes exp() and its kin, which C libraries round differently."""
-        return any(op.code in TRANSCENDENTAL for op in self.operators)
+        return any(op.code in TRANSCENDENTAL for op, _ in self.everything)
+
+    @property
+    def everything(self) -> Iterator[tuple[Operator, Sequence[Tensor]]]:
+        """The operators of all subgraphs, each with the tensors of its own."""
+        parts: list[Graph | Subgraph] = [self, *self.others]
+        for part in parts:
+            yield from ((operator, part.tensors) for operator in part.operators)
 
     @property
     def ends_in_probabilities(self) -> bool:
@@ -294,9 +301,14 @@ def refuse(operator: Operator, why: str, supported: str) -> ModelError:
 def constant_bytes(graph: Graph) -> int:
     """Bytes of weights and biases, which are in flash with any engine."""
     codes = (*WEIGHTED, *RECURRENT)
-    used = {i for op in graph.operators if op.code in codes for i in op.inputs[1:] if i >= 0}
-    constants = (graph.tensors[i].data for i in used)
-    return sum(values.nbytes for values in constants if values is not None)
+    used = {
+        id(tensors[i]): tensors[i].data
+        for op, tensors in graph.everything
+        if op.code in codes
+        for i in op.inputs[1:]
+        if i >= 0
+    }
+    return sum(values.nbytes for values in used.values() if values is not None)
 
 
 def largest_step(graph: Graph) -> int:

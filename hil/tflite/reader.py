@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from hil.tflite.graph import (
     data_input,
     type_name,
 )
+from hil.tflite.unroll import unrolled
 
 MAX_BYTES = 64 << 20
 MAX_ITEMS = 10_000  # tensors, operators, buffers
@@ -80,6 +82,7 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "SVDF": {"rank": (0, "i", 0), "activation": (1, "b", 0)},
     "VAR_HANDLE": {"variable": (1, "s", 0)},  # the number of its name
     "CALL_ONCE": {"subgraph": (0, "i", 0)},
+    "WHILE": {"condition": (0, "i", 0), "body": (1, "i", 0)},
     "GELU": {"approximate": (0, "?", 0)},
     "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
     "STRIDED_SLICE": {
@@ -148,7 +151,7 @@ def _parse(data: bytes, path: Path | None = None) -> Graph:
         if i in main.inputs
     )
     names = _signature(root)
-    return Graph(
+    graph = Graph(
         data=data,
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -162,11 +165,21 @@ def _parse(data: bytes, path: Path | None = None) -> Graph:
         tensors=tensors,
         operators=main.operators,
         others=tuple(others),
-        parameters=_parameters(main.operators, tensors),
+        parameters=sum(_parameters(g.operators, g.tensors) for g in (main, *others)),
         macs=sum(count_macs(operator, tensors) for operator in main.operators),
         open_batch=open_batch,
         variables=tuple(variables),
     )
+    return _with_loops(graph) if any(o.code == "WHILE" for o in main.operators) else graph
+
+
+def _with_loops(graph: Graph) -> Graph:
+    """With the multiply-accumulates of all rounds, where their number is known."""
+    try:
+        whole = unrolled(graph)
+    except ModelError:
+        return graph
+    return replace(graph, macs=sum(count_macs(o, whole.tensors) for o in whole.operators))
 
 
 def _subgraph(

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
-from hil.core.errors import ModelError
 from hil.engines.aot import generate
-from hil.engines.aot.plan import plan_nodes
 from hil.tflite import read_model
 from tests.support.native import all_inputs, library
 from tests.support.oracles import litert_outputs, tflm_outputs
@@ -53,10 +50,9 @@ def _first(dtype: str) -> bytes:
     return net.finish()
 
 
-def test_a_loop_is_refused_with_advice() -> None:
+def test_what_is_called_often_is_not_inlined() -> None:
     net = Net().input((1, 4))
-    net.op("WHILE", (1, 4), schema.WhileOptionsT(), "WhileOptions")
-    with pytest.raises(ModelError) as error:
-        plan_nodes(read_model(net.finish()))
-    assert "(WHILE) version 1: engine aot does not support it" in error.value.what
-    assert "unroll=True" in error.value.hint
+    for _ in range(4):
+        net.dense(np.eye(4, dtype=np.float32))
+    text = generate(read_model(net.finish()), "net", "").text
+    assert "HIL_KERNEL net_fully_connected_0(" in text

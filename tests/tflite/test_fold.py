@@ -183,3 +183,31 @@ def test_constants_of_constants_are_folded_and_indices_stay() -> None:
 def test_operators_on_inputs_stay() -> None:
     graph = read_model(Net().input((1, 4)).simple("RELU").finish())
     assert folded(graph) is graph
+
+
+@pytest.mark.parametrize(
+    ("kind", "bias"),
+    [
+        *(("FULLY_CONNECTED", bias) for bias in (True, False)),
+        *(("CONV_2D", True), ("DEPTHWISE_CONV_2D", True)),
+    ],
+)
+def test_a_layer_of_zeros_is_its_bias(kind: str, bias: bool) -> None:
+    random = np.random.default_rng(0)
+    shape = (1, 5) if kind == "FULLY_CONNECTED" else (1, 4, 4, 3)
+    net = Net().input((1,))
+    unused = net.graph.inputs
+    net.input(shape)
+    net.graph.inputs = unused
+    net.fill_in(net.current, np.zeros(shape))
+
+    def values(*size: int) -> np.ndarray[Any, Any]:
+        return random.normal(size=size).astype(np.float32)
+
+    added = values(3) if bias else None
+    if kind == "FULLY_CONNECTED":
+        net.dense(values(3, 5), added)
+    else:
+        depthwise = kind.startswith("DEPTH")
+        net.conv(values(*((1, 2, 2, 3) if depthwise else (3, 2, 2, 3))), added, depthwise=depthwise)
+    check(net)

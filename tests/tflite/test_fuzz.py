@@ -14,6 +14,7 @@ from hil.core.errors import ModelError
 from hil.engines.aot import generate
 from hil.tflite import read_model
 from tests.support import reductions
+from tests.support.loops import recurrent
 from tests.support.one_move import several_moves
 from tests.support.states import stream
 from tests.support.tflite import float_cnn, int8_cnn
@@ -24,6 +25,7 @@ GOOD = [
     stream("int8").finish(),
     reductions.several("int8"),
     several_moves(),
+    recurrent(2, "float32", keep=True, rounds=3).finish(),
 ]
 
 

@@ -54,7 +54,7 @@ class Fault:
     def apply(self, plan: Plan) -> tuple[Step, ...]:
         """The steps with this fault; UsageError if the layer has no part of that ``kind``."""
         steps = plan.steps
-        numbers = [i for i, node in enumerate(plan.nodes) for _ in node.outputs]
+        numbers = [i for i, node in enumerate(plan.nodes) for _ in plan.shown(node)]
         number = numbers[self.layer] if self.layer < len(numbers) else -1
         step = steps[number] if number >= 0 else None
         if not isinstance(step, Conv) or self.channel >= step.cout:

@@ -77,7 +77,10 @@ class Invoke:
                 if step.scratch_bytes:
                     places.append(_cast("int16_t", self.arena.scratch[number]))
                 w(f"{self.called[number]}({', '.join(places)});")
-                for place, buffer in zip(made, step.targets, strict=True):
+                seen = self.plan.shown(node)
+                for tensor, place, buffer in zip(node.outputs, made, step.targets, strict=True):
+                    if tensor not in seen:
+                        continue
                     if layers:
                         told = f"{shown}, {_CODES[buffer.ctype]}, {place}, {buffer.nbytes}u"
                         w(f"if (observer) observer->layer(observer, {told});")

@@ -98,11 +98,29 @@ class Plan:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """What the generated code shows, in order: every output of every node."""
-        return tuple(self._layer(node, i) for node in self.nodes for i in node.outputs)
+        """What the generated code shows, in order: every output of every node that the file has.
 
-    def _layer(self, node: Node, output: int) -> Layer:
+        The rounds of a loop are one layer with the loop's result.
+        """
+        found = []
+        hidden: list[Operator] = []
+        for node in self.nodes:
+            shown = self.shown(node)
+            made = [self._layer((*hidden, *node.operators), i) for i in shown]
+            if hidden:
+                made = [replace(m, ops=" + ".join(dict.fromkeys(m.ops.split(" + ")))) for m in made]
+            found += made
+            hidden = [] if shown else [*hidden, *node.operators]
+        return tuple(found)
+
+    def shown(self, node: Node) -> tuple[int, ...]:
+        """The outputs of a node that are tensors of the file, or copies of them."""
+        tensors = self.graph.tensors
+        return tuple(i for i in node.outputs if i < 0 or tensors[i].index >= 0)
+
+    def _layer(self, operators: Sequence[Operator], output: int) -> Layer:
         if output < 0:
-            return Layer("copy", "copy", self.graph.output_indices[-1 - output])
+            index = self.graph.tensors[self.graph.output_indices[-1 - output]].index
+            return Layer("copy", "copy", index)
         # a state has the number of the tensor whose values it keeps
-        return layer(self.graph, node.operators, self.graph.tensors[output].index)
+        return layer(self.graph, operators, self.graph.tensors[output].index)

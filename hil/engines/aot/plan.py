@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hil.core.errors import ModelError
 from hil.engines.aot.moves.composing import composed
-from hil.engines.aot.moves.copying import Copy
+from hil.engines.aot.moves.copying import Copy, copied_constants
 from hil.engines.aot.moves.moving import Moved
 from hil.engines.aot.moves.sharing import shared
 from hil.engines.aot.nodes import Arena, Node, Plan
@@ -26,12 +26,11 @@ from hil.engines.aot.weighted.conv import Conv
 from hil.engines.aot.weighted.padding import with_padding
 from hil.engines.aot.weighted.pruning import pruned
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.fold import folded
 from hil.tflite.graph import INT8, INT16, UINT8, refuse, type_name
+from hil.tflite.unroll import unrolled
 
 SUPPORTED = (*FAMILIES, *VIEWS, *RESOLVED)
-_LOOP = "export LSTM, GRU and RNN layers of Keras with unroll=True and a batch of 1"
-_ADVICE = {"WHILE": _LOOP, "IF": "export without branches that depend on data"}
+_ADVICE = {"IF": "export without branches that depend on data"}
 MAX_ELEMENTS = 1 << 22  # of an activation: more than any microcontroller holds
 _CODES = {INT8: (-128, 127), UINT8: (0, 255), INT16: (-32768, 32767)}  # valid zero points
 
@@ -47,8 +46,8 @@ def plan_nodes(graph: Graph, *, whole: bool = False) -> Plan:
     ``whole``: keep channels that do not matter, so that the tensors are those of the file.
     Raises `ModelError` that names every operator, type and structure that aot cannot run exactly.
     """
-    graph = with_states(folded(graph))
-    operators = _needed(graph)
+    graph = with_states(unrolled(graph))
+    graph, operators, copies = copied_constants(graph, _needed(graph))
     _check_all(graph, operators)
     views: dict[int, int] = {}
     nodes: list[Node] = []
@@ -58,6 +57,7 @@ def plan_nodes(graph: Graph, *, whole: bool = False) -> Plan:
             source = operator.inputs[0]
             views[operator.outputs[0]] = views.get(source, source)
             continue
+        nodes += [copies.pop(i) for i in operator.inputs if i in copies]
         try:
             nodes.append(_node(operator, graph))
         except ModelError as fault:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Equal constants and equal functions of a network are written once.
 
-An unrolled recurrent layer has the same weights at every time step, and often the same code.
+An unrolled recurrent layer has the same weights at every time step, and often the same code. What
+is called often is not inlined, so that flash does not grow with the time steps.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from hil.engines.aot.source import Array, Emitted
+
+_OFTEN = 4  # calls of a function that is not inlined
 
 
 def written_once(
@@ -38,7 +42,17 @@ def written_once(
         name = functions.setdefault(same.replace(prefix, "<step>"), prefix)
         called.append(name)
         kept.append(replace(one, arrays=arrays, functions=text) if name == prefix else None)
+    often = {name for name, calls in Counter(called).items() if calls >= _OFTEN}
+    for i, prefix in enumerate(prefixes):
+        one_kept = kept[i]
+        if one_kept is not None and prefix in often:
+            kept[i] = replace(one_kept, functions=_called(one_kept.functions, prefix))
     return kept, called
+
+
+def _called(text: str, name: str) -> str:
+    """The C code with a function that is called, not inlined."""
+    return text.replace(f"static inline void {name}(", f"HIL_KERNEL {name}(")
 
 
 def _content(array: Array) -> tuple[str, bool, bytes]:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies: of a value that must be in two places, such as an output that is also an input, and of
-new values to the end of a state."""
+"""Copies: of a value that must be in two places, such as an output that is also an input, of
+constants that an operator reads from RAM, and of new values to the end of a state."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hil.engines.aot.nodes import Node
 from hil.engines.aot.source import Array, Emitted, Writer, read
-from hil.engines.aot.steps import Buffer
+from hil.engines.aot.steps import CTYPES, Buffer
 from hil.tflite import Graph, Operator
+from hil.tflite.graph import WEIGHTED, data_input
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +55,36 @@ def emit_copy(step: Copy, prefix: str) -> Emitted:
         value = read(array.ctype, array.name, "i")
         w(f"for (int i = 0; i < {step.values.size}; ++i) out[i] = {value};")
     return Emitted([array], str(w))
+
+
+def copied_constants(
+    graph: Graph, operators: Sequence[Operator]
+) -> tuple[Graph, list[Operator], dict[int, Node]]:
+    """The operators, of which those that read constants only read a copy of one in RAM.
+
+    Such as the first time step of a recurrent layer. The third result has the copies by tensor.
+    """
+    tensors = list(graph.tensors)
+    found = []
+    copies: dict[int, int] = {}  # constant -> its copy
+    nodes: dict[int, Node] = {}
+    for operator in operators:
+        read = [tensors[i] for i in operator.inputs if i >= 0]
+        if read and all(t.data is not None for t in read):
+            source = data_input(operator) if operator.code in WEIGHTED else operator.inputs[0]
+            tensor = tensors[source]
+            if source >= 0 and tensor.dtype in CTYPES:
+                if source not in copies:
+                    copies[source] = made = len(tensors)
+                    tensors.append(replace(tensor, index=-1, data=None))
+                    buffer = Buffer.of(tensors[-1])
+                    step = Copy(f"constant_{source}", "a constant", buffer, tensor.data)
+                    nodes[made] = Node(step, (), (made,))
+                made = copies[source]
+                inputs = tuple(made if i == source else i for i in operator.inputs)
+                operator = replace(operator, inputs=inputs)
+        found.append(operator)
+    return replace(graph, tensors=tuple(tensors)), found, nodes
 
 
 @dataclass(frozen=True, slots=True)
