@@ -12,7 +12,6 @@ firmware/test/fake_image.
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -158,7 +157,7 @@ port_name = env.GetProjectOption("custom_hil_port")
 on_arduino = port_name == "arduino"  # that port is a part of the library
 port = LIBRARY / "hil_arduino" if on_arduino else FIRMWARE / "port" / port_name
 libraries = [LIBRARY / name for name in ("", "hil_engine", "hil_wire", "hil_session")]
-version = re.search(r'__version__ = "(.+)"', (PROJECT / "hil/__init__.py").read_text())[1]
+version = json.loads((LIBRARY.parent / "library.json").read_text("utf-8"))["version"]
 include = [*libraries, FIRMWARE / "port", port]
 says = [f"tinyml-hil {version}"]
 # The map says which object each byte comes from; hil reads it beside the ELF. Its path is relative,

@@ -27,5 +27,6 @@ def plugin(group: str, name: str, purpose: str) -> Any:
         return entry.load()
     raise ToolMissing(
         f"{purpose} needs the package tinyml-hil-train, which is not installed",
-        "in a checkout: pip install -e '.[train,sweep]' -e ./hil_train",
+        "pip install tinyml-hil-train (in a checkout: pip install -e '.[train,sweep]' "
+        "-e ./hil_train)",
     )

@@ -78,7 +78,7 @@ def examine(
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
-    install = "pip install -e '.[train]' -e ./hil_train (only `hil train` needs it)"
+    install = "pip install tinyml-hil-train (only `hil train` needs it)"
     yield _module("keras", "optional", install)
     yield _mnist()
     for name in sources.NEEDED:

@@ -27,7 +27,7 @@ from hil.core.files import locked, sha256
 from hil.core.text import strip_ansi
 from hil.engines import CompiledModel, Models, sources, write_image
 from hil.firmware.footprint import compiler_of
-from hil.firmware.project import firmware_tree
+from hil.firmware.project import cache_folder, firmware_tree
 from hil.firmware.toolchain import ensure_scons, require_compiler
 from hil.link.serial_port import cannot_open
 from hil.tflite import Graph
@@ -137,9 +137,11 @@ def _run(
     require_compiler(env)
     tree = firmware_tree(project)
     if "$" in str(tree):
+        cached = tree.is_relative_to(cache_folder())
+        move = "set XDG_CACHE_HOME" if cached else "move the project"
         raise ConfigError(
             f"cannot build in {tree}: PlatformIO's build tool expands the '$' in the path",
-            "move the project to a path without '$'",
+            f"{move} to a path without '$'",
         )
     found = sources.environment(engine)
     name = _image_name(env, models, engine, layers, sketch, found)
@@ -184,8 +186,14 @@ def _kernels(folder: Path) -> str:
 
 
 def core_folder() -> Path:
-    """Where PlatformIO keeps its packages: $PLATFORMIO_CORE_DIR, or its own default."""
-    return Path(os.environ.get("PLATFORMIO_CORE_DIR") or Path.home() / ".platformio")
+    """Where PlatformIO keeps its packages: $PLATFORMIO_CORE_DIR, or its own default in the user's
+    home, or, if the home cannot be written, a folder of the user's cache."""
+    if chosen := os.environ.get("PLATFORMIO_CORE_DIR"):
+        return Path(chosen)
+    home = Path("~").expanduser()
+    if (home / ".platformio").is_dir() or os.access(home, os.W_OK):
+        return home / ".platformio"
+    return cache_folder().parent / "platformio"
 
 
 def pio_environment() -> dict[str, str]:

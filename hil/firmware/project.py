@@ -71,19 +71,19 @@ def _unpacked(packed: Path) -> Path:
     target = cache_folder() / _key(packed)
     if target.is_dir():
         return target
-    with locked(target.with_suffix(".lock")):
-        if not target.is_dir():  # another process may have made it
-            part = target.with_suffix(".part")
-            try:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target.with_suffix(".lock")):
+            if not target.is_dir():  # another process may have made it
+                part = target.with_suffix(".part")
                 shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
                 shutil.copytree(packed, part, ignore=shutil.ignore_patterns(*_LEAVE))
                 part.rename(target)
-            except OSError as problem:
-                raise StorageError(
-                    f"cannot copy the firmware's sources to {target} "
-                    f"({problem.strerror or problem})",
-                    "free space, or set XDG_CACHE_HOME to a folder that can be written",
-                ) from problem
+    except OSError as problem:
+        raise StorageError(
+            f"cannot copy the firmware's sources to {target} ({problem.strerror or problem})",
+            "free space, or set XDG_CACHE_HOME to a folder that can be written",
+        ) from problem
     return target
 
 

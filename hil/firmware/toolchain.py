@@ -18,7 +18,7 @@ import platformio
 from platformio.dependencies import get_core_dependencies
 from platformio.package.version import get_original_version
 
-from hil.core.errors import ToolMissing
+from hil.core.errors import StorageError, ToolMissing
 
 _REACH_S: Final = 3.0  # limit of a connection to PlatformIO's registry
 _START: Final = """\
@@ -114,11 +114,28 @@ def require_compiler(env: str) -> None:
 
 
 def ensure_scons(core: Path) -> None:
-    """Install tool-scons into the core folder, unless it is there or PlatformIO can download it."""
+    """Install tool-scons into the core folder, unless it is there or PlatformIO can download it.
+
+    Raises:
+        ToolMissing: neither the registry nor the package scons is there.
+        StorageError: the core folder cannot be written.
+    """
     target = core / "packages" / "tool-scons"
     if target.exists() or _registry_answers():
         return
     source = _installed_scons()
+    try:
+        _copy_scons(source, target)
+    except OSError as problem:
+        if not target.exists():  # another process may have installed it
+            raise StorageError(
+                f"cannot install PlatformIO's build tool in {target} "
+                f"({problem.strerror or problem})",
+                "free space, or set PLATFORMIO_CORE_DIR to a folder that can be written",
+            ) from problem
+
+
+def _copy_scons(source: Path, target: Path) -> None:
     version = str(get_core_dependencies()["tool-scons"]).lstrip("~=^")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".scons-") as folder:
@@ -129,11 +146,7 @@ def ensure_scons(core: Path) -> None:
         (made / "scons.py").write_text(_START)
         (made / "package.json").write_text(json.dumps({"name": "tool-scons", "version": version}))
         (made / ".piopm").write_text(json.dumps(_origin(version)))
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.exists():  # another process may have installed it
-                raise
+        made.rename(target)
 
 
 def _origin(version: str) -> dict[str, object]:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from hil.boards.config import board_files, load_board
-from hil.core.errors import BuildFailed, ModelError, ToolMissing, WrongCompiler
+from hil.core.errors import BuildFailed, ModelError, StorageError, ToolMissing, WrongCompiler
 from hil.firmware import build, compiler_of, find_project, sizes, toolchain, upload
-from hil.firmware.build import failure
+from hil.firmware.build import core_folder, failure
 from hil.firmware.toolchain import ensure_scons
 
 PROJECT = Path(__file__).parents[2]
@@ -80,6 +80,26 @@ def test_without_registry_and_scons_the_hint_names_scons(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ToolMissing, match=r"pip install scons==4\."):
         ensure_scons(tmp_path)
+
+
+def test_a_core_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
+    (tmp_path / "packages").touch()
+    with pytest.raises(StorageError, match="cannot install PlatformIO's build tool in"):
+        ensure_scons(tmp_path)
+
+
+def test_packages_of_platformio_go_to_the_cache_if_the_home_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLATFORMIO_CORE_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert core_folder() == tmp_path / ".platformio"
+    monkeypatch.setenv("HOME", str(tmp_path / "gone"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert core_folder() == tmp_path / "cache" / "tinyml-hil" / "platformio"
 
 
 def test_a_file_that_is_not_elf_is_named(tmp_path: Path) -> None:
