@@ -237,7 +237,7 @@ def _check_bytes(
         raise WrongFirmware(
             f"{item.plan.key}: {name} has {len(reported.data)} bytes of {reported.dtype.name}, "
             f"expected {nbytes} of {dtype.name}",
-            "build the firmware of this checkout",
+            "build the firmware of this version",
         )
 
 
@@ -292,7 +292,7 @@ def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     if len(reported.laps) != len(layers):
         raise WrongFirmware(
             f"{item.plan.key}: the board timed {len(reported.laps)} layers, expected {len(layers)}",
-            "build the firmware of this checkout",
+            "build the firmware of this version",
         )
     clock = image.board.clock
     times = [stored_time(clock.time(lap)) for lap in reported.laps]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,10 @@ def test_flash_starts_an_emulator_that_bench_uses(user: Installed, tmp_path: Pat
     flashed = user.run(tmp_path, "hil", "flash", "--board", "mps2", "--dataset", "digits")
     try:
         assert flashed.returncode == 0, flashed.stderr
-        port = next(line for line in flashed.stdout.splitlines() if "--port" in line).split()[-1]
-        words = ["hil", "bench", "--board", "mps2", "--port", port, "--dataset", "digits"]
-        words += ["--precision", "int8", "--limit", "10", "--no-open"]
-        benched = user.run(tmp_path, *words)
+        lines = flashed.stdout.splitlines()
+        said = next(line for line in lines if line.startswith("run it: "))
+        words = shlex.split(said.removeprefix("run it: "))
+        benched = user.run(tmp_path, *words, "--limit", "10", "--no-open")
         assert benched.returncode == 0, benched.stderr
     finally:
         user.run(tmp_path, "hil", "emulate", "mps2", "--stop")
