@@ -1,72 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convert ``.keras`` files to ``.tflite``: float32 and full int8, with a static batch of one."""
+"""Convert Keras files and SavedModel folders to ``.tflite``: float32, full int8 and int16, with a
+static batch of one."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.core import files
 from hil.core.errors import ModelError, UsageError
-from hil.core.records import EXPORTED, Dataset, Precision
+from hil.core.records import CALIBRATION, EXPORTED, Dataset, Precision
 from hil.datasets import subset
+from hil_train import saved_model
 from hil_train.backend import known_warnings, quiet, require
 from hil_train.batches import as_input
+from hil_train.keras_files import check_no_code
 
-CALIBRATION: Final = 500  # samples
+Samples: TypeAlias = npt.NDArray[np.generic]
 
 
-@known_warnings()
 def export(
-    keras_file: Path,
+    source: Path,
     dataset: Dataset,
     out: Path,
     *,
     calibration: int = CALIBRATION,
     precisions: Sequence[Precision] = EXPORTED,
 ) -> dict[Precision, Path]:
-    """Convert a trained network.
+    """Convert a trained network, in this process.
 
     Args:
-        keras_file: a network with one input and one output; its name gives the outputs' names.
-        dataset: training data, to calibrate the int8 ranges; uint8 pixels are scaled by 1/255.
-        out: folder for ``<name>_float32.tflite`` and ``<name>_int8.tflite``.
+        source: a .keras or .h5 file, or a SavedModel folder, with one input and one output.
+        dataset: training data, to calibrate the ranges of integers; uint8 pixels are scaled by
+            1/255, unless the network's input is uint8.
+        out: folder for ``<name>_float32.tflite``, ``<name>_int8.tflite``, ...
         calibration: how many samples of ``dataset`` to use.
-        precisions: which of the two files to write.
+        precisions: which files to write.
 
     Returns:
-        The path of each precision's file. int8 models have int8 input and output.
+        The path of each precision's file. int8 models have int8 input and output, int16 models
+        int16; an integer input, such as of an Embedding, keeps its type.
 
     Raises:
         ToolMissing: TensorFlow is not installed.
-        ModelError: the file is not a Keras model, or not one that can be converted.
+        ModelError: ``source`` cannot be loaded, contains code, or cannot be converted.
         UsageError: the data set does not fit the network.
         StorageError: ``out`` cannot be written.
     """
-    network = load_network(keras_file)
-    samples = as_input(subset(dataset, calibration).x)
-    if dataset.x.dtype == np.int8:
-        raise UsageError(
-            f"{dataset.name} holds int8 samples, which do not show the real range",
-            "give the network's real inputs, as uint8 pixels or float32",
-        )
-    shape = tuple(network.input_shape[1:])
-    if samples.shape[1:] != shape:
-        raise UsageError(
-            f"{keras_file.name} takes inputs of shape {shape}, {dataset.name} has "
-            f"{samples.shape[1:]}",
-            "use the data set that it was trained on",
-        )
-    contents = convert(network, samples)
-    paths = {p: out / f"{keras_file.stem}_{p.value}.tflite" for p in precisions}
+    return export_samples(source, subset(dataset, calibration).x, dataset.name, out, precisions)
+
+
+@known_warnings()
+def export_samples(
+    source: Path, samples: Samples, name: str, out: Path, precisions: Sequence[Precision]
+) -> dict[Precision, Path]:
+    """`export`, calibrated on all of ``samples`` (n, ...); ``name`` is their data set's."""
+    if source.is_dir():
+        loaded = saved_model.load(source)
+        given = _fitting(source, loaded.shape, loaded.dtype, samples, name)
+        contents = written(source.name, loaded.converter, given, precisions)
+    else:
+        network = load_network(source)
+        shape, dtype = tuple(network.input_shape[1:]), str(network.inputs[0].dtype)
+        given = _fitting(source, shape, dtype, samples, name)
+        contents = convert(network, given, precisions)
+    # a folder's name may contain dots, or be "."
+    stem = source.resolve().name if source.is_dir() else source.stem
+    paths = {p: out / f"{stem}_{p.value}.tflite" for p in precisions}
     for precision, path in paths.items():
         files.replace_file(path, contents[precision])
     return paths
+
+
+def _fitting(
+    source: Path, shape: tuple[int, ...], dtype: str, samples: Samples, name: str
+) -> Samples:
+    """Samples as values of the network's input; UsageError if they do not fit."""
+    if samples.shape[1:] != shape:
+        raise UsageError(
+            f"{source.name} takes inputs of shape {shape}, {name} has {samples.shape[1:]}",
+            "use the data set that it was trained on",
+        )
+    if str(samples.dtype) == dtype:
+        return samples
+    if dtype != "float32":
+        raise UsageError(
+            f"{source.name} takes {dtype} inputs, {name} has {samples.dtype}",
+            f"save the samples as {dtype}",
+        )
+    if samples.dtype == np.int8:
+        raise UsageError(
+            f"{name} holds int8 samples, which do not show the real range",
+            "give the network's real inputs, as uint8 pixels or float32",
+        )
+    return as_input(samples)
 
 
 def load_network(keras_file: Path) -> Any:
@@ -78,12 +110,12 @@ def load_network(keras_file: Path) -> Any:
     keras, _ = require()
     if not keras_file.is_file():
         raise ModelError(f"there is no file {keras_file}", "train it with: hil train")
+    check_no_code(keras_file)
     try:
-        # safe_mode refuses a file that carries code
+        # safe_mode, too, refuses a file that carries code
         network = keras.saving.load_model(keras_file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises errors of many types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        what = f"{keras_file} is not a Keras model that can be loaded ({reason})"
+        what = f"{keras_file} is not a Keras model that can be loaded ({_first_line(error)})"
         raise ModelError(what, "save it again with model.save('name.keras')") from error
     one_each = len(network.inputs or ()) == 1 and len(network.outputs or ()) == 1
     if not one_each or None in network.input_shape[1:]:
@@ -92,39 +124,79 @@ def load_network(keras_file: Path) -> Any:
     return network
 
 
-def convert(network: Any, samples: npt.NDArray[np.float32]) -> dict[Precision, bytes]:
-    """The contents of a network's TFLite files.
+def convert(
+    network: Any, samples: Samples, precisions: Sequence[Precision] = EXPORTED
+) -> dict[Precision, bytes]:
+    """The contents of a Keras network's TFLite files.
 
     Args:
         network: one input, one output.
         samples: (n, ...) real inputs, to calibrate with.
+        precisions: which files.
 
     Raises:
-        ModelError: TensorFlow cannot convert it with int8 operators only.
+        ModelError: TensorFlow cannot convert it with operators of a precision only.
     """
     keras, tf = require()
     # rebuilt for a batch of one: an open batch turns Flatten into SHAPE, STRIDED_SLICE and PACK
-    shape = (1, *network.input_shape[1:])
-    static = keras.models.clone_model(network, input_tensors=keras.Input(batch_shape=shape))
-    static.set_weights(network.get_weights())
+    shape, dtype = (1, *network.input_shape[1:]), network.inputs[0].dtype
     try:
+        given = keras.Input(batch_shape=shape, dtype=dtype)
+        static = keras.models.clone_model(network, input_tensors=given)
+        static.set_weights(network.get_weights())
         with tempfile.TemporaryDirectory() as saved, quiet():
             archive = keras.export.ExportArchive()
             archive.track(static)
             archive.add_endpoint(
                 "serve",
                 lambda x: static(x, training=False),
-                input_signature=[tf.TensorSpec(shape, tf.float32, name="input")],
+                input_signature=[tf.TensorSpec(shape, dtype, name="input")],
             )
             archive.write_out(saved, verbose=False)
-            plain = tf.lite.TFLiteConverter.from_saved_model(saved)
-            full = tf.lite.TFLiteConverter.from_saved_model(saved)
-            full.optimizations = [tf.lite.Optimize.DEFAULT]
-            full.representative_dataset = lambda: ([row[None]] for row in samples)
-            full.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            full.inference_input_type = full.inference_output_type = tf.int8
-            return {Precision.FLOAT32: plain.convert(), Precision.INT8: full.convert()}
+            return written(
+                network.name,
+                lambda: tf.lite.TFLiteConverter.from_saved_model(saved),
+                samples,
+                precisions,
+            )
+    except ModelError:
+        raise
+    except Exception as error:
+        raise _not_converted(network.name, error) from error
+
+
+def written(
+    name: str, converter: Callable[[], Any], samples: Samples, precisions: Sequence[Precision]
+) -> dict[Precision, bytes]:
+    """The contents of the TFLite files that ``converter()``, a new ``TFLiteConverter``, writes."""
+    _, tf = require()
+    ops = {
+        Precision.INT8: tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+        Precision.INT16: tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+    }
+    types = {Precision.INT8: tf.int8, Precision.INT16: tf.int16}
+    found = {}
+    try:
+        with quiet():
+            for precision in precisions:
+                one = converter()
+                if precision in ops:
+                    one.optimizations = [tf.lite.Optimize.DEFAULT]
+                    one.representative_dataset = lambda: ([row[None]] for row in samples)
+                    one.target_spec.supported_ops = [ops[precision]]
+                    one.inference_output_type = types[precision]
+                    if samples.dtype == np.float32:
+                        one.inference_input_type = types[precision]
+                found[precision] = one.convert()
     except Exception as error:  # ConverterError, RuntimeError, ValueError, ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        what = f"{network.name} cannot be converted to TFLite ({reason})"
-        raise ModelError(what, "use operators that TFLite has in int8") from error
+        raise _not_converted(name, error) from error
+    return found
+
+
+def _not_converted(name: str, error: Exception) -> ModelError:
+    what = f"{name} cannot be converted to TFLite ({_first_line(error)})"
+    return ModelError(what, "use layers whose operators TFLite has in int8")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -40,13 +40,14 @@ def run_bench(options: BenchOptions, emit: Emit) -> Path:
             engines=options.engine,
             dataset=options.dataset,
             data=options.data,
+            calibrate=options.calibrate,
             limit=options.limit,
             sketch=options.sketch,
             firmware=options.firmware,
             tolerance=options.tolerance,
             flash=options.flash,
         )
-        plan = make_plan(request, lambda *progress: emit(Downloading(*progress)))
+        plan = make_plan(request, lambda *progress: emit(Downloading(*progress)), emit)
         if plan.note:
             emit(Note(plan.note))
         if fault := os.environ.get("HIL_FAULT"):

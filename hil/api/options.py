@@ -14,7 +14,17 @@ from hil.core.processes import cores
 
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
-    *("engine", "precision", "sketch", "firmware", "flash", "layers", "profile", "chaos"),
+    *(
+        "engine",
+        "precision",
+        "calibrate",
+        "sketch",
+        "firmware",
+        "flash",
+        "layers",
+        "profile",
+        "chaos",
+    ),
 )
 _ONLY_TEXT: Final = (
     *("pattern", "send", "send_type", "end", "repeat", "timeout", "baud", "classes", "outputs"),
@@ -32,6 +42,7 @@ class BenchOptions:
     engine: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
     data: Path | None = None
+    calibrate: Path | None = None
     limit: int | None = None
     out: Path | None = None
     port: str | None = None

@@ -8,7 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hil.runs.schema import Refused, RunEnd, Sample, TooLarge
+from hil.runs.schema import Conversion, Refused, RunEnd, Sample, TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Converting:
+    """A model is about to be converted with TensorFlow, which takes seconds to load."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A model's .tflite files are in ``folder``, converted now or earlier. ``benched``: with
+    samples of the data that it is benched on."""
+
+    record: Conversion
+    folder: Path
+    benched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a converted model's integers cost, in words; ``warnings``: what is wrong with it."""
+
+    figures: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +227,9 @@ class BenchStored:
 Event: TypeAlias = (
     Note
     | Downloading
+    | Converting
+    | Calibrated
+    | Weighed
     | Starting
     | Building
     | WithKernels

@@ -14,7 +14,10 @@ from typing import Final
 
 from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
+from hil.bench.convert import converted, is_source
+from hil.bench.events import Calibrated, Emit
 from hil.bench.inputs import check_data, taken_by
+from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.boards.config import BoardMemory, load_board
 from hil.boards.station import Station, only_station
@@ -36,11 +39,12 @@ class Request:
 
     project: Path
     boards: tuple[str | Station, ...] = ("mps2",)
-    models: tuple[str, ...] = ()  # teacher, student, or .tflite files
+    models: tuple[str, ...] = ()  # teacher, student, .tflite files, or models to convert
     precisions: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
     data: Path | None = None  # a .npz file
+    calibrate: Path | None = None  # the same, for models to convert
     limit: int | None = None
     sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
     firmware: Path | None = None  # of --engine user: an ELF file that the user built
@@ -79,10 +83,16 @@ class BenchPlan:
         return len(self.cases) + len(self.sketches)
 
 
-def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
-    """Resolve names, read models and data, and check that all of it fits together.
+def _ignore(_: object) -> None:
+    """For a caller who does not show what a plan does."""
 
-    ``progress`` is called while a data set is downloaded.
+
+def make_plan(
+    request: Request, progress: Progress | None = None, emit: Emit = _ignore
+) -> BenchPlan:
+    """Resolve names, read models and data, convert models, and check that all of it fits together.
+
+    ``progress`` is called while a data set is downloaded, ``emit`` when a model is converted.
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "omit it to use the whole test set")
@@ -97,13 +107,14 @@ def make_plan(request: Request, progress: Progress | None = None) -> BenchPlan:
             check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
     whole, note = _data(request, progress)
-    wanted = _networks(request, _models_of(request.project, whole.name)) if ours else []
+    made = _converted(request, whole, progress, emit)
+    wanted = _networks(request, _models_of(request.project, whole.name), made) if ours else []
     data = whole
     if request.limit:
         sequence = any(network.graph.stateful for group in wanted for network in group.run)
         few = datasets.first if sequence else datasets.subset
         data = few(whole, request.limit)
-    named = tuple(name for name in request.models if not name.endswith(".tflite"))
+    named = tuple(name for name in request.models if not is_own(name))
     asked = Asked(named, own=named != request.models, precisions=request.precisions)
     cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
     plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
@@ -121,7 +132,12 @@ def choose_image(request: Request) -> Image:
             "upload it with your own tool, or with `hil bench --engine user --sketch FOLDER "
             "--port PORT --flash`",
         )
-    if any(name.endswith(".tflite") for name in request.models):  # flashing needs no data
+    if sources := [name for name in request.models if is_source(name)]:
+        raise UsageError(
+            f"{sources[0]} is not converted yet, and that needs data",
+            "hil export it with --data my.npz and flash the .tflite file, or bench it with --flash",
+        )
+    if any(map(is_own, request.models)):  # flashing needs no data
         board = _station(request.boards[0], request.project).board
         groups = _networks(request, "")
         images = [Image(board, request.engines[0], g.precision, g.embedded) for g in groups]
@@ -137,10 +153,8 @@ def _station(one: str | Station, project: Path) -> Station:
 def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     if request.data is not None:
         return datasets.load_npz(request.data), ""
-    if any(name.endswith(".tflite") for name in request.models) and request.dataset == "auto":
-        raise UsageError(
-            "a .tflite file of your own needs data", "pass --data my.npz (arrays x and y)"
-        )
+    if any(map(is_own, request.models)) and request.dataset == "auto":
+        raise UsageError("a model of your own needs data", "pass --data my.npz (arrays x and y)")
     name, note = datasets.choose(request.dataset, progress=progress)
     return datasets.load(name, progress=progress), note
 
@@ -157,24 +171,58 @@ def _models_folder(project: Path, dataset: str) -> Path:
     return own if own.is_dir() else firmware_tree(project) / "models" / dataset
 
 
-def _networks(request: Request, dataset: str) -> list[Group]:
-    """One group for every precision that was requested."""
+def is_own(name: str) -> bool:
+    """Whether a model's name is that of a file or folder of the user's."""
+    return name.endswith(".tflite") or is_source(name)
+
+
+def _converted(
+    request: Request, whole: Dataset, progress: Progress | None, emit: Emit
+) -> list[Network]:
+    """The networks of all models that are to be converted, one for each precision."""
+    sources = [Path(name) for name in dict.fromkeys(request.models) if is_source(name)]
+    if not sources:
+        if request.calibrate:
+            raise UsageError("--calibrate is for a model to convert", "pass --model my.keras")
+        return []
+    calibration = whole
+    if request.calibrate:
+        calibration = datasets.load_npz(request.calibrate)
+    elif request.data is None:
+        calibration = datasets.load(whole.name, "train", progress=progress)
+    asked = [precision_called(name) for name in request.precisions]
+    found = []
+    for source in sources:
+        made = converted(source, calibration, emit, more=asked)
+        emit(Calibrated(made.record, made.folder, benched=calibration is whole))
+        emit(weigh(made, whole))
+        name = model_name(Path(made.name))
+        found += [replace(_network(name, file), made=made.record) for file in made.files.values()]
+    return found
+
+
+def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> list[Group]:
+    """One group for every precision that was requested; ``made``: the converted networks."""
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
-    named = tuple(name for name in request.models if not name.endswith(".tflite"))
+    named = tuple(name for name in request.models if not is_own(name))
     for name in set(named) - set(NETWORKS):
         raise UsageError(
-            f"no model is called {name!r}", "choose teacher, student, or a .tflite file"
+            f"no model is called {name!r}",
+            "choose teacher, student, a .tflite file, or a model to convert (.keras, .h5, or a "
+            "SavedModel folder)",
         )
-    precisions = [_precision(name) for name in request.precisions]
-    precisions = precisions or list(Precision if own else EXPORTED)
-    if own:
+    precisions = [precision_called(name) for name in request.precisions]
+    precisions = precisions or list(Precision if own or made else EXPORTED)
+    if own or made:
         if named:
             raise UsageError(
-                "one bench cannot run both teacher/student and .tflite files", "run two benches"
+                "one bench cannot run both teacher/student and models of your own",
+                "run two benches",
             )
-        return _own_networks(own, precisions, asked=bool(request.precisions))
+        networks = [*(_network(model_name(file), file) for file in dict.fromkeys(own)), *made]
+        return _own_networks(networks, precisions, asked=bool(request.precisions))
     if request.data is not None:
-        raise UsageError("--data needs a .tflite file of your own", "pass --model my.tflite")
+        raise UsageError("--data needs a model of your own", "pass --model my.tflite")
     folder = _models_folder(request.project, dataset)
     if not folder.is_dir():
         raise UsageError(
@@ -195,10 +243,9 @@ def _networks(request: Request, dataset: str) -> list[Group]:
 
 
 def _own_networks(
-    files: Sequence[Path], precisions: Sequence[Precision], *, asked: bool
+    networks: Sequence[Network], precisions: Sequence[Precision], *, asked: bool
 ) -> list[Group]:
-    networks = [_network(model_name(file), file) for file in dict.fromkeys(files)]
-    if len({n.name for n in networks}) < len(networks):
+    if len({(n.name, n.graph.precision) for n in networks}) < len(networks):
         raise UsageError("two --model files have the same name", "rename one of them")
     groups = []
     for precision in precisions:
@@ -214,7 +261,8 @@ def _network(name: str, file: Path, trained_on: str = "") -> Network:
     return Network(name, file, read_model(file), trained_on)
 
 
-def _precision(name: str) -> Precision:
+def precision_called(name: str) -> Precision:
+    """A precision by name; UsageError for any other."""
     try:
         return Precision(name)
     except ValueError:
@@ -270,6 +318,11 @@ def _own_model(request: Request) -> Network | None:
     if not request.models:
         return None
     name = request.models[0]
+    if is_source(name):
+        raise UsageError(
+            f"--engine user: a sketch runs a .tflite file, not {name}",
+            "hil export it, and pass the .tflite file that your sketch was built with",
+        )
     if len(request.models) > 1 or not name.endswith(".tflite"):
         raise UsageError(
             "--engine user compares a sketch with one .tflite file, "

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from msgspec import UNSET
+
 from hil.bench.cases import AnyCase, Case
 from hil.bench.events import Building, Emit, LeftOut, WithKernels
 from hil.bench.lab import Firmware, Lab
@@ -169,6 +171,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
             graph.names_out,
             stateful=graph.stateful,
         ),
+        converted=case.network.made or UNSET,
     )
 
 

@@ -33,10 +33,15 @@ def bench(
         ),
     ] = ["auto"],
     model: Annotated[
-        Names, typer.Option("--model", help="teacher, student, or a .tflite file; repeatable.")
+        Names,
+        typer.Option(
+            "--model",
+            help="teacher, student, a .tflite file, or a model to convert: a .keras or .h5 file, "
+            "or a SavedModel folder; repeatable.",
+        ),
     ] = [],
     precision: Annotated[
-        Names, typer.Option("--precision", help="float32 or int8; repeatable.")
+        Names, typer.Option("--precision", help="float32, int8 or int16; repeatable.")
     ] = [],
     engine: Annotated[
         Names,
@@ -58,6 +63,14 @@ def bench(
             "--data",
             help="Your own data: an .npz file with array x, or one array for each input of the "
             "network by its name, and, if it has labels, y.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            help="Data whose range int8 gets when --model is converted; default: --data, or the "
+            "training data of --dataset.",
         ),
     ] = None,
     limit: Annotated[
@@ -211,6 +224,7 @@ def bench(
         engine=tuple(engine),
         dataset=dataset,
         data=data,
+        calibrate=calibrate,
         limit=limit,
         out=out,
         port=port,

@@ -18,9 +18,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import hil
-from hil.cli import plugin
 from hil.cli.console import say, show_error
 from hil.core.errors import HilError
+from hil.core.plugins import COMMANDS as ADDED
+from hil.core.plugins import plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def load_command(name: str, command: Command) -> Any:
         module = importlib.import_module(f"hil.cli.{command.module}")
         found = getattr(module, command.function or name)
     else:
-        found = plugin("hil.commands", name, f"`hil {name}`")
+        found = plugin(ADDED, name, f"`hil {name}`")
     if isinstance(found, typer.Typer):
         group = typer.main.get_group(found)
         group.name = name

@@ -9,35 +9,82 @@ from typing import Annotated
 import typer
 
 from hil import datasets
-from hil.cli import plugin
+from hil.bench.convert import converted, find_exporter, is_source
+from hil.bench.events import Calibrated, Downloading, Emit, Note
+from hil.bench.loss import weigh
+from hil.bench.plan import precision_called
 from hil.cli.console import out
+from hil.cli.running import Bars
 from hil.core.errors import UsageError
+from hil.core.files import replace_file
+from hil.core.records import EXPORTED, Dataset
 from hil.engines import model_name, write_image
 
 
 def export(
-    files: Annotated[list[Path], typer.Argument(help=".keras or .tflite files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help=".tflite files, or models to convert: see `hil bench --model`."),
+    ],
     folder: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("export"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Data to convert with: int8 gets its range, and is compared with float32 on it.",
+        ),
+    ] = None,
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Data set that calibrates int8: auto, mnist or digits.")
+        str,
+        typer.Option(
+            "--dataset", help="Instead: the training data of auto, mnist, digits, ... (hil bench)."
+        ),
     ] = "auto",
+    precision: Annotated[
+        list[str],
+        typer.Option("--precision", help="float32, int8 or int16; default: the first two."),
+    ] = [],
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
 ) -> None:
-    """Convert .keras to .tflite (float32 and int8), and .tflite to C headers for a sketch."""
+    """Convert Keras and SavedModel to .tflite (float32 and int8), and .tflite to C headers for a
+    sketch."""
+    sources = [file for file in files if is_source(file)]
     tflite = [file for file in files if file.suffix == ".tflite"]
-    keras = [file for file in files if file.suffix == ".keras"]
-    if len(tflite) + len(keras) < len(files):
-        raise UsageError("export takes .keras and .tflite files only", "check the file names")
-    if keras:
-        convert = plugin("hil.exporters", "keras", "exporting a .keras file")
-        name, _ = datasets.choose(dataset)
-        data = datasets.load(name, "train")
-        for file in keras:
-            tflite += convert(file, data, folder).values()
+    if len(tflite) + len(sources) < len(files):
+        raise UsageError(
+            "export takes .tflite, .keras and .h5 files and SavedModel folders only",
+            "check the file names",
+        )
+    wanted = [precision_called(name) for name in precision] or list(EXPORTED)
+    if sources:
+        find_exporter(sources[0])  # before data is loaded
+        with Bars() as shown:
+            calibration = _calibration(data, dataset, shown)
+            for source in sources:
+                made = converted(source, calibration, shown, more=wanted)
+                shown(Calibrated(made.record, made.folder))
+                shown(weigh(made, calibration))
+                for one in dict.fromkeys(wanted):
+                    copy = folder / made.files[one].name
+                    replace_file(copy, made.files[one].read_bytes())
+                    tflite.append(copy)
     named = [(model_name(file), file) for file in tflite]
     image = write_image(engine, named, folder, table=False)
     for model, header in zip(image.models, image.headers, strict=True):
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)
+
+
+def _calibration(data: Path | None, dataset: str, emit: Emit) -> Dataset:
+    if data is not None:
+        if dataset != "auto":
+            raise UsageError("--data and --dataset both name the data", "give one of them")
+        return datasets.load_npz(data)
+    name, note = datasets.choose(dataset, progress=lambda *done: emit(Downloading(*done)))
+    if dataset == "auto":
+        note = f"no --data was given: {name} calibrates int8; pass the data of the model's training"
+    if note:
+        emit(Note(note))
+    return datasets.load(name, "train", progress=lambda *done: emit(Downloading(*done)))
 
 
 def headers(

@@ -20,6 +20,8 @@ from hil.bench.events import (
     Asking,
     Building,
     BuildingSketch,
+    Calibrated,
+    Converting,
     Downloading,
     Event,
     Finished,
@@ -38,6 +40,7 @@ from hil.bench.events import (
     TimingHost,
     Untimed,
     Waiting,
+    Weighed,
     WithKernels,
 )
 from hil.cli.console import err, out, progress, say
@@ -84,6 +87,16 @@ class Bars:
                 if name not in self._tasks and not err.is_terminal:
                     say(f"downloading {name}")
                 self._update(name, done, total, bytes=True)
+            case Converting(source):
+                say(f"converting {source} with TensorFlow")
+            case Calibrated(record, folder, benched):
+                say(f"{record.source}: calibrated on {record.calibration}; files in {folder}")
+                if benched:
+                    say("note: these samples are benched, too; --calibrate takes other data")
+            case Weighed(figures, warnings):
+                say(figures)
+                for line in warnings:
+                    say(f"warning: {line}")
             case Starting(what, folder):
                 self.folder = folder
                 say(f"{what} -> {folder}")

@@ -68,6 +68,7 @@ class Task(StrEnum):
 
 
 EXPORTED = (Precision.FLOAT32, Precision.INT8)  # those in which `hil export` writes a network
+CALIBRATION = 500  # samples, at most, from which an exported network's integer ranges are taken
 
 
 class Encoding(IntEnum):

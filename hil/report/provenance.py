@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hil.core.records import DType
+from hil.core.records import DType, Precision
 from hil.report.blocks import Bullets, Facts, Section, Table, section
 from hil.report.text import UNKNOWN, count
 from hil.runs.agreement import is_ours
@@ -154,6 +154,7 @@ def _cell(cell: Cell) -> Table:
         *([("Host", f"{plan.host}: LiteRT cannot run the model")] if plan.host else []),
         ("Model file", plan.model_file or "none was named"),
         *([("Model, SHA-256", plan.model_sha256)] if plan.litert else []),
+        *_conversion(plan),
         *([("Firmware, SHA-256", plan.firmware_sha256)] if plan.firmware_sha256 else []),
         *([size] if plan.litert else []),
         *_tensors("Input", tensors_of(plan, "inputs")),
@@ -177,6 +178,16 @@ def _cell(cell: Cell) -> Table:
             )
         )
     return Table(cell.name, ("What", "Value"), tuple(rows))
+
+
+def _conversion(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    """How the bench made the model file."""
+    if made := plan.converted:
+        yield "Converted from", f"{made.source} by {made.by}"
+        yield f"{made.source}, SHA-256", made.source_sha256
+        if Precision(plan.precision).integer:
+            yield "Calibrated on", made.calibration
+            yield "Calibration data, SHA-256", made.fingerprint
 
 
 def _no_oracle(plan: RunPlan) -> str:

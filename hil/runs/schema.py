@@ -180,6 +180,33 @@ class Clock(Stored, frozen=True):
     detail: str  # how the board's clock is read, in words
 
 
+class Conversion(Stored, frozen=True):
+    """How a bench made its .tflite file from a model of Keras or TensorFlow.
+
+    ``by``: names and versions of the converter's packages. The ranges of integers were taken from
+    ``n`` of ``total`` samples of a data set, whose real values go from ``low`` to ``high``.
+    """
+
+    source: str  # name of the file or folder
+    source_sha256: str
+    by: str
+    data: str
+    split: str
+    fingerprint: str
+    n: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def calibration(self) -> str:
+        """The samples, in words."""
+        return (
+            f"{self.n:,} of {self.total:,} samples of {self.data} ({self.split}), values from "
+            f"{self.low:.4g} to {self.high:.4g}"
+        )
+
+
 class RunPlan(Stored, frozen=True):
     """One run of the matrix: a model in a precision, by an engine, on a board.
 
@@ -219,6 +246,7 @@ class RunPlan(Stored, frozen=True):
     sketch: str = ""  # name and version that the user's own sketch gives; empty: our firmware
     protocol: Literal["frames", "text"] = "frames"  # text has no check sum
     tensors: Tensors | UnsetType = UNSET
+    converted: Conversion | UnsetType = UNSET  # not stored: the user's own .tflite file
 
 
 class Faults(Stored, frozen=True, omit_defaults=True):

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other distributions add to `hil` by entry points: commands, and converters of models.
+
+`hil` itself never imports TensorFlow or Optuna. The package tinyml-hil-train, which does, registers
+what needs them, and a plain installation says how to install it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hil.core.errors import ToolMissing
+
+COMMANDS: Final = "hil.commands"  # group of functions or Typer apps
+EXPORTERS: Final = "hil.exporters"  # group of functions that convert a model (`hil.bench.convert`)
+INSTALL: Final = (
+    "pip install tinyml-hil-train (in a checkout: pip install -e '.[train,sweep]' -e ./hil_train)"
+)
+
+
+def plugin(group: str, name: str, purpose: str) -> Any:
+    """The object that an installed distribution registers as ``name`` in entry point ``group``.
+
+    Args:
+        group: `COMMANDS` or `EXPORTERS`.
+        name: the name of the command or of the kind of file.
+        purpose: what the user asked for, for the error message.
+
+    Raises:
+        ToolMissing: no installed distribution registers it.
+    """
+    from importlib.metadata import entry_points  # `hil --help` does not need it
+
+    for entry in entry_points(group=group, name=name):
+        return entry.load()
+    raise ToolMissing(
+        f"{purpose} needs the package tinyml-hil-train, which is not installed", INSTALL
+    )
