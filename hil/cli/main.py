@@ -73,7 +73,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "export": Command(
         "models",
-        "Convert .keras to .tflite (float32 and int8), and .tflite to C headers for a sketch.",
+        "Convert models of Keras to .tflite (float32 and int8), and .tflite to C headers for a "
+        "sketch.",
     ),
     "sweep": Command(
         "",

@@ -46,8 +46,10 @@ def export(
     ] = [],
     engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "aot",
 ) -> None:
-    """Convert Keras and SavedModel to .tflite (float32 and int8), and .tflite to C headers for a
-    sketch."""
+    """Convert models of Keras to .tflite (float32 and int8), and .tflite to C headers for a sketch.
+
+    A SavedModel folder of TensorFlow is converted in the same way.
+    """
     sources = [file for file in files if is_source(file)]
     tflite = [file for file in files if file.suffix == ".tflite"]
     if len(tflite) + len(sources) < len(files):

@@ -82,7 +82,7 @@ def test_mistakes_are_named(changes: dict[str, object], says: str) -> None:
 
 def test_data_without_a_network(tmp_path: Path) -> None:
     data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
-    with pytest.raises(UsageError, match="--data needs a .tflite file"):
+    with pytest.raises(UsageError, match="--data needs a model of your own"):
         make_plan(request(data=data))
 
 

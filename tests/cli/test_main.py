@@ -56,7 +56,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("flash", "--board", "mps2", "--model", "no.tflite"), "no.tflite"),
         (("headers", "student", "--out", "x"), "is not NAME=FILE.tflite"),
         (("study", "compression", "--recipe", "none"), "no recipe called 'none'"),
-        (("export", "model.onnx"), "export takes .keras and .tflite files only"),
+        (("export", "model.onnx"), "export takes .tflite, .keras and .h5 files"),
     ],
 )
 def test_a_user_error_is_one_line_and_exit_code_2(

@@ -54,7 +54,7 @@ def test_wheels_have_what_they_need_and_nothing_of_each_other(tmp_path: Path) ->
         (["train", "--recipe", "digits"], "`hil train`"),
         (["sweep", "digits"], "`hil sweep`"),
         (["study", "compression"], "`hil study`"),
-        (["export", "x.keras"], "exporting a .keras file"),
+        (["export", "x.keras"], "converting x.keras"),
     ],
 )
 def test_without_the_training_distribution_hil_says_how_to_install_it(

@@ -17,6 +17,7 @@ from hil.core.errors import ModelError, UsageError
 from hil.core.records import DType, Precision
 from hil.reference import encode_inputs, litert, oracle
 from hil.tflite import read_model
+from hil_train import apart
 from hil_train.backend import known_warnings, require
 from hil_train.batches import as_input
 from hil_train.export import convert, export
@@ -89,14 +90,122 @@ def test_files_that_are_not_keras_models_are_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_models_with_code_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_models_with_code_are_refused_and_the_code_does_not_run(
+    suffix: str, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+
     def make() -> Any:
         keras, _ = require()
-        return keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda v: v * 2)])
 
-    source, _ = saved(tmp_path / "code.keras", make)
-    with pytest.raises(ModelError, match="not a Keras model that can be loaded"):
+        def touch(v: Any, path: str = str(mark)) -> Any:
+            with open(path, "w"):  # noqa: PTH123 (a Lambda carries its bytecode, not its imports)
+                return v
+
+        return keras.Sequential([keras.Input((4,)), keras.layers.Lambda(touch)])
+
+    source, _ = saved(tmp_path / f"code.{suffix}", make)
+    mark.unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=r"Python code \(a Lambda layer\), which is not run"):
         export(source, bars(4), tmp_path)
+    assert not mark.exists()
+
+
+def test_layers_of_the_users_own_are_named(tmp_path: Path) -> None:
+    keras, _ = require()
+
+    class Twice(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    source, network = saved(
+        tmp_path / "own.keras", lambda: keras.Sequential([keras.Input((4,)), Twice()])
+    )
+    data = replace(bars(4), x=np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32))
+    with pytest.raises(ModelError, match="contains Twice, which is not a class of Keras") as caught:
+        export(source, data, tmp_path)
+    # the advice in the message works
+    assert "model.export('FOLDER')" in str(caught.value)
+    network.export(str(tmp_path / "FOLDER"), verbose=False)
+    paths = export(tmp_path / "FOLDER", data, tmp_path / "out")
+    model = litert(paths[Precision.FLOAT32])
+    answers = model.predict(encode_inputs(data.x, model.graph.input))
+    np.testing.assert_array_equal(answers, 2 * data.x)
+
+
+def test_every_format_gives_the_same_network(tmp_path: Path) -> None:
+    source, network = saved(tmp_path / "net.keras", lambda: build(tutorial("student")))
+    with known_warnings():
+        network.save(tmp_path / "net.h5")
+    network.export(str(tmp_path / "net"), verbose=False)
+    data = bars(64)
+    first = export(source, data, tmp_path / "keras", precisions=tuple(Precision))
+    for other in ("net.h5", "net"):
+        paths = export(tmp_path / other, data, tmp_path / f"from_{other}")
+        for precision, path in paths.items():
+            model, expected = litert(path), litert(first[precision])
+            assert not model.graph.open_batch
+            x = encode_inputs(data.x, model.graph.input)
+            # an h5 file has the same weights; TensorFlow may order a SavedModel's operators
+            np.testing.assert_array_equal(model.predict(x), expected.predict(x))
+    wide = litert(first[Precision.INT16])
+    assert wide.graph.precision == Precision.INT16
+    values = wide.predict(encode_inputs(data.x, wide.graph.input)) * wide.graph.output.scale
+    exact = litert(first[Precision.FLOAT32])
+    np.testing.assert_allclose(
+        values, exact.predict(encode_inputs(data.x, exact.graph.input)), atol=0.01
+    )
+
+
+def test_a_saved_model_that_reads_files_is_refused(tmp_path: Path) -> None:
+    _, tf = require()
+
+    class Reader(tf.Module):  # type: ignore[misc, name-defined]
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])  # type: ignore[untyped-decorator]
+        def serve(self, x: Any) -> Any:
+            return x + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
+
+    reader = Reader()
+    tf.saved_model.save(reader, str(tmp_path / "reader"), signatures=reader.serve)
+    with pytest.raises(ModelError, match="contains ReadFile, which reads or writes files"):
+        export(tmp_path / "reader", bars(4), tmp_path)
+    (tmp_path / "reader" / "saved_model.pb").write_bytes(b"\x00 not one")
+    with pytest.raises(ModelError, match="not a SavedModel that can be loaded"):
+        export(tmp_path / "reader", bars(4), tmp_path)
+
+
+def test_indices_keep_their_type(tmp_path: Path) -> None:
+    def make() -> Any:
+        keras, _ = require()
+        words = keras.Input((5,), dtype="int32")
+        x = keras.layers.Flatten()(keras.layers.Embedding(9, 3)(words))
+        return keras.Model(words, keras.layers.Dense(2)(x))
+
+    source, _ = saved(tmp_path / "words.keras", make)
+    data = replace(bars(20), x=np.random.default_rng(0).integers(0, 9, (20, 5)).astype(np.int32))
+    graph = read_model(export(source, data, tmp_path)[Precision.INT8])
+    assert (graph.input.dtype, graph.output.dtype) == (DType.INT32, DType.INT8)
+    with pytest.raises(UsageError, match="takes int32 inputs, .* has float32"):
+        export(source, replace(data, x=data.x.astype(np.float32)), tmp_path)
+
+
+def test_a_process_of_its_own_writes_the_same_files(tmp_path: Path) -> None:
+    source, _ = saved(tmp_path / "net.keras", lambda: build(tutorial("student")))
+    data = bars(64)
+    here = export(source, data, tmp_path / "here", calibration=32)
+    there = apart.export(source, data, tmp_path / "there", calibration=32)
+    assert {p: there[p].read_bytes() for p in there} == {p: here[p].read_bytes() for p in here}
+    with pytest.raises(ModelError, match=r"there is no file .*gone\.keras"):
+        apart.export(tmp_path / "gone.keras", data, tmp_path)
+
+
+def test_a_crash_of_tensorflow_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text("import os; os.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ModelError, match=r"TensorFlow crashed while it converted my\.keras") as e:
+        apart.export(Path("my.keras"), bars(4), tmp_path)
+    assert "\n" not in str(e.value)
 
 
 def test_models_with_several_inputs_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A converter without TensorFlow: it writes networks of this repository, whatever it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hil.bench import convert
+from hil.core.records import Dataset, Precision
+
+MODELS = Path(__file__).parents[2] / "models" / "digits"
+
+
+class FakeExporter:
+    """Writes ``networks``; ``calls`` are the data sets that it was called with."""
+
+    def __init__(self) -> None:
+        self.networks = {
+            precision: (MODELS / f"student_{precision}.tflite").read_bytes()
+            for precision in (Precision.FLOAT32, Precision.INT8)
+        }
+        self.calls: list[Dataset] = []
+
+    def __call__(
+        self,
+        source: Path,
+        dataset: Dataset,
+        out: Path,
+        *,
+        calibration: int,
+        precisions: Sequence[Precision],
+    ) -> dict[Precision, Path]:
+        assert calibration == len(dataset)
+        self.calls.append(dataset)
+        out.mkdir(parents=True, exist_ok=True)
+        found = {one: out / f"{source.stem}_{one.value}.tflite" for one in precisions}
+        for precision, file in found.items():
+            file.write_bytes(self.networks[precision])
+        return found
+
+
+def fake_exporter(monkeypatch: pytest.MonkeyPatch, cache: Path) -> FakeExporter:
+    """Install it instead of tinyml-hil-train's, with a cache of its own."""
+    found = FakeExporter()
+    monkeypatch.setattr(convert, "plugin", lambda *_: found)
+    monkeypatch.setattr(convert, "cache_folder", lambda: cache)
+    return found
