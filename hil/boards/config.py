@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from hil.core.errors import ConfigError, UsageError
 from hil.core.files import Config, read_toml
 from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
+from hil.core.settings import SETTINGS, read_settings
 from hil.wire.messages import Lap, Result
 
 PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
@@ -194,10 +195,14 @@ class Board(Config, frozen=True):
 
 
 def board_files(project: Path | None = None) -> dict[str, Path]:
-    """Name -> TOML file, of this package and of the project's `boards/`, which takes precedence."""
+    """Name -> file that defines the board: of this package, of the project's `boards/`, or its
+    `hil.toml`; a later one takes precedence."""
     builtin = Path(str(resources.files("hil.boards")))
     folders = [builtin] + ([project / "boards"] if project else [])
-    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+    files = {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+    if project:
+        files |= dict.fromkeys(read_settings(project).boards, project / SETTINGS)
+    return files
 
 
 def load_board(name: str, project: Path | None = None) -> Board:
@@ -207,9 +212,24 @@ def load_board(name: str, project: Path | None = None) -> Board:
         raise UsageError(
             f"no board is called {name!r}", f"known boards: {', '.join(sorted(files))}"
         )
-    board = read_toml(files[name], Board)
+    file = files[name]
+    if project and file == project / SETTINGS:
+        return _from_settings(name, file, read_settings(project).boards[name])
+    board = read_toml(file, Board)
+    if board.name != name:
+        raise ConfigError(f"{file}: name is {board.name!r}", f"name it like the file: {name!r}")
+    return board
+
+
+def _from_settings(name: str, file: Path, table: dict[str, Any]) -> Board:
+    """The board of table ``[boards.NAME]``, which needs no ``name``."""
+    try:
+        board = msgspec.convert({"name": name, **table}, Board)
+    except msgspec.ValidationError as problem:
+        hint = "see docs/adding-a-board.md"
+        raise ConfigError(f"{file}: [boards.{name}]: {problem}", hint) from None
     if board.name != name:
         raise ConfigError(
-            f"{files[name]}: name is {board.name!r}", f"name it like the file: {name!r}"
+            f"{file}: [boards.{name}]: name is {board.name!r}", "leave it out of this table"
         )
     return board

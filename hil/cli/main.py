@@ -32,11 +32,14 @@ class Command:
     summary: str
     function: str = ""  # empty: the command's name
     hidden: bool = False
+    settings: bool = False  # its options default to `[bench]` of the project's hil.toml
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "bench": Command(
-        "bench", "Run models on boards, compare every answer with the host's, and write a report."
+        "bench",
+        "Run models on boards, compare every answer with the host's, and write a report.",
+        settings=True,
     ),
     "listen": Command(
         "listen",
@@ -63,6 +66,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "flash": Command(
         "boards",
         "Build firmware, upload it, and check that the board runs it. An emulator is left running.",
+        settings=True,
     ),
     "doctor": Command(
         "doctor",
@@ -137,8 +141,15 @@ def load_command(name: str, command: Command) -> Any:
         group.name = name
         return group
     single = typer.Typer(add_completion=False)
-    single.command(name=name, help=_help(found.__doc__), hidden=command.hidden)(found)
+    kind = _settings_command() if command.settings else None
+    single.command(name=name, cls=kind, help=_help(found.__doc__), hidden=command.hidden)(found)
     return typer.main.get_command(single)
+
+
+def _settings_command() -> type[TyperCommand]:
+    from hil.cli.settings import SettingsCommand  # imports what `hil --help` does not need
+
+    return SettingsCommand
 
 
 def _help(docstring: str) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``limits.toml``: absolute limits of each run, by its key board/engine/model/precision, and its
-allowed regression from an earlier run."""
+"""``limits.toml``, or ``[limits]`` of ``hil.toml``: absolute limits of each run, by its key
+board/engine/model/precision, and its allowed regression from an earlier run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 
 from hil.core.errors import ConfigError
 from hil.core.files import Config, read_toml
+from hil.core.settings import SETTINGS, read_settings
 from hil.runs.summary import SummaryRow
 
 LIMITS: Final = "limits.toml"
@@ -104,15 +105,36 @@ class LimitsFile(Config, frozen=True):
 
 
 def read_limits(path: Path) -> LimitsFile:
-    """The limits in the file; none if it does not exist. ConfigError if it is wrong."""
+    """The limits in the file; none if it does not exist. ConfigError if it is wrong.
+
+    Of a `hil.toml`, its table ``[limits]``.
+    """
     if not path.exists():
         return LimitsFile()
-    tables = read_toml(path, dict[str, dict[str, Any]], hint=_HINT)
-    compare = tables.pop(COMPARE, {})
+    if path.name == SETTINGS:
+        return _limits(f"{path}: [limits]", read_settings(path.parent).limits)
+    return _limits(str(path), read_toml(path, dict[str, dict[str, Any]], hint=_HINT))
+
+
+def project_limits(project: Path) -> LimitsFile:
+    """The limits of a project: those in its `hil.toml`, else in its `limits.toml`.
+
+    ConfigError if both have some.
+    """
+    own, file = read_settings(project).limits, project / LIMITS
+    if own and file.exists():
+        raise ConfigError(
+            f"{project / SETTINGS} has [limits], and there is {file}", "keep one of them"
+        )
+    return read_limits(project / SETTINGS if own else file)
+
+
+def _limits(where: str, tables: dict[str, dict[str, Any]]) -> LimitsFile:
+    runs = {key: table for key, table in tables.items() if key != COMPARE}
     try:
-        return msgspec.convert({"runs": tables, "compare": compare}, LimitsFile)
+        return msgspec.convert({"runs": runs, "compare": tables.get(COMPARE, {})}, LimitsFile)
     except msgspec.ValidationError as problem:
-        raise ConfigError(f"{path}: {problem}", _HINT) from None
+        raise ConfigError(f"{where}: {problem}", _HINT) from None
 
 
 def metrics(row: SummaryRow) -> dict[str, float]:

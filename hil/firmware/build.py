@@ -4,6 +4,7 @@ the reason of a failure in the log."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -143,7 +144,7 @@ def _run(
             f"cannot build in {tree}: PlatformIO's build tool expands the '$' in the path",
             f"{move} to a path without '$'",
         )
-    found = sources.environment(engine)
+    found = sources.environment(engine) | _envs_of(project)
     name = _image_name(env, models, engine, layers, sketch, found)
     folder = tree / ".pio" / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +179,12 @@ def _run(
     elf = _find_elf(folder / env)
     compiled = image.compiled if image else ()
     return BuiltFirmware(elf, sha256(elf), compiler_of(elf), compiled, _kernels(folder / env))
+
+
+def _envs_of(project: Path) -> dict[str, str]:
+    """The variable with which `platformio.ini` also reads the envs of the user's own boards."""
+    folder = project / "boards"
+    return {"HIL_ENVS": f"{glob.escape(str(folder))}/*.ini"} if any(folder.glob("*.ini")) else {}
 
 
 def _kernels(folder: Path) -> str:

@@ -15,8 +15,8 @@ import platformdirs
 
 from hil.core.errors import ConfigError, StorageError
 from hil.core.files import locked
+from hil.core.settings import SETTINGS
 
-SETTINGS: Final = "hil.toml"  # of a user's own project
 _PACKED: Final = "tree"  # folder of the wheel; a checkout has none
 _LEAVE: Final = ("__pycache__", "*.pyc")
 

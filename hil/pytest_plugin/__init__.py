@@ -31,10 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--hil-port", metavar="URL", help="Its port, if it cannot be found by USB.")
     add("--hil-serial", metavar="NUMBER", help="Its USB serial number, to select one of several.")
     add("--hil-flash", action="store_true", help="Flash the attached board first.")
-    add("--hil-limit", metavar="N", type=int, default=100, help="Samples per model (100).")
-    add("--hil-engine", metavar="NAME", default="aot", help="Inference engine (aot).")
+    add("--hil-limit", metavar="N", type=int, help="Samples per model (100).")
+    add("--hil-engine", metavar="NAME", help="Inference engine (aot).")
     add("--hil-precision", metavar="NAME", help="int8 or float32; default: int8, or as flashed.")
-    add("--hil-dataset", metavar="NAME", default="auto", help="Data set and its models (auto).")
+    add("--hil-dataset", metavar="NAME", help="Data set and its models (auto).")
     add(
         "--hil-model",
         metavar="FILE",
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Your .tflite file; repeatable.",
     )
     add("--hil-data", metavar="FILE", type=Path, help="Your data for it: .npz with x and y.")
-    add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml in rootdir.")
+    add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml or hil.toml.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,7 +98,8 @@ def _chosen(config: pytest.Config) -> Chosen:
     Without one, the test is skipped, unless an option names a board: then it fails.
     """
     from hil.core.errors import HilError, NotAttached
-    from hil.pytest_plugin.bench import choose
+    from hil.firmware import find_project
+    from hil.pytest_plugin.bench import board_of_settings, choose
 
     if _CHOSEN not in config.stash:
         try:
@@ -109,6 +110,9 @@ def _chosen(config: pytest.Config) -> Chosen:
     if isinstance(found, NotAttached):
         if named := [name for name in _NAMING if config.getoption(name)]:
             hint = f"plug it in; to skip these tests without a board, leave out {named[-1]}"
+            pytest.fail(f"{found.what}; {hint}", pytrace=False)
+        if board_of_settings(find_project(config.rootpath)):
+            hint = "plug in the board of hil.toml, or choose another one with --hil-board"
             pytest.fail(f"{found.what}; {hint}", pytrace=False)
         pytest.skip(f"{found.what}; plug one in, or use --hil-board mps2 (emulated) or --hil-port")
     if isinstance(found, Exception):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -18,15 +19,18 @@ from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME
 from hil.boards.session import HeldBoard
 from hil.boards.station import Station, only_station, stations
-from hil.compare.limits import LIMITS, Limits, read_limits
+from hil.compare.limits import LIMITS, Limits, LimitsFile, project_limits, read_limits
 from hil.core.errors import UsageError
 from hil.core.records import Hello, Precision
+from hil.core.settings import bench_options
 from hil.device import Device, Timing
 from hil.firmware import find_project
 from hil.report import write
 from hil.runs.load import read_manifest
 from hil.runs.schema import Manifest
 from hil.runs.summary import SummaryRow
+
+SAMPLES: Final = 100  # per model, unless an option or `hil.toml` says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def choose(config: pytest.Config) -> Chosen:
     more than one.
     """
     project = find_project(config.rootpath)
-    name = config.getoption("--hil-board")
+    name = config.getoption("--hil-board") or board_of_settings(project)
     port = config.getoption("--hil-port")
     if port and not name:
         raise UsageError("--hil-port needs the board's name", "add --hil-board NAME")
@@ -134,23 +138,26 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     Raises `hil.core.errors.HilError`: WrongFirmware if an attached board runs none of the planned
     images.
     """
-    option = config.getoption
-    if option("--hil-engine") == USER:
+    option, own = config.getoption, bench_options(chosen.project)
+    engines = [name for name in own.get("engine", ["aot"]) if name != USER]
+    if option("--hil-engine") == USER or not engines:
         raise UsageError(
             "--hil-engine user: the fixtures need networks of this project on the board",
             "bench your own sketch with `hil bench --engine user`",
         )
-    precision = option("--hil-precision")
+    precision, data = option("--hil-precision"), option("--hil-data")
+    if data is None and option("--hil-dataset") is None and "data" in own:
+        data = Path(own["data"])
     plan = make_plan(
         Request(
             project=chosen.project,
             boards=(chosen.station,),
-            models=tuple(option("--hil-model")),
-            precisions=(precision,) if precision else (),
-            engines=(option("--hil-engine"),),
-            dataset=option("--hil-dataset"),
-            data=option("--hil-data"),
-            limit=option("--hil-limit"),
+            models=tuple(option("--hil-model") or own.get("model", ())),
+            precisions=(precision,) if precision else tuple(own.get("precision", ())),
+            engines=(option("--hil-engine") or engines[0],),
+            dataset=option("--hil-dataset") or own.get("dataset", "auto"),
+            data=data,
+            limit=option("--hil-limit") or own.get("limit", SAMPLES),
         )
     )
     images = {case.image.key: case.image for case in plan.cases}
@@ -170,11 +177,24 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             replace(case, station=station) for case in plan.cases if case.image.key == image.key
         )
         bench = HilBench(replace(plan, cases=cases), lab, held, folder / "run")
-        bench.limits = read_limits(option("--hil-limits") or config.rootpath / LIMITS).runs
+        bench.limits = _limits(config, chosen.project).runs
     except BaseException:
         lab.close()
         raise
     return bench
+
+
+def board_of_settings(project: Path) -> str | None:
+    """The board that the project's `hil.toml` names; the first of several."""
+    return next(iter(bench_options(project).get("board", ())), None)
+
+
+def _limits(config: pytest.Config, project: Path) -> LimitsFile:
+    """Those of ``--hil-limits``, of `limits.toml` in the rootdir, or of the project."""
+    given: Path | None = config.getoption("--hil-limits")
+    if given or (config.rootpath / LIMITS).exists():
+        return read_limits(given or config.rootpath / LIMITS)
+    return project_limits(project)
 
 
 def _runs(hello: Hello, image: Image) -> bool:
