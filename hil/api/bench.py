@@ -35,7 +35,9 @@ def run_bench(options: BenchOptions, emit: Emit) -> Path:
         request = Request(
             project=project,
             boards=found,
-            models=options.model,
+            models=(*options.model, *options.teacher, *options.student),
+            teachers=options.teacher,
+            students=options.student,
             precisions=options.precision,
             engines=options.engine,
             dataset=options.dataset,

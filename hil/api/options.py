@@ -15,6 +15,8 @@ from hil.core.processes import cores
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
     *(
+        "teacher",
+        "student",
         "engine",
         "precision",
         "calibrate",
@@ -38,6 +40,8 @@ class BenchOptions:
 
     board: tuple[str, ...] = ("auto",)
     model: tuple[str, ...] = ()
+    teacher: tuple[str, ...] = ()
+    student: tuple[str, ...] = ()
     precision: tuple[str, ...] = ()
     engine: tuple[str, ...] = ("aot",)
     dataset: str = "auto"

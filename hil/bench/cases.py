@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from hil.boards.config import Board
 from hil.boards.station import Station
 from hil.core.records import DType, Hello, ModelInfo, Precision
-from hil.runs.schema import Conversion, run_key
+from hil.runs.schema import Conversion, Role, run_key
 from hil.tflite import Graph
 
 USER: Final = "user"  # the engine of every sketch
@@ -21,8 +21,9 @@ USER: Final = "user"  # the engine of every sketch
 class Network:
     """One .tflite file, and its name in a firmware image.
 
-    ``trained_on``: the data set of a network that `--dataset` chose; empty for a user's own file.
-    ``made``: how the bench made the file; None if it did not.
+    ``trained_on``: the data set of a network that `--dataset` chose; empty for a user's own file,
+    which has a ``role`` if it is one of a pair. ``made``: how the bench made the file; None if it
+    did not.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Network:
     graph: Graph
     trained_on: str = ""
     made: Conversion | None = None
+    role: Role = ""
 
 
 @dataclass(frozen=True, slots=True)

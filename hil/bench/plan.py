@@ -26,7 +26,7 @@ from hil.core.records import EXPORTED, Dataset, DType, Precision, packed_bytes
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.firmware import firmware_tree
-from hil.runs.schema import Refused, TooLarge
+from hil.runs.schema import Refused, Role, TooLarge
 from hil.tflite import read_model
 
 NETWORKS: Final = ("teacher", "student")
@@ -41,6 +41,8 @@ class Request:
     boards: tuple[str | Station, ...] = ("mps2",)
     models: tuple[str, ...] = ()  # teacher, student, .tflite files, or models to convert
     precisions: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()  # of `models`: these are compared with `students`
+    students: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
     data: Path | None = None  # a .npz file
@@ -197,7 +199,8 @@ def _converted(
         emit(Calibrated(made.record, made.folder, benched=calibration is whole))
         emit(weigh(made, whole))
         name = model_name(Path(made.name))
-        found += [replace(_network(name, file), made=made.record) for file in made.files.values()]
+        networks = [replace(_network(name, file), made=made.record) for file in made.files.values()]
+        found += [_with_role(request, source, network) for network in networks]
     return found
 
 
@@ -219,7 +222,10 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
                 "one bench cannot run both teacher/student and models of your own",
                 "run two benches",
             )
-        networks = [*(_network(model_name(file), file) for file in dict.fromkeys(own)), *made]
+        files = [_with_role(request, f, _network(model_name(f), f)) for f in dict.fromkeys(own)]
+        networks = [*files, *made]
+        if request.teachers or request.students:
+            _check_pairs([n for n in networks if n.graph.precision in precisions])
         return _own_networks(networks, precisions, asked=bool(request.precisions))
     if request.data is not None:
         raise UsageError("--data needs a model of your own", "pass --model my.tflite")
@@ -240,6 +246,36 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
         chosen = tuple(n for n in group if not named or n.name in named)
         groups.append(Group(precision, group, chosen))
     return groups
+
+
+def _with_role(request: Request, source: Path, network: Network) -> Network:
+    """A user's network from ``source``. Without `--teacher` and `--student`, its name may say its
+    role."""
+    roles: dict[Path, Role] = {Path(one): "teacher" for one in request.teachers}
+    students: dict[Path, Role] = {Path(one): "student" for one in request.students}
+    if both := roles.keys() & students.keys():
+        raise UsageError(f"{min(both)} is --teacher and --student", "give two files")
+    roles |= students
+    named: dict[str, Role] = {"teacher": "teacher", "student": "student"}
+    role = roles.get(source, "") if roles else named.get(network.name, "")
+    return replace(network, role=role)
+
+
+def _check_pairs(networks: Sequence[Network]) -> None:
+    """UsageError for a student without a teacher of its precision, and for several teachers."""
+    for student in networks:
+        if student.role != "student":
+            continue
+        precision = student.graph.precision
+        teachers = [
+            n.path.name for n in networks if n.role == "teacher" and n.graph.precision == precision
+        ]
+        if len(teachers) != 1:
+            found = f"so do {' and '.join(teachers)}" if teachers else "no --teacher does"
+            raise UsageError(
+                f"{student.path.name} computes in {precision}, and {found}",
+                "pass one --teacher in the precision of each --student",
+            )
 
 
 def _own_networks(

@@ -164,6 +164,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         xnnpack="" if "xnnpack" in why_not else xnnpack_version(),
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
+        role=UNSET if case.network.trained_on else case.network.role,
         tensors=stored_tensors(
             graph.inputs,
             graph.outputs,

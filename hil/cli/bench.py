@@ -40,6 +40,13 @@ def bench(
             "or a SavedModel folder; repeatable.",
         ),
     ] = [],
+    teacher: Annotated[
+        Names,
+        typer.Option("--teacher", help="A --model that --student is compared with; repeatable."),
+    ] = [],
+    student: Annotated[
+        Names, typer.Option("--student", help="A --model, compared with --teacher; repeatable.")
+    ] = [],
     precision: Annotated[
         Names, typer.Option("--precision", help="float32, int8 or int16; repeatable.")
     ] = [],
@@ -220,6 +227,8 @@ def bench(
     options = BenchOptions(
         board=tuple(board),
         model=tuple(model),
+        teacher=tuple(teacher),
+        student=tuple(student),
         precision=tuple(precision),
         engine=tuple(engine),
         dataset=dataset,

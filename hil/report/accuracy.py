@@ -67,8 +67,9 @@ def accuracy_chart(cells: Sequence[Cell]) -> Chart | None:
     host = any(cell.host_accuracy for cell in cells)
     return Chart(
         title="Device and host" if host else "Device",
-        caption=f"Share of right answers; lines are {CONFIDENCE:.0%} Wilson intervals. The axis "
-        "does not start at zero." + (" Host is LiteRT on this computer." if host else ""),
+        caption=f"Share of right answers; lines are {CONFIDENCE:.0%} Wilson intervals."
+        + " The axis does not start at zero." * (scale.low > 0)
+        + (" Host is LiteRT on this computer." if host else ""),
         axis="accuracy",
         ticks=ticks_in(NARROW, ((scale.at(v), f"{100 * v:.4g}%") for v in ticks), inside=True),
         rows=tuple(_row(cell, models, scale) for cell in cells),
@@ -154,7 +155,7 @@ def validation_table(found: Sequence[Validation]) -> Table:
     for one in found:
         if most := max((row.left_out for row in one.rows.values()), default=0):
             note += f" {one.cell.name}: {plural(most, 'sample')} with NaN or infinity excluded."
-    return Table("Validation", head, rows, note)
+    return Table("Validation", head, rows, note, folded=True)
 
 
 def _figures(row: Metrics) -> Iterator[str]:

@@ -17,12 +17,13 @@ from hil.report.draw.chart import Chart, Confusion, Scatter
 @dataclass(frozen=True, slots=True)
 class Table:
     """``head`` and each of ``rows`` have the same length; the first column names the row. A cell
-    may be broken into lines at its line breaks."""
+    may be broken into lines at its line breaks. ``folded``: it opens with a click on its title."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Section "Time": what an inference costs, accuracy against that cost, and wrong clocks.
+"""What an inference costs: section "Time", and accuracy against cost.
 
 Instructions and microseconds never share an axis.
 """
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from hil import stats
-from hil.report.blocks import Scatters, Section, Table, section
+from hil.report.blocks import Section, Table, section
 from hil.report.draw.chart import Chart, Row, Scatter, Segment, colour, from_zero
 from hil.report.draw.scatter import Axis, Mark, scatter
 from hil.report.text import count, plural
@@ -46,7 +46,6 @@ def time_section(_run: StoredRun, cells: Sequence[Cell]) -> Section:
             *time_charts(cells),
             timing_table(cells),
             wall_table(cells),
-            Scatters("Accuracy against cost", scatters(cells)),
         ],
     )
 
@@ -127,7 +126,9 @@ def timing_table(cells: Sequence[Cell]) -> Table:
         "size is the last quarter's median over the first's. Clock step: the smallest step that "
         "the device saw its own clock make, or that its times show; nothing finer is shown."
     )
-    return Table("Time in detail", head, tuple(_row(c) for c in cells if c.series), note)
+    return Table(
+        "Time in detail", head, tuple(_row(c) for c in cells if c.series), note, folded=True
+    )
 
 
 def wall_table(cells: Sequence[Cell]) -> Table:
@@ -141,7 +142,7 @@ def wall_table(cells: Sequence[Cell]) -> Table:
         "in flight. It shows how fast the emulator is, and nothing about a board's time."
     )
     head = ("Run", "Round trip, ms", "95% interval", "Method", "Answers")
-    return Table("Wall time of the emulators", head, tuple(rows), note)
+    return Table("Wall time of the emulators", head, tuple(rows), note, folded=True)
 
 
 def _wall(cell: Cell, wall: EmulatorTimes) -> tuple[str, ...]:
@@ -172,15 +173,14 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
-    """For each board: accuracy over time, arena and flash, if at least two runs have both. Where
-    LiteRT was timed, the plot of time is beside the host's (`hil.report.host`)."""
+    """For each board: accuracy over time, arena and flash, if at least two runs have both."""
     boards = list(dict.fromkeys(cell.plan.board for cell in cells))
     models = [cell.plan.model for cell in cells]
     drawn = []
     for board in boards:
         here = [cell for cell in cells if cell.plan.board == board and cell.accuracy]
         on = f" on {board}" if len(boards) > 1 else ""
-        if not any(cell.host_times for cell in here):
+        if here:
             drawn.append(time_scatter(here, models, on=len(boards) > 1))
         for title, label, value in _SIZES:
             cost = Axis(label)

@@ -13,7 +13,6 @@ from typing import Final
 
 from hil import stats
 from hil.report.blocks import Block, Figure, Scatters, Section, Table, Words, section
-from hil.report.cost import time_scatter
 from hil.report.draw.chart import (
     NARROW,
     Chart,
@@ -314,9 +313,6 @@ def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
         "better."
     )
     yield from _drawn(f"{_TITLE} on the host", caption, list(alone.values()))
-    for here in others:
-        if found := time_scatter(here, models, on=len(boards) > 1):
-            yield found
 
 
 def _drawn(

@@ -53,11 +53,11 @@ def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
     def place(cell: Cell) -> tuple[str, str, str]:
         return cell.plan.board, cell.plan.engine, cell.plan.precision
 
-    teachers = {place(cell): cell for cell in cells if cell.plan.model == "teacher" and cell.n}
+    teachers = {place(cell): cell for cell in cells if cell.plan.part == "teacher" and cell.n}
     found = [
         (teachers[place(cell)], cell)
         for cell in cells
-        if cell.plan.model == "student" and cell.n and place(cell) in teachers
+        if cell.plan.part == "student" and cell.n and place(cell) in teachers
     ]
     return tuple(sorted(found, key=lambda pair: pair[1].plan.precision != "int8"))
 
@@ -114,7 +114,8 @@ def comparisons(cells: Sequence[Cell]) -> Table:
         "Difference of accuracies with its 95% interval (Newcombe, paired). "
         "p: exact McNemar test, two-sided, not corrected for the number of rows."
     )
-    return Table("Paired comparisons", head, tuple(_pair(pair) for pair in pairs), note)
+    rows = tuple(_pair(pair) for pair in pairs)
+    return Table("Paired comparisons", head, rows, note, folded=True)
 
 
 def _pair(pair: Pair) -> tuple[str, ...]:
@@ -241,7 +242,7 @@ def student_table(found: Sequence[Distillation]) -> Table:
         "Student",
         "Teacher",
         "Pairs",
-        *(("Accuracy, points", "p (McNemar)") if labelled else ()),
+        *(("Accuracy, points",) if labelled else ()),
         "Same answer",
         *(("Only teacher right",) if labelled else ()),
         "Speed-up",
@@ -263,7 +264,7 @@ def _row(one: Distillation) -> tuple[str, ...]:
         one.student,
         one.teacher,
         count(one.n),
-        *(_gap(one.pair) if one.pair else ()),
+        *((_gap(one.pair),) if one.pair else ()),
         f"{percent(one.agreement.point, one.n)}\n({interval(one.agreement)})",
         *((count(len(one.lost)),) if one.pair else ()),
         _speed(one),
@@ -272,10 +273,10 @@ def _row(one: Distillation) -> tuple[str, ...]:
     )
 
 
-def _gap(pair: Pair) -> tuple[str, str]:
+def _gap(pair: Pair) -> str:
     gap = pair.difference
     low, high = points(gap.low, gap.n), points(gap.high, gap.n)
-    return f"{points(gap.point, gap.n)}\n({low} to {high})", _p(pair.test)
+    return f"{points(gap.point, gap.n)}\n({low} to {high})"
 
 
 def _speed(one: Distillation) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 
 from hil.core.records import DType
 from hil.report.blocks import Table
@@ -342,8 +343,8 @@ WRITE_UPS: Mapping[str, WriteUp] = MappingProxyType(
 
 
 def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
-    """The write-up on this data beside this run; None if there is none, if none of its networks
-    took part, or without labels."""
+    """The write-up on this data beside this run; None if there is none, if none of the networks
+    that this project trained for it took part, or without labels."""
     write_up = WRITE_UPS.get(manifest.dataset.name) if manifest.dataset.labelled else None
     rows = list(_rows(manifest, cells, write_up)) if write_up else []
     if write_up is None or not rows:
@@ -361,7 +362,11 @@ def _rows(
 ) -> Iterator[tuple[str, ...]]:
     said: set[str] = set()
     for row in write_up.rows:
-        ours = [cell for cell in cells if cell.plan.model == row.model and cell.n]
+        ours = [
+            cell
+            for cell in cells
+            if cell.plan.role is UNSET and cell.plan.model == row.model and cell.n
+        ]
         if not ours:
             continue
         name = f"{row.model} {row.precision}"

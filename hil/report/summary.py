@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from hil.report.blocks import Figure, Figures, Section, Table, section
+from hil.report.blocks import Figure, Figures, Scatters, Section, Table, section
+from hil.report.cost import scatters
 from hil.report.host import device_words, host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
 from hil.report.text import count, interval, known, noun, percent, plural, short
@@ -24,6 +25,7 @@ def summary_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
         "Summary",
         [
             Figures(key_figures(cells, what)),
+            Scatters("What accuracy costs", scatters(cells)),
             results(cells, what),
             student_table(distillations(cells)),
             too_large(run.manifest),

@@ -244,19 +244,17 @@ def _cost(cells: Sequence[Cell]) -> str:
     if pair is None:
         return f"{student.name} {ratio} of the teacher" if ratio else ""
     gap = pair.difference
-    worse = gap.point < 0
-    # the interval of the loss or of the gain, whichever the sentence states
-    low, high = (-gap.high, -gap.low) if worse else (gap.low, gap.high)
-    reach = f"{points(low, gap.n).lstrip('+')} to {points(high, gap.n).lstrip('+')}"
-    if not gap.point:
-        said = f"{student.name} is as accurate as the teacher (within {reach} points)"
-    else:
+    # the sign of the table: student - teacher
+    reach = f"95% interval {points(gap.low, gap.n)} to {points(gap.high, gap.n)}"
+    if gap.point:
         amount = points(abs(gap.point), gap.n).lstrip("+")
-        word = "less" if worse else "more"
+        word = "less" if gap.point < 0 else "more"
         said = (
             f"{student.name} is {amount} points {word} accurate than the teacher "
-            f"(95% interval {reach})"
+            f"(difference: {reach})"
         )
+    else:
+        said = f"{student.name} is as accurate as the teacher (difference: {reach} points)"
     if gap.n < max(teacher.n, student.n):
         said += f" over the {count(gap.n)} that both answered"
     return f"{said} and {ratio}" if ratio else said

@@ -180,7 +180,10 @@ def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
     assert len(Inputs(plan.data, taken_by(plan.networks[0]))[0]) == 3_072
 
 
-def test_a_data_set_without_networks_says_how_to_train_them(tmp_path: Path) -> None:
+def test_a_data_set_without_networks_says_how_to_train_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.bench.plan.firmware_tree", lambda project: project)
     with pytest.raises(
         UsageError, match="no models for noise; train them: hil train --recipe noise"
     ):
@@ -225,3 +228,37 @@ def test_every_board_can_be_a_station() -> None:
 def test_models_of_the_project_are_int8_or_float32() -> None:
     with pytest.raises(UsageError, match="no int16 models for digits; choose from float32, int8"):
         make_plan(request(precisions=("int16",)))
+
+
+def own_pair(tmp_path: Path, *, precision: str = "int8") -> tuple[str, str]:
+    """A user's networks with names of their own."""
+    for name in ("teacher", "student"):
+        shutil.copy(
+            STUDENT.with_name(f"{name}_{precision}.tflite"), tmp_path / f"{name[:1]}-1.tflite"
+        )
+    return str(tmp_path / "t-1.tflite"), str(tmp_path / "s-1.tflite")
+
+
+def test_own_networks_are_paired_by_options(tmp_path: Path) -> None:
+    big, small = own_pair(tmp_path)
+    plan = make_plan(
+        request(models=(big, small), teachers=(big,), students=(small,), dataset="digits", limit=2)
+    )
+    assert [(n.name, n.role) for n in plan.networks] == [("t_1", "teacher"), ("s_1", "student")]
+
+
+def test_own_networks_are_paired_by_name_without_options(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.tflite" for name in ("teacher", "student", "other")]
+    for file in files:
+        shutil.copy(STUDENT, file)
+    plan = make_plan(request(models=tuple(map(str, files)), dataset="digits", limit=2))
+    assert [case.network.role for case in plan.cases] == ["teacher", "student", ""]
+
+
+def test_a_student_needs_a_teacher_of_its_precision(tmp_path: Path) -> None:
+    _, small = own_pair(tmp_path)
+    big = str(STUDENT.with_name("teacher_float32.tflite"))
+    with pytest.raises(UsageError, match=r"s-1.tflite computes in int8, and no --teacher does"):
+        make_plan(request(models=(big, small), teachers=(big,), students=(small,)))
+    with pytest.raises(UsageError, match="is --teacher and --student"):
+        make_plan(request(models=(big, big), teachers=(big,), students=(big,)))

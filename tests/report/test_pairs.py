@@ -67,4 +67,4 @@ def test_a_clock_too_coarse_gives_no_speed_up() -> None:
     }
     coarse = StoredRun(stored.manifest, zeros, {}, False)
     assert distillations(reports.cells_of(coarse))[0].speed_up is None
-    assert document(coarse).table("Teacher and student").rows[0][7] == "–"
+    assert document(coarse).table("Teacher and student").rows[0][6] == "–"

@@ -39,9 +39,9 @@ def test_every_drawing_has_a_file(tmp_path: Path) -> None:
             for p in ("float32", "int8")
         ),
         "time-instructions-per-inference.svg",
-        "time-accuracy-against-instructions.svg",
-        "time-accuracy-against-ram.svg",
-        "time-accuracy-against-flash.svg",
+        "summary-accuracy-against-instructions.svg",
+        "summary-accuracy-against-ram.svg",
+        "summary-accuracy-against-flash.svg",
         "memory-ram.svg",
         "memory-flash.svg",
     }
@@ -51,12 +51,12 @@ def test_the_hosts_time_has_a_file(tmp_path: Path) -> None:
     emulated = set(drawn(reports.hosted(tmp_path / "emulated", 60)))
     assert {
         "host-accuracy-against-time-on-the-host.svg",
-        "host-accuracy-against-instructions.svg",
+        "summary-accuracy-against-instructions.svg",
     } <= emulated
-    assert "time-accuracy-against-instructions.svg" not in emulated
+    assert "host-accuracy-against-instructions.svg" not in emulated
     real = set(drawn(reports.on_board(tmp_path / "real", 60)))
     assert "host-accuracy-against-time.svg" in real
-    assert "time-accuracy-against-latency.svg" not in real
+    assert "summary-accuracy-against-latency.svg" in real
 
 
 def test_instructions_and_time_have_separate_files(tmp_path: Path) -> None:

@@ -53,11 +53,9 @@ def test_the_gap_of_accuracy_has_its_direction_and_interval(swap: bool, word: st
     found, (teacher, student) = _judged(reports.manifest(*PAIR), stored)
     gap = stats.paired_difference(known(student.right), known(teacher.right))
     assert (gap.point > 0) == swap
-    sign = 1 if swap else -1
-    low, high = sorted((100 * sign * gap.low, 100 * sign * gap.high))
     said = (
         f"student int8 is {abs(100 * gap.point):.1f} points {word} accurate than the teacher "
-        f"(95% interval {low:.1f} to {high:.1f})"
+        f"(difference: 95% interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
     )
     assert said in found.sentence.replace("−", "-")
 
