@@ -96,7 +96,7 @@ def test_logical_operators_equal_tflm(code: str, tmp_path: Path) -> None:
     equal_tflm({"net": read_model(net.finish())}, tmp_path)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("dtype", ["int8", "float32", "int32"])
 def test_an_old_select_equals_litert(dtype: str, tmp_path: Path) -> None:
     """TFLM has only SELECT_V2."""
     net = compared("GREATER", dtype, ((1, 3, 5), (1, 3, 5)), (0.1, 0.1))

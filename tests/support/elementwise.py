@@ -29,10 +29,10 @@ def fused_options(code: str, act: int) -> tuple[Any, str]:
 
 # operators on one value, with their output's scale and zero point in int8 where that is fixed
 FIXED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
-LITERT_ONLY = ("EXP", "GELU", "LOG", "RELU_N1_TO_1")  # in int8: TFLM does not have them
+LITERT_ONLY = ("EXP", "GELU", "LOG", "RELU_N1_TO_1", "SQRT")  # in int8: TFLM does not have them
 _RELUS = ("LEAKY_RELU", "RELU", "RELU6")
 INT8_FUNCTIONS = ("ABS", "ELU", "HARD_SWISH", "RSQRT", *_RELUS, *FIXED, *LITERT_ONLY)
-REAL_FUNCTIONS = (*INT8_FUNCTIONS, "CEIL", "COS", "FLOOR", "NEG", "ROUND", "SIN", "SQRT", "SQUARE")
+REAL_FUNCTIONS = (*INT8_FUNCTIONS, "CEIL", "COS", "FLOOR", "NEG", "ROUND", "SIN", "SQUARE")
 
 
 def function(net: Net, code: str, draw: float = 0.3, **result: Any) -> Net:
@@ -126,6 +126,8 @@ def several() -> bytes:
         apply("MINIMUM", values(2, 3, 4))
         if net.dtype != "int16":
             apply("DIV", values(3, 4))
+            if net.dtype == "int8":
+                apply("DIV", start, scale=net.scale / 0.05 / 65)  # TFLM's shift is defined
             apply("PRELU", values(1, 1, 4))
         apply("MUL", values(1, 3, 1), scale=scale)
 
@@ -146,6 +148,7 @@ def several() -> bytes:
     pairs(0.001)
     net.simple("RELU", scale=0.001).simple("RELU6")
     net.simple("TANH", scale=2.0**-15).simple("LOGISTIC", scale=2.0**-15)
+    net.simple("RSQRT", scale=2.0**-12)
     softmax("SOFTMAX", 2.0**-15, 0)
     net.simple("DEQUANTIZE", dtype="float32", scale=0.0).simple("HARD_SWISH")
     pairs(0.0)

@@ -312,7 +312,7 @@ def _bilinear(maker: GraphMaker) -> None:
 
 def _resize(maker: GraphMaker, code: str, options: Any) -> None:
     net = maker.net
-    if len(net.shape) != 4 or net.dtype not in ("float32", "int8"):
+    if len(net.shape) != 4 or net.dtype not in ("float32", "int8", "int16"):
         return
     sizes = [n * 2 if maker.random.random() < 0.4 else maker._int(1, 12) for n in net.shape[1:3]]
     which = maker._int(0, 2)

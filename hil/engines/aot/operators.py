@@ -105,10 +105,12 @@ _POOLING = Family(Pooling, plan_pools, emit_pooling, (FLOAT32, INT8, INT16))
 _MAP = Family(Map, plan_map, emit_map)
 _CONVERSION = replace(_MAP, types=(FLOAT32, INT8, UINT8, INT16, INT32), converts=True, offsets=True)
 _SOFTMAX = Family(Softmax, plan_softmax, emit_softmax)
-_SELECTION = Family(Binary, plan_selection, emit_binary)
+_SELECTION = Family(
+    Binary, plan_selection, emit_binary, (FLOAT32, INT8, INT16, INT32, BOOL), converts=True
+)
 _BINARY = Family(Binary, plan_binary, emit_binary, (FLOAT32, INT8, INT16, INT32))
 _REDUCTION = Family(Reduction, plan_reduction, emit_reduction)
-_POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32), converts=True)
+_POSITION = replace(_REDUCTION, types=(FLOAT32, INT8, INT32, INT64), converts=True)
 
 
 def _plan_gather(operator: Operator, graph: Graph, name: str, note: str) -> Step:
@@ -134,19 +136,18 @@ FAMILIES: Mapping[str, Family] = {
     "MAX_POOL_2D": _POOLING,
     "AVERAGE_POOL_2D": _POOLING,
     **dict.fromkeys(MOVES, _MOVED),
-    "GATHER": Family(Moved, _plan_gather, emit_moved, (FLOAT32, INT8, INT32), converts=True),
-    "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear),
+    "GATHER": replace(_MOVED, plan=_plan_gather, converts=True),
+    "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear, (FLOAT32, INT8, INT16)),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(PAIRS, _BINARY),
     **dict.fromkeys(SIGNS, replace(_BINARY, types=(*_BINARY.types, BOOL), converts=True)),
-    "SELECT": replace(_SELECTION, types=(FLOAT32, INT8, INT16, BOOL), converts=True),
-    "SELECT_V2": replace(_SELECTION, types=(FLOAT32, INT8, INT16, BOOL), converts=True),
+    **dict.fromkeys(("SELECT", "SELECT_V2"), _SELECTION),
     "SOFTMAX": replace(_SOFTMAX, types=(FLOAT32, INT8, INT16), converts=True, offsets=True),
     "LOG_SOFTMAX": Family(LogSoftmax, plan_log_softmax, emit_log_softmax),
     "MEAN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
-    "REDUCE_MAX": _REDUCTION,
-    "REDUCE_MIN": _REDUCTION,
+    "REDUCE_MAX": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
+    "REDUCE_MIN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Family(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """RESIZE_BILINEAR: each value is a weighted sum of four neighbours, whose places are in tables.
 
-Source of the arithmetic: tensorflow/lite/kernels/internal/reference/resize_bilinear.h. int8 uses
-fractions of 1024; the sum of four products is exact in 32 bits, because the weights add up to 2^20.
+Source of the arithmetic: tensorflow/lite/kernels/internal/reference/resize_bilinear.h. Integers
+use fractions of 1024. The sum of four products is exact in 32 bits for int8, because the weights
+add up to 2^20; in 64 for int16, which only LiteRT has.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.source import Array, Emitted, Writer, read
-from hil.engines.aot.steps import OneToOne, ctype, item
+from hil.engines.aot.steps import CTYPES, OneToOne, item_bytes
 from hil.tflite import Graph, Operator
 from hil.tflite.graph import FLOAT32, refuse
 
-_BITS = 10  # of a fraction in int8
+_BITS = 10  # of a fraction of whole numbers
+_PRODUCTS = (("a", "wa"), ("b0", "wb"), ("c", "wc"), ("d", "wd"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,24 +42,24 @@ class Bilinear(OneToOne):
 
     name: str
     note: str
-    real: bool
+    kind: str  # of its values in C
     size: tuple[int, int, int, int]
     rows: Neighbours
     columns: Neighbours
 
     @property
     def ctypes(self) -> tuple[str, str]:
-        return ctype(self.real), ctype(self.real)
+        return self.kind, self.kind
 
     @property
     def input_bytes(self) -> int:
-        return int(np.prod(self.size)) * item(self.real)
+        return int(np.prod(self.size)) * item_bytes(self.kind)
 
     @property
     def output_bytes(self) -> int:
         batch, _, _, channels = self.size
         values = batch * len(self.rows.lower) * len(self.columns.lower) * channels
-        return values * item(self.real)
+        return values * item_bytes(self.kind)
 
     @property
     def lead(self) -> None:
@@ -78,7 +80,7 @@ def plan_bilinear(operator: Operator, graph: Graph, name: str, note: str) -> Bil
     if corners and centres:
         raise refuse(operator, "half_pixel_centers with align_corners", "choose one of them")
     real = x.dtype == FLOAT32
-    find = _real_neighbours if real else _int8_neighbours
+    find = _real_neighbours if real else _whole_neighbours
     rows, columns = (
         find(x.shape[axis], y.shape[axis], corners=corners, centres=centres) for axis in (1, 2)
     )
@@ -86,7 +88,7 @@ def plan_bilinear(operator: Operator, graph: Graph, name: str, note: str) -> Bil
         if int(found.lower.max()) >= x.shape[axis]:  # of few values many
             raise refuse(operator, "the references read outside its input", "resize it less")
     n, height, width, channels = x.shape
-    return Bilinear(name, note, real, (n, height, width, channels), rows, columns)
+    return Bilinear(name, note, CTYPES[x.dtype], (n, height, width, channels), rows, columns)
 
 
 def _real_neighbours(size: int, made: int, *, corners: bool, centres: bool) -> Neighbours:
@@ -101,7 +103,7 @@ def _real_neighbours(size: int, made: int, *, corners: bool, centres: bool) -> N
     return Neighbours(lower, upper, at - lower.astype(np.float32))
 
 
-def _int8_neighbours(size: int, made: int, *, corners: bool, centres: bool) -> Neighbours:
+def _whole_neighbours(size: int, made: int, *, corners: bool, centres: bool) -> Neighbours:
     """ComputeInterpolationValuesInteger."""
     one = 1 << _BITS
     less = int(corners and made > 1)
@@ -123,7 +125,7 @@ def emit_bilinear(step: Bilinear, prefix: str) -> Emitted:
     """The C code of a RESIZE_BILINEAR."""
     batch, height, width, channels = step.size
     row = width * channels
-    name = ctype(step.real)
+    name = step.kind
     arrays = [
         *_tables(f"{prefix}_y", step.rows, row, "rows"),
         *_tables(f"{prefix}_x", step.columns, channels, "columns"),
@@ -143,7 +145,7 @@ def emit_bilinear(step: Bilinear, prefix: str) -> Emitted:
         y = "y" if len(step.rows.lower) > 1 else "0"
         w(f"const {name} *const top = in + {value('y', '', f'2 * {y}')};")
         w(f"const {name} *const bottom = in + {value('y', '', f'2 * {y} + 1')};")
-        number = "float" if step.real else "int32_t"
+        number = "float" if name == "float" else "int32_t"
         w(f"const {number} fy = {value('y', 'f', y)};")
         with w.loop("x", len(step.columns.lower)):
             x = "x" if len(step.columns.lower) > 1 else "0"
@@ -152,7 +154,7 @@ def emit_bilinear(step: Bilinear, prefix: str) -> Emitted:
             w(f"const {name} *c = top + {value('x', '', f'2 * {x} + 1')};")
             w(f"const {name} *d = bottom + {value('x', '', f'2 * {x} + 1')};")
             w(f"const {number} fx = {value('x', 'f', x)};")
-            (_real_sums if step.real else _int8_sums)(w, channels)
+            _real_sums(w, channels) if name == "float" else _whole_sums(w, channels, name)
     return Emitted(arrays, str(w))
 
 
@@ -176,11 +178,14 @@ def _real_sums(w: Writer, channels: int) -> None:
         )
 
 
-def _int8_sums(w: Writer, channels: int) -> None:
+def _whole_sums(w: Writer, channels: int, kind: str) -> None:
     one = 1 << _BITS
     w(f"const int32_t wa = ({one} - fy) * ({one} - fx), wb = fy * ({one} - fx);")
     w(f"const int32_t wc = ({one} - fy) * fx, wd = fy * fx;")
     with w.loop("i", channels, "++a, ++b0, ++c, ++d"):
-        w("const int32_t sum = *a * wa + *b0 * wb + *c * wc + *d * wd;")
+        total, cast = ("int32_t", "") if kind == "int8_t" else ("int64_t", "(int64_t)")
+        products = [f"{cast}*{x} * {weight}" for x, weight in _PRODUCTS]
+        w(f"const {total} sum = {' + '.join(products)};")
         half, bits = 1 << (2 * _BITS - 1), 2 * _BITS
-        w(f"*out++ = (int8_t)((sum + {half} + (sum >> 31)) >> {bits}); /* halves away from zero */")
+        sign = f"(sum >> {31 if kind == 'int8_t' else 63})"
+        w(f"*out++ = ({kind})((sum + {half} + {sign}) >> {bits}); /* halves away from zero */")

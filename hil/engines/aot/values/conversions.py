@@ -21,9 +21,10 @@ from hil.engines.aot.arithmetic import (
 )
 from hil.engines.aot.source import Array, Emitted, Writer, real_literal
 from hil.engines.aot.steps import Buffer
-from hil.engines.aot.values.fixed_point import SIGMOID
+from hil.engines.aot.values.fixed_point import SIGMOID, interpolated, inverse_root_scale
 from hil.engines.aot.values.formulas import INT16_LIMITS, INT32_LIMITS, integer, linear, minus, plus
 from hil.engines.aot.values.linear import CODES, fit
+from hil.engines.aot.values.value_functions import exponential, gelu_function
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import (
     BOOL,
@@ -245,6 +246,39 @@ def _sigmoid(operator: Operator, x: Tensor, y: Tensor) -> _Function:
     return _Function(f"hil_{kind}16((x * {multiplier}{half}, table)", ("sigmoid16",), table)
 
 
+def _looked_up(
+    function: Callable[[float], float], operator: Operator, x: Tensor, y: Tensor
+) -> _Function:
+    """A function that LiteRT interpolates in a table of 513 values."""
+    _require(operator, _wide(operator, x, y))
+    try:
+        with np.errstate(all="raise", under="ignore"):
+            table = interpolated(function, (x.scale, y.scale), (x.zero_point, y.zero_point))
+    except (FloatingPointError, OverflowError):
+        raise refuse(operator, "results that leave float32", "export the model again") from None
+    return _Function("hil_lookup16(x, table)", ("lookup16",), table)
+
+
+def _exp(operator: Operator, x: Tensor, y: Tensor) -> _Function:
+    return _looked_up(exponential, operator, x, y)
+
+
+def _log(operator: Operator, x: Tensor, y: Tensor) -> _Function:
+    least = float(np.float32(INT16_LIMITS[0] - y.zero_point) * np.float32(y.scale))
+    return _looked_up(lambda v: math.log(v) if v > 0 else least, operator, x, y)
+
+
+def _gelu(operator: Operator, x: Tensor, y: Tensor) -> _Function:
+    return _looked_up(gelu_function(operator), operator, x, y)
+
+
+def _inverse_root(operator: Operator, x: Tensor, y: Tensor) -> _Function:
+    """RSQRT; what is not positive gives the largest value."""
+    _require(operator, _wide(operator, x, y))
+    multiplier, shift = inverse_root_scale(x.scale, y.scale)
+    return _Function(f"hil_inverse_root16(x, {multiplier}, {shift})", ("roots",))
+
+
 # one line per operator
 FUNCTIONS: Mapping[str, Callable[[Operator, Tensor, Tensor], _Function]] = {
     "QUANTIZE": _quantize,
@@ -256,4 +290,8 @@ FUNCTIONS: Mapping[str, Callable[[Operator, Tensor, Tensor], _Function]] = {
     "ABS": _abs,
     "LOGISTIC": _sigmoid,
     "TANH": _sigmoid,
+    "EXP": _exp,
+    "LOG": _log,
+    "GELU": _gelu,
+    "RSQRT": _inverse_root,
 }

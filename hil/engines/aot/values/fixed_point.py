@@ -8,6 +8,7 @@ integer_ops/logistic.h,integer_ops/tanh.h}, micro/kernels/elementwise.cc.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -167,17 +168,49 @@ def _inverse_root(x: int) -> tuple[int, int]:
     return root, -shift
 
 
+def inverse_root_scale(scale: float, result: float) -> tuple[int, int]:
+    """SetRsqrtOutputMultiplier: (multiplier, shift)."""
+    return quantize_multiplier(1.0 / (math.sqrt(scale) * result))
+
+
 def inverse_root_code(x: int, scale: float, result: float, zero: int) -> int:
     """RSQRT of x steps of ``scale``; what is not positive gives the largest int8."""
     if x <= 0:
         return 127
     kept = 20
-    single = np.sqrt(np.float32(scale)) * np.float32(result)
-    multiplier, shift = quantize_multiplier(1.0 / float(single))
+    multiplier, shift = inverse_root_scale(scale, result)
     root, exponent = _inverse_root(x)
     data = multiply_by_quantized_multiplier(1, root, exponent + kept)
     found = multiply_by_quantized_multiplier(data, multiplier, shift - kept) + zero
     return min(max(found, -128), 127)
+
+
+def interpolated(
+    function: Callable[[float], float], scales: tuple[float, float], zeros: tuple[int, int]
+) -> tuple[int, ...]:
+    """LUTPopulate of int16: 512 values in float32 and one more, less half of the error between."""
+    single = np.float32
+
+    def at(x: np.float32) -> np.float32:
+        return single(function(float(x)))
+
+    def rounded(x: np.float32) -> np.float32:
+        return single(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
+
+    low, high = (single(scales[0]) * single(limit - zeros[0]) for limit in (-32768, 32767))
+    bottom, top = (single(scales[1]) * single(limit - zeros[1]) for limit in (-32768, 32767))
+    step = (high - low) / single(512)
+    by = single(65536) / (top - bottom)
+    found = []
+    for i in range(512):
+        start = low + single(i) * step
+        value = rounded(at(start) * by)
+        following = at(low + single(i + 1) * step) * by
+        between = rounded((following + value) / single(2))
+        error = between - rounded(at(start + step / single(2)) * by)
+        found.append(value - rounded(error / single(2)))
+    found.append(rounded(at(high) * by))
+    return tuple(min(max(int(value), -32768), 32767) for value in found)
 
 
 # sigmoid_table_uint16 of tensorflow/lite/kernels/internal/common.h: 2^16 / (1 + exp(-i / 24)),

@@ -113,6 +113,10 @@ def _reciprocal(y: int) -> tuple[int, int]:
     return one_over_one_plus_x((y << (32 - digits)) - (1 << 31)), digits - 1
 
 
+# GetReciprocal of 0, which none of the references excludes: Newton steps that wrap in 32 bits
+_OF_ZERO = (-1515870788, -1)
+
+
 def _headroom(x: int) -> int:
     """CountLeadingSignBits."""
     return 31 - (x if x >= 0 else ~x).bit_length()
@@ -130,7 +134,8 @@ class _Quotient:
     def rows(
         self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
     ) -> Rows | None:
-        assert side == 0  # the divisors are constants
+        if side:  # divisors that are computed
+            return None
         scale = self.multiplier * 2.0 ** (self.shift - 31)
         return fit_rows(results, limits, scale / (other - self.zeros[1]), self.zeros[0])
 
@@ -141,12 +146,12 @@ class _Quotient:
     def _result(self, x: int, y: int) -> int:
         if y < 0:
             x, y = -x, -y
-        inverse, digits = _reciprocal(int(y))
+        inverse, digits = _reciprocal(int(y)) if y else _OF_ZERO
         room = _headroom(int(x))
         quotient = rounding_doubling_high_mul(int(x) << room, inverse)
         right = digits + room - self.shift
-        if right > 31:  # undefined in TFLM
-            return 0
+        if right > 31:  # undefined in TFLM, except that 0 becomes 1
+            return int(x == 0)
         return rounding_divide_by_pot(rounding_doubling_high_mul(quotient, self.multiplier), right)
 
     @property
@@ -156,13 +161,14 @@ class _Quotient:
 
 
 def quotient_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Found:
-    """DIV; by constants, except in float32."""
+    """DIV; of int32 and int16 by constants."""
     if result.dtype == FLOAT32:
         return plain(operator, result, "/")
     divisors = None if y.data is None else y.data.astype(np.int64) - y.zero_point
-    if divisors is None or not divisors.all():
-        what = "divisors that may be 0" if divisors is None else "a division by 0"
-        raise refuse(operator, what, "aot divides integers by constants other than 0")
+    computed = divisors is None and result.dtype != INT8
+    if computed or (divisors is not None and not divisors.all()):
+        what = "divisors that may be 0" if computed else "a division by 0"
+        raise refuse(operator, what, "aot divides these integers by constants other than 0")
     if result.dtype == INT32:
         limits = int32_limits(operator)
         value = clamped("hil_quotient(x, y)", limits, INT32_LIMITS)

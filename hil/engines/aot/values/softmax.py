@@ -8,7 +8,6 @@ kernels/internal/reference/{softmax,log_softmax}.h and LUTPopulate in kernels/in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from hil.engines.aot.arithmetic import (
 )
 from hil.engines.aot.source import Array, Emitted, Writer, read, real_literal
 from hil.engines.aot.steps import CTYPES, Buffer, OneToOne
+from hil.engines.aot.values.fixed_point import interpolated
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, refuse
 
@@ -162,34 +162,6 @@ def _int8_softmax(w: Writer, step: Softmax, table: str) -> None:
             many = step.depth > _SURE_CLASSES and bits == 8  # beyond 31, TFLM stops
             w(f"p = {f'{shift} > 31 ? 0 : ' if many else ''}hil_divide_pot(p, {shift});")
         w(f"out[i] = ({step.ctypes[1]})hil_clamp(p - {-low}, {low}, {high});")
-
-
-def interpolated(
-    function: Callable[[float], float], scales: tuple[float, float], zeros: tuple[int, int]
-) -> tuple[int, ...]:
-    """LUTPopulate of int16: 512 values in float32 and one more, less half of the error between."""
-    single = np.float32
-
-    def at(x: np.float32) -> np.float32:
-        return single(function(float(x)))
-
-    def rounded(x: np.float32) -> np.float32:
-        return single(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
-
-    low, high = (single(scales[0]) * single(limit - zeros[0]) for limit in (-32768, 32767))
-    bottom, top = (single(scales[1]) * single(limit - zeros[1]) for limit in (-32768, 32767))
-    step = (high - low) / single(512)
-    by = single(65536) / (top - bottom)
-    found = []
-    for i in range(512):
-        start = low + single(i) * step
-        value = rounded(at(start) * by)
-        following = at(low + single(i + 1) * step) * by
-        between = rounded((following + value) / single(2))
-        error = between - rounded(at(start + step / single(2)) * by)
-        found.append(value - rounded(error / single(2)))
-    found.append(rounded(at(high) * by))
-    return tuple(min(max(int(value), -32768), 32767) for value in found)
 
 
 def exponentials() -> tuple[int, ...]:

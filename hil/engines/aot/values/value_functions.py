@@ -2,7 +2,7 @@
 """Operators that map each value by itself: tables of int8, and float32 code.
 
 Sources: TFLM's tensorflow/lite/micro/kernels/{activations,elementwise,elu,hard_swish,leaky_relu,
-logistic,tanh}*.cc. GELU, RELU_N1_TO_1, and the int8 of EXP and LOG exist in LiteRT only.
+logistic,tanh}*.cc. GELU, RELU_N1_TO_1, and the int8 of EXP, LOG and SQRT exist in LiteRT only.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _single(x: float) -> np.float32:
     return np.float32(x)
 
 
-def _exponential(x: float) -> float:
+def exponential(x: float) -> float:
     return math.exp(x) if x < 100 else math.inf
 
 
@@ -154,14 +154,25 @@ def _gelu_tanh(x: float) -> float:
     return float(_single(0.5) * single * (_single(1) + _single(math.tanh(inner))))
 
 
+def gelu_function(operator: Operator) -> Callable[[float], float]:
+    return _gelu_tanh if operator.options["approximate"] else _gelu
+
+
 def _gelu_table(operator: Operator, x: Tensor, y: Tensor) -> Table:
-    function = _gelu_tanh if operator.options["approximate"] else _gelu
-    return looked_up(function)(operator, x, y)
+    return looked_up(gelu_function(operator))(operator, x, y)
 
 
 def _log_table(operator: Operator, x: Tensor, y: Tensor) -> Table:
     least = float(np.float32(-128 - y.zero_point) * np.float32(y.scale))
     return looked_up(lambda v: math.log(v) if v > 0 else least)(operator, x, y)
+
+
+def _sqrt(_: Operator, x: Tensor, y: Tensor) -> Table:
+    """LiteRT's, which rounds down; it stops at negative values, which give 0 here."""
+    codes = np.maximum(np.array(IDENTITY) - x.zero_point, 0).astype(np.float32)
+    steps = np.sqrt(np.float32(x.scale) * codes) / np.float32(y.scale)
+    limited = np.minimum(steps.astype(float), 1 << 16).astype(int)
+    return clamped((limited + y.zero_point).tolist())
 
 
 def _real_gelu(operator: Operator) -> RealFunction:
@@ -211,9 +222,9 @@ VALUE_FUNCTIONS: Mapping[str, ValueFunction] = {
         _real("hil_inverse_root"),
         _fixed(lambda q, x, y: inverse_root_code(q, x.scale, y.scale, y.zero_point)),
     ),
-    "EXP": ValueFunction(_real("expf"), looked_up(_exponential)),
+    "EXP": ValueFunction(_real("expf"), looked_up(exponential)),
     "LOG": ValueFunction(_real("logf"), _log_table),
-    "SQRT": ValueFunction(_real("sqrtf")),
+    "SQRT": ValueFunction(_real("sqrtf"), _sqrt),
     "SQUARE": ValueFunction(_real("hil_square")),
     "NEG": ValueFunction(_real("hil_negative")),
     "SIN": ValueFunction(_real("sinf")),
