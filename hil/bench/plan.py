@@ -16,13 +16,14 @@ from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.bench.convert import converted, is_source
 from hil.bench.events import Calibrated, Emit
+from hil.bench.fit import fit_memory
 from hil.bench.inputs import check_data, taken_by
 from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
-from hil.boards.config import BoardMemory, load_board
+from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import DoesNotFit, UsageError
-from hil.core.records import EXPORTED, Dataset, DType, Precision, packed_bytes
+from hil.core.errors import UsageError
+from hil.core.records import EXPORTED, Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
 from hil.firmware import firmware_tree
@@ -222,8 +223,8 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
                 "one bench cannot run both teacher/student and models of your own",
                 "run two benches",
             )
-        files = [_with_role(request, f, _network(model_name(f), f)) for f in dict.fromkeys(own)]
-        networks = [*files, *made]
+        given = [_with_role(request, f, _network(model_name(f), f)) for f in dict.fromkeys(own)]
+        networks = [*given, *made]
         if request.teachers or request.students:
             _check_pairs([n for n in networks if n.graph.precision in precisions])
         return _own_networks(networks, precisions, asked=bool(request.precisions))
@@ -410,98 +411,3 @@ def _check_source(request: Request, station: Station) -> None:
             "add --flash to build and upload it, or leave out --sketch if the board runs it "
             "already",
         )
-
-
-def fit_memory(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[TooLarge, ...]]:
-    """The cases that may fit their board's memory, in images that may fit too, and the others.
-
-    The minimum that a network needs is known before a build: its constants in flash, and its arena,
-    input and output in RAM. Networks that fit alone but not together get one image each. DoesNotFit
-    when there are cases and none of them fits.
-    """
-    kept: list[Case] = []
-    refused: list[TooLarge] = []
-    for case in cases:
-        image = case.image
-        if found := too_large(replace(image, networks=(case.network,)), case.network):
-            refused.append(found)
-            continue
-        fits = [n for n in image.networks if not too_large(replace(image, networks=(n,)), n)]
-        shared = replace(image, networks=tuple(fits))
-        alone = too_large(shared, case.network) is not None
-        kept.append(replace(case, image=alone_with(case) if alone else shared))
-    if cases and not kept:
-        raise nothing_fits(refused)
-    return tuple(kept), tuple(dict.fromkeys(refused))  # two stations may be one board
-
-
-def alone_with(case: Case) -> Image:
-    """The image that embeds only the case's network."""
-    return replace(case.image, networks=(case.network,))
-
-
-def too_large(image: Image, network: Network) -> TooLarge | None:
-    """The memory that is certainly too small for ``image``, flash first; None if it may fit."""
-    room = image.board.memory
-    if room is None:
-        return None
-    at_least = ENGINES[image.engine].at_least
-    graphs = [one.graph for one in image.networks]
-    sizes = [at_least(graph) for graph in graphs]
-    flash = sum(size for size, _ in sizes)
-    ram = max(arena for _, arena in sizes)
-    ram += max(packed_bytes(graph.inputs) for graph in graphs)
-    ram += max(packed_bytes(graph.outputs) for graph in graphs)
-    return _judge(image, network, room, flash, ram, linked=False)
-
-
-def linked_too_large(image: Image, network: Network, flash: int, ram: int) -> TooLarge | None:
-    """The same for a linked image, which takes ``flash`` and static ``ram`` bytes."""
-    room = image.board.memory
-    return _judge(image, network, room, flash, ram, linked=True) if room else None
-
-
-def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge | None:
-    """The same for a build that failed with ``problem``; None if the board's memory is unknown."""
-    room = image.board.memory
-    if room is None:
-        return None
-    has = room.flash if problem.memory == "flash" else room.ram - room.stack
-    needs = problem.needs or has + problem.over
-    return _too_large(image, network, problem.memory, needs, has, linked=True)
-
-
-def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
-    """The error when nothing is left to run."""
-    return DoesNotFit(
-        "; ".join(found.reason for found in refused),
-        "bench a smaller network, or another --board",
-        memory=refused[0].memory,
-        needs=refused[0].needs,
-    )
-
-
-def _judge(
-    image: Image, network: Network, room: BoardMemory, flash: int, ram: int, *, linked: bool
-) -> TooLarge | None:
-    if flash > room.flash:
-        return _too_large(image, network, "flash", flash, room.flash, linked=linked)
-    if ram > room.ram - room.stack:
-        return _too_large(image, network, "ram", ram, room.ram - room.stack, linked=linked)
-    return None
-
-
-def _too_large(
-    image: Image, network: Network, memory: str, needs: int, has: int, *, linked: bool
-) -> TooLarge:
-    return TooLarge(
-        board=image.board.name,
-        board_title=image.board.title,
-        engine=image.engine,
-        model=network.name,
-        precision=image.precision,
-        memory="flash" if memory == "flash" else "ram",
-        needs=needs,
-        has=has,
-        linked=linked,
-    )

@@ -12,15 +12,10 @@ from msgspec import UNSET
 
 from hil.bench.cases import AnyCase, Case
 from hil.bench.events import Building, Emit, LeftOut, WithKernels
+from hil.bench.fit import alone_with, linked_too_large, nothing_fits, overflowed
 from hil.bench.lab import Firmware, Lab
 from hil.bench.matrix import not_taken
-from hil.bench.plan import (
-    BenchPlan,
-    alone_with,
-    linked_too_large,
-    nothing_fits,
-    overflowed,
-)
+from hil.bench.plan import BenchPlan
 from hil.boards.config import Board
 from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
 from hil.core.records import TensorSpec, packed_bytes

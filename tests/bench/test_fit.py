@@ -12,7 +12,7 @@ import pytest
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.cases import Case
 from hil.bench.events import Event, LeftOut
-from hil.bench.plan import fit_memory
+from hil.bench.fit import fit_memory
 from hil.boards.config import BoardMemory
 from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
