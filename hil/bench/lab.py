@@ -18,7 +18,7 @@ from hil.bench.advice import flash_command
 from hil.bench.cases import USER, Program, Sketch, sketch_of
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
-from hil.boards.emulator import start_detached, stop_detached
+from hil.boards.emulator import require_emulator, start_detached, stop_detached
 from hil.boards.session import HeldBoard, open_board, open_port
 from hil.boards.station import Station
 from hil.core.errors import HilError, LinkError, NoAnswer, WrongFirmware
@@ -57,6 +57,11 @@ class Firmware:
 class Lab(Protocol):
     """Builds firmware and opens boards."""
 
+    def check(self, station: Station) -> None:
+        """Before anything is built: LinkError if the port of ``station`` cannot be opened,
+        ToolMissing if its emulator is not installed."""
+        ...
+
     def build(self, image: Program, project: Path) -> Firmware:
         """The firmware that embeds the networks of ``image``, or is the user's sketch."""
         ...
@@ -84,6 +89,13 @@ class RealLab:
     # by station: the image that was flashed, and the port since then
     _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)  # by station: its USB serial number
+
+    def check(self, station: Station) -> None:
+        """See `Lab.check`."""
+        if station.port:
+            open_port(station.board, station.port).close()
+        else:
+            require_emulator(station.board)
 
     def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
@@ -180,7 +192,10 @@ def flash(image: Program, project: Path, where: Attached | str | None = None) ->
     """
     board = image.board
     models, engine, special = _to_build(image)
+    if isinstance(where, str):  # an attached board was just found
+        open_port(board, where).close()
     if where is None:
+        require_emulator(board)
         built = build(board.pio_env, models, engine, project, **special)
         running = start_detached(project, board, built.elf)
         return _hello(image, project, running.port), running.port
@@ -307,6 +322,9 @@ class HeldLab:
         self._held: HeldBoard | None = None
         self._lost = False
 
+    def check(self, station: Station) -> None:
+        """See `Lab.check`: a board that is held was found."""
+
     def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
         if image.key not in self._built:
@@ -361,6 +379,10 @@ class ChaosLab:
     chaos: Chaos
     clock: Callable[[], float] = time.monotonic  # of all its links
     _states: dict[str, ChaosState] = field(default_factory=dict)
+
+    def check(self, station: Station) -> None:
+        """See `Lab.check`."""
+        self.lab.check(station)
 
     def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from hil.bench.events import Emit, Event, Sink, Streaming
 from hil.bench.prepare import Prepared
-from hil.core.errors import HilError, MachineError, StorageError
+from hil.core.errors import DeviceRefused, HilError, MachineError, StorageError, WrongFirmware
 from hil.core.processes import Ended, Worker, receive, serve, start, stop
 from hil.runs.schema import RunEnd, Sample
 
@@ -41,8 +41,9 @@ def lanes(prepared: Sequence[Prepared]) -> list[Lane]:
 def carry_out(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit, jobs: int) -> None:
     """Run all lanes, with at most ``jobs`` emulators at once.
 
-    A single job or lane runs in this process. If a station fails, the others continue; its error
-    (the first of several) is raised when they are done. A StorageError ends all of them.
+    A single job or lane runs in this process. If a run fails, the others continue, except those on
+    the same port if its board does not answer; the error (the first of several) is raised when they
+    are done. A StorageError ends all of them.
     """
     if jobs == 1 or len(waiting) == 1:
         _one_by_one(waiting, carry, sink, emit)
@@ -51,17 +52,24 @@ def carry_out(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit, job
 
 
 def _one_by_one(waiting: Sequence[Lane], carry: Carry, sink: Sink, emit: Emit) -> None:
-    failed: dict[str, HilError] = {}
-    for lane in waiting:
-        for item in lane:
-            if item.case.station.name not in failed:
-                try:
-                    carry(item, sink, emit)
-                except StorageError:
-                    raise
-                except HilError as problem:
-                    failed[item.case.station.name] = problem
-    _raise(failed)
+    failed = [_carry_lane(lane, carry, sink, emit) for lane in waiting]
+    _raise([problem for problem in failed if problem])
+
+
+def _carry_lane(lane: Lane, carry: Carry, sink: Sink, emit: Emit) -> HilError | None:
+    """The first error of the runs of a lane. Only a board that refuses an image, or runs another
+    one, is tried with the next."""
+    first: HilError | None = None
+    for item in lane:
+        try:
+            carry(item, sink, emit)
+        except StorageError:
+            raise
+        except HilError as problem:
+            first = first or problem
+            if not isinstance(problem, DeviceRefused | WrongFirmware):
+                break
+    return first
 
 
 @dataclass
@@ -74,7 +82,8 @@ class _Crew:
     emit: Emit
     jobs: int
     _working: dict[Worker, Lane] = field(default_factory=dict)
-    _failed: dict[str, HilError] = field(default_factory=dict)  # by station
+    _reported: set[Worker] = field(default_factory=set)  # whose error has arrived
+    _failed: list[HilError] = field(default_factory=list)
 
     def work(self) -> None:
         try:
@@ -89,9 +98,6 @@ class _Crew:
         """Start what may start now; False when nothing is waiting."""
         for lane in list(self.waiting):
             station = lane[0].case.station
-            if station.name in self._failed:
-                self.waiting.remove(lane)
-                continue
             emulators = sum(not busy[0].case.station.port for busy in self._working.values())
             if station.port or emulators < self.jobs:
                 self.waiting.remove(lane)
@@ -106,17 +112,20 @@ class _Crew:
             worker.pipe.send((lane, self.carry, done))
 
     def _take(self, worker: Worker, message: list[Message] | HilError | Ended) -> None:
-        name = self._working[worker][0].case.station.name
         if isinstance(message, Ended):
-            del self._working[worker]
+            lane = self._working.pop(worker)
             worker.pipe.close()
-            if message.status and name not in self._failed:
-                self._failed[name] = MachineError(
-                    f"the process that ran {name} ended with code {message.status}",
-                    "run the same command with the same --out to continue",
+            if message.status and worker not in self._reported:
+                self._failed.append(
+                    MachineError(
+                        f"the process that ran {lane[0].case.station.name} ended with code "
+                        f"{message.status}",
+                        "run the same command with the same --out to continue",
+                    )
                 )
         elif isinstance(message, HilError):
-            self._failed[name] = message
+            self._failed.append(message)
+            self._reported.add(worker)
         else:
             for one in message:
                 self._pass_on(one)
@@ -130,8 +139,8 @@ class _Crew:
             self.emit(message)
 
 
-def _raise(failed: Mapping[str, HilError]) -> None:
-    for problem in failed.values():
+def _raise(failed: Sequence[HilError]) -> None:
+    for problem in failed:
         raise problem
 
 
@@ -172,9 +181,9 @@ def _work(pipe: Connection) -> None:
     lane, carry, done = pipe.recv()
     sink = _Pipe(done, pipe)
     try:
-        for item in lane:
-            carry(item, sink, sink.tell)
-    except HilError:
-        sink.flush()  # before `serve` sends the error
-        raise
-    sink.flush()
+        failed = _carry_lane(lane, carry, sink, sink.tell)
+    except StorageError as problem:
+        failed = problem
+    sink.flush()  # before `serve` sends the error
+    if failed:
+        raise failed

@@ -16,13 +16,13 @@ from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.bench.convert import converted, is_source
 from hil.bench.events import Calibrated, Emit
-from hil.bench.fit import fit_memory
+from hil.bench.fit import fit_memory, nothing_fits
 from hil.bench.inputs import check_data, taken_by
 from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import UsageError
+from hil.core.errors import ModelError, UsageError
 from hil.core.records import EXPORTED, Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
@@ -141,12 +141,24 @@ def choose_image(request: Request) -> Image:
             "hil export it with --data my.npz and flash the .tflite file, or bench it with --flash",
         )
     if any(map(is_own, request.models)):  # flashing needs no data
-        board = _station(request.boards[0], request.project).board
-        groups = _networks(request, "")
-        images = [Image(board, request.engines[0], g.precision, g.embedded) for g in groups]
+        cases = _all_cases(request)
     else:
-        images = [case.image for case in make_plan(replace(request, limit=1)).cases]
+        cases = make_plan(replace(request, limit=1)).cases
+    images = [case.image for case in cases]
     return next((image for image in images if image.precision is Precision.INT8), images[0])
+
+
+def _all_cases(request: Request) -> tuple[Case, ...]:
+    """A case for each of the user's own files; ModelError or DoesNotFit if one cannot run."""
+    station = _station(request.boards[0], request.project)
+    asked = Asked((), own=True, precisions=request.precisions)
+    cases, refused = combine([station], request.engines, _networks(request, ""), asked, alone=True)
+    if refused:
+        raise ModelError(refused[0].reason, "leave that file out")
+    cases, no_place = fit_memory(cases)
+    if no_place:
+        raise nothing_fits(no_place)
+    return cases
 
 
 def _station(one: str | Station, project: Path) -> Station:

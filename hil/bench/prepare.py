@@ -64,9 +64,11 @@ def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...]
         emit(LeftOut(found))
     for one in plan.refused:
         emit(LeftOut(one))
+    unusable, unknown = _unusable(plan, lab), _unknown(plan)
     for case in plan.cases:
-        built = builder.build(case)
-        if not isinstance(built, Firmware) and len(case.image.networks) > 1:
+        problem = unusable.get(case.station.name) or unknown.get(case.network.graph.sha256)
+        built = problem or builder.build(case)
+        if not problem and not isinstance(built, Firmware) and len(case.image.networks) > 1:
             case = replace(case, image=alone_with(case))
             built = builder.build(case)
         if isinstance(built, Firmware):
@@ -85,6 +87,36 @@ def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...]
     if not prepared and not plan.sketches and (first or no_place):
         raise first or nothing_fits(no_place)
     return tuple(prepared), Missing(tuple(no_place), tuple(refused.values()))
+
+
+def _unusable(plan: BenchPlan, lab: Lab) -> dict[str, ToolMissing]:
+    """Stations without their emulator, and why, by name; the error of a port that cannot be opened.
+
+    All of them are checked before the first build, which may take a minute.
+    """
+    found = {}
+    for station in {case.station.name: case.station for case in plan.cases}.values():
+        try:
+            lab.check(station)
+        except ToolMissing as problem:
+            found[station.name] = problem
+    for station, _ in plan.sketches:
+        lab.check(station)
+    return found
+
+
+def _unknown(plan: BenchPlan) -> dict[str, ModelError]:
+    """The networks that no interpreter on this computer runs, and why, by hash."""
+    found = {}
+    for network in {case.network.graph.sha256: case.network for case in plan.cases}.values():
+        why_not = refusals(network.path, cache_folder())
+        if len(why_not) == 3:
+            found[network.graph.sha256] = ModelError(
+                f"no interpreter on this computer runs {network.path}: LiteRT says: "
+                f"{why_not['litert']}; TFLM says: {why_not['oracle']}",
+                "there is nothing to compare the board's outputs with; export the model again",
+            )
+    return found
 
 
 class _Builder:
@@ -125,12 +157,6 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         exponential=graph.transcendental,
     )
     why_not = refusals(case.network.path, cache_folder())
-    if len(why_not) == 3:
-        raise ModelError(
-            f"no interpreter on this computer runs {case.network.path}: LiteRT says: "
-            f"{why_not['litert']}; TFLM says: {why_not['oracle']}",
-            "there is nothing to compare the board's outputs with; export the model again",
-        )
     refused = why_not.get("oracle", "")
     host = xnnpack_version() if refused else oracle_version()
     return RunPlan(

@@ -15,7 +15,7 @@ from hil.bench.layers import check_layers, profile
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import prepare
 from hil.bench.session import Patience
-from hil.bench.store import new_manifest, opened, pictures
+from hil.bench.store import check_folder, new_manifest, opened, pictures
 from hil.bench.stream import Streamer
 from hil.bench.user import prepare_sketches
 from hil.link import clock_of
@@ -50,6 +50,7 @@ def run(
     for network in plan.networks:
         if network.graph.open_batch:
             emit(OpenBatch(network.path.name))
+    check_folder(folder, plan, chaos)
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))

@@ -161,18 +161,38 @@ def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
         log.set_state("complete")
 
 
-def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
-    """The stored manifest with the state set back to running."""
-    if found := differences(old, new):
+def check_folder(folder: Path, plan: BenchPlan, chaos: Chaos | None) -> None:
+    """StorageError, before anything is built, for a folder that cannot store ``plan``.
+
+    What only a build shows, such as the firmware's hash, is checked by `opened`.
+    """
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file", "choose another --out")
+    if not (folder / MANIFEST).exists():
+        return
+    old = read_manifest(folder)
+    used = dataset_used(plan.data, plan.total, plan.note)
+    new = msgspec.structs.replace(old, dataset=used, chaos=str(chaos) if chaos else UNSET)
+    _refuse_others(folder, old, differences(old, new))
+
+
+def _refuse_others(folder: Path, old: Manifest, found: Sequence[str]) -> None:
+    """StorageError for a run that differs in what is ``found``, or that is complete."""
+    if found:
         raise StorageError(
             f"{folder} contains another run, which differs in {', '.join(found)}",
             "choose another --out; nothing was changed",
         )
     if old.state == "complete":
         raise StorageError(
-            f"{folder} already contains this run, complete",
+            f"{folder} already contains a complete run",
             f"read it with `hil report {folder}`, or choose another --out",
         )
+
+
+def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
+    """The stored manifest with the state set back to running."""
+    _refuse_others(folder, old, differences(old, new))
     check_data(folder, old)  # otherwise its damage would be sealed
     return msgspec.structs.replace(old, schema=SCHEMA, state="running", error="", files={})
 

@@ -15,7 +15,7 @@ from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
 from hil.core.errors import UsageError
 from hil.firmware import find_project
-from hil.mlperf.data import TESTS, DataFolder, export
+from hil.mlperf.data import TESTS, DataFolder, export, require_labels
 from hil.mlperf.dut import Identity
 from hil.mlperf.measure import Accuracy
 from hil.mlperf.protocol import shown
@@ -76,6 +76,7 @@ def mlperf(
     kind = load_board(board, project) if board else None
     emulated = emulated or bool(port and is_pty(port)) or bool(kind and kind.emulator)
     refuse_emulated_time(wanted, emulated=emulated)
+    require_labels(data)  # before anything is built
     if port:
         target = on_port(port, baud, kind, emulated=emulated)
     else:

@@ -94,6 +94,12 @@ def open_data(folder: Path, model: str) -> DataFolder:
     return DataFolder(path, classes, tuple(items), digest.hexdigest())
 
 
+def require_labels(folder: Path) -> None:
+    """DataError if ``folder`` has no data set, whatever the device's model will be."""
+    if not any((one / LABELS).is_file() for one in (folder, *folder.glob("*/"))):
+        raise _no_labels(f"{folder} or its subfolders")
+
+
 def _fit_for_path(model: str) -> bool:
     """Whether a model's id may name a folder."""
     return bool(_MODEL.fullmatch(model)) and ".." not in model
@@ -104,9 +110,12 @@ def _find(folder: Path, model: str) -> Path:
         return folder
     if _fit_for_path(model) and (folder / model / LABELS).is_file():
         return folder / model
-    raise DataError(
-        f"no {LABELS} in {folder} or its subfolder {shown(model)}",
-        "write a data set: hil mlperf-data --dataset mnist --out DIR",
+    raise _no_labels(f"{folder} or its subfolder {shown(model)}")
+
+
+def _no_labels(where: str) -> DataError:
+    return DataError(
+        f"no {LABELS} in {where}", "write a data set: hil mlperf-data --dataset mnist --out DIR"
     )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hil.bench.cases import USER, Image, Network, Program, Sketch
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
-from hil.core.errors import BuildFailed, DoesNotFit
+from hil.core.errors import BuildFailed, DoesNotFit, LinkError, ToolMissing
 from hil.core.records import DType, Hello, ModelInfo, TensorSpec, pack_rows, unpack_rows
 from hil.engines import ENGINES, CompiledModel, Special
 from hil.link import Link
@@ -100,12 +100,21 @@ class FakeLab:
     sha256: str = ""
     too_large: Collection[str] = ()
     broken: Collection[str] = ()
+    absent: Collection[str] = ()
+    not_installed: Collection[str] = ()
     spoil: Callable[[int, bytes], bytes] = _as_it_is
     calls_itself: str = ""
     sketch: FakeSketch | None = None
     built: list[Image] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     _link: FakeLink | None = None
+
+    def check(self, station: Station) -> None:
+        """See `Lab.check`: an ``absent`` board has no port, ``not_installed`` ones no emulator."""
+        if station.board.name in self.absent:
+            raise LinkError(f"port {station.port} does not exist", "`hil boards` lists the ports")
+        if station.board.name in self.not_installed:
+            raise ToolMissing(f"the emulator of {station.board.name} is not installed")
 
     def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`; nothing is compiled."""

@@ -7,21 +7,21 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from hil.bench import BenchPlan, run
-from hil.bench.cases import Program
+from hil.bench.cases import Image, Program
 from hil.bench.events import Event, Finished
 from hil.bench.lab import Firmware
 from hil.bench.lanes import lanes
 from hil.bench.prepare import prepare
 from hil.bench.session import Patience
 from hil.boards.station import Station
-from hil.core.errors import LinkError, MachineError
+from hil.core.errors import DeviceRefused, HilError, LinkError, MachineError, WrongFirmware
 from hil.link import Link
 from hil.report import write
 from hil.runs.cells import summarise
@@ -35,17 +35,21 @@ N = 12
 
 @dataclass
 class Broken(FakeLab):
-    """A lab with a station ``broken`` that cannot be opened, or that kills its process."""
+    """A lab with a station ``gone`` that cannot be opened, or that kills its process; or only for
+    images of the precision ``of``."""
 
-    broken: str = "native"
+    gone: str = "native"
     kills: bool = False
+    of: str = ""
+    error: HilError = field(default_factory=lambda: LinkError("port of native vanished"))
 
     @contextmanager
     def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
-        if station.name == self.broken:
+        assert isinstance(image, Image)
+        if station.name == self.gone and self.of in ("", image.precision):
             if self.kills:
                 os._exit(3)
-            raise LinkError(f"port of {station.name} vanished")
+            raise self.error
         with super().open(station, image, firmware) as link:
             yield link
 
@@ -82,6 +86,29 @@ def test_a_board_that_fails_does_not_stop_the_others(
     run(plan, tmp_path, ignore, FakeLab(), jobs=jobs)
     assert read_manifest(tmp_path).state == "complete"
     assert len(answers(tmp_path)) == 4 * N
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("port", "error", "others"),
+    [
+        ("", LinkError("the emulator ended"), True),  # each run starts its own
+        ("loop://", LinkError("the cable is out"), False),
+        ("loop://", DeviceRefused("the board needs a larger arena"), True),
+        ("loop://", WrongFirmware("the board runs the other image"), True),
+    ],
+)
+def test_a_run_that_fails_leaves_the_others_that_can_run(
+    plan: BenchPlan, tmp_path: Path, port: str, error: HilError, others: bool, jobs: int
+) -> None:
+    cases = tuple(
+        replace(case, station=replace(case.station, port=port or None)) for case in plan.cases[2:]
+    )
+    lab = Broken(of="float32", error=error)
+    with pytest.raises(type(error), match=error.what):
+        run(replace(plan, cases=cases), tmp_path, ignore, lab, jobs)
+    ends = [end.key for end in read_manifest(tmp_path).ends]
+    assert ends == (["native/aot/student/int8"] if others else [])
 
 
 @dataclass

@@ -231,7 +231,7 @@ def test_a_resumed_run_encodes_only_the_samples_that_it_sends(
 def test_a_complete_bench_is_not_overwritten(plan: BenchPlan, tmp_path: Path) -> None:
     run(plan, tmp_path, ignore, FakeLab())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(StorageError, match="already contains this run, complete"):
+    with pytest.raises(StorageError, match="already contains a complete run"):
         run(plan, tmp_path, ignore, FakeLab())
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 

@@ -279,7 +279,7 @@ def test_a_port_that_vanishes_leaves_what_was_answered(tmp_path: Path, data: Dat
     benched(FakeSketch(lambda _: b"class 2\n"), setup(*LABEL), data, tmp_path)
     assert read_manifest(tmp_path).state == "complete"
     assert [s.device[0] for s in samples(tmp_path)] == [1, 1, 1, 2, 2, 2, 2, 2]
-    with pytest.raises(StorageError, match="already contains this run, complete"):
+    with pytest.raises(StorageError, match="already contains a complete run"):
         benched(FakeSketch(lambda _: b"class 2\n"), setup(*LABEL), data, tmp_path)
 
 

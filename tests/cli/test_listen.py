@@ -72,7 +72,7 @@ def test_a_run_that_is_complete_is_not_written_again(
     words = ("listen", "--port", log, "--pattern", LABEL, "--out", tmp_path / "run", "--no-open")
     assert hil(monkeypatch, *words) == 0
     assert hil(monkeypatch, *words) == 2
-    assert "already contains this run, complete" in capsys.readouterr().err
+    assert "already contains a complete run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

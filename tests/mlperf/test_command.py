@@ -89,6 +89,7 @@ def test_a_pty_is_not_a_board_under_any_name(port: str, tmp_path: Path) -> None:
             "cannot be measured on an emulator",
         ),
         (("--board", "esp32dev"), "board esp32dev is not emulated; flash it"),
+        (("--board", "native", "--data", "no-such"), "no y_labels.csv in no-such or its subfold"),
         (("--port", "/dev/no-such-port"), "port /dev/no-such-port does not exist"),
         (("--board", "native", "--model", "pupil"), "no model is called 'pupil'"),
     ],
@@ -100,6 +101,7 @@ def test_impossible_requests_are_one_line_of_error(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
+    (tmp_path / "y_labels.csv").touch()
     given = ("mlperf", "--data", str(tmp_path), "--dataset", "digits", *words)
     assert hil(monkeypatch, *given) == 2
     assert says in capsys.readouterr().err

@@ -78,6 +78,9 @@ class ScratchLab:
         """See `Lab.open`."""
         return self.real.open(station, image, firmware)
 
+    def check(self, station: Station) -> None:
+        """See `Lab.check`."""
+
     def unobservable(self, station: Station) -> str:
         """See `Lab.unobservable`."""
         return f"{station.name} runs C that was changed by hand"
