@@ -1,23 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hardware-in-the-loop benchmark for TinyML."""
+"""Hardware-in-the-loop benchmark for TinyML.
+
+    run = hil.bench("my.tflite", (x, y), board="mps2")    a stored run, as `hil bench` makes it
+    run = hil.load("results/example")
+    hil.compare("results/base", run)
+    hil.boards()
+    hil.errors.HilError                                   what all of them raise
+
+docs/python-api.md describes them. ``import hil`` is quick: what they need is imported when they are
+used.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hil.runs.notebook import Run
-
+    from hil import errors as errors
+    from hil.api.functions import bench as bench
+    from hil.api.functions import boards as boards
+    from hil.api.functions import compare as compare
+    from hil.runs.notebook import Run as Run
 
 __version__ = "0.1.0"
+__all__ = ["Run", "bench", "boards", "compare", "errors", "load"]
+
+_FUNCTIONS = "hil.api.functions"
+_CALLED = ("bench", "boards", "compare")  # functions that have the name of a package
 
 
-def load(folder: str | Path) -> Run:
-    """A stored run for a notebook: `hil.load("results/example")`. See `hil.runs.notebook.Run`.
+class _Called(ModuleType):
+    """The package `hil.bench`, `hil.boards` or `hil.compare`, which can be called.
+
+    ``hil.bench(...)`` is `hil.api.functions.bench`; ``hil.bench.events`` is a module as before.
+    """
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._function(*given, **named)
+
+    @property
+    def _function(self) -> Any:
+        return getattr(importlib.import_module(_FUNCTIONS), self.__name__.rpartition(".")[2])
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect  # takes longer than the rest of ``import hil``
+
+        return inspect.signature(self._function)
+
+
+class _Hil(ModuleType):
+    """This package. Python's import binds the packages in `_CALLED` here: they become callable."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _CALLED and type(value) is ModuleType:
+            value.__class__ = _Called
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Hil
+
+
+def load(folder: str | PathLike[str]) -> Run:
+    """A stored run: `hil.load("results/example")`. See `hil.runs.notebook.Run`.
 
     StorageError if the folder is missing, corrupt or of an unknown schema.
     """
     from hil.runs.notebook import read  # pandas and SciPy take a second to load
 
     return read(Path(folder))
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is used for the first time."""
+    if name in _CALLED or name == "errors":
+        return importlib.import_module(f"hil.{name}")
+    if name == "Run":
+        return importlib.import_module("hil.runs.notebook").Run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,22 +12,25 @@ from hil.bench import Request, make_plan, run
 from hil.bench.events import Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
 from hil.boards.station import choose_board, stations
+from hil.core.errors import HilError
 from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
+from hil.runs.load import read_samples
 from hil.runs.log import run_folder
 
 
-def run_bench(options: BenchOptions, emit: Emit) -> Path:
+def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None = None) -> Path:
     """Plan, build, run and store a bench; returns the run's folder, which has no report yet.
 
-    `Starting` names the folder before the first build. Raises `hil.core.errors.HilError`; the
-    answers that were stored by then stay, and the same options with ``out`` resume the bench.
+    ``command`` is stored with the run; None: this process's arguments. `Starting` names the folder
+    before the first build. Raises `hil.core.errors.HilError`; the answers that were stored by then
+    stay, and the same options with ``out`` resume the bench.
     """
     options.check()
     host = options.host()
     if options.protocol == "text":
-        return run_text(options, host, emit)
+        return run_text(options, host, emit, command)
     project = find_project()
     faults = None if options.chaos is None else parse_chaos(options.chaos)
     boards = [_resolve(name, emit) for name in options.board]
@@ -48,6 +51,7 @@ def run_bench(options: BenchOptions, emit: Emit) -> Path:
             firmware=options.firmware,
             tolerance=options.tolerance,
             flash=options.flash,
+            command=command,
         )
         plan = make_plan(request, lambda *progress: emit(Downloading(*progress)), emit)
         if plan.note:
@@ -80,3 +84,11 @@ def _resolve(name: str, emit: Emit) -> str:
     if note:
         emit(Note(note))
     return chosen
+
+
+def answered(folder: Path) -> bool:
+    """Whether the folder has at least one answer."""
+    try:
+        return any(True for _ in read_samples(folder))
+    except HilError:
+        return False

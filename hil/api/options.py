@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hil.bench.host import SAMPLES, HostTiming
 from hil.core.errors import UsageError
 from hil.core.processes import cores
+from hil.core.records import Dataset
 
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
@@ -45,8 +45,8 @@ class BenchOptions:
     precision: tuple[str, ...] = ()
     engine: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
-    data: Path | None = None
-    calibrate: Path | None = None
+    data: Path | Dataset | None = None
+    calibrate: Path | Dataset | None = None
     limit: int | None = None
     out: Path | None = None
     port: str | None = None
@@ -72,6 +72,11 @@ class BenchOptions:
     host_samples: int = SAMPLES
     host_threads: int = 1
 
+    def given(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        values = {name: getattr(self, name) for name in BenchOptions.__dataclass_fields__}
+        return {name: one for name, one in values.items() if _differs(one, getattr(DEFAULTS, name))}
+
     def host(self) -> HostTiming:
         """How to time LiteRT; UsageError if the numbers make no sense."""
         if self.host_samples < 0:
@@ -87,7 +92,7 @@ class BenchOptions:
         """UsageError for an unknown protocol, and for an option that the protocol ignores."""
         if self.protocol not in PROTOCOLS:
             raise UsageError(f"--protocol {self.protocol} is unknown", " or ".join(PROTOCOLS))
-        given = _given(self)
+        given = {name: f"--{name.replace('_', '-')}" for name in self.given()}
         if self.protocol == "text":
             if refused := next((given[name] for name in _ONLY_FRAMES if name in given), None):
                 raise UsageError(
@@ -103,10 +108,6 @@ class BenchOptions:
 DEFAULTS: Final = BenchOptions()
 
 
-def _given(options: BenchOptions) -> Mapping[str, str]:
-    """The options that differ from their defaults: the name of the field -> of the option."""
-    return {
-        name: f"--{name.replace('_', '-')}"
-        for name in BenchOptions.__dataclass_fields__
-        if getattr(options, name) != getattr(DEFAULTS, name)
-    }
+def _differs(one: object, default: object) -> bool:
+    """A data set is compared by identity: arrays have no single truth value."""
+    return one is not default if isinstance(one, Dataset) else one != default

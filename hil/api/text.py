@@ -37,7 +37,12 @@ BAUD: Final = 9600  # what most examples of sketches use
 TYPES: Final = {"float32": DType.FLOAT32, "uint8": DType.UINT8, "int8": DType.INT8}
 
 
-def run_text(options: BenchOptions, host: HostTiming, emit: Emit) -> Path:
+def run_text(
+    options: BenchOptions,
+    host: HostTiming,
+    emit: Emit,
+    command: tuple[str, ...] | None = None,
+) -> Path:
     """Send each sample to a sketch and read its answer from lines; returns the run's folder."""
     port = options.port
     if port is None:
@@ -65,6 +70,7 @@ def run_text(options: BenchOptions, host: HostTiming, emit: Emit) -> Path:
         options.tolerance,
         options.name,
         emulated=False,
+        command=command,
     )
     form = next(one for one in FORMATS if one == options.send)
     kind = TYPES[options.send_type] if options.send_type else None
@@ -77,7 +83,7 @@ def run_text(options: BenchOptions, host: HostTiming, emit: Emit) -> Path:
         options.timeout,
         max(boot, options.timeout),
     )
-    whole = read_data(options.data, None if options.data else options.dataset, emit)
+    whole = read_data(options.data, options.dataset if options.data is None else None, emit)
     assert whole is not None
     data = datasets.subset(whole, options.limit) if options.limit else whole
     rate = baud_of(options.baud, setup.board)
@@ -110,6 +116,7 @@ def make_setup(
     name: str,
     *,
     emulated: bool,
+    command: tuple[str, ...] | None = None,
 ) -> TextSetup:
     """The sketch that the options describe; UsageError for what contradicts."""
     project = find_project()
@@ -144,15 +151,16 @@ def make_setup(
         outputs=count,
         tolerance=tolerance,
         emulated=emulated or is_pty(port) or bool(kind and kind.emulator),
+        command=command,
     )
 
 
-def read_data(data: Path | None, dataset: str | None, emit: Emit) -> Dataset | None:
+def read_data(data: Path | Dataset | None, dataset: str | None, emit: Emit) -> Dataset | None:
     """The samples of ``--data`` or ``--dataset``; None if neither is given."""
     if data is not None:
         if dataset is not None:
             raise UsageError("--data and --dataset contradict", "give one of them")
-        return datasets.load_npz(data)
+        return data if isinstance(data, Dataset) else datasets.load_npz(data)
     if dataset is None:
         return None
 

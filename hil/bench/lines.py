@@ -56,7 +56,8 @@ class TextSetup:
     ``name``: name and version that the user gives it. ``model``: the network that it runs, if one
     was named. ``classes``: names of its classes, ``outputs``: how many outputs it prints; None:
     not known. ``tolerance``: difference of an output that is expected; None: by what is printed.
-    ``emulated``: its times are not latencies.
+    ``emulated``: its times are not latencies. ``command``: stored with the run; None: this
+    process's arguments.
     """
 
     project: Path
@@ -69,6 +70,7 @@ class TextSetup:
     outputs: int | None = None
     tolerance: float | None = None
     emulated: bool = False
+    command: tuple[str, ...] | None = None
 
     def reader(self) -> Reader:
         """A reader of its lines."""

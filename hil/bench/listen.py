@@ -135,7 +135,7 @@ def listen(
             plan, tolerance=former.tolerance, tolerance_why=former.tolerance_why
         )
     used = _used(listening, first, before)
-    with opened(folder, started(setup.project, used, (plan,), folder.name)) as log:
+    with opened(folder, started(setup.project, used, (plan,), folder.name, setup.command)) as log:
         log.save(msgspec.structs.replace(log.manifest, ends=()))
         storing = _Storing(setup, listening, plan, log, heard.reader, emit)
         try:

@@ -46,13 +46,14 @@ class Request:
     students: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
-    data: Path | None = None  # a .npz file
-    calibrate: Path | None = None  # the same, for models to convert
+    data: Path | Dataset | None = None  # a .npz file, or its content
+    calibrate: Path | Dataset | None = None  # the same, for models to convert
     limit: int | None = None
     sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
     firmware: Path | None = None  # of --engine user: an ELF file that the user built
     tolerance: float | None = None  # of --engine user
     flash: bool = False  # boards on ports are flashed first
+    command: tuple[str, ...] | None = None  # to store with the run; None: this process's arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class BenchPlan:
     no_place: tuple[TooLarge, ...] = ()
     sketches: tuple[tuple[Station, Sketch], ...] = ()
     refused: tuple[Refused, ...] = ()
+    command: tuple[str, ...] | None = None  # of the request
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -120,7 +122,15 @@ def make_plan(
     named = tuple(name for name in request.models if not is_own(name))
     asked = Asked(named, own=named != request.models, precisions=request.precisions)
     cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
-    plan = BenchPlan(cases, data, len(whole), note, request.project, sketches=sketches)
+    plan = BenchPlan(
+        cases,
+        data,
+        len(whole),
+        note,
+        request.project,
+        sketches=sketches,
+        command=request.command,
+    )
     for network in plan.networks:
         check_data(data, taken_by(network), network.graph.output.elements)
     cases, no_place = fit_memory(cases)
@@ -167,11 +177,15 @@ def _station(one: str | Station, project: Path) -> Station:
 
 def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
     if request.data is not None:
-        return datasets.load_npz(request.data), ""
+        return _own_data(request.data), ""
     if any(map(is_own, request.models)) and request.dataset == "auto":
         raise UsageError("a model of your own needs data", "pass --data my.npz (arrays x and y)")
     name, note = datasets.choose(request.dataset, progress=progress)
     return datasets.load(name, progress=progress), note
+
+
+def _own_data(given: Path | Dataset) -> Dataset:
+    return given if isinstance(given, Dataset) else datasets.load_npz(given)
 
 
 def _models_of(project: Path, dataset: str) -> str:
@@ -197,12 +211,12 @@ def _converted(
     """The networks of all models that are to be converted, one for each precision."""
     sources = [Path(name) for name in dict.fromkeys(request.models) if is_source(name)]
     if not sources:
-        if request.calibrate:
+        if request.calibrate is not None:
             raise UsageError("--calibrate is for a model to convert", "pass --model my.keras")
         return []
     calibration = whole
-    if request.calibrate:
-        calibration = datasets.load_npz(request.calibrate)
+    if request.calibrate is not None:
+        calibration = _own_data(request.calibrate)
     elif request.data is None:
         calibration = datasets.load(whole.name, "train", progress=progress)
     asked = [precision_called(name) for name in request.precisions]
@@ -240,7 +254,8 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
         if request.teachers or request.students:
             _check_pairs([n for n in networks if n.graph.precision in precisions])
         return _own_networks(networks, precisions, asked=bool(request.precisions))
-    if request.data is not None:
+    given = request.data
+    if given is not None and not (isinstance(given, Dataset) and given.name in datasets.NAMES):
         raise UsageError("--data needs a model of your own", "pass --model my.tflite")
     folder = _models_folder(request.project, dataset)
     if not folder.is_dir():

@@ -63,7 +63,8 @@ def new_manifest(
 ) -> Manifest:
     """The manifest of a bench that has not answered anything yet."""
     used = dataset_used(plan.data, plan.total, plan.note)
-    found = started(plan.project, used, tuple(item.plan for item in prepared), run_id)
+    runs = tuple(item.plan for item in prepared)
+    found = started(plan.project, used, runs, run_id, plan.command)
     return msgspec.structs.replace(
         found,
         no_place=missing.no_place,
@@ -87,14 +88,21 @@ def dataset_used(data: Dataset, total: int, note: str) -> DatasetUsed:
     )
 
 
-def started(project: Path, used: DatasetUsed, runs: tuple[RunPlan, ...], run_id: str) -> Manifest:
-    """The manifest of ``runs`` that start now, on this machine, by this command."""
+def started(
+    project: Path,
+    used: DatasetUsed,
+    runs: tuple[RunPlan, ...],
+    run_id: str,
+    command: tuple[str, ...] | None = None,
+) -> Manifest:
+    """The manifest of ``runs`` that start now, on this machine, by ``command``; None: by this
+    process's arguments."""
     return Manifest(
         schema=SCHEMA,
         run_id=run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         state="running",
-        command=tuple(sys.argv[1:]),
+        command=tuple(sys.argv[1:]) if command is None else command,
         hil=hil.__version__,
         git=git_state(project),
         host=host(),

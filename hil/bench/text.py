@@ -108,7 +108,7 @@ def bench(
         first = asking.first()
         reader.outputs = reader.outputs or len(first.outputs) or None
         plan = describe(setup, first, data)
-        manifest = started(setup.project, used, (plan,), folder.name)
+        manifest = started(setup.project, used, (plan,), folder.name, setup.command)
         with opened(folder, manifest) as log:
             expected = expect(setup, plan, data, emit)
             done = log.done[plan.key]

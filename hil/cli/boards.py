@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -13,27 +12,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from hil.api.boards import PROBE_S, BoardState, PortState, list_boards
 from hil.bench import Request
 from hil.bench.advice import bench_command, bench_whatever_runs
-from hil.bench.cases import sketch_of
-from hil.bench.lab import ask, is_sketch
+from hil.bench.lab import ask
 from hil.bench.lab import flash as flash_image
 from hil.bench.plan import choose_image
 from hil.boards.attached import (
     Attached,
-    InBootloader,
     choose_attached,
-    find_attached,
-    find_bootloaders,
 )
-from hil.boards.config import Board, board_files, load_board
-from hil.boards.emulator import find_detached, start_detached, stop_detached
-from hil.boards.station import missing_tools
+from hil.boards.config import Board, load_board
+from hil.boards.emulator import start_detached, stop_detached
 from hil.cli.console import out, say
 from hil.core.errors import DeviceError, UsageError
 from hil.firmware import find_project
-
-PROBE_S = 4.0  # opening the port may reset the board, which then boots in up to 3 s
 
 
 def boards(
@@ -43,67 +36,45 @@ def boards(
     ] = False,
 ) -> None:
     """List the known boards, and which of them are attached or running."""
-    project = find_project()
-    attached = find_attached(project)
-    bootloaders = find_bootloaders(project)
-    probed: list[tuple[str, str]] = []
+    found = list_boards(find_project(), probe=probe)
     table = Table(box=None, pad_edge=False)
     for name in ("board", "description", "clock", "state"):
         table.add_column(name, overflow="fold")
-    for name in sorted(board_files(project)):
-        board = load_board(name, project)
-        running = find_detached(project, name)
-        table.add_row(
-            name,
-            escape(board.title),
-            board.clock.unit,
-            escape(f"runs on {running.port}" if running else _state(board, attached, bootloaders)),
-        )
-        if running and probe:
-            probed.append((running.port, _probe(board, running.port)))
+    for board in found.boards:
+        table.add_row(board.name, escape(board.title), board.clock, escape(_state(board)))
     out.print(table)
-    for one in attached:
-        identity = f"{one.usb} serial number {one.serial or 'none'}" if one.usb else "not USB"
-        may_be = " or ".join(one.boards) or _bootloader(one, bootloaders)
-        about = f"{may_be} ({one.description}, {identity})"
-        out.print(f"port {escape(one.port)}: {escape(about)}", soft_wrap=True)
-        if probe and one.boards:
-            probed.append((one.port, _probe(load_board(one.boards[0], project), one.port)))
-    for port, said in probed:
-        out.print(f"port {escape(port)}: {escape(said)}", soft_wrap=True)
+    for port in found.ports:
+        identity = f"{port.usb} serial number {port.serial or 'none'}" if port.usb else "not USB"
+        about = f"{_may_be(port)} ({port.description}, {identity})"
+        out.print(f"port {escape(port.port)}: {escape(about)}", soft_wrap=True)
+    probed = [(one.ports[0], one.said) for one in found.boards if one.said]
+    probed += [(one.port, one.said) for one in found.ports if one.said]
+    for where, said in probed:
+        out.print(f"port {escape(where)}: {escape(said)}", soft_wrap=True)
 
 
-def _bootloader(port: Attached, bootloaders: Iterable[InBootloader]) -> str:
-    """What is on a port whose USB identity is not that of a known board's firmware."""
-    for one in bootloaders:
-        if (one.usb, one.serial) == (port.usb, port.serial):
-            return f"the bootloader of {' or '.join(one.boards)}"
-    return "not a known board"
+def _state(board: BoardState) -> str:
+    """Whether ``board`` can be used now, in words."""
+    match board.state:
+        case "running":
+            return f"runs on {board.ports[0]}"
+        case "tools missing":
+            return f"missing: {', '.join(board.missing)}"
+        case "attached":
+            return f"may be on {' or '.join(board.ports)}"
+        case "bootloader":
+            return f"in its bootloader ({board.where})"
+        case "absent":
+            return "not attached"
+        case _:
+            return board.state
 
 
-def _state(board: Board, attached: Iterable[Attached], bootloaders: Iterable[InBootloader]) -> str:
-    """Whether ``board`` can be used now."""
-    if missing := missing_tools(board):
-        return f"missing: {', '.join(missing)}"
-    if board.emulator:
-        return "ready"
-    ports = [one.port for one in attached if board.name in one.boards]
-    if ports:
-        return f"may be on {' or '.join(ports)}"
-    waiting = [one for one in bootloaders if board.name in one.boards]
-    return f"in its bootloader ({waiting[0]})" if waiting else "not attached"
-
-
-def _probe(board: Board, port: str) -> str:
-    """What a board reports about itself, or why it does not, in one line."""
-    try:
-        hello = ask(board, port, PROBE_S)
-    except DeviceError as problem:
-        return str(problem)
-    if is_sketch(hello):
-        return f"{hello.board} runs user: {sketch_of(hello)}"
-    runs = ", ".join(f"{one.name} {one.sha256[:12]} ({one.engine})" for one in hello.models)
-    return f"{hello.board} runs {hello.firmware}: {runs or 'no model'}"
+def _may_be(port: PortState) -> str:
+    """What is on a port."""
+    if not port.boards and port.bootloader_of:
+        return f"the bootloader of {' or '.join(port.bootloader_of)}"
+    return " or ".join(port.boards) or "not a known board"
 
 
 def emulate(

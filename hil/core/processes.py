@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, Final
 
 from hil.core.errors import HilError
@@ -52,7 +52,7 @@ def start(main: Callable[..., None], *given: Any) -> Worker:
 
     Send large data through the pipe instead: Ctrl-C is ignored while a process starts.
     """
-    with _ignoring_ctrl_c():
+    with _ignoring_ctrl_c(), _without_main():
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=main, args=(*given, theirs), daemon=True)
         process.start()
@@ -132,6 +132,18 @@ def _ignoring_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # None: not set by Python
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A process started here does not import the main module of this one, which needs nothing of
+    it: a user's script without ``if __name__ == "__main__"`` would run a second time."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _follow_parent() -> None:

@@ -8,7 +8,7 @@ from hil.core.errors import DataError, UsageError
 from hil.core.records import Dataset
 from hil.datasets import cifar10, digits, made, mnist
 from hil.datasets.download import Progress
-from hil.datasets.npz import load_npz
+from hil.datasets.npz import from_arrays, load_npz
 from hil.datasets.sampling import first, split_validation, subset
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Progress",
     "choose",
     "first",
+    "from_arrays",
     "load",
     "load_npz",
     "split_validation",

@@ -4,9 +4,12 @@ input of the model, and, if it has labels, ``y``; or an ``.npy`` file with the s
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from hil.core.errors import DataError
 from hil.core.records import Dataset
@@ -79,6 +82,21 @@ def read_npy(path: Path) -> Dataset:
         sha256 = sha256_of(path)
         x = as_samples(load_npy(path), printable(str(path)))
     return dataset(name_of(path), x, unlabelled(len(x)), sha256)
+
+
+def from_arrays(x: Array, y: Array | None = None, name: str = "arrays") -> Dataset:
+    """Samples, and labels or targets, that are in memory already; copied.
+
+    ``x`` and ``y`` are as in `read_npz`; ``name`` is what reports call them. The fingerprint is the
+    SHA-256 of types, shapes and values.
+    """
+    samples = as_samples(np.array(x, order="C"), "x")
+    right = unlabelled(len(samples)) if y is None else answers(y, len(samples), "y")
+    found = hashlib.sha256()
+    for array in (samples, right.y, *(() if right.targets is None else (right.targets,))):
+        found.update(f"{array.dtype.str} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return dataset(name, samples, right, found.hexdigest())
 
 
 def dataset(

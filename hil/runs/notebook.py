@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -14,82 +15,29 @@ import numpy.typing as npt
 import pandas as pd
 
 from hil.core.errors import UsageError
-from hil.runs.agreement import answer, host_answer, is_disturbed
+from hil.core.text import printable
+from hil.runs.agreement import unexpected
 from hil.runs.cells import Cell, cells, summarise
+from hil.runs.frames import host_frame, layer_frame, memory_frame, sample_frame
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import LayerCheck, Manifest, Picture, RunPlan
+from hil.runs.schema import LayerCheck, Manifest, Picture
 from hil.runs.summary import Summary
 from hil.runs.tensors import tensors_of
 from hil.stats import metrics
 
-
-def frame(run: StoredRun) -> pd.DataFrame:
-    """One row per answered sample; requests that failed are in `Cell.failed`.
-
-    Columns: board, engine, model, precision, id, label (None: not labelled); ``device`` and
-    ``host``, the answers of the device and of LiteRT; ``equals_litert``, ``equals_oracle``,
-    ``equals_xnnpack``, whether every output byte equals theirs (None where it was not run, or the
-    device sent only the class that it chose); time in ``unit``; attempts;
-    ``disturbed``, whether a fault occurred between request and answer, so that its times are not
-    latencies; round_trip, in microseconds on the host.
-    """
-    manifest = run.manifest
-    plans = {plan.key: plan for plan in manifest.runs}
-    rows = []
-    for sample in (one for some in run.samples.values() for one in some if not one.failed):
-        plan = plans[sample.run]
-        rows.append(
-            {
-                "board": plan.board,
-                "engine": plan.engine,
-                "model": plan.model,
-                "precision": plan.precision,
-                "id": sample.id,
-                "label": sample.label if manifest.dataset.labelled else None,
-                "device": answer(sample, plan),
-                "host": host_answer(sample, plan),
-                "equals_litert": _equals(plan, sample.litert, was_run=plan.litert),
-                "equals_oracle": _equals(plan, sample.oracle, was_run=bool(plan.oracle)),
-                "equals_xnnpack": _equals(plan, sample.xnnpack, was_run=bool(plan.xnnpack)),
-                "time": sample.time,
-                "unit": plan.clock.unit,
-                "attempts": sample.attempts,
-                "disturbed": is_disturbed(sample),
-                "round_trip": sample.round_trip,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _equals(plan: RunPlan, reference: bytes | None, *, was_run: bool) -> bool | None:
-    """Whether all bytes equal a reference's, which is stored only where they do not."""
-    return reference is None if was_run and plan.answers == "outputs" else None
-
-
-def host_frame(run: StoredRun) -> pd.DataFrame:
-    """One row per timed invoke of LiteRT on the host, a model's in the run's order.
-
-    Columns: model, precision, kernels, threads; ``i``, the sample's position in the run's order;
-    ``id``, the sample's, None if no board answered it; time, in nanoseconds. The first invoke after
-    loading is not among them: it is in ``host_latency`` of summary.json. Not a time of a board, so
-    it is not a column of `frame`: several boards' runs share these times.
-    """
-    ids = {sample.i: sample.id for some in run.samples.values() for sample in some}
-    columns = ["model", "precision", "kernels", "threads", "i", "id", "time"]
-    rows = [
-        (one.model, one.precision, one.kernels, one.threads, i, ids.get(i), time)
-        for one in (run.host.times if run.host else ())
-        for i, time in enumerate(one.times)
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Whose = Literal["device", "litert", "oracle", "xnnpack"]
+_SHOWN: Final = (  # columns of `Run.results` that a notebook shows, where they have values
+    *("board", "engine", "model", "precision", "n", "accuracy.device", "accuracy.host"),
+    *("agreement.argmax", "time.median", "time.unit", "memory.arena", "memory.flash_model"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A stored run, as `hil.load` returns it."""
+    """A stored run, as `hil.load` and `hil.bench` return it."""
 
     folder: Path
     stored: StoredRun
@@ -114,13 +62,26 @@ class Run:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row per answered sample; columns as in `hil.runs.notebook.frame`."""
-        return frame(self.stored)
+        """One row per answered sample; columns as in
+        `hil.runs.frames.sample_frame`."""
+        return sample_frame(self.stored)
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer of each sample that was asked for them; columns as in
+        `hil.runs.frames.layer_frame`."""
+        return layer_frame(self.stored)
+
+    @cached_property
+    def memory(self) -> pd.DataFrame:
+        """One row per section and owner of each image; columns as in
+        `hil.runs.frames.memory_frame`."""
+        return memory_frame(self.stored)
 
     @cached_property
     def host_times(self) -> pd.DataFrame:
         """One row per timed invoke of LiteRT on the host; columns as in
-        `hil.runs.notebook.host_frame`."""
+        `hil.runs.frames.host_frame`."""
         return host_frame(self.stored)
 
     @cached_property
@@ -129,6 +90,46 @@ class Run:
         names joined by a dot (`accuracy.device`, `time.median`, `memory.arena`)."""
         rows: list[dict[str, Any]] = [msgspec.to_builtins(row) for row in self.summary.runs]
         return pd.json_normalize(rows)
+
+    @cached_property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each result that is not as expected, as `hil report` prints them."""
+        return tuple(unexpected(self.manifest, self.summary))
+
+    @property
+    def report(self) -> Path:
+        """The page that `hil bench` and `hil report` write."""
+        return self.folder / "report.html"
+
+    def plot(self) -> tuple[Axes, ...]:
+        """Draw accuracy, time and memory of each run of the matrix, with intervals.
+
+        Clocks that count in different units get axes of their own. ToolMissing without matplotlib.
+        """
+        from hil.runs.plot import draw
+
+        return draw(self.folder, self.cells)
+
+    def __repr__(self) -> str:
+        return printable(f"<hil.Run {self._title}>")
+
+    def _repr_html_(self) -> str:
+        """A title, the main columns of `results`, and what is not as expected."""
+        columns = [name for name in _SHOWN if name in self.results]
+        table = self.results[columns].dropna(axis="columns", how="all")
+        faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
+        return (
+            f"<p><b>{escape(self._title)}</b></p>"
+            + table.to_html(index=False, na_rep="", escape=True, border=0)
+            + (f"<p>Not as expected:</p><ul>{faults}</ul>" if faults else "")
+            + f"<p>Report: <code>{escape(str(self.report))}</code></p>"
+        )
+
+    @property
+    def _title(self) -> str:
+        found = self.manifest
+        of = f"{len(found.runs)} runs x {found.dataset.n:,} samples of {found.dataset.name}"
+        return f"{found.run_id}: {of}, {found.state}"
 
     @property
     def pictures(self) -> dict[str, Picture]:
