@@ -213,14 +213,10 @@ def _call(options: BenchOptions) -> str:
     """The call, for the manifest: what differs from the defaults."""
     words = []
     for name, value in options.given().items():
-        shown: object = value
-        if isinstance(value, Dataset):
-            shown = f"<{len(value)} samples of {value.name}>"
-        elif isinstance(value, Path):
-            shown = str(value)
-        elif isinstance(value, tuple):
-            shown = value[0] if len(value) == 1 else list(value)
-        words.append(f"{name}={shown!r}")
+        shown = f"<{len(value)} samples of {value.name}>" if isinstance(value, Dataset) else ""
+        if isinstance(value, tuple):
+            value = value[0] if len(value) == 1 else list(value)
+        words.append(f"{name}={shown or repr(str(value) if isinstance(value, Path) else value)}")
     return f"hil.bench({', '.join(words)})"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO, TypeAlias
 
 from hil.api.words import count, words
 from hil.bench.events import Emit, Event
-from hil.core.text import printable
+from hil.core.text import printable, visible
 
 Progress: TypeAlias = bool | Emit | None
 _UPDATE_S: Final = 0.2  # between two updates of a count
@@ -98,7 +98,7 @@ class Notebook:
             f"{escape(what)}: {done:,} of {total:,}</div>"
             for what, (done, total) in self._counts.items()
         )
-        return lines + bars
+        return visible(lines + bars)
 
 
 def _ignore(_: Event) -> None:

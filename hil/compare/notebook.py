@@ -10,7 +10,7 @@ from html import escape
 import pandas as pd
 
 from hil.compare.records import Comparison
-from hil.core.text import printable
+from hil.core.text import printable, visible
 
 _COLUMNS = ("run", "figure", "base", "new", "word", "change", "low", "high", "limit", "beyond")
 
@@ -64,7 +64,7 @@ class Compared:
     def _repr_html_(self) -> str:
         """The sentence, the figures, and what makes it a regression."""
         faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
-        return (
+        return visible(
             f"<p><b>{escape(self.record.sentence)}</b></p>"
             + self.figures.to_html(index=False, na_rep="", escape=True, border=0)
             + (f"<ul>{faults}</ul>" if faults else "")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hil.core.errors import UsageError
-from hil.core.text import printable
+from hil.core.text import printable, visible
 from hil.runs.agreement import unexpected
 from hil.runs.cells import Cell, cells, summarise
 from hil.runs.frames import host_frame, layer_frame, memory_frame, sample_frame
@@ -118,7 +118,7 @@ class Run:
         columns = [name for name in _SHOWN if name in self.results]
         table = self.results[columns].dropna(axis="columns", how="all")
         faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
-        return (
+        return visible(
             f"<p><b>{escape(self._title)}</b></p>"
             + table.to_html(index=False, na_rep="", escape=True, border=0)
             + (f"<p>Not as expected:</p><ul>{faults}</ul>" if faults else "")

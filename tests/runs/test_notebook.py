@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hil
-from hil.core.errors import StorageError, UsageError
+from hil.core.errors import StorageError, ToolMissing, UsageError
 from hil.report import write
 from hil.runs.log import RunLog
+from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled
 from tests.support import reports
+from tests.support.command_line import PROJECT
 from tests.support.runs import known, manifest, sample
 
 
@@ -86,6 +89,80 @@ def test_pictures_are_arrays(tmp_path: Path) -> None:
     key, picture = next(iter(run.pictures.items()))
     assert run.picture(key).shape == (28, 28)
     assert run.picture(key).tobytes() == picture.pixels
+
+
+def test_layers_join_times_and_differences(tmp_path: Path) -> None:
+    run = hil.load(reports.write(tmp_path / "run", reports.manifest(reports.plan(), n=5), []))
+    assert run.layers.empty
+    assert {"layer", "time", "differing"} <= set(run.layers)
+    with RunLog(tmp_path / "seen", manifest()) as log:
+        log.save(manifest())
+        log.append(sample(0))
+        key = sample(0).run
+        time = LayerTime(name="conv", op="CONV_2D", macs=90, time=12)
+        log.save_profile([Profiled(run=key, id="a", layers=(time,), total=20)])
+        seen = LayerSeen(name="conv", op="CONV_2D", shape=(2, 3), differing=4, element=(0, 1))
+        last = LayerSeen(name="fc", op="FULLY_CONNECTED", shape=(10,))
+        check = LayerCheck(run=key, id="a", reference="tflm", layers=(seen, last))
+        log.save_layer_checks([check])
+    found = hil.load(tmp_path / "seen").layers
+    assert list(found["layer"]) == [1, 2]
+    assert list(found["name"]) == ["conv", "fc"]
+    assert found["time"][0] == 12
+    assert found["time"].isna()[1]  # measured on no sample
+    assert list(found["values"]) == [6, 10]
+    assert list(found["differing"]) == [4, 0]
+    assert list(found["model"]) == ["student"] * 2
+
+
+def test_memory_is_that_of_the_linked_image() -> None:
+    run = hil.load(PROJECT / "results" / "example")
+    (end,) = (end for end in run.manifest.ends if end.key == run.manifest.runs[0].key)
+    found = run.memory.query("model == 'teacher' and precision == 'float32'")
+    assert found["flash"].sum() == sum(share.flash for share in end.shares)
+    assert found["ram"].sum() == sum(share.ram for share in end.shares)
+    assert {"engine", "arena"} <= set(found["owner"])
+
+
+def test_a_notebook_shows_a_run_as_escaped_html(tmp_path: Path) -> None:
+    run = hil.load(reports.hostile(tmp_path / "run"))
+    page = run._repr_html_()
+    assert "<script" not in page
+    assert "<img" not in page
+    ET.fromstring(f"<div>{page}</div>")
+    assert repr(run).isprintable()
+    assert repr(run).startswith("<hil.Run ")
+
+
+def test_plot_draws_what_the_run_has(tmp_path: Path) -> None:
+    matplotlib = pytest.importorskip("matplotlib", reason="extra examples")
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    plans = [
+        reports.plan(m, board="mps2", unit="instructions" if m == "teacher" else "us")
+        for m in ("teacher", "student")
+    ]
+    stored = [one for plan in plans for one in reports.samples(plan, 20)]
+    run = hil.load(reports.write(tmp_path / "run", reports.manifest(*plans, n=20), stored))
+    axes = run.plot()
+    titles = [one.get_xlabel() for one in axes]
+    assert titles[0] == "right answers"
+    assert [title.split()[0] for title in titles[1:3]] == ["instructions", "microseconds"]
+    (bar,) = axes[1].patches  # the two clocks share no axes
+    median = known(run.cell("teacher", "int8").time).point
+    assert bar.get_path().transformed(bar.get_patch_transform()).get_extents().x1 == median
+    plt.close("all")
+
+
+def test_plot_without_matplotlib_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    run = hil.load(reports.full(tmp_path / "run", 20))
+    with pytest.raises(ToolMissing, match="needs matplotlib") as error:
+        run.plot()
+    assert "pip install matplotlib" in error.value.hint
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
