@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""examples/redraw.py draws the tutorial's four figures from the committed run."""
+"""The files in examples/: figures are drawn from the committed run, the notebook runs."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,38 @@ def test_instructions_and_time_never_share_an_axis(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "MixedUnits" in done.stderr
     assert not (tmp_path / "figures" / "accuracy-and-time.png").exists()
+
+
+def displayed(cell: str, names: dict[str, object]) -> str:
+    """Run a cell of a notebook; returns what Jupyter would show of its last line."""
+    tree = ast.parse(cell)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), names)  # noqa: S102 - our own notebook
+    if last is None:
+        return ""
+    assert isinstance(last, ast.Expr)
+    value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)  # noqa: S307
+    html = getattr(value, "_repr_html_", None)  # Jupyter's own protocol
+    return str(html() if html else repr(value))
+
+
+@pytest.mark.firmware
+@needs_matplotlib
+def test_the_notebook_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = json.loads((PROJECT / "examples" / "notebook.ipynb").read_text("utf-8"))
+    cells = ["".join(one["source"]) for one in notebook["cells"] if one["cell_type"] == "code"]
+    names: dict[str, object] = {}
+    shown = {cell: displayed(cell, names) for cell in cells}
+    assert "native" in shown[cells[0]]
+    assert "Not as expected" not in shown[cells[0]]
+    assert shown["run.problems"] == "()"
+    assert all("<table" in shown[cell] for cell in cells if "[[" in cell)
+    assert "ModelError - cannot read my.tflite" in capsys.readouterr().out
+    assert len(list((tmp_path / "results").iterdir())) == 2
+    from matplotlib import pyplot as plt
+
+    plt.close("all")
