@@ -81,7 +81,7 @@ def bench(
 ) -> Run:
     """Run models on boards, compare every answer with the host's, and write a report.
 
-    A result that is not as expected is no error: `Run.problems` lists what is wrong.
+    A result that is not as expected raises nothing: `Run.problems` lists what is wrong.
 
     Args:
         model: a ``.tflite`` file, a model to convert, "teacher" or "student", or several of them;

@@ -72,7 +72,8 @@ class Notebook:
         self._counts: dict[str, tuple[int, int]] = {}
         self._lines: list[str] = []
         self._shown = 0.0
-        self._handle = display(self, display_id=True)
+        self._display = display
+        self._handle: Any = None  # of the output, from the first event on
 
     def __call__(self, event: Event) -> None:
         complete = True
@@ -85,7 +86,10 @@ class Notebook:
         now = time.monotonic()
         if complete or now - self._shown > _UPDATE_S:
             self._shown = now
-            self._handle.update(self)
+            if self._handle is None:
+                self._handle = self._display(self, display_id=True)
+            else:
+                self._handle.update(self)
 
     def __repr__(self) -> str:
         counts = [f"{what}: {done:,} of {n:,}" for what, (done, n) in self._counts.items()]
