@@ -41,6 +41,8 @@ Data: TypeAlias = File | Dataset | Array | tuple[Array, Array | None]
 class More(TypedDict, total=False):
     """The further options of `hil bench`; see `hil bench --help`."""
 
+    teacher: File | Iterable[File]
+    student: File | Iterable[File]
     port: str
     flash: bool
     sketch: File
@@ -127,7 +129,8 @@ def bench(
         raise TypeError(f"hil.bench() has no argument {min(unknown)!r}")
     for name in ("sketch", "firmware"):
         given[name] = _path(given.get(name))
-    given["pattern"] = _names(given.get("pattern", ()))
+    for name in ("teacher", "student", "pattern"):
+        given[name] = _names(given.get(name, ()))
     options = BenchOptions(**given)
     shown = watcher(progress)
     folder: Path | None = None

@@ -254,8 +254,8 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
         if request.teachers or request.students:
             _check_pairs([n for n in networks if n.graph.precision in precisions])
         return _own_networks(networks, precisions, asked=bool(request.precisions))
-    given = request.data
-    if given is not None and not (isinstance(given, Dataset) and given.name in datasets.NAMES):
+    mine = request.data
+    if mine is not None and not (isinstance(mine, Dataset) and mine.name in datasets.NAMES):
         raise UsageError("--data needs a model of your own", "pass --model my.tflite")
     folder = _models_folder(request.project, dataset)
     if not folder.is_dir():
@@ -269,8 +269,8 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
                 f"there are no {precision} models for {dataset}",
                 f"choose from {', '.join(EXPORTED)}, or pass --model my.tflite",
             )
-        files = {name: folder / f"{name}_{precision}.tflite" for name in NETWORKS}
-        group = tuple(_network(name, file, dataset) for name, file in files.items())
+        paths = {name: folder / f"{name}_{precision}.tflite" for name in NETWORKS}
+        group = tuple(_network(name, file, dataset) for name, file in paths.items())
         chosen = tuple(n for n in group if not named or n.name in named)
         groups.append(Group(precision, group, chosen))
     return groups
