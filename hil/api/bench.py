@@ -45,6 +45,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
             engines=options.engine,
             dataset=options.dataset,
             data=options.data,
+            target=options.target,
             calibrate=options.calibrate,
             limit=options.limit,
             sketch=options.sketch,

@@ -88,8 +88,8 @@ def bench(
     Args:
         model: a ``.tflite`` file, a model to convert, "teacher" or "student", or several of them;
             default: teacher and student.
-        data: samples: a file, a `hil.core.records.Dataset`, an array x of samples, or (x, y) with
-            labels. Without it, ``dataset``.
+        data: samples: what --data takes (a file, a name, "random"), a `hil.core.records.Dataset`,
+            an array x of samples, or (x, y) with labels. Without it, ``dataset``.
         board: "mps2", "native", "esp32dev@/dev/ttyUSB0", ...; or several. "auto": mps2 if its tools
             are installed, else native.
         engine: "aot", "tflm", ...; or several.
@@ -198,11 +198,11 @@ def _path(given: Any) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _data(given: Data | None) -> Path | Dataset | None:
-    """A file as it is; arrays as a data set."""
-    if given is None or isinstance(given, Dataset):
+def _data(given: Data | None) -> datasets.Given | None:
+    """A file or a name as it is; arrays as a data set."""
+    if given is None or isinstance(given, Dataset | str):
         return given
-    if isinstance(given, str | PathLike):
+    if isinstance(given, PathLike):
         return Path(given)
     if isinstance(given, tuple):
         if len(given) != 2:

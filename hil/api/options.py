@@ -11,6 +11,7 @@ from hil.bench.host import SAMPLES, HostTiming
 from hil.core.errors import UsageError
 from hil.core.processes import cores
 from hil.core.records import Dataset
+from hil.datasets import Given
 
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
@@ -45,8 +46,9 @@ class BenchOptions:
     precision: tuple[str, ...] = ()
     engine: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
-    data: Path | Dataset | None = None
-    calibrate: Path | Dataset | None = None
+    data: Given | None = None
+    target: str | None = None
+    calibrate: Given | None = None
     limit: int | None = None
     out: Path | None = None
     port: str | None = None

@@ -14,8 +14,10 @@ from hil.api.options import BenchOptions
 from hil.bench.cases import Network
 from hil.bench.events import Downloading, Emit, NotCounted, Note, Starting
 from hil.bench.host import HostTiming
+from hil.bench.inputs import taken_by
 from hil.bench.lines import Outcome, TextSetup
 from hil.bench.plan import one_of_each
+from hil.bench.source import Source
 from hil.bench.store import dataset_used
 from hil.bench.text import BOOT_S, Sending, bench
 from hil.boards.config import Board, load_board
@@ -83,7 +85,8 @@ def run_text(
         options.timeout,
         max(boot, options.timeout),
     )
-    whole = read_data(options.data, options.dataset if options.data is None else None, emit)
+    dataset = options.dataset if options.data is None else None
+    whole = read_data(options.data, dataset, options.target, setup.model, emit)
     assert whole is not None
     data = datasets.subset(whole, options.limit) if options.limit else whole
     rate = baud_of(options.baud, setup.board)
@@ -155,20 +158,24 @@ def make_setup(
     )
 
 
-def read_data(data: Path | Dataset | None, dataset: str | None, emit: Emit) -> Dataset | None:
-    """The samples of ``--data`` or ``--dataset``; None if neither is given."""
-    if data is not None:
-        if dataset is not None:
-            raise UsageError("--data and --dataset contradict", "give one of them")
-        return data if isinstance(data, Dataset) else datasets.load_npz(data)
-    if dataset is None:
+def read_data(
+    data: datasets.Given | None,
+    dataset: str | None,
+    target: str | None,
+    model: Network | None,
+    emit: Emit,
+) -> Dataset | None:
+    """The samples of ``--data`` or ``--dataset`` for ``model``; None if neither is given."""
+    if data is not None and dataset is not None:
+        raise UsageError("--data and --dataset contradict", "give one of them")
+    if data is None and dataset is None:
         return None
 
     def downloads(name: str, done: int, total: int) -> None:
         emit(Downloading(name, done, total))
 
-    name, note = datasets.choose(dataset, progress=downloads)
-    found = datasets.load(name, progress=downloads)
+    source = Source(data, dataset or "auto", target).resolved()
+    found, note = source.read([taken_by(model)] if model else [], progress=downloads)
     if note:
         emit(Note(note))
     return found

@@ -40,12 +40,16 @@ class Taken:
     names: tuple[str, ...] = ("",)
 
     @property
+    def by_name(self) -> dict[str, TensorSpec]:
+        """Each input, by the name that a data set has for it."""
+        return dict(zip(input_names(self.names), self.specs, strict=True))
+
+    @property
     def words(self) -> str:
         """Names, types and shapes of all inputs."""
-        pairs = zip(input_names(self.names), self.specs, strict=True)
         return ", ".join(
             f"{name} {spec.dtype.name.lower()} (samples, {', '.join(map(str, spec.shape))})"
-            for name, spec in pairs
+            for name, spec in self.by_name.items()
         )
 
 

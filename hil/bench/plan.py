@@ -20,6 +20,7 @@ from hil.bench.fit import fit_memory, nothing_fits
 from hil.bench.inputs import check_data, taken_by
 from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
+from hil.bench.source import Source
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import ModelError, UsageError
@@ -46,8 +47,9 @@ class Request:
     students: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("aot",)
     dataset: str = "auto"
-    data: Path | Dataset | None = None  # a .npz file, or its content
-    calibrate: Path | Dataset | None = None  # the same, for models to convert
+    data: datasets.Given | None = None
+    target: str | None = None  # column of a .csv
+    calibrate: datasets.Given | None = None  # as ``data``, for models to convert
     limit: int | None = None
     sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
     firmware: Path | None = None  # of --engine user: an ELF file that the user built
@@ -111,9 +113,20 @@ def make_plan(
         for station in stations:
             check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
-    whole, note = _data(request, progress)
-    made = _converted(request, whole, progress, emit)
-    wanted = _networks(request, _models_of(request.project, whole.name), made) if ours else []
+    source = Source(request.data, request.dataset, request.target).resolved()
+    request = replace(request, data=source.data, dataset=source.dataset)
+    if source.drawn:  # for the networks' inputs, so these come first
+        made = _converted(request, None, progress, emit)
+        example = "" if _has_own(request) else datasets.choose(source.dataset, progress=progress)[0]
+        wanted = _networks(request, _models_of(request.project, example), made) if ours else []
+        takers = [taken_by(one) for group in wanted for one in group.run]
+        takers += [taken_by(sketch.model) for _, sketch in sketches if sketch.model]
+        whole, note = source.read(takers, progress=progress)
+    else:
+        _check_has_data(request)
+        whole, note = source.read(progress=progress)
+        made = _converted(request, whole, progress, emit)
+        wanted = _networks(request, _models_of(request.project, whole.name), made) if ours else []
     data = whole
     if request.limit:
         sequence = any(network.graph.stateful for group in wanted for network in group.run)
@@ -175,17 +188,17 @@ def _station(one: str | Station, project: Path) -> Station:
     return only_station(load_board(one, project)) if isinstance(one, str) else one
 
 
-def _data(request: Request, progress: Progress | None) -> tuple[Dataset, str]:
-    if request.data is not None:
-        return _own_data(request.data), ""
-    if any(map(is_own, request.models)) and request.dataset == "auto":
-        raise UsageError("a model of your own needs data", "pass --data my.npz (arrays x and y)")
-    name, note = datasets.choose(request.dataset, progress=progress)
-    return datasets.load(name, progress=progress), note
+def _check_has_data(request: Request) -> None:
+    """UsageError for models of the user's own without data."""
+    if request.data is None and _has_own(request) and request.dataset == "auto":
+        raise UsageError(
+            "a model of your own needs data",
+            "pass --data my.npz (arrays x and y), or --data random for time and memory alone",
+        )
 
 
-def _own_data(given: Path | Dataset) -> Dataset:
-    return given if isinstance(given, Dataset) else datasets.load_npz(given)
+def _has_own(request: Request) -> bool:
+    return any(map(is_own, request.models))
 
 
 def _models_of(project: Path, dataset: str) -> str:
@@ -206,9 +219,12 @@ def is_own(name: str) -> bool:
 
 
 def _converted(
-    request: Request, whole: Dataset, progress: Progress | None, emit: Emit
+    request: Request, whole: Dataset | None, progress: Progress | None, emit: Emit
 ) -> list[Network]:
-    """The networks of all models that are to be converted, one for each precision."""
+    """The networks of all models that are to be converted, one for each precision.
+
+    ``whole``: the samples of the bench; None if they are random, which calibrate nothing.
+    """
     sources = [Path(name) for name in dict.fromkeys(request.models) if is_source(name)]
     if not sources:
         if request.calibrate is not None:
@@ -216,15 +232,18 @@ def _converted(
         return []
     calibration = whole
     if request.calibrate is not None:
-        calibration = _own_data(request.calibrate)
-    elif request.data is None:
+        other = Source(target=request.target).calibration(request.calibrate)
+        calibration, _ = other.read(split="train", progress=progress)
+    elif whole and request.data is None:
         calibration = datasets.load(whole.name, "train", progress=progress)
+    if calibration is None:
+        raise UsageError("random inputs do not calibrate a model", "pass --calibrate DATA")
     asked = [precision_called(name) for name in request.precisions]
     found = []
     for source in sources:
         made = converted(source, calibration, emit, more=asked)
         emit(Calibrated(made.record, made.folder, benched=calibration is whole))
-        emit(weigh(made, whole))
+        emit(weigh(made, whole or calibration))
         name = model_name(Path(made.name))
         networks = [replace(_network(name, file), made=made.record) for file in made.files.values()]
         found += [_with_role(request, source, network) for network in networks]
@@ -255,7 +274,8 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
             _check_pairs([n for n in networks if n.graph.precision in precisions])
         return _own_networks(networks, precisions, asked=bool(request.precisions))
     mine = request.data
-    if mine is not None and not (isinstance(mine, Dataset) and mine.name in datasets.NAMES):
+    known = isinstance(mine, Dataset) and mine.name in datasets.NAMES
+    if mine is not None and not known and not datasets.is_random(mine):
         raise UsageError("--data needs a model of your own", "pass --model my.tflite")
     folder = _models_folder(request.project, dataset)
     if not folder.is_dir():
@@ -349,7 +369,7 @@ def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Statio
     if request.data is None and request.dataset == "auto":
         raise UsageError(
             "--engine user needs to know which samples to send",
-            "pass --data my.npz (array x, and y with labels if you have them), or --dataset mnist",
+            "pass --data my.npz (array x, and y with labels if you have them), or --data mnist",
         )
     if request.precisions and set(request.engines) == {USER}:
         raise UsageError(

@@ -23,7 +23,7 @@ from hil.bench.prepare import Missing, Prepared
 from hil.core.errors import HilError, StorageError
 from hil.core.host import cpu_name, package_versions
 from hil.core.records import Dataset
-from hil.datasets import made
+from hil.datasets import drawn, made
 from hil.datasets.sampling import SALT
 from hil.link.chaos import Chaos
 from hil.runs.agreement import answer, host_answer
@@ -108,7 +108,7 @@ def started(
         host=host(),
         dataset=used,
         runs=runs,
-        seeds=_seeds(used.name),
+        seeds=_seeds(used),
     )
 
 
@@ -137,12 +137,16 @@ def _git(project: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def _seeds(dataset: str) -> dict[str, str]:
+def _seeds(used: DatasetUsed) -> dict[str, str]:
     """The seeds that figures depend on: order of samples, intervals, generated data."""
     found = {"order of samples": f"BLAKE2b of the ids, key {SALT.decode()}"}
     found["bootstrap of intervals"] = "0, NumPy's default_rng"
-    drawn = {"tabular": made.SEED, "noise": made.NOISE_SEED}
-    return found | ({"data": str(drawn[dataset])} if dataset in drawn else {})
+    seeds = {"tabular": made.SEED, "noise": made.NOISE_SEED}
+    if used.name in seeds:
+        found["data"] = str(seeds[used.name])
+    if used.name == drawn.NAME:
+        found["data"] = used.split.removeprefix("seed ")
+    return found
 
 
 @contextmanager

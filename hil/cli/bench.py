@@ -11,6 +11,7 @@ import typer
 from hil.api import BenchOptions, run_bench
 from hil.api.options import DEFAULTS
 from hil.cli.console import say
+from hil.cli.listen import DATA_HELP, TARGET_HELP
 from hil.cli.report import show_report
 from hil.cli.running import Bars, may_open, resumable
 from hil.runs.load import read_manifest
@@ -61,19 +62,14 @@ def bench(
         str,
         typer.Option(
             "--dataset",
-            help="mnist, digits, tabular, noise or cifar10. auto: MNIST if available, else digits.",
+            help="mnist, digits, tabular, noise or cifar10, as for --data. auto: MNIST if "
+            "available, else digits.",
         ),
     ] = "auto",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Your own data: an .npz file with array x, or one array for each input of the "
-            "network by its name, and, if it has labels, y.",
-        ),
-    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
+    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
     calibrate: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--calibrate",
             help="Data whose range int8 gets when --model is converted; default: --data, or the "
@@ -233,6 +229,7 @@ def bench(
         engine=tuple(engine),
         dataset=dataset,
         data=data,
+        target=target,
         calibrate=calibrate,
         limit=limit,
         out=out,

@@ -21,6 +21,11 @@ from hil.cli.running import Bars, may_open, resumable
 from hil.runs.log import run_folder
 from hil.wire.patterns import READY
 
+DATA_HELP: Final = (
+    "Your data: .npz (x, or an array per input; y), .npy, .csv with --target; or "
+    "a name: mnist, sklearn:iris, keras:fashion_mnist, ...; or random[:N[:SEED]]. See docs/data.md."
+)
+TARGET_HELP: Final = "The column of a .csv with labels, or targets of a regression."
 PATTERN_HELP: Final = (
     "How to read a line: a regular expression with groups such as (?P<label>[0-9]+), or "
     f"{', '.join(READY)}; repeatable."
@@ -46,8 +51,10 @@ def listen(
         typer.Option("--outputs", help="Outputs of an answer; default: as in the first one."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Samples that the sketch predicts: an .npz file.")
+        str | None,
+        typer.Option("--data", help=f"The samples that the sketch predicts. {DATA_HELP}"),
     ] = None,
+    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Or a data set: mnist, digits, ...")
     ] = None,
@@ -104,7 +111,7 @@ def listen(
     joined = _is_port(port)
     shown = Bars()
     with shown:
-        found = read_data(data, dataset, shown)
+        found = read_data(data, dataset, target, setup.model, shown)
     listening = Listening(found, sample, count, seconds, timeout)
     listening.check(setup)
     rate = baud_of(baud, setup.board)

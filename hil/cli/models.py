@@ -13,7 +13,9 @@ from hil.bench.convert import converted, find_exporter, is_source
 from hil.bench.events import Calibrated, Downloading, Emit, Note
 from hil.bench.loss import weigh
 from hil.bench.plan import precision_called
+from hil.bench.source import Source
 from hil.cli.console import out
+from hil.cli.listen import DATA_HELP, TARGET_HELP
 from hil.cli.running import Bars
 from hil.core.errors import UsageError
 from hil.core.files import replace_file
@@ -28,12 +30,14 @@ def export(
     ],
     folder: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("export"),
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--data",
-            help="Data to convert with: int8 gets its range, and is compared with float32 on it.",
+            help="Data to convert with: int8 gets its range, and is compared with float32 on it. "
+            f"{DATA_HELP}",
         ),
     ] = None,
+    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
     dataset: Annotated[
         str,
         typer.Option(
@@ -61,7 +65,7 @@ def export(
     if sources:
         find_exporter(sources[0])  # before data is loaded
         with Bars() as shown:
-            calibration = _calibration(data, dataset, shown)
+            calibration = _calibration(data, dataset, target, shown)
             for source in sources:
                 made = converted(source, calibration, shown, more=wanted)
                 shown(Calibrated(made.record, made.folder))
@@ -76,11 +80,14 @@ def export(
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)
 
 
-def _calibration(data: Path | None, dataset: str, emit: Emit) -> Dataset:
+def _calibration(data: str | None, dataset: str, target: str | None, emit: Emit) -> Dataset:
     if data is not None:
         if dataset != "auto":
             raise UsageError("--data and --dataset both name the data", "give one of them")
-        return datasets.load_npz(data)
+        found, note = Source(data, target=target).resolved().read(split="train")
+        if note:
+            emit(Note(note))
+        return found
     name, note = datasets.choose(dataset, progress=lambda *done: emit(Downloading(*done)))
     if dataset == "auto":
         note = f"no --data was given: {name} calibrates int8; pass the data of the model's training"

@@ -29,6 +29,7 @@ class BenchSettings(Config, frozen=True):
     engine: Names = ()
     dataset: str | None = None
     data: str | None = None
+    target: str | None = None
     limit: int | None = None
     sketch: str | None = None
     tolerance: float | None = None

@@ -42,7 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="Your .tflite file; repeatable.",
     )
-    add("--hil-data", metavar="FILE", type=Path, help="Your data for it: .npz with x and y.")
+    add("--hil-data", metavar="DATA", help="Your data for it, as for hil bench --data.")
+    add("--hil-target", metavar="COLUMN", help="The column of a .csv with labels or targets.")
     add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml or hil.toml.")
 
 

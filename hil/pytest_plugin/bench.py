@@ -145,9 +145,9 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             "--hil-engine user: the fixtures need networks of this project on the board",
             "bench your own sketch with `hil bench --engine user`",
         )
-    precision, data = option("--hil-precision"), option("--hil-data")
-    if data is None and option("--hil-dataset") is None and "data" in own:
-        data = Path(own["data"])
+    precision, data, target = (option(f"--hil-{n}") for n in ("precision", "data", "target"))
+    if data is None and option("--hil-dataset") is None:
+        data, target = own.get("data"), target or own.get("target")
     plan = make_plan(
         Request(
             project=chosen.project,
@@ -157,6 +157,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             engines=(option("--hil-engine") or engines[0],),
             dataset=option("--hil-dataset") or own.get("dataset", "auto"),
             data=data,
+            target=target,
             limit=option("--hil-limit") or own.get("limit", SAMPLES),
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_mistakes_are_named(changes: dict[str, object], says: str) -> None:
 def test_data_without_a_network(tmp_path: Path) -> None:
     data = arrays(tmp_path, np.zeros((4, 28, 28, 1), "u1"), np.arange(4))
     with pytest.raises(UsageError, match="--data needs a model of your own"):
-        make_plan(request(data=data))
+        make_plan(request(data=data, dataset="auto"))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,41 @@ def test_data_that_does_not_fit(tmp_path: Path, x: np.ndarray, y: np.ndarray, sa
     data = arrays(tmp_path, x, y)
     with pytest.raises(DataError, match=says):
         make_plan(request(models=(str(STUDENT),), data=data, dataset="auto"))
+
+
+def test_data_by_name_is_a_data_set_with_its_networks() -> None:
+    plan = make_plan(request(data="digits", dataset="auto"))
+    assert [case.key for case in plan.cases] == keys()
+    assert plan.data.name == "digits"
+    with pytest.raises(UsageError, match="contradict"):
+        make_plan(request(data="mnist"))
+    with pytest.raises(UsageError, match="needs data; pass --data my.npz .* or --data random"):
+        make_plan(request(models=(str(STUDENT),), data="auto", dataset="auto"))
+
+
+@pytest.mark.parametrize(
+    ("models", "kind"), [((), "float32"), (("student",), "float32"), ((str(STUDENT),), "int8")]
+)
+def test_random_inputs_for_the_networks(models: tuple[str, ...], kind: str) -> None:
+    """Float32 and int8 networks get real values, a network of int8 its codes."""
+    plan = make_plan(request(models=models, data="random:20:3", limit=None))
+    assert (len(plan.data), plan.data.x.dtype.name, plan.data.labelled) == (20, kind, False)
+    assert plan.data.x.shape == (20, 28, 28, 1)
+    assert plan.note.startswith("random inputs (seed 3), uniform: x is")
+    few = make_plan(request(models=models, data="random:20:3", limit=4))
+    assert (len(few.data), few.total) == (4, 20)
+
+
+def test_a_table_and_its_column(tmp_path: Path) -> None:
+    names = [f"p{i}" for i in range(784)]
+    (tmp_path / "my.csv").write_text(
+        ",".join([*names, "digit"]) + "\n" + "".join(f"{'0.5,' * 784}{i}\n" for i in range(6))
+    )
+    own = request(models=(str(STUDENT),), data=str(tmp_path / "my.csv"), dataset="auto", limit=None)
+    plan = make_plan(replace(own, target="digit"))
+    assert (plan.data.y.tolist(), plan.data.x.shape) == (list(range(6)), (6, 784))
+    with pytest.raises(DataError, match="a sample has 785 values"):
+        make_plan(own)
 
 
 def test_missing_and_corrupt_network(tmp_path: Path) -> None:

@@ -43,6 +43,9 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("bench", "--board", "esp32dev"), "no board esp32dev is attached; plug one in"),
         (("bench", "--dataset", "cifar"), "cifar"),
         (("bench", "--model", "no.tflite", "--data", "no.npz"), "no.npz"),
+        (("bench", "--dataset", "mnist", "--data", "no.npz"), "--data and --dataset contradict"),
+        (("bench", "--data", "random:none"), "is not random[:N[:SEED]]"),
+        (("bench", "--data", "digits", "--target", "a"), "--target a needs a .csv file"),
         (("report", "no-such-folder"), "no-such-folder"),
         (("verify", "no-such-folder"), "there is no folder no-such-folder"),
         (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: IDX and its gzip, a user's .npz and .npy, CIFAR-10's records and their archive."""
+"""Data sets: IDX, gzip, a user's .npz, .npy and .csv, CIFAR-10's records and their archive."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import numpy as np
 from hil.core.errors import HilError
 from hil.datasets import arrays, cifar10, load_npz, mnist
 from hil.datasets.npz import read_npy
+from hil.datasets.tables import read_csv
 from tests.fuzz.damage import WORDS, bytes_like
 
 _SHAPE = (2, 3, 4)
@@ -65,6 +66,8 @@ SEEDS = [
     _NAMED,
     _WORDS,
     _TARGETS,
+    b"a,b\n1,2\n-3,4.5e3\n",
+    b'\xef\xbb\xbf"a, c",b,d\r\n1,yes,"x"\r\n2,"no\n",\r\n',
     _npy(_X),
     _npy(np.asfortranarray(_X, "f8")),
     bytes(2 * _RECORD),
@@ -109,7 +112,10 @@ def check(data: bytes, folder: Path) -> None:
     file = folder / "given.npz"
     file.write_bytes(data)
     refusals = []
-    readers = (_read_idx, load_npz, _read_mapped, read_npy, _read_records, _read_archive)
+    readers = (
+        *(_read_idx, load_npz, _read_mapped, read_npy, read_csv, _read_targets),
+        *(_read_records, _read_archive),
+    )
     for read in readers:
         try:
             read(file)
@@ -129,6 +135,10 @@ def _read_mapped(file: Path) -> None:
     """Stored arrays of any size are mapped."""
     with mock.patch.object(arrays, "MAPPED", 0):
         load_npz(file)
+
+
+def _read_targets(file: Path) -> None:
+    read_csv(file, "b")
 
 
 def _read_records(file: Path) -> None:
