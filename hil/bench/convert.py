@@ -9,6 +9,7 @@ it as an entry point.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from hil.core.files import NO_RECORD, locked, replace_file, sha256
 from hil.core.host import package_versions
 from hil.core.plugins import EXPORTERS, plugin
 from hil.core.records import CALIBRATION, EXPORTED, Dataset, Precision
+from hil.core.text import storable
 from hil.datasets import subset
 from hil.runs.schema import Conversion
 
@@ -137,10 +139,10 @@ def _record(source: Path, data: Dataset, some: Dataset) -> Conversion:
     scale = 255 if some.x.dtype == np.uint8 else 1  # pixels
     versions = package_versions(_PACKAGES[:2])
     return Conversion(
-        source=source.resolve().name,
+        source=storable(source.resolve().name),
         source_sha256=_digest(source),
         by=", ".join(f"{name} {version}" for name, version in versions.items()),
-        data=data.name,
+        data=storable(data.name),
         split=data.split,
         fingerprint=data.fingerprint,
         n=len(some),
@@ -158,7 +160,7 @@ def _digest(source: Path) -> str:
         return sha256(source)
     found = hashlib.sha256()
     for file in sorted(one for one in source.rglob("*") if one.is_file()):
-        found.update(f"{file.relative_to(source)}\0{sha256(file)}\0".encode())
+        found.update(os.fsencode(f"{file.relative_to(source)}\0{sha256(file)}\0"))
     return found.hexdigest()
 
 

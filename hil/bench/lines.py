@@ -25,6 +25,7 @@ from hil.bench.user import ORDER_TOLERANCE
 from hil.boards.config import Board
 from hil.core.errors import WrongReply
 from hil.core.records import Dataset, DType, Precision, TensorSpec
+from hil.core.text import storable
 from hil.device.text import (
     OTHER_SAMPLE,
     SECOND,
@@ -137,7 +138,7 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
 
 
 def _file(setup: TextSetup) -> str:
-    return setup.model.path.name if setup.model else ""
+    return storable(setup.model.path.name) if setup.model else ""
 
 
 def type_of(data: Dataset | None) -> TensorSpec:

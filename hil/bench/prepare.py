@@ -19,6 +19,7 @@ from hil.bench.plan import BenchPlan
 from hil.boards.config import Board
 from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
 from hil.core.records import TensorSpec, packed_bytes
+from hil.core.text import storable
 from hil.engines import ENGINES
 from hil.reference import (
     cache_folder,
@@ -167,7 +168,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         engine=case.image.engine,
         model=case.network.name,
         precision=case.image.precision,
-        model_file=case.network.path.name,
+        model_file=storable(case.network.path.name),
         model_sha256=graph.sha256,
         parameters=graph.parameters,
         macs=graph.macs,

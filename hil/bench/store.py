@@ -23,6 +23,7 @@ from hil.bench.prepare import Missing, Prepared
 from hil.core.errors import HilError, StorageError
 from hil.core.host import cpu_name, package_versions
 from hil.core.records import Dataset
+from hil.core.text import storable
 from hil.datasets import drawn, made
 from hil.datasets.sampling import SALT
 from hil.link.chaos import Chaos
@@ -76,7 +77,7 @@ def new_manifest(
 def dataset_used(data: Dataset, total: int, note: str) -> DatasetUsed:
     """The samples of a run, ``total`` in the whole split, as they are stored."""
     return DatasetUsed(
-        name=data.name,
+        name=storable(data.name),
         split=data.split,
         fingerprint=data.fingerprint,
         total=total,
@@ -99,10 +100,10 @@ def started(
     process's arguments."""
     return Manifest(
         schema=SCHEMA,
-        run_id=run_id,
+        run_id=storable(run_id),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         state="running",
-        command=tuple(sys.argv[1:]) if command is None else command,
+        command=tuple(map(storable, sys.argv[1:] if command is None else command)),
         hil=hil.__version__,
         git=git_state(project),
         host=host(),

@@ -31,6 +31,7 @@ from hil.core.errors import (
     WrongFirmware,
 )
 from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, TensorSpec
+from hil.core.text import storable
 from hil.device import Answer, Failure
 from hil.reference import oracle, oracle_version, xnnpack_version
 from hil.runs.load import MAX_OUTPUTS
@@ -169,7 +170,7 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
         engine=USER,
         model=case.name,
         precision=case.precision,
-        model_file=network.path.name if network else "",
+        model_file=storable(network.path.name) if network else "",
         model_sha256=graph.sha256 if graph else "",
         parameters=graph.parameters if graph else 0,
         macs=graph.macs if graph else 0,

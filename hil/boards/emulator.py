@@ -24,6 +24,7 @@ import msgspec
 from hil.boards.config import Board, Emulator
 from hil.core.errors import DeviceError, ToolMissing, UsageError
 from hil.core.files import NO_RECORD, replace_file
+from hil.core.text import storable
 from hil.firmware import firmware_tree
 from hil.link import Deadline
 
@@ -216,7 +217,7 @@ def start_detached(project: Path, board: Board, elf: Path) -> Detached:
         detach=True,
     )
     pid = running.process.pid
-    found = Detached(pid=pid, port=running.port, firmware=str(elf), started=_started(pid))
+    found = Detached(pid=pid, port=running.port, firmware=storable(str(elf)), started=_started(pid))
     replace_file(_file(project, board.name), msgspec.json.encode(found))
     return found
 

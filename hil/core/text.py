@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make untrusted strings (from a board, a file, or a file's name) safe to show.
 
+storable      for JSON: bytes of a file's name that are not UTF-8 become "?"
 printable     for a terminal, a log, an error: unprintable characters become "?"
 clean         for a document: one line without control and format codes
 visible       the same, but line breaks stay
@@ -20,6 +21,12 @@ def printable(text: str, *, keep: str = "", instead: str = "?") -> str:
     """``text`` with ``instead`` for each character that is not printable (control codes, line ends,
     bidi marks) and not in ``keep``, so that it cannot control a terminal."""
     return "".join(c if c.isprintable() or c in keep else instead for c in text)
+
+
+def storable(text: str) -> str:
+    """``text`` with "?" for each surrogate: Python's form of a byte that is not UTF-8, as in a file
+    name or an argument, which JSON cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def visible(text: str) -> str:

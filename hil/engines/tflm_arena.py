@@ -107,7 +107,7 @@ def _fork(model: bytes, size: int, log: IO[bytes], *, invoke: bool) -> int:
     except RuntimeError:  # after its own words
         return _REFUSED
     except Exception as problem:  # a damaged model, in the package's Python code
-        os.write(2, f"{type(problem).__name__}: {problem}".encode())
+        os.write(2, f"{type(problem).__name__}: {problem}".encode(errors="replace"))
         return _REFUSED
     try:
         if invoke:

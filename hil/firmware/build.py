@@ -25,7 +25,7 @@ from hil.core.errors import (
     WrongCompiler,
 )
 from hil.core.files import locked, sha256
-from hil.core.text import strip_ansi
+from hil.core.text import storable, strip_ansi
 from hil.engines import CompiledModel, Models, sources, write_image
 from hil.firmware.footprint import compiler_of
 from hil.firmware.project import cache_folder, firmware_tree
@@ -137,13 +137,7 @@ def _run(
 ) -> BuiltFirmware:
     require_compiler(env)
     tree = firmware_tree(project)
-    if "$" in str(tree):
-        cached = tree.is_relative_to(cache_folder())
-        move = "set XDG_CACHE_HOME" if cached else "move the project"
-        raise ConfigError(
-            f"cannot build in {tree}: PlatformIO's build tool expands the '$' in the path",
-            f"{move} to a path without '$'",
-        )
+    _require_path(tree)
     found = sources.environment(engine) | _envs_of(project)
     name = _image_name(env, models, engine, layers, sketch, found)
     folder = tree / ".pio" / "images" / name
@@ -215,6 +209,20 @@ def pio_environment() -> dict[str, str]:
     }
 
 
+def _require_path(tree: Path) -> None:
+    """ConfigError if PlatformIO cannot build in ``tree``."""
+    if "$" in str(tree):
+        why, without = "build tool expands the '$' in the path", "'$'"
+    elif storable(str(tree)) != str(tree):
+        why, without = "files are UTF-8, and a name in the path is not", "such a name"
+    else:
+        return
+    move = "set XDG_CACHE_HOME" if tree.is_relative_to(cache_folder()) else "move the project"
+    raise ConfigError(
+        f"cannot build in {tree}: PlatformIO's {why}", f"{move} to a path without {without}"
+    )
+
+
 def _image_name(
     env: str,
     models: Models,
@@ -228,7 +236,7 @@ def _image_name(
     files = [f"{name}={_identity(model)}" for name, model in models]
     words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
     words += f"\0{sketch.resolve()}" if sketch else ""
-    return f"{env}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
+    return f"{env}-{hashlib.sha256(os.fsencode(words)).hexdigest()[:10]}"
 
 
 def _identity(model: Path | Graph) -> str:

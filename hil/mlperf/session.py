@@ -14,6 +14,7 @@ from hil.bench.plan import Request, choose_image, one_of_each
 from hil.boards.config import Board
 from hil.boards.session import open_board, open_port
 from hil.core.errors import UsageError
+from hil.core.text import storable
 from hil.firmware import build
 from hil.link import Link
 from hil.link.serial_port import SerialLink
@@ -196,7 +197,7 @@ def _result(
 
 def _used(data: DataFolder) -> DatasetUsed:
     n = len(data.items)
-    return DatasetUsed(data.path.name, "test", data.fingerprint, n, n)
+    return DatasetUsed(storable(data.path.name), "test", data.fingerprint, n, n)
 
 
 def _nobody(_count: int, _total: int) -> None:

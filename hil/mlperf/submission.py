@@ -23,7 +23,7 @@ import hil
 from hil.bench.store import git_state, host
 from hil.core.errors import StorageError, UsageError
 from hil.core.files import replace_file
-from hil.core.text import printable
+from hil.core.text import printable, storable
 from hil.mlperf.data import DataFolder, Item
 from hil.mlperf.dut import Identity, Inference
 from hil.mlperf.measure import SHORTEST_S, WINDOWS, Accuracy, Performance, Window
@@ -221,10 +221,10 @@ class RunFolder:
         created = datetime.now(UTC)
         self._manifest = Manifest(
             schema=SCHEMA,
-            run_id=path.name,
+            run_id=storable(path.name),
             created=created.isoformat(timespec="seconds"),
             state="running",
-            command=tuple(command),
+            command=tuple(map(storable, command)),
             hil=hil.__version__,
             git=git_state(Path.cwd()),
             host=host(),

@@ -89,7 +89,7 @@ def _try(path: Path, make: Callable[[Path], Reference]) -> str:
     child = os.fork()
     if child == 0:
         try:
-            os.write(writer, _why(path, make).encode()[:_WORDS])
+            os.write(writer, _why(path, make).encode(errors="replace")[:_WORDS])
         finally:
             os._exit(0)
     os.close(writer)

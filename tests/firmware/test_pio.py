@@ -134,9 +134,21 @@ def test_a_project_path_with_shell_characters_builds(
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_a_path_that_scons_does_not_support_is_named_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot build in .*expands the '[$]' in the path"):
-        build("native", [("student", MODELS / "student_int8.tflite")], "aot", tmp_path / "a$x")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (b"a$x", "expands the '[$]' in the path; move the project to a path without '[$]'"),
+        (b"caf\xe9", "and a name in the path is not; move the project to a path without such a"),
+    ],
+)
+def test_a_path_that_platformio_does_not_support_is_named_in_one_line(
+    name: bytes, says: str, tmp_path: Path
+) -> None:
+    project = tmp_path / os.fsdecode(name)
+    (project / "firmware" / "scripts").mkdir(parents=True)
+    (project / "platformio.ini").touch()
+    with pytest.raises(ConfigError, match=f"cannot build in .*{says}"):
+        build("native", [("student", MODELS / "student_int8.tflite")], "aot", project)
 
 
 def test_a_build_is_not_repeated(environment: dict[str, str]) -> None:
