@@ -83,7 +83,7 @@ def samples_of(data: Dataset, taken: Taken) -> tuple[Array, ...]:
     if all(name in by_name for name in names):
         return tuple(by_name[name] for name in names)
     if len(names) == 1 and (not data.named or "x" in data.named):
-        if data.named and not data.labelled:
+        if data.named and not data.labelled and data.targets is None:
             raise DataError(
                 f"{data.name} has no array y, but {', '.join(n for n in data.named if n != 'x')}",
                 "name the labels y, or save x alone: samples without labels",
@@ -103,9 +103,8 @@ def samples_of(data: Dataset, taken: Taken) -> tuple[Array, ...]:
     )
 
 
-def check_data(data: Dataset, taken: Taken, outputs: int) -> None:
-    """DataError unless the samples fit the inputs of a model, and every label names one of its
-    ``outputs``."""
+def check_data(data: Dataset, taken: Taken) -> None:
+    """DataError unless the samples fit the inputs of a model. `hil.bench.task` checks labels."""
     names = input_names(taken.names)
     for name, spec, x in zip(names, taken.specs, samples_of(data, taken), strict=True):
         where = f"{data.name}, {name}" if data.named else data.name
@@ -116,12 +115,6 @@ def check_data(data: Dataset, taken: Taken, outputs: int) -> None:
                 f"{where}: {x.dtype} samples for {taken.who}, which takes {spec.dtype.name}",
                 f"give {sample_types(spec.dtype)} samples",
             )
-    if data.labelled and data.y.max() >= outputs:
-        raise DataError(
-            f"{data.name}: labels run from {data.y.min()} to {data.y.max()}, "
-            f"{taken.who} has {outputs} outputs",
-            f"use labels from 0 to {outputs - 1}",
-        )
 
 
 def _check_shape(x: Array, spec: TensorSpec, where: str, takes: str, array: str) -> None:

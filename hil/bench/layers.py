@@ -31,7 +31,8 @@ from hil.device import Device, LayerOutput, ask_layer
 from hil.engines import ENGINES, Layer
 from hil.reference import layer_tensors, oracle_version
 from hil.runs.agreement import compare_layer, is_wrong, tolerance
-from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
+from hil.runs.schema import Sample
+from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from hil.tflite.graph import TRANSCENDENTAL
 from hil.wire.diagnosis import FLASH_IT
 from hil.wire.frames import Frame

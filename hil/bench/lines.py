@@ -19,8 +19,10 @@ from msgspec import UNSET, UnsetType
 from hil.bench.cases import USER, Network
 from hil.bench.events import Emit, Referencing
 from hil.bench.expected import Expected, Maker, predict
+from hil.bench.inputs import Taken
 from hil.bench.prepare import output_of
 from hil.bench.store import pictures
+from hil.bench.task import choose
 from hil.bench.user import ORDER_TOLERANCE
 from hil.boards.config import Board
 from hil.core.errors import WrongReply
@@ -107,7 +109,7 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
     board = setup.board.name if setup.board else "board"
     allowed, why = _tolerance(setup, first)
     timed = bool(setup.patterns.parts & {"time", "start"})
-    return RunPlan(
+    run = RunPlan(
         key=run_key(board, USER, name, precision),
         board=board,
         board_title=f"{setup.board.title if setup.board else 'Board'}, on {setup.port}",
@@ -135,6 +137,10 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
         sketch=setup.name,
         protocol="text",
     )
+    if data is None or not count or (count > 1 and graph is None and data.targets is None):
+        return run  # `hil.runs.task.task_of` says what it is judged by
+    who = f"the sketch {setup.name}".rstrip()
+    return choose(who, output, Taken(who, (taken,)), data, graph).onto(run)
 
 
 def _file(setup: TextSetup) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
@@ -129,7 +129,8 @@ def listen(
     if first is None:
         raise heard.nothing(early[0][0].fault if early else "")
     heard.reader.outputs = heard.reader.outputs or len(first.outputs) or None
-    plan = describe(setup, first, listening.data)
+    data = listening.data  # a listener stores no targets: it does not know which samples will come
+    plan = describe(setup, first, replace(data, targets=None) if data else None)
     if former and setup.tolerance is None:  # another first answer may have other digits
         plan = msgspec.structs.replace(
             plan, tolerance=former.tolerance, tolerance_why=former.tolerance_why

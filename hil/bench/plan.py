@@ -7,8 +7,8 @@ Every mistake that can be found before a build is found here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from hil.bench.inputs import check_data, taken_by
 from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.bench.source import Source
+from hil.bench.task import Criterion, choose, targets_of
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import ModelError, UsageError
@@ -76,6 +77,11 @@ class BenchPlan:
     sketches: tuple[tuple[Station, Sketch], ...] = ()
     refused: tuple[Refused, ...] = ()
     command: tuple[str, ...] | None = None  # of the request
+    criteria: Mapping[str, Criterion] = field(default_factory=dict)  # by the network's SHA-256
+
+    def criterion(self, network: Network) -> Criterion:
+        """What the runs of ``network`` are judged by; as chosen for the whole data set."""
+        return self.criteria.get(network.graph.sha256) or criterion_of(network, self.data)
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -145,9 +151,17 @@ def make_plan(
         command=request.command,
     )
     for network in plan.networks:
-        check_data(data, taken_by(network), network.graph.output.elements)
+        check_data(data, taken_by(network))
+    criteria = {network.graph.sha256: criterion_of(network, whole) for network in plan.networks}
+    targets_of(data, [(criteria[n.graph.sha256].task, taken_by(n)) for n in plan.networks])
     cases, no_place = fit_memory(cases)
-    return replace(plan, cases=cases, no_place=no_place, refused=refused)
+    return replace(plan, cases=cases, no_place=no_place, refused=refused, criteria=criteria)
+
+
+def criterion_of(network: Network, data: Dataset) -> Criterion:
+    """`hil.bench.task.choose` for a .tflite file."""
+    graph = network.graph
+    return choose(network.path.name, graph.output, taken_by(network), data, graph)
 
 
 def choose_image(request: Request) -> Image:

@@ -73,7 +73,9 @@ def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...]
             case = replace(case, image=alone_with(case))
             built = builder.build(case)
         if isinstance(built, Firmware):
-            prepared.append(Prepared(case, built, _describe(case, built)))
+            prepared.append(
+                Prepared(case, built, plan.criterion(case.network).onto(_describe(case, built)))
+            )
         elif isinstance(built, TooLarge):
             if built not in no_place:  # two stations may be one board
                 no_place.append(built)

@@ -9,6 +9,7 @@ from pathlib import Path
 from hil.bench.events import BenchStored, Emit, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
+from hil.bench.inputs import taken_on
 from hil.bench.lab import ChaosLab, Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import check_layers, profile
@@ -17,6 +18,7 @@ from hil.bench.prepare import prepare
 from hil.bench.session import Patience
 from hil.bench.store import check_folder, new_manifest, opened, pictures
 from hil.bench.stream import Streamer
+from hil.bench.task import targets_of
 from hil.bench.user import prepare_sketches
 from hil.link import clock_of
 from hil.link.chaos import Chaos
@@ -56,7 +58,9 @@ def run(
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
         prepared, missing = prepare(plan, quiet, emit)
         prepared += prepare_sketches(plan, quiet, emit)
-        with opened(folder, new_manifest(plan, prepared, missing, folder.name, chaos)) as log:
+        manifest = new_manifest(plan, prepared, missing, folder.name, chaos)
+        judged = [(item.plan.task, taken_on(item.case)) for item in prepared]
+        with opened(folder, manifest, targets_of(plan.data, judged)) as log:
             ended = {end.key for end in log.manifest.ends}
             waiting = lanes([item for item in prepared if item.plan.key not in ended])
             carry_out(waiting, streamer, log, emit, jobs)

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET
 
 import hil
@@ -42,6 +43,7 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.seal import check_data
+from hil.runs.task import gives_classes, task_of
 
 MAX_PICTURES: Final = 256
 PACKAGES: Final = (
@@ -151,8 +153,10 @@ def _seeds(used: DatasetUsed) -> dict[str, str]:
 
 
 @contextmanager
-def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
-    """The log of a new run, or of a stored one that is continued.
+def opened(
+    folder: Path, manifest: Manifest, targets: npt.NDArray[np.float32] | None = None
+) -> Iterator[RunLog]:
+    """The log of a new run, or of a stored one that is continued; ``targets``: if it has any.
 
     When the block ends, the run's state is complete. When it raises, the state is failed or
     interrupted, and all answers so far are stored. StorageError when ``folder`` contains another
@@ -161,6 +165,8 @@ def opened(folder: Path, manifest: Manifest) -> Iterator[RunLog]:
     if (folder / MANIFEST).exists():
         manifest = _resumed(read_manifest(folder), manifest, folder)
     with RunLog(folder, manifest) as log:
+        if targets is not None:
+            log.save_targets(targets)  # first: a manifest that needs them is not read without them
         log.save(manifest)
         try:
             yield log
@@ -214,6 +220,7 @@ def _resumed(old: Manifest, new: Manifest, folder: Path) -> Manifest:
 _SAME: Final = (
     *("model_sha256", "firmware_sha256", "toolchain", "clock"),
     *("sketch", "input", "output", "tensors", "tolerance", "answers", "litert", "protocol"),
+    "threshold",
 )
 
 
@@ -228,6 +235,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         found.append("boards, engines, models or precisions")
         return found
     for a, b in zip(old.runs, new.runs, strict=True):
+        if task_of(a, old.dataset) is not task_of(b, new.dataset):
+            found.append(f"task of {a.key}")
         for field in _SAME:
             if getattr(a, field) != getattr(b, field):
                 found.append(f"{field} of {a.key}")
@@ -249,7 +258,7 @@ def pictures(
     index = {}
     for plan in manifest.runs:
         for sample in answers.get(plan.key, ()):
-            if sample.failed:
+            if sample.failed or not gives_classes(plan, manifest.dataset):
                 continue
             label = sample.label if manifest.dataset.labelled else None
             for one in (answer(sample, plan), host_answer(sample, plan), label):

@@ -17,7 +17,7 @@ from hil.bench.cases import Network
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.host import HostTiming, time_networks
-from hil.bench.inputs import check_data, taken_by
+from hil.bench.inputs import Taken, check_data, taken_by
 from hil.bench.lines import (
     Outcome,
     TextSetup,
@@ -33,8 +33,10 @@ from hil.bench.lines import (
     stored,
     type_of,
 )
+from hil.bench.plan import criterion_of
 from hil.bench.session import Opens
 from hil.bench.store import opened, started
+from hil.bench.task import targets_of
 from hil.core.errors import DataError, NoAnswer, UsageError, WrongReply
 from hil.core.records import Dataset, DType, TensorSpec
 from hil.device.text import (
@@ -52,6 +54,7 @@ from hil.runs.schema import (
     RunPlan,
     Sample,
 )
+from hil.runs.tensors import spec_of
 from hil.wire.lines import TextAnswer
 
 BOOT_S: Final = 15.0  # until the first answer, unless the board's file says more
@@ -97,7 +100,8 @@ def bench(
             "add --classes a,b,c or --outputs N",
         )
     if setup.model:
-        check_data(data, taken_by(setup.model), setup.model.graph.output.elements)
+        check_data(data, taken_by(setup.model))
+        criterion_of(setup.model, data)  # refuses labels that its outputs cannot have
     values = _values(data, sending.kind, setup.model)
     began = time.monotonic()
     with opens() as link:
@@ -109,7 +113,8 @@ def bench(
         reader.outputs = reader.outputs or len(first.outputs) or None
         plan = describe(setup, first, data)
         manifest = started(setup.project, used, (plan,), folder.name, setup.command)
-        with opened(folder, manifest) as log:
+        targets = targets_of(data, [(plan.task, Taken(plan.sketch, (spec_of(plan.input),)))])
+        with opened(folder, manifest, targets) as log:
             expected = expect(setup, plan, data, emit)
             done = log.done[plan.key]
             for i in range(done, len(data)):

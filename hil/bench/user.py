@@ -19,6 +19,7 @@ from hil.bench.inputs import check_data, taken_on
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared, emulator_version, output_of
+from hil.bench.task import choose
 from hil.boards.station import Station
 from hil.core.errors import (
     BoardCrashed,
@@ -73,7 +74,9 @@ def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, .
         _check_declared(case)
         _check_model(case)
         _check_samples(case, plan.data)
-        prepared.append(Prepared(case, firmware, _describe(case, firmware)))
+        taken, graph = taken_on(case), case.network.graph if case.network else None
+        criterion = choose(taken.who, case.info.output, taken, plan.data, graph)
+        prepared.append(Prepared(case, firmware, criterion.onto(_describe(case, firmware))))
     return tuple(prepared)
 
 
@@ -151,7 +154,7 @@ def _check_samples(case: SketchCase, data: Dataset) -> None:
             f"{data.name}: {kind} samples for {who}, whose int8 input has no scale",
             "give int8 samples, or give the sketch's input its scale and zero point",
         )
-    check_data(data, taken_on(case), case.info.output.elements)
+    check_data(data, taken_on(case))
 
 
 def _type(spec: TensorSpec) -> str:

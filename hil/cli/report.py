@@ -131,7 +131,7 @@ def _differing(row: SummaryRow) -> str:
     found = row.agreement
     if found is None:
         return _NONE
-    if found.outputs is None:
+    if found.outputs is None and found.argmax is not None:
         return f"{round((1 - found.argmax) * row.n)} answers"
     oracle, litert = (
         _UNKNOWN if elements is None else str(elements)

@@ -25,8 +25,9 @@ from hil.compare.records import (
     Side,
 )
 from hil.core.errors import NotComparable, UsageError
-from hil.runs.cells import Cell, cells, summarise
+from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
+from hil.runs.rows import summarise
 from hil.runs.schema import HostMachine, Manifest, RunPlan
 
 # what must be equal in both runs unless it may differ; `model` is the network's name and outputs.
@@ -258,7 +259,7 @@ def compare_stored(
 
 
 def _cells(run: StoredRun) -> Sequence[Cell]:
-    return cells(run.manifest, run.samples, run.host)
+    return cells(run.manifest, run.samples, run.host, run.targets)
 
 
 def _machine(run: StoredRun) -> HostMachine | None:
@@ -281,7 +282,8 @@ def _problems(runs: Iterable[ComparedRun], lost: Iterable[Lost]) -> Iterator[str
 
 def _broken(new: StoredRun, limits: LimitsFile) -> dict[str, tuple[str, ...]]:
     """Absolute limits that NEW exceeds, by run."""
-    rows = summarise(new.manifest, (s for part in new.samples.values() for s in part)).runs
+    answers = (s for part in new.samples.values() for s in part)
+    rows = summarise(new.manifest, answers, targets=new.targets).runs
     found = {}
     for row in rows:
         if row.key in limits.runs:

@@ -83,6 +83,7 @@ def _take(cell: Cell, rows: npt.NDArray[np.int64]) -> Cell:
         round_trips=None if cell.round_trips is None else cell.round_trips[rows],
         quiet=None if cell.quiet is None else cell.quiet[rows],
         others=tuple(one.rows(rows) for one in cell.others),
+        targets=None if cell.targets is None else cell.targets[rows],
     )
 
 
@@ -167,9 +168,11 @@ def _outputs(
     other_model = base.plan.model_sha256 != new.plan.model_sha256
     limit = None if other_model and "model" in allowed else finite(growth.outputs)
     beyond = limit is not None and changed_values > limit
-    changed = int((base.answers != new.answers).sum())
+    changed = ""
+    if base.chooses and new.chooses:
+        changed = f"; {plural(int((base.answers != new.answers).sum()), 'answer')} changed"
     known = new.values if one is not None and other is not None else new.n
-    note = f"of {known:,}; {plural(changed, 'answer')} changed" if changed_values else ""
+    note = f"of {known:,}{changed}" if changed_values else ""
     if beyond and other_model:
         note += "; the model differs: use --allow model if that is intended"
     word: Word = "same" if not changed_values else "worse" if beyond else "undecided"

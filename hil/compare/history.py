@@ -130,7 +130,17 @@ def _complete(stored: StoredRun, left_out: list[str]) -> Iterator[tuple[str, Sto
             continue
         ends = tuple(end for end in manifest.ends if end.key == plan.key)
         alone = msgspec.structs.replace(manifest, runs=(plan,), ends=ends, state="complete")
-        yield plan.key, StoredRun(alone, {plan.key: samples}, {}, torn=False, host=stored.host)
+        yield (
+            plan.key,
+            StoredRun(
+                alone,
+                {plan.key: samples},
+                {},
+                torn=False,
+                host=stored.host,
+                targets=stored.targets,
+            ),
+        )
 
 
 def _append(growing: list[_Growing], key: str, alone: StoredRun, limits: LimitsFile | None) -> None:

@@ -13,8 +13,8 @@ from hil.report.blocks import Table
 from hil.report.document import document
 from hil.report.markdown import markdown
 from hil.report.page import figures, page
-from hil.runs.cells import summarise
 from hil.runs.load import load_run
+from hil.runs.rows import summarise
 from hil.runs.schema import FIGURES, SUMMARY, Manifest
 from hil.runs.seal import check_data, pretty, seal_pages
 from hil.runs.summary import Summary
@@ -50,7 +50,8 @@ def write(run_dir: Path) -> Report:
             f"{run_dir / FIGURES} is a symbolic link, which may point anywhere", "remove it"
         )
     found = document(run)
-    summary = summarise(run.manifest, chain.from_iterable(run.samples.values()), run.host)
+    answers = chain.from_iterable(run.samples.values())
+    summary = summarise(run.manifest, answers, run.host, run.targets)
     report = Report(
         markdown=run_dir / "report.md",
         html=run_dir / "report.html",

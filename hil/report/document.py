@@ -61,7 +61,7 @@ class Document:
 
 def document(run: StoredRun) -> Document:
     """Everything a report shows of a run."""
-    found = cells(run.manifest, run.samples, run.host)
+    found = cells(run.manifest, run.samples, run.host, run.targets)
     sections = (make(run, found) for make in SECTIONS)
     return Document(
         run_id=run.manifest.run_id,

@@ -39,6 +39,7 @@ from hil.report.times import (
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import HostMachine, HostTimes
+from hil.runs.task import classes_of
 from hil.stats import Estimate
 from hil.stats.series import HostLatencies, Latencies
 
@@ -58,7 +59,7 @@ def host_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
         blocks = [
             Words(machine_words(run.host.machine, timed)),
             Words(slower_words(cells)),
-            *drawings(cells, labelled=run.manifest.dataset.labelled),
+            *drawings(cells, labelled=any(cell.accuracy for cell in cells)),
             latency_table(timed),
             ratio_table(cells),
             beside_table(cells),
@@ -275,7 +276,7 @@ def terminal_table(cells: Sequence[Cell]) -> Table:
 
 
 def drawings(cells: Sequence[Cell], *, labelled: bool) -> Iterator[Block | None]:
-    """Accuracy against time; the time alone if the samples have no labels."""
+    """Accuracy against time; the time alone if no run has an accuracy."""
     if labelled:
         yield Scatters("", tuple(scatters(cells)))
     else:
@@ -345,14 +346,14 @@ def _on_host(cell: Cell, models: Sequence[str], name: str) -> Mark | None:
 
 def host_accuracy(cell: Cell) -> Estimate | None:
     """Of the kernels that were timed, if their outputs are stored; else of the reference's."""
-    if cell.xnnpack is None or cell.labels is None or not cell.n:
+    if cell.xnnpack is None or cell.labels is None or cell.right is None or not cell.n:
         return cell.host_accuracy
-    right = cell.xnnpack.argmax(axis=1) == cell.labels
+    right = classes_of(cell.plan, cell.xnnpack) == cell.labels
     return stats.proportion(int(right.sum()), cell.n)
 
 
 def time_dots(cells: Sequence[Cell]) -> Chart | None:
-    """Device and host on one axis of real time, for samples without labels; None without times."""
+    """Device and host on one axis of real time, for runs without accuracy; None without times."""
     models = [cell.plan.model for cell in cells]
     rows = [(cell, list(_times(cell))) for cell in cells]
     seen: set[tuple[str, str]] = set()
@@ -370,8 +371,8 @@ def time_dots(cells: Sequence[Cell]) -> Chart | None:
     ticks = ((scale.at(t), _AXIS.tick(t)) for t in log_ticks(scale.low, scale.high))
     return Chart(
         title="Time per inference",
-        caption="Medians; lines are 95% intervals. Device and host are both real time. The samples "
-        "have no labels, so there is no accuracy.",
+        caption="Medians; lines are 95% intervals. Device and host are both real time. There is no "
+        "accuracy to show beside them.",
         axis=f"{_AXIS.label}, log scale",
         ticks=ticks_in(NARROW, ticks, inside=True),
         rows=tuple(

@@ -12,7 +12,8 @@ from hil.report.text import count, listed, per_inference, plural
 from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled, Sample
+from hil.runs.schema import Sample
+from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 
 _NONE = "–"
 

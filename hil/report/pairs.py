@@ -157,17 +157,18 @@ class Distillation:
     """``pair``: accuracies and McNemar's test over the ``n`` samples that both devices answered;
     None without labels.
 
-    ``agreement``: share of them with the same answer. ``speed_up``: median time of the teacher
-    over the student's, paired by sample, in ``unit``; None if a board has no clock or a clock is
-    too coarse. ``arena`` and ``flash`` (model alone): the teacher's bytes over the student's,
-    exact; None if a run has not ended. ``lost`` are in the order in which they were sent.
+    ``agreement``: share of them with the same answer; None where outputs choose none.
+    ``speed_up``: median time of the teacher over the student's, paired by sample, in ``unit``; None
+    if a board has no clock or a clock is too coarse. ``arena`` and ``flash`` (model alone): the
+    teacher's bytes over the student's, exact; None if a run has not ended. ``lost`` are in the
+    order in which they were sent.
     """
 
     teacher: str
     student: str
     n: int
     pair: Pair | None
-    agreement: stats.Estimate
+    agreement: stats.Estimate | None
     speed_up: stats.Estimate | None
     unit: str
     arena: float | None
@@ -191,7 +192,7 @@ def _distillation(teacher: Cell, student: Cell) -> Distillation | None:
         student=student.name,
         n=i.size,
         pair=compare(teacher, student),
-        agreement=stats.proportion(same, i.size),
+        agreement=stats.proportion(same, i.size) if teacher.chooses and student.chooses else None,
         speed_up=speed_up(teacher, student),
         unit=student.series.unit if student.series else "",
         arena=_ratio(teacher.memory.arena, student.memory.arena),
@@ -238,12 +239,13 @@ def _ratio(large: int | None, small: int | None) -> float | None:
 def student_table(found: Sequence[Distillation]) -> Table:
     """One row per student; without labels, no columns that need them."""
     labelled = any(one.pair for one in found)
+    agreed = any(one.agreement for one in found)
     head = (
         "Student",
         "Teacher",
         "Pairs",
         *(("Accuracy, points",) if labelled else ()),
-        "Same answer",
+        *(("Same answer",) if agreed else ()),
         *(("Only teacher right",) if labelled else ()),
         "Speed-up",
         "Arena",
@@ -256,16 +258,22 @@ def student_table(found: Sequence[Distillation]) -> Table:
         "of latency, whichever the board's clock counts. Memory: the teacher's bytes over the "
         "student's."
     )
-    return Table("Teacher and student", head, tuple(_row(one) for one in found), note)
+    return Table(
+        "Teacher and student", head, tuple(_row(one, agreed=agreed) for one in found), note
+    )
 
 
-def _row(one: Distillation) -> tuple[str, ...]:
+def _same(found: stats.Estimate | None) -> str:
+    return "–" if found is None else f"{percent(found.point, found.n)}\n({interval(found)})"
+
+
+def _row(one: Distillation, *, agreed: bool) -> tuple[str, ...]:
     return (
         one.student,
         one.teacher,
         count(one.n),
         *((_gap(one.pair),) if one.pair else ()),
-        f"{percent(one.agreement.point, one.n)}\n({interval(one.agreement)})",
+        *((_same(one.agreement),) if agreed else ()),
         *((count(len(one.lost)),) if one.pair else ()),
         _speed(one),
         "–" if one.arena is None else f"{one.arena:.3g}×",

@@ -19,6 +19,7 @@ from hil.report.times import time_words
 from hil.runs.agreement import Difference, difference, differing, is_ours, must_equal
 from hil.runs.cells import Cell
 from hil.runs.schema import Manifest, RunPlan
+from hil.runs.task import classes_of
 
 # --- output values ---
 
@@ -66,8 +67,11 @@ def differences(cells: Sequence[Cell]) -> Table:
     return Table("Output values against the references", head, tuple(rows), note if shown else "")
 
 
-def _changed(cell: Cell, reference: npt.NDArray[np.generic]) -> int:
-    return int((cell.answers != reference.argmax(axis=1)).sum())
+def _changed(cell: Cell, reference: npt.NDArray[np.generic]) -> int | None:
+    """Samples with another answer than the reference's; None where outputs choose no class."""
+    if not cell.chooses:
+        return None
+    return int((cell.answers != classes_of(cell.plan, reference)).sum())
 
 
 def _difference(
@@ -77,7 +81,8 @@ def _difference(
     found: Difference | None,
     expected: str,
 ) -> tuple[str, ...]:
-    changed = count(_changed(cell, reference))
+    other = _changed(cell, reference)
+    changed = "–" if other is None else count(other)
     if found is None:
         return (cell.name, name, *[UNKNOWN] * 3, "–", changed)
     return (
@@ -149,19 +154,19 @@ def _litert(cell: Cell) -> Iterator[str]:
     found, plan = cell.to_litert, cell.plan
     if found is None or cell.litert is None or not found.elements:
         return
-    answers = _answers(cell.changed or 0)
+    answers = _answers(cell.changed)
     head = f"{cell.name}: {_amount(cell, found.elements)} from LiteRT"
     first = f"First: {_first(cell, 'litert')}."
     if must_equal(plan) != "litert":
         if found.max_abs == 1:
-            yield f"{head}, each by one step; {answers}. {_TWICE}"
+            yield f"{head}, each by one step{answers}. {_TWICE}"
         else:
             yield (
-                f"{head}, by up to {magnitude(found.max_abs)} steps; {answers}. Rounding twice "
+                f"{head}, by up to {magnitude(found.max_abs)} steps{answers}. Rounding twice "
                 f"explains one step, not this. {first}"
             )
         return
-    head = f"{head}, by up to {magnitude(found.max_abs)}; {answers}."
+    head = f"{head}, by up to {magnitude(found.max_abs)}{answers}."
     why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
     if not cell.unexpected:
         yield f"{head} Up to {plan.tolerance:g} is expected{why}."
@@ -193,7 +198,7 @@ def _sketch(cell: Cell) -> Iterator[str]:
         return
     head = (
         f"{cell.name}: {_amount(cell, found.elements)} from {who}, by up to "
-        f"{_reach(cell, found)}; {_answers(changed)}."
+        f"{_reach(cell, found)}{_answers(changed)}."
     )
     why = f": {plan.tolerance_why}" if plan.tolerance_why else ""
     if not cell.unexpected:
@@ -220,19 +225,24 @@ def _xnnpack(cells: Sequence[Cell]) -> list[str]:
         ]
         if not differ:
             continue
-        changed = sum(_changed(cell, values) for cell, values, _ in differ)
+        known = [_changed(cell, values) for cell, values, _ in differ]
+        counted = [one for one in known if one is not None]
+        changed = sum(counted) if counted else None
         most = max(found.max_abs for _, _, found in differ)
         integers = all(cell.plan.output.dtype != DType.FLOAT32 for cell, *_ in differ)
         reach = f"{magnitude(most)} step{'s' * (most != 1)}" if integers else f"{most:.2g}"
         said.append(
             f"{listed([cell.name for cell, _, _ in differ])}: LiteRT's default kernels (XNNPACK) "
-            f"give other values, by up to {reach}; {_answers(changed)}. {why}"
+            f"give other values, by up to {reach}{_answers(changed)}. {why}"
         )
     return said
 
 
-def _answers(changed: int) -> str:
-    return "no answer changes" if not changed else f"{plural(changed, 'answer')} changed"
+def _answers(changed: int | None) -> str:
+    """How many answers changed, as the end of a sentence; nothing where there are none."""
+    if changed is None:
+        return ""
+    return "; no answer changes" if not changed else f"; {plural(changed, 'answer')} changed"
 
 
 def _amount(cell: Cell, elements: int) -> str:
@@ -344,8 +354,9 @@ WRITE_UPS: Mapping[str, WriteUp] = MappingProxyType(
 
 def published(manifest: Manifest, cells: Sequence[Cell]) -> Table | None:
     """The write-up on this data beside this run; None if there is none, if none of the networks
-    that this project trained for it took part, or without labels."""
-    write_up = WRITE_UPS.get(manifest.dataset.name) if manifest.dataset.labelled else None
+    that this project trained for it took part, or without an accuracy."""
+    judged = any(cell.accuracy for cell in cells)
+    write_up = WRITE_UPS.get(manifest.dataset.name) if judged else None
     rows = list(_rows(manifest, cells, write_up)) if write_up else []
     if write_up is None or not rows:
         return None

@@ -68,6 +68,8 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
     answers: dict[str, list[Answer]] = {}
     labels: dict[str, int] = {}
     for run, cell in enumerate(cells):
+        if not cell.chooses:
+            continue
         given = cell.answers
         host = given if cell.host_answers is None else cell.host_answers
         for i, key in enumerate(cell.ids):
@@ -169,7 +171,7 @@ class _Vectors:
         alone = [(run,) for run in range(len(self._cells)) if key in self._at[run]]
         for run in next(iter((*telling, *pairs, *alone)), ()):
             cell, i = self._cells[run], self._at[run][key]
-            if cell.device is None or not 2 <= cell.device.shape[1] <= CLASSES:
+            if cell.device is None or not 2 <= cell.device.shape[1] <= CLASSES or not cell.chooses:
                 return
             if run not in self._shares:
                 found = probabilities(cell.reals(cell.device))

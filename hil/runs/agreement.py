@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.records import DType, Precision
-from hil.runs.schema import CLASS, LayerSeen, Manifest, Marks, RunPlan, Sample
+from hil.runs.schema import CLASS, Manifest, Marks, RunPlan, Sample
+from hil.runs.schema_layers import LayerSeen
 from hil.runs.summary import Summary, SummaryRow
+from hil.runs.task import classes_of
 from hil.runs.tensors import outputs_of, split
 
 Outputs: TypeAlias = npt.NDArray[np.generic]
@@ -176,18 +178,18 @@ def answer(sample: Sample, plan: RunPlan) -> int:
     """The class that the device chose, the first of equals; its request must not have failed."""
     if plan.answers == "class":
         return int(np.frombuffer(sample.device, CLASS)[0])
-    return _largest(sample.device, plan)
+    return _chosen(sample.device, plan)
 
 
 def host_answer(sample: Sample, plan: RunPlan) -> int | None:
     """The class that LiteRT chose; None if it was not run."""
     if not plan.litert:
         return None
-    return _largest(sample.device if sample.litert is None else sample.litert, plan)
+    return _chosen(sample.device if sample.litert is None else sample.litert, plan)
 
 
-def _largest(raw: bytes, plan: RunPlan) -> int:
-    return int(split(plan, [raw])[0].argmax())
+def _chosen(raw: bytes, plan: RunPlan) -> int:
+    return int(classes_of(plan, split(plan, [raw])[0])[0])
 
 
 def is_wrong(sample: Sample, plan: RunPlan) -> bool:

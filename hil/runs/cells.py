@@ -4,28 +4,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import UNSET
 
 from hil import stats
+from hil.core.records import Task
 from hil.runs.agreement import (
+    LARGEST,
     Difference,
+    difference,
     difference_of_all,
     is_disturbed,
-    is_ours,
     is_timed,
     wrong_answers,
     wrong_values,
 )
-from hil.runs.host import figures, latencies, over_host, times_of
+from hil.runs.host import latencies, over_host, times_of
 from hil.runs.schema import (
     CLASS,
-    SCHEMA,
     HostLatencies,
     HostTimes,
     Manifest,
@@ -34,9 +34,9 @@ from hil.runs.schema import (
     RunPlan,
     Sample,
 )
-from hil.runs.summary import Accuracy, Agreement, Interval, Link, Summary, SummaryRow, Time
+from hil.runs.scores import HEADLINE, Score, scores
+from hil.runs.task import WITH_CLASSES, WITH_TARGETS, classes_of, gives_classes, reals_of, task_of
 from hil.runs.tensors import name_of, split, tensors_of
-from hil.stats import metrics
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
 from hil.stats.series import HostLatencies as HostSeries
 
@@ -83,7 +83,7 @@ class Cell:
     board_name: str  # the shortest that is unique on its board
     asked: int  # samples to answer
     ids: tuple[str, ...]
-    labels: npt.NDArray[np.int64] | None  # None: the data set is not labelled
+    labels: npt.NDArray[np.int64] | None  # None: not labelled, or not judged by labels
     device: npt.NDArray[np.generic] | None  # None: only the class is known, in ``answers``
     litert: npt.NDArray[np.generic] | None  # None: no model file was named
     oracle: npt.NDArray[np.generic] | None
@@ -99,6 +99,10 @@ class Cell:
     chosen: npt.NDArray[np.int64] | None = None  # (n,) classes, where ``device`` is None
     failed: Mapping[str, int] = field(default_factory=dict)  # requests without an answer, by reason
     others: tuple[Output, ...] = ()
+    task: Task = Task.CLASSIFICATION
+    chooses: bool = True  # whether the outputs choose a class (`hil.runs.task.gives_classes`)
+    targets: npt.NDArray[np.float64] | None = None  # (n, outputs); None: none, or another task
+    names: tuple[str, ...] = ()  # of the classes
 
     @property
     def n(self) -> int:
@@ -115,20 +119,27 @@ class Cell:
 
     @cached_property
     def answers(self) -> npt.NDArray[np.int64]:
-        """(n,) the device's answers: the index of the largest output, the first of equals; or the
-        class that it sent."""
+        """(n,) the classes that the device chose (`hil.runs.task.classes_of`), or that it sent.
+        They mean nothing unless ``chooses``."""
         if self.device is None:
             return np.zeros(0, np.int64) if self.chosen is None else self.chosen
-        return np.asarray(self.device.argmax(axis=1), dtype=np.int64)
+        return classes_of(self.plan, self.device)
 
     @cached_property
     def classes(self) -> int:
-        """Number of outputs; where none are known, the classes up to the largest that occurred."""
+        """Number of classes: of outputs, or two; where none are known, those up to the largest that
+        occurred."""
+        if self.task is Task.BINARY:
+            return 2
         for outputs in (self.device, self.litert):
             if outputs is not None:
                 return int(outputs.shape[1])
         seen = [some for some in (self.answers, self.labels) if some is not None]
         return max((int(some.max(initial=-1)) + 1 for some in seen), default=0)
+
+    def class_name(self, number: int) -> str:
+        """What texts call a class: its name, or its number."""
+        return self.names[number] if 0 <= number < len(self.names) else str(number)
 
     @property
     def values(self) -> int:
@@ -139,19 +150,35 @@ class Cell:
 
     @cached_property
     def host_answers(self) -> npt.NDArray[np.int64] | None:
-        if self.litert is None:
+        if self.litert is None or not self.chooses:
             return None
-        return np.asarray(self.litert.argmax(axis=1), dtype=np.int64)
+        return classes_of(self.plan, self.litert)
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_] | None:
-        return None if self.labels is None else np.asarray(self.answers == self.labels)
+        if self.labels is None or self.task not in WITH_CLASSES:
+            return None
+        return np.asarray(self.answers == self.labels)
 
     @cached_property
     def host_right(self) -> npt.NDArray[np.bool_] | None:
-        if self.labels is None or self.host_answers is None:
+        if self.labels is None or self.host_answers is None or self.task not in WITH_CLASSES:
             return None
         return np.asarray(self.host_answers == self.labels)
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """Figures of device and host beside the accuracy, by name (`hil.runs.scores`)."""
+        device, host = (
+            None if outputs is None else self.reals(outputs)
+            for outputs in (self.device, self.litert)
+        )
+        return scores(self.task, device, host, self.targets, self.labels)
+
+    @property
+    def headline(self) -> str:
+        """The name in ``scores`` that stands for the run; empty: accuracy does, or nothing."""
+        return next((name for name in HEADLINE.get(self.task, ()) if name in self.scores), "")
 
     @property
     def accuracy(self) -> stats.Estimate | None:
@@ -163,7 +190,7 @@ class Cell:
 
     @cached_property
     def same(self) -> npt.NDArray[np.bool_] | None:
-        """(n,) whether device and host give the same answer."""
+        """(n,) whether device and host give the same answer; None where outputs choose none."""
         if self.host_answers is None:
             return None
         return np.asarray(self.answers == self.host_answers)
@@ -181,6 +208,25 @@ class Cell:
     @cached_property
     def to_litert(self) -> Difference | None:
         return self._to(self.litert, [one.litert for one in self.others])
+
+    @cached_property
+    def equal(self) -> stats.Estimate | None:
+        """The share of samples whose output bytes all equal the host's."""
+        found = self.to_litert
+        return stats.proportion(self.n - found.samples, self.n) if found and self.n else None
+
+    @cached_property
+    def reach(self) -> float | None:
+        """The largest difference to the host's outputs, in real numbers."""
+        if self.device is None or self.litert is None:
+            return None
+        pairs = [(self.device, self.litert), *((one.device, one.litert) for one in self.others)]
+        found = 0.0
+        for spec, (device, host) in zip(tensors_of(self.plan, "outputs"), pairs, strict=True):
+            if host is not None:
+                largest = difference(device, host).max_abs
+                found = max(found, largest * (spec.scale or 1.0) if largest < LARGEST else largest)
+        return found
 
     @cached_property
     def to_oracle(self) -> Difference | None:
@@ -281,8 +327,7 @@ class Cell:
 
     def reals(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         """Outputs of this model as real values; int8 steps where the output has no scale."""
-        spec = self.plan.output
-        return metrics.dequantised(outputs, spec.scale or 1.0, spec.zero_point)
+        return reals_of(self.plan, outputs)
 
     def spread(self) -> tuple[float, float]:
         """5th and 95th percentile of the times."""
@@ -300,8 +345,10 @@ def cells(
     manifest: Manifest,
     samples: Mapping[str, Sequence[Sample]],
     host: HostLatencies | None = None,
+    targets: npt.NDArray[np.float32] | None = None,
 ) -> tuple[Cell, ...]:
-    """Every planned run in the manifest's order, including those without an answer."""
+    """Every planned run in the manifest's order, including those without an answer. ``targets``: as
+    `hil.runs.load.StoredRun` has them."""
     ends = {end.key: end for end in manifest.ends}
     names = _names(manifest.runs)
     return tuple(
@@ -312,6 +359,7 @@ def cells(
             manifest,
             samples.get(plan.key, ()),
             times_of(plan, host),
+            targets,
         )
         for plan, name in zip(manifest.runs, names, strict=True)
     )
@@ -324,7 +372,10 @@ def _cell(
     manifest: Manifest,
     stored: Sequence[Sample],
     host_times: Mapping[str, HostTimes],
+    targets: npt.NDArray[np.float32] | None,
 ) -> Cell:
+    used, task = manifest.dataset, task_of(plan, manifest.dataset)
+    judged = used.labelled and task in (*WITH_CLASSES, Task.RECONSTRUCTION)
     chaos = manifest.chaos or ""
     by_class = plan.answers == "class"
     samples = [s for s in stored if not s.failed]
@@ -354,9 +405,7 @@ def _cell(
         board_name=names[1],
         asked=manifest.dataset.n,
         ids=tuple(s.id for s in samples),
-        labels=np.array([s.label for s in samples], dtype=np.int64)
-        if manifest.dataset.labelled
-        else None,
+        labels=np.array([s.label for s in samples], dtype=np.int64) if judged else None,
         device=device[0],
         litert=litert[0],
         oracle=oracle[0],
@@ -375,6 +424,12 @@ def _cell(
             for i, (tensor, values, *references) in enumerate(each)
             if i and values is not None
         ),
+        task=task,
+        chooses=gives_classes(plan, used),
+        targets=targets[[s.i for s in samples]].astype(np.float64)
+        if targets is not None and task in WITH_TARGETS
+        else None,
+        names=used.classes or (),
     )
 
 
@@ -388,98 +443,3 @@ def _names(plans: Sequence[RunPlan]) -> list[tuple[str, str]]:
         here = f"{plan.model} {plan.precision}" + (f" {plan.engine}" if len(engines) > 1 else "")
         names.append((f"{here} on {plan.board}" if len(boards) > 1 else here, here))
     return names
-
-
-def summarise(
-    manifest: Manifest, samples: Iterable[Sample], host: HostLatencies | None = None
-) -> Summary:
-    """One row per run that has an answer or a failed request, in the manifest's order.
-
-    Accuracy: share of samples whose largest output (the first of equals) is at the label; the
-    host's is LiteRT's. Times: median and percentiles, linear between order statistics. ``memory``
-    and ``link`` are None for a run that is not complete, other figures where they are not known.
-    """
-    by_run: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_run.setdefault(sample.run, []).append(sample)
-    found = (cell for cell in cells(manifest, by_run, host) if cell.n or cell.failures)
-    rows = [_row(cell, manifest.dataset.name) for cell in found]
-    return Summary(schema=SCHEMA, runs=tuple(rows))
-
-
-def _row(cell: Cell, dataset: str) -> SummaryRow:
-    plan, end = cell.plan, cell.end
-    host_latency, host_estimates = figures(cell.series, cell.host_times)
-    return SummaryRow(
-        board=plan.board,
-        engine=plan.engine,
-        model=plan.model,
-        precision=plan.precision,
-        dataset=dataset,
-        n=cell.n,
-        accuracy=_accuracy(cell),
-        agreement=_agreement(cell),
-        time=_time(cell),
-        memory=end.memory if end else None,
-        link=Link(
-            bytes_out=end.bytes_out,
-            bytes_in=end.bytes_in,
-            seconds=end.seconds,
-            retries=end.retries,
-            faults=end.faults,
-            left_out=cell.left_out or UNSET,
-        )
-        if end
-        else None,
-        marks=end.marks if end else None,
-        intervals=_intervals(cell, host_estimates),
-        host_latency=host_latency or UNSET,
-        failed=cell.failures or UNSET,
-        wrong=UNSET if is_ours(plan) or cell.unexpected is None or not cell.n else cell.unexpected,
-    )
-
-
-def _accuracy(cell: Cell) -> Accuracy | None:
-    if cell.accuracy is None:
-        return None
-    host = cell.host_accuracy
-    return Accuracy(device=cell.accuracy.point, host=host.point if host else None)
-
-
-def _agreement(cell: Cell) -> Agreement | None:
-    if cell.agreement is None:
-        return None
-    to_litert = cell.to_litert
-    return Agreement(
-        argmax=cell.agreement.point,
-        outputs=(cell.n - to_litert.samples) / cell.n if to_litert else None,
-        differing_litert=to_litert.elements if to_litert else None,
-        differing_oracle=cell.to_oracle.elements if cell.to_oracle else None,
-        max_abs=to_litert.max_abs if to_litert else None,
-    )
-
-
-def _intervals(cell: Cell, host: Mapping[str, stats.Estimate]) -> dict[str, Interval]:
-    """The interval of each estimate of a row, by its path in the row."""
-    found = {
-        "accuracy.device": cell.accuracy,
-        "accuracy.host": cell.host_accuracy,
-        "agreement.argmax": cell.agreement,
-        "time.median": cell.time,
-        **host,
-    }
-    return {
-        name: Interval(
-            low=one.low, high=one.high, confidence=one.confidence, method=one.method, n=one.n
-        )
-        for name, one in found.items()
-        if one is not None
-    }
-
-
-def _time(cell: Cell) -> Time:
-    unit = cell.plan.clock.unit
-    if cell.time is None:
-        return Time(unit=unit, median=None, p5=None, p95=None, n=0)
-    p5, p95 = cell.spread()
-    return Time(unit=unit, median=cell.time.point, p5=p5, p95=p95, n=int(cell.times.size))

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hil.runs.agreement import answer, host_answer, is_disturbed
 from hil.runs.load import StoredRun
-from hil.runs.schema import RunPlan
+from hil.runs.schema import RunPlan, Sample
+from hil.runs.task import WITH_TARGETS, gives_classes, reals_of, task_of
+from hil.runs.tensors import split
 
 _RUN = ("board", "engine", "model", "precision")  # the columns that name a run
 
@@ -25,9 +29,11 @@ def sample_frame(run: StoredRun) -> pd.DataFrame:
     """One row per answered sample; requests that failed are in `Cell.failed`.
 
     Columns: board, engine, model, precision, id, label (None: not labelled); ``device`` and
-    ``host``, the answers of the device and of LiteRT; ``equals_litert``, ``equals_oracle``,
-    ``equals_xnnpack``, whether every output byte equals theirs (None where it was not run, or the
-    device sent only the class that it chose); time in ``unit``; attempts;
+    ``host``, the answers of the device and of LiteRT, which are classes, or real numbers of a
+    network with one output that chooses none, else None; ``target`` of such an output; ``mse``, the
+    device's mean squared error (target and mse only where a run has targets); ``equals_litert``,
+    ``equals_oracle``, ``equals_xnnpack``, whether every output byte equals theirs (None where it
+    was not run, or the device sent only the class that it chose); time in ``unit``; attempts;
     ``disturbed``, whether a fault occurred between request and answer, so that its times are not
     latencies; round_trip, in microseconds on the host.
     """
@@ -41,8 +47,7 @@ def sample_frame(run: StoredRun) -> pd.DataFrame:
                 **_named(plan),
                 "id": sample.id,
                 "label": sample.label if manifest.dataset.labelled else None,
-                "device": answer(sample, plan),
-                "host": host_answer(sample, plan),
+                **_answers(run, plan, sample),
                 "equals_litert": _equals(plan, sample.litert, was_run=plan.litert),
                 "equals_oracle": _equals(plan, sample.oracle, was_run=bool(plan.oracle)),
                 "equals_xnnpack": _equals(plan, sample.xnnpack, was_run=bool(plan.xnnpack)),
@@ -54,6 +59,28 @@ def sample_frame(run: StoredRun) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _answers(run: StoredRun, plan: RunPlan, sample: Sample) -> dict[str, float | None]:
+    """The columns that depend on the task."""
+    found: dict[str, float | None] = {"device": None, "host": None}
+    if gives_classes(plan, run.manifest.dataset):
+        found = {"device": answer(sample, plan), "host": host_answer(sample, plan)}
+    elif math.prod(plan.output.shape) == 1:
+        found["device"] = float(_reals(plan, sample.device)[0])
+        if plan.litert:
+            host = sample.device if sample.litert is None else sample.litert
+            found["host"] = float(_reals(plan, host)[0])
+    if run.targets is not None and task_of(plan, run.manifest.dataset) in WITH_TARGETS:
+        wanted = run.targets[sample.i].astype(np.float64)
+        found["target"] = float(wanted[0]) if wanted.size == 1 else None
+        found["mse"] = float(((_reals(plan, sample.device) - wanted) ** 2).mean())
+    return found
+
+
+def _reals(plan: RunPlan, raw: bytes) -> npt.NDArray[np.float64]:
+    """The first output of a stored answer, as real numbers."""
+    return np.asarray(reals_of(plan, split(plan, [raw])[0])[0])
 
 
 def _equals(plan: RunPlan, reference: bytes | None, *, was_run: bool) -> bool | None:

@@ -11,10 +11,12 @@ from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET
 
 from hil.core.errors import StorageError, UsageError, WrongSchema
 from hil.core.files import NO_RECORD, is_plain
-from hil.core.records import DType
+from hil.core.records import DType, Task
 from hil.runs import host
 from hil.runs.schema import (
     CLASS,
@@ -28,16 +30,16 @@ from hil.runs.schema import (
     PROFILE,
     SAMPLES,
     SCHEMA,
+    TARGETS,
     HostLatencies,
-    LayerCheck,
-    LayerSeen,
     Manifest,
     Picture,
-    Profiled,
     RunPlan,
     Sample,
 )
+from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
 from hil.runs.seal import DATA, check_manifest, difference, own_files
+from hil.runs.task import WITH_TARGETS, decode_targets
 from hil.runs.tensors import output_bytes, tensors_of
 
 _RERUN: Final = "run the bench again into a new folder, or restore this one from where it came from"
@@ -65,6 +67,7 @@ class StoredRun:
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
     ``pictures``, ``layer_checks`` and ``profiled`` are empty without their files, ``host`` is None.
+    ``targets``: (samples asked for, values), row `Sample.i`; None if no run is judged by targets.
     """
 
     manifest: Manifest
@@ -74,6 +77,7 @@ class StoredRun:
     layer_checks: tuple[LayerCheck, ...] = ()
     profiled: tuple[Profiled, ...] = ()
     host: HostLatencies | None = None
+    targets: npt.NDArray[np.float32] | None = None
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -101,6 +105,7 @@ def load_run(folder: Path) -> StoredRun:
         _layer_checks(folder / LAYERS, manifest),
         _profiled(folder / PROFILE, manifest),
         _host(folder / HOST, manifest),
+        _targets(folder / TARGETS, manifest),
     )
 
 
@@ -159,6 +164,13 @@ def _check_plan(plan: RunPlan, path: Path) -> None:
     if first is None or (first.dtype, first.shape) != (plan.output.dtype, plan.output.shape):
         raise StorageError(
             f"{path}: run '{plan.key}' has {len(outputs)} outputs, which do not fit its first one",
+            _RERUN,
+        )
+
+    if plan.task is Task.BINARY and (plan.threshold is UNSET or math.prod(plan.output.shape) != 1):
+        raise StorageError(
+            f"{path}: run '{plan.key}' is binary, but has {plan.output.shape} outputs"
+            + " and no threshold" * (plan.threshold is UNSET),
             _RERUN,
         )
 
@@ -277,6 +289,29 @@ def _host(path: Path, manifest: Manifest) -> HostLatencies | None:
     found = _decode(raw, HostLatencies, path)
     if fault := host.fault(found, manifest):
         raise StorageError(f"{path}: {fault}", _RERUN)
+    return found
+
+
+def _targets(path: Path, manifest: Manifest) -> npt.NDArray[np.float32] | None:
+    judged = [plan for plan in manifest.runs if plan.task in WITH_TARGETS]
+    if not judged:
+        return None
+    raw = _read(path)
+    if raw is None:
+        raise StorageError(
+            f"{path} is missing: run '{judged[0].key}' is judged by its targets", _RERUN
+        )
+    try:
+        found = decode_targets(raw, manifest.dataset.n)
+    except ValueError as problem:
+        raise StorageError(f"{path} is corrupt ({problem})", _RERUN) from None
+    for plan in judged:
+        if (values := math.prod(plan.output.shape)) != found.shape[1]:
+            raise StorageError(
+                f"{path}: {found.shape[1]} targets per sample, run '{plan.key}' has {values} "
+                "outputs",
+                _RERUN,
+            )
     return found
 
 

@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from hil.core.errors import InUse, StorageError
 from hil.core.files import locked, replace_file
@@ -32,16 +34,17 @@ from hil.runs.schema import (
     MANIFEST,
     PROFILE,
     SAMPLES,
+    TARGETS,
     HostLatencies,
-    LayerCheck,
     Manifest,
     Picture,
-    Profiled,
     RunEnd,
     Sample,
     State,
 )
+from hil.runs.schema_layers import LayerCheck, Profiled
 from hil.runs.seal import LOCK, hash_data, pretty, sealed
+from hil.runs.task import encode_targets
 
 RESULTS: Final = Path("results")  # of the current folder
 
@@ -157,6 +160,10 @@ class RunLog:
         """Store how one run of the matrix ended."""
         self.save(msgspec.structs.replace(self.manifest, ends=(*self.manifest.ends, end)))
 
+    def save_targets(self, targets: npt.NDArray[np.generic]) -> None:
+        """Store what the outputs should be: (samples, values), in the run's order."""
+        replace_file(self.folder / TARGETS, encode_targets(targets))
+
     def save_pictures(self, pictures: Mapping[str, Picture]) -> None:
         """Store the samples worth drawing, by id."""
         replace_file(self.folder / DIGITS, msgspec.json.encode(pictures))
@@ -183,7 +190,7 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, DIGITS, LAYERS, PROFILE, HOST):
+        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

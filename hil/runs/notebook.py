@@ -17,10 +17,12 @@ import pandas as pd
 from hil.core.errors import UsageError
 from hil.core.text import printable, visible
 from hil.runs.agreement import unexpected
-from hil.runs.cells import Cell, cells, summarise
+from hil.runs.cells import Cell, cells
 from hil.runs.frames import host_frame, layer_frame, memory_frame, sample_frame
 from hil.runs.load import StoredRun, load_run
-from hil.runs.schema import LayerCheck, Manifest, Picture
+from hil.runs.rows import summarise
+from hil.runs.schema import Manifest, Picture
+from hil.runs.schema_layers import LayerCheck
 from hil.runs.summary import Summary
 from hil.runs.tensors import tensors_of
 from hil.stats import metrics
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 Whose = Literal["device", "litert", "oracle", "xnnpack"]
 _SHOWN: Final = (  # columns of `Run.results` that a notebook shows, where they have values
     *("board", "engine", "model", "precision", "n", "accuracy.device", "accuracy.host"),
+    *("rmse.device", "rmse.host", "r2.device", "mse.device", "auc.device", "auc.host"),
     *("agreement.argmax", "time.median", "time.unit", "memory.arena", "memory.flash_model"),
 )
 
@@ -52,13 +55,13 @@ class Run:
         """The record in summary.json."""
         some = self.stored.samples.values()
         answers = (sample for samples in some for sample in samples)
-        return summarise(self.manifest, answers, self.stored.host)
+        return summarise(self.manifest, answers, self.stored.host, self.stored.targets)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Each run of the matrix with its answers as arrays: `.answers`, `.labels`, `.accuracy`
         with its interval, `.time`, `.series`, `.plan`, `.end`."""
-        return cells(self.manifest, self.stored.samples, self.stored.host)
+        return cells(self.manifest, self.stored.samples, self.stored.host, self.stored.targets)
 
     @cached_property
     def samples(self) -> pd.DataFrame:

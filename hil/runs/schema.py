@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records that a bench stores in a run's folder: the files, their keys and their units.
 
-summary.json, which a report makes from them, is in `hil.runs.summary`.
+The records of layers.json and profile.json are in `hil.runs.schema_layers`, those of summary.json,
+which a report makes, in `hil.runs.summary`.
 
 Keys are a contract: stored runs and other programs read them, so they are never renamed.
 """
@@ -13,6 +14,8 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hil.core.records import Task
+
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything that is stored: frozen, and unknown keys are an error."""
@@ -21,6 +24,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 SCHEMA = 2  # 1 had neither a seal nor owners of memory, and can no longer be read
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
+TARGETS = "targets.npy"
 DIGITS = "digits.json"
 LAYERS = "layers.json"
 PROFILE = "profile.json"
@@ -248,6 +252,9 @@ class RunPlan(Stored, frozen=True):
     protocol: Literal["frames", "text"] = "frames"  # text has no check sum
     tensors: Tensors | UnsetType = UNSET
     converted: Conversion | UnsetType = UNSET  # not stored: the user's own .tflite file
+    task: Task | UnsetType = UNSET  # of the first output; `hil.runs.task.task_of` reads it
+    task_why: str | UnsetType = UNSET  # what decided it, in words
+    threshold: float | UnsetType = UNSET  # of task "binary": the least real value of class 1
     # of a user's own network; unset: a network of this project, whose name is its role
     role: Role | UnsetType = UNSET
 
@@ -478,68 +485,3 @@ class Picture(Stored, frozen=True, omit_defaults=True):
     shape: tuple[int, int]
     pixels: bytes  # uint8, row by row, channels last; base64 in JSON
     channels: Literal[1, 3] = 1  # grey, or red, green, blue
-
-
-# --- layers.json: layer by layer, samples whose output is wrong ---
-
-
-class LayerSeen(Stored, frozen=True, omit_defaults=True):
-    """One layer's output on the device compared with the reference's.
-
-    ``element``: index into ``shape`` of the first of the ``differing`` values, in memory order;
-    empty when all are equal. A value that JSON cannot express as a number is a string: "nan",
-    "inf".
-    """
-
-    name: str  # in the network; joined by " + " where the engine fused several
-    op: str  # TFLite's operators, joined in the same way
-    shape: tuple[int, ...]
-    differing: int = 0
-    element: tuple[int, ...] = ()
-    device: int | float | str = 0
-    expected: int | float | str = 0
-    allowed: float = 0.0  # difference that counts as equal; 0: bit for bit
-
-
-class LayerCheck(Stored, frozen=True, omit_defaults=True):
-    """Every layer of one run on one sample, first to last; or ``why`` there are none.
-
-    They come from firmware built to show its layers, which is not the program that was measured:
-    ``same_output``: whether both give the same output for this sample.
-    """
-
-    run: str  # RunPlan.key
-    id: str  # Sample.id
-    reference: str = ""
-    layers: tuple[LayerSeen, ...] = ()
-    same_output: bool | None = None
-    firmware_sha256: str = ""
-    why: str = ""
-    input: LayerSeen | None = None  # the sample as the first layer gets it
-
-
-# --- profile.json: the time of each layer ---
-
-
-class LayerTime(Stored, frozen=True):
-    """One layer: its names as in `LayerSeen`; ``time`` in the run's clock unit."""
-
-    name: str
-    op: str
-    macs: int  # multiply-accumulates, padding included; 0: none
-    time: int | None  # None: the clock wrapped
-
-
-class Profiled(Stored, frozen=True, omit_defaults=True):
-    """The times of one run's layers on one sample, first to last; or ``why`` they are not known.
-
-    They come from firmware built to show its layers; ``total`` is one of its inferences without
-    timing layers. The time of the measured firmware is the sample's own.
-    """
-
-    run: str  # RunPlan.key
-    id: str  # Sample.id
-    layers: tuple[LayerTime, ...] = ()
-    total: int | None = None
-    firmware_sha256: str = ""
-    why: str = ""

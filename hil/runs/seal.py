@@ -15,10 +15,21 @@ import msgspec
 
 from hil.core.errors import DamagedRun, InUse, StorageError
 from hil.core.files import NO_RECORD, is_plain, locked, replace_file
-from hil.runs.schema import DIGITS, HOST, LAYERS, MANIFEST, PROFILE, SAMPLES, FileHash, Manifest
+from hil.runs.schema import (
+    DIGITS,
+    HOST,
+    LAYERS,
+    MANIFEST,
+    PROFILE,
+    SAMPLES,
+    TARGETS,
+    FileHash,
+    Manifest,
+)
 
 LOCK = ".lock"  # held by the bench that writes the folder
-DATA = (SAMPLES, DIGITS, LAYERS, PROFILE, HOST)  # written by the bench; pages are made from these
+# written by the bench; pages are made from these
+DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, HOST)
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hil.core.records import Task
 from hil.runs.schema import Faults, Marks, Memory, Stored, run_key
 
 
@@ -19,18 +20,29 @@ class Accuracy(Stored, frozen=True):
     host: float | None  # null: the host has no answers
 
 
+class ScoreRow(Stored, frozen=True):
+    """A figure of device and host; null: not defined, as R2 of targets that are all equal, or the
+    outputs are not known. rmse, mae and bias are in the unit of the targets."""
+
+    device: float | None
+    host: float | None
+
+
 class Agreement(Stored, frozen=True):
     """``outputs``: share of samples whose output bytes all equal LiteRT's;
     ``differing_*``: output elements that differ; ``max_abs``: largest difference to LiteRT,
     in the output's own units (int8 steps, or float32; against a NaN or an infinity it is the
     largest float32). ``differing_oracle`` is null when no oracle was run; all of these are null
-    when the device sent only the class that it chose."""
+    when the device sent only the class that it chose. ``argmax``: share of samples with the same
+    answer; null for tasks whose outputs choose no class. Those have ``max_real``, which is
+    ``max_abs`` in real numbers."""
 
-    argmax: float
+    argmax: float | None
     outputs: float | None
     differing_litert: int | None
     differing_oracle: int | None
     max_abs: float | None
+    max_real: float | UnsetType = UNSET
 
 
 class Time(Stored, frozen=True):
@@ -93,7 +105,7 @@ class SummaryRow(Stored, frozen=True):
     precision: str
     dataset: str
     n: int
-    accuracy: Accuracy | None  # null: the data set is not labelled
+    accuracy: Accuracy | None  # null: no labels, or labels of another task than choosing classes
     agreement: Agreement | None  # null: the host has no answers
     time: Time
     memory: Memory | None  # null: not known; always so if the run is not complete
@@ -106,6 +118,13 @@ class SummaryRow(Stored, frozen=True):
     failed: int | UnsetType = UNSET
     wrong: int | UnsetType = UNSET
     host_latency: dict[str, HostLatency] | UnsetType = UNSET  # by kernels: "xnnpack", "reference"
+    task: Task | UnsetType = UNSET  # not stored: "classification", or "none" without accuracy
+    auc: ScoreRow | UnsetType = UNSET  # of tasks "binary" and "reconstruction" with both labels
+    rmse: ScoreRow | UnsetType = UNSET  # of tasks "regression" and "reconstruction"
+    mae: ScoreRow | UnsetType = UNSET
+    mse: ScoreRow | UnsetType = UNSET  # of task "reconstruction"
+    r2: ScoreRow | UnsetType = UNSET  # of task "regression"
+    bias: ScoreRow | UnsetType = UNSET
 
     @property
     def key(self) -> str:

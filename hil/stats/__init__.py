@@ -2,9 +2,11 @@
 """Samples -> estimates. Pure: no I/O, no runs, no boards, and randomness only from a seed.
 
 estimate   shares, medians and percentiles; McNemar's test and paired differences
-bootstrap  medians and their ratios with bootstrap intervals
+bootstrap  medians, their ratios and functions of means with bootstrap intervals
 series     times: kinds that never mix, outliers, drift
 metrics    outputs compared with a reference
+errors     outputs compared with targets: rmse, mae, bias, R2
+roc        area under the ROC curve
 """
 
 from hil.stats.bootstrap import RESAMPLES, bootstrap_median, ratio_of_medians

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Medians and their ratios with bootstrap intervals, bias-corrected and accelerated (BCa).
+"""Bootstrap intervals, bias-corrected and accelerated (BCa): medians, their ratios, and functions
+of means.
 
 BCa: Efron, J. Am. Stat. Assoc. 82, 171 (1987), as in `scipy.stats.bootstrap`, including the
-multi-sample acceleration. Only the way of drawing differs, so that 9,999 resamples of 10,000 values
-take milliseconds: just the values near a resample's median are drawn. Their distribution is exactly
-that of the plain bootstrap.
+multi-sample acceleration. Of medians, only the way of drawing differs, so that 9,999 resamples of
+10,000 values take milliseconds: just the values near a resample's median are drawn. Their
+distribution is exactly that of the plain bootstrap.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from scipy.stats import norm
 from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite, median
 
 RESAMPLES = 9999
+TOO_FEW = "too few samples"
 FEWEST = 6  # samples; with fewer, even the whole range misses the median in over 5% of cases
 _SIGMAS = 6.5  # a resample's median is further from the middle once in 10^10
 _BATCH = 1 << 21  # draws held at once
@@ -88,6 +90,67 @@ def ratio_of_medians(
     tops, bottoms = _paired_medians(one, other, rng, resamples)
     ratios = _left_out_unsorted(one) / _left_out_unsorted(other)
     return _bca(point, tops / bottoms, [ratios], confidence, n, ", paired")
+
+
+def bootstrap_of_means(
+    columns: Floats,
+    statistic: Callable[[Floats], Floats],
+    confidence: float = CONFIDENCE,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    suffix: str = "",
+) -> tuple[Estimate | None, ...]:
+    """Functions of column means, each with its BCa interval; all from the same resamples.
+
+    ``columns`` is (n, c), one row per sample. ``statistic`` maps (m, c) means to (m, f) values; one
+    that is not finite for the data themselves is None. ``method`` as in `bootstrap_median`, but
+    with fewer than `FEWEST` samples `TOO_FEW`, without an interval (``confidence`` 0).
+    ValueError if there is no sample or a value is not finite.
+    """
+    n = len(columns)
+    if not n or not np.isfinite(columns).all():
+        raise ValueError("expected at least one row of finite values")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        points = statistic(columns.mean(axis=0)[None])[0]
+        if n < FEWEST:
+            return tuple(_without_interval(float(point), n) for point in points)
+        left_out = statistic((columns.sum(axis=0) - columns) / (n - 1))
+        rng = np.random.default_rng(seed)
+        drawn = np.concatenate([statistic(m) for m in _resampled(columns, rng, resamples)])
+    return tuple(
+        _of_mean(float(point), drawn[:, i], left_out[:, i], confidence, n, suffix)
+        for i, point in enumerate(points)
+    )
+
+
+def _without_interval(point: float, n: int) -> Estimate | None:
+    return Estimate(point, point, point, TOO_FEW, n, 0.0) if math.isfinite(point) else None
+
+
+def _of_mean(
+    point: float, drawn: Floats, left_out: Floats, confidence: float, n: int, suffix: str
+) -> Estimate | None:
+    if not math.isfinite(point):
+        return None
+    drawn = drawn[np.isfinite(drawn)]  # as R2 of a resample of equal targets is not
+    if not drawn.size:
+        return _without_interval(point, n)
+    if drawn.min() == drawn.max() == point:
+        return Estimate(point, point, point, "constant", n, 1.0)
+    known = [left_out] if np.isfinite(left_out).all() else [np.zeros(2)]
+    return _bca(point, drawn, known, confidence, n, suffix)
+
+
+def _resampled(columns: Floats, rng: np.random.Generator, resamples: int) -> Iterator[Floats]:
+    """Batches of (rows, c) column means of resampled rows."""
+    n = len(columns)
+    rows = max(_BATCH // n, 1)
+    for at in range(0, resamples, rows):
+        size = min(rows, resamples - at)
+        picked = rng.integers(0, n, (size, n)) + (np.arange(size) * n)[:, None]
+        counts = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n)
+        yield counts @ columns / n
 
 
 def _bca(

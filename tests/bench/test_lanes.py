@@ -24,8 +24,8 @@ from hil.boards.station import Station
 from hil.core.errors import DeviceRefused, HilError, LinkError, MachineError, WrongFirmware
 from hil.link import Link
 from hil.report import write
-from hil.runs.cells import summarise
 from hil.runs.load import read_manifest, read_samples, verify
+from hil.runs.rows import summarise
 from hil.testing.lab import FakeLab
 from tests.support.benches import answers, ignore, planned
 from tests.support.troubled import TroubledLab

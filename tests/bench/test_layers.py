@@ -22,7 +22,8 @@ from hil.link import Link
 from hil.report import write
 from hil.runs.agreement import unexpected
 from hil.runs.load import load_run, read_manifest
-from hil.runs.schema import LAYERS, MANIFEST, PROFILE, LayerCheck
+from hil.runs.schema import LAYERS, MANIFEST, PROFILE
+from hil.runs.schema_layers import LayerCheck
 from hil.runs.seal import hash_file, sealed
 from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore, planned

@@ -18,8 +18,8 @@ from hil.core.errors import SketchHangs
 from hil.engines import write_image
 from hil.link.chaos import parse_chaos
 from hil.runs.agreement import unexpected
-from hil.runs.cells import summarise
 from hil.runs.load import read_manifest, read_samples
+from hil.runs.rows import summarise
 from hil.runs.schema import RunEnd, RunPlan, Sample
 from hil.tflite import read_model
 from tests.support.benches import PROJECT, ignore, planned

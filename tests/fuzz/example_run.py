@@ -13,15 +13,11 @@ from hil.runs.schema import (
     HostMachine,
     HostTimes,
     Identity,
-    LayerCheck,
-    LayerSeen,
-    LayerTime,
     Marks,
     Memory,
     NamedTensor,
     Picture,
     Predicted,
-    Profiled,
     Refused,
     RunEnd,
     RunPlan,
@@ -30,6 +26,7 @@ from hil.runs.schema import (
     Tensors,
     TooLarge,
 )
+from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from tests.support.runs import KEY, manifest, plan, sample
 
 _OTHER = "fake/aot/student/float32"

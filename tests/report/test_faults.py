@@ -12,9 +12,10 @@ from hil.compare import compare_stored
 from hil.core.errors import NotComparable
 from hil.report.document import document
 from hil.report.link import faults
-from hil.runs.cells import Cell, cells, summarise
+from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.log import RunLog
+from hil.runs.rows import summarise
 from hil.runs.schema import Faults, Sample
 from tests.support import reports
 

@@ -17,7 +17,8 @@ from hil.report.memory import (
     prediction_table,
 )
 from hil.runs.agreement import unexpected
-from hil.runs.cells import Cell, cells, summarise
+from hil.runs.cells import Cell, cells
+from hil.runs.rows import summarise
 from hil.runs.schema import Identity, Marks, Predicted, RunEnd, RunPlan, Sample, Share
 from tests.support import reports
 

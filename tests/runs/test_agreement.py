@@ -18,7 +18,8 @@ from hil.runs.agreement import (
     tolerance,
     unexpected,
 )
-from hil.runs.cells import cells, summarise
+from hil.runs.cells import cells
+from hil.runs.rows import summarise
 from hil.runs.schema import SCHEMA, Clock, RunPlan
 from hil.runs.summary import Accuracy, Agreement, Summary, SummaryRow, Time
 from tests.support.runs import manifest, plan, sample

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hil.runs.agreement import LARGEST, difference
-from hil.runs.cells import summarise
+from hil.runs.rows import summarise
 from hil.runs.schema import RunPlan, Sample
 from hil.runs.summary import Summary
 from tests.support import reports

@@ -17,9 +17,10 @@ from msgspec.structs import replace
 import hil
 from hil import report
 from hil.core.errors import DamagedRun, StorageError
-from hil.runs.cells import cells, summarise
+from hil.runs.cells import cells
 from hil.runs.load import load_run, verify
 from hil.runs.log import RunLog
+from hil.runs.rows import summarise
 from hil.runs.schema import HOST, HostLatencies, Manifest, Sample
 from hil.runs.seal import check_data
 from tests.support import reports

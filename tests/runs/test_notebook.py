@@ -15,7 +15,7 @@ import hil
 from hil.core.errors import StorageError, ToolMissing, UsageError
 from hil.report import write
 from hil.runs.log import RunLog
-from hil.runs.schema import LayerCheck, LayerSeen, LayerTime, Profiled
+from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from tests.support import reports
 from tests.support.command_line import PROJECT
 from tests.support.runs import known, manifest, sample

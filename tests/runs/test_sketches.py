@@ -15,8 +15,8 @@ import hil
 from hil.compare.limits import Limits, exceeded
 from hil.core.errors import StorageError, UsageError
 from hil.runs.agreement import is_wrong, must_equal, unexpected, wrong_answers
-from hil.runs.cells import summarise
 from hil.runs.load import StoredRun, load_run
+from hil.runs.rows import summarise
 from hil.runs.schema import Memory, RunPlan, Sample, Tensor
 from hil.runs.summary import SummaryRow
 from tests.support import reports, sketches

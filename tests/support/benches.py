@@ -9,8 +9,8 @@ import msgspec
 
 from hil.bench import BenchPlan, Request, make_plan
 from hil.bench.events import Event
-from hil.runs.cells import summarise
 from hil.runs.load import load_run, read_samples
+from hil.runs.rows import summarise
 from hil.runs.schema import Sample
 from hil.runs.summary import SummaryRow
 
@@ -44,5 +44,5 @@ def answers(folder: Path) -> list[Sample]:
 def rows(folder: Path) -> list[SummaryRow]:
     """The summary of a run, without its link."""
     stored = load_run(folder)
-    found = summarise(stored.manifest, read_samples(folder), stored.host).runs
+    found = summarise(stored.manifest, read_samples(folder), stored.host, stored.targets).runs
     return [msgspec.structs.replace(row, link=None) for row in found]

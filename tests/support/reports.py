@@ -194,7 +194,7 @@ def run(*plans: RunPlan, n: int = 200, **how: Any) -> StoredRun:
 
 
 def cells_of(stored: StoredRun) -> tuple[Cell, ...]:
-    return cells(stored.manifest, stored.samples, stored.host)
+    return cells(stored.manifest, stored.samples, stored.host, stored.targets)
 
 
 def only(stored: StoredRun) -> Cell:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of summary.json, made of `Cell`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET
+
+from hil import stats
+from hil.core.records import Task
+from hil.runs.agreement import is_ours
+from hil.runs.cells import Cell, cells
+from hil.runs.host import figures
+from hil.runs.schema import SCHEMA, HostLatencies, Manifest, Sample
+from hil.runs.scores import Score
+from hil.runs.summary import (
+    Accuracy,
+    Agreement,
+    Interval,
+    Link,
+    ScoreRow,
+    Summary,
+    SummaryRow,
+    Time,
+)
+
+
+def summarise(
+    manifest: Manifest,
+    samples: Iterable[Sample],
+    host: HostLatencies | None = None,
+    targets: npt.NDArray[np.float32] | None = None,
+) -> Summary:
+    """One row per run that has an answer or a failed request, in the manifest's order.
+
+    Accuracy: share of samples whose answer is the label, `Cell.answers`; the host's is LiteRT's.
+    Errors and AUC: `hil.runs.scores`. Times: median and percentiles, linear between order
+    statistics. ``memory`` and ``link`` are None for a run that is not complete, other figures where
+    they are not known.
+    """
+    by_run: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_run.setdefault(sample.run, []).append(sample)
+    found = (cell for cell in cells(manifest, by_run, host, targets) if cell.n or cell.failures)
+    rows = [_row(cell, manifest.dataset.name) for cell in found]
+    return Summary(schema=SCHEMA, runs=tuple(rows))
+
+
+def _row(cell: Cell, dataset: str) -> SummaryRow:
+    plan, end = cell.plan, cell.end
+    host_latency, host_estimates = figures(cell.series, cell.host_times)
+    row = SummaryRow(
+        board=plan.board,
+        engine=plan.engine,
+        model=plan.model,
+        precision=plan.precision,
+        dataset=dataset,
+        n=cell.n,
+        accuracy=_accuracy(cell),
+        agreement=_agreement(cell),
+        time=_time(cell),
+        memory=end.memory if end else None,
+        link=Link(
+            bytes_out=end.bytes_out,
+            bytes_in=end.bytes_in,
+            seconds=end.seconds,
+            retries=end.retries,
+            faults=end.faults,
+            left_out=cell.left_out or UNSET,
+        )
+        if end
+        else None,
+        marks=end.marks if end else None,
+        intervals=_intervals(cell, host_estimates),
+        host_latency=host_latency or UNSET,
+        failed=cell.failures or UNSET,
+        wrong=UNSET if is_ours(plan) or cell.unexpected is None or not cell.n else cell.unexpected,
+        task=UNSET if cell.task in (Task.CLASSIFICATION, Task.NONE) else cell.task,
+    )
+    more = {name: _score(found) for name, found in cell.scores.items()}
+    return msgspec.structs.replace(row, **more) if more else row
+
+
+def _score(found: Score) -> ScoreRow:
+    device, host = (one.point if one else None for one in (found.device, found.host))
+    return ScoreRow(device=device, host=host)
+
+
+def _accuracy(cell: Cell) -> Accuracy | None:
+    if cell.accuracy is None:
+        return None
+    host = cell.host_accuracy
+    return Accuracy(device=cell.accuracy.point, host=host.point if host else None)
+
+
+def _agreement(cell: Cell) -> Agreement | None:
+    if not cell.n or (cell.agreement is None and cell.to_litert is None):
+        return None
+    to_litert = cell.to_litert
+    return Agreement(
+        argmax=cell.agreement.point if cell.agreement else None,
+        outputs=(cell.n - to_litert.samples) / cell.n if to_litert else None,
+        differing_litert=to_litert.elements if to_litert else None,
+        differing_oracle=cell.to_oracle.elements if cell.to_oracle else None,
+        max_abs=to_litert.max_abs if to_litert else None,
+        max_real=UNSET if cell.chooses or cell.reach is None else cell.reach,
+    )
+
+
+def _intervals(cell: Cell, host: Mapping[str, stats.Estimate]) -> dict[str, Interval]:
+    """The interval of each estimate of a row, by its path in the row."""
+    found = {
+        "accuracy.device": cell.accuracy,
+        "accuracy.host": cell.host_accuracy,
+        "agreement.argmax": cell.agreement,
+        "time.median": cell.time,
+        **host,
+    }
+    for name, score in cell.scores.items():
+        found |= {f"{name}.device": score.device, f"{name}.host": score.host}
+    return {
+        name: Interval(
+            low=one.low, high=one.high, confidence=one.confidence, method=one.method, n=one.n
+        )
+        for name, one in found.items()
+        if one is not None
+    }
+
+
+def _time(cell: Cell) -> Time:
+    unit = cell.plan.clock.unit
+    if cell.time is None:
+        return Time(unit=unit, median=None, p5=None, p95=None, n=0)
+    p5, p95 = cell.spread()
+    return Time(unit=unit, median=cell.time.point, p5=p5, p95=p95, n=int(cell.times.size))
