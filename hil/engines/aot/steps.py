@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,27 @@ class OneToOne(ABC):
     @property
     def leads(self) -> tuple[int | InPlace | None, ...]:
         return (self.lead,)
+
+
+class Int16ToInt16(OneToOne):
+    """A step with one source and one target, both of int16, and no scratch memory."""
+
+    __slots__ = ()
+    scratch_bytes: ClassVar[int] = 0
+    ctypes: ClassVar[tuple[str, str]] = ("int16_t", "int16_t")
+
+    @property
+    @abstractmethod
+    def values(self) -> tuple[int, int]:
+        """How many values it reads and writes."""
+
+    @property
+    def input_bytes(self) -> int:
+        return 2 * self.values[0]
+
+    @property
+    def output_bytes(self) -> int:
+        return 2 * self.values[1]
 
 
 def ctype(real: bool) -> str:

@@ -16,6 +16,7 @@ from hil.engines.aot.values.formulas import (
     INT16_LIMITS,
     Formula,
     Found,
+    NotLinear,
     linear,
     minus,
     plain,
@@ -109,7 +110,7 @@ def sum_formula(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Fou
 
 
 @dataclass(frozen=True, slots=True)
-class _Square:
+class _Square(NotLinear):
     """A quantised SQUARED_DIFFERENCE."""
 
     left: int
@@ -119,12 +120,6 @@ class _Square:
     multiplier: int
     shift: int
     zero: int
-
-    def rows(
-        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
-    ) -> Rows | None:
-        del side, other, results, limits
-        return None
 
     def results(self, x: Integers, y: Integers) -> Integers:
         a = _scaled((x - self.zeros[0]) << self.left, self.first)

@@ -44,6 +44,18 @@ class Quantised(Protocol):
         ...
 
 
+class NotLinear:
+    """The part of a `Quantised` whose results are not sums of its operands."""
+
+    __slots__ = ()
+
+    def rows(
+        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
+    ) -> Rows | None:
+        del side, other, results, limits
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Formula:
     """``expression`` of x and y, which have type ``ctype``, and the kernel files that it calls.

@@ -12,23 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.engines.aot.arithmetic import NOTHING, quantize_multiplier
-from hil.engines.aot.values.formulas import INT16_LIMITS, Formula, Found, minus, plus
+from hil.engines.aot.values.formulas import INT16_LIMITS, Formula, Found, NotLinear, minus, plus
 from hil.engines.aot.values.linear import Integers, Rows, divide_pot, fit_bent, high_mul
 from hil.tflite import Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, INT16, refuse
 
 
 @dataclass(frozen=True, slots=True)
-class _Extreme:
+class _Extreme(NotLinear):
     """The larger or smaller code."""
 
     larger: bool
-
-    def rows(
-        self, side: int, other: Integers, results: Integers, limits: tuple[int, int]
-    ) -> Rows | None:
-        del side, other, results, limits
-        return None
 
     def results(self, x: Integers, y: Integers) -> Integers:
         return np.maximum(x, y) if self.larger else np.minimum(x, y)

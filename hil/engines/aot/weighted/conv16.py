@@ -8,13 +8,12 @@ multiplier of 15 bits. Where no sum can leave 32 bits, the code adds in 32 bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.engines.aot.source import Array, Emitted, Writer, read
-from hil.engines.aot.steps import OneToOne, first_bytes
+from hil.engines.aot.steps import Int16ToInt16, first_bytes
 from hil.engines.aot.values.unweighted import window_bounds
 from hil.engines.aot.weighted.scaling import Scaling, plan_scaling
 from hil.engines.aot.weighted.sums import KERNELS, blocks, call, emit_sums, pack
@@ -23,14 +22,11 @@ from hil.tflite.graph import INT8, INT32, INT64, Axis, refuse, window_axes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dense16(OneToOne):
+class Dense16(Int16ToInt16):
     """Rows of values, ``points`` of them, times weights (cout, length); ``groups`` of both.
 
     A row has the values of all groups, one after the other.
     """
-
-    scratch_bytes: ClassVar[int] = 0
-    ctypes: ClassVar[tuple[str, str]] = ("int16_t", "int16_t")
 
     name: str
     note: str
@@ -46,12 +42,8 @@ class Dense16(OneToOne):
         return int(self.weights.shape[1])
 
     @property
-    def input_bytes(self) -> int:
-        return 2 * self.points * self.groups * self.length
-
-    @property
-    def output_bytes(self) -> int:
-        return 2 * self.points * self.cout
+    def values(self) -> tuple[int, int]:
+        return self.points * self.groups * self.length, self.points * self.cout
 
     @property
     def lead(self) -> int:
@@ -67,11 +59,8 @@ class Dense16(OneToOne):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Depthwise16(OneToOne):
+class Depthwise16(Int16ToInt16):
     """A depthwise convolution; weights (cout, rows, columns)."""
-
-    scratch_bytes: ClassVar[int] = 0
-    ctypes: ClassVar[tuple[str, str]] = ("int16_t", "int16_t")
 
     name: str
     note: str
@@ -83,12 +72,9 @@ class Depthwise16(OneToOne):
     scaling: Scaling
 
     @property
-    def input_bytes(self) -> int:
-        return 2 * self.rows.size * self.columns.size * self.cin
-
-    @property
-    def output_bytes(self) -> int:
-        return 2 * self.rows.count * self.columns.count * self.cout
+    def values(self) -> tuple[int, int]:
+        rows, columns = self.rows, self.columns
+        return rows.size * columns.size * self.cin, rows.count * columns.count * self.cout
 
     @property
     def lead(self) -> int:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from hil.engines.aot.arithmetic import quantized_limits
 from hil.engines.aot.source import Emitted, Writer
-from hil.engines.aot.steps import OneToOne, Pool
+from hil.engines.aot.steps import Int16ToInt16, Pool
 from hil.engines.aot.values.unweighted import plan_windows, pooling_lead, window_bounds
 from hil.engines.aot.weighted.finish import average
 from hil.engines.aot.weighted.scaling import INT16_LIMITS
@@ -19,11 +18,8 @@ _LONGEST = 1 << 16  # values whose sum fits 32 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Pooling16(OneToOne):
+class Pooling16(Int16ToInt16):
     """A pooling; ``limits``: of the fused activation."""
-
-    scratch_bytes: ClassVar[int] = 0
-    ctypes: ClassVar[tuple[str, str]] = ("int16_t", "int16_t")
 
     name: str
     note: str
@@ -32,12 +28,9 @@ class Pooling16(OneToOne):
     limits: tuple[int, int]
 
     @property
-    def input_bytes(self) -> int:
-        return 2 * self.pool.rows.size * self.pool.columns.size * self.channels
-
-    @property
-    def output_bytes(self) -> int:
-        return 2 * self.pool.rows.count * self.pool.columns.count * self.channels
+    def values(self) -> tuple[int, int]:
+        rows, columns = self.pool.rows, self.pool.columns
+        return rows.size * columns.size * self.channels, rows.count * columns.count * self.channels
 
     @property
     def lead(self) -> int:
