@@ -78,7 +78,7 @@ def evaluated(operator: Operator, tensors: Sequence[Tensor]) -> list[Values] | N
         return None
     data = [tensors[i].data for i in operator.inputs]
     constants = [values for values in data if values is not None]
-    if len(constants) < len(data) and operator.code != "SHAPE":
+    if len(constants) < len(data) and operator.code not in _SHAPED:
         return None
     count, evaluate = _EVALUATORS.get(operator.code, (0, None))
     if moves(operator.code):
@@ -105,6 +105,13 @@ def _move(operator: Operator, tensors: Sequence[Tensor], data: list[Values]) -> 
         return None
     values = [data[i] for i in positions(operator)]
     return moved(operator, tensors, values, padding_value(operator, tensors))
+
+
+_SHAPED = ("SHAPE", "ZEROS_LIKE")  # which read no values
+
+
+def _zeros(operator: Operator, tensors: Sequence[Tensor], _: list[Values]) -> list[Values]:
+    return [np.zeros(tensors[operator.outputs[0]].shape)]  # codes of 0, whatever the zero point
 
 
 _SUMS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
@@ -331,4 +338,5 @@ _EVALUATORS: Mapping[str, tuple[int, Evaluator]] = {
     "SHAPE": (1, _shape),
     "SQUARE": (1, _unary(np.square)),
     "SUB": (2, _arithmetic(np.subtract)),
+    "ZEROS_LIKE": (1, _zeros),
 }

@@ -50,7 +50,7 @@ RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 TRANSCENDENTAL = frozenset(
     (
         *("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "ELU", "GELU", "EXP", "LOG", "SIN", "COS"),
-        *("RSQRT", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+        *("POW", "RSQRT", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
     )
 )
 _SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", *RESHAPES)
@@ -211,6 +211,9 @@ ELEMENTWISE += (
     "FLOOR",
     "CEIL",
     "ROUND",
+    "SIGN",
+    "LOGICAL_NOT",
+    "L2_NORMALIZATION",
     "SOFTMAX",
     "LOG_SOFTMAX",
     "QUANTIZE",
@@ -255,7 +258,8 @@ def window_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[Axis, Ax
     )
 
 
-REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "ARG_MAX", "ARG_MIN")
+REDUCTIONS: tuple[str, ...] = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "ARG_MAX", "ARG_MIN")
+REDUCTIONS += ("REDUCE_ALL", "REDUCE_ANY", "REDUCE_PROD")
 
 
 def reduced_axes(operator: Operator, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:

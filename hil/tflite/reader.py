@@ -73,6 +73,8 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "BATCH_MATMUL": {"adj_x": (0, "b", 0), "adj_y": (1, "b", 0)},
     "TRANSPOSE_CONV": _CONV | {"activation": (3, "b", 0)},
     "SOFTMAX": {"beta": (0, "f", 0)},
+    "L2_NORMALIZATION": {"activation": (0, "b", 0)},
+    "CUMSUM": {"exclusive": (0, "?", 0), "reverse": (1, "?", 0)},
     "LEAKY_RELU": {"alpha": (0, "f", 0)},
     "UNIDIRECTIONAL_SEQUENCE_LSTM": {
         "activation": (0, "b", 0),

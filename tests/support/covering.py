@@ -29,18 +29,9 @@ from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
-    *(
-        "around",
-        "channelwise",
-        "conv16",
-        "finish",
-        "fours",
-        "gathering",
-        "grouped",
-        "lstm_code",
-        "matmul",
-    ),
-    *("moving", "pool16", "reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
+    *("accumulating", "around", "channelwise", "conv16", "finish", "fours", "gathering"),
+    *("grouped", "lstm_code", "matmul", "moving", "normalizing", "pool16", "reductions"),
+    *("resizing", "scaling", "softmax", "sums", "svdf_code"),
     *("transposed", "unweighted", "windows"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.accumulating import add_n, cumsum, l2norm
 from tests.support.tflite import Net
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ FIXED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 LITERT_ONLY = ("EXP", "GELU", "LOG", "RELU_N1_TO_1", "SQRT")  # in int8: TFLM does not have them
 _RELUS = ("LEAKY_RELU", "RELU", "RELU6")
 INT8_FUNCTIONS = ("ABS", "ELU", "HARD_SWISH", "RSQRT", *_RELUS, *FIXED, *LITERT_ONLY)
-REAL_FUNCTIONS = (*INT8_FUNCTIONS, "CEIL", "COS", "FLOOR", "NEG", "ROUND", "SIN", "SQUARE")
+REAL_FUNCTIONS = (*INT8_FUNCTIONS, "CEIL", "COS", "FLOOR", "NEG", "ROUND", "SIGN", "SIN", "SQUARE")
 
 
 def function(net: Net, code: str, draw: float = 0.3, **result: Any) -> Net:
@@ -129,6 +130,12 @@ def several() -> bytes:
             if net.dtype == "int8":
                 apply("DIV", start, scale=net.scale / 0.05 / 65)  # TFLM's shift is defined
             apply("PRELU", values(1, 1, 4))
+            constant = values(1, 2, 3, 4)
+            net.graph.tensors[constant].quantization = net.graph.tensors[net.current].quantization
+            add_n(net, [net.current, constant], scale=net.scale)
+            cumsum(net, 2, scale=net.scale)
+            cumsum(net, 1, exclusive=True, reverse=True, scale=net.scale)
+            l2norm(net)
         apply("MUL", values(1, 3, 1), scale=scale)
 
     def softmax(code: str, scale: float, zero: int) -> None:

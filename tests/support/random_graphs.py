@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.accumulating import add_n, cumsum, l2norm
 from tests.support.elementwise import PAIRS, one, pair
 from tests.support.random_moves import DEFINED_DRAWS
 from tests.support.random_nets import Maker
@@ -155,6 +156,23 @@ def _svdf(maker: GraphMaker) -> None:
         svdf(maker.net, maker._int(1, 6), maker._int(1, 5), maker.random)
 
 
+def _add_n(maker: GraphMaker) -> None:
+    net = maker.net
+    fits = [v for v in maker.values if (v.shape, v.dtype) == (net.shape, net.dtype)]
+    others = [v.index for v in fits if (v.scale, v.zero) == (net.scale, net.zero)]
+    add_n(net, others * 2, **maker.result())
+
+
+def _cumsum(maker: GraphMaker) -> None:
+    exclusive, reverse = (bool(maker.random.random() < 0.5) for _ in range(2))
+    axis = maker._int(0, len(maker.net.shape) - 1)
+    cumsum(maker.net, axis, exclusive=exclusive, reverse=reverse, **maker.result())
+
+
+def _l2norm(maker: GraphMaker) -> None:
+    l2norm(maker.net)
+
+
 # one line per operator
 DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     **{code: partial(pair, code=code) for code in PAIRS if code != "DIV"},
@@ -165,6 +183,9 @@ DRAWS: dict[str, Callable[[GraphMaker], None]] = {
     "CONV_2D dilated": dilated,
     "CONV_2D grouped": grouped,
     "TRANSPOSE_CONV": transposed,
+    "ADD_N": _add_n,
+    "CUMSUM": _cumsum,
+    "L2_NORMALIZATION": _l2norm,
     "RELU": _relu,
     "one that moves": _move,
     "another that moves": _move,

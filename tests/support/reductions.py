@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of one reduction: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX or ARG_MIN."""
+"""Networks of one reduction: MEAN, SUM, REDUCE_MAX and others, ARG_MAX or ARG_MIN."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def reduced(net: Net, code: str, axes: list[int], *, keep: bool = False, **resul
         return net.op(code, kept, options, kind, [axis], dtype=result.get("dtype", "int32"))
     options = schema.ReducerOptionsT()
     options.keepDims = keep
-    return net.op(code, kept, options, "ReducerOptions", [axis], version=2, **result)
+    version = 1 if code in ("REDUCE_ALL", "REDUCE_ANY") else 2
+    return net.op(code, kept, options, "ReducerOptions", [axis], version=version, **result)
 
 
 def drawn(seed: int, dtype: str) -> bytes:

@@ -21,11 +21,26 @@ from hil.engines.aot.states.lstm_code import emit_lstm
 from hil.engines.aot.states.svdf import Svdf, plan_svdf
 from hil.engines.aot.states.svdf_code import emit_svdf
 from hil.engines.aot.steps import CTYPES, Step
+from hil.engines.aot.values.accumulating import (
+    AddN,
+    CumSum,
+    emit_add_n,
+    emit_cumsum,
+    plan_add_n,
+    plan_cumsum,
+)
 from hil.engines.aot.values.binary import FORMULAS as PAIRS
-from hil.engines.aot.values.binary import Binary, emit_binary, plan_binary, plan_selection
+from hil.engines.aot.values.binary import (
+    REAL_FUNCTIONS,
+    Binary,
+    emit_binary,
+    plan_binary,
+    plan_selection,
+)
 from hil.engines.aot.values.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.values.comparing import SIGNS
 from hil.engines.aot.values.conversions import FUNCTIONS, Conversion, emit_conversion
+from hil.engines.aot.values.normalizing import L2Norm, emit_l2norm, plan_l2norm
 from hil.engines.aot.values.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.values.softmax import (
     LogSoftmax,
@@ -140,6 +155,10 @@ FAMILIES: Mapping[str, Family] = {
     "RESIZE_BILINEAR": Family(Bilinear, plan_bilinear, emit_bilinear, (FLOAT32, INT8, INT16)),
     **{code: replace(_MAP, types=_types(code)) for code in VALUE_FUNCTIONS},
     **dict.fromkeys(PAIRS, _BINARY),
+    **dict.fromkeys(REAL_FUNCTIONS, replace(_BINARY, types=(FLOAT32,))),
+    "ADD_N": Family(AddN, plan_add_n, emit_add_n),
+    "CUMSUM": Family(CumSum, plan_cumsum, emit_cumsum),
+    "L2_NORMALIZATION": Family(L2Norm, plan_l2norm, emit_l2norm),
     **dict.fromkeys(SIGNS, replace(_BINARY, types=(*_BINARY.types, BOOL), converts=True)),
     **dict.fromkeys(("SELECT", "SELECT_V2"), _SELECTION),
     "SOFTMAX": replace(_SOFTMAX, types=(FLOAT32, INT8, INT16), converts=True, offsets=True),
@@ -148,6 +167,9 @@ FAMILIES: Mapping[str, Family] = {
     "SUM": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "REDUCE_MAX": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
     "REDUCE_MIN": replace(_REDUCTION, types=(FLOAT32, INT8, INT16)),
+    "REDUCE_ALL": replace(_REDUCTION, types=(BOOL,)),
+    "REDUCE_ANY": replace(_REDUCTION, types=(BOOL,)),
+    "REDUCE_PROD": replace(_REDUCTION, types=(FLOAT32,)),
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Family(
@@ -155,6 +177,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "SVDF": Family(Svdf, plan_svdf, emit_svdf, (FLOAT32, INT8, INT16), converts=True),
     "ASSIGN_VARIABLE": Family(Shift, plan_assignment, emit_shift, tuple(CTYPES)),
+    "LOGICAL_NOT": replace(_MAP, types=(BOOL,)),
     "QUANTIZE": _CONVERSION,
     "DEQUANTIZE": _CONVERSION,
     "CAST": replace(_CONVERSION, types=(*_CONVERSION.types, BOOL, INT64)),

@@ -50,6 +50,16 @@ static inline float hil_square(float x) { return x * x; }
 
 static inline float hil_negative(float x) { return -x; }
 
+static inline float hil_sign(float x) { return (float)((x > 0.0f) - (x < 0.0f)); }
+
+/* The quotient is rounded in double, as in TFLite, so that it never reaches the next integer. */
+static inline float hil_floor_div(float x, float y) { return (float)floor((double)x / (double)y); }
+
+static inline float hil_floor_mod(float x, float y) {
+  const float rest = fmodf(x, y);
+  return rest != 0.0f && (y < 0.0f) != (rest < 0.0f) ? rest + y : rest;
+}
+
 /* Halves go to the even neighbour; never a negative zero, unless x is one. */
 static inline float hil_round(float x) {
   const float whole = floorf(x), rest = x - whole;

@@ -20,6 +20,11 @@ static inline int32_t hil_away(int32_t x) { return x + (x >> 31); }
 /* x, and `below` more where it is negative. */
 static inline int32_t hil_sided(int32_t x, int32_t below) { return x + ((x >> 31) & below); }
 
+/* x + y, which wraps. */
+static inline int32_t hil_wrapped(int32_t x, int32_t y) {
+  return (int32_t)((uint32_t)x + (uint32_t)y);
+}
+
 static inline int32_t hil_square_of(int32_t x) { return (int32_t)((uint32_t)x * (uint32_t)x); }
 
 /* x / y of int32, which wraps. */

@@ -82,6 +82,19 @@ def _item(operand: Operand) -> int:
 _NUMPY = {ctype: NUMPY_TYPES[dtype] for dtype, ctype in CTYPES.items()}
 
 
+# float32 only -> the C function
+REAL_FUNCTIONS: Mapping[str, str] = {
+    "FLOOR_DIV": "hil_floor_div",
+    "FLOOR_MOD": "hil_floor_mod",
+    "POW": "powf",
+}
+
+
+def _called(operator: Operator, x: Tensor, y: Tensor, result: Tensor) -> Found:
+    del x, y, result
+    return Formula(f"{REAL_FUNCTIONS[operator.code]}(x, y)", "float"), NOTHING
+
+
 # one line per operator
 FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
     "ADD": sum_formula,
@@ -93,6 +106,7 @@ FORMULAS: Mapping[str, Callable[[Operator, Tensor, Tensor, Tensor], Found]] = {
     "MINIMUM": larger_or_smaller,
     "PRELU": prelu,
     **dict.fromkeys(SIGNS, comparison),
+    **dict.fromkeys(REAL_FUNCTIONS, _called),
 }
 
 

@@ -175,6 +175,10 @@ def _cast(_operator: Operator, _x: Tensor, y: Tensor) -> _Function:
     return _Function("x != 0" if y.dtype == BOOL else "x", ())
 
 
+def _not(_operator: Operator, _x: Tensor, _y: Tensor) -> _Function:
+    return _Function("!x", ())
+
+
 def _wide(operator: Operator, x: Tensor, y: Tensor) -> bool:
     """Whether both are int16 with a scale."""
     if x.dtype != INT16 or y.dtype != INT16:
@@ -293,5 +297,6 @@ FUNCTIONS: Mapping[str, Callable[[Operator, Tensor, Tensor], _Function]] = {
     "EXP": _exp,
     "LOG": _log,
     "GELU": _gelu,
+    "LOGICAL_NOT": _not,
     "RSQRT": _inverse_root,
 }

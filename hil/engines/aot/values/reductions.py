@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reductions over any axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX and ARG_MIN.
+"""Reductions over any axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ALL, REDUCE_ANY,
+ARG_MAX and ARG_MIN.
 
 The arithmetic is that of TFLM's reduce_common.cc, reference/reduce.h and reference/arg_min_max.h.
 """
@@ -19,9 +20,11 @@ from hil.engines.aot.arithmetic import FLT_MAX, quantize_multiplier
 from hil.engines.aot.source import Emitted, Writer, real_literal
 from hil.engines.aot.steps import Buffer
 from hil.tflite import Graph, Operator, Tensor
-from hil.tflite.graph import FLOAT32, INT16, reduced_axes, refuse
+from hil.tflite.graph import BOOL, FLOAT32, INT16, reduced_axes, refuse
 
 _LIMITS = {"int8_t": (-128, 127), "int16_t": (-32768, 32767)}
+_SIGNS = {"mean": "+", "sum": "+", "prod": "*", "all": "&", "any": "|"}  # in C
+_STARTS = {"prod": "1.0f", "all": "1", "any": "0"}
 _SAFE = 1 << 30  # sums below can be doubled
 _LONGEST = 1 << 16  # int16 values whose sum fits 32 bits
 _TFLM_AXES = 4  # that TFLM's MEAN of float32 has room for
@@ -53,7 +56,8 @@ def groups(shape: Sequence[int], axes: Sequence[int]) -> tuple[Group, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """``kind``: mean, sum, max or min; argmax or argmin, which give the number of the first one.
+    """``kind``: mean, sum, max, min, prod, all or any; argmax or argmin, which give the number of
+    the first one.
 
     ``start`` is the initial value of a sum, ``multiplier`` and ``shift`` scale it (not float32).
     """
@@ -107,7 +111,7 @@ def plan_reduction(operator: Operator, graph: Graph, name: str, note: str) -> Re
     step = Reduction(name, note, kind, Buffer.of(x), Buffer.of(y), groups(x.shape, axes))
     if kind in ("argmax", "argmin"):
         return step
-    if x.dtype == FLOAT32:
+    if x.dtype in (FLOAT32, BOOL):
         if kind == "mean" and graph.tensors[operator.inputs[1]].elements > _TFLM_AXES:
             raise refuse(operator, f"more than {_TFLM_AXES} axes", "reshape its input")
         return step
@@ -187,8 +191,8 @@ def _values(w: Writer, step: Reduction) -> None:
         w(f"{total} m = {_first(step, real)};")
         with ExitStack() as inner:
             index = " + ".join([*base, *_loops(w, inner, step, "r", reduced=True)]) or "0"
-            if step.kind in ("mean", "sum"):
-                w(f"m += in[{index}];")
+            if step.kind in _SIGNS:
+                w(f"m {_SIGNS[step.kind]}= in[{index}];")
             else:
                 w(f"const {total} x = in[{index}];")
                 w(f"if (x {'>' if step.kind == 'max' else '<'} m) m = x;")
@@ -212,8 +216,8 @@ def _loops(
 
 
 def _first(step: Reduction, real: bool) -> str:
-    if step.kind in ("mean", "sum"):
-        return "0.0f" if real else str(step.start)
+    if step.kind in _SIGNS:
+        return _STARTS.get(step.kind, "0.0f" if real else str(step.start))
     sign = -1 if step.kind == "max" else 1
     if real:
         return real_literal(sign * FLT_MAX)

@@ -227,6 +227,7 @@ VALUE_FUNCTIONS: Mapping[str, ValueFunction] = {
     "SQRT": ValueFunction(_real("sqrtf"), _sqrt),
     "SQUARE": ValueFunction(_real("hil_square")),
     "NEG": ValueFunction(_real("hil_negative")),
+    "SIGN": ValueFunction(_real("hil_sign", rising=True)),
     "SIN": ValueFunction(_real("sinf")),
     "COS": ValueFunction(_real("cosf")),
     "FLOOR": ValueFunction(_real("floorf", rising=True)),
