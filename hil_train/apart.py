@@ -23,10 +23,10 @@ from hil.core.errors import HilError, ModelError, StorageError, ToolMissing, Usa
 from hil.core.records import CALIBRATION, EXPORTED, Dataset, Precision
 from hil.datasets import subset
 from hil_train.backend import require_installed
-from hil_train.export import export_samples
+from hil_train.export import FLOAT_ONLY, export_samples
 
 _ERRORS: Final = (ModelError, StorageError, ToolMissing, UsageError)
-_SAMPLES, _ANSWER = "samples.npy", "answer.json"
+_SAMPLES, _ANSWER, _AT = "samples.npy", "answer.json", "precision"
 # its ranges are the same on every machine, and no GPU is reserved
 _ENVIRONMENT: Final = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -71,28 +71,39 @@ def export(
         try:
             answer = msgspec.json.decode((folder / _ANSWER).read_bytes(), type=_Answer)
         except FileNotFoundError:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise ModelError(
-                f"TensorFlow crashed while it converted {source} "
-                f"({last[0] if last else f'exit status {done.returncode}'})",
-                "simplify the network, or convert it yourself and pass the .tflite file",
-            ) from None
+            raise _crashed(source, folder / _AT, done) from None
     for kind in _ERRORS:
         if kind.__name__ == answer.error:
             raise kind(answer.what, answer.hint)
     return {precision: Path(path) for precision, path in answer.paths.items()}
 
 
+def _crashed(source: Path, at: Path, done: subprocess.CompletedProcess[bytes]) -> ModelError:
+    precision = at.read_text() if at.exists() else ""
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    why = lines[-1] if lines else f"exit status {done.returncode}"
+    return ModelError(
+        f"TensorFlow crashed while it converted {source}"
+        f"{f' to {precision}' if precision else ''} ({why})",
+        FLOAT_ONLY
+        if precision and Precision(precision).integer
+        else "simplify the network, or convert it yourself and pass the .tflite file",
+    )
+
+
 def main(folder: Path, request: _Request) -> _Answer:
-    """The work of the other process."""
+    """The work of the other process, one precision after the other: it may crash in any of them."""
     samples = np.load(folder / _SAMPLES, allow_pickle=False)
-    try:
-        paths = export_samples(
-            Path(request.source), samples, request.data, Path(request.out), request.precisions
-        )
-    except _ERRORS as problem:
-        return _failed(problem)
-    return _Answer(paths={precision: str(path) for precision, path in paths.items()})
+    source, out = Path(request.source), Path(request.out)
+    paths = {}
+    for precision in request.precisions:
+        (folder / _AT).write_text(precision)
+        try:
+            found = export_samples(source, samples, request.data, out, (precision,))
+        except _ERRORS as problem:
+            return _failed(problem)
+        paths[precision] = str(found[precision])
+    return _Answer(paths=paths)
 
 
 def _failed(problem: HilError) -> _Answer:

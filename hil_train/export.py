@@ -7,7 +7,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,9 @@ from hil.datasets import subset
 from hil_train import saved_model
 from hil_train.backend import known_warnings, quiet, require
 from hil_train.batches import as_input
-from hil_train.keras_files import check_no_code
+from hil_train.keras_files import check_no_code, objects
 
+FLOAT_ONLY: Final = "--precision float32 needs no other; or use layers that TFLite has in integers"
 Samples: TypeAlias = npt.NDArray[np.generic]
 
 
@@ -142,7 +143,7 @@ def convert(
     shape, dtype = (1, *network.input_shape[1:]), network.inputs[0].dtype
     try:
         given = keras.Input(batch_shape=shape, dtype=dtype)
-        static = keras.models.clone_model(network, input_tensors=given)
+        static = keras.models.clone_model(network, input_tensors=given, clone_function=_unrolled)
         static.set_weights(network.get_weights())
         with tempfile.TemporaryDirectory() as saved, quiet():
             archive = keras.export.ExportArchive()
@@ -162,7 +163,17 @@ def convert(
     except ModelError:
         raise
     except Exception as error:
-        raise _not_converted(network.name, error) from error
+        raise _not_converted(network.name, precisions[0], error) from error
+
+
+def _unrolled(layer: Any) -> Any:
+    """A copy of a layer. A recurrent one gets its steps without a loop: TensorFlow's calibrator
+    crashes at loops."""
+    config = layer.get_config()
+    for one in objects(config):  # Bidirectional holds others
+        if "unroll" in one:
+            one["unroll"] = True
+    return layer.__class__.from_config(config)
 
 
 def written(
@@ -176,9 +187,9 @@ def written(
     }
     types = {Precision.INT8: tf.int8, Precision.INT16: tf.int16}
     found = {}
-    try:
-        with quiet():
-            for precision in precisions:
+    for precision in precisions:
+        try:
+            with quiet():
                 one = converter()
                 if precision in ops:
                     one.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -188,14 +199,16 @@ def written(
                     if samples.dtype == np.float32:
                         one.inference_input_type = types[precision]
                 found[precision] = one.convert()
-    except Exception as error:  # ConverterError, RuntimeError, ValueError, ...
-        raise _not_converted(name, error) from error
+        except Exception as error:  # ConverterError, RuntimeError, ValueError, ...
+            raise _not_converted(name, precision, error) from error
     return found
 
 
-def _not_converted(name: str, error: Exception) -> ModelError:
-    what = f"{name} cannot be converted to TFLite ({_first_line(error)})"
-    return ModelError(what, "use layers whose operators TFLite has in int8")
+def _not_converted(name: str, precision: Precision, error: Exception) -> ModelError:
+    return ModelError(
+        f"{name} cannot be converted to TFLite in {precision} ({_first_line(error)})",
+        FLOAT_ONLY if precision.integer else "use layers whose operators TFLite has",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -27,7 +27,7 @@ def check_no_code(file: Path) -> None:
     Keras refuses both, too (``safe_mode``), but only once it has read half of the file, and its
     message does not name the layer.
     """
-    for one in _objects(_config(file)):
+    for one in objects(_config(file)):
         kind, module = str(one.get("class_name")), str(one.get("module") or "")
         if kind in _CODE:
             raise ModelError(
@@ -56,7 +56,7 @@ def _config(file: Path) -> Any:
         return None
 
 
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
+def objects(config: Any) -> Iterator[dict[str, Any]]:
     """Every object in a configuration, without recursion: its depth is the file's choice."""
     waiting = [config]
     while waiting:

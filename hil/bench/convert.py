@@ -94,11 +94,11 @@ def converted(
     data: Dataset,
     emit: Emit,
     *,
-    more: Sequence[Precision] = (),
+    precisions: Sequence[Precision] = EXPORTED,
     folder: Path | None = None,
 ) -> Converted:
-    """Convert ``source`` to float32 and int8, and to ``more`` precisions; from the cache if the
-    same model was converted before, with the same samples and the same versions.
+    """Convert ``source`` to ``precisions``, and always to float32; from the cache if the same model
+    was converted before, with the same samples and the same versions.
 
     Args:
         source: see `is_source`.
@@ -119,7 +119,7 @@ def converted(
             "save the samples as array x",
         )
     some = subset(data, CALIBRATION)
-    precisions = tuple(dict.fromkeys((*EXPORTED, *more)))
+    precisions = tuple(dict.fromkeys((Precision.FLOAT32, *precisions)))
     record = _record(source, data, some)
     place = (folder or cache_folder()) / _key(record, some, precisions)
     with locked(place.with_suffix(".lock")):

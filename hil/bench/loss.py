@@ -52,6 +52,8 @@ def weigh(made: Converted, data: Dataset) -> Weighed:
     expected = outputs.pop(Precision.FLOAT32)
     if some.labelled and plain.output.elements > 1:
         return _by_answers(made, some, expected, outputs, plain)
+    if not outputs:
+        return Weighed(f"{made.name}: float32 only, so there is nothing to compare it with")
     return _by_outputs(made, expected, outputs)
 
 

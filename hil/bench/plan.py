@@ -252,10 +252,10 @@ def _converted(
         calibration = datasets.load(whole.name, "train", progress=progress)
     if calibration is None:
         raise UsageError("random inputs do not calibrate a model", "pass --calibrate DATA")
-    asked = [precision_called(name) for name in request.precisions]
+    asked = [precision_called(name) for name in request.precisions] or EXPORTED
     found = []
     for source in sources:
-        made = converted(source, calibration, emit, more=asked)
+        made = converted(source, calibration, emit, precisions=asked)
         emit(Calibrated(made.record, made.folder, benched=calibration is whole))
         emit(weigh(made, whole or calibration))
         name = model_name(Path(made.name))

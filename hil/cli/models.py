@@ -67,7 +67,7 @@ def export(
         with Bars() as shown:
             calibration = _calibration(data, dataset, target, shown)
             for source in sources:
-                made = converted(source, calibration, shown, more=wanted)
+                made = converted(source, calibration, shown, precisions=wanted)
                 shown(Calibrated(made.record, made.folder))
                 shown(weigh(made, calibration))
                 for one in dict.fromkeys(wanted):

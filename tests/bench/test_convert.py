@@ -154,6 +154,16 @@ def test_own_data_calibrates_unless_other_data_is_named(
     assert [one.benched for one in said if isinstance(one, Calibrated)] == [True, False]
 
 
+def test_only_the_precisions_that_are_asked_for_are_converted(
+    exporter: FakeExporter, source: Path
+) -> None:
+    """TensorFlow cannot convert every network to integers."""
+    del exporter.networks[Precision.INT8]
+    said: list[Event] = []
+    found = make_plan(request(source, precisions=("float32",)), emit=said.append)
+    assert [case.key for case in found.cases] == ["native/aot/my/float32"]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -189,6 +189,24 @@ def test_indices_keep_their_type(tmp_path: Path) -> None:
         export(source, replace(data, x=data.x.astype(np.float32)), tmp_path)
 
 
+def test_recurrent_layers_are_converted_without_a_loop(tmp_path: Path) -> None:
+    """TensorFlow's calibrator crashes at loops."""
+
+    def make() -> Any:
+        keras, _ = require()
+        both = keras.layers.Bidirectional(keras.layers.GRU(3))
+        return keras.Sequential([keras.Input((5, 2)), both, keras.layers.Dense(2)])
+
+    source, network = saved(tmp_path / "steps.keras", make)
+    x = np.random.default_rng(0).normal(size=(20, 5, 2)).astype(np.float32)
+    paths = export(source, replace(bars(20), x=x), tmp_path)
+    for path in paths.values():
+        assert "WHILE" not in {op.code for op in read_model(path).operators}
+    model = litert(paths[Precision.FLOAT32])
+    answers = model.predict(encode_inputs(x, model.graph.input)).astype(np.float32)
+    np.testing.assert_allclose(answers, network.predict(x, verbose=0), atol=1e-5)
+
+
 def test_a_process_of_its_own_writes_the_same_files(tmp_path: Path) -> None:
     source, _ = saved(tmp_path / "net.keras", lambda: build(tutorial("student")))
     data = bars(64)
