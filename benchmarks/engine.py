@@ -28,7 +28,7 @@ from hil.engines.aot import generate
 from hil.engines.aot.engine import layers_of
 from hil.engines.aot.plan import plan
 from hil.engines.aot.weighted.conv import Conv
-from hil.engines.aot.weighted.conv_gather import products
+from hil.engines.aot.weighted.gather_layout import products
 from hil.report import write
 from hil.tflite import Graph, read_model
 from hil.tflite.graph import constant_bytes

@@ -55,7 +55,7 @@ def test_random_networks_that_widen_their_inputs(
     assert verdict(CORTEX_M55, random_models("in fours", tmp_path), 1 << 31, tmp_path) == 0
 
 
-@pytest.mark.parametrize(("model", "limit"), [("student_int8", 60_000), ("teacher_int8", 750_000)])
+@pytest.mark.parametrize(("model", "limit"), [("student_int8", 50_000), ("teacher_int8", 700_000)])
 def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path) -> None:
     models = {"net": MODELS / f"{model}.tflite"}
     assert verdict(CORTEX_M55, models, limit, tmp_path) == 0

@@ -13,6 +13,8 @@ from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.forced import force_planes
 from tests.support.needs import needs
 
+MODELS = Path(__file__).parents[2] / "models" / "mnist"
+
 RV32IMC = Core(
     "rv32",
     (
@@ -44,6 +46,12 @@ pytestmark = pytest.mark.firmware
 def test_random_networks(kind: str, tmp_path: Path) -> None:
     needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
     assert verdict(RV32IMC, random_models(kind, tmp_path), 1 << 31, tmp_path) == 0
+
+
+def test_the_teacher_takes_few_instructions(tmp_path: Path) -> None:
+    needs([tool for tool in RV32IMC.tools if not shutil.which(tool)])
+    models = {"net": MODELS / "teacher_int8.tflite"}
+    assert verdict(RV32IMC, models, 6_000_000, tmp_path) == 0
 
 
 def test_random_networks_that_widen_their_inputs(

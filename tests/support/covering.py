@@ -29,9 +29,9 @@ from tests.support.weighted_nets import LAYERS, make_weighted
 
 FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
-    *("accumulating", "around", "channelwise", "conv16", "finish", "fours", "gathering"),
-    *("grouped", "lstm_code", "matmul", "moving", "normalizing", "pool16", "reductions"),
-    *("resizing", "scaling", "softmax", "sums", "svdf_code"),
+    *("accumulating", "around", "channelwise", "conv16", "finish", "fours", "gather_sums"),
+    *("gathering", "grouped", "lstm_code", "matmul", "moving", "normalizing", "pool16"),
+    *("reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
     *("transposed", "unweighted", "windows"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
@@ -140,9 +140,9 @@ def _heavy() -> bytes:
     """Sums too large for one portion of a layer, after tensors that leave room to gather it."""
     net = Net().input((1, 28, 20, 4), "int8", 0.01, 3).simple("RELU", scale=0.02, zero=-5)
     net.pool((2, 2), (2, 2)).reshape((1, 560))
-    weights = np.full((4, 560), 127, np.int8)
+    weights = np.full((8, 560), 127, np.int8)
     weights[:, ::5] = -100
-    return net.dense(weights, scales=[0.01] * 4, scale=10.0, zero=0).finish()
+    return net.dense(weights, scales=[0.01] * 8, scale=10.0, zero=0).finish()
 
 
 def _narrow() -> bytes:

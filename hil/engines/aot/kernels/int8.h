@@ -68,6 +68,16 @@ static inline int32_t hil_requant_relu(int32_t sum, int32_t multiplier, int32_t 
   return ((hil_double_high_mul(sum, multiplier) >> n) + (2 * zero + 1)) >> 1;
 }
 
+/* The same for |sum| < 2^23: its low word needs no carry where a product has two. */
+static inline int32_t hil_requant_small(int32_t sum, int32_t multiplier, int32_t n, int32_t zero) {
+#if HIL_DSP || HIL_SHORT_PRODUCTS || defined(__AVR__)
+  return hil_requant_relu(sum, multiplier, n, zero);
+#else
+  const int32_t x = (int32_t)(((int64_t)(sum * 256) * multiplier) >> 32);
+  return (((x + 64) >> 7 >> n) + (2 * zero + 1)) >> 1;
+#endif
+}
+
 /* The nearest int8. */
 static inline int32_t hil_clamp8(int32_t x) {
 #if HIL_DSP

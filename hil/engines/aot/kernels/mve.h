@@ -49,8 +49,9 @@ static inline mve_pred16_t hil_mve_mask(mve_pred16_t mask) {
   "vmladava.s16 %[l2], q0, q3\n" \
   "vmladava.s16 %[l3], q1, q3\n"
 
-/* As in pairs.h, two groups at a time. 116 bytes per round of four. */
-HIL_KERNEL hil_pair_sums(const int16_t *x, const int16_t *w, int32_t *a, uint32_t groups) {
+/* The sums of hil_pair_sums in pairs.h, which replace a: two groups at a time. 116 bytes per round
+ * of four. */
+HIL_KERNEL hil_mve_sums(const int16_t *x, const int16_t *w, int32_t *a, uint32_t groups) {
   const uint32_t *xs = (const uint32_t *)(const void *)x, *ws = (const uint32_t *)(const void *)w;
   int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, l0 = 0, l1 = 0, l2 = 0, l3 = 0;
   int16x8_t p, q, y;
@@ -80,8 +81,14 @@ HIL_KERNEL hil_pair_sums(const int16_t *x, const int16_t *w, int32_t *a, uint32_
     HIL_MVE_TURNS(l0, l3, p, y);
     HIL_MVE_TURNS(l1, l2, q, y);
   }
-  a[0] += HIL_MVE_PART(s0, l0), a[1] += HIL_MVE_PART(s1, l1), a[2] += l0, a[3] += l1;
-  a[4] += HIL_MVE_PART(s2, l2), a[5] += HIL_MVE_PART(s3, l3), a[6] += l2, a[7] += l3;
+  a[0] = HIL_MVE_PART(s0, l0), a[1] = HIL_MVE_PART(s1, l1), a[2] = l0, a[3] = l1;
+  a[4] = HIL_MVE_PART(s2, l2), a[5] = HIL_MVE_PART(s3, l3), a[6] = l2, a[7] = l3;
+}
+static inline void hil_pair_sums(const int16_t *x, const int16_t *w, int32_t *a, uint32_t groups) {
+  int32_t b[8];
+  hil_mve_sums(x, w, b, groups);
+  vstrwq_s32(a, vaddq_s32(vldrwq_s32(a), vldrwq_s32(b)));
+  vstrwq_s32(a + 4, vaddq_s32(vldrwq_s32(a + 4), vldrwq_s32(b + 4)));
 }
 
 HIL_KERNEL hil_sums1(const int16_t *x, const int16_t *w, int32_t *a, uint32_t groups) {
@@ -137,6 +144,13 @@ static inline int32x4_t hil_mve_column(const int32_t *q) {
 static inline int32x4_t hil_mve_column16(const int16_t *w, uint32_t bytes) {
   const uint32x4_t rows = {0, 1, 2, 3};
   return vldrhq_gather_offset_s32(w, vmulq_n_u32(rows, bytes));
+}
+static inline int32x4_t hil_mve_four(int32_t a, int32_t b, int32_t c, int32_t d) {
+  int32x4_t x;
+  __asm__("vmov %q0[2], %q0[0], %1, %3\n\tvmov %q0[3], %q0[1], %2, %4"
+          : "=&w"(x)
+          : "r"(a), "r"(b), "r"(c), "r"(d));
+  return x;
 }
 /* Of each channel the largest of its four sums, in the order of hil_sums4. */
 static inline int32x4_t hil_mve_largest(const int32_t *a) {

@@ -34,6 +34,14 @@ HIL_TWO(hil_high_low, "smlatb")
   __asm__ volatile("ldrd %0, %1, [%2, %3]" : "=r"(a), "=r"(b) : "r"(p), "n"(2 * (at)) : "memory")
 #define HIL_TWICE_W HIL_TWICE
 
+/* Parameters that are loaded where they are used, so that registers are enough before. */
+#define HIL_LATE(a, q, at) \
+  int32_t a;               \
+  __asm__ volatile("ldr %0, [%1, %2]" : "=r"(a) : "r"(q), "n"(4 * (at)) : "memory")
+#define HIL_LATE_TWO(a, b, q, at) \
+  int32_t a, b;                   \
+  __asm__ volatile("ldrd %0, %1, [%2, %3]" : "=r"(a), "=r"(b) : "r"(q), "n"(4 * (at)) : "memory")
+
 /* The channels at p and p + 1 of two pixels: p's, and q's after it. */
 static inline void hil_apart2(int16_t *s, int16_t *t, const int8_t *p, const int8_t *q) {
   uint16_t a, b;
@@ -46,13 +54,27 @@ static inline void hil_apart2(int16_t *s, int16_t *t, const int8_t *p, const int
   *(hil_word_t *)(void *)s = x;
   *(hil_word_t *)(void *)t = y;
 }
-static inline int32_t hil_scaled(int32_t sum, int32_t multiplier, int32_t offset, int32_t shift) {
+static inline int32_t hil_product(int32_t sum, int32_t multiplier, int32_t offset) {
   int32_t x;
   __asm__("smmla %0, %1, %2, %3" : "=r"(x) : "r"(sum), "r"(multiplier), "r"(offset));
-  x >>= shift;
-  __asm__("ssat %0, #8, %1" : "=r"(x) : "r"(x));
   return x;
 }
+static inline int32_t hil_rounded_product(int32_t sum, int32_t multiplier, int32_t offset) {
+  int32_t x;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(x) : "r"(sum), "r"(multiplier), "r"(offset));
+  return x;
+}
+static inline int8_t hil_shifted(int32_t x, int32_t shift) {
+  x >>= shift;
+  __asm__("ssat %0, #8, %0" : "+r"(x));
+  return (int8_t)x;
+}
+#define HIL_SHIFTED_BY(to, x, shift)                                         \
+  do {                                                                       \
+    int32_t shifted;                                                         \
+    __asm__("ssat %0, #8, %1, asr %2" : "=r"(shifted) : "r"(x), "n"(shift)); \
+    (to) = (int8_t)shifted;                                                  \
+  } while (0)
 #else
 typedef struct {
   int16_t a, b;
@@ -69,6 +91,9 @@ static inline hil_two_t hil_two_w(HIL_FLASH int16_t *p) {
 #define HIL_TWICE(a, b, p, at) const hil_two_t a = hil_two((p) + (at)), b = hil_two((p) + (at) + 2)
 #define HIL_TWICE_W(a, b, p, at) \
   const hil_two_t a = hil_two_w((p) + (at)), b = hil_two_w((p) + (at) + 2)
+#define HIL_LATE(a, q, at) const int32_t a = hil_read_i32((q) + (at))
+#define HIL_LATE_TWO(a, b, q, at) \
+  const int32_t a = hil_read_i32((q) + (at)), b = hil_read_i32((q) + (at) + 1)
 static inline int32_t hil_both(int32_t sum, hil_two_t x, hil_two_t w) {
   return sum + (int32_t)x.a * w.a + (int32_t)x.b * w.b;
 }
@@ -85,20 +110,32 @@ static inline void hil_apart2(int16_t *s, int16_t *t, const int8_t *p, const int
   s[0] = p[0], s[1] = q[0];
   t[0] = p[1], t[1] = q[1];
 }
-static inline int32_t hil_scaled(int32_t sum, int32_t multiplier, int32_t offset, int32_t shift) {
-  const int32_t high = (int32_t)(((int64_t)sum * multiplier) >> 32);
-  const int32_t x = (high + offset) >> shift;
-  return x < -128 ? -128 : x > 127 ? 127 : x;
+static inline int32_t hil_product(int32_t sum, int32_t multiplier, int32_t offset) {
+  return (int32_t)(((int64_t)sum * multiplier) >> 32) + offset;
 }
+/* The same, rounded to the nearest; |sum| < 2^24. */
+static inline int32_t hil_rounded_product(int32_t sum, int32_t multiplier, int32_t offset) {
+  return ((hil_product(sum * 128, multiplier, 64)) >> 7) + offset;
+}
+static inline int8_t hil_shifted(int32_t x, int32_t shift) {
+  x >>= shift;
+  return (int8_t)(x < -128 ? -128 : x > 127 ? 127 : x);
+}
+#define HIL_SHIFTED_BY(to, x, shift) ((to) = hil_shifted(x, shift))
 #endif
 
 /* One value of each channel. */
 static inline void hil_apart1(int16_t *s, int16_t *t, const int8_t *p) { *s = p[0], *t = p[1]; }
 
-/* Halves of negative outputs away from zero: less by 128 for negative sums. */
-static inline int32_t hil_scaled_away(int32_t sum, int32_t multiplier, int32_t offset,
-                                      int32_t shift) {
-  return hil_scaled(sum, multiplier, offset + (sum >> 31) * 128, shift);
-}
+/* From a sum to an output, with a shift in a register or a constant one. Halves of negative outputs
+ * are rounded upwards, or `away` from zero, where the sums are twice those of the network. */
+#define HIL_SCALED(to, sum, multiplier, offset, shift) \
+  ((to) = hil_shifted(hil_product(sum, multiplier, offset), shift))
+#define HIL_SCALED_BY(to, sum, multiplier, offset, shift) \
+  HIL_SHIFTED_BY(to, hil_product(sum, multiplier, offset), shift)
+#define HIL_SCALED_AWAY(to, sum, multiplier, offset, shift) \
+  ((to) = hil_shifted(hil_rounded_product(sum, multiplier, (offset) + ((sum) >> 31)), shift))
+#define HIL_SCALED_AWAY_BY(to, sum, multiplier, offset, shift) \
+  HIL_SHIFTED_BY(to, hil_rounded_product(sum, multiplier, (offset) + ((sum) >> 31)), shift)
 
 #endif /* HIL_AOT_PLANES_3 */

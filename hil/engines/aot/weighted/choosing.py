@@ -15,9 +15,10 @@ from hil.engines.aot.weighted.conv import (
     pools_all,
     tile,
 )
-from hil.engines.aot.weighted.conv_gather import in_one_call, portions, products
+from hil.engines.aot.weighted.conv_gather import in_one_call
 from hil.engines.aot.weighted.conv_planes import candidates, cost
 from hil.engines.aot.weighted.finish import Finish
+from hil.engines.aot.weighted.gather_layout import portions, products
 
 WORTH = 128  # instructions to save per byte by which the arena grows
 _SAVED = 0.5  # instructions saved per multiplication, on a Cortex-M7

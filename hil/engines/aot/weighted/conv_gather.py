@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,70 +25,11 @@ from hil.engines.aot.weighted.conv import (
 )
 from hil.engines.aot.weighted.conv_place import Place, scaled
 from hil.engines.aot.weighted.finish import Finish
+from hil.engines.aot.weighted.gather_layout import beside, pack_pairs, portions, step
+from hil.engines.aot.weighted.gather_sums import emit_blocks
 from hil.tflite.graph import Axis
 
 _FEW = 32  # points: with fewer, the cost of an unpaired one counts
-_PORTIONS = 4
-_LIMIT = 1 << 23  # of a sum that shares its register with another one
-
-
-def portions(conv: Conv) -> list[int]:
-    """How many groups of four taps to sum at a time, so that no sum of a portion (of the first one
-    with the bias) reaches 2^23. Empty if that takes more than `_PORTIONS`."""
-    assert conv.quant is not None
-    padded = filled_rows(conv)
-    heavy = np.abs(padded.astype(np.int64)).reshape(conv.cout, -1, 4).sum(axis=2)
-    for count in range(1, _PORTIONS + 1):
-        size = -(-heavy.shape[1] // count)
-        cuts = range(0, heavy.shape[1], size)
-        sums = np.stack([128 * heavy[:, cut : cut + size].sum(axis=1) for cut in cuts])
-        sums[0] += np.abs(conv.quant.bias)
-        if sums.max() < _LIMIT:
-            return [min(size, heavy.shape[1] - cut) for cut in cuts]
-    return []
-
-
-def filled_rows(conv: Conv) -> npt.NDArray[np.int16]:
-    """The weights (cout, window rows, taps), rows padded with zeros to whole groups of four."""
-    height, length = conv.rows.window, conv.columns.window * conv.cin
-    rows = np.zeros((conv.cout, height, -(-length // 4) * 4), np.int16)
-    rows[:, :, :length] = conv.weights.reshape(conv.cout, height, length)
-    return rows
-
-
-def products(conv: Conv) -> int:
-    """Multiplications of an inference, without those of sums that the pooling does not use."""
-    points = conv.rows.count * conv.columns.count
-    if conv.pool:
-        rows, columns = conv.pool.rows, conv.pool.columns
-        points = rows.count * rows.window * columns.count * columns.window
-    return points * conv.weights.size
-
-
-_ORDER = (0, 2, 1, 3)  # of four taps: widening four bytes pairs 0 with 2, 1 with 3
-
-
-def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
-    """The weights in order of use: blocks of four channels, rows, pairs of taps, pairs of channels.
-
-    A value is 256 * (a weight of the even channel) + (one of the odd channel). Rows are
-    those of `filled_rows`.
-    """
-    height = conv.rows.window
-    taps = filled_rows(conv).reshape(conv.cout, height, -1, 4)[..., _ORDER]
-    words = 256 * taps[0::2] + taps[1::2]  # (channel pair, row, group, tap)
-    pairs = words.reshape(conv.cout // tile.channels, tile.channels // 2, height, -1, 2, 2)
-    return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
-
-
-def _step(groups: int, points: int) -> str:
-    """The values from a group of four taps to the one that is ``groups`` later, as C text."""
-    return str(4 * groups) if points == 1 else f"{groups} * HIL_GROUP2"
-
-
-def _beside(buffer: Scratch) -> str:
-    """The values from a tap of the first point to the same tap of the second one, as C text."""
-    return f"HIL_BESIDE({4 * buffer.rows * buffer.groups})"
 
 
 def _rest(w: Writer, start: str, points: int, taps: Sequence[str], more: str = "") -> None:
@@ -151,13 +91,13 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
             elif fast:
                 w(f"hil_rows2{away}(s, {constants}, o, p, {sizes});")
             else:
-                _blocks(w, place, finish, buffer)
+                emit_blocks(w, place, finish, buffer)
         return Emitted(arrays, str(w), (*finish.kernels, "rows"))
     _gather(w, place, buffer)
     with place.function(w, ", int16_t *s"):
         start = "0, 0" if place.single else "iy, ix"
         w(f"{prefix}_gather(in, {start}, s);")
-        _blocks(w, place, finish, buffer)
+        emit_blocks(w, place, finish, buffer)
     return Emitted(arrays, str(w), (*finish.kernels, "pairs"))
 
 
@@ -202,10 +142,10 @@ def _both_points(w: Writer, place: Place, first: str, second: str) -> None:
     if _pointwise(conv):
         w(f"const int8_t *x = in + {first} * {conv.cin};")
         w(f"const int8_t *y = in + ({second}) * {conv.cin};")
-        _widen_both(w, conv.cin, _beside(scratch(conv)))
+        _widen_both(w, conv.cin, beside(scratch(conv)))
     else:
         w(f"{place.prefix}_point(in, {first}, s);")
-        w(f"{place.prefix}_point(in, {second}, s + {_beside(scratch(conv))});")
+        w(f"{place.prefix}_point(in, {second}, s + {beside(scratch(conv))});")
 
 
 @contextmanager
@@ -235,18 +175,18 @@ def _averages(w: Writer, place: Place, finish: Finish, buffer: Scratch) -> Itera
             finish.store(w, 0, ["out[c]"], ())
 
 
-def _widen_both(w: Writer, length: int, beside: str) -> None:
+def _widen_both(w: Writer, length: int, other: str) -> None:
     """From x and y, the values below two points, to s; ``length`` of each."""
     whole, rest = divmod(length, 4)
     if whole:
         unroll = 2 if whole % 2 == 0 else 1
         w("int16_t *t = s;")
-        step = f"x += {4 * unroll}, y += {4 * unroll}, t += {_step(unroll, 2)}"
-        with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {step})"):
+        ahead = f"x += {4 * unroll}, y += {4 * unroll}, t += {step(unroll, 2)}"
+        with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {ahead})"):
             for u in range(unroll):
-                w(f"hil_widen2(t + {_step(u, 2)}, x + {4 * u}, y + {4 * u}, {beside});")
-    for x, more in (("x", ""), ("y", f" + {beside}")):
-        _rest(w, _step(whole, 2), 2, [f"{x}[{i}]" for i in range(rest)], more)
+                w(f"hil_widen2(t + {step(u, 2)}, x + {4 * u}, y + {4 * u}, {other});")
+    for x, more in (("x", ""), ("y", f" + {other}")):
+        _rest(w, step(whole, 2), 2, [f"{x}[{i}]" for i in range(rest)], more)
 
 
 def _point(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -269,7 +209,7 @@ def _point(w: Writer, place: Place, buffer: Scratch) -> None:
                 w("return;" if inside else "")
         if inside:
             w(f"in += (y * {columns.size} + x) * {cin};")
-            down = f", in += {columns.size * cin}, s += {_step(buffer.groups, points)}"
+            down = f", in += {columns.size * cin}, s += {step(buffer.groups, points)}"
             with w.loop("r", rows.window, down[2:]):
                 _widen_one(w, length, points)
     w()
@@ -290,8 +230,8 @@ def _widen_one(w: Writer, length: int, points: int, source: str = "in") -> None:
     with w.loop("k", whole) if whole else nullcontext():
         if whole:
             k = "k" if whole > 1 else "0"
-            w(f"{kernel}(s + {_step(1, points)} * {k}, {source} + 4 * {k});")
-    _rest(w, _step(whole, points), points, [f"{source}[{4 * whole + i}]" for i in range(rest)])
+            w(f"{kernel}(s + {step(1, points)} * {k}, {source} + 4 * {k});")
+    _rest(w, step(whole, points), points, [f"{source}[{4 * whole + i}]" for i in range(rest)])
 
 
 def _point_edge_in_fours(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -302,7 +242,7 @@ def _point_edge_in_fours(w: Writer, place: Place, buffer: Scratch) -> None:
         u = "u" if conv.columns.window > 1 else "0"
         w(f"const int8_t *p = {place.prefix}_at(in, y + {r}, x + {u});")
         _widen_one(w, conv.cin, buffer.points, "p")
-        w(f"s += {_step(conv.cin // 4, buffer.points)};")
+        w(f"s += {step(conv.cin // 4, buffer.points)};")
 
 
 def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -317,7 +257,7 @@ def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
     w(f"const int to = x > {last} ? ({columns.size} - x) * {cin} : {length};")
     w(f"memset(row, {zero}, sizeof row);")
     w(f"memset(blank, {zero}, sizeof blank);")
-    with w.loop("r", rows.window, f"s += {_step(buffer.groups, buffer.points)}"):
+    with w.loop("r", rows.window, f"s += {step(buffer.groups, buffer.points)}"):
         r = "r" if rows.window > 1 else "0"
         w("const int8_t *p = blank;")
         with w.block(f"if (y + {r} >= 0 && y + {r} < {rows.size})"):
@@ -328,88 +268,11 @@ def _point_edge(w: Writer, place: Place, buffer: Scratch) -> None:
         _widen_one(w, length, buffer.points, "p")
 
 
-def _blocks(w: Writer, place: Place, finish: Finish, buffer: Scratch) -> None:
-    """All channels of the tiles in the buffer."""
-    conv, tile = place.conv, place.tile
-    w(f"HIL_FLASH int16_t *w = {place.prefix}_w;")
-    w(f"HIL_FLASH int32_t *q = {place.prefix}_q;")
-    groups = conv.rows.window * buffer.groups
-    step = f"w += {8 * groups}, q += {finish.stride * tile.channels}"
-    many = conv.cout > tile.channels
-    with w.block(f"for (int c = 0; c < {conv.cout}; c += {tile.channels}, {step})", many):
-        _block(w, place, finish, buffer, "c" if many else "0")
-
-
-def _block(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: str) -> None:
-    """Four channels, from ``c`` on, of all tiles of the buffer."""
-    conv, tile = place.conv, place.tile
-    channels = range(tile.channels)
-    rows = conv.pool.rows.window if conv.pool else 1
-    if conv.pool is not None and (rows, buffer.columns, tile.points) == (2, 1, 2):
-        vectors = finish.by_vectors
-        if vectors:
-            w("#if HIL_MVE")
-            with w.block(""):
-                w("int32_t a[16] = {0};")
-                _sums(w, conv, buffer, "s", rows)
-                arguments = f"q, {', '.join(map(str, vectors))}"
-                w(
-                    f"hil_mve_store({place.targets(c, 0)[0].replace('o[', 'o + ').rstrip(']')}, "
-                    f"hil_mve_largest(a), {arguments});"
-                )
-            w("#else")
-        starts = ", ".join(finish.start(j) for _ in range(rows) for j in channels for _ in "op")
-        w(f"int32_t a[{rows * tile.points * tile.channels}] = {{{starts}}};")
-        _sums(w, conv, buffer, "s", rows)
-        finish = replace(finish, wide=False)  # these are all tiles of the window
-        for j in channels:
-            finish.combine(w, j, [f"a[{8 * r + 2 * j + p}]" for r in range(rows) for p in range(2)])
-            finish.store(w, j, place.targets(c, j), ())
-        if vectors:
-            w("#endif")
-        return
-    finish.begin(w, tile.channels)
-    with w.loop("wy", rows), w.loop("wx", buffer.columns):
-        starts = ", ".join(finish.start(j) for j in channels for _ in range(tile.points))
-        w(f"int32_t a[{tile.points * tile.channels}] = {{{starts}}};")
-        down = conv.rows.stride * buffer.groups
-        start = f"s + wy * {_step(down, tile.points)}" if rows > 1 else "s"
-        start += f" + wx * {buffer.rows * buffer.row}" if buffer.columns > 1 else ""
-        _sums(w, conv, buffer, start, 1)
-        for j in channels:
-            sums = [f"a[{j * tile.points + p}]" for p in range(tile.points)]
-            finish.combine(w, j, sums)
-            if conv.pool is None:
-                targets = [f"{p}[{c} + {j}]" for p in "op"[: tile.points]]
-                finish.store(w, j, targets, sums)
-    if conv.pool is not None:
-        for j in channels:
-            finish.store(w, j, place.targets(c, j), ())
-
-
-def _sums(w: Writer, conv: Conv, buffer: Scratch, s: str, rows: int) -> None:
-    """All products of a tile, or of two, one below the other, added to ``a``."""
-    points = buffer.points
-    kernel = f"hil_sums{points * rows}"
-    more = f", {_beside(buffer)}" if points == 2 else ""
-    more += f", {_step(conv.rows.stride * buffer.groups, points)}" if rows == 2 else ""
-    first, *others = portions(conv)
-    w(f"{kernel}({s}, w, a, {first}u{more});")
-    done = first
-    for groups in others:
-        count = points * rows * GATHERED_CHANNELS
-        with w.block(""):
-            w(f"int32_t b[{count}] = {{0}};")
-            w(f"{kernel}({s} + {_step(done, points)}, w + {done * 8}, b, {groups}u{more});")
-            w(f"for (int i = 0; i < {count}; ++i) a[i] += b[i];")
-        done += groups
-
-
 def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
     """The function that fills the buffer from the input at (y, x)."""
     conv, tile = place.conv, place.tile
     width = conv.columns.size * conv.cin
-    step = tile.columns * conv.columns.stride * conv.cin  # from one tile to the next
+    across = tile.columns * conv.columns.stride * conv.cin  # from one tile to the next
     head = f"static inline void {place.prefix}_gather(const int8_t *in, int y, int x, int16_t *s)"
     last_y = conv.rows.size - buffer.rows
     extent = (buffer.columns * tile.columns - 1) * conv.columns.stride
@@ -424,14 +287,14 @@ def _gather(w: Writer, place: Place, buffer: Scratch) -> None:
         if inside:
             w(f"in += y * {width} + x * {conv.cin};")
             with w.loop("t", buffer.columns):
-                along = f" + t * {step}" if buffer.columns > 1 else ""
+                along = f" + t * {across}" if buffer.columns > 1 else ""
                 down = f" + r * {width}" if buffer.rows > 1 else ""
                 with w.loop("r", buffer.rows):
                     w(f"const int8_t *p = in{along}{down};")
                     _gather_row(w, place, buffer)
                 if buffer.columns > 1 and buffer.points == 2:  # the second points are behind
                     whole = 4 * buffer.rows * buffer.groups
-                    w(f"s += {2 * whole} - {_step(buffer.rows * buffer.groups, 2)};")
+                    w(f"s += {2 * whole} - {step(buffer.rows * buffer.groups, 2)};")
     w()
 
 
@@ -440,22 +303,27 @@ def _gather_row(w: Writer, place: Place, buffer: Scratch) -> None:
     conv, points = place.conv, place.tile.points
     apart = conv.columns.stride * conv.cin
     whole, rest = divmod(conv.columns.window * conv.cin, 4)
-    beside = _beside(buffer)
+    other = beside(buffer)
     by_vectors = points == 2 and whole > 0 and whole % 4 == 0
     if by_vectors:
         w("#if HIL_MVE")
-        with w.block(f"for (int k = 0; k < {whole // 4}; ++k, p += 16, s += {_step(4, 2)})"):
+        with w.block(f"for (int k = 0; k < {whole // 4}; ++k, p += 16, s += {step(4, 2)})"):
             w(f"hil_mve_widen2(s, p, p + {apart});")
         w("#else")
     if whole:
-        with w.block(f"for (int k = 0; k < {whole}; ++k, p += 4, s += {_step(1, points)})"):
-            w(f"hil_widen{points}(s, p{f', p + {apart}, {beside}' if points == 2 else ''});")
+        unroll = 2 if whole % 2 == 0 else 1
+        ahead = f"p += {4 * unroll}, s += {step(unroll, points)}"
+        with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {ahead})"):
+            for u in range(unroll):
+                to, start = (f"s + {step(u, points)}", f"p + {4 * u}") if u else ("s", "p")
+                second = f", p + {apart + 4 * u}, {other}" if points == 2 else ""
+                w(f"hil_widen{points}({to}, {start}{second});")
     if by_vectors:
         w("#endif")
     for p in range(points):
-        _rest(w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {beside}" * p)
+        _rest(w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {other}" * p)
     if rest:  # the other values of the group are multiplied by weights of zero
-        w(f"s += {_step(1, points)};")
+        w(f"s += {step(1, points)};")
 
 
 def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
@@ -466,7 +334,7 @@ def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
     across = "u" if conv.columns.window > 1 else "0"
     along = f" + t * {points * apart}" if buffer.columns > 1 else ""
     row = [f"t * {buffer.rows * buffer.row}"] if buffer.columns > 1 else []
-    row += [f"r * {_step(buffer.groups, points)}"] if buffer.rows > 1 else []
+    row += [f"r * {step(buffer.groups, points)}"] if buffer.rows > 1 else []
     with (
         w.loop("t", buffer.columns),
         w.loop("r", buffer.rows),
@@ -480,7 +348,7 @@ def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:
             w(f"const int k = {across} * {conv.cin} + i;")
             # the tap's group, its pair in that, its half of the pair
             pair = "HIL_GROUP2 / 2" if points == 2 else "2"
-            tap = [f"(k >> 2) * {_step(1, points)}", f"(k & 1) * ({pair})", "(k >> 1 & 1)"]
+            tap = [f"(k >> 2) * {step(1, points)}", f"(k & 1) * ({pair})", "(k >> 1 & 1)"]
             w(f"int16_t *o = s + {' + '.join([*row, *tap])};")
             for p in range(points):
-                w(f"o[{_beside(buffer) if p else 0}] = p{p}[i];")
+                w(f"o[{beside(buffer) if p else 0}] = p{p}[i];")

@@ -157,29 +157,30 @@ def _mve_channels(w: Writer, place: Place, finish: Finish) -> None:
     with w.block(f"HIL_KERNEL {prefix}_channels(const int16_t *patch, int8_t *o)"):
         w(f"HIL_FLASH int16_t *w = {prefix}_w;")
         w(f"HIL_FLASH int32_t *q = {prefix}_q;")
-        for p in points:
-            w(f"const int16x8_t v{p} = vldrhq_s16(patch + {p * values});")
-            for t in rest:
-                w(f"const int32_t x{p}_{t} = patch[{p * values + t}];")
         end = f"{prefix}_w + {values * place.conv.cout}"
         vectors = finish.by_vectors
         if vectors:
             with w.block(f"for (; w < {end}; w += {4 * values}, q += {4 * finish.stride}, o += 4)"):
-                w(f"int32_t sums[{4 * len(points)}];")
                 for c in range(4):
                     w(f"const int16x8_t y{c} = vldrhq_s16(w + {c * values});")
-                    for p in points:
-                        w(f"sums[{4 * p + c}] = vmladavq_s16(v{p}, y{c});")
-                    w("HIL_IN_ORDER;")
-                for p in points:
-                    w(f"int32x4_t a{p} = vldrwq_s32(sums + {4 * p});")
                 for t in rest:
                     w(f"const int32x4_t w{t} = hil_mve_column16(w + {t}, {2 * values});")
-                    for p in points:
-                        w(f"a{p} = vmlaq_n_s32(a{p}, w{t}, x{p}_{t});")
-                most = largest([f"a{p}" for p in points], "vmaxq_s32")
-                w(f"hil_mve_store(o, {most}, q, {', '.join(map(str, vectors))});")
+                w("int32x4_t most;")
+                for p in points:  # one after the other, so that registers are enough
+                    with w.block(""):
+                        w(f"const int16x8_t v = vldrhq_s16(patch + {p * values});")
+                        four = ", ".join(f"vmladavq_s16(v, y{c})" for c in range(4))
+                        w(f"int32x4_t a = hil_mve_four({four});")
+                        for t in rest:
+                            w(f"a = vmlaq_n_s32(a, w{t}, patch[{p * values + t}]);")
+                        w(f"most = {'vmaxq_s32(most, a)' if p else 'a'};")
+                        w("HIL_IN_ORDER;")
+                w(f"hil_mve_store(o, most, q, {', '.join(map(str, vectors))});")
             return
+        for p in points:
+            w(f"const int16x8_t v{p} = vldrhq_s16(patch + {p * values});")
+            for t in rest:
+                w(f"const int32_t x{p}_{t} = patch[{p * values + t}];")
         step = f"w += {values}, q += {finish.stride}, ++o"
         with w.block(f"for (; w < {end}; {step})"):
             w("const int16x8_t y = vldrhq_s16(w);")
@@ -197,28 +198,52 @@ def _mve_channels(w: Writer, place: Place, finish: Finish) -> None:
 
 def _single_channels(w: Writer, place: Place, finish: Finish, points: list[list[int]]) -> None:
     """Every channel at one tile, where products are single: the patch stays in registers."""
-    conv, prefix, pairs = place.conv, place.prefix, _pairs(place.conv)
+    conv, prefix = place.conv, place.prefix
     cells = _cells(place, conv.cin)
     with w.block(f"HIL_KERNEL {prefix}_channels(const int32_t *patch, int8_t *o)"):
         w(f"HIL_FLASH int16_t *w = {prefix}_w;")
         w(f"HIL_FLASH int32_t *q = {prefix}_q;")
         xs = (f"x{n} = patch[{i}]" for i, n in enumerate(cells))
         w(f"const int32_t {', '.join(xs)};")
-        step = f"w += {2 * len(pairs)}, q += {finish.stride}, ++o"
-        with w.block(f"for (; w < {prefix}_w + {2 * len(pairs) * conv.cout}; {step})"):
-            sums = [f"a{p}" for p in range(len(points))]
-            start = "0" if finish.late else finish.start(0)
-            w(f"int32_t {', '.join(f'{a} = {start}' for a in sums)}, v;")
-            for i, pair in enumerate(pairs):
-                for half, tap in enumerate(pair):
-                    w(f"v = {read('int16_t', 'w', 2 * i + half)};")
-                    for a, indices in zip(sums, points, strict=True):
-                        w(f"{a} += x{indices[tap]} * v;")
-                    w("HIL_IN_ORDER;")
-            if finish.late:  # the bias of the largest sum is enough
-                sums = [f"{largest(sums)} + {finish.start(0)}"]
-            finish.combine(w, 0, sums)
-            finish.store(w, 0, place.targets("0", 0), sums)
+        if conv.cout % 2:
+            _single_loop(w, place, finish, points, 1)
+            return
+        w("#if HIL_THUMB1")  # its offsets are short
+        _single_loop(w, place, finish, points, 1)
+        w("#else")
+        _single_loop(w, place, finish, points, 2)
+        w("#endif")
+
+
+def _single_loop(
+    w: Writer, place: Place, finish: Finish, points: list[list[int]], unroll: int
+) -> None:
+    """``unroll`` channels at a time, so that pointers advance less often."""
+    words = 2 * len(_pairs(place.conv))
+    step = f"w += {words * unroll}, q += {finish.stride * unroll}, o += {unroll}"
+    with w.block(f"for (; w < {place.prefix}_w + {words * place.conv.cout}; {step})"):
+        for c in range(unroll):
+            with w.block("", unroll > 1):
+                _single_channel(w, place, finish, points, c)
+
+
+def _single_channel(
+    w: Writer, place: Place, finish: Finish, points: list[list[int]], c: int
+) -> None:
+    sums = [f"a{p}" for p in range(len(points))]
+    pairs = _pairs(place.conv)
+    start = "0" if finish.late else finish.start(c)
+    w(f"int32_t {', '.join(f'{a} = {start}' for a in sums)}, v;")
+    for i, pair in enumerate(pairs):
+        for half, tap in enumerate(pair):
+            w(f"v = {read('int16_t', 'w', 2 * (c * len(pairs) + i) + half)};")
+            for a, indices in zip(sums, points, strict=True):
+                w(f"{a} += x{indices[tap]} * v;")
+            w("HIL_IN_ORDER;")
+    if finish.late:  # the bias of the largest sum is enough
+        sums = [f"{largest(sums)} + {finish.start(c)}"]
+    finish.combine(w, c, sums)
+    finish.store(w, c, place.targets("0", c), sums)
 
 
 def _all_channels(

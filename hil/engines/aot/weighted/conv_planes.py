@@ -23,6 +23,7 @@ from hil.engines.aot.weighted.finish import Finish
 from hil.tflite.graph import Axis
 
 _BANDS = (1, 2, 4, 8)  # output rows at a time, where not all
+_TILE = 4  # outputs at a time
 _FARTHEST = 1020  # bytes from a pointer that one instruction loads two words from
 _UNROLLED = 24  # words of weights that are unrolled; more are in a loop over the window's lines
 
@@ -114,10 +115,10 @@ def cost(conv: Planar) -> float:
     """About how many instructions it takes on a Cortex-M7."""
     shape = planes(conv)
     height, width = shape.across.window, shape.along.window
-    pair = height * (width + 3) + 16
+    tile = height * (2.75 * width + 3) + 20
     lines = conv.columns.count if shape.transposed else conv.rows.count
     bands = -(-conv.rows.count // conv.band)
-    computed = lines * -(-shape.along.count // 2) * pair + 25 * bands
+    computed = lines * -(-shape.along.count // _TILE) * tile + 25 * bands
     return conv.cout * computed + conv.cin * bands * shape.lines * (2.3 * shape.copied + 8)
 
 
@@ -128,9 +129,18 @@ class _Taps:
     Each is (output, number of the word of values, operation, number of the word of weights).
     """
 
-    values: int
-    weights: tuple[tuple[int, int], ...]  # pairs of taps; -1: none
+    weights: tuple[tuple[int, int], ...]  # pairs of taps, in order; -1: none
     products: tuple[tuple[int, int, str, int], ...]
+
+    def of(self, count: int, stride: int) -> list[tuple[int, int, str, int]]:
+        """The same for ``count`` outputs, so that each word of weights is used at once."""
+        found = [
+            (2 * pair + output, value + pair * stride, operation, weight)
+            for pair in range(-(-count // 2))
+            for output, value, operation, weight in self.products
+            if 2 * pair + output < count
+        ]
+        return sorted(found, key=lambda p: (p[3], p[0]))
 
 
 def _taps(window: int, stride: int) -> _Taps:
@@ -141,9 +151,8 @@ def _taps(window: int, stride: int) -> _Taps:
         if odd:
             weights.append((window - 1, -1))
             products.append((0, whole, "low_low", whole))
-        apart = stride // 2
-        products += [(1, k + apart, operation, i) for _, k, operation, i in products]
-        return _Taps(apart + whole + odd, tuple(weights), tuple(products))
+        products += [(1, k + stride // 2, operation, i) for _, k, operation, i in products]
+        return _Taps(tuple(weights), tuple(products))
     first = len(weights)
     weights += [(2 * k + 1, 2 * k + 2) for k in range((window - 1) // 2)]
     products.append((1, 0, "high_low", 0))
@@ -153,13 +162,56 @@ def _taps(window: int, stride: int) -> _Taps:
         products.append((0, whole, *last))
     else:
         products.append((1, whole, "low_high", first - 1))
-    return _Taps(whole + 1, tuple(weights) or ((0, -1),), tuple(products))
+    weights = weights or [(0, -1)]
+    order = sorted(range(len(weights)), key=lambda k: weights[k])
+    places = {k: place for place, k in enumerate(order)}
+    return _Taps(
+        tuple(weights[k] for k in order),
+        tuple((output, value, operation, places[k]) for output, value, operation, k in products),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """How sums become outputs, per channel: that of `Finish.scale_columns`, with weights times
+    ``factors``, which are chosen so that all ``shifts`` are the same where that is possible.
+
+    Halves away from zero (`Finish.away`) need a factor of 2.
+    """
+
+    factors: npt.NDArray[np.int64]
+    multipliers: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    shifts: npt.NDArray[np.int64]
+
+    @property
+    def shift(self) -> int | None:
+        """That of all channels."""
+        return int(self.shifts[0]) if len(set(self.shifts.tolist())) == 1 else None
+
+
+_FEWEST, _MOST = 2, 8  # powers of two, times which weights fit int16 and offsets are integers
+
+
+def _scale(conv: Planar, finish: Finish) -> _Scale:
+    quant = conv.quant
+    assert quant is not None
+    n = -1 - quant.shifts
+    used = n[quant.multipliers != 0]
+    n = np.where(quant.multipliers == 0, used.min(initial=_MOST), n)
+    powers = np.ones_like(n) if finish.away else np.clip(n.min() + _MOST - n, _FEWEST, _MOST)
+    shifts = n + powers
+    halves = 0 if finish.away else 1 << (powers - _FEWEST)
+    offsets = halves + (1 << (shifts - 1)) + quant.output_zero * (1 << shifts)
+    return _Scale(1 << powers, quant.multipliers, offsets, shifts)
 
 
 def pack_taps(conv: Planar, finish: Finish) -> npt.NDArray[np.int16]:
-    """(channel, line, word, tap of the word); 256 times the weights if the sums are scaled."""
+    """(channel, line, word, tap of the word); times the channel's factor if sums are scaled."""
     shape = planes(conv)
-    weights = conv.weights.astype(np.int32) * (256 if finish.scaled else 1)
+    weights = conv.weights.astype(np.int32)
+    if finish.scaled:
+        weights = weights * _scale(conv, finish).factors[:, None, None]
     lines = np.swapaxes(weights, 1, 2) if shape.transposed else weights
     blank = np.zeros((*lines.shape[:2], 1), np.int32)
     index = np.array(_taps(shape.along.window, shape.along.stride).weights)
@@ -168,8 +220,11 @@ def pack_taps(conv: Planar, finish: Finish) -> npt.NDArray[np.int16]:
 
 def _scales(conv: Planar, finish: Finish) -> npt.NDArray[np.int32]:
     assert conv.quant is not None
-    bias = 256 * conv.quant.bias[:, None]
-    return np.concatenate([bias, finish.scale_columns()], axis=1).astype("<i4")
+    scale = _scale(conv, finish)
+    columns = [scale.factors * conv.quant.bias, scale.multipliers, scale.offsets]
+    if scale.shift is None:
+        columns.append(scale.shifts)
+    return np.stack(columns, axis=1).astype("<i4")
 
 
 def emit_planes(conv: Planar, prefix: str) -> Emitted:
@@ -180,8 +235,9 @@ def emit_planes(conv: Planar, prefix: str) -> Emitted:
     words = Array(f"{prefix}_w", weights, "weights, two taps at a time")
     arrays = [words, *finish.arrays()]
     if finish.scaled:
-        about = "per channel: 256 * bias, multiplier, offset, shift"
-        arrays = [words, Array(f"{prefix}_q", _scales(conv, finish), about)]
+        scales = _scales(conv, finish)
+        names = ("bias", "multiplier", "offset", "shift")[: scales.shape[1]]
+        arrays = [words, Array(f"{prefix}_q", scales, f"per channel: {', '.join(names)}")]
     w = Writer()
     _apart(w, conv, shape, prefix)
     _plane(w, conv, shape, finish, prefix)
@@ -191,9 +247,8 @@ def emit_planes(conv: Planar, prefix: str) -> Emitted:
             w(f"for (int k = 0; k < {2 * shape.size}; ++k) s[k] = {zero};")
         bands = -(-conv.rows.count // conv.band)
         with w.block(f"for (int y = 0; y < {conv.rows.count}; y += {conv.band})", bands > 1):
-            _channels(
-                w, conv, shape, prefix, (weights[0].size, 4 if finish.scaled else finish.stride)
-            )
+            stride = scales.shape[1] if finish.scaled else finish.stride
+            _channels(w, conv, shape, prefix, (weights[0].size, stride))
     return Emitted(arrays, str(w), (*finish.kernels, "planes"))
 
 
@@ -281,22 +336,20 @@ def _plane(w: Writer, conv: Planar, shape: Planes, finish: Finish, prefix: str) 
     constants = "HIL_FLASH int16_t *w, HIL_FLASH int32_t *q"
     with w.block(f"HIL_KERNEL {prefix}_plane(const int16_t *s, {constants}, int8_t *o{more})"):
         if finish.scaled:
-            values = ("bias", "multiplier", "offset", "shift")
-            reads = [f"{v} = {read('int32_t', 'q', i)}" for i, v in enumerate(values)]
-            w(f"const int32_t {', '.join(reads)};")
+            w(f"const int32_t bias = {read('int32_t', 'q', 0)};")
         advance = f"s += {shape.pitch * shape.across.stride}, o += {down}"
         bound = str(count) if conv.whole else "lines"
         with w.block(f"for (int y = 0; y < {bound}; ++y, {advance})", count != 1):
             w("const int16_t *x = s;")
             w("int8_t *p = o;")
-            pairs, rest = divmod(shape.along.count, 2)
-            if pairs:
-                ahead = f"x += {2 * shape.along.stride}, p += {2 * step}"
-                with w.block(f"for (int k = 0; k < {pairs}; ++k, {ahead})"):
-                    _outputs(w, shape, finish, 2, step)
+            tiles, rest = divmod(shape.along.count, _TILE)
+            if tiles:
+                ahead = f"x += {_TILE * shape.along.stride}, p += {_TILE * step}"
+                with w.block(f"for (int k = 0; k < {tiles}; ++k, {ahead})"):
+                    _outputs(w, conv, shape, finish, _TILE, step)
             if rest:
                 with w.block(""):
-                    _outputs(w, shape, finish, 1, step)
+                    _outputs(w, conv, shape, finish, rest, step)
     w()
 
 
@@ -316,13 +369,13 @@ def _loads(words: list[tuple[str, int]], pointer: str, kind: str) -> dict[str, s
     return found
 
 
-def _outputs(w: Writer, shape: Planes, finish: Finish, count: int, step: int) -> None:
+def _outputs(w: Writer, conv: Planar, shape: Planes, finish: Finish, count: int, step: int) -> None:
     """``count`` neighbouring outputs from values at x on, to p."""
     taps = _taps(shape.along.window, shape.along.stride)
     start = "bias" if finish.scaled else finish.start(0)
     sums = [f"a{i}" for i in range(count)]
     w(f"int32_t {', '.join(f'{a} = {start}' for a in sums)};")
-    products = [p for p in taps.products if p[0] < count]
+    products = taps.of(count, shape.along.stride)
     height, words = shape.across.window, len(taps.weights)
     looped = height * words > _UNROLLED and height > 1
     if looped:
@@ -350,8 +403,13 @@ def _outputs(w: Writer, shape: Planes, finish: Finish, count: int, step: int) ->
                 w(f"{a} = hil_{operation}({a}, x{r}_{value}, w{r}_{weight});")
     targets = [f"p[{i * step}]" for i in range(count)]
     if finish.scaled:
-        kernel = "hil_scaled_away" if finish.away else "hil_scaled"
+        kernel = "HIL_SCALED_AWAY" if finish.away else "HIL_SCALED"
+        shift = _scale(conv, finish).shift
+        kernel += "" if shift is None else "_BY"
+        w("HIL_LATE_TWO(multiplier, offset, q, 1);")
+        if shift is None:
+            w("HIL_LATE(shift, q, 3);")
         for target, a in zip(targets, sums, strict=True):
-            w(f"{target} = (int8_t){kernel}({a}, multiplier, offset, shift);")
+            w(f"{kernel}({target}, {a}, multiplier, offset, {shift or 'shift'});")
     else:
         finish.store(w, 0, targets, sums)

@@ -212,7 +212,8 @@ class Finish:
         if not self._short:
             call = f"hil_requant({arguments}) + {quant.output_zero}"
         elif len(set(stages.table[: quant.output_zero + 129])) == 1:
-            call = f"hil_requant_relu({arguments}, {quant.output_zero})"
+            kernel = "hil_requant_small" if quant.bound < 1 << 23 else "hil_requant_relu"
+            call = f"{kernel}({arguments}, {quant.output_zero})"
         else:
             call = f"hil_requant_right({arguments}, {quant.output_zero})"
         return int8_expression(call, stages, f"{self.prefix}_lut")
