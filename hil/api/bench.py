@@ -46,6 +46,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
             dataset=options.dataset,
             data=options.data,
             target=options.target,
+            resize=options.resize,
             calibrate=options.calibrate,
             limit=options.limit,
             sketch=options.sketch,

@@ -43,6 +43,8 @@ class More(TypedDict, total=False):
 
     teacher: File | Iterable[File]
     student: File | Iterable[File]
+    target: str
+    resize: str
     port: str
     flash: bool
     sketch: File

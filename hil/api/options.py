@@ -48,6 +48,7 @@ class BenchOptions:
     dataset: str = "auto"
     data: Given | None = None
     target: str | None = None
+    resize: str | None = None
     calibrate: Given | None = None
     limit: int | None = None
     out: Path | None = None

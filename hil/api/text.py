@@ -85,9 +85,8 @@ def run_text(
         options.timeout,
         max(boot, options.timeout),
     )
-    dataset = options.dataset if options.data is None else None
-    whole = read_data(options.data, dataset, options.target, setup.model, emit)
-    assert whole is not None
+    source = Source(options.data, options.dataset, options.target, options.resize)
+    whole = read_data(source, setup.model, emit)
     data = datasets.subset(whole, options.limit) if options.limit else whole
     rate = baud_of(options.baud, setup.board)
     used = dataset_used(data, len(whole), "")
@@ -158,24 +157,14 @@ def make_setup(
     )
 
 
-def read_data(
-    data: datasets.Given | None,
-    dataset: str | None,
-    target: str | None,
-    model: Network | None,
-    emit: Emit,
-) -> Dataset | None:
-    """The samples of ``--data`` or ``--dataset`` for ``model``; None if neither is given."""
-    if data is not None and dataset is not None:
-        raise UsageError("--data and --dataset contradict", "give one of them")
-    if data is None and dataset is None:
-        return None
+def read_data(source: Source, model: Network | None, emit: Emit) -> Dataset:
+    """The samples of ``source`` for ``model``, if one was named."""
 
     def downloads(name: str, done: int, total: int) -> None:
         emit(Downloading(name, done, total))
 
-    source = Source(data, dataset or "auto", target).resolved()
-    found, note = source.read([taken_by(model)] if model else [], progress=downloads)
+    takers = [taken_by(model)] if model else []
+    found, note = source.resolved().read(takers, progress=downloads)
     if note:
         emit(Note(note))
     return found

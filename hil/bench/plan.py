@@ -50,6 +50,7 @@ class Request:
     dataset: str = "auto"
     data: datasets.Given | None = None
     target: str | None = None  # column of a .csv
+    resize: str | None = None  # HEIGHTxWIDTH[xCHANNELS] of pictures
     calibrate: datasets.Given | None = None  # as ``data``, for models to convert
     limit: int | None = None
     sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
@@ -119,7 +120,7 @@ def make_plan(
         for station in stations:
             check_engine(station.board, USER)
     sketches = _sketches(request, tuple(stations))
-    source = Source(request.data, request.dataset, request.target).resolved()
+    source = _source(request).resolved()
     request = replace(request, data=source.data, dataset=source.dataset)
     if source.drawn:  # for the networks' inputs, so these come first
         made = _converted(request, None, progress, emit)
@@ -202,6 +203,10 @@ def _station(one: str | Station, project: Path) -> Station:
     return only_station(load_board(one, project)) if isinstance(one, str) else one
 
 
+def _source(request: Request) -> Source:
+    return Source(request.data, request.dataset, request.target, request.resize)
+
+
 def _check_has_data(request: Request) -> None:
     """UsageError for models of the user's own without data."""
     if request.data is None and _has_own(request) and request.dataset == "auto":
@@ -246,7 +251,7 @@ def _converted(
         return []
     calibration = whole
     if request.calibrate is not None:
-        other = Source(target=request.target).calibration(request.calibrate)
+        other = _source(request).calibration(request.calibrate)
         calibration, _ = other.read(split="train", progress=progress)
     elif whole and request.data is None:
         calibration = datasets.load(whole.name, "train", progress=progress)

@@ -19,12 +19,14 @@ class Source:
     """Samples as they were asked for.
 
     ``data``: see `hil.datasets.load_data`; None: the data set ``dataset``, which may have networks.
-    ``target``: the column of a .csv with labels or targets.
+    ``target``: the column of a .csv with labels or targets. ``resize``: HEIGHTxWIDTH[xCHANNELS] of
+    pictures.
     """
 
     data: datasets.Given | None = None
     dataset: str = "auto"
     target: str | None = None
+    resize: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -61,6 +63,7 @@ class Source:
         return datasets.load_data(
             self.dataset if self.data is None else self.data,
             target=self.target,
+            resize=self.resize,
             takers=[taken.by_name for taken in takers],
             split=split,
             progress=progress,
@@ -69,4 +72,6 @@ class Source:
     def calibration(self, data: datasets.Given) -> Source:
         """Other samples for int8's ranges, read in the same way."""
         table = isinstance(data, Path | str) and str(data).lower().endswith(".csv")
-        return Source(data, target=self.target if table else None).resolved()
+        folder = isinstance(data, Path | str) and Path(data).is_dir()
+        target, resize = self.target if table else None, self.resize if folder else None
+        return Source(data, target=target, resize=resize).resolved()

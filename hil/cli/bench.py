@@ -11,7 +11,7 @@ import typer
 from hil.api import BenchOptions, run_bench
 from hil.api.options import DEFAULTS
 from hil.cli.console import say
-from hil.cli.listen import DATA_HELP, TARGET_HELP
+from hil.cli.data import DataOption, ResizeOption, TargetOption
 from hil.cli.report import show_report
 from hil.cli.running import Bars, may_open, resumable
 from hil.runs.load import read_manifest
@@ -66,8 +66,9 @@ def bench(
             "available, else digits.",
         ),
     ] = "auto",
-    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
-    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
+    data: DataOption = None,
+    target: TargetOption = None,
+    resize: ResizeOption = None,
     calibrate: Annotated[
         str | None,
         typer.Option(
@@ -230,6 +231,7 @@ def bench(
         dataset=dataset,
         data=data,
         target=target,
+        resize=resize,
         calibrate=calibrate,
         limit=limit,
         out=out,

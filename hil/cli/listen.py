@@ -15,17 +15,14 @@ from hil.api.text import baud_of, make_setup, name_of, open_link, read_data, tel
 from hil.bench.events import Starting
 from hil.bench.listen import Chunk, Listening, from_file, from_link
 from hil.bench.listen import listen as listen_to
+from hil.bench.source import Source
 from hil.boards.config import Board
+from hil.cli.data import DataOption, ResizeOption, TargetOption
 from hil.cli.report import show_report
 from hil.cli.running import Bars, may_open, resumable
 from hil.runs.log import run_folder
 from hil.wire.patterns import READY
 
-DATA_HELP: Final = (
-    "Your data: .npz (x, or an array per input; y), .npy, .csv with --target; or "
-    "a name: mnist, sklearn:iris, keras:fashion_mnist, ...; or random[:N[:SEED]]. See docs/data.md."
-)
-TARGET_HELP: Final = "The column of a .csv with labels, or targets of a regression."
 PATTERN_HELP: Final = (
     "How to read a line: a regular expression with groups such as (?P<label>[0-9]+), or "
     f"{', '.join(READY)}; repeatable."
@@ -50,11 +47,9 @@ def listen(
         int | None,
         typer.Option("--outputs", help="Outputs of an answer; default: as in the first one."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help=f"The samples that the sketch predicts. {DATA_HELP}"),
-    ] = None,
-    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
+    data: DataOption = None,
+    target: TargetOption = None,
+    resize: ResizeOption = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Or a data set: mnist, digits, ...")
     ] = None,
@@ -111,7 +106,9 @@ def listen(
     joined = _is_port(port)
     shown = Bars()
     with shown:
-        found = read_data(data, dataset, target, setup.model, shown)
+        given = data is not None or dataset is not None
+        wanted = Source(data, dataset or "auto", target, resize)
+        found = read_data(wanted, setup.model, shown) if given else None
     listening = Listening(found, sample, count, seconds, timeout)
     listening.check(setup)
     rate = baud_of(baud, setup.board)

@@ -15,7 +15,7 @@ from hil.bench.loss import weigh
 from hil.bench.plan import precision_called
 from hil.bench.source import Source
 from hil.cli.console import out
-from hil.cli.listen import DATA_HELP, TARGET_HELP
+from hil.cli.data import DATA_HELP, ResizeOption, TargetOption
 from hil.cli.running import Bars
 from hil.core.errors import UsageError
 from hil.core.files import replace_file
@@ -37,7 +37,8 @@ def export(
             f"{DATA_HELP}",
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option("--target", help=TARGET_HELP)] = None,
+    target: TargetOption = None,
+    resize: ResizeOption = None,
     dataset: Annotated[
         str,
         typer.Option(
@@ -65,7 +66,7 @@ def export(
     if sources:
         find_exporter(sources[0])  # before data is loaded
         with Bars() as shown:
-            calibration = _calibration(data, dataset, target, shown)
+            calibration = _calibration(Source(data, dataset, target, resize), shown)
             for source in sources:
                 made = converted(source, calibration, shown, precisions=wanted)
                 shown(Calibrated(made.record, made.folder))
@@ -80,16 +81,15 @@ def export(
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)
 
 
-def _calibration(data: str | None, dataset: str, target: str | None, emit: Emit) -> Dataset:
-    if data is not None:
-        if dataset != "auto":
-            raise UsageError("--data and --dataset both name the data", "give one of them")
-        found, note = Source(data, target=target).resolved().read(split="train")
+def _calibration(source: Source, emit: Emit) -> Dataset:
+    source = source.resolved()
+    if source.data is not None:
+        found, note = source.read(split="train")
         if note:
             emit(Note(note))
         return found
-    name, note = datasets.choose(dataset, progress=lambda *done: emit(Downloading(*done)))
-    if dataset == "auto":
+    name, note = datasets.choose(source.dataset, progress=lambda *done: emit(Downloading(*done)))
+    if source.dataset == "auto":
         note = f"no --data was given: {name} calibrates int8; pass the data of the model's training"
     if note:
         emit(Note(note))

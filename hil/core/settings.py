@@ -30,6 +30,7 @@ class BenchSettings(Config, frozen=True):
     dataset: str | None = None
     data: str | None = None
     target: str | None = None
+    resize: str | None = None
     limit: int | None = None
     sketch: str | None = None
     tolerance: float | None = None

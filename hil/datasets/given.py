@@ -13,14 +13,14 @@ from hil.core.text import printable
 from hil.datasets import drawn, installed, named
 from hil.datasets.download import Progress
 from hil.datasets.npz import read_npy, read_npz
+from hil.datasets.pictures import parse_size, read_pictures
 from hil.datasets.tables import read_csv
 
 Given: TypeAlias = Path | str | Dataset
 KINDS: Final = (
-    "a file .npz, .npy or .csv; a name: "
+    "a file .npz, .npy or .csv, or a folder of pictures; a name: "
     f"{', '.join(named.NAMES)}, sklearn:NAME or keras:NAME; or random[:N[:SEED]]"
 )
-_READERS: Final = (".npz", ".npy", ".csv")
 
 
 def is_name(given: Given) -> bool:
@@ -44,6 +44,7 @@ def load_data(
     given: Given,
     *,
     target: str | None = None,
+    resize: str | None = None,
     takers: Sequence[drawn.Inputs] = (),
     split: str = "test",
     progress: Progress | None = None,
@@ -53,6 +54,7 @@ def load_data(
     Args:
         given: see `KINDS`; a `Path` is never a name, and a data set is returned as it is.
         target: of a .csv: the column of labels or targets.
+        resize: of a folder of pictures: see `hil.datasets.pictures.parse_size`.
         takers: the inputs of each network that will get the samples, by name; for random ones.
         split: ``train`` or ``test``, of data sets that have both.
         progress: called while files are downloaded.
@@ -73,6 +75,11 @@ def load_data(
             f"--target {printable(target)} needs a .csv file, not {text}",
             "leave it out: an .npz has labels in its array y",
         )
+    pictures = not is_name(given) and Path(given).is_dir()
+    if resize is not None and not pictures:
+        raise UsageError(
+            f"--resize {printable(resize)} needs a folder of pictures, not {text}", "leave it out"
+        )
     if isinstance(given, str) and is_name(given):
         if is_random(given):
             return drawn.draw(drawn.parse(given), takers)
@@ -82,6 +89,8 @@ def load_data(
         chosen, note = named.choose(given, split, progress=progress)
         return named.load(chosen, split, progress=progress), note
     path = Path(given)
+    if pictures:
+        return read_pictures(path, parse_size(resize) if resize else None)
     match suffix:
         case ".npz":
             return read_npz(path)

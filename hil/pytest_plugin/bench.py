@@ -145,9 +145,10 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             "--hil-engine user: the fixtures need networks of this project on the board",
             "bench your own sketch with `hil bench --engine user`",
         )
-    precision, data, target = (option(f"--hil-{n}") for n in ("precision", "data", "target"))
-    if data is None and option("--hil-dataset") is None:
-        data, target = own.get("data"), target or own.get("target")
+    precision = option("--hil-precision")
+    samples = {name: option(f"--hil-{name}") for name in ("data", "target", "resize")}
+    if samples["data"] is None and option("--hil-dataset") is None:
+        samples = {name: given or own.get(name) for name, given in samples.items()}
     plan = make_plan(
         Request(
             project=chosen.project,
@@ -156,8 +157,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             precisions=(precision,) if precision else tuple(own.get("precision", ())),
             engines=(option("--hil-engine") or engines[0],),
             dataset=option("--hil-dataset") or own.get("dataset", "auto"),
-            data=data,
-            target=target,
+            **samples,
             limit=option("--hil-limit") or own.get("limit", SAMPLES),
         )
     )

@@ -53,4 +53,4 @@ def test_a_default_calibration_is_said(
     assert "no --data was given: digits calibrates int8" in capsys.readouterr().err
     words = ("export", "net.keras", "--data", "mine.npz", "--dataset", "digits")
     assert hil(monkeypatch, *words, folder=tmp_path) == 2
-    assert "--data and --dataset both name the data" in capsys.readouterr().err
+    assert "--data and --dataset contradict" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_collection_that_is_not_installed_says_what_is_missing() -> None:
             "mnits",
             None,
             DataError,
-            r"there is no data mnits; give a file .npz, .npy or .csv; a name",
+            r"there is no data mnits; give a file .npz, .npy or .csv, or a",
         ),
         ("sklearn:irises", None, UsageError, "comes with no data set 'irises'; choose one of"),
         ("random:0", None, UsageError, "is not random"),
