@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from hil import datasets
-from hil.core.errors import ConfigError, DataError, UsageError
+from hil.core.errors import ConfigError, DataError, UsageError, unknown
 from hil.core.files import Config, read_toml
 from hil.core.records import Dataset
 from hil.datasets import Progress
@@ -52,8 +52,8 @@ def find_recipe(wanted: str) -> FoundRecipe:
     """
     own = wanted.endswith(".toml")
     if not own and wanted not in recipe_names():
-        what = f"no recipe called {wanted!r}"
-        raise UsageError(what, f"choose one of {', '.join(recipe_names())}, or give a .toml file")
+        what = f"no recipe is called {wanted!r}"
+        raise unknown(what, wanted, recipe_names(), "give a .toml file")
     path = Path(wanted) if own else _shipped() / f"{wanted}.toml"
     found = read_toml(path, Recipe, hint=_HINT)
     check_recipe(found, str(path) if own else path.name)

@@ -24,7 +24,7 @@ from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.trial import FrozenTrial, TrialState
 
 from hil.core import files
-from hil.core.errors import InUse, StorageError, UsageError
+from hil.core.errors import InUse, StorageError, UsageError, unknown
 from hil.core.records import Precision
 from hil_train.recipe import Values
 
@@ -75,8 +75,7 @@ def parse_objectives(names: Sequence[str]) -> tuple[str, ...]:
     """Checked names, accuracy first; UsageError."""
     for name in names:
         if name not in (ACCURACY, *FIGURES):
-            known = ", ".join((ACCURACY, *FIGURES))
-            raise UsageError(f"no objective is called {name!r}", f"choose from {known}")
+            raise unknown(f"no objective is called {name!r}", name, (ACCURACY, *FIGURES))
     found = tuple(dict.fromkeys(names)) or (ACCURACY,)
     if ACCURACY not in found:
         what = f"the objectives {', '.join(found)} do not include accuracy"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hil.bench.host import SAMPLES, HostTiming
-from hil.core.errors import UsageError
+from hil.core.errors import UsageError, unknown
 from hil.core.processes import cores
 from hil.core.records import Dataset
 from hil.datasets import Given
@@ -94,7 +94,7 @@ class BenchOptions:
     def check(self) -> None:
         """UsageError for an unknown protocol, and for an option that the protocol ignores."""
         if self.protocol not in PROTOCOLS:
-            raise UsageError(f"--protocol {self.protocol} is unknown", " or ".join(PROTOCOLS))
+            raise unknown(f"--protocol {self.protocol} is unknown", self.protocol, PROTOCOLS)
         given = {name: f"--{name.replace('_', '-')}" for name in self.given()}
         if self.protocol == "text":
             if refused := next((given[name] for name in _ONLY_FRAMES if name in given), None):

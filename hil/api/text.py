@@ -22,7 +22,7 @@ from hil.bench.store import dataset_used
 from hil.bench.text import BOOT_S, Sending, bench
 from hil.boards.config import Board, load_board
 from hil.boards.session import open_port
-from hil.core.errors import UsageError
+from hil.core.errors import UsageError, unknown
 from hil.core.records import Dataset, DType
 from hil.core.text import shorten
 from hil.device.text import FORMATS
@@ -52,11 +52,9 @@ def run_text(
     if len(options.board) > 1 or len(options.model) > 1:
         raise UsageError("--protocol text runs one board and one model", "give each a bench")
     if options.send not in FORMATS:
-        raise UsageError(f"--send {options.send} is unknown", f"one of {', '.join(FORMATS)}")
+        raise unknown(f"--send {options.send} is unknown", options.send, FORMATS)
     if options.send_type is not None and options.send_type not in TYPES:
-        raise UsageError(
-            f"--send-type {options.send_type} is unknown", f"one of {', '.join(TYPES)}"
-        )
+        raise unknown(f"--send-type {options.send_type} is unknown", options.send_type, TYPES)
     if options.repeat not in (1, 2):
         raise UsageError(f"--repeat {options.repeat}", "1, or 2 to send each sample twice")
     if options.limit is not None and options.limit < 1:

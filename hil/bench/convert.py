@@ -21,7 +21,7 @@ import platformdirs
 
 from hil.bench.events import Converting, Emit
 from hil.core.errors import ModelError, UsageError
-from hil.core.files import NO_RECORD, locked, replace_file, sha256
+from hil.core.files import NO_RECORD, did_you_mean, locked, replace_file, sha256
 from hil.core.host import package_versions
 from hil.core.plugins import EXPORTERS, plugin
 from hil.core.records import CALIBRATION, EXPORTED, Dataset, Precision
@@ -155,7 +155,8 @@ def _record(source: Path, data: Dataset, some: Dataset) -> Conversion:
 def _digest(source: Path) -> str:
     """SHA-256 of a file, or of the names and hashes of all files in a folder."""
     if not source.exists():
-        raise ModelError(f"there is no file {source}", "check the path of --model")
+        hint = f"{did_you_mean(source)}check the path of --model"
+        raise ModelError(f"there is no file {source}", hint)
     if not source.is_dir():
         return sha256(source)
     found = hashlib.sha256()

@@ -24,7 +24,8 @@ from hil.bench.source import Source
 from hil.bench.task import Criterion, choose, targets_of
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
-from hil.core.errors import ModelError, UsageError
+from hil.core.errors import ModelError, UsageError, unknown
+from hil.core.files import did_you_mean
 from hil.core.records import EXPORTED, Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
@@ -114,8 +115,7 @@ def make_plan(
     stations = {station.name: station for station in found}.values()
     ours = tuple(dict.fromkeys(name for name in request.engines if name != USER))
     for engine in set(ours) - set(ENGINES):
-        known = ", ".join([*ENGINES, USER])
-        raise UsageError(f"no engine is called {engine!r}", f"choose from {known}")
+        raise unknown(f"no engine is called {engine!r}", engine, [*ENGINES, USER])
     if USER in request.engines:
         for station in stations:
             check_engine(station.board, USER)
@@ -274,10 +274,11 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
     own = [Path(name) for name in request.models if name.endswith(".tflite")]
     named = tuple(name for name in request.models if not is_own(name))
     for name in set(named) - set(NETWORKS):
-        raise UsageError(
+        raise unknown(
             f"no model is called {name!r}",
-            "choose teacher, student, a .tflite file, or a model to convert (.keras, .h5, or a "
-            "SavedModel folder)",
+            name,
+            NETWORKS,
+            "give a .tflite file, or a model to convert (.keras, .h5, or a SavedModel folder)",
         )
     precisions = [precision_called(name) for name in request.precisions]
     precisions = precisions or list(Precision if own or made else EXPORTED)
@@ -369,9 +370,7 @@ def precision_called(name: str) -> Precision:
     try:
         return Precision(name)
     except ValueError:
-        raise UsageError(
-            f"no precision is called {name!r}", f"choose from {', '.join(Precision)}"
-        ) from None
+        raise unknown(f"no precision is called {name!r}", name, Precision) from None
 
 
 def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Station, Sketch], ...]:
@@ -398,7 +397,7 @@ def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Statio
         raise UsageError("--sketch and --firmware both say what the board runs", "give one of them")
     for file in (request.sketch, request.firmware):
         if file is not None and not file.exists():
-            raise UsageError(f"{file} does not exist", "check the path")
+            raise UsageError(f"{file} does not exist", f"{did_you_mean(file)}check the path")
     model = _own_model(request)
     if request.tolerance is not None and not (model and 0 <= request.tolerance < math.inf):
         raise UsageError(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hil.core.errors import ConfigError, UsageError
+from hil.core.errors import ConfigError, unknown
 from hil.core.files import Config, read_toml
 from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
 from hil.core.settings import SETTINGS, read_settings
@@ -209,9 +209,7 @@ def load_board(name: str, project: Path | None = None) -> Board:
     """The board ``name``; UsageError lists the known ones."""
     files = board_files(project)
     if name not in files:
-        raise UsageError(
-            f"no board is called {name!r}", f"known boards: {', '.join(sorted(files))}"
-        )
+        raise unknown(f"no board is called {name!r}", name, sorted(files))
     file = files[name]
     if project and file == project / SETTINGS:
         return _from_settings(name, file, read_settings(project).boards[name])

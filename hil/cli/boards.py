@@ -26,6 +26,7 @@ from hil.boards.config import Board, load_board
 from hil.boards.emulator import start_detached, stop_detached
 from hil.cli.console import out, say
 from hil.core.errors import DeviceError, UsageError
+from hil.core.files import did_you_mean
 from hil.firmware import find_project
 
 
@@ -90,9 +91,10 @@ def emulate(
         out.print("stopped" if stop_detached(project, name) else f"no {name} was running")
         return
     if firmware is None or not firmware.is_file():
+        guess = did_you_mean(firmware) if firmware else ""
         raise UsageError(
             f"firmware {firmware} does not exist" if firmware else "--firmware is missing",
-            f"pass an ELF file, or build and start one: hil flash --board {name}",
+            f"{guess}pass an ELF file, or build and start one: hil flash --board {name}",
         )
     running = start_detached(project, board, firmware)
     out.print(f"{board.title} runs on {running.port}")

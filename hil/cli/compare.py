@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.cli.console import out, say
-from hil.core.errors import StorageError, UsageError
+from hil.core.errors import StorageError, UsageError, unknown
 from hil.core.files import replace_file
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def compare(
     from hil.compare.limits import read_limits
 
     if form is not None and form not in FORMATS:
-        raise UsageError(f"--format {form} is unknown", f"one of {', '.join(FORMATS)}")
+        raise unknown(f"--format {form} is unknown", form, FORMATS)
     if limits is not None and not limits.is_file():
         raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     held = read_limits(limits) if limits else None

@@ -113,6 +113,11 @@ class LazyGroup(TyperGroup):
     def list_commands(self, _ctx: Any) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """click's, whose error suggests the command that was probably meant."""
+        self.commands = dict.fromkeys(COMMANDS, TyperCommand(""))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         found = COMMANDS.get(cmd_name)
         if found is None:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from hil import datasets
 from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
-from hil.core.errors import UsageError
+from hil.core.errors import UsageError, unknown
 from hil.firmware import find_project
 from hil.mlperf.data import TESTS, DataFolder, export, require_labels
 from hil.mlperf.dut import Identity
@@ -69,7 +69,7 @@ def mlperf(
     """
     wanted = next((one for one in MODES if one == mode), None)
     if wanted is None:
-        raise UsageError(f"--mode {mode} is unknown", f"one of {', '.join(MODES)}")
+        raise unknown(f"--mode {mode} is unknown", mode, MODES)
     if not port and not board:
         raise UsageError("no device is given", "give --port, or --board mps2 or native")
     project = find_project()

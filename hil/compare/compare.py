@@ -24,7 +24,7 @@ from hil.compare.records import (
     Lost,
     Side,
 )
-from hil.core.errors import NotComparable, UsageError
+from hil.core.errors import NotComparable, unknown
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.rows import summarise
@@ -61,7 +61,7 @@ def check_fields(names: Iterable[str]) -> frozenset[str]:
     """The fields that may differ; UsageError for an unknown one."""
     found = frozenset(names)
     for name in sorted(found - set(FIELDS)):
-        raise UsageError(f"--allow {name}: unknown field", f"use one of {', '.join(FIELDS)}")
+        raise unknown(f"--allow {name}: unknown field", name, FIELDS)
     return found
 
 

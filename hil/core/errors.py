@@ -38,7 +38,9 @@ The exit code is 2 for all of them except DamagedRun. A result that is not as ex
 error of the harness: the bench reports it and exits with 1.
 """
 
-from hil.core.text import printable, shorten
+from collections.abc import Iterable
+
+from hil.core.text import closest, printable, shorten
 
 _LONGEST = 1500  # characters; paths and commands are shorter
 
@@ -67,6 +69,17 @@ def _line(text: str) -> str:
 
 class UsageError(HilError):
     """The request cannot be carried out."""
+
+
+def unknown(what: str, name: str, known: Iterable[str], others: str = "") -> UsageError:
+    """The error for a ``name`` that is not one of ``known``: its hint starts with the closest one.
+
+    ``others``: what else may be given, after the list.
+    """
+    names = list(known)
+    guess = f"did you mean {found}? " if (found := closest(name, names)) else ""
+    more = f", or {others}" if others else ""
+    return UsageError(what, f"{guess}choose from {', '.join(names)}{more}")
 
 
 class ConfigError(UsageError):

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from hil.core.errors import ConfigError, InUse, StorageError
+from hil.core.text import closest
 
 
 @contextmanager
@@ -44,6 +45,17 @@ def replace_file(path: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def did_you_mean(path: Path) -> str:
+    """The beginning of a hint: the file beside ``path``, which does not exist, with almost the same
+    name; empty if there is none."""
+    try:
+        beside = [one.name for one in path.parent.iterdir() if one.suffix == path.suffix]
+    except OSError:
+        return ""
+    found = "" if path.exists() else closest(path.name, beside)
+    return f"did you mean {path.with_name(found)}? " if found else ""
 
 
 def is_plain(path: Path) -> bool:

@@ -8,10 +8,13 @@ visible       the same, but line breaks stay
 c_comment     for the inside of a C comment
 strip_ansi    a program's log without colours, to search it
 shorten       a limit on the number of characters
+closest       the known name that a misspelt one may stand for
 """
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # colours and cursor moves
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogate, ...
@@ -55,3 +58,10 @@ def strip_ansi(text: str) -> str:
 def shorten(text: str, longest: int) -> str:
     """``text``, or its beginning and "…", in at most ``longest`` characters."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The one of ``known`` that is most like ``name``; empty if none is."""
+    folded = {one.lower(): one for one in known}
+    found = get_close_matches(name.lower(), folded, n=1)
+    return folded[found[0]] if found else ""

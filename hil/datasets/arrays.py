@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.core.errors import DataError
+from hil.core.files import did_you_mean
 from hil.core.records import DType
 from hil.core.text import printable
 
@@ -59,7 +60,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"{where} cannot be read ({error.strerror or error})"
-        raise DataError(what, "check the path") from error
+        raise DataError(what, f"{did_you_mean(path)}check the path") from error
     except MemoryError as error:
         raise DataError(f"{where} does not fit in memory", "save fewer samples") from error
     except _DAMAGED as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from hil.core.errors import DataError, UsageError
+from hil.core.files import did_you_mean
 from hil.core.records import Dataset
-from hil.core.text import printable
+from hil.core.text import closest, printable
 from hil.datasets import drawn, installed, named
 from hil.datasets.download import Progress
 from hil.datasets.npz import read_npy, read_npz
@@ -99,5 +100,7 @@ def load_data(
         case ".csv":
             return read_csv(path, target)
     if not path.exists():
-        raise DataError(f"there is no data {text}", f"give {KINDS}")
+        found = closest(text, named.NAMES)
+        guess = f"did you mean {found}? " if found else did_you_mean(path)
+        raise DataError(f"there is no data {text}", f"{guess}give {KINDS}")
     raise DataError(f"{text} is not a kind of data that hil reads", f"give {KINDS}")

@@ -4,7 +4,7 @@ best that this machine has."""
 
 from __future__ import annotations
 
-from hil.core.errors import DataError, UsageError
+from hil.core.errors import DataError, UsageError, unknown
 from hil.core.records import Dataset
 from hil.datasets import cifar10, digits, made, mnist
 from hil.datasets.download import Progress
@@ -30,7 +30,7 @@ def load(name: str, split: str = "test", *, progress: Progress | None = None) ->
         DataError: the files are missing, truncated or not the expected ones.
     """
     if split not in SPLITS:
-        raise UsageError(f"no split called {split!r}", f"choose one of {', '.join(SPLITS)}")
+        raise unknown(f"no split is called {split!r}", split, SPLITS)
     match name:
         case "mnist":
             return mnist.load(split, progress=progress)
@@ -90,4 +90,4 @@ def check_name(name: str) -> None:
 
 
 def _unknown(name: str) -> UsageError:
-    return UsageError(f"no data set called {name!r}", f"choose one of auto, {', '.join(NAMES)}")
+    return unknown(f"no data set is called {name!r}", name, ("auto", *NAMES))

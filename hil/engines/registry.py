@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from hil.core.errors import ModelError, ToolMissing, UsageError
+from hil.core.errors import ModelError, ToolMissing, UsageError, unknown
 from hil.core.records import Precision
 from hil.engines import bakenn, tflm
 from hil.engines.aot.engine import arena_bytes, compile_model, layers_of
@@ -224,9 +224,7 @@ def _with_takers(problem: ModelError, engine: str, graph: Graph) -> ModelError:
 
 def _check(engine: str, names: Sequence[str], arena: int | None) -> None:
     if engine not in ENGINES:
-        raise UsageError(
-            f"no engine is called {engine!r}", f"choose from {', '.join(sorted(ENGINES))}"
-        )
+        raise unknown(f"no engine is called {engine!r}", engine, sorted(ENGINES))
     if not names:
         raise UsageError("an image needs a model", "pass at least one")
     for name in names:

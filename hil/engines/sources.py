@@ -19,7 +19,7 @@ from typing import Final
 
 import platformdirs
 
-from hil.core.errors import DataError, StorageError, ToolMissing, UsageError
+from hil.core.errors import DataError, StorageError, ToolMissing, unknown
 from hil.core.files import locked
 from hil.datasets import Progress, download
 
@@ -112,9 +112,7 @@ def place(archive: Archive) -> Path:
 def missing(name: str) -> tuple[Archive, ...]:
     """The archives of ``name`` that are not in the cache. UsageError for an unknown name."""
     if name not in NEEDED:
-        raise UsageError(
-            f"there are no sources to download for {name!r}", f"choose from {', '.join(NEEDED)}"
-        )
+        raise unknown(f"there are no sources to download for {name!r}", name, NEEDED)
     return tuple(archive for archive in NEEDED[name] if not place(archive).is_dir())
 
 

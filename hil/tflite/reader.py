@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from hil.core.errors import ModelError
+from hil.core.files import did_you_mean
 from hil.core.records import DType, Precision, TensorSpec
 from hil.tflite.check import check_operator, check_order
 from hil.tflite.flatbuffer import Table, corrupt
@@ -224,7 +225,8 @@ def _load(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(
-            f"cannot read {path}: {error.strerror}", "give the path of a .tflite model"
+            f"cannot read {path}: {error.strerror}",
+            f"{did_you_mean(path)}give the path of a .tflite model",
         ) from error
 
 

@@ -53,7 +53,7 @@ def test_options_of_another_protocol_are_refused() -> None:
         replace(DEFAULTS, send_type="int8").check()
     with pytest.raises(UsageError, match="--flash and --protocol text contradict"):
         replace(DEFAULTS, protocol="text", flash=True).check()
-    with pytest.raises(UsageError, match="--protocol morse is unknown; frames or text"):
+    with pytest.raises(UsageError, match="--protocol morse is unknown; choose from frames, text"):
         replace(DEFAULTS, protocol="morse").check()
     replace(DEFAULTS, protocol="text", send_type="int8").check()
 

@@ -97,8 +97,8 @@ def test_a_terminal_gets_a_table(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--format", "yaml"), "--format yaml is unknown; one of md, json, junit, github"),
-        (("--allow", "weather"), "--allow weather: unknown field; use one of dataset"),
+        (("--format", "yaml"), "--format yaml is unknown; choose from md, json, junit, github"),
+        (("--allow", "weather"), "--allow weather: unknown field; choose from dataset"),
         (("--limits", "none.toml"), "--limits none.toml: the file does not exist; check the path"),
     ],
 )

@@ -115,7 +115,7 @@ def test_mistakes_are_one_line(
         (("--port", "x"), "no --pattern is given"),
         (("--pattern", LABEL, "--port", "x", "--chaos", "7"), "--chaos and --protocol text contra"),
         (("--pattern", LABEL, "--port", "x", "--engine", "user"), "--engine and --protocol text"),
-        (("--protocol", "smoke"), "--protocol smoke is unknown; frames or text"),
+        (("--protocol", "smoke"), "--protocol smoke is unknown; choose from frames, text"),
         (("--protocol", "frames", "--pattern", LABEL), "--pattern needs --protocol text"),
         (("--protocol", "frames", "--send", "json"), "--send needs --protocol text"),
         (("--protocol", "frames", "--repeat", "2"), "--repeat needs --protocol text"),

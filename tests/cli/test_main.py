@@ -58,7 +58,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("flash", "--board", "mars"), "no board is called 'mars'"),
         (("flash", "--board", "mps2", "--model", "no.tflite"), "no.tflite"),
         (("headers", "student", "--out", "x"), "is not NAME=FILE.tflite"),
-        (("study", "compression", "--recipe", "none"), "no recipe called 'none'"),
+        (("study", "compression", "--recipe", "none"), "no recipe is called 'none'"),
         (("export", "model.onnx"), "export takes .tflite, .keras and .h5 files"),
     ],
 )

@@ -103,7 +103,7 @@ def test_equal_keys_are_matched_first() -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     assert check_fields(FIELDS) == set(FIELDS)
-    with pytest.raises(UsageError, match="--allow weather: unknown field; use one of dataset"):
+    with pytest.raises(UsageError, match="--allow weather: unknown field; choose from dataset"):
         check_fields(["weather"])
 
 

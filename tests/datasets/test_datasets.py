@@ -16,11 +16,11 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(UsageError, match="no split called 'validation'"):
+    with pytest.raises(UsageError, match="no split is called 'validation'"):
         datasets.load("digits", "validation")
-    with pytest.raises(UsageError, match="no data set called 'cifar'"):
+    with pytest.raises(UsageError, match="called 'cifar'; did you mean cifar10[?] choose"):
         datasets.load("cifar")
-    with pytest.raises(UsageError, match="no data set called 'cifar'"):
+    with pytest.raises(UsageError, match="called 'cifar'; did you mean cifar10[?] choose"):
         datasets.choose("cifar")
 
 

@@ -81,7 +81,10 @@ def test_a_pty_is_not_a_board_under_any_name(port: str, tmp_path: Path) -> None:
     ("words", "says"),
     [
         ((), "no device is given; give --port"),
-        (("--port", "/dev/null", "--mode", "energy"), "--mode energy is unknown; one of"),
+        (
+            ("--port", "/dev/null", "--mode", "energy"),
+            "--mode energy is unknown; choose from",
+        ),
         (("--board", "mars"), "no board is called 'mars'"),
         (("--board", "mps2", "--mode", "performance"), "cannot be measured on an emulator"),
         (

@@ -38,9 +38,9 @@ def test_a_missing_package_is_named_with_the_command_to_install_it(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--recipe", "cifar"], "no recipe called 'cifar'"),
+        (["--recipe", "cifar"], "no recipe is called 'cifar'"),
         (["--recipe", "gone.toml"], "gone.toml cannot be read"),
-        (["--dataset", "cifar10-made"], "no recipe called 'cifar10-made'"),
+        (["--dataset", "cifar10-made"], "no recipe is called 'cifar10-made'"),
     ],
 )
 def test_an_unknown_recipe_is_refused(words: list[str], said: str) -> None:
