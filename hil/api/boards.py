@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-import msgspec
-
+from hil.api.records import BoardsOutput, BoardState, PortState, State
 from hil.bench.cases import sketch_of
 from hil.bench.lab import ask, is_sketch
 from hil.boards.attached import Attached, InBootloader, find_attached, find_bootloaders
@@ -18,58 +17,15 @@ from hil.boards.station import missing_tools
 from hil.core.errors import DeviceError
 
 PROBE_S: Final = 4.0  # opening the port may reset the board, which then boots in up to 3 s
-State: TypeAlias = Literal["ready", "running", "attached", "bootloader", "absent", "tools missing"]
 
 
-class BoardState(msgspec.Struct, frozen=True, kw_only=True):
-    """A board of a board file.
-
-    ``state``: ready (an emulator that can start), running (one that `hil emulate --detach` left),
-    attached (a port may be of this board), bootloader, absent (no port can be), or tools missing.
-    ``ports``: where it runs or may be. ``missing``: programs to install first. ``where``: the
-    device in its bootloader. ``said``: with ``--probe``, what a running emulator reports.
-    """
-
-    name: str
-    title: str
-    clock: Literal["instructions", "us", "none"]
-    emulated: bool
-    state: State
-    ports: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    where: str = ""
-    said: str = ""
-
-
-class PortState(msgspec.Struct, frozen=True, kw_only=True):
-    """A serial port. ``boards``: those that it may be, by its USB identity ``usb``, vid:pid in hex
-    (empty: not USB). ``bootloader_of``: boards of which it shows the bootloader. ``said``: with
-    ``--probe``, what the board reports."""
-
-    port: str
-    boards: tuple[str, ...]
-    description: str
-    usb: str
-    serial: str
-    bootloader_of: tuple[str, ...] = ()
-    said: str = ""
-
-
-class Boards(msgspec.Struct, frozen=True, kw_only=True):
-    """What `hil boards` lists."""
-
-    schema: int = 1
-    boards: tuple[BoardState, ...]
-    ports: tuple[PortState, ...]
-
-
-def list_boards(project: Path, *, probe: bool = False) -> Boards:
+def list_boards(project: Path, *, probe: bool = False) -> BoardsOutput:
     """Every known board by name, and every serial port. ``probe``: ask what they run, which may
     reset a board."""
     attached = find_attached(project)
     bootloaders = find_bootloaders(project)
     boards = [load_board(name, project) for name in sorted(board_files(project))]
-    return Boards(
+    return BoardsOutput(
         boards=tuple(_board(one, project, attached, bootloaders, probe=probe) for one in boards),
         ports=tuple(_port(one, project, bootloaders, probe=probe) for one in attached),
     )

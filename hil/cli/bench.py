@@ -263,7 +263,8 @@ def bench(
         folder = run_bench(options, shown)
     if chaos is not None:
         _show_injected(folder)
-    show_report(folder, browse=may_open() if open_report is None else open_report)
+    browse = may_open() if open_report is None else open_report
+    show_report(folder, browse=browse, not_counted=shown.not_counted)
     if any(found.failed for found in read_manifest(folder).refused):
         raise typer.Exit(NOT_BUILT)
 

@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hil.api.boards import PROBE_S, BoardState, PortState, list_boards
+from hil.api.boards import PROBE_S, list_boards
+from hil.api.records import BoardState, EmulateOutput, FlashOutput, OnBoard, PortState
 from hil.bench import Request
 from hil.bench.advice import bench_command, bench_whatever_runs
 from hil.bench.lab import ask
@@ -25,6 +26,7 @@ from hil.boards.attached import (
 from hil.boards.config import Board, load_board
 from hil.boards.emulator import start_detached, stop_detached
 from hil.cli.console import out, say
+from hil.cli.output import result
 from hil.core.errors import DeviceError, UsageError
 from hil.core.files import did_you_mean
 from hil.firmware import find_project
@@ -38,6 +40,7 @@ def boards(
 ) -> None:
     """List the known boards, and which of them are attached or running."""
     found = list_boards(find_project(), probe=probe)
+    result(found)
     table = Table(box=None, pad_edge=False)
     for name in ("board", "description", "clock", "state"):
         table.add_column(name, overflow="fold")
@@ -88,7 +91,9 @@ def emulate(
     project = find_project()
     board = load_board(name, project)
     if stop:
-        out.print("stopped" if stop_detached(project, name) else f"no {name} was running")
+        stopped = stop_detached(project, name)
+        result(EmulateOutput(board=name, stopped=bool(stopped)))
+        out.print("stopped" if stopped else f"no {name} was running")
         return
     if firmware is None or not firmware.is_file():
         guess = did_you_mean(firmware) if firmware else ""
@@ -97,6 +102,7 @@ def emulate(
             f"{guess}pass an ELF file, or build and start one: hil flash --board {name}",
         )
     running = start_detached(project, board, firmware)
+    result(EmulateOutput(board=name, port=running.port))
     out.print(f"{board.title} runs on {running.port}")
     with suppress(DeviceError):  # a sketch that prints lines of text
         hello = ask(board, running.port, PROBE_S)
@@ -152,7 +158,19 @@ def flash(
     out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
     for one in hello.models:
         out.print(f"  {escape(one.name)} {one.sha256[:12]} ({escape(one.engine)})")
-    out.print(f"run it: {escape(bench_command(image, now))}", soft_wrap=True)
+    command = bench_command(image, now)
+    out.print(f"run it: {escape(command)}", soft_wrap=True)
+    result(
+        FlashOutput(
+            board=found.name,
+            port=now,
+            firmware=hello.firmware,
+            models=tuple(
+                OnBoard(name=one.name, sha256=one.sha256, engine=one.engine) for one in hello.models
+            ),
+            command=command,
+        )
+    )
 
 
 def _target(

@@ -13,10 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.cli.console import out, say
+from hil.cli.output import for_people, result, shown
 from hil.core.errors import StorageError, UsageError, unknown
 from hil.core.files import replace_file
 
 if TYPE_CHECKING:
+    from hil.api.records import HistoryOutput
+    from hil.compare.history import History
     from hil.compare.records import ComparedRun, Comparison
 
 
@@ -57,13 +60,18 @@ def compare(
     from hil.compare.formats import FORMATS, markdown
     from hil.compare.limits import read_limits
 
+    if form is not None and not for_people():
+        raise UsageError("--format and --json both say how to print", "give one of them")
     if form is not None and form not in FORMATS:
         raise unknown(f"--format {form} is unknown", form, FORMATS)
     if limits is not None and not limits.is_file():
         raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     held = read_limits(limits) if limits else None
     found = compare_runs(base, new, held, allow=allow, allow_missing=allow_missing)
-    if form is None and out.is_terminal:
+    result(found)
+    if not for_people():
+        pass
+    elif form is None and out.is_terminal:
         _draw(found)
     else:
         sys.stdout.write(FORMATS[form or "md"](found))
@@ -145,8 +153,38 @@ def history(
         raise UsageError(f"--limits {limits}: the file does not exist", "check the path")
     found = read_history(folder, read_limits(limits) if limits else None)
     replace_file(target, formats[target.suffix](found).encode("utf-8", "replace"))
+    result(_record(found, target))
     for trend in found.trends:
         out.print(f"{escape(trend.key)}: {escape(sentence(trend))}", soft_wrap=True)
     for reason in found.left_out:
         say(f"left out: {reason}")
     say(f"history: {target}")
+
+
+def _record(found: History, target: Path) -> HistoryOutput:
+    from hil.api.records import HistoryOutput, HistoryRun, HistoryTrend
+    from hil.compare.history import sentence
+
+    return HistoryOutput(
+        page=shown(target),
+        trends=tuple(
+            HistoryTrend(
+                key=trend.key,
+                sentence=sentence(trend),
+                why=trend.why,
+                runs=tuple(
+                    HistoryRun(
+                        run_id=one.run_id,
+                        created=one.created,
+                        commit=one.commit,
+                        figures=one.figures,
+                        changed=tuple(sorted(one.changed)),
+                    )
+                    for one in trend.entries
+                ),
+                since=trend.since,
+            )
+            for trend in found.trends
+        ),
+        left_out=found.left_out,
+    )

@@ -57,8 +57,10 @@ def say(text: str) -> None:
 
 
 def show_error(problem: HilError) -> None:
-    """Print what went wrong and what to do."""
+    """Print what went wrong and what to do, with --quiet too."""
+    quiet, err.quiet = err.quiet, False
     err.print(f"[bold red]error:[/] {escape(str(problem))}", soft_wrap=True)
+    err.quiet = quiet
 
 
 class RateColumn(TextColumn):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import re
@@ -17,9 +18,11 @@ from typing import Annotated, Final, Literal
 import typer
 from rich.markup import escape
 
+from hil.api.records import DoctorCheck, DoctorOutput
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
 from hil.cli.console import Downloads, out
+from hil.cli.output import result
 from hil.core.errors import HilError
 from hil.datasets import mnist
 from hil.engines import sources
@@ -306,14 +309,18 @@ def doctor(
         download_sources(engine)
     checks = list(examine(board, engine, lab=lab, tests=tests))
     packages = missing_packages(checks)
+    reason = ""
     if fix and packages:
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
         checks = list(examine(board, engine, lab=lab, tests=tests))
+    ok = all(check.ok or check.need != "required" for check in checks)
+    found = tuple(DoctorCheck(**dataclasses.asdict(check)) for check in checks)
+    result(DoctorOutput(ok=ok, checks=found, install_error=reason))
     for check in checks:
         _show(check)
-    if any(not check.ok and check.need == "required" for check in checks):
+    if not ok:
         raise typer.Exit(MISSING)
 
 

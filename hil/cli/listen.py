@@ -123,7 +123,8 @@ def listen(
         at = rate if joined else 0
         outcome = listen_to(setup, listening, folder, shown, chunks, joined=joined, baud=at)
         tell_dropped(outcome, shown)
-    show_report(folder, browse=may_open() if open_report is None else open_report)
+    browse = may_open() if open_report is None else open_report
+    show_report(folder, browse=browse, not_counted=shown.not_counted)
 
 
 def _is_port(port: str) -> bool:

@@ -18,7 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import hil
-from hil.cli.console import say, show_error
+from hil.cli.console import say
+from hil.cli.output import RECORDS, failed, interrupted, reset, with_output
 from hil.core.errors import HilError
 from hil.core.plugins import COMMANDS as ADDED
 from hil.core.plugins import plugin
@@ -145,6 +146,8 @@ def load_command(name: str, command: Command) -> Any:
         group = typer.main.get_group(found)
         group.name = name
         return group
+    if name in RECORDS:
+        found = with_output(found)
     single = typer.Typer(add_completion=False)
     kind = _settings_command() if command.settings else None
     single.command(name=name, cls=kind, help=_help(found.__doc__), hidden=command.hidden)(found)
@@ -199,13 +202,15 @@ def _end(_: int, __: FrameType | None) -> None:
 def main() -> None:
     """Run one command. Exit codes: 0 success, 1 results not as expected, 2 usage or environment."""
     signal.signal(signal.SIGTERM, _end)  # the default would not release boards and lab places
+    reset()
     try:
         app()
     except HilError as problem:
-        show_error(problem)
+        failed(problem)
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
         say("interrupted")
+        interrupted(INTERRUPTED)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,8 +12,11 @@ import typer
 from rich.markup import escape
 
 from hil import datasets
+from hil.api.records import MlperfAccuracy, MlperfDataOutput, MlperfOutput, MlperfWindow
 from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
+from hil.cli.output import result
+from hil.cli.output import shown as shown_path
 from hil.core.errors import UsageError, unknown
 from hil.firmware import find_project
 from hil.mlperf.data import TESTS, DataFolder, export, require_labels
@@ -125,6 +129,8 @@ def mlperf_data(
         say(note)
     written = export(data, folder, model_id, limit)
     count = min(limit or len(data), len(data))
+    tests = tuple(shown_path(folder / name) for name in TESTS.values())
+    result(MlperfDataOutput(dataset=name, samples=count, folder=shown_path(written), tests=tests))
     where = ", ".join(str(folder / name) for name in TESTS.values())
     out.print(escape(f"{count:,} samples of {name} in {written}"), soft_wrap=True)
     out.print(escape(f"test scripts for MLCommons' runner: {where}"), soft_wrap=True)
@@ -160,6 +166,7 @@ class _Watching:
 
 def _show(outcome: Outcome) -> None:
     found = outcome.found
+    result(_record(outcome))
     if isinstance(found, Accuracy):
         count = "" if found.correct is None else f" ({found.correct:,} of {found.n:,})"
         out.print(f"Top-1 {found.top1:.2f} %{count}, AUC {found.auc:.4f}")
@@ -177,3 +184,26 @@ def _show(outcome: Outcome) -> None:
     for fault in outcome.faults:
         out.print(f"[bold red]not as expected:[/] {escape(fault)}", soft_wrap=True)
     out.print(escape(f"submission and run folder: {outcome.folder}"), soft_wrap=True)
+
+
+def _record(outcome: Outcome) -> MlperfOutput:
+    found = outcome.found
+    accuracy = windows = median = None
+    if isinstance(found, Accuracy):
+        accuracy = MlperfAccuracy(**dataclasses.asdict(found))
+    else:
+        windows = [(one.iterations, one.us, one.rate) for one in found.windows]
+        median = found.median
+    return MlperfOutput(
+        folder=shown_path(outcome.folder),
+        vendor=shown(outcome.device.vendor),
+        model=shown(outcome.device.model),
+        emulated=outcome.emulated,
+        retries=outcome.retries,
+        faults=outcome.faults,
+        accuracy=accuracy,
+        windows=tuple(
+            MlperfWindow(iterations=n, us=us, rate=rate) for n, us, rate in windows or ()
+        ),
+        median=median,
+    )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hil import datasets
+from hil.api.records import ExportedModel, ExportOutput
 from hil.bench.convert import converted, find_exporter, is_source
 from hil.bench.events import Calibrated, Downloading, Emit, Note
 from hil.bench.loss import weigh
@@ -16,11 +17,12 @@ from hil.bench.plan import precision_called
 from hil.bench.source import Source
 from hil.cli.console import out
 from hil.cli.data import DATA_HELP, ResizeOption, TargetOption
+from hil.cli.output import result, shown
 from hil.cli.running import Bars
 from hil.core.errors import UsageError
 from hil.core.files import replace_file
 from hil.core.records import EXPORTED, Dataset
-from hil.engines import model_name, write_image
+from hil.engines import Image, model_name, write_image
 
 
 def export(
@@ -77,8 +79,7 @@ def export(
                     tflite.append(copy)
     named = [(model_name(file), file) for file in tflite]
     image = write_image(engine, named, folder, table=False)
-    for model, header in zip(image.models, image.headers, strict=True):
-        out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)
+    _show(image)
 
 
 def _calibration(source: Source, emit: Emit) -> Dataset:
@@ -120,5 +121,16 @@ def headers(
             raise UsageError(f"{word!r} is not NAME=FILE.tflite", "write e.g. student=my.tflite")
         pairs.append((name, Path(file)))
     image = write_image(engine, pairs, folder, arena, layers=layers, fault=fault)
-    for model, header in zip(image.models, image.headers, strict=True):
+    _show(image)
+
+
+def _show(image: Image) -> None:
+    """Print what was written."""
+    both = list(zip(image.models, image.headers, strict=True))
+    models = tuple(
+        ExportedModel(name=one.name, header=shown(header), arena=one.arena, flash=one.flash)
+        for one, header in both
+    )
+    result(ExportOutput(engine=image.engine, models=models))
+    for model, header in both:
         out.print(f"{header}: arena {model.arena:,} B, flash {model.flash:,} B", soft_wrap=True)

@@ -13,7 +13,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from hil.api.records import NotCountedLines, ReportOutput, VerifiedRun, VerifyOutput
+from hil.bench.events import NotCounted
 from hil.cli.console import out, say, show_error
+from hil.cli.output import error_of, for_people, result, shown
 from hil.core.errors import HilError
 from hil.core.text import printable
 from hil.runs.agreement import must_equal, unexpected
@@ -35,8 +38,14 @@ def report(
     show_report(folder, browse=browse)
 
 
-def show_report(folder: Path, *, browse: bool) -> None:
-    """Write the report, print the table, and exit with 1 if a result is not as expected."""
+def show_report(
+    folder: Path, *, browse: bool, not_counted: Sequence[NotCounted] = (), partial: bool = False
+) -> None:
+    """Write the report, print the table, and exit with 1 if a result is not as expected.
+
+    ``not_counted``: lines of a sketch, for the record. ``partial``: an error follows, which is the
+    command's record.
+    """
     from hil.report import write  # scipy takes half a second to load
 
     written = write(folder)
@@ -47,6 +56,22 @@ def show_report(folder: Path, *, browse: bool) -> None:
     for found in written.manifest.left_out:
         out.print(f"not run: {escape(found.reason)}", soft_wrap=True)
     problems = unexpected(written.manifest, written.summary)
+    if not partial:
+        result(
+            ReportOutput(
+                folder=shown(folder),
+                report=shown(written.html),
+                state=written.manifest.state,
+                as_expected=not problems,
+                problems=tuple(problems),
+                not_run=tuple(found.reason for found in written.manifest.left_out),
+                not_counted=tuple(
+                    NotCountedLines(why=one.why, times=one.times, example=one.example)
+                    for one in not_counted
+                ),
+                summary=written.summary,
+            )
+        )
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:
@@ -153,13 +178,26 @@ def verify(
     Exit code 1 if a file was changed, is missing or does not belong to the run; each is listed.
     """
     codes = set()
+    records = []
     for folder in folders:
         try:
             found = verify_run(folder)
         except HilError as problem:  # still check the others
-            show_error(problem)
+            if for_people():
+                show_error(problem)
             codes.add(problem.exit_code)
+            records.append(VerifiedRun(folder=shown(folder), intact=False, error=error_of(problem)))
             continue
+        records.append(
+            VerifiedRun(
+                folder=shown(folder),
+                intact=not found.faults,
+                faults=found.faults,
+                state=found.state,
+                files=found.files,
+                size=found.size,
+            )
+        )
         for fault in found.faults:
             words = printable(f"{folder}/{fault}")
             out.print(f"[bold red]damaged:[/] {escape(words)}", soft_wrap=True)
@@ -168,5 +206,6 @@ def verify(
             words = f"{folder}: intact ({found.files} files, {found.size:,} bytes{state})"
             out.print(f"[green]{escape(printable(words))}[/]", soft_wrap=True)
         codes.add(DAMAGED if found.faults else 0)
+    result(VerifyOutput(runs=tuple(records)))
     if code := min(codes - {0}, default=0):
         raise typer.Exit(code)

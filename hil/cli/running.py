@@ -20,6 +20,7 @@ from hil.api.bench import answered
 from hil.api.words import count, words
 from hil.bench.events import Downloading, Event, Finished, NotCounted, Starting
 from hil.cli.console import err, out, progress, say
+from hil.cli.output import for_people
 from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError
 
@@ -38,6 +39,7 @@ class Bars:
         self._bars = progress()
         self._tasks: dict[str, TaskID] = {}
         self.folder: Path | None = None  # the run's, when it is known
+        self.not_counted: list[NotCounted] = []
 
     def __enter__(self) -> Bars:
         self._bars.start()
@@ -53,6 +55,7 @@ class Bars:
                     say(words(event))
                 self._update(name, done, total, bytes=True)
             case NotCounted():
+                self.not_counted.append(event)
                 out.print(escape(words(event)), soft_wrap=True)
             case Starting():
                 self.folder = event.folder
@@ -91,7 +94,7 @@ def _report_what_there_is(folder: Path) -> bool:
     found = answered(folder)
     if found:
         with suppress(HilError, typer.Exit):
-            show_report(folder, browse=False)
+            show_report(folder, browse=False, partial=True)
     return found
 
 
@@ -102,6 +105,6 @@ def again(folder: Path) -> str:
 
 
 def may_open() -> bool:
-    """Whether someone is at a terminal with a display."""
+    """Whether someone is at a terminal with a display, and reads what is printed."""
     screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
-    return sys.stdout.isatty() and screen and bool(webbrowser)
+    return for_people() and sys.stdout.isatty() and screen and bool(webbrowser)

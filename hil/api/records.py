@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `--json` prints: one record per command, all listed in docs/json.md.
+
+Keys are a contract. A field may be added with a default; to change one otherwise, raise ``schema``.
+Strings may come from boards and files: they are untrusted.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from hil.compare.records import ComparedFigure
+from hil.runs.summary import Summary
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What every record has: the version of its fields."""
+
+    schema: int = 1
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A record inside of another."""
+
+
+# --- errors ---
+
+
+class Error(Part, frozen=True, kw_only=True):
+    """``type``: a class of `hil.errors`, or "KeyboardInterrupt". ``what`` went wrong and where;
+    ``hint``: what to do. ``exit_code``: that of the process."""
+
+    type: str
+    what: str
+    hint: str
+    exit_code: int
+
+
+class ErrorOutput(Output, frozen=True, kw_only=True):
+    """Instead of a command's record, when it failed."""
+
+    error: Error
+
+
+# --- hil bench, hil listen, hil report ---
+
+
+class NotCountedLines(Part, frozen=True, kw_only=True):
+    """``times`` lines of a sketch that did not count as answers, with an ``example``."""
+
+    why: str
+    times: int
+    example: str
+
+
+class ReportOutput(Output, frozen=True, kw_only=True):
+    """A stored run and its report.
+
+    ``folder``, ``report``: paths of the run's folder and of report.html. ``state``: complete,
+    running (it was cut off) or failed. ``as_expected``: whether ``problems``, one line each, is
+    empty; without it the exit code is 1. ``not_run``: why parts of the matrix did not run.
+    ``summary``: the content of summary.json.
+    """
+
+    folder: str
+    report: str
+    state: str
+    as_expected: bool
+    problems: tuple[str, ...]
+    not_run: tuple[str, ...]
+    not_counted: tuple[NotCountedLines, ...] = ()
+    summary: Summary
+
+
+# --- hil verify ---
+
+
+class VerifiedRun(Part, frozen=True, kw_only=True):
+    """``intact``: no faults and no error. ``faults``: "NAME: FAULT", one per file. ``state``: as in
+    `ReportOutput`; empty if unknown. ``files``, ``size``: intact files and their bytes."""
+
+    folder: str
+    intact: bool
+    faults: tuple[str, ...] = ()
+    state: str = ""
+    files: int = 0
+    size: int = 0
+    error: Error | None = None
+
+
+class VerifyOutput(Output, frozen=True, kw_only=True):
+    """The run folders that were checked, in the order given."""
+
+    runs: tuple[VerifiedRun, ...]
+
+
+# --- hil history ---
+
+
+class HistoryRun(Part, frozen=True, kw_only=True):
+    """One run in a trend. ``figures`` compare it with the previous run, or the first run with
+    itself; ``changed`` names those that changed more than their limit, or exactly."""
+
+    run_id: str
+    created: str
+    commit: str
+    figures: dict[str, ComparedFigure]
+    changed: tuple[str, ...]
+
+
+class HistoryTrend(Part, frozen=True, kw_only=True):
+    """Comparable runs of one key, oldest first. ``why``: why they are not comparable with earlier
+    runs of that key, if there are any. ``since``: the last run compared with the first."""
+
+    key: str
+    sentence: str
+    why: str
+    runs: tuple[HistoryRun, ...]
+    since: dict[str, ComparedFigure]
+
+
+class HistoryOutput(Output, frozen=True, kw_only=True):
+    """``page``: path of the file that was written. ``left_out``: why folders or runs are in no
+    trend, one line each."""
+
+    page: str
+    trends: tuple[HistoryTrend, ...]
+    left_out: tuple[str, ...]
+
+
+# --- hil boards, hil flash, hil emulate ---
+
+State: TypeAlias = Literal["ready", "running", "attached", "bootloader", "absent", "tools missing"]
+
+
+class BoardState(Part, frozen=True, kw_only=True):
+    """A board of a board file.
+
+    ``state``: ready (an emulator that can start), running (one that `hil emulate --detach` or
+    `hil flash` left), attached (a port may be of this board), bootloader, absent (no port can be),
+    or tools missing. ``ports``: where it runs or may be. ``missing``: programs to install first.
+    ``where``: the device in its bootloader. ``said``: with --probe, what a running emulator
+    reports.
+    """
+
+    name: str
+    title: str
+    clock: Literal["instructions", "us", "none"]
+    emulated: bool
+    state: State
+    ports: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    where: str = ""
+    said: str = ""
+
+
+class PortState(Part, frozen=True, kw_only=True):
+    """A serial port. ``boards``: those that it may be, by its USB identity ``usb``, vid:pid in hex
+    (empty: not USB). ``bootloader_of``: boards of which it shows the bootloader. ``said``: with
+    --probe, what the board reports."""
+
+    port: str
+    boards: tuple[str, ...]
+    description: str
+    usb: str
+    serial: str
+    bootloader_of: tuple[str, ...] = ()
+    said: str = ""
+
+
+class BoardsOutput(Output, frozen=True, kw_only=True):
+    """Every known board by name, and every serial port."""
+
+    boards: tuple[BoardState, ...]
+    ports: tuple[PortState, ...]
+
+
+class OnBoard(Part, frozen=True, kw_only=True):
+    """A network of an image, as HELLO reports it."""
+
+    name: str
+    sha256: str
+    engine: str
+
+
+class FlashOutput(Output, frozen=True, kw_only=True):
+    """What runs on a board. ``command``: how to bench it."""
+
+    board: str
+    port: str
+    firmware: str
+    models: tuple[OnBoard, ...]
+    command: str
+
+
+class EmulateOutput(Output, frozen=True, kw_only=True):
+    """``port``: where the emulated board is; empty if ``stopped`` says whether one was stopped."""
+
+    board: str
+    port: str = ""
+    stopped: bool | None = None
+
+
+# --- hil doctor ---
+
+
+class DoctorCheck(Part, frozen=True, kw_only=True):
+    """``need``: required, board (for some boards) or optional. ``fix``: the command or step that
+    installs what is missing; ``packages``: Debian's, if it has any."""
+
+    name: str
+    ok: bool
+    detail: str
+    need: Literal["required", "board", "optional"]
+    fix: str
+    packages: tuple[str, ...]
+
+
+class DoctorOutput(Output, frozen=True, kw_only=True):
+    """``ok``: no required check failed; without it the exit code is 2. ``install_error``: why
+    --install failed; empty if it did not."""
+
+    ok: bool
+    checks: tuple[DoctorCheck, ...]
+    install_error: str = ""
+
+
+# --- hil export, hil headers ---
+
+
+class ExportedModel(Part, frozen=True, kw_only=True):
+    """``header``: path of the C header. ``arena``, ``flash``: bytes."""
+
+    name: str
+    header: str
+    arena: int
+    flash: int
+
+
+class ExportOutput(Output, frozen=True, kw_only=True):
+    """The C code of an engine for some networks."""
+
+    engine: str
+    models: tuple[ExportedModel, ...]
+
+
+# --- hil mlperf, hil mlperf-data ---
+
+
+class MlperfAccuracy(Part, frozen=True, kw_only=True):
+    """``top1`` in percent; ``correct`` of ``n`` files, null for a network with one output.
+    ``improper`` files had a result that is not a list of probabilities."""
+
+    n: int
+    correct: int | None
+    top1: float
+    auc: float
+    improper: int
+
+
+class MlperfWindow(Part, frozen=True, kw_only=True):
+    """``iterations`` inferences in ``us`` of the device's clock; ``rate``: inferences/s."""
+
+    iterations: int
+    us: int
+    rate: float
+
+
+class MlperfOutput(Output, frozen=True, kw_only=True):
+    """A session. ``accuracy`` or ``windows``, by the mode; ``median``: of the windows' rates.
+    ``faults``: rules that were broken, one line each; the exit code is 1 then. ``emulated``: no
+    figure is a measured time."""
+
+    folder: str
+    vendor: str
+    model: str
+    emulated: bool
+    retries: int
+    faults: tuple[str, ...]
+    accuracy: MlperfAccuracy | None = None
+    windows: tuple[MlperfWindow, ...] = ()
+    median: float | None = None
+
+
+class MlperfDataOutput(Output, frozen=True, kw_only=True):
+    """``folder``: where the samples are. ``tests``: paths of the scripts for MLCommons' runner."""
+
+    dataset: str
+    samples: int
+    folder: str
+    tests: tuple[str, ...]

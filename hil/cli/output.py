@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--json` and `--quiet`: which commands have them, and what becomes of stdout and stderr.
+
+With --json, stdout has one record of `hil.api.records` and nothing else: what commands print for
+people is dropped there. With --quiet, nothing but errors is on stderr. Both are options of a
+command without being arguments of its function.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hil.cli.console import err, out, show_error
+from hil.core.errors import HilError
+
+if TYPE_CHECKING:
+    from hil.api.records import Error
+
+# command -> its record in hil.api.records
+RECORDS: Final[Mapping[str, str]] = {
+    "bench": "ReportOutput",
+    "listen": "ReportOutput",
+    "report": "ReportOutput",
+    "verify": "VerifyOutput",
+    "compare": "Comparison",
+    "history": "HistoryOutput",
+    "boards": "BoardsOutput",
+    "flash": "FlashOutput",
+    "emulate": "EmulateOutput",
+    "doctor": "DoctorOutput",
+    "export": "ExportOutput",
+    "headers": "ExportOutput",
+    "mlperf": "MlperfOutput",
+    "mlperf-data": "MlperfDataOutput",
+}
+_JSON: Final = typer.Option(
+    "--json", help="Print the result as JSON (docs/json.md), and nothing else to stdout."
+)
+_QUIET: Final = typer.Option("--quiet", help="Print only the result and errors, no progress.")
+
+
+class _Mode:
+    """What the options of the command that runs have set."""
+
+    json = False
+
+
+def with_output(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options `--json` and `--quiet`."""
+
+    @functools.wraps(command)
+    def run(*given: Any, json: bool, quiet: bool, **options: Any) -> None:
+        _Mode.json = out.quiet = json
+        err.quiet = quiet
+        command(*given, **options)
+
+    signature = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+        )
+        for name, option in (("json", _JSON), ("quiet", _QUIET))
+    ]
+    parameters = [*signature.parameters.values(), *added]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def reset() -> None:
+    """Print as without the options, until a command has set them."""
+    _Mode.json = out.quiet = err.quiet = False
+
+
+def for_people() -> bool:
+    """Whether stdout is for people: without --json."""
+    return not _Mode.json
+
+
+def result(record: object) -> None:
+    """Print the command's record, if --json is set; once per command."""
+    if _Mode.json:
+        import msgspec  # `hil --help` needs none
+
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+        print(text, flush=True)
+
+
+def shown(path: Path) -> str:
+    """A path as a record has it: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def error_of(problem: HilError) -> Error:
+    """The error as a part of a record."""
+    from hil.api.records import Error
+
+    return Error(
+        type=type(problem).__name__,
+        what=problem.what,
+        hint=problem.hint,
+        exit_code=problem.exit_code,
+    )
+
+
+def interrupted(exit_code: int) -> None:
+    """The record of a command that Ctrl-C ended."""
+    if _Mode.json:
+        from hil.api.records import Error, ErrorOutput
+
+        found = Error(type="KeyboardInterrupt", what="interrupted", hint="", exit_code=exit_code)
+        result(ErrorOutput(error=found))
+
+
+def failed(problem: HilError) -> None:
+    """Print an error: as a record on stdout with --json, else as a line on stderr."""
+    if _Mode.json:
+        from hil.api.records import ErrorOutput
+
+        result(ErrorOutput(error=error_of(problem)))
+    else:
+        show_error(problem)
