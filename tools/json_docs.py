@@ -82,10 +82,11 @@ def _page() -> Iterator[str]:
         yield f"| `hil {command}` | [{name}](#{name.lower()}) |\n"
     _, components = msgspec.json.schema_components(found.values())
     kinds = _kinds(found.values())
-    for name in [*found, *sorted(components.keys() - found.keys())]:
+    parts = {name for name, one in components.items() if "properties" in one}
+    for name in [*found, *sorted(parts - found.keys())]:
         yield f"\n## {name}\n{_prose(kinds[name])}\n\n| field | type |\n|---|---|\n"
         for key, field in components[name].get("properties", {}).items():
-            yield f"| `{key}` | {_type(field)} |\n"
+            yield f"| `{key}` | {_type(field, components)} |\n"
 
 
 def _kinds(roots: Any) -> dict[str, type]:
@@ -112,20 +113,22 @@ def _prose(kind: type) -> str:
     return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
 
 
-def _type(field: dict[str, Any]) -> str:
+def _type(field: dict[str, Any], components: dict[str, Any]) -> str:
     """A field's type in words."""
     if "$ref" in field:
         name = field["$ref"].rpartition("/")[2]
+        if "enum" in components[name]:
+            return _type(components[name], components)
         return f"[{name}](#{name.lower()})"
     if "anyOf" in field:
-        return " or ".join(_type(one) for one in field["anyOf"])
+        return " or ".join(_type(one, components) for one in field["anyOf"])
     if "enum" in field:
-        return ", ".join(f"`{one}`" for one in field["enum"])
+        return ", ".join(f"`{one}`" if one else '`""`' for one in field["enum"])
     kind = field.get("type", "any")
     if kind == "array":
-        return f"list of {_type(field['items'])}" if field.get("items") else "list"
+        return f"list of {_type(field['items'], components)}" if field.get("items") else "list"
     if kind == "object" and "additionalProperties" in field:
-        return f"by name: {_type(field['additionalProperties'])}"
+        return f"by name: {_type(field['additionalProperties'], components)}"
     return str(kind)
 
 
