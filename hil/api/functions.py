@@ -41,7 +41,6 @@ Data: TypeAlias = File | Dataset | Array | tuple[Array, Array | None]
 class More(TypedDict, total=False):
     """The further options of `hil bench`; see `hil bench --help`."""
 
-    target: str
     teacher: File | Iterable[File]
     student: File | Iterable[File]
     target: str
