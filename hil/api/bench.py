@@ -9,7 +9,7 @@ from pathlib import Path
 from hil.api.options import BenchOptions
 from hil.api.text import run_text
 from hil.bench import Request, make_plan, run
-from hil.bench.events import Downloading, Emit, Note, Starting
+from hil.bench.events import BuildStep, Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
 from hil.boards.station import choose_board, stations
 from hil.core.errors import HilError
@@ -69,7 +69,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
                 plan,
                 folder,
                 emit,
-                RealLab(project, options.flash),
+                RealLab(project, options.flash, lambda step: emit(BuildStep(step))),
                 options.jobs or cores(),
                 layers=options.layers,
                 profiles=options.profile,

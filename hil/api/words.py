@@ -8,6 +8,7 @@ from hil.bench.events import (
     BenchStored,
     Building,
     BuildingSketch,
+    BuildStep,
     Calibrated,
     Converting,
     Downloading,
@@ -95,5 +96,5 @@ def words(event: Event) -> str:
             return f"{key}: the board on {port} is back after {seconds:.1f} s; the run continues"
         case Finished(key, seconds):
             return f"{key}: done in {seconds:.1f} s"
-        case Referencing() | Streaming() | TimingHost() | BenchStored():
+        case Referencing() | Streaming() | TimingHost() | BuildStep() | BenchStored():
             return ""

@@ -70,6 +70,13 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildStep:
+    """What the build that is going on does now, such as "compiling hil_image.c"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class WithKernels:
     """The firmware was built, and the ``kernels`` of others compute its networks."""
 
@@ -232,6 +239,7 @@ Event: TypeAlias = (
     | Weighed
     | Starting
     | Building
+    | BuildStep
     | WithKernels
     | BuildingSketch
     | Asking

@@ -18,9 +18,9 @@ from hil.bench.advice import flash_command
 from hil.bench.cases import USER, Program, Sketch, sketch_of
 from hil.boards.attached import Attached, find_attached
 from hil.boards.config import Board
-from hil.boards.emulator import require_emulator, start_detached, stop_detached
+from hil.boards.emulator import start_detached, stop_detached
 from hil.boards.session import HeldBoard, open_board, open_port
-from hil.boards.station import Station
+from hil.boards.station import Station, require_tools
 from hil.core.errors import HilError, LinkError, NoAnswer, WrongFirmware
 from hil.core.files import sha256
 from hil.core.records import Hello
@@ -59,7 +59,7 @@ class Lab(Protocol):
 
     def check(self, station: Station) -> None:
         """Before anything is built: LinkError if the port of ``station`` cannot be opened,
-        ToolMissing if its emulator is not installed."""
+        ToolMissing if the compiler or the emulator of an emulated one is not installed."""
         ...
 
     def build(self, image: Program, project: Path) -> Firmware:
@@ -86,23 +86,28 @@ class RealLab:
 
     project: Path
     flash: bool = False
+    tell: Callable[[str], None] | None = None  # gets each step of a build
     # by station: the image that was flashed, and the port since then
     _flashed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)  # by station: its USB serial number
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without ``tell``: the process of a lane has nobody to tell, and cannot be sent it."""
+        return {**self.__dict__, "tell": None}
 
     def check(self, station: Station) -> None:
         """See `Lab.check`."""
         if station.port:
             open_port(station.board, station.port).close()
         else:
-            require_emulator(station.board)
+            require_tools(station.board)
 
     def build(self, image: Program, project: Path) -> Firmware:
         """See `Lab.build`."""
         if isinstance(image, Sketch) and not image.source:
             return _not_built(image)
         models, engine, special = _to_build(image)
-        built = build(image.board.pio_env, models, engine, project, **special)
+        built = build(image.board.pio_env, models, engine, project, tell=self.tell, **special)
         found = footprint(built.elf, [name for name, _ in models])
         return Firmware(
             built.elf,
@@ -151,7 +156,7 @@ class RealLab:
         """Flash ``image`` unless it is already there; the board's port afterwards."""
         key, now = self._flashed.get(station, ((), port))
         if key != image.key:
-            _, now = flash(image, self.project, now)
+            _, now = flash(image, self.project, now, self.tell)
             self._flashed[station] = (image.key, now)
         return now
 
@@ -180,11 +185,16 @@ def _not_built(sketch: Sketch) -> Firmware:
     return Firmware(elf, sha256(elf), compiler_of(elf), found.flash, found.ram, found)
 
 
-def flash(image: Program, project: Path, where: Attached | str | None = None) -> tuple[Hello, str]:
+def flash(
+    image: Program,
+    project: Path,
+    where: Attached | str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[Hello, str]:
     """Flash ``image`` onto its board; the board's HELLO afterwards, and its port.
 
     ``where`` is a port, or an attached board, which is found again by its serial number; None
-    starts an emulated board, which keeps running.
+    starts an emulated board, which keeps running. ``tell`` gets each step of the build.
 
     Raises the errors of `upload`, WrongFirmware if the board then runs something else, and the
     error that the board's text shows when it panics or its loader does not start the firmware
@@ -195,13 +205,13 @@ def flash(image: Program, project: Path, where: Attached | str | None = None) ->
     if isinstance(where, str):  # an attached board was just found
         open_port(board, where).close()
     if where is None:
-        require_emulator(board)
-        built = build(board.pio_env, models, engine, project, **special)
+        require_tools(board)
+        built = build(board.pio_env, models, engine, project, tell=tell, **special)
         running = start_detached(project, board, built.elf)
         return _hello(image, project, running.port), running.port
     port = where.port if isinstance(where, Attached) else where
     needs = board.memory.flash if board.memory else 0
-    upload(board.pio_env, models, engine, project, port, needs=needs, **special)
+    upload(board.pio_env, models, engine, project, port, needs=needs, tell=tell, **special)
     deadline = Deadline.after(board.timeouts.boot)
     while True:  # a board with native USB disconnects, and may come back under another name
         found = _port_now(where, project)

@@ -165,14 +165,6 @@ def _prepare(command: Sequence[str], log: Path) -> None:
         raise _failed(command, f"ended with {done.returncode}", said)
 
 
-def require_emulator(board: Board) -> None:
-    """ToolMissing unless the programs that emulate ``board`` are installed."""
-    if board.emulator:
-        for program, *_ in (board.emulator.command, *board.emulator.prepare):
-            if "{" not in program:  # a placeholder: it is built with the firmware
-                _require(program, board.emulator.package)
-
-
 def _require(program: str, package: str = "") -> None:
     if not shutil.which(program):
         how = (

@@ -22,7 +22,7 @@ from pathlib import Path
 from hil.boards.attached import choose_attached, find_attached
 from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME, hold
-from hil.core.errors import UsageError
+from hil.core.errors import ToolMissing, UsageError
 from hil.firmware.toolchain import COMPILERS
 
 
@@ -119,6 +119,26 @@ def missing_tools(board: Board) -> list[str]:
         programs = [words[0] for words in (board.emulator.command, *board.emulator.prepare)]
         missing += [tool for tool in programs if "{" not in tool and not shutil.which(tool)]
     return missing
+
+
+def packages(board: Board) -> tuple[str, ...]:
+    """The Debian packages that have these programs and files."""
+    compiler = COMPILERS[board.pio_env].packages if board.pio_env in COMPILERS else ()
+    emulator = (board.emulator.package,) if board.emulator and board.emulator.package else ()
+    return tuple(dict.fromkeys((*compiler, *emulator)))
+
+
+def require_tools(board: Board) -> None:
+    """ToolMissing, with the command that installs them, unless all of them are there."""
+    if missing := missing_tools(board):
+        one = len(missing) == 1
+        raise ToolMissing(
+            f"{', '.join(missing)} {'is' if one else 'are'} not installed, and board {board.name} "
+            f"needs {'it' if one else 'them'}",
+            f"install {'it' if one else 'them'}: sudo apt-get install {' '.join(packages(board))}"
+            if packages(board)
+            else "install what the [emulator] of the board's file names",
+        )
 
 
 def choose_board(project: Path | None = None) -> tuple[str, str]:

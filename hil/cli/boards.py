@@ -25,7 +25,7 @@ from hil.boards.attached import (
 )
 from hil.boards.config import Board, load_board
 from hil.boards.emulator import start_detached, stop_detached
-from hil.cli.console import out, say
+from hil.cli.console import out, progress, say
 from hil.cli.output import result
 from hil.core.errors import DeviceError, UsageError
 from hil.core.files import did_you_mean
@@ -154,7 +154,8 @@ def flash(
     image = choose_image(request)
     names = ", ".join(network.name for network in image.networks)
     say(f"flashing {names} ({image.precision}, engine {engine}) onto {where or found.title}")
-    hello, now = flash_image(image, project, where)
+    with progress() as working:
+        hello, now = flash_image(image, project, where, working.doing)
     out.print(f"{escape(found.name)} on {escape(now)} runs {escape(hello.firmware)}:")
     for one in hello.models:
         out.print(f"  {escape(one.name)} {one.sha256[:12]} ({escape(one.engine)})")

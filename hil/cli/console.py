@@ -3,7 +3,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from collections.abc import Iterator
+
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderableType,
+    RenderHook,
+    RenderResult,
+)
 from rich.control import Control
 from rich.markup import escape
 from rich.progress import (
@@ -17,6 +26,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
+from rich.spinner import Spinner
 from rich.text import Text
 
 from hil.core.errors import HilError
@@ -84,14 +94,41 @@ class CountColumn(MofNCompleteColumn):
         return self._bytes.render(task) if task.fields.get("bytes") else super().render(task)
 
 
-def progress(what: str = "") -> Progress:
+class Work(Progress):
+    """Bars, and below them a spinner with what is going on and for how long."""
+
+    _doing = ""
+    _spinner = Spinner("dots")
+    _since = 0.0
+
+    def doing(self, what: str) -> None:
+        """Show ``what`` until the next call; nothing if it is empty."""
+        if not self._doing:
+            self._since = self.get_time()
+        self._doing = what
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """See `Progress`."""
+        yield self.make_tasks_table(self.tasks)
+        if self._doing:
+            seconds = self.get_time() - self._since
+            self._spinner.update(text=Text(f"{self._doing} ({seconds:.0f} s)"))
+            yield self._spinner
+
+    def stop(self) -> None:
+        """See `Progress`; the spinner does not stay."""
+        self._doing = ""
+        super().stop()
+
+
+def progress(what: str = "") -> Work:
     """Bars with counts, rates and time left."""
     return _bars(CountColumn(), TextColumn(what) if what else RateColumn())
 
 
-def _bars(*columns: ProgressColumn) -> Progress:
+def _bars(*columns: ProgressColumn) -> Work:
     """Bars on stderr; nothing if that is not a terminal."""
-    return Progress(
+    return Work(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
         *columns,

@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from hil.api.records import DoctorCheck, DoctorOutput
 from hil.boards.config import load_board
-from hil.boards.station import missing_tools
+from hil.boards.station import missing_tools, packages
 from hil.cli.console import Downloads, out
 from hil.cli.output import result
 from hil.core.errors import HilError
@@ -136,15 +136,12 @@ def _board(name: str) -> Check:
     """The compiler and the emulator of one board."""
     board = load_board(name)
     missing = missing_tools(board)
-    packages = COMPILERS[board.pio_env].packages if board.pio_env in COMPILERS else ()
-    if board.emulator and board.emulator.package:
-        packages = (*packages, board.emulator.package)
     return Check(
         f"board {name}",
         not missing,
         f"{', '.join(missing)} not found" if missing else board.title,
         "required" if name == REQUIRED else "board",
-        *_apt(*dict.fromkeys(packages)),
+        *_apt(*packages(board)),
     )
 
 

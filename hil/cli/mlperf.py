@@ -89,8 +89,8 @@ def mlperf(
     name = kind.name if kind else "board"
     with (
         run_folder(out_folder, name, "mlperf", mode) as folder,
-        target as found,
         _Watching() as watching,
+        target as found,
     ):
         outcome = run(
             found.link,
@@ -142,7 +142,7 @@ class _Watching:
 
     def __init__(self) -> None:
         self._bars = progress()
-        self._task = self._bars.add_task("finding the device", total=None)
+        self._task = self._bars.add_task("preparing the device", total=None)
 
     def __enter__(self) -> _Watching:
         self._bars.start()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
+from typing import Final
 
 import typer
 from rich.markup import escape
@@ -18,7 +19,18 @@ from rich.progress import TaskID
 
 from hil.api.bench import answered
 from hil.api.words import count, words
-from hil.bench.events import Downloading, Event, Finished, NotCounted, Starting
+from hil.bench.events import (
+    Asking,
+    Building,
+    BuildingSketch,
+    BuildStep,
+    Converting,
+    Downloading,
+    Event,
+    Finished,
+    NotCounted,
+    Starting,
+)
 from hil.cli.console import err, out, progress, say
 from hil.cli.output import for_people
 from hil.cli.report import show_report
@@ -30,6 +42,10 @@ def with_hint(problem: DeviceError, folder: Path) -> DeviceError:
     found = copy(problem)
     found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {again(folder)}"
     return found
+
+
+# what takes seconds and says nothing until it is done
+_LONG: Final = (Asking, Building, BuildingSketch, Converting)
 
 
 class Bars:
@@ -49,6 +65,10 @@ class Bars:
         self._bars.stop()
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, BuildStep):
+            self._bars.doing(event.what)
+            return
+        self._bars.doing(words(event) if isinstance(event, _LONG) else "")
         match event:
             case Downloading(name, done, total):
                 if name not in self._tasks and not err.is_terminal:

@@ -10,11 +10,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 from hil.core.errors import (
     BuildFailed,
@@ -68,6 +68,11 @@ _CHOICES: Final = (
     "HIL_TFLM_DIR",
     "HIL_TFLM_KERNELS",
 )
+_STEP: Final = re.compile(
+    r"(?P<verb>Compiling|Archiving|Indexing|Linking|Checking|Building|Uploading|Downloading"
+    r"|Unpacking) (?P<file>\S+)"
+)
+Tell: TypeAlias = Callable[[str], None]
 KERNELS_FILE: Final = "kernels.txt"  # in the build folder, from firmware/scripts
 
 
@@ -93,17 +98,19 @@ def build(
     *,
     layers: bool = False,
     sketch: Path | None = None,
+    tell: Tell | None = None,
 ) -> BuiltFirmware:
     """Build PlatformIO env ``env`` of ``project``'s firmware with ``models``, in order, by
     ``engine``.
 
     With ``sketch`` (an .ino file or the folder of a sketch), that is built, and not ``models``.
-    With ``layers`` it answers layer by layer (docs/protocol.md). The environment variable HIL_FAULT
-    breaks a layer (`hil.engines.write_image`). Each image has its own build folder, so that
-    switching between images compiles nothing. Raises what `write_image` raises, ToolMissing without
-    a compiler, BuildFailed with the compiler's first error.
+    With ``layers`` it answers layer by layer (docs/protocol.md). ``tell`` gets each step in words.
+    The environment variable HIL_FAULT breaks a layer (`hil.engines.write_image`). Each image has
+    its own build folder, so that switching between images compiles nothing. Raises what
+    `write_image` raises, ToolMissing without a compiler, BuildFailed with the compiler's first
+    error.
     """
-    return _run(env, models, engine, project, layers, sketch=sketch)
+    return _run(env, models, engine, project, layers, sketch=sketch, tell=tell)
 
 
 def upload(
@@ -116,13 +123,14 @@ def upload(
     layers: bool = False,
     needs: int = 0,
     sketch: Path | None = None,
+    tell: Tell | None = None,
 ) -> BuiltFirmware:
     """`build`, then flash the board on ``port``, whose flash must have ``needs`` bytes.
 
     Raises what `build` raises, and for a failed upload LinkError, NoAnswer, WrongChip,
     FlashTooSmall, or BuildFailed with a quotation if the reason is unknown.
     """
-    return _run(env, models, engine, project, layers, port, needs, sketch)
+    return _run(env, models, engine, project, layers, port, needs, sketch, tell)
 
 
 def _run(
@@ -134,7 +142,9 @@ def _run(
     port: str | None = None,
     needs: int = 0,
     sketch: Path | None = None,
+    tell: Tell | None = None,
 ) -> BuiltFirmware:
+    tell = tell or _nobody
     require_compiler(env)
     tree = firmware_tree(project)
     _require_path(tree)
@@ -157,22 +167,53 @@ def _run(
         fault = os.environ.get("HIL_FAULT", "")
         image = None
         if sketch is None:
+            tell(f"generating C for {', '.join(name for name, _ in models)}")
             image = write_image(engine, models, generated, layers=layers, fault=fault)
-        done = subprocess.run(
-            [sys.executable, "-m", "platformio", "run", "-d", str(tree), "-e", env, *words],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
+        tell("starting PlatformIO")
+        command = [sys.executable, "-m", "platformio", "run", "-d", str(tree), "-e", env, *words]
+        status = _logged(command, environment, output, tell)
+    if status:
         raise failure(env, log, port)
     if port:
         _check_flash(_text(log), port, needs)
     elf = _find_elf(folder / env)
     compiled = image.compiled if image else ()
     return BuiltFirmware(elf, sha256(elf), compiler_of(elf), compiled, _kernels(folder / env))
+
+
+def _logged(
+    command: Sequence[str], environment: Mapping[str, str], log: BinaryIO, tell: Tell
+) -> int:
+    """Run ``command``, with its output in ``log``; its exit status."""
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                log.write(line)
+                if step := step_of(line.decode(errors="replace")):
+                    tell(step)
+        except BaseException:  # Ctrl-C
+            process.kill()
+            raise
+    return process.returncode
+
+
+def step_of(line: str) -> str:
+    """What PlatformIO says in ``line`` that it does now, in words; empty for other lines."""
+    found = _STEP.match(line)
+    if found is None:
+        return ""
+    return f"{found['verb'].lower()} {Path(found['file']).name.removesuffix('.o')}"
+
+
+def _nobody(_: str) -> None:
+    """Nobody is watching."""
 
 
 def _envs_of(project: Path) -> dict[str, str]:

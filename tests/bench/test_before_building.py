@@ -77,7 +77,10 @@ def test_the_real_lab_opens_a_port_and_looks_for_an_emulator(
     with pytest.raises(LinkError, match="does not exist"):
         lab.check(only_station(mps2, absent))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match="qemu-system-arm is not installed; .* qemu-system-arm"):
+    with pytest.raises(
+        ToolMissing,
+        match="qemu-system-arm are not installed.* board mps2 needs them; .* qemu-system-arm",
+    ):
         lab.check(only_station(mps2))
     lab.check(only_station(load_board("esp32dev"), "loop://"))
 

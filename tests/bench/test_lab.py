@@ -104,8 +104,8 @@ def test_a_sketch_that_runs_already_needs_no_file(tmp_path: Path) -> None:
 def test_a_sketch_is_flashed_and_then_must_answer_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     uploads: list[tuple[tuple[object, ...], object]] = []
 
-    def upload(*words: object, sketch: Path, needs: int) -> None:
-        assert needs == 0
+    def upload(*words: object, sketch: Path, needs: int, tell: object) -> None:
+        assert (needs, tell) == (0, None)
         uploads.append((words, sketch))
 
     monkeypatch.setattr("hil.bench.lab.upload", upload)

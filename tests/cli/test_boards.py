@@ -99,7 +99,8 @@ def test_one_of_two_equal_boards_is_only_flashed_by_its_serial_number(
     plug(monkeypatch, "A", "B")
     flashed: list[str] = []
 
-    def upload(*words: object, layers: bool, needs: int) -> None:
+    def upload(*words: object, layers: bool, needs: int, tell: object) -> None:
+        assert tell is not None
         assert not layers
         assert needs == 0  # its board file names no flash
         flashed.append(str(words[-1]))
