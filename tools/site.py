@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the documentation site, strictly: `python -m tools.site [FOLDER]`.
 
-The pages are those of docs/, and a reference of all commands. Links to files outside of docs/ lead
+The pages are those of docs/, a reference of all commands, and one of the Python API. Links to files outside of docs/ lead
 to the repository.
 """
 
@@ -19,6 +19,18 @@ from tools import PROJECT
 from tools.cli_reference import reference
 
 CONFIG = "zensical.toml"
+_API = """\
+# Python API
+
+What `import hil` gives. [How to use it](python-api.md).
+
+::: hil.api.functions.bench
+::: hil.load
+::: hil.runs.notebook.Run
+::: hil.api.functions.compare
+::: hil.api.functions.boards
+::: hil.core.errors
+"""
 
 
 def stage(target: Path) -> None:
@@ -28,6 +40,7 @@ def stage(target: Path) -> None:
     (target / CONFIG).write_text(settings)
     shutil.copytree(PROJECT / "docs", target / "docs")
     (target / "docs" / "cli.md").write_text(reference())
+    (target / "docs" / "api.md").write_text(_API)
     for page in (target / "docs").rglob("*.md"):
         page.write_text(_links(page.read_text(), page.parent, target, source))
 
