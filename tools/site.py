@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the documentation site, strictly: `python -m tools.site [FOLDER]`.
 
-The pages are those of docs/, a reference of all commands, and one of the Python API. Links to files outside of docs/ lead
-to the repository.
+The pages are those of docs/, a reference of all commands, and one of the Python API. Links to files
+outside of docs/ lead to the repository.
 """
 
 from __future__ import annotations
