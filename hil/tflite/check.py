@@ -37,6 +37,8 @@ _COUNTS = {  # inputs and outputs
     "CALL_ONCE": (0, 0),
     "RESIZE_BILINEAR": (2, 1),
     "GATHER": (2, 1),
+    "TOPK_V2": (2, 2),
+    "ONE_HOT": (4, 1),
 }
 
 

@@ -98,6 +98,7 @@ _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     },
     **{code: {"count": (0, "i", 0), "axis": (1, "i", 0)} for code in ("PACK", "UNPACK")},
     "GATHER": {"axis": (0, "i", 0), "batch_dims": (1, "i", 0)},
+    "ONE_HOT": {"axis": (0, "i", 0)},
     "MIRROR_PAD": {"mode": (0, "b", 0)},
     **{code: {"block": (0, "i", 0)} for code in ("SPACE_TO_DEPTH", "DEPTH_TO_SPACE")},
     "RESIZE_NEAREST_NEIGHBOR": {"align_corners": (0, "b", 0), "half_pixel_centers": (1, "b", 0)},

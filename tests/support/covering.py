@@ -14,6 +14,7 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 import hil.engines.aot
 from hil.core.errors import ModelError
@@ -31,7 +32,7 @@ FOLDER: Final = Path(str(hil.engines.aot.__file__)).parent
 NAMES: Final = (
     *("accumulating", "around", "channelwise", "conv16", "finish", "fours", "gather_sums"),
     *("gathering", "grouped", "lstm_code", "matmul", "moving", "normalizing", "pool16"),
-    *("reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
+    *("ranking", "reductions", "resizing", "scaling", "softmax", "sums", "svdf_code"),
     *("transposed", "unweighted", "windows"),
 )
 # the modules that write C for a layer; a new conv_*.py belongs to them
@@ -49,7 +50,6 @@ MOVES: Final = (
     (17, "CONCATENATION", "float32"),
     (17, "RESIZE_NEAREST_NEIGHBOR", "int8"),
     (7, "BROADCAST_TO", "int8"),
-    (1, "RESIZE_BILINEAR", "float32"),
     (1, "RESIZE_BILINEAR", "int8"),
 )
 RAM: Final = 5_500  # bytes for input, output and arena: an ATmega2560 has 8 KB in total
@@ -112,6 +112,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         assert data is not None
         yield f"{code.lower()}_{dtype}", data
     yield "dilated", _dilated()
+    yield "ranked", _ranked()
     yield "long_chain", _long()
     yield "squared_int8", products.squared("int8")
     yield "squared_float32", products.squared("float32")
@@ -163,6 +164,26 @@ def _dilated() -> bytes:
     net = Net().input((1, 4, 7, 2), "int8", 0.01, 3)
     weights = random.integers(-127, 128, (3, 3, 3, 2)).astype(np.int8)
     net.conv(weights, padding=SAME, dilation=(2, 2), scales=[0.01] * 3, scale=0.1, zero=5)
+    return net.finish()
+
+
+def _ranked() -> bytes:
+    """A picture is enlarged; of each pixel, the number of its largest value becomes a vector."""
+    net = Net().input((1, 3, 4, 2))
+    options = schema.ResizeBilinearOptionsT()
+    options.halfPixelCenters = True
+    size = net.tensor((2,), "int32", np.array([5, 3], np.int32))
+    net.op("RESIZE_BILINEAR", (1, 5, 3, 2), options, "ResizeBilinearOptions", [size], version=3)
+    one = net.tensor((), "int32", np.array(1, np.int32))
+    places = net.tensor((1, 5, 3, 1), "int32")
+    net.op("TOPK_V2", (1, 5, 3, 1), schema.TopKV2OptionsT(), "TopKV2Options", [one])
+    net.graph.operators[-1].outputs = [net.current, places]
+    net.current = places
+    options = schema.OneHotOptionsT()
+    options.axis = -1
+    depth = net.tensor((), "int32", np.array(2, np.int32))
+    values = [net.tensor((), "float32", np.array(v, np.float32)) for v in (1, -0.5)]
+    net.op("ONE_HOT", (1, 5, 3, 1, 2), options, "OneHotOptions", [depth, *values])
     return net.finish()
 
 

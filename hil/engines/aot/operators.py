@@ -41,6 +41,14 @@ from hil.engines.aot.values.channelwise import Channelwise, emit_channelwise
 from hil.engines.aot.values.comparing import SIGNS
 from hil.engines.aot.values.conversions import FUNCTIONS, Conversion, emit_conversion
 from hil.engines.aot.values.normalizing import L2Norm, emit_l2norm, plan_l2norm
+from hil.engines.aot.values.ranking import (
+    OneHot,
+    TopK,
+    emit_one_hot,
+    emit_top_k,
+    plan_one_hot,
+    plan_top_k,
+)
 from hil.engines.aot.values.reductions import Reduction, emit_reduction, plan_reduction
 from hil.engines.aot.values.softmax import (
     LogSoftmax,
@@ -170,6 +178,8 @@ FAMILIES: Mapping[str, Family] = {
     "REDUCE_ALL": replace(_REDUCTION, types=(BOOL,)),
     "REDUCE_ANY": replace(_REDUCTION, types=(BOOL,)),
     "REDUCE_PROD": replace(_REDUCTION, types=(FLOAT32,)),
+    "TOPK_V2": replace(_MOVED, step=TopK, plan=plan_top_k, emit=emit_top_k, converts=True),
+    "ONE_HOT": replace(_MOVED, step=OneHot, plan=plan_one_hot, emit=emit_one_hot, converts=True),
     "ARG_MAX": _POSITION,
     "ARG_MIN": _POSITION,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Family(
