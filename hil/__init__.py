@@ -5,6 +5,7 @@
     run = hil.load("results/example")
     hil.compare("results/base", run)
     hil.boards()
+    hil.datasets.load("mnist")
     hil.errors.HilError                                   what all of them raise
 
 docs/python-api.md describes them. ``import hil`` is quick: what they need is imported when they are
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hil import datasets as datasets
     from hil import errors as errors
     from hil.api.functions import bench as bench
     from hil.api.functions import boards as boards
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from hil.runs.notebook import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "bench", "boards", "compare", "errors", "load"]
+__all__ = ["Run", "bench", "boards", "compare", "datasets", "errors", "load"]
 
 _FUNCTIONS = "hil.api.functions"
 _CALLED = ("bench", "boards", "compare")  # functions that have the name of a package
@@ -78,7 +80,7 @@ def load(folder: str | PathLike[str]) -> Run:
 
 def __getattr__(name: str) -> Any:
     """Import what is used for the first time."""
-    if name in _CALLED or name == "errors":
+    if name in (*_CALLED, "datasets", "errors"):
         return importlib.import_module(f"hil.{name}")
     if name == "Run":
         return importlib.import_module("hil.runs.notebook").Run

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,6 +18,7 @@ import typer
 
 from hil.cli.console import err, out, show_error
 from hil.core.errors import HilError
+from hil.core.text import storable
 
 if TYPE_CHECKING:
     from hil.api.records import Error
@@ -93,8 +93,8 @@ def result(record: object) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as a record has it: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """A path as a record has it: bytes that are not UTF-8 become "?"."""
+    return storable(str(path))
 
 
 def error_of(problem: HilError) -> Error:

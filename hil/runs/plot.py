@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hil.core.errors import ToolMissing, UsageError
 from hil.runs.cells import Cell
+from hil.runs.scores import TITLES
 from hil.stats import Estimate
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ Value: TypeAlias = Callable[[Cell], tuple[float, float, float] | None]  # point,
 
 
 def draw(folder: Path, cells: Sequence[Cell]) -> tuple[Axes, ...]:
-    """One panel for each figure that a cell has: accuracy, time by unit, arena.
+    """One panel for each figure that a cell has: accuracy, or what its task has instead; time by
+    unit; arena.
 
     Raises:
         ToolMissing: matplotlib is not installed.
@@ -37,6 +39,8 @@ def draw(folder: Path, cells: Sequence[Cell]) -> tuple[Axes, ...]:
             f"pip install matplotlib, or look at {folder / 'report.html'}",
         ) from None
     panels: list[tuple[str, Value]] = [("right answers", lambda cell: _known(cell.accuracy))]
+    headlines = dict.fromkeys(cell.headline for cell in cells if cell.headline)
+    panels += [(f"{TITLES[name]} on the device", _score(name)) for name in headlines]
     panels += [(title, _time_in(unit)) for unit, title in _UNITS.items()]
     panels.append(("arena, bytes", _arena))
     drawn = [(title, value) for title, value in panels if any(map(value, cells))]
@@ -71,6 +75,11 @@ def draw(folder: Path, cells: Sequence[Cell]) -> tuple[Axes, ...]:
 
 def _known(found: Estimate | None) -> tuple[float, float, float] | None:
     return (found.point, found.low, found.high) if found else None
+
+
+def _score(name: str) -> Value:
+    """The headline of a cell, if that is ``name``."""
+    return lambda cell: _known(cell.scores[name].device) if cell.headline == name else None
 
 
 def _time_in(unit: str) -> Value:

@@ -56,6 +56,10 @@ def test_every_command_takes_them(
         capsys.readouterr()
         assert hil(monkeypatch, *command, folder=folder) == 0, command
         assert "Traceback" not in capsys.readouterr().err
+    for command in (("report", run), ("verify", run), ("history", folder)):
+        capsys.readouterr()
+        assert hil(monkeypatch, *command, "--json", folder=folder) == 0, command
+        assert "caf?" in str(json.loads(capsys.readouterr().out))
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_data_for_mlcommons(command: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.firmware
-def test_flash_and_emulate() -> None:
+def test_a_bench_that_builds_and_an_emulator_that_stays(tmp_path: Path) -> None:
     """In processes of their own: an emulator outlives the one that started it."""
 
     def ran(*words: str) -> str:
@@ -199,6 +199,9 @@ def test_flash_and_emulate() -> None:
         assert {one.engine for one in found.models} == {"aot"}
         boards = {one.name: one for one in record(ran("boards"), records.BoardsOutput).boards}
         assert (boards["native"].state, boards["native"].ports) == ("running", (found.port,))
+        more = ("--board", "native", "--dataset", "digits", "--model", "student", "--limit", "3")
+        line = ran("bench", *more, "--host-samples", "0", "--out", str(tmp_path / "run"))
+        assert [row.n for row in record(line, records.ReportOutput).summary.runs] == [3, 3]
     finally:
         stopped = record(ran("emulate", "native", "--stop"), records.EmulateOutput).stopped
     assert stopped is True
