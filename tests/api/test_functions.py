@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import hil
@@ -26,6 +27,7 @@ from hil.tflite import read_model
 from tests.support import reports
 from tests.support.command_line import PROJECT, STUDENT
 
+SINE = PROJECT / "tests" / "bench" / "data"
 Use = Callable[[FakeLab], None]
 
 
@@ -78,6 +80,24 @@ def test_samples_without_labels_and_data_sets() -> None:
     assert alone.folder.parent == named.folder.parent == Path("results")
     with pytest.raises(errors.UsageError, match="data is a tuple of 3"):
         hil.bench(STUDENT, (data.x, data.y, data.ids))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("use")
+def test_float_targets_are_a_regression() -> None:
+    """`rmse` by its definition, of the raw outputs and the targets as given."""
+    matplotlib = pytest.importorskip("matplotlib", reason="extra examples")
+    matplotlib.use("agg")
+    given = np.load(SINE / "sine_floats.npz")
+    network = SINE / "sine_int8.tflite"
+    found = hil.bench(network, (given["x"], given["y"]), board="mps2", host_samples=0)
+    at = [int(one.rpartition("-")[2]) for one in found.cells[0].ids]
+    outputs = found.outputs(found.cells[0].plan.model, "int8", real=True)
+    targets = given["y"].reshape(len(given["x"]), -1)[at]
+    (row,) = found.results.to_dict("records")
+    assert row["rmse.device"] == pytest.approx(np.sqrt(np.mean((outputs - targets) ** 2)))
+    axes = found.plot()
+    assert axes[0].get_xlabel() == "rmse on the device"
+    matplotlib.pyplot.close("all")
 
 
 def test_a_wrong_output_is_a_result_and_not_an_exception(use: Use) -> None:
