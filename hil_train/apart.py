@@ -49,7 +49,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def export(
     source: Path,
-    dataset: Dataset,
+    dataset: Dataset | None,
     out: Path,
     *,
     calibration: int = CALIBRATION,
@@ -57,10 +57,12 @@ def export(
 ) -> dict[Precision, Path]:
     """As `hil_train.export.export`, and with its errors; ModelError if TensorFlow crashes."""
     require_installed("train")
-    request = _Request(str(source), dataset.name, str(out), tuple(precisions))
+    data = dataset.name if dataset else ""
+    request = _Request(str(source), data, str(out), tuple(precisions))
     with tempfile.TemporaryDirectory(prefix="hil-convert-") as name:
         folder = Path(name)
-        np.save(folder / _SAMPLES, subset(dataset, calibration).x, allow_pickle=False)
+        if dataset:
+            np.save(folder / _SAMPLES, subset(dataset, calibration).x, allow_pickle=False)
         done = subprocess.run(
             # -P: no module of the current folder is imported instead of an installed one
             [sys.executable, "-P", "-m", "hil_train.apart", name],
@@ -93,7 +95,8 @@ def _crashed(source: Path, at: Path, done: subprocess.CompletedProcess[bytes]) -
 
 def main(folder: Path, request: _Request) -> _Answer:
     """The work of the other process, one precision after the other: it may crash in any of them."""
-    samples = np.load(folder / _SAMPLES, allow_pickle=False)
+    file = folder / _SAMPLES
+    samples = np.load(file, allow_pickle=False) if file.exists() else None
     source, out = Path(request.source), Path(request.out)
     paths = {}
     for precision in request.precisions:

@@ -27,7 +27,7 @@ Samples: TypeAlias = npt.NDArray[np.generic]
 
 def export(
     source: Path,
-    dataset: Dataset,
+    dataset: Dataset | None,
     out: Path,
     *,
     calibration: int = CALIBRATION,
@@ -38,7 +38,7 @@ def export(
     Args:
         source: a .keras or .h5 file, or a SavedModel folder, with one input and one output.
         dataset: training data, to calibrate the ranges of integers; uint8 pixels are scaled by
-            1/255, unless the network's input is uint8.
+            1/255, unless the network's input is uint8. None: for float32 alone.
         out: folder for ``<name>_float32.tflite``, ``<name>_int8.tflite``, ...
         calibration: how many samples of ``dataset`` to use.
         precisions: which files to write.
@@ -53,12 +53,13 @@ def export(
         UsageError: the data set does not fit the network.
         StorageError: ``out`` cannot be written.
     """
-    return export_samples(source, subset(dataset, calibration).x, dataset.name, out, precisions)
+    samples = subset(dataset, calibration).x if dataset else None
+    return export_samples(source, samples, dataset.name if dataset else "", out, precisions)
 
 
 @known_warnings()
 def export_samples(
-    source: Path, samples: Samples, name: str, out: Path, precisions: Sequence[Precision]
+    source: Path, samples: Samples | None, name: str, out: Path, precisions: Sequence[Precision]
 ) -> dict[Precision, Path]:
     """`export`, calibrated on all of ``samples`` (n, ...); ``name`` is their data set's."""
     if source.is_dir():
@@ -79,9 +80,11 @@ def export_samples(
 
 
 def _fitting(
-    source: Path, shape: tuple[int, ...], dtype: str, samples: Samples, name: str
-) -> Samples:
+    source: Path, shape: tuple[int, ...], dtype: str, samples: Samples | None, name: str
+) -> Samples | None:
     """Samples as values of the network's input; UsageError if they do not fit."""
+    if samples is None:
+        return None
     if samples.shape[1:] != shape:
         raise UsageError(
             f"{source.name} takes inputs of shape {shape}, {name} has {samples.shape[1:]}",
@@ -126,13 +129,13 @@ def load_network(keras_file: Path) -> Any:
 
 
 def convert(
-    network: Any, samples: Samples, precisions: Sequence[Precision] = EXPORTED
+    network: Any, samples: Samples | None, precisions: Sequence[Precision] = EXPORTED
 ) -> dict[Precision, bytes]:
     """The contents of a Keras network's TFLite files.
 
     Args:
         network: one input, one output.
-        samples: (n, ...) real inputs, to calibrate with.
+        samples: (n, ...) real inputs, to calibrate with; None: for float32 alone.
         precisions: which files.
 
     Raises:
@@ -177,7 +180,10 @@ def _unrolled(layer: Any) -> Any:
 
 
 def written(
-    name: str, converter: Callable[[], Any], samples: Samples, precisions: Sequence[Precision]
+    name: str,
+    converter: Callable[[], Any],
+    samples: Samples | None,
+    precisions: Sequence[Precision],
 ) -> dict[Precision, bytes]:
     """The contents of the TFLite files that ``converter()``, a new ``TFLiteConverter``, writes."""
     _, tf = require()
@@ -192,6 +198,7 @@ def written(
             with quiet():
                 one = converter()
                 if precision in ops:
+                    assert samples is not None, "integers need samples"
                     one.optimizations = [tf.lite.Optimize.DEFAULT]
                     one.representative_dataset = lambda: ([row[None]] for row in samples)
                     one.target_spec.supported_ops = [ops[precision]]

@@ -25,7 +25,6 @@ from hil.core.files import NO_RECORD, did_you_mean, locked, replace_file, sha256
 from hil.core.host import package_versions
 from hil.core.plugins import EXPORTERS, plugin
 from hil.core.records import CALIBRATION, EXPORTED, Dataset, Precision
-from hil.core.text import storable
 from hil.datasets import subset
 from hil.runs.schema import Conversion
 
@@ -39,14 +38,15 @@ _FORMAT: Final = "1"  # to be raised when the same versions write other files
 class Exporter(Protocol):
     """Writes ``NAME_PRECISION.tflite`` files of ``source`` into ``out``, and returns their paths.
 
-    Ranges are taken from the first ``calibration`` samples in the order of `hil.datasets.subset`.
+    Ranges are taken from the first ``calibration`` samples in the order of `hil.datasets.subset`;
+    float32 needs none.
     Raises ToolMissing, ModelError, UsageError or StorageError.
     """
 
     def __call__(
         self,
         source: Path,
-        dataset: Dataset,
+        dataset: Dataset | None,
         out: Path,
         *,
         calibration: int,
@@ -91,7 +91,7 @@ def cache_folder() -> Path:
 
 def converted(
     source: Path,
-    data: Dataset,
+    data: Dataset | None,
     emit: Emit,
     *,
     precisions: Sequence[Precision] = EXPORTED,
@@ -102,7 +102,8 @@ def converted(
 
     Args:
         source: see `is_source`.
-        data: up to `CALIBRATION` of its samples calibrate the ranges of integers.
+        data: up to `CALIBRATION` of its samples calibrate the ranges of integers. None: only
+            float32 is written.
         emit: gets `Converting`, if that takes place.
         folder: of the cache; default: `cache_folder`.
 
@@ -113,20 +114,20 @@ def converted(
         StorageError: the cache cannot be written.
     """
     export = find_exporter(source)
-    if len(data.named) > 1 and "x" not in data.named:
+    if data and len(data.named) > 1 and "x" not in data.named:
         raise UsageError(
             f"{data.name} has {len(data.named)} arrays of samples, {source} has one input",
             "save the samples as array x",
         )
-    some = subset(data, CALIBRATION)
-    precisions = tuple(dict.fromkeys((Precision.FLOAT32, *precisions)))
+    some = subset(data, CALIBRATION) if data else None
+    precisions = tuple(dict.fromkeys((Precision.FLOAT32, *(precisions if some else ()))))
     record = _record(source, data, some)
     place = (folder or cache_folder()) / _key(record, some, precisions)
     with locked(place.with_suffix(".lock")):
         kept = _kept(place)
         if kept is None:
             emit(Converting(source.name))
-            files = export(source, some, place, calibration=len(some), precisions=precisions)
+            files = export(source, some, place, calibration=len(some or ()), precisions=precisions)
             names = {precision: files[precision].name for precision in precisions}
             hashes = {name: sha256(place / name) for name in names.values()}
             kept = _Kept(record, names, hashes)
@@ -135,20 +136,23 @@ def converted(
     return Converted(source.resolve().stem, found, record, place)
 
 
-def _record(source: Path, data: Dataset, some: Dataset) -> Conversion:
-    scale = 255 if some.x.dtype == np.uint8 else 1  # pixels
+def _record(source: Path, data: Dataset | None, some: Dataset | None) -> Conversion:
     versions = package_versions(_PACKAGES[:2])
+    low = high = 0.0
+    if some:
+        scale = 255 if some.x.dtype == np.uint8 else 1  # pixels
+        low, high = float(np.min(some.x)) / scale, float(np.max(some.x)) / scale
     return Conversion(
-        source=storable(source.resolve().name),
+        source=source.resolve().name,
         source_sha256=_digest(source),
         by=", ".join(f"{name} {version}" for name, version in versions.items()),
-        data=storable(data.name),
-        split=data.split,
-        fingerprint=data.fingerprint,
-        n=len(some),
-        total=len(data),
-        low=float(np.min(some.x)) / scale,
-        high=float(np.max(some.x)) / scale,
+        data=data.name if data else "",
+        split=data.split if data else "",
+        fingerprint=data.fingerprint if data else "",
+        n=len(some or ()),
+        total=len(data or ()),
+        low=low,
+        high=high,
     )
 
 
@@ -165,15 +169,16 @@ def _digest(source: Path) -> str:
     return found.hexdigest()
 
 
-def _key(record: Conversion, some: Dataset, precisions: Sequence[Precision]) -> str:
+def _key(record: Conversion, some: Dataset | None, precisions: Sequence[Precision]) -> str:
     """The name of a conversion's folder. The samples' own bytes count, not only their source:
     the same file may be read in several ways."""
 
     def parts() -> Iterator[str]:
         yield from (_FORMAT, record.source, record.source_sha256, *precisions)
         yield from (f"{name} {version}" for name, version in package_versions(_PACKAGES).items())
-        yield f"{some.x.dtype} {some.x.shape}"
-        yield hashlib.sha256(np.ascontiguousarray(some.x).tobytes()).hexdigest()
+        if some:
+            yield f"{some.x.dtype} {some.x.shape}"
+            yield hashlib.sha256(np.ascontiguousarray(some.x).tobytes()).hexdigest()
         yield from (record.data, record.split, record.fingerprint, str(record.total))
 
     return hashlib.sha256("".join(f"{len(p)}:{p}" for p in parts()).encode()).hexdigest()[:32]

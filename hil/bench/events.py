@@ -20,8 +20,8 @@ class Converting:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A model's .tflite files are in ``folder``, converted now or earlier. ``benched``: with
-    samples of the data that it is benched on."""
+    """A model's .tflite files are in ``folder``, converted now or earlier. ``benched``: calibrated
+    on the data that it is benched on."""
 
     record: Conversion
     folder: Path

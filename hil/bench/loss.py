@@ -9,7 +9,7 @@ finds a calibration, or samples, that do not fit the model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,10 +18,13 @@ import numpy.typing as npt
 from hil import stats
 from hil.bench.convert import Converted
 from hil.bench.events import Weighed
+from hil.bench.inputs import Taken, check_data, samples_of
+from hil.bench.task import choose
 from hil.core.errors import ModelError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import first, subset
 from hil.reference import convert_outputs, encode_inputs, litert, xnnpack
+from hil.runs.task import WITH_CLASSES
 from hil.tflite import Graph, read_model
 
 SAMPLES: Final = 500  # at most
@@ -41,44 +44,60 @@ def weigh(made: Converted, data: Dataset) -> Weighed:
     """
     graphs = {precision: read_model(file) for precision, file in made.files.items()}
     plain = graphs[Precision.FLOAT32]
+    taken = Taken(made.record.source, plain.inputs, plain.names_in)
     some = (first if plain.stateful else subset)(data, SAMPLES)
+    check_data(some, taken)
+    criterion = choose(made.record.source, plain.output, taken, data, plain)
+    (x,) = samples_of(some, taken)
     try:
         outputs = {
-            precision: _outputs(made, precision, graph, some.x)
-            for precision, graph in graphs.items()
+            precision: _outputs(made, precision, graph, x) for precision, graph in graphs.items()
         }
     except ModelError as problem:
         return Weighed(f"{made.name}: its precisions were not compared: {problem.what}")
     expected = outputs.pop(Precision.FLOAT32)
-    if some.labelled and plain.output.elements > 1:
-        return _by_answers(made, some, expected, outputs, plain)
+    if criterion.task in WITH_CLASSES:
+        answers = Answers(made, plain, x, some.y, criterion.threshold)
+        return _by_answers(answers, expected, outputs)
     if not outputs:
         return Weighed(f"{made.name}: float32 only, so there is nothing to compare it with")
     return _by_outputs(made, expected, outputs)
 
 
-def _by_answers(
-    made: Converted,
-    data: Dataset,
-    expected: Floats,
-    outputs: dict[Precision, Floats],
-    plain: Graph,
-) -> Weighed:
-    right = expected.argmax(1) == data.y
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Samples with classes ``y``; ``threshold``: of a single output, from which on it is class 1.
+    ``plain``: the float32 file."""
+
+    made: Converted
+    plain: Graph
+    x: npt.NDArray[np.generic]
+    y: npt.NDArray[np.int64]
+    threshold: float | None
+
+    def right(self, outputs: Floats) -> npt.NDArray[np.bool_]:
+        """Whether each answer is the label, of the first samples."""
+        said = outputs.argmax(1) if self.threshold is None else outputs[:, 0] >= self.threshold
+        found: npt.NDArray[np.bool_] = said == self.y[: len(outputs)]
+        return found
+
+
+def _by_answers(of: Answers, expected: Floats, outputs: dict[Precision, Floats]) -> Weighed:
+    right = of.right(expected)
     figures, warnings = [f"float32 {right.mean():.1%}"], []
     for precision, values in outputs.items():
-        found = values.argmax(1) == data.y
+        found = of.right(values)
         figures.append(f"{precision} {found.mean():.1%}")
         lost, p = float(right.mean() - found.mean()), stats.mcnemar(right, found).p
         if lost >= LOST and p < LEVEL:
             warnings.append(
-                f"{made.name}: {precision} loses {100 * lost:.1f} points to float32 "
-                f"(McNemar's p = {p:.2g}); {_ranges(made)}"
+                f"{of.made.name}: {precision} loses {100 * lost:.1f} points to float32 "
+                f"(McNemar's p = {p:.2g}); {_ranges(of.made)}"
             )
-    warnings += _fed_wrongly(made, data, right, plain)
-    samples = f"{len(data):,} samples"
+    warnings += _fed_wrongly(of, right)
     return Weighed(
-        f"{made.name}: right answers on the host: {', '.join(figures)} of {samples}",
+        f"{of.made.name}: right answers on the host: {', '.join(figures)} of {len(right):,} "
+        "samples",
         tuple(warnings),
     )
 
@@ -106,26 +125,22 @@ def _ranges(made: Converted) -> str:
     )
 
 
-def _fed_wrongly(
-    made: Converted, data: Dataset, right: npt.NDArray[np.bool_], plain: Graph
-) -> Iterator[str]:
+def _fed_wrongly(of: Answers, right: npt.NDArray[np.bool_]) -> Iterator[str]:
     """A sentence if float32 itself does much better with other values, or no better than one
     constant answer."""
-    said = f"{made.name}: float32 is right on {right.mean():.1%} of the samples"
-    some = subset(data, FEW)
-    real = plain.input.dtype is DType.FLOAT32  # not the indices of an Embedding
-    for values, name in _otherwise(_real(some.x)) if real else ():
-        answers = _outputs(made, Precision.FLOAT32, plain, values).argmax(1)
-        share = float((answers == some.y).mean())
-        if share >= right.mean() + GAIN:
-            yield f"{said}, with values {name} on {share:.1%}: prepare them so"
+    said = f"{of.made.name}: float32 is right on {right.mean():.1%} of the samples"
+    real = of.plain.input.dtype is DType.FLOAT32  # not the indices of an Embedding
+    for values, name in _otherwise(_real(of.x[:FEW])) if real else ():
+        found = of.right(_outputs(of.made, Precision.FLOAT32, of.plain, values))
+        if found.mean() >= right.mean() + GAIN:
+            yield f"{said}, with values {name} on {found.mean():.1%}: prepare them so"
             return
-    constant = int(np.bincount(data.y).max()) / len(data)
-    if stats.proportion(int(right.sum()), len(data)).low <= constant:
-        low, high = made.record.low, made.record.high
+    constant = int(np.bincount(of.y).max()) / len(of.y)
+    if stats.proportion(int(right.sum()), len(right)).low <= constant:
+        values = _real(of.x)
         yield (
             f"{said}, which one constant answer would reach, too: check that labels and samples "
-            f"(values from {low:.4g} to {high:.4g}) are as in its training"
+            f"(values from {values.min():.4g} to {values.max():.4g}) are as in its training"
         )
 
 

@@ -14,13 +14,13 @@ from typing import Final
 
 from hil import datasets
 from hil.bench.cases import USER, Case, Image, Network, Sketch
-from hil.bench.convert import converted, is_source
-from hil.bench.events import Calibrated, Emit
+from hil.bench.convert import is_source
+from hil.bench.events import Emit
 from hil.bench.fit import fit_memory, nothing_fits
 from hil.bench.inputs import check_data, taken_by
-from hil.bench.loss import weigh
 from hil.bench.matrix import Asked, Group, check_engine, combine
 from hil.bench.source import Source
+from hil.bench.sources import convert_all
 from hil.bench.task import Criterion, choose, targets_of
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
@@ -240,33 +240,16 @@ def is_own(name: str) -> bool:
 def _converted(
     request: Request, whole: Dataset | None, progress: Progress | None, emit: Emit
 ) -> list[Network]:
-    """The networks of all models that are to be converted, one for each precision.
-
-    ``whole``: the samples of the bench; None if they are random, which calibrate nothing.
-    """
+    """The networks of all models that are to be converted; ``whole``: see `convert_all`."""
     sources = [Path(name) for name in dict.fromkeys(request.models) if is_source(name)]
-    if not sources:
-        if request.calibrate is not None:
-            raise UsageError("--calibrate is for a model to convert", "pass --model my.keras")
-        return []
-    calibration = whole
-    if request.calibrate is not None:
-        other = _source(request).calibration(request.calibrate)
-        calibration, _ = other.read(split="train", progress=progress)
-    elif whole and request.data is None:
-        calibration = datasets.load(whole.name, "train", progress=progress)
-    if calibration is None:
-        raise UsageError("random inputs do not calibrate a model", "pass --calibrate DATA")
+    if not sources and request.calibrate is not None:
+        raise UsageError("--calibrate is for a model to convert", "pass --model my.keras")
+    samples = _source(request)
     asked = [precision_called(name) for name in request.precisions] or EXPORTED
-    found = []
-    for source in sources:
-        made = converted(source, calibration, emit, precisions=asked)
-        emit(Calibrated(made.record, made.folder, benched=calibration is whole))
-        emit(weigh(made, whole or calibration))
-        name = model_name(Path(made.name))
-        networks = [replace(_network(name, file), made=made.record) for file in made.files.values()]
-        found += [_with_role(request, source, network) for network in networks]
-    return found
+    found = convert_all(
+        sources, samples, request.calibrate, whole, asked, progress=progress, emit=emit
+    )
+    return [_with_role(request, source, network) for source, network in found]
 
 
 def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> list[Group]:

@@ -185,7 +185,7 @@ def _conversion(plan: RunPlan) -> Iterator[tuple[str, str]]:
     if made := plan.converted:
         yield "Converted from", f"{made.source} by {made.by}"
         yield f"{made.source}, SHA-256", made.source_sha256
-        if Precision(plan.precision).integer:
+        if Precision(plan.precision).integer:  # float32 needs no calibration
             yield "Calibrated on", made.calibration
             yield "Calibration data, SHA-256", made.fingerprint
 

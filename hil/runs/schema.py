@@ -189,7 +189,8 @@ class Conversion(Stored, frozen=True):
     """How a bench made its .tflite file from a model of Keras or TensorFlow.
 
     ``by``: names and versions of the converter's packages. The ranges of integers were taken from
-    ``n`` of ``total`` samples of a data set, whose real values go from ``low`` to ``high``.
+    ``n`` of ``total`` samples of a data set, whose real values go from ``low`` to ``high``; ``n``
+    is 0 if the model was converted to float32 alone.
     """
 
     source: str  # name of the file or folder

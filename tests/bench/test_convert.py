@@ -15,9 +15,10 @@ import pytest
 from hil import datasets
 from hil.bench import Request, convert, make_plan
 from hil.bench.convert import converted, is_source
-from hil.bench.events import Calibrated, Converting, Event, Weighed
+from hil.bench.events import Calibrated, Converting, Event, Note, Weighed
 from hil.bench.plan import choose_image
 from hil.bench.prepare import prepare
+from hil.bench.sources import RANDOM
 from hil.core.errors import ModelError, UsageError
 from hil.core.records import CALIBRATION, Dataset, Precision
 from hil.report.provenance import cell_tables
@@ -67,6 +68,7 @@ def test_the_record_says_how_the_files_were_made(exporter: FakeExporter, source:
     # pixels are divided by 255
     assert (record.low, record.high) == (0.0, 1.0)
     (samples,) = exporter.calls
+    assert samples is not None
     assert samples.ids == datasets.subset(train(), CALIBRATION).ids
 
 
@@ -132,7 +134,7 @@ def test_a_bench_converts_to_both_precisions(exporter: FakeExporter, source: Pat
     found = make_plan(request(source), emit=said.append)
     assert [case.key for case in found.cases] == ["native/aot/my/float32", "native/aot/my/int8"]
     # a data set by name has a training part
-    assert [one.split for one in exporter.calls] == ["train"]
+    assert [one.split for one in exporter.calls if one] == ["train"]
     assert [type(one) for one in said] == [Converting, Calibrated, Weighed]
     assert [one.benched for one in said if isinstance(one, Calibrated)] == [False]
     prepared, _ = prepare(found, FakeLab(), lambda _: None)
@@ -150,7 +152,7 @@ def test_own_data_calibrates_unless_other_data_is_named(
     for calibrate in (None, tmp_path / "train.npz"):
         changes = {"dataset": "auto", "data": tmp_path / "mine.npz", "calibrate": calibrate}
         make_plan(request(source, **changes), emit=said.append)
-    assert [(one.name, len(one)) for one in exporter.calls] == [("mine", 40), ("train", 60)]
+    assert [(one.name, len(one)) for one in exporter.calls if one] == [("mine", 40), ("train", 60)]
     assert [one.benched for one in said if isinstance(one, Calibrated)] == [True, False]
 
 
@@ -162,6 +164,21 @@ def test_only_the_precisions_that_are_asked_for_are_converted(
     said: list[Event] = []
     found = make_plan(request(source, precisions=("float32",)), emit=said.append)
     assert [case.key for case in found.cases] == ["native/aot/my/float32"]
+    assert exporter.calls == [None]
+    assert [type(one) for one in said] == [Converting, Calibrated, Weighed]
+
+
+def test_random_inputs_calibrate_with_a_note(exporter: FakeExporter, source: Path) -> None:
+    """For time and memory of a model without data: the float32 file shows what it takes."""
+    said: list[Event] = []
+    changes = {"dataset": "auto", "data": "random:20:7", "limit": None}
+    found = make_plan(request(source, **changes), emit=said.append)
+    assert [case.network.graph.precision for case in found.cases] == ["float32", "int8"]
+    first, second = exporter.calls
+    assert first is None
+    assert second is not None
+    assert second.x.shape == (20, 28, 28, 1)
+    assert Note(RANDOM) in said
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import pytest
 
 from hil import datasets
 from hil.bench.convert import Converted
-from hil.bench.loss import SAMPLES, weigh
+from hil.bench.loss import SAMPLES, Answers, weigh
 from hil.core.records import Dataset, Precision
 from hil.reference import encode_inputs, litert
 from hil.runs.schema import Conversion
+from hil.tflite import read_model
 from tests.support.conversions import MODELS
 
 FLOAT32, INT8 = MODELS / "student_float32.tflite", MODELS / "student_int8.tflite"
@@ -113,6 +114,13 @@ def test_without_labels_outputs_are_compared() -> None:
         outputs.append((found - spec.zero_point) * spec.scale if spec.scale else found)
     error = np.linalg.norm(outputs[0] - outputs[1]) / np.sqrt(outputs[0].size)
     assert f"int8 by {error:.3g} rms" in said.figures
+
+
+def test_one_output_is_right_on_the_labels_side_of_its_threshold() -> None:
+    y = np.array([0, 1, 1, 0])
+    answers = Answers(made(), read_model(FLOAT32), some().x[:4], y, 0.5)
+    outputs = np.array([[0.2], [0.5], [0.49], [0.9]], np.float32)
+    assert answers.right(outputs).tolist() == [True, True, False, False]
 
 
 def test_only_some_samples_are_compared() -> None:

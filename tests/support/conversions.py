@@ -15,25 +15,26 @@ MODELS = Path(__file__).parents[2] / "models" / "digits"
 
 
 class FakeExporter:
-    """Writes ``networks``; ``calls`` are the data sets that it was called with."""
+    """Writes ``networks``; ``calls`` are the data sets that it was called with.
+    None: float32 alone."""
 
     def __init__(self) -> None:
         self.networks = {
             precision: (MODELS / f"student_{precision}.tflite").read_bytes()
             for precision in (Precision.FLOAT32, Precision.INT8)
         }
-        self.calls: list[Dataset] = []
+        self.calls: list[Dataset | None] = []
 
     def __call__(
         self,
         source: Path,
-        dataset: Dataset,
+        dataset: Dataset | None,
         out: Path,
         *,
         calibration: int,
         precisions: Sequence[Precision],
     ) -> dict[Precision, Path]:
-        assert calibration == len(dataset)
+        assert calibration == len(dataset or ())
         self.calls.append(dataset)
         out.mkdir(parents=True, exist_ok=True)
         found = {one: out / f"{source.stem}_{one.value}.tflite" for one in precisions}

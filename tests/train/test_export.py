@@ -213,6 +213,10 @@ def test_a_process_of_its_own_writes_the_same_files(tmp_path: Path) -> None:
     here = export(source, data, tmp_path / "here", calibration=32)
     there = apart.export(source, data, tmp_path / "there", calibration=32)
     assert {p: there[p].read_bytes() for p in there} == {p: here[p].read_bytes() for p in here}
+    (alone,) = apart.export(
+        source, None, tmp_path / "alone", precisions=(Precision.FLOAT32,)
+    ).values()
+    assert alone.read_bytes() == here[Precision.FLOAT32].read_bytes()
     with pytest.raises(ModelError, match=r"there is no file .*gone\.keras"):
         apart.export(tmp_path / "gone.keras", data, tmp_path)
 
