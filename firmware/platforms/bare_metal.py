@@ -8,6 +8,7 @@ firmware/platforms to sys.path, because PlatformIO runs builders without `__file
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import emulated
 
@@ -41,10 +42,13 @@ def setup(env, prefix, packages, machine):
 
 def program(env, bsp):
     """Link with the start-up code in the folder `bsp`; `upload` starts the emulator."""
-    script = f"{bsp}/{env.BoardConfig().get('build.ldscript')}"
-    # relative: PlatformIO passes it to the linker unquoted
-    env.Replace(LDSCRIPT_PATH=os.path.relpath(script, env.subst("$PROJECT_DIR")))
+    script = Path(bsp) / env.BoardConfig().get("build.ldscript")
+    # PlatformIO passes the path to the linker unquoted, so it is a relative one in the project
+    local = Path(env.subst("$BUILD_DIR")) / script.name
+    local.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(script, local)
+    env.Replace(LDSCRIPT_PATH=os.path.relpath(local, env.subst("$PROJECT_DIR")))
     env.BuildSources("$BUILD_DIR/bsp", bsp)
     program = env.BuildProgram()
-    env.Depends(program, script)
+    env.Depends(program, str(script))
     emulated.offer(env, program)

@@ -5,8 +5,9 @@
 this script calls `python -m hil headers` with HIL_ENGINE, HIL_IMAGE, HIL_LAYERS and HIL_FAULT, or
 with the env's custom_hil_ options. In both cases `image.json` in the folder describes the image.
 HIL_ARENA sets how much RAM to reserve. With HIL_SKETCH there is no image: sketch.py builds a user's
-sketch. Unit tests (`pio test`) are built with the golden vectors and, except for test_engine, with
-firmware/test/fake_image.
+sketch. The envs of a project made by `hil init` name the sketch and this folder of firmware in
+custom_hil_sketch and custom_hil_firmware. Unit tests (`pio test`) are built with the golden vectors
+and, except for test_engine, with firmware/test/fake_image.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ Import("env")
 env = globals()["env"]
 
 PROJECT = Path(env.subst("$PROJECT_DIR"))
-FIRMWARE = PROJECT / "firmware"
+FIRMWARE = Path(env.GetProjectOption("custom_hil_firmware", str(PROJECT / "firmware")))
 GOLDEN = Path(env.subst("$BUILD_DIR")) / "golden"
 
 
@@ -168,7 +169,8 @@ env.Append(LINKFLAGS=["-Xlinker", f"-Map={build_folder}/${{PROGNAME}}.map"])
 env.Replace(HIL_PYTHON=Literal(python))  # quoted, for any path
 
 testing = "__test" in COMMAND_LINE_TARGETS
-sketch = os.environ.get("HIL_SKETCH") if not testing else None
+sketch = os.environ.get("HIL_SKETCH") or env.GetProjectOption("custom_hil_sketch", "")
+sketch = "" if testing else sketch
 if testing:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, str(FIRMWARE / "scripts" / "golden_header.py"), str(GOLDEN)]
@@ -180,7 +182,7 @@ if testing and env.get("PIOTEST_RUNNING_NAME") != "test_engine":
 elif not sketch:
     image = add_image(python)
 if sketch:
-    env.SConscript(str(FIRMWARE / "scripts" / "sketch.py"), exports={"env": env})
+    env.SConscript(str(FIRMWARE / "scripts" / "sketch.py"), exports={"env": env, "sketch": sketch})
     include += [] if on_arduino else [FIRMWARE / "sketch"]  # a small Arduino.h
 else:
     env.Append(CPPDEFINES=["HIL_WITH_IMAGE"])

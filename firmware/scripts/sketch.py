@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With HIL_SKETCH: builds a user's sketch, with this board's port, in place of an image of models.
+"""With a sketch: builds a user's sketch, with this board's port, in place of an image of models.
 
-HIL_SKETCH is an .ino file or the folder of a sketch, relative to the project. As in the Arduino
-IDE, all .ino files of the folder are one program, its C and C++ files are compiled too, and those
-in its folder src, recursively. The sources are copied into the build folder, because several boards
-may be built from one sketch at a time; `#line` keeps their names in messages. Run by image.py.
+`sketch`, from image.py, is an .ino file or the folder of a sketch, relative to the project. As in
+the Arduino IDE, all .ino files of the folder are one program, its C and C++ files are compiled too,
+and those in its folder src, recursively. The sources are copied into the build folder, because
+several boards may be built from one sketch at a time; `#line` keeps their names in messages. Run by
+image.py.
 """
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,8 +15,8 @@ from pathlib import Path
 from platformio.builder.tools.pioino import InoToCPPConverter
 from SCons.Script import Import
 
-Import("env")
-env = globals()["env"]
+Import("env", "sketch")
+env, sketch = globals()["env"], globals()["sketch"]
 
 PROJECT = Path(env.subst("$PROJECT_DIR"))
 COPY = Path(env.subst("$BUILD_DIR")) / "sketch"
@@ -99,7 +99,7 @@ def relax():
         env.Append(CXXFLAGS=["-std=gnu++17"])
 
 
-folder, inos = find_sketch(os.environ["HIL_SKETCH"])
+folder, inos = find_sketch(sketch)
 found = copies(folder, inos)
 if not any(path.suffix in SOURCES for path in found):
     fail(f"{folder} has no sketch: no .ino, .cpp or .c file; correct HIL_SKETCH")

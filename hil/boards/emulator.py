@@ -30,6 +30,7 @@ from hil.link import Deadline
 
 _POLL_S: Final = 0.005
 _GRACE_S: Final = 2.0  # from SIGTERM to SIGKILL
+_DETACHED: Final = Path(".pio") / "hil"  # in the tree of the firmware
 _PREPARE_S: Final = 60.0  # limit of each preparing command
 _TCP_LISTEN: Final = "0A"  # in /proc/net/tcp
 
@@ -216,8 +217,17 @@ def start_detached(project: Path, board: Board, elf: Path) -> Detached:
 
 def find_detached(project: Path, name: str) -> Detached | None:
     """The emulator of board ``name`` that was left running; None if it has ended."""
+    return _running(_file(project, name))
+
+
+def runs_in(tree: Path) -> bool:
+    """Whether an emulator was left running whose firmware was built in ``tree``."""
+    return any(_running(file) for file in (tree / _DETACHED).glob("*.json"))
+
+
+def _running(file: Path) -> Detached | None:
     try:
-        found = msgspec.json.decode(_file(project, name).read_bytes(), type=Detached)
+        found = msgspec.json.decode(file.read_bytes(), type=Detached)
     except (OSError, *NO_RECORD):
         return None
     # another process may have got its id since: it started at another time
@@ -244,4 +254,4 @@ def _started(pid: int) -> str:
 
 
 def _file(project: Path, name: str) -> Path:
-    return firmware_tree(project) / ".pio" / "hil" / f"{name}.json"
+    return firmware_tree(project) / _DETACHED / f"{name}.json"

@@ -61,6 +61,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "history": Command(
         "compare", "Plot every figure over the runs in FOLDER and mark where it changed."
     ),
+    "init": Command(
+        "init",
+        "Write a project of your own into FOLDER: a sketch, its network, settings and tests.",
+    ),
+    "clean": Command(
+        "clean",
+        "Remove builds, and copies of the firmware of other versions, from the user's cache.",
+    ),
     "boards": Command(
         "boards", "List the known boards, and which of them are attached or running."
     ),

@@ -67,8 +67,9 @@ def is_plain(path: Path) -> bool:
 
 
 @contextmanager
-def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
-    """Lock ``file``, which is created empty if needed, for one process at a time.
+def locked(file: Path, *, wait: bool = True, shared: bool = False) -> Iterator[None]:
+    """Lock ``file``, which is created empty if needed, for one process at a time, or, if
+    ``shared``, for any number of processes that share it.
 
     The lock is released after the block, or when the process ends for any reason. The file stays.
 
@@ -84,7 +85,8 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
     # flock(2) itself: the package filelock would add 1.1 MB to the installation, and poll
     with os.fdopen(lock):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(lock, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InUse(f"another process has locked {file}", "wait for it to end") from None
         except OSError as problem:  # a file system without locks

@@ -3,7 +3,13 @@
 
 from hil.firmware.build import BuiltFirmware, build, upload
 from hil.firmware.footprint import Footprint, Share, Sizes, compiler_of, footprint, sizes
-from hil.firmware.project import cache_folder, find_project, firmware_tree
+from hil.firmware.project import (
+    cache_folder,
+    find_project,
+    firmware_tree,
+    installed_tree,
+    is_checkout,
+)
 
 __all__ = [
     "BuiltFirmware",
@@ -16,6 +22,8 @@ __all__ = [
     "find_project",
     "firmware_tree",
     "footprint",
+    "installed_tree",
+    "is_checkout",
     "sizes",
     "upload",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import ExitStack
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,7 @@ from hil.core.settings import SETTINGS
 
 _PACKED: Final = "tree"  # folder of the wheel; a checkout has none
 _LEAVE: Final = ("__pycache__", "*.pyc")
+_IN_USE: Final = ExitStack()  # locks until the process ends
 
 
 def find_project(start: Path | None = None) -> Path:
@@ -47,10 +49,25 @@ def firmware_tree(project: Path) -> Path:
     """
     if is_checkout(project):
         return project
-    installed = Path(str(resources.files("hil")))
-    if is_checkout(installed.parent):
-        return installed.parent
-    return _unpacked(installed / _PACKED)
+    tree = installed_tree()
+    return _unpacked(tree) if tree.name == _PACKED else tree
+
+
+def installed_tree() -> Path:
+    """The same folder as it is installed, which may be read-only: that of the wheel, or the
+    checkout that this package was installed from with `pip install -e`.
+
+    ConfigError if there is none.
+    """
+    package = Path(str(resources.files("hil")))
+    if is_checkout(package.parent):
+        return package.parent
+    if not is_checkout(package / _PACKED):
+        raise ConfigError(
+            f"this installation has no firmware in {package / _PACKED}",
+            "pip install --force-reinstall it",
+        )
+    return package / _PACKED
 
 
 def cache_folder() -> Path:
@@ -58,33 +75,44 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("tinyml-hil") / "firmware"
 
 
+def copy_of(packed: Path) -> Path:
+    """The place of the copy of ``packed`` in the user's cache, named after its content."""
+    return cache_folder() / _key(packed)
+
+
+def lock_of(copy: Path) -> Path:
+    """The file that a process locks, shared, as long as it uses ``copy``."""
+    return copy.with_suffix(".lock")
+
+
 @cache
 def _unpacked(packed: Path) -> Path:
-    """The copy of ``packed`` in the user's cache, named after its content.
+    """The copy of ``packed`` in the user's cache, which this process keeps from being removed.
 
     PlatformIO writes below the folder that it builds in, and site-packages may be read-only.
     """
-    if not is_checkout(packed):
-        raise ConfigError(
-            f"this installation has no firmware in {packed}", "pip install --force-reinstall it"
-        )
-    target = cache_folder() / _key(packed)
-    if target.is_dir():
-        return target
+    target = copy_of(packed)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target.with_suffix(".lock")):
-            if not target.is_dir():  # another process may have made it
-                part = target.with_suffix(".part")
-                shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-                shutil.copytree(packed, part, ignore=shutil.ignore_patterns(*_LEAVE))
-                part.rename(target)
+        _IN_USE.enter_context(locked(lock_of(target), shared=True))
+        if not target.is_dir():
+            with locked(target.with_suffix(".new")):
+                _copy(packed, target)
     except OSError as problem:
         raise StorageError(
             f"cannot copy the firmware's sources to {target} ({problem.strerror or problem})",
             "free space, or set XDG_CACHE_HOME to a folder that can be written",
         ) from problem
     return target
+
+
+def _copy(packed: Path, target: Path) -> None:
+    if target.is_dir():  # another process has made it meanwhile
+        return
+    part = target.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    shutil.copytree(packed, part, ignore=shutil.ignore_patterns(*_LEAVE))
+    part.rename(target)
 
 
 def _key(folder: Path) -> str:

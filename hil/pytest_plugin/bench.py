@@ -19,7 +19,14 @@ from hil.boards.config import Board, load_board
 from hil.boards.labgrid import SCHEME
 from hil.boards.session import HeldBoard
 from hil.boards.station import Station, only_station, stations
-from hil.compare.limits import LIMITS, Limits, LimitsFile, project_limits, read_limits
+from hil.compare.limits import (
+    LIMITS,
+    Limits,
+    LimitsFile,
+    exceeded,
+    project_limits,
+    read_limits,
+)
 from hil.core.errors import UsageError
 from hil.core.records import Hello, Precision
 from hil.core.settings import bench_options
@@ -115,6 +122,11 @@ class HilBench:
             run(self.plan, self.folder, _ignore, self._lab)
             self._rows = write(self.folder).summary.runs
         return self._rows
+
+    def exceeded(self) -> list[str]:
+        """One line per limit that a run exceeds; a run without limits exceeds none."""
+        every = ((row, self.limits.get(row.key)) for row in self.run())
+        return [line for row, limits in every if limits for line in exceeded(row, limits)]
 
     @property
     def manifest(self) -> Manifest:

@@ -178,22 +178,17 @@ def test_an_example_in_the_arduino_ide(example: str, core: Path, tmp_path: Path)
 
 
 def user_project(folder: Path, example: str) -> Path:
-    """A PlatformIO project whose only link to this repository is lib_deps. PlatformIO's registry
-    has the real platform; here, a copy of the one for simavr is in the project."""
+    """A PlatformIO project whose only links to this repository are lib_deps and, because
+    PlatformIO's registry has the real platform, the platform for simavr."""
     project = folder / "project"
-    platforms = FIRMWARE / "platforms"
-    shutil.copytree(platforms / "simavr", project / "platform")
-    builder = project / "platform" / "builder" / "main.py"
-    text = builder.read_text().replace("$PROJECT_DIR/firmware", str(FIRMWARE))
-    builder.write_text(text.replace("-Ifirmware/port", f"-I{FIRMWARE / 'port'}"))
-    (project / "src").mkdir()
+    (project / "src").mkdir(parents=True)
     sketch = LIBRARY / "examples" / example
     shutil.copy(sketch / "network.h", project / "src")
     main = f"#include <Arduino.h>\n{(sketch / f'{example}.ino').read_text()}"
     (project / "src" / "main.cpp").write_text(main)
     (project / "platformio.ini").write_text(
         "[platformio]\nplatforms_dir = platforms\n[env:mega]\nboard = mega2560\n"
-        f"platform = symlink://{project / 'platform'}\nlib_deps = symlink://{LIBRARY}\n"
+        f"platform = symlink://{FIRMWARE / 'platforms' / 'simavr'}\nlib_deps = symlink://{LIBRARY}\n"
     )
     return project
 

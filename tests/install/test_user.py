@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_other_commands_in_an_empty_folder(user: Installed, tmp_path: Path) -> N
     assert {path.name for path in (tmp_path / "c").iterdir()} >= {"my.h"}
 
 
+def test_clean_removes_builds_and_keeps_results(user: Installed, tmp_path: Path) -> None:
+    own = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = ["hil", "bench", "--board", "native", "--dataset", "digits", "--limit", "5"]
+    words += ["--model", "student", "--precision", "int8", "--host-samples", "0"]
+    benched = user.run(tmp_path, *words, "--no-open", **own)
+    assert benched.returncode == 0, benched.stderr
+    cleaned = user.run(tmp_path, "hil", "clean", "--all", **own)
+    assert re.search(r"^[\d,]{9,} bytes removed$", cleaned.stdout, re.MULTILINE), cleaned.stdout
+    left = {path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    assert left <= {".lock", ".new"}
+    assert len(list((tmp_path / "results").iterdir())) == 1
+
+
 def test_training_says_in_one_line_what_to_install(user: Installed, tmp_path: Path) -> None:
     done = user.run(tmp_path, "hil", "train", "--recipe", "digits")
     assert done.returncode == 2
@@ -80,3 +94,35 @@ def test_flash_starts_an_emulator_that_bench_uses(user: Installed, tmp_path: Pat
         assert benched.returncode == 0, benched.stderr
     finally:
         user.run(tmp_path, "hil", "emulate", "mps2", "--stop")
+
+
+def test_a_new_project_runs_at_once(user: Installed, tmp_path: Path) -> None:
+    made = user.run(tmp_path, "hil", "init", "my project")
+    assert made.returncode == 0, made.stderr
+    project = tmp_path / "my project"
+    benched = user.run(project, "hil", "bench", "--no-open", "--limit", "20")
+    assert benched.returncode == 0, benched.stderr
+    (run,) = (project / "results").iterdir()
+    rows = json.loads((run / "summary.json").read_text())["runs"]
+    assert [row["engine"] for row in rows] == ["aot", "user"]
+    assert all(row["agreement"]["differing_oracle"] == 0 for row in rows)
+    tested = user.run(project, "python", "-m", "pytest", "-W", "error", "-m", "hil", "-ra")
+    assert tested.returncode == 0, tested.stdout
+    assert "4 passed" in tested.stdout
+    for env, program in (("mps2", "firmware.elf"), ("native", "program")):
+        built = user.run(project, "python", "-m", "platformio", "run", "-e", env)
+        assert built.returncode == 0, built.stdout + built.stderr
+        assert (project / ".pio" / "build" / env / program).is_file()
+    words = ("--engine", "user", "--firmware", ".pio/build/mps2/firmware.elf", "--limit", "5")
+    of_elf = user.run(project, "hil", "bench", "--no-open", *words)
+    assert of_elf.returncode == 0, of_elf.stderr
+
+
+def test_the_example_of_the_documents_passes_as_written(user: Installed, tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "pytest.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "test_example.py").write_text(example)
+    words = ("-W", "error", "--strict-markers", "-m", "hil", "--hil-board", "mps2")
+    done = user.run(tmp_path, "python", "-m", "pytest", *words, "--hil-dataset", "digits")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

@@ -17,6 +17,8 @@ from hil.firmware.build import core_folder
 
 PROJECT: Final = Path(__file__).parents[2]
 _OURS: Final = ("tinyml_hil", "hil", "__editable__")  # the checkout's own entries
+# plugins of pytest that only this project's tests need
+_PLUGINS: Final = ("pytest_timeout", "pytest_xdist", "xdist", "hypothesis", "_hypothesis")
 
 
 def build_wheel(out: Path, project: Path = PROJECT) -> Path:
@@ -73,7 +75,7 @@ def install(wheel: Path, folder: Path) -> Installed:
     made.home.mkdir()
     venv.create(made.prefix, symlinks=True)
     for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith(_OURS) and path.suffix != ".pth":
+        if not path.name.startswith((*_OURS, *_PLUGINS)) and path.suffix != ".pth":
             (made.site / path.name).symlink_to(path)
     python = str(made.prefix / "bin" / "python")
     words = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]

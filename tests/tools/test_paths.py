@@ -21,7 +21,10 @@ FOLDERS = (
     *("examples", "locks", ".github", ".ci", "results/example", "results/example-latency"),
 )
 # made when a command runs, or in a tree that only its user has
-MADE = re.compile(r"tests_accuracy|tests_performance|benchmark/runner|^models/<|^results/<")
+MADE = re.compile(
+    r"tests_accuracy|tests_performance|benchmark/runner|^models/<|^results/<"
+    r"|tests/test_hil\.py|\.github/workflows/hil\.yml"  # `hil init`
+)
 
 
 @cache

@@ -2,11 +2,12 @@
 """Builds for QEMU's Xtensa machine with the xtensa-lx106-elf-gcc on PATH; `upload` starts QEMU."""
 
 import sys
+from pathlib import Path
 
 from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
-platforms = env.subst("$PROJECT_DIR/firmware/platforms")
+platforms = str(Path(env.PioPlatform().get_dir()).parent)
 sys.path.insert(0, platforms)
 import bare_metal
 

@@ -2,11 +2,12 @@
 """Builds for QEMU's MPS2 boards with the arm-none-eabi-gcc on PATH; `upload` starts QEMU."""
 
 import sys
+from pathlib import Path
 
 from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
-platforms = env.subst("$PROJECT_DIR/firmware/platforms")
+platforms = str(Path(env.PioPlatform().get_dir()).parent)
 sys.path.insert(0, platforms)
 import bare_metal
 

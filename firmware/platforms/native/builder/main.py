@@ -3,11 +3,13 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
-sys.path.insert(0, env.subst("$PROJECT_DIR/firmware/platforms"))
+platforms = str(Path(env.PioPlatform().get_dir()).parent)
+sys.path.insert(0, platforms)
 import emulated
 
 for tool in ("gcc", "g++"):

@@ -12,12 +12,13 @@ from pathlib import Path
 from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
-sys.path.insert(0, env.subst("$PROJECT_DIR/firmware/platforms"))
+platforms = str(Path(env.PioPlatform().get_dir()).parent)
+sys.path.insert(0, platforms)
 import emulated
 
 build = env.BoardConfig().get("build")
 arduino = Path(build["arduino"])
-runner_folder = Path(env.subst("$PROJECT_DIR/firmware/platforms/simavr/runner"))
+runner_folder = Path(platforms) / "simavr" / "runner"
 runner_sources = [str(runner_folder / name) for name in ("runner.c", "line.c")]
 PACKAGES = "gcc-avr avr-libc arduino-core-avr gcc libc6-dev libsimavr-dev libelf-dev"
 
@@ -69,16 +70,18 @@ library = core_env.BuildLibrary("$BUILD_DIR/core", str(core), ["+<*>", "-<*.S>"]
 env.Prepend(LIBS=[library])
 
 program = env.BuildProgram()
+firmware = Path(platforms).parent
+words = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", f"-I{firmware / 'port'}"]
 runner = env.Command(
     "$BUILD_DIR/simavr-runner",
     runner_sources,
-    env.VerboseAction(
-        "gcc -std=c11 -Wall -Wextra -Werror -O2 -Ifirmware/port -o $TARGET $SOURCES -lsimavr -lelf",
+    env.VerboseAction(  # a list, so that SCons quotes the path
+        [[*words, "-o", "$TARGET", "$SOURCES", "-lsimavr", "-lelf"]],
         "Compiling the runner $TARGET",
     ),
 )
 headers = ["platforms/simavr/runner/line.h", "port/native/pty.h"]
-env.Depends(runner, [env.subst(f"$PROJECT_DIR/firmware/{name}") for name in headers])
+env.Depends(runner, [str(firmware / name) for name in headers])
 env.Depends(program, runner)
 
 emulated.offer(env, program)
