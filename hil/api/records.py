@@ -203,6 +203,32 @@ class EmulateOutput(Output, frozen=True, kw_only=True):
     stopped: bool | None = None
 
 
+# --- hil init, hil clean ---
+
+
+class InitOutput(Output, frozen=True, kw_only=True):
+    """The files of a project. ``kept``: those that existed before."""
+
+    folder: str
+    wrote: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+class CleanedPath(Part, frozen=True, kw_only=True):
+    """``left``: why it was not removed; empty if it was, and had ``size`` bytes."""
+
+    path: str
+    size: int
+    left: str
+
+
+class CleanOutput(Output, frozen=True, kw_only=True):
+    """What was removed from the user's cache. ``size``: bytes in all."""
+
+    size: int
+    paths: tuple[CleanedPath, ...]
+
+
 # --- hil doctor ---
 
 

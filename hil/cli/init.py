@@ -17,7 +17,9 @@ from jinja2 import Environment, StrictUndefined
 from rich.markup import escape
 
 import hil
+from hil.api.records import InitOutput
 from hil.cli.console import out
+from hil.cli.output import result, shown
 from hil.core.errors import StorageError, UsageError
 from hil.core.files import replace_file
 from hil.core.records import DType, TensorSpec
@@ -45,13 +47,17 @@ def init(
     """
     if is_checkout(folder):
         raise UsageError(f"{folder} is a checkout of tinyml-hil", "choose another folder")
+    wrote, kept = [], []
     for name, content in _files(folder, force=force):
         file = folder / name
         if file.exists() and not force and name != _MACHINE:
+            kept.append(name)
             out.print(f"kept  {escape(str(file))}", soft_wrap=True)
             continue
         replace_file(file, content)
+        wrote.append(name)
         out.print(f"wrote {escape(str(file))}", soft_wrap=True)
+    result(InitOutput(folder=shown(folder), wrote=tuple(wrote), kept=tuple(kept)))
     out.print("\nnext:")
     if folder.resolve() != Path.cwd():
         out.print(f"  cd {escape(str(folder))}", soft_wrap=True)

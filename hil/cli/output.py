@@ -34,6 +34,8 @@ RECORDS: Final[Mapping[str, str]] = {
     "boards": "BoardsOutput",
     "flash": "FlashOutput",
     "emulate": "EmulateOutput",
+    "init": "InitOutput",
+    "clean": "CleanOutput",
     "doctor": "DoctorOutput",
     "export": "ExportOutput",
     "headers": "ExportOutput",
