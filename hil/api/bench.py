@@ -47,6 +47,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
             data=options.data,
             target=options.target,
             resize=options.resize,
+            input=options.input,
             calibrate=options.calibrate,
             limit=options.limit,
             sketch=options.sketch,
@@ -58,6 +59,8 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
         plan = make_plan(request, lambda *progress: emit(Downloading(*progress)), emit)
         if plan.note:
             emit(Note(plan.note))
+        if plan.fed:
+            emit(Note(f"input: {plan.fed}"))
         if fault := os.environ.get("HIL_FAULT"):
             emit(Note(f"the firmware contains a deliberate fault: HIL_FAULT={fault}"))
         if faults:

@@ -45,6 +45,7 @@ class More(TypedDict, total=False):
     student: File | Iterable[File]
     target: str
     resize: str
+    input: str
     port: str
     flash: bool
     sketch: File

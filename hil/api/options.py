@@ -49,6 +49,7 @@ class BenchOptions:
     data: Given | None = None
     target: str | None = None
     resize: str | None = None
+    input: str | None = None
     calibrate: Given | None = None
     limit: int | None = None
     out: Path | None = None

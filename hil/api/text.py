@@ -14,8 +14,8 @@ from hil.api.options import BenchOptions
 from hil.bench.cases import Network
 from hil.bench.events import Downloading, Emit, NotCounted, Note, Starting
 from hil.bench.host import HostTiming
-from hil.bench.inputs import taken_by
-from hil.bench.lines import Outcome, TextSetup
+from hil.bench.inputs import Taken, taken_by
+from hil.bench.lines import Outcome, TextSetup, type_of
 from hil.bench.plan import one_of_each
 from hil.bench.source import Source
 from hil.bench.store import dataset_used
@@ -83,7 +83,7 @@ def run_text(
         options.timeout,
         max(boot, options.timeout),
     )
-    source = Source(options.data, options.dataset, options.target, options.resize)
+    source = Source(options.data, options.dataset, options.target, options.resize, options.input)
     whole = read_data(source, setup.model, emit)
     data = datasets.subset(whole, options.limit) if options.limit else whole
     rate = baud_of(options.baud, setup.board)
@@ -161,11 +161,12 @@ def read_data(source: Source, model: Network | None, emit: Emit) -> Dataset:
     def downloads(name: str, done: int, total: int) -> None:
         emit(Downloading(name, done, total))
 
-    takers = [taken_by(model)] if model else []
-    found, note = source.resolved().read(takers, progress=downloads)
+    source, takers = source.resolved(), [taken_by(model)] if model else []
+    found, note = source.read(takers, progress=downloads)
     if note:
         emit(Note(note))
-    return found
+    # without a model, what is printed is what the sketch takes, whatever its type
+    return source.fed(found, takers or [Taken("the sketch", (type_of(found),))])
 
 
 def name_of(board: Board | None) -> str:

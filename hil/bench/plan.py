@@ -17,8 +17,9 @@ from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.bench.convert import is_source
 from hil.bench.events import Emit
 from hil.bench.fit import fit_memory, nothing_fits
-from hil.bench.inputs import check_data, taken_by
+from hil.bench.inputs import Taken, check_data, taken_by
 from hil.bench.matrix import Asked, Group, check_engine, combine
+from hil.bench.preprocessing import in_words
 from hil.bench.source import Source
 from hil.bench.sources import convert_all
 from hil.bench.task import Criterion, choose, targets_of
@@ -52,6 +53,7 @@ class Request:
     data: datasets.Given | None = None
     target: str | None = None  # column of a .csv
     resize: str | None = None  # HEIGHTxWIDTH[xCHANNELS] of pictures
+    input: str | None = None  # pixels, scaled[:LOW:HIGH] or as-is
     calibrate: datasets.Given | None = None  # as ``data``, for models to convert
     limit: int | None = None
     sketch: Path | None = None  # of --engine user: a folder or an .ino file to build
@@ -79,6 +81,7 @@ class BenchPlan:
     sketches: tuple[tuple[Station, Sketch], ...] = ()
     refused: tuple[Refused, ...] = ()
     command: tuple[str, ...] | None = None  # of the request
+    fed: str = ""  # what the samples' numbers stand for, in words
     criteria: Mapping[str, Criterion] = field(default_factory=dict)  # by the network's SHA-256
 
     def criterion(self, network: Network) -> Criterion:
@@ -126,12 +129,12 @@ def make_plan(
         made = _converted(request, None, progress, emit)
         example = "" if _has_own(request) else datasets.choose(source.dataset, progress=progress)[0]
         wanted = _networks(request, _models_of(request.project, example), made) if ours else []
-        takers = [taken_by(one) for group in wanted for one in group.run]
-        takers += [taken_by(sketch.model) for _, sketch in sketches if sketch.model]
-        whole, note = source.read(takers, progress=progress)
+        whole, note = source.read(_takers(wanted, sketches), progress=progress)
     else:
         _check_has_data(request)
         whole, note = source.read(progress=progress)
+        if any(map(is_source, request.models)):  # calibrated on what it will get
+            whole = source.fed(whole, ())
         made = _converted(request, whole, progress, emit)
         wanted = _networks(request, _models_of(request.project, whole.name), made) if ours else []
     data = whole
@@ -139,6 +142,7 @@ def make_plan(
         sequence = any(network.graph.stateful for group in wanted for network in group.run)
         few = datasets.first if sequence else datasets.subset
         data = few(whole, request.limit)
+    data = source.fed(data, _takers(wanted, sketches))
     named = tuple(name for name in request.models if not is_own(name))
     asked = Asked(named, own=named != request.models, precisions=request.precisions)
     cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
@@ -153,10 +157,13 @@ def make_plan(
     )
     for network in plan.networks:
         check_data(data, taken_by(network))
+    fed = "" if source.drawn else in_words(data, source.rule, _takers(wanted, sketches))
     criteria = {network.graph.sha256: criterion_of(network, whole) for network in plan.networks}
     targets_of(data, [(criteria[n.graph.sha256].task, taken_by(n)) for n in plan.networks])
     cases, no_place = fit_memory(cases)
-    return replace(plan, cases=cases, no_place=no_place, refused=refused, criteria=criteria)
+    return replace(
+        plan, cases=cases, no_place=no_place, refused=refused, criteria=criteria, fed=fed
+    )
 
 
 def criterion_of(network: Network, data: Dataset) -> Criterion:
@@ -203,8 +210,17 @@ def _station(one: str | Station, project: Path) -> Station:
     return only_station(load_board(one, project)) if isinstance(one, str) else one
 
 
+def _takers(
+    wanted: Sequence[Group], sketches: Sequence[tuple[Station, Sketch]]
+) -> tuple[Taken, ...]:
+    """The inputs of every network that gets the samples."""
+    networks = [one for group in wanted for one in group.run]
+    networks += [sketch.model for _, sketch in sketches if sketch.model]
+    return tuple(map(taken_by, networks))
+
+
 def _source(request: Request) -> Source:
-    return Source(request.data, request.dataset, request.target, request.resize)
+    return Source(request.data, request.dataset, request.target, request.resize, request.input)
 
 
 def _check_has_data(request: Request) -> None:

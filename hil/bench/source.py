@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hil import datasets
 from hil.bench.inputs import Taken
+from hil.bench.preprocessing import Rule, parse_rule, preprocessed
 from hil.core.errors import UsageError
 from hil.core.records import Dataset
 from hil.datasets import Progress
@@ -20,13 +21,14 @@ class Source:
 
     ``data``: see `hil.datasets.load_data`; None: the data set ``dataset``, which may have networks.
     ``target``: the column of a .csv with labels or targets. ``resize``: HEIGHTxWIDTH[xCHANNELS] of
-    pictures.
+    pictures. ``input``: see `hil.bench.preprocessing`; None: its default.
     """
 
     data: datasets.Given | None = None
     dataset: str = "auto"
     target: str | None = None
     resize: str | None = None
+    input: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -38,6 +40,8 @@ class Source:
 
         UsageError if both are given; with random inputs, ``dataset`` says whose networks run.
         """
+        if self.drawn and self.input is not None:
+            raise UsageError("--input and --data random contradict", "leave --input out")
         if self.data is None or self.drawn:
             return self
         name = self.data.name if isinstance(self.data, Dataset) else self.data
@@ -69,9 +73,18 @@ class Source:
             progress=progress,
         )
 
+    @property
+    def rule(self) -> Rule | None:
+        """How values become inputs; UsageError if it is unknown."""
+        return None if self.input is None else parse_rule(self.input)
+
+    def fed(self, data: Dataset, takers: Sequence[Taken]) -> Dataset:
+        """`hil.bench.preprocessing.preprocessed`."""
+        return preprocessed(data, self.rule, takers)
+
     def calibration(self, data: datasets.Given) -> Source:
         """Other samples for int8's ranges, read in the same way."""
         table = isinstance(data, Path | str) and str(data).lower().endswith(".csv")
         folder = isinstance(data, Path | str) and Path(data).is_dir()
         target, resize = self.target if table else None, self.resize if folder else None
-        return Source(data, target=target, resize=resize).resolved()
+        return Source(data, target=target, resize=resize, input=self.input).resolved()

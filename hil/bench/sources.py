@@ -77,13 +77,14 @@ def _calibration(
 ) -> Dataset | None:
     """``calibrate``; else the training part of a data set that has one; else ``whole``."""
     if calibrate is not None:
-        return samples.calibration(calibrate).read(split="train", progress=progress)[0]
+        other = samples.calibration(calibrate)
+        return other.fed(other.read(split="train", progress=progress)[0], ())
     if whole is None:
         return None
     if samples.data is None:  # ``whole`` may stand in for it
-        return datasets.load(whole.name, "train", progress=progress)
+        return samples.fed(datasets.load(whole.name, "train", progress=progress), ())
     if datasets.is_name(samples.data):
-        return samples.read(split="train", progress=progress)[0]
+        return samples.fed(samples.read(split="train", progress=progress)[0], ())
     return whole
 
 

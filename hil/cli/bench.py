@@ -11,7 +11,7 @@ import typer
 from hil.api import BenchOptions, run_bench
 from hil.api.options import DEFAULTS
 from hil.cli.console import say
-from hil.cli.data import DataOption, ResizeOption, TargetOption
+from hil.cli.data import DataOption, InputOption, ResizeOption, TargetOption
 from hil.cli.report import show_report
 from hil.cli.running import Bars, may_open, resumable
 from hil.runs.load import read_manifest
@@ -69,6 +69,7 @@ def bench(
     data: DataOption = None,
     target: TargetOption = None,
     resize: ResizeOption = None,
+    input: InputOption = None,
     calibrate: Annotated[
         str | None,
         typer.Option(
@@ -232,6 +233,7 @@ def bench(
         data=data,
         target=target,
         resize=resize,
+        input=input,
         calibrate=calibrate,
         limit=limit,
         out=out,

@@ -24,6 +24,15 @@ TargetOption: TypeAlias = Annotated[
         help="The column of a .csv with the labels, or with the targets of a regression.",
     ),
 ]
+InputOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        metavar="RULE",
+        help="What the values stand for: pixels (0..255, divided by 255), scaled[:LOW:HIGH] or "
+        "as-is; default: uint8 are pixels, others are taken as they are.",
+    ),
+]
 ResizeOption: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -17,7 +17,7 @@ from hil.bench.listen import Chunk, Listening, from_file, from_link
 from hil.bench.listen import listen as listen_to
 from hil.bench.source import Source
 from hil.boards.config import Board
-from hil.cli.data import DataOption, ResizeOption, TargetOption
+from hil.cli.data import DataOption, InputOption, ResizeOption, TargetOption
 from hil.cli.report import show_report
 from hil.cli.running import Bars, may_open, resumable
 from hil.runs.log import run_folder
@@ -50,6 +50,7 @@ def listen(
     data: DataOption = None,
     target: TargetOption = None,
     resize: ResizeOption = None,
+    input: InputOption = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Or a data set: mnist, digits, ...")
     ] = None,
@@ -107,7 +108,7 @@ def listen(
     shown = Bars()
     with shown:
         given = data is not None or dataset is not None
-        wanted = Source(data, dataset or "auto", target, resize)
+        wanted = Source(data, dataset or "auto", target, resize, input)
         found = read_data(wanted, setup.model, shown) if given else None
     listening = Listening(found, sample, count, seconds, timeout)
     listening.check(setup)

@@ -16,7 +16,7 @@ from hil.bench.loss import weigh
 from hil.bench.plan import precision_called
 from hil.bench.source import Source
 from hil.cli.console import out
-from hil.cli.data import DATA_HELP, ResizeOption, TargetOption
+from hil.cli.data import DATA_HELP, InputOption, ResizeOption, TargetOption
 from hil.cli.output import result, shown
 from hil.cli.running import Bars
 from hil.core.errors import UsageError
@@ -41,6 +41,7 @@ def export(
     ] = None,
     target: TargetOption = None,
     resize: ResizeOption = None,
+    input: InputOption = None,
     dataset: Annotated[
         str,
         typer.Option(
@@ -68,7 +69,7 @@ def export(
     if sources:
         find_exporter(sources[0])  # before data is loaded
         with Bars() as shown:
-            calibration = _calibration(Source(data, dataset, target, resize), shown)
+            calibration = _calibration(Source(data, dataset, target, resize, input), shown)
             for source in sources:
                 made = converted(source, calibration, shown, precisions=wanted)
                 shown(Calibrated(made.record, made.folder))
@@ -88,13 +89,14 @@ def _calibration(source: Source, emit: Emit) -> Dataset:
         found, note = source.read(split="train")
         if note:
             emit(Note(note))
-        return found
+        return source.fed(found, ())
     name, note = datasets.choose(source.dataset, progress=lambda *done: emit(Downloading(*done)))
     if source.dataset == "auto":
         note = f"no --data was given: {name} calibrates int8; pass the data of the model's training"
     if note:
         emit(Note(note))
-    return datasets.load(name, "train", progress=lambda *done: emit(Downloading(*done)))
+    found = datasets.load(name, "train", progress=lambda *done: emit(Downloading(*done)))
+    return source.fed(found, ())
 
 
 def headers(

@@ -14,8 +14,8 @@ from hil.firmware import find_project
 _USER: Final = "user"  # the engine of a user's own sketch
 # an option on the command line -> settings that would contradict it
 _EXCLUDES: Final[Mapping[str, frozenset[str]]] = {
-    "--data": frozenset({"dataset", "target", "resize"}),
-    "--dataset": frozenset({"data", "target", "resize"}),
+    "--data": frozenset({"dataset", "target", "resize", "input"}),
+    "--dataset": frozenset({"data", "target", "resize", "input"}),
     "--firmware": frozenset({"sketch"}),
     "--protocol": frozenset({"engine", "precision", "sketch"}),
 }

@@ -31,6 +31,7 @@ class BenchSettings(Config, frozen=True):
     data: str | None = None
     target: str | None = None
     resize: str | None = None
+    input: str | None = None
     limit: int | None = None
     sketch: str | None = None
     tolerance: float | None = None

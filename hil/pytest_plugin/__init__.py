@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--hil-data", metavar="DATA", help="Your data for it, as for hil bench --data.")
     add("--hil-target", metavar="COLUMN", help="The column of a .csv with labels or targets.")
     add("--hil-resize", metavar="HxW[xC]", help="Scale its pictures to this size.")
+    add("--hil-input", metavar="RULE", help="pixels, scaled[:LOW:HIGH] or as-is.")
     add("--hil-limits", metavar="FILE", type=Path, help="Limits; default: limits.toml or hil.toml.")
 
 

@@ -158,7 +158,7 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
             "bench your own sketch with `hil bench --engine user`",
         )
     precision = option("--hil-precision")
-    samples = {name: option(f"--hil-{name}") for name in ("data", "target", "resize")}
+    samples = {name: option(f"--hil-{name}") for name in ("data", "target", "resize", "input")}
     if samples["data"] is None and option("--hil-dataset") is None:
         samples = {name: given or own.get(name) for name, given in samples.items()}
     plan = make_plan(

@@ -110,6 +110,7 @@ def run_table(manifest: Manifest) -> Table:
         ("Git commit", commit),
         ("Data", samples),
         *([("Data, SHA-256", data.fingerprint)] if data.fingerprint else []),
+        *([("Input", data.input)] if data.input else []),
         *((f"Seed: {name}", value) for name, value in sorted(manifest.seeds.items())),
         *(
             (f"{name}, SHA-256", manifest.files[name].sha256)
