@@ -14,6 +14,7 @@ from hil.bench.events import (
     Downloading,
     Event,
     Finished,
+    Judged,
     LeftOut,
     NoisyHost,
     NotCounted,
@@ -75,6 +76,9 @@ def words(event: Event) -> str:
             return f"asking the sketch on {where} what it is"
         case OpenBatch(model):
             return f"note: {model} leaves the size of a batch open; it is taken as 1"
+        case Judged(model, task, why, threshold):
+            limit = "" if threshold is None else f", class 1 from {threshold:g} on"
+            return f"{model}: task {task}{limit} ({why})"
         case LeftOut(found):
             return f"left out: {found.reason}"
         case Observing(key, samples):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from hil.core.records import Task
 from hil.runs.schema import Conversion, Refused, RunEnd, Sample, TooLarge
 
 
@@ -112,6 +113,17 @@ class OpenBatch:
     """A network's file leaves the batch open; it is taken as 1."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the runs of a model are judged by, where that is not the largest output. ``why``: what
+    decided it; ``threshold``: of one output that tells two classes apart."""
+
+    model: str
+    task: Task
+    why: str
+    threshold: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +257,7 @@ Event: TypeAlias = (
     | Asking
     | LeftOut
     | OpenBatch
+    | Judged
     | Referencing
     | Streaming
     | Restarted

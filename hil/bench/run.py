@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from hil.bench.events import BenchStored, Emit, OpenBatch
+from hil.bench.events import BenchStored, Emit, Judged, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
 from hil.bench.inputs import taken_on
@@ -52,6 +52,9 @@ def run(
     for network in plan.networks:
         if network.graph.open_batch:
             emit(OpenBatch(network.path.name))
+        judged_by = plan.criterion(network)
+        if judged_by.why:
+            emit(Judged(network.path.name, judged_by.task, judged_by.why, judged_by.threshold))
     check_folder(folder, plan, chaos)
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import UNSET
 from rich.markup import escape
 from rich.table import Table
 
@@ -111,23 +112,48 @@ def _printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _tables(rows: tuple[SummaryRow, ...], steps: Mapping[str, float]) -> Iterator[Table]:
-    """One table per board and engine, narrow enough for 80 columns."""
-    for (board, engine, n), group in groupby(rows, key=lambda r: (r.board, r.engine, r.n)):
+    """One table per board, engine and kind of figure, narrow enough for 80 columns."""
+    for (board, engine, n, _), group in groupby(
+        rows, key=lambda r: (r.board, r.engine, r.n, _figure(r)[0])
+    ):
         yield _table(f"{board}/{engine}: {n:,} samples of {rows[0].dataset}", list(group), steps)
+
+
+def _figure(row: SummaryRow) -> tuple[str, float | None, float | None]:
+    """The figure that a run is read by, of device and host: its accuracy, without a name; the
+    error or area of other tasks; an empty one without a task."""
+    if row.accuracy:
+        return "", row.accuracy.device, row.accuracy.host
+    for name, found in (("auc", row.auc), ("mse", row.mse), ("rmse", row.rmse)):
+        if found is not UNSET:
+            return f"{name} ", found.device, found.host
+    return "", None, None
 
 
 def _table(title: str, rows: list[SummaryRow], steps: Mapping[str, float]) -> Table:
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     table.add_column("model", overflow="fold")
     clock = {"instructions": "instructions", "us": "us", "none": "time"}[rows[0].time.unit]
-    for name in ("device", "host", "differing*", clock, "arena B", "flash B", "stack B"):
+    what = _figure(rows[0])[0]
+    error = what not in ("", "auc ")  # in the unit of the targets, not a share
+    for name in (
+        f"{what}device",
+        f"{what}host",
+        "differing*",
+        clock,
+        "arena B",
+        "flash B",
+        "stack B",
+    ):
         table.add_column(name, justify="right")
     for row in rows:
-        accuracy, memory = row.accuracy, row.memory
+        memory = row.memory
         table.add_row(
             escape(f"{row.model} {row.precision}"),
-            f"{accuracy.device:.4f}" if accuracy else _NONE,
-            _NONE if accuracy is None or accuracy.host is None else f"{accuracy.host:.4f}",
+            *(
+                _NONE if value is None else f"{value:.4g}" if error else f"{value:.4f}"
+                for value in _figure(row)[1:]
+            ),
             _differing(row),
             _time(row, steps.get(row.key, 0)),
             *(

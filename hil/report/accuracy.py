@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil import stats
+from hil.core.records import Task
 from hil.report import pairs, references
 from hil.report.blocks import Bullets, Confusions, Section, Table, section
 from hil.report.draw.chart import (
@@ -25,6 +26,7 @@ from hil.report.draw.chart import (
     ticks_in,
 )
 from hil.report.draw.scatter import share_axis
+from hil.report.errors import binary_table
 from hil.report.text import count, interval, percent, plural
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
@@ -38,17 +40,20 @@ _MOST: Final = 12  # kinds of mistake listed per run
 def accuracy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     checked = validations(cells)
     matrices = (*confusions(cells), *other_confusions(checked))
-    title = "Accuracy" if run.manifest.dataset.labelled else "Agreement"
+    judged = not cells or any(cell.right is not None for cell in cells)
+    title = "Accuracy" if run.manifest.dataset.labelled and judged else "Agreement"
     return section(
         title.lower(),
         title,
         [
             accuracy_chart(cells),
+            binary_table(cells),
             pairs.comparisons(cells),
             validation_table(checked),
             references.differences(cells),
             Bullets("", references.explanations(cells)),
             Confusions("Confusion", matrices, mistakes(cells)),
+            class_names(cells),
             references.published(run.manifest, cells),
         ],
     )
@@ -100,6 +105,7 @@ def _dot(kind: str, estimate: Estimate, scale: Scale) -> Dot:
 
 ROWS: Final = ("device / label", "host / label", "device / host")
 _DEVICE, _HOST, _BOTH = ROWS
+_BY_TARGET: Final = {_DEVICE: "device / target", _HOST: "host / target"}
 
 
 @dataclass(frozen=True)
@@ -124,28 +130,51 @@ def _validation(cell: Cell) -> Validation:
         None if outputs is None else cell.reals(outputs) for outputs in (cell.device, cell.litert)
     )
     rows: dict[str, Metrics] = {}
-    for name, outputs in ((_DEVICE, device), (_HOST, host)):
-        if outputs is not None and cell.labels is not None:
+    for name, outputs, given in (
+        (_DEVICE, device, cell.answers),
+        (_HOST, host, cell.host_answers),
+    ):
+        if outputs is None:
+            continue
+        if cell.targets is not None:
+            rows[name] = metrics.metrics(outputs, cell.targets)
+        elif cell.right is None or cell.labels is None or given is None:
+            continue
+        elif cell.task is Task.BINARY:
+            wanted = cell.labels[:, None].astype(np.float64)
+            rows[name] = metrics.of_one(outputs, wanted, given, cell.labels)
+        else:
             rows[name] = metrics.against_labels(outputs, cell.labels)
     if device is not None and host is not None:
-        rows[_BOTH] = metrics.metrics(device, host)
+        if cell.task is Task.BINARY and cell.host_answers is not None:
+            rows[_BOTH] = metrics.of_one(device, host, cell.answers, cell.host_answers)
+        else:
+            rows[_BOTH] = metrics.metrics(device, host)
     return Validation(cell, rows)
 
 
 def validation_table(found: Sequence[Validation]) -> Table:
     """Up to three rows per run; none for a run of which only answers are known."""
-    labelled = any(one.cell.labels is not None for one in found)
+    labelled = any(one.cell.right is not None for one in found)
+    shared = any(one.cell.chooses for one in found)
     same = "acc" if labelled else "same"
-    head = ("Run", "Compared", same, "rmse", "mae", "l2r", "mean", "std", "nse", "cos")
+    figures = ("rmse", "mae", "l2r", "mean", "std", "nse", "cos")
+    head = ("Run", "Compared", *((same,) if shared else ()), *figures)
     rows = tuple(
-        (one.cell.name, name, *_figures(row))
+        (one.cell.name, _compared(one.cell, name), *_figures(one.cell, row, shared=shared))
         for one in found
         if one.cell.device is not None
         for name, row in one.rows.items()
     )
+    binary = any(one.cell.task is Task.BINARY for one in found)
+    answer = "answer" if binary else "largest output"
     note = (
-        f"{same}: share of samples with the same largest output, with its 95% Wilson interval. The "
-        f"others are over all output values, dequantised{', with labels as 0 and 1' * labelled}. "
+        f"{same}: share of samples with the same {answer}, with its 95% Wilson interval. The others"
+        if shared
+        else "All figures"
+    )
+    note += (
+        f" are over all output values, dequantised{', with labels as 0 and 1' * labelled}. "
         "rmse, mae: root mean squared error and mean absolute error; l2r: ‖error‖ / ‖reference‖; "
         "mean, std: of the error, reference − device (or host); nse: Nash-Sutcliffe, 1 is best; "
         "cos: cosine, 1 is best."
@@ -158,9 +187,14 @@ def validation_table(found: Sequence[Validation]) -> Table:
     return Table("Validation", head, rows, note, folded=True)
 
 
-def _figures(row: Metrics) -> Iterator[str]:
-    share = stats.proportion(row.matches, row.n)
-    yield f"{percent(share.point, row.n)}\n({interval(share)})"
+def _compared(cell: Cell, name: str) -> str:
+    return _BY_TARGET.get(name, name) if cell.targets is not None else name
+
+
+def _figures(cell: Cell, row: Metrics, *, shared: bool) -> Iterator[str]:
+    if shared:
+        share = stats.proportion(row.matches, row.n)
+        yield f"{percent(share.point, row.n)}\n({interval(share)})" if cell.chooses else "–"
     for value in (row.rmse, row.mae, row.l2r, row.mean, row.std, row.nse, row.cos):
         yield "–" if value is None else figure(value)
 
@@ -181,7 +215,10 @@ def confusions(cells: Sequence[Cell]) -> tuple[Confusion, ...]:
     return tuple(
         _matrix(cell, cell.labels)
         for cell in cells
-        if cell.n and cell.labels is not None and 2 <= cell.classes <= LARGEST
+        if cell.n
+        and cell.labels is not None
+        and cell.right is not None
+        and 2 <= cell.classes <= LARGEST
     )
 
 
@@ -192,7 +229,7 @@ def other_confusions(found: Sequence[Validation]) -> tuple[Confusion, ...]:
     drawn = []
     for one in found:
         host, both = one.rows.get(_HOST), one.rows.get(_BOTH)
-        if not host or not both:
+        if not host or not both or not one.cell.chooses:
             continue
         if both.matches == both.n or not 2 <= len(both.confusion) <= LARGEST:
             continue
@@ -218,7 +255,7 @@ def confused(cell: Cell) -> list[tuple[int, int, int]]:
 def mistakes(cells: Sequence[Cell]) -> Table:
     """The most common kinds of mistake of every run."""
     rows = tuple(
-        (cell.name, str(label), str(answer), count(times))
+        (cell.name, cell.class_name(label), cell.class_name(answer), count(times))
         for cell in cells
         if cell.n
         for label, answer, times in confused(cell)[:_MOST]
@@ -227,12 +264,22 @@ def mistakes(cells: Sequence[Cell]) -> Table:
     return Table(title, ("Run", "Label", "Answer", "Times"), rows)
 
 
+def class_names(cells: Sequence[Cell]) -> Table | None:
+    """What the numbers of a drawn matrix stand for; None if the classes have no names."""
+    names = next((cell.names for cell in cells if cell.names and cell.right is not None), ())
+    if not names or len(names) > LARGEST:
+        return None
+    rows = tuple((str(number), name) for number, name in enumerate(names))
+    return Table("Names of the classes", ("Class", "Name"), rows)
+
+
 def _matrix(cell: Cell, labels: npt.NDArray[np.int64]) -> Confusion:
     found = confused(cell)
     caption = plural(sum(times for *_, times in found), "mistake")
     if found and found[0][2] > 1:
         label, answer, times = found[0]
-        caption += f"; most common: {label} taken for {answer}, {plural(times, 'time')}"
+        one, other = cell.class_name(label), cell.class_name(answer)
+        caption += f"; most common: {one} taken for {other}, {plural(times, 'time')}"
     table = metrics.confusion(labels, cell.answers, cell.classes)
     return matrix(cell.name, caption, table)
 

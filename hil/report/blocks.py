@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from hil.report.draw.chart import Chart, Confusion, Scatter
+from hil.report.draw.chart import Chart, Cloud, Confusion, Scatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,14 @@ class Scatters:
 
     title: str
     items: tuple[Scatter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clouds:
+    """Plots of many samples, side by side."""
+
+    title: str
+    items: tuple[Cloud, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,11 @@ class Gallery:
     listed: Table
     pictorial: bool = True  # False: samples are not pictures, so only the table is shown
     runs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the classes
+
+    def named(self, number: int) -> str:
+        """A class's name, or its number."""
+        return self.names[number] if 0 <= number < len(self.names) else str(number)
 
     @property
     def total(self) -> int:
@@ -155,7 +168,7 @@ class Gallery:
 
 
 Block: TypeAlias = (
-    Table | Chart | Words | Bullets | Figures | Scatters | Confusions | Gallery | Facts
+    Table | Chart | Words | Bullets | Figures | Scatters | Clouds | Confusions | Gallery | Facts
 )
 
 
@@ -181,6 +194,8 @@ def _empty(block: Block) -> bool:
             return not items
         case Scatters(items=drawn):
             return not drawn
+        case Clouds(items=clouds):
+            return not clouds
         case Confusions(items=matrices):
             return not matrices
         case Gallery(total=total):

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from hil.report.accuracy import accuracy_section
 from hil.report.blocks import Section, Table
 from hil.report.cost import time_section
+from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
 from hil.report.link import link_section
@@ -26,6 +27,7 @@ MakeSection: TypeAlias = Callable[[StoredRun, Sequence[Cell]], Section]
 # in the order of the report; those without blocks are not shown
 SECTIONS: Final[tuple[MakeSection, ...]] = (
     summary_section,
+    errors_section,
     accuracy_section,
     time_section,
     host_section,

@@ -9,6 +9,7 @@ from hil.report.blocks import (
     KINDS,
     Block,
     Bullets,
+    Clouds,
     Confusions,
     Facts,
     Figures,
@@ -83,7 +84,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(mistakes)
         case Gallery():
             yield from _gallery(block)
-        case Chart() | Scatters() | Figures():
+        case Chart() | Scatters() | Clouds() | Figures():
             pass
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from jinja2 import Environment
 from markupsafe import Markup
 
-from hil.report.blocks import KINDS, Block, Card, Confusions, Scatters, Vector
+from hil.report.blocks import KINDS, Block, Card, Clouds, Confusions, Scatters, Vector
 from hil.report.document import Document
 from hil.report.draw.chart import HUES, PALETTE, Chart, Drawing, Square
 from hil.report.draw.scatter import HEIGHT
@@ -122,6 +122,9 @@ def _drawings(block: Block) -> Iterator[tuple[str, Drawing]]:
         case Scatters(items=scatters):
             for scatter in scatters:
                 yield scatter.title, scatter
+        case Clouds(items=clouds):
+            for cloud in clouds:
+                yield cloud.title, cloud
         case Confusions(items=matrices):
             for matrix in matrices:
                 yield f"confusion {matrix.name}", matrix

@@ -6,13 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hil.core.records import DType, Precision
+from msgspec import UNSET
+
+from hil.core.records import DType, Precision, Task
 from hil.report.blocks import Bullets, Facts, Section, Table, section
 from hil.report.text import UNKNOWN, count
 from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import DIGITS, SAMPLES, Manifest, RunPlan, Tensor
+from hil.runs.schema import DIGITS, SAMPLES, TARGETS, Manifest, RunPlan, Tensor
+from hil.runs.scores import AUC
 from hil.runs.tensors import is_sequence, name_of, tensors_of
 
 _OURS: Final = (
@@ -30,6 +33,19 @@ _CLASSES: Final = (
 _ACCURACY: Final = (
     "Accuracy: share of samples whose largest output (the first if several are equal) is at the "
     "label. Interval: Wilson's score interval, 95%."
+)
+_BINARY: Final = (
+    "A run with one output and labels answers class 1 if the output is at least the threshold: 0.5 "
+    "for a probability, 0 for a logit."
+)
+_ERRORS: Final = (
+    "Errors: outputs, dequantised, against the targets in targets.npy (of a reconstruction: the "
+    "inputs), with the BCa bootstrap interval over samples (Efron 1987; 9,999 resamples, a fixed "
+    "seed)."
+)
+_AREA: Final = (
+    "AUC: Mann-Whitney's statistic over the number of pairs, ties counting half. Interval: method "
+    "5 of Newcombe (2006), 95%."
 )
 _OUTPUTS: Final = (
     "Of several outputs, answers and accuracy are those of the first; values that differ are "
@@ -70,7 +86,10 @@ def methods(cells: Sequence[Cell]) -> tuple[str, ...]:
         *([_OURS] if any(map(is_ours, compared)) or not cells else []),
         *([_SKETCH] if not all(map(is_ours, compared)) else []),
         *([_CLASSES] if any(plan.answers == "class" for plan in compared) else []),
-        *([_ACCURACY] if any(cell.labels is not None for cell in cells) or not cells else []),
+        *([_ACCURACY] if any(cell.right is not None for cell in cells) or not cells else []),
+        *([_BINARY] if any(cell.task is Task.BINARY for cell in cells) else []),
+        *([_ERRORS] if any(cell.targets is not None for cell in cells) else []),
+        *([_AREA] if any(AUC in cell.scores for cell in cells) else []),
         *([_OUTPUTS] if any(cell.others for cell in cells) else []),
         *([_SEQUENCE] if any(is_sequence(cell.plan) for cell in cells) else []),
         *(_HOST if compared or not cells else ()),
@@ -114,7 +133,7 @@ def run_table(manifest: Manifest) -> Table:
         *((f"Seed: {name}", value) for name, value in sorted(manifest.seeds.items())),
         *(
             (f"{name}, SHA-256", manifest.files[name].sha256)
-            for name in (SAMPLES, DIGITS)  # not of the pages: this is one of them
+            for name in (SAMPLES, TARGETS, DIGITS)  # not of the pages: this is one of them
             if name in manifest.files
         ),
         ("Host", f"{manifest.host.platform}, {manifest.host.cpu}, Python {manifest.host.python}"),
@@ -160,6 +179,7 @@ def _cell(cell: Cell) -> Table:
         *([size] if plan.litert else []),
         *_tensors("Input", tensors_of(plan, "inputs")),
         *_tensors("Output", tensors_of(plan, "outputs")),
+        *_task(cell),
         *([("State", "kept from sample to sample")] if is_sequence(plan) else []),
     ]
     if end and end.identity:
@@ -189,6 +209,16 @@ def _conversion(plan: RunPlan) -> Iterator[tuple[str, str]]:
         if Precision(plan.precision).integer:  # float32 needs no calibration
             yield "Calibrated on", made.calibration
             yield "Calibration data, SHA-256", made.fingerprint
+
+
+def _task(cell: Cell) -> Iterator[tuple[str, str]]:
+    """What the run is judged by, if the bench stored that."""
+    plan = cell.plan
+    if plan.task is UNSET:
+        return
+    why = f": {plan.task_why}" if plan.task_why else ""
+    limit = "" if plan.threshold is UNSET else f"; class 1 from {plan.threshold:g} on"
+    yield "Task", f"{plan.task}{why}{limit}"
 
 
 def _no_oracle(plan: RunPlan) -> str:

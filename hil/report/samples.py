@@ -6,7 +6,8 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -101,18 +102,31 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
         )
     )
     pictorial = bool(pictures) or any(len(cell.plan.input.shape) == 4 for cell in cells)
-    listed = disagreements(cards, sum(counts), what)
-    return Gallery(what, cards, counts, listed, pictorial, tuple(cell.name for cell in cells))
-
-
-def disagreements(cards: Sequence[Card], total: int, what: str) -> Table:
-    """The first cards as text; ``total``: of all samples with a disagreement."""
-    labelled = any(card.label is not None for card in cards)
-    rows = tuple(
-        (card.id, *([str(card.label)] if labelled else []), _said(card.answers))
-        for card in cards[:_LISTED]
+    names = next((cell.names for cell in cells if cell.names and cell.chooses), ())
+    found = Gallery(
+        what,
+        cards,
+        counts,
+        Table("", (), ()),
+        pictorial,
+        tuple(cell.name for cell in cells),
+        names,
     )
-    more = total - len(rows)
+    return replace(found, listed=disagreements(found))
+
+
+def disagreements(found: Gallery) -> Table:
+    """The first cards as text."""
+    labelled, what = found.labelled, found.noun
+    rows = tuple(
+        (
+            card.id,
+            *([found.named(card.label)] if card.label is not None else ["–"] * labelled),
+            _said(card.answers, found.named),
+        )
+        for card in found.cards[:_LISTED]
+    )
+    more = found.total - len(rows)
     note = f"{count(more)} more are in samples.jsonl." if more else ""
     title = f"{what.capitalize()}s on which answers {'or label ' if labelled else ''}disagree"
     return Table(
@@ -120,9 +134,10 @@ def disagreements(cards: Sequence[Card], total: int, what: str) -> Table:
     )
 
 
-def _said(answers: Sequence[Answer]) -> str:
+def _said(answers: Sequence[Answer], named: Callable[[int], str] = str) -> str:
     return ", ".join(
-        f"{a.name} {a.device}" + ("" if a.host is None else f" (host {a.host})") for a in answers
+        f"{a.name} {named(a.device)}" + ("" if a.host is None else f" (host {named(a.host)})")
+        for a in answers
     )
 
 

@@ -3,19 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
 
+from hil.core.records import Task
 from hil.report.blocks import Figure, Figures, Scatters, Section, Table, section
 from hil.report.cost import scatters
+from hil.report.errors import score_cell, score_interval, score_words
 from hil.report.host import device_words, host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
-from hil.report.text import count, interval, known, noun, percent, plural, short
+from hil.report.text import count, interval, known, noun, percent, plural, real, short
 from hil.report.times import interval_words, step_us, time_words
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest
+from hil.runs.scores import AUC, TITLES
 from hil.stats import Estimate
 from hil.stats.series import Latencies
+
+_COLUMNS: Final[Mapping[Task, tuple[str, ...]]] = {
+    Task.BINARY: (AUC,),
+    Task.REGRESSION: ("rmse", "r2"),
+    Task.RECONSTRUCTION: ("mse", AUC),
+}
 
 
 def summary_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
@@ -53,6 +64,14 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
             percent(estimate.point, estimate.n),
             f"{beside}95% interval {interval(estimate)}",
         )
+    yield from _score_figures(teacher, cell)
+    if equal := cell.equal if not cell.chooses else None:
+        far = f"; largest difference {real(cell.reach)}" if cell.reach else ""
+        yield Figure(
+            "Equal outputs on device and host",
+            percent(equal.point, equal.n),
+            f"{plural(cell.n, what)}, every byte{far}",
+        )
     if same := cell.agreement:
         yield Figure(
             "Same answer on device and host",
@@ -74,6 +93,21 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
         yield Figure("RAM of an inference", f"{short(memory.arena)}B", f"arena{beside}{model}")
 
 
+def _score_figures(teacher: Cell | None, cell: Cell) -> Iterator[Figure]:
+    """The figure of a task without accuracy, and the areas of two classes."""
+    for name in dict.fromkeys((cell.headline, AUC)):
+        found = cell.scores[name].device if name in cell.scores else None
+        if found is None:
+            continue
+        other = teacher.scores[name].device if teacher and name in teacher.scores else None
+        beside = f"teacher {score_words(name, other)}; " if other else ""
+        yield Figure(
+            f"{TITLES[name]}, {cell.name}",
+            score_words(name, found),
+            f"{beside}95% interval {score_interval(name, found)}",
+        )
+
+
 def _is_fine(cell: Cell) -> bool:
     """Whether the board's clock counts single microseconds."""
     return isinstance(cell.series, Latencies) and step_us(cell) <= 1
@@ -90,14 +124,16 @@ def _short(cell: Cell) -> str:
 
 def results(cells: Sequence[Cell], what: str) -> Table:
     """One row per run, without the columns that no run of this kind can fill."""
-    labelled = any(cell.labels is not None for cell in cells)
+    labelled = any(cell.right is not None for cell in cells)
     by_host = any(cell.litert is not None for cell in cells)
     memory = any(not cell.end or cell.end.memory for cell in cells)
     every: tuple[tuple[bool, str, Callable[[Cell], str]], ...] = (
         (True, f"{what}s".capitalize(), _answered),
         (labelled, "Accuracy, device", lambda cell: _share(cell.accuracy)),
         (labelled and by_host, "Accuracy, host", lambda cell: _share(cell.host_accuracy)),
-        (by_host, "Same answer", _same),
+        *_scored(cells, by_host=by_host),
+        (by_host and any(cell.chooses for cell in cells), "Same answer", _same),
+        (by_host and not all(cell.chooses for cell in cells), "Equal outputs", _equal),
         (True, "Time per inference", _time),
         (memory, "Arena", _arena),
         (memory, "Flash", _flash),
@@ -107,12 +143,41 @@ def results(cells: Sequence[Cell], what: str) -> Table:
     columns = [(name, show) for shown, name, show in every if shown]
     said = [
         "Accuracy with its 95% Wilson interval. " * labelled,
+        "Equal outputs: samples of which every output byte is the host's. "
+        * (by_host and not all(cell.chooses for cell in cells)),
         "Time: median of the engine's invoke alone, with its 95% BCa bootstrap interval. ",
         "Arena: RAM of one inference beyond input and output. Flash: model + code. " * memory,
         f"Link: the host's wall time and {what}s per second; this does not measure the device.",
     ]
     rows = tuple((cell.name, *(show(cell) for _, show in columns)) for cell in cells)
     return Table("Results", ("Run", *(name for name, _ in columns)), rows, "".join(said))
+
+
+def _scored(
+    cells: Sequence[Cell], *, by_host: bool
+) -> Iterator[tuple[bool, str, Callable[[Cell], str]]]:
+    """Columns of the figures by which tasks without accuracy are read."""
+    for name in ("rmse", "r2", "mse", AUC):
+        if any(name in _columns(cell) for cell in cells):
+            beside = by_host and name != "r2"
+            yield True, f"{TITLES[name]}, device", partial(_score, name, "device")
+            yield beside, f"{TITLES[name]}, host", partial(_score, name, "host")
+
+
+def _columns(cell: Cell) -> tuple[str, ...]:
+    """The names of a run's figures that have a column."""
+    return tuple(name for name in _COLUMNS.get(cell.task, ()) if name in cell.scores)
+
+
+def _score(name: str, side: str, cell: Cell) -> str:
+    if name not in _columns(cell):
+        return "–"
+    found = cell.scores[name]
+    return score_cell(name, found.device if side == "device" else found.host)
+
+
+def _equal(cell: Cell) -> str:
+    return percent(cell.equal.point, cell.n) if cell.equal and not cell.chooses else "–"
 
 
 def _answered(cell: Cell) -> str:

@@ -40,6 +40,19 @@ def size(value: int) -> str:
     return f"{value:,} B"
 
 
+def real(value: float) -> str:
+    """A real number, to four digits."""
+    return f"{value:.4g}".replace("-", "−")
+
+
+def real_interval(estimate: Estimate) -> str:
+    """0.31 to 0.35: the interval of a real number; "no interval" where there are too few
+    samples."""
+    if not estimate.confidence:
+        return "no interval"
+    return f"{estimate.low:.3g} to {estimate.high:.3g}".replace("-", "−")
+
+
 def known(value: int | None) -> str:
     """12,345 B, or "unknown"."""
     return UNKNOWN if value is None else size(value)

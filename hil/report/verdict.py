@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from hil import stats
+from hil.core.records import Task
 from hil.report.cost import contradictions
+from hil.report.errors import score_interval, score_words
 from hil.report.host import noise_words
 from hil.report.memory import memory_warnings
 from hil.report.pairs import compare, teacher_and_student
@@ -20,6 +22,7 @@ from hil.runs.agreement import LARGEST, REFERENCES, Difference, is_ours, must_eq
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest
+from hil.runs.scores import AUC
 from hil.stats.series import Latencies
 
 
@@ -40,6 +43,7 @@ _WORDS = {
     "failed": "Answers missing",
     "unchecked": "Not checked by an oracle",
     "labels": "Labels alone",
+    "targets": "Targets alone",
     "uncompared": "Not compared",
     "partial": "Partial",
 }
@@ -76,13 +80,20 @@ def _grade(manifest: Manifest, cells: Sequence[Cell]) -> str:
     if not _whole(manifest, cells):
         return "partial"
     if all(cell.litert is None for cell in cells):
-        return "uncompared" if all(cell.labels is None for cell in cells) else "labels"
+        return _alone(cells) or "uncompared"
     if any(cell.unexpected is None for cell in cells):
         return "unchecked"
     if all(_same_bytes(cell) for cell in cells):
         return "exact"
     same = all(_same_bytes(cell) or _same_answers(cell) for cell in cells)
     return "answers" if same else "within"
+
+
+def _alone(cells: Sequence[Cell]) -> str:
+    """What judges runs without a host: "targets", "labels", or nothing."""
+    if any(cell.targets is not None for cell in cells):
+        return "targets"
+    return "labels" if any(cell.labels is not None for cell in cells) else ""
 
 
 def _reference(cell: Cell) -> Difference | None:
@@ -146,8 +157,8 @@ def _exactness(cells: Sequence[Cell]) -> str:
     checked = [cell for cell in cells if cell.unexpected is not None]
     alone = [cell for cell in cells if cell.litert is None]
     if len(alone) == len(cells):
-        labelled = any(cell.labels is not None for cell in cells)
-        return "nothing was compared with the host" + " (labels alone)" * labelled
+        alone_by = _alone(cells)
+        return "nothing was compared with the host" + (f" ({alone_by} alone)" if alone_by else "")
     if not checked:
         return "no oracle was run"
     if wrong := _wrong(checked):
@@ -233,7 +244,7 @@ def _cost(cells: Sequence[Cell]) -> str:
     if not pairs:
         known = [(cell, cell.accuracy) for cell in cells if cell.accuracy]
         if not known:
-            return ""
+            return _errors(cells)
         best, value = max(known, key=lambda pair: pair[1].point)
         prefix = "" if len(known) == 1 else "at best "
         return (
@@ -258,6 +269,30 @@ def _cost(cells: Sequence[Cell]) -> str:
     if gap.n < max(teacher.n, student.n):
         said += f" over the {count(gap.n)} that both answered"
     return f"{said} and {ratio}" if ratio else said
+
+
+def _errors(cells: Sequence[Cell]) -> str:
+    """The best of the runs that have no accuracy, by the figure of its task."""
+    found = [
+        (cell, name, score.device)
+        for cell in cells
+        if (name := cell.headline) and (score := cell.scores[name]).device
+    ]
+    if not found:
+        return ""
+    first = found[0][1]
+    same = [(cell, one) for cell, name, one in found if name == first and one]
+    pick = max if first == AUC else min
+    cell, best = pick(same, key=lambda pair: pair[1].point)
+    prefix = "" if len(same) == 1 else "at best "
+    figure = f"{score_words(first, best)} ({score_interval(first, best)})"
+    if first == AUC:
+        return f"{prefix}{cell.name} tells anomalous from normal samples with an AUC of {figure}"
+    if first == "mse":
+        return f"{prefix}{cell.name} reconstructs its inputs with an mse of {figure}"
+    r2 = cell.scores["r2"].device if "r2" in cell.scores else None
+    beside = f", R² {score_words('r2', r2)}" if r2 else ""
+    return f"{prefix}{cell.name} predicts the targets with an rmse of {figure}{beside}"
 
 
 def _ratio(teacher: Cell, student: Cell) -> str:
@@ -384,19 +419,30 @@ def _data(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:
     fewest = min(cell.n for cell in answered)
     widest = max(answered, key=lambda cell: cell.n)
     labels, classes = widest.labels, widest.classes
-    if fewest < FEW and (labels is not None or widest.litert is not None):
-        what = "agreement" if labels is None else "accuracy"
+    if fewest < FEW and (_alone(answered) or widest.litert is not None):
+        what = "accuracy" if widest.right is not None else "agreement"
+        what = "the errors" if widest.targets is not None else what
         yield f"Only {plural(fewest, word)}: too few to judge {what}; see the intervals."
-    if labels is None:
+    yield from _tasks(answered)
+    if labels is None or widest.right is None:
         return
     seen = {int(label) for label in labels}
-    missing = [str(label) for label in range(classes) if label not in seen]
+    missing = [widest.class_name(label) for label in range(classes) if label not in seen]
     if missing and classes > 1:
         some = missing if len(missing) <= 20 else [*missing[:20], "more"]
         yield f"No {word} of class {listed(some)}, so accuracy does not cover it."
     foreign = sum(not 0 <= int(label) < classes for label in labels)
     if foreign:
         yield f"{plural(foreign, word)} with a label that no output stands for: counted as wrong."
+
+
+def _tasks(cells: Sequence[Cell]) -> Iterator[str]:
+    """What the labels cannot judge, and areas that need both of them."""
+    for cell in cells:
+        if cell.task is Task.NONE and cell.plan.task_why:
+            yield f"{cell.name} is not judged by the data: {cell.plan.task_why}."
+        if cell.task is Task.RECONSTRUCTION and cell.labels is not None and AUC not in cell.scores:
+            yield f"{cell.name}: all samples are of one kind, so there is no AUC."
 
 
 def _boards(cells: Sequence[Cell]) -> Iterator[str]:

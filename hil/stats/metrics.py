@@ -71,6 +71,12 @@ def against_labels(predicted: Reals, labels: Ints) -> Metrics:
     return _metrics(predicted, one_hot, predicted.argmax(axis=1), labels)
 
 
+def of_one(predicted: Reals, reference: Reals, given: Ints, wanted: Ints) -> Metrics:
+    """Compare (n, 1) outputs that tell two classes apart by a threshold, with the classes that
+    they give, ``given`` and ``wanted``; ``confusion`` is 2 x 2."""
+    return _metrics(predicted, reference, given, wanted, classes=2)
+
+
 def dequantised(values: npt.NDArray[np.generic], scale: float = 0.0, zero_point: int = 0) -> Reals:
     """Stored outputs as real values: scale * (q - zero_point); float32 as it is."""
     if values.dtype.kind == "f":
@@ -107,11 +113,13 @@ def _metrics(
     reference: Reals,
     given: npt.NDArray[np.intp],
     wanted: npt.NDArray[np.intp] | Ints,
+    *,
+    classes: int = 0,
 ) -> Metrics:
-    n, classes = predicted.shape
+    n, outputs = predicted.shape
     whole = np.isfinite(predicted).all(axis=1) & np.isfinite(reference).all(axis=1)
     p, r = predicted[whole].ravel(), reference[whole].ravel()
-    table = confusion(wanted, given, classes)
+    table = confusion(wanted, given, classes or outputs)
     return Metrics(n, int((given == wanted).sum()), table, int(n - whole.sum()), *_figures(p, r))
 
 

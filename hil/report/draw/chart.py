@@ -172,6 +172,22 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class Cloud:
+    """Many small points without names, ``x`` in percent and ``y`` in pixels from the top, and the
+    line on which they should lie."""
+
+    title: str
+    caption: str
+    alt: str
+    x_axis: str
+    y_axis: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    points: tuple[tuple[float, float], ...]
+    line: Link
+
+
+@dataclass(frozen=True, slots=True)
 class Square:
     """A square of a matrix. ``kind`` is right, wrong or none; ``shade`` is 0..1."""
 
@@ -191,7 +207,7 @@ class Confusion:
     row_name: str = "label"
 
 
-Drawing: TypeAlias = Chart | Scatter | Confusion
+Drawing: TypeAlias = Chart | Scatter | Cloud | Confusion
 
 
 def step(span: float, wanted: int) -> float:
