@@ -84,6 +84,7 @@ _NUMPY = {ctype: NUMPY_TYPES[dtype] for dtype, ctype in CTYPES.items()}
 
 # float32 only -> the C function
 REAL_FUNCTIONS: Mapping[str, str] = {
+    "ATAN2": "atan2f",
     "FLOOR_DIV": "hil_floor_div",
     "FLOOR_MOD": "hil_floor_mod",
     "POW": "powf",
