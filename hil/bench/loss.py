@@ -28,8 +28,6 @@ from hil.runs.task import WITH_CLASSES
 from hil.tflite import Graph, read_model
 
 SAMPLES: Final = 500  # at most
-LOST: Final = 0.01  # share of right answers
-LEVEL: Final = 0.05  # of McNemar's test: both must be met for a warning
 ERROR: Final = 0.1  # rms difference that is too large, in standard deviations of the outputs
 FEW: Final = 200  # samples that are tried with other values
 GAIN: Final = 0.2  # share of right answers that other values must add to be worth naming
@@ -88,11 +86,11 @@ def _by_answers(of: Answers, expected: Floats, outputs: dict[Precision, Floats])
     for precision, values in outputs.items():
         found = of.right(values)
         figures.append(f"{precision} {found.mean():.1%}")
-        lost, p = float(right.mean() - found.mean()), stats.mcnemar(right, found).p
-        if lost >= LOST and p < LEVEL:
+        if test := stats.lost(right, found):
+            lost = (test.only_first - test.only_second) / test.n
             warnings.append(
                 f"{of.made.name}: {precision} loses {100 * lost:.1f} points to float32 "
-                f"(McNemar's p = {p:.2g}); {_ranges(of.made)}"
+                f"(McNemar's p = {test.p:.2g}); {_ranges(of.made)}"
             )
     warnings += _fed_wrongly(of, right)
     return Weighed(

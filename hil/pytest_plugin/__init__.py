@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="Your .tflite file; repeatable.",
+        help="Your model, as for hil bench --model; repeatable.",
     )
     add("--hil-data", metavar="DATA", help="Your data for it, as for hil bench --data.")
     add("--hil-target", metavar="COLUMN", help="The column of a .csv with labels or targets.")

@@ -6,7 +6,7 @@ What a student costs and saves compared with its teacher, on one board, engine a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hil import stats
 from hil.core.errors import MixedUnits
+from hil.core.records import DType
 from hil.report.blocks import Table
 from hil.report.text import UNKNOWN, count, decimals, interval, percent, points
 from hil.runs.cells import Cell
@@ -60,6 +61,39 @@ def teacher_and_student(cells: Sequence[Cell]) -> tuple[tuple[Cell, Cell], ...]:
         if cell.plan.part == "student" and cell.n and place(cell) in teachers
     ]
     return tuple(sorted(found, key=lambda pair: pair[1].plan.precision != "int8"))
+
+
+def precision_losses(cells: Sequence[Cell]) -> Iterator[str]:
+    """A sentence for each model whose integers are right less often than its float32 on one board,
+    with the calibration, or the range, of its input."""
+
+    def place(cell: Cell) -> tuple[str, str, str]:
+        return cell.plan.board, cell.plan.engine, cell.plan.model
+
+    plain = {place(cell): cell for cell in cells if cell.plan.precision == "float32" and cell.n}
+    for cell in cells:
+        real = plain.get(place(cell))
+        if real is None or real is cell or not cell.n or real.right is None or cell.right is None:
+            continue
+        i, j = both(real, cell)
+        if not i.size or not (test := stats.lost(real.right[i], cell.right[j])):
+            continue
+        share = (test.only_first - test.only_second) / test.n
+        yield (
+            f"{cell.name} loses {100 * share:.1f} points to float32 on the same {count(test.n)} "
+            f"samples (McNemar's p = {test.p:.2g}). {_input_range(cell)}"
+        )
+
+
+def _input_range(cell: Cell) -> str:
+    plan = cell.plan
+    if plan.converted and plan.converted.n:
+        return f"It was calibrated on {plan.converted.calibration}."
+    if not (DType(plan.input.dtype).quantised and plan.input.scale):
+        return "Check the data that it was calibrated on."
+    codes = np.iinfo(DType(plan.input.dtype).numpy.name)
+    low, high = (plan.input.scale * (one - plan.input.zero_point) for one in (codes.min, codes.max))
+    return f"Its input covers {low:.4g} to {high:.4g}: check the data that it was calibrated on."
 
 
 def compare(first: Cell, second: Cell) -> Pair | None:

@@ -15,7 +15,7 @@ from hil.report.cost import contradictions
 from hil.report.errors import score_interval, score_words
 from hil.report.host import noise_words
 from hil.report.memory import memory_warnings
-from hil.report.pairs import compare, teacher_and_student
+from hil.report.pairs import compare, precision_losses, teacher_and_student
 from hil.report.text import count, interval, listed, magnitude, noun, percent, plural, points
 from hil.report.times import drift_words, drifted
 from hil.runs.agreement import LARGEST, REFERENCES, Difference, is_ours, must_equal
@@ -321,6 +321,7 @@ def warnings(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
         *contradictions(cells),
         *_drifts(cells),
         *_cells(cells),
+        *precision_losses(cells),
         *memory_warnings(cells),
         *_data(run, cells),
         *_boards(cells),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,10 @@ def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estima
     return Estimate(point, low, high, "Wilson", n, confidence)
 
 
+LOST: Final = 0.01  # a smaller share of right answers matters to nobody
+LEVEL: Final = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class McNemar:
     """Two yes/no answers per sample: in how many samples only one is yes, and the p-value."""
@@ -92,6 +96,14 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
     b, c = _discordant(first, second)
     p = float(binomtest(b, b + c, 0.5).pvalue) if b + c else 1.0
     return McNemar(b, c, first.size, p)
+
+
+def lost(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar | None:
+    """McNemar's test if ``second`` is right less often than ``first``: by at least `LOST` of the
+    samples, with a p-value below `LEVEL`; None if not."""
+    test = mcnemar(first, second)
+    share = (test.only_first - test.only_second) / test.n
+    return test if share >= LOST and test.p < LEVEL else None
 
 
 def paired_difference(

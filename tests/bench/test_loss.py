@@ -15,28 +15,15 @@ from hil.bench.convert import Converted
 from hil.bench.loss import SAMPLES, Answers, weigh
 from hil.core.records import Dataset, Precision
 from hil.reference import encode_inputs, litert
-from hil.runs.schema import Conversion
 from hil.tflite import read_model
-from tests.support.conversions import MODELS
+from tests.support.conversions import MODELS, RECORD
 
 FLOAT32, INT8 = MODELS / "student_float32.tflite", MODELS / "student_int8.tflite"
 OTHER = MODELS.parent / "mnist" / "student_int8.tflite"  # int8, of another network
 
 
 def made(int8: Path = INT8, float32: Path = FLOAT32) -> Converted:
-    record = Conversion(
-        source="my.keras",
-        source_sha256="0" * 64,
-        by="keras 3",
-        data="mine",
-        split="user",
-        fingerprint="1" * 64,
-        n=7,
-        total=70,
-        low=0.0,
-        high=1.0,
-    )
-    return Converted("my", {Precision.FLOAT32: float32, Precision.INT8: int8}, record, Path())
+    return Converted("my", {Precision.FLOAT32: float32, Precision.INT8: int8}, RECORD, Path())
 
 
 def some() -> Dataset:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from hil import stats
@@ -13,6 +14,7 @@ from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest, RunPlan, Sample
 from tests.support import reports
+from tests.support.conversions import RECORD
 from tests.support.runs import known
 
 
@@ -150,6 +152,40 @@ def test_a_slower_student() -> None:
 def _warned(of: Manifest, stored: list[Sample], *, torn: bool = False) -> str:
     _, found = _judged(of, stored)
     return "\n".join(warnings(StoredRun(of, {}, {}, torn), found))
+
+
+def _student(precision: str, scale: float = 0.5, zero_point: int = 2) -> RunPlan:
+    plan = reports.plan(precision=precision, unit="none")
+    given = msgspec.structs.replace(
+        plan.input, dtype=9 if precision == "int8" else 0, scale=scale, zero_point=zero_point
+    )
+    return msgspec.structs.replace(plan, input=given)
+
+
+def test_a_loss_of_int8_is_a_warning_with_the_inputs_range() -> None:
+    plans = [_student("float32"), _student("int8")]
+    of = reports.manifest(*plans)
+    right, wrong = (np.eye(10, dtype=kind) for kind in ("<f4", "i1"))
+
+    def stored(lost: int) -> list[Sample]:
+        found = []
+        for plan, one_hot in zip(plans, (right, wrong), strict=True):
+            for sample in reports.samples(plan):
+                off = plan.precision == "int8" and sample.i < lost
+                row = one_hot[(sample.label + off) % 10].tobytes()
+                found.append(msgspec.structs.replace(sample, device=row, litert=None, oracle=None))
+        return found
+
+    # 12 of 12 discordant samples: p = 2 / 2**12
+    assert (
+        "student int8 loses 6.0 points to float32 on the same 200 samples (McNemar's p = 0.00049). "
+        "Its input covers -65 to 62.5: check the data that it was calibrated on."
+    ) in _warned(of, stored(12))
+    assert "loses" not in _warned(of, stored(5))  # p = 0.0625
+    plans[1] = msgspec.structs.replace(plans[1], converted=RECORD)
+    assert "It was calibrated on 7 of 70 samples of mine (user), values from 0 to 1." in _warned(
+        reports.manifest(*plans), stored(12)
+    )
 
 
 def test_every_warning_about_gaps_and_labels() -> None:

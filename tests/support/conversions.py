@@ -10,8 +10,24 @@ import pytest
 
 from hil.bench import convert
 from hil.core.records import Dataset, Precision
+from hil.runs.schema import Conversion
 
 MODELS = Path(__file__).parents[2] / "models" / "digits"
+
+
+# of a model that was calibrated on few samples
+RECORD = Conversion(
+    source="my.keras",
+    source_sha256="0" * 64,
+    by="keras 3",
+    data="mine",
+    split="user",
+    fingerprint="1" * 64,
+    n=7,
+    total=70,
+    low=0.0,
+    high=1.0,
+)
 
 
 class FakeExporter:
