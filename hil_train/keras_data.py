@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from hil.core.errors import DataError, UsageError
+from hil.core.errors import DataError, unknown
 from hil.core.records import Dataset
+from hil.core.text import printable
 from hil.datasets.arrays import as_samples
 from hil.datasets.labels import answers
 from hil.datasets.npz import dataset
@@ -46,7 +47,7 @@ def load(name: str, split: str = "test") -> Dataset:
         DataError: it cannot be downloaded.
     """
     if name not in NAMES:
-        raise UsageError(f"keras:{name} is not known", f"choose one of {', '.join(NAMES)}")
+        raise unknown(f"keras:{printable(name)} is not known", name, NAMES)
     import keras  # takes seconds
 
     try:

@@ -124,7 +124,7 @@ def _check_shape(x: Array, spec: TensorSpec, where: str, takes: str, array: str)
     if x[0].size != spec.elements:
         raise DataError(
             f"{where}: a sample has {x[0].size} values, {takes} {spec.elements} {list(spec.shape)}",
-            "use data of the model's input shape",
+            _resized(x, spec) or "use data of the model's input shape",
         )
     given, wanted = ([n for n in sides if n != 1] for sides in (shape, spec.shape))
     if given == wanted or len(given) < 2 or len(wanted) < 2:
@@ -134,6 +134,15 @@ def _check_shape(x: Array, spec: TensorSpec, where: str, takes: str, array: str)
     if axes := _transposition(shape, spec.shape):
         hint = f"save {array}.transpose(0, {', '.join(map(str, axes))})"
     raise DataError(f"{where}: a sample has shape {list(shape)}, {takes} {list(spec.shape)}", hint)
+
+
+def _resized(x: Array, spec: TensorSpec) -> str:
+    """The advice for pictures of another size than an input has; empty for other samples."""
+    sides = [n for n in spec.shape if n != 1]
+    if x.dtype != np.uint8 or x.ndim != 4 or not 2 <= len(sides) <= 3:
+        return ""
+    height, width, channels = (*sides, 1)[:3]
+    return f"scale them; of a folder of pictures: --resize {height}x{width}x{channels}"
 
 
 def _transposition(shape: Sequence[int], wanted: Sequence[int]) -> tuple[int, ...]:

@@ -13,8 +13,12 @@ from rich.markup import escape
 
 from hil import datasets
 from hil.api.records import MlperfAccuracy, MlperfDataOutput, MlperfOutput, MlperfWindow
+from hil.bench.inputs import Taken
+from hil.bench.lines import type_of
+from hil.bench.source import Source
 from hil.boards.config import load_board
 from hil.cli.console import Downloads, out, progress, say
+from hil.cli.data import DataOption, InputOption, ResizeOption, TargetOption
 from hil.cli.output import result
 from hil.cli.output import shown as shown_path
 from hil.core.errors import UsageError, unknown
@@ -108,12 +112,16 @@ def mlperf(
 
 
 def mlperf_data(
-    dataset: Annotated[
-        str, typer.Option("--dataset", help=f"One of auto, {', '.join(datasets.NAMES)}.")
-    ],
     folder: Annotated[
         Path, typer.Option("--out", help="Output folder: the runner's --dataset_path.")
     ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help=f"One of auto, {', '.join(datasets.NAMES)}.")
+    ] = "auto",
+    data: DataOption = None,
+    target: TargetOption = None,
+    resize: ResizeOption = None,
+    input: InputOption = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Number of samples, at least one of every class.")
     ] = None,
@@ -122,13 +130,16 @@ def mlperf_data(
     ] = "",
 ) -> None:
     """Write a data set and test scripts for MLCommons' runner."""
+    source = Source(data, dataset, target, resize, input).resolved()
     with Downloads() as downloads:
-        name, note = datasets.choose(dataset, progress=downloads)
-        data = datasets.load(name, progress=downloads)
+        samples, note = source.read(progress=downloads)
     if note:
         say(note)
-    written = export(data, folder, model_id, limit)
-    count = min(limit or len(data), len(data))
+    device = Taken("the device", (type_of(samples),))  # it takes the bytes that are written
+    samples = source.fed(samples, [device])
+    name = samples.name
+    written = export(samples, folder, model_id, limit)
+    count = min(limit or len(samples), len(samples))
     tests = tuple(shown_path(folder / name) for name in TESTS.values())
     result(MlperfDataOutput(dataset=name, samples=count, folder=shown_path(written), tests=tests))
     where = ", ".join(str(folder / name) for name in TESTS.values())

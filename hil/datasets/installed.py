@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from hil.core.errors import UsageError
+from hil.core.errors import unknown
 from hil.core.plugins import DATASETS, plugin
 from hil.core.records import Dataset
+from hil.core.text import printable
 from hil.datasets.arrays import as_samples
 from hil.datasets.labels import answers
 from hil.datasets.npz import dataset
@@ -43,9 +44,7 @@ def load(collection: str, name: str, split: str = "test") -> Dataset:
 
 def _sklearn(name: str) -> Dataset:
     if name not in SKLEARN:
-        raise UsageError(
-            f"scikit-learn comes with no data set {name!r}", f"choose one of {', '.join(SKLEARN)}"
-        )
+        raise unknown(f"scikit-learn comes with no data set {printable(name)}", name, SKLEARN)
     import sklearn.datasets  # takes a second to import
 
     source: Any = getattr(sklearn.datasets, f"load_{name}")()

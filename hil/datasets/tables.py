@@ -15,7 +15,7 @@ import numpy as np
 
 from hil.core.errors import DataError, UsageError
 from hil.core.records import Dataset
-from hil.core.text import clean, printable, shorten
+from hil.core.text import clean, closest, printable, shorten
 from hil.datasets.arrays import as_samples, name_of, reading, sha256_of
 from hil.datasets.labels import MOST_CLASSES, Answers, answers, unlabelled
 from hil.datasets.npz import dataset
@@ -56,7 +56,11 @@ def read_csv(path: Path, target: str | None = None) -> tuple[Dataset, str]:
         sha256 = sha256_of(path)
         names = _header(path, where)
         if target is not None and target not in names:
-            raise UsageError(f"{where} has no column {target!r}", f"choose one of {_listed(names)}")
+            guess = closest(target, names)
+            hint = f"did you mean {_shown(guess)}? " if guess else ""
+            raise UsageError(
+                f"{where} has no column {_shown(target)}", f"{hint}choose from {_listed(names)}"
+            )
         frame = _parsed(path, where, names)
         right = unlabelled(len(frame))
         if target is not None:

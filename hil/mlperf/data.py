@@ -232,9 +232,12 @@ def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) 
         The folder of the samples.
 
     Raises:
+        DataError: the samples have no labels.
         UsageError: the folder exists, or ``limit`` leaves a class without a sample.
         StorageError: the folder cannot be written; a partial one is removed.
     """
+    if not data.labelled:
+        raise DataError(f"{data.name} has no labels", "MLPerf Tiny needs a class for each sample")
     model, folder = model or data.name, out / data.name
     if not model.isprintable() or "]" in model:
         raise UsageError(f"{model!r} cannot be a model's id", "use printable characters without ]")

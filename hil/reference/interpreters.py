@@ -353,7 +353,8 @@ def encode_inputs(x: npt.NDArray[np.generic], spec: TensorSpec) -> npt.NDArray[n
             f"a sample has {x[0].size} values {list(x.shape[1:])}",
             f"the model takes {spec.elements} {list(spec.shape)}",
         )
-    values = np.ascontiguousarray(x).reshape(len(x), *spec.shape)
+    # values that are mapped from a file may lie at any address
+    values = np.require(x, requirements=["C", "A"]).reshape(len(x), *spec.shape)
     if x.dtype == spec.dtype.numpy:
         return values
     if not encodable(x.dtype, spec.dtype):

@@ -64,6 +64,16 @@ def test_a_transposition_is_refused_and_named(
     assert [n for n in sizes if n != 1] == [n for n in wanted if n != 1]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "size"),
+    [((16, 16, 3), "16x16x3"), ((16, 12, 1), "16x12x1"), ((1, 16, 12), "16x12x1")],
+)
+def test_pictures_of_another_size_are_told_the_option(wanted: tuple[int, ...], size: str) -> None:
+    pictures = data(np.zeros((2, 9, 9, 3), np.uint8))
+    with pytest.raises(DataError, match=f"--resize {size}$"):
+        check_data(pictures, Taken("net.tflite", (TensorSpec(DType.UINT8, wanted),)))
+
+
 def test_channels_move_and_rows_stay_rows() -> None:
     with pytest.raises(DataError, match=re.escape("save x.transpose(0, 2, 3, 1)")):
         check((3, 16, 16), (16, 16, 3))

@@ -90,7 +90,7 @@ def test_quotes_byte_order_marks_and_empty_lines(path: Path) -> None:
         ("a,b\n1,\n2,3\n", "b", "column 'b' of .*: sample 0 has no value"),
         ("a,b\n1,-3\n2,3\n", "b", "labels range from -3 to 3"),
         ('a,b\n1,"2\n', None, "not a table"),
-        ("a,b\n1,2\n", "c", "no column 'c'; choose one of 'a', 'b'"),
+        ("a,b\n1,2\n", "c", "no column 'c'; choose from 'a', 'b'"),
     ],
 )
 def test_other_tables_are_refused(path: Path, text: str, target: str | None, says: str) -> None:

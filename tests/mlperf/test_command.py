@@ -123,6 +123,20 @@ def test_a_data_set_of_ours(
     assert hil(monkeypatch, *words, "0") == 2
 
 
+def test_data_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each sample's bytes are its values, whatever they stand for."""
+    (tmp_path / "my.csv").write_text("a,b,kind\n1,2,no\n3,4,yes\n")
+    words = ("mlperf-data", "--data", str(tmp_path / "my.csv"), "--out", str(tmp_path / "d"))
+    assert hil(monkeypatch, *words) == 2
+    assert "my has no labels; MLPerf Tiny needs a class" in capsys.readouterr().err
+    assert hil(monkeypatch, *words, "--target", "kind") == 0
+    folder = tmp_path / "d" / "my"
+    assert (folder / "my-00001.bin").read_bytes() == np.array([3, 4], "<f4").tobytes()
+    assert (folder / "y_labels.csv").read_text() == "my-00000.bin,2,0\nmy-00001.bin,2,1\n"
+
+
 @pytest.mark.firmware
 @pytest.mark.parametrize(
     "board",

@@ -29,6 +29,16 @@ def rounded(quotient: float, zero: int) -> int:
     return max(-128, min(127, (whole if exact >= 0 else -whole) + zero))
 
 
+def test_values_at_any_address_become_aligned() -> None:
+    """Arrays that are mapped from a file start where the file has them."""
+    raw = b"?" + np.arange(3, dtype="<f4").tobytes()
+    x = np.frombuffer(raw, np.float32, offset=1).reshape(1, 3)
+    assert not x.flags.aligned
+    found = encode_inputs(x, TensorSpec(DType.FLOAT32, (1, 3)))
+    assert found.flags.aligned
+    assert found.tolist() == [[[0, 1, 2]]]
+
+
 def test_pixels_become_real_values() -> None:
     x = np.array([0, 1, 128, 255], np.uint8).reshape(1, 2, 2, 1)
     encoded = encode_inputs(x, REAL)
