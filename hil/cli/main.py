@@ -9,7 +9,8 @@ import inspect
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, Any, ClassVar, Final
@@ -18,7 +19,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import hil
+from hil.cli.completion import with_completion
 from hil.cli.console import say
+from hil.cli.examples import epilog
 from hil.cli.output import RECORDS, failed, interrupted, reset, with_output
 from hil.core.errors import HilError
 from hil.core.plugins import COMMANDS as ADDED
@@ -136,9 +139,20 @@ class LazyGroup(TyperGroup):
         return load_command(cmd_name, found)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        with self._as_list():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """typer's, without importing the commands that it names."""
+        with self._as_list():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _as_list(self) -> Iterator[None]:
+        """`get_command` gives only names and summaries meanwhile."""
         type(self)._listing = True
         try:
-            super().format_help(ctx, formatter)
+            yield
         finally:
             type(self)._listing = False
 
@@ -152,13 +166,18 @@ def load_command(name: str, command: Command) -> Any:
         found = plugin(ADDED, name, f"`hil {name}`")
     if isinstance(found, typer.Typer):
         group = typer.main.get_group(found)
-        group.name = name
+        group.name, group.epilog = name, epilog(name)
         return group
     if name in RECORDS:
         found = with_output(found)
     single = typer.Typer(add_completion=False)
-    kind = _settings_command() if command.settings else None
-    single.command(name=name, cls=kind, help=_help(found.__doc__), hidden=command.hidden)(found)
+    single.command(
+        name=name,
+        cls=_settings_command() if command.settings else None,
+        help=_help(found.__doc__),
+        epilog=epilog(name),
+        hidden=command.hidden,
+    )(with_completion(name, found))
     return typer.main.get_command(single)
 
 
@@ -182,7 +201,6 @@ app = typer.Typer(
     help="Hardware-in-the-loop benchmark for TinyML: what does the board say, how long does it "
     "take, how much memory, and is it the same answer?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
