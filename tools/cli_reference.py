@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from hil.cli.examples import EXAMPLES
 from hil.cli.main import COMMANDS, load_command
 
 _HEAD = """\
@@ -45,6 +46,9 @@ def _command(title: str, command: Any) -> Iterator[str]:
     ]
     if rows:
         yield "| option | meaning | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    if found := EXAMPLES.get(title.removeprefix("hil ")):
+        lines = "\n".join(f"$ {line}" for line in found)
+        yield f"```console\n{lines}\n```\n"
     for name, one in inner.items():
         yield from _command(f"{title} {name}", one)
 
