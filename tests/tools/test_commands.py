@@ -16,7 +16,10 @@ from tools import PROJECT
 
 PLUGIN = "\n".join(file.read_text() for file in (PROJECT / "hil" / "pytest_plugin").glob("*.py"))
 # of the environment that a document is about, so not this project's
-OTHERS = {"pytest": {"--junitxml", "-o", "-m", "-n", "-q"}, "hil": {"--help", "--version"}}
+OTHERS = {
+    "pytest": {"--junitxml", "-o", "-m", "-n", "-q"},
+    "hil": {"--help", "--version", "--install-completion"},
+}
 
 
 def lines(name: str) -> list[str]:
