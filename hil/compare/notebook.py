@@ -11,6 +11,7 @@ import pandas as pd
 
 from hil.compare.records import Comparison
 from hil.core.text import printable, visible
+from hil.runs.notebook import number
 
 _COLUMNS = ("run", "figure", "base", "new", "word", "change", "low", "high", "limit", "beyond")
 
@@ -62,10 +63,12 @@ class Compared:
         return printable(f"<hil.compare {base} with {new}: {self.record.sentence}>")
 
     def _repr_html_(self) -> str:
-        """The sentence, the figures, and what makes it a regression."""
+        """The sentence, what makes it a regression, and the figures that are not the same."""
+        found = self.figures[self.figures["word"] != "same"]
+        table = found.to_html(index=False, na_rep="", escape=True, border=0, float_format=number)
         faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
         return visible(
             f"<p><b>{escape(self.record.sentence)}</b></p>"
-            + self.figures.to_html(index=False, na_rep="", escape=True, border=0)
             + (f"<ul>{faults}</ul>" if faults else "")
+            + (table if len(found) else "")
         )

@@ -123,7 +123,7 @@ class Run:
         faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
         return visible(
             f"<p><b>{escape(self._title)}</b></p>"
-            + table.to_html(index=False, na_rep="", escape=True, border=0)
+            + table.to_html(index=False, na_rep="", escape=True, border=0, float_format=number)
             + (f"<p>Not as expected:</p><ul>{faults}</ul>" if faults else "")
             + f"<p>Report: <code>{escape(str(self.report))}</code></p>"
         )
@@ -200,6 +200,11 @@ class Run:
         found = self.pictures[key]
         shape = found.shape if found.channels == 1 else (*found.shape, found.channels)
         return np.frombuffer(found.pixels, np.uint8).reshape(shape)
+
+
+def number(value: float) -> str:
+    """A figure in a notebook's table: four digits, but all those before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def read(folder: Path) -> Run:

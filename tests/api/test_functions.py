@@ -153,9 +153,24 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     assert found.problems == ()
     assert set(found.figures["word"]) == {"same"}
     assert "No regression" in repr(found)
-    assert "<table" in found._repr_html_()
+    assert "<table" not in found._repr_html_()  # nothing differs
     with pytest.raises(errors.UsageError, match="the file does not exist"):
         hil.compare(base, base, limits=tmp_path / "limits.toml")
+
+
+def test_what_differs_is_a_table(tmp_path: Path) -> None:
+    base = reports.plan()
+    wrong = reports.samples(base, 40, off_by_one=9)
+    folder = reports.write(tmp_path / "new", reports.manifest(base, n=40), wrong)
+    right = reports.samples(base, 40)
+    found = hil.compare(
+        reports.write(tmp_path / "base", reports.manifest(base, n=40), right), folder
+    )
+    changed = found.figures[found.figures["word"] != "same"]
+    assert list(changed["word"]) == ["worse"]
+    page = found._repr_html_()
+    assert page.count("<tr>") == 1  # and a row of heads, which is styled
+    assert ">worse<" in page
 
 
 def test_boards_are_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
