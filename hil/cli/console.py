@@ -130,9 +130,9 @@ def _bars(*columns: ProgressColumn) -> Work:
     """Bars on stderr; nothing if that is not a terminal."""
     return Work(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
+        BarColumn(bar_width=20),
         *columns,
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
         console=err,
         disable=not err.is_terminal,
     )

@@ -30,6 +30,7 @@ from hil.bench.events import (
     Finished,
     NotCounted,
     Starting,
+    Streaming,
 )
 from hil.cli.console import err, out, progress, say
 from hil.cli.output import for_people
@@ -83,15 +84,19 @@ class Bars:
             case Finished() if err.is_terminal:
                 pass  # its bar is full
             case _ if counted := count(event):
-                self._update(*counted)
+                self._update(*counted, stays=isinstance(event, Streaming))
             case _:
                 for line in words(event).splitlines():
                     say(line)
 
-    def _update(self, name: str, done: int, total: int, **fields: bool) -> None:
+    def _update(
+        self, name: str, done: int, total: int, *, stays: bool = False, **fields: bool
+    ) -> None:
+        """``stays``: the bar does not vanish when it is full."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total or None, **fields)
-        self._bars.update(self._tasks[name], completed=done, total=total or None)
+        full = done >= total > 0 and not stays
+        self._bars.update(self._tasks[name], completed=done, total=total or None, visible=not full)
 
 
 @contextmanager

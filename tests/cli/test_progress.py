@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hil.bench.events import Building, BuildStep, Note, Streaming
+from hil.bench.events import Building, BuildStep, Note, Referencing, Streaming
 from hil.bench.lab import RealLab
 from hil.cli import console, running
 from hil.cli.running import Bars
@@ -57,6 +57,16 @@ def test_what_is_printed_above_stays(terminal: Console) -> None:
     said = terminal.file.getvalue()
     assert "building int8 firmware for mps2, engine aot\n" in said
     assert "note: take care\n" in said
+
+
+def test_only_the_bars_of_boards_stay_when_they_are_full(terminal: Console) -> None:
+    with Bars() as bars:
+        bars(Referencing("mps2/aot/student/int8", "litert", 3, 4))
+        bars(Streaming("mps2/aot/student/int8", 4, 4, 0))
+        assert "on the host (litert)" in shown(bars, terminal)
+        bars(Referencing("mps2/aot/student/int8", "litert", 4, 4))
+        assert "on the host (litert)" not in shown(bars, terminal)
+        assert "4/4" in shown(bars, terminal)
 
 
 @pytest.mark.parametrize(
