@@ -17,6 +17,7 @@ _EXCLUDES: Final[Mapping[str, frozenset[str]]] = {
     "--data": frozenset({"dataset", "target", "resize", "input"}),
     "--dataset": frozenset({"data", "target", "resize", "input"}),
     "--firmware": frozenset({"sketch"}),
+    "--model": frozenset({"teacher", "student"}),
     "--protocol": frozenset({"engine", "precision", "sketch"}),
 }
 

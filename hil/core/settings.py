@@ -14,17 +14,21 @@ SETTINGS: Final = "hil.toml"
 _HINT: Final = "see docs/settings.md"
 
 Names: TypeAlias = str | tuple[str, ...]  # one, or several
+_SEVERAL: Final = ("board", "model", "teacher", "student", "precision", "engine")
+_PATHS: Final = ("model", "teacher", "student", "data", "calibrate", "sketch")
 
 
 class BenchSettings(Config, frozen=True):
     """What `hil bench`, `hil flash` and `pytest -m hil` use for an option that is left out.
 
-    The names are those of the options of `hil bench`. ``model``, ``data`` and ``sketch`` may be
-    paths relative to the project.
+    The names are those of the options of `hil bench`. Words that are paths in the project are
+    relative to it.
     """
 
     board: Names = ()
     model: Names = ()
+    teacher: Names = ()
+    student: Names = ()
     precision: Names = ()
     engine: Names = ()
     dataset: str | None = None
@@ -32,6 +36,7 @@ class BenchSettings(Config, frozen=True):
     target: str | None = None
     resize: str | None = None
     input: str | None = None
+    calibrate: str | None = None
     limit: int | None = None
     sketch: str | None = None
     tolerance: float | None = None
@@ -68,10 +73,10 @@ def bench_options(project: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in BenchSettings.__struct_fields__:
         value = getattr(bench, name)
-        if name in ("board", "model", "precision", "engine"):
+        if name in _SEVERAL:
             words = (value,) if isinstance(value, str) else value
-            value = [_path(word, project) if name == "model" else word for word in words] or None
-        elif name in ("data", "sketch") and value is not None:
+            value = [_path(word, project) if name in _PATHS else word for word in words] or None
+        elif name in _PATHS and value is not None:
             value = _path(value, project)
         if value is not None:
             found[name] = value

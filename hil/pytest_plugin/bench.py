@@ -161,11 +161,17 @@ def open_bench(chosen: Chosen, config: pytest.Config, folder: Path) -> HilBench:
     samples = {name: option(f"--hil-{name}") for name in ("data", "target", "resize", "input")}
     if samples["data"] is None and option("--hil-dataset") is None:
         samples = {name: given or own.get(name) for name, given in samples.items()}
+    networks = {name: tuple(own.get(name, ())) for name in ("model", "teacher", "student")}
+    if option("--hil-model"):
+        networks = {"model": tuple(option("--hil-model")), "teacher": (), "student": ()}
     plan = make_plan(
         Request(
             project=chosen.project,
             boards=(chosen.station,),
-            models=tuple(option("--hil-model") or own.get("model", ())),
+            models=tuple(file for files in networks.values() for file in files),
+            teachers=networks["teacher"],
+            students=networks["student"],
+            calibrate=own.get("calibrate"),
             precisions=(precision,) if precision else tuple(own.get("precision", ())),
             engines=(option("--hil-engine") or engines[0],),
             dataset=option("--hil-dataset") or own.get("dataset", "auto"),

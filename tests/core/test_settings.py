@@ -130,6 +130,7 @@ def test_a_mistake_in_the_limits_is_named(tmp_path: Path) -> None:
         (["--engine", "aot"], {"sketch", "tolerance"}),
         (["--engine", "aot", "--engine", "user"], set()),
         (["--firmware", "a.elf"], {"sketch"}),
+        (["--model", "a.tflite"], {"teacher", "student"}),
         (["--protocol", "text"], {"engine", "precision", "sketch"}),
     ],
 )
@@ -137,5 +138,6 @@ def test_an_option_drops_the_settings_that_contradict_it(
     words: list[str], dropped: set[str]
 ) -> None:
     names = ("data", "dataset", "engine", "precision", "sketch", "tolerance", "limit")
+    names += ("teacher", "student")
     own = dict.fromkeys(names, "x")
     assert own.keys() - applicable(own, words).keys() == dropped
