@@ -35,7 +35,7 @@ lint: .venv/.dev
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 $(BOARD_TESTS): test-%: .venv/.dev
-	$(BIN)/python -m pytest -m hil --hil-board $*
+	$(BIN)/python -m pytest -m hil --timeout 1200 --hil-board $*
 
 lab: .venv/labgrid/.made
 	$(BIN)/python -m pytest -m lab

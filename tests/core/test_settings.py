@@ -137,7 +137,6 @@ def test_a_mistake_in_the_limits_is_named(tmp_path: Path) -> None:
 def test_an_option_drops_the_settings_that_contradict_it(
     words: list[str], dropped: set[str]
 ) -> None:
-    names = ("data", "dataset", "engine", "precision", "sketch", "tolerance", "limit")
-    names += ("teacher", "student")
-    own = dict.fromkeys(names, "x")
+    names = "data dataset engine precision sketch tolerance limit teacher student"
+    own = dict.fromkeys(names.split(), "x")
     assert own.keys() - applicable(own, words).keys() == dropped

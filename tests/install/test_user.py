@@ -126,3 +126,12 @@ def test_the_example_of_the_documents_passes_as_written(user: Installed, tmp_pat
     done = user.run(tmp_path, "python", "-m", "pytest", *words, "--hil-dataset", "digits")
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_the_tests_of_a_board_run_in_an_empty_folder(user: Installed, tmp_path: Path) -> None:
+    words = ("-W", "error", "--strict-markers", "--pyargs", "hil.board_tests", "-m", "hil")
+    given = ("--hil-board", "native", "--hil-dataset", "digits", "--hil-limit", "20", "-rs")
+    done = user.run(tmp_path, "python", "-m", "pytest", "-p", "no:cacheprovider", *words, *given)
+    assert done.returncode == 0, done.stdout
+    assert " passed, 1 skipped" in done.stdout  # no limits
+    assert list(tmp_path.iterdir()) == []

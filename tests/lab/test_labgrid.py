@@ -121,7 +121,7 @@ class TestInALab:
         words = ["--hil-board", "labgrid:desk2", "--hil-limit", "20", "--hil-dataset", "digits"]
         words += ["-k", "test_hello"]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-m", "hil", *words, "tests/hil"],
+            [sys.executable, "-m", "pytest", "-q", "-m", "hil", *words, "hil/board_tests"],
             cwd=PROJECT,
             env=lab.environment,
             capture_output=True,

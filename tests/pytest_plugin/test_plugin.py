@@ -25,7 +25,7 @@ from tests.support.ports import USB_BOARD, plug
 pytest_plugins = ["pytester"]
 
 PROJECT = Path(__file__).parents[2]
-SHIPPED = PROJECT / "tests" / "hil" / "test_board.py"
+SHIPPED = PROJECT / "hil" / "board_tests" / "test_board.py"
 MODELS = PROJECT / "models" / "digits"
 STUDENT = ["-m", "hil", str(SHIPPED), "-p", "no:cacheprovider", "--hil-board", "native"]
 STUDENT += ["--hil-model", str(MODELS / "student_int8.tflite")]

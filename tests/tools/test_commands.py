@@ -17,7 +17,7 @@ from tools import PROJECT
 PLUGIN = "\n".join(file.read_text() for file in (PROJECT / "hil" / "pytest_plugin").glob("*.py"))
 # of the environment that a document is about, so not this project's
 OTHERS = {
-    "pytest": {"--junitxml", "-o", "-m", "-n", "-q"},
+    "pytest": {"--junitxml", "--pyargs", "-o", "-m", "-n", "-q"},
     "hil": {"--help", "--version", "--install-completion"},
 }
 

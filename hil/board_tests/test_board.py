@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests for any board, attached or emulated: `pytest -m hil [--hil-board NAME]`."""
+"""What any board that runs this firmware does, attached or emulated."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,6 +13,7 @@ from hil.bench.inputs import Inputs, taken_by
 from hil.bench.lab import check_image
 from hil.compare.limits import exceeded, metrics
 from hil.device import Device
+from hil.firmware import installed_tree
 from hil.link import Deadline
 from hil.pytest_plugin.bench import HilBench
 from hil.runs.agreement import unexpected
@@ -22,13 +22,18 @@ from hil.runs.summary import Summary
 from hil.stats import proportion
 from hil.wire.frames import Decoder, Frame
 from hil.wire.messages import ErrorCode, Kind
-from tests.support.runs import known
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.hil
+T = TypeVar("T")
 Record = Callable[[str, object], None]
 
-GOLDEN = Path(__file__).parents[2] / "firmware" / "golden" / "wire.json"
+GOLDEN = installed_tree() / "firmware" / "golden" / "wire.json"
 VECTORS = json.loads(GOLDEN.read_text("utf-8"))
+
+
+def known(value: T | None) -> T:
+    assert value is not None
+    return value
 
 
 def playable(vector: dict[str, Any]) -> bool:
