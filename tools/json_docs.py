@@ -36,9 +36,8 @@ $ hil compare results/base results/new --json | jq .sentence
 
 - **Exit codes** are the same as without `--json`: 0 success; 1 a result is not as expected, and the
   record says which; 2 usage or environment; 130 Ctrl-C.
-- **Errors**: instead of the command's record, stdout has an [ErrorOutput](#erroroutput). Two things
-  are not JSON: a command line that cannot be parsed (text on stderr, exit code 2), and a fault in
-  `hil` itself (a traceback on stderr, exit code 1). Then stdout is empty.
+- **Errors**: instead of the command's record, stdout has an [ErrorOutput](#erroroutput). Stdout is
+  empty only after a fault in `hil` itself: exit code 1, and a traceback on stderr.
 - **Versions**: `schema` counts up when a field is removed or changes its meaning. Fields are added
   without that, so ignore fields that you do not know.
 - **Strings** may come from boards and files. Treat them as untrusted text.

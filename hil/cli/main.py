@@ -22,7 +22,7 @@ import hil
 from hil.cli.completion import with_completion
 from hil.cli.console import say
 from hil.cli.examples import epilog
-from hil.cli.output import RECORDS, failed, interrupted, reset, with_output
+from hil.cli.output import RECORDS, ended, failed, interrupted, start, with_output
 from hil.core.errors import HilError
 from hil.core.plugins import COMMANDS as ADDED
 from hil.core.plugins import plugin
@@ -228,7 +228,7 @@ def _end(_: int, __: FrameType | None) -> None:
 def main() -> None:
     """Run one command. Exit codes: 0 success, 1 results not as expected, 2 usage or environment."""
     signal.signal(signal.SIGTERM, _end)  # the default would not release boards and lab places
-    reset()
+    start(sys.argv[1:])
     try:
         app()
     except HilError as problem:
@@ -240,3 +240,6 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        ended(end.code)
+        raise

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hil.cli.console import err, out, show_error
-from hil.core.errors import HilError
+from hil.core.errors import HilError, UsageError
 from hil.core.text import storable
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "mlperf": "MlperfOutput",
     "mlperf-data": "MlperfDataOutput",
 }
+UNPARSED: Final = 2  # typer's exit code
 _JSON: Final = typer.Option(
     "--json", help="Print the result as JSON (docs/json.md), and nothing else to stdout."
 )
@@ -49,9 +50,10 @@ _QUIET: Final = typer.Option("--quiet", help="Print only the result and errors, 
 
 
 class _Mode:
-    """What the options of the command that runs have set."""
+    """What the options of the command that runs have set, and whether its record is printed."""
 
     json = False
+    printed = False
 
 
 def with_output(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,9 +77,10 @@ def with_output(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def reset() -> None:
-    """Print as without the options, until a command has set them."""
-    _Mode.json = out.quiet = err.quiet = False
+def start(words: Sequence[str]) -> None:
+    """Begin the command line ``words``: errors before its options are parsed are JSON too."""
+    _Mode.json = bool(words) and words[0] in RECORDS and "--json" in words
+    _Mode.printed = out.quiet = err.quiet = False
 
 
 def for_people() -> bool:
@@ -92,6 +95,7 @@ def result(record: object) -> None:
 
         text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
         print(text, flush=True)
+        _Mode.printed = True
 
 
 def shown(path: Path) -> str:
@@ -111,9 +115,15 @@ def error_of(problem: HilError) -> Error:
     )
 
 
+def ended(exit_code: object) -> None:
+    """The record of a command line that could not be parsed, for which typer ends the process."""
+    if _Mode.json and exit_code == UNPARSED and not _Mode.printed:
+        failed(UsageError("the command line cannot be parsed", "stderr says what is wrong"))
+
+
 def interrupted(exit_code: int) -> None:
     """The record of a command that Ctrl-C ended."""
-    if _Mode.json:
+    if _Mode.json and not _Mode.printed:
         from hil.api.records import Error, ErrorOutput
 
         found = Error(type="KeyboardInterrupt", what="interrupted", hint="", exit_code=exit_code)
@@ -122,7 +132,7 @@ def interrupted(exit_code: int) -> None:
 
 def failed(problem: HilError) -> None:
     """Print an error: as a record on stdout with --json, else as a line on stderr."""
-    if _Mode.json:
+    if _Mode.json and not _Mode.printed:
         from hil.api.records import ErrorOutput
 
         result(ErrorOutput(error=error_of(problem)))

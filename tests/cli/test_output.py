@@ -108,6 +108,19 @@ def test_an_error_is_a_record(command: Run, tmp_path: Path) -> None:
         assert stderr == ""
 
 
+def test_errors_before_the_options_are_known_are_records(command: Run, tmp_path: Path) -> None:
+    code, stdout, stderr = command("bench", "--json", "--bord", "mps2")
+    assert (code, record(stdout, records.ErrorOutput).error.exit_code) == (2, 2)
+    assert "--bord" in stderr
+    (tmp_path / "hil.toml").write_text("[bench")
+    code, stdout, _ = command("bench", "--json", folder=tmp_path)
+    assert (code, record(stdout, records.ErrorOutput).error.type) == (2, "ConfigError")
+    code, stdout, stderr = command("bench", folder=tmp_path)
+    assert (code, stdout) == (2, "")
+    assert "hil.toml" in stderr
+    assert "Usage" in command("bench", "--help", "--json")[1]
+
+
 def test_a_damaged_run_and_a_missing_one(command: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(EXAMPLE, folder)
