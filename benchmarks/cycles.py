@@ -34,6 +34,7 @@ COLUMNS = (
 )
 ITERATIONS = 100
 PRODUCTS = {"smlad": 2, "smladx": 2, "smlabb": 1, "smlabt": 1, "smlatb": 1, "smlatt": 1, "mla": 1}
+SHARED = {"hil_rows4": 4 / 3}  # functions whose three sums are those of four points
 SOURCES = "Source/ConvolutionFunctions", "Source/NNSupportFunctions"
 CMSIS = {  # CMSIS-NN's functions for each layer
     "pointwise convolution": ("arm_nn_mat_mult_nt_t_s8",),
@@ -53,7 +54,8 @@ class Loop:
 
     @property
     def products(self) -> int:
-        return sum(PRODUCTS.get(line.split()[0], 0) for line in self.lines)
+        found = sum(PRODUCTS.get(line.split()[0], 0) for line in self.lines)
+        return round(found * SHARED.get(self.function, 1))
 
 
 _HEAD = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")

@@ -6,15 +6,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hil.engines.aot import generate
 from hil.engines.aot.weighted import choosing
 from hil.runs.agreement import NEAR_TOLERANCE
+from hil.tflite import read_model
 from tests.support import recurrent, reductions
 from tests.support.bare_metal import Core, random_models, verdict, weighted_models
-from tests.support.forced import force_planes
+from tests.support.forced import force_planes, force_quads
 from tests.support.needs import skip_without
 from tests.support.states import stream
+from tests.support.tflite import RELU, Net
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
@@ -99,6 +103,24 @@ def test_random_networks_that_copy_channels_apart(
 ) -> None:
     force_planes(monkeypatch, bands)
     models = random_models("apart", tmp_path)
+    assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
+
+
+@pytest.mark.parametrize("cin", [4, 8, 12, 28, 36, 60])
+def test_points_that_share_words(cin: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_quads(monkeypatch)
+    random, models = np.random.default_rng(cin), {}
+    for points, cout in ((4, 4), (5, 8), (6, 12), (7, 4), (9, cin)):
+        net = Net().input((1, 1, points, cin), "int8", 0.01, 3)
+        # the largest sums that fit, in every direction
+        weights = random.choice([-127, 127], (cout, 1, 1, cin)).astype(np.int8)
+        weights[0], weights[1] = 127, -127
+        bias = random.integers(-9_000, 9_000, cout).astype(np.int32)
+        net.conv(weights, bias, act=RELU, scales=[0.01] * cout, scale=cin * 0.003, zero=-128)
+        path = tmp_path / f"net{points}.tflite"
+        path.write_bytes(net.finish())
+        assert "hil_rows4(s," in generate(read_model(path), "net", "net").text
+        models[path.stem] = path
     assert verdict(CORTEX_M7, models, 1 << 31, tmp_path) == 0
 
 

@@ -22,3 +22,9 @@ def force_planes(monkeypatch: pytest.MonkeyPatch, bands: str) -> None:
     monkeypatch.setattr(choosing, "candidates", candidates)
     monkeypatch.setattr(choosing, "WORTH", 0)
     monkeypatch.setattr(choosing, "_DEPTHWISE", 1e9)
+
+
+def force_quads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pointwise convolutions compute four points at a time where they can."""
+    monkeypatch.setattr(choosing, "_sharing", lambda _: 1e9)
+    monkeypatch.setattr(choosing, "WORTH", 0)

@@ -68,12 +68,16 @@ def _kernel(name: str) -> tuple[tuple[str, ...], str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Array:
-    """One constant array. The NumPy type of its values decides the C type."""
+    """One constant array. The NumPy type of its values decides the C type.
+
+    ``special``: a condition of the preprocessor, and the values where it is true.
+    """
 
     name: str
     values: npt.NDArray[np.generic]
     note: str
     flash: bool = True  # False: read through a pointer that may also point to RAM
+    special: tuple[str, npt.NDArray[np.generic]] | None = None
 
     @property
     def ctype(self) -> str:
@@ -85,7 +89,14 @@ class Array:
 
     def __str__(self) -> str:
         """The definition in C. Small types are aligned: int8 kernels load four values at once."""
-        flat = self.values.reshape(-1)
+        if self.special is None:
+            return f"/* {self.note} */\n{self._defined(self.values)}"
+        condition, values = self.special
+        choice = f"#if {condition}\n{self._defined(values)}#else\n{self._defined(self.values)}"
+        return f"/* {self.note} */\n{choice}#endif\n"
+
+    def _defined(self, values: npt.NDArray[np.generic]) -> str:
+        flat = values.reshape(-1)
         real = flat.dtype.kind == "f"
         texts = [real_literal(v) if real else str(int(v)) for v in flat]
         lines, line = [], " "
@@ -100,7 +111,7 @@ class Array:
         more = "" if self.values.itemsize >= 4 else " HIL_ALIGNED"
         more += " HIL_PROGMEM" if self.flash else ""
         head = f"static {place} {self.ctype} {self.name}[{len(texts)}]{more} = {{"
-        return f"/* {self.note} */\n{head}\n{body}\n}};\n"
+        return f"{head}\n{body}\n}};\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def written_once(
 
     ``prefixes``: of the names in the code of each step; its function has just that name.
     """
-    numbers: dict[tuple[str, bool, bytes], int] = {}  # constants, in order of their first use
+    numbers: dict[tuple[str, bool, bytes, str], int] = {}  # constants, in order of their first use
     names: list[str] = []  # of those constants
     functions: dict[str, str] = {}
     kept: list[Emitted | None] = []
@@ -55,5 +55,6 @@ def _called(text: str, name: str) -> str:
     return text.replace(f"static inline void {name}(", f"HIL_KERNEL {name}(")
 
 
-def _content(array: Array) -> tuple[str, bool, bytes]:
-    return array.ctype, array.flash, array.values.tobytes()
+def _content(array: Array) -> tuple[str, bool, bytes, str]:
+    condition = array.special[0] if array.special else ""  # its values follow from the others
+    return array.ctype, array.flash, array.values.tobytes(), condition

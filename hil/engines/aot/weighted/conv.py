@@ -19,6 +19,7 @@ from hil.tflite.graph import FLOAT32, INT4, INT8, INT32, Axis, refuse, window_ax
 # Bounded by registers: float32 kernels have 32, int8 kernels 13.
 REAL_POINTS, INT8_POINTS = 4, 2
 GATHERED_CHANNELS = 4  # channels at a time in kernels that read widened inputs
+QUAD = 4  # points whose inputs share words
 MAX_WINDOW = 9  # pooling windows up to this area are computed as one tile
 PATCH_REAL, PATCH_INT8 = 20, 32  # values of a patch that is worth keeping in variables
 
@@ -42,6 +43,7 @@ class Conv(OneToOne):
     ``pre`` acts before the fused ``pool``, ``post`` after it. Weights: (cout, kh, kw, cin),
     depthwise (cout, kh, kw). ``gathered``: widens its inputs in a buffer first (`conv_gather`);
     ``averaged``: and adds up the outputs of all points as they come, for a pooling over all.
+    ``shared``: with inputs of four points in three words (`kernels/quads.h`) where the core can.
     ``direct``: widens the inputs of its only point while it sums.
     ``fused``: may round a product and the sum it is added to once (float32 only).
     """
@@ -61,6 +63,7 @@ class Conv(OneToOne):
     post: Activation = NOTHING
     gathered: bool = False
     averaged: bool = False
+    shared: bool = False
     direct: bool = False
     fused: bool = False
 
@@ -93,8 +96,11 @@ class Conv(OneToOne):
 
     @property
     def scratch_bytes(self) -> int:
+        if not self.gathered:
+            return 0
         totals = 4 * self.cout + 2 * align(self.cout) if self.averaged else 0
-        return scratch(self).nbytes + totals if self.gathered else 0
+        buffer = scratch(self)
+        return (buffer.nbytes * 3 // 2 if self.shared else buffer.nbytes) + totals
 
     @property
     def lead(self) -> int | InPlace | None:
@@ -107,11 +113,13 @@ class Conv(OneToOne):
             return 0
         if self.gathered and self.pool is None:
             # a tile's windows are copied before it writes; later ones still read their own
-            points = tile(self).points
-            later = first.reshape(-1)[points::points]
-            written = np.arange(1, len(later) + 1) * points * pixel_out
-            excess = written - np.minimum.accumulate(later[::-1])[::-1]
-            return int(excess.max(initial=0))
+            most = 0
+            for points in (tile(self).points, QUAD) if self.shared else (tile(self).points,):
+                later = first.reshape(-1)[points::points]
+                written = np.arange(1, len(later) + 1) * points * pixel_out
+                excess = written - np.minimum.accumulate(later[::-1])[::-1]
+                most = max(most, int(excess.max(initial=0)))
+            return most
         if self.pool is not None:
             pool = self.pool
             first = first[:: pool.rows.stride, :: pool.columns.stride]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from hil.engines.aot.source import Array, Emitted, Writer
 from hil.engines.aot.weighted.conv import (
     GATHERED_CHANNELS,
+    QUAD,
     Conv,
     Scratch,
     Tile,
@@ -29,6 +30,8 @@ from hil.engines.aot.weighted.gather_layout import beside, pack_pairs, portions,
 from hil.engines.aot.weighted.gather_sums import emit_blocks
 from hil.tflite.graph import Axis
 
+_QUADS = "HIL_DSP && !HIL_MVE"  # cores that compute four points at a time
+_SHARED = 1 << 20  # of a sum that shares words with those of other points
 _FEW = 32  # points: with fewer, the cost of an unpaired one counts
 
 
@@ -47,6 +50,21 @@ def in_one_call(conv: Conv, finish: Finish) -> bool:
 def _pointwise(conv: Conv) -> bool:
     """Whether point i reads pixel i."""
     return {(a.window, a.stride) for a in (conv.rows, conv.columns)} == {(1, 1)}
+
+
+def shareable(conv: Conv, finish: Finish) -> bool:
+    """Whether four points can be computed at a time (`kernels/quads.h`)."""
+    assert conv.quant is not None
+    count = conv.rows.count * conv.columns.count
+    return (
+        conv.pool is None
+        and count >= QUAD
+        and _pointwise(conv)
+        and conv.cin % 4 == 0
+        and conv.quant.bound < _SHARED
+        and in_one_call(conv, finish)
+        and not finish.away
+    )
 
 
 def pack_scales(conv: Conv, finish: Finish) -> npt.NDArray[np.int32]:
@@ -69,7 +87,9 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
     fast = in_one_call(conv, finish)
     about = "per four channels: biases, and multiplier, offset, shift of each"
     scales = [Array(f"{prefix}_q", pack_scales(conv, finish), about)] if fast else finish.arrays()
-    arrays = [Array(f"{prefix}_w", pack_pairs(conv, tile), note), *scales, *place.arrays()]
+    special = (_QUADS, pack_pairs(conv, tile, apart=True)) if conv.shared else None
+    weights = Array(f"{prefix}_w", pack_pairs(conv, tile), note, special=special)
+    arrays = [weights, *scales, *place.arrays()]
     w = Writer()
     if conv.direct:
         with w.block(f"static inline void {prefix}(const int8_t *in, int8_t *out)"):
@@ -85,14 +105,14 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
         constants = f"{prefix}_w, {prefix}_q"
         sizes = f"{conv.cout}u, {conv.rows.window * buffer.groups}u"
         single = f"hil_rows1{away}(s, {constants}, o, {sizes});"
-        with averages or _points(w, place, single if fast else ""):
+        with averages or _points(w, place, single if fast else "", sizes):
             if fast and tile.points == 1:
                 w(single)
             elif fast:
                 w(f"hil_rows2{away}(s, {constants}, o, p, {sizes});")
             else:
                 emit_blocks(w, place, finish, buffer)
-        return Emitted(arrays, str(w), (*finish.kernels, "rows"))
+        return Emitted(arrays, str(w), (*finish.kernels, "quads" if conv.shared else "rows"))
     _gather(w, place, buffer)
     with place.function(w, ", int16_t *s"):
         start = "0, 0" if place.single else "iy, ix"
@@ -102,11 +122,11 @@ def emit_gather(conv: Conv, tile: Tile, prefix: str) -> Emitted:
 
 
 @contextmanager
-def _points(w: Writer, place: Place, single: str) -> Iterator[None]:
+def _points(w: Writer, place: Place, single: str, sizes: str) -> Iterator[None]:
     """The function of a layer without pooling: its points one after the other, or in pairs.
 
     The outputs of a pair start at o and p. A last single point is computed twice, or by the
-    statement ``single`` where that saves something.
+    statement ``single`` where that saves something. ``sizes``: those that kernels take.
     """
     conv, points = place.conv, place.tile.points
     count = conv.rows.count * conv.columns.count
@@ -119,6 +139,10 @@ def _points(w: Writer, place: Place, single: str) -> Iterator[None]:
             return
         alone = bool(single) and count % 2 == 1 and count < _FEW and _pointwise(conv)
         paired = count - alone
+        if conv.shared:
+            w(f"#if {_QUADS}")
+            _quads(w, conv, place.prefix, sizes)
+            w("#else")
         with w.block(f"for (int i = 0; i < {paired}; i += 2)", paired > 2):
             i = "i" if paired > 2 else "0"
             second = f"{i} + 1"
@@ -134,6 +158,25 @@ def _points(w: Writer, place: Place, single: str) -> Iterator[None]:
             w(f"int8_t *o = out + {paired * conv.cout};")
             _widen_one(w, conv.cin, 1)
             w(single)
+        if conv.shared:
+            w("#endif")
+
+
+def _quads(w: Writer, conv: Conv, prefix: str, sizes: str) -> None:
+    """Points four at a time; the last ones may stand for several of them."""
+    count, cin = conv.rows.count * conv.columns.count, conv.cin
+    with w.block(f"for (int i = 0; i < {count}; i += {QUAD})"):
+        rest = f"{count} - i" if count % QUAD else str(QUAD)
+        if count % QUAD:
+            rest = f"{rest} < {QUAD} ? {rest} : {QUAD}"
+        w(f"const int points = {rest};")
+        w(f"const int8_t *x = in + i * {cin};")
+        for p in range(1, QUAD):
+            at = f"({p} < points ? {p} : points - 1)" if count % QUAD else str(p)
+            w(f"const int8_t *x{p} = x + {at} * {cin};")
+        with w.block(f"for (int k = 0; k < {cin}; k += 4)"):
+            w("hil_share(s + 3 * k, x + k, x1 + k, x2 + k, x3 + k);")
+        w(f"hil_rows4(s, {prefix}_w, {prefix}_q, out + i * {conv.cout}, {sizes}, points);")
 
 
 def _both_points(w: Writer, place: Place, first: str, second: str) -> None:
@@ -303,27 +346,39 @@ def _gather_row(w: Writer, place: Place, buffer: Scratch) -> None:
     conv, points = place.conv, place.tile.points
     apart = conv.columns.stride * conv.cin
     whole, rest = divmod(conv.columns.window * conv.cin, 4)
-    other = beside(buffer)
     by_vectors = points == 2 and whole > 0 and whole % 4 == 0
     if by_vectors:
         w("#if HIL_MVE")
         with w.block(f"for (int k = 0; k < {whole // 4}; ++k, p += 16, s += {step(4, 2)})"):
             w(f"hil_mve_widen2(s, p, p + {apart});")
+    even = whole > 0 and whole % 2 == 0
+    if even:  # two groups at a time save little where a group is few instructions
+        w(f"#{'elif' if by_vectors else 'if'} HIL_DSP")
+        _gather_groups(w, conv, buffer, 1)
         w("#else")
     if whole:
-        unroll = 2 if whole % 2 == 0 else 1
-        ahead = f"p += {4 * unroll}, s += {step(unroll, points)}"
-        with w.block(f"for (int k = 0; k < {whole // unroll}; ++k, {ahead})"):
-            for u in range(unroll):
-                to, start = (f"s + {step(u, points)}", f"p + {4 * u}") if u else ("s", "p")
-                second = f", p + {apart + 4 * u}, {other}" if points == 2 else ""
-                w(f"hil_widen{points}({to}, {start}{second});")
-    if by_vectors:
+        _gather_groups(w, conv, buffer, 2 if even else 1)
+    if even:
         w("#endif")
     for p in range(points):
-        _rest(w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {other}" * p)
+        _rest(
+            w, "0", points, [f"p[{t + p * apart}]" for t in range(rest)], f" + {beside(buffer)}" * p
+        )
     if rest:  # the other values of the group are multiplied by weights of zero
         w(f"s += {step(1, points)};")
+
+
+def _gather_groups(w: Writer, conv: Conv, buffer: Scratch, unroll: int) -> None:
+    """The whole groups of a row, ``unroll`` at a time."""
+    points = buffer.points
+    apart = conv.columns.stride * conv.cin
+    times = conv.columns.window * conv.cin // 4 // unroll
+    ahead = f"p += {4 * unroll}, s += {step(unroll, points)}"
+    with w.block(f"for (int k = 0; k < {times}; ++k, {ahead})"):
+        for u in range(unroll):
+            to, start = (f"s + {step(u, points)}", f"p + {4 * u}") if u else ("s", "p")
+            second = f", p + {apart + 4 * u}, {beside(buffer)}" if points == 2 else ""
+            w(f"hil_widen{points}({to}, {start}{second});")
 
 
 def _gather_edge(w: Writer, place: Place, buffer: Scratch) -> None:

@@ -48,15 +48,16 @@ def products(conv: Conv) -> int:
 _ORDER = (0, 2, 1, 3)  # of four taps: widening four bytes pairs 0 with 2, 1 with 3
 
 
-def pack_pairs(conv: Conv, tile: Tile) -> npt.NDArray[np.int16]:
+def pack_pairs(conv: Conv, tile: Tile, *, apart: bool = False) -> npt.NDArray[np.int16]:
     """The weights in order of use: blocks of four channels, rows, pairs of taps, pairs of channels.
 
-    A value is 256 * (a weight of the even channel) + (one of the odd channel). Rows are
-    those of `filled_rows`.
+    A value is 256 * (a weight of the even channel) + (one of the odd channel), or ``apart`` one
+    byte of each. Rows are those of `filled_rows`.
     """
     height = conv.rows.window
     taps = filled_rows(conv).reshape(conv.cout, height, -1, 4)[..., _ORDER]
-    words = 256 * taps[0::2] + taps[1::2]  # (channel pair, row, group, tap)
+    odd = taps[1::2]
+    words = 256 * taps[0::2] + (odd & 255 if apart else odd)  # (channel pair, row, group, tap)
     pairs = words.reshape(conv.cout // tile.channels, tile.channels // 2, height, -1, 2, 2)
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1, 5)).reshape(-1)
 
