@@ -19,6 +19,7 @@ from hil import stats
 from hil.bench.convert import Converted
 from hil.bench.events import Weighed
 from hil.bench.inputs import Taken, check_data, samples_of
+from hil.bench.preprocessing import AS_IS, SCALED
 from hil.bench.task import choose
 from hil.core.errors import ModelError
 from hil.core.records import Dataset, DType, Precision
@@ -31,6 +32,15 @@ SAMPLES: Final = 500  # at most
 ERROR: Final = 0.1  # rms difference that is too large, in standard deviations of the outputs
 FEW: Final = 200  # samples that are tried with other values
 GAIN: Final = 0.2  # share of right answers that other values must add to be worth naming
+
+_UNIT: Final = 1.5  # values from 0 to more than this are from 0 to 255
+_TO_1, _AROUND_0, _TO_255 = "from 0 to 1", "from -1 to 1", "from 0 to 255"
+_RULES: Final = {
+    _TO_1: f"pass --input {SCALED}",
+    _AROUND_0: f"pass --input {SCALED}:-1:1",
+    _TO_255: f"pass --input {AS_IS}",
+}
+_PREPARE: Final = "prepare them so"
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -55,7 +65,7 @@ def weigh(made: Converted, data: Dataset) -> Weighed:
         return Weighed(f"{made.name}: its precisions were not compared: {problem.what}")
     expected = outputs.pop(Precision.FLOAT32)
     if criterion.task in WITH_CLASSES:
-        answers = Answers(made, plain, x, some.y, criterion.threshold)
+        answers = Answers(made, plain, x, some.y, some.input, criterion.threshold)
         return _by_answers(answers, expected, outputs)
     if not outputs:
         return Weighed(f"{made.name}: float32 only, so there is nothing to compare it with")
@@ -65,13 +75,20 @@ def weigh(made: Converted, data: Dataset) -> Weighed:
 @dataclass(frozen=True, slots=True)
 class Answers:
     """Samples with classes ``y``; ``threshold``: of a single output, from which on it is class 1.
-    ``plain``: the float32 file."""
+    ``plain``: the float32 file. ``rule``: see `hil.bench.preprocessing`."""
 
     made: Converted
     plain: Graph
     x: npt.NDArray[np.generic]
     y: npt.NDArray[np.int64]
+    rule: str
     threshold: float | None
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the data holds 0 to 255, to which every rule of ``--input`` applies."""
+        raw = float(self.x.min()) >= 0 and float(self.x.max()) > _UNIT
+        return self.x.dtype == np.uint8 or self.rule.startswith(SCALED) or raw
 
     def right(self, outputs: Floats) -> npt.NDArray[np.bool_]:
         """Whether each answer is the label, of the first samples."""
@@ -128,10 +145,11 @@ def _fed_wrongly(of: Answers, right: npt.NDArray[np.bool_]) -> Iterator[str]:
     constant answer."""
     said = f"{of.made.name}: float32 is right on {right.mean():.1%} of the samples"
     real = of.plain.input.dtype is DType.FLOAT32  # not the indices of an Embedding
-    for values, name in _otherwise(_real(of.x[:FEW])) if real else ():
+    for name, values in _otherwise(_real(of.x[:FEW])) if real else ():
         found = of.right(_outputs(of.made, Precision.FLOAT32, of.plain, values))
         if found.mean() >= right.mean() + GAIN:
-            yield f"{said}, with values {name} on {found.mean():.1%}: prepare them so"
+            advice = _RULES.get(name, _PREPARE) if of.pixels else _PREPARE
+            yield f"{said}, with values {name} on {found.mean():.1%}: {advice}"
             return
     constant = int(np.bincount(of.y).max()) / len(of.y)
     if stats.proportion(int(right.sum()), len(right)).low <= constant:
@@ -142,20 +160,20 @@ def _fed_wrongly(of: Answers, right: npt.NDArray[np.bool_]) -> Iterator[str]:
         )
 
 
-def _otherwise(real: Floats) -> Iterator[tuple[Floats, str]]:
+def _otherwise(real: Floats) -> Iterator[tuple[str, Floats]]:
     """The same samples as other programs prepare them, with words for it."""
     low, high = float(real.min()), float(real.max())
-    unit = real / 255 if high > 1.5 and low >= 0 else (real + 1) / 2 if low < 0 else real
+    unit = real / 255 if high > _UNIT and low >= 0 else (real + 1) / 2 if low < 0 else real
     if unit.min() < 0 or unit.max() > 1:
         return
-    for values, name in (
-        (unit, "from 0 to 1"),
-        (2 * unit - 1, "from -1 to 1"),
-        (255 * unit, "from 0 to 255"),
-        (1 - unit, "from 0 to 1, inverted"),
+    for name, values in (
+        (_TO_1, unit),
+        (_AROUND_0, 2 * unit - 1),
+        (_TO_255, 255 * unit),
+        ("from 0 to 1, inverted", 1 - unit),
     ):
         if not np.allclose(values, real):
-            yield values.astype(np.float32), name
+            yield name, values.astype(np.float32)
 
 
 def _real(x: npt.NDArray[np.generic]) -> Floats:

@@ -4,10 +4,12 @@ build, and said with figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from hil import datasets
@@ -65,19 +67,28 @@ def test_few_samples_do_not_prove_a_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fed", "says"),
+    ("fed", "rule", "says"),
     [
-        (lambda x: x, "with values from 0 to 1 on "),  # as 0..255
-        (lambda x: 1 - x / 255, "with values from 0 to 1, inverted on "),
+        (lambda x: x, "as-is", "with values from 0 to 1 on 9"),  # as 0..255
+        (lambda x: 2 * x / 255 - 1, "scaled:-1:1", "with values from 0 to 1 on 9"),
+        (lambda x: 2 * x / 255 - 1, "as-is", "with values from 0 to 1 on 9"),
+        (lambda x: 1 - x / 255, "as-is", "with values from 0 to 1, inverted on 9"),
     ],
-    ids=["0..255", "inverted"],
+    ids=["0..255", "scaled to -1..1", "stored as -1..1", "inverted"],
 )
-def test_values_that_are_not_as_in_training_are_named(fed, says: str) -> None:  # type: ignore[no-untyped-def]
+def test_values_that_are_not_as_in_training_are_named(
+    fed: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]], rule: str, says: str
+) -> None:
     data = some()
-    strange = replace(data, x=fed(data.x.astype(np.float32)).astype(np.float32))
+    x = fed(data.x.astype(np.float32)).astype(np.float32)
     # MNIST's student: that of digits bears any scale
-    warnings = weigh(made(OTHER, OTHER.with_name("student_float32.tflite")), strange).warnings
-    assert any(says in one and one.endswith("prepare them so") for one in warnings)
+    network = made(OTHER, OTHER.with_name("student_float32.tflite"))
+    (warning,) = (
+        one for one in weigh(network, replace(data, x=x, input=rule)).warnings if says in one
+    )
+    # a rule of --input helps only if the data holds 0..255
+    helps = x.max() > 1.5 or rule.startswith("scaled")
+    assert warning.endswith("--input scaled" if helps else "prepare them so")
 
 
 def test_labels_of_another_order_are_named() -> None:
@@ -105,7 +116,7 @@ def test_without_labels_outputs_are_compared() -> None:
 
 def test_one_output_is_right_on_the_labels_side_of_its_threshold() -> None:
     y = np.array([0, 1, 1, 0])
-    answers = Answers(made(), read_model(FLOAT32), some().x[:4], y, 0.5)
+    answers = Answers(made(), read_model(FLOAT32), some().x[:4], y, "", 0.5)
     outputs = np.array([[0.2], [0.5], [0.49], [0.9]], np.float32)
     assert answers.right(outputs).tolist() == [True, True, False, False]
 
