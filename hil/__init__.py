@@ -50,6 +50,10 @@ class _Called(ModuleType):
         return getattr(importlib.import_module(_FUNCTIONS), self.__name__.rpartition(".")[2])
 
     @property
+    def __doc__(self) -> str:  # type: ignore[override]  # what a notebook shows of ``hil.bench?``
+        return str(self._function.__doc__)
+
+    @property
     def __signature__(self) -> Any:
         import inspect  # takes longer than the rest of ``import hil``
 

@@ -187,6 +187,7 @@ def test_packages_are_still_packages() -> None:
         assert isinstance(getattr(hil, name), ModuleType)
     assert importlib.import_module("hil.bench").events is sys.modules["hil.bench.events"]
     assert inspect.signature(hil.bench) == inspect.signature(functions.bench)
+    assert inspect.getdoc(hil.bench) == inspect.getdoc(functions.bench)
     assert set(hil.__all__) <= set(dir(hil))
     assert all(getattr(hil, name) is not None for name in hil.__all__)
     with pytest.raises(AttributeError, match="no attribute 'bensh'"):
