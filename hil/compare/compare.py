@@ -25,6 +25,7 @@ from hil.compare.records import (
     Side,
 )
 from hil.core.errors import NotComparable, unknown
+from hil.core.records import Task
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.rows import summarise
@@ -41,6 +42,7 @@ FIELDS: Final = (
     "precision",
     "clock",
     "outputs",
+    "task",
     "tolerance",
     "chaos",
     ALLOW_HOST,
@@ -148,8 +150,11 @@ def _plan_differences(matched: Matched) -> Iterable[tuple[str, str]]:
             one, other = ({getattr(plan, name) for plan in plans} for plans in (left, right))
             if name != "engine" and not one & other:
                 yield name, f"{_words(one)} and {_words(other)}"
-    for old, new in ((a.plan, b.plan) for a, b in matched.pairs):
+    for a, b in matched.pairs:
+        old, new = a.plan, b.plan
         where = f"of {new.key}"
+        if a.task is not b.task and Task.NONE not in (a.task, b.task):
+            yield "task", f"{where}: {a.task} and {b.task}"
         if old.emulated != new.emulated:
             kinds = ("real", "emulated")
             yield "board", f"{where}: {kinds[old.emulated]} and {kinds[new.emulated]}"

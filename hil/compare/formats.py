@@ -14,7 +14,7 @@ import msgspec
 from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
-from hil.report.text import count, escape, listed, percent, plural, points
+from hil.report.text import count, escape, listed, percent, plural, points, real
 from hil.report.times import duration, latency_words
 
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
@@ -25,6 +25,8 @@ _UNITS: Final = {
     "instructions": "",
     "count": "",
     "share": "",
+    "real": "",
+    "area": "",
 }
 _LONGEST_HASH: Final = 12
 _DIGITS: Final = 3  # of the host's latency
@@ -58,6 +60,10 @@ def value(figure: ComparedFigure, number: float | None) -> str:
 
 def _amount_words(figure: ComparedFigure, number: float) -> str:
     """A number with its unit, without digits that the clocks cannot give."""
+    if figure.kind == "real":
+        return real(number)
+    if figure.kind == "area":
+        return f"{number:.3f}"
     if figure.step:
         return " ".join(latency_words(number, figure.step))
     return count(number) + _UNITS[figure.kind]
@@ -76,7 +82,10 @@ def _amount(figure: ComparedFigure) -> str:
         low, high = points(change.low, figure.n), points(change.high, figure.n)
         return f"{points(change.point, figure.n)} points ({low} to {high})"
     if change.kind == "difference":
-        return _signed(change.point, figure)
+        said = _signed(change.point, figure)
+        if change.low == change.high:
+            return said
+        return f"{said} ({_signed(change.low, figure)} to {_signed(change.high, figure)})"
     if change.low == change.high:
         more = (figure.new or 0) - (figure.base or 0)
         return f"{_percent(change.point)} ({_signed(more, figure)})"

@@ -184,9 +184,9 @@ def marked(figure: ComparedFigure) -> bool:
         return False
     if change.method == "exact" or figure.kind == "instructions" or figure.limit is None:
         return True
-    # in percent, or in percentage points
-    same = 1 if change.kind == "ratio" else 0
-    low, high = 100 * (change.low - same), 100 * (change.high - same)
+    # in percent, in percentage points, or in an area's own unit
+    same, unit = (1 if change.kind == "ratio" else 0), (1 if figure.kind == "area" else 100)
+    low, high = unit * (change.low - same), unit * (change.high - same)
     return low > figure.limit or high < -figure.limit
 
 
@@ -205,6 +205,9 @@ def _number(entry: Entry, name: str) -> float | None:
 
 _SHOWN = (  # in this order
     "accuracy",
+    "auc",
+    "rmse",
+    "mae",
     "unexpected",
     "answers",
     "instructions",
@@ -441,4 +444,4 @@ def _span(figure: ComparedFigure) -> tuple[float, float] | None:
 
 
 def _tick(figure: ComparedFigure, number: float) -> str:
-    return value(figure, number) if figure.kind in ("share", "host_ns") else short(number)
+    return value(figure, number) if figure.kind in ("share", "host_ns", "area") else short(number)

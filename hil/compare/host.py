@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from hil.compare.figures import NO_RATIO, finite, one_sided, to_change
+from hil.compare.figures import NO_RATIO
+from hil.compare.judging import finite, one_sided, to_change
 from hil.compare.limits import Growth
 from hil.compare.records import ComparedFigure, Word
 from hil.report.text import plural

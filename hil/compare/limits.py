@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
+from msgspec import UNSET
 
 from hil.core.errors import ConfigError
 from hil.core.files import Config, read_toml
@@ -17,6 +18,7 @@ from hil.runs.summary import SummaryRow
 
 LIMITS: Final = "limits.toml"
 COMPARE: Final = "compare"  # the table for `hil compare`; not a run's key
+_MIN: Final = "_min"  # ends the name of a lower limit
 _HINT: Final = "see docs/compare.md and docs/pytest.md"
 
 
@@ -30,13 +32,16 @@ class FigureInfo(NamedTuple):
 class Growth(Config, frozen=True):
     """The allowed regression of each figure in `hil compare`.
 
-    ``accuracy`` is in percentage points; ``unanswered``, ``answers``, ``unexpected``, ``litert``,
-    ``outputs``, ``heap`` and ``retries`` in counts or bytes; the others in percent. ``inf`` allows
-    any change; None means the value of the next wider table, and in the end the default of the
-    field's `FigureInfo` (docs/compare.md gives the reasons).
+    ``accuracy`` is in percentage points, ``auc`` in its own unit; ``unanswered``, ``answers``,
+    ``unexpected``, ``litert``, ``outputs``, ``heap`` and ``retries`` in counts or bytes; the others
+    in percent. ``inf`` allows any change; None means the value of the next wider table, and in the
+    end the default of the field's `FigureInfo` (docs/compare.md gives the reasons).
     """
 
     accuracy: Annotated[float | None, FigureInfo("accuracy", 0.5)] = None
+    auc: Annotated[float | None, FigureInfo("AUC", 0.005)] = None
+    rmse: Annotated[float | None, FigureInfo("rmse", 1)] = None
+    mae: Annotated[float | None, FigureInfo("mae", 1)] = None
     unanswered: Annotated[float | None, FigureInfo("not answered", 0)] = None
     answers: Annotated[float | None, FigureInfo("answers ≠ host", 0)] = None
     unexpected: Annotated[float | None, FigureInfo("unexpected outputs", 0)] = None
@@ -77,10 +82,11 @@ DEFAULTS: Final = Growth(**{name: figure.limit for name, figure in FIGURES.items
 
 
 class Limits(Config, frozen=True):
-    """Upper limits of a run; one that is left out is not checked.
+    """Limits of a run; one that is left out is not checked.
 
-    ``time_p95`` is in the board's clock unit (us or instructions), the others are bytes;
-    ``compare`` is for this run only.
+    Upper ones: ``time_p95`` is in the board's clock unit (us or instructions), ``rmse`` and ``mae``
+    in the unit of the targets, the others are bytes. Lower ones: ``accuracy_min`` and ``auc_min``,
+    from 0 to 1. All are of the device. ``compare`` is for this run only.
     """
 
     time_p95: float | None = None
@@ -89,6 +95,10 @@ class Limits(Config, frozen=True):
     flash_code: int | None = None
     ram_static: int | None = None
     stack: int | None = None
+    rmse: float | None = None
+    mae: float | None = None
+    accuracy_min: float | None = None
+    auc_min: float | None = None
     compare: Growth = Growth()
 
 
@@ -138,22 +148,27 @@ def _limits(where: str, tables: dict[str, dict[str, Any]]) -> LimitsFile:
 
 
 def metrics(row: SummaryRow) -> dict[str, float]:
-    """Every known figure of a row that can be limited, by its name in `Limits`."""
+    """Every known figure of a row that can be limited, by its name in `Limits` without _min."""
     memory: dict[str, int | None] = msgspec.structs.asdict(row.memory) if row.memory else {}
     found: dict[str, float | None] = {"time_p95": row.time.p95, **memory}
+    for name, score in (("rmse", row.rmse), ("mae", row.mae), ("auc", row.auc)):
+        found[name] = None if score is UNSET else score.device
+    found["accuracy"] = row.accuracy.device if row.accuracy else None
     return {name: value for name, value in found.items() if value is not None}
 
 
 def exceeded(row: SummaryRow, limits: Limits) -> list[str]:
-    """One line per limit that ``row`` exceeds or that was not measured."""
+    """One line per limit that ``row`` does not keep, or that was not measured."""
     lines = []
     measured = metrics(row)
     for name in Limits.__struct_fields__:
-        most = getattr(limits, name)
-        if most is None or name == COMPARE:
+        limit = getattr(limits, name)
+        if limit is None or name == COMPARE:
             continue
-        if name not in measured:
-            lines.append(f"{row.key}: {name} is limited to {most:g} but was not measured")
-        elif measured[name] > most:
-            lines.append(f"{row.key}: {name} is {measured[name]:g}, limit {most:g}")
+        what, least = name.removesuffix(_MIN), name.endswith(_MIN)
+        if what not in measured:
+            lines.append(f"{row.key}: {what} is limited to {limit:g} but was not measured")
+        elif measured[what] < limit if least else measured[what] > limit:
+            side = "at least " if least else ""
+            lines.append(f"{row.key}: {what} is {measured[what]:g}, limit {side}{limit:g}")
     return lines

@@ -14,7 +14,10 @@ from hil.runs.schema import Stored
 
 COMPARISON_SCHEMA = 1
 Word: TypeAlias = Literal["better", "worse", "same", "undecided", "missing", "new"]
-Kind: TypeAlias = Literal["share", "count", "bytes", "instructions", "us", "host_ns"]
+# "real": an error in the unit of the targets; "area": under the ROC curve, 0 to 1
+Kind: TypeAlias = Literal[
+    "share", "count", "bytes", "instructions", "us", "host_ns", "real", "area"
+]
 
 
 class Change(Stored, frozen=True):
@@ -36,7 +39,8 @@ class ComparedFigure(Stored, frozen=True):
     """One figure of a run, in BASE and in NEW.
 
     ``name`` is its key in [compare] of limits.toml. ``limit``: the allowed regression in points,
-    percent or counts; None if any change is allowed. ``beyond``: it is worse than that, or missing.
+    percent, counts or, of an area, in its own unit; None if any change is allowed. ``beyond``: it
+    is worse than that, or missing.
     ``step``: the coarser of both clocks' steps in microseconds, stored if it is a millisecond or
     more.
     """

@@ -34,7 +34,7 @@ from hil.runs.schema import (
     RunPlan,
     Sample,
 )
-from hil.runs.scores import HEADLINE, Score, scores
+from hil.runs.scores import HEADLINE, Score, anomaly_scores, scores
 from hil.runs.task import WITH_CLASSES, WITH_TARGETS, classes_of, gives_classes, reals_of, task_of
 from hil.runs.tensors import name_of, split, tensors_of
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
@@ -174,6 +174,18 @@ class Cell:
             for outputs in (self.device, self.litert)
         )
         return scores(self.task, device, host, self.targets, self.labels)
+
+    @cached_property
+    def ranking(self) -> npt.NDArray[np.float64] | None:
+        """(n,) by which the area under the ROC curve orders the samples: the device's only output,
+        or its mean squared error; NaN where that is not finite. None for other tasks."""
+        if self.device is None:
+            return None
+        if self.task is Task.BINARY:
+            return self.reals(self.device)[:, 0]
+        if self.task is not Task.RECONSTRUCTION or self.targets is None:
+            return None
+        return anomaly_scores(self.reals(self.device), self.targets)
 
     @property
     def headline(self) -> str:

@@ -20,7 +20,7 @@ from hil.compare.limits import (
 )
 from hil.core.errors import ConfigError
 from hil.runs.schema import Memory
-from hil.runs.summary import Accuracy, Agreement, SummaryRow, Time
+from hil.runs.summary import Accuracy, Agreement, ScoreRow, SummaryRow, Time
 
 PROJECT = Path(__file__).parents[2]
 ROW = SummaryRow(
@@ -37,6 +37,9 @@ ROW = SummaryRow(
     time=Time(unit="instructions", median=100.0, p5=90.0, p95=110.0, n=10),
     memory=Memory(arena=1368, flash_model=22360, flash_code=9160, ram_static=9288, stack=388),
     link=None,
+    rmse=ScoreRow(device=2.5, host=2.0),
+    mae=ScoreRow(device=1.5, host=1.0),
+    auc=ScoreRow(device=0.9, host=1.0),
 )
 
 
@@ -57,11 +60,15 @@ def test_an_unknown_limit_is_refused(tmp_path: Path) -> None:
 
 def test_each_limit_applies_to_its_own_figure() -> None:
     assert exceeded(ROW, Limits()) == []
-    for name, value in metrics(ROW).items():
+    key, limited = "mps2/aot/student/int8", set(Limits.__struct_fields__) - {COMPARE}
+    for name in limited:
+        what, least = name.removesuffix("_min"), name.endswith("_min")
+        value = metrics(ROW)[what]
         assert exceeded(ROW, Limits(**{name: value})) == []  # type: ignore[arg-type]
-        (line,) = exceeded(ROW, Limits(**{name: value - 1}))  # type: ignore[arg-type]
-        assert line == f"mps2/aot/student/int8: {name} is {value:g}, limit {value - 1:g}"
-    assert set(metrics(ROW)) == set(Limits.__struct_fields__) - {COMPARE}
+        broken = value + 1 if least else value - 1
+        (line,) = exceeded(ROW, Limits(**{name: broken}))  # type: ignore[arg-type]
+        assert line == f"{key}: {what} is {value:g}, limit {'at least ' * least}{broken:g}"
+    assert set(metrics(ROW)) == {name.removesuffix("_min") for name in limited}
 
 
 def test_a_limit_of_a_figure_that_was_not_measured_is_exceeded() -> None:

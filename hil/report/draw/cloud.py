@@ -50,7 +50,7 @@ def cloud(
     def down(value: float) -> float:
         return round(HEIGHT * (1 - up[0].at(value) / 100), 1)
 
-    x_ticks = ((across[0].at(tick), short(tick)) for tick in across[1])
+    x_ticks = ((across[0].at(tick), _label(tick)) for tick in across[1])
     return Cloud(
         title=title,
         caption=caption,
@@ -58,12 +58,16 @@ def cloud(
         x_axis=axes[0],
         y_axis=axes[1],
         x_ticks=ticks_in(_NARROW, x_ticks),
-        y_ticks=tuple(Tick(down(tick), short(tick).replace("-", "−")) for tick in up[1]),
+        y_ticks=tuple(Tick(down(tick), _label(tick)) for tick in up[1]),
         points=tuple(
             (across[0].at(a), down(b)) for a, b in zip(x.tolist(), y.tolist(), strict=True)
         ),
         line=Link(css, across[0].at(path[0]), down(path[1]), across[0].at(path[2]), down(path[3])),
     )
+
+
+def _label(tick: float) -> str:
+    return short(tick).replace("-", "−")
 
 
 def _scale(low: float, high: float) -> tuple[Scale, list[float]]:
