@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* int8: pointwise convolutions at four points, whose inputs share words (gather_quads.py). */
+/* int8: pointwise convolutions at four points, whose inputs share words (conv_gather.py). */
 #include <stdint.h>
 #include <string.h>
 
