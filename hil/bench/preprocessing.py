@@ -189,7 +189,8 @@ def in_words(data: Dataset, given: Rule | None, takers: Sequence[Taken]) -> str:
     """
     said = []
     for name, x in (data.named or {"x": data.x}).items():
-        pixels = x.dtype == np.uint8 and data.input != AS_IS
+        codes = [spec.dtype.numpy == x.dtype for spec in _specs(name, takers)]
+        pixels = x.dtype == np.uint8 and data.input != AS_IS and not (codes and all(codes))
         fed = "taken as pixels and divided by 255" if pixels else "taken as it is"
         if data.input.startswith(SCALED) and x.dtype == np.float32:
             fed = "scaled"

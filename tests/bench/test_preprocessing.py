@@ -184,6 +184,13 @@ def test_the_words_of_the_option() -> None:
             "taken as it is by --input: -128 to 100; net.tflite takes 0 to 1 as int8, and these "
             "are its codes",
         ),
+        (
+            X,
+            None,
+            UINT8,
+            "x is uint8, taken as it is by default (see --input): 0 to 255; net.tflite takes 0 to "
+            "255 as uint8, and these are its codes",
+        ),
         (X, "scaled:0:2", FLOAT, "x is float32, scaled by --input: 0 to 2"),
     ],
 )
