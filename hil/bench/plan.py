@@ -82,6 +82,7 @@ class BenchPlan:
     refused: tuple[Refused, ...] = ()
     command: tuple[str, ...] | None = None  # of the request
     fed: str = ""  # what the samples' numbers stand for, in words
+    drawing: datasets.Drawing | None = None  # of samples whose type only a sketch tells
     criteria: Mapping[str, Criterion] = field(default_factory=dict)  # by the network's SHA-256
 
     def criterion(self, network: Network) -> Criterion:
@@ -125,11 +126,15 @@ def make_plan(
     sketches = _sketches(request, tuple(stations))
     source = _source(request).resolved()
     request = replace(request, data=source.data, dataset=source.dataset)
+    later: datasets.Drawing | None = None
     if source.drawn:  # for the networks' inputs, so these come first
         made = _converted(request, None, progress, emit)
-        example = "" if _has_own(request) else datasets.choose(source.dataset, progress=progress)[0]
+        own = _has_own(request) or not ours
+        example = "" if own else datasets.choose(source.dataset, progress=progress)[0]
         wanted = _networks(request, _models_of(request.project, example), made) if ours else []
-        whole, note = source.read(_takers(wanted, sketches), progress=progress)
+        takers = _takers(wanted, sketches)
+        later = source.drawing if sketches and not takers else None
+        whole, note = (later.undrawn(), "") if later else source.read(takers, progress=progress)
     else:
         _check_has_data(request)
         whole, note = source.read(progress=progress)
@@ -142,7 +147,7 @@ def make_plan(
         sequence = any(network.graph.stateful for group in wanted for network in group.run)
         few = datasets.first if sequence else datasets.subset
         data = few(whole, request.limit)
-    data = source.fed(data, _takers(wanted, sketches))
+    data = data if later else source.fed(data, _takers(wanted, sketches))
     named = tuple(name for name in request.models if not is_own(name))
     asked = Asked(named, own=named != request.models, precisions=request.precisions)
     cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
@@ -154,6 +159,7 @@ def make_plan(
         request.project,
         sketches=sketches,
         command=request.command,
+        drawing=later,
     )
     for network in plan.networks:
         check_data(data, taken_by(network))

@@ -55,7 +55,7 @@ def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...]
 
     An image that does not fit the board, or that the engine refuses, is tried again with each of
     its networks alone. When nothing is left, DoesNotFit or the first error of a build. Sketches:
-    see `hil.bench.user.prepare_sketches`.
+    see `hil.bench.user`.
     """
     builder = _Builder(plan.project, lab, emit)
     prepared: list[Prepared] = []

@@ -19,7 +19,7 @@ from hil.bench.session import Patience
 from hil.bench.store import check_folder, new_manifest, opened, pictures
 from hil.bench.stream import Streamer
 from hil.bench.task import targets_of
-from hil.bench.user import prepare_sketches
+from hil.bench.user import ask_sketches, draw_samples, prepare_sketches
 from hil.link import clock_of
 from hil.link.chaos import Chaos
 from hil.runs.load import load_run
@@ -55,12 +55,15 @@ def run(
         judged_by = plan.criterion(network)
         if judged_by.why:
             emit(Judged(network.path.name, judged_by.task, judged_by.why, judged_by.threshold))
+    asked = ask_sketches(plan, quiet, emit) if plan.drawing else None
+    if asked:
+        plan = draw_samples(plan, asked, emit)
     check_folder(folder, plan, chaos)
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
         prepared, missing = prepare(plan, quiet, emit)
-        prepared += prepare_sketches(plan, quiet, emit)
+        prepared += prepare_sketches(plan, asked or ask_sketches(plan, quiet, emit))
         manifest = new_manifest(plan, prepared, missing, folder.name, chaos)
         judged = [(item.plan.task, taken_on(item.case)) for item in prepared]
         with opened(folder, manifest, targets_of(plan.data, judged)) as log:

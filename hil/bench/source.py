@@ -35,6 +35,11 @@ class Source:
         """Whether they are random, so that the networks' inputs must be known first."""
         return self.data is not None and datasets.is_random(self.data)
 
+    @property
+    def drawing(self) -> datasets.Drawing:
+        """Which random samples; UsageError if the words are wrong."""
+        return datasets.drawn.parse(str(self.data))
+
     def resolved(self) -> Source:
         """The same, with the name of a data set that has networks as ``dataset``.
 

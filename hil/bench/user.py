@@ -8,17 +8,20 @@ written. A .tflite file is only what it is compared with.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from hil import datasets
 from hil.bench.cases import USER, Network, Sketch, SketchCase, sketch_of
-from hil.bench.events import Asking, BuildingSketch, Emit
+from hil.bench.events import Asking, BuildingSketch, Emit, Note
 from hil.bench.inputs import check_data, taken_on
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared, emulator_version, output_of
+from hil.bench.preprocessing import preprocessed
 from hil.bench.task import choose
 from hil.boards.station import Station
 from hil.core.errors import (
@@ -55,14 +58,16 @@ _OTHER: Final = (
 )
 
 
-def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, ...]:
+Asked: TypeAlias = tuple[SketchCase, Firmware]
+
+
+def ask_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Asked, ...]:
     """Build each sketch of ``plan`` that has a source, and ask it what it is.
 
-    Raises the errors of the build and of the board; WrongFirmware for a board that runs no sketch,
-    or another one than its model says; DataError for samples that it cannot take.
+    Raises the errors of the build and of the board; WrongFirmware for a board that runs no sketch.
     """
     built: dict[tuple[str, ...], Firmware] = {}
-    prepared = []
+    found = []
     for station, sketch in plan.sketches:
         if sketch.key not in built:
             if sketch.source:
@@ -72,6 +77,30 @@ def prepare_sketches(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[Prepared, .
         emit(Asking(station.port or station.name))
         case = SketchCase(sketch, _ask(station, sketch, firmware, lab), station)
         _check_declared(case)
+        found.append((case, firmware))
+    return tuple(found)
+
+
+def draw_samples(plan: BenchPlan, asked: Sequence[Asked], emit: Emit) -> BenchPlan:
+    """``plan`` with the random samples that it postponed, for the inputs of its sketches."""
+    if plan.drawing is None:
+        return plan
+    takers = [taken_on(case) for case, _ in asked]
+    data, note = datasets.draw(plan.drawing, [taken.by_name for taken in takers])
+    emit(Note(note))
+    if len(plan.data) < len(data):
+        data = datasets.subset(data, len(plan.data))
+    return replace(plan, data=preprocessed(data, None, takers), note=note)
+
+
+def prepare_sketches(plan: BenchPlan, asked: Sequence[Asked]) -> tuple[Prepared, ...]:
+    """Describe the sketches that were asked.
+
+    Raises WrongFirmware for another sketch than its model says; DataError for samples that it
+    cannot take.
+    """
+    prepared = []
+    for case, firmware in asked:
         _check_model(case)
         _check_samples(case, plan.data)
         taken, graph = taken_on(case), case.network.graph if case.network else None

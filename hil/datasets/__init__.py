@@ -11,6 +11,7 @@ subset, first, split_validation
 from __future__ import annotations
 
 from hil.datasets.download import Progress
+from hil.datasets.drawn import Drawing, draw
 from hil.datasets.given import KINDS, Given, is_name, is_random, load_data
 from hil.datasets.named import NAMES, check_name, choose, load
 from hil.datasets.npz import from_arrays, load_npz
@@ -19,10 +20,12 @@ from hil.datasets.sampling import first, split_validation, subset
 __all__ = [
     "KINDS",
     "NAMES",
+    "Drawing",
     "Given",
     "Progress",
     "check_name",
     "choose",
+    "draw",
     "first",
     "from_arrays",
     "is_name",

@@ -43,6 +43,11 @@ class Drawing:
     n: int = SAMPLES
     seed: int = 0
 
+    def undrawn(self) -> Dataset:
+        """As many samples without values: ``x`` is (n, 1) zeros, the fingerprint is empty."""
+        nothing = dataset(NAME, np.zeros((self.n, 1), np.int8), unlabelled(self.n), "")
+        return replace(nothing, split=f"seed {self.seed}")
+
 
 def parse(text: str) -> Drawing:
     """``random[:N[:SEED]]``; UsageError for anything else."""

@@ -16,7 +16,7 @@ from hil import datasets
 from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.inputs import Taken
 from hil.bench.task import Criterion, choose, targets_of
-from hil.bench.user import prepare_sketches
+from hil.bench.user import ask_sketches, prepare_sketches
 from hil.core.errors import DataError, StorageError
 from hil.core.records import Dataset, DType, Task, TensorSpec
 from hil.report import write
@@ -255,7 +255,7 @@ def test_a_sketch_of_one_output_is_judged_by_targets(tmp_path: Path) -> None:
     request = Request(PROJECT, boards=(board(),), engines=("user",), data=path)
     plan = make_plan(request)
     lab = FakeLab(sketch=FakeSketch(lambda x: 2 * x + 1, spec, spec, sent="<f4"))
-    (prepared,) = prepare_sketches(plan, lab, ignore)
+    (prepared,) = prepare_sketches(plan, ask_sketches(plan, lab, ignore))
     assert prepared.plan.task is Task.REGRESSION
     run(plan, tmp_path / "run", ignore, lab)
     (row,) = rows(tmp_path / "run")

@@ -14,7 +14,7 @@ import pytest
 
 from hil.bench import run
 from hil.bench.cases import Image, Program, Sketch
-from hil.bench.events import Asking, Event
+from hil.bench.events import Asking, Event, Note
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import (
@@ -26,6 +26,7 @@ from hil.core.errors import (
     WrongFirmware,
 )
 from hil.core.records import DType, TensorSpec
+from hil.datasets import Drawing, draw
 from hil.link import Link
 from hil.reference import encode_inputs
 from hil.runs.load import load_run, read_manifest
@@ -90,6 +91,29 @@ def test_a_sketch_is_compared_with_the_named_model_in_its_own_type(
     assert len(samples) == N
     assert all(sample.oracle is None for sample in samples), "the same bytes as the byte oracle"
     assert all(len(sample.device) == output.nbytes for sample in samples)
+
+
+@pytest.mark.parametrize("kind", [DType.FLOAT32, DType.INT8, DType.UINT8])
+def test_random_inputs_for_what_the_sketch_says_that_it_takes(tmp_path: Path, kind: DType) -> None:
+    """Without a model, the type and the shape are known only once the board has answered."""
+    flat = TensorSpec(kind, (784,), 0.0 if kind is DType.FLOAT32 else 0.5, 0)
+    events: list[Event] = []
+    wanted = user_plan(6, data="random:9:4")
+    assert (len(wanted.data), wanted.total, wanted.networks) == (6, 9, ())
+    sketch = FakeSketch(brightest, flat, TEN, sent=kind.numpy.str)
+    run(wanted, tmp_path, events.append, FakeLab(sketch=sketch))
+    low, high = (-1, 1) if kind is DType.FLOAT32 else (int(np.iinfo(kind.numpy.name).min), 255)
+    data, note = draw(Drawing(9, 4), [{"x": flat}])
+    assert Note(note) in events
+    assert low <= data.x.min() < data.x.max() <= high
+    manifest = read_manifest(tmp_path)
+    assert (manifest.dataset.name, manifest.dataset.split) == ("random", "seed 4")
+    assert (manifest.dataset.n, manifest.dataset.fingerprint) == (6, data.fingerprint)
+    assert (manifest.dataset.labelled, manifest.seeds["data"]) == (False, "4")
+    _, samples = stored(tmp_path)
+    for sample in samples:
+        x = data.x[data.ids.index(sample.id)]
+        assert sample.device == brightest(x).astype("<f4").tobytes()
 
 
 def test_a_tolerance_is_stored_with_its_origin(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def planned(n: int, **changes: object) -> BenchPlan:
         "project": PROJECT,
         "models": ("student",),
         "precisions": ("int8",),
-        "dataset": "digits",
+        "dataset": "auto" if changes.get("data") is not None else "digits",
         "limit": n,
     }
     return make_plan(Request(**{**wanted, **changes}))  # type: ignore[arg-type]
