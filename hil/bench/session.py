@@ -24,6 +24,7 @@ from hil.bench.totals import Totals
 from hil.bench.user import did_not_return, failure
 from hil.core.errors import (
     BoardCrashed,
+    DeviceError,
     DeviceRefused,
     HilError,
     LinkError,
@@ -104,9 +105,36 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
     some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
     ready = Ready(device, hello, number, model, before, idle, steps, heard, ())
-    if isinstance(prepared.case, SketchCase):
-        return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
-    return replace(ready, warm_up=_warm_up(ready, inputs, some))
+    try:
+        if isinstance(prepared.case, SketchCase):
+            return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
+        return replace(ready, warm_up=_warm_up(ready, inputs, some))
+    except NoAnswer as problem:
+        if _restarted(ready):
+            raise restarts_when(prepared.plan.key, "whenever it infers", problem) from problem
+        raise
+
+
+def _restarted(ready: Ready) -> bool:
+    """Whether the board has restarted since it got ready."""
+    try:
+        status = ready.device.status()
+    except DeviceError:
+        return False
+    return status.frames_ok < ready.empty or status.uptime_ms < ready.before.uptime_ms
+
+
+def restarts_when(key: str, when: str, problem: NoAnswer) -> BoardCrashed:
+    """The error of a board that restarts instead of answering, with what it prints."""
+    crashed = isinstance(problem, BoardCrashed)
+    said = f": {problem.what}" if crashed else ""
+    return BoardCrashed(
+        f"{key}: the board restarts {when}{said}",
+        problem.hint
+        if crashed
+        else "check its power, its watchdog, and the size of its stack; `pio device monitor` shows "
+        "what it prints",
+    )
 
 
 def _warm_up(ready: Ready, inputs: Inputs, some: Sequence[bytes]) -> tuple[Answer, ...]:
@@ -233,6 +261,7 @@ class Session:
         """
         setbacks = restarts = 0
         silent: int | None = None  # the sample after which a sketch sent nothing
+        fatal: int | None = None  # the sample that the board restarted at instead of answering
         while first < len(self._inputs):
             try:
                 for answer in self._until_doubt(first):
@@ -241,6 +270,9 @@ class Session:
             except (_Rebooted, NoAnswer, LinkError, StateLost) as caught:
                 problem: Exception = caught
                 case = self._prepared.case
+                if isinstance(caught, NoAnswer) and fatal == first:
+                    where = f"whenever it gets sample {self._inputs.data.ids[first]}"
+                    raise restarts_when(self._prepared.plan.key, where, caught) from caught
                 if isinstance(caught, NoAnswer) and isinstance(case, SketchCase):
                     problem = _in_words(caught, case, self._inputs.data.ids[first])
                     if silent == first:  # the second time: this input never gets an answer
@@ -251,7 +283,11 @@ class Session:
                 if restarts > RESTARTS:
                     raise problem from caught
                 self._repeated.update(range(first, self._next))
+                before = self.totals.resets
                 self._recover(problem, setbacks)
+                sketch = isinstance(case, SketchCase)  # it has words of its own for that
+                if isinstance(caught, NoAnswer) and self.totals.resets > before and not sketch:
+                    fatal = first
 
     def last_status(self) -> Status:
         """STATUS after the last answer, with the stack of the worst boot."""

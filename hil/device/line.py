@@ -99,9 +99,11 @@ class Line:
             resent_bytes=self.resent_bytes,
         )
 
-    def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with the board, by the text that it printed recently."""
-        return board_says(bytes(self._heard))
+    def diagnosis(self, since: int = 0) -> Diagnosis | None:
+        """What is wrong with the board, by the text that it printed recently: after the first
+        ``since`` bytes from it."""
+        new = max(0, self.bytes_in - since)
+        return board_says(bytes(self._heard[-new:])) if new else None
 
     def traces(self, asked: Iterable[int]) -> int:
         """How many damaged replies to the HELLOs numbered ``asked`` can be recognised."""

@@ -32,6 +32,7 @@ NONE_OF: Final = 128  # requests lost in a row ...
 NONE_S: Final = 10.0  # ... for at least this long
 LONGEST_S: Final = 60.0  # the same for fewer losses, when each takes a timeout
 FEW: Final = 16  # attempts that any request may need
+CRASHES: Final = 3  # timeouts without a frame, while the board prints that it crashes or restarts
 LUCK: Final = 1e-9  # losses less probable than this are due to the request itself
 
 
@@ -52,7 +53,12 @@ class Pace:
         self._since = self._silent_since = self._line.now()
         self._lost = 0  # since the last answer
         self._heard = self._line.bytes_in
+        self._since_answer()
         self._silences = self._timeouts = 0
+
+    def _since_answer(self) -> None:
+        """From now on, no frame has come, and no text."""
+        self._answered_by = self._line.bytes_in, self._line.frames_in
 
     def timeout(self, key: object, guess: float | None = None) -> float:
         """Seconds of silence that mean a loss for requests like ``key``.
@@ -94,6 +100,7 @@ class Pace:
             self._longest[key] = max(seconds, longest + (seconds - longest) / FORGETS)
         self._since = self._note(answered=True)
         self._lost = self._timeouts = self._silences = 0
+        self._since_answer()
 
     def lost(self) -> None:
         """Count a request that was probably lost."""
@@ -122,8 +129,13 @@ class Pace:
     def judge(self, what: str, attempts: int = 0) -> None:
         """Raise LineHopeless, or NoAnswer for a silent board, when more attempts are useless.
 
-        ``what`` names the request, which was sent ``attempts`` times.
+        ``what`` names the request, which was sent ``attempts`` times. What the board prints since
+        its last answer tells why, if it crashes or restarts whenever it gets this request.
         """
+        text_from, frames = self._answered_by
+        alone = self._timeouts >= CRASHES and self._line.frames_in == frames
+        if alone and (known := self._line.diagnosis(text_from)):
+            raise known.error(self._line.link.name)
         silent_s = self._line.now() - self._silent_since
         patience = ATTEMPTS * self._line.timing.reply
         if self._silences >= ATTEMPTS and silent_s >= 0.99 * patience:
@@ -154,6 +166,13 @@ class Pace:
 
     def _hopeless(self, what: str) -> DeviceError:
         line, counts = self._line.link, self._line.counts()
+        if not counts.damaged_in and not counts.damaged_out and not self._line.diagnosis():
+            return NoAnswer(
+                f"{what}: no answer on port {line.name}, though no frame was damaged and the board "
+                "answered other requests",
+                "the board restarts or hangs at this request: `pio device monitor` shows what it "
+                "prints",
+            )
         share, of = self._share(), len(self._recent)
         self._recent.clear()  # the line may be repaired before the next request
         self._answered = 0
