@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hil.boards.config import board_files, load_board
+from hil.cli.main import COMMANDS, load_command
 from hil.cli.settings import applicable
 from hil.compare.limits import project_limits, read_limits
 from hil.core.errors import ConfigError
@@ -140,3 +142,42 @@ def test_an_option_drops_the_settings_that_contradict_it(
     names = "data dataset engine precision sketch tolerance limit teacher student"
     own = dict.fromkeys(names.split(), "x")
     assert own.keys() - applicable(own, words).keys() == dropped
+
+
+def options(command: str, *words: str) -> dict[str, Any]:
+    """The values of a command's options in the current folder."""
+    context = load_command(command, COMMANDS[command]).make_context(command, list(words))
+    found: dict[str, Any] = context.params
+    return found
+
+
+def test_commands_take_what_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        '[bench]\nboard = ["native", "mps2"]\nmodel = "my.tflite"\nengine = ["user", "tflm"]\n'
+        'precision = ["int8", "float32"]\ndata = "random:5"\nlimit = 7\nsketch = "src"\n',
+    )
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "my.tflite").touch()
+    monkeypatch.chdir(inner)
+    bench = options("bench")
+    assert bench["board"] == ["native", "mps2"]
+    assert bench["model"] == [str(tmp_path / "my.tflite")]
+    assert (bench["data"], bench["limit"], bench["sketch"]) == ("random:5", 7, Path("src"))
+    chosen = options("bench", "--board", "rv32", "--dataset", "digits", "--engine", "aot")
+    assert (chosen["board"], chosen["data"], chosen["sketch"]) == (["rv32"], None, None)
+    assert (chosen["dataset"], chosen["limit"]) == ("digits", 7)
+    flash = options("flash")
+    assert (flash["board"], flash["engine"], flash["precision"]) == ("native", "tflm", None)
+    assert flash["model"] == [str(tmp_path / "my.tflite")]
+
+
+def test_without_settings_commands_have_their_own_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = options("bench")
+    assert (found["board"], found["engine"], found["data"]) == (["auto"], ["aot"], None)

@@ -290,3 +290,16 @@ def test_every_esp32_has_core_2_or_core_3(variables: dict[str, str], platform: s
         assert board.pio_env == name
         assert config[f"env:{name}"]["board_upload.maximum_ram_size"] == str(ram)
         assert board.memory.ram == ram
+
+
+@pytest.mark.firmware
+def test_a_project_outside_of_the_checkout_brings_an_env_of_its_own(tmp_path: Path) -> None:
+    project = tmp_path / "my [project]"  # brackets have a meaning in a pattern
+    (project / "boards").mkdir(parents=True)
+    (project / "boards" / "mine.ini").write_text(
+        "[env:mine]\nextends = env:native\nbuild_flags = -DHIL_MINE\n"
+    )
+    built = build("mine", [("student", STUDENT)], "aot", project)
+    assert built.elf.parent.name == "mine"
+    with pytest.raises(BuildFailed, match="mine"):
+        build("mine", [("student", STUDENT)], "aot", tmp_path)
