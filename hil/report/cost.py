@@ -173,14 +173,16 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def scatters(cells: Sequence[Cell]) -> tuple[Scatter, ...]:
-    """For each board: accuracy over time, arena and flash, if at least two runs have both."""
+    """For each board: accuracy over time, arena and flash, if at least two runs have both. A
+    latency beside which LiteRT was timed is drawn with the host's (`hil.report.host`)."""
     boards = list(dict.fromkeys(cell.plan.board for cell in cells))
     models = [cell.plan.model for cell in cells]
     drawn = []
     for board in boards:
         here = [cell for cell in cells if cell.plan.board == board and cell.accuracy]
         on = f" on {board}" if len(boards) > 1 else ""
-        if here:
+        real = any(isinstance(cell.series, Latencies) for cell in here)
+        if here and not (real and any(cell.host_times for cell in here)):
             drawn.append(time_scatter(here, models, on=len(boards) > 1))
         for title, label, value in _SIZES:
             cost = Axis(label)

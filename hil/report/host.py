@@ -283,16 +283,14 @@ def drawings(cells: Sequence[Cell], *, labelled: bool) -> Iterator[Block | None]
         yield time_dots(cells)
 
 
-def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
-    """One plot per board with a latency, of device and host; for all others, one of the host and
-    one of each board's instructions. A plot has at least two points."""
+def beside_host(cells: Sequence[Cell]) -> Iterator[Scatter]:
+    """For the summary: one plot of device and host per board with a latency, if LiteRT was timed.
+    A plot has at least two points."""
     models = [cell.plan.model for cell in cells]
     boards = list(dict.fromkeys(cell.plan.board for cell in cells))
-    groups = [[cell for cell in cells if cell.plan.board == board and cell.n] for board in boards]
-    others: list[list[Cell]] = []
-    for board, here in zip(boards, groups, strict=True):
-        if not any(isinstance(cell.series, Latencies) for cell in here):
-            others.append(here)
+    for board in boards:
+        here = [cell for cell in cells if cell.plan.board == board and cell.n]
+        if not _real(here) or not any(cell.host_times for cell in here):
             continue
         on = f" on {board}" if len(boards) > 1 else ""
         marks = [
@@ -305,8 +303,14 @@ def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
             "times are real time. Up and to the left is better."
         )
         yield from _drawn(f"{_TITLE}{on}", caption, marks, (_DEVICE, _HOST))
+
+
+def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
+    """One plot of the host, of networks that ran on boards without a latency."""
+    models = [cell.plan.model for cell in cells]
+    real = {cell.plan.board for cell in cells if _real([cell])}
     alone: dict[str, Mark | None] = {}  # once, whatever boards and engines ran the network
-    for cell in (cell for here in others for cell in here):
+    for cell in (cell for cell in cells if cell.plan.board not in real and cell.n):
         name = f"{cell.plan.model} {cell.plan.precision}"
         alone.setdefault(name, _on_host(cell, models, name))
     caption = (
@@ -314,6 +318,11 @@ def scatters(cells: Sequence[Cell]) -> Iterator[Scatter]:
         "better."
     )
     yield from _drawn(f"{_TITLE} on the host", caption, list(alone.values()))
+
+
+def _real(cells: Sequence[Cell]) -> bool:
+    """Whether a board's clock gives a latency."""
+    return any(isinstance(cell.series, Latencies) for cell in cells)
 
 
 def _drawn(

@@ -11,7 +11,7 @@ from hil.core.records import Task
 from hil.report.blocks import Figure, Figures, Scatters, Section, Table, section
 from hil.report.cost import scatters
 from hil.report.errors import score_cell, score_interval, score_words
-from hil.report.host import device_words, host_figure
+from hil.report.host import beside_host, device_words, host_figure
 from hil.report.pairs import distillations, student_table, teacher_and_student
 from hil.report.text import count, interval, known, noun, percent, plural, real, short
 from hil.report.times import interval_words, step_us, time_words
@@ -36,7 +36,7 @@ def summary_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
         "Summary",
         [
             Figures(key_figures(cells, what)),
-            Scatters("What accuracy costs", scatters(cells)),
+            Scatters("What accuracy costs", (*beside_host(cells), *scatters(cells))),
             results(cells, what),
             student_table(distillations(cells)),
             too_large(run.manifest),

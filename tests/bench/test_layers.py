@@ -198,7 +198,7 @@ def test_a_flashed_board_gets_its_firmware_back(
 ) -> None:
     flashed: list[bool] = []
 
-    def flash(image: Image, project: Path, port: str) -> tuple[None, str]:
+    def flash(image: Image, project: Path, port: str, _: object) -> tuple[None, str]:
         assert (project, port) == (tmp_path, "/dev/ttyUSB7")
         flashed.append(image.layers)
         return None, port

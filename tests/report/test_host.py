@@ -61,8 +61,10 @@ def section_of(run: StoredRun) -> Section:
 
 
 def scatters_of(run: StoredRun) -> tuple[Scatter, ...]:
-    found = [block for block in section_of(run).blocks if isinstance(block, Scatters)]
-    return tuple(one for block in found for one in block.items)
+    """The plots of time, in the summary and in the section."""
+    blocks = [block for section in document(run).sections for block in section.blocks]
+    found = [one for block in blocks if isinstance(block, Scatters) for one in block.items]
+    return tuple(one for one in found if one.title.startswith("Accuracy against time"))
 
 
 def words_of(run: StoredRun) -> str:
@@ -328,7 +330,7 @@ def test_device_and_host_differ_in_shape_and_are_joined() -> None:
         assert (device.kind, host.kind) == ("device", "host")
     labels = [point.label for point in drawn.points if point.label]
     assert sorted(labels) == sorted(f"{m} {p}" for m, p in product(MODELS, PRECISIONS))
-    svg = figures(document(on_board()))["host-accuracy-against-time.svg"]
+    svg = figures(document(on_board()))["summary-accuracy-against-time.svg"]
     assert svg.count("M0-6l6 6-6 6-6-6z") == 4
     assert faults(svg) == []
 
@@ -427,4 +429,5 @@ def test_the_page_shows_the_section(tmp_path: Path) -> None:
     html = written.html.read_text("utf-8")
     assert '<section id="host"' in html
     assert html.count('class="dot host" d="M0') == 4
-    assert html.count("<h3>Accuracy against latency</h3>") == 1  # in the summary
+    assert "Accuracy against latency" not in html  # drawn once, beside the host's
+    assert html.count("<h3>Accuracy against time</h3>") == 1
