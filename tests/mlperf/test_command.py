@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from hil import datasets
+from hil.api.records import MlperfAccuracy, MlperfOutput
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
 from hil.mlperf.session import is_pty
@@ -53,6 +55,23 @@ def test_any_device_on_a_port(
     assert "intact (5 files" in capsys.readouterr().out
     assert hil(monkeypatch, "report", str(out)) == 2
     assert "contains an MLPerf Tiny session" in capsys.readouterr().err
+
+
+def test_the_json_record_has_the_figures(
+    port: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    words = ("mlperf", "--port", port, "--data", str(write_set(tmp_path / "set", SET)))
+    out = ("--out", str(tmp_path / "run"), "--json", "--quiet")
+    assert hil(monkeypatch, *words, *out) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    found = msgspec.json.decode(shown.out, type=MlperfOutput, strict=True)
+    assert found.accuracy == MlperfAccuracy(n=4, correct=4, top1=100.0, auc=1.0, improper=0)
+    assert (found.vendor, found.model, found.emulated) == ("fake", "fake01", True)
+    assert (found.windows, found.median, found.faults) == ((), None, ())
 
 
 def test_what_is_not_as_expected_ends_with_1(
