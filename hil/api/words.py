@@ -59,11 +59,12 @@ def words(event: Event) -> str:
         case Converting(source):
             return f"converting {source} with TensorFlow"
         case Calibrated(record, folder, benched):
-            line = f"{record.source}: calibrated on {record.calibration}; files in {folder}"
+            how = f"calibrated on {record.calibration}; " if record.n else ""
+            line = f"{record.source}: {how}files in {folder}"
             note = "note: these samples are benched, too; --calibrate takes other data"
             return f"{line}\n{note}" if benched else line
-        case Weighed(figures, warnings):
-            return "\n".join([figures, *(f"warning: {line}" for line in warnings)])
+        case Weighed(figures):
+            return "\n".join([figures, *(f"warning: {line}" for line in event.warnings)])
         case Starting(what, folder):
             return f"{what} -> {folder}"
         case Building(board, precision, engine):

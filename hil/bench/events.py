@@ -31,10 +31,16 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What a converted model's integers cost, in words; ``warnings``: what is wrong with it."""
+    """What a converted model's integers cost: ``figures`` in words, and ``losses`` that are too
+    large. ``misfit``: why the samples do not fit the model, in words; empty if they do."""
 
     figures: str
-    warnings: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    misfit: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self.losses, *([self.misfit] if self.misfit else ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,21 +99,21 @@ class Answers:
 
 def _by_answers(of: Answers, expected: Floats, outputs: dict[Precision, Floats]) -> Weighed:
     right = of.right(expected)
-    figures, warnings = [f"float32 {right.mean():.1%}"], []
+    figures, losses = [f"float32 {right.mean():.1%}"], []
     for precision, values in outputs.items():
         found = of.right(values)
         figures.append(f"{precision} {found.mean():.1%}")
         if test := stats.lost(right, found):
             lost = (test.only_first - test.only_second) / test.n
-            warnings.append(
+            losses.append(
                 f"{of.made.name}: {precision} loses {100 * lost:.1f} points to float32 "
                 f"(McNemar's p = {test.p:.2g}); {_ranges(of.made)}"
             )
-    warnings += _fed_wrongly(of, right)
     return Weighed(
         f"{of.made.name}: right answers on the host: {', '.join(figures)} of {len(right):,} "
         "samples",
-        tuple(warnings),
+        tuple(losses),
+        _misfit(of, right),
     )
 
 
@@ -140,24 +140,24 @@ def _ranges(made: Converted) -> str:
     )
 
 
-def _fed_wrongly(of: Answers, right: npt.NDArray[np.bool_]) -> Iterator[str]:
+def _misfit(of: Answers, right: npt.NDArray[np.bool_]) -> str:
     """A sentence if float32 itself does much better with other values, or no better than one
-    constant answer."""
+    constant answer; empty if not."""
     said = f"{of.made.name}: float32 is right on {right.mean():.1%} of the samples"
     real = of.plain.input.dtype is DType.FLOAT32  # not the indices of an Embedding
     for name, values in _otherwise(_real(of.x[:FEW])) if real else ():
         found = of.right(_outputs(of.made, Precision.FLOAT32, of.plain, values))
         if found.mean() >= right.mean() + GAIN:
             advice = _RULES.get(name, _PREPARE) if of.pixels else _PREPARE
-            yield f"{said}, with values {name} on {found.mean():.1%}: {advice}"
-            return
+            return f"{said}, with values {name} on {found.mean():.1%}: {advice}"
     constant = int(np.bincount(of.y).max()) / len(of.y)
     if stats.proportion(int(right.sum()), len(right)).low <= constant:
         values = _real(of.x)
-        yield (
+        return (
             f"{said}, which one constant answer would reach, too: check that labels and samples "
             f"(values from {values.min():.4g} to {values.max():.4g}) are as in its training"
         )
+    return ""
 
 
 def _otherwise(real: Floats) -> Iterator[tuple[str, Floats]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from hil import datasets
 from hil.bench.cases import Network
 from hil.bench.convert import Converted, converted
@@ -58,7 +60,10 @@ def convert_all(
         made = converted(file, calibration, emit, precisions=precisions)
         emit(Calibrated(made.record, made.folder, benched=_same(calibration, whole)))
         if found := whole or calibration:
-            emit(weigh(made, found))
+            weighed = weigh(made, found)
+            emit(weighed)
+            record = msgspec.structs.replace(made.record, misfit=weighed.misfit)
+            made = replace(made, record=record)
         for precision in dict.fromkeys(precisions):
             yield file, _network(made, precision)
 

@@ -19,7 +19,9 @@ def clean(
     everything: Annotated[
         bool,
         typer.Option(
-            "--all", help="All of the cache: data sets, answers of the host, sources of engines."
+            "--all",
+            help="All of the cache: data sets, converted models, answers of the host, sources of "
+            "engines.",
         ),
     ] = False,
 ) -> None:

@@ -31,7 +31,8 @@ def clean(
     *, everything: bool = False, running: Callable[[Path], bool] = lambda _: False
 ) -> Iterator[Cleaned]:
     """Remove builds, and the copies of the firmware of other versions; with ``everything`` all
-    copies, and the other caches: data sets, answers of the host, sources of engines.
+    copies, and the other caches: data sets, converted models, answers of the host, sources of
+    engines.
 
     A copy that another process uses is left, and one in which something is ``running``.
     """

@@ -413,6 +413,8 @@ def _drifts(cells: Sequence[Cell]) -> Iterator[str]:
 def _data(run: StoredRun, cells: Sequence[Cell]) -> Iterator[str]:
     if run.manifest.dataset.note:
         yield run.manifest.dataset.note
+    made = [plan.converted for plan in run.manifest.runs if plan.converted]
+    yield from dict.fromkeys(f"{one.misfit}." for one in made if one.misfit)
     answered = [cell for cell in cells if cell.n]
     if not answered:
         return

@@ -190,7 +190,8 @@ class Conversion(Stored, frozen=True):
 
     ``by``: names and versions of the converter's packages. The ranges of integers were taken from
     ``n`` of ``total`` samples of a data set, whose real values go from ``low`` to ``high``; ``n``
-    is 0 if the model was converted to float32 alone.
+    is 0 if the model was converted to float32 alone. ``misfit``: why the run's samples do not fit
+    the model, in words; empty if they do.
     """
 
     source: str  # name of the file or folder
@@ -203,6 +204,7 @@ class Conversion(Stored, frozen=True):
     total: int
     low: float
     high: float
+    misfit: str = ""
 
     @property
     def calibration(self) -> str:

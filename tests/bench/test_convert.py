@@ -181,6 +181,22 @@ def test_random_inputs_calibrate_with_a_note(exporter: FakeExporter, source: Pat
     assert Note(RANDOM) in said
 
 
+def test_samples_that_do_not_fit_are_in_the_manifest(
+    exporter: FakeExporter, source: Path, tmp_path: Path
+) -> None:
+    exporter.networks = {
+        p: (MODELS.parent / "mnist" / f"student_{p}.tflite").read_bytes() for p in exporter.networks
+    }
+    test = datasets.subset(datasets.load("digits", "test"), 200)
+    np.savez(tmp_path / "inverted.npz", x=255 - test.x, y=test.y)
+    said: list[Event] = []
+    changes = {"dataset": "auto", "data": tmp_path / "inverted.npz"}
+    found = make_plan(request(source, **changes), emit=said.append)
+    (weighed,) = (one for one in said if isinstance(one, Weighed))
+    assert "values from 0 to 1, inverted" in weighed.misfit
+    assert [n.made.misfit for n in found.networks if n.made] == [weighed.misfit] * 2
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -183,9 +183,19 @@ def test_a_loss_of_int8_is_a_warning_with_the_inputs_range() -> None:
     ) in _warned(of, stored(12))
     assert "loses" not in _warned(of, stored(5))  # p = 0.0625
     plans[1] = msgspec.structs.replace(plans[1], converted=RECORD)
+    assert "prepare them so" not in _warned(reports.manifest(*plans), stored(12))
     assert "It was calibrated on 7 of 70 samples of mine (user), values from 0 to 1." in _warned(
         reports.manifest(*plans), stored(12)
     )
+
+
+def test_samples_that_do_not_fit_a_converted_model_are_a_warning_once() -> None:
+    record = msgspec.structs.replace(RECORD, misfit="my: prepare them so")
+    plans = [
+        msgspec.structs.replace(_student(precision), converted=record)
+        for precision in ("float32", "int8")
+    ]
+    assert _warned(reports.manifest(*plans), _stored(*plans)).count("my: prepare them so.") == 1
 
 
 def test_every_warning_about_gaps_and_labels() -> None:
