@@ -21,7 +21,7 @@ from hil.datasets import load
 from tests.tools.test_paths import DOCUMENTS, text
 from tools import PROJECT
 
-_BLOCK = re.compile(r"(?:^<!-- (.*?) -->\n)?^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"(?:^<!-- ([^\n]*?) -->\n)?^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INSTALL = re.compile(
     r"(python3 -m venv|\. \S+/bin/activate|pip install|hil doctor --install)\b.*|export .*"
 )
