@@ -127,8 +127,9 @@ def test_a_mistake_in_the_limits_is_named(tmp_path: Path) -> None:
     ("words", "dropped"),
     [
         ([], set()),
-        (["--dataset", "mnist"], {"data"}),
-        (["--data=x.npz"], {"dataset"}),
+        (["--dataset", "mnist"], {"data", "target", "resize", "input"}),
+        (["--data=x.npz"], {"dataset", "target", "resize", "input"}),
+        (["--target", "a"], set()),
         (["--engine", "aot"], {"sketch", "tolerance"}),
         (["--engine", "aot", "--engine", "user"], set()),
         (["--firmware", "a.elf"], {"sketch"}),
@@ -139,7 +140,9 @@ def test_a_mistake_in_the_limits_is_named(tmp_path: Path) -> None:
 def test_an_option_drops_the_settings_that_contradict_it(
     words: list[str], dropped: set[str]
 ) -> None:
-    names = "data dataset engine precision sketch tolerance limit teacher student"
+    names = (
+        "data target resize input dataset engine precision sketch tolerance limit teacher student"
+    )
     own = dict.fromkeys(names.split(), "x")
     assert own.keys() - applicable(own, words).keys() == dropped
 
