@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -176,16 +177,20 @@ def test_differing_answers_are_stored_with_their_references(
         assert sample.oracle != sample.device
 
 
-@pytest.mark.parametrize("problem", [KeyboardInterrupt(), NoAnswer("cable pulled")])
+@pytest.mark.parametrize(
+    ("problem", "answered"), [(KeyboardInterrupt(), [5]), (NoAnswer("cable pulled"), [5] * 4)]
+)
 def test_an_interrupted_bench_is_readable_and_resumed(
-    plan: BenchPlan, tmp_path: Path, problem: BaseException
+    plan: BenchPlan, tmp_path: Path, problem: BaseException, answered: list[int]
 ) -> None:
+    """Ctrl-C ends all runs; after an error, the runs on other emulators go on."""
     folder, whole = tmp_path / "cut", tmp_path / "whole"
     with pytest.raises(type(problem)):
         run(plan, folder, stop_at(5, problem), FakeLab())
     cut_short = read_manifest(folder)
     assert cut_short.state == ("failed" if isinstance(problem, HilError) else "interrupted")
-    assert len(list(read_samples(folder))) == 5
+    found = Counter(sample.run for sample in read_samples(folder))
+    assert list(found.values()) == answered
     lab = FakeLab()
     run(plan, folder, ignore, lab)
     run(plan, whole, ignore, FakeLab())
