@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from hil import datasets
 from hil.bench import Request, make_plan
@@ -126,6 +129,24 @@ def test_targets_that_are_the_samples_stay_so() -> None:
     other = preprocessed(from_arrays(X, X + np.float32(0.5)), parse_rule("scaled"), [net(FLOAT)])
     assert other.targets is not None
     same(other.targets, X + np.float32(0.5))
+
+
+@given(
+    st.sampled_from(["uint8", "int8", "int16"]).flatmap(
+        lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=2, max_dims=2, max_side=5))
+    ),
+    st.floats(-1e6, 1e6, width=32),
+    st.floats(0.125, 1e6, width=32),
+)
+def test_scaled_values_keep_their_order_and_stay_inside(
+    x: npt.NDArray[Any], low: float, width: float
+) -> None:
+    found = preprocessed(from_arrays(x), Rule("scaled", low, low + width), [net(FLOAT)]).x
+    room = 1e-6 * max(abs(low), abs(low + width))  # float32 rounds
+    assert low - room <= float(np.asarray(found, float).min())
+    assert float(np.asarray(found, float).max()) <= low + width + room
+    order = np.argsort(x, axis=None, kind="stable")
+    assert (np.diff(np.asarray(found, float).ravel()[order]) >= 0).all()
 
 
 def test_it_happens_once() -> None:

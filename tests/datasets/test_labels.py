@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn.preprocessing import LabelEncoder, label_binarize
 
 from hil.core.errors import DataError
@@ -122,3 +125,35 @@ def test_names_of_classes_are_safe_to_show() -> None:
     found = of(["a\x1b[31m", "b\nc", " d "])
     assert found.classes == ("a[31m", "b c", "d")
     assert of(np.array([b"\xff", b"a"])).classes == ("a", "�")
+
+
+DTYPES = st.one_of(
+    arrays.integer_dtypes(),
+    arrays.unsigned_integer_dtypes(),
+    arrays.floating_dtypes(),
+    arrays.boolean_dtypes(),
+    arrays.complex_number_dtypes(),
+    arrays.unicode_string_dtypes(max_len=3),
+    arrays.byte_string_dtypes(max_len=3),
+    arrays.datetime64_dtypes(),
+)
+
+
+@given(
+    DTYPES.flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=4, max_side=4)))
+)
+def test_every_array_is_labels_or_targets_or_refused(y: npt.NDArray[np.generic]) -> None:
+    try:
+        found = of(y)
+    except DataError:
+        return
+    assert found.y.shape == (len(y),)
+    assert found.y.dtype == np.dtype(np.int64)
+    if found.targets is None:
+        assert found.y.min() >= 0
+        assert not found.classes or found.y.max() < len(found.classes)
+    else:
+        assert (found.y == -1).all()
+        assert found.targets.dtype == np.dtype(np.float32)
+        assert found.targets.shape == y.shape
+        assert np.isfinite(found.targets).all()
