@@ -22,7 +22,7 @@ from hil.bench.expected import Expected, Maker, predict
 from hil.bench.inputs import Taken
 from hil.bench.prepare import output_of
 from hil.bench.store import pictures
-from hil.bench.task import choose
+from hil.bench.task import by_threshold, choose
 from hil.bench.user import ORDER_TOLERANCE
 from hil.boards.config import Board
 from hil.core.errors import WrongReply
@@ -137,6 +137,8 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
         sketch=setup.name,
         protocol="text",
     )
+    if data is None and count == 1 and first.truth is not None:  # the lines have the labels
+        return by_threshold(output, graph).onto(run)
     if data is None or not count or (count > 1 and graph is None and data.targets is None):
         return run  # `hil.runs.task.task_of` says what it is judged by
     who = f"the sketch {setup.name}".rstrip()

@@ -133,17 +133,23 @@ def _of_one(who: str, output: TensorSpec, data: Dataset, graph: Graph | None) ->
             f"{name}: labels run from {low} to {high}, {who} has one output, which tells 0 from 1",
             "use labels 0 and 1; for a regression, save y as float32",
         )
-    if graph is None and output.scale == 0.0:
-        why = "taken as a probability, since no --model says what the output is"
-        return Criterion(Task.BINARY, MIDPOINT, f"one output, {why}")
-    if (graph is not None and graph.ends_in_probabilities) or _is_share(output):
-        return Criterion(Task.BINARY, MIDPOINT, "one output, the probability of class 1")
-    if low == high:
+    found = by_threshold(output, graph)
+    if low == high and found.threshold == LOGIT:
         return Criterion(
             Task.NONE,
             why=f"every label is {low} and the output is not a probability, so the labels say "
             "nothing about it; for a regression, save y as float32",
         )
+    return found
+
+
+def by_threshold(output: TensorSpec, graph: Graph | None) -> Criterion:
+    """The threshold of a single output, ``graph``'s if that is known, and why."""
+    if graph is None and output.scale == 0.0:
+        why = "taken as a probability, since no --model says what the output is"
+        return Criterion(Task.BINARY, MIDPOINT, f"one output, {why}")
+    if (graph is not None and graph.ends_in_probabilities) or _is_share(output):
+        return Criterion(Task.BINARY, MIDPOINT, "one output, the probability of class 1")
     return Criterion(Task.BINARY, LOGIT, "one output without a sigmoid, taken as a logit")
 
 

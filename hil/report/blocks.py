@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from hil.report.draw.chart import Chart, Cloud, Confusion, Scatter
+from hil.runs.task import class_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Gallery:
 
     def named(self, number: int) -> str:
         """A class's name, or its number."""
-        return self.names[number] if 0 <= number < len(self.names) else str(number)
+        return class_name(self.names, number)
 
     @property
     def total(self) -> int:

@@ -18,6 +18,7 @@ from hil.core.records import DType
 from hil.report.blocks import Table
 from hil.report.text import UNKNOWN, count, decimals, interval, percent, points
 from hil.runs.cells import Cell
+from hil.runs.task import class_name
 from hil.stats.metrics import probabilities
 from hil.stats.series import ratio_if_alike
 
@@ -208,6 +209,7 @@ class Distillation:
     arena: float | None
     flash: float | None
     lost: tuple[Lost, ...]
+    names: tuple[str, ...] = ()  # of the classes
 
 
 def distillations(cells: Sequence[Cell]) -> tuple[Distillation, ...]:
@@ -232,6 +234,7 @@ def _distillation(teacher: Cell, student: Cell) -> Distillation | None:
         arena=_ratio(teacher.memory.arena, student.memory.arena),
         flash=_ratio(teacher.memory.flash_model, student.memory.flash_model),
         lost=_lost(teacher, student, i, j),
+        names=student.names,
     )
 
 
@@ -360,15 +363,15 @@ def _lost_row(one: Distillation, lost: Lost, *, probabilities: bool) -> tuple[st
     return (
         lost.id,
         one.student,
-        str(lost.label),
-        str(lost.student),
-        *((_shares(values, at) for values in both) if probabilities else ()),
+        class_name(one.names, lost.label),
+        class_name(one.names, lost.student),
+        *((_shares(values, at, one.names) for values in both) if probabilities else ()),
     )
 
 
-def _shares(values: Sequence[float], at: Sequence[int]) -> str:
+def _shares(values: Sequence[float], at: Sequence[int], names: Sequence[str]) -> str:
     if not values:
         return UNKNOWN
     if not all(np.isfinite(values)):
         return "not finite"
-    return ", ".join(f"{k}: {100 * values[k]:.{decimals(1)}f}%" for k in at)
+    return ", ".join(f"{class_name(names, k)}: {100 * values[k]:.{decimals(1)}f}%" for k in at)

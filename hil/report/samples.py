@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from hil.report.text import count, noun
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Picture
+from hil.runs.task import class_name
 from hil.stats.metrics import probabilities
 
 MOST: Final = 240  # cards; the other samples are counted
@@ -87,6 +89,7 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
     # the bench stores pictures of the most disputed samples only: those are drawn
     shown = [key for key in keys if key in pictures] or keys
     vectors = _Vectors(cells, pairs)
+    names = next((cell.names for cell in cells if cell.names and cell.chooses), ())
     cards = tuple(
         _within(
             Card(
@@ -95,14 +98,13 @@ def gallery(cells: Sequence[Cell], pictures: Mapping[str, Picture], what: str) -
                 kinds[key] or 0,
                 tuple(answers[key]),
                 png_uri(pictures[key]) if key in pictures else "",
-                _alt(key, labels.get(key), answers[key]),
+                _alt(key, labels.get(key), answers[key], partial(class_name, names)),
                 tuple(vectors.of(key)),
             )
             for key in shown[:MOST]
         )
     )
     pictorial = bool(pictures) or any(len(cell.plan.input.shape) == 4 for cell in cells)
-    names = next((cell.names for cell in cells if cell.names and cell.chooses), ())
     found = Gallery(
         what,
         cards,
@@ -134,7 +136,7 @@ def disagreements(found: Gallery) -> Table:
     )
 
 
-def _said(answers: Sequence[Answer], named: Callable[[int], str] = str) -> str:
+def _said(answers: Sequence[Answer], named: Callable[[int], str]) -> str:
     return ", ".join(
         f"{a.name} {named(a.device)}" + ("" if a.host is None else f" (host {named(a.host)})")
         for a in answers
@@ -154,9 +156,11 @@ def _kind(answers: Sequence[Answer], pairs: Pairs) -> int | None:
     return 4 if answers[0].right is False else None
 
 
-def _alt(key: str, label: int | None, answers: Sequence[Answer]) -> str:
-    said = "" if label is None else f", label {label}"
-    return f"Sample {clean(key)}{said}; answers: {_said(answers)}"
+def _alt(
+    key: str, label: int | None, answers: Sequence[Answer], named: Callable[[int], str]
+) -> str:
+    said = "" if label is None else f", label {clean(named(label))}"
+    return f"Sample {clean(key)}{said}; answers: {clean(_said(answers, named))}"
 
 
 def _within(cards: Iterator[Card]) -> Iterator[Card]:

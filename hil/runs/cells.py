@@ -35,7 +35,15 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.scores import HEADLINE, Score, anomaly_scores, scores
-from hil.runs.task import WITH_CLASSES, WITH_TARGETS, classes_of, gives_classes, reals_of, task_of
+from hil.runs.task import (
+    WITH_CLASSES,
+    WITH_TARGETS,
+    class_name,
+    classes_of,
+    gives_classes,
+    reals_of,
+    task_of,
+)
 from hil.runs.tensors import name_of, split, tensors_of
 from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
 from hil.stats.series import HostLatencies as HostSeries
@@ -139,7 +147,7 @@ class Cell:
 
     def class_name(self, number: int) -> str:
         """What texts call a class: its name, or its number."""
-        return self.names[number] if 0 <= number < len(self.names) else str(number)
+        return class_name(self.names, number)
 
     @property
     def values(self) -> int:

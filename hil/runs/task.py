@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import math
 import tokenize
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -51,6 +52,11 @@ def classes_of(plan: RunPlan, outputs: Values) -> npt.NDArray[np.int64]:
     if plan.task is Task.BINARY and plan.threshold is not UNSET:
         return np.asarray(reals_of(plan, outputs)[:, 0] >= plan.threshold, dtype=np.int64)
     return np.asarray(outputs.argmax(axis=1), dtype=np.int64)
+
+
+def class_name(names: Sequence[str], number: int) -> str:
+    """What texts call a class: its name, or its number if it has none."""
+    return names[number] if 0 <= number < len(names) else str(number)
 
 
 def reals_of(plan: RunPlan, outputs: Values) -> Reals:

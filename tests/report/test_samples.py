@@ -6,11 +6,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
-from hil.report.samples import MOST, gallery, png_uri
+from hil.report.blocks import Block, Table
+from hil.report.document import document
+from hil.report.page import page
+from hil.report.samples import MOST, gallery, png_uri, samples_section
 from hil.runs.schema import Picture, Sample
 from tests.support import reports
 
@@ -44,6 +49,31 @@ def test_cards_are_sorted_by_kind_of_disagreement() -> None:
         "Sample s3, label 0; answers: teacher int8 2, student int8 2 (host 0)"
     )
     assert [a.right for a in shown.cards[1].answers] == [True, False]
+
+
+def test_classes_have_their_names() -> None:
+    one, two = reports.plan("teacher", classes=3), reports.plan(classes=3)
+    stored = [*_tiny(one.key, [(0, 0), (0, 2)]), *_tiny(two.key, [(1, 1), (0, 0)])]
+    of = reports.manifest(one, two, n=2)
+    used = msgspec.structs.replace(of.dataset, classes=("cat", "dog", "hen"))
+    run = reports.run_of(msgspec.structs.replace(of, dataset=used), stored)
+    shown = gallery(reports.cells_of(run), {"s0": Picture(shape=(1, 1), pixels=b"a")}, "digit")
+    assert shown.cards[0].alt == (
+        "Sample s0, label cat; answers: teacher int8 cat, student int8 dog"
+    )
+    text = page(document(replace(run, pictures={"s0": Picture(shape=(1, 1), pixels=b"a")})))
+    assert '<div class="label">label cat</div>' in text
+    assert '<option value="1">dog</option>' in text
+    lost = next(
+        b for b in samples_section(run, reports.cells_of(run)).blocks if "right" in title(b)
+    )
+    assert isinstance(lost, Table)
+    assert lost.rows[0][2:4] == ("cat", "dog")
+    assert "cat: " in lost.rows[0][4]
+
+
+def title(block: Block) -> str:
+    return block.title if isinstance(block, Table) else ""
 
 
 def test_cards_are_limited_and_the_others_counted() -> None:
