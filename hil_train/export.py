@@ -111,9 +111,9 @@ def load_network(keras_file: Path) -> Any:
     Raises:
         ToolMissing, ModelError
     """
-    keras, _ = require()
     if not keras_file.is_file():
         raise ModelError(f"there is no file {keras_file}", "train it with: hil train")
+    keras, _ = require()  # takes seconds
     check_no_code(keras_file)
     try:
         # safe_mode, too, refuses a file that carries code

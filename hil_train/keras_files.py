@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 from hil.core.errors import ModelError
 
 _LONGEST: Final = 64 << 20  # bytes of a configuration
+_UNREADABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError)
 _CODE: Final = ("Lambda", "__lambda__")  # classes that carry Python code
 _HINT: Final = "or save it with model.export('FOLDER'), and pass that folder"
 
@@ -27,7 +29,7 @@ def check_no_code(file: Path) -> None:
     Keras refuses both, too (``safe_mode``), but only once it has read half of the file, and its
     message does not name the layer.
     """
-    for one in objects(_config(file)):
+    for one in objects([_of_archive(file), _of_hdf5(file)]):  # a file can be both
         kind, module = str(one.get("class_name")), str(one.get("module") or "")
         if kind in _CODE:
             raise ModelError(
@@ -42,17 +44,23 @@ def check_no_code(file: Path) -> None:
             )
 
 
-def _config(file: Path) -> Any:
-    """The configuration of the file's network; None if it cannot be read."""
+def _of_archive(file: Path) -> Any:
+    """The configuration in a .keras file; None if there is none that can be read."""
     try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive, archive.open("config.json") as stream:
-                return json.loads(stream.read(_LONGEST))
-        import h5py
+        with zipfile.ZipFile(file) as archive, archive.open("config.json") as stream:
+            return json.loads(stream.read(_LONGEST))
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, EOFError):
+        return None
 
+
+def _of_hdf5(file: Path) -> Any:
+    """The same for an .h5 file."""
+    import h5py
+
+    try:
         with h5py.File(file, "r") as stored:
             return json.loads(stored.attrs["model_config"])
-    except (OSError, KeyError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return None
 
 

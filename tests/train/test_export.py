@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,10 +86,15 @@ def test_files_that_are_not_keras_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no file .*gone\.keras"):
         export(tmp_path / "gone.keras", bars(4), tmp_path)
     broken = tmp_path / "broken.keras"
-    broken.write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(ModelError, match="not a Keras model") as caught:
-        export(broken, bars(4), tmp_path)
-    assert "\n" not in str(caught.value)
+    config = io.BytesIO()
+    with zipfile.ZipFile(config, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "[" * 100_000)
+    whole = config.getvalue()
+    for content in (b"PK\x03\x04 not really", whole, whole[:60] + b"\0" * 9 + whole[69:], b""):
+        broken.write_bytes(content)
+        with pytest.raises(ModelError, match="not a Keras model") as caught:
+            export(broken, bars(4), tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
@@ -107,6 +114,9 @@ def test_models_with_code_are_refused_and_the_code_does_not_run(
 
     source, _ = saved(tmp_path / f"code.{suffix}", make)
     mark.unlink(missing_ok=True)
+    if suffix == "h5":  # also an archive, with a harmless configuration
+        with zipfile.ZipFile(source, "a") as archive:
+            archive.writestr("config.json", "{}")
     with pytest.raises(ModelError, match=r"Python code \(a Lambda layer\), which is not run"):
         export(source, bars(4), tmp_path)
     assert not mark.exists()
@@ -213,9 +223,7 @@ def test_a_process_of_its_own_writes_the_same_files(tmp_path: Path) -> None:
     here = export(source, data, tmp_path / "here", calibration=32)
     there = apart.export(source, data, tmp_path / "there", calibration=32)
     assert {p: there[p].read_bytes() for p in there} == {p: here[p].read_bytes() for p in here}
-    (alone,) = apart.export(
-        source, None, tmp_path / "alone", precisions=(Precision.FLOAT32,)
-    ).values()
+    (alone,) = export(source, None, tmp_path / "alone", precisions=(Precision.FLOAT32,)).values()
     assert alone.read_bytes() == here[Precision.FLOAT32].read_bytes()
     with pytest.raises(ModelError, match=r"there is no file .*gone\.keras"):
         apart.export(tmp_path / "gone.keras", data, tmp_path)
