@@ -25,6 +25,7 @@ from hil.bench.inputs import Taken
 from hil.core.errors import DataError, UsageError
 from hil.core.records import Dataset, TensorSpec
 from hil.core.text import printable
+from hil.datasets.arrays import LARGEST
 from hil.reference import quantize
 
 Array: TypeAlias = npt.NDArray[np.generic]
@@ -119,6 +120,11 @@ def _specs(name: str, takers: Sequence[Taken]) -> list[TensorSpec]:
 
 
 def _converted(x: Array, rule: Rule, specs: Sequence[TensorSpec], where: str) -> Array:
+    if x.size * 4 > LARGEST:  # as float32; mapped samples may be more
+        raise DataError(
+            f"{where}: --input {rule} would take {x.size * 4:,} bytes",
+            f"{LARGEST:,} is the limit: pass --limit, or convert the file",
+        )
     if rule.kind == AS_IS:
         return _as_is(x, specs, where)
     if rule.kind == PIXELS:

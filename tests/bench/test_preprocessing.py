@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hil import datasets
-from hil.bench import Request, make_plan
+from hil.bench import Request, make_plan, preprocessing
 from hil.bench.inputs import Inputs, Taken, taken_by
 from hil.bench.preprocessing import Rule, in_words, parse_rule, preprocessed
 from hil.bench.store import dataset_used
@@ -167,6 +167,13 @@ def test_it_happens_once() -> None:
 def test_values_that_a_rule_does_not_take(x: list[list[float]], rule: str, says: str) -> None:
     with pytest.raises(DataError, match=says):
         fed(np.array(x, np.float32), rule)
+
+
+def test_samples_that_would_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocessing, "LARGEST", 4 * X.size - 1)
+    with pytest.raises(DataError, match="would take 32 bytes; 31 is the limit: pass --limit"):
+        fed(X, "scaled")
+    assert fed(X, None).input == "pixels"  # nothing is converted
 
 
 def test_the_words_of_the_option() -> None:
