@@ -66,7 +66,8 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
         if faults:
             emit(Note(f"faults are injected into every link: --chaos {faults}"))
         with run_folder(options.out, *(station.board.name for station in found)) as folder:
-            what = f"{plan.runs} runs x {len(plan.data):,} samples of {plan.data.name}"
+            runs = "1 run" if plan.runs == 1 else f"{plan.runs} runs"
+            what = f"{runs} x {len(plan.data):,} samples of {plan.data.name}"
             emit(Starting(what, folder))
             run(
                 plan,
