@@ -22,7 +22,10 @@ Reals = npt.NDArray[np.float64]
 
 WITH_CLASSES: Final = (Task.CLASSIFICATION, Task.BINARY)  # tasks that have an accuracy
 WITH_TARGETS: Final = (Task.REGRESSION, Task.RECONSTRUCTION)  # tasks that have an error
-_DAMAGED: Final = (ValueError, EOFError, SyntaxError, RecursionError, tokenize.TokenError)
+_DAMAGED: Final = (
+    *(ValueError, TypeError, OverflowError, EOFError, SyntaxError, RecursionError),
+    *(MemoryError, tokenize.TokenError),  # of a header nested too deeply
+)
 
 
 def task_of(plan: RunPlan, used: DatasetUsed) -> Task:

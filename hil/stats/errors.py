@@ -26,12 +26,16 @@ from hil.stats.estimate import Estimate
 Reals = npt.NDArray[np.float64]
 Name = Literal["mse", "rmse", "mae", "bias", "r2"]
 NAMES: Final[tuple[Name, ...]] = ("mse", "rmse", "mae", "bias", "r2")
+_LARGEST: Final = float(np.finfo(np.float32).max)
 _OF_TWO: Final = ("rmse", "mae")  # of which there is a ratio
 
 
 def finite_rows(predicted: Reals, targets: Reals) -> npt.NDArray[np.bool_]:
-    """(n,) samples without NaN or infinity on either side; the others are in no figure."""
-    return np.asarray(np.isfinite(predicted).all(axis=1) & np.isfinite(targets).all(axis=1))
+    """(n,) samples of which all values on both sides are within float32's range; the others, with
+    NaN or infinity, are in no figure. The cubes of their squares stay within float64's."""
+    return np.asarray(
+        (np.abs(predicted) <= _LARGEST).all(axis=1) & (np.abs(targets) <= _LARGEST).all(axis=1)
+    )
 
 
 def per_sample(predicted: Reals, targets: Reals) -> Reals:

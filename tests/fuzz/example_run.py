@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from hil.runs.schema import (
     HostLatencies,
@@ -27,13 +28,14 @@ from hil.runs.schema import (
     TooLarge,
 )
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
+from hil.runs.task import encode_targets
 from tests.support.runs import KEY, manifest, plan, sample
 
 _OTHER = "fake/aot/student/float32"
 
 
 def stored() -> list[dict[str, Any]]:
-    """A run of one network, and one of two with layers, profile, pictures and marks."""
+    """A run of one network, one of two with layers, profile, pictures and marks, and others."""
     one = manifest(n=3)
     rows = [sample(i) for i in range(3)]
     rich = msgspec.structs.replace(_rich(), state="complete")
@@ -52,6 +54,11 @@ def stored() -> list[dict[str, Any]]:
         {
             "manifest.json": _tree(manifest(_several(), n=3)),
             "samples.jsonl": ["lines", *(_tree(sample(i, device=bytes(6))) for i in range(3))],
+        },
+        {
+            "manifest.json": _tree(manifest(plan(task="regression", task_why="floats"), n=7)),
+            "samples.jsonl": ["lines", *(_tree(sample(i, device=bytes((i, 2)))) for i in range(7))],
+            "targets.npy": encode_targets(np.arange(14).reshape(7, 2)).decode("latin-1"),
         },
     ]
 

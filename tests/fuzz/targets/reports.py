@@ -16,7 +16,7 @@ from tests.fuzz.targets import runs
 
 SEEDS = runs.SEEDS
 damage = runs.damage
-_ALLOWED = ("model", "dataset", "clock", "state")
+_ALLOWED = ("model", "dataset", "clock", "state", "samples", "task")
 _HOSTILE = ("<script>alert", "\x1b", "\x9b", "\u202e")
 
 
