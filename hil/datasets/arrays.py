@@ -8,6 +8,7 @@ import hashlib
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -57,7 +58,9 @@ def reading(path: Path) -> Iterator[None]:
     """Turn the errors of a file that cannot be read, or is damaged, into a DataError."""
     where = printable(str(path))
     try:
-        yield
+        # NumPy warns of headers that Python 2 wrote, and reads them
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            yield
     except OSError as error:
         what = f"{where} cannot be read ({error.strerror or error})"
         raise DataError(what, f"{did_you_mean(path)}check the path") from error

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
@@ -219,6 +220,13 @@ def test_other_npy_files_are_refused(tmp_path: Path, content: bytes, says: str) 
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(DataError, match=says):
         read_npy(tmp_path / "x.npy")
+
+
+def test_a_header_that_python_2_wrote(tmp_path: Path) -> None:
+    content = npy((2, 3)).replace(b"(2, 3), }", b"(2L, 3L)}")
+    (tmp_path / "x.npy").write_bytes(content)
+    with warnings.catch_warnings(action="error"):
+        assert read_npy(tmp_path / "x.npy").x.shape == (2, 3)
 
 
 def test_names_that_are_not_utf8_are_shown(tmp_path: Path) -> None:
