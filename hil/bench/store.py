@@ -30,7 +30,7 @@ from hil.datasets.sampling import SALT
 from hil.link.chaos import Chaos
 from hil.runs.agreement import answer, host_answer
 from hil.runs.load import read_manifest
-from hil.runs.log import RunLog
+from hil.runs.log import RESULTS, RunLog
 from hil.runs.schema import (
     MANIFEST,
     SCHEMA,
@@ -126,10 +126,15 @@ def host() -> Host:
 
 
 def git_state(project: Path) -> Git | None:
-    """The commit of the checkout; None outside a checkout."""
+    """The commit of the checkout; None outside a checkout.
+
+    Changes in `results/` do not count: stored runs are not measured.
+    """
+    paths = (":/", f":(exclude){RESULTS}")
     try:
         commit = _git(project, "rev-parse", "HEAD")
-        return Git(commit=commit, dirty=bool(_git(project, "status", "--porcelain", "-uno")))
+        changed = _git(project, "status", "--porcelain", "-uno", "--", *paths)
+        return Git(commit=commit, dirty=bool(changed))
     except (OSError, subprocess.SubprocessError):
         return None
 

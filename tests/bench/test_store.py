@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bench stores in addition to its answers, and which runs it refuses to continue."""
 
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from hil.bench.store import differences, pictures
+from hil.bench.store import differences, git_state, pictures
 from hil.datasets import load, subset
+from hil.runs.load import read_manifest
 from hil.runs.schema import Sample, Tensor
 from tests.support.runs import manifest, plan
 
@@ -33,6 +37,38 @@ def test_differences_that_prevent_a_resume(other: object, says: str) -> None:
     assert isinstance(other, msgspec.Struct)
     (found,) = differences(manifest(), other)  # type: ignore[arg-type]
     assert says in found
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_only_changes_of_what_is_measured_make_a_checkout_dirty(tmp_path: Path) -> None:
+    assert git_state(tmp_path) is None
+    git(tmp_path, "init")
+    for name in ("model.tflite", "results/example/report.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "all")
+    shutil.rmtree(tmp_path / "results")
+    (tmp_path / "notes.txt").touch()  # not added
+    clean = git_state(tmp_path)
+    assert clean is not None
+    assert not clean.dirty
+    (tmp_path / "model.tflite").write_text("changed")
+    dirty = git_state(tmp_path)
+    assert dirty is not None
+    assert (dirty.dirty, dirty.commit) == (True, clean.commit)
+
+
+def test_the_example_was_benched_in_a_clean_checkout() -> None:
+    example = Path(__file__).parents[2] / "results" / "example"
+    git = read_manifest(example).git
+    assert git is not None
+    assert not git.dirty
+    assert "uncommitted changes" not in (example / "report.md").read_text("utf-8")
 
 
 def test_colour_pictures_keep_their_channels() -> None:
