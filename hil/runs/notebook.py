@@ -131,7 +131,8 @@ class Run:
     @property
     def _title(self) -> str:
         found = self.manifest
-        of = f"{len(found.runs)} runs x {found.dataset.n:,} samples of {found.dataset.name}"
+        runs = "1 run" if len(found.runs) == 1 else f"{len(found.runs)} runs"
+        of = f"{runs} x {found.dataset.n:,} samples of {found.dataset.name}"
         return f"{found.run_id}: {of}, {found.state}"
 
     @property

@@ -66,7 +66,7 @@ def test_arrays_are_benched_and_give_frames(tmp_path: Path) -> None:
     (call,) = found.manifest.command
     assert "data=<12 samples of arrays>" in call
     assert (
-        repr(found) == f"<hil.Run {found.manifest.run_id}: 1 runs x 12 samples of arrays, complete>"
+        repr(found) == f"<hil.Run {found.manifest.run_id}: 1 run x 12 samples of arrays, complete>"
     )
 
 
@@ -114,7 +114,7 @@ def test_progress_is_a_function_of_events() -> None:
     words = {"board": "mps2", "dataset": "digits", "precision": "int8", "host_samples": 0}
     found = hil.bench("student", limit=4, progress=seen.append, **words)  # type: ignore[arg-type]
     (start,) = [one for one in seen if isinstance(one, Starting)]
-    assert start == Starting("1 runs x 4 samples of digits", found.folder)
+    assert start == Starting("1 run x 4 samples of digits", found.folder)
     assert [one.done for one in seen if isinstance(one, Streaming)][-1] == 4
     assert isinstance(seen[-1], BenchStored)
 
