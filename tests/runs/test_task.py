@@ -50,7 +50,7 @@ def test_runs_without_a_task(plan: RunPlan, used: DatasetUsed, task: Task, class
     assert gives_classes(plan, used) == classes
 
 
-def test_as_many_outputs_as_inputs_are_no_classes() -> None:
+def test_as_many_outputs_as_inputs_are_not_classes() -> None:
     shape = Tensor(dtype=9, shape=(1, 28, 28, 1), scale=0.1, zero_point=0)
     assert not gives_classes(old(10, output=shape), PLAIN)
     assert not gives_classes(old(10, task=Task.REGRESSION), PLAIN)
