@@ -22,7 +22,7 @@ from hil.runs.agreement import LARGEST, REFERENCES, Difference, is_ours, must_eq
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema import Manifest
-from hil.runs.scores import AUC
+from hil.runs.scores import AUC, TITLES
 from hil.stats.series import Latencies
 
 
@@ -253,7 +253,10 @@ def _cost(cells: Sequence[Cell]) -> str:
     teacher, student = pairs[0]
     pair, ratio = compare(teacher, student), _ratio(teacher, student)
     if pair is None:
-        return f"{student.name} {ratio} of the teacher" if ratio else ""
+        beside = _beside(teacher, student)
+        if not beside:
+            return f"{student.name} {ratio} of the teacher" if ratio else ""
+        return f"{beside}, and {ratio}" if ratio else beside
     gap = pair.difference
     # the sign of the table: student - teacher
     reach = f"95% interval {points(gap.low, gap.n)} to {points(gap.high, gap.n)}"
@@ -269,6 +272,21 @@ def _cost(cells: Sequence[Cell]) -> str:
     if gap.n < max(teacher.n, student.n):
         said += f" over the {count(gap.n)} that both answered"
     return f"{said} and {ratio}" if ratio else said
+
+
+def _beside(teacher: Cell, student: Cell) -> str:
+    """The student's error or area beside its teacher's; empty if they have none."""
+    name = student.headline
+    if not name or name not in teacher.scores:
+        return ""
+    ours, theirs = student.scores[name].device, teacher.scores[name].device
+    if ours is None or theirs is None:
+        return ""
+    return (
+        f"{student.name} has an {TITLES[name]} of {score_words(name, ours)} "
+        f"({score_interval(name, ours)}), the teacher {score_words(name, theirs)} "
+        f"({score_interval(name, theirs)})"
+    )
 
 
 def _errors(cells: Sequence[Cell]) -> str:

@@ -68,6 +68,25 @@ def test_the_verdict_names_the_best_of_several() -> None:
     assert "at best other float32 predicts the targets with an rmse of 0 (0 to 0), R² 1" in said
 
 
+def test_the_verdict_has_a_student_beside_its_teacher() -> None:
+    targets, outputs = line()
+    one = judged(Task.REGRESSION, targets + 0.5, targets=targets, model="teacher")
+    other = judged(Task.REGRESSION, outputs, targets=targets, model="student")
+    both = replace(
+        one,
+        manifest=msgspec.structs.replace(
+            one.manifest,
+            runs=(*one.manifest.runs, *other.manifest.runs),
+            ends=(*one.manifest.ends, *other.manifest.ends),
+        ),
+        samples=one.samples | other.samples,
+    )
+    rmse = mean_squared_error(targets, outputs) ** 0.5
+    said = document(both).verdict.sentence
+    assert f"student float32 has an rmse of {rmse:.4g} (" in said
+    assert "the teacher 0.5 (" in said
+
+
 def test_outputs_are_shown_one_by_one_and_drawn() -> None:
     targets, outputs = line(3)
     run = judged(Task.REGRESSION, outputs, targets=targets)
