@@ -65,12 +65,13 @@ def _key_figures(teacher: Cell | None, cell: Cell, what: str) -> Iterator[Figure
             f"{beside}95% interval {interval(estimate)}",
         )
     yield from _score_figures(teacher, cell)
-    if equal := cell.equal if not cell.chooses else None:
+    if (found := cell.to_litert) and not cell.chooses and cell.values:
+        equal = cell.values - found.elements
         far = f"; largest difference {real(cell.reach)}" if cell.reach else ""
         yield Figure(
-            "Equal outputs on device and host",
-            percent(equal.point, equal.n),
-            f"{plural(cell.n, what)}, every byte{far}",
+            "Output values equal to the host's",
+            percent(equal / cell.values, cell.values),
+            f"{count(equal)} of {count(cell.values)}{far}",
         )
     if same := cell.agreement:
         yield Figure(
