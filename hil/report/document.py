@@ -18,6 +18,7 @@ from hil.report.memory import memory_section
 from hil.report.provenance import provenance_section
 from hil.report.samples import samples_section
 from hil.report.summary import summary_section
+from hil.report.text import moment
 from hil.report.verdict import Verdict, verdict, warnings
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
@@ -67,7 +68,7 @@ def document(run: StoredRun) -> Document:
     sections = (make(run, found) for make in SECTIONS)
     return Document(
         run_id=run.manifest.run_id,
-        created=run.manifest.created,
+        created=moment(run.manifest.created),
         verdict=verdict(run.manifest, found),
         warnings=warnings(run, found),
         sections=tuple(section for section in sections if section.blocks),

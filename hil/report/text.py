@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from hil.core.text import clean
 from hil.stats import Estimate
@@ -20,6 +21,15 @@ def escape(text: str) -> str:
     # not every renderer lets a backslash stop HTML, and none lets it stop links and mentions
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return line.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
+
+
+def moment(stored: str) -> str:
+    """A time of ISO 8601 to the minute: 2026-11-27 01:51 UTC; any other text as it is."""
+    try:
+        found = datetime.fromisoformat(stored)
+    except ValueError:
+        return stored
+    return f"{found.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def count(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil.report.text import count, escape, known, magnitude, percent, plural, points, short
+from hil.report.text import count, escape, known, magnitude, moment, percent, plural, points, short
 
 
 def test_numbers() -> None:
@@ -16,6 +16,12 @@ def test_numbers() -> None:
     assert (plural(1, "digit"), plural(1200, "digit")) == ("1 digit", "1,200 digits")
     assert (known(None), known(944)) == ("unknown", "944 B")
     assert [magnitude(v) for v in (1.0, 3.14e-05, 3.4028e38)] == ["1", "3.1e-05", "not finite"]
+
+
+def test_a_moment_is_shown_in_utc_to_the_minute() -> None:
+    assert moment("2026-11-27T01:51:14+00:00") == "2026-11-27 01:51 UTC"
+    assert moment("2026-11-27T01:51:14+02:00") == "2026-11-26 23:51 UTC"
+    assert [moment(text) for text in ("", "<b>")] == ["", "<b>"]
 
 
 @pytest.mark.parametrize(
