@@ -115,6 +115,8 @@ class Device:
                     line.forget()
                     return reply[1]
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
+                if attempt.expired:  # text that never ends
+                    break
         raise self._unheard(line.bytes_in > heard, line.frames_in > good, asked)
 
     def _unheard(self, heard: bool, understood: bool, asked: Iterable[int]) -> HilError:
@@ -129,8 +131,10 @@ class Device:
                 "check the cable and its ground, use a shorter one, or lower the baud rate",
             )
         if heard:
+            said = self._line.last_text()
             return WrongFirmware(
-                f"port {name} sent data for {self.timing.boot:g} s, but not in this protocol",
+                f"port {name} sent data for {self.timing.boot:g} s, but not in this protocol"
+                + (f': it printed "{said}"' if said else ""),
                 f"{FLASH_IT}; if it already runs firmware of this project, check the cable and the "
                 "baud rate; raise timeouts.boot if it boots slowly",
             )

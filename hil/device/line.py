@@ -9,6 +9,7 @@ version, is raised as an error.
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from typing import Final
 
 from hil.core.errors import DeviceRefused, StateLost, WrongFirmware
 from hil.core.records import LineCounts
+from hil.core.text import shorten, strip_ansi
 from hil.link import Deadline, Link
 from hil.wire.diagnosis import FLASH_IT, HEARD, Diagnosis, board_says
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame
@@ -104,6 +106,14 @@ class Line:
         ``since`` bytes from it."""
         new = max(0, self.bytes_in - since)
         return board_says(bytes(self._heard[-new:])) if new else None
+
+    def last_text(self) -> str:
+        """The last line of text that the board printed; empty if there is none."""
+        text = bytes(self._heard).decode("ascii", "replace")
+        lines = (strip_ansi(line).strip() for line in re.split(r"[\r\n\0]+", text))
+        readable = [line for line in lines if len(line) > 3 and line.isprintable()]
+        whole = [line for line in readable if "\ufffd" not in line]
+        return shorten(whole[-1], 80) if whole else ""
 
     def traces(self, asked: Iterable[int]) -> int:
         """How many damaged replies to the HELLOs numbered ``asked`` can be recognised."""
@@ -217,6 +227,8 @@ class Line:
             self._heard += data
             del self._heard[:-HEARD]
             self._arrived.extend(self._decoder.feed(data))
+            if not self._arrived and deadline.expired:  # text that never ends
+                return None
         return self._arrived.popleft()
 
     def _read(self, deadline: Deadline) -> bytes:

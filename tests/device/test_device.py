@@ -8,11 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.core.errors import BoardCrashed, DeviceRefused, NoAnswer, NotRunning, WrongFirmware
+from hil.core.errors import (
+    BoardCrashed,
+    DeviceRefused,
+    HilError,
+    NoAnswer,
+    NotRunning,
+    WrongFirmware,
+)
 from hil.core.records import ClockSteps, DType, Encoding
-from hil.device import ask_layer
+from hil.device import Device, Timing, ask_layer
 from hil.device.line import END_OF_ALL
-from hil.testing.board import Fault, chatter, corrupt, cut, drop, duplicate, in_rom_loader, panic
+from hil.link import Deadline
+from hil.testing.board import (
+    PANIC,
+    Fault,
+    chatter,
+    corrupt,
+    cut,
+    drop,
+    duplicate,
+    in_rom_loader,
+    panic,
+)
 from hil.wire.frames import Frame, decode, encode
 from hil.wire.messages import INPUT_LAYER
 from tests.support.device import HELLO, fake_device
@@ -121,6 +139,51 @@ def test_noise_is_wrong_firmware() -> None:
     device, _ = fake_device(faults=[lambda _: b"Hello from Arduino\r\n"] * 100)
     with pytest.raises(WrongFirmware, match="sent data for .* but not in this protocol"):
         device.hello()
+
+
+class Chatter:
+    """A board that never stops printing, faster than the host reads."""
+
+    name, baud = "chatter", 115200
+
+    def __init__(self, says: bytes) -> None:
+        self.says = says
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def set_baud(self, _: int) -> None:
+        pass
+
+    def write(self, _: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def read(self, _: Deadline) -> bytes:
+        self.now += 0.5
+        assert self.now < 60, "it reads for ever"
+        return self.says
+
+
+@pytest.mark.parametrize(
+    ("says", "error", "quotes"),
+    [
+        (PANIC, BoardCrashed, "crashed: it printed .Guru Meditation Error"),
+        (b"\0" + PANIC, BoardCrashed, "crashed: it printed .Guru Meditation Error"),
+        (b"panic: out of tune\r\n", WrongFirmware, 'protocol: it printed "panic: out of tune"'),
+        (b"\0\xff\xfe\0ready?\n\0", WrongFirmware, 'protocol: it printed "ready\\?"'),
+        (b"\xff\xfe\0", WrongFirmware, "not in this protocol; flash it"),
+    ],
+)
+def test_a_board_that_never_stops_printing_is_quoted(
+    says: bytes, error: type[HilError], quotes: str
+) -> None:
+    link = Chatter(says)
+    with pytest.raises(error, match=quotes):
+        Device(link, Timing(boot=5, clock=link.clock)).hello()
 
 
 def test_a_board_that_panics_is_quoted_and_not_to_be_flashed() -> None:
