@@ -20,6 +20,7 @@ from hil.core.errors import UsageError
 from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.runs.load import load_run
+from hil.runs.log import RESULTS
 from hil_train.backend import require_installed
 from hil_train.training import StageEvent
 
@@ -163,7 +164,7 @@ def sweep(
     project = find_project()
     request = sweeps.SweepRequest(
         recipe=recipe,
-        folder=folder or project / "results" / "sweeps" / find_recipe(recipe).name,
+        folder=folder or RESULTS / "sweeps" / find_recipe(recipe).name,
         project=project,
         trials=trials,
         storage=storage,
@@ -272,7 +273,7 @@ def compression(
     from hil_train.study import StudyRequest, study
 
     project = find_project()
-    target = folder or project / "results" / f"compression-{found.name}"
+    target = folder or RESULTS / f"compression-{found.name}"
     with Downloads() as downloads:
         data = pipeline.prepare(found, quick=quick, progress=downloads)
     request = StudyRequest(found, project, target, board, limit, epochs, quick, teacher)
