@@ -62,7 +62,7 @@ def make_project(
         (made / name).write_bytes(content)
     (made / "firmware.elf").write_bytes(_elf())
     (made / "esptool.cfg").write_text(f"[esptool]\nconnect_attempts = {attempts}\n")
-    (folder / "firmware").mkdir()
+    (folder / "firmware" / "scripts").mkdir(parents=True)  # by which it is a checkout
     (folder / "src").mkdir()
     (folder / "boards").mkdir()
     _board_file(folder, board, boot)
