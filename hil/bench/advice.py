@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hil.bench.cases import USER, Image
-from hil.bench.plan import NETWORKS
+from hil.bench.networks import NETWORKS
 from hil.boards.config import Board
 from hil.core.files import sha256
 from hil.core.records import EXPORTED, Hello

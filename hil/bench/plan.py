@@ -19,6 +19,17 @@ from hil.bench.events import Emit
 from hil.bench.fit import fit_memory, nothing_fits
 from hil.bench.inputs import Taken, check_data, taken_by
 from hil.bench.matrix import Asked, Group, check_engine, combine
+from hil.bench.networks import (
+    NETWORKS,
+    check_pairs,
+    example_networks,
+    is_own,
+    models_of,
+    own_networks,
+    precision_called,
+    read_network,
+    with_role,
+)
 from hil.bench.preprocessing import in_words
 from hil.bench.source import Source
 from hil.bench.sources import convert_all
@@ -30,11 +41,8 @@ from hil.core.files import did_you_mean
 from hil.core.records import EXPORTED, Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.firmware import firmware_tree
-from hil.runs.schema import Refused, Role, TooLarge
-from hil.tflite import read_model
+from hil.runs.schema import Refused, TooLarge
 
-NETWORKS: Final = ("teacher", "student")
 _PLAIN: Final = {DType.FLOAT32, DType.INT8, DType.UINT8}
 
 
@@ -131,7 +139,7 @@ def make_plan(
         made = _converted(request, None, progress, emit)
         own = _has_own(request) or not ours
         example = "" if own else datasets.choose(source.dataset, progress=progress)[0]
-        wanted = _networks(request, _models_of(request.project, example), made) if ours else []
+        wanted = _networks(request, models_of(request.project, example), made) if ours else []
         takers = _takers(wanted, sketches)
         later = source.drawing if sketches and not takers else None
         whole, note = (later.undrawn(), "") if later else source.read(takers, progress=progress)
@@ -141,7 +149,7 @@ def make_plan(
         if any(map(is_source, request.models)):  # calibrated on what it will get
             whole = source.fed(whole, ())
         made = _converted(request, whole, progress, emit)
-        wanted = _networks(request, _models_of(request.project, whole.name), made) if ours else []
+        wanted = _networks(request, models_of(request.project, whole.name), made) if ours else []
     data = whole
     if request.limit:
         sequence = any(network.graph.stateful for group in wanted for network in group.run)
@@ -242,23 +250,6 @@ def _has_own(request: Request) -> bool:
     return any(map(is_own, request.models))
 
 
-def _models_of(project: Path, dataset: str) -> str:
-    """Name of the data set whose networks are used: its own, or that of the set it replaces."""
-    own = _models_folder(project, dataset).is_dir()
-    return dataset if own else dataset.removesuffix("-made")
-
-
-def _models_folder(project: Path, dataset: str) -> Path:
-    """Folder of the networks for a data set: in the user's project, else the examples."""
-    own = project / "models" / dataset
-    return own if own.is_dir() else firmware_tree(project) / "models" / dataset
-
-
-def is_own(name: str) -> bool:
-    """Whether a model's name is that of a file or folder of the user's."""
-    return name.endswith(".tflite") or is_source(name)
-
-
 def _converted(
     request: Request, whole: Dataset | None, progress: Progress | None, emit: Emit
 ) -> list[Network]:
@@ -271,7 +262,9 @@ def _converted(
     found = convert_all(
         sources, samples, request.calibrate, whole, asked, progress=progress, emit=emit
     )
-    return [_with_role(request, source, network) for source, network in found]
+    return [
+        with_role(source, network, request.teachers, request.students) for source, network in found
+    ]
 
 
 def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> list[Group]:
@@ -293,89 +286,19 @@ def _networks(request: Request, dataset: str, made: Sequence[Network] = ()) -> l
                 "one bench cannot run both teacher/student and models of your own",
                 "run two benches",
             )
-        given = [_with_role(request, f, _network(model_name(f), f)) for f in dict.fromkeys(own)]
+        given = [
+            with_role(f, read_network(model_name(f), f), request.teachers, request.students)
+            for f in dict.fromkeys(own)
+        ]
         networks = [*given, *made]
         if request.teachers or request.students:
-            _check_pairs([n for n in networks if n.graph.precision in precisions])
-        return _own_networks(networks, precisions, asked=bool(request.precisions))
+            check_pairs([n for n in networks if n.graph.precision in precisions])
+        return own_networks(networks, precisions, asked=bool(request.precisions))
     mine = request.data
     known = isinstance(mine, Dataset) and mine.name in datasets.NAMES
     if mine is not None and not known and not datasets.is_random(mine):
         raise UsageError("--data needs a model of your own", "pass --model my.tflite")
-    folder = _models_folder(request.project, dataset)
-    if not folder.is_dir():
-        raise UsageError(
-            f"there are no models for {dataset}", f"train them: hil train --recipe {dataset}"
-        )
-    groups = []
-    for precision in dict.fromkeys(precisions):
-        if precision not in EXPORTED:
-            raise UsageError(
-                f"there are no {precision} models for {dataset}",
-                f"choose from {', '.join(EXPORTED)}, or pass --model my.tflite",
-            )
-        paths = {name: folder / f"{name}_{precision}.tflite" for name in NETWORKS}
-        group = tuple(_network(name, file, dataset) for name, file in paths.items())
-        chosen = tuple(n for n in group if not named or n.name in named)
-        groups.append(Group(precision, group, chosen))
-    return groups
-
-
-def _with_role(request: Request, source: Path, network: Network) -> Network:
-    """A user's network from ``source``. Without `--teacher` and `--student`, its name may say its
-    role."""
-    roles: dict[Path, Role] = {Path(one): "teacher" for one in request.teachers}
-    students: dict[Path, Role] = {Path(one): "student" for one in request.students}
-    if both := roles.keys() & students.keys():
-        raise UsageError(f"{min(both)} is --teacher and --student", "give two files")
-    roles |= students
-    named: dict[str, Role] = {"teacher": "teacher", "student": "student"}
-    role = roles.get(source, "") if roles else named.get(network.name, "")
-    return replace(network, role=role)
-
-
-def _check_pairs(networks: Sequence[Network]) -> None:
-    """UsageError for a student without a teacher of its precision, and for several teachers."""
-    for student in networks:
-        if student.role != "student":
-            continue
-        precision = student.graph.precision
-        teachers = [
-            n.path.name for n in networks if n.role == "teacher" and n.graph.precision == precision
-        ]
-        if len(teachers) != 1:
-            found = f"so do {' and '.join(teachers)}" if teachers else "no --teacher does"
-            raise UsageError(
-                f"{student.path.name} computes in {precision}, and {found}",
-                "pass one --teacher in the precision of each --student",
-            )
-
-
-def _own_networks(
-    networks: Sequence[Network], precisions: Sequence[Precision], *, asked: bool
-) -> list[Group]:
-    if len({(n.name, n.graph.precision) for n in networks}) < len(networks):
-        raise UsageError("two --model files have the same name", "rename one of them")
-    groups = []
-    for precision in precisions:
-        group = tuple(n for n in networks if n.graph.precision == precision)
-        if group:
-            groups.append(Group(precision, group, group))
-        elif asked:
-            raise UsageError(f"no --model file computes in {precision}", "omit --precision")
-    return groups
-
-
-def _network(name: str, file: Path, trained_on: str = "") -> Network:
-    return Network(name, file, read_model(file), trained_on)
-
-
-def precision_called(name: str) -> Precision:
-    """A precision by name; UsageError for any other."""
-    try:
-        return Precision(name)
-    except ValueError:
-        raise unknown(f"no precision is called {name!r}", name, Precision) from None
+    return example_networks(request.project, dataset, named, precisions)
 
 
 def _sketches(request: Request, places: Sequence[Station]) -> tuple[tuple[Station, Sketch], ...]:
@@ -436,7 +359,7 @@ def _own_model(request: Request) -> Network | None:
             f"not with {' and '.join(request.models)}",
             "pass one --model my.tflite, or leave out --model to compare with labels alone",
         )
-    network = _network(model_name(Path(name)), Path(name))
+    network = read_network(model_name(Path(name)), Path(name))
     one_of_each(network, "a sketch of your own")
     return network
 

@@ -13,7 +13,7 @@ from hil.api.records import ExportedModel, ExportOutput
 from hil.bench.convert import converted, find_exporter, is_source
 from hil.bench.events import Calibrated, Downloading, Emit, Note
 from hil.bench.loss import weigh
-from hil.bench.plan import precision_called
+from hil.bench.networks import precision_called
 from hil.bench.source import Source
 from hil.cli.console import out
 from hil.cli.data import DATA_HELP, InputOption, ResizeOption, TargetOption

@@ -219,7 +219,7 @@ def test_generated_pictures_use_the_networks_of_cifar10_or_their_own(
 def test_a_data_set_without_networks_says_how_to_train_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hil.bench.plan.firmware_tree", lambda project: project)
+    monkeypatch.setattr("hil.bench.networks.firmware_tree", lambda project: project)
     with pytest.raises(
         UsageError, match="no models for noise; train them: hil train --recipe noise"
     ):
@@ -298,3 +298,10 @@ def test_a_student_needs_a_teacher_of_its_precision(tmp_path: Path) -> None:
         make_plan(request(models=(big, small), teachers=(big,), students=(small,)))
     with pytest.raises(UsageError, match="is --teacher and --student"):
         make_plan(request(models=(big, big), teachers=(big,), students=(big,)))
+
+
+def test_a_data_set_with_a_student_alone_is_benched_with_it() -> None:
+    plan = make_plan(request(project=PROJECT, dataset="cifar10", limit=2))
+    assert {network.name for network in plan.networks} == {"student"}
+    with pytest.raises(UsageError, match=r"there is no \w+ teacher for cifar10"):
+        make_plan(request(project=PROJECT, dataset="cifar10", models=("teacher",), limit=2))
