@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hil.compare.records import ComparedFigure
+from hil.runs.schema_checks import CheckFinding
 from hil.runs.summary import Summary
 
 
@@ -61,7 +62,8 @@ class ReportOutput(Output, frozen=True, kw_only=True):
     ``folder``, ``report``: paths of the run's folder and of report.html. ``state``: complete,
     running (it was cut off) or failed. ``as_expected``: whether ``problems``, one line each, is
     empty; without it the exit code is 1. ``not_run``: why parts of the matrix did not run.
-    ``summary``: the content of summary.json.
+    ``checks``: what explains wrong answers (docs/checks.md). ``summary``: the content of
+    summary.json.
     """
 
     folder: str
@@ -71,6 +73,7 @@ class ReportOutput(Output, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     not_run: tuple[str, ...]
     not_counted: tuple[NotCountedLines, ...] = ()
+    checks: tuple[CheckFinding, ...] = ()
     summary: Summary
 
 

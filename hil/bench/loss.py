@@ -8,7 +8,6 @@ finds a calibration, or samples, that do not fit the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -19,8 +18,8 @@ from hil import stats
 from hil.bench.convert import Converted
 from hil.bench.events import Weighed
 from hil.bench.inputs import Taken, check_data, samples_of
-from hil.bench.preprocessing import AS_IS, SCALED
 from hil.bench.task import choose
+from hil.checks.inputs import RULES, holds_pixels, otherwise, real_values
 from hil.core.errors import ModelError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import first, subset
@@ -33,13 +32,6 @@ ERROR: Final = 0.1  # rms difference that is too large, in standard deviations o
 FEW: Final = 200  # samples that are tried with other values
 GAIN: Final = 0.2  # share of right answers that other values must add to be worth naming
 
-_UNIT: Final = 1.5  # values from 0 to more than this are from 0 to 255
-_TO_1, _AROUND_0, _TO_255 = "from 0 to 1", "from -1 to 1", "from 0 to 255"
-_RULES: Final = {
-    _TO_1: f"pass --input {SCALED}",
-    _AROUND_0: f"pass --input {SCALED}:-1:1",
-    _TO_255: f"pass --input {AS_IS}",
-}
 _PREPARE: Final = "prepare them so"
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -87,8 +79,7 @@ class Answers:
     @property
     def pixels(self) -> bool:
         """Whether the data holds 0 to 255, to which every rule of ``--input`` applies."""
-        raw = float(self.x.min()) >= 0 and float(self.x.max()) > _UNIT
-        return self.x.dtype == np.uint8 or self.rule.startswith(SCALED) or raw
+        return holds_pixels(self.x, self.rule)
 
     def right(self, outputs: Floats) -> npt.NDArray[np.bool_]:
         """Whether each answer is the label, of the first samples."""
@@ -145,40 +136,19 @@ def _misfit(of: Answers, right: npt.NDArray[np.bool_]) -> str:
     constant answer; empty if not."""
     said = f"{of.made.name}: float32 is right on {right.mean():.1%} of the samples"
     real = of.plain.input.dtype is DType.FLOAT32  # not the indices of an Embedding
-    for name, values in _otherwise(_real(of.x[:FEW])) if real else ():
+    for name, values in otherwise(real_values(of.x[:FEW])) if real else ():
         found = of.right(_outputs(of.made, Precision.FLOAT32, of.plain, values))
         if found.mean() >= right.mean() + GAIN:
-            advice = _RULES.get(name, _PREPARE) if of.pixels else _PREPARE
+            advice = RULES.get(name, _PREPARE) if of.pixels else _PREPARE
             return f"{said}, with values {name} on {found.mean():.1%}: {advice}"
     constant = int(np.bincount(of.y).max()) / len(of.y)
     if stats.proportion(int(right.sum()), len(right)).low <= constant:
-        values = _real(of.x)
+        values = real_values(of.x)
         return (
             f"{said}, which one constant answer would reach, too: check that labels and samples "
             f"(values from {values.min():.4g} to {values.max():.4g}) are as in its training"
         )
     return ""
-
-
-def _otherwise(real: Floats) -> Iterator[tuple[str, Floats]]:
-    """The same samples as other programs prepare them, with words for it."""
-    low, high = float(real.min()), float(real.max())
-    unit = real / 255 if high > _UNIT and low >= 0 else (real + 1) / 2 if low < 0 else real
-    if unit.min() < 0 or unit.max() > 1:
-        return
-    for name, values in (
-        (_TO_1, unit),
-        (_AROUND_0, 2 * unit - 1),
-        (_TO_255, 255 * unit),
-        ("from 0 to 1, inverted", 1 - unit),
-    ):
-        if not np.allclose(values, real):
-            yield name, values.astype(np.float32)
-
-
-def _real(x: npt.NDArray[np.generic]) -> Floats:
-    real = x.astype(np.float32)
-    return real / np.float32(255) if x.dtype == np.uint8 else real
 
 
 def _outputs(

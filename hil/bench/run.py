@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from hil.bench.checking import check
 from hil.bench.events import BenchStored, Emit, Judged, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
@@ -79,5 +80,6 @@ def run(
                 log.save_layer_checks(found)
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
+            log.save_checks(check(prepared, plan.data, stored))
             log.save_pictures(pictures(plan.data, log.manifest, answers))
     emit(BenchStored(folder))

@@ -48,6 +48,7 @@ def show_report(
     command's record.
     """
     from hil.report import write  # scipy takes half a second to load
+    from hil.report.checks import check_line
 
     written = write(folder)
     steps = {end.key: end.clock_step or 0 for end in written.manifest.ends}
@@ -70,9 +71,12 @@ def show_report(
                     NotCountedLines(why=one.why, times=one.times, example=one.example)
                     for one in not_counted
                 ),
+                checks=written.checks,
                 summary=written.summary,
             )
         )
+    for one in written.checks:
+        out.print(f"[bold yellow]check:[/] {escape(check_line(one))}", soft_wrap=True)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:

@@ -16,6 +16,7 @@ from hil.report.page import figures, page
 from hil.runs.load import load_run
 from hil.runs.rows import summarise
 from hil.runs.schema import FIGURES, SUMMARY, Manifest
+from hil.runs.schema_checks import CheckFinding
 from hil.runs.seal import check_data, pretty, seal_pages
 from hil.runs.summary import Summary
 
@@ -31,6 +32,7 @@ class Report:
     layer_findings: tuple[str, ...] = ()  # where device and reference differ
     profiles: tuple[Table, ...] = ()  # time per layer, one table per run
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
+    checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
     host: Table | None = None  # LiteRT's time on the host
 
 
@@ -60,6 +62,7 @@ def write(run_dir: Path) -> Report:
         layer_findings=found.layer_findings,
         profiles=found.profiles,
         unprofiled=found.unprofiled,
+        checks=run.checks,
         host=found.host,
     )
     # all pages are made before any is written

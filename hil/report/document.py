@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from hil.report.accuracy import accuracy_section
 from hil.report.blocks import Section, Table
+from hil.report.checks import checks_section
 from hil.report.cost import time_section
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
@@ -28,6 +29,7 @@ MakeSection: TypeAlias = Callable[[StoredRun, Sequence[Cell]], Section]
 # in the order of the report; those without blocks are not shown
 SECTIONS: Final[tuple[MakeSection, ...]] = (
     summary_section,
+    checks_section,
     errors_section,
     accuracy_section,
     time_section,

@@ -29,9 +29,9 @@ MOST = 64_000  # bytes
 def markdown(document: Document) -> str:
     """The whole report except its drawings, which are in report.html.
 
-    The summary is open; every other section is collapsed, which GitHub shows as a line to click
-    and other viewers as plain text. GitHub accepts 65,536 characters in a comment: sections that
-    do not fit into MOST bytes are listed as being in report.html only.
+    The summary and what the checks found are open; every other section is collapsed, which GitHub
+    shows as a line to click and other viewers as plain text. GitHub accepts 65,536 characters in a
+    comment: sections that do not fit into MOST bytes are listed as being in report.html only.
     """
     text = _joined(_head(document))
     left_out = []
@@ -61,7 +61,7 @@ def _head(doc: Document) -> Iterator[str]:
 
 def _section(section: Section) -> Iterator[str]:
     lines = [line for block in section.blocks for line in _block(block)]
-    if section.key == "summary":
+    if section.key in ("summary", "checks"):
         yield from lines
     elif lines:
         yield from ("", f"<details><summary>{escape(section.title)}</summary>")

@@ -37,6 +37,7 @@ from hil.runs.schema import (
     RunPlan,
     Sample,
 )
+from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
 from hil.runs.seal import DATA, check_manifest, difference, own_files
 from hil.runs.task import WITH_TARGETS, decode_targets
@@ -66,7 +67,8 @@ class StoredRun:
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
-    ``pictures``, ``layer_checks`` and ``profiled`` are empty without their files, ``host`` is None.
+    ``pictures``, ``layer_checks``, ``profiled`` and ``checks`` are empty without their files,
+    ``host`` is None.
     ``targets``: (samples asked for, values), row `Sample.i`; None if no run is judged by targets.
     """
 
@@ -78,6 +80,7 @@ class StoredRun:
     profiled: tuple[Profiled, ...] = ()
     host: HostLatencies | None = None
     targets: npt.NDArray[np.float32] | None = None
+    checks: tuple[CheckFinding, ...] = ()
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -106,6 +109,7 @@ def load_run(folder: Path) -> StoredRun:
         _profiled(folder / PROFILE, manifest),
         _host(folder / HOST, manifest),
         _targets(folder / TARGETS, manifest),
+        _checks(folder / CHECKS, manifest),
     )
 
 
@@ -289,6 +293,19 @@ def _host(path: Path, manifest: Manifest) -> HostLatencies | None:
     found = _decode(raw, HostLatencies, path)
     if fault := host.fault(found, manifest):
         raise StorageError(f"{path}: {fault}", _RERUN)
+    return found
+
+
+def _checks(path: Path, manifest: Manifest) -> tuple[CheckFinding, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[CheckFinding, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for one in found:
+        shares = [x for x in (one.right, one.otherwise, one.p) if x is not None]
+        if not one.runs or not keys.issuperset(one.runs) or any(not 0 <= x <= 1 for x in shares):
+            raise StorageError(f"{path}: the finding {one.code} does not fit any run", _RERUN)
     return found
 
 

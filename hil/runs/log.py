@@ -42,6 +42,7 @@ from hil.runs.schema import (
     Sample,
     State,
 )
+from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_layers import LayerCheck, Profiled
 from hil.runs.seal import LOCK, hash_data, pretty, sealed
 from hil.runs.task import encode_targets
@@ -180,6 +181,13 @@ class RunLog:
         """Store how long LiteRT takes on this computer."""
         replace_file(self.folder / HOST, msgspec.json.encode(host))
 
+    def save_checks(self, found: Sequence[CheckFinding]) -> None:
+        """Store what the checks found; without findings there is no file."""
+        if found:
+            replace_file(self.folder / CHECKS, pretty(found))
+        else:
+            (self.folder / CHECKS).unlink(missing_ok=True)
+
     def _lock(self) -> None:
         try:
             self._held.enter_context(locked(self.folder / LOCK, wait=False))
@@ -190,7 +198,7 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST):
+        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -26,10 +26,11 @@ from hil.runs.schema import (
     FileHash,
     Manifest,
 )
+from hil.runs.schema_checks import CHECKS
 
 LOCK = ".lock"  # held by the bench that writes the folder
 # written by the bench; pages are made from these
-DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, HOST)
+DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS)
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Section "Checks": what explains answers that are wrong. There is none for good data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.report.blocks import Section, Table, section
+from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
+from hil.runs.schema_checks import CheckFinding
+
+_NOTE = (
+    "Found on the host, with other values, labels and orientations of the same samples; McNemar's "
+    "exact test, corrected for the number of changes tried."
+)
+
+
+def checks_section(run: StoredRun, _: Sequence[Cell]) -> Section:
+    """One row per finding, as stored."""
+    title = "Is this data plausible for this network?"
+    rows = tuple((one.code, one.what, one.advice, one.page) for one in run.checks)
+    head = ("Check", "Finding", "What to do", "Documented in")
+    return section("checks", "Checks", [Table(title, head, rows, _NOTE)])
+
+
+def check_line(one: CheckFinding) -> str:
+    """A finding in one line of a terminal."""
+    return f"{one.what}: {one.advice} [{one.code}]"
