@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from hil import datasets
 from hil.api import records
 from hil.bench import run
 from hil.cli.console import err, out
@@ -84,6 +86,24 @@ def test_a_wrong_output_is_a_record_and_exit_code_1(
     assert (code, stderr) == (1, "")
     assert not found.as_expected
     assert any("mps2/aot/student/int8" in line for line in found.problems)
+
+
+def test_what_explains_wrong_answers_is_said_and_recorded(
+    command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use(monkeypatch)
+    some = datasets.subset(datasets.load("digits", "test"), 120)
+    np.savez(tmp_path / "inverted.npz", x=255 - some.x, y=some.y)
+    model = PROJECT / "models" / "digits" / "student_int8.tflite"
+    words = ["bench", "--board", "mps2", "--model", model, "--data", tmp_path / "inverted.npz"]
+    folder = tmp_path / "run"
+    code, stdout, _ = command(*words, "--host-samples", "0", "--out", folder, "--json")
+    found = record(stdout, records.ReportOutput)
+    assert code == 0  # the board computes what the host does
+    assert [one.code for one in found.checks] == ["input-inverted"]
+    _, stdout, _ = command("report", folder)
+    assert "check: student_int8 int8: " in stdout
+    assert "[input-inverted]" in stdout
 
 
 def test_quiet_leaves_the_result_alone(

@@ -27,6 +27,7 @@ from hil.runs.schema import (
     Tensors,
     TooLarge,
 )
+from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from hil.runs.task import encode_targets
 from tests.support.runs import KEY, manifest, plan, sample
@@ -50,6 +51,7 @@ def stored() -> list[dict[str, Any]]:
             "layers.json": _tree([_check()]),
             "profile.json": _tree([_profiled()]),
             "host.json": _tree(_host()),
+            "checks.json": _tree([_found()]),
         },
         {
             "manifest.json": _tree(manifest(_several(), n=3)),
@@ -61,6 +63,22 @@ def stored() -> list[dict[str, Any]]:
             "targets.npy": encode_targets(np.arange(14).reshape(7, 2)).decode("latin-1"),
         },
     ]
+
+
+def _found() -> CheckFinding:
+    return CheckFinding(
+        code="orientation",
+        severity="warning",
+        runs=(KEY, _OTHER),
+        what="student int8: 10.0% of 3 samples are answered right; with samples mirrored, 90.0%",
+        advice="save the samples as the network was trained on them",
+        page="docs/checks.md#orientation",
+        n=3,
+        right=0.1,
+        otherwise=0.9,
+        p=0.001,
+        hypotheses=14,
+    )
 
 
 def _several() -> RunPlan:
