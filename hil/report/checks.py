@@ -26,4 +26,4 @@ def checks_section(run: StoredRun, _: Sequence[Cell]) -> Section:
 
 def check_line(one: CheckFinding) -> str:
     """A finding in one line of a terminal."""
-    return f"{one.what}: {one.advice} [{one.code}]"
+    return f"{one.what}. What to do: {one.advice} ({one.page})"

@@ -96,6 +96,14 @@ def test_a_class_for_the_background_is_told_from_a_shift() -> None:
     assert "96.2%" in found.what
 
 
+def test_two_classes_are_swapped_rather_than_shifted() -> None:
+    of = replace(good("one_sigmoid_int8", "binary"), threshold=0.5)
+    assert find_causes(of, ("run",)) == []
+    (found,) = find_causes(replace(of, y=1 - of.y), ("run",))
+    assert found.code == "labels-shifted"
+    assert "swapped (0 is 1)" in found.what
+
+
 def test_permuted_labels_are_judged_on_samples_that_did_not_choose_them() -> None:
     of = fitting("digits_int8")
     order = np.array([3, 1, 2, 0, 4, 6, 5, 7, 8, 9])

@@ -103,7 +103,7 @@ def test_what_explains_wrong_answers_is_said_and_recorded(
     assert [one.code for one in found.checks] == ["input-inverted"]
     _, stdout, _ = command("report", folder)
     assert "check: student_int8 int8: " in stdout
-    assert "[input-inverted]" in stdout
+    assert "(docs/checks.md#input-inverted)" in stdout
 
 
 def test_quiet_leaves_the_result_alone(
