@@ -80,6 +80,7 @@ def run(
                 log.save_layer_checks(found)
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
-            log.save_checks(check(prepared, plan.data, stored))
+            networks = {item.plan.key: item.case.network for item in prepared}
+            log.save_checks(check(networks, plan.data, stored))
             log.save_pictures(pictures(plan.data, log.manifest, answers))
     emit(BenchStored(folder))

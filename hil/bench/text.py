@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.bench.cases import Network
+from hil.bench.checking import check
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.host import HostTiming, time_networks
@@ -137,6 +138,7 @@ def bench(
                 )
                 log.finish(end)
             save_pictures(log, log.manifest, data)
+            log.save_checks(check({plan.key: setup.model}, data, load_run(folder)))
             if host and setup.model:
                 before = load_run(folder).host
                 time_networks([setup.model], data, host, before, log.save_host, emit)

@@ -9,7 +9,17 @@ answers  answers that do not depend on the samples
 """
 
 from hil.checks.answers import of_answers
-from hil.checks.causes import GAIN, LEVEL, SAMPLES, Subject, find_causes, right_answers, samples_for
+from hil.checks.causes import (
+    GAIN,
+    LEVEL,
+    SAMPLES,
+    Answered,
+    Subject,
+    find_causes,
+    find_label_causes,
+    right_answers,
+    samples_for,
+)
 from hil.checks.codes import CODES, Code, page_of
 
 __all__ = [
@@ -17,9 +27,11 @@ __all__ = [
     "GAIN",
     "LEVEL",
     "SAMPLES",
+    "Answered",
     "Code",
     "Subject",
     "find_causes",
+    "find_label_causes",
     "of_answers",
     "page_of",
     "right_answers",

@@ -63,6 +63,20 @@ class Subject:
         return 2 if self.threshold is not None else self.graph.output.elements
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers ``said`` to samples with labels ``y``, of ``classes`` in all; ``name``: whose."""
+
+    name: str
+    said: Ints
+    y: Ints
+    classes: int
+
+    @property
+    def right(self) -> Bools:
+        return np.asarray(self.said == self.y)
+
+
 def samples_for(graph: Graph) -> int:
     """How many samples to try a network with, so that all changes take two seconds or less."""
     by_work = max(_LEAST, _WORK // max(1, graph.macs))
@@ -94,26 +108,41 @@ def find_causes(of: Subject, runs: tuple[str, ...]) -> list[CheckFinding]:
 
     Raises DataError or ModelError if the host cannot run the network on the samples.
     """
-    y, host = of.y, _host(of.file)
+    host = _host(of.file)
     now = encode_inputs(of.x, of.graph.input)
     said = _classes(of, host, now)
-    right = said == y
+    right = said == of.y
     if right.mean() > 1 - GAIN:
         return []
     count, tried = _inputs(of, host, now, right)
-    for code, how, labels in shifts(y, of.classes):
+    return _explained(Answered(of.name, said, of.y, of.classes), runs, count, tried)
+
+
+def find_label_causes(of: Answered, runs: tuple[str, ...]) -> list[CheckFinding]:
+    """The same from the answers alone, without a network that could be given other samples."""
+    if of.right.mean() > 1 - GAIN or max(of.said.max(), of.y.max()) >= of.classes:
+        return []
+    return _explained(of, runs, 0, [])
+
+
+def _explained(
+    of: Answered, runs: tuple[str, ...], count: int, tried: Sequence[_Tried]
+) -> list[CheckFinding]:
+    """The changes that explain the answers: of the samples, which were ``tried``, or of labels."""
+    every = [*tried]
+    for code, how, labels in shifts(of.y, of.classes):
         count += 1
-        tried.append(_Tried(code, how, "", said == labels))
+        every.append(_Tried(code, how, "", of.said == labels))
     count += 1
-    good = [one for one in tried if _helps(one, right, count)]
+    good = [one for one in every if _helps(one, of.right, count)]
     if not any(one.code.startswith("labels") for one in good):  # a shift renames labels, too
-        found = _renamed(said, y, of.classes)
-        good += [found] if found and _helps(found, right, count) else []
+        found = _renamed(of.said, of.y, of.classes)
+        good += [found] if found and _helps(found, of.right, count) else []
     good.sort(key=lambda one: -one.share)
     causes = [one for one in good if _as_good(one, good[0])]
     texts = [_words(one) for one in causes]
     return [
-        _finding(of, one, right, count, runs, [text for text in texts if text != _words(one)])
+        _finding(of, one, count, runs, [text for text in texts if text != _words(one)])
         for one in causes
     ]
 
@@ -219,13 +248,13 @@ def _words(one: _Tried) -> str:
 
 
 def _finding(
-    of: Subject,
+    of: Answered,
     one: _Tried,
-    right: Bools,
     count: int,
     runs: tuple[str, ...],
     others: Sequence[str],
 ) -> CheckFinding:
+    right = of.right
     now, n = float(one.of(right).mean()), len(one.right)
     also = f" (equally well: {' or '.join(others)})" if others else ""
     return CheckFinding(

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hil.report.blocks import Section, Table, section
+from hil.report.text import listed
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema_checks import CheckFinding
 
 _NOTE = (
-    "Found on the host, with other values, labels and orientations of the same samples; McNemar's "
-    "exact test, corrected for the number of changes tried."
+    "The host was given the same samples with other values, orientations and labels. A change is "
+    "listed if it is significantly better by McNemar's exact test, corrected for the number of "
+    "changes tried."
 )
 
 
@@ -22,6 +24,14 @@ def checks_section(run: StoredRun, _: Sequence[Cell]) -> Section:
     rows = tuple((one.code, one.what, one.advice, one.page) for one in run.checks)
     head = ("Check", "Finding", "What to do", "Documented in")
     return section("checks", "Checks", [Table(title, head, rows, _NOTE)])
+
+
+def check_warnings(run: StoredRun) -> tuple[str, ...]:
+    """One line that points to the section; none for good data."""
+    codes = list(dict.fromkeys(one.code for one in run.checks if one.severity == "warning"))
+    if not codes:
+        return ()
+    return (f"Many answers are not right, see the section Checks: {listed(codes)}.",)
 
 
 def check_line(one: CheckFinding) -> str:

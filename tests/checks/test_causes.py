@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hil.checks import CODES, Subject, find_causes, right_answers
+from hil.checks import (
+    CODES,
+    Answered,
+    Subject,
+    find_causes,
+    find_label_causes,
+    right_answers,
+)
 from hil.runs.schema_checks import CheckFinding
 from tests.support.faulty_data import faults, good, pairs, unexplained
 
@@ -94,6 +101,14 @@ def test_a_class_for_the_background_is_told_from_a_shift() -> None:
     assert found.code == "labels-background"
     assert "0.3% of 397" in found.what
     assert "96.2%" in found.what
+
+
+def test_labels_are_explained_from_the_answers_alone() -> None:
+    y = np.arange(200) % 5
+    (found,) = find_label_causes(Answered("sketch", (y + 1) % 5, y, 5), ("run",))
+    assert found.code == "labels-shifted"
+    assert "sketch: 0.0% of 200 samples are answered right; with every label plus 1" in found.what
+    assert find_label_causes(Answered("sketch", y, y, 5), ("run",)) == []
 
 
 def test_two_classes_are_swapped_rather_than_shifted() -> None:
