@@ -31,7 +31,7 @@ def check_warnings(run: StoredRun) -> tuple[str, ...]:
     codes = list(dict.fromkeys(one.code for one in run.checks if one.severity == "warning"))
     if not codes:
         return ()
-    return (f"Many answers are not right, see the section Checks: {listed(codes)}.",)
+    return (f"Found by the checks below: {listed(codes)}.",)
 
 
 def check_line(one: CheckFinding) -> str:

@@ -53,7 +53,7 @@ def test_a_cause_is_stored_sealed_and_shown(tmp_path: Path) -> None:
         text = (tmp_path / name).read_text("utf-8")
         assert "with inverted input values" in text
         assert "docs/checks.md" in text
-        assert "see the section Checks: input-inverted" in text.replace("\\", "")
+        assert "Found by the checks below: input-inverted" in text.replace("\\", "")
     assert check_line(found).endswith(f". What to do: {found.advice} ({found.page})")
 
 
