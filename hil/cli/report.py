@@ -48,7 +48,6 @@ def show_report(
     command's record.
     """
     from hil.report import write  # scipy takes half a second to load
-    from hil.report.checks import check_line
 
     written = write(folder)
     steps = {end.key: end.clock_step or 0 for end in written.manifest.ends}
@@ -76,7 +75,7 @@ def show_report(
             )
         )
     for one in written.checks:
-        out.print(f"[bold yellow]check:[/] {escape(check_line(one))}", soft_wrap=True)
+        out.print(f"[bold yellow]check:[/] {escape(one.line)}", soft_wrap=True)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:

@@ -9,7 +9,6 @@ from hil.report.blocks import Section, Table, section
 from hil.report.text import listed
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema_checks import CheckFinding
 
 _NOTE = (
     "The host was given the same samples with other values, orientations and labels. A change is "
@@ -32,8 +31,3 @@ def check_warnings(run: StoredRun) -> tuple[str, ...]:
     if not codes:
         return ()
     return (f"Found by the checks below: {listed(codes)}.",)
-
-
-def check_line(one: CheckFinding) -> str:
-    """A finding in one line of a terminal."""
-    return f"{one.what}. What to do: {one.advice} ({one.page})"

@@ -100,6 +100,11 @@ class Run:
         return tuple(unexpected(self.manifest, self.summary))
 
     @property
+    def checks(self) -> tuple[str, ...]:
+        """What explains wrong answers, one line each (docs/checks.md); empty for good data."""
+        return tuple(one.line for one in self.stored.checks)
+
+    @property
     def report(self) -> Path:
         """The page that `hil bench` and `hil report` write."""
         return self.folder / "report.html"
@@ -117,14 +122,17 @@ class Run:
         return printable(f"<hil.Run {self._title}>")
 
     def _repr_html_(self) -> str:
-        """A title, the main columns of `results`, and what is not as expected."""
+        """A title, the main columns of `results`, what is not as expected, and why answers are
+        wrong."""
         columns = [name for name in _SHOWN if name in self.results]
         table = self.results[columns].dropna(axis="columns", how="all")
         faults = "".join(f"<li>{escape(line)}</li>" for line in self.problems)
+        checks = "".join(f"<li>{escape(line)}</li>" for line in self.checks)
         return visible(
             f"<p><b>{escape(self._title)}</b></p>"
             + table.to_html(index=False, na_rep="", escape=True, border=0, float_format=number)
             + (f"<p>Not as expected:</p><ul>{faults}</ul>" if faults else "")
+            + (f"<p>Checks:</p><ul>{checks}</ul>" if checks else "")
             + f"<p>Report: <code>{escape(str(self.report))}</code></p>"
         )
 

@@ -32,3 +32,8 @@ class CheckFinding(Stored, frozen=True, kw_only=True):
     otherwise: float | None = None
     p: float | None = None
     hypotheses: int | None = None
+
+    @property
+    def line(self) -> str:
+        """The finding in one line."""
+        return f"{self.what}. What to do: {self.advice} ({self.page})"

@@ -15,8 +15,8 @@ from hil.bench import run
 from hil.core.errors import StorageError
 from hil.core.records import Dataset
 from hil.report import write
-from hil.report.checks import check_line
 from hil.runs.load import load_run, verify
+from hil.runs.notebook import read
 from hil.runs.schema_checks import CHECKS
 from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore, planned
@@ -54,7 +54,14 @@ def test_a_cause_is_stored_sealed_and_shown(tmp_path: Path) -> None:
         assert "with inverted input values" in text
         assert "docs/checks.md" in text
         assert "Found by the checks below: input-inverted" in text.replace("\\", "")
-    assert check_line(found).endswith(f". What to do: {found.advice} ({found.page})")
+    assert found.line.endswith(f". What to do: {found.advice} ({found.page})")
+
+
+def test_python_code_gets_the_findings_too(tmp_path: Path) -> None:
+    found = read(benched(tmp_path, INVERTED))
+    assert [line.endswith("#input-inverted)") for line in found.checks] == [True]
+    assert "<p>Checks:</p><ul><li>student_int8 int8: " in found._repr_html_()
+    assert "Checks" not in read(PROJECT / "results" / "example")._repr_html_()
 
 
 def test_a_report_from_the_folder_alone_is_the_same(tmp_path: Path) -> None:
