@@ -75,10 +75,16 @@ def test_a_board_that_returns_on_another_port_is_found(
     assert flash(image(), PROJECT, was)[1] == port
 
 
-@pytest.mark.usefixtures("port")
-def test_a_board_that_does_not_return_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(LinkError, match="does not exist"):
-        flash(image(boot=0.6), PROJECT, str(tmp_path / "ttyACM0"))
+def test_a_board_that_does_not_return_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    port = tmp_path / "ttyACM0"
+    monkeypatch.setattr(lab, "upload", lambda *_, **__: port.unlink())
+    with silent_pty() as pty:
+        port.symlink_to(pty.name)
+        with pytest.raises(LinkError, match="does not exist"):
+            flash(image(boot=0.6), PROJECT, str(port))
+    assert not port.is_symlink()  # it was flashed
 
 
 @pytest.mark.usefixtures("port")
