@@ -74,14 +74,17 @@ def show_error(problem: HilError) -> None:
 
 
 class RateColumn(TextColumn):
-    """Samples per second."""
+    """Samples per second; nothing for what took too short to give a rate."""
+
+    _SHORTEST = 0.5  # seconds
 
     def __init__(self) -> None:
         super().__init__("")
 
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
-        shown = speed and not task.fields.get("bytes")
+        short = task.finished_time is not None and task.finished_time < self._SHORTEST
+        shown = speed and not short and not task.fields.get("bytes")
         return Text(f"{speed:,.0f}/s" if shown else "", style="cyan")
 
 

@@ -69,6 +69,14 @@ def test_only_the_bars_of_boards_stay_when_they_are_full(terminal: Console) -> N
     assert "4/4" in shown(bars, terminal)
 
 
+def test_a_bar_that_was_full_at_once_has_no_rate(terminal: Console) -> None:
+    bars = Bars()
+    bars(Streaming("mps2/aot/student/int8", 1, 100, 0))
+    bars(Streaming("mps2/aot/student/int8", 100, 100, 0))
+    assert "100/100" in shown(bars, terminal)
+    assert "/s" not in shown(bars, terminal)
+
+
 @pytest.mark.parametrize(
     ("line", "step"),
     [
