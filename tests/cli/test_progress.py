@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_a_bar_that_was_full_at_once_has_no_rate(terminal: Console) -> None:
     bars(Streaming("mps2/aot/student/int8", 1, 100, 0))
     bars(Streaming("mps2/aot/student/int8", 100, 100, 0))
     assert "100/100" in shown(bars, terminal)
-    assert "/s" not in shown(bars, terminal)
+    assert not re.search(r"\d/s", shown(bars, terminal))
 
 
 @pytest.mark.parametrize(
