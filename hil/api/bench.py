@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 
 from hil.api.options import BenchOptions
@@ -12,7 +13,7 @@ from hil.bench import Request, make_plan, run
 from hil.bench.events import BuildStep, Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
 from hil.boards.station import choose_board, stations
-from hil.core.errors import HilError
+from hil.core.errors import DeviceError, HilError
 from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
@@ -98,3 +99,10 @@ def answered(folder: Path) -> bool:
         return any(True for _ in read_samples(folder))
     except HilError:
         return False
+
+
+def how_to_resume(problem: DeviceError, words: str) -> DeviceError:
+    """The same error, whose hint also says how to resume the bench: with ``words``."""
+    found = copy(problem)
+    found.hint = f"{problem.hint}; all answers so far are stored, to resume: {words}"
+    return found

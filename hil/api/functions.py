@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from copy import copy
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hil import datasets
-from hil.api.bench import answered, run_bench
+from hil.api.bench import answered, how_to_resume, run_bench
 from hil.api.boards import list_boards
 from hil.api.options import BenchOptions
 from hil.api.progress import Progress, watcher
@@ -151,7 +150,7 @@ def bench(
             raise
         with suppress(HilError):
             write(folder)
-        raise _resumable(problem, folder) from problem
+        raise how_to_resume(problem, f"out={str(folder)!r}") from problem
     write(done)
     return read(done)
 
@@ -224,10 +223,3 @@ def _call(options: BenchOptions) -> str:
             value = value[0] if len(value) == 1 else list(value)
         words.append(f"{name}={shown or repr(str(value) if isinstance(value, Path) else value)}")
     return f"hil.bench({', '.join(words)})"
-
-
-def _resumable(problem: DeviceError, folder: Path) -> DeviceError:
-    """The same error, with how to resume in its hint."""
-    found = copy(problem)
-    found.hint = f"{problem.hint}; all answers so far are stored, to resume: out={str(folder)!r}"
-    return found

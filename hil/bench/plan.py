@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hil import datasets
+from hil.bench.calibration import convert_all
 from hil.bench.cases import USER, Case, Image, Network, Sketch
 from hil.bench.convert import is_source
 from hil.bench.events import Emit
@@ -32,7 +33,6 @@ from hil.bench.networks import (
 )
 from hil.bench.preprocessing import in_words
 from hil.bench.source import Source
-from hil.bench.sources import convert_all
 from hil.bench.task import Criterion, choose, targets_of
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station

@@ -129,5 +129,6 @@ def with_completion(name: str, function: Callable[..., Any]) -> Callable[..., An
                     found = _OTHER.get((name, word), VALUES.get(word))
                     info.autocompletion = found or info.autocompletion
     # typer would evaluate the annotations once more, without what was set here
-    function.__signature__ = signature  # type: ignore[attr-defined]
+    completed: Any = function
+    completed.__signature__ = signature
     return function

@@ -89,8 +89,12 @@ def _files(folder: Path, *, force: bool) -> Iterator[tuple[str, bytes]]:
             "input_type": _type(graph.input),
             "output_type": _type(graph.output),
         }
-    # not escaped: no page is made of these files
-    jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)  # noqa: S701
+    jinja = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - these are sources and settings, not pages
+    )
     templates = Path(str(resources.files("hil"))) / "init"
     for template in sorted(templates.rglob(f"*{_SUFFIX}")):
         name = template.relative_to(templates).as_posix().removesuffix(_SUFFIX)

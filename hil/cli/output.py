@@ -59,7 +59,6 @@ class _Mode:
 def with_output(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the options `--json` and `--quiet`."""
 
-    @functools.wraps(command)
     def run(*given: Any, json: bool, quiet: bool, **options: Any) -> None:
         _Mode.json = out.quiet = json
         err.quiet = quiet
@@ -73,8 +72,10 @@ def with_output(command: Callable[..., None]) -> Callable[..., None]:
         for name, option in (("json", _JSON), ("quiet", _QUIET))
     ]
     parameters = [*signature.parameters.values(), *added]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return run
+    wrapped: Any = functools.update_wrapper(run, command)
+    wrapped.__signature__ = signature.replace(parameters=parameters)
+    made: Callable[..., None] = wrapped
+    return made
 
 
 def start(words: Sequence[str]) -> None:

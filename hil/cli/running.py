@@ -9,7 +9,6 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from copy import copy
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
-from hil.api.bench import answered
+from hil.api.bench import answered, how_to_resume
 from hil.api.words import count, words
 from hil.bench.events import (
     Asking,
@@ -36,14 +35,6 @@ from hil.cli.console import err, out, progress, say
 from hil.cli.output import for_people
 from hil.cli.report import show_report
 from hil.core.errors import DeviceError, HilError
-
-
-def with_hint(problem: DeviceError, folder: Path) -> DeviceError:
-    """The same error, with how to resume in its hint."""
-    found = copy(problem)
-    found.hint = f"{problem.hint}; all answers so far are stored, to resume: hil {again(folder)}"
-    return found
-
 
 # what takes seconds and says nothing until it is done
 _LONG: Final = (Asking, Building, BuildingSketch, Converting)
@@ -111,7 +102,7 @@ def resumable(shown: Bars) -> Iterator[None]:
         raise
     except DeviceError as problem:
         if shown.folder and _report_what_there_is(shown.folder):
-            raise with_hint(problem, shown.folder) from problem
+            raise how_to_resume(problem, f"hil {again(shown.folder)}") from problem
         raise
 
 

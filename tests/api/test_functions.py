@@ -79,7 +79,7 @@ def test_samples_without_labels_and_data_sets() -> None:
     assert list(named.results["dataset"]) == ["digits"]
     assert alone.folder.parent == named.folder.parent == Path("results")
     with pytest.raises(errors.UsageError, match="data is a tuple of 3"):
-        hil.bench(STUDENT, (data.x, data.y, data.ids))  # type: ignore[arg-type]
+        hil.bench(STUDENT, (data.x, data.y, data.ids))  # type: ignore[arg-type]  # refused
 
 
 @pytest.mark.usefixtures("use")
@@ -128,7 +128,7 @@ def test_nothing_is_printed_where_nobody_watches(capfd: pytest.CaptureFixture[st
 @pytest.mark.usefixtures("use")
 def test_an_unknown_argument_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"hil.bench\(\) has no argument 'limt'"):
-        hil.bench("student", limt=3)  # type: ignore[call-arg]
+        hil.bench("student", limt=3)  # type: ignore[call-arg]  # refused
 
 
 def test_an_error_of_the_board_says_how_to_resume(

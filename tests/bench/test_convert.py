@@ -14,11 +14,11 @@ import pytest
 
 from hil import datasets
 from hil.bench import Request, convert, make_plan
+from hil.bench.calibration import RANDOM
 from hil.bench.convert import converted, is_source
 from hil.bench.events import Calibrated, Converting, Event, Note, Weighed
 from hil.bench.plan import choose_image
 from hil.bench.prepare import prepare
-from hil.bench.sources import RANDOM
 from hil.core.errors import ModelError, UsageError
 from hil.core.records import CALIBRATION, Dataset, Precision
 from hil.report.provenance import cell_tables

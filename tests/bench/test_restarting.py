@@ -15,13 +15,13 @@ from hil.bench.cases import Program
 from hil.bench.lab import Firmware
 from hil.boards.station import Station
 from hil.core.errors import BoardCrashed, NoAnswer
-from hil.link import Deadline, Link
+from hil.link import Link
 from hil.testing.board import PANIC, FakeLink
 from hil.testing.lab import FakeLab
 from hil.wire.frames import Decoder, Frame
 from hil.wire.messages import Kind
 from tests.support.benches import answers, ignore, planned
-from tests.support.troubled import Watch
+from tests.support.troubled import AroundLink, Watch
 
 N = 8
 WATCHDOG = (
@@ -51,30 +51,9 @@ class Restarting(FakeLab):
 
 
 @dataclass
-class _Link:
-    link: FakeLink
+class _Link(AroundLink):
     lab: Restarting
     decoder: Decoder = field(default_factory=Decoder)
-
-    @property
-    def name(self) -> str:
-        return self.link.name
-
-    @property
-    def baud(self) -> int:
-        return self.link.baud
-
-    def clock(self) -> float:
-        return self.link.clock()
-
-    def set_baud(self, baud: int) -> None:
-        self.link.set_baud(baud)
-
-    def read(self, deadline: Deadline) -> bytes:
-        return self.link.read(deadline)
-
-    def close(self) -> None:
-        self.link.close()
 
     def write(self, data: bytes) -> None:
         frames = [one for one in self.decoder.feed(data) if isinstance(one, Frame)]

@@ -64,11 +64,10 @@ class TroubledLab(FakeLab):
 
 
 @dataclass
-class _Troubled:
-    """The link of a `TroubledLab`."""
+class AroundLink:
+    """A `FakeLink`, of which a test changes some methods."""
 
     link: FakeLink
-    lab: TroubledLab
 
     @property
     def name(self) -> str:
@@ -85,6 +84,22 @@ class _Troubled:
         self.link.set_baud(baud)
 
     def write(self, data: bytes) -> None:
+        self.link.write(data)
+
+    def read(self, deadline: Deadline) -> bytes:
+        return self.link.read(deadline)
+
+    def close(self) -> None:
+        self.link.close()
+
+
+@dataclass
+class _Troubled(AroundLink):
+    """The link of a `TroubledLab`."""
+
+    lab: TroubledLab
+
+    def write(self, data: bytes) -> None:
         self._plugged_in()
         lab = self.lab
         while data:
@@ -98,10 +113,7 @@ class _Troubled:
 
     def read(self, deadline: Deadline) -> bytes:
         self._plugged_in()
-        return self.link.read(deadline)
-
-    def close(self) -> None:
-        self.link.close()
+        return super().read(deadline)
 
     def _trouble(self, moment: int) -> None:
         lab = self.lab

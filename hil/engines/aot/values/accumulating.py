@@ -15,7 +15,7 @@ from typing import ClassVar
 from hil.engines.aot.source import Array, Emitted, Writer, read
 from hil.engines.aot.steps import Buffer, InPlace
 from hil.engines.aot.values.additions import smaller_than_one
-from hil.engines.aot.values.binary import Operand
+from hil.engines.aot.values.binary import OfOperands, Operand
 from hil.engines.aot.values.formulas import minus, plus
 from hil.tflite import Graph, Operator, Tensor
 from hil.tflite.graph import FLOAT32, INT8, refuse
@@ -63,25 +63,11 @@ def _total(operator: Operator, x: Tensor, y: Tensor) -> Total:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AddN:
+class AddN(OfOperands):
     """``operands`` of the same shape, value by value."""
 
-    scratch_bytes: ClassVar[int] = 0
-
-    name: str
-    note: str
-    operands: tuple[Operand, ...]
-    target: Buffer
     elements: int
     total: Total
-
-    @property
-    def sources(self) -> tuple[Buffer, ...]:
-        return tuple(o.buffer for o in self.operands if o.values is None)
-
-    @property
-    def targets(self) -> tuple[Buffer, ...]:
-        return (self.target,)
 
     @property
     def leads(self) -> tuple[int | None, ...]:

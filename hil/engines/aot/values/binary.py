@@ -42,18 +42,15 @@ class Operand:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Binary:
-    """``nest``: the loops over the result. ``post``: what follows ``formula``."""
+class OfOperands:
+    """What steps of several operands, some of them constants, share."""
 
     scratch_bytes: ClassVar[int] = 0
 
     name: str
     note: str
-    operands: tuple[Operand, ...]  # two, or three of a SELECT_V2
+    operands: tuple[Operand, ...]
     target: Buffer
-    nest: tuple[Loop, ...]
-    formula: Formula
-    post: Activation = NOTHING
 
     @property
     def sources(self) -> tuple[Buffer, ...]:
@@ -62,6 +59,16 @@ class Binary:
     @property
     def targets(self) -> tuple[Buffer, ...]:
         return (self.target,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary(OfOperands):
+    """Two operands, or three of a SELECT_V2. ``nest``: the loops over the result. ``post``: what
+    follows ``formula``."""
+
+    nest: tuple[Loop, ...]
+    formula: Formula
+    post: Activation = NOTHING
 
     @property
     def leads(self) -> tuple[int | None, ...]:
