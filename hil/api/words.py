@@ -14,6 +14,7 @@ from hil.bench.events import (
     Downloading,
     Event,
     Finished,
+    Implausible,
     Judged,
     LeftOut,
     NoisyHost,
@@ -80,8 +81,11 @@ def words(event: Event) -> str:
         case Judged(model, task, why, threshold):
             limit = "" if threshold is None else f", class 1 from {threshold:g} on"
             return f"{model}: task {task}{limit} ({why})"
-        case LeftOut(found):
-            return f"left out: {found.reason}"
+        case Implausible(name, found):
+            head = f"warning: the data does not look like what {name} was trained on"
+            return "\n".join([head, *(f"  {one.line}" for one in found)])
+        case LeftOut(left):
+            return f"left out: {left.reason}"
         case Observing(key, samples):
             return f"{key}: asking for the layers of {', '.join(samples)}"
         case Profiling(key, sample):

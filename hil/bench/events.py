@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from hil.core.records import Task
 from hil.runs.schema import Conversion, Refused, RunEnd, Sample, TooLarge
+from hil.runs.schema_checks import CheckFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,14 @@ class Judged:
     task: Task
     why: str
     threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Implausible:
+    """Before anything is built: the data does not fit the network called ``name``, and why."""
+
+    name: str
+    found: tuple[CheckFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +273,7 @@ Event: TypeAlias = (
     | LeftOut
     | OpenBatch
     | Judged
+    | Implausible
     | Referencing
     | Streaming
     | Restarted

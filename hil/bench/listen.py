@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, TypeAlias
 import msgspec
 import numpy as np
 
+from hil.bench.checking import check
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.lines import (
@@ -34,6 +35,7 @@ from hil.bench.lines import (
 )
 from hil.bench.prepare import output_of
 from hil.bench.store import dataset_used, opened, started
+from hil.checks import FEW
 from hil.core.errors import NoAnswer, StorageError, UsageError
 from hil.core.records import Dataset
 from hil.core.text import printable, shorten
@@ -354,11 +356,15 @@ class _Storing:
             counts=faults(self._reader, 0),
         )
         log.finish(end)
+        run = load_run(log.folder)
+        heard_of: Dataset | None = None  # each sample once, if that is enough to check them
         if (data := self._listening.data) is not None:
-            samples = load_run(log.folder).samples[plan.key]
             places = {name: place for place, name in enumerate(data.ids)}
-            rows = np.array([places.get(_once(one.id), 0) for one in samples])
+            rows = np.array([places.get(_once(one.id), 0) for one in run.samples[plan.key]])
             save_pictures(log, log.manifest, take(data, rows))
+            if len(different := np.unique(rows)) >= FEW:
+                heard_of = take(data, different)
+        log.save_checks(check({plan.key: self._setup.model}, heard_of, run))
 
 
 def _once(name: str) -> str:

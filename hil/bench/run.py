@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from hil.bench.checking import check
+from hil.bench.checking import check, check_before
 from hil.bench.events import BenchStored, Emit, Judged, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
@@ -53,9 +53,9 @@ def run(
     for network in plan.networks:
         if network.graph.open_batch:
             emit(OpenBatch(network.path.name))
-        judged_by = plan.criterion(network)
-        if judged_by.why:
-            emit(Judged(network.path.name, judged_by.task, judged_by.why, judged_by.threshold))
+        one = plan.criterion(network)
+        if one.why:
+            emit(Judged(network.path.name, one.task, one.why, one.threshold))
     asked = ask_sketches(plan, quiet, emit) if plan.drawing else None
     if asked:
         plan = draw_samples(plan, asked, emit)
@@ -63,6 +63,8 @@ def run(
     streamer = Streamer(plan.data, lab, patience or Patience())
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
+        judged_by = [(network, plan.criterion(network)) for network in plan.networks]
+        known = check_before(judged_by, plan.data, emit)
         prepared, missing = prepare(plan, quiet, emit)
         prepared += prepare_sketches(plan, asked or ask_sketches(plan, quiet, emit))
         manifest = new_manifest(plan, prepared, missing, folder.name, chaos)
@@ -81,6 +83,6 @@ def run(
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
             networks = {item.plan.key: item.case.network for item in prepared}
-            log.save_checks(check(networks, plan.data, stored))
+            log.save_checks(check(networks, plan.data, stored, known))
             log.save_pictures(pictures(plan.data, log.manifest, answers))
     emit(BenchStored(folder))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.bench.cases import Network
-from hil.bench.checking import check
+from hil.bench.checking import Known, check, check_before
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.host import HostTiming, time_networks
@@ -100,9 +100,11 @@ def bench(
             "the outputs come one per line, so their number must be known",
             "add --classes a,b,c or --outputs N",
         )
+    known: Known = {}
     if setup.model:
         check_data(data, taken_by(setup.model))
-        criterion_of(setup.model, data)  # refuses labels that its outputs cannot have
+        criterion = criterion_of(setup.model, data)  # refuses labels that its outputs cannot have
+        known = check_before([(setup.model, criterion)], data, emit)
     values = _values(data, sending.kind, setup.model)
     began = time.monotonic()
     with opens() as link:
@@ -138,7 +140,7 @@ def bench(
                 )
                 log.finish(end)
             save_pictures(log, log.manifest, data)
-            log.save_checks(check({plan.key: setup.model}, data, load_run(folder)))
+            log.save_checks(check({plan.key: setup.model}, data, load_run(folder), known))
             if host and setup.model:
                 before = load_run(folder).host
                 time_networks([setup.model], data, host, before, log.save_host, emit)

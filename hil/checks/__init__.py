@@ -8,7 +8,7 @@ causes   which of these make the answers right, by an exact test
 answers  answers that do not depend on the samples
 """
 
-from hil.checks.answers import of_answers
+from hil.checks.answers import FEW, of_answers
 from hil.checks.causes import (
     GAIN,
     LEVEL,
@@ -24,6 +24,7 @@ from hil.checks.codes import CODES, Code, page_of
 
 __all__ = [
     "CODES",
+    "FEW",
     "GAIN",
     "LEVEL",
     "SAMPLES",

@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from hil import datasets
+from hil import checks, datasets
+from hil.api.words import words
 from hil.bench import run
+from hil.bench.events import Building, Event, Finished, Implausible
 from hil.core.errors import StorageError
 from hil.core.records import Dataset
 from hil.report import write
 from hil.runs.load import load_run, verify
 from hil.runs.notebook import read
-from hil.runs.schema_checks import CHECKS
+from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore, planned
 
@@ -55,6 +57,44 @@ def test_a_cause_is_stored_sealed_and_shown(tmp_path: Path) -> None:
         assert "docs/checks.md" in text
         assert "Found by the checks below: input-inverted" in text.replace("\\", "")
     assert found.line.endswith(f". What to do: {found.advice} ({found.page})")
+
+
+def told(folder: Path, data: Dataset, lab: FakeLab | None = None, **changes: object) -> list[Event]:
+    events: list[Event] = []
+    wanted = {"models": (STUDENT,), "precisions": (), "data": data, **changes}
+    run(planned(N, **wanted), folder, events.append, lab or FakeLab())
+    return events
+
+
+def test_a_cause_is_told_before_the_first_build_and_the_bench_continues(tmp_path: Path) -> None:
+    events = told(tmp_path, INVERTED)
+    places = {type(one): i for i, one in reversed(list(enumerate(events)))}
+    assert places[Implausible] < places[Building] < places[Finished]
+    (one,) = (one for one in events if isinstance(one, Implausible))
+    assert [found.code for found in one.found] == ["input-inverted"]
+    head, line = words(one).splitlines()
+    assert head == ("warning: the data does not look like what student_int8 int8 was trained on")
+    assert "with inverted input values" in line
+    (stored,) = load_run(tmp_path).checks
+    assert msgspec.structs.replace(stored, runs=()) == one.found[0]
+
+
+def test_good_data_is_not_mentioned(tmp_path: Path) -> None:
+    assert not any(isinstance(one, Implausible) for one in told(tmp_path, GOOD))
+
+
+def test_causes_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    real = checks.find_causes
+
+    def counted(of: checks.Subject, runs: tuple[str, ...]) -> list[CheckFinding]:
+        tried.append(of.name)
+        return real(of, runs)
+
+    monkeypatch.setattr(checks, "find_causes", counted)
+    told(tmp_path, INVERTED, boards=("mps2", "rv32"))
+    assert len(tried) == 1
+    assert load_run(tmp_path).checks
 
 
 def test_python_code_gets_the_findings_too(tmp_path: Path) -> None:

@@ -277,3 +277,36 @@ def test_data_needs_to_know_the_sample(tmp_path: Path, data: Dataset) -> None:
         heard(b"", setup(*LABEL), tmp_path, Listening(data))
     with pytest.raises(UsageError, match="--sample 500: digits has 500 samples"):
         heard(b"", setup(*LABEL), tmp_path, replace(Listening(data), sample=500))
+
+
+def counted(data: Dataset, n: int, shift: int) -> bytes:
+    """A log of ``n`` answers by index, the label of each plus ``shift``."""
+    lines = (f"{i}: class {(data.y[i] + shift) % 10}\n" for i in range(n))
+    return "".join(lines).encode()
+
+
+BY_INDEX = (r"(?P<index>\d+): class (?P<label>\d+)",)
+
+
+def test_labels_are_checked_without_a_network(tmp_path: Path, data: Dataset) -> None:
+    heard(counted(data, 100, 1), setup(*BY_INDEX), tmp_path, Listening(data))
+    (found,) = load_run(tmp_path).checks
+    assert found.code == "labels-shifted"
+    assert "with every label plus 1, 100.0%" in found.what
+
+
+def test_right_answers_and_one_sample_have_no_findings(tmp_path: Path, data: Dataset) -> None:
+    heard(counted(data, 100, 0), setup(*BY_INDEX), tmp_path / "right", Listening(data))
+    one = f"class {(data.y[7] + 1) % 10}\n".encode()
+    heard(one * 100, setup(*LABEL), tmp_path / "one", Listening(data, sample=7))
+    assert load_run(tmp_path / "right").checks == load_run(tmp_path / "one").checks == ()
+
+
+def test_samples_are_checked_with_the_network(tmp_path: Path, data: Dataset) -> None:
+    """The sketch computes what the network does with inverted digits."""
+    wrong = replace(data, x=255 - data.x, fingerprint="1" * 64)
+    answers = [outputs_of(wrong, i) for i in range(60)]
+    lines = [f"{i}: {','.join(f'{v:.4f}' for v in one)}\n" for i, one in enumerate(answers)]
+    what = setup(r"(?P<index>\d+): (?P<outputs>.*)", model=FILE)
+    heard("".join(lines).encode(), what, tmp_path, Listening(wrong))
+    assert "input-inverted" in [one.code for one in load_run(tmp_path).checks]
