@@ -52,7 +52,7 @@ Tell: TypeAlias = Callable[[str, int, int], None]  # reference, samples done, sa
 Maker: TypeAlias = Callable[[Path], Reference]
 
 
-def _host(plan: RunPlan) -> Maker:
+def host_maker(plan: RunPlan) -> Maker:
     """The interpreter whose answers are the host's."""
     if not plan.host:
         return litert
@@ -75,7 +75,7 @@ def expect(item: Prepared, data: Dataset, emit: Emit) -> Expected:
         return convert_outputs(outputs, network.graph.output, output_of(plan))
 
     return Expected(
-        of(_host(plan)),
+        of(host_maker(plan)),
         of(oracle) if plan.oracle else None,
         of(xnnpack) if plan.xnnpack else None,
     )

@@ -17,7 +17,15 @@ from hil.core.errors import DataError, ModelError
 from hil.core.host import OtherLoad, cpu_name, governor, is_virtual, load_average
 from hil.core.processes import cores
 from hil.core.records import Dataset
-from hil.reference import KERNELS, Kernels, threads_of, time_invokes, version_of
+from hil.reference import (
+    KERNELS,
+    Kernels,
+    cache_folder,
+    refusals,
+    threads_of,
+    time_invokes,
+    version_of,
+)
 from hil.runs.schema import HostLatencies, HostMachine, HostTimes
 
 SAMPLES: Final = 1000  # their median has an interval of about 1 %, and few networks take long
@@ -58,10 +66,9 @@ def time_host(
     save: Save,
     emit: Emit,
 ) -> None:
-    """`time_networks` for the models of ``prepared`` that LiteRT runs with both sets of kernels."""
-    plans = ((item.case.network, item.plan) for item in prepared)
-    every = (one for one, plan in plans if plan.litert and plan.xnnpack and not plan.host)
-    time_networks([one for one in every if one], data, timing, stored, save, emit)
+    """`time_networks` for the models of ``prepared``."""
+    networks = [item.case.network for item in prepared if item.plan.litert]
+    time_networks([one for one in networks if one], data, timing, stored, save, emit)
 
 
 def time_networks(
@@ -76,11 +83,12 @@ def time_networks(
 
     The samples are the first ones of ``data``, which is in random order. What ``stored`` already
     has is not measured again, unless it comes from another computer. Runs of one model file share
-    its times. A model that LiteRT cannot run is left out: the references have found that before.
+    its times. Kernels that cannot run a model are left out.
     """
     n = min(timing.samples, len(data))
     networks = {network.graph.sha256: network for network in every}
-    wanted = list(product(networks, KERNELS)) if n else []
+    every_key = product(networks, KERNELS) if n else ()
+    wanted = [(sha256, one) for sha256, one in every_key if _runs(networks[sha256], one, emit)]
     before = _Before(stored, cpu_name(), cores(), timing, n)
     found = {key: times for key in wanted if (times := before.times(key))}
     missing = [key for key in wanted if key not in found]
@@ -97,6 +105,18 @@ def time_networks(
             save(HostLatencies(machine=machine, times=ordered))
     if machine and machine.noisy:
         emit(NoisyHost(machine.noisy))
+
+
+_INTERPRETERS: Final[dict[Kernels, str]] = {"xnnpack": "xnnpack", "reference": "litert"}
+
+
+def _runs(network: Network, kernels: Kernels, emit: Emit) -> bool:
+    why = refusals(network.path, cache_folder()).get(_INTERPRETERS[kernels])
+    if why is None:
+        return True
+    what = f"LiteRT's {kernels} kernels cannot run {network.path.name} ({why})"
+    emit(Untimed(network.name, network.graph.precision, what))
+    return False
 
 
 def _time(

@@ -18,9 +18,10 @@ from msgspec import UNSET, UnsetType
 
 from hil.bench.cases import USER, Network
 from hil.bench.events import Emit, Referencing
-from hil.bench.expected import Expected, Maker, predict
+from hil.bench.expected import Expected, Maker, host_maker, predict
 from hil.bench.inputs import Taken
 from hil.bench.prepare import output_of
+from hil.bench.references import references
 from hil.bench.store import pictures
 from hil.bench.task import by_threshold, choose
 from hil.bench.user import ORDER_TOLERANCE
@@ -33,7 +34,7 @@ from hil.device.text import (
     SECOND,
     UNASKED,
 )
-from hil.reference import convert_outputs, litert, oracle, oracle_version
+from hil.reference import convert_outputs, oracle
 from hil.runs.load import load_run
 from hil.runs.log import RunLog
 from hil.runs.schema import (
@@ -129,7 +130,6 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
             unit="us" if timed else "none",
             detail="as the sketch prints it" if timed else "the sketch prints no time",
         ),
-        oracle=oracle_version() if graph and graph.precision.integer else "",
         tolerance=allowed,
         tolerance_why=why,
         litert=graph is not None,
@@ -137,6 +137,9 @@ def describe(setup: TextSetup, first: TextAnswer, data: Dataset | None) -> RunPl
         sketch=setup.name,
         protocol="text",
     )
+    if setup.model:
+        whole = setup.model.graph.precision.integer
+        run = references(setup.model).onto(run, default_kernels=False, oracle=whole)
     if data is None and count == 1 and first.truth is not None:  # the lines have the labels
         return by_threshold(output, graph).onto(run)
     if data is None or not count or (count > 1 and graph is None and data.targets is None):
@@ -183,7 +186,7 @@ def expect(setup: TextSetup, plan: RunPlan, data: Dataset | None, emit: Emit) ->
         outputs = predict(make, network, data, tell)
         return convert_outputs(outputs, network.graph.output, output_of(plan))
 
-    return Expected(of(litert), of(oracle) if plan.oracle else None)
+    return Expected(of(host_maker(plan)), of(oracle) if plan.oracle else None)
 
 
 def stored(

@@ -23,7 +23,7 @@ from hil.checks.inputs import RULES, holds_pixels, otherwise, real_values
 from hil.core.errors import ModelError
 from hil.core.records import Dataset, DType, Precision
 from hil.datasets import first, subset
-from hil.reference import convert_outputs, encode_inputs, litert, xnnpack
+from hil.reference import convert_outputs, encode_inputs, host_interpreter
 from hil.runs.task import WITH_CLASSES
 from hil.tflite import Graph, read_model
 
@@ -154,13 +154,8 @@ def _misfit(of: Answers, right: npt.NDArray[np.bool_]) -> str:
 def _outputs(
     made: Converted, precision: Precision, graph: Graph, x: npt.NDArray[np.generic]
 ) -> Floats:
-    """(n, elements) real outputs: from LiteRT's default kernels, which take the least time, or from
-    its reference kernels where those cannot run the model."""
-    file = made.files[precision]
-    try:
-        reference = xnnpack(file)
-    except ModelError:
-        reference = litert(file)
+    """(n, elements) real outputs, from the fastest interpreter that runs the model."""
+    reference = host_interpreter(made.files[precision])
     found = reference.predict(encode_inputs(x, graph.input))
     real = replace(graph.output, dtype=DType.FLOAT32)
     return np.asarray(convert_outputs(found, graph.output, real), np.float32)

@@ -11,23 +11,17 @@ from pathlib import Path
 from msgspec import UNSET
 
 from hil.bench.cases import AnyCase, Case
-from hil.bench.events import Building, Emit, LeftOut, WithKernels
+from hil.bench.events import Building, Emit, LeftOut, Note, WithKernels
 from hil.bench.fit import alone_with, linked_too_large, nothing_fits, overflowed
 from hil.bench.lab import Firmware, Lab
 from hil.bench.matrix import not_taken
 from hil.bench.plan import BenchPlan
+from hil.bench.references import references
 from hil.boards.config import Board
 from hil.core.errors import BuildFailed, DoesNotFit, HilError, ModelError, ToolMissing
 from hil.core.records import TensorSpec, packed_bytes
 from hil.core.text import storable
 from hil.engines import ENGINES
-from hil.reference import (
-    cache_folder,
-    is_missing,
-    oracle_version,
-    refusals,
-    xnnpack_version,
-)
 from hil.runs.agreement import tolerance
 from hil.runs.schema import Clock, Predicted, Refused, RunPlan, TooLarge
 from hil.runs.tensors import spec_of, stored_tensor, stored_tensors
@@ -65,7 +59,7 @@ def prepare(plan: BenchPlan, lab: Lab, emit: Emit) -> tuple[tuple[Prepared, ...]
         emit(LeftOut(found))
     for one in plan.refused:
         emit(LeftOut(one))
-    unusable, unknown = _unusable(plan, lab), _unknown(plan)
+    unusable, unknown = _unusable(plan, lab), _unknown(plan, emit)
     for case in plan.cases:
         problem = unusable.get(case.station.name) or unknown.get(case.network.graph.sha256)
         built = problem or builder.build(case)
@@ -108,17 +102,16 @@ def _unusable(plan: BenchPlan, lab: Lab) -> dict[str, ToolMissing]:
     return found
 
 
-def _unknown(plan: BenchPlan) -> dict[str, ModelError]:
-    """The networks that no interpreter on this computer runs, and why, by hash."""
+def _unknown(plan: BenchPlan, emit: Emit) -> dict[str, ModelError]:
+    """The networks that no interpreter on this computer runs, and why, by hash. Notes which
+    interpreters do not run the others."""
     found = {}
     for network in {case.network.graph.sha256: case.network for case in plan.cases}.values():
-        why_not = refusals(network.path, cache_folder())
-        if len(why_not) == 3:
-            found[network.graph.sha256] = ModelError(
-                f"no interpreter on this computer runs {network.path}: LiteRT says: "
-                f"{why_not['litert']}; TFLM says: {why_not['oracle']}",
-                "there is nothing to compare the board's outputs with; export the model again",
-            )
+        try:
+            for note in references(network).notes(f"{network.name} {network.graph.precision}"):
+                emit(Note(note))
+        except ModelError as problem:
+            found[network.graph.sha256] = problem
     return found
 
 
@@ -159,10 +152,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         fma=board.fma,
         exponential=graph.transcendental,
     )
-    why_not = refusals(case.network.path, cache_folder())
-    refused = why_not.get("oracle", "")
-    host = xnnpack_version() if refused else oracle_version()
-    return RunPlan(
+    plan = RunPlan(
         key=case.key,
         board=case.station.name,
         board_title=case.station.title,
@@ -180,12 +170,8 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         toolchain=firmware.toolchain,
         kernels=firmware.kernels,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
-        oracle="" if refused else oracle_version(),
-        oracle_why="" if is_missing(refused) else refused,
-        host=host if "litert" in why_not else "",
         tolerance=allowed,
         tolerance_why=why,
-        xnnpack="" if "xnnpack" in why_not else xnnpack_version(),
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
         role=UNSET if case.network.trained_on else case.network.role,
@@ -198,6 +184,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         ),
         converted=case.network.made or UNSET,
     )
+    return references(case.network).onto(plan)
 
 
 def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:

@@ -15,29 +15,27 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from hil import datasets
-from hil.bench.cases import USER, Network, Sketch, SketchCase, sketch_of
+from hil.bench.cases import USER, Sketch, SketchCase, sketch_of
 from hil.bench.events import Asking, BuildingSketch, Emit, Note
 from hil.bench.inputs import check_data, taken_on
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared, emulator_version, output_of
 from hil.bench.preprocessing import preprocessed
+from hil.bench.references import references
 from hil.bench.task import choose
 from hil.boards.station import Station
 from hil.core.errors import (
     BoardCrashed,
     DataError,
-    ModelError,
     NoAnswer,
     NotRunning,
     SketchHangs,
-    ToolMissing,
     WrongFirmware,
 )
 from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, TensorSpec
 from hil.core.text import storable
 from hil.device import Answer, Failure
-from hil.reference import oracle, oracle_version, xnnpack_version
 from hil.runs.load import MAX_OUTPUTS
 from hil.runs.schema import Clock, RunPlan
 from hil.runs.tensors import stored_tensor
@@ -194,7 +192,7 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
     board, info, network = case.image.board, case.info, case.network
     graph = network.graph if network else None
     allowed, why = tolerance(case)
-    return RunPlan(
+    plan = RunPlan(
         key=case.key,
         board=case.station.name,
         board_title=case.station.title,
@@ -211,24 +209,13 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain or case.hello.toolchain,
         clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
-        oracle=_oracle(network) if network else "",
         tolerance=allowed,
         tolerance_why=why,
-        xnnpack=xnnpack_version() if graph else "",
         emulator=emulator_version(board),
         litert=graph is not None,
         sketch=case.calls_itself,
     )
-
-
-def _oracle(network: Network) -> str:
-    """The version of the byte oracle; empty where it is not installed or cannot run the network,
-    since LiteRT is then the only reference."""
-    try:
-        oracle(network.path)
-    except (ModelError, ToolMissing):
-        return ""
-    return oracle_version()
+    return references(network).onto(plan) if network else plan
 
 
 def tolerance(case: SketchCase) -> tuple[float, str]:

@@ -21,9 +21,8 @@ from hil import stats
 from hil.checks.codes import CODES, page_of
 from hil.checks.inputs import Array, Change, Floats, changes, real_values
 from hil.checks.labels import in_words, renaming, shifts
-from hil.core.errors import ModelError
 from hil.core.records import DType
-from hil.reference import Reference, encode_inputs, litert, xnnpack
+from hil.reference import Reference, encode_inputs, host_interpreter
 from hil.runs.schema_checks import CheckFinding
 from hil.stats.metrics import dequantised
 from hil.tflite import Graph
@@ -108,7 +107,7 @@ def find_causes(of: Subject, runs: tuple[str, ...]) -> list[CheckFinding]:
 
     Raises DataError or ModelError if the host cannot run the network on the samples.
     """
-    host = _host(of.file)
+    host = host_interpreter(of.file)
     now = encode_inputs(of.x, of.graph.input)
     said = _classes(of, host, now)
     right = said == of.y
@@ -151,15 +150,9 @@ def _explained(
 
 def right_answers(of: Subject) -> Bools:
     """(n,) whether the host answers each sample right; raises as `find_causes`."""
-    return np.asarray(_classes(of, _host(of.file), encode_inputs(of.x, of.graph.input)) == of.y)
-
-
-def _host(file: Path) -> Reference:
-    """LiteRT's default kernels, which take the least time, or those that run the file."""
-    try:
-        return xnnpack(file)
-    except ModelError:
-        return litert(file)
+    return np.asarray(
+        _classes(of, host_interpreter(of.file), encode_inputs(of.x, of.graph.input)) == of.y
+    )
 
 
 def _classes(of: Subject, host: Reference, values: Array) -> Ints:

@@ -35,7 +35,7 @@ from hil.reference.latency import (
     time_invokes,
     version_of,
 )
-from hil.reference.trial import is_missing, refusals
+from hil.reference.trial import host_interpreter, is_missing, nothing_runs, refusals
 
 __all__ = [
     "BATCH",
@@ -51,10 +51,12 @@ __all__ = [
     "convert_outputs",
     "encodable",
     "encode_inputs",
+    "host_interpreter",
     "is_missing",
     "layer_tensors",
     "litert",
     "litert_version",
+    "nothing_runs",
     "oracle",
     "oracle_version",
     "predict_cached",

@@ -48,7 +48,8 @@ class Reference(Protocol):
         has the bytes of all of them (`hil.core.records.pack_rows`). A model with state continues
         where the previous call stopped.
 
-        Raises `DataError` if ``x`` does not fit the model's inputs.
+        Raises `DataError` if ``x`` does not fit the model's inputs, and `ModelError` if the
+        interpreter fails on a sample.
         """
         ...
 
@@ -74,8 +75,11 @@ class _Interpreter:
     initialising subgraph (CALL_ONCE) again.
     """
 
-    def __init__(self, name: str, package: str, graph: Graph, load: Callable[[], _Step]) -> None:
+    def __init__(
+        self, name: str, package: str, path: Path | str, graph: Graph, load: Callable[[], _Step]
+    ) -> None:
         self.name = name
+        self._path = path
         self.version = importlib.metadata.version(package)
         self.graph = graph
         self._load = load
@@ -100,7 +104,10 @@ class _Interpreter:
         result = tuple(np.empty((n, one.elements), one.dtype.numpy) for one in self.graph.outputs)
         self._fresh = False
         for i in range(n):
-            said = self._step(tuple(values[i] for values in arrays))
+            try:
+                said = self._step(tuple(values[i] for values in arrays))
+            except (ValueError, RuntimeError) as error:  # some refuse only here
+                raise cannot_run(self.name, self._path, error) from error
             for kept, values in zip(result, said, strict=True):
                 kept[i] = values.reshape(-1)
             if progress and (i + 1) % _EVERY == 0:
@@ -197,7 +204,7 @@ def _litert(name: str, path: Path | str, *, default_kernels: bool) -> Reference:
 
         return step
 
-    reference = _Interpreter(name, "ai-edge-litert", graph, load)
+    reference = _Interpreter(name, "ai-edge-litert", path, graph, load)
     if default_kernels:
         reference.version += f" on {cpu_features()}"
     return reference
@@ -233,7 +240,7 @@ def oracle(path: Path | str) -> Reference:
 
         return step
 
-    return _Interpreter("tflite-micro", "tflite-micro", graph, load)
+    return _Interpreter("tflite-micro", "tflite-micro", path, graph, load)
 
 
 def _tflm_runtime() -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hil.core.records import DType, Precision, Task
 from hil.report.blocks import Bullets, Facts, Section, Table, section
@@ -171,7 +171,8 @@ def _cell(cell: Cell) -> Table:
         *([("Emulator", plan.emulator)] if plan.emulator else []),
         ("Clock", f"{plan.clock.unit}: {plan.clock.detail}"),
         ("Oracle", plan.oracle or _no_oracle(plan)),
-        *([("Host", f"{plan.host}: LiteRT cannot run the model")] if plan.host else []),
+        *([("Host", f"{plan.host}: {_cannot('LiteRT', plan.litert_why)}")] if plan.host else []),
+        *_default_kernels(plan),
         ("Model file", plan.model_file or "none was named"),
         *([("Model, SHA-256", plan.model_sha256)] if plan.litert else []),
         *_conversion(plan),
@@ -223,5 +224,15 @@ def _task(cell: Cell) -> Iterator[tuple[str, str]]:
 
 def _no_oracle(plan: RunPlan) -> str:
     if plan.oracle_why:
-        return f"none: TFLM cannot run the model ({plan.oracle_why})"
+        return f"none: {_cannot('TFLM', plan.oracle_why)}"
     return "none was run"
+
+
+def _cannot(who: str, why: str | UnsetType) -> str:
+    return f"{who} cannot run the model" + (f" ({why})" if why else "")
+
+
+def _default_kernels(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    """A row if LiteRT's default kernels refuse the model."""
+    if plan.xnnpack_why:
+        yield "LiteRT, default kernels", f"none: {_cannot('XNNPACK', plan.xnnpack_why)}"

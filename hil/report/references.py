@@ -49,6 +49,8 @@ def differences(cells: Sequence[Cell]) -> Table:
             rows.append(_difference(cell, cell.plan.oracle, cell.oracle, cell.to_oracle, wanted))
         if cell.xnnpack is not None:
             rows.append(_difference(cell, cell.plan.xnnpack, cell.xnnpack, cell.to_xnnpack, "any"))
+        elif cell.plan.xnnpack_why:
+            rows.append((cell.name, "XNNPACK: it cannot run the model", *["–"] * 5))
     head: tuple[str, ...] = (
         "Run",
         "Reference",
@@ -133,6 +135,7 @@ def explanations(cells: Sequence[Cell]) -> tuple[str, ...]:
     said = [line for cell in ours for line in (*_oracle(cell), *_litert(cell))]
     said += [line for cell in answered if not is_ours(cell.plan) for line in _sketch(cell)]
     said += _xnnpack(answered)
+    said += _left_out(answered)
     if equal:
         said.append(f"{listed(equal)}: every output equals LiteRT's, bit for bit.")
     return tuple(said)
@@ -238,6 +241,24 @@ def _xnnpack(cells: Sequence[Cell]) -> list[str]:
             f"give other values, by up to {reach}{_answers(changed)}. {why}"
         )
     return said
+
+
+def _left_out(cells: Sequence[Cell]) -> list[str]:
+    """One sentence per interpreter and reason: what could not run which networks."""
+    refused: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        plan = cell.plan
+        for who, why in (
+            ("TFLM", plan.oracle_why),
+            ("LiteRT's reference kernels", plan.litert_why),
+            ("LiteRT's default kernels (XNNPACK)", plan.xnnpack_why),
+        ):
+            if why:
+                refused.setdefault((who, why), []).append(cell.name)
+    return [
+        f"{listed(names)}: {who} cannot run the model ({why}), so no row compares with it."
+        for (who, why), names in refused.items()
+    ]
 
 
 def _answers(changed: int | None) -> str:

@@ -21,7 +21,6 @@ from hil.core.errors import (
     BoardCrashed,
     DataError,
     HilError,
-    ModelError,
     NoAnswer,
     WrongFirmware,
 )
@@ -206,14 +205,13 @@ def test_an_output_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
 def test_a_network_that_only_litert_runs_is_compared_with_litert(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cannot(path: Path) -> None:
-        raise ModelError(f"tflite-micro cannot run {path}: Didn't find op")
-
     lab = FakeLab(sketch=FakeSketch(right(INT8), FLAT, TEN))
-    monkeypatch.setattr("hil.bench.user.oracle", cannot)
+    why_not = {"oracle": "Didn't find op", "xnnpack": "failed to prepare"}
+    monkeypatch.setattr("hil.bench.references.refusals", lambda *_: why_not)
     run(user_plan(models=(str(INT8),)), tmp_path, ignore, lab)
     plan, _ = stored(tmp_path)
-    assert (plan.oracle, plan.litert) == ("", True)
+    assert (plan.oracle, plan.oracle_why, plan.litert) == ("", "Didn't find op", True)
+    assert (plan.xnnpack, plan.xnnpack_why) == ("", "failed to prepare")
 
 
 def test_a_sketch_that_names_its_model_is_accepted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,85 @@ def _refuses(_: Path) -> Reference:
     raise ModelError("LiteRT cannot run net.tflite: no such operator", "")
 
 
+def _hangs(_: Path) -> Reference:
+    signal.pause()
+    raise AssertionError
+
+
+def _fails(_: Path) -> Reference:
+    raise KeyError
+
+
 def test_a_crash_is_a_refusal() -> None:
     assert _try(AXIS, _aborts) == "crashes on it (SIGKILL)"
     assert _try(AXIS, _refuses) == "no such operator"
+    assert _try(AXIS, _fails) == "fails on it"
+
+
+def test_an_interpreter_that_hangs_is_stopped() -> None:
+    assert _try(AXIS, _hangs, 0.1) == "does not finish one sample in 0.1 s"
+
+
+LOADED = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"  # in __init__.py
+INVOKED = """
+import os, signal
+
+class Interpreter:
+    @classmethod
+    def from_bytes(cls, data, arena_size):
+        return cls()
+
+    def set_input(self, values, i):
+        pass
+
+    def invoke(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+"""
+UNSUITABLE = "raise ImportError('GLIBC_2.38 not found')\n"
+
+
+@pytest.fixture
+def fake_oracle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a package tflite_micro with these two files in front of the real one."""
+
+    def put(init: str, runtime: str) -> None:
+        folder = tmp_path / "first" / "tflite_micro"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text(init)
+        (folder / "runtime.py").write_text(runtime)
+        monkeypatch.setenv("PYTHONPATH", str(folder.parent))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("init", "runtime", "why"),
+    [
+        (LOADED, "", "crashes on it (SIGSEGV)"),
+        ("", INVOKED, "crashes on it (SIGSEGV)"),
+        (UNSUITABLE, "", "cannot be loaded: GLIBC_2.38 not found"),
+    ],
+)
+def test_a_broken_oracle_refuses_every_model(
+    init: str, runtime: str, why: str, tmp_path: Path, fake_oracle: Callable[[str, str], None]
+) -> None:
+    fake_oracle(init, runtime)
+    model = tmp_path / "net.tflite"
+    model.write_bytes(int8_cnn().finish())
+    assert refusals(model, tmp_path / "cache") == {"oracle": why}
+
+
+def test_a_bench_goes_on_without_an_oracle_that_crashes(
+    tmp_path: Path, fake_oracle: Callable[[str, str], None]
+) -> None:
+    fake_oracle("", INVOKED)
+    (tmp_path / "net.tflite").write_bytes(int8_cnn(seed=7).finish())
+    text = bench(tmp_path / "net.tflite", tmp_path)
+    assert "TFLM cannot run the model (crashes on it (SIGSEGV))" in text
+    (plan,) = load_run(tmp_path / "run").manifest.runs
+    assert plan.oracle_why == "crashes on it (SIGSEGV)"
+    assert must_equal(plan) == "litert"
 
 
 def bench(model: Path, tmp_path: Path) -> str:
@@ -91,7 +168,7 @@ def test_a_model_that_nothing_runs_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = {"litert": "no", "oracle": "never", "xnnpack": "no"}
-    monkeypatch.setattr("hil.bench.prepare.refusals", lambda *_: why)
+    monkeypatch.setattr("hil.bench.references.refusals", lambda *_: why)
     with pytest.raises(ModelError, match="no interpreter on this computer runs .*TFLM says: never"):
         bench(AXIS, tmp_path)
 
@@ -99,7 +176,7 @@ def test_a_model_that_nothing_runs_is_refused(
 def test_default_kernels_judge_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.tflite").write_bytes(int8_cnn().finish())
     why = {"litert": "no", "oracle": "never"}
-    monkeypatch.setattr("hil.bench.prepare.refusals", lambda *_: why)
+    monkeypatch.setattr("hil.bench.references.refusals", lambda *_: why)
     bench(tmp_path / "net.tflite", tmp_path)
     (plan,) = load_run(tmp_path / "run").manifest.runs
     assert plan.host.endswith("XNNPACK")
