@@ -4,21 +4,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
+from typing import Final
 
 from hil.api.options import BenchOptions
 from hil.api.text import run_text
 from hil.bench import Request, make_plan, run
 from hil.bench.events import BuildStep, Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
-from hil.boards.station import choose_board, stations
+from hil.boards.config import Board
+from hil.boards.station import Station, choose_boards, missing_tools, packages, stations
 from hil.core.errors import DeviceError, HilError
 from hil.core.processes import cores
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
 from hil.runs.load import read_samples
 from hil.runs.log import run_folder
+from hil.runs.schema import AbsentBoard
+
+_NAMED: Final = 3  # boards in the name of a run's folder
 
 
 def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None = None) -> Path:
@@ -34,8 +40,11 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
         return run_text(options, host, emit, command)
     project = find_project()
     faults = None if options.chaos is None else parse_chaos(options.chaos)
-    boards = [_resolve(name, emit) for name in options.board]
-    with stations(boards, project, options.port) as found:
+    chosen = choose_boards(options.board, project)
+    absent = tuple(map(_absent, chosen.absent))
+    for note in (*chosen.notes, *(f"left out: {one.reason}" for one in absent)):
+        emit(Note(note))
+    with stations(chosen.names, project, options.port) as found:
         request = Request(
             project=project,
             boards=found,
@@ -56,6 +65,8 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
             tolerance=options.tolerance,
             flash=options.flash,
             command=command,
+            all_boards=chosen.all,
+            absent=absent,
         )
         plan = make_plan(request, lambda *progress: emit(Downloading(*progress)), emit)
         if plan.note:
@@ -66,7 +77,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
             emit(Note(f"the firmware contains a deliberate fault: HIL_FAULT={fault}"))
         if faults:
             emit(Note(f"faults are injected into every link: --chaos {faults}"))
-        with run_folder(options.out, *(station.board.name for station in found)) as folder:
+        with run_folder(options.out, *_kinds(found)) as folder:
             runs = "1 run" if plan.runs == 1 else f"{plan.runs} runs"
             what = f"{runs} x {len(plan.data):,} samples of {plan.data.name}"
             emit(Starting(what, folder))
@@ -84,13 +95,19 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
     return folder
 
 
-def _resolve(name: str, emit: Emit) -> str:
-    if name != "auto":
-        return name
-    chosen, note = choose_board()
-    if note:
-        emit(Note(note))
-    return chosen
+def _kinds(found: Sequence[Station]) -> tuple[str, ...]:
+    """What the name of a run's folder says about its boards."""
+    names = tuple(station.board.name for station in found)
+    return names if len(names) <= _NAMED else (f"{len(names)}-boards",)
+
+
+def _absent(board: Board) -> AbsentBoard:
+    return AbsentBoard(
+        board=board.name,
+        board_title=board.title,
+        missing=tuple(missing_tools(board)),
+        packages=packages(board),
+    )
 
 
 def answered(folder: Path) -> bool:

@@ -93,7 +93,7 @@ def bench(
         data: samples: what --data takes (a file, a name, "random"), a `hil.core.records.Dataset`,
             an array x of samples, or (x, y) with labels. Without it, ``dataset``.
         board: "mps2", "native", "esp32dev@/dev/ttyUSB0", ...; or several. "auto": mps2 if its tools
-            are installed, else native.
+            are installed, else native. "all": every emulated board whose tools are installed.
         engine: "aot", "tflm", ...; or several.
         precision: "float32" or "int8"; default: all that there are.
         dataset: "mnist", "digits", "tabular", "noise", "cifar10"; "auto": MNIST, else digits.

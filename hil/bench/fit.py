@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from hil.bench.cases import Case, Image, Network
 from hil.boards.config import BoardMemory
@@ -55,6 +56,8 @@ def too_large(image: Image, network: Network) -> TooLarge | None:
     ram = max(arena for _, arena in sizes)
     ram += max(packed_bytes(graph.inputs) for graph in graphs)
     ram += max(packed_bytes(graph.outputs) for graph in graphs)
+    if room.constants is not None and flash > room.constants:
+        return _too_large(image, network, "constants", flash, room.constants, linked=False)
     return _judge(image, network, room, flash, ram, linked=False)
 
 
@@ -69,9 +72,10 @@ def overflowed(image: Image, network: Network, problem: DoesNotFit) -> TooLarge 
     room = image.board.memory
     if room is None:
         return None
-    has = room.flash if problem.memory == "flash" else room.ram - room.stack
+    memory: Literal["flash", "ram"] = "flash" if problem.memory == "flash" else "ram"
+    has = room.flash if memory == "flash" else room.ram - room.stack
     needs = problem.needs or has + problem.over
-    return _too_large(image, network, problem.memory, needs, has, linked=True)
+    return _too_large(image, network, memory, needs, has, linked=True)
 
 
 def nothing_fits(refused: Sequence[TooLarge]) -> DoesNotFit:
@@ -95,7 +99,13 @@ def _judge(
 
 
 def _too_large(
-    image: Image, network: Network, memory: str, needs: int, has: int, *, linked: bool
+    image: Image,
+    network: Network,
+    memory: Literal["flash", "ram", "constants"],
+    needs: int,
+    has: int,
+    *,
+    linked: bool,
 ) -> TooLarge:
     return TooLarge(
         board=image.board.name,
@@ -103,7 +113,7 @@ def _too_large(
         engine=image.engine,
         model=network.name,
         precision=image.precision,
-        memory="flash" if memory == "flash" else "ram",
+        memory=memory,
         needs=needs,
         has=has,
         linked=linked,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import product
 
 from hil.bench.cases import Case, Image, Network
+from hil.bench.fit import too_large
 from hil.boards.config import Board
 from hil.boards.station import Station
 from hil.core.errors import HilError, ModelError, NotForBoard, UsageError
 from hil.core.records import Precision
 from hil.engines import ENGINES, check
-from hil.runs.schema import Refused
+from hil.runs.schema import Refused, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,26 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user requested by name: models of this project, or files of their ``own``."""
+    """What the user requested by name: models of this project, or files of their ``own``.
+
+    ``all_boards``: every board that there is. What one of them cannot take is then left out there,
+    also if it was requested by name.
+    """
 
     models: tuple[str, ...]
     own: bool
     precisions: tuple[str, ...]
+    all_boards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The runs of a bench; those that an engine or a board's file ``refused``; and those of the
+    latter that are certainly too large, with figures."""
+
+    cases: tuple[Case, ...]
+    refused: tuple[Refused, ...]
+    no_place: tuple[TooLarge, ...]
 
 
 def combine(
@@ -42,7 +58,7 @@ def combine(
     asked: Asked,
     *,
     alone: bool,
-) -> tuple[tuple[Case, ...], tuple[Refused, ...]]:
+) -> Combined:
     """Every network with every engine on every station; and those that the engine cannot take.
 
     When nothing is left, and these are ``alone`` in the bench, the reason of the first one is
@@ -50,9 +66,16 @@ def combine(
     """
     cases: list[Case] = []
     refused: dict[str, Refused] = {}  # two stations may be one board
+    no_place: dict[str, TooLarge] = {}
     problems: list[HilError] = []
     for station, engine in product(stations, engines):
         board = station.board
+        if asked.all_boards:
+            for one in _left_out(board, engine, asked, _for_engine(engine, groups, asked)):
+                if isinstance(one, TooLarge):
+                    no_place[one.key] = one
+                else:
+                    refused[one.key] = one
         for group in _for_engine(engine, for_board(board, asked, groups), asked):
             faults = dict(_faults(board, engine, group))
             for network in group.run:
@@ -64,9 +87,29 @@ def combine(
             image = Image(board, engine, group.precision, embedded)
             cases += (Case(image, n, station) for n in group.run if n.name not in faults)
     usage = [problem for problem in problems if isinstance(problem, UsageError)]
-    if problems and alone and (not cases or (usage and len(engines) == 1)):
+    named = usage and len(engines) == 1 and not asked.all_boards
+    if problems and alone and (not cases or named):
         raise (usage or problems)[0]
-    return tuple(cases), tuple(refused.values())
+    return Combined(tuple(cases), tuple(refused.values()), tuple(no_place.values()))
+
+
+def _left_out(
+    board: Board, engine: str, asked: Asked, groups: Sequence[Group]
+) -> Iterator[Refused | TooLarge]:
+    """What the board's file excludes of ``groups``; with figures if it is certainly too large."""
+    kept = {
+        (group.precision, network.name)
+        for group in for_board(board, asked, groups)
+        for network in group.run
+    }
+    for group in groups:
+        faults = dict(_faults(board, engine, group))
+        for network in group.run:
+            if (group.precision, network.name) in kept or network.name in faults:
+                continue
+            found = too_large(Image(board, engine, group.precision, (network,)), network)
+            problem = _excluded(board, [f"{network.name} {group.precision}"])
+            yield found or not_taken(board, engine, group.precision, network, problem)
 
 
 def _faults(board: Board, engine: str, group: Group) -> Iterator[tuple[str, HilError]]:
@@ -115,12 +158,13 @@ def check_engine(board: Board, engine: str) -> None:
 def for_board(board: Board, asked: Asked, groups: Sequence[Group]) -> list[Group]:
     """``groups`` without the models and precisions that the board's file excludes.
 
-    NotForBoard when the user requested one of them by name. For the user's own networks only the
-    precision is checked here: the build checks the rest.
+    NotForBoard when the user requested one of them by name, and not for all boards. For the user's
+    own networks only the precision is checked here: the build checks the rest.
     """
     models = () if asked.own else board.models
     for allowed, named in ((models, asked.models), (board.precisions, asked.precisions)):
-        if allowed and (refused := [name for name in named if name not in allowed]):
+        refused = [name for name in named if name not in allowed]
+        if allowed and refused and not asked.all_boards:
             raise _excluded(board, refused)
 
     def only(networks: tuple[Network, ...]) -> tuple[Network, ...]:
@@ -131,7 +175,7 @@ def for_board(board: Board, asked: Asked, groups: Sequence[Group]) -> list[Group
         for group in groups
         if not board.precisions or group.precision in board.precisions
     ]
-    if not left:
+    if not left and not asked.all_boards:
         raise _excluded(board, [group.precision for group in groups])
     return left
 

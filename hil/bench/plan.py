@@ -41,7 +41,7 @@ from hil.core.files import did_you_mean
 from hil.core.records import EXPORTED, Dataset, DType, Precision
 from hil.datasets import Progress
 from hil.engines import ENGINES, model_name
-from hil.runs.schema import Refused, TooLarge
+from hil.runs.schema import AbsentBoard, Refused, TooLarge
 
 _PLAIN: Final = {DType.FLOAT32, DType.INT8, DType.UINT8}
 
@@ -69,6 +69,8 @@ class Request:
     tolerance: float | None = None  # of --engine user
     flash: bool = False  # boards on ports are flashed first
     command: tuple[str, ...] | None = None  # to store with the run; None: this process's arguments
+    all_boards: bool = False  # ``boards`` are all that there are, except those that are ``absent``
+    absent: tuple[AbsentBoard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ class BenchPlan:
     """What will run, in order, and on which samples.
 
     ``note``: why this data set, when it was not the first choice. ``no_place``: requested runs that
-    do not fit their board. ``refused``: those whose engine cannot take them. ``sketches``: runs of
-    sketches that only their HELLO describes.
+    do not fit their board. ``refused``: those whose engine cannot take them. ``absent``: boards
+    without their tools. ``sketches``: runs of sketches that only their HELLO describes.
     """
 
     cases: tuple[Case, ...]
@@ -88,6 +90,7 @@ class BenchPlan:
     no_place: tuple[TooLarge, ...] = ()
     sketches: tuple[tuple[Station, Sketch], ...] = ()
     refused: tuple[Refused, ...] = ()
+    absent: tuple[AbsentBoard, ...] = ()
     command: tuple[str, ...] | None = None  # of the request
     fed: str = ""  # what the samples' numbers stand for, in words
     drawing: datasets.Drawing | None = None  # of samples whose type only a sketch tells
@@ -123,8 +126,8 @@ def make_plan(
     """
     if request.limit is not None and request.limit < 1:
         raise UsageError("--limit must be at least 1", "omit it to use the whole test set")
-    found = [_station(one, request.project) for one in request.boards]
-    stations = {station.name: station for station in found}.values()
+    every = [_station(one, request.project) for one in request.boards]
+    stations = {station.name: station for station in every}.values()
     ours = tuple(dict.fromkeys(name for name in request.engines if name != USER))
     for engine in set(ours) - set(ENGINES):
         raise unknown(f"no engine is called {engine!r}", engine, [*ENGINES, USER])
@@ -157,10 +160,10 @@ def make_plan(
         data = few(whole, request.limit)
     data = data if later else source.fed(data, _takers(wanted, sketches))
     named = tuple(name for name in request.models if not is_own(name))
-    asked = Asked(named, own=named != request.models, precisions=request.precisions)
-    cases, refused = combine(stations, ours, wanted, asked, alone=not sketches)
+    asked = Asked(named, named != request.models, request.precisions, request.all_boards)
+    found = combine(stations, ours, wanted, asked, alone=not sketches)
     plan = BenchPlan(
-        cases,
+        found.cases,
         data,
         len(whole),
         note,
@@ -174,9 +177,15 @@ def make_plan(
     fed = "" if source.drawn else in_words(data, source.rule, _takers(wanted, sketches))
     criteria = {network.graph.sha256: criterion_of(network, whole) for network in plan.networks}
     targets_of(data, [(criteria[n.graph.sha256].task, taken_by(n)) for n in plan.networks])
-    cases, no_place = fit_memory(cases)
+    cases, no_place = fit_memory(found.cases)
     return replace(
-        plan, cases=cases, no_place=no_place, refused=refused, criteria=criteria, fed=fed
+        plan,
+        cases=cases,
+        no_place=(*found.no_place, *no_place),
+        refused=found.refused,
+        absent=request.absent,
+        criteria=criteria,
+        fed=fed,
     )
 
 
@@ -211,10 +220,10 @@ def _all_cases(request: Request) -> tuple[Case, ...]:
     """A case for each of the user's own files; ModelError or DoesNotFit if one cannot run."""
     station = _station(request.boards[0], request.project)
     asked = Asked((), own=True, precisions=request.precisions)
-    cases, refused = combine([station], request.engines, _networks(request, ""), asked, alone=True)
-    if refused:
-        raise ModelError(refused[0].reason, "leave that file out")
-    cases, no_place = fit_memory(cases)
+    found = combine([station], request.engines, _networks(request, ""), asked, alone=True)
+    if found.refused:
+        raise ModelError(found.refused[0].reason, "leave that file out")
+    cases, no_place = fit_memory(found.cases)
     if no_place:
         raise nothing_fits(no_place)
     return cases

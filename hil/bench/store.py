@@ -72,6 +72,7 @@ def new_manifest(
         found,
         no_place=missing.no_place,
         refused=missing.refused,
+        absent=plan.absent or UNSET,
         chaos=str(chaos) if chaos else UNSET,
     )
 

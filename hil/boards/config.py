@@ -149,15 +149,22 @@ class Usb(Config, frozen=True):
 
 
 class BoardMemory(Config, frozen=True):
-    """Bytes available to a firmware: ``flash``, and ``ram`` including ``stack``."""
+    """Bytes available to a firmware: ``flash``, and ``ram`` including ``stack``.
+
+    ``constants``: how much of the flash code can read as data, on a core that has a separate
+    address space for it; None: all.
+    """
 
     flash: int
     ram: int
     stack: int = 0
+    constants: int | None = None
 
     def __post_init__(self) -> None:
         if self.flash < 1 or not 0 <= self.stack < self.ram:
             raise ValueError("memory.flash must be positive, and memory.ram larger than the stack")
+        if self.constants is not None and not 0 < self.constants <= self.flash:
+            raise ValueError("memory.constants must be positive, and at most memory.flash")
 
 
 class Timeouts(Config, frozen=True):

@@ -7,6 +7,8 @@ esp32dev@/dev/ttyUSB0       the one on that port (any pyserial URL)
 esp32dev@0042               the one with that USB serial number
 labgrid:PLACE               a place of a labgrid coordinator, held during the bench
 auto                        an emulated Cortex-M7, or a process of this machine: see `choose_board`
+all                         every emulated board whose tools are installed: see `choose_boards`
+a,b                         both
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from hil.boards.attached import choose_attached, find_attached
-from hil.boards.config import Board, load_board
+from hil.boards.config import Board, board_files, load_board
 from hil.boards.labgrid import SCHEME, hold
 from hil.core.errors import ToolMissing, UsageError
 from hil.firmware.toolchain import COMPILERS
+
+ALL: Final = "all"
+AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,52 @@ def require_tools(board: Board) -> None:
             if packages(board)
             else "install what the [emulator] of the board's file names",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Names of boards as `stations` takes them; ``notes`` on the choice, one sentence each.
+
+    ``all``: whether every board was wanted. ``absent``: the boards left out then.
+    """
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    all: bool = False
+    absent: tuple[Board, ...] = ()
+
+
+def choose_boards(wanted: Sequence[str], project: Path | None = None) -> Chosen:
+    """The boards that the values of ``--board`` name; "all" and "auto" are replaced.
+
+    ToolMissing if all are wanted and none has its tools.
+    """
+    names: list[str] = []
+    notes: list[str] = []
+    absent: list[Board] = []
+    words = [word.strip() for one in wanted for word in one.split(",") if word.strip()]
+    for word in words:
+        if word == ALL:
+            emulated = [one for one in every_board(project) if one.emulator]
+            absent = [board for board in emulated if missing_tools(board)]
+            names += [board.name for board in emulated if board not in absent]
+        elif word == AUTO:
+            name, note = choose_board(project)
+            names.append(name)
+            notes += [note] if note else []
+        else:
+            names.append(word)
+    if not names:
+        raise ToolMissing(
+            "no emulated board has its compiler and emulator installed",
+            "hil doctor lists the packages, and --install installs them",
+        )
+    return Chosen(tuple(dict.fromkeys(names)), tuple(notes), ALL in words, tuple(absent))
+
+
+def every_board(project: Path | None = None) -> tuple[Board, ...]:
+    """Every known board, by name."""
+    return tuple(load_board(name, project) for name in sorted(board_files(project)))
 
 
 def choose_board(project: Path | None = None) -> tuple[str, str]:

@@ -28,7 +28,8 @@ def bench(
         Names,
         typer.Option(
             "--board",
-            help="Board; repeatable. auto: mps2 if its tools are installed, else native. "
+            help="Board; repeatable, or several with commas. auto: mps2 if its tools are "
+            "installed, else native. all: every emulated board whose tools are installed. "
             "NAME@PORT or NAME@SERIAL selects one of several; labgrid:PLACE acquires one from a "
             "lab.",
         ),

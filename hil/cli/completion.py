@@ -33,13 +33,14 @@ def _starting(names: Found) -> Complete:
 def boards(incomplete: str) -> Found:
     """Boards, with their titles."""
     from hil.boards.config import board_files, load_board
+    from hil.boards.station import ALL, AUTO
     from hil.firmware import find_project
 
     project = find_project()
-    for name in ("auto", *sorted(board_files(project))):
+    for name in (AUTO, ALL, *sorted(board_files(project))):
         if name.startswith(incomplete):
             try:
-                yield name, "" if name == "auto" else load_board(name, project).title
+                yield name, "" if name in (AUTO, ALL) else load_board(name, project).title
             except HilError:  # a board file that is being written
                 yield name
 

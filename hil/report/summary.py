@@ -239,9 +239,10 @@ def too_large(manifest: Manifest) -> Table:
             f"{found.model} {found.precision}",
             f"{found.board_title} ({found.board})",
             found.engine,
-            "flash" if found.memory == "flash" else "RAM",
+            found.of,
             f"{found.needs:,} B" if found.linked else f"at least {found.needs:,} B",
             f"{found.has:,} B",
+            f"{found.missing:,} B",
         )
         for found in manifest.no_place
     )
@@ -249,7 +250,7 @@ def too_large(manifest: Manifest) -> Table:
         'Not run. "At least": the size of the network alone (constants in flash; arena, input and '
         "output in RAM), so nothing was built. Otherwise: the size of the linked image."
     )
-    head = ("Network", "Board", "Engine", "Memory", "Needs", "Board has")
+    head = ("Network", "Board", "Engine", "Memory", "Needs", "Board has", "Missing")
     return Table("Does not fit", head, rows, note)
 
 

@@ -316,8 +316,9 @@ class RunEnd(Stored, frozen=True):
 class TooLarge(Stored, frozen=True):
     """A requested run that does not fit: the board's memory is too small.
 
-    ``needs``, ``has`` in bytes. ``linked``: ``needs`` is the size of the whole linked image;
-    otherwise it is the minimum for the network alone.
+    ``needs``, ``has`` in bytes. ``memory``: "constants" is the share of the flash that code can
+    read as data. ``linked``: ``needs`` is the size of the whole linked image; otherwise it is the
+    minimum for the network alone.
     """
 
     board: str
@@ -325,10 +326,19 @@ class TooLarge(Stored, frozen=True):
     engine: str
     model: str
     precision: str
-    memory: Literal["flash", "ram"]
+    memory: Literal["flash", "ram", "constants"]
     needs: int
     has: int
     linked: bool
+
+    @property
+    def of(self) -> str:
+        """The memory in words."""
+        return {"flash": "flash", "ram": "RAM", "constants": "constants in flash"}[self.memory]
+
+    @property
+    def missing(self) -> int:
+        return self.needs - self.has
 
     @property
     def key(self) -> str:
@@ -337,11 +347,11 @@ class TooLarge(Stored, frozen=True):
     @property
     def reason(self) -> str:
         """One sentence without its full stop."""
-        memory = "flash" if self.memory == "flash" else "RAM"
+        has = "reads" if self.memory == "constants" else "has"
         who, least = ("the image takes", "") if self.linked else ("it takes", " at least")
         return (
             f"{self.model} {self.precision} ({self.engine}) does not fit on {self.board}: "
-            f"{who}{least} {self.needs:,} B of {memory}, the board has {self.has:,} B"
+            f"{who}{least} {self.needs:,} B of {self.of}, the board {has} {self.has:,} B"
         )
 
 
@@ -371,6 +381,23 @@ class Refused(Stored, frozen=True):
         return f"{self.model} {self.precision} ({self.engine}) on {self.board}: {self.why}{advice}"
 
 
+class AbsentBoard(Stored, frozen=True):
+    """A board that `--board all` left out: ``missing`` programs or files, and the Debian
+    ``packages`` that contain them."""
+
+    board: str
+    board_title: str
+    missing: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """One sentence without its full stop."""
+        how = f" (sudo apt-get install {' '.join(self.packages)})" if self.packages else ""
+        verb = "is" if len(self.missing) == 1 else "are"
+        return f"board {self.board}: {', '.join(self.missing)} {verb} not installed{how}"
+
+
 class FileHash(Stored, frozen=True):
     sha256: str
     size: int  # bytes
@@ -382,7 +409,8 @@ class Manifest(Stored, frozen=True):
     ``files``: every other file of the folder that is complete, by its path in it; empty while the
     bench runs. ``seal``: SHA-256 of this file's own bytes with an empty seal (`hil.runs.seal`).
     ``seeds``: all that the figures of the run may depend on. ``no_place``: what does not fit.
-    ``refused``: what an engine does not take, or what could not be built.
+    ``refused``: what an engine does not take, or what could not be built. ``absent``: boards that
+    were not asked because their tools are missing.
     """
 
     schema: int
@@ -400,14 +428,15 @@ class Manifest(Stored, frozen=True):
     chaos: str | UnsetType = UNSET  # SEED:rates of injected faults; not stored: none
     no_place: tuple[TooLarge, ...] = ()
     refused: tuple[Refused, ...] = ()
+    absent: tuple[AbsentBoard, ...] | UnsetType = UNSET  # not stored: none
     seeds: dict[str, str] = msgspec.field(default_factory=dict)
     files: dict[str, FileHash] = msgspec.field(default_factory=dict)
     seal: str = ""
 
     @property
-    def left_out(self) -> tuple[TooLarge | Refused, ...]:
-        """Every requested run that is missing, each with its ``key`` and ``reason``."""
-        return (*self.no_place, *self.refused)
+    def left_out(self) -> tuple[TooLarge | Refused | AbsentBoard, ...]:
+        """Every requested run that is missing, and every board, each with its ``reason``."""
+        return (*self.no_place, *self.refused, *(() if self.absent is UNSET else self.absent))
 
 
 # --- samples.jsonl: one line per sample that was asked for, append-only ---

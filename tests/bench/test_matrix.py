@@ -12,6 +12,7 @@ from hil.bench.events import Event, LeftOut
 from hil.core.errors import BuildFailed, ModelError, NotForBoard
 from hil.report import write
 from hil.runs.load import read_manifest
+from hil.runs.schema import AbsentBoard
 from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore, planned
 from tests.support.command_line import hil
@@ -95,6 +96,45 @@ def test_an_engine_that_one_board_excludes_runs_on_the_other() -> None:
     assert where == {("mega2560", "aot"), ("mps2", "aot"), ("mps2", "tflm")}
     with pytest.raises(NotForBoard):
         planned(3, boards=("mega2560", "mps2"), engines=("tflm",))
+
+
+def test_what_one_of_all_boards_cannot_take_is_left_out_there() -> None:
+    """Requested by name for one board, it is an error: see `tests/bench/test_plan.py`."""
+    plan = planned(
+        3,
+        boards=("mega2560", "mps2"),
+        models=("teacher", "student"),
+        precisions=(),
+        engines=("aot", "tflm"),
+        all_boards=True,
+    )
+    assert {(case.image.engine, case.network.name) for case in plan.cases} >= {
+        ("aot", "teacher"),
+        ("tflm", "teacher"),
+    }
+    small = [case for case in plan.cases if case.image.board.name == "mega2560"]
+    assert [case.key for case in small] == ["mega2560/aot/student/int8"]
+    # 225,034 weights of one byte, and 4 * 175 biases; 64 KB less the vectors
+    found = {(one.model, one.precision): one for one in plan.no_place}
+    teacher = found["teacher", "int8"]
+    assert (teacher.memory, teacher.has) == ("constants", 65_280)
+    assert teacher.missing == teacher.needs - 65_280 > 225_034 - 65_280
+    assert "constants in flash, the board reads 65,280 B" in teacher.reason
+    assert set(found) == {("teacher", "float32"), ("student", "float32"), ("teacher", "int8")}
+    assert {one.engine for one in plan.refused} == {"tflm"}
+    assert all(one.board == "mega2560" and not one.failed for one in plan.refused)
+
+
+def test_boards_without_their_tools_are_in_the_report(tmp_path: Path) -> None:
+    absent = AbsentBoard(
+        board="far", board_title="Far", missing=("far-gcc", "far-qemu"), packages=("gcc-far",)
+    )
+    run(planned(3, all_boards=True, absent=(absent,)), tmp_path, ignore, FakeLab())
+    manifest = read_manifest(tmp_path)
+    assert manifest.absent == (absent,)
+    said = "board far: far-gcc, far-qemu are not installed (sudo apt-get install gcc-far)"
+    assert [one.reason for one in manifest.left_out] == [said]
+    assert said in write(tmp_path).markdown.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("broken", "code"), [(["tflm"], 2), ([], 0)])

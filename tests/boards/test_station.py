@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from hil.boards.config import load_board
-from hil.boards.station import Station, choose_board, missing_tools, stations
-from hil.core.errors import NotAttached, UsageError
+from hil.boards.station import (
+    Station,
+    choose_board,
+    choose_boards,
+    missing_tools,
+    packages,
+    stations,
+)
+from hil.core.errors import NotAttached, ToolMissing, UsageError
 from tests.support.ports import USB_BOARD, plug
 
 
@@ -137,3 +144,48 @@ def test_a_compiler_without_its_c_library_is_not_enough(
     assert missing_tools(load_board("mps2")) == ["libc.a"]
     (tmp_path / "arm-none-eabi-g++").write_text("#!/bin/sh\necho libstdc++.a\n")
     assert missing_tools(load_board("mps2")) == ["libc.a", "libstdc++.a"]
+
+
+EMULATED = """
+name = "{name}"
+title = "emulated {name}"
+pio_env = "{name}"
+[clock]
+unit = "none"
+[emulator]
+command = ["{program}", "{{elf}}"]
+port_pattern = "port (.+)"
+package = "its-package"
+"""
+
+
+@pytest.fixture
+def three(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that knows a board on a port and two emulated ones, of which one is installed."""
+    folder = project / "boards"
+    for name, program in (("here", "sh"), ("gone", "no-such-emulator")):
+        (folder / f"{name}.toml").write_text(EMULATED.format(name=name, program=program))
+    files = {file.stem: file for file in folder.glob("*.toml")}
+    monkeypatch.setattr("hil.boards.station.board_files", lambda _: files)
+    return project
+
+
+def test_all_are_the_emulated_boards_whose_tools_are_installed(three: Path) -> None:
+    chosen = choose_boards(["all"], three)
+    assert (chosen.names, chosen.all) == (("here",), True)
+    (absent,) = chosen.absent
+    assert (absent.name, missing_tools(absent)) == ("gone", ["no-such-emulator"])
+    assert packages(absent) == ("its-package",)
+
+
+def test_all_without_any_of_the_tools_is_an_error(three: Path) -> None:
+    (three / "boards" / "here.toml").write_text(EMULATED.format(name="here", program="no-such"))
+    with pytest.raises(ToolMissing, match="no emulated board has its compiler and emulator"):
+        choose_boards(["all"], three)
+
+
+def test_a_list_with_commas_names_each_board_once(three: Path) -> None:
+    chosen = choose_boards(["gone,desk@/dev/ttyS1", "gone"], three)
+    assert (chosen.names, chosen.all) == (("gone", "desk@/dev/ttyS1"), False)
+    assert chosen.absent == ()  # a board that is named is not left out
+    assert choose_boards(["here, all"], three).names == ("here",)
