@@ -70,6 +70,16 @@ def chosen_arena():
     return arena
 
 
+def marker_pin():
+    """The Arduino pin that is high during an inference, from HIL_MARKER_PIN; empty: none."""
+    pin = os.environ.get("HIL_MARKER_PIN", "")
+    if pin and not pin.isdecimal():
+        fail(f"HIL_MARKER_PIN={pin} is not the number of a pin; correct it, or unset it")
+    if pin and not on_arduino:
+        fail(f"HIL_MARKER_PIN={pin}: this board has no pins; unset it")
+    return pin
+
+
 def shows_layers():
     return os.environ.get("HIL_LAYERS", "0") not in ("", "0")
 
@@ -156,6 +166,8 @@ python = find_python()
 LIBRARY = FIRMWARE / "lib" / "TinymlHil" / "src"
 port_name = env.GetProjectOption("custom_hil_port")
 on_arduino = port_name == "arduino"  # that port is a part of the library
+if pin := marker_pin():
+    env.Append(CPPDEFINES=[("HIL_MARKER_PIN", pin)])
 port = LIBRARY / "hil_arduino" if on_arduino else FIRMWARE / "port" / port_name
 libraries = [LIBRARY / name for name in ("", "hil_engine", "hil_wire", "hil_session")]
 version = json.loads((LIBRARY.parent / "library.json").read_text("utf-8"))["version"]

@@ -320,3 +320,52 @@ class MlperfDataOutput(Output, frozen=True, kw_only=True):
     samples: int
     folder: str
     tests: tuple[str, ...]
+
+
+# --- hil energy ---
+
+
+class Bounds(Part, frozen=True, kw_only=True):
+    """A figure with its 95 % interval."""
+
+    point: float
+    low: float
+    high: float
+
+
+class EnergyPart(Part, frozen=True, kw_only=True):
+    """The energy of one run, or of all windows (``run`` is empty).
+
+    ``windows`` that count, and how many do not, by reason. ``joules`` and ``above_idle`` (less the
+    idle power), per inference, of which each window has ``inferences``. ``seconds``: of an
+    inference, by the instrument's clock. ``edge``: how far a window can be off because its edges
+    are sampled, as a share. ``gate_over_device``: the gate's time over the device's, median.
+    """
+
+    run: str
+    windows: int
+    not_counted: dict[str, int]
+    inferences: int
+    joules: Bounds
+    above_idle: Bounds
+    idle_watts: Bounds
+    seconds: Bounds
+    average_amperes: float
+    peak_amperes: float
+    edge: float
+    gate_over_device: float | None = None
+    battery_days: float | None = None
+
+
+class EnergyOutput(Output, frozen=True, kw_only=True):
+    """A recording and what it shows. ``by``: what the windows were found by, gate or power;
+    ``voltage``: mean, in volts; ``lost``: samples that the instrument lost."""
+
+    trace: str
+    samples: int
+    rate: float
+    seconds: float
+    voltage: float
+    lost: int
+    by: str
+    parts: tuple[EnergyPart, ...]

@@ -49,6 +49,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil emulate mps2 --firmware firmware.elf --detach",
         "hil emulate mps2 --stop",
     ),
+    "energy": (
+        "hil energy recording.csv --voltage 3.3",
+        "hil energy results/my-run recording.ppk2 --voltage 3.3 --gate D0",
+        "hil energy recording.jls --battery 1000 --every 60",
+    ),
     "mlperf": (
         "hil mlperf --data data/digits --port /dev/ttyACM0 --mode performance",
         "hil mlperf --data data/digits --board native --model student --dataset digits",

@@ -104,6 +104,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "boards",
         "Start an emulated board and print its port.",
     ),
+    "energy": Command(
+        "energy",
+        "Compute the energy per inference from what an instrument recorded.",
+    ),
     "mlperf": Command(
         "mlperf",
         "Run MLPerf Tiny on any device that speaks its protocol, and write a submission's files.",

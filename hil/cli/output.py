@@ -39,6 +39,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "doctor": "DoctorOutput",
     "export": "ExportOutput",
     "headers": "ExportOutput",
+    "energy": "EnergyOutput",
     "mlperf": "MlperfOutput",
     "mlperf-data": "MlperfDataOutput",
 }

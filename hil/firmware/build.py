@@ -65,6 +65,7 @@ _CHOICES: Final = (
     "HIL_CMSIS_NN_DIR",
     "HIL_ESP_NN_DIR",
     "HIL_FAULT",
+    "HIL_MARKER_PIN",
     "HIL_TFLM_DIR",
     "HIL_TFLM_KERNELS",
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples -> estimates. Pure: no I/O, no runs, no boards, and randomness only from a seed.
 
-estimate   shares, medians and percentiles; McNemar's test and paired differences
+estimate   shares, means, medians and percentiles; McNemar's test and paired differences
 bootstrap  medians, their ratios and functions of means with bootstrap intervals
 series     times: kinds that never mix, outliers, drift
 metrics    outputs compared with a reference
@@ -17,6 +17,7 @@ from hil.stats.estimate import (
     Samples,
     lost,
     mcnemar,
+    mean,
     median,
     paired_difference,
     percentile,
@@ -36,6 +37,7 @@ __all__ = [
     "drift",
     "lost",
     "mcnemar",
+    "mean",
     "median",
     "outliers",
     "paired_difference",

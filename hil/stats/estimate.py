@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, t
 
 CONFIDENCE = 0.95
 
@@ -59,6 +59,20 @@ def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     ordered = np.sort(values)
     low, high = float(ordered[rank - 1]), float(ordered[-rank])
     return Estimate(point, low, high, "order statistics", values.size, confidence)
+
+
+def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """Mean with Student's t interval; ValueError as `finite`. One sample has no interval: its ends
+    are the sample, and ``confidence`` is 0."""
+    values = finite(samples)
+    point = float(values.mean())
+    if values.size == 1:
+        return Estimate(point, point, point, "one sample", 1, 0.0)
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    if error == 0:
+        return Estimate(point, point, point, "constant", values.size, 1.0)
+    half = float(t.ppf((1 + confidence) / 2, values.size - 1)) * error
+    return Estimate(point, point - half, point + half, "Student's t", values.size, confidence)
 
 
 def percentile(samples: Samples, percent: float) -> float:

@@ -64,6 +64,20 @@ def test_the_magic_word_at_the_end_of_an_rtx_stack_is_not_touched(tmp_path: Path
     check_stack_marks(program(tmp_path, MBED, FAKES / "mbed.cpp")())
 
 
+def test_the_marker_pin_is_high_around_the_measured_time(tmp_path: Path) -> None:
+    pin = [*MBED, "-DHIL_MARKER_PIN=5"]
+    assert list(program(tmp_path, pin, FAKES / "marker.cpp")().values()) == [
+        *("output 5", "low 5"),
+        *("high 5", "micros 0", "cycles 0"),
+        *("cycles 0", "micros 0", "low 5"),
+    ]
+
+
+def test_without_a_marker_pin_no_pin_changes(tmp_path: Path) -> None:
+    said = program(tmp_path, MBED, FAKES / "marker.cpp")()
+    assert list(said.values()) == ["micros 0", "cycles 0", "cycles 0", "micros 0"]
+
+
 def check_stack_marks(said: dict[str, str]) -> None:
     found = {name: int(value) for name, value in said.items()}
     assert found["guard_kept"] == 1

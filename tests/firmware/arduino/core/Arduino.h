@@ -46,6 +46,10 @@ extern "C" {
 unsigned long micros(void);
 unsigned long millis(void);
 void delay(uint32_t ms);
+void pinMode(uint8_t pin, uint8_t mode);
+void digitalWrite(uint8_t pin, uint8_t level);
 }
+enum { LOW, HIGH };
+enum { OUTPUT = 3 };
 
 #endif

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where inferences are in a trace: by the gate, or by the power itself where there is no gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.core.errors import DataError
+from hil.energy.trace import Bools, Floats, Trace
+
+SHORTEST: Final = 10  # samples of a window; with fewer, its edges are more than 10 % of it
+FAULTS: Final = {
+    "cut": "the trace begins or ends within it",
+    "short": f"it has fewer than {SHORTEST} samples",
+    "lost": "the instrument lost samples in it",
+    "clipped": "the current was at a limit of the instrument's range",
+    "bounce": "the gate has an edge less than 3 samples from another",
+    "clock": "the gate was high for another time than the device measured",
+}
+_BOUNCE: Final = 3  # samples; a shorter level is a doubled edge
+_APART: Final = 4.0  # standard deviations between idle and active power
+_SMOOTH: Final = 5  # samples of the running median, where there is no gate
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Samples ``start`` up to, not including, ``end``. ``fault``: of `FAULTS`, why it does not
+    count; empty if it does."""
+
+    start: int
+    end: int
+    fault: str = ""
+
+    @property
+    def samples(self) -> int:
+        return self.end - self.start
+
+
+def find_windows(trace: Trace) -> tuple[Window, ...]:
+    """Every window in order. DataError if there is none.
+
+    Without a gate, a window is where the power is above the middle of two levels that are at least
+    four standard deviations apart.
+    """
+    high = trace.gate if trace.gate is not None else _by_power(trace)
+    if not high.any() or high.all():
+        level = "high" if high.all() else "low"
+        what = "the gate" if trace.gate is not None else "the power"
+        raise DataError(
+            f"{trace.source}: {what} is {level} in all of the {trace.seconds:.3g} s",
+            "check that the marker pin is connected, and that the firmware was built with "
+            "HIL_MARKER_PIN",
+        )
+    found = tuple(_judged(one, trace) for one in _runs(high, bounces=trace.gate is not None))
+    if all(one.fault == "cut" for one in found):
+        raise DataError(
+            f"{trace.source}: no window is whole", "start recording before the first inference"
+        )
+    return found
+
+
+def _runs(high: Bools, *, bounces: bool) -> list[Window]:
+    """Runs of high samples. A level of less than three samples, if not at either end of the trace,
+    is a doubled edge: what it separates is one window with the fault "bounce"."""
+    edges = np.flatnonzero(np.diff(high.astype(np.int8))) + 1
+    bounds = [0, *(int(edge) for edge in edges), len(high)]
+    levels = [(a, b, bool(high[a])) for a, b in pairwise(bounds)]
+    found: list[Window] = []
+    joins = False  # whether the next high run belongs to the last window
+    for a, b, is_high in levels:
+        brief = bounces and b - a < _BOUNCE and a > 0 and b < len(high)
+        if is_high:
+            cut = "cut" if a == 0 or b == len(high) else ""
+            if joins and found:
+                found[-1] = replace(found[-1], end=b, fault="bounce")
+            else:
+                found.append(Window(a, b, cut or ("bounce" if brief else "")))
+            joins = False
+        else:
+            joins = brief
+    return found
+
+
+def _judged(one: Window, trace: Trace) -> Window:
+    """The window with its first fault."""
+    if one.fault:
+        return one
+    if one.samples < SHORTEST:
+        return replace(one, fault="short")
+    inside = slice(one.start, one.end)
+    if not np.isfinite(trace.power[inside]).all():
+        return replace(one, fault="lost")
+    if trace.clipped is not None and trace.clipped[inside].any():
+        return replace(one, fault="clipped")
+    return one
+
+
+def _by_power(trace: Trace) -> Bools:
+    """Whether the power is above the middle of its two levels, by a running median of five."""
+    from scipy.ndimage import median_filter  # a trace with a gate needs none
+
+    power = np.nan_to_num(trace.power, nan=float(np.nanmedian(trace.power)))
+    smooth: Floats = median_filter(power, _SMOOTH, mode="nearest")
+    low, high = _levels(smooth)
+    middle = (low + high) / 2
+    above = smooth > middle
+    spread = max(_deviation(smooth[above]), _deviation(smooth[~above]))
+    if high - low <= _APART * spread or high == low:
+        raise DataError(
+            f"{trace.source} has no gate, and its power does not have two levels that could be "
+            "told apart",
+            "connect the marker pin (HIL_MARKER_PIN) to the instrument's digital input",
+        )
+    return np.asarray(above)
+
+
+def _levels(values: Floats) -> tuple[float, float]:
+    """The two means that split the values best: Lloyd's algorithm in one dimension."""
+    low, high = float(values.min()), float(values.max())
+    for _ in range(100):
+        above = values > (low + high) / 2
+        if not above.any() or above.all():
+            break
+        new = float(values[~above].mean()), float(values[above].mean())
+        if new == (low, high):
+            break
+        low, high = new
+    return low, high
+
+
+def _deviation(values: npt.NDArray[np.float64]) -> float:
+    """The standard deviation by the median absolute deviation, which edges do not disturb."""
+    if values.size == 0:
+        return 0.0
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
