@@ -237,7 +237,8 @@ class CleanOutput(Output, frozen=True, kw_only=True):
 
 class DoctorCheck(Part, frozen=True, kw_only=True):
     """``need``: required, board (for some boards) or optional. ``fix``: the command or step that
-    installs what is missing; ``packages``: Debian's, if it has any."""
+    installs what is missing; ``packages``: Debian's, if it has any. ``source``: where it comes
+    from: apt, brew, npm, pip, url, platformio or user; empty if that is not known."""
 
     name: str
     ok: bool
@@ -245,6 +246,7 @@ class DoctorCheck(Part, frozen=True, kw_only=True):
     need: Literal["required", "board", "optional"]
     fix: str
     packages: tuple[str, ...]
+    source: Literal["", "apt", "brew", "npm", "pip", "url", "platformio", "user"] = ""
 
 
 class DoctorOutput(Output, frozen=True, kw_only=True):

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hil.boards.npm import NpmPackage
 from hil.core.errors import ConfigError, unknown
 from hil.core.files import Config, read_toml
 from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
 from hil.core.settings import SETTINGS, read_settings
 from hil.wire.messages import Lap, Result
 
-PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}"
+PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}, {npm}"
 
 
 class BoardClock(Config, frozen=True):
@@ -47,12 +48,30 @@ class BoardClock(Config, frozen=True):
         return raw * self.numerator / self.denominator if raw else None
 
 
+class Verify(Config, frozen=True):
+    """A command that tells whether a program is the right one, by its output.
+
+    ``output``: regular expression that must match a line; ``what``: the name of what is missing
+    if it does not.
+    """
+
+    command: tuple[str, ...]
+    output: str
+    what: str
+
+    def __post_init__(self) -> None:
+        if not self.command or not self.what:
+            raise ValueError("emulator.verify: command or what is empty")
+        _groups("verify.output", self.output)
+
+
 class Emulator(Config, frozen=True):
     """A process that emulates the board, and how its serial port is reached.
 
-    In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder for this run
-    and ``{tcp}`` a free TCP port. The commands of ``prepare`` run first, in order. Exactly one of
-    ``port_pattern``, ``port`` and ``stdio`` is given.
+    In every word ``{elf}`` is the firmware, ``{build}`` its folder, ``{run}`` a folder for this
+    run, ``{tcp}`` a free TCP port and ``{npm}`` the folder of the package ``npm``. The commands of
+    ``prepare`` run first, in order. Exactly one of ``port_pattern``, ``port`` and ``stdio`` is
+    given.
     """
 
     command: tuple[str, ...]
@@ -62,6 +81,10 @@ class Emulator(Config, frozen=True):
     ready: str = ""  # with port or stdio: regular expression for its output, to wait for
     prepare: tuple[tuple[str, ...], ...] = ()
     package: str = ""  # Debian package of command[0]
+    npm: NpmPackage | None = None
+    get: dict[str, str] = msgspec.field(default_factory=dict)  # program -> a command, or a URL
+    verify: Verify | None = None
+    environment: tuple[str, ...] = ()  # variables that must be set, e.g. a token
 
     def __post_init__(self) -> None:
         if not self.command or not all(self.prepare):
@@ -94,7 +117,10 @@ class Emulator(Config, frozen=True):
 
     def fill(self, words: tuple[str, ...], elf: Path, run: Path, tcp: int) -> list[str]:
         """``words`` with their placeholders replaced."""
-        return [word.format(elf=elf, build=elf.parent, run=run, tcp=tcp) for word in words]
+        values = {"elf": elf, "build": elf.parent, "run": run, "tcp": tcp}
+        if self.npm:
+            values["npm"] = self.npm.folder
+        return [word.format(**values) for word in words]
 
 
 def _groups(key: str, pattern: str) -> int:
@@ -130,15 +156,18 @@ class Usb(Config, frozen=True):
     """The board's USB identities: ``vid:pid`` in four hex digits each.
 
     ``ids`` while firmware runs; ``bootloader_ids`` while its bootloader waits for an upload (DFU, a
-    ROM loader, a drive for UF2 files).
+    ROM loader, a drive for UF2 files). ``udev``: those that an upload tool opens without a serial
+    port, for which Linux needs a rule.
     """
 
     ids: tuple[str, ...]
     bootloader_ids: tuple[str, ...] = ()
+    udev: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for key in ("ids", "bootloader_ids"):
-            for name in getattr(self, key):
+        named = {"ids": self.ids, "bootloader_ids": self.bootloader_ids, "udev": self.udev}
+        for key, names in named.items():
+            for name in names:
                 if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", name):
                     raise ValueError(f"usb.{key}: {name!r} is not vid:pid, e.g. `303a:1001`")
         if both := set(self.ids) & set(self.bootloader_ids):

@@ -65,10 +65,17 @@ def start(
     folder = log.with_suffix(".run")
     folder.mkdir(parents=True, exist_ok=True)
     tcp = _free_port() if emulator.wants_tcp else 0
+    if emulator.npm and not emulator.npm.installed:
+        raise ToolMissing(
+            f"the npm package {emulator.npm} is not installed",
+            "hil doctor --install, with --board and this board's name, installs it",
+        )
     for words in emulator.prepare:
-        _prepare(emulator.fill(words, elf, folder, tcp), log)
+        filled = emulator.fill(words, elf, folder, tcp)
+        _require(filled[0], emulator)
+        _prepare(filled, log)
     command = emulator.fill(emulator.command, elf, folder, tcp)
-    _require(command[0], emulator.package)
+    _require(command[0], emulator)
     setpriv = shutil.which("setpriv")
     before = [setpriv, "--pdeathsig", "KILL"] if setpriv and not detach else []
     (port,) = emulator.fill((emulator.port,), elf, folder, tcp)
@@ -148,7 +155,6 @@ def _free_port() -> int:
 
 def _prepare(command: Sequence[str], log: Path) -> None:
     """Run one preparing command and wait for its end."""
-    _require(command[0])
     with log.open("wb") as output:
         try:
             done = subprocess.run(
@@ -166,14 +172,15 @@ def _prepare(command: Sequence[str], log: Path) -> None:
         raise _failed(command, f"ended with {done.returncode}", said)
 
 
-def _require(program: str, package: str = "") -> None:
+def _require(program: str, emulator: Emulator) -> None:
     if not shutil.which(program):
-        how = (
-            f": sudo apt-get install {package}"
-            if package
-            else ", or correct the board's [emulator]"
-        )
-        raise ToolMissing(f"{program} is not installed", f"install it{how}")
+        if program in emulator.get:
+            how = f"install it: {emulator.get[program]}"
+        elif emulator.package and program == emulator.command[0]:
+            how = f"install it: sudo apt-get install {emulator.package}"
+        else:
+            how = "install it, or correct the board's [emulator]"
+        raise ToolMissing(f"{program} is not installed", how)
 
 
 def _failed(command: Sequence[str], how: str, said: str) -> DeviceError:

@@ -14,7 +14,6 @@ a,b                         both
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,8 +24,8 @@ from typing import Final
 from hil.boards.attached import choose_attached, find_attached
 from hil.boards.config import Board, board_files, load_board
 from hil.boards.labgrid import SCHEME, hold
+from hil.boards.needs import apt_command, tool_needs
 from hil.core.errors import ToolMissing, UsageError
-from hil.firmware.toolchain import COMPILERS
 
 ALL: Final = "all"
 AUTO: Final = "auto"
@@ -120,30 +119,26 @@ def _label(where: str) -> str:
 
 def missing_tools(board: Board) -> list[str]:
     """Missing programs and files that are needed to build for ``board`` or to run it."""
-    missing = COMPILERS[board.pio_env].missing if board.pio_env in COMPILERS else []
-    if board.emulator:
-        programs = [words[0] for words in (board.emulator.command, *board.emulator.prepare)]
-        missing += [tool for tool in programs if "{" not in tool and not shutil.which(tool)]
-    return missing
+    return [one for need in tool_needs(board) for one in need.missing]
 
 
 def packages(board: Board) -> tuple[str, ...]:
     """The Debian packages that have these programs and files."""
-    compiler = COMPILERS[board.pio_env].packages if board.pio_env in COMPILERS else ()
-    emulator = (board.emulator.package,) if board.emulator and board.emulator.package else ()
-    return tuple(dict.fromkeys((*compiler, *emulator)))
+    return tuple(dict.fromkeys(one for need in tool_needs(board) for one in need.packages))
 
 
 def require_tools(board: Board) -> None:
     """ToolMissing, with the command that installs them, unless all of them are there."""
-    if missing := missing_tools(board):
+    lacking = [need for need in tool_needs(board) if need.missing]
+    if missing := [one for need in lacking for one in need.missing]:
         one = len(missing) == 1
+        # Debian's packages in one command, also those of what is there
+        apt = all(need.source == "apt" for need in lacking)
+        fixes = [apt_command(packages(board))] if apt else [need.fix for need in lacking]
         raise ToolMissing(
             f"{', '.join(missing)} {'is' if one else 'are'} not installed, and board {board.name} "
             f"needs {'it' if one else 'them'}",
-            f"install {'it' if one else 'them'}: sudo apt-get install {' '.join(packages(board))}"
-            if packages(board)
-            else "install what the [emulator] of the board's file names",
+            f"install {'it' if one else 'them'}: {'; '.join(dict.fromkeys(fixes))}",
         )
 
 

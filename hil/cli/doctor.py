@@ -20,10 +20,13 @@ from rich.markup import escape
 
 from hil.api.records import DoctorCheck, DoctorOutput
 from hil.boards.config import load_board
+from hil.boards.machine import machine_needs
+from hil.boards.needs import Source, apt_command, tool_needs
+from hil.boards.npm import install as install_npm
 from hil.boards.station import missing_tools, packages
 from hil.cli.console import Downloads, out
 from hil.cli.output import result
-from hil.core.errors import HilError
+from hil.core.errors import HilError, ToolMissing
 from hil.datasets import mnist
 from hil.engines import sources
 from hil.firmware import find_project, firmware_tree
@@ -54,6 +57,7 @@ class Check:
     need: Need = "required"
     fix: str = ""
     packages: tuple[str, ...] = ()
+    source: Source = ""
 
 
 def examine(
@@ -63,7 +67,8 @@ def examine(
     lab: bool = False,
     tests: bool = False,
 ) -> Iterator[Check]:
-    """Every check; of the emulated boards only ``boards``, or all if it is empty.
+    """Every check: of ``boards`` all that they need, or, if it is empty, of each board that has a
+    compiler of its own whether that and the emulator are there.
 
     The sources of ``engines`` are required, those of others are optional.
     ``lab`` adds what the machines of a lab need: to export boards, and to hold a shared study.
@@ -77,7 +82,11 @@ def examine(
         fix="use Python 3.11, 3.12 or 3.13",
     )
     yield _firmware()
-    yield from map(_board, boards or COMPILERS)
+    if boards:
+        for name in boards:
+            yield from _needs(name)
+    else:
+        yield from map(_board, COMPILERS)
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
@@ -126,12 +135,6 @@ def install(packages: tuple[str, ...]) -> str:
     return "" if done.returncode == 0 else f"apt-get reports: {last}"
 
 
-def apt_command(packages: tuple[str, ...]) -> str:
-    """The command that installs ``packages``."""
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"{sudo}apt-get install {' '.join(packages)}"
-
-
 def _board(name: str) -> Check:
     """The compiler and the emulator of one board."""
     board = load_board(name)
@@ -143,6 +146,25 @@ def _board(name: str) -> Check:
         "required" if name == REQUIRED else "board",
         *_apt(*packages(board)),
     )
+
+
+def _needs(name: str) -> Iterator[Check]:
+    """Everything that board ``name`` needs, one check each."""
+    project = find_project()
+    board = load_board(name, project)
+    needs = list(tool_needs(board))
+    if board.pio_env not in COMPILERS:  # its compiler is part of PlatformIO's platform
+        needs += machine_needs(board, project)
+    for need in needs:
+        yield Check(
+            f"board {name}, {need.what}",
+            not need.missing,
+            f"{', '.join(need.missing)} not found" if need.missing else need.detail,
+            "required" if need.required else "optional",
+            need.fix if need.missing else "",
+            need.packages,
+            need.source,
+        )
 
 
 def _module(name: str, need: Need, fix: str) -> Check:
@@ -269,6 +291,22 @@ def download_sources(engines: Iterable[str]) -> None:
             sources.install(archive, downloads)
 
 
+def install_npm_packages(boards: Iterable[str]) -> str:
+    """Install the emulators of ``boards`` that are npm packages. Returns "" or the last reason why
+    one could not be."""
+    reason = ""
+    for board in (load_board(name, find_project()) for name in boards):
+        package = board.emulator.npm if board.emulator else None
+        if package and not package.installed:
+            out.print(f"installing the npm package {package}", soft_wrap=True)
+            try:
+                install_npm(package)
+            except ToolMissing as problem:
+                reason = problem.what
+                out.print(f"{escape(reason)}; {escape(problem.hint)}", soft_wrap=True)
+    return reason
+
+
 MISSING = 2
 
 
@@ -277,12 +315,12 @@ def doctor(
         bool,
         typer.Option(
             "--install",
-            help="Install missing Debian packages, if permitted, and download the sources of "
-            "--engine.",
+            help="Install missing Debian packages, if permitted, and npm packages, and download "
+            "the sources of --engine.",
         ),
     ] = False,
     board: Annotated[
-        list[str], typer.Option("--board", help="Check only what this board needs; repeatable.")
+        list[str], typer.Option("--board", help="Check all that this board needs; repeatable.")
     ] = [],
     engine: Annotated[
         list[str],
@@ -311,6 +349,8 @@ def doctor(
         out.print(f"installing {' '.join(packages)}")
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
+    if fix:
+        reason = install_npm_packages(board or COMPILERS) or reason
         checks = list(examine(board, engine, lab=lab, tests=tests))
     ok = all(check.ok or check.need != "required" for check in checks)
     found = tuple(DoctorCheck(**dataclasses.asdict(check)) for check in checks)

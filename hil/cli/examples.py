@@ -35,7 +35,12 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil flash --board esp32dev --serial 0042 --precision int8",
         "hil flash --board mps2",
     ),
-    "doctor": ("hil doctor", "hil doctor --install --board mps2", "hil doctor --engine tflm"),
+    "doctor": (
+        "hil doctor",
+        "hil doctor --board esp32dev",
+        "hil doctor --install --board mps2",
+        "hil doctor --engine tflm",
+    ),
     "train": ("hil train --recipe mnist", "hil train --recipe my.toml --out models/my --quick"),
     "export": (
         "hil export my.tflite --out my_sketch",

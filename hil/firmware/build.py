@@ -149,7 +149,7 @@ def _run(
     require_compiler(env)
     tree = firmware_tree(project)
     _require_path(tree)
-    found = sources.environment(engine) | _envs_of(project)
+    found = sources.environment(engine) | envs_of(project)
     name = _image_name(env, models, engine, layers, sketch, found)
     folder = tree / ".pio" / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,7 +217,7 @@ def _nobody(_: str) -> None:
     """Nobody is watching."""
 
 
-def _envs_of(project: Path) -> dict[str, str]:
+def envs_of(project: Path) -> dict[str, str]:
     """The variable with which `platformio.ini` also reads the envs of the user's own boards."""
     folder = project / "boards"
     return {"HIL_ENVS": f"{glob.escape(str(folder))}/*.ini"} if any(folder.glob("*.ini")) else {}

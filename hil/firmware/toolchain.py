@@ -121,7 +121,7 @@ def ensure_scons(core: Path) -> None:
         StorageError: the core folder cannot be written.
     """
     target = core / "packages" / "tool-scons"
-    if target.exists() or _registry_answers():
+    if target.exists() or registry_answers():
         return
     source = _installed_scons()
     try:
@@ -171,7 +171,7 @@ def _installed_scons() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _registry_answers() -> bool:
+def registry_answers() -> bool:
     for host in platformio.__registry_mirror_hosts__:
         try:
             socket.create_connection((f"api.{host}", 443), timeout=_REACH_S).close()

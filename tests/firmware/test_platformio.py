@@ -49,7 +49,7 @@ def test_missing_compiler_names_the_package(
 def test_scons_is_installed_locally_without_the_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
+    monkeypatch.setattr(toolchain, "registry_answers", lambda: False)
     ensure_scons(tmp_path)
     made = tmp_path / "packages" / "tool-scons"
     assert json.loads((made / ".piopm").read_text())["spec"]["owner"] == "platformio"
@@ -68,7 +68,7 @@ def test_scons_is_installed_locally_without_the_registry(
 def test_scons_is_left_to_platformio_when_the_registry_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain, "_registry_answers", lambda: True)
+    monkeypatch.setattr(toolchain, "registry_answers", lambda: True)
     ensure_scons(tmp_path)
     assert not (tmp_path / "packages").exists()
 
@@ -76,7 +76,7 @@ def test_scons_is_left_to_platformio_when_the_registry_answers(
 def test_without_registry_and_scons_the_hint_names_scons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
+    monkeypatch.setattr(toolchain, "registry_answers", lambda: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ToolMissing, match=r"pip install scons==4\."):
         ensure_scons(tmp_path)
@@ -85,7 +85,7 @@ def test_without_registry_and_scons_the_hint_names_scons(
 def test_a_core_folder_that_cannot_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain, "_registry_answers", lambda: False)
+    monkeypatch.setattr(toolchain, "registry_answers", lambda: False)
     (tmp_path / "packages").touch()
     with pytest.raises(StorageError, match="cannot install PlatformIO's build tool in"):
         ensure_scons(tmp_path)
