@@ -3,6 +3,7 @@
 
 from hil.firmware.build import BuiltFirmware, build, upload
 from hil.firmware.footprint import Footprint, Share, Sizes, compiler_of, footprint, sizes
+from hil.firmware.places import places
 from hil.firmware.project import (
     cache_folder,
     find_project,
@@ -24,6 +25,7 @@ __all__ = [
     "footprint",
     "installed_tree",
     "is_checkout",
+    "places",
     "sizes",
     "upload",
 ]

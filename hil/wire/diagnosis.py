@@ -27,7 +27,7 @@ from hil.core.errors import (
     WrongCompiler,
 )
 from hil.core.text import shorten, strip_ansi
-from hil.wire.frames import Frame, decode
+from hil.wire.panics import HEADS, panics, text_of
 
 HEARD: Final = 8192  # latest bytes to search: a panic and a boot of an ESP32 are 2 KB
 _QUOTED: Final = 200  # characters
@@ -68,6 +68,7 @@ def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
         if len(found) >= symptom.times:
             groups = {name: _quote(value or "") for name, value in found[-1].groupdict().items()}
             groups["count"] = str(len(found))
+            groups["often"] = f" {often} times" if (often := panics(text)) > 1 else ""
             groups.setdefault("needs", _GCC.get(groups.get("standard", ""), "a newer one"))
             return Diagnosis(symptom, _quote(found[-1][0]), groups)
     return None
@@ -75,9 +76,7 @@ def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
 
 def board_says(heard: bytes) -> Diagnosis | None:
     """What is wrong with a board, by the bytes that it sent; frames among them are ignored."""
-    blocks = heard.split(b"\0")
-    foreign = [block for block in blocks if block and not isinstance(decode(block), Frame)]
-    return diagnose(b"\n".join(foreign).decode("ascii", "replace"), BOARD)
+    return diagnose(text_of(heard), BOARD)
 
 
 def _quote(text: str) -> str:
@@ -127,20 +126,9 @@ BOARD: Final = (
         "(board_build.partitions = huge_app.csv)",
     ),
     _of(
-        r"Guru Meditation Error:[^\r\n]*(?:\s+Debug exception reason:[^\r\n]*)?"
-        r"|assert failed:[^\r\n]*"
-        r"|abort\(\) was called[^\r\n]*"
-        r"|Stack smashing protect failure[^\r\n]*"
-        r"|CORRUPT HEAP:[^\r\n]*"
-        r"|\*\*\*ERROR\*\*\* A stack overflow in task[^\r\n]*"
-        r"|Task watchdog got triggered[^\r\n]*"
-        r"|(?:Fatal e|E)xception \(\d+\)[^\r\n]*"  # ESP8266
-        r"|Soft WDT reset"
-        r"|\+\+ MbedOS (?:Fault Handler|Error Info) \+\+"
-        r"(?:\s+(?:FaultType|Error (?:Status|Message)):[^\r\n]*)*"
-        r"|\*\*\* PANIC \*\*\*[^\r\n]*(?:\s+[^\r\n]+)?",  # RP2040
+        HEADS,
         BoardCrashed,
-        'the board on {where} crashed: it printed "{said}"',
+        'the board on {where} crashed{often}: it printed "{said}"',
         _PANIC,
     ),
     _of(

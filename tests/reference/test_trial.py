@@ -126,7 +126,7 @@ def test_a_broken_oracle_refuses_every_model(
     assert refusals(model, tmp_path / "cache") == {"oracle": why}
 
 
-def test_a_bench_goes_on_without_an_oracle_that_crashes(
+def test_a_bench_continues_without_an_oracle_that_crashes(
     tmp_path: Path, fake_oracle: Callable[[str, str], None]
 ) -> None:
     fake_oracle("", INVOKED)
