@@ -26,7 +26,7 @@ from hil.reference import (
     time_invokes,
     version_of,
 )
-from hil.runs.schema import HostLatencies, HostMachine, HostTimes
+from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 
 SAMPLES: Final = 1000  # their median has an interval of about 1 %, and few networks take long
 QUIET_CORES: Final = 0.1  # that others may keep busy before a timing counts as disturbed

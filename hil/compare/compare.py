@@ -29,7 +29,11 @@ from hil.core.records import Task
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.rows import summarise
-from hil.runs.schema import HostMachine, Manifest, RunPlan
+from hil.runs.schema import (
+    Manifest,
+    RunPlan,
+)
+from hil.runs.schema_host import HostMachine
 
 # what must be equal in both runs unless it may differ; `model` is the network's name and outputs.
 # Other hosts are never rejected: their latencies are not judged unless `host` may differ

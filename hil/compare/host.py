@@ -19,7 +19,7 @@ from hil.compare.limits import Growth
 from hil.compare.records import ComparedFigure, Word
 from hil.report.text import plural
 from hil.runs.cells import Cell
-from hil.runs.schema import HostMachine
+from hil.runs.schema_host import HostMachine
 from hil.stats import Estimate
 from hil.stats.series import HostLatencies, ratio
 

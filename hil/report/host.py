@@ -38,7 +38,7 @@ from hil.report.times import (
 )
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.runs.schema import HostMachine, HostTimes
+from hil.runs.schema_host import HostMachine, HostTimes
 from hil.runs.task import classes_of
 from hil.stats import Estimate
 from hil.stats.series import HostLatencies, Latencies

@@ -26,14 +26,13 @@ from hil.runs.agreement import (
 from hil.runs.host import latencies, over_host, times_of
 from hil.runs.schema import (
     CLASS,
-    HostLatencies,
-    HostTimes,
     Manifest,
     Memory,
     RunEnd,
     RunPlan,
     Sample,
 )
+from hil.runs.schema_host import HostLatencies, HostTimes
 from hil.runs.scores import HEADLINE, Score, anomaly_scores, scores
 from hil.runs.task import (
     WITH_CLASSES,

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from hil import stats
-from hil.runs.schema import HostLatencies, HostTimes, Manifest, RunPlan
+from hil.runs.schema import (
+    Manifest,
+    RunPlan,
+)
+from hil.runs.schema_host import HostLatencies, HostTimes
 from hil.runs.summary import HostLatency
 from hil.stats import series
 from hil.stats.series import AnySeries, Latencies, device_over_host

@@ -31,13 +31,13 @@ from hil.runs.schema import (
     SAMPLES,
     SCHEMA,
     TARGETS,
-    HostLatencies,
     Manifest,
     Picture,
     RunPlan,
     Sample,
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
+from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
 from hil.runs.seal import DATA, check_manifest, difference, own_files
 from hil.runs.task import WITH_TARGETS, decode_targets

@@ -35,7 +35,6 @@ from hil.runs.schema import (
     PROFILE,
     SAMPLES,
     TARGETS,
-    HostLatencies,
     Manifest,
     Picture,
     RunEnd,
@@ -43,6 +42,7 @@ from hil.runs.schema import (
     State,
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
+from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, Profiled
 from hil.runs.seal import LOCK, hash_data, pretty, sealed
 from hil.runs.task import encode_targets

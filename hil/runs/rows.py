@@ -15,7 +15,12 @@ from hil.core.records import Task
 from hil.runs.agreement import is_ours
 from hil.runs.cells import Cell, cells
 from hil.runs.host import figures
-from hil.runs.schema import SCHEMA, HostLatencies, Manifest, Sample
+from hil.runs.schema import (
+    SCHEMA,
+    Manifest,
+    Sample,
+)
+from hil.runs.schema_host import HostLatencies
 from hil.runs.scores import Score
 from hil.runs.summary import (
     Accuracy,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records that a bench stores in a run's folder: the files, their keys and their units.
 
-The records of layers.json and profile.json are in `hil.runs.schema_layers`, those of summary.json,
-which a report makes, in `hil.runs.summary`.
+The records of layers.json and profile.json are in `hil.runs.schema_layers`, those of host.json in
+`hil.runs.schema_host`, those of summary.json, which a report makes, in `hil.runs.summary`.
 
 Keys are a contract: stored runs and other programs read them, so they are never renamed.
 """
@@ -467,47 +467,6 @@ class Sample(Stored, frozen=True, omit_defaults=True):
     round_trip: int | None = None  # microseconds on the host, from before the last transmission
     disturbed: bool = False  # by a fault, so that its times are not latencies
     failed: str = ""
-
-
-# --- host.json: how long LiteRT takes on the computer that ran the bench ---
-
-
-class HostMachine(Stored, frozen=True):
-    """The computer that ran LiteRT. ``governor``: of its first core; empty: not known.
-
-    ``load``: its load average over one minute, before; None: not known. ``busy``: cores that other
-    processes kept busy meanwhile; None: not known. ``noisy``: why its times may not repeat; empty:
-    nothing was seen.
-    """
-
-    cpu: str
-    cores: int
-    governor: str
-    load: float | None
-    busy: float | None
-    noisy: str = ""
-
-
-class HostTimes(Stored, frozen=True):
-    """LiteRT's invoke of one model with one set of kernels, in nanoseconds.
-
-    ``first``: the first invoke after loading, in no other figure. ``times``: of the samples from
-    0 on, in the run's order, after warm-up.
-    """
-
-    model: str
-    precision: str
-    model_sha256: str
-    kernels: Literal["xnnpack", "reference"]
-    version: str
-    threads: int
-    first: int
-    times: tuple[int, ...]
-
-
-class HostLatencies(Stored, frozen=True):
-    machine: HostMachine
-    times: tuple[HostTimes, ...]
 
 
 # --- digits.json: pictures of the samples worth drawing ---

@@ -68,7 +68,7 @@ def diagnose(text: str, table: Sequence[Symptom]) -> Diagnosis | None:
         if len(found) >= symptom.times:
             groups = {name: _quote(value or "") for name, value in found[-1].groupdict().items()}
             groups["count"] = str(len(found))
-            groups["often"] = f" {often} times" if (often := panics(text)) > 1 else ""
+            groups["often"] = f" ({often} times)" if (often := panics(text)) > 1 else ""
             groups.setdefault("needs", _GCC.get(groups.get("standard", ""), "a newer one"))
             return Diagnosis(symptom, _quote(found[-1][0]), groups)
     return None
@@ -128,7 +128,7 @@ BOARD: Final = (
     _of(
         HEADS,
         BoardCrashed,
-        'the board on {where} crashed{often}: it printed "{said}"',
+        'the board on {where} crashed: it printed "{said}"{often}',
         _PANIC,
     ),
     _of(

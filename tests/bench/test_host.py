@@ -27,7 +27,10 @@ from hil.core.host import cpu_name
 from hil.core.processes import cores
 from hil.link import Link
 from hil.runs.load import load_run, read_manifest, verify
-from hil.runs.schema import HOST, HostLatencies, HostMachine
+from hil.runs.schema import (
+    HOST,
+)
+from hil.runs.schema_host import HostLatencies, HostMachine
 from hil.testing.lab import FakeLab
 from tests.support.benches import ignore, planned, rows
 

@@ -18,7 +18,7 @@ from hil.compare.history import History, markdown, page, read_history
 from hil.compare.limits import Growth, LimitsFile, read_limits
 from hil.compare.records import ComparedFigure, Comparison
 from hil.runs.load import StoredRun
-from hil.runs.schema import HostLatencies
+from hil.runs.schema_host import HostLatencies
 from tests.compare.test_history import store
 from tests.support import reports
 from tests.support.compared import figure, run

@@ -56,7 +56,7 @@ def test_functions_files_and_lines(name: str, tmp_path: Path) -> None:
     assert outer == "outer (main.c:5)"
 
 
-def test_what_is_no_program_has_no_places(tmp_path: Path) -> None:
+def test_other_files_have_no_places(tmp_path: Path) -> None:
     (tmp_path / "x.elf").write_bytes(b"\x7fELF")
     assert places(tmp_path / "x.elf", [1]) == ()
     assert places(tmp_path / "none.elf", [1]) == ()

@@ -10,9 +10,6 @@ import msgspec
 import numpy as np
 
 from hil.runs.schema import (
-    HostLatencies,
-    HostMachine,
-    HostTimes,
     Identity,
     Marks,
     Memory,
@@ -28,6 +25,7 @@ from hil.runs.schema import (
     TooLarge,
 )
 from hil.runs.schema_checks import CheckFinding
+from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from hil.runs.task import encode_targets
 from tests.support.runs import KEY, manifest, plan, sample

@@ -24,7 +24,11 @@ from hil.report.markdown import markdown
 from hil.report.page import figures
 from hil.report.times import duration, duration_words, rounded_with, spread_words
 from hil.runs.load import StoredRun
-from hil.runs.schema import DatasetUsed, HostLatencies, RunPlan
+from hil.runs.schema import (
+    DatasetUsed,
+    RunPlan,
+)
+from hil.runs.schema_host import HostLatencies
 from hil.stats import Estimate
 from tests.support import reports
 from tests.support.boxes import faults

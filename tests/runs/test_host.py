@@ -21,7 +21,12 @@ from hil.runs.cells import cells
 from hil.runs.load import load_run, verify
 from hil.runs.log import RunLog
 from hil.runs.rows import summarise
-from hil.runs.schema import HOST, HostLatencies, Manifest, Sample
+from hil.runs.schema import (
+    HOST,
+    Manifest,
+    Sample,
+)
+from hil.runs.schema_host import HostLatencies
 from hil.runs.seal import check_data
 from tests.support import reports
 

@@ -22,9 +22,6 @@ from hil.runs.schema import (
     DatasetUsed,
     Git,
     Host,
-    HostLatencies,
-    HostMachine,
-    HostTimes,
     Manifest,
     Memory,
     Picture,
@@ -33,6 +30,7 @@ from hil.runs.schema import (
     Sample,
     Tensor,
 )
+from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 
 ORACLES = {"int8": "tflite-micro 0.dev20261023182759", "float32": "LiteRT BUILTIN_REF 2.3"}
 # instructions, arena, model flash, accuracy; of the size of what was measured
