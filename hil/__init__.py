@@ -4,6 +4,7 @@
     run = hil.bench("my.tflite", (x, y), board="mps2")    a stored run, as `hil bench` makes it
     run = hil.load("results/example")
     hil.compare("results/base", run)
+    hil.quantcheck("float32.tflite", "int8.tflite", (x, y))
     hil.boards()
     hil.datasets.load("mnist")
     hil.errors.HilError                                   what all of them raise
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from hil.api.functions import bench as bench
     from hil.api.functions import boards as boards
     from hil.api.functions import compare as compare
+    from hil.api.functions import quantcheck as quantcheck
     from hil.runs.notebook import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "bench", "boards", "compare", "datasets", "errors", "load"]
+__all__ = ["Run", "bench", "boards", "compare", "datasets", "errors", "load", "quantcheck"]
 
 _FUNCTIONS = "hil.api.functions"
 _CALLED = ("bench", "boards", "compare")  # functions that have the name of a package
@@ -86,6 +88,8 @@ def __getattr__(name: str) -> Any:
     """Import what is used for the first time."""
     if name in (*_CALLED, "datasets", "errors"):
         return importlib.import_module(f"hil.{name}")
+    if name == "quantcheck":
+        return importlib.import_module(_FUNCTIONS).quantcheck
     if name == "Run":
         return importlib.import_module("hil.runs.notebook").Run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

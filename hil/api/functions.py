@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil.bench`, `hil.compare` and `hil.boards`: for Python code and notebooks.
+"""`hil.bench`, `hil.compare`, `hil.quantcheck` and `hil.boards`: for Python code and notebooks.
 
 `hil` imports this module when one of them is used.
 """
@@ -22,7 +22,9 @@ from hil.api.bench import answered, how_to_resume, run_bench
 from hil.api.boards import list_boards
 from hil.api.options import BenchOptions
 from hil.api.progress import Progress, watcher
+from hil.api.quantcheck import check_files
 from hil.bench.events import Event, Starting
+from hil.bench.source import Source
 from hil.compare.compare import compare_runs
 from hil.compare.limits import read_limits
 from hil.compare.notebook import Compared
@@ -31,6 +33,7 @@ from hil.core.records import Dataset
 from hil.firmware import find_project
 from hil.report import write
 from hil.runs.notebook import Run, read
+from hil.runs.schema_quant import QuantPair
 
 File: TypeAlias = str | PathLike[str]
 Array: TypeAlias = npt.NDArray[Any]
@@ -175,6 +178,38 @@ def compare(
         _folder(base), _folder(new), held, allow=_names(allow), allow_missing=allow_missing
     )
     return Compared(found)
+
+
+def quantcheck(
+    float32: File,
+    int8: File,
+    data: Data,
+    *,
+    target: str | None = None,
+    resize: str | None = None,
+    input: str | None = None,
+    limit: int | None = None,
+    progress: Progress = None,
+) -> QuantPair:
+    """Where the file ``int8`` loses to the file ``float32`` that it was made from, as
+    `hil quantcheck` shows it.
+
+    Args:
+        float32: a ``.tflite`` file.
+        int8: the quantised ``.tflite`` file of the same network.
+        data: samples, as for `bench`.
+        target: of a .csv: the column with labels or targets.
+        resize: of a folder of pictures: HEIGHTxWIDTH[xCHANNELS].
+        input: what the values stand for; see `hil quantcheck --help`.
+        limit: samples at most; None: 200.
+        progress: as for `bench`.
+
+    Raises:
+        hil.errors.ModelError: the files are not two precisions of one network.
+        hil.errors.DataError: the samples do not fit it.
+    """
+    source = Source(_data(data), target=target, resize=resize, input=input)
+    return check_files(Path(float32), Path(int8), source, limit, watcher(progress))
 
 
 def boards(*, probe: bool = False) -> pd.DataFrame:

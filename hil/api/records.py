@@ -13,6 +13,7 @@ import msgspec
 
 from hil.compare.records import ComparedFigure
 from hil.runs.schema_checks import CheckFinding
+from hil.runs.schema_quant import QuantPair
 from hil.runs.summary import Summary
 
 
@@ -275,6 +276,16 @@ class ExportOutput(Output, frozen=True, kw_only=True):
 
     engine: str
     models: tuple[ExportedModel, ...]
+
+
+# --- hil quantcheck ---
+
+
+class QuantcheckOutput(Output, frozen=True, kw_only=True):
+    """What an int8 network loses to the float32 network that it was made from. The exit code is 1
+    if one of the findings is a warning."""
+
+    pair: QuantPair
 
 
 # --- hil mlperf, hil mlperf-data ---

@@ -23,6 +23,7 @@ from hil.bench.events import (
     Observing,
     OpenBatch,
     Profiling,
+    QuantChecking,
     Referencing,
     Restarted,
     Returned,
@@ -43,6 +44,8 @@ def count(event: Event) -> tuple[str, int, int] | None:
             return f"downloading {name}", done, total
         case Referencing(key, reference, done, total):
             return f"{key} on the host ({reference})", done, total
+        case QuantChecking(model, what, done, total):
+            return f"{model}: {what}", done, total
         case Streaming(key, done, total, _):
             return key, done, total
         case TimingHost(name, precision, kernels, done, total):
@@ -105,5 +108,12 @@ def words(event: Event) -> str:
             return f"{key}: the board on {port} is back after {seconds:.1f} s; the run continues"
         case Finished(key, seconds):
             return f"{key}: done in {seconds:.1f} s"
-        case Referencing() | Streaming() | TimingHost() | BuildStep() | BenchStored():
+        case (
+            Referencing()
+            | QuantChecking()
+            | Streaming()
+            | TimingHost()
+            | BuildStep()
+            | BenchStored()
+        ):
             return ""

@@ -142,6 +142,16 @@ class Implausible:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantChecking:
+    """``done`` of ``total`` steps of ``what`` (layers or trials) of an int8 network are done."""
+
+    model: str
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Referencing:
     """The host has computed the expected answers to ``done`` of ``total`` samples."""
 
@@ -275,6 +285,7 @@ Event: TypeAlias = (
     | Judged
     | Implausible
     | Referencing
+    | QuantChecking
     | Streaming
     | Restarted
     | Waiting

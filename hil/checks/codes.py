@@ -9,6 +9,7 @@ from typing import Final
 from hil.runs.schema_checks import Severity
 
 PAGE: Final = "docs/checks.md"
+QUANT_PAGE: Final = "docs/quantcheck.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Code:
     what: str
     advice: str
     severity: Severity = "warning"
+    page: str = PAGE
 
 
 _EVERY: Final = (
@@ -80,9 +82,85 @@ _EVERY: Final = (
         "calibrate the network on data like that of its training, or bench float32",
     ),
 )
-CODES: Final = {code.name: code for code in _EVERY}
+_QUANT: Final = (  # of `hil.quant`; ``before``, ``after``: int8 as it is, and with the change
+    Code(
+        "quant-calibration",
+        "{count} ranges of int8 do not fit this data: {layer} holds {range}, the data has {data} "
+        "({how}); with ranges of this data {after} instead of {before}",
+        "calibrate on samples like these, prepared in the same way",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-per-tensor",
+        "the weights of {layer} have one scale, although the ranges of its channels differ by a "
+        "factor of {spread}; with one scale per channel {after} instead of {before}",
+        "convert with one scale per channel (the default of LiteRT's converter)",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-layer",
+        "{layer}{place} costs most of the loss by its {part}: with it alone in float32 {after} "
+        "instead of {before}",
+        "leave it in float32, or give it 16-bit activations",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-outliers",
+        "few large values widen the ranges, most of all in {layer}; with narrower ranges {after} "
+        "instead of {before}",
+        "clip the outliers: calibrate with a percentile, or train with RELU6 instead of RELU",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-activations",
+        "8 bits are too few for the activations of several layers; with 16 bits {after} instead "
+        "of {before}",
+        "convert with 16-bit activations (16x8), or train with quantisation (QAT)",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-spread",
+        "int8 has {before}, float32 {float32}, and no single layer or range explains it",
+        "train with quantisation (QAT)",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-arithmetic",
+        "rounding explains only a part of the loss ({after} instead of {before} if int8 only "
+        "rounded): kernels compute something else, the least exact layer is {layer}",
+        "compare this layer with another interpreter, and look for sums beyond 32 bits",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-bias-overflow",
+        "the bias of {layer} does not fit: it is off by {steps} steps of the output",
+        "the input's range is too narrow for it: calibrate on data in use",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-bias-scale",
+        "the bias of {layer} has another scale than its input times its weights, which kernels "
+        "take for granted: it is off by {steps} steps of the output",
+        "convert the network again with a converter that keeps this rule of the int8 specification",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-other-weights",
+        "the weights of {layer} are not those of the float32 file (SQNR {sqnr} dB)",
+        "give the float32 file that the int8 file was made from",
+        page=QUANT_PAGE,
+    ),
+    Code(
+        "quant-dead-channels",
+        "channels that are constant in int8, but not in float32: {dead}",
+        "see the warnings: ranges that fit bring them back",
+        "note",
+        page=QUANT_PAGE,
+    ),
+)
+CODES: Final = {code.name: code for code in (*_EVERY, *_QUANT)}
 
 
 def page_of(code: str) -> str:
     """Where a code is documented."""
-    return f"{PAGE}#{code}"
+    return f"{CODES[code].page}#{code}"

@@ -47,6 +47,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil export my.keras --data my.npz --out export",
         "hil export my.tflite --engine tflm",
     ),
+    "quantcheck": (
+        "hil quantcheck float.tflite int8.tflite --data my.npz",
+        "hil quantcheck float.tflite int8.tflite --data mnist --limit 1000 --json",
+    ),
     "sweep": ("hil sweep tabular --trials 40",),
     "headers": ("hil headers student=my.tflite --out include",),
     "emulate": (

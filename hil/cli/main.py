@@ -92,6 +92,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Convert models of Keras to .tflite (float32 and int8), and .tflite to C headers for a "
         "sketch.",
     ),
+    "quantcheck": Command(
+        "quantcheck",
+        "Show where an int8 network loses accuracy to the float32 network that it was made from.",
+    ),
     "sweep": Command(
         "",
         "Search T, alpha, learning rate and width of a recipe's student for the best on "

@@ -37,6 +37,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "init": "InitOutput",
     "clean": "CleanOutput",
     "doctor": "DoctorOutput",
+    "quantcheck": "QuantcheckOutput",
     "export": "ExportOutput",
     "headers": "ExportOutput",
     "energy": "EnergyOutput",

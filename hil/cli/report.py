@@ -79,9 +79,9 @@ def show_report(
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:
-        out.print(_printed(written.host.title, written.host.head, written.host.rows))
+        out.print(printed(written.host.title, written.host.head, written.host.rows))
     for profile in written.profiles:
-        out.print(_printed(profile.title, profile.head, profile.rows))
+        out.print(printed(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
     for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
@@ -104,7 +104,7 @@ def _as_expected(manifest: Manifest) -> str:
     return f"[green]every {'answer' if by_class else 'output'} is as expected[/]"
 
 
-def _printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A table of the report, with numbers aligned right."""
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(head):

@@ -39,6 +39,7 @@ from hil.runs.schema import (
 from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
+from hil.runs.schema_quant import QUANT, QuantPair
 from hil.runs.seal import DATA, check_manifest, difference, own_files
 from hil.runs.task import WITH_TARGETS, decode_targets
 from hil.runs.tensors import output_bytes, tensors_of
@@ -67,8 +68,8 @@ class StoredRun:
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
-    ``pictures``, ``layer_checks``, ``profiled`` and ``checks`` are empty without their files,
-    ``host`` is None.
+    ``pictures``, ``layer_checks``, ``profiled``, ``checks`` and ``quant`` are empty without
+    their files, ``host`` is None.
     ``targets``: (samples asked for, values), row `Sample.i`; None if no run is judged by targets.
     """
 
@@ -81,6 +82,7 @@ class StoredRun:
     host: HostLatencies | None = None
     targets: npt.NDArray[np.float32] | None = None
     checks: tuple[CheckFinding, ...] = ()
+    quant: tuple[QuantPair, ...] = ()
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -110,6 +112,7 @@ def load_run(folder: Path) -> StoredRun:
         _host(folder / HOST, manifest),
         _targets(folder / TARGETS, manifest),
         _checks(folder / CHECKS, manifest),
+        _quant(folder / QUANT),
     )
 
 
@@ -307,6 +310,11 @@ def _checks(path: Path, manifest: Manifest) -> tuple[CheckFinding, ...]:
         if not one.runs or not keys.issuperset(one.runs) or any(not 0 <= x <= 1 for x in shares):
             raise StorageError(f"{path}: the finding {one.code} does not fit any run", _RERUN)
     return found
+
+
+def _quant(path: Path) -> tuple[QuantPair, ...]:
+    raw = _read(path)
+    return () if raw is None else _decode(raw, tuple[QuantPair, ...], path)
 
 
 def _targets(path: Path, manifest: Manifest) -> npt.NDArray[np.float32] | None:
