@@ -12,6 +12,7 @@ from typing import Final
 from hil import datasets
 from hil.api.options import BenchOptions
 from hil.bench.cases import Network
+from hil.bench.checking import order_of
 from hil.bench.events import Downloading, Emit, NotCounted, Note, Starting
 from hil.bench.host import HostTiming
 from hil.bench.inputs import Taken, taken_by
@@ -100,7 +101,8 @@ def run_text(
     with run_folder(options.out, name_of(setup.board), "text") as folder:
         what = f"{len(data):,} samples of {data.name} as {form} on {port} at {rate:,} baud"
         emit(Starting(what, folder))
-        outcome = bench(setup, sending, data, used, folder, emit, opens, host)
+        order = order_of(data, whole)
+        outcome = bench(setup, sending, data, used, folder, emit, opens, host, order)
         tell_dropped(outcome, emit)
     return folder
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+import numpy as np
 from msgspec import UNSET
 
 from hil import checks
@@ -17,24 +18,35 @@ from hil.bench.events import Emit, Implausible
 from hil.bench.inputs import samples_of, taken_by
 from hil.bench.task import Criterion
 from hil.core.errors import DataError, ModelError, ToolMissing
-from hil.core.records import Dataset
-from hil.datasets import subset
+from hil.core.records import Dataset, DType, Task
+from hil.datasets.sampling import stratified_order, take
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
 from hil.runs.schema_checks import CheckFinding
-from hil.runs.task import WITH_CLASSES
-
-_SAME: Final = 0.9  # share of answers; a device below that is at fault itself
-
+from hil.runs.task import WITH_CLASSES, WITH_TARGETS
 
 Known: TypeAlias = Mapping[str, Sequence[CheckFinding]]  # by the network's SHA-256, without runs
 
 
-def check_before(networks: Sequence[tuple[Network, Criterion]], data: Dataset, emit: Emit) -> Known:
-    """What explains wrong answers of each network on the host; emitted, and kept for `check`."""
+def order_of(some: Dataset, whole: Dataset) -> checks.Order:
+    """Where ``some`` samples of ``whole`` stand in it, and all of its labels or targets."""
+    labels = whole.y if whole.targets is None else whole.targets.reshape(len(whole), -1)
+    if some.ids is whole.ids:
+        return checks.Order(np.arange(len(whole)), labels)
+    places = {name: place for place, name in enumerate(whole.ids)}
+    return checks.Order(np.array([places[name] for name in some.ids]), labels)
+
+
+def check_before(
+    networks: Sequence[tuple[Network, Criterion]],
+    data: Dataset,
+    order: checks.Order | None,
+    emit: Emit,
+) -> Known:
+    """What the host finds about each network and the data; emitted, and kept for `check`."""
     known: dict[str, Sequence[CheckFinding]] = {}
     for network, criterion in networks:
-        found = _causes(network, criterion, data)
+        found = _causes(network, criterion, data, order)
         known[network.graph.sha256] = found
         if found:
             emit(Implausible(_name(network), tuple(found)))
@@ -46,34 +58,42 @@ def check(
     data: Dataset | None,
     stored: StoredRun,
     known: Known | None = None,
+    order: checks.Order | None = None,
 ) -> list[CheckFinding]:
-    """What explains wrong answers; empty if all of them are plausible, or have no accuracy.
+    """What explains wrong answers; empty if all of them are plausible, or cannot be judged.
 
     ``networks``: what the host runs, by the key of the run. ``data``: None if only a sketch knows
     its samples. ``known``: what `check_before` found; what is missing there is found now. Runs of
-    one network are checked once, runs with equal answers too. Without a network, only labels can be
-    tried.
+    one network are checked once. Without a network, only labels and answers can be.
     """
-    judged = [
-        cell
-        for cell in cells(stored.manifest, stored.samples, stored.host, stored.targets)
-        if cell.complete and cell.right is not None and cell.task in WITH_CLASSES
-    ]
+    every = cells(stored.manifest, stored.samples, stored.host, stored.targets)
     found: list[CheckFinding] = []
-    judged.sort(key=_whose)
+    judged = sorted((cell for cell in every if cell.complete and _judged(cell)), key=_whose)
     for _, group in groupby(judged, key=_whose):
         runs = list(group)
-        causes = _of_runs(networks.get(runs[0].plan.key), runs, data, known or {})
-        found += causes
-        seen: dict[bytes, list[CheckFinding]] = {}
-        for cell in filter(_agrees, runs):
-            answers = checks.of_answers(cell, explained=bool(causes))
-            same = seen.setdefault(cell.answers.tobytes(), answers)
-            if same is not answers:
-                same[:] = [_with_run(one, cell.plan.key) for one in same]
-        found += [one for answers in seen.values() for one in answers]
-    order = {plan.key: i for i, plan in enumerate(stored.manifest.runs)}
-    return sorted(found, key=lambda one: order[one.runs[0]])
+        network = networks.get(runs[0].plan.key)
+        if network is None or data is None:
+            found += [one for cell in runs for one in _of_device(cell)]
+            continue
+        causes = (known or {}).get(network.graph.sha256)
+        if causes is None:
+            plan = runs[0].plan
+            threshold = None if plan.threshold is UNSET else plan.threshold
+            causes = _causes(network, Criterion(runs[0].task, threshold), data, order)
+        wrong = tuple(cell.plan.key for cell in runs if not _mostly_right(cell))
+        found += [msgspec.structs.replace(one, runs=wrong) for one in causes if wrong]
+        found += [one for cell in runs for one in _late(cell)]
+    places = {plan.key: i for i, plan in enumerate(stored.manifest.runs)}
+    return sorted(found, key=lambda one: places[one.runs[0]])
+
+
+def _judged(cell: Cell) -> bool:
+    """Whether the run has right and wrong answers, or errors."""
+    return cell.right is not None if cell.task in WITH_CLASSES else cell.task in WITH_TARGETS
+
+
+def _mostly_right(cell: Cell) -> bool:
+    return cell.right is not None and float(cell.right.mean()) > 1 - checks.GAIN
 
 
 def _whose(cell: Cell) -> str:
@@ -81,50 +101,68 @@ def _whose(cell: Cell) -> str:
     return cell.plan.model_sha256 or cell.plan.key
 
 
-def _agrees(cell: Cell) -> bool:
-    """Whether the host gives the same answers, so that data or network explain them."""
-    return cell.same is None or bool(cell.same.mean() >= _SAME)
+def _answered(cell: Cell) -> checks.Answered:
+    assert cell.labels is not None
+    rows = np.arange(cell.n)
+    quantised = cell.plan.output.dtype != DType.FLOAT32
+    return checks.Answered(
+        cell.name,
+        cell.answers,
+        cell.labels,
+        cell.classes,
+        cell.names,
+        checks.Order(rows, cell.labels),
+        cell.device if quantised else None,
+    )
 
 
-def _with_run(one: CheckFinding, key: str) -> CheckFinding:
-    return msgspec.structs.replace(one, runs=(*one.runs, key))
+def _of_device(cell: Cell) -> list[CheckFinding]:
+    """What the answers alone say, in the order in which the device gave them."""
+    if cell.task not in WITH_CLASSES or _mostly_right(cell):
+        return []
+    of, runs = _answered(cell), (cell.plan.key,)
+    causes = checks.find_label_causes(of, runs)
+    return [*causes, *checks.of_answers(of, runs, explained=bool(causes))]
+
+
+def _late(cell: Cell) -> list[CheckFinding]:
+    if cell.host_answers is None or cell.labels is None or cell.task not in WITH_CLASSES:
+        return []
+    return checks.late_answers(_answered(cell), cell.host_answers, (cell.plan.key,))
 
 
 def _name(network: Network) -> str:
     return f"{network.name} {network.graph.precision}"
 
 
-def _of_runs(
-    network: Network | None, runs: list[Cell], data: Dataset | None, known: Known
+def _causes(
+    network: Network, criterion: Criterion, data: Dataset, order: checks.Order | None
 ) -> list[CheckFinding]:
-    """Findings about samples and labels of ``runs``; empty where the device is mostly right."""
-    first = runs[0]
-    if max(cell.right.mean() for cell in runs if cell.right is not None) > (1 - checks.GAIN):
-        return []
-    keys = tuple(cell.plan.key for cell in runs)
-    if network is None or data is None:
-        assert first.labels is not None
-        of_device = checks.Answered(first.name, first.answers, first.labels, first.classes)
-        return checks.find_label_causes(of_device, keys)
-    found = known.get(network.graph.sha256)
-    if found is None:
-        threshold = None if first.plan.threshold is UNSET else first.plan.threshold
-        found = _causes(network, Criterion(first.task, threshold), data)
-    return [msgspec.structs.replace(one, runs=keys) for one in found]
-
-
-def _causes(network: Network, criterion: Criterion, data: Dataset) -> list[CheckFinding]:
-    """Findings about samples and labels; empty where the host cannot try others."""
+    """What the host finds; empty where it cannot try other samples."""
     graph = network.graph
     several = len(graph.inputs) > 1 or len(graph.outputs) > 1
-    if several or graph.stateful or criterion.task not in WITH_CLASSES:
+    judged = criterion.task in (*WITH_CLASSES, *WITH_TARGETS)
+    if several or graph.stateful or not judged:
         return []
     try:
-        some = subset(data, checks.samples_for(graph))
+        places = stratified_order(data.ids, data.y)[: checks.samples_for(graph)]
+        some = take(data, places)
         (x,) = samples_of(some, taken_by(network))
+        rebuilds = criterion.task is Task.RECONSTRUCTION
+        targets = None if rebuilds or some.targets is None else some.targets.reshape(len(some), -1)
         of = checks.Subject(
-            _name(network), network.path, graph, x, some.y, some.input, criterion.threshold
+            _name(network),
+            network.path,
+            graph,
+            x,
+            some.y,
+            some.input,
+            criterion.threshold,
+            data.classes,
+            None if order is None else order.taken(places),
+            targets,
+            rebuilds,
         )
-        return checks.find_causes(of, ())
+        return checks.of_network(of)
     except (DataError, ModelError, ToolMissing):
         return []  # the references say so

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from hil.bench.checking import check
+from hil.bench.checking import check, order_of
 from hil.bench.events import BenchStored, Emit, Finished, Streaming
 from hil.bench.expected import Expected
 from hil.bench.lines import (
@@ -35,7 +35,7 @@ from hil.bench.lines import (
 )
 from hil.bench.prepare import output_of
 from hil.bench.store import dataset_used, opened, started
-from hil.checks import FEW
+from hil.checks import FEW, Order
 from hil.core.errors import NoAnswer, StorageError, UsageError
 from hil.core.records import Dataset
 from hil.core.text import printable, shorten
@@ -358,13 +358,15 @@ class _Storing:
         log.finish(end)
         run = load_run(log.folder)
         heard_of: Dataset | None = None  # each sample once, if that is enough to check them
+        order: Order | None = None
         if (data := self._listening.data) is not None:
             places = {name: place for place, name in enumerate(data.ids)}
             rows = np.array([places.get(_once(one.id), 0) for one in run.samples[plan.key]])
             save_pictures(log, log.manifest, take(data, rows))
             if len(different := np.unique(rows)) >= FEW:
                 heard_of = take(data, different)
-        log.save_checks(check({plan.key: self._setup.model}, heard_of, run))
+                order = order_of(heard_of, data)
+        log.save_checks(check({plan.key: self._setup.model}, heard_of, run, order=order))
 
 
 def _once(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from hil import datasets
 from hil.bench.calibration import convert_all
 from hil.bench.cases import USER, Case, Image, Network, Sketch
+from hil.bench.checking import order_of
 from hil.bench.convert import is_source
 from hil.bench.events import Emit
 from hil.bench.fit import fit_memory, nothing_fits
@@ -36,6 +37,7 @@ from hil.bench.source import Source
 from hil.bench.task import Criterion, choose, targets_of
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
+from hil.checks import Order
 from hil.core.errors import ModelError, UsageError, unknown
 from hil.core.files import did_you_mean
 from hil.core.records import EXPORTED, Dataset, DType, Precision
@@ -95,6 +97,7 @@ class BenchPlan:
     fed: str = ""  # what the samples' numbers stand for, in words
     drawing: datasets.Drawing | None = None  # of samples whose type only a sketch tells
     criteria: Mapping[str, Criterion] = field(default_factory=dict)  # by the network's SHA-256
+    order: Order | None = None  # of the samples in their file; None if they were drawn
 
     def criterion(self, network: Network) -> Criterion:
         """What the runs of ``network`` are judged by; as chosen for the whole data set."""
@@ -171,6 +174,7 @@ def make_plan(
         sketches=sketches,
         command=request.command,
         drawing=later,
+        order=None if source.drawn else order_of(data, whole),
     )
     for network in plan.networks:
         check_data(data, taken_by(network))

@@ -64,7 +64,7 @@ def run(
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
         judged_by = [(network, plan.criterion(network)) for network in plan.networks]
-        known = check_before(judged_by, plan.data, emit)
+        known = check_before(judged_by, plan.data, plan.order, emit)
         prepared, missing = prepare(plan, quiet, emit)
         prepared += prepare_sketches(plan, asked or ask_sketches(plan, quiet, emit))
         manifest = new_manifest(plan, prepared, missing, folder.name, chaos)

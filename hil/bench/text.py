@@ -38,6 +38,7 @@ from hil.bench.plan import criterion_of
 from hil.bench.session import Opens
 from hil.bench.store import opened, started
 from hil.bench.task import targets_of
+from hil.checks import Order
 from hil.core.errors import DataError, NoAnswer, UsageError, WrongReply
 from hil.core.records import Dataset, DType, TensorSpec
 from hil.device.text import (
@@ -88,10 +89,12 @@ def bench(
     emit: Emit,
     opens: Opens,
     host: HostTiming | None = None,
+    order: Order | None = None,
 ) -> Outcome:
     """Send each sample of ``data`` and store its answer, continuing where an earlier try ended.
 
-    ``host``: how to time LiteRT afterwards, if a model was named; None: not at all.
+    ``order``: of the samples in their file, to check them. ``host``: how to time LiteRT afterwards,
+    if a model was named; None: not at all.
     Raises WrongReply if the first answer does not count, NoAnswer when the sketch is silent, and
     LinkError when the port vanishes; what was answered by then is stored.
     """
@@ -104,7 +107,7 @@ def bench(
     if setup.model:
         check_data(data, taken_by(setup.model))
         criterion = criterion_of(setup.model, data)  # refuses labels that its outputs cannot have
-        known = check_before([(setup.model, criterion)], data, emit)
+        known = check_before([(setup.model, criterion)], data, order, emit)
     values = _values(data, sending.kind, setup.model)
     began = time.monotonic()
     with opens() as link:

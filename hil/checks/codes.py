@@ -31,14 +31,39 @@ _EVERY: Final = (
         "prepare the samples as in training, see --input",
     ),
     Code(
+        "input-imagenet",
+        "with input values {how}",
+        "prepare the samples as in training: with the same preprocess_input or transforms",
+    ),
+    Code(
+        "input-unit",
+        "with input values {how}",
+        "save the samples in the unit of the training data",
+    ),
+    Code(
         "input-inverted",
         "with inverted input values",
         "invert the samples: save limit - x, where limit is the largest value",
     ),
     Code(
         "input-cast",
-        "with its int8 values read as {how}",
+        "with its values read as {how}",
         "the pixels were converted to int8: save them as uint8",
+    ),
+    Code(
+        "input-codes",
+        "with its values taken as {how}",
+        "save the samples before they are quantised, as float32",
+    ),
+    Code(
+        "input-byte-order",
+        "with the two bytes of each RGB565 pixel exchanged",
+        "exchange the bytes of each 16-bit pixel before it is unpacked",
+    ),
+    Code(
+        "input-layout",
+        "with samples {how}",
+        "save the samples in the axis order of the network",
     ),
     Code(
         "orientation",
@@ -47,7 +72,7 @@ _EVERY: Final = (
     ),
     Code(
         "channels",
-        "with the channels in reverse order (RGB and BGR)",
+        "with {how}",
         "save x[..., ::-1]",
     ),
     Code(
@@ -61,9 +86,59 @@ _EVERY: Final = (
         "number the labels as in training",
     ),
     Code(
+        "labels-reversed",
+        "with labels in reverse order ({how})",
+        "number the labels as in training; for one-hot labels, save y[:, ::-1]",
+    ),
+    Code(
+        "labels-alphabetical",
+        "with labels by {how}",
+        "number the labels as in training",
+    ),
+    Code(
         "labels-permuted",
         "with renamed labels ({how})",
         "number the labels as in training",
+    ),
+    Code(
+        "labels-rows",
+        "with the labels of {how}",
+        "samples and labels are out of step: check for a header line, a skipped or an extra sample",
+    ),
+    Code(
+        "labels-constant",
+        "every label is {name}",
+        "check that the labels were stored",
+    ),
+    Code(
+        "targets-scaled",
+        "with targets {how}",
+        "save the targets in the unit of the network's outputs",
+    ),
+    Code(
+        "targets-reversed",
+        "with the targets of each sample in reverse order",
+        "save the targets in the order of the network's outputs",
+    ),
+    Code(
+        "two-causes",
+        "with {how}",
+        "correct both",
+    ),
+    Code(
+        "samples-constant",
+        "{share} of the samples have one value only",
+        "check that every sample was stored: arrays are often allocated and not filled",
+    ),
+    Code(
+        "samples-repeated",
+        "only {different} of the {n} samples are different",
+        "check that each sample is copied before the next one is read into the same buffer",
+    ),
+    Code(
+        "samples-cut",
+        "the last {share} of the values are {value} in every sample",
+        "check that samples were read to their end",
     ),
     Code(
         "answers-constant",
@@ -74,6 +149,16 @@ _EVERY: Final = (
         "answers-chance",
         "the answers do not depend on the labels: chance gives {expected}",
         "check that samples and labels belong together, and are as in training",
+    ),
+    Code(
+        "answers-late",
+        "{share} of the answers are those that the host gives {how}",
+        "check that the sketch reads a whole sample before it infers, and sends the answer to it",
+    ),
+    Code(
+        "layer-dead",
+        "{share} of the channels of layer {layer} are constant over {n} samples",
+        "check the range of the samples, the calibration, and whether that layer died in training",
     ),
     Code(
         "outputs-saturated",

@@ -342,6 +342,36 @@ def _litert_tensors(
         raise ModelError(f"LiteRT cannot return the layers' tensors: {error}") from error
 
 
+def activations(
+    path: Path, x: npt.NDArray[np.generic], tensors: Sequence[int]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    """(n, *shape) values of each of ``tensors`` for n samples, from LiteRT's reference kernels.
+
+    ``x``: (n, *input shape) of the only input of a network without state. Raises ModelError if
+    LiteRT cannot run the network.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    data, _ = read(path)
+    try:
+        interpreter = Interpreter(
+            model_content=data,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            experimental_preserve_all_tensors=True,
+        )
+        interpreter.allocate_tensors()
+        (source,), _ = litert_tensors(interpreter)
+        found: list[list[npt.NDArray[np.generic]]] = [[] for _ in tensors]
+        for values in x:
+            interpreter.set_tensor(source, values)
+            interpreter.invoke()
+            for kept, index in zip(found, tensors, strict=True):
+                kept.append(np.array(interpreter.get_tensor(index)))
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"LiteRT cannot return the layers' tensors: {error}") from error
+    return tuple(map(np.stack, found))
+
+
 _RANGES = {DType.INT8: (-128, 127), DType.UINT8: (0, 255), DType.INT16: (-32768, 32767)}
 
 

@@ -85,13 +85,13 @@ def test_good_data_is_not_mentioned(tmp_path: Path) -> None:
 
 def test_causes_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
-    real = checks.find_causes
+    real = checks.of_network
 
-    def counted(of: checks.Subject, runs: tuple[str, ...]) -> list[CheckFinding]:
+    def counted(of: checks.Subject) -> list[CheckFinding]:
         tried.append(of.name)
-        return real(of, runs)
+        return real(of)
 
-    monkeypatch.setattr(checks, "find_causes", counted)
+    monkeypatch.setattr(checks, "of_network", counted)
     told(tmp_path, INVERTED, boards=("mps2", "rv32"))
     assert len(tried) == 1
     assert load_run(tmp_path).checks

@@ -122,7 +122,8 @@ def _of_labels(of: Subject, seed: int) -> Iterator[Fault]:
         yield Fault("labels permuted", replace(of, y=order[of.y]), ("labels-permuted",))
         order = np.arange(n)
         order[[0, n - 1]] = n - 1, 0
-        yield Fault("two labels swapped", replace(of, y=order[of.y]), ("labels-permuted",))
+        swapped = ("labels-permuted", "labels-reversed")
+        yield Fault("two labels swapped", replace(of, y=order[of.y]), swapped)
 
 
 def _with(of: Subject, x: Array) -> Subject:
