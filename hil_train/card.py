@@ -19,7 +19,7 @@ from hil import stats
 from hil.core.text import clean
 from hil.report.draw.layout import shortened
 from hil.report.draw.templates import environment
-from hil.report.text import escape
+from hil.report.text import escape, per_inference
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
 from hil.stats import Estimate
@@ -291,7 +291,7 @@ def _bytes(value: int | None) -> str:
 def _time(cell: Cell) -> str:
     if cell.time is None:
         return "not measured"
-    unit = "instructions" if cell.plan.clock.unit == "instructions" else "µs"
+    unit = per_inference(cell.plan.clock.unit)
     return f"{cell.time.point:,.0f} {unit}"
 
 

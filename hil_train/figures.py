@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hil import stats
-from hil.core.records import Precision
+from hil.core.records import Precision, TimeUnit
 from hil.report.text import count, listed, percent, points
 from hil.stats import Estimate
 from hil_train.provenance import Stored
@@ -77,7 +77,7 @@ class CompressionStudy(Stored, frozen=True):
     n: int
     board: str
     board_title: str
-    unit: Literal["instructions", "us", "none"]
+    unit: TimeUnit
     budget_parameters: int
     budget_macs: int
     rows: tuple[Variant, ...]
@@ -125,6 +125,7 @@ def costs(study: CompressionStudy) -> tuple[Cost, ...]:
     if study.unit != "none":
         noun, label = {
             "instructions": ("instructions", "instructions (emulated, not latency)"),
+            "cycles": ("cycles", "cycles (emulated core)"),
             "us": ("microseconds", "microseconds"),
         }[study.unit]
         found.append(Cost(noun, label, _time))

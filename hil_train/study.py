@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -23,7 +23,7 @@ from hil.bench.events import Event as BenchEvent
 from hil.bench.lab import Lab
 from hil.core import files
 from hil.core.errors import DoesNotFit, NotForBoard, StorageError, UsageError
-from hil.core.records import EXPORTED, Precision
+from hil.core.records import EXPORTED, Precision, TimeUnit
 from hil.runs.cells import cells
 from hil.runs.load import load_run, read_manifest
 from hil.runs.schema import MANIFEST, Manifest
@@ -34,7 +34,7 @@ from hil_train.plan import FoundRecipe, RecipeData
 from hil_train.recipe import Recipe, quickly
 from hil_train.training import StageEvent
 
-Unit: TypeAlias = Literal["instructions", "us", "none"]
+Unit: TypeAlias = TimeUnit
 OnStudyEvent: TypeAlias = Callable[[StageEvent | BenchEvent], None]
 
 _TEST: Final = "test.npz"

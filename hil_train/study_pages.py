@@ -20,7 +20,7 @@ from hil.core.text import clean
 from hil.report.draw.chart import log_ticks
 from hil.report.draw.layout import shortened
 from hil.report.draw.templates import environment
-from hil.report.text import count, interval, percent, plural, short
+from hil.report.text import count, interval, per_inference, percent, plural, short
 from hil_train.drawing import QUIET, inline, settings, svg
 from hil_train.figures import (
     CompressionStudy,
@@ -92,7 +92,7 @@ def table(study: CompressionStudy) -> Table:
 
 def _table(study: CompressionStudy) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Heads and rows of the table of all figures."""
-    unit = {"instructions": "instructions", "us": "µs", "none": "time"}[study.unit]
+    unit = "time" if study.unit == "none" else per_inference(study.unit)
     return (*_HEADS, unit, *_MORE), [_cells(study, row) for row in study.rows]
 
 

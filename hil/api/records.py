@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hil.compare.records import ComparedFigure
+from hil.core.records import TimeUnit
 from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_quant import QuantPair
 from hil.runs.summary import Summary
@@ -151,7 +152,7 @@ class BoardState(Part, frozen=True, kw_only=True):
 
     name: str
     title: str
-    clock: Literal["instructions", "us", "none"]
+    clock: TimeUnit
     emulated: bool
     state: State
     ports: tuple[str, ...] = ()

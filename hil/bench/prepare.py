@@ -169,7 +169,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain,
         kernels=firmware.kernels,
-        clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
+        clock=clock_of(board),
         tolerance=allowed,
         tolerance_why=why,
         predicted=predicted_memory(case, firmware),
@@ -210,6 +210,12 @@ def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:
 def output_of(plan: RunPlan) -> TensorSpec:
     """The first output of a run: that of its .tflite file, or of its sketch."""
     return spec_of(plan.output)
+
+
+def clock_of(board: Board) -> Clock:
+    """What a run stores of its board's clock."""
+    clock = board.clock
+    return Clock(unit=clock.unit, detail=clock.detail, hertz=clock.hertz or UNSET)
 
 
 def emulator_version(board: Board) -> str:

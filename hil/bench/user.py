@@ -20,7 +20,7 @@ from hil.bench.events import Asking, BuildingSketch, Emit, Note
 from hil.bench.inputs import check_data, taken_on
 from hil.bench.lab import Firmware, Lab, check_sketch, connect
 from hil.bench.plan import BenchPlan
-from hil.bench.prepare import Prepared, emulator_version, output_of
+from hil.bench.prepare import Prepared, clock_of, emulator_version, output_of
 from hil.bench.preprocessing import preprocessed
 from hil.bench.references import references
 from hil.bench.task import choose
@@ -37,7 +37,7 @@ from hil.core.records import Dataset, DType, Hello, ModelInfo, Precision, Tensor
 from hil.core.text import storable
 from hil.device import Answer, Failure
 from hil.runs.load import MAX_OUTPUTS
-from hil.runs.schema import Clock, RunPlan
+from hil.runs.schema import RunPlan
 from hil.runs.tensors import stored_tensor
 from hil.wire.messages import SketchFault
 
@@ -208,7 +208,7 @@ def _describe(case: SketchCase, firmware: Firmware) -> RunPlan:
         output=stored_tensor(info.output),
         firmware_sha256=firmware.sha256,
         toolchain=firmware.toolchain or case.hello.toolchain,
-        clock=Clock(unit=board.clock.unit, detail=board.clock.detail),
+        clock=clock_of(board),
         tolerance=allowed,
         tolerance_why=why,
         emulator=emulator_version(board),

@@ -14,7 +14,15 @@ import msgspec
 from hil.boards.npm import NpmPackage
 from hil.core.errors import ConfigError, unknown
 from hil.core.files import Config, read_toml
-from hil.core.records import ClockSteps, DeviceTime, Instructions, Latency, Precision
+from hil.core.records import (
+    ClockSteps,
+    Cycles,
+    DeviceTime,
+    Instructions,
+    Latency,
+    Precision,
+    TimeUnit,
+)
 from hil.core.settings import SETTINGS, read_settings
 from hil.wire.messages import Lap, Result
 
@@ -24,14 +32,16 @@ PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}, {npm}"
 class BoardClock(Config, frozen=True):
     """Which of the two clocks in RESULT is valid, and what it counts.
 
-    A count is ``ticks * numerator / denominator``. An emulator may count instructions; only a
-    physical board may report microseconds.
+    A count is ``ticks * numerator / denominator``. An emulator may count instructions, or cycles if
+    the data sheet fixes the core's timing and the emulator follows it; ``hertz`` is then that
+    core's clock. Only a physical board may report microseconds.
     """
 
-    unit: Literal["instructions", "us", "none"]
+    unit: TimeUnit
     source: Literal["ticks", "micros", "none"] = "none"
     numerator: int = 1
     denominator: int = 1
+    hertz: int = 0
     detail: str = ""
 
     def time(self, result: Result | Lap) -> DeviceTime:
@@ -40,6 +50,9 @@ class BoardClock(Config, frozen=True):
         if raw is None or self.unit == "none":
             return None
         count = (raw * self.numerator + self.denominator // 2) // self.denominator
+        if self.unit == "cycles":
+            # a sketch built without the counter sends 0, which no inference takes
+            return Cycles(count) if count or isinstance(result, Lap) else None
         return Instructions(count) if self.unit == "instructions" else Latency(count)
 
     def step(self, steps: ClockSteps) -> float | None:
@@ -226,6 +239,10 @@ class Board(Config, frozen=True):
     def __post_init__(self) -> None:
         if self.emulator and self.clock.unit == "us":
             raise ValueError("an emulator has no latency: clock.unit cannot be `us`")
+        if self.clock.unit == "cycles" and not self.emulator:
+            raise ValueError("clock.unit `cycles` is of an emulator; a physical board has `us`")
+        if (self.clock.unit == "cycles") != (self.clock.hertz > 0):
+            raise ValueError("clock.hertz is the clock of a core that counts `cycles`")
         if self.clock.numerator < 1 or self.clock.denominator < 1:
             raise ValueError("clock.numerator and clock.denominator must be positive")
 

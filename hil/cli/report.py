@@ -136,7 +136,7 @@ def _figure(row: SummaryRow) -> tuple[str, float | None, float | None]:
 def _table(title: str, rows: list[SummaryRow], steps: Mapping[str, float]) -> Table:
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     table.add_column("model", overflow="fold")
-    clock = {"instructions": "instructions", "us": "us", "none": "time"}[rows[0].time.unit]
+    clock = "time" if rows[0].time.unit == "none" else rows[0].time.unit
     what = _figure(rows[0])[0]
     error = what not in ("", "auc ")  # in the unit of the targets, not a share
     for name in (

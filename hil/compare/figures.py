@@ -35,7 +35,8 @@ from hil.runs.agreement import allowed_in, differing
 from hil.runs.cells import Cell
 from hil.runs.schema import RunEnd
 from hil.stats import Estimate
-from hil.stats.series import Counts, Latencies, ratio
+from hil.stats.series import Counts, CycleCounts, Latencies, Series, ratio
+from hil.stats.series import Kind as TimeKind
 
 NO_RATIO = "times of 0: too short for this clock"
 _BYTES = ("arena", "flash_model", "flash_code", "ram_static", "stack")
@@ -210,12 +211,15 @@ def times(base: Cell, new: Cell, growth: Growth) -> Iterator[ComparedFigure | No
     match base.series, new.series:
         case Counts() as one, Counts() as other:
             yield from _counts(one, other, growth, paired)
+        case CycleCounts() as one, CycleCounts() as other:
+            yield _noisy("cycles", "cycles", one, other, growth.cycles, paired)
         case Latencies() as one, Latencies() as other:
-            yield _stepped(_latency(one, other, growth, paired), base, new)
+            figure = _noisy("latency", "us", one, other, growth.latency, paired)
+            yield _stepped(figure, base, new)
         case one, other:
             known = (None if s is None else float(np.median(s.values)) for s in (one, other))
-            yield one_sided("instructions" if unit == "instructions" else "latency", unit, *known)
-    if unit == "instructions" or not (base.chaos or new.chaos):
+            yield one_sided("latency" if unit == "us" else unit, unit, *known)
+    if unit != "us" or not (base.chaos or new.chaos):
         first = _first(unit, base.end, new.end, growth)
         yield _stepped(first, base, new) if first and first.kind == "us" else first
 
@@ -270,13 +274,21 @@ def _counts(
         yield by_percent("total", "instructions", one, other, growth.total)
 
 
-def _latency(base: Latencies, new: Latencies, growth: Growth, paired: bool) -> ComparedFigure:
-    """Times of a real board: beyond the limit if the whole interval is."""
-    limit = finite(growth.latency)
+def _noisy(
+    name: str,
+    kind: Kind,
+    base: Series[TimeKind],
+    new: Series[TimeKind],
+    most: float | None,
+    paired: bool,
+) -> ComparedFigure:
+    """Times of a real board, or cycles with interrupts: beyond the limit if the whole interval
+    is."""
+    limit = finite(most)
     found = ratio(new, base, paired=paired) if _positive(base.values, new.values) else None
     word = None if found is None else judge(found.low - 1, found.high - 1, (limit or 0) / 100)
     beyond = found is not None and limit is not None and 100 * found.low > 100 + limit
-    return _median("latency", "us", base.values, new.values, found, word, limit, beyond)
+    return _median(name, kind, base.values, new.values, found, word, limit, beyond)
 
 
 def _positive(*values: npt.NDArray[np.int64]) -> bool:

@@ -23,6 +23,7 @@ _UNITS: Final = {
     "us": " µs",
     "host_ns": " ns",
     "instructions": "",
+    "cycles": "",
     "count": "",
     "share": "",
     "real": "",

@@ -211,6 +211,7 @@ _SHOWN = (  # in this order
     "unexpected",
     "answers",
     "instructions",
+    "cycles",
     "latency",
     "first",
     "host_xnnpack",

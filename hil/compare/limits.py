@@ -49,6 +49,7 @@ class Growth(Config, frozen=True):
     outputs: Annotated[float | None, FigureInfo("outputs ≠ BASE", 0)] = None
     instructions: Annotated[float | None, FigureInfo("instructions", 1)] = None
     total: Annotated[float | None, FigureInfo("instructions, sum", 1)] = None
+    cycles: Annotated[float | None, FigureInfo("cycles", 1)] = None
     latency: Annotated[float | None, FigureInfo("latency", 3)] = None
     first: Annotated[float | None, FigureInfo("first inference", 1)] = None
     host_xnnpack: Annotated[float | None, FigureInfo("host latency, XNNPACK", math.inf)] = None
@@ -84,9 +85,10 @@ DEFAULTS: Final = Growth(**{name: figure.limit for name, figure in FIGURES.items
 class Limits(Config, frozen=True):
     """Limits of a run; one that is left out is not checked.
 
-    Upper ones: ``time_p95`` is in the board's clock unit (us or instructions), ``rmse`` and ``mae``
-    in the unit of the targets, the others are bytes. Lower ones: ``accuracy_min`` and ``auc_min``,
-    from 0 to 1. All are of the device. ``compare`` is for this run only.
+    Upper ones: ``time_p95`` is in the unit of the board's clock (us, cycles or instructions),
+    ``rmse`` and ``mae`` in the unit of the targets, the others are bytes. Lower ones:
+    ``accuracy_min`` and ``auc_min``, from 0 to 1. All are of the device. ``compare`` is for this
+    run only.
     """
 
     time_p95: float | None = None

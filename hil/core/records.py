@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Self, TypeAlias, final
+from typing import Literal, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -132,6 +132,22 @@ class Instructions(_Measure):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Cycles(_Measure):
+    """Clock cycles of one inference on an emulated core whose timing its data sheet fixes.
+
+    Such a core has no caches and no wait states, so an emulator that counts as the data sheet says
+    counts as the chip does.
+    """
+
+    count: int
+
+    @property
+    def amount(self) -> int:
+        return self.count
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Latency(_Measure):
     """Microseconds one inference took on a physical board."""
 
@@ -167,7 +183,8 @@ class HostLatency(_Measure):
 
 
 # separate types, so that nothing adds, compares or plots one as the other
-DeviceTime: TypeAlias = Instructions | Latency | None
+DeviceTime: TypeAlias = Instructions | Cycles | Latency | None
+TimeUnit: TypeAlias = Literal["instructions", "cycles", "us", "none"]  # of a board's clock
 
 
 @dataclass(frozen=True, slots=True)

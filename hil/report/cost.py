@@ -30,10 +30,11 @@ from hil.report.times import (
 )
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
-from hil.stats.series import Counts, EmulatorTimes, Kind, Latencies, Series, axis
+from hil.stats.series import Counts, CycleCounts, EmulatorTimes, Kind, Latencies, Series, axis
 
 _AXES: Final = {  # by unit of the clock
     "instructions": "instructions (emulated, not latency)",
+    "cycles": "cycles (emulated core, timing of its data sheet)",
     "us": "microseconds",
 }
 
@@ -54,11 +55,14 @@ def time_section(_run: StoredRun, cells: Sequence[Cell]) -> Section:
 
 _TITLES = {
     "instructions": "Instructions per inference",
+    "cycles": "Cycles per inference",
     "us": "Latency per inference",
 }
 _CAPTIONS = {
     "instructions": "Retired instructions of the engine's invoke alone, counted by the emulator: "
     "the same in every repeat, but neither cycles nor time.",
+    "cycles": "Clock cycles of the engine's invoke alone, including interrupts during it, counted "
+    "by the emulator of a core whose timing the data sheet fixes. Not measured on a chip.",
     "us": "Wall time of the engine's invoke alone, on the board.",
 }
 
@@ -68,7 +72,10 @@ def time_charts(cells: Sequence[Cell]) -> tuple[Chart, ...]:
     models = [cell.plan.model for cell in cells]
     counts = [(cell, cell.series) for cell in cells if isinstance(cell.series, Counts)]
     latencies = [(cell, cell.series) for cell in cells if isinstance(cell.series, Latencies)]
+    cycles = [(cell, cell.series) for cell in cells if isinstance(cell.series, CycleCounts)]
     charts = []
+    if cycles:
+        charts.append(time_chart(cycles, models))
     if counts:
         charts.append(time_chart(counts, models))
     if latencies:

@@ -227,8 +227,8 @@ def beside_table(cells: Sequence[Cell]) -> Table:
         if cell.plan.clock.unit != "us" and cell.host_times
     )
     note = (
-        "There is no ratio: an emulator counts instructions, which are not time, and the time that "
-        "it takes itself says nothing about a board."
+        "There is no ratio: an emulator counts instructions or cycles, which are not times, and "
+        "the time that it takes itself says nothing about a board."
     )
     head = ("Run", "Device", *(f"Host, {kernels}" for kernels in KERNELS.values()))
     return Table("Instructions and host latency", head, rows, note)

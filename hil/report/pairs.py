@@ -328,7 +328,7 @@ def _speed(one: Distillation) -> str:
     found = one.speed_up
     if found is None:
         return "–"
-    kind = {"instructions": "instructions", "us": "latency"}[one.unit]
+    kind = {"instructions": "instructions", "cycles": "cycles", "us": "latency"}[one.unit]
     if found.low == found.high:
         return f"{found.point:.3g}×\n{kind}, constant"
     # three to six digits, enough to tell the ends of the interval apart

@@ -318,7 +318,8 @@ def _ratio(teacher: Cell, student: Cell) -> str:
     alike = type(teacher.series) is type(student.series)
     if not (alike and slow and fast and slow.point and fast.point):
         return ""
-    what = "instructions" if student.plan.clock.unit == "instructions" else "time"
+    unit = student.plan.clock.unit
+    what = "time" if unit == "us" else unit
     ratio = slow.point / fast.point
     if ratio >= 2:
         return f"takes 1/{ratio:.0f} of the {what}"
@@ -472,10 +473,25 @@ def _boards(cells: Sequence[Cell]) -> Iterator[str]:
     ):
         if unit == "instructions":
             yield f"{title} is emulated: instruction counts are exact, and there is no latency."
+        elif unit == "cycles":
+            yield from _cycles(title, [cell for cell in cells if cell.plan.board_title == title])
         elif unit == "none" and protocol == "text":
             yield f"The lines of {title} contain no times."
         elif unit == "none":
             yield f"{title} has no clock, so there are no times."
+
+
+def _cycles(title: str, cells: Sequence[Cell]) -> Iterator[str]:
+    """What counted cycles are, and how long they take at the clock of the emulated core."""
+    yield (
+        f"{title} is emulated: its cycles are those of the data sheet, which fixes this core's "
+        "timing. They were not measured on a chip."
+    )
+    for cell in cells:
+        hertz = cell.plan.clock.hertz
+        if hertz and cell.time is not None:
+            ms = 1000 * cell.time.point / hertz
+            yield f"{cell.name}: at {hertz / 1e6:g} MHz these cycles take {ms:.4g} ms."
 
 
 def _host(run: StoredRun) -> Iterator[str]:

@@ -298,12 +298,12 @@ def is_disturbed(answer: Answered) -> bool:
 def is_timed(sample: Sample, plan: RunPlan, *, chaos: str) -> bool:
     """Whether a sample has a time that figures may use.
 
-    Faults do not change the instructions that an emulator counts. They do change times on a real
-    board, and if they were injected on purpose (``chaos``), any time may be affected.
+    Faults do not change the instructions or cycles that an emulator counts. They do change times on
+    a real board, and if they were injected on purpose (``chaos``), any time may be affected.
     """
     if sample.time is None:
         return False
-    return plan.clock.unit == "instructions" or not (chaos or is_disturbed(sample))
+    return plan.clock.unit != "us" or not (chaos or is_disturbed(sample))
 
 
 def compare_layer(

@@ -44,7 +44,7 @@ from hil.runs.task import (
     task_of,
 )
 from hil.runs.tensors import name_of, split, tensors_of
-from hil.stats.series import AnySeries, Counts, EmulatorTimes, Latencies
+from hil.stats.series import AnySeries, Counts, CycleCounts, EmulatorTimes, Latencies
 from hil.stats.series import HostLatencies as HostSeries
 
 
@@ -298,11 +298,14 @@ class Cell:
         )
 
     @cached_property
-    def series(self) -> Counts | Latencies | None:
+    def series(self) -> Counts | CycleCounts | Latencies | None:
         """``times`` in the type of the board's clock; None without a clock or times."""
-        if self.plan.clock.unit == "none" or not self.times.size:
+        unit = self.plan.clock.unit
+        if unit == "none" or not self.times.size:
             return None
-        return (Counts if self.plan.clock.unit == "instructions" else Latencies)(self.times)
+        if unit == "cycles":
+            return CycleCounts(self.times)
+        return (Counts if unit == "instructions" else Latencies)(self.times)
 
     @cached_property
     def wall(self) -> EmulatorTimes | None:

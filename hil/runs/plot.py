@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {  # by unit of the clock
     "instructions": "instructions (emulated, not latency)",
+    "cycles": "cycles (emulated core), median",
     "us": "microseconds, median",
 }
 _FILL: Final = {"float32": 0.5, "int8": 1.0}  # opacity, so that a model keeps its colour

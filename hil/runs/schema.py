@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hil.core.records import Task
+from hil.core.records import Task, TimeUnit
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,8 +181,9 @@ def run_key(board: str, engine: str, model: str, precision: str) -> str:
 
 
 class Clock(Stored, frozen=True):
-    unit: Literal["instructions", "us", "none"]
+    unit: TimeUnit
     detail: str  # how the board's clock is read, in words
+    hertz: int | UnsetType = UNSET  # clock of the core whose cycles are counted
 
 
 class Conversion(Stored, frozen=True):

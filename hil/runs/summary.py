@@ -6,12 +6,10 @@ Keys are a contract, as in `hil.runs.schema`.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hil.core.records import Task
+from hil.core.records import Task, TimeUnit
 from hil.runs.schema import Faults, Marks, Memory, Stored, run_key
 
 
@@ -46,7 +44,7 @@ class Agreement(Stored, frozen=True):
 
 
 class Time(Stored, frozen=True):
-    unit: Literal["instructions", "us", "none"]
+    unit: TimeUnit
     median: float | None
     p5: float | None
     p95: float | None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times in the order they were measured: kinds that never mix, outliers and drift.
 
-Emulated counts, an emulator's wall time, a board's real time and LiteRT's time on the host are four
-types. A function of two series takes two of one type, so mixing them does not type-check. If the
-types were lost (`Any`, records read from a file), the same functions raise `MixedUnits`. Only
-`device_over_host` takes two kinds.
+Counted instructions, counted cycles, an emulator's wall time, a board's real time and LiteRT's time
+on the host are five types. A function of two series takes two of one type, so mixing them does not
+type-check. If the types were lost (`Any`, records read from a file), the same functions raise
+`MixedUnits`. Only `device_over_host` takes two kinds.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy.typing as npt
 from scipy.stats import kendalltau
 
 from hil.core.errors import MixedUnits
-from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
+from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
 from hil.stats.bootstrap import bootstrap_median, ratio_of_medians
 from hil.stats.estimate import Estimate, Samples, finite
 
-Kind = TypeVar("Kind", Instructions, Latency, EmulatorTime, HostLatency)
+Kind = TypeVar("Kind", Instructions, Cycles, Latency, EmulatorTime, HostLatency)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ class Counts(Series[Instructions]):
 
 
 @final
+class CycleCounts(Series[Cycles]):
+    """Cycles of an emulated core whose timing is fixed."""
+
+    unit = "cycles"
+
+
+@final
 class Latencies(Series[Latency]):
     """Microseconds on a physical board."""
 
@@ -68,7 +75,7 @@ class HostLatencies(Series[HostLatency]):
     unit = "ns on the host"
 
 
-AnySeries: TypeAlias = Counts | Latencies | EmulatorTimes | HostLatencies
+AnySeries: TypeAlias = Counts | CycleCounts | Latencies | EmulatorTimes | HostLatencies
 
 _NS_PER_US = 1000
 
@@ -83,6 +90,8 @@ def ratio_if_alike(new: AnySeries, base: AnySeries, *, paired: bool = True) -> E
     """`ratio` of series whose kinds are known only at run time; MixedUnits if they differ."""
     match new, base:
         case Counts(), Counts():
+            return ratio(new, base, paired=paired)
+        case CycleCounts(), CycleCounts():
             return ratio(new, base, paired=paired)
         case Latencies(), Latencies():
             return ratio(new, base, paired=paired)

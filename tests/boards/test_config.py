@@ -9,8 +9,8 @@ import pytest
 
 from hil.boards.config import BoardClock, board_files, load_board
 from hil.core.errors import ConfigError, UsageError
-from hil.core.records import ClockSteps, DType, Instructions, Latency, Precision
-from hil.wire.messages import Result
+from hil.core.records import ClockSteps, Cycles, DType, Instructions, Latency, Precision
+from hil.wire.messages import Lap, Result
 
 GOOD = """
 name = "desk"
@@ -103,6 +103,26 @@ def test_errors_in_an_emulator_name_the_key(tmp_path: Path, text: str, says: str
         load_board("desk", project(tmp_path, EMULATED + text))
 
 
+CYCLES = 'unit = "cycles"\nsource = "ticks"'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD.replace('unit = "us"\nsource = "micros"', f"{CYCLES}\nhertz = 1"), "of an emulator"),
+        (EMULATED.replace('unit = "none"', CYCLES) + 'command = ["x"]\nstdio = true', "hertz is"),
+        (
+            EMULATED.replace('unit = "none"', 'unit = "none"\nhertz = 1')
+            + 'command = ["x"]\nstdio = true',
+            "hertz is the clock",
+        ),
+    ],
+)
+def test_cycles_are_of_an_emulated_core_with_a_clock(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_board("desk", project(tmp_path, text))
+
+
 def test_the_boards_of_the_documentation_load(tmp_path: Path) -> None:
     docs = Path(__file__).parents[2] / "docs"
     pages = [docs / "adding-a-board.md", *sorted(docs.glob("boards/*.md"))]
@@ -139,6 +159,10 @@ def test_a_time_has_the_type_of_its_clock() -> None:
     assert emulated.time(result) == Instructions(100)
     assert BoardClock(unit="us", source="micros").time(result) == Latency(500)
     assert BoardClock(unit="none").time(result) is None
+    counted = BoardClock(unit="cycles", source="ticks", hertz=16_000_000)
+    assert counted.time(result) == Cycles(2560)
+    assert counted.time(Result(0, DType.INT8, micros=9, ticks=0, output=b"")) is None  # no counter
+    assert counted.time(Lap(0, 0)) == Cycles(0)  # a layer without work
     wrapped = Result(0, DType.INT8, micros=0, ticks=None, output=b"")
     assert emulated.time(wrapped) is None
 

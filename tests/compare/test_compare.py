@@ -289,6 +289,22 @@ def test_the_documentation_names_every_limit_and_its_default() -> None:
         assert said == "any" if default == float("inf") else said.startswith(f"{default:g}"), row
 
 
+@pytest.mark.parametrize(("more", "beyond"), [(1.009, False), (1.012, True)])
+def test_cycles_vary_by_an_interrupt_and_are_compared_like_latencies(
+    more: float, beyond: bool
+) -> None:
+    plan = reports.plan(board="mega2560", unit="cycles")
+    rng = np.random.default_rng(2)
+    times, other = (3_000_000 + rng.integers(-1, 2, N) * 100 for _ in range(2))
+    slower = (other * more).astype(int)
+    same = compare_stored(timed(run(plan), times.tolist()), timed(run(plan), other.tolist()))
+    assert not figure(same, "cycles").beyond
+    assert figure(same, "cycles").word != "worse"
+    found = compare_stored(timed(run(plan), times.tolist()), timed(run(plan), slower.tolist()))
+    assert figure(found, "cycles").beyond is beyond
+    assert not {"instructions", "latency"} & {one.name for one in found.runs[0].figures}
+
+
 def test_a_board_without_a_clock_has_no_times() -> None:
     plan = reports.plan(board="native", unit="none")
     found = compare_stored(run(plan), run(plan))

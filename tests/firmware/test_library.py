@@ -152,7 +152,8 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiled(folder, files, [], "-w", "-DDECIMAL_DIG=__DECIMAL_DIG__")
     runner = FIRMWARE / "platforms" / "simavr" / "runner"
     words = ["gcc", "-std=c11", "-O2", f"-I{FIRMWARE / 'port'}", "-o", "simavr-runner"]
-    words += [str(runner / "runner.c"), str(runner / "line.c"), "-lsimavr", "-lelf"]
+    words += [*(str(runner / f"{name}.c") for name in ("runner", "line", "response"))]
+    words += ["-lsimavr", "-lelf"]
     run(words, cwd=folder)
     return folder
 

@@ -34,10 +34,13 @@ def test_instructions_and_time_never_share_a_chart() -> None:
         reports.plan("teacher"),
         reports.plan(board="esp32", unit="us"),
         reports.plan("teacher", board="esp32", unit="us"),
+        reports.plan(board="mega2560", unit="cycles"),
         reports.plan(board="native", unit="none"),
     )
     found = reports.cells_of(reports.run(*plans, n=100))
-    emulated, real = time_charts(found)
+    cycles, emulated, real = time_charts(found)
+    assert cycles.axis == "cycles (emulated core, timing of its data sheet)"
+    assert [row.values[0].endswith(" cycles") for row in cycles.rows] == [True]
     assert emulated.axis == "instructions (emulated, not latency)"
     assert "latency" not in emulated.title.lower()
     assert real.axis == "microseconds"

@@ -141,6 +141,14 @@ def test_a_model_without_a_teacher() -> None:
     assert "; mine int8 is right on " in found.sentence
 
 
+def test_cycles_are_named_and_timed_at_the_clock_of_their_core() -> None:
+    plan = reports.plan(board="mega2560", title="Mega (simavr)", unit="cycles")
+    stored = [msgspec.structs.replace(s, time=3_200_000) for s in _stored(plan)]
+    said = _warned(reports.manifest(plan), stored)
+    assert "Mega (simavr) is emulated: its cycles are those of the data sheet" in said
+    assert "student int8: at 16 MHz these cycles take 200 ms." in said
+
+
 def test_a_slower_student() -> None:
     stored = [
         msgspec.structs.replace(s, time=10 if s.run == PAIR[0].key else 15) for s in _stored(*PAIR)

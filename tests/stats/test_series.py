@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from hil import stats
 from hil.core.errors import HilError, MixedUnits
-from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
+from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
 from hil.stats.series import (
     Counts,
+    CycleCounts,
     EmulatorTimes,
     HostLatencies,
     Latencies,
@@ -30,16 +31,17 @@ from hil.stats.series import (
 )
 
 PROJECT = Path(__file__).parents[2]
-KINDS = (Instructions(7), Latency(7), EmulatorTime(7), HostLatency(7))
+KINDS = (Instructions(7), Cycles(7), Latency(7), EmulatorTime(7), HostLatency(7))
 SERIES = tuple(
-    kind(np.arange(10, 30)) for kind in (Counts, Latencies, EmulatorTimes, HostLatencies)
+    kind(np.arange(10, 30))
+    for kind in (Counts, CycleCounts, Latencies, EmulatorTimes, HostLatencies)
 )
 
 # mypy must report the marked error on each marked line, and no other
 SNIPPET = """\
 import numpy as np
-from hil.core.records import EmulatorTime, HostLatency, Instructions, Latency
-from hil.stats.series import Counts, EmulatorTimes, HostLatencies, Latencies
+from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
+from hil.stats.series import Counts, CycleCounts, EmulatorTimes, HostLatencies, Latencies
 from hil.stats.series import axis, device_over_host, ratio
 
 Instructions(1) < Instructions(2)
@@ -65,6 +67,14 @@ device_over_host(Latencies(many), HostLatencies(many))
 device_over_host(HostLatencies(many), Latencies(many))  # arg-type
 device_over_host(Counts(many), HostLatencies(many))  # arg-type
 device_over_host(Latencies(many), EmulatorTimes(many))  # arg-type
+Cycles(1) < Cycles(2)
+Cycles(1) < Instructions(2)  # operator
+Cycles(1) / Latency(2)  # operator
+ratio(CycleCounts(many), CycleCounts(many))
+ratio(CycleCounts(many), Counts(many))  # misc
+ratio(CycleCounts(many), Latencies(many))  # misc
+axis([CycleCounts(many), Counts(many)])  # list-item
+device_over_host(CycleCounts(many), HostLatencies(many))  # arg-type
 """
 
 

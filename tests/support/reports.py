@@ -12,8 +12,10 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 from sklearn.datasets import load_digits
 
+from hil.core.records import TimeUnit
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun
 from hil.runs.schema import (
@@ -50,7 +52,7 @@ def plan(
     *,
     board: str = "mps2",
     title: str = "QEMU mps2-an500 (Cortex-M7)",
-    unit: Literal["instructions", "us", "none"] = "instructions",
+    unit: TimeUnit = "instructions",
     oracle: str | None = None,
     toolchain: str = "GCC 12.2.1",
     classes: int = 10,
@@ -62,7 +64,7 @@ def plan(
         key=f"{board}/aot/{model}/{precision}",
         board=board,
         board_title=title,
-        emulated=unit == "instructions",
+        emulated=unit in ("instructions", "cycles"),
         engine="aot",
         model=model,
         precision=precision,
@@ -74,7 +76,11 @@ def plan(
         output=Tensor(dtype=dtype, shape=(1, classes), scale=0.1, zero_point=3),
         firmware_sha256="cd" * 32,
         toolchain=toolchain,
-        clock=Clock(unit=unit, detail="CMSDK TIMER0 under -icount shift=6"),
+        clock=Clock(
+            unit=unit,
+            detail="CMSDK TIMER0 under -icount shift=6",
+            hertz=16_000_000 if unit == "cycles" else UNSET,
+        ),
         oracle=ORACLES[precision] if oracle is None else oracle,
         tolerance=tolerance,
         tolerance_why="contracted" if tolerance else "",

@@ -19,7 +19,7 @@ import emulated
 build = env.BoardConfig().get("build")
 arduino = Path(build["arduino"])
 runner_folder = Path(platforms) / "simavr" / "runner"
-runner_sources = [str(runner_folder / name) for name in ("runner.c", "line.c")]
+runner_sources = [str(runner_folder / name) for name in ("runner.c", "line.c", "response.c")]
 PACKAGES = "gcc-avr avr-libc arduino-core-avr gcc libc6-dev libsimavr-dev libelf-dev"
 
 
@@ -56,6 +56,7 @@ env.Append(
         build["define"],
         ("DECIMAL_DIG", "__DECIMAL_DIG__"),  # GCC 5.4 needs it in C++
         "HIL_SHORT_OF_RAM",
+        "HIL_TIMER1_CYCLES",
     ],
     CPPPATH=[str(core), str(arduino / "variants" / build["variant"])],
     LINKFLAGS=[*machine, "-Wl,--gc-sections"],
@@ -80,7 +81,8 @@ runner = env.Command(
         "Compiling the runner $TARGET",
     ),
 )
-headers = ["platforms/simavr/runner/line.h", "port/native/pty.h"]
+headers = ["platforms/simavr/runner/line.h", "platforms/simavr/runner/response.h"]
+headers += ["port/native/pty.h"]
 env.Depends(runner, [str(firmware / name) for name in headers])
 env.Depends(program, runner)
 

@@ -19,6 +19,7 @@
 
 #include "line.h"
 #include "native/pty.h"
+#include "response.h"
 
 static int master = -1;
 static uint32_t carries; /* baud; 0: any */
@@ -126,6 +127,7 @@ static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   avr->frequency = hertz;
   avr->sleep = sleeping;
   avr->reset = restarted;
+  response_count(avr);
   /* the UART must neither print lines nor sleep by itself */
   avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
   to_avr = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);

@@ -23,7 +23,11 @@
 #define HIL_CHIP_AVR 1
 #define HIL_CHIP_WINDOW 1 /* the core's ring holds 63 bytes and drops what does not fit */
 #define HIL_CHIP_ROOM 5
+#ifdef HIL_TIMER1_CYCLES /* timer 1 counts cycles: no PWM by it, no Servo library */
+#define HIL_CHIP_CYCLE_HZ ((uint32_t)F_CPU)
+#else
 #define HIL_CHIP_CYCLE_HZ 0u
+#endif
 #ifndef USBCON /* defined on a 32U4, whose Serial is USB */
 #define HIL_CHIP_HAS_RATE 1
 #endif

@@ -49,16 +49,19 @@ static hil_engine_status_t empty_invoke(const hil_model_t *self, const void *inp
 
 void hil_calibrate(hil_session_t *session) {
   hil_model_t empty;
-  uint32_t code = 0, micros = 0, ticks = 0;
+  uint32_t code = 0, micros = 0, ticks = 0, least = HIL_TICKS_WRAPPED;
   int round;
 
   memset(&empty, 0, sizeof empty);
   empty.invoke = empty_invoke;
-  for (round = 0; round < 2; round++) { /* the first fills the caches, if any */
-    session->stopwatch_overhead = 0;
+  session->stopwatch_overhead = 0;
+  for (round = 0; round < 4; round++) { /* the first fills the caches, if any */
     (void)hil_timed_invoke(session, &empty, session->setup.rx, &code, &micros, &ticks);
-    session->stopwatch_overhead = ticks == HIL_TICKS_WRAPPED ? 0 : ticks;
+    if (round > 0 && ticks < least) { /* the others may contain an interrupt */
+      least = ticks;
+    }
   }
+  session->stopwatch_overhead = least == HIL_TICKS_WRAPPED ? 0 : least;
 }
 
 hil_engine_status_t hil_prepare(hil_session_t *session, uint8_t index, uint32_t *code) {
