@@ -5,6 +5,7 @@
     run = hil.load("results/example")
     hil.compare("results/base", run)
     hil.quantcheck("float32.tflite", "int8.tflite", (x, y))
+    hil.conform(board="mps2", engine="tflm")              are the kernels of a board right?
     hil.boards()
     hil.datasets.load("mnist")
     hil.errors.HilError                                   what all of them raise
@@ -28,18 +29,29 @@ if TYPE_CHECKING:
     from hil.api.functions import bench as bench
     from hil.api.functions import boards as boards
     from hil.api.functions import compare as compare
+    from hil.api.functions import conform as conform
     from hil.api.functions import quantcheck as quantcheck
     from hil.runs.notebook import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "bench", "boards", "compare", "datasets", "errors", "load", "quantcheck"]
+__all__ = [
+    "Run",
+    "bench",
+    "boards",
+    "compare",
+    "conform",
+    "datasets",
+    "errors",
+    "load",
+    "quantcheck",
+]
 
 _FUNCTIONS = "hil.api.functions"
-_CALLED = ("bench", "boards", "compare")  # functions that have the name of a package
+_CALLED = ("bench", "boards", "compare", "conform")  # functions that have the name of a package
 
 
 class _Called(ModuleType):
-    """The package `hil.bench`, `hil.boards` or `hil.compare`, which can be called.
+    """The package `hil.bench`, `hil.boards`, `hil.compare` or `hil.conform`, which can be called.
 
     ``hil.bench(...)`` is `hil.api.functions.bench`; ``hil.bench.events`` is a module as before.
     """

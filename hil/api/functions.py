@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hil.bench`, `hil.compare`, `hil.quantcheck` and `hil.boards`: for Python code and notebooks.
+"""`hil.bench`, `hil.compare`, `hil.quantcheck`, `hil.conform` and `hil.boards`: for Python code and
+notebooks.
 
 `hil` imports this module when one of them is used.
 """
@@ -20,6 +21,7 @@ import pandas as pd
 from hil import datasets
 from hil.api.bench import answered, how_to_resume, run_bench
 from hil.api.boards import list_boards
+from hil.api.conform import Conformed, ConformOptions, Noted, run_conform
 from hil.api.options import BenchOptions
 from hil.api.progress import Progress, watcher
 from hil.api.quantcheck import check_files
@@ -28,6 +30,8 @@ from hil.bench.source import Source
 from hil.compare.compare import compare_runs
 from hil.compare.limits import read_limits
 from hil.compare.notebook import Compared
+from hil.conform.run import COUNT
+from hil.conform.shrink import ROUNDS
 from hil.core.errors import DeviceError, HilError, UsageError
 from hil.core.records import Dataset
 from hil.firmware import find_project
@@ -210,6 +214,34 @@ def quantcheck(
     """
     source = Source(_data(data), target=target, resize=resize, input=input)
     return check_files(Path(float32), Path(int8), source, limit, watcher(progress))
+
+
+def conform(
+    *,
+    board: str = "auto",
+    engine: str = "aot",
+    kernels: str | Iterable[str] = (),
+    precisions: str | Iterable[str] = (),
+    seed: int = 1,
+    count: int = COUNT,
+    rounds: int = ROUNDS,
+    port: str | None = None,
+    out: File | None = None,
+    progress: Progress = None,
+) -> Conformed:
+    """Whether the kernels of an engine on a board compute what the reference computes.
+
+    The arguments are the options of `hil conform`; ``progress`` as in `hil.bench`. Wrong answers
+    raise nothing: see `Conformed.conforms`.
+
+    Raises:
+        hil.errors.HilError: the run cannot start, or the board failed.
+    """
+    options = ConformOptions(
+        board, engine, _names(kernels), _names(precisions), seed, count, rounds, port, _path(out)
+    )
+    emit = watcher(progress)
+    return run_conform(options, Noted(emit), ("hil.conform()",))
 
 
 def boards(*, probe: bool = False) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hil.compare.records import ComparedFigure
+from hil.conform.records import Conformance
 from hil.core.records import TimeUnit
 from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_quant import QuantPair
@@ -77,6 +78,18 @@ class ReportOutput(Output, frozen=True, kw_only=True):
     not_counted: tuple[NotCountedLines, ...] = ()
     checks: tuple[CheckFinding, ...] = ()
     summary: Summary
+
+
+# --- hil conform ---
+
+
+class ConformOutput(Output, frozen=True, kw_only=True):
+    """``folder``, ``report``: paths of the run's folder and of report.html. ``result``: the content
+    of conform.json. The exit code is 1 if it has failures."""
+
+    folder: str
+    report: str
+    result: Conformance
 
 
 # --- hil verify ---

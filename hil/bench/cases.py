@@ -36,19 +36,26 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Networks of one precision that one firmware embeds."""
+    """Networks of one precision that one firmware embeds.
+
+    ``layers``: firmware that answers layer by layer. ``fault``: layers that are broken on purpose;
+    None: those that HIL_FAULT names. Images of one ``slot`` share a build folder, so that only what
+    differs is compiled.
+    """
 
     board: Board
     engine: str
     precision: Precision
     networks: tuple[Network, ...]
-    layers: bool = False  # firmware that answers layer by layer
+    layers: bool = False
+    fault: str | None = None
+    slot: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
         """Unique among the images of a plan."""
         names = (network.name for network in self.networks)
-        special = ("layers",) if self.layers else ()
+        special = (*(["layers"] if self.layers else []), *([self.fault] if self.fault else []))
         return (self.board.name, self.engine, self.precision, *special, *names)
 
 

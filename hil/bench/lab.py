@@ -166,6 +166,8 @@ class _Special(TypedDict, total=False):
 
     layers: bool
     sketch: Path
+    fault: str | None
+    slot: str
 
 
 def _to_build(image: Program) -> tuple[Models, str, _Special]:
@@ -173,7 +175,8 @@ def _to_build(image: Program) -> tuple[Models, str, _Special]:
     if isinstance(image, Sketch):
         return [], USER, {"sketch": image.source} if image.source else {}
     models = [(network.name, network.graph) for network in image.networks]
-    return models, image.engine, {"layers": image.layers}
+    special: _Special = {"layers": image.layers, "fault": image.fault, "slot": image.slot}
+    return models, image.engine, special
 
 
 def _not_built(sketch: Sketch) -> Firmware:

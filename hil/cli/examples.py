@@ -22,6 +22,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil listen --port /dev/ttyACM0 --pattern edge-impulse --classes cat,dog",
         "hil listen --port saved.log --pattern 'class (?P<label>[0-9]+)' --data my.npz --sample 0",
     ),
+    "conform": (
+        "hil conform --board mps2 --engine aot",
+        "hil conform --board esp32dev --engine tflm --kernel conv2d,depthwise --precision int8",
+        "hil conform --board mps2 --seed 7 --count 100",
+    ),
     "report": ("hil report results/example --open",),
     "verify": ("hil verify results/*/",),
     "compare": (

@@ -49,6 +49,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "listen",
         "Collect predictions and times that a sketch prints by itself, and write a report.",
     ),
+    "conform": Command(
+        "conform",
+        "Compare the kernels of an engine on a board with the reference, over shapes that break "
+        "them.",
+    ),
     "report": Command(
         "report",
         "Regenerate summary.json, report.md, report.html and figures/ of FOLDER.",

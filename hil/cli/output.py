@@ -28,6 +28,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "bench": "ReportOutput",
     "listen": "ReportOutput",
     "report": "ReportOutput",
+    "conform": "ConformOutput",
     "verify": "VerifyOutput",
     "compare": "Comparison",
     "history": "HistoryOutput",

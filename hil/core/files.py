@@ -47,6 +47,18 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(handle.fileno())
 
 
+def write_plain(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` without flushing it to disk, for files that can be made again;
+    StorageError if that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as problem:
+        raise StorageError(
+            f"cannot write {path} ({problem.strerror})", "free space or fix its permissions"
+        ) from problem
+
+
 def did_you_mean(path: Path) -> str:
     """The beginning of a hint: the file beside ``path``, which does not exist, with almost the same
     name; empty if there is none."""

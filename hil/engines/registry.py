@@ -161,11 +161,11 @@ def write_image(
         StorageError: ``out`` cannot be written.
     """
     _check(engine, [name for name, _ in models], arena)
-    broken = _fault(engine, fault, [name for name, _ in models]) if fault else None
+    broken = _faults(engine, fault, [name for name, _ in models]) if fault else {}
     chosen = ENGINES[engine]
     graphs = [one if isinstance(one, Graph) else read_model(one) for _, one in models]
     compiled = tuple(
-        _compiled(engine, graph, name, Special(layers, _of(broken, name)))
+        _compiled(engine, graph, name, Special(layers, broken.get(name)))
         for graph, (name, _) in zip(graphs, models, strict=True)
     )
     files = {f"{m.info.name}.h": m.header for m in compiled}
@@ -237,21 +237,21 @@ def _check(engine: str, names: Sequence[str], arena: int | None) -> None:
         raise UsageError(f"invalid arena of {arena} bytes", "use a positive number, or omit it")
 
 
-def _fault(engine: str, text: str, names: Sequence[str]) -> Fault:
-    fault = Fault.parse(text)
-    if fault.model not in names:
-        raise UsageError(
-            f"the image has no model {fault.model} to break", f"choose from {', '.join(names)}"
-        )
+def _faults(engine: str, text: str, names: Sequence[str]) -> dict[str, Fault]:
+    """The fault of each model that has one."""
+    found = {}
+    for one in text.split(","):
+        fault = Fault.parse(one)
+        if fault.model not in names:
+            raise UsageError(
+                f"the image has no model {fault.model} to break", f"choose from {', '.join(names)}"
+            )
+        found[fault.model] = fault
     if not ENGINES[engine].breakable:
         raise UsageError(
             f"engine {engine} cannot be broken on purpose", "use the engine aot or aot-fast"
         )
-    return fault
-
-
-def _of(fault: Fault | None, name: str) -> Fault | None:
-    return fault if fault and fault.model == name else None
+    return found
 
 
 def _source(graph: Graph, name: str) -> str:

@@ -64,7 +64,6 @@ _CHOICES: Final = (
     "HIL_BAKENN",
     "HIL_CMSIS_NN_DIR",
     "HIL_ESP_NN_DIR",
-    "HIL_FAULT",
     "HIL_MARKER_PIN",
     "HIL_TFLM_DIR",
     "HIL_TFLM_KERNELS",
@@ -100,18 +99,22 @@ def build(
     layers: bool = False,
     sketch: Path | None = None,
     tell: Tell | None = None,
+    fault: str | None = None,
+    slot: str = "",
 ) -> BuiltFirmware:
     """Build PlatformIO env ``env`` of ``project``'s firmware with ``models``, in order, by
     ``engine``.
 
     With ``sketch`` (an .ino file or the folder of a sketch), that is built, and not ``models``.
     With ``layers`` it answers layer by layer (docs/protocol.md). ``tell`` gets each step in words.
-    The environment variable HIL_FAULT breaks a layer (`hil.engines.write_image`). Each image has
-    its own build folder, so that switching between images compiles nothing. Raises what
-    `write_image` raises, ToolMissing without a compiler, BuildFailed with the compiler's first
+    ``fault`` breaks layers (`hil.engines.write_image`); None: what the environment variable
+    HIL_FAULT says. Each image has its own build folder, so that switching between images compiles
+    nothing; images of the same ``slot`` share one, so that only what differs is compiled. Raises
+    what `write_image` raises, ToolMissing without a compiler, BuildFailed with the compiler's first
     error.
     """
-    return _run(env, models, engine, project, layers, sketch=sketch, tell=tell)
+    special = _Special(layers, sketch, fault, slot)
+    return _run(env, models, engine, project, special, tell=tell)
 
 
 def upload(
@@ -125,13 +128,31 @@ def upload(
     needs: int = 0,
     sketch: Path | None = None,
     tell: Tell | None = None,
+    fault: str | None = None,
+    slot: str = "",
 ) -> BuiltFirmware:
     """`build`, then flash the board on ``port``, whose flash must have ``needs`` bytes.
 
     Raises what `build` raises, and for a failed upload LinkError, NoAnswer, WrongChip,
     FlashTooSmall, or BuildFailed with a quotation if the reason is unknown.
     """
-    return _run(env, models, engine, project, layers, port, needs, sketch, tell)
+    special = _Special(layers, sketch, fault, slot)
+    return _run(env, models, engine, project, special, port, needs, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Special:
+    """How an image differs from that of some models and an engine."""
+
+    layers: bool
+    sketch: Path | None
+    fault: str | None
+    slot: str
+
+    @property
+    def broken(self) -> str:
+        """The faults of its layers."""
+        return os.environ.get("HIL_FAULT", "") if self.fault is None else self.fault
 
 
 def _run(
@@ -139,18 +160,18 @@ def _run(
     models: Models,
     engine: str,
     project: Path,
-    layers: bool,
+    special: _Special,
     port: str | None = None,
     needs: int = 0,
-    sketch: Path | None = None,
     tell: Tell | None = None,
 ) -> BuiltFirmware:
+    sketch = special.sketch
     tell = tell or _nobody
     require_compiler(env)
     tree = firmware_tree(project)
     _require_path(tree)
     found = sources.environment(engine) | envs_of(project)
-    name = _image_name(env, models, engine, layers, sketch, found)
+    name = _image_name(env, models, engine, special, found)
     folder = tree / ".pio" / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
     ensure_scons(core_folder())
@@ -165,11 +186,12 @@ def _run(
     }
     words = ("-t", "upload", "--upload-port", port) if port else ()
     with locked(folder.with_suffix(".lock")), log.open("wb") as output:
-        fault = os.environ.get("HIL_FAULT", "")
         image = None
         if sketch is None:
             tell(f"generating C for {', '.join(name for name, _ in models)}")
-            image = write_image(engine, models, generated, layers=layers, fault=fault)
+            image = write_image(
+                engine, models, generated, layers=special.layers, fault=special.broken
+            )
         tell("starting PlatformIO")
         command = [sys.executable, "-m", "platformio", "run", "-d", str(tree), "-e", env, *words]
         status = _logged(command, environment, output, tell)
@@ -269,15 +291,18 @@ def _image_name(
     env: str,
     models: Models,
     engine: str,
-    layers: bool,
-    sketch: Path | None = None,
+    special: _Special,
     found: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     chosen = [f"{key}={os.environ[key]}" for key in _CHOICES if os.environ.get(key)]
     chosen += [f"{key}={value}" for key, value in found.items()]
     files = [f"{name}={_identity(model)}" for name, model in models]
-    words = "\0".join([engine, *chosen, *files, *(["layers"] if layers else [])])
-    words += f"\0{sketch.resolve()}" if sketch else ""
+    if special.slot:
+        files = [f"slot={special.slot}"]
+    elif special.broken:
+        files.append(f"HIL_FAULT={special.broken}")
+    words = "\0".join([engine, *chosen, *files, *(["layers"] if special.layers else [])])
+    words += f"\0{special.sketch.resolve()}" if special.sketch else ""
     return f"{env}-{hashlib.sha256(os.fsencode(words)).hexdigest()[:10]}"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hil.core.text import storable
-from hil.firmware.build import _image_name
+from hil.firmware.build import _image_name, _Special
 from hil.testing.lab import FakeLab
 from tests.support.command_line import STUDENT, hil
 
@@ -95,7 +95,8 @@ def test_errors_about_them_are_one_line(
 def test_images_of_such_names_get_a_build_folder_each(tmp_path: Path) -> None:
     """The bytes of a name count: in Latin-1 "é" and "è" are two files."""
     files = [tmp_path / os.fsdecode(name) for name in (b"\xe9.tflite", b"\xe8.tflite")]
-    names = {_image_name("mps2", [("net", file)], "aot", False) for file in files}
+    plain = _Special(layers=False, sketch=None, fault="", slot="")
+    names = {_image_name("mps2", [("net", file)], "aot", plain) for file in files}
     assert len(names) == 2
 
 
