@@ -32,16 +32,15 @@ from hil.engines.aot.weighted.gather_layout import products
 from hil.report import write
 from hil.tflite import Graph, read_model
 from hil.tflite.graph import constant_bytes
+from tests.support.bare_metal import start_up
 
 PROJECT = Path(__file__).parents[1]
 MODELS = PROJECT / "models" / "mnist"
 FIRMWARE = PROJECT / "firmware"
-BSP = FIRMWARE / "platforms" / "mps2" / "bsp"
 GCC = (
     *("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
     *("-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
     *("--specs=nosys.specs", f"-I{FIRMWARE / 'lib/TinymlHil/src/hil_engine'}"),
-    f"-I{FIRMWARE / 'port'}",
 )
 QEMU = (
     *("qemu-system-arm", "-M", "mps2-an500", "-icount", "shift=10", "-display", "none"),
@@ -117,9 +116,7 @@ def layer_counts(graph: Graph, *, fused: bool, folder: Path) -> list[int]:
         arena=header.arena, input=graph.input.nbytes, output=graph.output.nbytes
     )
     (folder / "main.c").write_text(source)
-    start_up = [str(BSP / "startup.c"), "-T", str(BSP / "mps2.ld"), "-nostartfiles"]
-    include = f"-I{PROJECT / 'firmware' / 'port'}"
-    command = [*GCC, include, "main.c", *start_up, "-lm", "-o", "main.elf"]
+    command = [*GCC, "main.c", *start_up("mps2_an500"), "-lm", "-o", "main.elf"]
     subprocess.run(command, cwd=folder, check=True, timeout=100)
     done = subprocess.run(
         [*QEMU, "-kernel", "main.elf"],

@@ -2,11 +2,12 @@
 /* A device without an operating system: an mps2-an500 (Cortex-M7), whose UART and timer are used by
  * their registers. Replace those by your board's. In QEMU, with the start-up code of this project:
  *
- *   F=../../firmware; L=$F/lib/TinymlHil/src; B=$F/platforms/mps2/bsp
+ *   F=../../firmware; L=$F/lib/TinymlHil/src; B=$F/platforms/bare_metal/bsp; D=-Wl,--defsym=
  *   arm-none-eabi-gcc -mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard -Os \
  *     -ffunction-sections -fdata-sections -Wl,--gc-sections --specs=nano.specs -nostartfiles \
- *     -I$L -I$F/port -I$F/port/mps2 -T $B/mps2.ld main.c $B/(all).c $L/hil_device*.c \
- *     $L/hil_session/(all).c $L/hil_wire/(all).c -lm -o firmware.elf
+ *     -I$L -I$F/port main.c $B/arm/(all).c $L/hil_device*.c $L/hil_session/(all).c \
+ *     $L/hil_wire/(all).c -lm -o firmware.elf -T $B/bare_metal.ld ${D}__flash=0 \
+ *     ${D}__flash_size=4M ${D}__ram=0x20000000 ${D}__ram_size=4M ${D}__stack_size=64K
  *   qemu-system-arm -M mps2-an500 -display none -monitor none -serial pty -kernel firmware.elf */
 #include "hil_device.h"
 

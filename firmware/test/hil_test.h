@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #if defined(__arm__) || defined(__riscv)
-#include "semihosting.h"
+#include "bare_metal/semihosting.h"
 static inline void hil_test_say(const char *text) { (void)semihosting_call(SYS_WRITE0, text); }
 #elif defined(__XTENSA__)
 #include <string.h>

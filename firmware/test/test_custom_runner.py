@@ -5,6 +5,7 @@ Runs the test program as a process of this machine or in QEMU, and reads the lin
 """
 
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -12,26 +13,27 @@ from platformio.test.exception import UnitTestError
 from platformio.test.result import TestCase, TestCaseSource, TestStatus
 from platformio.test.runners.base import TestRunnerBase
 
-_LIMITED = ("timeout", "60")
-_QUIET = ("-display", "none", "-monitor", "none", "-serial", "null")
-_SEMIHOSTING = ("-semihosting-config", "enable=on,target=native", "-kernel", "{elf}")
-# The command that runs firmware.elf, per env; it prints what the test prints.
-EMULATORS = {
-    "mps2": (
-        *(*_LIMITED, "qemu-system-arm", "-M", "mps2-an500", *_QUIET),
-        *("-icount", "shift=10,sleep=off", *_SEMIHOSTING),
-    ),
-    "rv32": (
-        *(*_LIMITED, "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-m", "16M", *_QUIET),
-        *("-cpu", "rv32,a=off,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,mmu=off,pmp=off"),
-        *("-icount", "shift=0,sleep=off", *_SEMIHOSTING),
-    ),
-    "lx106": (  # no -serial: the console is standard output
-        *(*_LIMITED, "qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-m", "16M"),
-        *("-display", "none", "-monitor", "none", "-icount", "shift=6,sleep=off"),
-        *("-semihosting", "-kernel", "{elf}"),
-    ),
-}
+LIMITED = ("timeout", "60")
+
+
+def emulator(env, elf):
+    """The command of the board's TOML file that runs `elf`, without the line to the host, so that
+    the console is standard output. None for the host process."""
+    file = Path(__file__).parents[2] / "hil" / "boards" / f"{env}.toml"
+    command = tomllib.loads(file.read_text("utf-8")).get("emulator", {}).get("command", ("{elf}",))
+    if not command[0].startswith("qemu-"):
+        return None
+    words = [*LIMITED]
+    for option, word in zip(("", *command), command, strict=False):
+        if option == "-chardev":
+            words.pop()
+        elif option == "-serial" and word == "pty":
+            words.append("null")
+        else:
+            words.append(word.replace(",chardev=hil", "").format(elf=elf))
+    return words
+
+
 TIME_LIMIT_S = 90
 
 
@@ -42,8 +44,8 @@ class CustomTestRunner(TestRunnerBase):
         if self.options.without_testing:
             return
         folder = Path(self.project_config.get("platformio", "build_dir"), self.test_suite.env_name)
-        emulator = EMULATORS.get(self.test_suite.env_name, (str(folder / "program"),))
-        command = [word.format(elf=folder / "firmware.elf") for word in emulator]
+        command = emulator(self.test_suite.env_name, folder / "firmware.elf")
+        command = command or [str(folder / "program")]
         try:
             done = subprocess.run(
                 command,

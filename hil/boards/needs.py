@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from hil.boards.config import Board, Emulator, Verify
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 
 Source: TypeAlias = Literal["", "apt", "brew", "npm", "pip", "url", "platformio", "user"]
 
@@ -48,7 +48,7 @@ class Need:
 def tool_needs(board: Board) -> tuple[Need, ...]:
     """The compiler and the emulator, if the board has them: what can be installed in advance."""
     found = []
-    if compiler := COMPILERS.get(board.pio_env):
+    if compiler := compilers().get(board.pio_env):
         source, fix = installer(compiler.packages)
         programs = ", ".join(compiler.programs)
         missing = tuple(compiler.missing)

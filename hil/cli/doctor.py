@@ -31,7 +31,7 @@ from hil.datasets import mnist
 from hil.engines import sources
 from hil.firmware import find_project, firmware_tree
 from hil.firmware.build import core_folder
-from hil.firmware.toolchain import COMPILERS, ensure_scons
+from hil.firmware.toolchain import compilers, ensure_scons
 
 Need = Literal["required", "board", "optional"]
 
@@ -86,7 +86,7 @@ def examine(
         for name in boards:
             yield from _needs(name)
     else:
-        yield from map(_board, COMPILERS)
+        yield from map(_board, compilers())
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
@@ -153,7 +153,7 @@ def _needs(name: str) -> Iterator[Check]:
     project = find_project()
     board = load_board(name, project)
     needs = list(tool_needs(board))
-    if board.pio_env not in COMPILERS:  # its compiler is part of PlatformIO's platform
+    if board.pio_env not in compilers():  # its compiler is part of PlatformIO's platform
         needs += machine_needs(board, project)
     for need in needs:
         yield Check(
@@ -350,7 +350,7 @@ def doctor(
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
     if fix:
-        reason = install_npm_packages(board or COMPILERS) or reason
+        reason = install_npm_packages(board or compilers()) or reason
         checks = list(examine(board, engine, lab=lab, tests=tests))
     ok = all(check.ok or check.need != "required" for check in checks)
     found = tuple(DoctorCheck(**dataclasses.asdict(check)) for check in checks)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,18 +19,18 @@ import hil
 from hil.api.records import InitOutput
 from hil.cli.console import out
 from hil.cli.output import result, shown
-from hil.core.errors import StorageError, UsageError
+from hil.core.errors import UsageError
 from hil.core.files import replace_file
 from hil.core.records import DType, TensorSpec
 from hil.engines import write_image
 from hil.firmware import installed_tree, is_checkout
+from hil.firmware.toolchain import emulated_envs
 from hil.tflite import read_model
 
 _SUFFIX: Final = ".jinja"  # of templates, which keeps their tools from reading them
 NETWORK: Final = "network.tflite"
 _EXAMPLE: Final = "models/digits/student_int8.tflite"
 _MACHINE: Final = ".hil/installed.ini"  # says where things are on this machine: always written
-_EMULATED: Final = "symlink://${PROJECT_DIR}/firmware/platforms/"
 _TYPES: Final = {DType.INT8: "int8_t", DType.UINT8: "uint8_t", DType.FLOAT32: "float"}
 _LONGEST: Final = 24  # of a sketch's name
 
@@ -108,25 +107,7 @@ def _values(folder: Path, tree: Path) -> dict[str, Any]:
         "name": name or "sketch",
         "version": hil.__version__,
         "firmware": (tree / "firmware").as_posix(),
-        "emulated": _emulated(tree / "platformio.ini"),
-    }
-
-
-def _emulated(file: Path) -> Mapping[str, Mapping[str, str]]:
-    """The emulated boards of a `platformio.ini`: name -> platform, board and port."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(file.read_text("utf-8"))
-    except OSError as problem:
-        raise StorageError(f"cannot read {file} ({problem.strerror})", "reinstall it") from problem
-    return {
-        section.removeprefix("env:"): {
-            "platform": options["platform"].removeprefix(_EMULATED),
-            "board": options["board"],
-            "port": options["custom_hil_port"],
-        }
-        for section, options in parser.items()
-        if options.get("platform", "").startswith(_EMULATED)
+        "emulated": emulated_envs(tree / "platformio.ini"),
     }
 
 

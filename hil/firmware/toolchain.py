@@ -4,14 +4,18 @@ build tool SCons."""
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import platformio
@@ -19,7 +23,9 @@ from platformio.dependencies import get_core_dependencies
 from platformio.package.version import get_original_version
 
 from hil.core.errors import StorageError, ToolMissing
+from hil.firmware.project import installed_tree
 
+_EMULATED: Final = "symlink://${PROJECT_DIR}/firmware/platforms/"
 _REACH_S: Final = 3.0  # limit of a connection to PlatformIO's registry
 _START: Final = """\
 import sys
@@ -61,13 +67,28 @@ def _finds(compiler: str, library: str) -> bool:
     return Path(answer.stdout.strip()).is_absolute()
 
 
-COMPILERS: Final = {
-    "native": Compiler(
-        ("gcc", "g++"),
-        ("gcc", "g++", "libc6-dev"),
-        libraries=(("gcc", "crt1.o"),),
+_HOST: Final = Compiler(
+    ("gcc", "g++"),
+    ("gcc", "g++", "libc6-dev"),
+    libraries=(("gcc", "crt1.o"),),
+)
+_AVR: Final = Compiler(
+    ("avr-gcc", "avr-g++", "gcc"),  # the last one is for the runner
+    (
+        *("gcc-avr", "avr-libc", "arduino-core-avr"),
+        *("gcc", "libc6-dev", "libsimavr-dev", "libelf-dev"),
     ),
-    "mps2": Compiler(
+    libraries=(("gcc", "crt1.o"),),
+    files=(
+        "/usr/lib/avr/include/avr/io.h",
+        "/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h",
+        "/usr/include/simavr/sim_avr.h",
+        "/usr/include/libelf.h",
+    ),
+)
+# by `build.toolchain` of the board's JSON file
+BARE_METAL: Final = {
+    "arm-none-eabi": Compiler(
         ("arm-none-eabi-gcc", "arm-none-eabi-g++"),
         (
             "gcc-arm-none-eabi",
@@ -76,36 +97,53 @@ COMPILERS: Final = {
         ),
         libraries=(("arm-none-eabi-gcc", "libc.a"), ("arm-none-eabi-g++", "libstdc++.a")),
     ),
-    "rv32": Compiler(
+    "riscv64-unknown-elf": Compiler(
         ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-g++"),
         ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"),
         libraries=(("riscv64-unknown-elf-gcc", "picolibc.specs"),),
     ),
-    "lx106": Compiler(
+    "xtensa-lx106-elf": Compiler(
         ("xtensa-lx106-elf-gcc", "xtensa-lx106-elf-g++"),
         ("gcc-xtensa-lx106", "picolibc-xtensa-lx106-elf"),
         files=("/usr/lib/xtensa-lx106-elf/picolibc.specs",),  # not where the compiler looks
     ),
-    "mega2560": Compiler(
-        ("avr-gcc", "avr-g++", "gcc"),  # the last one is for the runner
-        (
-            *("gcc-avr", "avr-libc", "arduino-core-avr"),
-            *("gcc", "libc6-dev", "libsimavr-dev", "libelf-dev"),
-        ),
-        libraries=(("gcc", "crt1.o"),),
-        files=(
-            "/usr/lib/avr/include/avr/io.h",
-            "/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h",
-            "/usr/include/simavr/sim_avr.h",
-            "/usr/include/libelf.h",
-        ),
-    ),
 }
+
+
+@cache
+def compilers() -> Mapping[str, Compiler]:
+    """The compiler of each PlatformIO env that builds with one of PATH."""
+    tree = installed_tree()
+    found = {"native": _HOST}
+    for env, options in emulated_envs(tree / "platformio.ini").items():
+        board = tree / "firmware" / "platforms" / options["platform"] / "boards"
+        file = board / f"{options['board']}.json"
+        if prefix := json.loads(file.read_text("utf-8"))["build"].get("toolchain"):
+            found[env] = BARE_METAL[prefix]
+    return MappingProxyType({**found, "mega2560": _AVR})
+
+
+def emulated_envs(file: Path) -> Mapping[str, Mapping[str, str]]:
+    """The envs of emulated boards in a `platformio.ini`: name -> platform, board and port."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(file.read_text("utf-8"))
+    except OSError as problem:
+        raise StorageError(f"cannot read {file} ({problem.strerror})", "reinstall it") from problem
+    return {
+        section.removeprefix("env:"): {
+            "platform": options["platform"].removeprefix(_EMULATED),
+            "board": options["board"],
+            "port": options["custom_hil_port"],
+        }
+        for section, options in parser.items()
+        if options.get("platform", "").startswith(_EMULATED)
+    }
 
 
 def require_compiler(env: str) -> None:
     """ToolMissing, with the command that installs it, if the compiler of ``env`` is missing."""
-    compiler = COMPILERS.get(env)
+    compiler = compilers().get(env)
     if compiler and (missing := compiler.missing):
         raise ToolMissing(
             f"{missing[0]} is not installed, and env {env} needs it",

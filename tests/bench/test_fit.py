@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hil.bench import BenchPlan, Request, make_plan, run
 from hil.bench.cases import Case
 from hil.bench.events import Event, LeftOut
 from hil.bench.fit import fit_memory
-from hil.boards.config import BoardMemory
+from hil.boards.config import BoardMemory, load_board
 from hil.core.errors import DoesNotFit
 from hil.engines import ENGINES
+from hil.firmware.toolchain import emulated_envs
 from hil.report import write
 from hil.runs.agreement import unexpected
 from hil.runs.load import read_manifest
@@ -23,6 +25,11 @@ from hil.testing.lab import FakeLab
 from tests.support.benches import PROJECT, ignore
 
 N = 3
+BARE_METAL = sorted(
+    name
+    for name, env in emulated_envs(PROJECT / "platformio.ini").items()
+    if env["platform"] == "bare_metal"
+)
 
 
 def planned(room: BoardMemory | None = None, **changes: object) -> BenchPlan:
@@ -158,13 +165,13 @@ def test_a_resumed_run_leaves_out_the_same_networks(tmp_path: Path) -> None:
     assert manifest.no_place == plan.no_place
 
 
-@pytest.mark.parametrize("board", ["mps2", "rv32", "lx106"])
-def test_the_figures_of_emulated_boards_are_the_linker_scripts(board: str) -> None:
-    from hil.boards.config import load_board
-
+@pytest.mark.parametrize("board", BARE_METAL)
+def test_the_figures_of_emulated_boards_are_those_of_their_linker(board: str) -> None:
+    env = emulated_envs(PROJECT / "platformio.ini")[load_board(board).pio_env]
+    file = PROJECT / "firmware/platforms/bare_metal/boards" / f"{env['board']}.json"
+    linker = json.loads(file.read_text())
     room = load_board(board).memory
-    script = (PROJECT / "firmware" / "platforms" / board / "bsp" / f"{board}.ld").read_text()
     assert room is not None
-    assert script.count("LENGTH = 4M") == 2
-    assert (room.flash, room.ram) == (4 << 20, 4 << 20)
-    assert f"_stack_size = {room.stack >> 10}K;" in script
+    assert room.flash == linker["upload"]["maximum_size"]
+    assert room.ram == linker["upload"]["maximum_ram_size"]
+    assert room.stack == linker["build"]["stack"]

@@ -69,7 +69,11 @@ def test_every_emulated_board_has_an_env(made: Path) -> None:
     assert (firmware / "lib/TinymlHil/library.json").is_file()
     emulated = [name.removeprefix("hil:") for name in parser.sections() if "hil:" in name]
     emulated.remove("emulated")
-    assert sorted(emulated) == ["lx106", "mega2560", "mps2", "native", "rv32"]
+    assert {"lx106", "mega2560", "mps2", "native", "rv32"} < set(emulated)
+    ours = configparser.ConfigParser(interpolation=None)
+    ours.read(PROJECT / "platformio.ini")
+    platforms = (section.get("platform", "") for section in ours.values())
+    assert len(emulated) == sum(one.startswith("symlink:") for one in platforms)
     for name in emulated:
         platform = parser[f"hil:{name}"]["platform"].rpartition("/")[2]
         assert (firmware / "platforms" / platform / "platform.json").is_file()

@@ -19,7 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from hil.engines.aot import generate
 from hil.engines.aot.steps import CTYPES
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 from hil.tflite import read_model
 from tests.engines.test_networks import INEXACT
 from tests.support.covering import RAM, Network, covering
@@ -27,7 +27,7 @@ from tests.support.native import inputs, library
 from tests.support.needs import skip_without
 from tests.support.oracles import reference_outputs
 
-pytestmark = [pytest.mark.firmware, skip_without(COMPILERS["mega2560"].missing)]
+pytestmark = [pytest.mark.firmware, skip_without(compilers()["mega2560"].missing)]
 
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")

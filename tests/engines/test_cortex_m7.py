@@ -24,7 +24,7 @@ MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
 # CMSDK timer 0 counts 25 MHz of virtual time; with -icount shift=10 an instruction takes 1,024 ns.
 CORTEX_M7 = Core(
-    "mps2",
+    "mps2_an500",
     (
         *("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
         "--specs=nosys.specs",

@@ -13,7 +13,7 @@ import pytest
 
 from hil.engines.aot import generate
 from hil.engines.aot.source import Array, real_literal
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 from hil.tflite import read_model
 from tests.support.covering import covering
 from tests.support.native import STRICT, library
@@ -153,7 +153,7 @@ def test_a_model_without_steps_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.firmware
-@skip_without(COMPILERS["mps2"].missing)
+@skip_without(compilers()["mps2"].missing)
 def test_kernels_need_little_stack(tmp_path: Path) -> None:
     """No large local variables: an inference has only registers on the stack, not tensors."""
     write(tmp_path)

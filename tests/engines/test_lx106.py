@@ -13,7 +13,7 @@ from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.needs import needs
 
 LX106 = Core(
-    "lx106",
+    "sim_lx106",
     ("xtensa-lx106-elf-gcc", "--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs"),
     (
         *("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-m", "16M"),

@@ -18,7 +18,7 @@ MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
 # SysTick counts 32 MHz of virtual time; with -icount shift=5 an instruction takes 32 ns.
 CORTEX_M55 = Core(
-    "mps2",
+    "mps3_an547",
     (
         *("arm-none-eabi-gcc", "-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
         "--specs=nosys.specs",
@@ -34,7 +34,6 @@ static void start(void) {
 }
 static uint32_t stop(void) { return (0xffffff - SYSTICK[2]) * 125 / 128; }
 """,
-    memory="512K",
 )
 
 pytestmark = [

@@ -16,7 +16,7 @@ from tests.support.needs import needs
 MODELS = Path(__file__).parents[2] / "models" / "mnist"
 
 RV32IMC = Core(
-    "rv32",
+    "virt_rv32imc",
     (
         *("riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany"),
         "--specs=picolibc.specs",

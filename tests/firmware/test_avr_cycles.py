@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from hil.firmware import build
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 from tests.support.firmware import ARDUINO_PORT, FIRMWARE, MODELS, PROJECT, SOURCES
 from tests.support.needs import skip_without
 
-pytestmark = [pytest.mark.firmware, skip_without(COMPILERS["mega2560"].missing)]
+pytestmark = [pytest.mark.firmware, skip_without(compilers()["mega2560"].missing)]
 
 HERE = Path(__file__).parent / "avr"
 RUNNER = FIRMWARE / "platforms" / "simavr" / "runner"

@@ -29,7 +29,7 @@ import pytest
 
 from hil.engines import write_image
 from hil.engines.aot.steps import CTYPES
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 from hil.tflite import Graph
 from tests.engines.test_bakenn import needs_bakenn
 from tests.support.covering import covering
@@ -41,6 +41,7 @@ from tests.support.firmware import (
     PROJECT,
     SOURCES,
     STRICT,
+    defines,
     run,
     write_golden_header,
 )
@@ -82,13 +83,19 @@ TOOLCHAINS: Final = {
         "arm-none-eabi-gcc",
         "arm-none-eabi-g++",
         "mps2",
-        ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
+        (
+            "-mcpu=cortex-m7",
+            "-mthumb",
+            "-mfpu=fpv5-d16",
+            "-mfloat-abi=hard",
+            *defines("mps2_an500"),
+        ),
     ),
     "riscv64": Toolchain(
         "riscv64-unknown-elf-gcc",
         "riscv64-unknown-elf-g++",
         "rv32",
-        ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+        ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs", *defines("virt_rv32imc")),
     ),
     "avr": Toolchain(
         "avr-gcc",
@@ -106,8 +113,14 @@ TOOLCHAINS: Final = {
         "xtensa-lx106-elf-gcc",
         "xtensa-lx106-elf-g++",
         "lx106",
-        ("--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs",),
+        ("--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs", *defines("sim_lx106")),
     ),
+}
+
+FOLDERS: Final = {  # of start-up code, and its compiler
+    "arm": "arm-none-eabi-gcc",
+    "riscv": "riscv64-unknown-elf-gcc",
+    "xtensa": "xtensa-lx106-elf-gcc",
 }
 
 
@@ -134,6 +147,8 @@ def belongs(file: Path, toolchain: Toolchain) -> bool:
         return section.get("custom_hil_port") == rest[0]
     if place == "platforms" and rest[1] == "runner":  # part of an emulator, so for the host
         return toolchain.env == "native"
+    if place == "platforms" and rest[1] == "bsp":
+        return FOLDERS[rest[2]] == toolchain.c
     if place == "platforms":
         return Path(section.get("platform", "")).name == rest[0]
     if place == "test" and rest[0].startswith("test_"):
@@ -320,8 +335,9 @@ def test_every_file_has_a_compiler() -> None:
         assert bool(taken) is not needs_others(file), file
 
 
-def test_every_env_of_debians_compilers_is_here() -> None:
-    assert set(COMPILERS) <= {toolchain.env for toolchain in TOOLCHAINS.values()}
+def test_every_compiler_of_debian_is_here() -> None:
+    for name, compiler in compilers().items():
+        assert compiler.programs[0] in {toolchain.c for toolchain in TOOLCHAINS.values()}, name
 
 
 def test_wrong_code_is_found(toolchain: Toolchain, tmp_path: Path) -> None:

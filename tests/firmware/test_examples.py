@@ -15,7 +15,8 @@ from hil.boards.session import open_board
 from hil.boards.station import missing_tools
 from hil.core.records import Encoding
 from hil.device import Device
-from tests.support.firmware import DEVICE, DIGITS, FIRMWARE, LIBRARY, PROJECT, SOURCES, run
+from tests.support.bare_metal import start_up
+from tests.support.firmware import DEVICE, DIGITS, LIBRARY, PROJECT, SOURCES, run
 from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
@@ -40,13 +41,12 @@ package = "qemu-system-arm"
 
 def test_bare_metal_answers_over_a_uart(tmp_path: Path) -> None:
     needs(missing_tools(load_board("mps2")))
-    bsp = FIRMWARE / "platforms" / "mps2" / "bsp"
-    files = [EXAMPLES / "bare-metal" / "main.c", *bsp.glob("*.c"), *DEVICE, *LIBRARY]
+    files = [EXAMPLES / "bare-metal" / "main.c", *DEVICE, *LIBRARY]
     elf = tmp_path / "firmware.elf"
     words = ["arm-none-eabi-gcc", *M7, "-Os", "-std=c11", *WARNINGS, "--specs=nano.specs"]
-    words += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-nostartfiles"]
-    words += [f"-I{SOURCES}", f"-I{FIRMWARE / 'port'}", f"-I{FIRMWARE / 'port' / 'mps2'}"]
-    run([*words, "-T", str(bsp / "mps2.ld"), *map(str, files), "-lm", "-o", str(elf)])
+    words += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"]
+    words += [f"-I{SOURCES}", *start_up("mps2_an500")]
+    run([*words, *map(str, files), "-lm", "-o", str(elf)])
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "bare.toml").write_text(BOARD)
     with open_board(load_board("bare", tmp_path), elf) as link:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.test_cortex_m7 import CORTEX_M7
-from tests.support.bare_metal import FIRMWARE
+from tests.support.bare_metal import start_up
 from tests.support.needs import skip_without
 
 pytestmark = [
@@ -44,9 +44,7 @@ int main(void) {
 
 def test_sketches_get_the_memory_below_the_stack(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text(MAIN)
-    bsp = FIRMWARE / "platforms" / "mps2" / "bsp"
-    command = [*CORTEX_M7.compiler, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
-    command += [f"-I{FIRMWARE / 'port'}", "-T", str(bsp / "mps2.ld"), "-nostartfiles"]
+    command = [*CORTEX_M7.compiler, "-O2", "main.c", *start_up(CORTEX_M7.board)]
     subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=tmp_path)
     emulator = [*CORTEX_M7.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]
     emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", "main.elf"]

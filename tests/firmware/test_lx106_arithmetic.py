@@ -10,7 +10,7 @@ import pytest
 from tests.support.firmware import FIRMWARE, STRICT, run
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
-BSP = FIRMWARE / "platforms/lx106/bsp"
+BSP = FIRMWARE / "platforms/bare_metal/bsp/xtensa"
 
 MAIN = r"""
 #include <stdint.h>

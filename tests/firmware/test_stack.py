@@ -44,7 +44,7 @@ POINTERS = {
     r"__divsf3|__riscv_save_\w+": "(?!)",  # the pointer is of a switch, or of a return
 }
 BOARDS: dict[str, tuple[Machine, str, str]] = {  # the outermost function, and interrupt handlers
-    "mps2": (ARM, "Reset_Handler", "NMI_Handler"),
+    "mps2": (ARM, "_start", "NMI_Handler"),
     "rv32": (RISCV, "reset", ""),
     "lx106": (XTENSA, "reset", ""),
     "mega2560": (AVR, "main", r"__vector_\d+"),

@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.firmware import ARDUINO_PORT, DEVICE, FIRMWARE, INCLUDES, LIBRARY, PROJECT, run
+from tests.support.firmware import (
+    ARDUINO_PORT,
+    BSP,
+    DEVICE,
+    FIRMWARE,
+    INCLUDES,
+    LIBRARY,
+    PROJECT,
+    defines,
+    run,
+)
 from tests.support.needs import needs
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
@@ -38,20 +48,20 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
     ),
     "device": ([], [], DEVICE),
     "mps2": (
-        ["--target=arm-none-eabi", "-mcpu=cortex-m7", "-mthumb"],
+        ["--target=arm-none-eabi", "-mcpu=cortex-m7", "-mthumb", *defines("mps2_an500")],
         [Path("/usr/include/newlib")],
-        [FIRMWARE / "port/mps2/port.c", *FIRMWARE.glob("platforms/mps2/bsp/*.c")],
+        [FIRMWARE / "port/mps2/port.c", *BSP.glob("arm/*.c")],
     ),
     "rv32": (
-        ["--target=riscv32-unknown-elf", "-march=rv32imc"],
+        ["--target=riscv32-unknown-elf", "-march=rv32imc", *defines("virt_rv32imc")],
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],
-        [FIRMWARE / "port/rv32/port.c", *FIRMWARE.glob("platforms/rv32/bsp/*.c")],
+        [FIRMWARE / "port/rv32/port.c", *BSP.glob("riscv/*.c")],
     ),
     # the pinned clang does not support Xtensa; RISC-V has registers with the same names
     "lx106": (
-        ["--target=riscv32-unknown-elf", "-march=rv32imc"],
+        ["--target=riscv32-unknown-elf", "-march=rv32imc", *defines("sim_lx106")],
         [Path("/usr/lib/xtensa-lx106-elf/include")],
-        [FIRMWARE / "port/lx106/port.c", *FIRMWARE.glob("platforms/lx106/bsp/*.c")],
+        [FIRMWARE / "port/lx106/port.c", *BSP.glob("xtensa/*.c")],
     ),
     "arduino": (
         [
@@ -87,8 +97,8 @@ def tidy(flags: list[str], headers: list[Path], sources: list[Path]) -> str:
     standard = [] if "-xc++" in flags else ["-std=c11"]
     words = [str(found), "--quiet", f"--config-file={PROJECT / '.clang-tidy'}"]
     words += [*map(str, sorted(sources)), "--", *standard, *flags, *INCLUDES]
-    words += [f"-I{sources[0].parent}", f"-I{FIRMWARE / 'port/mps2'}" if "mps2" in flags else ""]
-    return run([word for word in words if word] + [f"-isystem{path}" for path in headers], 250)
+    words += [f"-I{sources[0].parent}", *(f"-isystem{path}" for path in headers)]
+    return run(words, 250)
 
 
 @pytest.mark.parametrize("target", TARGETS)

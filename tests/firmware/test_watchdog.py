@@ -21,8 +21,8 @@ FINE, LONG, ENDLESS = 0, 254, 255
 WAITS_MS = 2500
 # Turns that take longer than a round of the watchdog but less than all rounds. On the AVR: more
 # than 1 s and less than 3 s, with about 25 cycles of 62.5 ns per turn. On mps2, which has one
-# round: 1 s of 2.5 s, with 8 instructions of 1.024 us per turn.
-TURNS = {"mega2560": 1_000_000, "mps2": 120_000}
+# round: 1 s of 2.5 s, with 8 instructions of 128 ns per turn.
+TURNS = {"mega2560": 1_000_000, "mps2": 960_000}
 
 
 def body(name: str) -> str:

@@ -7,7 +7,6 @@ The program's exit code is the verdict.
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from hil.engines.aot.plan import plan
 from hil.engines.aot.steps import CTYPES
 from hil.reference import oracle
 from hil.tflite import Graph, read_model
+from tests.support.firmware import BSP, FIRMWARE, board_json, defines
 from tests.support.native import STRICT, inputs
 from tests.support.random_nets import make
 from tests.support.weighted_nets import LAYERS, make_weighted
 
-FIRMWARE = Path(__file__).parents[2] / "firmware"
 COUNT = 3  # inputs per network
 
 
@@ -32,14 +31,13 @@ COUNT = 3  # inputs per network
 class Core:
     """An emulated core; ``clock``: start() and stop() in C, which returns instructions.
 
-    ``memory``: the length of its flash and RAM, if less than in the linker script.
+    ``board``: a file of firmware/platforms/bare_metal/boards, for its memory and start-up code.
     """
 
-    platform: str
+    board: str
     compiler: tuple[str, ...]
     emulator: tuple[str, ...]
     clock: str
-    memory: str = ""
 
     @property
     def tools(self) -> tuple[str, str]:
@@ -64,6 +62,24 @@ static void took(uint32_t n) {
   if (n > most) most = n;
 }
 """
+
+
+def start_up(board: str) -> list[str]:
+    """The words that compile and link the start-up code of a board, as its builder does."""
+    settings = board_json(board)
+    build, upload = settings["build"], settings["upload"]
+    folder = {"arm": "arm", "ris": "riscv", "xte": "xtensa"}[build["toolchain"][:3]]
+    symbols = {
+        "flash": build["flash"],
+        "flash_size": upload["maximum_size"],
+        "ram": build["ram"],
+        "ram_size": upload["maximum_ram_size"],
+        "stack_size": build["stack"],
+        **({"boot": build["boot"]} if "boot" in build else {}),
+    }
+    words = [*map(str, sorted((BSP / folder).glob("*.c"))), f"-I{FIRMWARE / 'port'}"]
+    words += [f"-Wl,--defsym=__{name}={value}" for name, value in symbols.items()]
+    return [*words, *defines(board), "-T", str(BSP / "bare_metal.ld"), "-nostartfiles"]
 
 
 def numbers(data: bytes) -> str:
@@ -129,15 +145,7 @@ def verdict(
         f"int main(void) {{\n{body}  return {result};\n}}\n"
     )
     (folder / "main.c").write_text(main)
-    bsp = FIRMWARE / "platforms" / core.platform / "bsp"
-    command = [*core.compiler, *STRICT, "-O2", "main.c", *map(str, sorted(bsp.glob("*.c")))]
-    script = (bsp / f"{core.platform}.ld").read_text()
-    if core.memory:
-        script, count = re.subn("LENGTH = \\w+", f"LENGTH = {core.memory}", script)
-        assert count == 2
-    (folder / "main.ld").write_text(script)
-    command += [f"-I{FIRMWARE / 'port'}", "-T", "main.ld"]
-    command += ["-nostartfiles", "-lm"]
+    command = [*core.compiler, *STRICT, "-O2", "main.c", *start_up(core.board), "-lm"]
     subprocess.run([*command, "-o", "main.elf"], check=True, timeout=110, cwd=folder)
     emulator = [*core.emulator, "-display", "none", "-monitor", "none", "-serial", "none"]
     emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", "main.elf"]

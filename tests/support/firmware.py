@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,7 @@ ARDUINO_PORT = SOURCES / "hil_arduino"
 # what a program needs to run a session on the host, besides the fake board's headers
 LIBRARY = sorted([*SOURCES.glob("hil_wire/*.c"), *SOURCES.glob("hil_session/*.c")])
 DEVICE = sorted(SOURCES.glob("hil_device*.c"))
+BSP = FIRMWARE / "platforms" / "bare_metal" / "bsp"
 FAKE_IMAGE = FIRMWARE / "test" / "fake_image" / "hil_image.c"
 # as firmware/scripts/image.py does for an image of networks
 INCLUDES = [
@@ -41,6 +44,21 @@ INCLUDES = [
     f"-I{FAKE_IMAGE.parent}",
 ]
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+
+
+def board_json(board: str) -> dict[str, Any]:
+    """A file of firmware/platforms/bare_metal/boards."""
+    text = (BSP.parent / "boards" / f"{board}.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def defines(board: str) -> list[str]:
+    """The macros that the builder defines for a bare-metal board."""
+    build = board_json(board)["build"]
+    macros = {**build["defines"], "HIL_BOARD_NAME": f'"{build["board"]}"'}
+    macros |= {"HIL_BOOT": "1"} if "boot" in build else {}
+    return [f"-D{name}={value}" for name, value in macros.items()]
 
 
 def run(words: list[str], timeout: float = 200, cwd: Path | None = None) -> str:

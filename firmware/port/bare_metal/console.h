@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hil_port_read and hil_port_write over the semihosting console of an emulated board. Include it
- * once, in the port.c; each port has its own `semihosting.h`.
+ * once, in the port.c.
  *
  * QEMU exposes the console as a pty. The board's UART would be slower: there a character costs
  * turns of QEMU's main loop, here only instructions of the guest, and the processor sleeps while it
@@ -10,8 +10,8 @@
 
 #include <string.h>
 
+#include "bare_metal/semihosting.h"
 #include "hil_port.h"
-#include "semihosting.h"
 
 #ifndef CONSOLE_READ_CHAR /* a port can add code before and after */
 #define CONSOLE_READ_CHAR semihosting_read_char

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU sim, lx106, under -icount shift=6: an instruction takes 64 ns of virtual time. CCOUNT runs
- * at 40 MHz, so 25 instructions take 64 of its ticks. */
+ * at 40 MHz and wraps every 107 s. */
 #include <string.h>
 
 #include "bare_metal/board.h"
@@ -8,50 +8,27 @@
 #include "hil_port.h"
 #include "semihosting.h"
 
-enum { TICKS = 64, INSTRUCTIONS = 25, INSTRUCTIONS_A_SECOND = 15625000 };
-enum { CCOUNT_IN_A_MS = 40000, CCOUNT_IN_A_US = 40 };
 enum { TIMER_0 = 1 << 6 }; /* in INTERRUPT: CCOUNT has reached CCOMPARE0 */
 
-static inline uint32_t ccount(void) {
+static inline uint32_t counter_now(void) {
   uint32_t value;
 
   __asm__ volatile("rsr.ccount %0" : "=r"(value) : : "memory");
   return value;
 }
 
-/* ---- Time. CCOUNT wraps every 107 s of virtual time. It is read before every inference, so an
- * inference must be shorter than that. */
-static uint64_t elapsed;
-
-static uint64_t clock_now(void) {
-  elapsed += (uint32_t)(ccount() - (uint32_t)elapsed);
-  return elapsed;
+static inline void alarm_set(uint32_t at) {
+  __asm__ volatile("wsr.ccompare0 %0\n\tesync" : : "r"(at) : "memory");
 }
 
-static void alive(void) { (void)clock_now(); }
-
-static uint32_t uptime_ms(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_MS); }
-
-static uint32_t now_us(void) { return (uint32_t)(clock_now() / CCOUNT_IN_A_US); }
-
-/* ---- The stopwatch: CCOUNT reaches CCOMPARE0, which is its start value, only if it wraps. */
-static uint32_t started;
-
-static void stopwatch_start(void) {
-  started = ccount();
-  __asm__ volatile("wsr.ccompare0 %0\n\tesync" : : "r"(started) : "memory");
-}
-
-static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
-  const uint32_t taken = ccount() - started;
+static inline int alarm_seen(void) {
   uint32_t pending;
 
   __asm__ volatile("rsr.interrupt %0" : "=r"(pending) : : "memory");
-  *micros = 0;
-  *ticks = (pending & TIMER_0) != 0u
-               ? HIL_TICKS_WRAPPED
-               : (uint32_t)(((uint64_t)taken * INSTRUCTIONS + TICKS / 2) / TICKS);
+  return (pending & TIMER_0) != 0u;
 }
+
+#include "bare_metal/counter.h"
 
 /* ---- The line: standard input and output of the emulator, which the harness connects to a pty.
  * The processor sleeps in SELECT while it waits. It wakes ten times a second, because QEMU can be
@@ -90,7 +67,7 @@ void hil_port_init(uint32_t baud) {
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
-    .name = "sim lx106",
+    .name = HIL_BOARD_NAME,
     .tick_hz = INSTRUCTIONS_A_SECOND,
     .alive = alive,
 };

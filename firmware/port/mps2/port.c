@@ -1,49 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QEMU mps2-an500 under -icount. */
+/* QEMU's MPS2 and MPS3 boards under -icount. The board's JSON file defines the addresses. */
 #include "bare_metal/board.h"
+#include "bare_metal/icount.h"
+#include "bare_metal/semihosting.h"
 #include "hil_messages.h"
 #include "hil_port.h"
-#include "semihosting.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
-/* CMSDK timer 0, 25 MHz, counting down. */
-#define TIMER_CTRL REGISTER(0x40000000u)
-#define TIMER_VALUE REGISTER(0x40000004u)
-#define TIMER_RELOAD REGISTER(0x40000008u)
-#define TIMER_INTSTATUS REGISTER(0x4000000Cu)
-enum { TIMER_ENABLE = 1, TIMER_IRQ_ENABLE = 8 }; /* without IRQ_ENABLE, a wrap sets no flag */
+/* ---- Time, of two counters that start at zero together: one wraps at 2^32 ticks, the other at
+ * 2^32 hundredths of a second. */
+#define FPGAIO_CLK100HZ REGISTER(MPS2_FPGAIO + 0x14u)
+#define FPGAIO_COUNTER REGISTER(MPS2_FPGAIO + 0x18u) /* PRESCALE is 0 after a reset */
 
-#define FPGAIO_CLK100HZ REGISTER(0x40028014u)
-/* Counts at 25 MHz divided by one more than PRESCALE. */
-#define FPGAIO_COUNTER REGISTER(0x40028018u)
-#define FPGAIO_PRESCALE REGISTER(0x4002801Cu)
+static uint64_t ticks_now(void) {
+  const uint64_t rough = (uint64_t)FPGAIO_CLK100HZ * (HIL_CLOCK_KHZ * 10u);
 
-/* CMSDK watchdog: counts down at 25 MHz and raises the NMI at zero, which resets the board after
- * the last round. A round is as long as the range of the stopwatch, so the NMI does not disturb
- * what that can measure. At 180 million emulated instructions per second, 64 rounds are a minute;
- * the host waits 20 s. It runs from an inference until the firmware waits for the host, because
- * virtual time jumps ahead during that wait. Its built-in reset at the second zero is not usable:
- * QEMU counts on while the watchdog is off, and never clears a second zero. */
-#define WATCHDOG_LOAD REGISTER(0x40008000u)
-#define WATCHDOG_CTRL REGISTER(0x40008008u)
-#define WATCHDOG_INTCLR REGISTER(0x4000800Cu)
+  return rough + (uint64_t)(int32_t)(FPGAIO_COUNTER - (uint32_t)rough);
+}
+
+static uint32_t uptime_ms(void) { return (uint32_t)(ticks_now() / HIL_CLOCK_KHZ); }
+
+static uint32_t now_us(void) { return (uint32_t)(ticks_now() / (HIL_CLOCK_KHZ / 1000u)); }
+
+/* ---- CMSDK watchdog: counts down and raises the NMI at zero, which resets the board after the
+ * last round. At 180 million emulated instructions per second, 8 rounds are a minute; the host
+ * waits 20 s. It runs from an inference until the firmware waits for the host, because virtual time
+ * jumps ahead during that wait. Its built-in reset at the second zero is not usable: QEMU counts on
+ * while the watchdog is off, and never clears a second zero. */
+#define WATCHDOG_LOAD REGISTER(MPS2_WATCHDOG)
+#define WATCHDOG_CTRL REGISTER(MPS2_WATCHDOG + 0x08u)
+#define WATCHDOG_INTCLR REGISTER(MPS2_WATCHDOG + 0x0Cu)
+#define ICSR REGISTER(0xE000ED04u)
 #define AIRCR REGISTER(0xE000ED0Cu)
-enum { WATCHDOG_INTEN = 1, AIRCR_SYSRESETREQ = 0x05FA0004 };
-#ifndef HIL_WATCHDOG_MS /* of virtual time */
-#define WATCHDOG_TICKS 0xFFFFFFFFu
-enum { WATCHDOG_ROUNDS = 64 };
-#else
-#define WATCHDOG_TICKS (HIL_WATCHDOG_MS * 25000u)
-enum { WATCHDOG_ROUNDS = 1 };
+#ifndef MPS2_WATCHDOG_KHZ
+#define MPS2_WATCHDOG_KHZ HIL_CLOCK_KHZ
 #endif
+#ifndef HIL_WATCHDOG_MS /* of virtual time */
+#define HIL_WATCHDOG_MS 170000u
+enum { ROUNDS = 8 };
+#else
+enum { ROUNDS = 1 };
+#endif
+enum { WATCHDOG_INTEN = 1, AIRCR_SYSRESETREQ = 0x05FA0004 };
+#define ICSR_NMIPENDSET 0x80000000u
 
-static volatile uint8_t rounds_left;
+static volatile uint8_t rounds;
 
 void NMI_Handler(void);
 void NMI_Handler(void) {
   WATCHDOG_INTCLR = 1; /* it restarts from LOAD */
-  if (--rounds_left == 0) {
+  rounds++;
+  if (rounds == ROUNDS) {
     AIRCR = AIRCR_SYSRESETREQ;
   }
 }
@@ -51,8 +59,8 @@ void NMI_Handler(void) {
 static uint8_t armed;
 
 static void alive(void) {
-  rounds_left = WATCHDOG_ROUNDS;
-  WATCHDOG_LOAD = WATCHDOG_TICKS;
+  rounds = 0;
+  WATCHDOG_LOAD = HIL_WATCHDOG_MS * MPS2_WATCHDOG_KHZ;
   WATCHDOG_INTCLR = 1;
   WATCHDOG_CTRL = WATCHDOG_INTEN;
   armed = 1;
@@ -69,36 +77,46 @@ static uint8_t read_char(void) {
 #define CONSOLE_READ_CHAR read_char
 #include "bare_metal/console.h"
 
+/* ---- The stopwatch. What the watchdog's interrupts take is not counted. */
+static uint64_t started;
+static uint8_t rounds_before;
+static uint32_t nmi_takes; /* instructions */
+
 static void stopwatch_start(void) {
-  TIMER_CTRL = 0;
-  TIMER_INTSTATUS = 1;
-  TIMER_RELOAD = 0xFFFFFFFFu;
-  TIMER_VALUE = 0xFFFFFFFFu;
-  TIMER_CTRL = TIMER_ENABLE | TIMER_IRQ_ENABLE; /* the NVIC masks the interrupt */
+  rounds_before = rounds;
+  started = ticks_now();
 }
 
 static void stopwatch_stop(uint32_t *micros, uint32_t *ticks) {
-  const uint32_t value = TIMER_VALUE;
-  const uint32_t wrapped = TIMER_INTSTATUS & 1u;
+  const uint32_t taken = instructions_in(ticks_now() - started);
 
-  TIMER_CTRL = 0;
   *micros = 0;
-  *ticks = wrapped ? HIL_TICKS_WRAPPED : 0xFFFFFFFFu - value;
+  *ticks = taken;
+  if (taken != HIL_TICKS_WRAPPED) {
+    *ticks -= (uint8_t)(rounds - rounds_before) * nmi_takes;
+  }
 }
 
-static uint32_t uptime_ms(void) { return FPGAIO_CLK100HZ * 10u; }
+/* Instructions around a write to ICSR. */
+static uint32_t __attribute__((noinline)) around_icsr(uint32_t value) {
+  const uint64_t before = ticks_now();
 
-static uint32_t now_us(void) { return FPGAIO_COUNTER; }
+  ICSR = value;
+  __asm__ volatile("dsb\n\tisb" ::: "memory");
+  return instructions_in(ticks_now() - before);
+}
 
 void hil_port_init(uint32_t baud) {
   (void)baud;
-  FPGAIO_PRESCALE = 25u - 1u;
+  rounds = ROUNDS; /* so the NMI does not reset */
+  nmi_takes = around_icsr(ICSR_NMIPENDSET);
+  nmi_takes -= around_icsr(0);
   paint_stack();
 }
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
-    .name = "mps2-an500",
-    .tick_hz = 25000000u,
+    .name = HIL_BOARD_NAME,
+    .tick_hz = INSTRUCTIONS_A_SECOND,
     .alive = alive,
 };

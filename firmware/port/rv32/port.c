@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QEMU virt, rv32imc, under -icount shift=0: an instruction takes a nanosecond of virtual time. */
+/* QEMU virt under -icount shift=0: an instruction takes a nanosecond of virtual time. */
 #include "bare_metal/board.h"
 #include "bare_metal/console.h"
 #include "hil_messages.h"
@@ -61,6 +61,6 @@ void hil_port_init(uint32_t baud) {
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
-    .name = "virt rv32imc",
+    .name = HIL_BOARD_NAME,
     .tick_hz = 1000000000u,
 };

@@ -18,8 +18,6 @@ __asm__(
     ".size loop_invoke, . - loop_invoke\n"
     ".option pop\n");
 
-static uint32_t instructions_of(uint64_t ticks) { return (uint32_t)ticks; }
-
 /* Advances the low or the high half of the counter by loop_rounds. */
 #define CSR_ADD(csr)                                                         \
   do {                                                                       \

@@ -15,8 +15,6 @@ __asm__(
     "  ret\n"
     ".size loop_invoke, . - loop_invoke\n");
 
-static uint32_t instructions_of(uint64_t ticks) { return (uint32_t)ticks; }
-
 /* Sets CCOUNT to loop_rounds before the start of the stopwatch, then runs 64 instructions. */
 static hil_engine_status_t late_invoke(const hil_model_t *self, const void *input, void *output,
                                        void *arena, uint32_t *needed) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reset: enables the FPU, initialises memory, calls main. A fault ends the emulator instead of
+/* Reset: enables FPU and MVE, initialises memory, calls main. A fault ends the emulator instead of
  * hanging it. */
 #include <stdint.h>
 
@@ -10,7 +10,7 @@ extern uint32_t _stack_top[];
 
 int main(void);
 void __libc_init_array(void);
-void Reset_Handler(void);
+void _start(void);
 
 static void fault(void) {
   leave(70u);
@@ -23,22 +23,12 @@ static void idle(void) {}
 /* Replaced in a port that starts the watchdog. */
 void NMI_Handler(void) __attribute__((weak, alias("fault")));
 
-void Reset_Handler(void) {
-  *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: CP10 and CP11, the FPU */
-  __asm__ volatile("dsb\n\tisb" ::: "memory");
-  initialise_memory();
-  __libc_init_array();
-  leave((uint32_t)main());
-  for (;;) {
-  }
-}
-
 typedef void (*vector_t)(void);
 
 /* The sixteen vectors of the core; the firmware enables no interrupt. */
 __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     (vector_t)(uintptr_t)_stack_top,
-    Reset_Handler,
+    _start,
     NMI_Handler,
     fault, /* HardFault */
     fault, /* MemManage */
@@ -54,6 +44,29 @@ __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     idle, /* PendSV */
     idle, /* SysTick */
 };
+
+#ifdef HIL_BOOT
+/* The core reads its first two vectors here, in a memory too small for the code. */
+__attribute__((section(".boot"), used)) static const vector_t boot[2] = {
+    (vector_t)(uintptr_t)_stack_top,
+    _start,
+};
+#endif
+
+void _start(void) {
+#ifdef HIL_BOOT
+  *(volatile uint32_t *)0xE000ED08u = (uint32_t)(uintptr_t)vectors; /* VTOR */
+#endif
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+  *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: CP10 and CP11, FPU and MVE */
+  __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
+  initialise_memory();
+  __libc_init_array();
+  leave((uint32_t)main());
+  for (;;) {
+  }
+}
 
 /* newlib's start code and C++ require these. */
 void *__dso_handle = 0;
