@@ -159,8 +159,8 @@ class BoardState(Part, frozen=True, kw_only=True):
     ``state``: ready (an emulator that can start), running (one that `hil emulate --detach` or
     `hil flash` left), attached (a port may be of this board), bootloader, absent (no port can be),
     or tools missing. ``ports``: where it runs or may be. ``missing``: programs to install first.
-    ``where``: the device in its bootloader. ``said``: with --probe, what a running emulator
-    reports.
+    ``optional``: an emulator that users install themselves. ``where``: the device in its
+    bootloader. ``said``: with --probe, what a running emulator reports.
     """
 
     name: str
@@ -168,6 +168,7 @@ class BoardState(Part, frozen=True, kw_only=True):
     clock: TimeUnit
     emulated: bool
     state: State
+    optional: bool = False
     ports: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     where: str = ""

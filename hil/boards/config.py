@@ -98,6 +98,7 @@ class Emulator(Config, frozen=True):
     get: dict[str, str] = msgspec.field(default_factory=dict)  # program -> a command, or a URL
     verify: Verify | None = None
     environment: tuple[str, ...] = ()  # variables that must be set, e.g. a token
+    optional: bool = False  # users install it themselves, and name the board: `all` leaves it out
 
     def __post_init__(self) -> None:
         if not self.command or not all(self.prepare):

@@ -166,7 +166,8 @@ def choose_boards(wanted: Sequence[str], project: Path | None = None) -> Chosen:
     words = [word.strip() for one in wanted for word in one.split(",") if word.strip()]
     for word in words:
         if word == ALL:
-            emulated = [one for one in every_board(project) if one.emulator]
+            known = every_board(project)
+            emulated = [one for one in known if one.emulator and not one.emulator.optional]
             absent = [board for board in emulated if missing_tools(board)]
             names += [board.name for board in emulated if board not in absent]
         elif word == AUTO:

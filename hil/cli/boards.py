@@ -37,6 +37,10 @@ def boards(
         bool,
         typer.Option("--probe", help="Ask each board what it runs. Opening its port may reset it."),
     ] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Also list boards of emulators that are not installed."),
+    ] = False,
 ) -> None:
     """List the known boards, and which of them are attached or running."""
     found = list_boards(find_project(), probe=probe)
@@ -44,9 +48,18 @@ def boards(
     table = Table(box=None, pad_edge=False)
     for name in ("board", "description", "clock", "state"):
         table.add_column(name, overflow="fold")
+    absent = [] if every else [one for one in found.boards if _is_absent(one)]
     for board in found.boards:
-        table.add_row(board.name, escape(board.title), board.clock, escape(_state(board)))
+        if board not in absent:
+            table.add_row(board.name, escape(board.title), board.clock, escape(_state(board)))
     out.print(table)
+    if absent:
+        names = ", ".join(board.name for board in absent)
+        out.print(
+            f"{len(absent)} more, whose emulators are not installed (hil boards --all; hil doctor "
+            f"--board NAME says how to get one): {names}",
+            soft_wrap=True,
+        )
     for port in found.ports:
         identity = f"{port.usb} serial number {port.serial or 'none'}" if port.usb else "not USB"
         about = f"{_may_be(port)} ({port.description}, {identity})"
@@ -57,11 +70,18 @@ def boards(
         out.print(f"port {escape(where)}: {escape(said)}", soft_wrap=True)
 
 
+def _is_absent(board: BoardState) -> bool:
+    """Whether ``board`` needs an emulator that users install themselves, and that is not there."""
+    return board.optional and board.state == "tools missing"
+
+
 def _state(board: BoardState) -> str:
     """Whether ``board`` can be used now, in words."""
     match board.state:
         case "running":
             return f"runs on {board.ports[0]}"
+        case "tools missing" if board.optional:
+            return f"emulator not installed: {', '.join(board.missing)}"
         case "tools missing":
             return f"missing: {', '.join(board.missing)}"
         case "attached":

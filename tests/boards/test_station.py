@@ -178,6 +178,18 @@ def test_all_are_the_emulated_boards_whose_tools_are_installed(three: Path) -> N
     assert packages(absent) == ("its-package",)
 
 
+def test_emulators_that_users_install_are_benched_by_name_only(three: Path) -> None:
+    text = EMULATED.format(name="here", program="sh") + "optional = true\n"
+    (three / "boards" / "own.toml").write_text(text.replace('name = "here"', 'name = "own"'))
+    files = {file.stem: file for file in (three / "boards").glob("*.toml")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hil.boards.station.board_files", lambda _: files)
+        chosen = choose_boards(["all"], three)
+        assert chosen.names == ("here",)
+        assert [board.name for board in chosen.absent] == ["gone"]
+        assert choose_boards(["own"], three).names == ("own",)
+
+
 def test_all_without_any_of_the_tools_is_an_error(three: Path) -> None:
     (three / "boards" / "here.toml").write_text(EMULATED.format(name="here", program="no-such"))
     with pytest.raises(ToolMissing, match="no emulated board has its compiler and emulator"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_one_of_two_equal_boards_is_only_flashed_by_its_serial_number(
     plug(monkeypatch, "A", "B")
     flashed: list[str] = []
 
-    def upload(*words: object, layers: bool, needs: int, tell: object) -> None:
+    def upload(*words: object, layers: bool, needs: int, tell: object, **_: object) -> None:
         assert tell is not None
         assert not layers
         assert needs == 0  # its board file names no flash
@@ -122,3 +123,35 @@ def project(folder: Path) -> None:
     (folder / "boards").mkdir()
     (folder / "platformio.ini").touch()
     (folder / "boards" / "desk.toml").write_text(USB_BOARD)
+
+
+OWN_EMULATOR = """
+[boards.own]
+title = "an emulator of mine"
+pio_env = "native"
+[boards.own.clock]
+unit = "none"
+[boards.own.emulator]
+command = ["no-such-emulator"]
+port = "/dev/a"
+optional = true
+"""
+
+
+def test_emulators_that_are_not_installed_take_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
+    (tmp_path / "hil.toml").write_text(OWN_EMULATOR)
+    assert hil(monkeypatch, "boards", folder=tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert "an emulator of mine" not in shown
+    (line,) = [one for one in shown.splitlines() if "whose emulators are not installed" in one]
+    assert "own" in line.rpartition(":")[2]
+    assert hil(monkeypatch, "boards", "--all", folder=tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"own +an emulator of mine +none +emulator not installed", shown)
+    assert "whose emulators are not installed" not in shown
+    (tmp_path / "hil.toml").write_text(OWN_EMULATOR.replace("no-such-emulator", "sh"))
+    assert hil(monkeypatch, "boards", folder=tmp_path) == 0
+    assert re.search(r"own +an emulator of mine +none +ready", capsys.readouterr().out)
