@@ -72,8 +72,9 @@ def test_a_board_that_the_user_asks_for_is_required(
 
 
 def test_a_physical_board_has_a_platform_and_a_port(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("PLATFORMIO_PLATFORMS_DIR", str(tmp_path))  # none is installed there
     monkeypatch.setattr("hil.boards.machine.registry_answers", lambda: False)
     monkeypatch.setattr("hil.boards.machine.find_attached", lambda _: [])
     assert hil(monkeypatch, "doctor", "--board", "esp32dev", "--json") == 2
