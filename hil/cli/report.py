@@ -23,6 +23,7 @@ from hil.core.text import printable
 from hil.runs.agreement import must_equal, unexpected
 from hil.runs.load import verify as verify_run
 from hil.runs.schema import Manifest
+from hil.runs.schema_checks import CheckFinding
 from hil.runs.summary import SummaryRow
 
 UNEXPECTED = 1
@@ -86,7 +87,7 @@ def show_report(
     for line in (*written.layer_findings, *written.unprofiled):
         out.print(escape(line), soft_wrap=True)
     if not problems:
-        out.print(_as_expected(written.manifest))
+        out.print(_as_expected(written.manifest, written.checks))
     say(f"report: {written.html}")
     if browse:
         webbrowser.open(written.html.resolve().as_uri())
@@ -94,14 +95,20 @@ def show_report(
         raise typer.Exit(UNEXPECTED)
 
 
-def _as_expected(manifest: Manifest) -> str:
-    """What a bench without a fault has shown."""
+def _as_expected(manifest: Manifest, checks: Sequence[CheckFinding]) -> str:
+    """What a bench without a fault has shown: equal bytes can still be wrong answers."""
     if not any(map(must_equal, manifest.runs)):
         named = all(plan.litert for plan in manifest.runs)
         hint = "" if named else ": name the network with --model"
         return f"no output was compared with the host's{hint}"
     by_class = any(plan.answers == "class" for plan in manifest.runs)
-    return f"[green]every {'answer' if by_class else 'output'} is as expected[/]"
+    what = "answer" if by_class else "output"
+    if any(one.severity == "warning" for one in checks):
+        return (
+            f"[yellow]every {what} equals the host's, but see the checks: data and network do "
+            "not fit[/]"
+        )
+    return f"[green]every {what} is as expected[/]"
 
 
 def printed(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

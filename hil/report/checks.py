@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hil.report.blocks import Section, Table, section
 from hil.report.text import listed
+from hil.report.verdict import Verdict
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 
@@ -31,3 +33,11 @@ def check_warnings(run: StoredRun) -> tuple[str, ...]:
     if not codes:
         return ()
     return (f"Found by the checks below: {listed(codes)}.",)
+
+
+def doubted(found: Verdict, run: StoredRun) -> Verdict:
+    """The verdict that points to the checks, if one found a cause: equal bytes can be wrong
+    answers."""
+    if not check_warnings(run) or found.grade not in {"exact", "within", "answers"}:
+        return found
+    return replace(found, grade="doubted", word=f"{found.word}, but see the checks")

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from hil.report.accuracy import accuracy_section
 from hil.report.blocks import Section, Table
-from hil.report.checks import check_warnings, checks_section
+from hil.report.checks import check_warnings, checks_section, doubted
 from hil.report.cost import time_section
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
@@ -71,7 +71,7 @@ def document(run: StoredRun) -> Document:
     return Document(
         run_id=run.manifest.run_id,
         created=moment(run.manifest.created),
-        verdict=verdict(run.manifest, found),
+        verdict=doubted(verdict(run.manifest, found), run),
         warnings=(*check_warnings(run), *warnings(run, found)),
         sections=tuple(section for section in sections if section.blocks),
         layer_findings=layer_findings(run.layer_checks, found),

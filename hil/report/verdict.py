@@ -28,7 +28,7 @@ from hil.stats.series import Latencies
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``grade`` is a key of `_WORDS`; ``word`` is the same as text."""
+    """``grade`` is a key of `_WORDS`, or "doubted"; ``word`` is the same as text."""
 
     grade: str
     word: str

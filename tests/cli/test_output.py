@@ -104,6 +104,9 @@ def test_what_explains_wrong_answers_is_said_and_recorded(
     _, stdout, _ = command("report", folder)
     assert "check: student_int8 int8: " in stdout
     assert "(docs/checks.md#input-inverted)" in stdout
+    assert "every output equals the host's, but see the checks" in stdout
+    assert "every output is as expected" not in stdout
+    assert "**Exact, but see the checks.**" in (folder / "report.md").read_text()
 
 
 def test_quiet_leaves_the_result_alone(
