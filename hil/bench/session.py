@@ -8,24 +8,23 @@ answer when it reboots, or when its port vanishes, are sent again afterwards.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, TypeAlias
 
 from hil.bench.cases import SketchCase
 from hil.bench.events import Emit, Restarted, Returned, Waiting
-from hil.bench.identity import check_result, check_room, find_model
+from hil.bench.identity import check_result
 from hil.bench.inputs import Inputs, taken_on
-from hil.bench.lab import connect, injected
+from hil.bench.lab import injected
 from hil.bench.prepare import Prepared
+from hil.bench.ready import SETBACKS, in_words, initialise
+from hil.bench.restarts import CAREFUL, Restarts, last_request, restarts_when, with_details
 from hil.bench.totals import Totals
-from hil.bench.user import did_not_return, failure
 from hil.core.errors import (
     BoardCrashed,
-    DeviceError,
-    DeviceRefused,
     HilError,
     LinkError,
     NoAnswer,
@@ -33,22 +32,12 @@ from hil.core.errors import (
     SketchHangs,
     StateLost,
 )
-from hil.core.records import (
-    ClockSteps,
-    Dataset,
-    Hello,
-    LineCounts,
-    ModelInfo,
-    Status,
-)
-from hil.device import Answer, Device, Failure
-from hil.link import Link
+from hil.core.records import Dataset, Status
+from hil.device import Answer, Failure
+from hil.link import Link, clock_of
 from hil.runs.agreement import is_disturbed
 from hil.runs.tensors import is_sequence, output_bytes
 
-WARM_UP: Final = 3  # inferences
-IDLE: Final = 5  # requests that compute nothing
-SETBACKS: Final = 6  # in a row, without an answer in between; one more fails the run
 # bytes of answers that may wait while the host writes: a pty holds 4,095, and a board that cannot
 # send its answer does not read either
 WAITING: Final = 4000
@@ -64,123 +53,6 @@ class Patience:
     every: float = 0.25
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A board that is ready for samples, and what it reported during initialisation.
-
-    ``number``: of the run's model in the image. ``before``: its STATUS before the counters were
-    reset. ``idle``: microseconds of an empty round trip. ``heard``: the line's counts up to the
-    reply to HELLO, boot text included. ``empty``: requests since then that computed nothing.
-    """
-
-    device: Device
-    hello: Hello
-    number: int
-    model: ModelInfo
-    before: Status
-    idle: int
-    steps: ClockSteps | None
-    heard: LineCounts
-    warm_up: tuple[Answer, ...]
-    empty: int = IDLE
-
-
-def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -> Ready:
-    """Wait until the board has booted, check that it runs the image of this run, and warm it up.
-
-    Raises WrongFirmware, DataError, and what `hil.device.Device` raises; DeviceRefused for a sketch
-    that fails on each of the first samples.
-    """
-    board = prepared.case.image.board
-    device = connect(board, link)
-    totals.continue_with(device)
-    hello = device.hello()
-    heard = device.counts
-    device.speed_up(board.serial.faster)
-    number, model = find_model(hello, prepared)
-    check_room(hello, inputs)
-    before = device.status(reset=True)
-    idle, steps = device.idle_round_trip(IDLE), device.clock_steps()
-    some = [inputs[i] for i in range(min(WARM_UP, len(inputs)))]
-    ready = Ready(device, hello, number, model, before, idle, steps, heard, ())
-    try:
-        if isinstance(prepared.case, SketchCase):
-            return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
-        return replace(ready, warm_up=_warm_up(ready, inputs, some))
-    except NoAnswer as problem:
-        if _restarted(ready):
-            raise restarts_when(prepared.plan.key, "whenever it infers", problem) from problem
-        raise
-
-
-def _restarted(ready: Ready) -> bool:
-    """Whether the board has restarted since it got ready."""
-    try:
-        status = ready.device.status()
-    except DeviceError:
-        return False
-    return status.frames_ok < ready.empty or status.uptime_ms < ready.before.uptime_ms
-
-
-def restarts_when(key: str, when: str, problem: NoAnswer) -> BoardCrashed:
-    """The error of a board that restarts instead of answering, with what it prints."""
-    crashed = isinstance(problem, BoardCrashed)
-    said = f": {problem.what}" if crashed else ""
-    return BoardCrashed(
-        f"{key}: the board restarts {when}{said}",
-        problem.hint
-        if crashed
-        else "check its power, its watchdog, and the size of its stack; `pio device monitor` shows "
-        "what it prints",
-    )
-
-
-def _warm_up(ready: Ready, inputs: Inputs, some: Sequence[bytes]) -> tuple[Answer, ...]:
-    """The answers to ``some``; the state that they leave is reset before the first sample."""
-    sequence, device = ready.model.stateful, ready.device
-    for left in reversed(range(SETBACKS)):
-        try:
-            if sequence:
-                device.reset_state(ready.number)
-            asked = device.infer(
-                ready.number, inputs.encoding, some, pack=ready.hello.unpacks, sequence=sequence
-            )
-            return tuple(asked)
-        except StateLost:  # it rebooted meanwhile, or the line repeated an old request
-            if not left:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _warm_up_sketch(
-    ready: Ready, prepared: Prepared, case: SketchCase, inputs: Inputs, some: Sequence[bytes]
-) -> Ready:
-    asked = ready.device.attempt(ready.number, inputs.encoding, some, pack=ready.hello.unpacks)
-    found: list[Answer | Failure] = []
-    try:
-        found.extend(asked)
-    except NoAnswer as problem:
-        raise _in_words(problem, case, inputs.data.ids[len(found)]) from problem
-    why = [failure(one, prepared.plan) for one in found]
-    if all(why):
-        raise DeviceRefused(
-            f"{case.key}: the sketch {case.calls_itself} failed on each of the first {len(why)} "
-            f"samples: {', '.join(dict.fromkeys(why))}",
-            "correct the sketch, then run the same command again",
-        )
-    right = tuple(one for one in found if isinstance(one, Answer))
-    # a sketch may allocate when it runs for the first time, which is not a leak
-    before = replace(ready.before, heap_used=ready.device.status().heap_used)
-    empty = ready.empty + len(found) - len(right) + 1
-    return replace(ready, warm_up=right, before=before, empty=empty)
-
-
-def _in_words(problem: NoAnswer, case: SketchCase, sample: str) -> NoAnswer:
-    """A sketch's silence; ``problem`` itself where the board's text tells more."""
-    known = isinstance(problem, NotRunning | BoardCrashed)
-    return problem if known else did_not_return(case, sample)
 
 
 class _Rebooted(Exception):
@@ -216,6 +88,7 @@ class Session:
         self._answered = 0  # since the board was initialised
         self._empty = 0  # requests that computed nothing, since then
         self._uptime = 0
+        self._since_boot = 0  # inferences, as the latest STATUS says
         self._next = 0  # the first sample that was never sent
         self._sequence = is_sequence(prepared.plan)
         nbytes = output_bytes(prepared.plan)
@@ -223,6 +96,12 @@ class Session:
         self._step: int | None = None  # the next one of the board's sequence; None: reset it first
         self._repeated: set[int] = set()  # samples that were in flight when a board was lost
         self._diagnosis: HilError | None = None  # why it reboots, by its text since the last answer
+        self._restarts = Restarts(prepared, self._inputs)
+        self._first = 0  # the first sample without an answer
+        self._careful = 0  # samples before this one are sent one at a time
+        self._printed = ""  # the board's text before it was made ready again
+        self._vanished = False  # whether the port did, not only the board's answers
+        self._lived = 0, 0.0  # inferences and seconds that the boot before has lived
 
     def __enter__(self) -> Session:
         try:
@@ -262,19 +141,21 @@ class Session:
         setbacks = restarts = 0
         silent: int | None = None  # the sample after which a sketch sent nothing
         fatal: int | None = None  # the sample that the board restarted at instead of answering
+        survived = False  # whether the boot before that computed more than its warm-up
         while first < len(self._inputs):
             try:
                 for answer in self._until_doubt(first):
                     first, setbacks, restarts, self._diagnosis = answer.index + 1, 0, 0, None
+                    self._first = first
+                    self._restarts.answered(clock_of(self.link))
                     yield answer, is_disturbed(answer) or answer.index in self._repeated
             except (_Rebooted, NoAnswer, LinkError, StateLost) as caught:
                 problem: Exception = caught
                 case = self._prepared.case
                 if isinstance(caught, NoAnswer) and fatal == first:
-                    where = f"whenever it gets sample {self._inputs.data.ids[first]}"
-                    raise restarts_when(self._prepared.plan.key, where, caught) from caught
+                    raise self._fatal(first, caught, survived=survived) from caught
                 if isinstance(caught, NoAnswer) and isinstance(case, SketchCase):
-                    problem = _in_words(caught, case, self._inputs.data.ids[first])
+                    problem = in_words(caught, case, self._inputs.data.ids[first])
                     if silent == first:  # the second time: this input never gets an answer
                         raise problem from caught
                     silent, self._diagnosis = first, problem
@@ -284,10 +165,34 @@ class Session:
                     raise problem from caught
                 self._repeated.update(range(first, self._next))
                 before = self.totals.resets
+                warm_up = len(self.now.warm_up)
                 self._recover(problem, setbacks)
+                if self.totals.resets == before:
+                    continue
+                self._careful = first + CAREFUL
+                key, left = self._prepared.plan.key, len(self._inputs) - first
+                if hopeless := self._restarts.hopeless(key, left, warm_up):
+                    raise hopeless from caught
                 sketch = isinstance(case, SketchCase)  # it has words of its own for that
-                if isinstance(caught, NoAnswer) and self.totals.resets > before and not sketch:
-                    fatal = first
+                if isinstance(caught, NoAnswer) and not sketch:
+                    fatal, survived = first, self._lived[0] > warm_up
+
+    def _fatal(self, first: int, problem: NoAnswer, *, survived: bool) -> NoAnswer:
+        """The error of a board that restarted twice instead of answering sample ``first``.
+
+        ``survived``: it has answered others that came as late after its boot.
+        """
+        n = len(self.now.warm_up)
+        sample = f"whenever it gets sample {self._inputs.data.ids[first]}"
+        count = f"at inference {n + 1} after it has booted"
+        if not self._sequence and first < n:  # it has just answered that sample
+            when = count
+        else:
+            when = sample if survived or self._sequence else f"{sample}, or {count}"
+        device, prepared = self.now.device, self._prepared
+        error = restarts_when(prepared.plan.key, when, problem)
+        last = last_request(prepared, self._inputs, first)
+        return with_details(error, prepared.firmware, device.printed, last)
 
     def last_status(self) -> Status:
         """STATUS after the last answer, with the stack of the worst boot."""
@@ -313,9 +218,11 @@ class Session:
         sketch = isinstance(self._prepared.case, SketchCase)
         ask = now.device.attempt if sketch else now.device.infer
         start = self._start_at(first)
+        careful = first < self._careful
+        end = min(len(self._inputs), self._careful) if careful else len(self._inputs)
 
         def fed() -> Iterator[bytes]:
-            for i in range(start, len(self._inputs)):
+            for i in range(start, end):
                 if held:
                     return
                 self._next = i + 1
@@ -326,7 +233,7 @@ class Session:
             self._inputs.encoding,
             fed(),
             first=start,
-            window=min(now.hello.window, self._most),
+            window=1 if careful else min(now.hello.window, self._most),
             room=now.hello.room,
             pack=now.hello.unpacks,
             sequence=self._sequence,
@@ -369,7 +276,7 @@ class Session:
         the answers are right then too, and marked as disturbed.
         """
         back = status.uptime_ms < self._uptime
-        self._uptime = status.uptime_ms
+        self._uptime, self._since_boot = status.uptime_ms, status.inferences
         return back or self._counted_less(status)
 
     def _counted_less(self, status: Status) -> bool:
@@ -380,12 +287,17 @@ class Session:
         self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
         self._answered, self._empty = len(self.now.warm_up), self.now.empty
         self._uptime = self.now.before.uptime_ms
+        self._restarts.ready(clock_of(self.link))
         self._step = None
         return self.now.before
 
     def _recover(self, problem: Exception, setbacks: int) -> None:
         """Make the board ready again; raises ``problem`` if that fails."""
         self._diagnosis = self.now.device.diagnosis() or self._diagnosis
+        self._printed = self.now.device.printed
+        self._vanished = isinstance(problem, LinkError)
+        since = self._since_boot if isinstance(problem, _Rebooted) else 0
+        self._lived = max(0, self._answered - since), self._restarts.seconds
         if setbacks > SETBACKS:
             raise self._unstable() if isinstance(problem, _Rebooted) else problem
         if not isinstance(problem, LinkError):
@@ -408,7 +320,11 @@ class Session:
 
     def _count_reset(self) -> None:
         self.totals.resets += 1
-        said = self._diagnosis.what if self._diagnosis else ""
+        said = ""
+        if self._diagnosis or not self._vanished:  # not for a cable that comes out
+            restart = self._restarts.add(self._first, *self._lived, self._diagnosis, self._printed)
+            self.totals.restarts = self._restarts.kept
+            said = self._restarts.words(restart, self._first)
         self._emit(Restarted(self._prepared.plan.key, said))
 
     def _reopen(self, problem: Exception) -> None:
@@ -418,7 +334,7 @@ class Session:
         began, key = clock(), self._prepared.plan.key
         why = problem.what if isinstance(problem, HilError) else str(problem)
         self._emit(Waiting(key, self._name, away, why))
-        gone, flaps, lost = began, 0, problem
+        gone, flaps, lost, crashed = began, 0, problem, isinstance(problem, BoardCrashed)
         while True:
             self._close(lost)
             there = False
@@ -431,12 +347,22 @@ class Session:
                 lost = again
                 if there and isinstance(again, LinkError) and flaps < SETBACKS:
                     gone, flaps = clock(), flaps + 1  # it was back, and vanished once more
+                if there and isinstance(again, BoardCrashed | NotRunning):
+                    if crashed:  # it is there, and has said twice why it does not start
+                        raise self._does_not_start(again) from problem
+                    crashed = True
                 if clock() - gone >= away:
                     raise _stayed_away(self._diagnosis or again, self._name, away) from problem
                 self._patience.sleep(self._patience.every)
             else:
                 self._emit(Returned(key, self._name, clock() - began))
                 return
+
+    def _does_not_start(self, problem: NoAnswer) -> NoAnswer:
+        what = f"{self._prepared.plan.key}: {problem.what}; it does not start any more"
+        last = last_request(self._prepared, self._inputs, min(self._first, len(self._inputs) - 1))
+        error = type(problem)(what, problem.hint)
+        return with_details(error, self._prepared.firmware, self._printed, last)
 
     def _open(self) -> None:
         self.link = self._ports.enter_context(self._opens())

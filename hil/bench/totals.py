@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from hil.core.records import LineCounts, Status
 from hil.device import Device
-from hil.runs.schema import Faults
+from hil.runs.schema import Faults, Restart
 
 
 class Totals:
@@ -25,6 +25,7 @@ class Totals:
     def __init__(self) -> None:
         self.resets = 0
         self.reopenings = 0
+        self.restarts: tuple[Restart, ...] = ()
         self.injected: dict[str, int] = {}
         self._device: Device | None = None
         self._past: Counter[str] = Counter()
@@ -65,6 +66,7 @@ class Totals:
             reopenings=self.reopenings,
             injected=self.injected,
             dropped={},
+            restarts=self.restarts,
             **{name: self._sum(name) for name in self._COUNTED},
         )
         return UNSET if found == Faults() else found

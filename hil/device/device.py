@@ -84,6 +84,11 @@ class Device:
         """What crossed the line so far, and what went wrong on it."""
         return self._line.counts()
 
+    @property
+    def printed(self) -> str:
+        """The text that the board printed since it last answered HELLO; the latest 8 KB."""
+        return self._line.printed
+
     def diagnosis(self) -> HilError | None:
         """What is wrong with the board, by the text that it printed; None if nothing is known."""
         found = self._line.diagnosis()
@@ -142,6 +147,12 @@ class Device:
             f"nothing answered on port {name} within {self.timing.boot:g} s",
             "check the port's name (`hil boards` lists ports), and that the firmware runs",
         )
+
+    def rest(self, seconds: float) -> None:
+        """Ask nothing for ``seconds``; what arrives meanwhile counts as noise."""
+        deadline = self.timing.deadline(seconds)
+        while not deadline.expired:
+            self._line.reply(deadline, {}, Hello)
 
     def speed_up(self, rates: Iterable[int]) -> int:
         """Raise the rate to the fastest of ``rates`` (baud) that carries frames; the final rate.

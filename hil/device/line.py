@@ -34,12 +34,16 @@ from hil.wire.messages import (
     Result,
     parse_reply,
 )
+from hil.wire.panics import boot_line, stopped, text_of
 from hil.wire.traces import traces
 
 QUIET_S: Final = 0.05
 REPLY: Final = 0x80  # set in the type of every frame that a board sends
 MISFITS: Final = 5  # replies in a row that do not fit: not an accident
 END_OF_ALL: Final = b"\0\0"  # ends an unfinished frame, or text, in the board's buffer
+STOPPED_S: Final = 2.0  # longest wait once the board printed that it crashed or boots
+
+_STOPPED_TEXT: Final = 1024  # latest bytes in which that text is looked for
 
 # damage on the line: the request itself was right and is worth sending again
 _LINE_DAMAGE: Final = {ErrorCode.FRAME, ErrorCode.OVERSIZE}
@@ -82,6 +86,8 @@ class Line:
         self.retries = self.resent_bytes = 0
         self._misfits = 0  # since the last reply that fitted
         self._heard = bytearray()  # the latest bytes received, for a diagnosis
+        self._good_at = 0  # `bytes_in` at the last valid reply
+        self._stopped_at: float | None = None  # when the board printed since then that it stopped
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
         # start anywhere: a late answer to an earlier program must not look like ours
@@ -107,6 +113,20 @@ class Line:
         new = max(0, self.bytes_in - since)
         return board_says(bytes(self._heard[-new:])) if new else None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the board printed since its last valid reply that it crashed or boots."""
+        return self._stopped_at is not None
+
+    @property
+    def printed(self) -> str:
+        """The text that the board printed recently."""
+        return text_of(bytes(self._heard))
+
+    def boot_text(self) -> str:
+        """The line of text by which the board shows that it booted; empty if there is none."""
+        return boot_line(self.printed)
+
     def last_text(self) -> str:
         """The last line of text that the board printed; empty if there is none."""
         text = bytes(self._heard).decode("ascii", "replace")
@@ -130,6 +150,8 @@ class Line:
     def send(self, data: bytes, *, again: bool = False) -> None:
         """Send one encoded request; ``again``: it was sent before."""
         self.write(data)
+        if self._stopped_at is not None:
+            self._stopped_at = self.now()
         self.frames_out += 1
         if again:
             self.retries += 1
@@ -192,6 +214,7 @@ class Line:
             elif not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
                 return self._misfit(reply)
             self._misfits = 0
+            self._good_at, self._stopped_at = self.bytes_in, None
             return frame.seq, reply
         return None
 
@@ -217,6 +240,8 @@ class Line:
 
     def _receive(self, deadline: Deadline) -> Frame | BadFrame | None:
         while not self._arrived:
+            if self._stopped_at is not None:  # no answer comes to what was sent before
+                deadline = Deadline(min(deadline.at, self._stopped_at + STOPPED_S), deadline.clock)
             data = self._read(deadline)
             if not data:
                 if not self._decoder.whole:
@@ -227,9 +252,18 @@ class Line:
             self._heard += data
             del self._heard[:-HEARD]
             self._arrived.extend(self._decoder.feed(data))
+            if self._stopped_at is None and self._has_stopped():
+                self._stopped_at = self.now()
             if not self._arrived and deadline.expired:  # text that never ends
                 return None
         return self._arrived.popleft()
+
+    def _has_stopped(self) -> bool:
+        """Whether the text since the last valid reply says that the board crashed or boots."""
+        if not self._decoder.unfinished and all(isinstance(one, Frame) for one in self._arrived):
+            return False
+        new = min(self.bytes_in - self._good_at, _STOPPED_TEXT)
+        return new > 0 and stopped(text_of(bytes(self._heard[-new:])))
 
     def _read(self, deadline: Deadline) -> bytes:
         """The next bytes; empty at the deadline, or when a frame lacks only its delimiter."""

@@ -14,7 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from hil.core.errors import DeviceError, DeviceRefused, HilError, LineHopeless, LinkError, NoAnswer
+from hil.core.errors import (
+    BoardCrashed,
+    DeviceError,
+    DeviceRefused,
+    HilError,
+    LineHopeless,
+    LinkError,
+    NoAnswer,
+)
 from hil.core.records import Hello
 from hil.device.line import QUIET_S, Line
 from hil.wire.frames import Frame, check_of, encode_request
@@ -133,9 +141,12 @@ class Pace:
         its last answer tells why, if it crashes or restarts whenever it gets this request.
         """
         text_from, frames = self._answered_by
-        alone = self._timeouts >= CRASHES and self._line.frames_in == frames
-        if alone and (known := self._line.diagnosis(text_from)):
-            raise known.error(self._line.link.name)
+        crashes = CRASHES if not self._line.stopped else 1
+        if self._timeouts >= crashes and self._line.frames_in == frames:
+            if known := self._line.diagnosis(text_from):
+                raise known.error(self._line.link.name)
+            if self._line.stopped and self._timeouts >= CRASHES:
+                raise self._restarted()
         silent_s = self._line.now() - self._silent_since
         patience = ATTEMPTS * self._line.timing.reply
         if self._silences >= ATTEMPTS and silent_s >= 0.99 * patience:
@@ -184,6 +195,13 @@ class Pace:
             f"(damaged frames so far: {counts.damaged_out} seen by the board, "
             f"{counts.damaged_in} by the host){aside}",
             "check the cable and its ground, use a shorter one, or lower the baud rate",
+        )
+
+    def _restarted(self) -> BoardCrashed:
+        said = f': it printed "{text}"' if (text := self._line.boot_text()) else ""
+        return BoardCrashed(
+            f"the board on {self._line.link.name} restarted instead of answering{said}",
+            "check its power, its watchdog, and the size of its stack",
         )
 
     def _silent(self, what: str) -> HilError:

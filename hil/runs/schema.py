@@ -272,6 +272,19 @@ class RunPlan(Stored, frozen=True):
         return self.model if self.model in ("teacher", "student") else ""
 
 
+class Restart(Stored, frozen=True, omit_defaults=True):
+    """A reboot of the board. ``sample``: the first one without an answer; ``answered``: inferences
+    since the board had booted; ``seconds``: from then to the last answer; ``said``: the panic that
+    it printed, and ``at``: where in the program that was, the innermost function first.
+    """
+
+    sample: str
+    answered: int
+    seconds: float
+    said: str = ""
+    at: tuple[str, ...] = ()
+
+
 class Faults(Stored, frozen=True, omit_defaults=True):
     """Faults during a run, since its bench was last started; its retries are in `RunEnd`.
 
@@ -281,6 +294,7 @@ class Faults(Stored, frozen=True, omit_defaults=True):
     was waiting for; ``timeouts``: waits that ended in silence. ``injected``: faults of the
     manifest's ``chaos``, by name. ``dropped``: of protocol "text", lines, answers and times that do
     not count, by reason; they are in ``damaged_in`` and ``unexpected``, too, except times.
+    ``restarts``: the first 50 of those resets whose moment is known.
     """
 
     resets: int = 0
@@ -291,6 +305,7 @@ class Faults(Stored, frozen=True, omit_defaults=True):
     timeouts: int = 0
     injected: dict[str, int] = msgspec.field(default_factory=dict)
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
+    restarts: tuple[Restart, ...] = ()
 
 
 class RunEnd(Stored, frozen=True):

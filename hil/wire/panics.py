@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hil.core.text import strip_ansi
+from hil.core.text import shorten, strip_ansi
 from hil.wire.frames import Frame, decode
 
 MOST: Final = 16  # addresses of one panic
+_QUOTED: Final = 120  # characters of a line
 _LAST: Final = 6000  # characters of the text that are searched: the last panic, with its stack
 
 # The head of a panic, each with the rest of what is worth quoting.
@@ -43,12 +44,15 @@ HEADS: Final = (
     r"|CrashReport:\s+A problem occurred[^\r\n]*"  # Teensy
 )
 HEAD: Final = re.compile(HEADS, re.MULTILINE)
-# what only a board prints that crashed or has just booted
+# what only a board prints that has just booted
+_BOOTS: Final = (
+    r"rst:0x[0-9a-f]+ \(|rst cause:\d|ESP-ROM:esp32|ets [A-Z][a-z]{2} +\d+ 20\d\d"
+    r"|\*\*\* Booting (?:Zephyr|nRF Connect|Mbed) "
+)
+BOOTED: Final = re.compile(_BOOTS)
+# and one that crashed
 STOPPED: Final = re.compile(
-    HEADS + r"|rst:0x[0-9a-f]+ \(|rst cause:\d|ESP-ROM:esp32|ets [A-Z][a-z]{2} +\d+ 20\d\d"
-    r"|Brownout detector was triggered|Rebooting\.\.\."
-    r"|\*\*\* Booting (?:Zephyr|nRF Connect|Mbed) ",
-    re.MULTILINE,
+    rf"{HEADS}|{_BOOTS}|Brownout detector was triggered|Rebooting\.\.\.", re.MULTILINE
 )
 _HEX: Final = r"(?:0x)?([0-9a-fA-F]{3,8})\b"
 _PLACES: Final = re.compile(
@@ -78,6 +82,16 @@ def text_of(heard: bytes) -> str:
 def stopped(text: str) -> bool:
     """Whether ``text`` shows that the board crashed or booted: it answers nothing from before."""
     return STOPPED.search(text) is not None
+
+
+def boot_line(text: str) -> str:
+    """The last line by which a board shows that it booted; empty if there is none."""
+    found = list(BOOTED.finditer(text))
+    if not found:
+        return ""
+    start = max(text.rfind(end, 0, found[-1].start()) for end in "\r\n") + 1
+    line = re.split(r"[\r\n]", text[start:], maxsplit=1)[0]
+    return shorten(line.strip().replace('"', "'"), _QUOTED)
 
 
 def panics(text: str) -> int:

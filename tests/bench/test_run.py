@@ -18,7 +18,7 @@ from hil.bench.cases import Image, Program
 from hil.bench.events import BenchStored, Event, Finished, Streaming
 from hil.bench.inputs import Inputs
 from hil.bench.lab import Firmware
-from hil.bench.session import WARM_UP
+from hil.bench.ready import WARM_UP
 from hil.core.errors import DamagedRun, HilError, NoAnswer, StorageError, WrongFirmware
 from hil.engines import write_image
 from hil.report import write

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -111,8 +112,12 @@ def test_every_reset_is_recognised(plan: BenchPlan, tmp_path: Path) -> None:
     total = length(plan, tmp_path / "quiet")
     lab = TroubledLab(resets=[total * i // 6 for i in range(1, 6)])
     events = disturb(plan, tmp_path / "reset", lab)
-    assert events.count(Restarted("mps2/aot/student/int8")) == 5
-    assert faults(tmp_path / "reset") == Faults(resets=5, damaged_in=5, timeouts=5)
+    restarts = [event for event in events if isinstance(event, Restarted)]
+    assert [event.run for event in restarts] == ["mps2/aot/student/int8"] * 5
+    found = faults(tmp_path / "reset")
+    assert msgspec.structs.replace(found, restarts=()) == Faults(resets=5, damaged_in=5, timeouts=5)
+    for event, restart in zip(restarts, found.restarts, strict=True):
+        assert f"the last request was sample {restart.sample} for student int8 (" in event.said
     affected = [s for s in read_samples(tmp_path / "reset") if s.disturbed]
     assert 5 <= len(affected) <= 5 * 4  # what was in flight, four at most
 
