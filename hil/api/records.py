@@ -248,6 +248,75 @@ class CleanOutput(Output, frozen=True, kw_only=True):
     paths: tuple[CleanedPath, ...]
 
 
+# --- hil fit ---
+
+
+class FitMemory(Part, frozen=True, kw_only=True):
+    """Bytes of flash or of RAM. ``needs`` may be off by ``error``; ``has``: of the board, for RAM
+    without the stack. ``spare``: what is left, or missing if negative."""
+
+    needs: int
+    error: int
+    has: int
+    spare: int
+
+
+class FitBoard(Part, frozen=True, kw_only=True):
+    """A network on a board.
+
+    ``fits``: null if it is too close to the limit for the error, or only a minimum is known.
+    ``how``: "linked" (exact, by a dry link), "estimated", or "network" (a minimum: constants,
+    arena and buffers alone). ``ram``: static RAM, of which ``arena`` and ``buffers`` are the
+    network's; ``stack``: what the board reserves besides. ``code``: the engine's, null if not
+    known. ``constants``: in flash, of the network; ``readable``: how many the board's code can
+    read, null without such a limit. ``engines``: those with which it fits. ``why``: why there are
+    no figures; all of them are null then.
+    """
+
+    board: str
+    title: str
+    emulated: bool
+    fits: bool | None
+    how: Literal["linked", "estimated", "network"] | None = None
+    flash: FitMemory | None = None
+    ram: FitMemory | None = None
+    arena: int | None = None
+    buffers: int | None = None
+    stack: int | None = None
+    constants: int | None = None
+    readable: int | None = None
+    code: int | None = None
+    engines: tuple[str, ...] = ()
+    why: str = ""
+
+
+class FitModel(Part, frozen=True, kw_only=True):
+    """A network on every board, those that it fits first, smallest first. ``arena``,
+    ``constants``: as the engine plans them. ``advice``: what would make it fit. ``why``: why the
+    file cannot be read, or the engine does not take it; without boards then."""
+
+    model: str
+    sha256: str
+    precision: str
+    parameters: int
+    macs: int
+    engine: str
+    arena: int | None
+    constants: int | None
+    boards: tuple[FitBoard, ...]
+    advice: tuple[str, ...] = ()
+    why: str = ""
+
+
+class FitOutput(Output, frozen=True, kw_only=True):
+    """``fits``: whether no network fails to fit a board that --board names; null if none is named.
+    The exit code is 1 if it is false. ``left_out``: boards without known memory, one line each."""
+
+    models: tuple[FitModel, ...]
+    fits: bool | None
+    left_out: tuple[str, ...]
+
+
 # --- hil doctor ---
 
 

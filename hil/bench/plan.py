@@ -193,6 +193,32 @@ def make_plan(
     )
 
 
+def networks_of(
+    request: Request, progress: Progress | None = None, emit: Emit = _ignore
+) -> tuple[Network, ...]:
+    """The user's own networks of ``request``, converted where they need it.
+
+    Nothing else is checked. UsageError for a model to convert without ``data``, and for a name
+    that is not a file.
+    """
+    for name in request.models:
+        if not is_own(name):
+            raise UsageError(
+                f"{name} is not a model file",
+                "give .tflite files, or models to convert (.keras, .h5, or a SavedModel folder)",
+            )
+    whole = None
+    if any(map(is_source, request.models)):
+        _check_has_data(request)
+        source = _source(request).resolved()
+        request = replace(request, data=source.data, dataset=source.dataset)
+        if not source.drawn:
+            whole = source.fed(source.read(progress=progress)[0], ())
+    made = _converted(request, whole, progress, emit)
+    groups = _networks(request, "", made)
+    return tuple(network for group in groups for network in group.run)
+
+
 def criterion_of(network: Network, data: Dataset) -> Criterion:
     """`hil.bench.task.choose` for a .tflite file."""
     graph = network.graph

@@ -195,19 +195,40 @@ class BoardMemory(Config, frozen=True):
     """Bytes available to a firmware: ``flash``, and ``ram`` including ``stack``.
 
     ``constants``: how much of the flash code can read as data, on a core that has a separate
-    address space for it; None: all.
+    address space for it; None: all. ``small_requests``: the firmware is built with
+    HIL_SHORT_OF_RAM, so a request carries the network's input in its own type only.
     """
 
     flash: int
     ram: int
     stack: int = 0
     constants: int | None = None
+    small_requests: bool = False
 
     def __post_init__(self) -> None:
         if self.flash < 1 or not 0 <= self.stack < self.ram:
             raise ValueError("memory.flash must be positive, and memory.ram larger than the stack")
         if self.constants is not None and not 0 < self.constants <= self.flash:
             raise ValueError("memory.constants must be positive, and at most memory.flash")
+
+
+class Around(Config, frozen=True):
+    """What `hil fit` knows of a board whose compiler is not installed: bytes of the board's core
+    and the firmware in ``flash`` and static ``ram``, without a network, its code, arena and
+    buffers.
+
+    ``error``: how far the flash may be off, and half of it the RAM. ``like``: an emulated board
+    with nearly the same instructions, whose compiler tells the size of a network's code.
+    """
+
+    flash: int
+    ram: int
+    error: int
+    like: str = ""
+
+    def __post_init__(self) -> None:
+        if min(self.flash, self.ram, self.error) < 0:
+            raise ValueError("around.flash, around.ram and around.error must not be negative")
 
 
 class Timeouts(Config, frozen=True):
@@ -230,6 +251,7 @@ class Board(Config, frozen=True):
     usb: Usb | None = None
     timeouts: Timeouts = Timeouts()
     memory: BoardMemory | None = None  # None: unknown
+    around: Around | None = None
     fma: bool = False  # the compiler contracts a*b+c: float32 is then close, not exact
     # what fits a small board, and why; empty: no restriction
     models: tuple[str, ...] = ()

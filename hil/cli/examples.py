@@ -34,6 +34,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil compare results/old results/new --limits limits.toml --format junit",
     ),
     "history": ("hil history results", "hil history results --out history.md"),
+    "fit": (
+        "hil fit my.tflite",
+        "hil fit my_float32.tflite my_int8.tflite --board esp32dev,pico",
+        "hil fit my.keras --data my.npz --engine tflm",
+    ),
     "boards": ("hil boards", "hil boards --probe"),
     "flash": (
         "hil flash --board esp32dev --model my.tflite",

@@ -77,6 +77,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "clean",
         "Remove builds, and copies of the firmware of other versions, from the user's cache.",
     ),
+    "fit": Command(
+        "fit",
+        "Say which boards hold each MODEL in flash and RAM, and by how much, without running it.",
+    ),
     "boards": Command(
         "boards", "List the known boards, and which of them are attached or running."
     ),

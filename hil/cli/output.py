@@ -32,6 +32,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "verify": "VerifyOutput",
     "compare": "Comparison",
     "history": "HistoryOutput",
+    "fit": "FitOutput",
     "boards": "BoardsOutput",
     "flash": "FlashOutput",
     "emulate": "EmulateOutput",

@@ -5,7 +5,16 @@ It is in firmware/lib/TinymlHil/src/hil_engine/hil_engine.h.
 """
 
 from hil.engines.image import CompiledModel, ConstantArray, Image
-from hil.engines.registry import ENGINES, Models, Special, check, model_name, takers, write_image
+from hil.engines.registry import (
+    ENGINES,
+    Models,
+    Special,
+    check,
+    compile_alone,
+    model_name,
+    takers,
+    write_image,
+)
 from hil.tflite.graph import Layer
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "Models",
     "Special",
     "check",
+    "compile_alone",
     "model_name",
     "takers",
     "write_image",

@@ -179,6 +179,11 @@ def write_image(
     return Image(engine, out, compiled)
 
 
+def compile_alone(engine: str, name: str, graph: Graph) -> CompiledModel:
+    """A model as C code, in no image. Raises what `write_image` raises for it."""
+    return _compiled(engine, graph, name, Special())
+
+
 def check(engine: str, graph: Graph) -> None:
     """Raise `ModelError` with every reason why ``engine`` cannot take a model, and who can.
 
