@@ -103,7 +103,8 @@ def fit(options: FitOptions, emit: Emit) -> FitOutput:
     for name in words:
         if name not in known:
             raise unknown(f"no board is called {name!r}", name, known)
-    wanted = [known[name] for name in dict.fromkeys(words)] or list(known.values())
+    every = [one for one in known.values() if not (one.emulator and one.emulator.optional)]
+    wanted = [known[name] for name in dict.fromkeys(words)] or every
     boards = [(board, board.memory) for board in wanted if board.memory]
     if not boards:
         raise UsageError(

@@ -24,7 +24,7 @@ from hil.core.errors import BuildFailed, DoesNotFit, ModelError, ToolMissing
 from hil.core.records import packed_bytes
 from hil.engines import CompiledModel, compile_alone
 from hil.firmware import firmware_tree
-from hil.firmware.toolchain import COMPILERS
+from hil.firmware.toolchain import compilers
 from hil.tflite import Graph
 
 How: TypeAlias = Literal["linked", "estimated", "network"]
@@ -156,7 +156,7 @@ class Sizer:
         return self._models[key]
 
     def _links_for(self, board: Board, engine: str) -> bool:
-        compiler = COMPILERS.get(board.pio_env)
+        compiler = compilers().get(board.pio_env)
         return bool(self.link and compiler and engine in _LINKED and not compiler.missing)
 
     def _linked(self, image: Image) -> Firmware:
