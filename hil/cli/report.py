@@ -84,7 +84,7 @@ def show_report(
     for profile in written.profiles:
         out.print(printed(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
-    for line in (*written.layer_findings, *written.unprofiled):
+    for line in (*written.layer_findings, *written.unprofiled, *written.links):
         out.print(escape(line), soft_wrap=True)
     if not problems:
         out.print(_as_expected(written.manifest, written.checks))

@@ -34,6 +34,7 @@ class Report:
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
     checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
     host: Table | None = None  # LiteRT's time on the host
+    links: tuple[str, ...] = ()  # how much of its line each run has used
 
 
 def write(run_dir: Path) -> Report:
@@ -64,6 +65,7 @@ def write(run_dir: Path) -> Report:
         unprofiled=found.unprofiled,
         checks=run.checks,
         host=found.host,
+        links=found.links,
     )
     # all pages are made before any is written
     contents = {

@@ -14,7 +14,7 @@ from hil.report.cost import time_section
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
-from hil.report.link import link_section
+from hil.report.link import link_section, link_words
 from hil.report.memory import memory_section
 from hil.report.provenance import provenance_section
 from hil.report.samples import samples_section
@@ -56,6 +56,7 @@ class Document:
     profiles: tuple[Table, ...]  # the time per layer
     unprofiled: tuple[str, ...]  # why that is not known
     host: Table  # LiteRT's time on the host; without rows if it was not measured
+    links: tuple[str, ...]  # how much of its line each run has used
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows if the report has none."""
@@ -78,4 +79,5 @@ def document(run: StoredRun) -> Document:
         profiles=profile_tables(run, found),
         unprofiled=unprofiled(run, found),
         host=terminal_table(found),
+        links=tuple(link_words(found)),
     )

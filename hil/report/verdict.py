@@ -21,6 +21,7 @@ from hil.report.times import drift_words, drifted
 from hil.runs.agreement import LARGEST, REFERENCES, Difference, is_ours, must_equal
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
+from hil.runs.restarts import pattern
 from hil.runs.schema import Manifest
 from hil.runs.scores import AUC, TITLES
 from hil.stats.series import Latencies
@@ -415,6 +416,8 @@ def _faults(cell: Cell) -> Iterator[str]:
             f"{cell.name}: the board rebooted {plural(found.resets, 'time')} during the run; "
             "unanswered samples were sent again."
         )
+    if when := pattern(found.restarts):
+        yield f"{cell.name}: the board restarts {when}."
     if found.reopenings:
         yield f"{cell.name}: its port was reopened {plural(found.reopenings, 'time')}."
     for why, times in sorted(found.dropped.items()):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,12 +12,12 @@ import pytest
 from hil.compare import compare_stored
 from hil.core.errors import NotComparable
 from hil.report.document import document
-from hil.report.link import faults
+from hil.report.link import faults, line_share, link_words, restarts
 from hil.runs.cells import Cell, cells
 from hil.runs.load import StoredRun, load_run
 from hil.runs.log import RunLog
 from hil.runs.rows import summarise
-from hil.runs.schema import Faults, Sample
+from hil.runs.schema import Faults, Restart, Sample
 from tests.support import reports
 
 N = 200
@@ -123,6 +124,59 @@ def test_the_summary_has_faults_only_if_there_are_any() -> None:
     (row,) = summarise(clean.manifest, next(iter(clean.samples.values()))).runs
     assert b"faults" not in msgspec.json.encode(row)
     assert b"left_out" not in msgspec.json.encode(row)
+
+
+def test_restarts_are_listed_with_what_they_have_in_common() -> None:
+    at = ("inner (net.c:12)", "loop (main.cpp:3)")
+    every = tuple(
+        Restart(sample=f"s{i}", answered=40, seconds=2.0 + i, said="panic <&>", at=at)
+        for i in range(4)
+    )
+    stored = run(counted=Faults(resets=4, restarts=every))
+    found = document(stored)
+    assert found.table("Restarts").rows[1][1:] == (
+        "s1",
+        "40",
+        "3.0 s",
+        "panic <&>",
+        "inner (net.c:12), called from loop (main.cpp:3)",
+    )
+    assert any("the board restarts after every 40 inferences." in line for line in found.warnings)
+    assert restarts([only(run())]).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "baud", "used"),
+    [
+        (10.0, 115200, "14% of 115,200 baud"),  # 16,128 B out in 10 s, of 115,200 B
+        (1.5, 1_000_000, "11% of 1,000,000 baud"),
+        (1.0, 115200, None),  # native USB: faster than its nominal rate
+        (10.0, 0, None),
+    ],
+)
+def test_the_link_beside_what_its_line_carries(seconds: float, baud: int, used: str | None) -> None:
+    stored = run("us")
+    (end,) = stored.manifest.ends
+    end = msgspec.structs.replace(end, seconds=seconds, baud=baud, bytes_out=16_128)
+    (plan,) = stored.manifest.runs
+    plan = msgspec.structs.replace(plan, emulated=False)
+    manifest = msgspec.structs.replace(stored.manifest, ends=(end,), runs=(plan,))
+    found = document(StoredRun(manifest, stored.samples, {}, torn=False))
+    (row,) = found.table("Bytes and wall time on the link").rows
+    assert (row[-1] if len(row) == 8 else None) == used
+    assert len(found.links) == (used is not None)
+    if used:
+        assert f"the link reached {used}; the rest is waiting for the device" in found.links[0]
+
+
+def test_a_line_that_is_the_limit() -> None:
+    cell = only(run("us"))
+    assert cell.end
+    end = msgspec.structs.replace(cell.end, seconds=1.0, baud=100_000, bytes_out=9_300, bytes_in=1)
+    real = replace(cell, plan=msgspec.structs.replace(cell.plan, emulated=False), end=end)
+    assert line_share(real) == pytest.approx(0.93)
+    (line,) = link_words([real])
+    assert "93% of 100,000 baud; the line is the limit" in line
 
 
 def test_faults_are_stored_and_read_again(tmp_path: Path) -> None:
