@@ -97,6 +97,7 @@ def _restarts(ready: Ready, answered: int) -> str:
     empty if it has not restarted since it got ready."""
     device = ready.device
     try:
+        device.hello()  # waits until it has booted
         status = device.status()
         if status.frames_ok >= ready.empty and status.uptime_ms >= ready.before.uptime_ms:
             return ""

@@ -86,7 +86,8 @@ class Line:
         self.retries = self.resent_bytes = 0
         self._misfits = 0  # since the last reply that fitted
         self._heard = bytearray()  # the latest bytes received, for a diagnosis
-        self._good_at = 0  # `bytes_in` at the last valid reply
+        self.text_from = 0  # of ``bytes_in``: those until the end of the latest frame
+        self._good_at = 0  # `text_from` at the last valid reply
         self._stopped_at: float | None = None  # when the board printed since then that it stopped
         self._decoder = Decoder()
         self._arrived: deque[Frame | BadFrame] = deque()
@@ -214,9 +215,13 @@ class Line:
             elif not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
                 return self._misfit(reply)
             self._misfits = 0
-            self._good_at, self._stopped_at = self.bytes_in, None
+            self.start_anew()
             return frame.seq, reply
         return None
+
+    def start_anew(self) -> None:
+        """From here on, text is new."""
+        self._good_at, self._stopped_at = self.text_from, None
 
     def _nobody_asked(self) -> None:
         self.unexpected += 1
@@ -256,7 +261,10 @@ class Line:
                 self._stopped_at = self.now()
             if not self._arrived and deadline.expired:  # text that never ends
                 return None
-        return self._arrived.popleft()
+        frame = self._arrived.popleft()
+        if not self._arrived:  # text may have come with this frame, in the same bytes
+            self.text_from = self.bytes_in - self._decoder.kept
+        return frame
 
     def _has_stopped(self) -> bool:
         """Whether the text since the last valid reply says that the board crashed or boots."""

@@ -61,12 +61,13 @@ class Pace:
         self._since = self._silent_since = self._line.now()
         self._lost = 0  # since the last answer
         self._heard = self._line.bytes_in
+        self._line.start_anew()
         self._since_answer()
         self._silences = self._timeouts = 0
 
     def _since_answer(self) -> None:
         """From now on, no frame has come, and no text."""
-        self._answered_by = self._line.bytes_in, self._line.frames_in
+        self._answered_by = self._line.text_from, self._line.frames_in
 
     def timeout(self, key: object, guess: float | None = None) -> float:
         """Seconds of silence that mean a loss for requests like ``key``.

@@ -56,7 +56,7 @@ class Document:
     profiles: tuple[Table, ...]  # the time per layer
     unprofiled: tuple[str, ...]  # why that is not known
     host: Table  # LiteRT's time on the host; without rows if it was not measured
-    links: tuple[str, ...]  # how much of its line each run has used
+    links: tuple[str, ...] = ()  # how much of its line each run has used
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows if the report has none."""

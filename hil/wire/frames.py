@@ -105,6 +105,11 @@ class Decoder:
         return bool(self._pending)
 
     @property
+    def kept(self) -> int:
+        """Bytes of that block."""
+        return len(self._pending)
+
+    @property
     def whole(self) -> bool:
         """Whether only the delimiter of that block is missing; its CRC says so."""
         return not self._dropped and isinstance(decode(bytes(self._pending)), Frame)
