@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reset: sets stack and global pointer, initialises memory, calls main. A trap ends the emulator
- * instead of hanging it. */
+/* Reset: sets stack and global pointer, enables the FPU, initialises memory, calls main. A trap
+ * ends the emulator instead of hanging it. */
 #include <stdint.h>
 
 #include "bare_metal/start_up.h"
@@ -9,6 +9,14 @@ int main(void);
 void reset(void);
 void trap(void);
 void abort(void);
+
+#ifdef __riscv_flen
+#define ENABLE_FPU    \
+  "  li t0, 0x2000\n" \
+  "  csrs mstatus, t0\n" /* FS: initial */
+#else
+#define ENABLE_FPU
+#endif
 
 __asm__(
     ".section .init.start, \"ax\"\n"
@@ -21,7 +29,7 @@ __asm__(
     ".option relax\n"
     "  la sp, _stack_top\n"
     "  la t0, trap\n"
-    "  csrw mtvec, t0\n"
+    "  csrw mtvec, t0\n" ENABLE_FPU
     "  j reset\n"
     ".option pop\n"
     ".previous\n");
