@@ -6,6 +6,7 @@ export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 
 # `pytest -m hil` runs on each of these
 BOARDS := native mps2 rv32 lx106 mega2560
+BOARDS += cortex-m0 cortex-m3 cortex-m4 cortex-m33 cortex-m55 rv32f
 BOARD_TESTS := $(BOARDS:%=test-%)
 
 .PHONY: bench check test tools lint docs lab $(BOARD_TESTS) soak clean
@@ -35,7 +36,7 @@ lint: .venv/.dev
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 $(BOARD_TESTS): test-%: .venv/.dev
-	$(BIN)/python -m pytest -m hil --timeout 1200 --hil-board $*
+	$(BIN)/python -m pytest hil/board_tests -m hil --timeout 1200 --hil-board $*
 
 lab: .venv/labgrid/.made
 	$(BIN)/python -m pytest -m lab

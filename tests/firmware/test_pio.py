@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from hil.boards.config import load_board
+from hil.boards.station import missing_tools
 from hil.core.errors import ConfigError
 from hil.firmware.build import build
+from hil.firmware.toolchain import compilers
 from tests.support.firmware import MODELS, PROJECT, SOURCES, copied_project, pio
 from tests.support.needs import needs
 
@@ -52,6 +55,16 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
     } <= set(suites)
     assert ("test_stopwatch" in suites) == (env != "native")
     assert all(cases and set(cases.values()) == {"PASSED"} for cases in suites.values())
+
+
+@pytest.mark.parametrize("env", sorted(set(compilers()) - set(TOOLS) - {"mega2560"}))
+def test_instructions_are_counted_on_every_core(env: str, environment: dict[str, str]) -> None:
+    """By a loop whose instructions are counted by hand; also when the counter wraps."""
+    needs(missing_tools(load_board(env)))
+    done = pio(["test", "-e", env, "-f", "test_stopwatch"], environment)
+    assert done.returncode == 0, done.stdout[-4000:]
+    for case in ("instructions_are_counted_one_by_one", "a_wrapped_counter_is_reported"):
+        assert f"PASS\t{case}" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ POINTERS = {
 }
 BOARDS: dict[str, tuple[Machine, str, str]] = {  # the outermost function, and interrupt handlers
     "mps2": (ARM, "_start", "NMI_Handler"),
+    "cortex-m0": (ARM, "_start", ""),
+    "cortex-m55": (ARM, "_start", "NMI_Handler"),
     "rv32": (RISCV, "reset", ""),
     "lx106": (XTENSA, "reset", ""),
     "mega2560": (AVR, "main", r"__vector_\d+"),
