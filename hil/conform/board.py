@@ -59,7 +59,8 @@ class Images:
     folder: Path  # where the networks' files are
     slot: str
     fault_of: Callable[[Case], str]
-    tell: Callable[[str], None]
+    tell: Callable[[str], None]  # gets what is going on
+    note: Callable[[str], None]  # gets what is worth a line
     flashed: int = 0
     kernels: str = ""  # whose kernels the firmware has
     toolchain: str = ""
@@ -128,7 +129,7 @@ class Images:
             fault=fault,
             slot=self.slot,
         )
-        self.tell(f"building image {self.flashed + 1} of {len(cases)} networks")
+        self.note(f"image {self.flashed + 1}: {len(cases)} networks, {cases[0].graph.precision}")
         firmware = self.lab.build(image, self.project)
         self.kernels, self.toolchain = firmware.kernels, firmware.toolchain
         return image, firmware
@@ -165,6 +166,8 @@ class Images:
 
 def _ask(device: Device, place: int, case: Case) -> Answer:
     try:
+        if case.graph.stateful:
+            device.reset_state(place)
         said = device.infer(place, case.encoding, case.rows, sequence=case.graph.stateful)
         return Answer(tuple(answer.result.output for answer in said), place=place)
     except DeviceRefused as refusal:

@@ -7,17 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hil.conform import weighted
+from hil.conform.elementwise import ELEMENTWISE
 from hil.conform.kernel import Kernel
+from hil.conform.recurrent import RECURRENT
+from hil.conform.spatial import SPATIAL
+from hil.conform.weighted import WEIGHTED
 
 KERNELS: Final[Mapping[str, Kernel]] = MappingProxyType(
-    {
-        kernel.name: kernel
-        for kernel in (
-            weighted.CONV2D,
-            weighted.DEPTHWISE,
-            weighted.FULLY_CONNECTED,
-            weighted.TRANSPOSE_CONV,
-        )
-    }
+    {kernel.name: kernel for kernel in (*WEIGHTED, *SPATIAL, *ELEMENTWISE, *RECURRENT)}
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from hil.conform.records import FILE, Conformance, ConformFailure, KernelTally, 
 from hil.conform.report import write_pages
 from hil.conform.shrink import ROUNDS, shrink, smallest
 from hil.conform.verdicts import Verdict, judge
-from hil.core.errors import HilError, InUse, ModelError, UsageError, unknown
+from hil.core.errors import HilError, InUse, ModelError, ToolMissing, UsageError, unknown
 from hil.core.files import locked, replace_file
 from hil.core.host import package_versions
 from hil.engines import ENGINES
@@ -94,7 +94,15 @@ def run(
         slot = held.enter_context(_slot(project, station.board.name))
         this = _Run(request, station, out, watcher, references)
         this.images = Images(
-            lab, station, request.engine, project, out / NETWORKS, slot, this.fault, watcher.doing
+            lab,
+            station,
+            request.engine,
+            project,
+            out / NETWORKS,
+            slot,
+            this.fault,
+            watcher.doing,
+            watcher.note,
         )
         try:
             this.prepare()
@@ -134,6 +142,7 @@ class _Run:
         dtypes = request.dtypes or tuple(SHORT)
         self.watcher.doing("drawing networks")
         self.cases = draw(kernels, dtypes, request.count, request.seed, _room(board))
+        self._prepare(self.cases)
         for number, case in enumerate(self.cases, 1):
             self.watcher.doing(f"asking the references, {number} of {len(self.cases)}")
             self._accept(case)
@@ -150,6 +159,12 @@ class _Run:
     @property
     def taken(self) -> list[Case]:
         return [case for case in self.cases if case.name not in self.not_taken]
+
+    def _prepare(self, cases: Sequence[Case]) -> None:
+        """What the engine does faster for many networks at once."""
+        self.watcher.doing(f"asking the engine about {len(cases)} networks")
+        with suppress(ToolMissing):  # then it is not asked: see `hil.engines.check`
+            ENGINES[self.request.engine].prepare([case.graph for case in cases])
 
     def _accept(self, case: Case) -> bool:
         """Whether engine and references take the network; their answers are kept."""
@@ -193,6 +208,7 @@ class _Run:
         """Some of the failing networks; each round's best are kept."""
 
         def ask(cases: Sequence[Case]) -> Iterator[Verdict]:
+            self._prepare(cases)
             yield from self.ask([case for case in cases if self._accept_smaller(case)])
 
         def told(best: Sequence[Verdict]) -> None:

@@ -28,7 +28,7 @@ from hil.tflite.graph import SAME, VALID
 from hil.tflite.writer import Net
 
 _WIDE: Final = 28  # bits of the biases of a tiny multiplier
-_PADDINGS: Final = {"valid": VALID, "same": SAME}
+PADDINGS: Final = {"valid": VALID, "same": SAME}
 
 # What the factor from sums to outputs is, and how it is quantised:
 # fill  the outputs fill their range
@@ -56,7 +56,7 @@ _WINDOW: Final[Mapping[str, tuple[Value, ...]]] = {
     "window_w": (1, 2, 3, 5),
     "stride_h": (1, 2, 3),
     "stride_w": (1, 2, 3),
-    "padding": tuple(_PADDINGS),
+    "padding": tuple(PADDINGS),
 }
 
 
@@ -171,7 +171,7 @@ def _append(net: Net, recipe: Recipe, found: _Constants, *, depthwise: bool) -> 
         found.weights,
         found.bias,
         strides=(recipe["stride_h"], recipe["stride_w"]),
-        padding=_PADDINGS[recipe.text("padding")],
+        padding=PADDINGS[recipe.text("padding")],
         act=ACTIVATIONS[recipe.text("activation")],
         depthwise=depthwise,
         scales=found.scales,
@@ -200,7 +200,7 @@ def _transposed(recipe: Recipe) -> Net:
     net = _windowed(recipe, recipe["inputs"])
     taps = (recipe["window_h"], recipe["window_w"])
     strides = (recipe["stride_h"], recipe["stride_w"])
-    padding = _PADDINGS[recipe.text("padding")]
+    padding = PADDINGS[recipe.text("padding")]
     sizes = [
         n * stride if padding == SAME else (n - 1) * stride + max(window, stride)
         for n, window, stride in zip(net.shape[1:3], taps, strides, strict=True)
@@ -371,3 +371,5 @@ TRANSPOSE_CONV: Final = Kernel(
     _transposed,
     fit=_fit_quantisation,
 )
+
+WEIGHTED: Final = (CONV2D, DEPTHWISE, FULLY_CONNECTED, TRANSPOSE_CONV)

@@ -40,6 +40,10 @@ def _no_files(_: Sequence[Graph]) -> dict[str, str]:
     return {}
 
 
+def _nothing(_: Sequence[Graph]) -> None:
+    """No engine but tflm has anything to prepare."""
+
+
 def _no_layers(_: Graph) -> tuple[Layer, ...]:
     return ()
 
@@ -58,6 +62,8 @@ class Engine:
     # the layers of a model that the firmware shows; may be empty
     layers: Callable[[Graph], tuple[Layer, ...]] = _no_layers
     precisions: tuple[Precision, ...] = tuple(Precision)  # of models that it accepts
+    # what is faster for many models at once than for each; `check` and `compile` need it not
+    prepare: Callable[[Sequence[Graph]], None] = _nothing
     near: bool = False  # float32 is close to LiteRT's reference, not equal to it
     breakable: bool = False  # it can compile a model with a `Fault`
 
@@ -100,6 +106,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             check=tflm.check,
             at_least=lambda graph: (constant_bytes(graph), largest_step(graph)),
             shared=tflm.shared_files,
+            prepare=tflm.prepare,
         ),
         "bakenn": Engine(
             compile=lambda graph, name, _source, _: bakenn.compile_model(graph, name),

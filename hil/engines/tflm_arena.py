@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import IO, Final
 
 from hil.core.errors import ModelError, ToolMissing
@@ -23,48 +24,68 @@ from hil.core.errors import ModelError, ToolMissing
 ALIGNMENT: Final = 16  # TFLM aligns every buffer to it
 _SMALLEST, _LARGEST = 1024, 64 << 20  # bytes of arena
 _TIME_LIMIT_S = 100
+_EACH_S = 5  # more for each further model
+_SIZE: Final = 4  # bytes of a model's length, before the model
 _WORDS = 300  # characters of TFLM's message that are quoted
 _DONE, _REFUSED, _FAILED = 0, 1, 2  # exit codes of a fork
 
 
-@cache
+# what is known: by the model, its "arena" or "what" goes wrong
+_known: dict[bytes, dict[str, int | str]] = {}
+
+
 def measure(model: bytes) -> int:
     """The smallest arena, in bytes, in which TFLM on this host allocates the model.
 
     Raises `ToolMissing` without the package tflite-micro, `ModelError` with TFLM's own words if it
     refuses the model in an arena of any size.
     """
-    if importlib.util.find_spec("tflite_micro") is None:
-        raise ToolMissing(
-            "the engine tflm sizes its arena with tflite-micro, which is not installed",
-            "pip install tflite-micro (Linux on x86-64 only), or build on such a machine",
-        )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=model,
-            capture_output=True,
-            timeout=_TIME_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ModelError(
-            f"TensorFlow Lite Micro does not finish one inference in {_TIME_LIMIT_S} s",
-            "use a smaller model",
-        ) from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ToolMissing(
-            f"the package tflite-micro does not work: {said[-1] if said else done.returncode}",
-            "pip install --force-reinstall tflite-micro",
-        )
-    found = json.loads(done.stdout)
+    if model not in _known:
+        try:
+            _start([model], _TIME_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise ModelError(
+                f"TensorFlow Lite Micro does not finish one inference in {_TIME_LIMIT_S} s",
+                "use a smaller model",
+            ) from None
+    found = _known[model]
     if "arena" not in found:
         raise ModelError(
             f"TensorFlow Lite Micro {found['what']}",
             "export the model without what it does not support",
         )
     return int(found["arena"])
+
+
+def measure_all(models: Iterable[bytes]) -> None:
+    """Let `measure` know many models, in one process, whose start takes longer than a model."""
+    left = [model for model in models if model not in _known]
+    if left:
+        with suppress(subprocess.TimeoutExpired):  # then `measure` meets the model that hangs
+            _start(left, _TIME_LIMIT_S + _EACH_S * len(left))
+
+
+def _start(models: Sequence[bytes], limit: float) -> None:
+    """Measure in a process of its own."""
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise ToolMissing(
+            "the engine tflm sizes its arena with tflite-micro, which is not installed",
+            "pip install tflite-micro (Linux on x86-64 only), or build on such a machine",
+        )
+    done = subprocess.run(
+        [sys.executable, "-m", __name__],
+        input=b"".join(len(model).to_bytes(_SIZE, "little") + model for model in models),
+        capture_output=True,
+        timeout=limit,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ToolMissing(
+            f"the package tflite-micro does not work: {said[-1] if said else done.returncode}",
+            "pip install --force-reinstall tflite-micro",
+        )
+    _known.update(zip(models, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +159,6 @@ def _measure(model: bytes) -> dict[str, int | str]:
 
 if __name__ == "__main__":
     importlib.import_module("tflite_micro")  # once, before the forks
-    sys.stdout.write(json.dumps(_measure(sys.stdin.buffer.read())))
+    while size := int.from_bytes(sys.stdin.buffer.read(_SIZE), "little"):
+        sys.stdout.write(json.dumps(_measure(sys.stdin.buffer.read(size))) + "\n")
+        sys.stdout.flush()  # not once more by each fork
