@@ -131,13 +131,13 @@ def _cases(kernel: Kernel, dtype: str, count: int, seed: int, room: Room) -> Ite
 
 
 def _balanced(kernel: Kernel, chance: random.Random) -> Iterator[Values]:
-    """Values that use each size equally often; of the other parameters the simplest choice as often
-    as all others together, since several extremes at once hide each other."""
+    """Values that use each size equally often; of the other parameters the simplest choice twice as
+    often as all others together, since several extremes at once hide each other."""
     left: dict[str, list[Value]] = {name: [] for name in kernel.parameters}
     while True:
         for name, choices in kernel.parameters.items():
             if not left[name]:
-                usual = choices[:1] * (len(choices) - 1) if name in kernel.usual else ()
+                usual = choices[:1] * (2 * len(choices) - 2) if name in kernel.usual else ()
                 deck = (*choices, *usual)
                 left[name] = chance.sample(deck, len(deck))
         yield {name: choices.pop() for name, choices in left.items()}

@@ -68,7 +68,7 @@ def _pad(recipe: Recipe) -> Net:
     sides = [(0, 0), *((recipe[f"{a}_before"], recipe[f"{a}_after"]) for a in ("h", "w", "c"))]
     table = net.tensor([4, 2], "int32", np.array(sides, np.int32))
     shape = [n + a + b for n, (a, b) in zip(net.shape, sides, strict=True)]
-    return net.op("PAD", shape, schema.PadOptionsT(), "PadOptions", [table])
+    return net.op("PAD", shape, schema.PadOptionsT(), "PadOptions", [table], version=2)
 
 
 def _mean(recipe: Recipe) -> Net:

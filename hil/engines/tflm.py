@@ -11,7 +11,7 @@ from hil.core.errors import ModelError
 from hil.core.records import ModelInfo
 from hil.core.text import c_comment
 from hil.engines.image import CompiledModel, ConstantArray
-from hil.engines.tflm_arena import ALIGNMENT, measure, measure_all
+from hil.engines.tflm_arena import ALIGNMENT, estimate, measure
 from hil.engines.tflm_operators import missing, registrations, variables
 from hil.tflite import Graph
 from hil.tflite.graph import INT8
@@ -35,8 +35,8 @@ def check(graph: Graph) -> None:
 
 
 def prepare(graphs: Sequence[Graph]) -> None:
-    """Measure many models at once, which is faster than one after the other."""
-    measure_all(graph.data for graph in graphs if not missing(graph))
+    """Estimate the arenas of many small models, which is faster than measuring each."""
+    estimate(graph.data for graph in graphs if not missing(graph))
 
 
 def reserve(graph: Graph) -> int:

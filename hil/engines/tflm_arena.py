@@ -25,6 +25,7 @@ ALIGNMENT: Final = 16  # TFLM aligns every buffer to it
 _SMALLEST, _LARGEST = 1024, 64 << 20  # bytes of arena
 _TIME_LIMIT_S = 100
 _EACH_S = 5  # more for each further model
+_ENOUGH: Final = (1 << 14, 1 << 15, 1 << 16)  # bytes of arena
 _SIZE: Final = 4  # bytes of a model's length, before the model
 _WORDS = 300  # characters of TFLM's message that are quoted
 _DONE, _REFUSED, _FAILED = 0, 1, 2  # exit codes of a fork
@@ -57,15 +58,16 @@ def measure(model: bytes) -> int:
     return int(found["arena"])
 
 
-def measure_all(models: Iterable[bytes]) -> None:
-    """Let `measure` know many models, in one process, whose start takes longer than a model."""
+def estimate(models: Iterable[bytes]) -> None:
+    """Let `measure` return one of `_ENOUGH` for small models that run in so much, which takes a
+    fraction of the time: for an image of many, whose largest decides."""
     left = [model for model in models if model not in _known]
     if left:
         with suppress(subprocess.TimeoutExpired):  # then `measure` meets the model that hangs
-            _start(left, _TIME_LIMIT_S + _EACH_S * len(left))
+            _start(left, _TIME_LIMIT_S + _EACH_S * len(left), roughly=True)
 
 
-def _start(models: Sequence[bytes], limit: float) -> None:
+def _start(models: Sequence[bytes], limit: float, *, roughly: bool = False) -> None:
     """Measure in a process of its own."""
     if importlib.util.find_spec("tflite_micro") is None:
         raise ToolMissing(
@@ -73,7 +75,7 @@ def _start(models: Sequence[bytes], limit: float) -> None:
             "pip install tflite-micro (Linux on x86-64 only), or build on such a machine",
         )
     done = subprocess.run(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", __name__, *(["roughly"] if roughly else [])],
         input=b"".join(len(model).to_bytes(_SIZE, "little") + model for model in models),
         capture_output=True,
         timeout=limit,
@@ -138,6 +140,14 @@ def _fork(model: bytes, size: int, log: IO[bytes], *, invoke: bool) -> int:
     return _DONE
 
 
+def _estimate(model: bytes) -> dict[str, int | str]:
+    """Without bisection, if the model is small."""
+    for size in _ENOUGH:
+        if _attempt(model, size, invoke=True).code == _DONE:
+            return {"arena": size}
+    return _measure(model)
+
+
 def _measure(model: bytes) -> dict[str, int | str]:
     """By bisection: ``arena``, or ``what`` goes wrong even in the largest arena."""
     whole = _attempt(model, _LARGEST)
@@ -159,6 +169,7 @@ def _measure(model: bytes) -> dict[str, int | str]:
 
 if __name__ == "__main__":
     importlib.import_module("tflite_micro")  # once, before the forks
+    found = _estimate if "roughly" in sys.argv else _measure
     while size := int.from_bytes(sys.stdin.buffer.read(_SIZE), "little"):
-        sys.stdout.write(json.dumps(_measure(sys.stdin.buffer.read(size))) + "\n")
+        sys.stdout.write(json.dumps(found(sys.stdin.buffer.read(size))) + "\n")
         sys.stdout.flush()  # not once more by each fork
