@@ -125,7 +125,7 @@ class Kernel:
     @property
     def usual(self) -> frozenset[str]:
         """The parameters whose simplest value is also the usual one: all but sizes."""
-        return frozenset(self.parameters) - SIZED
+        return frozenset(self.parameters) - SIZED | {"stride_h", "stride_w"}
 
     def fitted(self, values: Values) -> Values:
         """Values that can be a network."""

@@ -32,7 +32,7 @@ def test_names_are_short_enough_for_an_image_also_when_shrunk() -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_value_of_every_parameter_is_drawn(name: str) -> None:
     kernel = KERNELS[name]
-    cases = draw([kernel], ["int8"], 60, 3, Room(1 << 20, 1 << 20))
+    cases = draw([kernel], ["int8"], 100, 3, Room(1 << 20, 1 << 20))
     for parameter, choices in kernel.parameters.items():
         seen = {case.recipe.values[parameter] for case in cases}
         assert seen >= set(choices), parameter
