@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hil.bench.events import BuildStep, Emit, Note
 from hil.bench.lab import RealLab
-from hil.boards.station import choose_board, stations
+from hil.boards.station import choose_boards, stations
 from hil.conform.records import Conformance
 from hil.conform.run import COUNT, Request, Watcher, run
 from hil.conform.shrink import ROUNDS
@@ -80,14 +80,17 @@ def run_conform(
         command,
     )
     request.check()
-    board = options.board
-    if board == "auto":
-        board, note = choose_board(project)
-        if note:
-            watcher.note(note)
+    chosen = choose_boards([options.board], project)
+    if len(chosen.names) != 1:
+        raise UsageError(
+            f"--board {options.board} names {len(chosen.names)} boards",
+            "run hil conform once for each",
+        )
+    for note in chosen.notes:
+        watcher.note(note)
     if options.out and options.out.exists() and any(options.out.iterdir()):
         raise UsageError(f"--out {options.out} is not empty", "name a new folder")
-    with stations([board], project, options.port) as (station,):
+    with stations(chosen.names, project, options.port) as (station,):
         name = station.board.name
         with run_folder(options.out, "conform", name, options.engine) as folder:
             lab = RealLab(project, flash=True, tell=watcher.doing)

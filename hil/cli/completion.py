@@ -53,6 +53,13 @@ def engines(incomplete: str) -> Found:
     return _starting((*ENGINES, USER))(incomplete)
 
 
+def kernels(incomplete: str) -> Found:
+    """Kernels of `hil conform`."""
+    from hil.conform.catalogue import KERNELS
+
+    return _starting(tuple(KERNELS))(incomplete)
+
+
 def sources(incomplete: str) -> Found:
     """Engines and kernels with sources to download."""
     from hil.engines.sources import NEEDED
@@ -99,6 +106,7 @@ VALUES: Final[Mapping[str, Complete]] = {
     "--board": boards,
     "BOARD": boards,  # an argument
     "--engine": engines,
+    "--kernel": kernels,
     "--dataset": datasets,
     "--data": data,
     "--calibrate": data,

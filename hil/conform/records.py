@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
+import msgspec
+
 from hil.runs.schema import Stored
 
 FILE: Final = "conform.json"
@@ -13,7 +15,8 @@ State: TypeAlias = Literal["complete", "interrupted", "failed"]
 
 class KernelTally(Stored, frozen=True):
     """One kernel and type: ``shapes`` asked on the board, ``failures`` among them, and those
-    ``not_taken`` by the engine or without a reference."""
+    ``not_taken`` by the engine or without a reference. ``covered``: the values of each parameter
+    among those that were asked, in words."""
 
     kernel: str
     operator: str
@@ -21,6 +24,7 @@ class KernelTally(Stored, frozen=True):
     shapes: int
     failures: int
     not_taken: int
+    covered: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ConformFailure(Stored, frozen=True):

@@ -79,7 +79,17 @@ def _document(name: str, record: Conformance) -> Document:
 
 
 def _kernels(record: Conformance) -> Section:
-    return section("summary", "Kernels", [Table("Kernels", HEAD, tuple(rows(record)))])
+    asked = [one for one in record.tallies if one.shapes]
+    covered = Table(
+        "Shapes covered",
+        ("Kernel", "Type", "Values of its parameters"),
+        tuple(
+            (one.kernel, one.dtype, "; ".join(f"{k}: {v}" for k, v in one.covered.items()))
+            for one in asked
+        ),
+        folded=True,
+    )
+    return section("summary", "Kernels", [Table("Kernels", HEAD, tuple(rows(record))), covered])
 
 
 def _failures(record: Conformance) -> Section:

@@ -229,6 +229,7 @@ class _Run:
         """Store what there is, if the board answered."""
         if self.verdicts:
             self.store(state, why)
+            self.watcher.note(f"what was found until then is in {self.out}")
 
     def store(self, state: State, why: str = "") -> Conformance:
         """Failures as files, conform.json, and the pages."""
@@ -272,7 +273,8 @@ class _Run:
             groups.setdefault((case.kernel.name, case.recipe.dtype), []).append(case)
         failed = {verdict.case.name: verdict.failed for verdict in self.verdicts}
         for (kernel, dtype), cases in groups.items():
-            said = [failed[case.name] for case in cases if case.name in failed]
+            asked = [case for case in cases if case.name in failed]
+            said = [failed[case.name] for case in asked]
             yield KernelTally(
                 kernel=kernel,
                 operator=cases[0].kernel.operator,
@@ -280,6 +282,7 @@ class _Run:
                 shapes=len(said),
                 failures=sum(said),
                 not_taken=sum(case.name in self.not_taken for case in cases),
+                covered=_covered(asked),
             )
 
     def _failure(self, verdict: Verdict) -> ConformFailure:
@@ -295,6 +298,17 @@ class _Run:
             smallest_what=small.words if small else "",
             planted=self.fault(case),
         )
+
+
+def _covered(cases: Sequence[Case]) -> dict[str, str]:
+    """The values of each parameter, numbers in order."""
+    found: dict[str, str] = {}
+    for name in cases[0].kernel.parameters if cases else ():
+        values = {case.recipe.values[name] for case in cases}
+        numbers = sorted(value for value in values if isinstance(value, int))
+        words = sorted(value for value in values if isinstance(value, str))
+        found[name] = ", ".join(map(str, (*numbers, *words)))
+    return found
 
 
 def _room(board: Board) -> Room:

@@ -8,8 +8,9 @@ import pytest
 
 from hil.conform.cases import SHORT, Case, Room, draw
 from hil.conform.catalogue import KERNELS
-from hil.conform.kernel import integers, reals
+from hil.conform.kernel import Kernel, integers, reals
 from hil.tflite.graph import window_axes
+from tests.support.benches import PROJECT
 
 ROOM = Room(constants=40_000, tensors=16_000)
 EVERY = tuple(KERNELS.values())
@@ -77,3 +78,13 @@ def test_noise_is_spread_over_its_range() -> None:
     values = reals(3, (64, 64))
     assert abs(values.mean()) < 0.06
     assert abs(values.std() - 1) < 0.05
+
+
+@pytest.mark.parametrize("kernel", EVERY, ids=KERNELS)
+def test_a_kernel_is_described(kernel: Kernel) -> None:
+    rows = [
+        line for line in (PROJECT / "docs" / "conform.md").read_text().splitlines() if "|" in line
+    ]
+    (row,) = [row for row in rows if f"`{kernel.name}`" in row.split("|")[1]]
+    assert kernel.operator in row
+    assert row.split("|")[3].strip() == ", ".join(kernel.dtypes)
