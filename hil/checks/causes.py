@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from time import thread_time
 from typing import Final
 
 import numpy as np
@@ -42,10 +43,10 @@ _FIRST: Final = 100  # samples of the first try
 _FEWEST: Final = 24  # of a large network
 _ALIKE: Final = 8  # samples that show whether two changes are the same
 _GLANCE: Final = 100_000_000  # multiply-accumulates of the first try of one change
+_VALUES: Final = 300_000  # of the samples of the first try
+_SECONDS: Final = 2.5  # of this thread's CPU, after which no other change is tried
 _PAIR_WORK: Final = 20_000_000_000  # multiply-accumulates of the first tries of all pairs
 _PAIRS: Final = 240  # at most
-_SLOWER: Final = 30  # times, LiteRT's reference kernels
-_OVERHEAD: Final = 1_000_000  # multiply-accumulates
 _KEPT: Final = 8  # pairs, and inputs with labels, that are tried with all samples
 _ENOUGH: Final = 0.9  # share of right answers from which on no second cause is looked for
 _TYPES: Final = (DType.FLOAT32, DType.INT8, DType.UINT8, DType.INT16)
@@ -116,13 +117,14 @@ class Search:
 
     def __init__(self, of: Subject) -> None:
         self._of, self._judge = of, Judge(of)
+        self._until = thread_time() + _SECONDS
         self._now = self._judge.values(of.x)
         self.outputs = self._judge.outputs(self._now)
         self.answers = self._judge.answers(self.outputs)
         self.right = self._judge.right(self.answers, self._judge.wanted(of.x, slice(None)))
-        work = of.graph.macs if self._judge.fast else _SLOWER * of.graph.macs + _OVERHEAD
-        self._macs = max(1, work)
-        by_work = max(_FEWEST, _GLANCE // self._macs)
+        self._macs = max(1, of.graph.macs)
+        by_size = _VALUES // of.graph.input.elements
+        by_work = max(_FEWEST, min(by_size, _GLANCE // self._macs))
         self._first = slice(0, min(_FIRST, by_work))
         self._rest = slice(self._first.stop, None)
         self._seen = [self._now[:_ALIKE]]
@@ -171,6 +173,8 @@ class Search:
         x, graph = self._of.x, self._of.graph
         now = float(self.right[self._first].mean())
         for change in (*value_changes(x, graph.input, self._of.rule), *layout_changes(graph, x)):
+            if self._late():
+                return
             glance = self._glance(change, self._seen)
             if glance is None:
                 continue
@@ -178,6 +182,10 @@ class Search:
             self._glances.append((change, answers))
             if right.mean() > now:
                 yield self._tried((change,), answers, right)
+
+    def _late(self) -> bool:
+        """Whether nothing else should be tried, since the bench waits."""
+        return thread_time() > self._until
 
     def _constant(self) -> bool:
         """Whether the answers are the same whatever is changed, as those of a dead layer."""
@@ -220,6 +228,8 @@ class Search:
         seen: list[Array] = []
         last: Change | None = None
         for i, changes in enumerate(islice(self._pairs(), min(_PAIRS, most))):
+            if self._late():
+                break
             if changes[0] is not last:
                 last = changes[0]
                 seen = [self._judge.values(last.apply(self._of.x[:_ALIKE]))]
@@ -234,10 +244,10 @@ class Search:
         of = self._of
         spec = of.graph.input
         inverted = Change("input-inverted", "", lambda some: some)
-        for change in inverted_changes(of.x, spec):
+        for change in inverted_changes(of.x[self._first], spec):
             yield inverted, change  # the second inverts, too
         for place in layout_changes(of.graph, of.x):
-            for value in value_changes(place.apply(of.x), spec, of.rule):
+            for value in value_changes(place.apply(of.x[self._first]), spec, of.rule):
                 yield place, value
 
     def _samples_and_labels(self) -> Iterator[Trial]:
@@ -257,6 +267,8 @@ class Search:
             ranked.append((-max(shares), i, change, answers))
         ranked.sort(key=lambda one: one[:2])
         for _, _, change, answers in ranked[:_KEPT]:
+            if self._late():
+                return
             for one in self._labels(self._all((change,), answers)):
                 part = Part(change.code, change.how, change.advice, change.rare)
                 yield Trial((part, *one.parts), one.right, one.half)

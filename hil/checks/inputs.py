@@ -114,7 +114,8 @@ def value_changes(x: Array, spec: TensorSpec, rule: str) -> list[Change]:
     def made(code: str, how: str, change: Map, advice: str = "", *, rare: bool = False) -> Change:
         return Change(code, how, _on_reals(change, spec), advice, rare)
 
-    found = []
+    # first, since a range may give the network the same values
+    found = [*_codes(x, spec), *_casts(x), *_rgb565(x)]
     low, high = float(real.min()), float(real.max())
     again = _CALIBRATE if spec.dtype.quantised else ""
     for code, source, unit in _sources(real):
@@ -127,13 +128,10 @@ def value_changes(x: Array, spec: TensorSpec, rule: str) -> list[Change]:
             found.append(made(both, how, _then(unit, goal), advice, rare=rare))
     bottom, top = _limits(low, high)
     found.append(made("input-inverted", "", lambda r: np.float32(bottom + top) - r))
-    found += [
-        made("input-range", how, change, rare=how != STANDARDISED)
-        for how, change in _standardised(real)
-    ]
+    found += [made("input-range", how, change, rare=True) for how, change in _standardised(real)]
     if x.ndim <= 3 and x.dtype.kind == "f" and not 0 <= low <= high <= 1:
         found += [made("input-unit", how, change, rare=True) for how, change in _units()]
-    return [*found, *_codes(x, spec), *_casts(x), *_rgb565(x)]
+    return found
 
 
 def inverted_changes(x: Array, spec: TensorSpec) -> list[Change]:

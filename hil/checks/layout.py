@@ -14,6 +14,7 @@ from hil.tflite import Graph
 
 Move: TypeAlias = Callable[[Array], Array]  # (n, ...) in the shape of the samples' view
 
+_CHANNELS: Final = (1, 3, 4)
 _SIDE: Final = 4  # values, at least, along each side of a picture
 _SERIES: Final = 3  # channels of a series whose order is tried: the axes of one sensor
 _AXES: Final = 6  # of two sensors
@@ -52,10 +53,17 @@ def layout_changes(graph: Graph, x: Array) -> list[Change]:
 
         found.append(Change(code, how, apply, advice, rare))
 
-    if len(view) == 3 and len(sides) >= 2 and view[2] in (1, 3, 4) and min(view[:2]) >= _SIDE:
+    flat = sum(side > 1 for side in graph.input.shape) < 2
+    if len(view) == 3 and view[2] in _CHANNELS and min(view[:2]) >= _SIDE:
         _of_pictures(made, view)
+        if flat and view[0] != view[1]:
+            made("input-layout", "with rows and columns exchanged", lambda v: v.swapaxes(1, 2))
+    elif len(view) == 3 and view[0] in _CHANNELS and min(view[1:]) >= _SIDE:
+        _of_planes(made)
     elif len(sides) == 2:
         _of_series(made, sides)
+        if flat and sides[0] != sides[1]:
+            made("input-layout", "with their axes exchanged", _swapped(sides))
     elif len(sides) == 1 and sides[0] > 2:
         made("input-layout", "with their values in reverse order", lambda v: v[:, ::-1])
     if x.dtype == np.uint8 and x[0].size >= _LONG:
@@ -98,6 +106,22 @@ def _of_pictures(made: Callable[..., None], view: Sequence[int]) -> None:
         )
     if channels == _SERIES:
         made("channels", "the channels in reverse order (RGB and BGR)", lambda v: v[..., ::-1])
+
+
+def _of_planes(made: Callable[..., None]) -> None:
+    """Pictures with channels first, for a network that takes a row."""
+    made(
+        "input-layout",
+        "with their channels moved to the end",
+        lambda v: v.transpose(0, 2, 3, 1),
+        "save x.transpose(0, 2, 3, 1)",
+    )
+    made("orientation", "mirrored", lambda v: v[..., ::-1])
+    made("orientation", "upside down", lambda v: v[:, :, ::-1])
+
+
+def _swapped(sides: Sequence[int]) -> Move:
+    return lambda v: v.reshape(len(v), *sides).swapaxes(1, 2)
 
 
 def _turned(*, square: bool) -> Iterator[tuple[str, Move]]:

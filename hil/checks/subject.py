@@ -26,7 +26,7 @@ NEAR: Final = 0.3  # standard deviations of the targets: outputs that close to t
 REBUILT: Final = 0.5  # share of the samples' variance: a smaller error is right
 _LEAST: Final = 64  # samples of a large network
 _WORK: Final = 300_000_000  # multiply-accumulates for one change of all samples
-_MOST_VALUES: Final = 5_000_000  # of all samples
+_MOST_VALUES: Final = 2_000_000  # of all samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Answered:
 def samples_for(graph: Graph) -> int:
     """How many samples to try a network with, so that all changes take two seconds or less."""
     by_work = max(_LEAST, _WORK // max(1, graph.macs))
-    return max(1, min(SAMPLES, by_work, _MOST_VALUES // graph.input.elements))
+    by_size = max(_LEAST, _MOST_VALUES // graph.input.elements)
+    return min(SAMPLES, by_work, by_size)
 
 
 class Judge:

@@ -25,6 +25,7 @@ _KNOWN: Final = (
     (3.6, "km/h and m/s"),
     (1.8, "degrees Fahrenheit and Celsius"),
     (60.0, "minutes and seconds"),
+    (1.0, "of the opposite sign, or from another zero"),
 )
 _LEAST: Final = 20  # samples to fit a factor with
 
@@ -65,12 +66,11 @@ def _scaled(said: Reals, goal: Reals) -> list[Trial]:
 
 def _words(factor: float, offset: float, goal: Reals) -> str:
     small = abs(offset) < _CLOSE * abs(factor) * float(goal.std())
-    times = f"times {factor:.4g}" + (
-        "" if small else f" {'plus' if offset > 0 else 'minus'} {abs(offset):.4g}"
-    )
+    plus = "" if small else f" {'plus' if offset > 0 else 'minus'} {abs(offset):.4g}"
     if abs(factor * goal.std() - 1) < _CLOSE and abs(factor * goal.mean() + offset) < _CLOSE * 10:
-        return f"{times} (standardised: mean 0, standard deviation 1)"
+        return f"times {factor:.4g}{plus} (standardised: mean 0, standard deviation 1)"
     for known, what in _KNOWN:
-        if any(abs(abs(factor) / one - 1) < _CLOSE for one in (known, 1 / known)):
-            return f"{times} ({what})"
-    return times
+        for one in (known, 1 / known):
+            if abs(abs(factor) / one - 1) < _CLOSE:
+                return f"times {np.copysign(one, factor):.4g}{plus} ({what})"
+    return f"times {factor:.4g}{plus}"

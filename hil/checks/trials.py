@@ -101,11 +101,12 @@ def helps(one: Trial, right: Bools, count: int) -> bool:
 
 
 def best_of(good: Sequence[Trial]) -> list[Trial]:
-    """The best change, and the others that are as good, best first; rare ones only if there are no
-    others."""
+    """The best change, and the others that are as good, best first; rare ones only if they are
+    better than all others."""
     ordered = sorted(good, key=lambda one: -one.share)
     equal = [one for one in ordered if _as_good(one, ordered[0])]
-    return [one for one in equal if not one.rare] or equal
+    plain = max((one.share for one in equal if not one.rare), default=-1.0)
+    return [one for one in equal if not one.rare or one.share > plain]
 
 
 def better(one: Trial, other: Trial, count: int) -> bool:
