@@ -288,6 +288,7 @@ def _casts(x: Array) -> Iterator[Change]:
             "int8 codes stored as uint8, where 255 is -1",
             lambda some: (some.astype(np.uint8) ^ 128).astype(np.uint8),
             "add 128 to the codes before they become uint8",
+            rare=True,
         )
         return
     low, high = float(x.min()), float(x.max())

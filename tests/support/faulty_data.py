@@ -102,7 +102,8 @@ def _of_pixels(of: Subject) -> Iterator[Fault]:
     yield Fault("0..4095", _with(of, unit * 4095), ranges)
     yield Fault("standardised", _with(of, (unit - unit.mean()) / unit.std()), ranges)
     yield Fault("uint8 cast to int8", _cast(of), ("input-cast",))
-    yield Fault("minus 128", _with(of, plain - 128), (*ranges, "input-cast"))
+    codes_of = (*ranges, "input-cast", "input-codes")
+    yield Fault("minus 128", _with(of, plain - 128), codes_of)
     yield Fault("uint8 with the upper bit flipped", replace(of, x=x ^ 128), ("input-cast",))
     spec = of.graph.input
     if spec.dtype.quantised and not np.isclose(spec.scale, 1):
@@ -112,7 +113,8 @@ def _of_pixels(of: Subject) -> Iterator[Fault]:
         torch = (unit - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         caffe = plain[..., ::-1] - [103.939, 116.779, 123.68]
         for kind, values in (("ImageNet, PyTorch", torch), ("ImageNet, Caffe", caffe)):
-            yield Fault(kind, _with(of, values.astype(np.float32)), ("input-imagenet", *ranges))
+            named = ("input-imagenet", *ranges, "channels")
+            yield Fault(kind, _with(of, values.astype(np.float32)), named)
         yield Fault("bytes of RGB565", replace(of, x=rgb565(x)), ("input-byte-order",))
 
 
@@ -156,26 +158,33 @@ def _of_rows(of: Subject) -> Iterator[Fault]:
 
 
 def pairs_of_faults(of: Subject) -> Iterator[Fault]:
-    """Two faults at once."""
-    both = ("two-causes",)
+    """Two faults at once. Where one of them is harmless, the other alone explains the answers."""
     n, x = of.classes, of.x
     shifted = (of.y + 1) % n
     order = np.random.default_rng(5).permutation(n)
+
+    def fault(kind: str, subject: Subject, *parts: str) -> Fault:
+        return Fault(kind, subject, ("two-causes", *parts))
+
     if x.dtype == np.uint8:
         plain = x.astype(np.float32)
-        yield Fault("inverted, labels plus 1", replace(of, x=255 - x, y=shifted), both)
-        yield Fault("0..255, labels plus 1", replace(_with(of, plain), y=shifted), both)
-        yield Fault("inverted, -1..1", _with(of, 1 - plain / 127.5), both)
+        labels, values = "labels-shifted", "input-range"
+        upside = replace(of, x=255 - x, y=shifted)
+        yield fault("inverted, labels plus 1", upside, "input-inverted", labels)
+        yield fault("0..255, labels plus 1", replace(_with(of, plain), y=shifted), values, labels)
+        yield fault("inverted, -1..1", _with(of, 1 - plain / 127.5), "input-inverted", values)
         if x.ndim == 4 and x.shape[1] == x.shape[2]:
             turned = np.ascontiguousarray(x.swapaxes(1, 2))
-            yield Fault("inverted, transposed", replace(of, x=255 - turned), both)
-            yield Fault("0..255, transposed", _with(of, turned.astype(np.float32)), both)
+            places = ("input-inverted", "orientation")
+            yield fault("inverted, transposed", replace(of, x=255 - turned), *places)
+            numbers = _with(of, turned.astype(np.float32))
+            yield fault("0..255, transposed", numbers, values, "orientation")
         if x.ndim == 4 and x.shape[3] == 3:
             other = np.ascontiguousarray(x[..., ::-1]).astype(np.float32)
-            yield Fault("BGR, -1..1", _with(of, other / 127.5 - 1), both)
+            yield fault("BGR, -1..1", _with(of, other / 127.5 - 1), "channels", values)
     if x.ndim == 4 and n > 3:
-        down = np.ascontiguousarray(x[:, ::-1])
-        yield Fault("upside down, labels permuted", replace(of, x=down, y=order[of.y]), both)
+        down = replace(of, x=np.ascontiguousarray(x[:, ::-1]), y=order[of.y])
+        yield fault("upside down, labels permuted", down, "orientation", "labels-permuted")
 
 
 def rgb565(x: Array) -> Array:

@@ -27,9 +27,10 @@ _PIXELS: Final = 1e-3  # how far the range of an input may be from 0..1
 Floats = npt.NDArray[np.float32]
 
 
-def drawn_pairs(folder: Path) -> Iterator[Subject]:
-    """A pair for each network below ``folder`` whose answers to drawn inputs differ."""
-    for file in sorted(folder.glob("*/*.tflite")):
+def drawn_pairs(folder: Path, below: str = "*") -> Iterator[Subject]:
+    """A pair for each network in the folders ``below`` of ``folder`` whose answers to drawn inputs
+    differ."""
+    for file in sorted(folder.glob(f"{below}/*.tflite")):
         try:
             graph = read_model(file)
             if _usable(graph):
