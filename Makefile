@@ -6,7 +6,7 @@ export HIL_LABGRID_CLIENT ?= $(CURDIR)/.venv/labgrid/bin/labgrid-client
 
 # `pytest -m hil` runs on each of these
 BOARDS := native mps2 rv32 lx106 mega2560
-BOARDS += cortex-m0 cortex-m3 cortex-m4 cortex-m33 cortex-m55 rv32f
+BOARDS += cortex-m0 cortex-m3 cortex-m4 cortex-m33 cortex-m55 rp2040 rv32f
 BOARD_TESTS := $(BOARDS:%=test-%)
 
 .PHONY: bench check test tools lint docs lab $(BOARD_TESTS) soak clean

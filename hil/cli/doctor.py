@@ -23,7 +23,7 @@ from hil.boards.config import load_board
 from hil.boards.machine import machine_needs
 from hil.boards.needs import Source, apt_command, tool_needs
 from hil.boards.npm import install as install_npm
-from hil.boards.station import missing_tools, packages
+from hil.boards.station import packages
 from hil.cli.console import Downloads, out
 from hil.cli.output import result
 from hil.core.errors import HilError, ToolMissing
@@ -138,13 +138,17 @@ def install(packages: tuple[str, ...]) -> str:
 def _board(name: str) -> Check:
     """The compiler and the emulator of one board."""
     board = load_board(name)
-    missing = missing_tools(board)
+    lacking = [need for need in tool_needs(board) if need.missing]
+    missing = ", ".join(one for need in lacking for one in need.missing)
+    apt, all_packages = _apt(*packages(board))
+    only_apt = all(need.source == "apt" for need in lacking)
     return Check(
         f"board {name}",
-        not missing,
-        f"{', '.join(missing)} not found" if missing else board.title,
+        not lacking,
+        f"{missing} not found" if missing else board.title,
         "required" if name == REQUIRED else "board",
-        *_apt(*packages(board)),
+        apt if only_apt else f"hil doctor --install --board {name}",
+        all_packages,
     )
 
 

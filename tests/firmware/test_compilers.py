@@ -91,6 +91,12 @@ TOOLCHAINS: Final = {
             *defines("mps2_an500"),
         ),
     ),
+    "arm, Cortex-M0+": Toolchain(
+        "arm-none-eabi-gcc",
+        "arm-none-eabi-g++",
+        "rp2040",
+        ("-mcpu=cortex-m0plus", "-mthumb", *defines("rp2040")),
+    ),
     "riscv64": Toolchain(
         "riscv64-unknown-elf-gcc",
         "riscv64-unknown-elf-g++",

@@ -52,6 +52,11 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/include/newlib")],
         [FIRMWARE / "port/mps2/port.c", *BSP.glob("arm/*.c")],
     ),
+    "rp2040": (
+        ["--target=arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *defines("rp2040")],
+        [Path("/usr/include/newlib")],
+        [FIRMWARE / "port/rp2040/port.c"],
+    ),
     "rv32": (
         ["--target=riscv32-unknown-elf", "-march=rv32imc", *defines("virt_rv32imc")],
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],

@@ -57,7 +57,7 @@ def defines(board: str) -> list[str]:
     """The macros that the builder defines for a bare-metal board."""
     build = board_json(board)["build"]
     macros = {**build["defines"], "HIL_BOARD_NAME": f'"{build["board"]}"'}
-    macros |= {"HIL_BOOT": "1"} if "boot" in build else {}
+    macros |= {"HIL_BOOT": "1"} if "boot" in build and "chip" not in build else {}
     return [f"-D{name}={value}" for name, value in macros.items()]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds for a board without an operating system that QEMU emulates; `upload` starts QEMU.
+"""Builds for an emulated board without an operating system; `upload` starts the emulator.
 
 Everything that differs between boards is in the board's JSON file, under `build`:
 
@@ -10,8 +10,11 @@ defines    macros of the port, NAME: value
 flash, ram where they start; `upload` has their sizes
 stack      bytes that are reserved for the stack, at the end of RAM
 boot       where the core reads its first vectors, if that is not the start of flash
+chip       a folder beside this one, of a chip that starts by code of its own at `boot`: sources,
+           and a module of the same name whose finish() is the action after linking
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -79,8 +82,9 @@ symbols = {  # of the linker script
     "__stack_size": build["stack"],
 }
 if "boot" in build:
-    defines.append("HIL_BOOT")
     symbols["__boot"] = build["boot"]
+    if "chip" not in build:
+        defines.append("HIL_BOOT")
 env.Append(
     CCFLAGS=[*machine, "-ffunction-sections", "-fdata-sections"],
     CFLAGS=["-std=c11"],
@@ -104,6 +108,14 @@ local.parent.mkdir(parents=True, exist_ok=True)
 shutil.copyfile(script, local)
 env.Replace(LDSCRIPT_PATH=os.path.relpath(local, env.subst("$PROJECT_DIR")))
 env.BuildSources("$BUILD_DIR/bsp", str(bsp / toolchain["bsp"]))
+if "chip" in build:
+    folder = platforms / "bare_metal" / build["chip"]
+    env.BuildSources("$BUILD_DIR/chip", str(folder))
+    sys.path.insert(0, str(folder))
 program = env.BuildProgram()
 env.Depends(program, str(script))
+if "chip" in build:
+    finish = importlib.import_module(build["chip"]).finish
+    env.AddPostAction(program, env.VerboseAction(finish, "Completing $TARGET"))
+    env.Depends(program, env.Glob(f"{folder}/*.*"))
 emulated.offer(env, program)
