@@ -65,7 +65,8 @@ class ReportOutput(Output, frozen=True, kw_only=True):
     ``folder``, ``report``: paths of the run's folder and of report.html. ``state``: complete,
     running (it was cut off) or failed. ``as_expected``: whether ``problems``, one line each, is
     empty; without it the exit code is 1. ``not_run``: why parts of the matrix did not run.
-    ``checks``: what explains wrong answers (docs/checks.md). ``summary``: the content of
+    ``checks``: what explains wrong answers (docs/checks.md). ``quant``: what int8 loses to float32,
+    of models that were benched in both (docs/quantcheck.md). ``summary``: the content of
     summary.json.
     """
 
@@ -77,6 +78,7 @@ class ReportOutput(Output, frozen=True, kw_only=True):
     not_run: tuple[str, ...]
     not_counted: tuple[NotCountedLines, ...] = ()
     checks: tuple[CheckFinding, ...] = ()
+    quant: tuple[QuantPair, ...] = ()
     summary: Summary
 
 

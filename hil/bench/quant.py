@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples for `hil.quant`: the same ones for a float32 network and for the int8 network made from
-it."""
+"""What int8 loses: samples for `hil.quant`, and every model that is benched in both precisions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from hil import quant
+from hil.bench.cases import Network
+from hil.bench.events import Emit, Note, QuantChecking
 from hil.bench.inputs import Array, Taken, check_data, samples_of
+from hil.bench.plan import BenchPlan
 from hil.bench.task import Criterion
-from hil.core.errors import DataError
+from hil.core.errors import DataError, ModelError
 from hil.core.records import Dataset, TensorSpec
 from hil.datasets import first, subset
 from hil.reference import encodable, encode_inputs
+from hil.runs.schema_quant import QuantPair
 from hil.runs.task import WITH_CLASSES
 from hil.stats.metrics import dequantised
 from hil.tflite import Graph
@@ -63,6 +68,51 @@ def samples_for(
         judge,
         typical,
     )
+
+
+def compare_precisions(plan: BenchPlan, emit: Emit) -> list[QuantPair]:
+    """`hil.quant.compare` of each integer network with the float32 network that it was made from,
+    if both are benched on samples in use. What cannot be compared is a note, not an error."""
+    if plan.order is None:  # random samples
+        return []
+    found = []
+    for coded in plan.networks:
+        if not coded.graph.precision.integer:
+            continue
+        try:
+            if (pair := _counterpart(coded, plan.networks)) is None:
+                continue
+            plain, matched = pair
+            samples = samples_for(
+                plan.data,
+                plain.graph,
+                coded.graph,
+                plan.criterion(plain),
+                quant.SAMPLES,
+                BENCH,
+            )
+            tell = partial(_tell, emit, f"{coded.name} {coded.graph.precision}")
+            found.append(quant.compare(matched, samples, coded.name, BENCH, tell))
+        except (DataError, ModelError) as problem:
+            emit(Note(f"{coded.name}: int8 was not compared with float32: {problem.what}"))
+    return found
+
+
+def _tell(emit: Emit, name: str, what: str, done: int, total: int) -> None:
+    emit(QuantChecking(name, what, done, total))
+
+
+def _counterpart(coded: Network, networks: Sequence[Network]) -> tuple[Network, quant.Pair] | None:
+    """The float32 network that ``coded`` was made from: of its name, or with its weights."""
+    plain = [one for one in networks if not one.graph.precision.integer]
+    for one in sorted(plain, key=lambda one: one.name != coded.name):
+        try:
+            pair = quant.match(one.graph, coded.graph)
+        except ModelError:
+            continue  # another network
+        if one.name == coded.name or quant.same_weights(pair):
+            return one, pair
+    return None
 
 
 def _real(codes: Array, spec: TensorSpec) -> Array:

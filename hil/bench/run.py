@@ -16,6 +16,7 @@ from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import check_layers, profile
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import prepare
+from hil.bench.quant import compare_precisions
 from hil.bench.session import Patience
 from hil.bench.store import check_folder, new_manifest, opened, pictures
 from hil.bench.stream import Streamer
@@ -84,5 +85,6 @@ def run(
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))
+            log.save_quant(compare_precisions(plan, emit))
             log.save_pictures(pictures(plan.data, log.manifest, answers))
     emit(BenchStored(folder))

@@ -49,6 +49,7 @@ def show_report(
     command's record.
     """
     from hil.report import write  # scipy takes half a second to load
+    from hil.report.quant import headline
 
     written = write(folder)
     steps = {end.key: end.clock_step or 0 for end in written.manifest.ends}
@@ -72,11 +73,17 @@ def show_report(
                     for one in not_counted
                 ),
                 checks=written.checks,
+                quant=written.quant,
                 summary=written.summary,
             )
         )
     for one in written.checks:
         out.print(f"[bold yellow]check:[/] {escape(one.line)}", soft_wrap=True)
+    for pair in written.quant:
+        out.print(f"int8 of {escape(pair.model)}: {escape(headline(pair))}", soft_wrap=True)
+        for finding in pair.findings:
+            line = f"{pair.model}: {finding.line}"
+            out.print(f"[bold yellow]check:[/] {escape(line)}", soft_wrap=True)
     for line in problems:
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:

@@ -12,7 +12,19 @@ pair      all of it
 """
 
 from hil.quant.evidence import OFF, Judge
-from hil.quant.match import match
+from hil.quant.match import Pair, match
 from hil.quant.pair import SAMPLES, Budget, Samples, compare, samples_for
+from hil.quant.weights import same_weights
 
-__all__ = ["OFF", "SAMPLES", "Budget", "Judge", "Samples", "compare", "match", "samples_for"]
+__all__ = [
+    "OFF",
+    "SAMPLES",
+    "Budget",
+    "Judge",
+    "Pair",
+    "Samples",
+    "compare",
+    "match",
+    "same_weights",
+    "samples_for",
+]

@@ -14,11 +14,11 @@ from hil.checks.codes import CODES, page_of
 from hil.quant.evidence import Evidence, Outcome
 from hil.quant.layers import Figures
 from hil.quant.match import INPUT
-from hil.quant.trials import CLIPPED, FIXED, PER_CHANNEL, RECALIBRATED, WIDE, Unit
+from hil.quant.trials import CLIPPED, PER_CHANNEL, RECALIBRATED, WIDE, Unit, fixed
+from hil.quant.weights import DIFFERENT
 from hil.runs.schema_quant import QuantFinding
 
 HALF: Final = 0.5  # of the loss
-_DIFFERENT: Final = 5.0  # dB: weights below are not those of the float32 file, but others
 _STEP: Final = 1.0  # of the output: a bias that is off by more changes results
 _SPREAD: Final = 1e-3  # of a scale: rounding alone makes less
 _WIDE: Final = 0.25  # share of a range that the data fills
@@ -40,7 +40,7 @@ def _faults(layers: Sequence[Figures]) -> Iterator[QuantFinding]:
         name, one = layer.layer.name, layer.weights
         if one is None:
             continue
-        if one.sqnr is not None and one.sqnr < _DIFFERENT:
+        if one.sqnr is not None and one.sqnr < DIFFERENT:
             yield _finding("quant-other-weights", name, sqnr=f"{one.sqnr:.1f}")
         elif one.bias_off is not None and one.bias_off > _STEP:
             code = "quant-bias-overflow"
@@ -107,7 +107,7 @@ def _calibration(evidence: Evidence, outcome: Outcome) -> QuantFinding | None:
 
 def _grid_from_data(unit: Unit) -> bool:
     one = unit.layers[0]
-    return one.grid is not None and one.layer.code.split(" + ")[-1] not in FIXED
+    return one.grid is not None and not fixed(one.layer)
 
 
 def _misfit(one: Figures) -> bool:

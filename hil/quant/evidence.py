@@ -43,17 +43,19 @@ class Judge:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How outputs compare with those of the float32 network. ``right``: (n,), None without labels;
-    ``error``: rms difference in standard deviations of the float32 outputs."""
+    ``error``: rms difference in standard deviations of the float32 outputs; ``off``: whether that
+    is too large, and more than the ``steps`` of `Referee`."""
 
     record: QuantTrial
     error: float
+    off: bool
     right: Bools | None = None
 
     def worse_than(self, better: Outcome) -> bool:
         """Whether this loses to ``better``: right answers by an exact test; without labels, by an
         error that is too large where the other's is not."""
         if self.right is None or better.right is None:
-            return self.error > OFF and self.error > 2 * better.error
+            return self.off and self.error > 2 * better.error
         n = min(len(self.right), len(better.right))
         return stats.lost(better.right[:n], self.right[:n]) is not None
 
@@ -62,23 +64,30 @@ class Referee:
     """Compares outputs with those of the float32 network, (n, elements) of each output; fewer
     samples are the first ones."""
 
-    def __init__(self, expected: Sequence[Reals], judge: Judge | None) -> None:
-        self._expected, self._judge = expected, judge
+    def __init__(
+        self, expected: Sequence[Reals], judge: Judge | None, steps: Sequence[float]
+    ) -> None:
+        """``steps``: what each output is off by at least, in real numbers; 0: not known."""
+        self._expected, self._judge, self._steps = expected, judge, steps
         self._spread = [float(x.std(axis=0).mean()) or 1.0 for x in expected]
 
     def judge(self, outputs: Sequence[Array]) -> Outcome:
         """``outputs``: real numbers."""
-        ratios, errors = [], []
-        for expected, found, spread in zip(self._expected, outputs, self._spread, strict=True):
+        ratios, errors, off = [], [], False
+        for expected, found, spread, step in zip(
+            self._expected, outputs, self._spread, self._steps, strict=True
+        ):
             x = expected[: len(found)]
             squares = float(np.square(np.asarray(found, np.float64) - x).sum())
             ratios.append(decibels(float(np.square(x).sum()), squares))
-            errors.append((squares / x.size) ** 0.5 / spread)
+            rms = (squares / x.size) ** 0.5
+            errors.append(rms / spread)
+            off = off or (rms > OFF * spread and rms > step)
         known = [ratio for ratio in ratios if ratio is not None]
         right = self._judge.right(np.asarray(outputs[0], np.float64)) if self._judge else None
         share = None if right is None else float(right.mean())
         record = QuantTrial(sqnr=min(known, default=None), right=share)
-        return Outcome(record, max(errors), right)
+        return Outcome(record, max(errors), off, right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,9 +172,9 @@ def measure(
     theirs = [_codes(one) for one in found if not _given(pair, _codes(one))]
     theirs = list(dict.fromkeys((*theirs, *pair.coded.output_indices)))
     ends: tuple[list[list[Reals]], list[list[Reals]]] = ([], [])
-    floats = Runner(Editor(pair.plain).exposing(ours), pair.plain.where, exact=False)
+    floats = Runner(Editor(pair.plain).exposing(ours), pair.plain, exact=False)
     editor = Editor(pair.coded)
-    codes = Runner(editor.exposing(theirs), pair.coded.where, exact=True)
+    codes = Runner(editor.exposing(theirs), pair.coded, exact=True)
     apart = _Apart(pair, editor)
     n = len(plain[0])
     block = _rows(pair)
@@ -233,7 +233,7 @@ class _Apart:
         if pair.why or not operators:
             return
         data, self._sources, self._outputs = editor.taken_apart(operators)
-        self._runner = Runner(data, pair.coded.where, exact=True)
+        self._runner = Runner(data, pair.coded, exact=True)
 
     def _whole(self) -> Iterator[int]:
         """Operators whose inputs are all known from the float32 network."""

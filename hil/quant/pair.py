@@ -17,7 +17,7 @@ from hil.quant.edit import Variant
 from hil.quant.evidence import Evidence, Judge, Outcome, Referee
 from hil.quant.layers import Figures, Progress, measure
 from hil.quant.match import INPUT, Pair
-from hil.quant.trials import CURES, Trials, units_of
+from hil.quant.trials import CURES, Trials, fixed, units_of
 from hil.quant.weights import decibels
 from hil.runs.schema_quant import QuantCure, QuantLayer, QuantPair
 from hil.tflite import Graph
@@ -90,7 +90,7 @@ def compare(
     """
     measured = measure(pair, samples.plain, samples.coded, progress)
     units = [] if pair.why else units_of(pair, measured.layers)
-    referee = Referee(measured.plain, samples.judge)
+    referee = Referee(measured.plain, samples.judge, _steps(pair))
     evidence = Evidence(
         pair=pair,
         units=tuple(units),
@@ -162,6 +162,16 @@ def _tried(
         evidence = replace(evidence, but_weights=weights)
     progress("trials", runs, runs)
     return evidence
+
+
+def _steps(pair: Pair) -> list[float]:
+    """The step of each output whose range does not come from data, such as probabilities: it cannot
+    be more exact. 0 for others."""
+    made_by = {one.codes: one for one in pair.layers}
+    return [
+        pair.coded.tensors[i].scale if i in made_by and fixed(made_by[i]) else 0.0
+        for i in pair.coded.output_indices
+    ]
 
 
 def _file(graph: Graph) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hil.quant.edit import Editor, Grid, Variant
 from hil.quant.layers import Figures, grid_of
-from hil.quant.match import Pair, real_values
+from hil.quant.match import Layer, Pair, real_values
 from hil.quant.running import Runner
 from hil.quant.weights import by_channel, channel_axis
 from hil.tflite import Operator
@@ -49,6 +49,11 @@ class Unit:
     @property
     def name(self) -> str:
         return self.layers[0].layer.name
+
+
+def fixed(layer: Layer) -> bool:
+    """Whether the range of a layer's output follows from its operator."""
+    return layer.code.split(" + ")[-1] in FIXED
 
 
 def units_of(pair: Pair, figures: Sequence[Figures]) -> list[Unit]:
@@ -93,7 +98,7 @@ class Trials:
     def run(self, variant: Variant) -> list[Array]:
         """(n, elements) of every output."""
         data = self._editor.quantised(variant, self.pair.plain.output_indices)
-        return Runner(data, self.pair.plain.where, exact=False)(self.inputs)
+        return Runner(data, self.pair.plain, exact=False)(self.inputs)
 
     def variant(self, units: Iterable[Unit]) -> Variant:
         """``units`` in int8."""
@@ -159,7 +164,7 @@ def _by_channel(data: Array, operator: Operator) -> npt.NDArray[np.float32]:
 def _regridded(unit: Unit, *, clip: bool) -> dict[int, Grid]:
     """The grids of a unit's values, from the range that the first samples have."""
     first = unit.layers[0]
-    if first.grid is None or first.layer.code.split(" + ")[-1] in FIXED:
+    if first.grid is None or fixed(first.layer):
         return {}
     low = min(one.least for one in unit.layers)
     high = max(one.most for one in unit.layers)

@@ -17,6 +17,7 @@ from hil.tflite.graph import WEIGHTED, data_input
 
 Reals: TypeAlias = npt.NDArray[np.float64]
 
+DIFFERENT: Final = 5.0  # dB: weights below are not those of the float32 file, but others
 _LARGEST: Final = float(1 << 31)
 _WEIGHTS, _BIAS = 1, 2  # inputs of a weighted operator
 
@@ -36,6 +37,12 @@ def weights_of(pair: Pair, layer: Layer) -> QuantWeights | None:
         )
         return _figures(pair, one, ours, theirs)
     return None
+
+
+def same_weights(pair: Pair) -> bool:
+    """Whether a pair's layers have the same weights, quantisation aside; False without any."""
+    found = [one for layer in pair.layers if (one := weights_of(pair, layer)) is not None]
+    return bool(found) and all(one.sqnr is None or one.sqnr >= DIFFERENT for one in found)
 
 
 def channel_axis(operator: Operator) -> int:

@@ -17,6 +17,7 @@ from hil.runs.load import load_run
 from hil.runs.rows import summarise
 from hil.runs.schema import FIGURES, SUMMARY, Manifest
 from hil.runs.schema_checks import CheckFinding
+from hil.runs.schema_quant import QuantPair
 from hil.runs.seal import check_data, pretty, seal_pages
 from hil.runs.summary import Summary
 
@@ -33,6 +34,7 @@ class Report:
     profiles: tuple[Table, ...] = ()  # time per layer, one table per run
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
     checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
+    quant: tuple[QuantPair, ...] = ()  # what int8 loses, by model
     host: Table | None = None  # LiteRT's time on the host
     links: tuple[str, ...] = ()  # how much of its line each run has used
 
@@ -64,6 +66,7 @@ def write(run_dir: Path) -> Report:
         profiles=found.profiles,
         unprofiled=found.unprofiled,
         checks=run.checks,
+        quant=run.quant,
         host=found.host,
         links=found.links,
     )

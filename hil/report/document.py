@@ -17,6 +17,7 @@ from hil.report.layers import layer_findings, layers_section, profile_tables, un
 from hil.report.link import link_section, link_words
 from hil.report.memory import memory_section
 from hil.report.provenance import provenance_section
+from hil.report.quant import quant_section, quant_warnings
 from hil.report.samples import samples_section
 from hil.report.summary import summary_section
 from hil.report.text import moment
@@ -38,6 +39,7 @@ SECTIONS: Final[tuple[MakeSection, ...]] = (
     link_section,
     samples_section,
     layers_section,
+    quant_section,
     provenance_section,
 )
 
@@ -73,7 +75,7 @@ def document(run: StoredRun) -> Document:
         run_id=run.manifest.run_id,
         created=moment(run.manifest.created),
         verdict=doubted(verdict(run.manifest, found), run),
-        warnings=(*check_warnings(run), *warnings(run, found)),
+        warnings=(*check_warnings(run), *quant_warnings(run), *warnings(run, found)),
         sections=tuple(section for section in sections if section.blocks),
         layer_findings=layer_findings(run.layer_checks, found),
         profiles=profile_tables(run, found),

@@ -112,7 +112,7 @@ def load_run(folder: Path) -> StoredRun:
         _host(folder / HOST, manifest),
         _targets(folder / TARGETS, manifest),
         _checks(folder / CHECKS, manifest),
-        _quant(folder / QUANT),
+        _quant(folder / QUANT, manifest),
     )
 
 
@@ -312,9 +312,17 @@ def _checks(path: Path, manifest: Manifest) -> tuple[CheckFinding, ...]:
     return found
 
 
-def _quant(path: Path) -> tuple[QuantPair, ...]:
+def _quant(path: Path, manifest: Manifest) -> tuple[QuantPair, ...]:
     raw = _read(path)
-    return () if raw is None else _decode(raw, tuple[QuantPair, ...], path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[QuantPair, ...], path)
+    models = {plan.model for plan in manifest.runs}
+    for one in found:
+        shares = [x for x in (one.float32.right, one.int8.right, one.p) if x is not None]
+        if one.model not in models or any(not 0 <= x <= 1 for x in shares):
+            raise StorageError(f"{path}: the pair of {one.model} does not fit any run", _RERUN)
+    return found
 
 
 def _targets(path: Path, manifest: Manifest) -> npt.NDArray[np.float32] | None:

@@ -44,6 +44,7 @@ from hil.runs.schema import (
 from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, Profiled
+from hil.runs.schema_quant import QUANT, QuantPair
 from hil.runs.seal import LOCK, hash_data, pretty, sealed
 from hil.runs.task import encode_targets
 
@@ -183,10 +184,17 @@ class RunLog:
 
     def save_checks(self, found: Sequence[CheckFinding]) -> None:
         """Store what the checks found; without findings there is no file."""
-        if found:
-            replace_file(self.folder / CHECKS, pretty(found))
+        self._save_if(CHECKS, found)
+
+    def save_quant(self, found: Sequence[QuantPair]) -> None:
+        """Store what int8 loses to float32; without pairs there is no file."""
+        self._save_if(QUANT, found)
+
+    def _save_if(self, name: str, records: Sequence[msgspec.Struct]) -> None:
+        if records:
+            replace_file(self.folder / name, pretty(records))
         else:
-            (self.folder / CHECKS).unlink(missing_ok=True)
+            (self.folder / name).unlink(missing_ok=True)
 
     def _lock(self) -> None:
         try:
@@ -198,7 +206,7 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS):
+        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS, QUANT):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -23,6 +23,7 @@ from hil.runs.load import StoredRun, load_run
 from hil.runs.rows import summarise
 from hil.runs.schema import Manifest, Picture
 from hil.runs.schema_layers import LayerCheck
+from hil.runs.schema_quant import QuantPair
 from hil.runs.summary import Summary
 from hil.runs.tensors import tensors_of
 from hil.stats import metrics
@@ -103,6 +104,12 @@ class Run:
     def checks(self) -> tuple[str, ...]:
         """What explains wrong answers, one line each (docs/checks.md); empty for good data."""
         return tuple(one.line for one in self.stored.checks)
+
+    @property
+    def quant(self) -> tuple[QuantPair, ...]:
+        """What int8 loses to float32, of each model that was benched in both (docs/quantcheck.md);
+        as `hil.quantcheck` returns it."""
+        return self.stored.quant
 
     @property
     def report(self) -> Path:

@@ -85,6 +85,15 @@ def test_activations_with_outliers() -> None:
     assert "1 of 4 ranges" in found.findings[0].what
 
 
+def test_without_labels_a_range_of_the_outputs_that_is_too_wide() -> None:
+    net = network(4).calibrated(X)
+    wide = net.ranges[3]
+    net.ranges[3] = replace(wide, low=wide.low * 300, high=wide.high * 300)
+    found = checked(net, X, labels=False)
+    assert codes(found) == ["quant-calibration"]
+    assert found.findings[0].layer == "fully_connected_3"
+
+
 SILENT = 5  # this value of the convolution's output is always 0
 
 
