@@ -27,15 +27,8 @@ from hil.runs.schema import (
 from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
-from hil.runs.schema_quant import (
-    QuantCure,
-    QuantFinding,
-    QuantLayer,
-    QuantPair,
-    QuantTrial,
-    QuantWeights,
-)
 from hil.runs.task import encode_targets
+from tests.support.quant_pairs import quant_pair
 from tests.support.runs import KEY, manifest, plan, sample
 
 _OTHER = "fake/aot/student/float32"
@@ -58,7 +51,7 @@ def stored() -> list[dict[str, Any]]:
             "profile.json": _tree([_profiled()]),
             "host.json": _tree(_host()),
             "checks.json": _tree([_found()]),
-            "quant.json": _tree([_pair()]),
+            "quant.json": _tree([quant_pair()]),
         },
         {
             "manifest.json": _tree(manifest(_several(), n=3)),
@@ -70,55 +63,6 @@ def stored() -> list[dict[str, Any]]:
             "targets.npy": encode_targets(np.arange(14).reshape(7, 2)).decode("latin-1"),
         },
     ]
-
-
-def _pair() -> QuantPair:
-    trial = QuantTrial(sqnr=12.5, right=0.5)
-    weights = QuantWeights(scales=2, spread=3.0, sqnr=40.0, sqnr_channel=38.0, bias=0.1)
-    layer = QuantLayer(
-        name="conv",
-        ops="CONV_2D",
-        shape=(1, 2, 2, 2),
-        dtype="int8",
-        sqnr=-3.5,
-        sqnr_own=4.0,
-        data=(0.0, 1.0),
-        range=(0.0, 255.0),
-        channels=2,
-        weights=weights,
-        unit=0,
-        only=trial,
-        without=trial,
-    )
-    finding = QuantFinding(
-        code="quant-calibration",
-        severity="warning",
-        layer="conv",
-        what="ranges do not fit",
-        advice="calibrate",
-        page="docs/quantcheck.md#quant-calibration",
-    )
-    return QuantPair(
-        model="student",
-        float_file="float32.tflite",
-        int8_file="int8.tflite",
-        float_sha256="0" * 64,
-        int8_sha256="1" * 64,
-        data="digits",
-        n=3,
-        float32=QuantTrial(sqnr=None, right=1.0),
-        int8=trial,
-        p=0.01,
-        loses=True,
-        error=0.5,
-        simulated=trial,
-        tried=3,
-        layers=(layer,),
-        cures=(QuantCure(name="recalibrated", outcome=trial),),
-        unmatched=("float32: relu (RELU)",),
-        not_covered=("nothing",),
-        findings=(finding,),
-    )
 
 
 def _found() -> CheckFinding:

@@ -118,6 +118,7 @@ def test_sections_are_in_order_and_named_in_the_navigation(tmp_path: Path) -> No
         "link",
         "digits",
         "layers",
+        "quant",
         "provenance",
     ]
     assert [section["id"] for section in page.all("section")] == keys
@@ -148,7 +149,7 @@ def test_the_committed_report_is_what_its_run_gives(tmp_path: Path, name: str) -
 
 
 def test_no_other_file_is_left_in_the_folder(written: report.Report) -> None:
-    names = {path.name for path in written.html.parent.iterdir()} - {"host.json"}
+    names = {path.name for path in written.html.parent.iterdir()} - {"host.json", "quant.json"}
     assert names == {
         "manifest.json",
         "samples.jsonl",

@@ -33,6 +33,7 @@ from hil.runs.schema import (
     Tensor,
 )
 from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
+from tests.support.quant_pairs import quant_pair
 
 ORACLES = {"int8": "tflite-micro 0.dev20261023182759", "float32": "LiteRT BUILTIN_REF 2.3"}
 # instructions, arena, model flash, accuracy; of the size of what was measured
@@ -288,8 +289,9 @@ def full(folder: Path, n: int = 200) -> Path:
 
 
 def hosted(folder: Path, n: int = 200) -> Path:
-    """The `full` run, with LiteRT's times on the host."""
+    """The `full` run, with LiteRT's times on the host, and what int8 loses."""
     full(folder, n)
+    folder.joinpath("quant.json").write_bytes(msgspec.json.encode([quant_pair()]))
     on_host = host(manifest(*matrix(), n=n), n)
     folder.joinpath("host.json").write_bytes(msgspec.json.encode(on_host))
     return folder
@@ -341,4 +343,7 @@ def hostile(folder: Path, n: int = 60) -> Path:
     on_host = host(of, n, noisy=HOSTILE)
     machine = msgspec.structs.replace(on_host.machine, cpu=HOSTILE, governor=HOSTILE)
     on_host = msgspec.structs.replace(on_host, machine=machine)
+    pair = quant_pair(name=HOSTILE, layers=50)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.joinpath("quant.json").write_bytes(msgspec.json.encode([pair]))
     return write(folder, of, stored, pictures(stored), on_host)
