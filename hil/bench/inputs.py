@@ -137,8 +137,23 @@ def _check_shape(x: Array, spec: TensorSpec, where: str, takes: str, array: str)
 
 
 def _resized(x: Array, spec: TensorSpec) -> str:
-    """The advice for pictures of another size than an input has; empty for other samples."""
+    """The advice for pictures of another size or with other channels than an input has; empty for
+    other samples."""
     sides = [n for n in spec.shape if n != 1]
+    given = [n for n in x.shape[1:] if n != 1]
+    shape = ", ".join(map(str, (*sides[:2], 1)))
+    if [*given, 3] == sides:
+        return (
+            "these are grey pictures, the network takes colour: save "
+            f"numpy.repeat(x.reshape(-1, {shape}), 3, axis=-1)"
+        )
+    if given == [*sides, 3]:
+        size = "x".join(map(str, (*sides, 1)))
+        return (
+            "these are colour pictures, the network takes grey ones: save "
+            f"(x @ [0.299, 0.587, 0.114]).reshape(-1, {shape}).astype(x.dtype); of a folder of "
+            f"pictures: --resize {size}"
+        )
     if x.dtype != np.uint8 or x.ndim != 4 or not 2 <= len(sides) <= 3:
         return ""
     height, width, channels = (*sides, 1)[:3]

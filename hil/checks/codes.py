@@ -47,12 +47,12 @@ _EVERY: Final = (
     ),
     Code(
         "input-cast",
-        "with its values read as {how}",
+        "with the values read as {how}",
         "the pixels were converted to int8: save them as uint8",
     ),
     Code(
         "input-codes",
-        "with its values taken as {how}",
+        "with the values taken as {how}",
         "save the samples before they are quantised, as float32",
     ),
     Code(

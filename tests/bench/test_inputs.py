@@ -74,6 +74,22 @@ def test_pictures_of_another_size_are_told_the_option(wanted: tuple[int, ...], s
         check_data(pictures, Taken("net.tflite", (TensorSpec(DType.UINT8, wanted),)))
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [((16, 12, 1), (16, 12, 3)), ((16, 12), (16, 12, 3)), ((16, 12, 3), (16, 12, 1))],
+)
+def test_grey_and_colour_pictures_are_told_how_to_convert_them(
+    given: tuple[int, ...], wanted: tuple[int, ...]
+) -> None:
+    x = np.full((2, *given), 100, np.uint8)
+    with pytest.raises(DataError) as caught:
+        check_data(data(x), Taken("net.tflite", (TensorSpec(DType.UINT8, (1, *wanted)),)))
+    code = caught.value.hint.split("save ")[1].split(";")[0]
+    found = eval(code, {"x": x, "numpy": np})  # noqa: S307 - the hint is code of ours
+    assert (found.shape, found.dtype) == ((2, *wanted), np.uint8)
+    assert (found >= 99).all()
+
+
 def test_channels_move_and_rows_stay_rows() -> None:
     with pytest.raises(DataError, match=re.escape("save x.transpose(0, 2, 3, 1)")):
         check((3, 16, 16), (16, 16, 3))

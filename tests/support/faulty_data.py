@@ -104,7 +104,11 @@ def _of_pixels(of: Subject) -> Iterator[Fault]:
     yield Fault("uint8 cast to int8", _cast(of), ("input-cast",))
     codes_of = (*ranges, "input-cast", "input-codes")
     yield Fault("minus 128", _with(of, plain - 128), codes_of)
-    yield Fault("uint8 with the upper bit flipped", replace(of, x=x ^ 128), ("input-cast",))
+    yield Fault(
+        "uint8 with the upper bit flipped",
+        replace(of, x=np.bitwise_xor(x, np.uint8(128))),
+        ("input-cast",),
+    )
     spec = of.graph.input
     if spec.dtype.quantised and not np.isclose(spec.scale, 1):
         codes = encode_inputs(x, spec).astype(np.float32)
