@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hil.bench.cases import AnyCase, Case
 from hil.bench.events import Building, Emit, LeftOut, Note, WithKernels
@@ -23,7 +23,7 @@ from hil.core.records import TensorSpec, packed_bytes
 from hil.core.text import storable
 from hil.engines import ENGINES
 from hil.runs.agreement import tolerance
-from hil.runs.schema import Clock, Predicted, Refused, RunPlan, TooLarge
+from hil.runs.schema import Clock, Predicted, Refused, Room, RunPlan, TooLarge
 from hil.runs.tensors import spec_of, stored_tensor, stored_tensors
 
 
@@ -174,6 +174,7 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         tolerance_why=why,
         predicted=predicted_memory(case, firmware),
         emulator=emulator_version(board),
+        room=_room(board),
         role=UNSET if case.network.trained_on else case.network.role,
         tensors=stored_tensors(
             graph.inputs,
@@ -185,6 +186,11 @@ def _describe(case: Case, firmware: Firmware) -> RunPlan:
         converted=case.network.made or UNSET,
     )
     return references(case.network).onto(plan)
+
+
+def _room(board: Board) -> Room | UnsetType:
+    memory = board.memory
+    return Room(flash=memory.flash, ram=memory.ram, stack=memory.stack) if memory else UNSET
 
 
 def predicted_memory(case: Case, firmware: Firmware) -> Predicted | None:

@@ -55,6 +55,8 @@ def show_report(
     steps = {end.key: end.clock_step or 0 for end in written.manifest.ends}
     for table in _tables(written.summary.runs, steps):
         out.print(table)
+    for times in written.boards:
+        out.print(printed(times.title, times.head, times.rows))
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     for found in written.manifest.left_out:
         out.print(f"not run: {escape(found.reason)}", soft_wrap=True)

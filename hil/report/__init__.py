@@ -35,6 +35,7 @@ class Report:
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
     checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
     quant: tuple[QuantPair, ...] = ()  # what int8 loses, by model
+    boards: tuple[Table, ...] = ()  # times on every board, of a run on several
     host: Table | None = None  # LiteRT's time on the host
     links: tuple[str, ...] = ()  # how much of its line each run has used
 
@@ -67,6 +68,7 @@ def write(run_dir: Path) -> Report:
         unprofiled=found.unprofiled,
         checks=run.checks,
         quant=run.quant,
+        boards=found.boards,
         host=found.host,
         links=found.links,
     )

@@ -168,8 +168,52 @@ class Gallery:
         return tuple(sorted(answers | labels))
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cell of a matrix: its figure, and a remark. ``shade``: of its background, 0 to 1.
+    ``gauge``: the share that a bar shows, more than 1 if it is too much; None: no bar."""
+
+    text: str
+    beside: str = ""
+    shade: float = 0.0
+    gauge: float | None = None
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A figure of every network on every board. A row: its name, a detail, one entry per column."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Entry, ...]], ...]
+    note: str
+
+    @property
+    def table(self) -> Table:
+        """The same without colours."""
+        rows = tuple(
+            (
+                f"{name} ({detail})" if detail else name,
+                *(f"{one.text}\n{one.beside}" if one.beside else one.text for one in entries),
+            )
+            for name, detail, entries in self.rows
+        )
+        return Table(self.title, ("Core", *self.columns), rows, self.note)
+
+
 Block: TypeAlias = (
-    Table | Chart | Words | Bullets | Figures | Scatters | Clouds | Confusions | Gallery | Facts
+    Matrix
+    | Table
+    | Chart
+    | Words
+    | Bullets
+    | Figures
+    | Scatters
+    | Clouds
+    | Confusions
+    | Gallery
+    | Facts
 )
 
 
@@ -189,6 +233,8 @@ def section(key: str, title: str, blocks: Iterable[Block | None]) -> Section:
 
 def _empty(block: Block) -> bool:
     match block:
+        case Matrix(columns=columns):
+            return not columns
         case Table(rows=rows) | Facts(table=Table(rows=rows)) | Chart(rows=rows):
             return not rows
         case Bullets(items=items) | Figures(items=items):

@@ -53,7 +53,7 @@ def time_section(_run: StoredRun, cells: Sequence[Cell]) -> Section:
 
 # --- time per inference ---
 
-_TITLES = {
+TITLES = {
     "instructions": "Instructions per inference",
     "cycles": "Cycles per inference",
     "us": "Latency per inference",
@@ -109,7 +109,7 @@ def time_chart(timed: Sequence[tuple[Cell, Series[Kind]]], models: Sequence[str]
         caption += " Where the board prints lines of text, it is the time that they state."
     if any(row.whisker for row in rows):
         caption += " Whiskers: 5th to 95th percentile."
-    return Chart(_TITLES[unit], caption, _AXES[unit], ticks, tuple(rows))
+    return Chart(TITLES[unit], caption, _AXES[unit], ticks, tuple(rows))
 
 
 def timing_table(cells: Sequence[Cell]) -> Table:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from hil.report.accuracy import accuracy_section
 from hil.report.blocks import Section, Table
+from hil.report.boards import boards_section, time_tables
 from hil.report.checks import check_warnings, checks_section, doubted
 from hil.report.cost import time_section
 from hil.report.errors import errors_section
@@ -30,6 +31,7 @@ MakeSection: TypeAlias = Callable[[StoredRun, Sequence[Cell]], Section]
 # in the order of the report; those without blocks are not shown
 SECTIONS: Final[tuple[MakeSection, ...]] = (
     summary_section,
+    boards_section,
     checks_section,
     errors_section,
     accuracy_section,
@@ -59,6 +61,7 @@ class Document:
     unprofiled: tuple[str, ...]  # why that is not known
     host: Table  # LiteRT's time on the host; without rows if it was not measured
     links: tuple[str, ...] = ()  # how much of its line each run has used
+    boards: tuple[Table, ...] = ()  # times on every board; empty with one board
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows if the report has none."""
@@ -80,6 +83,7 @@ def document(run: StoredRun) -> Document:
         layer_findings=layer_findings(run.layer_checks, found),
         profiles=profile_tables(run, found),
         unprofiled=unprofiled(run, found),
+        boards=time_tables(run, found),
         host=terminal_table(found),
         links=tuple(link_words(found)),
     )

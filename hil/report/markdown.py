@@ -14,6 +14,7 @@ from hil.report.blocks import (
     Facts,
     Figures,
     Gallery,
+    Matrix,
     Scatters,
     Section,
     Table,
@@ -74,6 +75,8 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Table():
             yield from _table(block)
+        case Matrix():
+            yield from _table(block.table)
         case Facts(table=table):
             yield from _table(table)
         case Bullets(title=title, items=items):

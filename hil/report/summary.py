@@ -242,7 +242,7 @@ def too_large(manifest: Manifest) -> Table:
             found.of,
             f"{found.needs:,} B" if found.linked else f"at least {found.needs:,} B",
             f"{found.has:,} B",
-            f"{found.missing:,} B",
+            f"{found.needs - found.has:,} B",
         )
         for found in manifest.no_place
     )

@@ -216,6 +216,14 @@ class Conversion(Stored, frozen=True):
         )
 
 
+class Room(Stored, frozen=True):
+    """Bytes of memory of a board: ``ram`` includes ``stack``."""
+
+    flash: int
+    ram: int
+    stack: int = 0
+
+
 class RunPlan(Stored, frozen=True):
     """One run of the matrix: a model in a precision, by an engine, on a board.
 
@@ -263,6 +271,7 @@ class RunPlan(Stored, frozen=True):
     threshold: float | UnsetType = UNSET  # of task "binary": the least real value of class 1
     # of a user's own network; unset: a network of this project, whose name is its role
     role: Role | UnsetType = UNSET
+    room: Room | UnsetType = UNSET  # not stored: the board's memory is not known
 
     @property
     def part(self) -> str:
@@ -353,10 +362,6 @@ class TooLarge(Stored, frozen=True):
         return {"flash": "flash", "ram": "RAM", "constants": "constants in flash"}[self.memory]
 
     @property
-    def missing(self) -> int:
-        return self.needs - self.has
-
-    @property
     def key(self) -> str:
         return run_key(self.board, self.engine, self.model, self.precision)
 
@@ -398,8 +403,7 @@ class Refused(Stored, frozen=True):
 
 
 class AbsentBoard(Stored, frozen=True):
-    """A board that `--board all` left out: ``missing`` programs or files, and the Debian
-    ``packages`` that contain them."""
+    """A board that `--board all` left out: what is ``missing``, and the packages that have it."""
 
     board: str
     board_title: str
@@ -410,8 +414,7 @@ class AbsentBoard(Stored, frozen=True):
     def reason(self) -> str:
         """One sentence without its full stop."""
         how = f" (sudo apt-get install {' '.join(self.packages)})" if self.packages else ""
-        verb = "is" if len(self.missing) == 1 else "are"
-        return f"board {self.board}: {', '.join(self.missing)} {verb} not installed{how}"
+        return f"board {self.board}: not installed: {', '.join(self.missing)}{how}"
 
 
 class FileHash(Stored, frozen=True):
