@@ -204,3 +204,13 @@ def test_restricted_boards_name_known_precisions(tmp_path: Path) -> None:
     (tmp_path / "boards" / "desk.toml").write_text(text.replace("int8", "int4"))
     with pytest.raises(ConfigError, match=r"int4.*\$.precisions"):
         load_board("desk", tmp_path)
+
+
+def test_a_board_like_another_names_an_emulated_one_with_a_compiler() -> None:
+    """`hil fit` links for it."""
+    every = {name: load_board(name, PROJECT) for name in board_files(PROJECT)}
+    for board in every.values():
+        if board.around and board.around.like:
+            twin = every[board.around.like]
+            assert twin.emulator
+            assert twin.pio_env in compilers()
