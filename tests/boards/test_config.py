@@ -10,6 +10,7 @@ import pytest
 from hil.boards.config import BoardClock, board_files, load_board
 from hil.core.errors import ConfigError, UsageError
 from hil.core.records import ClockSteps, Cycles, DType, Instructions, Latency, Precision
+from hil.firmware.toolchain import compilers
 from hil.wire.messages import Lap, Result
 
 GOOD = """
@@ -208,7 +209,7 @@ def test_restricted_boards_name_known_precisions(tmp_path: Path) -> None:
 
 def test_a_board_like_another_names_an_emulated_one_with_a_compiler() -> None:
     """`hil fit` links for it."""
-    every = {name: load_board(name, PROJECT) for name in board_files(PROJECT)}
+    every = {name: load_board(name) for name in board_files()}
     for board in every.values():
         if board.around and board.around.like:
             twin = every[board.around.like]
