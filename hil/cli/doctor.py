@@ -86,7 +86,7 @@ def examine(
         for name in boards:
             yield from _needs(name)
     else:
-        yield from map(_board, compilers())
+        yield from map(_board, _emulated())
     yield _module("platformio", "required", "pip install platformio==6.2.0")
     yield _build_tool()
     yield _module("tflite_micro", "optional", "pip install tflite-micro (Linux x86-64 only)")
@@ -133,6 +133,12 @@ def install(packages: tuple[str, ...]) -> str:
         )
     last = (done.stdout.strip().splitlines() or [""])[-1]
     return "" if done.returncode == 0 else f"apt-get reports: {last}"
+
+
+def _emulated() -> list[str]:
+    """The boards with a compiler of their own, without those whose emulator users install."""
+    boards = map(load_board, compilers())
+    return [one.name for one in boards if not (one.emulator and one.emulator.optional)]
 
 
 def _board(name: str) -> Check:
@@ -354,7 +360,7 @@ def doctor(
         if reason := install(packages):
             out.print(f"cannot install them ({escape(reason)}); run: {apt_command(packages)}")
     if fix:
-        reason = install_npm_packages(board or compilers()) or reason
+        reason = install_npm_packages(board or _emulated()) or reason
         checks = list(examine(board, engine, lab=lab, tests=tests))
     ok = all(check.ok or check.need != "required" for check in checks)
     found = tuple(DoctorCheck(**dataclasses.asdict(check)) for check in checks)

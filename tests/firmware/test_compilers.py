@@ -58,13 +58,15 @@ VARIANTS: Final = ("-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0")
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A C and a C++ compiler; the files of the PlatformIO env ``env`` are compiled only with it."""
+    """A C and a C++ compiler; the files of the PlatformIO env ``env`` are compiled only with it,
+    and those of further ``ports`` of the same core."""
 
     c: str
     cxx: str
     env: str
     flags: tuple[str, ...] = ()
     cxx_flags: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
 
     @property
     def missing(self) -> list[str]:
@@ -90,12 +92,14 @@ TOOLCHAINS: Final = {
             "-mfloat-abi=hard",
             *defines("mps2_an500"),
         ),
+        ports=("stm32h7",),
     ),
-    "arm, Cortex-M0+": Toolchain(
+    "arm, Cortex-M0": Toolchain(
         "arm-none-eabi-gcc",
         "arm-none-eabi-g++",
-        "rp2040",
-        ("-mcpu=cortex-m0plus", "-mthumb", *defines("rp2040")),
+        "cortex-m0",
+        ("-mcpu=cortex-m0", "-mthumb", *defines("microbit")),
+        ports=("rp2040",),
     ),
     "riscv64": Toolchain(
         "riscv64-unknown-elf-gcc",
@@ -150,7 +154,7 @@ def belongs(file: Path, toolchain: Toolchain) -> bool:
     if needs_others(file):
         return False
     if place == "port":
-        return section.get("custom_hil_port") == rest[0]
+        return rest[0] in (section.get("custom_hil_port"), *toolchain.ports)
     if place == "platforms" and rest[1] == "runner":  # part of an emulator, so for the host
         return toolchain.env == "native"
     if place == "platforms" and rest[1] == "bsp":
