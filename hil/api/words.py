@@ -85,8 +85,11 @@ def words(event: Event) -> str:
             limit = "" if threshold is None else f", class 1 from {threshold:g} on"
             return f"{model}: task {task}{limit} ({why})"
         case Implausible(name, found):
-            head = f"warning: the data does not look like what {name} was trained on"
-            return "\n".join([head, *(f"  {one.line}" for one in found)])
+            head = f"warning: {name} and this data do not fit together"
+            if any(one.about_data for one in found):
+                head = f"warning: the data does not look like what {name} was trained on"
+            lines = (one.line.removeprefix(f"{name}: ") for one in found)
+            return "\n".join([head, *(f"  {line}" for line in lines)])
         case LeftOut(left):
             return f"left out: {left.reason}"
         case Observing(key, samples):

@@ -21,6 +21,7 @@ _TIED: Final = 0.1  # share of answers in which several outputs are at the limit
 _LEVEL: Final = 0.01  # of the test that answers depend on the labels
 _ABOVE: Final = 0.15  # share above chance that has to be ruled out
 _LATE: Final = 3  # answers by which a device may be late
+_EXPLAINED: Final = "correct what the check before this one names"
 _SAME: Final = 0.9  # share of equal answers, from which on they are the same
 
 
@@ -36,7 +37,9 @@ def of_answers(of: Answered, runs: tuple[str, ...], *, explained: bool) -> list[
         share = float(np.mean(of.said == most))
         if share >= _MOST:
             name = class_name(of.names, most)
-            found.append(_finding(of, runs, "answers-constant", share=f"{share:.1%}", name=name))
+            words = {"share": f"{share:.1%}", "name": name}
+            advice = _EXPLAINED if explained else ""
+            found.append(_finding(of, runs, "answers-constant", advice, **words))
         elif not explained and _no_better(of, independent):
             found.append(_finding(of, runs, "answers-chance", expected=f"{independent:.1%}"))
     tied = _saturated(of)
@@ -104,7 +107,9 @@ def _saturated(of: Answered) -> float:
     return float(np.mean((of.outputs == top).sum(axis=1) > 1))
 
 
-def _finding(of: Answered, runs: tuple[str, ...], code: str, **fields: str) -> CheckFinding:
+def _finding(
+    of: Answered, runs: tuple[str, ...], code: str, advice: str = "", **fields: str
+) -> CheckFinding:
     right = float(of.right.mean())
     words = CODES[code].what.format(**fields)
     return CheckFinding(
@@ -112,7 +117,7 @@ def _finding(of: Answered, runs: tuple[str, ...], code: str, **fields: str) -> C
         severity=CODES[code].severity,
         runs=runs,
         what=f"{of.name}: {words}; {right:.1%} of {len(of.y):,} answers are right",
-        advice=CODES[code].advice,
+        advice=advice or CODES[code].advice,
         page=page_of(code),
         n=len(of.y),
         right=right,

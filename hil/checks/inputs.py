@@ -123,7 +123,8 @@ def value_changes(x: Array, spec: TensorSpec, rule: str) -> list[Change]:
             how = target if not source else f"{target} ({source})"
             both = "input-imagenet" if target in (TORCH, CAFFE) else code
             advice = RULES.get(target, "") if pixels and not source else ""
-            advice = advice and f"{advice}{again}"
+            if advice and target in (TO_255, SIGNED):
+                advice = f"{advice}{again}"
             rare = bool(source) or both == "input-imagenet"
             found.append(made(both, how, _then(unit, goal), advice, rare=rare))
     bottom, top = _limits(low, high)

@@ -34,6 +34,11 @@ class CheckFinding(Stored, frozen=True, kw_only=True):
     hypotheses: int | None = None
 
     @property
+    def about_data(self) -> bool:
+        """Whether it is about samples, labels or targets, not about answers or the network."""
+        return self.code.split("-", 1)[0] not in ("answers", "layer", "outputs", "quant")
+
+    @property
     def line(self) -> str:
         """The finding in one line."""
         return f"{self.what}. What to do: {self.advice} ({self.page})"
