@@ -65,6 +65,7 @@ class Images:
     kernels: str = ""  # whose kernels the firmware has
     toolchain: str = ""
     _most: int = MOST  # networks that fit an image, as far as is known
+    _blamed: int = 0  # networks that were the reason why an image was not built, or not started
 
     def answers(self, cases: Sequence[Case]) -> Iterator[tuple[Case, Answer]]:
         """Each case with its answer, in order of their precision."""
@@ -91,27 +92,23 @@ class Images:
     def _batch(self, cases: Sequence[Case]) -> Iterator[tuple[Case, Answer]]:
         try:
             image, firmware = self._build(cases)
-        except DoesNotFit as problem:
-            if len(cases) == 1:
-                yield cases[0], Answer(problem=problem.what)
-                return
-            self._most = max(len(cases) // 2, 1)
-            yield from self._halves(cases)
-            return
         except BuildFailed as problem:
-            if len(cases) == 1:
-                if not self.flashed:
-                    raise  # probably nothing compiles here
-                yield cases[0], Answer(problem=problem.what)
+            if len(cases) > 1:
+                yield from self._halves(cases)
                 return
-            yield from self._halves(cases)
+            if not self.flashed and not isinstance(problem, DoesNotFit):
+                raise  # probably nothing compiles here
+            self._blamed += 1
+            yield cases[0], Answer(problem=problem.what)
             return
         yield from self._run(image, firmware, cases)
 
     def _halves(self, cases: Sequence[Case]) -> Iterator[tuple[Case, Answer]]:
-        half = len(cases) // 2
+        half, blamed = len(cases) // 2, self._blamed
         yield from self._batch(cases[:half])
         yield from self._batch(cases[half:])
+        if self._blamed == blamed:  # only their number was the reason
+            self._most = min(self._most, len(cases) - half)
 
     def _build(self, cases: Sequence[Case]) -> tuple[Image, Firmware]:
         networks = []
@@ -157,6 +154,7 @@ class Images:
                 elif started or len(cases) == 1:
                     if self.flashed == 1 or started:
                         raise  # it does not come back, or never answered at all
+                    self._blamed += 1
                     yield cases[0], Answer((), problem.what, number)
                     return
                 else:

@@ -108,8 +108,8 @@ def run(
             this.prepare()
             this.ask_all()
             this.shrink_failures()
-        except KeyboardInterrupt:
-            this.stop("interrupted", "Ctrl-C")
+        except (KeyboardInterrupt, SystemExit) as end:  # SystemExit: by SIGTERM, see `hil.cli.main`
+            this.stop("interrupted", "Ctrl-C" if isinstance(end, KeyboardInterrupt) else "SIGTERM")
             raise
         except HilError as problem:
             this.stop("failed", str(problem))

@@ -289,6 +289,8 @@ CONV2D: Final = Kernel(
     _conv,
     fit=_fit_conv,
     known=(
+        # the most usual layer, which has padding on all sides
+        ("int8", {**_SHAPE, "height": 5, "width": 7, "inputs": 3, "outputs": 5, "groups": 1}),
         # esp-nn issue 31: 3 x 3, stride 2, SAME on an even size pads the bottom and right only
         (
             "int8",
@@ -325,6 +327,7 @@ DEPTHWISE: Final = Kernel(
     _depthwise,
     fit=_fit_conv,
     known=(
+        ("int8", {**_SHAPE, "height": 5, "width": 7, "inputs": 5, "multiple": 1}),
         # esp-nn issue 30: 16 channels, padding of one side only
         (
             "int8",

@@ -66,6 +66,7 @@ class Lab:
     most: int = 1 << 30
     silent: str = ""
     images: list[Image] = field(default_factory=list)
+    refused: int = 0
 
     def check(self, station: Station) -> None:
         assert station.board.name == "native"
@@ -73,6 +74,7 @@ class Lab:
     def build(self, image: Program, project: Path) -> Firmware:
         assert isinstance(image, Image)
         if len(image.networks) > self.most:
+            self.refused += 1
             raise BuildFailed("the compiler gave up", "see the log")
         self.images.append(image)
         return Firmware(project / "firmware.elf", "00" * 32, "fake 1.0", 50_000, 4_000)
@@ -147,9 +149,10 @@ def test_a_wrong_kernel_is_shrunk_to_its_limit(tmp_path: Path) -> None:
 
 def test_an_image_that_does_not_compile_is_split(tmp_path: Path) -> None:
     lab = Lab(most=2)
-    record = conform(tmp_path, lab)
-    assert [one.shapes for one in record.tallies] == [4]
-    assert [len(image.networks) for image in lab.images] == [2, 2]
+    record = conform(tmp_path, lab, dtypes=("int8", "int16"))
+    assert [one.shapes for one in record.tallies] == [4, 4]
+    assert [len(image.networks) for image in lab.images] == [2, 2, 2, 2]
+    assert lab.refused == 1  # the second precision is not tried with four
 
 
 def test_a_network_that_stops_the_board_costs_only_itself(tmp_path: Path) -> None:
