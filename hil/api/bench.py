@@ -89,6 +89,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
                 options.jobs or cores(),
                 layers=options.layers,
                 profiles=options.profile,
+                cycles=options.cycles,
                 chaos=faults,
                 host=host,
             )

@@ -87,6 +87,7 @@ def bench(
     jobs: int | None = None,
     layers: bool = False,
     profile: bool = False,
+    cycles: bool = False,
     progress: Progress = None,
     **more: Unpack[More],
 ) -> Run:
@@ -111,6 +112,7 @@ def bench(
         jobs: emulators at once; None: one per core.
         layers: compare the first sample layer by layer, also if its output is right.
         profile: also measure the time of each layer.
+        cycles: also estimate the cycles of an emulated core, by a model of LLVM's.
         progress: True or False, or a function that takes each event of `hil.bench.events`; None:
             shown in notebooks and at terminals.
         more: all other options of `hil bench`, named like there: ``host_samples=0``.
@@ -132,6 +134,7 @@ def bench(
         "jobs": jobs,
         "layers": layers,
         "profile": profile,
+        "cycles": cycles,
         **more,
     }
     if unknown := set(given) - set(BenchOptions.__dataclass_fields__):

@@ -26,6 +26,7 @@ _ONLY_FRAMES: Final = (
         "flash",
         "layers",
         "profile",
+        "cycles",
         "chaos",
     ),
 )
@@ -62,6 +63,7 @@ class BenchOptions:
     layers: bool = False
     chaos: str | None = None
     profile: bool = False
+    cycles: bool = False
     protocol: str = "frames"
     pattern: tuple[str, ...] = ()
     send: str = "csv"

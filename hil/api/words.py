@@ -11,6 +11,7 @@ from hil.bench.events import (
     BuildStep,
     Calibrated,
     Converting,
+    CountingBlocks,
     Downloading,
     Event,
     Finished,
@@ -96,6 +97,8 @@ def words(event: Event) -> str:
             return f"{key}: asking for the layers of {', '.join(samples)}"
         case Profiling(key, sample):
             return f"{key}: measuring each layer on {sample}"
+        case CountingBlocks(key, sample):
+            return f"{key}: counting every instruction on {sample}"
         case Untimed(name, precision, why):
             return f"note: {name} {precision} was not timed on the host: {why}"
         case NoisyHost(why):

@@ -218,6 +218,14 @@ class Profiling:
 
 
 @dataclass(frozen=True, slots=True)
+class CountingBlocks:
+    """An emulator is about to count the instructions of ``run``'s firmware one by one."""
+
+    run: str
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimingHost:
     """LiteRT has been timed on ``done`` of ``total`` samples, on this computer."""
 
@@ -293,6 +301,7 @@ Event: TypeAlias = (
     | Finished
     | Observing
     | Profiling
+    | CountingBlocks
     | TimingHost
     | Untimed
     | NoisyHost

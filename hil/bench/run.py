@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hil.bench.checking import check, check_before
+from hil.bench.cycles import estimate_cycles
 from hil.bench.events import BenchStored, Emit, Judged, OpenBatch
 from hil.bench.expected import computed_ahead
 from hil.bench.host import HostTiming, time_host
@@ -36,6 +37,7 @@ def run(
     *,
     layers: bool = False,
     profiles: bool = False,
+    cycles: bool = False,
     patience: Patience | None = None,
     chaos: Chaos | None = None,
     host: HostTiming | None = None,
@@ -45,7 +47,8 @@ def run(
     With ``jobs`` > 1 boards run in parallel, with at most that many emulators. Any error or Ctrl-C
     leaves a readable run, which the same call resumes. When a board fails, the others still finish.
     If an output is wrong, the layers of that sample are stored too; with ``layers``, those of every
-    board's first sample; with ``profiles``, the time of each layer. ``patience``: how to wait for a
+    board's first sample; with ``profiles``, the time of each layer; with
+    ``cycles``, estimated cycles. ``patience``: how to wait for a
     port that vanished. ``chaos``: faults to inject on every line. ``host``: how to time LiteRT on
     this computer, after the last answer, when nothing else of the bench runs; None: not at all.
     """
@@ -83,6 +86,8 @@ def run(
                 log.save_layer_checks(found)
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
+            if cycles:
+                log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit))
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))
             log.save_quant(compare_precisions(plan, emit))

@@ -252,6 +252,7 @@ class Board(Config, frozen=True):
     timeouts: Timeouts = Timeouts()
     memory: BoardMemory | None = None  # None: unknown
     around: Around | None = None
+    core: str = ""  # of LLVM's scheduling models, for estimated cycles; empty: none
     fma: bool = False  # the compiler contracts a*b+c: float32 is then close, not exact
     # what fits a small board, and why; empty: no restriction
     models: tuple[str, ...] = ()

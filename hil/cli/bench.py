@@ -136,6 +136,12 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also measure each layer on its own.")
     ] = False,
+    cycles: Annotated[
+        bool,
+        typer.Option(
+            "--cycles", help="Also estimate the cycles of an emulated core (docs/cycles.md)."
+        ),
+    ] = False,
     protocol: Annotated[
         str,
         typer.Option(
@@ -247,6 +253,7 @@ def bench(
         layers=layers,
         chaos=chaos,
         profile=profile,
+        cycles=cycles,
         protocol=protocol,
         pattern=tuple(pattern),
         send=send,

@@ -90,10 +90,18 @@ def show_report(
         out.print(f"[bold red]not as expected:[/] {escape(line)}", soft_wrap=True)
     if written.host and written.host.rows:
         out.print(printed(written.host.title, written.host.head, written.host.rows))
+    if written.estimates and written.estimates.rows:
+        out.print(printed(written.estimates.title, written.estimates.head, written.estimates.rows))
+        out.print(escape(written.estimates.note), soft_wrap=True)
     for profile in written.profiles:
         out.print(printed(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
-    for line in (*written.layer_findings, *written.unprofiled, *written.links):
+    for line in (
+        *written.layer_findings,
+        *written.unprofiled,
+        *written.unestimated,
+        *written.links,
+    ):
         out.print(escape(line), soft_wrap=True)
     if not problems:
         out.print(_as_expected(written.manifest, written.checks))

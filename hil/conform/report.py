@@ -74,6 +74,8 @@ def _document(name: str, record: Conformance) -> Document:
         layer_findings=(),
         profiles=(),
         unprofiled=(),
+        estimates=Table("", (), ()),
+        unestimated=(),
         host=Table("", (), ()),
     )
 

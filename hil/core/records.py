@@ -148,6 +148,19 @@ class Cycles(_Measure):
 
 @final
 @dataclass(frozen=True, slots=True)
+class EstimatedCycles(_Measure):
+    """Cycles of one inference by a model of a core: an estimate, with the assumptions of the model
+    (`hil.cycles`)."""
+
+    count: int
+
+    @property
+    def amount(self) -> int:
+        return self.count
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Latency(_Measure):
     """Microseconds one inference took on a physical board."""
 

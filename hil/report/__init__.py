@@ -33,6 +33,8 @@ class Report:
     layer_findings: tuple[str, ...] = ()  # where device and reference differ
     profiles: tuple[Table, ...] = ()  # time per layer, one table per run
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
+    estimates: Table | None = None  # estimated cycles
+    unestimated: tuple[str, ...] = ()  # why a run has none
     checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
     quant: tuple[QuantPair, ...] = ()  # what int8 loses, by model
     boards: tuple[Table, ...] = ()  # times on every board, of a run on several
@@ -66,6 +68,8 @@ def write(run_dir: Path) -> Report:
         layer_findings=found.layer_findings,
         profiles=found.profiles,
         unprofiled=found.unprofiled,
+        estimates=found.estimates,
+        unestimated=found.unestimated,
         checks=run.checks,
         quant=run.quant,
         boards=found.boards,

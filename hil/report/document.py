@@ -12,6 +12,7 @@ from hil.report.blocks import Section, Table
 from hil.report.boards import boards_section, time_tables
 from hil.report.checks import check_warnings, checks_section, doubted
 from hil.report.cost import time_section
+from hil.report.cycles import cycles_section, estimates_table, unestimated
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
@@ -36,6 +37,7 @@ SECTIONS: Final[tuple[MakeSection, ...]] = (
     errors_section,
     accuracy_section,
     time_section,
+    cycles_section,
     host_section,
     memory_section,
     link_section,
@@ -59,6 +61,8 @@ class Document:
     layer_findings: tuple[str, ...]  # where device and reference differ
     profiles: tuple[Table, ...]  # the time per layer
     unprofiled: tuple[str, ...]  # why that is not known
+    estimates: Table  # estimated cycles; without rows if none were asked for
+    unestimated: tuple[str, ...]  # why a run has none
     host: Table  # LiteRT's time on the host; without rows if it was not measured
     links: tuple[str, ...] = ()  # how much of its line each run has used
     boards: tuple[Table, ...] = ()  # times on every board; empty with one board
@@ -84,6 +88,8 @@ def document(run: StoredRun) -> Document:
         profiles=profile_tables(run, found),
         unprofiled=unprofiled(run, found),
         boards=time_tables(run, found),
+        estimates=estimates_table(run, found),
+        unestimated=unestimated(run, found),
         host=terminal_table(found),
         links=tuple(link_words(found)),
     )

@@ -74,7 +74,8 @@ _REST: Final = (
     "and a step of the clock.",
     "Arena, stack and static RAM as the firmware reports them; flash from the linked image.",
     "This page is made from the stored run alone (manifest.json, samples.jsonl, digits.json, and "
-    "host.json, checks.json, quant.json, layers.json and profile.json if the bench wrote them); "
+    "host.json, checks.json, quant.json, layers.json, profile.json and cycles.json if the bench "
+    "wrote them); "
     "'hil report' regenerates it, byte for byte.",
 )
 

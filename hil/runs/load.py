@@ -20,6 +20,7 @@ from hil.core.records import DType, Task
 from hil.runs import host
 from hil.runs.schema import (
     CLASS,
+    CYCLES,
     DIGITS,
     FIGURES,
     HOST,
@@ -37,6 +38,7 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
+from hil.runs.schema_cycles import CycleEstimate
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
 from hil.runs.schema_quant import QUANT, QuantPair
@@ -68,8 +70,8 @@ class StoredRun:
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
-    ``pictures``, ``layer_checks``, ``profiled``, ``checks`` and ``quant`` are empty without
-    their files, ``host`` is None.
+    ``pictures``, ``layer_checks``, ``profiled``, ``checks``, ``quant`` and ``estimates`` are
+    empty without their files, ``host`` is None.
     ``targets``: (samples asked for, values), row `Sample.i`; None if no run is judged by targets.
     """
 
@@ -83,6 +85,7 @@ class StoredRun:
     targets: npt.NDArray[np.float32] | None = None
     checks: tuple[CheckFinding, ...] = ()
     quant: tuple[QuantPair, ...] = ()
+    estimates: tuple[CycleEstimate, ...] = ()
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -113,6 +116,7 @@ def load_run(folder: Path) -> StoredRun:
         _targets(folder / TARGETS, manifest),
         _checks(folder / CHECKS, manifest),
         _quant(folder / QUANT, manifest),
+        _estimates(folder / CYCLES, manifest),
     )
 
 
@@ -274,6 +278,19 @@ def _layer_fits(seen: LayerSeen) -> bool:
         return True
     inside = zip(seen.element, seen.shape, strict=False)
     return len(seen.element) == len(seen.shape) and all(0 <= at < side for at, side in inside)
+
+
+def _estimates(path: Path, manifest: Manifest) -> tuple[CycleEstimate, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[CycleEstimate, ...], path)
+    keys = {plan.key for plan in manifest.runs}
+    for one in found:
+        parts = [(part.cycles, part.instructions) for part in (*one.functions, *one.hottest)]
+        if one.run not in keys or min(one.cycles, one.instructions, *map(min, parts)) < 0:
+            raise StorageError(f"{path}: the cycles of run '{one.run}' do not fit any run", _RERUN)
+    return found
 
 
 def _profiled(path: Path, manifest: Manifest) -> tuple[Profiled, ...]:

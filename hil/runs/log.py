@@ -28,6 +28,7 @@ from hil.core.errors import InUse, StorageError
 from hil.core.files import locked, replace_file
 from hil.runs.load import load_run
 from hil.runs.schema import (
+    CYCLES,
     DIGITS,
     HOST,
     LAYERS,
@@ -42,6 +43,7 @@ from hil.runs.schema import (
     State,
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
+from hil.runs.schema_cycles import CycleEstimate
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, Profiled
 from hil.runs.schema_quant import QUANT, QuantPair
@@ -178,6 +180,10 @@ class RunLog:
         """Store the time of each layer of each run."""
         replace_file(self.folder / PROFILE, pretty(profiled))
 
+    def save_cycles(self, estimates: Sequence[CycleEstimate]) -> None:
+        """Store the estimated cycles of each run."""
+        replace_file(self.folder / CYCLES, pretty(estimates))
+
     def save_host(self, host: HostLatencies) -> None:
         """Store how long LiteRT takes on this computer."""
         replace_file(self.folder / HOST, msgspec.json.encode(host))
@@ -206,7 +212,7 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS, QUANT):
+        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, CYCLES, HOST, CHECKS, QUANT):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

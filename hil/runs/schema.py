@@ -28,6 +28,7 @@ TARGETS = "targets.npy"
 DIGITS = "digits.json"
 LAYERS = "layers.json"
 PROFILE = "profile.json"
+CYCLES = "cycles.json"
 SUMMARY = "summary.json"
 HOST = "host.json"
 MLPERF = "mlperf.json"  # of an MLPerf Tiny session (hil.mlperf.submission), which has no samples

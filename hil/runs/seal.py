@@ -16,6 +16,7 @@ import msgspec
 from hil.core.errors import DamagedRun, InUse, StorageError
 from hil.core.files import NO_RECORD, is_plain, locked, replace_file
 from hil.runs.schema import (
+    CYCLES,
     DIGITS,
     HOST,
     LAYERS,
@@ -31,7 +32,7 @@ from hil.runs.schema_quant import QUANT
 
 LOCK = ".lock"  # held by the bench that writes the folder
 # written by the bench; pages are made from these
-DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, HOST, CHECKS, QUANT)
+DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, CYCLES, HOST, CHECKS, QUANT)
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

@@ -25,6 +25,7 @@ from hil.runs.schema import (
     TooLarge,
 )
 from hil.runs.schema_checks import CheckFinding
+from hil.runs.schema_cycles import CycleEstimate, CyclePart
 from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from hil.runs.task import encode_targets
@@ -49,6 +50,7 @@ def stored() -> list[dict[str, Any]]:
             "digits.json": _tree({"digits-0": Picture(shape=(2, 3), pixels=bytes(range(6)))}),
             "layers.json": _tree([_check()]),
             "profile.json": _tree([_profiled()]),
+            "cycles.json": _tree([_estimate()]),
             "host.json": _tree(_host()),
             "checks.json": _tree([_found()]),
             "quant.json": _tree([quant_pair()]),
@@ -177,6 +179,21 @@ def _check() -> LayerCheck:
 def _profiled() -> Profiled:
     times = (LayerTime(name="conv1", op="CONV_2D", macs=8, time=5),)
     return Profiled(run=KEY, id="digits-0", layers=times, total=7)
+
+
+def _estimate() -> CycleEstimate:
+    part = CyclePart(function="f", instructions=6, cycles=4.5, runs=3, code=("nop", "bx lr"))
+    return CycleEstimate(
+        run=KEY,
+        id="digits-0",
+        core="cortex-m4",
+        llvm="14",
+        instructions=6,
+        cycles=5,
+        assumptions=("none",),
+        functions=(part,),
+        hottest=(part,),
+    )
 
 
 def _host() -> HostLatencies:

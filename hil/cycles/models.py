@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cores whose timing LLVM has a model of, and what that model says of blocks of code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hil.core.errors import HilError, unknown
+from hil.cycles.blocks import Block, tool
+
+_ITERATIONS: Final = 100
+_TRIES: Final = 20
+_TOTAL: Final = re.compile(r"^\[\d+\] Code Region - (\d+)$.*?^Total Cycles:\s+(\d+)$", re.M | re.S)
+_ERROR: Final = re.compile(r"<stdin>:(\d+):\d+: error: ")
+_IT: Final = re.compile(r"it([te]{0,3}) +\w\w$")
+_THUMB: Final = "thumbv7em-none-eabihf"
+_REFILL: Final = (
+    "a taken jump costs 1 cycle more, the least of the 1 to 3 that refill the pipeline of a "
+    "Cortex-M4 (Arm DDI 0439, section 3.3)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A core that LLVM has a scheduling model of.
+
+    ``taken``: cycles of a taken jump beyond those of the model, which has none for it; ``jumps``
+    says so in words. ``note``: what else a reader must know of the model.
+    """
+
+    name: str
+    triple: str
+    features: str
+    taken: int
+    jumps: str
+    note: str = ""
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What an estimate for this core leaves out, in words."""
+        common = (
+            "no cache misses and no wait states of flash or RAM",
+            "each basic block is timed as in a loop of itself",
+        )
+        return (*common, self.jumps, *([self.note] if self.note else []))
+
+
+# No RISC-V core: with its models, llvm-mca 14 issues more instructions a cycle than they allow.
+CORES: Final = {
+    core.name: core
+    for core in (
+        Core("cortex-m7", _THUMB, "+fp-armv8d16", 0, "every jump is predicted and costs nothing"),
+        Core("cortex-m4", _THUMB, "+fp-armv8d16", 1, _REFILL),
+        Core("cortex-m3", "thumbv7m-none-eabi", "", 1, _REFILL, "LLVM times it as a Cortex-M4"),
+        Core(
+            *("cortex-m33", "thumbv8m.main-none-eabihf", "+dsp,+fp-armv8d16", 1, _REFILL),
+            "LLVM times it as a Cortex-M4",
+        ),
+    )
+}
+
+
+def core_of(name: str) -> Core:
+    """The core of that name; UsageError for an unknown one."""
+    if name not in CORES:
+        raise unknown(f"LLVM's model of core '{name}' is unknown", name, CORES)
+    return CORES[name]
+
+
+class ModelFailed(HilError):
+    """LLVM's model cannot time the code."""
+
+
+def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], int]:
+    """Cycles of one run of each block, as in a loop of it, without the cost of taken jumps; and how
+    many instructions of the code the model does not know, which are timed as NOPs.
+
+    Raises:
+        ToolMissing: llvm-mca is not installed.
+        ModelFailed: It cannot time the code.
+    """
+    lines = [".syntax unified"]
+    for number, block in enumerate(blocks):
+        lines.append(f"@ LLVM-MCA-BEGIN {number}")
+        lines += _unconditional([one.text for one in block.code])
+        lines += ["1:", "@ LLVM-MCA-END"]
+    unknown = 0
+    for _ in range(_TRIES):
+        done = _mca(lines, core)  # succeeds although it left invalid instructions out
+        wrong = {int(number) - 1 for number in _ERROR.findall(done.stderr)}
+        wrong |= _unsupported(lines, done.stderr)
+        if not wrong:
+            break
+        for at in wrong:
+            lines[at] = "nop"
+        unknown += len(wrong)
+    total = {int(name): int(n) / _ITERATIONS for name, n in _TOTAL.findall(done.stdout)}
+    if len(total) != len(blocks):
+        why = " ".join(done.stderr.split())[:300] or "it printed no cycles"
+        raise ModelFailed(f"llvm-mca cannot time the code for {core.name}: {why}", "choose another")
+    return tuple(total[number] for number in range(len(blocks))), unknown
+
+
+def _unsupported(lines: Sequence[str], said: str) -> set[int]:
+    """The lines of an instruction that the model knows and cannot time."""
+    named = re.search(r"note: instruction:\s*(.*)", said)
+    if named is None:
+        return set()
+    name = named[1].split()[0]
+    return {at for at, line in enumerate(lines) if line.split()[:1] == [name]}
+
+
+def _unconditional(code: Sequence[str]) -> list[str]:
+    """Thumb code without conditions, as if all were met: LLVM's models do not know IT, which
+    becomes a NOP."""
+    found: list[str] = []
+    conditional = 0
+    for text in code:
+        if block := _IT.match(text):
+            conditional = 1 + len(block[1])
+            found.append("nop")
+        elif conditional:
+            conditional -= 1
+            name, _, operands = text.partition(" ")
+            stem, dot, width = name.partition(".")
+            found.append(f"{stem[:-2]}{dot}{width} {operands}".strip())
+        else:
+            found.append(text)
+    return found
+
+
+def _mca(lines: Sequence[str], core: Core) -> subprocess.CompletedProcess[str]:
+    words = [tool("llvm-mca"), f"-mtriple={core.triple}", f"-mcpu={core.name}"]
+    words += [f"-iterations={_ITERATIONS}", "-instruction-info=false", "-resource-pressure=false"]
+    source = "\n".join([*lines, ""])
+    return subprocess.run(
+        words, input=source, capture_output=True, text=True, timeout=600, check=False
+    )
