@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Section "Estimated cycles": of each run, of its functions and of its hottest basic blocks."""
+"""Section "Estimated cycles": of each run, its functions and its hottest basic blocks; and what the
+counted cycles of an emulated core with fixed timing are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hil.report.blocks import Bullets, Section, Table, section
@@ -18,6 +19,19 @@ _UNCALIBRATED: Final = (
     "An estimate, uncalibrated: it was not compared with a chip, so it has no error, and no "
     "milliseconds are derived from it."
 )
+
+
+def counted_cycles(title: str, cells: Sequence[Cell]) -> Iterator[str]:
+    """What counted cycles are, and how long they take at the clock of the emulated core."""
+    yield (
+        f"{title} is emulated: its cycles are those of the data sheet, which fixes this core's "
+        "timing. They were not measured on a chip."
+    )
+    for cell in cells:
+        hertz = cell.plan.clock.hertz
+        if hertz and cell.time is not None:
+            ms = 1000 * cell.time.point / hertz
+            yield f"{cell.name}: at {hertz / 1e6:g} MHz these cycles take {ms:.4g} ms."
 
 
 def cycles_section(run: StoredRun, cells: Sequence[Cell]) -> Section:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from hil import stats
 from hil.core.records import Task
 from hil.report.cost import contradictions
+from hil.report.cycles import counted_cycles
 from hil.report.errors import score_interval, score_words
 from hil.report.host import noise_words
 from hil.report.memory import memory_warnings
@@ -477,24 +478,13 @@ def _boards(cells: Sequence[Cell]) -> Iterator[str]:
         if unit == "instructions":
             yield f"{title} is emulated: instruction counts are exact, and there is no latency."
         elif unit == "cycles":
-            yield from _cycles(title, [cell for cell in cells if cell.plan.board_title == title])
+            yield from counted_cycles(
+                title, [cell for cell in cells if cell.plan.board_title == title]
+            )
         elif unit == "none" and protocol == "text":
             yield f"The lines of {title} contain no times."
         elif unit == "none":
             yield f"{title} has no clock, so there are no times."
-
-
-def _cycles(title: str, cells: Sequence[Cell]) -> Iterator[str]:
-    """What counted cycles are, and how long they take at the clock of the emulated core."""
-    yield (
-        f"{title} is emulated: its cycles are those of the data sheet, which fixes this core's "
-        "timing. They were not measured on a chip."
-    )
-    for cell in cells:
-        hertz = cell.plan.clock.hertz
-        if hertz and cell.time is not None:
-            ms = 1000 * cell.time.point / hertz
-            yield f"{cell.name}: at {hertz / 1e6:g} MHz these cycles take {ms:.4g} ms."
 
 
 def _host(run: StoredRun) -> Iterator[str]:
