@@ -41,7 +41,7 @@ POINTERS = {
     SESSION: f"{BOARD}|{ENGINE}",
     r"Print::write\(.*": r"HardwareSerial::write\(.*",
     r"__libc_init_array|reset": r"_init|frame_dummy|register_tm_clones|_GLOBAL__.*",
-    r"__divsf3|__riscv_save_\w+": "(?!)",  # the pointer is of a switch, or of a return
+    r"__divsf3|__aeabi_fdiv|__riscv_save_\w+": "(?!)",  # the pointer is of a switch, or of a return
 }
 BOARDS: dict[str, tuple[Machine, str, str]] = {  # the outermost function, and interrupt handlers
     "mps2": (ARM, "_start", "NMI_Handler"),

@@ -46,8 +46,8 @@ class Machine:
 ARM: Final = Machine(
     "arm-none-eabi-",
     r"blx?$",
-    r"(bl|b|b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))(\.[nw])?$|cbn?z$",
-    r"blx (?=r|ip|lr)|bx (?!lr)|ldr(\.w)? pc|mov pc|add pc",
+    r"(bl|b|b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))(\.[nw])?$|cbn?z$|(le|wls)(tp)?(\.\w+)?$",
+    r"blx (?=r|ip|lr)|bx (?!lr)|ldr(\.w)? pc, (?!\[sp\], #4)|mov pc|add pc",
     r"(b|bx|udf|tb[bh])(\.[nw])? |(pop|ldm).*pc|ldr(\.w)? pc",
     r"tb[bh] ",
     interrupted=108,  # 8 words of the core, 18 of the FPU, and one for alignment
