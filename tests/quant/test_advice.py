@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.api.quantcheck import check_files
+from hil.bench.source import Source
 from hil.quant import Samples, compare, match
 from hil.reference import encode_inputs
 from hil.tflite import read_model
 from tests.quant.checked import checked, codes
+from tests.support.benches import PROJECT
 from tests.support.quantised import FILTERS, Network, Weights, network, samples
 
 X = samples(200)
@@ -135,9 +138,6 @@ CASES = Path(__file__).parents[1] / "bench" / "data"
     ],
 )
 def test_converted_networks(int8: str, expected: list[str], right: float) -> None:
-    from hil.api.quantcheck import check_files
-    from hil.bench.source import Source
-
     found = check_files(
         CASES / "digits_float32.tflite",
         CASES / f"{int8}.tflite",
@@ -148,3 +148,17 @@ def test_converted_networks(int8: str, expected: list[str], right: float) -> Non
     assert codes(found) == expected
     assert found.int8.right == pytest.approx(right, abs=0.01)
     assert found.float32.right == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize("name", ["digits", "tabular", "noise"])
+def test_pairs_of_the_recipes_have_no_warning(name: str) -> None:
+    folder = PROJECT / "models" / name
+    pairs = sorted(folder.glob("*_float32.tflite"))
+    assert pairs
+    for file in pairs:
+        int8 = folder / file.name.replace("float32", "int8")
+        found = check_files(file, int8, Source(name), None, lambda _: None)
+        assert found.findings == ()
+        assert not found.loses
+        assert found.simulated is not None
+        assert found.simulated.sqnr == pytest.approx(found.int8.sqnr, abs=0.3)
