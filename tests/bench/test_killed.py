@@ -97,6 +97,7 @@ def check_whole(folder: Path, whole: list[Sample]) -> None:
         "digits.json",
         "host.json",
         "manifest.json",
+        "quant.json",
         "samples.jsonl",
     ]
 

@@ -102,7 +102,7 @@ def test_the_manifest_records_provenance(plan: BenchPlan, tmp_path: Path) -> Non
     run(plan, folder, ignore, FakeLab())
     manifest = read_manifest(folder)
     assert verify(folder).faults == ()
-    assert set(manifest.files) == {"samples.jsonl", "digits.json"}
+    assert set(manifest.files) == {"samples.jsonl", "digits.json", "quant.json"}
     assert manifest.seeds == {
         "order of samples": "BLAKE2b of the ids, key tinyml-hil",
         "bootstrap of intervals": "0, NumPy's default_rng",
