@@ -26,6 +26,7 @@ from hil.core.errors import (
 from hil.core.records import ClockSteps, Hello, LineCounts, ModelInfo, Status
 from hil.device import Answer, Device, Failure
 from hil.link import Link
+from hil.wire.panics import reboots
 
 WARM_UP: Final = 3  # inferences
 IDLE: Final = 5  # requests that compute nothing
@@ -77,13 +78,14 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     if isinstance(prepared.case, SketchCase):
         return _warm_up_sketch(ready, prepared, prepared.case, inputs, some)
     found: list[Answer] = []
+    retries = device.retries
     for left in reversed(range(TRIES)):
         try:
             _warm_up(ready, inputs, some, found)
             break
         except NoAnswer as problem:
             printed = device.printed  # the panic, before the next boot's text replaces it
-            when = _restarts(ready, len(found))
+            when = _restarts(ready, found, repeated=device.retries > retries, printed=printed)
             if isinstance(problem, BoardCrashed) and not when and left:
                 continue  # that text was not of this boot, or not the board's
             error = restarts_when(prepared.plan.key, when, problem) if when else problem
@@ -92,14 +94,19 @@ def initialise(prepared: Prepared, link: Link, inputs: Inputs, totals: Totals) -
     return replace(ready, warm_up=tuple(found))
 
 
-def _restarts(ready: Ready, answered: int) -> str:
-    """When the board restarts, after it did not answer the inference after ``answered`` others;
-    empty if it has not restarted since it got ready."""
-    device = ready.device
+def _restarts(ready: Ready, found: Sequence[Answer], *, repeated: bool, printed: str) -> str:
+    """When the board restarts, after it did not answer the inference after those ``found``; empty
+    if it has not restarted since it got ready.
+
+    ``repeated``: some requests were sent again, so that it may have computed more.
+    """
+    device, answered = ready.device, len(found)
     try:
         device.hello()  # waits until it has booted
         status = device.status()
-        if status.frames_ok >= ready.empty and status.uptime_ms >= ready.before.uptime_ms:
+        least = ready.empty + device.probed + 1  # HELLO
+        continues = status.frames_ok >= least and status.uptime_ms >= ready.before.uptime_ms
+        if continues and not reboots(printed):
             return ""
         longest = status.uptime_ms
         for _ in range(IDLE_LOOKS):  # does it restart without an inference, too?
@@ -110,7 +117,11 @@ def _restarts(ready: Ready, answered: int) -> str:
             longest = uptime
     except DeviceError:
         return ""
-    return f"at inference {answered + 1} after it has booted" if answered else "whenever it infers"
+    if not answered:
+        return "whenever it infers"
+    if repeated:
+        return f"while it infers, after {answered} answers"
+    return f"at inference {answered + 1} after it has booted"
 
 
 def _warm_up(ready: Ready, inputs: Inputs, some: Sequence[bytes], found: list[Answer]) -> None:

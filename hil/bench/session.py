@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, TypeAlias
 
 from hil.bench.cases import SketchCase
-from hil.bench.events import Emit, Restarted, Returned, Waiting
+from hil.bench.events import Emit, Note, Restarted, Returned, Waiting
 from hil.bench.identity import check_result
 from hil.bench.inputs import Inputs, taken_on
 from hil.bench.lab import injected
@@ -34,7 +34,7 @@ from hil.core.errors import (
 )
 from hil.core.records import Dataset, Status
 from hil.device import Answer, Failure
-from hil.link import Link, clock_of
+from hil.link import Link, Shared, clock_of
 from hil.runs.agreement import is_disturbed
 from hil.runs.tensors import is_sequence, output_bytes
 
@@ -312,7 +312,8 @@ class Session:
 
     def _initialise_again(self, *, counted: bool) -> None:
         """Make the board ready; count a reboot that it had meanwhile, unless it is ``counted``."""
-        answered, empty, uptime = self._answered, self._empty, self._uptime
+        answered, uptime = self._answered, self._uptime
+        empty = self._empty + self.now.device.probed
         before = self._initialise()
         fewer = before.inferences < answered or before.frames_ok < answered + empty
         if not counted and (fewer or before.uptime_ms < uptime):
@@ -369,6 +370,9 @@ class Session:
         if self._before is None:
             self._before = injected(self.link)
         self._name = self.link.name
+        others = self.link.others() if isinstance(self.link, Shared) else ()
+        for other in others:
+            self._emit(Note(f"{other} also has {self._name} open, and takes bytes from it"))
 
     def _close(self, problem: Exception | None = None) -> None:
         """Close the port, passing ``problem`` to the context manager that opened it."""

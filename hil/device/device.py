@@ -11,11 +11,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from hil.core.errors import DeviceRefused, HilError, LineHopeless, NoAnswer, WrongFirmware
+from hil.core.errors import (
+    DeviceRefused,
+    HilError,
+    LineHopeless,
+    LinkError,
+    NoAnswer,
+    WrongFirmware,
+)
 from hil.core.records import ClockSteps, DType, Encoding, Hello, LineCounts, Status
 from hil.device.line import END_OF_ALL, QUIET_S, Line, Timing, refused
 from hil.device.pace import Pace, Rates
+from hil.device.probe import Prober
 from hil.device.stream import Answer, Failure, Request, Stream
+from hil.device.verdict import verdict
 from hil.link import Link
 from hil.wire.diagnosis import FLASH_IT
 from hil.wire.frames import Frame, check_of, encode_request
@@ -80,6 +89,11 @@ class Device:
         return self._line.retries
 
     @property
+    def probed(self) -> int:
+        """Valid replies to probes of the line, which the board's counters include."""
+        return self._line.probed
+
+    @property
     def counts(self) -> LineCounts:
         """What crossed the line so far, and what went wrong on it."""
         return self._line.counts()
@@ -122,7 +136,8 @@ class Device:
                 attempt = attempt.sooner(QUIET_S)  # not at once: boot text may hold delimiters
                 if attempt.expired:  # text that never ends
                     break
-        raise self._unheard(line.bytes_in > heard, line.frames_in > good, asked)
+        problem = self._unheard(line.bytes_in > heard, line.frames_in > good, asked)
+        raise self._explained(problem, WrongFirmware)
 
     def _unheard(self, heard: bool, understood: bool, asked: Iterable[int]) -> HilError:
         name = self.link.name
@@ -256,7 +271,7 @@ class Device:
                 seq, model, encoding, request.values, packed=request.packed, sample=sample
             )
 
-        return Stream(
+        stream = Stream(
             self._line,
             self._pace,
             (model, encoding),
@@ -265,7 +280,29 @@ class Device:
             window=1 if sequence else window,
             room=room,
             slower=self._rates.leave,
-        ).answers(first)
+        )
+        return self._explaining(stream.answers(first))
+
+    def _explaining(self, answers: Iterator[Answer | Failure]) -> Iterator[Answer | Failure]:
+        try:
+            yield from answers
+        except (LineHopeless, NoAnswer) as problem:
+            raise self._explained(problem) from problem
+
+    def _explained(self, problem: HilError, *also: type[HilError]) -> HilError:
+        """``problem``, or what probes of the line say about its cause. Errors of other classes than
+        LineHopeless, NoAnswer and ``also`` name their cause themselves."""
+        if type(problem) not in (LineHopeless, NoAnswer, *also):
+            return problem
+        try:
+            waited = self.timing.boot if also else self.timing.reply
+            if self._pace.silent:
+                waited = 0.0  # it has been silent for longer than probes would take
+            prober = Prober(self._line, self._pace.measured(Hello), waited)
+            found = verdict(prober.evidence())
+        except LinkError:
+            return problem
+        return found.error(f"{problem.what}; {found.what}", found.hint) if found else problem
 
     def reset_state(self, model: int) -> None:
         """Let model number ``model`` forget all earlier inferences; raises as `infer`."""
@@ -278,6 +315,14 @@ class Device:
 
         ``usual``: the seconds that it usually takes, if known.
         """
+        try:
+            return self._insist(ask, kind, what, usual)
+        except (LineHopeless, NoAnswer) as problem:
+            raise self._explained(problem) from problem
+
+    def _insist(
+        self, ask: Callable[[int], Frame], kind: type[T], what: str, usual: float | None
+    ) -> T:
         line, pace = self._line, self._pace
         pace.begin()
         asked: dict[int, int] = {}

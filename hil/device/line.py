@@ -84,6 +84,9 @@ class Line:
         self.damaged_out = self.damaged_in = 0
         self.unexpected = self.timeouts = 0
         self.retries = self.resent_bytes = 0
+        self.longest = 0  # bytes of the longest request
+        self.probed = 0  # valid replies to probes
+        self.echoes = 0  # requests that came back as they were sent
         self._misfits = 0  # since the last reply that fitted
         self._heard = bytearray()  # the latest bytes received, for a diagnosis
         self.text_from = 0  # of ``bytes_in``: those until the end of the latest frame
@@ -136,6 +139,10 @@ class Line:
         whole = [line for line in readable if "\ufffd" not in line]
         return shorten(whole[-1], 80) if whole else ""
 
+    def blocks(self) -> list[bytes]:
+        """What arrived recently between two delimiters, frames or not."""
+        return [block for block in bytes(self._heard).split(b"\0") if block]
+
     def traces(self, asked: Iterable[int]) -> int:
         """How many damaged replies to the HELLOs numbered ``asked`` can be recognised."""
         return traces(bytes(self._heard), asked)
@@ -151,6 +158,7 @@ class Line:
     def send(self, data: bytes, *, again: bool = False) -> None:
         """Send one encoded request; ``again``: it was sent before."""
         self.write(data)
+        self.longest = max(self.longest, len(data))
         if self._stopped_at is not None:
             self._stopped_at = self.now()
         self.frames_out += 1
@@ -197,7 +205,8 @@ class Line:
                 self.damaged_in += 1
                 return self._damage(frame.reason)
             if not frame.type & REPLY:
-                self._nobody_asked()  # an echo of a request: boards only send replies
+                self.echoes += 1  # boards only send replies
+                self._nobody_asked()
                 continue
             self.frames_in += 1
             if frame.version != PROTOCOL_VERSION:
@@ -215,11 +224,11 @@ class Line:
             elif not isinstance(reply, kind) or not fits(reply, expected[frame.seq]):
                 return self._misfit(reply)
             self._misfits = 0
-            self.start_anew()
+            self.mark_text()
             return frame.seq, reply
         return None
 
-    def start_anew(self) -> None:
+    def mark_text(self) -> None:
         """From here on, text is new."""
         self._good_at, self._stopped_at = self.text_from, None
 

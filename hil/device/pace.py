@@ -61,13 +61,14 @@ class Pace:
         self._since = self._silent_since = self._line.now()
         self._lost = 0  # since the last answer
         self._heard = self._line.bytes_in
-        self._line.start_anew()
+        self._line.mark_text()
         self._since_answer()
         self._silences = self._timeouts = 0
 
     def _since_answer(self) -> None:
         """From now on, no frame has come, and no text."""
         self._answered_by = self._line.text_from, self._line.frames_in
+        self._stopped = 0  # timeouts after the board printed that it crashed or boots
 
     def timeout(self, key: object, guess: float | None = None) -> float:
         """Seconds of silence that mean a loss for requests like ``key``.
@@ -120,6 +121,7 @@ class Pace:
     def timed_out(self) -> None:
         """Count a silence as long as `timeout` says."""
         self._timeouts += 1
+        self._stopped += self._line.stopped
         heard = self._line.bytes_in
         if heard == self._heard:
             self._silences += 1
@@ -142,11 +144,11 @@ class Pace:
         its last answer tells why, if it crashes or restarts whenever it gets this request.
         """
         text_from, frames = self._answered_by
-        crashes = CRASHES if not self._line.stopped else 1
-        if self._timeouts >= crashes and self._line.frames_in == frames:
+        alone = self._line.frames_in == frames
+        if alone and (self._stopped or self._timeouts >= CRASHES):
             if known := self._line.diagnosis(text_from):
                 raise known.error(self._line.link.name)
-            if self._line.stopped and self._timeouts >= CRASHES:
+            if self._stopped >= CRASHES:
                 raise self._restarted()
         silent_s = self._line.now() - self._silent_since
         patience = ATTEMPTS * self._line.timing.reply
@@ -197,6 +199,11 @@ class Pace:
             f"{counts.damaged_in} by the host){aside}",
             "check the cable and its ground, use a shorter one, or lower the baud rate",
         )
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all came for long enough to give up."""
+        return self._silences >= ATTEMPTS
 
     def _restarted(self) -> BoardCrashed:
         said = f': it printed "{text}"' if (text := self._line.boot_text()) else ""

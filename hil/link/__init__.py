@@ -89,6 +89,15 @@ class Resettable(Protocol):
         ...
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """A link whose port other programs may open, too."""
+
+    def others(self) -> tuple[str, ...]:
+        """The other programs that have the port open, in words."""
+        ...
+
+
 def clock_of(line: object) -> Callable[[], float]:
     """The clock for deadlines on ``line``, a link or a lab: its own, or the real one."""
     return line.clock if isinstance(line, Clocked) else time.monotonic

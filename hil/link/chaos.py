@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from hil.core.errors import LinkError, UsageError
-from hil.link import Deadline, Link, clock_of
+from hil.link import Deadline, Link, Shared, clock_of
 
 # faults per bit, per byte and per frame (at its delimiter), in either direction
 BITS: Final = ("flip",)
@@ -418,6 +418,10 @@ class ChaosLink:
     def close(self) -> None:
         """See `hil.link.Link.close`."""
         self.link.close()
+
+    def others(self) -> tuple[str, ...]:
+        """See `hil.link.Shared`."""
+        return self.link.others() if isinstance(self.link, Shared) else ()
 
     def _send(self) -> None:
         if crossed := self.state.out.due(self.clock()):

@@ -14,6 +14,7 @@ import serial
 
 from hil.core.errors import LinkError
 from hil.link import Deadline
+from hil.link.programs import programs_on
 
 WRITE_TIMEOUT_S: Final = 30.0
 SLICE_S: Final = 0.02
@@ -101,6 +102,10 @@ class SerialLink:
         except (serial.SerialException, OSError) as problem:
             raise self._gone(problem) from problem
 
+    def others(self) -> tuple[str, ...]:
+        """See `hil.link.Shared`. None of them locks the port, or it could not have been opened."""
+        return programs_on(self.name) if self._local else ()
+
     def close(self) -> None:
         """See `hil.link.Link.close`."""
         # pyserial's socket:// does not close a socket after its peer has disconnected
@@ -124,6 +129,8 @@ def cannot_open(url: str, problem: Exception) -> LinkError:
         return LinkError(f"this user has no permission to open port {url}", _permission(url))
     unknown = (f"cannot be opened ({problem})", "check its name")
     what, hint = next((_ADVICE[code] for code in codes if code in _ADVICE), unknown)
+    if (errno.EBUSY in codes or errno.EWOULDBLOCK in codes) and (others := programs_on(url)):
+        what = f"{what} by {' and '.join(others)}"
     return LinkError(f"port {url} {what}", hint)
 
 

@@ -169,6 +169,8 @@ class FakeBoard:
             self._prepared = -1
             return self._frame(Kind.HELLO.reply, frame.seq, pack_hello(self.hello))
         if frame.type == Kind.STATUS:
+            if len(frame.payload) != 1:
+                return self._error(frame.seq, ErrorCode.LENGTH, frame.type, 1, len(frame.payload))
             return self._frame(Kind.STATUS.reply, frame.seq, self._status(frame.payload[0]))
         if frame.type == Kind.CLOCK and self.steps:
             return self._frame(Kind.CLOCK.reply, frame.seq, struct.pack("<3I", *self.steps, 64))

@@ -126,6 +126,12 @@ def _starts(text: str) -> list[int]:
     return starts
 
 
+def reboots(text: str) -> bool:
+    """Whether the board booted after the last panic of ``text``."""
+    heads = list(HEAD.finditer(text))
+    return bool(heads) and _AGAIN.search(text, heads[-1].end()) is not None
+
+
 def built_from(text: str) -> str:
     """The beginning of the SHA-256 of the ELF file that a panic of an ESP32 names; empty if none
     does."""
