@@ -33,6 +33,7 @@ from hil.tflite.graph import constant_bytes
 MOST: Final = 250  # HELLO counts models in a byte
 _CODE: Final = 5_000  # bytes of code for a network, as a first guess
 _USABLE: Final = 0.7  # of the flash, beside the rest of the firmware
+_STACK: Final = 0.3  # of the RAM, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,17 @@ class Images:
             self._blamed += 1
             yield cases[0], Answer(problem=problem.what)
             return
+        if len(cases) > 1 and self._without_stack(firmware):
+            yield from self._halves(cases)
+            return
         yield from self._run(image, firmware, cases)
+
+    def _without_stack(self, firmware: Firmware) -> bool:
+        """Whether the static data leave too little RAM: on an AVR the table of models is in RAM."""
+        memory = self.station.board.memory
+        if memory is None or firmware.ram is None:
+            return False
+        return firmware.ram > memory.ram - max(memory.stack, int(memory.ram * _STACK))
 
     def _halves(self, cases: Sequence[Case]) -> Iterator[tuple[Case, Answer]]:
         half, blamed = len(cases) // 2, self._blamed
