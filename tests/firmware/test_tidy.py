@@ -57,6 +57,11 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/include/newlib")],
         [FIRMWARE / "port/rp2040/port.c"],
     ),
+    "nrf51": (
+        ["--target=arm-none-eabi", "-mcpu=cortex-m0", "-mthumb", *defines("microbit")],
+        [Path("/usr/include/newlib")],
+        [FIRMWARE / "port/nrf51/port.c"],
+    ),
     "rv32": (
         ["--target=riscv32-unknown-elf", "-march=rv32imc", *defines("virt_rv32imc")],
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],
