@@ -33,7 +33,7 @@ from hil.core.errors import (
     StateLost,
 )
 from hil.core.records import Dataset, Status
-from hil.device import Answer, Failure
+from hil.device import Answer, Device, Failure
 from hil.link import Link, Shared, clock_of
 from hil.runs.agreement import is_disturbed
 from hil.runs.tensors import is_sequence, output_bytes
@@ -101,6 +101,7 @@ class Session:
         self._careful = 0  # samples before this one are sent one at a time
         self._printed = ""  # the board's text before it was made ready again
         self._vanished = False  # whether the port did, not only the board's answers
+        self._device: Device | None = None  # since it was ready for the first time
         self._lived = 0, 0.0  # inferences and seconds that the boot before has lived
 
     def __enter__(self) -> Session:
@@ -285,6 +286,7 @@ class Session:
     def _initialise(self) -> Status:
         """Make the board ready; its STATUS before its counters were reset."""
         self.now = initialise(self._prepared, self.link, self._inputs, self.totals)
+        self._device = self.now.device
         self._answered, self._empty = len(self.now.warm_up), self.now.empty
         self._uptime = self.now.before.uptime_ms
         self._restarts.ready(clock_of(self.link))
@@ -313,7 +315,7 @@ class Session:
     def _initialise_again(self, *, counted: bool) -> None:
         """Make the board ready; count a reboot that it had meanwhile, unless it is ``counted``."""
         answered, uptime = self._answered, self._uptime
-        empty = self._empty + self.now.device.probed
+        empty = self._empty + (self._device.probed if self._device else 0)
         before = self._initialise()
         fewer = before.inferences < answered or before.frames_ok < answered + empty
         if not counted and (fewer or before.uptime_ms < uptime):

@@ -146,7 +146,9 @@ class Pace:
         text_from, frames = self._answered_by
         alone = self._line.frames_in == frames
         if alone and (self._stopped or self._timeouts >= CRASHES):
-            if known := self._line.diagnosis(text_from):
+            known = self._line.diagnosis(text_from)
+            # two boots in a row can be chance, a panic is not
+            if known and (known.symptom.times == 1 or self._timeouts >= CRASHES):
                 raise known.error(self._line.link.name)
             if self._stopped >= CRASHES:
                 raise self._restarted()

@@ -166,7 +166,7 @@ class FakeLab:
             hello,
             infer=lambda model, values: infer[model](values),
             faults=self.faults,
-            ticks=lambda model: 256 * (model + 1),
+            ticks=lambda model: 10 * (model + 1),
             micros=lambda model: 500 * (model + 1),
             layers=partial(self._layers, image.networks, infer) if image.layers else None,
             laps=partial(_laps, image.networks) if image.layers else None,
@@ -237,9 +237,9 @@ def _compiled(engine: str, name: str, graph: Graph) -> CompiledModel:
 
 
 def _laps(networks: Sequence[Network], model: int) -> list[int]:
-    """2,560 ticks for the first layer, and 2,560 more for each one after it."""
+    """100 ticks for the first layer, and 100 more for each one after it."""
     layers = ENGINES["aot"].layers(networks[model].graph)
-    return [2_560 * (i + 1) for i in range(len(layers))]
+    return [100 * (i + 1) for i in range(len(layers))]
 
 
 def _reference(network: Network) -> Reference:

@@ -92,7 +92,7 @@ def test_a_model_that_nothing_here_runs_does_not_end_the_others(
         strange = path.name.startswith("teacher")
         return dict.fromkeys(("litert", "oracle", "xnnpack"), "never") if strange else {}
 
-    monkeypatch.setattr("hil.bench.prepare.refusals", refusals)
+    monkeypatch.setattr("hil.bench.references.refusals", refusals)
     run(plan, tmp_path / "both", ignore, FakeLab())
     manifest = read_manifest(tmp_path / "both")
     assert {one.model for one in manifest.runs} == {"student"}

@@ -12,10 +12,14 @@
 
 enum { INSTRUCTIONS_A_SECOND = 1000000000 >> HIL_ICOUNT_SHIFT };
 
+/* An instruction takes 2^(HIL_ICOUNT_SHIFT + 1) / PER_TICK ticks, so that no division is needed. */
+enum { PER_TICK = 2000000 / HIL_CLOCK_KHZ };
+HIL_STATIC_ASSERT(PER_TICK *HIL_CLOCK_KHZ == 2000000,
+                  "a tick is a whole number of half nanoseconds");
+
 /* What RESULT reports for `ticks`: one per instruction. */
 static inline uint32_t instructions_in(uint64_t ticks) {
-  const uint64_t one = (uint64_t)HIL_CLOCK_KHZ << HIL_ICOUNT_SHIFT; /* a millionth of its ticks */
-  const uint64_t count = (ticks * 1000000u + one / 2) / one;
+  const uint64_t count = (ticks * PER_TICK + (1u << HIL_ICOUNT_SHIFT)) >> (HIL_ICOUNT_SHIFT + 1);
 
   return count < HIL_TICKS_WRAPPED ? (uint32_t)count : HIL_TICKS_WRAPPED;
 }

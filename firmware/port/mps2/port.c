@@ -19,9 +19,18 @@ static uint64_t ticks_now(void) {
   return rough + (uint64_t)(int32_t)(FPGAIO_COUNTER - (uint32_t)rough);
 }
 
-static uint32_t uptime_ms(void) { return (uint32_t)(ticks_now() / HIL_CLOCK_KHZ); }
+/* Milliseconds, or microseconds, in 32 bits: hundredths, and the ticks since. One hundredth more
+ * and less, because the counters may be read in the other order. */
+static uint32_t time_in(uint32_t of_a_hundredth, uint32_t ticks) {
+  const uint32_t rough = FPGAIO_CLK100HZ;
+  const uint32_t rest = FPGAIO_COUNTER - rough * (HIL_CLOCK_KHZ * 10u) + HIL_CLOCK_KHZ * 10u;
 
-static uint32_t now_us(void) { return (uint32_t)(ticks_now() / (HIL_CLOCK_KHZ / 1000u)); }
+  return rough * of_a_hundredth + rest / ticks - of_a_hundredth;
+}
+
+static uint32_t uptime_ms(void) { return time_in(10, HIL_CLOCK_KHZ); }
+
+static uint32_t now_us(void) { return time_in(10000, HIL_CLOCK_KHZ / 1000u); }
 
 /* ---- CMSDK watchdog: counts down and raises the NMI at zero, which resets the board after the
  * last round. At 180 million emulated instructions per second, 8 rounds are a minute; the host
