@@ -298,6 +298,8 @@ class Device:
             waited = self.timing.boot if also else self.timing.reply
             if self._pace.silent:
                 waited = 0.0  # it has been silent for longer than probes would take
+            elif also and type(problem) is LineHopeless:
+                waited /= 2  # it boots no more: it answers at once, if damaged
             prober = Prober(self._line, self._pace.measured(Hello), waited)
             found = verdict(prober.evidence())
         except LinkError:

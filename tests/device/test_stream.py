@@ -33,7 +33,8 @@ def paced_device(
     computing = Computing(lambda _model, values: values[:2], COMPUTES)
     line = PacedLink(FakeBoard(HELLO, computing, faults), baud, computing.spent)
     link = ChaosLink(line, chaos) if chaos else line
-    return Device(link, Timing(boot=3, reply=20, clock=line.clock)), line
+    timing = Timing(boot=3, reply=20, clock=line.clock)
+    return Device(link, timing, number=1), line  # which bits chaos flips depends on the number
 
 
 def ask(device: Device, window: int = 4) -> list[bytes]:
