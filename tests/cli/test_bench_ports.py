@@ -138,11 +138,11 @@ def test_a_port_that_another_program_has_open(
 
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "hint"),
     [
-        pytest.param(lambda _: b"MicroPython v1.24\r\n>>> ", id="MicroPython"),
-        pytest.param(lambda data: data, id="an echo"),
-        pytest.param(lambda _: b"\x01\x83\x02\xc0\xc1", id="Modbus"),
+        pytest.param(lambda _: b"MicroPython v1.24\r\n>>> ", "; flash it: run", id="MicroPython"),
+        pytest.param(lambda data: data, "sends back what the host sends", id="an echo"),
+        pytest.param(lambda _: b"\x01\x83\x02\xc0\xc1", "; flash it: run", id="Modbus"),
     ],
 )
 def test_a_device_with_another_protocol(
@@ -150,6 +150,7 @@ def test_a_device_with_another_protocol(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     answer: Answer,
+    hint: str,
 ) -> None:
     quick = replace(load_board("native"), timeouts=Timeouts(boot=3.0))
     monkeypatch.setattr("hil.boards.station.load_board", lambda *_: quick)
@@ -157,7 +158,7 @@ def test_a_device_with_another_protocol(
         assert bench(monkeypatch, tmp_path, pty.name) == 2
     said = error_of(capsys.readouterr().err)
     assert f"port {pty.name} sent data for 3 s, but not in this protocol" in said
-    assert "; flash it: run" in said
+    assert hint in said
 
 
 @pytest.mark.usefixtures("lab")

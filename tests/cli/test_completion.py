@@ -35,7 +35,10 @@ def completed(
     ("line", "offers"),
     [
         ("hil b", ["bench", "boards"]),
-        ("hil bench --board n", ["nano33ble", "nanorp2040connect", "native"]),
+        (
+            "hil bench --board n",
+            ["nano33ble", "nanorp2040connect", "native", "nrf52840-renode", "nucleo-h753zi-renode"],
+        ),
         ("hil bench --board mine", ["mine"]),  # the project's own
         ("hil bench --board mps2 --engine ", ["aot", "aot-fast", "tflm", "bakenn", "user"]),
         ("hil bench --dataset d", ["digits"]),

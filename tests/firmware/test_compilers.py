@@ -101,12 +101,6 @@ TOOLCHAINS: Final = {
         ("-mcpu=cortex-m0", "-mthumb", *defines("microbit")),
         ports=("rp2040",),
     ),
-    "arm-m0": Toolchain(
-        "arm-none-eabi-gcc",
-        "arm-none-eabi-g++",
-        "cortex-m0",
-        ("-mcpu=cortex-m0", "-mthumb", *defines("microbit")),
-    ),
     "riscv64": Toolchain(
         "riscv64-unknown-elf-gcc",
         "riscv64-unknown-elf-g++",

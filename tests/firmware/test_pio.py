@@ -228,7 +228,9 @@ def test_a_missing_compiler_is_named_in_one_line(env: str, environment: dict[str
     done = pio(["run", "-e", env], ensured)
     assert done.returncode != 0
     (error,) = (line for line in done.stdout.splitlines() if line.startswith("Error: "))
-    assert f"{TOOLS[env][0]} is not installed; install it: sudo apt-get install gcc-" in error
+    assert (
+        f"{TOOLS[env][0]} is not installed; install it: hil doctor --install --board {env}" in error
+    )
     assert "Traceback" not in done.stdout
 
 

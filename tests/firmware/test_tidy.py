@@ -62,6 +62,11 @@ TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
         [Path("/usr/include/newlib")],
         [FIRMWARE / "port/nrf51/port.c"],
     ),
+    "stm32h7": (
+        ["--target=arm-none-eabi", "-mcpu=cortex-m7", "-mthumb", *defines("stm32h753")],
+        [Path("/usr/include/newlib")],
+        [FIRMWARE / "port/stm32h7/port.c"],
+    ),
     "rv32": (
         ["--target=riscv32-unknown-elf", "-march=rv32imc", *defines("virt_rv32imc")],
         [Path("/usr/lib/picolibc/riscv64-unknown-elf/include")],

@@ -96,7 +96,7 @@ def test_without_a_board_every_test_is_skipped_with_a_hint(inner: pytest.Pyteste
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--hil-board", "mars"), "no board is called 'mars'; choose from desk, esp32-c3"),
+        (("--hil-board", "mars"), "no board is called 'mars'; choose from cortex-m0, cortex-m3"),
         (("--hil-port", "/dev/null"), "--hil-port needs the board's name; add --hil-board NAME"),
         (("--hil-board", "desk"), "2 boards are attached: /dev/ttyACM0 (*), /dev/ttyACM1 (*)"),
         (("--hil-board", "desk", "--hil-serial", "C"), "no board desk with serial number C is att"),

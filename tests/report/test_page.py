@@ -125,7 +125,7 @@ def test_without_scripts_everything_is_visible(browser: Browser, full: Path) -> 
         assert cards > 3
         assert page.locator(".card:visible").count() == cards
         sections = page.locator("section").count()
-        assert sections == len(SECTIONS) - 3  # one board, no targets, good data
+        assert sections == len(SECTIONS) - 4  # one board, no targets, good data, no cycles
         assert page.locator("section:visible").count() == sections
     quiet(seen)
 
