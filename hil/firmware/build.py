@@ -41,6 +41,11 @@ _STACK: Final = re.compile(
     r"section \.stack VMA \[([0-9a-f]+),[0-9a-f]+\] overlaps "
     r"section \S+ VMA \[[0-9a-f]+,([0-9a-f]+)\]"
 )
+# GNU ld for an AVR, whose data addresses begin at 0x800000, the SRAM of an ATmega2560 at 0x200
+_AVR: Final = re.compile(
+    r"address 0x80([0-9a-f]{4}) of \S+ section \S+ is not within region `data'"
+)
+_AVR_SRAM: Final = 0x200
 # PlatformIO, for a linked image
 _SIZE: Final = re.compile(
     r"The (program|data) size \((\d+) bytes\) is greater than maximum allowed"
@@ -341,6 +346,8 @@ def find_overflow(log: str) -> Overflow | None:
     if regions:
         kind = min((memory for memory, _ in regions), key=("flash", "ram").index)
         return Overflow(kind, over=max(over for memory, over in regions if memory == kind))
+    if ends := _AVR.findall(log):
+        return Overflow("ram", needs=max(int(end, 16) for end in ends) - _AVR_SRAM)
     if match := _STACK.search(log):
         return Overflow("ram", over=int(match[2], 16) - int(match[1], 16) + 1)
     return None

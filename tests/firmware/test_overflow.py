@@ -28,6 +28,10 @@ LD = "/usr/lib/gcc/arm-none-eabi/12.2.1/../../../arm-none-eabi/bin/ld: "
             Overflow("flash", over=7),
         ),
         (
+            f"{LD}address 0x80265a of .pio/firmware.elf section `.bss' is not within region `data'",
+            Overflow("ram", needs=0x265A - 0x200),
+        ),
+        (
             f"{LD}section .stack VMA [203f0000,203fffff] overlaps section .bss VMA "
             "[20000000,203f0fff]",
             Overflow("ram", over=0x1000),
