@@ -63,7 +63,7 @@ def _board(
         clock=board.clock.unit,
         emulated=board.emulator is not None,
         state=state,
-        optional=board.emulator is not None and board.emulator.optional,
+        optional=board.optional,
         ports=ports,
         missing=missing,
         where=where,

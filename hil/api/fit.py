@@ -103,7 +103,7 @@ def fit(options: FitOptions, emit: Emit) -> FitOutput:
     for name in words:
         if name not in known:
             raise unknown(f"no board is called {name!r}", name, known)
-    every = [one for one in known.values() if not (one.emulator and one.emulator.optional)]
+    every = [one for one in known.values() if not one.optional]
     wanted = [known[name] for name in dict.fromkeys(words)] or every
     boards = [(board, board.memory) for board in wanted if board.memory]
     if not boards:

@@ -270,6 +270,11 @@ class Board(Config, frozen=True):
         if self.clock.numerator < 1 or self.clock.denominator < 1:
             raise ValueError("clock.numerator and clock.denominator must be positive")
 
+    @property
+    def optional(self) -> bool:
+        """Whether users install its emulator themselves, so that only its name selects it."""
+        return self.emulator is not None and self.emulator.optional
+
 
 def board_files(project: Path | None = None) -> dict[str, Path]:
     """Name -> file that defines the board: of this package, of the project's `boards/`, or its

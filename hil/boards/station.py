@@ -167,7 +167,7 @@ def choose_boards(wanted: Sequence[str], project: Path | None = None) -> Chosen:
     for word in words:
         if word == ALL:
             known = every_board(project)
-            emulated = [one for one in known if one.emulator and not one.emulator.optional]
+            emulated = [one for one in known if one.emulator and not one.optional]
             absent = [board for board in emulated if missing_tools(board)]
             names += [board.name for board in emulated if board not in absent]
         elif word == AUTO:

@@ -138,7 +138,7 @@ def install(packages: tuple[str, ...]) -> str:
 def _emulated() -> list[str]:
     """The boards with a compiler of their own, without those whose emulator users install."""
     boards = map(load_board, compilers())
-    return [one.name for one in boards if not (one.emulator and one.emulator.optional)]
+    return [one.name for one in boards if not one.optional]
 
 
 def _board(name: str) -> Check:

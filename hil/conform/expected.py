@@ -69,8 +69,7 @@ class References:
         """The integers' reference is TFLM, that of float32 LiteRT, as in a bench."""
         place = Path(self._folder.name)
         (place / "model.tflite").write_bytes(case.graph.data)
-        arrays = {f"x{i}": values for i, values in enumerate(case.samples)}
-        np.savez(place / "x.npz", **arrays)  # type: ignore[arg-type]  # an argument has a type
+        np.savez(place / "x.npz", *case.samples)
         order = ["oracle", "litert"] if case.graph.precision.integer else ["litert", "oracle"]
         found = Expected()
         for name in order:
@@ -129,7 +128,7 @@ def _serve(place: Path, names: Iterator[str]) -> Iterator[str]:
 
 def _write(place: Path, reference: Reference) -> None:
     with np.load(place / "x.npz", allow_pickle=False) as archive:
-        samples = [archive[f"x{i}"] for i in range(len(reference.graph.inputs))]
+        samples = [archive[f"arr_{i}"] for i in range(len(reference.graph.inputs))]
     rows = pack_rows(reference.graph.outputs, reference.outputs(samples))
     np.save(place / "y.npy", rows, allow_pickle=False)
 

@@ -25,7 +25,6 @@ class Trace:
 
     A sample that the instrument lost is NaN. ``gate``: (n,) whether the marker was high; None if
     the instrument has no digital input. ``clipped``: (n,) samples at the limit of a range.
-    ``ranges``: how often the instrument changed its range; None if it does not say.
     ``source``: a file or an instrument, in texts. `checked` makes one from untrusted numbers.
     """
 
@@ -35,7 +34,6 @@ class Trace:
     voltage: Floats
     gate: Bools | None = None
     clipped: Bools | None = None
-    ranges: int | None = None
 
     @property
     def n(self) -> int:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from hil.core.errors import DataError
 from hil.energy.trace import Bools, Floats, Trace
@@ -102,39 +101,23 @@ def _judged(one: Window, trace: Trace) -> Window:
 
 def _by_power(trace: Trace) -> Bools:
     """Whether the power is above the middle of its two levels, by a running median of five."""
-    from scipy.ndimage import median_filter  # a trace with a gate needs none
+    # a trace with a gate needs none of scipy
+    from scipy.cluster.vq import kmeans2
+    from scipy.ndimage import median_filter
+    from scipy.stats import median_abs_deviation
 
     power = np.nan_to_num(trace.power, nan=float(np.nanmedian(trace.power)))
     smooth: Floats = median_filter(power, _SMOOTH, mode="nearest")
-    low, high = _levels(smooth)
-    middle = (low + high) / 2
-    above = smooth > middle
-    spread = max(_deviation(smooth[above]), _deviation(smooth[~above]))
-    if high - low <= _APART * spread or high == low:
-        raise DataError(
-            f"{trace.source} has no gate, and its power does not have two levels that could be "
-            "told apart",
-            "connect the marker pin (HIL_MARKER_PIN) to the instrument's digital input",
-        )
-    return np.asarray(above)
-
-
-def _levels(values: Floats) -> tuple[float, float]:
-    """The two means that split the values best: Lloyd's algorithm in one dimension."""
-    low, high = float(values.min()), float(values.max())
-    for _ in range(100):
-        above = values > (low + high) / 2
-        if not above.any() or above.all():
-            break
-        new = float(values[~above].mean()), float(values[above].mean())
-        if new == (low, high):
-            break
-        low, high = new
-    return low, high
-
-
-def _deviation(values: npt.NDArray[np.float64]) -> float:
-    """The standard deviation by the median absolute deviation, which edges do not disturb."""
-    if values.size == 0:
-        return 0.0
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+    lowest, highest = float(smooth.min()), float(smooth.max())
+    if lowest < highest:
+        means, nearest = kmeans2(smooth, np.array([lowest, highest]), minit="matrix")
+        above = np.asarray(nearest == 1)
+        # the median deviation, because edges do not disturb it
+        spread = max(median_abs_deviation(smooth[one], scale="normal") for one in (above, ~above))
+        if means[1] - means[0] > _APART * spread:
+            return above
+    raise DataError(
+        f"{trace.source} has no gate, and its power does not have two levels that could be "
+        "told apart",
+        "connect the marker pin (HIL_MARKER_PIN) to the instrument's digital input",
+    )

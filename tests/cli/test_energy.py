@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hil.energy import Board, Simulated, Trace
-from hil.runs.load import load_run
+from hil.runs.load import StoredRun, load_run
 from tests.support.command_line import hil
 
 BOARD = Board(10, active=0.132, idle=0.0165, seconds=0.01, pause=0.01)
@@ -29,6 +28,12 @@ def saved(path: Path, trace: Trace) -> Path:
     ]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def seconds_of(stored: StoredRun) -> list[float]:
+    """What the board measured, in order."""
+    answers = (one for plan in stored.manifest.runs for one in stored.samples[plan.key])
+    return [one.time / 1e6 for one in answers if one.time is not None]
 
 
 def of_run(times: list[float], warm_up: int = 3) -> Trace:
@@ -72,12 +77,7 @@ def test_each_run_of_a_folder_is_found_by_its_times(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     stored = load_run(TIMED)
-    times = [
-        one.time / 1e6
-        for plan in stored.manifest.runs
-        for one in stored.samples[plan.key][:]
-        if one.time is not None
-    ]
+    times = seconds_of(stored)
     path = saved(tmp_path / "a.csv", of_run(times))
     assert hil(monkeypatch, "energy", TIMED, path, "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -92,13 +92,7 @@ def test_each_run_of_a_folder_is_found_by_its_times(
 def test_a_clock_that_disagrees_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    stored = load_run(TIMED)
-    times = [
-        one.time / 1e6
-        for plan in stored.manifest.runs
-        for one in stored.samples[plan.key]
-        if one.time is not None
-    ]
+    times = seconds_of(load_run(TIMED))
     times[5] *= 1.1
     path = saved(tmp_path / "a.csv", of_run(times))
     assert hil(monkeypatch, "energy", TIMED, path) == 1
@@ -132,6 +126,6 @@ def test_wrong_options_are_exit_code_2(
 def test_a_run_without_a_clock_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    path = saved(tmp_path / "a.csv", replace(Simulated(BOARD).stop()))
+    path = saved(tmp_path / "a.csv", Simulated(BOARD).stop())
     assert hil(monkeypatch, "energy", "results/example", path) == 2
     assert "no run with times of a board's own clock" in capsys.readouterr().err

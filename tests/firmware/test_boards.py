@@ -23,9 +23,7 @@ from tests.support.needs import needs
 
 pytestmark = pytest.mark.firmware
 COUNTING = ["mps2", "rv32", "lx106"]  # boards whose clock counts instructions
-OPTIONAL = {
-    name for name in compilers() if (of := load_board(name).emulator) is not None and of.optional
-}
+OPTIONAL = {name for name in compilers() if load_board(name).optional}
 DIGITS = np.random.default_rng(7).integers(0, 256, (24, 784), dtype=np.uint8)
 
 
