@@ -118,10 +118,9 @@ class _Measure(ABC):
         return self.amount / self._other(other)
 
 
-@final
 @dataclass(frozen=True, slots=True)
-class Instructions(_Measure):
-    """Instructions retired during one inference, counted by an emulator."""
+class _Counted(_Measure):
+    """A whole number of something."""
 
     count: int
 
@@ -132,31 +131,25 @@ class Instructions(_Measure):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Cycles(_Measure):
+class Instructions(_Counted):
+    """Instructions retired during one inference, counted by an emulator."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cycles(_Counted):
     """Clock cycles of one inference on an emulated core whose timing its data sheet fixes.
 
     Such a core has no caches and no wait states, so an emulator that counts as the data sheet says
     counts as the chip does.
     """
 
-    count: int
-
-    @property
-    def amount(self) -> int:
-        return self.count
-
 
 @final
 @dataclass(frozen=True, slots=True)
-class EstimatedCycles(_Measure):
+class EstimatedCycles(_Counted):
     """Cycles of one inference by a model of a core: an estimate, with the assumptions of the model
     (`hil.cycles`)."""
-
-    count: int
-
-    @property
-    def amount(self) -> int:
-        return self.count
 
 
 @final
