@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.stats import binomtest
 
 from hil import stats
 from hil.checks.codes import CODES, page_of
@@ -85,6 +84,8 @@ def _chance(said: Ints, y: Ints) -> float | None:
 
     The share is Cohen's expected agreement, so that a rare class is no reason for an alarm.
     """
+    from scipy.stats import binomtest
+
     most = int(max(said.max(), y.max())) + 1
     shares = (np.bincount(values, minlength=most) / len(y) for values in (said, y))
     expected = min(1.0, float(np.dot(*shares)))

@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -110,6 +109,8 @@ def renaming(said: Ints, y: Ints, classes: int) -> Ints:
     """(classes,) the answer that stands for each label: the assignment that makes the most answers
     right (`scipy.optimize.linear_sum_assignment`). Labels that do not occur keep their number if
     that is free."""
+    from scipy.optimize import linear_sum_assignment
+
     table = np.zeros((classes, classes))
     np.add.at(table, (y, said), 1)
     table += 0.5 * np.eye(classes)  # a tie changes nothing

@@ -12,7 +12,6 @@ import hashlib
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from hil.core.records import Dataset
 from hil.datasets.sampling import stratified_order
@@ -37,6 +36,8 @@ def draw(digit: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     Returns:
         (28, 28) uint8, 0..255, ink is bright.
     """
+    from scipy import ndimage
+
     rows, columns = np.flatnonzero(digit.any(1)), np.flatnonzero(digit.any(0))
     ink = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] / _LEVELS
     zoom = BOX / max(ink.shape)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from hil.stats.estimate import CONFIDENCE, Estimate, Samples, finite, median
 
@@ -162,6 +161,8 @@ def _bca(
     suffix: str = "",
 ) -> Estimate:
     """The interval, from the resampled statistic and from each sample's leave-one-out values."""
+    from scipy.stats import norm
+
     below = (np.count_nonzero(drawn < point) + np.count_nonzero(drawn <= point)) / (2 * drawn.size)
     z0 = float(norm.ppf(below))
     a = _acceleration(left_out)

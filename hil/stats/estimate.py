@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest, t
 
 CONFIDENCE = 0.95
 
@@ -47,6 +46,8 @@ def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     Fewer than six samples do not reach 95%: the interval is then their range, and ``confidence``
     is what that covers, 1 - 2^(1-n).
     """
+    from scipy.stats import binom
+
     values = finite(samples)
     point = float(np.median(values))
     if values.min() == values.max():
@@ -64,6 +65,8 @@ def median(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
 def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     """Mean with Student's t interval; ValueError as `finite`. One sample has no interval: its ends
     are the sample, and ``confidence`` is 0."""
+    from scipy.stats import t
+
     values = finite(samples)
     point = float(values.mean())
     if values.size == 1:
@@ -82,6 +85,8 @@ def percentile(samples: Samples, percent: float) -> float:
 
 def proportion(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """Share of ``successes`` in ``n`` with Wilson's interval; ValueError unless 0 <= s <= n > 0."""
+    from scipy.stats import binomtest
+
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} are not a proportion")
     interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
@@ -107,6 +112,8 @@ class McNemar:
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
     """Exact two-sided McNemar test of two (n,) boolean arrays over the same samples."""
+    from scipy.stats import binomtest
+
     b, c = _discordant(first, second)
     p = float(binomtest(b, b + c, 0.5).pvalue) if b + c else 1.0
     return McNemar(b, c, first.size, p)

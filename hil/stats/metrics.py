@@ -20,8 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
-from scipy.stats.contingency import crosstab
 
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -87,6 +85,8 @@ def dequantised(values: npt.NDArray[np.generic], scale: float = 0.0, zero_point:
 def confusion(wanted: Ints, given: Ints, classes: int) -> Ints:
     """(classes, classes) counts: rows the right answers, columns the given ones. Answers that are
     not a class are in no cell."""
+    from scipy.stats.contingency import crosstab
+
     levels = np.arange(classes)
     return np.asarray(crosstab(wanted, given, levels=(levels, levels)).count, dtype=np.int64)
 
@@ -98,6 +98,8 @@ def probabilities(outputs: Reals) -> Reals:
     per class. Of any other outputs the softmax is taken. One rule applies to all rows, so that
     they can be compared.
     """
+    from scipy.special import softmax
+
     near = outputs.shape[1] / 256
     already = (outputs >= 0) & (outputs <= 1 + near)
     if already.all() and np.abs(outputs.sum(axis=1) - 1).max() <= near:

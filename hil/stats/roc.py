@@ -12,8 +12,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
 
 from hil.stats.estimate import CONFIDENCE, Estimate
 
@@ -29,6 +27,9 @@ def auc(scores: Reals, labels: Ints, confidence: float = CONFIDENCE) -> Estimate
     Hanley-McNeil variance allows the observed one. It is asymmetric, within 0 and 1, and does not
     vanish at an area of 1, where those of DeLong and of the bootstrap do.
     """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
     ones, zeros = int((labels == 1).sum()), int((labels == 0).sum())
     if not ones or not zeros:
         return None
@@ -55,6 +56,8 @@ def auc_difference(
     DeLong, DeLong and Clarke-Pearson, Biometrics 44, 837 (1988), by ranks (Sun and Xu, IEEE Signal
     Process. Lett. 21, 1389 (2014)). None unless each class has two samples.
     """
+    from scipy.stats import norm
+
     ones, zeros = int((labels == 1).sum()), int((labels == 0).sum())
     if min(ones, zeros) < 2:
         return None
@@ -69,6 +72,8 @@ def auc_difference(
 def _placements(scores: Reals, labels: Ints) -> tuple[Reals, Reals]:
     """For each sample of class 1, the share of class 0 below it; for each of class 0, the share of
     class 1 above it. The mean of either is the AUC."""
+    from scipy.stats import rankdata
+
     above, below = scores[labels == 1], scores[labels == 0]
     ranks = rankdata(np.concatenate((above, below)))
     one = (ranks[: above.size] - rankdata(above)) / below.size

@@ -17,7 +17,6 @@ from typing import ClassVar, Generic, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kendalltau
 
 from hil.core.errors import MixedUnits
 from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
@@ -181,6 +180,8 @@ def outliers(samples: Samples) -> Outliers:
 def drift(samples: Samples) -> Drift | None:
     """The drift of samples in the order they were measured; None if all are equal or there are
     fewer than 8. ValueError if there is no sample or one is not finite."""
+    from scipy.stats import kendalltau
+
     values = finite(samples)
     if values.size < _FEWEST or values.min() == values.max():
         return None
