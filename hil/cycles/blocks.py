@@ -18,7 +18,10 @@ from elftools.elf.sections import SymbolTableSection
 from hil.core.errors import ToolMissing
 from hil.cycles.counting import Window
 
-_LINE: Final = re.compile(r"^\s*([0-9a-f]+): ((?:[0-9a-f]{2} )+)\s*\t(\S+)(?:\t(.*))?$")
+# address, code in bytes (LLVM up to 14) or in halfwords (Thumb since LLVM 15), name, operands
+_LINE: Final = re.compile(
+    r"^\s*([0-9a-f]+): ((?:(?:[0-9a-f]{2}|[0-9a-f]{4}) )+)\s*\t(\S+)(?:\t(.*))?$"
+)
 _TARGET: Final = re.compile(r"0x[0-9a-f]+ <.*")  # of a branch, with its symbol
 
 
@@ -118,12 +121,17 @@ def disassembled(elf: Path, triple: str, features: str) -> dict[int, Instruction
     """Every instruction of the image by its address."""
     words = [tool("llvm-objdump"), "-d", f"--triple={triple}", str(elf)]
     words += [f"--mattr={features}"] if features else []
-    text = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
+    return instructions(done.stdout)
+
+
+def instructions(listing: str) -> dict[int, Instruction]:
+    """The instructions of what llvm-objdump printed, by their address."""
     found = {}
-    for line in text.splitlines():
+    for line in listing.splitlines():
         if part := _LINE.match(line):
             operands = _TARGET.sub("1f", part[4] or "").split("@")[0].split("<")[0].strip()
-            at, size = int(part[1], 16), len(part[2].split())
+            at, size = int(part[1], 16), len(part[2].replace(" ", "")) // 2
             found[at] = Instruction(at, size, f"{part[3]} {operands}".strip())
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hil.core.records import EstimatedCycles
 from hil.cycles.blocks import Block, blocks
 from hil.cycles.counting import Window
-from hil.cycles.models import Core, cycles_of
+from hil.cycles.models import Core, ModelFailed, cycles_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,16 @@ def estimate(elf: Path, window: Window, core: Core, *, hottest: int = 8) -> Esti
 
     Raises:
         ToolMissing: LLVM's programs are not installed.
-        ModelFailed: LLVM's model cannot time the code.
+        ModelFailed: LLVM's model cannot time the code, or code ran that the image does not have.
     """
     found = blocks(elf, window, core.triple, core.features)
+    seen = sum(block.instructions for block in found)
+    if seen != window.instructions:
+        raise ModelFailed(
+            f"llvm-objdump shows {seen:,} of the {window.instructions:,} instructions that ran",
+            "report it as an error of hil, with the version of LLVM; code that the firmware copies "
+            "to RAM cannot be timed",
+        )
     each, unknown = cycles_of(found, core)
     parts = [
         _part(block, one * block.runs + core.taken * block.taken)
@@ -58,7 +65,7 @@ def estimate(elf: Path, window: Window, core: Core, *, hottest: int = 8) -> Esti
     total = round(sum(part.cycles for part in parts))
     return Estimate(
         core,
-        sum(part.instructions for part in parts),
+        seen,
         EstimatedCycles(total),
         _functions(parts),
         tuple(sorted(parts, key=lambda part: -part.cycles)[:hottest]),
