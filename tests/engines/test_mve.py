@@ -14,7 +14,7 @@ from hil.engines.aot.weighted import choosing
 from tests.support.bare_metal import Core, random_models, verdict
 from tests.support.needs import skip_without
 
-MODELS = Path(__file__).parents[2] / "models" / "mnist"
+MODELS = Path(__file__).parents[2] / "models"
 
 # SysTick counts 32 MHz of virtual time; with -icount shift=5 an instruction takes 32 ns.
 CORTEX_M55 = Core(
@@ -54,7 +54,14 @@ def test_random_networks_that_widen_their_inputs(
     assert verdict(CORTEX_M55, random_models("in fours", tmp_path), 1 << 31, tmp_path) == 0
 
 
-@pytest.mark.parametrize(("model", "limit"), [("student_int8", 50_000), ("teacher_int8", 700_000)])
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("mnist/student_int8", 50_000),
+        ("mnist/teacher_int8", 700_000),
+        ("digits/teacher_int8", 700_000),  # all channels of its first layer have one shift
+    ],
+)
 def test_the_models_take_few_instructions(model: str, limit: int, tmp_path: Path) -> None:
     models = {"net": MODELS / f"{model}.tflite"}
     assert verdict(CORTEX_M55, models, limit, tmp_path) == 0

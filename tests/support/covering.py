@@ -112,6 +112,7 @@ def _candidates() -> Iterator[tuple[str, bytes]]:
         assert data is not None
         yield f"{code.lower()}_{dtype}", data
     yield "dilated", _dilated()
+    yield "pooled", _pooled()
     yield "ranked", _ranked()
     yield "long_chain", _long()
     yield "squared_int8", products.squared("int8")
@@ -166,6 +167,15 @@ def _dilated() -> bytes:
     weights = random.integers(-127, 128, (3, 3, 3, 2)).astype(np.int8)
     net.conv(weights, padding=SAME, dilation=(2, 2), scales=[0.01] * 3, scale=0.1, zero=5)
     return net.finish()
+
+
+def _pooled() -> bytes:
+    """The largest sums of six channels, which are not whole groups of four."""
+    random = np.random.default_rng(6)
+    net = Net().input((1, 8, 8, 1), "int8", 0.01, 3)
+    weights = random.integers(-127, 128, (6, 3, 3, 1)).astype(np.int8)
+    net.conv(weights, act=RELU, scales=[0.01] * 6, scale=0.1, zero=-128)
+    return net.pool((2, 2), (2, 2)).finish()
 
 
 def _ranked() -> bytes:

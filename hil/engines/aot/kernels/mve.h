@@ -135,11 +135,10 @@ HIL_KERNEL hil_mve_walk(const int8_t *x, const int8_t *w, int32_t *a, uint32_t g
   a[0] = a0, a[1] = a1, a[2] = a2, a[3] = a3;
 }
 
-/* Four sums, one per channel, requantised as hil_requant_relu and hil_requant_right do it. q: three
- * parameters per channel, of which the second is the multiplier, the third the shift. */
-static inline int32x4_t hil_mve_column(const int32_t *q) {
-  const uint32x4_t every_third = {0, 12, 24, 36};
-  return vldrwq_gather_offset_s32(q, every_third);
+/* One parameter of four channels, each of which has n of them. */
+static inline int32x4_t hil_mve_column(const int32_t *q, uint32_t n) {
+  const uint32x4_t offsets = {0, 4 * n, 8 * n, 12 * n};
+  return vldrwq_gather_offset_s32(q, offsets);
 }
 static inline int32x4_t hil_mve_column16(const int16_t *w, uint32_t bytes) {
   const uint32x4_t rows = {0, 1, 2, 3};
@@ -157,11 +156,13 @@ static inline int32x4_t hil_mve_largest(const int32_t *a) {
   const int32x4x2_t first = vld2q_s32(a), second = vld2q_s32(a + 8);
   return vmaxq_s32(vmaxq_s32(first.val[0], first.val[1]), vmaxq_s32(second.val[0], second.val[1]));
 }
-static inline void hil_mve_store(int8_t *o, int32x4_t sums, const int32_t *q, int32_t zero,
-                                 int negative, int32_t low, int32_t high) {
-  int32x4_t x = vqrdmulhq_s32(vaddq_s32(sums, hil_mve_column(q)), hil_mve_column(q + 1));
+/* Four sums, one per channel, requantised as hil_requant_relu and hil_requant_right do it. */
+static inline void hil_mve_store(int8_t *o, int32x4_t sums, int32x4_t bias, int32x4_t multiplier,
+                                 int32x4_t n, int32_t zero, int negative, int32_t low,
+                                 int32_t high) {
+  int32x4_t x = vqrdmulhq_s32(vaddq_s32(sums, bias), multiplier);
   if (negative) x = vaddq_s32(x, vshrq_n_s32(x, 31));
-  x = vaddq_n_s32(vshlq_s32(x, vnegq_s32(hil_mve_column(q + 2))), 2 * zero + 1);
+  x = vaddq_n_s32(vshlq_s32(x, vnegq_s32(n)), 2 * zero + 1);
   x = vmaxq_s32(vshrq_n_s32(x, 1), vdupq_n_s32(low));
   vstrbq_s32(o, vminq_s32(x, vdupq_n_s32(high)));
 }

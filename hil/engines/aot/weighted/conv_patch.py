@@ -175,7 +175,7 @@ def _mve_channels(w: Writer, place: Place, finish: Finish) -> None:
                             w(f"a = vmlaq_n_s32(a, w{t}, patch[{p * values + t}]);")
                         w(f"most = {'vmaxq_s32(most, a)' if p else 'a'};")
                         w("HIL_IN_ORDER;")
-                w(f"hil_mve_store(o, most, q, {', '.join(map(str, vectors))});")
+                w(f"hil_mve_store(o, most, {vectors});")
             return
         for p in points:
             w(f"const int16x8_t v{p} = vldrhq_s16(patch + {p * values});")

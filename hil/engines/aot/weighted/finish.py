@@ -124,17 +124,25 @@ class Finish:
         return 1 if self.real else len(self._columns)
 
     @property
-    def by_vectors(self) -> tuple[int, int, int, int] | None:
-        """Arguments of `hil_mve_store` (kernels/mve.h): zero, whether negative results matter, and
-        the limits. None if a maximum of sums cannot be finished by it."""
+    def by_vectors(self) -> str | None:
+        """The arguments of `hil_mve_store` (kernels/mve.h) that follow the sums of four channels,
+        whose parameters begin at ``q``. None if a maximum of sums cannot be finished by it."""
         stage = self.conv.pre.then(self.conv.post)
         quant = self.conv.quant
         if quant is None or not self.late or stage.limits is None:
             return None
-        if not self._short or self.stride != 3 or self.conv.cout % 4:
+        if not self._short or self.conv.cout % 4:
             return None
         negative = len(set(stage.table[: quant.output_zero + 129])) > 1
-        return quant.output_zero, int(negative), *stage.limits
+        vectors = [f"hil_mve_column(q, {self.stride})"]
+        place = 1
+        for values in (quant.multipliers, self._shifts):
+            if len(set(values.tolist())) > 1:
+                vectors.append(f"hil_mve_column(q + {place}, {self.stride})")
+                place += 1
+            else:
+                vectors.append(f"vdupq_n_s32({int(values[0])})")
+        return ", ".join([*vectors, *map(str, (quant.output_zero, int(negative), *stage.limits))])
 
     def arrays(self) -> list[Array]:
         if self.real:

@@ -95,8 +95,7 @@ def _whole_window(w: Writer, place: Place, finish: Finish, buffer: Scratch, c: s
             for i, start in enumerate(("s", f"s + {down}")):
                 _mve_sums(w, conv, start, f"a + {8 * i}" if i else "a")
             first = targets[0][0].replace("o[", "o + ").rstrip("]")
-            arguments = f"q, {', '.join(map(str, vectors))}"
-            w(f"hil_mve_store({first}, hil_mve_largest(a), {arguments});")
+            w(f"hil_mve_store({first}, hil_mve_largest(a), {vectors});")
     if largest:
         w(f"#{'elif' if vectors else 'if'} HIL_RV32")
         w(f"int32_t a[{len(channels)}];")
