@@ -9,6 +9,7 @@ import subprocess
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -49,27 +50,43 @@ class Block:
         return self.runs * len(self.code)
 
 
+@cache
 def tool(name: str) -> str:
     """The newest installed program of LLVM's.
 
     Raises:
         ToolMissing: It is not installed.
     """
-    numbered = sorted(
-        Path("/usr/lib").glob(f"llvm-*/bin/{name}"), key=lambda p: int(p.parts[3].split("-")[1])
-    )
-    found = shutil.which(name) or (str(numbered[-1]) if numbered else None)
-    if found is None:
+    found = [str(path) for path in Path("/usr/lib").glob(f"llvm-*/bin/{name}")]
+    if default := shutil.which(name):
+        found.insert(0, default)  # preferred to others of its version
+    if not found:
         raise ToolMissing(f"{name} is not installed", "install it: sudo apt-get install llvm")
-    return found
+    return max(found, key=lambda path: _major(_version(path)))
 
 
 def llvm_version() -> str:
     """The version of LLVM whose models are used; raises as `tool`."""
-    words = [tool("llvm-mca"), "--version"]
-    said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-    found = re.search(r"LLVM version (\S+)", said)
+    return _version(tool("llvm-mca"))
+
+
+def llvm_major() -> int:
+    """The first number of `llvm_version`; 0 if it has none."""
+    return _major(llvm_version())
+
+
+@cache
+def _version(program: str) -> str:
+    done = subprocess.run(
+        [program, "--version"], check=False, capture_output=True, text=True, timeout=60
+    )
+    found = re.search(r"LLVM version (\S+)", done.stdout)
     return found[1] if found else ""
+
+
+def _major(version: str) -> int:
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
 
 
 def blocks(elf: Path, window: Window, triple: str, features: str) -> tuple[Block, ...]:

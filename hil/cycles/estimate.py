@@ -10,7 +10,7 @@ from pathlib import Path
 from hil.core.records import EstimatedCycles
 from hil.cycles.blocks import Block, blocks
 from hil.cycles.counting import Window
-from hil.cycles.models import Core, ModelFailed, cycles_of
+from hil.cycles.models import Core, ModelFailed, cycles_of, jumps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def estimate(elf: Path, window: Window, core: Core, *, hottest: int = 8) -> Esti
         )
     each, unknown = cycles_of(found, core)
     parts = [
-        _part(block, one * block.runs + core.taken * block.taken)
+        _part(block, one * block.runs + jumps_of(block, core))
         for block, one in zip(found, each, strict=True)
     ]
     total = round(sum(part.cycles for part in parts))

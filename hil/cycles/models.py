@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hil.core.errors import HilError, unknown
-from hil.cycles.blocks import Block, tool
+from hil.cycles.blocks import Block, llvm_major, llvm_version, tool
 
 _ITERATIONS: Final = 100
 _TRIES: Final = 20
@@ -29,7 +29,8 @@ class Core:
     """A core that LLVM has a scheduling model of.
 
     ``taken``: cycles of a taken jump beyond those of the model, which has none for it; ``jumps``
-    says so in words. ``note``: what else a reader must know of the model.
+    says so in words; ``loops``: instructions whose jump costs nothing. ``note``: what else a reader
+    must know of the model. ``since``: the first version of LLVM that has it.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Core:
     taken: int
     jumps: str
     note: str = ""
+    since: int = 14
+    loops: tuple[str, ...] = ()
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -60,8 +63,20 @@ CORES: Final = {
             *("cortex-m33", "thumbv8m.main-none-eabihf", "+dsp,+fp-armv8d16", 1, _REFILL),
             "LLVM times it as a Cortex-M4",
         ),
+        Core(
+            *("cortex-m55", "thumbv8.1m.main-none-eabihf", "+dsp,+fp-armv8d16,+lob,+mve.fp", 1),
+            "a taken jump costs 1 cycle more, as on a Cortex-M4, but that of LE and LETP nothing",
+            since=17,
+            loops=("le", "letp"),
+        ),
     )
 }
+
+
+def jumps_of(block: Block, core: Core) -> int:
+    """Cycles of the taken jumps at the end of ``block``, in all its runs."""
+    name = block.code[-1].text.partition(" ")[0]
+    return 0 if name in core.loops else core.taken * block.taken
 
 
 def core_of(name: str) -> Core:
@@ -81,8 +96,13 @@ def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], i
 
     Raises:
         ToolMissing: llvm-mca is not installed.
-        ModelFailed: It cannot time the code.
+        ModelFailed: It cannot time the code, or this version has no model of the core.
     """
+    if llvm_major() < core.since:
+        raise ModelFailed(
+            f"LLVM {llvm_version()} has no model of {core.name}; LLVM {core.since} and later have",
+            f"sudo apt-get install llvm-19, or another version from {core.since} on",
+        )
     lines = [".syntax unified"]
     for number, block in enumerate(blocks):
         lines.append(f"@ LLVM-MCA-BEGIN {number}")

@@ -11,7 +11,7 @@ import hil.cycles.estimate
 from hil.cycles.blocks import Block, Instruction
 from hil.cycles.counting import Window
 from hil.cycles.estimate import estimate
-from hil.cycles.models import CORES, ModelFailed
+from hil.cycles.models import CORES, ModelFailed, jumps_of
 
 BLOCK = Block("f", (Instruction(0, 2, "nop"), Instruction(2, 2, "nop")), runs=3, taken=1)
 
@@ -31,3 +31,8 @@ def test_a_taken_jump_costs_what_the_core_says(monkeypatch: pytest.MonkeyPatch) 
     found = estimate(Path("firmware.elf"), window, CORES["cortex-m4"])
     assert (found.instructions, found.cycles.count) == (6, 2 * 3 + 1)
     assert estimate(Path("firmware.elf"), window, CORES["cortex-m7"]).cycles.count == 6
+
+
+def test_the_jump_of_a_low_overhead_loop_costs_nothing() -> None:
+    loop, other = (Block("f", (Instruction(0, 4, text),), 9, 8) for text in ("le lr, 1f", "b 1f"))
+    assert (jumps_of(loop, CORES["cortex-m55"]), jumps_of(other, CORES["cortex-m55"])) == (0, 8)

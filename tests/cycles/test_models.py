@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+import hil.cycles.models
 from hil.core.errors import UsageError
-from hil.cycles.blocks import Block, Instruction
-from hil.cycles.models import CORES, core_of, cycles_of
+from hil.cycles.blocks import Block, Instruction, llvm_major
+from hil.cycles.models import CORES, ModelFailed, core_of, cycles_of
 from tests.support.needs import skip_without
 
 _INSTALLED = shutil.which("llvm-mca") or list(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))
+VERSION = llvm_major() if _INSTALLED else 0
 pytestmark = skip_without([] if _INSTALLED else ["llvm-mca"])
 
 
@@ -57,7 +59,14 @@ def test_an_instruction_that_the_model_does_not_know_is_counted() -> None:
     assert (round(cycles[0]), unknown) == (2, 1)
 
 
-@pytest.mark.parametrize("name", CORES)
+def test_a_version_of_llvm_without_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hil.cycles.models, "llvm_version", lambda: "14.0.6")
+    monkeypatch.setattr(hil.cycles.models, "llvm_major", lambda: 14)
+    with pytest.raises(ModelFailed, match="LLVM 14.0.6 has no model of cortex-m55"):
+        cycles_of([block("nop")], CORES["cortex-m55"])
+
+
+@pytest.mark.parametrize("name", [n for n, core in CORES.items() if core.since <= VERSION])
 def test_every_core_times_code_and_states_what_it_assumes(name: str) -> None:
     assert each(name, block("mul r0, r1, r2", "ldr r3, [r4]"))[0] >= 1
     assert len(core_of(name).assumptions) >= 3
