@@ -4,6 +4,8 @@
 trace         current, voltage and gate at a constant rate
 files         recordings: CSV, nRF Connect Power Profiler, Joulescope
 instrument    what the harness needs of an instrument
+opened        an instrument by its text, as ppk2:/dev/ttyACM0
+ppk2          Nordic Power Profiler Kit II
 simulated     an instrument whose board's energy is known
 windows       where inferences are, by the gate or by the power
 device_clock  the gate's time beside the device's
@@ -11,8 +13,9 @@ joules        energy of the windows, idle power, battery life
 """
 
 from hil.energy.device_clock import Aligned, align
-from hil.energy.instrument import Capabilities, Instrument
+from hil.energy.instrument import Capabilities, Instrument, Told
 from hil.energy.joules import Measured, battery_days, measure
+from hil.energy.opened import open_instrument
 from hil.energy.simulated import Board, Faults, Injected, Simulated
 from hil.energy.trace import Trace, checked
 from hil.energy.windows import FAULTS, SHORTEST, Window, find_windows
@@ -28,6 +31,7 @@ __all__ = [
     "Instrument",
     "Measured",
     "Simulated",
+    "Told",
     "Trace",
     "Window",
     "align",
@@ -35,4 +39,5 @@ __all__ = [
     "checked",
     "find_windows",
     "measure",
+    "open_instrument",
 ]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hil.energy.trace import Trace
 
@@ -22,7 +22,12 @@ class Capabilities:
 
 
 class Instrument(Protocol):
-    """An opened instrument. Opening one leaves the board's power as it is."""
+    """An opened instrument. Opening it leaves the board's power as it is.
+
+    The order of a measurement: open; `supply`, if the instrument powers the board, and wait until
+    the board has settled; greet the board; `start`, a pause of idle power, the inferences, a pause,
+    `stop`; close.
+    """
 
     @property
     def name(self) -> str:
@@ -41,9 +46,19 @@ class Instrument(Protocol):
         ...
 
     def stop(self) -> Trace:
-        """End the recording and return all of it; DataError if the instrument was unplugged."""
+        """End the recording and return all of it. If it ended early, `Trace.ended` says why;
+        DataError if there is nothing to return."""
         ...
 
     def close(self) -> None:
         """Release the instrument; the board keeps its power."""
+        ...
+
+
+@runtime_checkable
+class Told(Protocol):
+    """An instrument that does not see the board, and must be told what it does: a simulated one."""
+
+    def inferred(self, seconds: float) -> None:
+        """One window of the marker pin, ``seconds`` long, is over."""
         ...

@@ -72,6 +72,7 @@ class Simulated:
     faults: Faults = Faults()
     volts: float = 3.3
     injected: Injected | None = None
+    told: list[float] = field(default_factory=list)  # seconds of windows, instead of the board's
     log: list[str] = field(default_factory=list)  # what was done to it, in order
 
     @property
@@ -88,7 +89,12 @@ class Simulated:
         self.volts = volts
         self.log.append(f"supply {volts:g} V")
 
+    def inferred(self, seconds: float) -> None:
+        """The board was busy for so long; `told` windows replace those of the simulated board."""
+        self.told.append(seconds)
+
     def start(self) -> None:
+        self.told.clear()
         self.log.append("start")
 
     def stop(self) -> Trace:
@@ -97,8 +103,8 @@ class Simulated:
         random = np.random.default_rng(self.seed)
         board = self.board
         starts, ends = self._times(random)
-        active = board.active * (1 + board.spread * random.standard_normal(board.windows))
-        length = float(ends[-1]) + board.pause
+        active = board.active * (1 + board.spread * random.standard_normal(len(starts)))
+        length = (float(ends[-1]) if len(ends) else 0.0) + board.pause
         n = int(length * self.rate * self.faults.clock)
         at = (np.arange(n) + random.random()) / (self.rate * self.faults.clock)
         idle = board.idle * (1 + self.faults.drift * at / length)
@@ -119,7 +125,7 @@ class Simulated:
             high[np.searchsorted(at, starts[window]) + 1] = False
         voltage = np.full(n, self.volts)
         gate = high if self.gate else None
-        return Trace(self.name, self.rate, current, voltage, gate, clipped)
+        return Trace(self.name, self.rate, current, voltage, gate, clipped, simulated=True)
 
     def close(self) -> None:
         self.log.append("close")
@@ -128,10 +134,13 @@ class Simulated:
         """(windows,) seconds at which each window starts and ends."""
         board = self.board
 
+        windows = len(self.told) or board.windows
+
         def lengths(typical: float) -> npt.NDArray[np.float64]:
-            varied = 1 + board.jitter * random.standard_normal(board.windows)
+            varied = 1 + board.jitter * random.standard_normal(windows)
             return np.asarray(typical * np.maximum(varied, 0.1))
 
-        pauses, inside = lengths(board.pause), lengths(board.seconds)
+        pauses = lengths(board.pause)
+        inside = np.array(self.told) if self.told else lengths(board.seconds)
         ends = np.cumsum(pauses + inside)
         return ends - inside, ends

@@ -25,7 +25,10 @@ class Trace:
 
     A sample that the instrument lost is NaN. ``gate``: (n,) whether the marker was high; None if
     the instrument has no digital input. ``clipped``: (n,) samples at the limit of a range.
-    ``source``: a file or an instrument, in texts. `checked` makes one from untrusted numbers.
+    ``source``: a file or an instrument, in texts. ``ended``: why the recording ended before it was
+    stopped, in words; empty if it did not. ``range_changes``: how often the instrument changed its
+    range; None if it does not say. ``simulated``: no real instrument recorded it. `checked` makes a
+    trace from untrusted numbers.
     """
 
     source: str
@@ -34,6 +37,9 @@ class Trace:
     voltage: Floats
     gate: Bools | None = None
     clipped: Bools | None = None
+    ended: str = ""
+    range_changes: int | None = None
+    simulated: bool = False
 
     @property
     def n(self) -> int:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An instrument by the text that names it, as `hil bench --power` takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hil.core.errors import UsageError, unknown
+from hil.energy.instrument import Instrument
+from hil.energy.simulated import Board, Simulated
+
+# what `sim:` simulates between and in the windows that it is told of
+_BOARD: Final = Board(
+    windows=0, active=0.132, idle=0.0165, seconds=0.02, pause=0.01, jitter=0.01, spread=0.02
+)
+_NOISE: Final = 0.0002  # amperes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says of a measurement. ``place``: what follows the colon of its text: a port, a
+    serial number or an address. ``volts``: of the board's supply, which an instrument without a
+    voltmeter must know. ``gate``: the digital input of the marker pin; empty: the first."""
+
+    place: str = ""
+    volts: float | None = None
+    gate: str = ""
+
+
+def _simulated(asked: Asked) -> Instrument:
+    return Simulated(_BOARD, noise=_NOISE, volts=asked.volts or 3.3)
+
+
+def _ppk2(asked: Asked) -> Instrument:
+    from hil.energy.ppk2 import open_ppk2
+
+    return open_ppk2(asked)
+
+
+KINDS: Final[Mapping[str, Callable[[Asked], Instrument]]] = {
+    "sim": _simulated,
+    "ppk2": _ppk2,
+}
+EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0")
+
+
+def split(text: str) -> tuple[str, str]:
+    """The kind of an instrument and its place; UsageError if there is no such kind."""
+    kind, colon, place = text.partition(":")
+    if kind not in KINDS:
+        raise unknown(f"no instrument is called '{kind}'", kind, KINDS)
+    if not colon:
+        raise UsageError(f"'{text}' has no colon", f"write {kind}:PORT, as {EXAMPLES[1]}")
+    return kind, place
+
+
+def open_instrument(text: str, *, volts: float | None = None, gate: str = "") -> Instrument:
+    """Open the instrument that ``text`` names: its kind, a colon and its place (`EXAMPLES`). The
+    board's power stays as it is.
+
+    Raises:
+        UsageError: The text names none, or the instrument needs ``volts``.
+        ToolMissing: The instrument's library is not installed.
+        DeviceError: It is not attached, or another program has its port.
+    """
+    kind, place = split(text)
+    return KINDS[kind](Asked(place, volts, gate))
