@@ -15,7 +15,7 @@ from ppk2lab.transport.mock import SimulatedPPK2
 from hil.core.errors import DataError, ToolMissing, UsageError
 from hil.energy import find_windows, measure
 from hil.energy.opened import open_instrument
-from hil.energy.ppk2 import RATE, Ppk2
+from hil.energy.ppk2 import MOST, RATE, Ppk2
 from hil.energy.trace import Trace
 
 IDLE, ACTIVE = 5_000.0, 40_000.0  # microamperes
@@ -29,8 +29,8 @@ def currents(active: float = ACTIVE) -> tuple[list[float], list[int]]:
     return one * WINDOWS + [IDLE] * PAUSE, logic * WINDOWS + [0] * PAUSE
 
 
-def attached(simulator: SimulatedPPK2, volts: float | None = 3.3, **options: int) -> Ppk2:
-    return Ppk2(PPK2.open(simulator=simulator), volts, gate=1, **options)
+def attached(simulator: SimulatedPPK2, volts: float | None = 3.3, most: int = MOST) -> Ppk2:
+    return Ppk2(PPK2.open(simulator=simulator), volts, gate=1, most=most)
 
 
 def recorded(simulator: SimulatedPPK2) -> Trace:
