@@ -14,6 +14,7 @@ import msgspec
 from hil.compare.records import ComparedFigure
 from hil.conform.records import Conformance
 from hil.core.records import TimeUnit
+from hil.league.entries import Entry
 from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_quant import QuantPair
 from hil.runs.summary import Summary
@@ -419,6 +420,35 @@ class MlperfDataOutput(Output, frozen=True, kw_only=True):
     samples: int
     folder: str
     tests: tuple[str, ...]
+
+
+# --- hil league ---
+
+
+class LeagueRun(Part, frozen=True, kw_only=True):
+    """An own run that is in a table: ``how`` its network was recognised."""
+
+    run: str
+    network: str
+    how: str
+
+
+class LeagueTable(Part, frozen=True, kw_only=True):
+    """All entries with one network, in the order asked for."""
+
+    network: str
+    title: str
+    macs: int
+    entries: tuple[Entry, ...]
+
+
+class LeagueOutput(Output, frozen=True, kw_only=True):
+    """Published results of MLPerf Tiny, and own runs among them. ``left_out``: own runs with other
+    networks."""
+
+    tables: tuple[LeagueTable, ...]
+    runs: tuple[LeagueRun, ...]
+    left_out: tuple[str, ...]
 
 
 # --- hil energy ---

@@ -33,8 +33,8 @@ class BoardClock(Config, frozen=True):
     """Which of the two clocks in RESULT is valid, and what it counts.
 
     A count is ``ticks * numerator / denominator``. An emulator may count instructions, or cycles if
-    the data sheet fixes the core's timing and the emulator follows it; ``hertz`` is then that
-    core's clock. Only a physical board may report microseconds.
+    the data sheet fixes the core's timing and the emulator follows it. Only a physical board may
+    report microseconds. ``hertz``: the clock of the core; 0: not known.
     """
 
     unit: TimeUnit
@@ -265,8 +265,12 @@ class Board(Config, frozen=True):
             raise ValueError("an emulator has no latency: clock.unit cannot be `us`")
         if self.clock.unit == "cycles" and not self.emulator:
             raise ValueError("clock.unit `cycles` is of an emulator; a physical board has `us`")
-        if (self.clock.unit == "cycles") != (self.clock.hertz > 0):
-            raise ValueError("clock.hertz is the clock of a core that counts `cycles`")
+        if self.clock.unit == "cycles" and self.clock.hertz <= 0:
+            raise ValueError("clock.hertz is missing: the clock of the core that counts `cycles`")
+        if self.clock.hertz < 0:
+            raise ValueError("clock.hertz must be positive")
+        if self.clock.unit in ("instructions", "none") and self.clock.hertz:
+            raise ValueError("clock.hertz needs clock.unit `cycles` or `us`")
         if self.clock.numerator < 1 or self.clock.denominator < 1:
             raise ValueError("clock.numerator and clock.denominator must be positive")
 

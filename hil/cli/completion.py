@@ -67,6 +67,27 @@ def sources(incomplete: str) -> Found:
     return _starting(NEEDED)(incomplete)
 
 
+def league_networks(incomplete: str) -> Found:
+    """Networks of MLPerf Tiny."""
+    from hil.league.published import NETWORKS
+
+    return _starting(NETWORKS)(incomplete)
+
+
+def league_cores(incomplete: str) -> Found:
+    """Cores with published results."""
+    from hil.league.published import results
+
+    return _starting(sorted({one.core for one in results()}))(incomplete)
+
+
+def league_sorts(incomplete: str) -> Found:
+    """Orders of `hil league`."""
+    from hil.league.entries import SORTS
+
+    return _starting(SORTS)(incomplete)
+
+
 def datasets(incomplete: str) -> Found:
     """Data sets."""
     from hil.datasets import NAMES
@@ -118,6 +139,9 @@ VALUES: Final[Mapping[str, Complete]] = {
     "--mode": _starting(("accuracy", "performance")),
     "--format": _starting(("md", "json", "junit", "github")),
     "--send": _starting(("csv", "json", "bytes")),
+    "--network": league_networks,
+    "--core": league_cores,
+    "--sort": league_sorts,
     "--send-type": _starting(("float32", "uint8", "int8")),
 }
 _OTHER: Final[Mapping[tuple[str, str], Complete | None]] = {

@@ -73,6 +73,12 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil energy results/my-run recording.ppk2 --voltage 3.3 --gate D0",
         "hil energy recording.jls --battery 1000 --every 60",
     ),
+    "league": (
+        "hil league",
+        "hil league --network kws --core m4",
+        "hil league results/my-run",
+        "hil league results/on-board --clock 480MHz --sort ms",
+    ),
     "mlperf": (
         "hil mlperf --data data/digits --port /dev/ttyACM0 --mode performance",
         "hil mlperf --data data/digits --board native --model student --dataset digits",

@@ -121,6 +121,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "energy",
         "Compute the energy per inference from what an instrument recorded.",
     ),
+    "league": Command(
+        "league",
+        "Show MLPerf Tiny's published results in cycles per MAC, and own runs among them.",
+    ),
     "mlperf": Command(
         "mlperf",
         "Run MLPerf Tiny on any device that speaks its protocol, and write a submission's files.",

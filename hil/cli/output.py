@@ -43,6 +43,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "export": "ExportOutput",
     "headers": "ExportOutput",
     "energy": "EnergyOutput",
+    "league": "LeagueOutput",
     "mlperf": "MlperfOutput",
     "mlperf-data": "MlperfDataOutput",
 }

@@ -184,7 +184,7 @@ def run_key(board: str, engine: str, model: str, precision: str) -> str:
 class Clock(Stored, frozen=True):
     unit: TimeUnit
     detail: str  # how the board's clock is read, in words
-    hertz: int | UnsetType = UNSET  # clock of the core whose cycles are counted
+    hertz: int | UnsetType = UNSET  # clock of the core; not stored: not known
 
 
 class Conversion(Stored, frozen=True):

@@ -115,13 +115,19 @@ CYCLES = 'unit = "cycles"\nsource = "ticks"'
         (
             EMULATED.replace('unit = "none"', 'unit = "none"\nhertz = 1')
             + 'command = ["x"]\nstdio = true',
-            "hertz is the clock",
+            "hertz needs clock.unit",
         ),
+        (GOOD.replace('unit = "us"', 'unit = "us"\nhertz = -1'), "hertz must be positive"),
     ],
 )
 def test_cycles_are_of_an_emulated_core_with_a_clock(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load_board("desk", project(tmp_path, text))
+
+
+def test_a_physical_board_may_state_the_clock_of_its_core(tmp_path: Path) -> None:
+    text = GOOD.replace('unit = "us"', 'unit = "us"\nhertz = 64_000_000')
+    assert load_board("desk", project(tmp_path, text)).clock.hertz == 64_000_000
 
 
 def test_the_boards_of_the_documentation_load(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MLPerf Tiny's published results in cycles per MAC, with stored runs among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from hil.api.records import LeagueOutput, LeagueRun, LeagueTable
+from hil.core.errors import UsageError, unknown
+from hil.league.entries import SORTS, Entry, Sort, ordered, own, published, recognised
+from hil.league.published import NETWORKS, NetworkName, network, results
+
+if TYPE_CHECKING:
+    from hil.runs.cells import Cell
+    from hil.runs.load import StoredRun
+
+_HERTZ: Final = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
+
+
+def league(
+    folders: Sequence[Path] = (),
+    *,
+    networks: Sequence[str] = (),
+    core: str = "",
+    sort: str = "cycles",
+    clock: str = "",
+) -> LeagueOutput:
+    """A table per network: those of ``networks``, else those of the runs, else all.
+
+    ``core``: only published results on that core, such as "m4"; own runs always stay.
+    ``clock``: of the physical boards that were timed, as "480MHz".
+
+    Raises:
+        UsageError: an option is unknown, or no run has one of the networks.
+        StorageError: a folder cannot be read.
+    """
+    wanted = tuple(_network(name) for name in networks)
+    by = _sort(sort)
+    hertz = hertz_of(clock) if clock else None
+    runs, entries, left_out = _own(folders, wanted, hertz)
+    shown = [one for one in results() if _matches(core, one.core)]
+    if core and not shown:
+        raise unknown(f"--core {core}: no result is on it", core, {one.core for one in results()})
+    used = wanted or tuple(dict.fromkeys(one.network for one in entries)) or NETWORKS
+    tables = (_table(name, (*published(shown), *entries), by) for name in NETWORKS if name in used)
+    return LeagueOutput(tables=tuple(tables), runs=runs, left_out=left_out)
+
+
+def _table(name: NetworkName, entries: Sequence[Entry], by: Sort) -> LeagueTable:
+    of = network(name)
+    found = ordered((one for one in entries if one.network == name), by)
+    return LeagueTable(network=name, title=of.title, macs=of.macs, entries=found)
+
+
+def _own(
+    folders: Sequence[Path], wanted: Sequence[NetworkName], hertz: float | None
+) -> tuple[tuple[LeagueRun, ...], tuple[Entry, ...], tuple[str, ...]]:
+    """The runs of the folders, their entries, and those without one of the networks."""
+    runs: list[LeagueRun] = []
+    entries: list[Entry] = []
+    others: list[str] = []
+    for folder, stored, cell in _cells(folders):
+        name = f"{folder.name}: {cell.plan.key}" if len(folders) > 1 else cell.plan.key
+        known = recognised(cell.plan)
+        if known is None or (wanted and known.network not in wanted):
+            others.append(name)
+            continue
+        runs.append(LeagueRun(run=name, network=known.network, how=known.how))
+        entry = own(cell, known.network, stored.estimates, hertz)
+        entries.append(structs.replace(entry, run=name))
+    if folders and not entries:
+        raise UsageError(
+            f"{', '.join(map(str, folders))}: no run has "
+            f"{' or '.join(wanted) or 'a network of MLPerf Tiny'} (runs: {', '.join(others)})",
+            "docs/league.md says which networks these are, and how they are recognised",
+        )
+    if hertz is not None and not any(one.kind == "measured" for one in entries):
+        raise UsageError(
+            "--clock has no effect: no run was timed on a physical board",
+            "name the folder of a run that was; `hil bench --cycles` estimates an emulator's",
+        )
+    return tuple(runs), tuple(entries), tuple(others)
+
+
+def _cells(folders: Sequence[Path]) -> Iterator[tuple[Path, StoredRun, Cell]]:
+    if not folders:
+        return
+    from hil.runs.cells import cells  # SciPy takes half a second to load
+    from hil.runs.load import load_run
+
+    for folder in folders:
+        stored = load_run(folder)
+        for cell in cells(stored.manifest, stored.samples, stored.host, stored.targets):
+            yield folder, stored, cell
+
+
+def hertz_of(text: str) -> float:
+    """A clock, as "480MHz"."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kMG]?Hz)", text.strip(), re.IGNORECASE)
+    hertz = float(found[1]) * _HERTZ[found[2].lower()] if found else 0.0
+    if hertz <= 0:
+        raise UsageError(f"--clock {text} is not a clock", "write it as --clock 480MHz")
+    return hertz
+
+
+def _network(name: str) -> NetworkName:
+    for one in NETWORKS:
+        if name == one:
+            return one
+    raise unknown(f"--network {name} is unknown", name, NETWORKS)
+
+
+def _sort(name: str) -> Sort:
+    for one in SORTS:
+        if name == one:
+            return one
+    raise unknown(f"--sort {name} is unknown", name, SORTS)
+
+
+def _matches(core: str, one: str) -> bool:
+    """Whether ``core`` names the core of a result: m4, cortex-m4, Cortex-M4 name the same."""
+    asked = core.lower().removeprefix("cortex-")
+    return not core or one.lower().removeprefix("cortex-") == asked
