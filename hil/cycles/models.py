@@ -11,6 +11,14 @@ from typing import Final
 
 from hil.core.errors import HilError, unknown
 from hil.cycles.blocks import Block, llvm_major, llvm_version, tool
+from hil.cycles.corrections import (
+    CORTEX_M4,
+    CORTEX_M7,
+    CORTEX_M33,
+    NOTHING,
+    Missing,
+    corrected,
+)
 
 _ITERATIONS: Final = 100
 _TRIES: Final = 20
@@ -41,6 +49,7 @@ class Core:
     note: str = ""
     since: int = 14
     loops: tuple[str, ...] = ()
+    missing: Missing = NOTHING
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -56,12 +65,19 @@ class Core:
 CORES: Final = {
     core.name: core
     for core in (
-        Core("cortex-m7", _THUMB, "+fp-armv8d16", 0, "every jump is predicted and costs nothing"),
-        Core("cortex-m4", _THUMB, "+fp-armv8d16", 1, _REFILL),
-        Core("cortex-m3", "thumbv7m-none-eabi", "", 1, _REFILL, "LLVM times it as a Cortex-M4"),
+        Core(
+            *("cortex-m7", _THUMB, "+fp-armv8d16", 0, "every jump is predicted and costs nothing"),
+            missing=CORTEX_M7,
+        ),
+        Core("cortex-m4", _THUMB, "+fp-armv8d16", 1, _REFILL, missing=CORTEX_M4),
+        Core(
+            *("cortex-m3", "thumbv7m-none-eabi", "", 1, _REFILL, "LLVM times it as a Cortex-M4"),
+            missing=CORTEX_M4,
+        ),
         Core(
             *("cortex-m33", "thumbv8m.main-none-eabihf", "+dsp,+fp-armv8d16", 1, _REFILL),
             "LLVM times it as a Cortex-M4",
+            missing=CORTEX_M33,
         ),
         Core(
             *("cortex-m55", "thumbv8.1m.main-none-eabihf", "+dsp,+fp-armv8d16,+lob,+mve.fp", 1),
@@ -106,7 +122,7 @@ def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], i
     lines = [".syntax unified"]
     for number, block in enumerate(blocks):
         lines.append(f"@ LLVM-MCA-BEGIN {number}")
-        lines += _unconditional([one.text for one in block.code])
+        lines += corrected(_unconditional([one.text for one in block.code]), core.missing)
         lines += ["1:", "@ LLVM-MCA-END"]
     unknown = 0
     for _ in range(_TRIES):
