@@ -6,18 +6,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import structs
 
 from hil.api.records import LeagueOutput, LeagueRun, LeagueTable
 from hil.core.errors import UsageError, unknown
-from hil.league.entries import SORTS, Entry, Sort, ordered, own, published, recognised
+from hil.league.entries import (
+    SORTS,
+    Entry,
+    Sort,
+    ordered,
+    own,
+    own_rate,
+    published,
+    recognised,
+)
 from hil.league.published import NETWORKS, NetworkName, network, results
-
-if TYPE_CHECKING:
-    from hil.runs.cells import Cell
-    from hil.runs.load import StoredRun
+from hil.mlperf.submission import read_result
+from hil.runs.cells import cells
+from hil.runs.load import load_run
+from hil.runs.schema import MLPERF
 
 _HERTZ: Final = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 
@@ -38,6 +47,9 @@ def league(
     Raises:
         UsageError: an option is unknown, or no run has one of the networks.
         StorageError: a folder cannot be read.
+
+    A folder may also be a session of `hil mlperf --mode performance`: then ``networks`` names its
+    network.
     """
     wanted = tuple(_network(name) for name in networks)
     by = _sort(sort)
@@ -64,15 +76,15 @@ def _own(
     runs: list[LeagueRun] = []
     entries: list[Entry] = []
     others: list[str] = []
-    for folder, stored, cell in _cells(folders):
-        name = f"{folder.name}: {cell.plan.key}" if len(folders) > 1 else cell.plan.key
-        known = recognised(cell.plan)
-        if known is None or (wanted and known.network not in wanted):
-            others.append(name)
-            continue
-        runs.append(LeagueRun(run=name, network=known.network, how=known.how))
-        entry = own(cell, known.network, stored.estimates, hertz)
-        entries.append(structs.replace(entry, run=name))
+    for folder in folders:
+        of_folder = f"{folder.resolve().name}: " if len(folders) > 1 else ""
+        for key, how, entry in _entries(folder, wanted, hertz):
+            name = f"{of_folder}{key}"
+            if entry is None or (wanted and entry.network not in wanted):
+                others.append(name)
+            else:
+                runs.append(LeagueRun(run=name, network=entry.network, how=how))
+                entries.append(structs.replace(entry, run=name))
     if folders and not entries:
         raise UsageError(
             f"{', '.join(map(str, folders))}: no run has "
@@ -87,16 +99,39 @@ def _own(
     return tuple(runs), tuple(entries), tuple(others)
 
 
-def _cells(folders: Sequence[Path]) -> Iterator[tuple[Path, StoredRun, Cell]]:
-    if not folders:
+def _entries(
+    folder: Path, wanted: Sequence[NetworkName], hertz: float | None
+) -> Iterator[tuple[str, str, Entry | None]]:
+    """(key, how its network is known, entry) of each run; None: another network."""
+    if (folder / MLPERF).exists():
+        yield _session(folder, wanted, hertz)
         return
-    from hil.runs.cells import cells  # SciPy takes half a second to load
-    from hil.runs.load import load_run
+    stored = load_run(folder)
+    for cell in cells(stored.manifest, stored.samples, stored.host, stored.targets):
+        known = recognised(cell.plan)
+        entry = own(cell, known.network, stored.estimates, hertz) if known else None
+        yield cell.plan.key, known.how if known else "", entry
 
-    for folder in folders:
-        stored = load_run(folder)
-        for cell in cells(stored.manifest, stored.samples, stored.host, stored.targets):
-            yield folder, stored, cell
+
+def _session(
+    folder: Path, wanted: Sequence[NetworkName], hertz: float | None
+) -> tuple[str, str, Entry]:
+    """The entry of a session of `hil mlperf`. Its device does not report its network."""
+    found = read_result(folder)
+    if found.median is None or found.emulated:
+        raise UsageError(
+            f"{folder} is an MLPerf Tiny session without a throughput",
+            "name one of a physical board: hil mlperf --port PORT --mode performance",
+        )
+    if len(wanted) != 1:
+        raise UsageError(
+            f"{folder} is an MLPerf Tiny session, which does not record its network",
+            "name it, as --network kws",
+        )
+    (name,) = wanted
+    device = found.device
+    entry = own_rate(name, device.vendor, device.model, found.median, hertz)
+    return device.model, "its network is the one that --network names", entry
 
 
 def hertz_of(text: str) -> float:

@@ -26,7 +26,10 @@ Names = list[str]
 def league(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Folders of own runs to place in the tables."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Folders of own runs, or of sessions of `hil mlperf`, to place in the tables.",
+        ),
     ] = None,
     network: Annotated[
         Names,
@@ -110,7 +113,7 @@ def _row(one: Entry, counted: bool) -> tuple[str, ...]:
         _NONE if one.mhz is None else f"{one.mhz:g}",
         escape(one.run if one.own else one.board),
         escape(one.software),
-        one.precision,
+        one.precision or _NONE,
         _number(one.ms, 3),
         cycles,
         *((_number(one.instructions_per_mac, 2),) if counted else ()),

@@ -147,6 +147,26 @@ def own(
     )
 
 
+def own_rate(
+    name: NetworkName, board: str, software: str, per_s: float, clock: float | None
+) -> Entry:
+    """The entry of an own board that took ``per_s`` inferences per second; ``clock`` in hertz."""
+    time = _measured(1 / per_s, clock, network(name).macs)
+    return Entry(
+        network=name,
+        kind=time.kind,
+        run=board,
+        board=board,
+        core="",
+        software=software,
+        precision="",
+        mhz=time.mhz,
+        ms=time.ms,
+        cycles_per_mac=time.cycles_per_mac,
+        note=time.note,
+    )
+
+
 _CORES: Final[Mapping[str, str]] = {  # LLVM's names -> those of published results
     "cortex-m3": "Cortex-M3",
     "cortex-m4": "Cortex-M4",
@@ -175,12 +195,8 @@ class _Time:
     ) -> _Time:
         match cell.series:
             case Latencies(values=us) if not cell.plan.emulated:
-                seconds = float(np.median(us)) / 1e6
                 hertz = clock or cell.plan.clock.hertz or None
-                if hertz is None:
-                    return cls(ms=1000 * seconds, note=_NO_CLOCK)
-                cycles = seconds * hertz / macs
-                return cls("measured", hertz / 1e6, 1000 * seconds, cycles)
+                return _measured(float(np.median(us)) / 1e6, hertz, macs)
             case CycleCounts(values=cycles_counted):
                 return cls("counted", cycles_per_mac=float(np.median(cycles_counted)) / macs)
             case Counts(values=instructions):
@@ -191,6 +207,13 @@ class _Time:
                 return cls("estimated", cycles_per_mac=cycles, instructions_per_mac=per_mac)
             case _:
                 return cls(note=_UNTIMED)
+
+
+def _measured(seconds: float, hertz: float | None, macs: int) -> _Time:
+    """Of a physical board."""
+    if hertz is None:
+        return _Time(ms=1000 * seconds, note=_NO_CLOCK)
+    return _Time("measured", hertz / 1e6, 1000 * seconds, seconds * hertz / macs)
 
 
 def ordered(entries: Iterable[Entry], by: Sort = "cycles") -> tuple[Entry, ...]:

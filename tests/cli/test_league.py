@@ -172,3 +172,44 @@ def test_a_network_that_no_run_has_is_an_error(
     run = written(tmp_path / "a", stored(plan(), time=3_000_000))
     assert hil(monkeypatch, "league", run, "--network", "ic") == 2
     assert "no run has ic" in capsys.readouterr().err
+
+
+def session(folder: Path, *, mode: str = "performance", **changes: object) -> Path:
+    """What a session of `hil mlperf` stores of its result."""
+    device = {"vendor": "my board", "profile": "p", "model": "my model", "port": "", "baud": 9600}
+    found = {"schema": 1, "mode": mode, "emulated": False, "device": device, "retries": 0}
+    folder.mkdir()
+    (folder / "mlperf.json").write_text(json.dumps({**found, **changes}))
+    return folder
+
+
+def test_a_session_of_mlperf_tiny_is_placed_in_the_table_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = session(tmp_path / "a", median=100.0)
+    found = as_json(monkeypatch, capsys, run, "--network", "kws", "--clock", "480MHz")
+    (mine,) = (one for one in found["tables"][0]["entries"] if one["run"])
+    assert (mine["kind"], mine["ms"], mine["software"]) == ("measured", 10, "my model")
+    assert mine["cycles_per_mac"] == pytest.approx(4_800_000 / 2_656_768)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "says"),
+    [
+        ({"median": 100.0}, (), "does not record its network; name it, as --network kws"),
+        ({"mode": "accuracy", "top1": 90.0}, ("--network", "kws"), "without a throughput"),
+        ({"median": 1.0, "emulated": True}, ("--network", "kws"), "without a throughput"),
+    ],
+)
+def test_a_session_that_cannot_be_placed_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    changes: dict[str, object],
+    words: tuple[str, ...],
+    says: str,
+) -> None:
+    run = session(tmp_path / "a", **changes)  # type: ignore[arg-type]  # `mode` is a string
+    assert hil(monkeypatch, "league", run, *words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
