@@ -40,7 +40,7 @@ class Known:
     @property
     def how(self) -> str:
         if self.file:
-            return f"its model is {self.file} of mlcommons/tiny, by SHA-256"
+            return f"its model is {self.file.rpartition('/')[2]} of mlcommons/tiny, by SHA-256"
         return "its model has the network's MACs, parameters, and sizes of input and output"
 
 

@@ -16,6 +16,7 @@ from hil.report.cycles import cycles_section, estimates_table, unestimated
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
+from hil.report.league import league_section
 from hil.report.link import link_section, link_words
 from hil.report.memory import memory_section
 from hil.report.provenance import provenance_section
@@ -38,6 +39,7 @@ SECTIONS: Final[tuple[MakeSection, ...]] = (
     accuracy_section,
     time_section,
     cycles_section,
+    league_section,
     host_section,
     memory_section,
     link_section,

@@ -14,12 +14,13 @@ import pytest
 from hil import report
 from hil.cli.doctor import FONTS
 from hil.compare.history import page, read_history
+from hil.league.published import NETWORKS
 from hil.report.accuracy import matrix
 from hil.report.page import drawn
 from hil.runs.load import load_run
 from hil_train import study_pages
 from tests.compare.test_history import store
-from tests.support import reports
+from tests.support import league, reports
 from tests.support.boxes import faults
 from tests.support.browser import chromium, needs_chromium, shown
 from tests.support.compared import run, with_memory
@@ -77,11 +78,24 @@ def unlabelled(folder: Path, n: int) -> Path:
     return folder
 
 
+def in_the_league(folder: Path, n: int) -> Path:
+    """Networks of MLPerf Tiny under a long name, with and without estimated cycles."""
+    plans = [league.plan(name, model=LONG, key=f"mps2/aot/{name}/int8") for name in NETWORKS]
+    return league.written(folder, league.stored(*plans, time=3_000_000, cycles=(2_000_000,), n=n))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawings as files (*.svg), and pages (*.html)."""
     folder = tmp_path_factory.mktemp("drawings")
-    runs = (reports.hosted, reports.on_board, reports.hostile, long_names, unlabelled)
+    runs = (
+        reports.hosted,
+        reports.on_board,
+        reports.hostile,
+        long_names,
+        unlabelled,
+        in_the_league,
+    )
     for make in runs:
         report.write(make(folder / make.__name__, 20))
     table = np.diag([980, 1135, 1032, 10_100, 982, 892, 958, 1028, 974, 1009])

@@ -105,12 +105,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a chart: its name, what is drawn, and the same as text."""
+    """One row of a chart: its name, what is drawn, and the same as text. ``strip``: places of small
+    points, in percent; ``dots`` then lie on the same line, else one below the other."""
 
     label: str
     css: str
     values: tuple[str, ...]
     dots: tuple[Dot, ...] = ()
+    strip: tuple[float, ...] = ()
     segments: tuple[Segment, ...] = ()
     whisker: tuple[float, float] | None = None
 
