@@ -136,7 +136,7 @@ def own(
         kind=time.kind,
         run=plan.key,
         board=plan.board,
-        core=_CORES.get(estimate.core, estimate.core) if estimate else "",
+        core=_core(estimate.core) if estimate else "",
         software=f"{plan.engine} + {plan.kernels}" if plan.kernels else plan.engine,
         precision=plan.precision,
         mhz=time.mhz,
@@ -145,6 +145,11 @@ def own(
         instructions_per_mac=time.instructions_per_mac,
         note=time.note,
     )
+
+
+def _core(llvm: str) -> str:
+    """LLVM's name of a core, as published results spell it."""
+    return llvm.replace("cortex-m", "Cortex-M").replace("plus", "+")
 
 
 def own_rate(
@@ -167,12 +172,6 @@ def own_rate(
     )
 
 
-_CORES: Final[Mapping[str, str]] = {  # LLVM's names -> those of published results
-    "cortex-m3": "Cortex-M3",
-    "cortex-m4": "Cortex-M4",
-    "cortex-m7": "Cortex-M7",
-    "cortex-m33": "Cortex-M33",
-}
 _NO_CLOCK: Final = "the clock of its core is not known: name it by --clock, as --clock 480MHz"
 _ONLY_COUNTED: Final = "instructions are not cycles: bench it with --cycles to estimate them"
 _UNTIMED: Final = "it has no time"

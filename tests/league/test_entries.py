@@ -102,6 +102,15 @@ def test_estimated_cycles_are_marked() -> None:
     assert found.ms is None
 
 
+@pytest.mark.parametrize(
+    ("llvm", "core"), [("cortex-m0plus", "Cortex-M0+"), ("cortex-m55", "Cortex-M55")]
+)
+def test_the_core_of_an_estimate_is_spelled_as_in_published_results(llvm: str, core: str) -> None:
+    run = stored(plan(), time=3_000_000, cycles=(2_700_000,))
+    of = [msgspec.structs.replace(one, core=llvm) for one in run.estimates]
+    assert own(reports.only(run), "kws", of).core == core
+
+
 def test_an_estimate_that_failed_is_none() -> None:
     run = stored(plan(), time=3_000_000, cycles=(2_700_000,))
     failed = [msgspec.structs.replace(one, why="no llvm-mca") for one in run.estimates]
