@@ -15,6 +15,7 @@ from hil.league.published import NETWORKS, NetworkName, Result, network, results
 from hil.tflite import read_model
 from tests.support.league import SHAPES
 
+PROJECT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("HIL_NETWORKS_DIR") or "missing") / "mlperf"
 
 
@@ -102,3 +103,12 @@ def test_the_reference_file_has_the_macs_and_the_hash(name: NetworkName) -> None
     assert (graph.macs, graph.parameters) == (of.macs, of.parameters)
     assert (graph.input.elements, graph.output.elements) == (of.inputs, of.outputs)
     assert of.file(hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_the_page_has_the_number_of_results_and_the_sizes_of_the_networks() -> None:
+    page = (PROJECT / "docs" / "league.md").read_text("utf-8")
+    systems = {(each.description, each.precision) for each in results()}
+    assert f"has {len(results())} results of {len(systems)} systems" in page
+    for name in NETWORKS:
+        of = network(name)
+        assert f"| `{name}` | {of.title} | {of.macs:,} | {of.parameters:,} |" in page
