@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Final
@@ -14,15 +15,18 @@ from hil.api.text import run_text
 from hil.bench import Request, make_plan, run
 from hil.bench.events import BuildStep, Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
+from hil.bench.power import Power
 from hil.boards.config import Board
 from hil.boards.station import Station, choose_boards, missing_tools, packages, stations
 from hil.core.errors import DeviceError, HilError
 from hil.core.processes import cores
+from hil.energy import open_instrument
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
 from hil.runs.load import read_samples
 from hil.runs.log import run_folder
 from hil.runs.schema import AbsentBoard
+from hil.runs.schema_energy import IDLE_MODE
 
 _NAMED: Final = 3  # boards in the name of a run's folder
 
@@ -44,7 +48,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
     absent = tuple(map(_absent, chosen.absent))
     for note in (*chosen.notes, *(f"left out: {one.reason}" for one in absent)):
         emit(Note(note))
-    with stations(chosen.names, project, options.port) as found:
+    with _power(options) as power, stations(chosen.names, project, options.port) as found:
         request = Request(
             project=project,
             boards=found,
@@ -92,8 +96,23 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
                 cycles=options.cycles,
                 chaos=faults,
                 host=host,
+                power=power,
             )
     return folder
+
+
+@contextmanager
+def _power(options: BenchOptions) -> Iterator[Power | None]:
+    """How to measure energy, if that is asked for; the instrument is opened before any build."""
+    if options.power is None:
+        yield None
+        return
+    volts = options.supply if options.voltage is None else options.voltage
+    instrument = open_instrument(options.power, volts=volts, gate=options.gate)
+    try:
+        yield Power(instrument, options.supply, options.idle_mode or IDLE_MODE)
+    finally:
+        instrument.close()
 
 
 def _kinds(found: Sequence[Station]) -> tuple[str, ...]:

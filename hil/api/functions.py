@@ -58,6 +58,11 @@ class More(TypedDict, total=False):
     firmware: File
     tolerance: float
     chaos: str
+    power: str
+    voltage: float
+    supply: float
+    gate: str
+    idle_mode: str
     protocol: str
     pattern: str | Iterable[str]
     send: str

@@ -12,6 +12,7 @@ from hil.core.errors import UsageError, unknown
 from hil.core.processes import cores
 from hil.core.records import Dataset
 from hil.datasets import Given
+from hil.energy.opened import EXAMPLES, split
 
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
@@ -27,6 +28,11 @@ _ONLY_FRAMES: Final = (
         "layers",
         "profile",
         "cycles",
+        "power",
+        "voltage",
+        "supply",
+        "gate",
+        "idle_mode",
         "chaos",
     ),
 )
@@ -64,6 +70,11 @@ class BenchOptions:
     chaos: str | None = None
     profile: bool = False
     cycles: bool = False
+    power: str | None = None
+    voltage: float | None = None
+    supply: float | None = None
+    gate: str = ""
+    idle_mode: str | None = None
     protocol: str = "frames"
     pattern: tuple[str, ...] = ()
     send: str = "csv"
@@ -107,10 +118,32 @@ class BenchOptions:
                 )
         elif refused := next((given[name] for name in _ONLY_TEXT if name in given), None):
             raise UsageError(f"{refused} needs --protocol text", f"add it, or leave out {refused}")
+        self._check_power()
         if self.jobs is not None and self.jobs < 1:
             raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
 
+    def _check_power(self) -> None:
+        """UsageError for an instrument that does not exist, and for voltages that make no sense."""
+        if self.power is None:
+            names = ("voltage", "supply", "gate", "idle_mode")
+            if given := next((name for name in names if getattr(self, name)), None):
+                option = f"--{given.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} needs --power", f"name the instrument, as --power {EXAMPLES[1]}"
+                )
+            return
+        split(self.power)
+        for option, volts in (("--voltage", self.voltage), ("--supply", self.supply)):
+            if volts is not None and not 0 < volts <= _MOST_VOLTS:
+                raise UsageError(f"{option} {volts:g} is not a voltage of a board", "as 3.3")
+        if self.voltage is not None and self.supply is not None:
+            raise UsageError(
+                "--voltage and --supply contradict",
+                "--supply if the instrument is to power the board, else --voltage",
+            )
 
+
+_MOST_VOLTS: Final = 24.0
 DEFAULTS: Final = BenchOptions()
 
 

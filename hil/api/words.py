@@ -18,6 +18,7 @@ from hil.bench.events import (
     Implausible,
     Judged,
     LeftOut,
+    MeasuringPower,
     NoisyHost,
     NotCounted,
     Note,
@@ -99,6 +100,8 @@ def words(event: Event) -> str:
             return f"{key}: measuring each layer on {sample}"
         case CountingBlocks(key, sample):
             return f"{key}: counting every instruction on {sample}"
+        case MeasuringPower(key, windows, instrument):
+            return f"{key}: measuring the energy of {windows:,} inferences with {instrument}"
         case Untimed(name, precision, why):
             return f"note: {name} {precision} was not timed on the host: {why}"
         case NoisyHost(why):

@@ -226,6 +226,15 @@ class CountingBlocks:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuringPower:
+    """``instrument`` is about to record ``run``'s board during ``windows`` inferences."""
+
+    run: str
+    windows: int
+    instrument: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimingHost:
     """LiteRT has been timed on ``done`` of ``total`` samples, on this computer."""
 
@@ -302,6 +311,7 @@ Event: TypeAlias = (
     | Observing
     | Profiling
     | CountingBlocks
+    | MeasuringPower
     | TimingHost
     | Untimed
     | NoisyHost

@@ -16,6 +16,7 @@ from hil.bench.lab import ChaosLab, Lab, RealLab
 from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import check_layers, profile
 from hil.bench.plan import BenchPlan
+from hil.bench.power import Power, measure_power
 from hil.bench.prepare import prepare
 from hil.bench.quant import compare_precisions
 from hil.bench.session import Patience
@@ -41,6 +42,7 @@ def run(
     patience: Patience | None = None,
     chaos: Chaos | None = None,
     host: HostTiming | None = None,
+    power: Power | None = None,
 ) -> None:
     """Carry out ``plan`` and store it in ``folder``, continuing where an earlier try was cut off.
 
@@ -51,6 +53,7 @@ def run(
     ``cycles``, estimated cycles. ``patience``: how to wait for a
     port that vanished. ``chaos``: faults to inject on every line. ``host``: how to time LiteRT on
     this computer, after the last answer, when nothing else of the bench runs; None: not at all.
+    ``power``: how to measure the energy of an inference; None: not at all.
     """
     quiet = lab or RealLab(plan.project)
     lab = ChaosLab(quiet, chaos, clock_of(quiet)) if chaos else quiet
@@ -64,7 +67,10 @@ def run(
     if asked:
         plan = draw_samples(plan, asked, emit)
     check_folder(folder, plan, chaos)
-    streamer = Streamer(plan.data, lab, patience or Patience())
+    patience = patience or Patience()
+    if power:
+        power.switch_on(patience)
+    streamer = Streamer(plan.data, lab, patience)
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
         judged_by = [(network, plan.criterion(network)) for network in plan.networks]
@@ -88,6 +94,9 @@ def run(
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
             if cycles:
                 log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit))
+            if power:
+                found_power = measure_power(plan, prepared, answers, quiet, power, patience, emit)
+                log.save_energy(found_power)
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))
             log.save_quant(compare_precisions(plan, emit))

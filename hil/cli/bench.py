@@ -20,6 +20,7 @@ Names = list[str]
 
 _SKETCH: Final = "Your own sketch: --engine user"
 _TEXT: Final = "Lines of text: --protocol text"
+_ENERGY: Final = "Energy"
 _HOST: Final = "This computer"
 
 
@@ -142,6 +143,47 @@ def bench(
             "--cycles", help="Also estimate the cycles of an emulated core (docs/cycles.md)."
         ),
     ] = False,
+    power: Annotated[
+        str | None,
+        typer.Option(
+            "--power",
+            help="Also measure energy with this instrument, as ppk2:PORT (docs/energy.md).",
+            rich_help_panel=_ENERGY,
+        ),
+    ] = None,
+    voltage: Annotated[
+        float | None,
+        typer.Option(
+            "--voltage",
+            help="Volts of the board's supply, for an instrument that does not measure them.",
+            rich_help_panel=_ENERGY,
+        ),
+    ] = None,
+    supply: Annotated[
+        float | None,
+        typer.Option(
+            "--supply",
+            help="Volts that the instrument is to supply; default: the power stays as it is.",
+            rich_help_panel=_ENERGY,
+        ),
+    ] = None,
+    gate: Annotated[
+        str,
+        typer.Option(
+            "--gate",
+            help="Digital input of the marker pin; default: the instrument's first.",
+            rich_help_panel=_ENERGY,
+        ),
+    ] = "",
+    idle_mode: Annotated[
+        str | None,
+        typer.Option(
+            "--idle-mode",
+            help="What the board does between inferences, as 'light sleep'. Energy of different "
+            "idle modes is not compared.",
+            rich_help_panel=_ENERGY,
+        ),
+    ] = None,
     protocol: Annotated[
         str,
         typer.Option(
@@ -254,6 +296,11 @@ def bench(
         chaos=chaos,
         profile=profile,
         cycles=cycles,
+        power=power,
+        voltage=voltage,
+        supply=supply,
+        gate=gate,
+        idle_mode=idle_mode,
         protocol=protocol,
         pattern=tuple(pattern),
         send=send,

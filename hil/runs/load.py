@@ -17,7 +17,7 @@ from msgspec import UNSET
 from hil.core.errors import StorageError, UsageError, WrongSchema
 from hil.core.files import NO_RECORD, is_plain
 from hil.core.records import DType, Task
-from hil.runs import host
+from hil.runs import host, schema_energy
 from hil.runs.schema import (
     CLASS,
     CYCLES,
@@ -39,6 +39,7 @@ from hil.runs.schema import (
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_cycles import CycleEstimate
+from hil.runs.schema_energy import ENERGY, EnergyMeasured
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, LayerSeen, Profiled
 from hil.runs.schema_quant import QUANT, QuantPair
@@ -70,8 +71,8 @@ class StoredRun:
 
     ``samples`` has the key of every planned run; each run's samples are in order of position,
     without repeats. ``torn``: the last line of samples.jsonl was cut off and is left out.
-    ``pictures``, ``layer_checks``, ``profiled``, ``checks``, ``quant`` and ``estimates`` are
-    empty without their files, ``host`` is None.
+    ``pictures``, ``layer_checks``, ``profiled``, ``checks``, ``quant``, ``estimates`` and
+    ``energy`` are empty without their files, ``host`` is None.
     ``targets``: (samples asked for, values), row `Sample.i`; None if no run is judged by targets.
     """
 
@@ -86,6 +87,7 @@ class StoredRun:
     checks: tuple[CheckFinding, ...] = ()
     quant: tuple[QuantPair, ...] = ()
     estimates: tuple[CycleEstimate, ...] = ()
+    energy: tuple[EnergyMeasured, ...] = ()
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -117,6 +119,7 @@ def load_run(folder: Path) -> StoredRun:
         _checks(folder / CHECKS, manifest),
         _quant(folder / QUANT, manifest),
         _estimates(folder / CYCLES, manifest),
+        _energy(folder / ENERGY, manifest),
     )
 
 
@@ -290,6 +293,16 @@ def _estimates(path: Path, manifest: Manifest) -> tuple[CycleEstimate, ...]:
         parts = [(part.cycles, part.instructions) for part in (*one.functions, *one.hottest)]
         if one.run not in keys or min(one.cycles, one.instructions, *map(min, parts)) < 0:
             raise StorageError(f"{path}: the cycles of run '{one.run}' do not fit any run", _RERUN)
+    return found
+
+
+def _energy(path: Path, manifest: Manifest) -> tuple[EnergyMeasured, ...]:
+    raw = _read(path)
+    if raw is None:
+        return ()
+    found = _decode(raw, tuple[EnergyMeasured, ...], path)
+    if fault := schema_energy.fault(found, {plan.key for plan in manifest.runs}):
+        raise StorageError(f"{path}: {fault}", _RERUN)
     return found
 
 

@@ -44,6 +44,7 @@ from hil.runs.schema import (
 )
 from hil.runs.schema_checks import CHECKS, CheckFinding
 from hil.runs.schema_cycles import CycleEstimate
+from hil.runs.schema_energy import ENERGY, EnergyMeasured
 from hil.runs.schema_host import HostLatencies
 from hil.runs.schema_layers import LayerCheck, Profiled
 from hil.runs.schema_quant import QUANT, QuantPair
@@ -184,6 +185,10 @@ class RunLog:
         """Store the estimated cycles of each run."""
         replace_file(self.folder / CYCLES, pretty(estimates))
 
+    def save_energy(self, measured: Sequence[EnergyMeasured]) -> None:
+        """Store the energy of each run."""
+        replace_file(self.folder / ENERGY, pretty(measured))
+
     def save_host(self, host: HostLatencies) -> None:
         """Store how long LiteRT takes on this computer."""
         replace_file(self.folder / HOST, msgspec.json.encode(host))
@@ -212,7 +217,18 @@ class RunLog:
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed bench did not rename."""
-        for name in (MANIFEST, TARGETS, DIGITS, LAYERS, PROFILE, CYCLES, HOST, CHECKS, QUANT):
+        for name in (
+            MANIFEST,
+            TARGETS,
+            DIGITS,
+            LAYERS,
+            PROFILE,
+            CYCLES,
+            ENERGY,
+            HOST,
+            CHECKS,
+            QUANT,
+        ):
             for left in self.folder.glob(f".{name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -28,11 +28,12 @@ from hil.runs.schema import (
     Manifest,
 )
 from hil.runs.schema_checks import CHECKS
+from hil.runs.schema_energy import ENERGY
 from hil.runs.schema_quant import QUANT
 
 LOCK = ".lock"  # held by the bench that writes the folder
 # written by the bench; pages are made from these
-DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, CYCLES, HOST, CHECKS, QUANT)
+DATA = (SAMPLES, TARGETS, DIGITS, LAYERS, PROFILE, CYCLES, ENERGY, HOST, CHECKS, QUANT)
 
 
 def pretty(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
