@@ -37,7 +37,7 @@ _LEAST: Final = 10
 _RECORDED_S: Final = 30.0  # of a run, about, unless that is too short for `_LEAST` windows
 _PAUSE_S: Final = 0.05  # between two windows, for the idle power
 _SETTLE_S: Final = 1.0  # of a board that was just switched on
-_POINTS: Final = 600  # of the drawing of a window
+_POINTS: Final = 400  # of the drawing of a window
 # A simulated instrument needs windows of some length where an emulator has only a count.
 _PRETENDED_HERTZ: Final = 100e6
 

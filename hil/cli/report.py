@@ -60,7 +60,7 @@ def show_report(
     out.print("* output elements that differ from the byte oracle (TFLM) / from LiteRT")
     for found in written.manifest.left_out:
         out.print(f"not run: {escape(found.reason)}", soft_wrap=True)
-    problems = unexpected(written.manifest, written.summary)
+    problems = [*unexpected(written.manifest, written.summary), *written.energy_faults]
     if not partial:
         result(
             ReportOutput(
@@ -93,6 +93,9 @@ def show_report(
     if written.estimates and written.estimates.rows:
         out.print(printed(written.estimates.title, written.estimates.head, written.estimates.rows))
         out.print(escape(written.estimates.note), soft_wrap=True)
+    if written.energy and written.energy.rows:
+        out.print(printed(written.energy.title, written.energy.head, written.energy.rows))
+        out.print(escape(written.energy.note), soft_wrap=True)
     for profile in written.profiles:
         out.print(printed(profile.title, profile.head, profile.rows))
         out.print(escape(profile.note), soft_wrap=True)
@@ -100,6 +103,7 @@ def show_report(
         *written.layer_findings,
         *written.unprofiled,
         *written.unestimated,
+        *written.unmeasured,
         *written.links,
     ):
         out.print(escape(line), soft_wrap=True)

@@ -11,6 +11,7 @@ from hil.core.errors import StorageError
 from hil.core.files import replace_file
 from hil.report.blocks import Table
 from hil.report.document import document
+from hil.report.energy import energy_warnings
 from hil.report.markdown import markdown
 from hil.report.page import figures, page
 from hil.runs.load import load_run
@@ -35,6 +36,9 @@ class Report:
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
     estimates: Table | None = None  # estimated cycles
     unestimated: tuple[str, ...] = ()  # why a run has none
+    energy: Table | None = None  # per inference
+    unmeasured: tuple[str, ...] = ()  # why a run has none, and doubts about others
+    energy_faults: tuple[str, ...] = ()  # what makes the energy of a run wrong
     checks: tuple[CheckFinding, ...] = ()  # what explains wrong answers
     quant: tuple[QuantPair, ...] = ()  # what int8 loses, by model
     boards: tuple[Table, ...] = ()  # times on every board, of a run on several
@@ -70,6 +74,9 @@ def write(run_dir: Path) -> Report:
         unprofiled=found.unprofiled,
         estimates=found.estimates,
         unestimated=found.unestimated,
+        energy=found.energy,
+        unmeasured=found.unmeasured,
+        energy_faults=tuple(energy_warnings(run)),
         checks=run.checks,
         quant=run.quant,
         boards=found.boards,

@@ -13,6 +13,7 @@ from hil.report.boards import boards_section, time_tables
 from hil.report.checks import check_warnings, checks_section, doubted
 from hil.report.cost import time_section
 from hil.report.cycles import cycles_section, estimates_table, unestimated
+from hil.report.energy import energy_section, energy_table, energy_warnings, unmeasured
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
 from hil.report.layers import layer_findings, layers_section, profile_tables, unprofiled
@@ -40,6 +41,7 @@ SECTIONS: Final[tuple[MakeSection, ...]] = (
     time_section,
     cycles_section,
     league_section,
+    energy_section,
     host_section,
     memory_section,
     link_section,
@@ -68,6 +70,8 @@ class Document:
     host: Table  # LiteRT's time on the host; without rows if it was not measured
     links: tuple[str, ...] = ()  # how much of its line each run has used
     boards: tuple[Table, ...] = ()  # times on every board; empty with one board
+    energy: Table | None = None  # per inference; without rows if it was not measured
+    unmeasured: tuple[str, ...] = ()  # why a run has none, and doubts about others
 
     def table(self, title: str) -> Table:
         """The table of that title; one without rows if the report has none."""
@@ -84,7 +88,12 @@ def document(run: StoredRun) -> Document:
         run_id=run.manifest.run_id,
         created=moment(run.manifest.created),
         verdict=doubted(verdict(run.manifest, found), run),
-        warnings=(*check_warnings(run), *quant_warnings(run), *warnings(run, found)),
+        warnings=(
+            *check_warnings(run),
+            *quant_warnings(run),
+            *energy_warnings(run),
+            *warnings(run, found),
+        ),
         sections=tuple(section for section in sections if section.blocks),
         layer_findings=layer_findings(run.layer_checks, found),
         profiles=profile_tables(run, found),
@@ -92,6 +101,8 @@ def document(run: StoredRun) -> Document:
         boards=time_tables(run, found),
         estimates=estimates_table(run, found),
         unestimated=unestimated(run, found),
+        energy=energy_table(run, found),
+        unmeasured=unmeasured(run, found),
         host=terminal_table(found),
         links=tuple(link_words(found)),
     )

@@ -27,9 +27,10 @@ def cloud(
     y: Reals,
     css: str,
     *,
-    line: Literal["equal", "zero"],
+    line: Literal["equal", "zero"] | tuple[float, float],
 ) -> Cloud:
-    """Points (x, y) with finite values, at least one, and the line y = x or y = 0.
+    """Points (x, y) with finite values, at least one, and the line y = x, y = 0,
+    or from one x to another, above all points.
 
     ``axes``: what x and y are, and ``css`` the points' colour. Of more than `MOST` samples, evenly
     spaced ones are drawn, in their order.
@@ -46,6 +47,8 @@ def cloud(
         across = _scale(float(x.min()), float(x.max()))
         up = _scale(min(float(y.min()), 0.0), max(float(y.max()), 0.0))
         path = (across[0].low, 0.0, across[0].high, 0.0)
+        if line != "zero":
+            path = (line[0], up[0].high, line[1], up[0].high)
 
     def down(value: float) -> float:
         return round(HEIGHT * (1 - up[0].at(value) / 100), 1)

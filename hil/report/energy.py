@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Section "Energy": joules per inference as an instrument measured them, one window as it was
+recorded, and how long batteries last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from hil.energy import battery_days
+from hil.energy.windows import FAULTS
+from hil.report.blocks import Bullets, Clouds, Section, Table, section
+from hil.report.draw.chart import Cloud, colour
+from hil.report.draw.cloud import cloud
+from hil.report.text import count, plural
+from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
+from hil.runs.schema_energy import EnergyMeasured, Shown, Span
+
+HEAD: Final = (
+    *("Run", "Energy per inference", "Above idle", "Idle power", "Time", "Average", "Peak"),
+    "Windows",
+)
+_BATTERIES: Final = (("CR2032, 225 mAh", 225.0), ("1,000 mAh", 1000.0), ("2,600 mAh", 2600.0))
+_PERIODS: Final = (("second", 1.0), ("10 s", 10.0), ("minute", 60.0), ("hour", 3600.0))
+_PREFIXES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_EDGE: Final = 0.01  # from which on the sampled edges are worth a warning
+_SIMULATED: Final = (
+    "Simulated: no instrument measured a board. These figures show that the pipeline works, and "
+    "are not the energy of any board."
+)
+
+
+def energy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
+    named = {cell.plan.key: cell for cell in cells}
+    models = tuple(dict.fromkeys(cell.plan.model for cell in cells))
+    made = [(one, named[one.run]) for one in run.energy if not one.why and one.run in named]
+    drawn = [
+        _trace(one.shown, cell, colour(cell.plan.model, cell.plan.precision, models))
+        for one, cell in made
+        if one.shown and len(one.shown.current) > 1
+    ]
+    return section(
+        "energy",
+        "Energy",
+        [
+            energy_table(run, cells),
+            Bullets("", unmeasured(run, cells)),
+            Clouds("One window as it was recorded", tuple(drawn)),
+            _batteries(made),
+        ],
+    )
+
+
+def energy_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
+    """One row per run whose energy was measured."""
+    named = {cell.plan.key: cell for cell in cells}
+    made = [one for one in run.energy if not one.why and one.run in named]
+    rows = tuple(
+        (
+            named[one.run].name,
+            quantity(one.joules, "J"),
+            quantity(one.above_idle, "J"),
+            quantity(one.idle, "W"),
+            quantity(one.seconds, "s"),
+            _value(one.average, "A"),
+            _value(one.peak, "A"),
+            _windows(one),
+        )
+        for one in made
+    )
+    return Table("Energy per inference", HEAD, rows, _note(made) if made else "")
+
+
+def unmeasured(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """One line per run that was to be measured and was not, and per doubt about one that was."""
+    names = {cell.plan.key: cell.name for cell in cells}
+    return tuple(
+        f"{names[one.run]}: {said}."
+        for one in run.energy
+        if one.run in names
+        for said in _said(one)
+    )
+
+
+def energy_warnings(run: StoredRun) -> Iterator[str]:
+    """What makes the energy of a run wrong."""
+    for one in run.energy:
+        if clocks_differ(one):
+            times = one.not_counted[FAULTS["clock"]]
+            yield (
+                f"{one.run}: energy: in {plural(times, 'window')} the instrument's clock and the "
+                "board's differ by more than 1 %: one of the two is wrong"
+            )
+
+
+def clocks_differ(one: EnergyMeasured) -> bool:
+    """Whether a window does not count because the clocks of instrument and board disagree."""
+    return FAULTS["clock"] in one.not_counted
+
+
+def quantity(found: Span | None, unit: str) -> str:
+    """A figure and its interval with one prefix: 2.36 mJ (2.34 to 2.38)."""
+    if found is None:
+        return "–"
+    scale, prefix = _prefix(found.point)
+    low, high = f"{found.low / scale:,.4g}", f"{found.high / scale:,.4g}"
+    return f"{found.point / scale:,.4g} {prefix}{unit}\n({low} to {high})".replace("-", "−")
+
+
+def _said(one: EnergyMeasured) -> Iterator[str]:
+    if one.why:
+        yield f"its energy is not known: {one.why}"
+    if one.ended:
+        yield f"the recording ended early: {one.ended}"
+    for why, times in one.not_counted.items():
+        yield f"{plural(times, 'window')} did not count: {why}"
+    if one.lost:
+        yield f"the instrument lost {plural(one.lost, 'sample')} of {count(one.samples)}"
+    if one.edge > _EDGE:
+        yield (
+            f"a window has only {count(round(1 / one.edge))} samples, so that its energy can be "
+            f"off by {100 * one.edge:.1f} %: let a window contain several inferences"
+        )
+
+
+def _windows(one: EnergyMeasured) -> str:
+    left = sum(one.not_counted.values())
+    each = f"\n{count(one.inferences)} inferences each" if one.inferences > 1 else ""
+    return f"{count(one.windows)}{f' of {count(one.windows + left)}' if left else ''}{each}"
+
+
+def _note(made: Sequence[EnergyMeasured]) -> str:
+    first = made[0]
+    words = [_SIMULATED] if any(one.simulated for one in made) else []
+    source = "supplied by it" if first.supplied else "not supplied by it"
+    by = "the marker pin" if first.by == "gate" else "the power itself, as there is no gate"
+    words.append(
+        f"Instrument: {first.instrument} at {first.volts:.3g} V ({source}), "
+        f"{count(round(first.rate))} samples/s; windows by {by}. Between inferences the board is "
+        f"{first.idle_mode}. Means over the windows and their 95 % intervals (Student's t), which "
+        "do not contain the instrument's own accuracy. Above idle: less the idle power beside each "
+        "window over its time. Currents are those within windows."
+    )
+    ratios = [one.ratio for one in made if one.ratio is not None]
+    if ratios:
+        low, high = min(ratios), max(ratios)
+        span = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
+        words.append(f"The gate's time over the board's own: {span}.")
+    changes = [one.range_changes for one in made if one.range_changes is not None]
+    if changes:
+        words.append(f"The instrument changed its range {plural(sum(changes), 'time')}.")
+    return " ".join(words)
+
+
+def _trace(shown: Shown, cell: Cell, css: str) -> Cloud:
+    current = np.array([np.nan if one is None else one for one in shown.current])
+    seconds = (np.arange(current.size) + 0.5) * shown.step
+    known = np.isfinite(current)
+    scale, prefix = _prefix(float(np.nanmax(np.abs(current))))
+    unit, milli = f"{prefix}A", 1e3
+    return cloud(
+        cell.name,
+        f"Current in {unit} over milliseconds, around one inference. The line shows where the "
+        "marker pin was high.",
+        ("Time, ms", f"Current, {unit}"),
+        seconds[known] * milli,
+        current[known] / scale,
+        css,
+        line=(shown.start * milli, shown.end * milli),
+    )
+
+
+def _batteries(made: Sequence[tuple[EnergyMeasured, Cell]]) -> Table:
+    rows = [
+        (
+            f"{cell.name}, every {period}",
+            *(_days(one, capacity, seconds) for _, capacity in _BATTERIES),
+        )
+        for one, cell in made
+        for period, seconds in _PERIODS
+    ]
+    head = ("One inference", *(name for name, _ in _BATTERIES))
+    note = (
+        "Days that an ideal battery of the board's voltage lasts: no self-discharge, no losses of "
+        "a regulator, and the idle power of this measurement in between. For other capacities and "
+        "periods: hil energy RUN --battery MAH --every SECONDS."
+    )
+    return Table("Battery life in days", head, tuple(rows), note, folded=True)
+
+
+def _days(one: EnergyMeasured, capacity: float, every: float) -> str:
+    assert one.above_idle is not None
+    assert one.idle is not None
+    assert one.seconds is not None
+    if every < one.seconds.point:
+        return "–"  # an inference takes longer
+    days = battery_days(capacity, one.volts, one.above_idle.point, one.idle.point, every)
+    return f"{days:,.3g}" if 0 < days < 1e6 else "–"
+
+
+def _value(value: float, unit: str) -> str:
+    scale, prefix = _prefix(value)
+    return f"{value / scale:,.4g} {prefix}{unit}"
+
+
+def _prefix(value: float) -> tuple[float, str]:
+    return next((one for one in _PREFIXES if abs(value) >= one[0]), _PREFIXES[-1])
