@@ -10,6 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
+from hil.compare.energy import (
+    IDLE_MODE,
+    INSTRUMENT,
+    VOLTAGE,
+    energy_differences,
+    energy_figure,
+    energy_of,
+)
 from hil.compare.figures import figures
 from hil.compare.formats import problem, problem_of_lost, summary
 from hil.compare.host import ALLOW as ALLOW_HOST
@@ -50,6 +58,9 @@ FIELDS: Final = (
     "tolerance",
     "chaos",
     ALLOW_HOST,
+    VOLTAGE,
+    IDLE_MODE,
+    INSTRUMENT,
 )
 _KEY: Final = ("board", "engine", "model", "precision")
 
@@ -110,12 +121,18 @@ def _unique(
 
 
 def refuse(
-    base: Manifest, new: Manifest, matched: Matched, allowed: Collection[str], names: str
+    base: Manifest,
+    new: Manifest,
+    matched: Matched,
+    allowed: Collection[str],
+    names: str,
+    more: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """NotComparable, with every field that differs and is not ``allowed`` to."""
+    """NotComparable, with every field that differs and is not ``allowed`` to; ``more`` are such
+    fields with their words."""
     found = [
         (field, f"{field} {words}")
-        for field, words in (*_run_differences(base, new), *_plan_differences(matched))
+        for field, words in (*_run_differences(base, new), *_plan_differences(matched), *more)
         if field not in allowed
     ]
     fields = list(dict.fromkeys(field for field, _ in found))
@@ -228,14 +245,21 @@ def compare_stored(
 ) -> Comparison:
     """`compare_runs` for loaded runs; ``names`` is how an error refers to them."""
     matched = match(_cells(base), _cells(new), allow)
-    refuse(base.manifest, new.manifest, matched, allow, names)
+    energies = [
+        (energy_of(base, one.plan.key), energy_of(new, other.plan.key))
+        for one, other in matched.pairs
+    ]
+    doubts = [found for pair in energies for found in energy_differences(*pair)]
+    refuse(base.manifest, new.manifest, matched, allow, names, doubts)
     file = limits or LimitsFile()
     broken = _broken(new, limits) if limits else {}
     runs = []
-    for one, other in matched.pairs:
+    for (one, other), measured in zip(matched.pairs, energies, strict=True):
         key = other.plan.key
+        energy = energy_figure(*measured, file.growth(key))
         found = (
             *figures(one, other, file.growth(key), allow),
+            *([energy] if energy else []),
             *host_figures(
                 Measured(one, _machine(base)),
                 Measured(other, _machine(new)),

@@ -14,7 +14,7 @@ import msgspec
 from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
-from hil.report.text import count, escape, listed, percent, plural, points, real
+from hil.report.text import count, escape, listed, percent, plural, points, real, si
 from hil.report.times import duration, latency_words
 
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")
@@ -28,6 +28,7 @@ _UNITS: Final = {
     "share": "",
     "real": "",
     "area": "",
+    "joules": " J",
 }
 _LONGEST_HASH: Final = 12
 _DIGITS: Final = 3  # of the host's latency
@@ -65,6 +66,8 @@ def _amount_words(figure: ComparedFigure, number: float) -> str:
         return real(number)
     if figure.kind == "area":
         return f"{number:.3f}"
+    if figure.kind == "joules":
+        return si(number, "J")
     if figure.step:
         return " ".join(latency_words(number, figure.step))
     return count(number) + _UNITS[figure.kind]

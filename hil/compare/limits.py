@@ -51,6 +51,7 @@ class Growth(Config, frozen=True):
     total: Annotated[float | None, FigureInfo("instructions, sum", 1)] = None
     cycles: Annotated[float | None, FigureInfo("cycles", 1)] = None
     latency: Annotated[float | None, FigureInfo("latency", 3)] = None
+    energy: Annotated[float | None, FigureInfo("energy above idle", 3)] = None
     first: Annotated[float | None, FigureInfo("first inference", 1)] = None
     host_xnnpack: Annotated[float | None, FigureInfo("host latency, XNNPACK", math.inf)] = None
     host_reference: Annotated[float | None, FigureInfo("host latency, reference", math.inf)] = None

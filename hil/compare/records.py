@@ -16,7 +16,7 @@ COMPARISON_SCHEMA = 1
 Word: TypeAlias = Literal["better", "worse", "same", "undecided", "missing", "new"]
 # "real": an error in the unit of the targets; "area": under the ROC curve, 0 to 1
 Kind: TypeAlias = Literal[
-    "share", "count", "bytes", "instructions", "cycles", "us", "host_ns", "real", "area"
+    "share", "count", "bytes", "instructions", "cycles", "us", "host_ns", "real", "area", "joules"
 ]
 
 

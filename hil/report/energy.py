@@ -14,7 +14,7 @@ from hil.energy.windows import FAULTS
 from hil.report.blocks import Bullets, Clouds, Section, Table, section
 from hil.report.draw.chart import Cloud, colour
 from hil.report.draw.cloud import cloud
-from hil.report.text import count, plural
+from hil.report.text import count, plural, prefix, si
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema_energy import EnergyMeasured, Shown, Span
@@ -25,7 +25,6 @@ HEAD: Final = (
 )
 _BATTERIES: Final = (("CR2032, 225 mAh", 225.0), ("1,000 mAh", 1000.0), ("2,600 mAh", 2600.0))
 _PERIODS: Final = (("second", 1.0), ("10 s", 10.0), ("minute", 60.0), ("hour", 3600.0))
-_PREFIXES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _EDGE: Final = 0.01  # from which on the sampled edges are worth a warning
 _SIMULATED: Final = (
     "Simulated: no instrument measured a board. These figures show that the pipeline works, and "
@@ -65,8 +64,8 @@ def energy_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
             quantity(one.above_idle, "J"),
             quantity(one.idle, "W"),
             quantity(one.seconds, "s"),
-            _value(one.average, "A"),
-            _value(one.peak, "A"),
+            si(one.average, "A"),
+            si(one.peak, "A"),
             _windows(one),
         )
         for one in made
@@ -105,9 +104,9 @@ def quantity(found: Span | None, unit: str) -> str:
     """A figure and its interval with one prefix: 2.36 mJ (2.34 to 2.38)."""
     if found is None:
         return "–"
-    scale, prefix = _prefix(found.point)
+    scale, letter = prefix(found.point)
     low, high = f"{found.low / scale:,.4g}", f"{found.high / scale:,.4g}"
-    return f"{found.point / scale:,.4g} {prefix}{unit}\n({low} to {high})".replace("-", "−")
+    return f"{found.point / scale:,.4g} {letter}{unit}\n({low} to {high})".replace("-", "−")
 
 
 def _said(one: EnergyMeasured) -> Iterator[str]:
@@ -159,8 +158,8 @@ def _trace(shown: Shown, cell: Cell, css: str) -> Cloud:
     current = np.array([np.nan if one is None else one for one in shown.current])
     seconds = (np.arange(current.size) + 0.5) * shown.step
     known = np.isfinite(current)
-    scale, prefix = _prefix(float(np.nanmax(np.abs(current))))
-    unit, milli = f"{prefix}A", 1e3
+    scale, letter = prefix(float(np.nanmax(np.abs(current))))
+    unit, milli = f"{letter}A", 1e3
     return cloud(
         cell.name,
         f"Current in {unit} over milliseconds, around one inference. The line shows where the "
@@ -199,12 +198,3 @@ def _days(one: EnergyMeasured, capacity: float, every: float) -> str:
         return "–"  # an inference takes longer
     days = battery_days(capacity, one.volts, one.above_idle.point, one.idle.point, every)
     return f"{days:,.3g}" if 0 < days < 1e6 else "–"
-
-
-def _value(value: float, unit: str) -> str:
-    scale, prefix = _prefix(value)
-    return f"{value / scale:,.4g} {prefix}{unit}"
-
-
-def _prefix(value: float) -> tuple[float, str]:
-    return next((one for one in _PREFIXES if abs(value) >= one[0]), _PREFIXES[-1])

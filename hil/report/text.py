@@ -12,6 +12,7 @@ from hil.stats import Estimate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 
@@ -117,3 +118,14 @@ def per_inference(unit: str) -> str:
 def noun(dataset: str) -> str:
     """What a sample of a data set is called: digit, picture, otherwise sample."""
     return _NOUNS.get(dataset, "sample")
+
+
+def prefix(value: float) -> tuple[float, str]:
+    """The SI prefix of a value, with its factor: (0.001, "m")."""
+    return next((one for one in _PREFIXES if abs(value) >= one[0]), _PREFIXES[-1])
+
+
+def si(value: float, unit: str) -> str:
+    """A value with a prefixed unit: 2.363 mJ."""
+    scale, letter = prefix(value)
+    return f"{value / scale:,.4g} {letter}{unit}".replace("-", "−")
