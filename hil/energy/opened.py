@@ -22,11 +22,14 @@ _NOISE: Final = 0.0002  # amperes
 class Asked:
     """What the user says of a measurement. ``place``: what follows the colon of its text: a port, a
     serial number or an address. ``volts``: of the board's supply, which an instrument without a
-    voltmeter must know. ``gate``: the digital input of the marker pin; empty: the first."""
+    voltmeter must know. ``gate``: the digital input of the marker pin; empty: the first.
+    ``pulses``: the board sends a pulse where a window begins and where it ends, instead of a level.
+    """
 
     place: str = ""
     volts: float | None = None
     gate: str = ""
+    pulses: bool = False
 
 
 def _simulated(asked: Asked) -> Instrument:
@@ -39,11 +42,18 @@ def _ppk2(asked: Asked) -> Instrument:
     return open_ppk2(asked)
 
 
+def _lpm01a(asked: Asked) -> Instrument:
+    from hil.energy.lpm01a import open_lpm01a
+
+    return open_lpm01a(asked)
+
+
 KINDS: Final[Mapping[str, Callable[[Asked], Instrument]]] = {
     "sim": _simulated,
     "ppk2": _ppk2,
+    "lpm01a": _lpm01a,
 }
-EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0")
+EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0", "lpm01a:/dev/ttyACM0")
 
 
 def split(text: str) -> tuple[str, str]:
@@ -56,9 +66,11 @@ def split(text: str) -> tuple[str, str]:
     return kind, place
 
 
-def open_instrument(text: str, *, volts: float | None = None, gate: str = "") -> Instrument:
+def open_instrument(
+    text: str, *, volts: float | None = None, gate: str = "", pulses: bool = False
+) -> Instrument:
     """Open the instrument that ``text`` names: its kind, a colon and its place (`EXAMPLES`). The
-    board's power stays as it is.
+    board's power stays as it is. The other arguments: `Asked`.
 
     Raises:
         UsageError: The text names none, or the instrument needs ``volts``.
@@ -66,4 +78,4 @@ def open_instrument(text: str, *, volts: float | None = None, gate: str = "") ->
         DeviceError: It is not attached, or another program has its port.
     """
     kind, place = split(text)
-    return KINDS[kind](Asked(place, volts, gate))
+    return KINDS[kind](Asked(place, volts, gate, pulses))
