@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.bench.cases import SketchCase
+from hil.bench.cycles_layers import estimate_layers, stored_part
 from hil.bench.events import CountingBlocks, Emit
 from hil.bench.identity import find_model
 from hil.bench.inputs import Inputs, taken_by
@@ -18,10 +19,10 @@ from hil.bench.prepare import Prepared
 from hil.core.errors import HilError, WrongFirmware
 from hil.cycles.blocks import llvm_version
 from hil.cycles.counting import CALIBRATION, Window, compiled, counted, windows
-from hil.cycles.estimate import Part, estimate
+from hil.cycles.estimate import estimate
 from hil.cycles.models import core_of
 from hil.runs.schema import Sample
-from hil.runs.schema_cycles import CycleEstimate, CyclePart
+from hil.runs.schema_cycles import CycleEstimate
 
 _FIRST_ALONE = "the network keeps a state, so only the first sample of the sequence can be repeated"
 
@@ -74,6 +75,7 @@ def _estimated(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab) -> Cyc
     with tempfile.TemporaryDirectory(prefix="hil-cycles-") as name:
         window = _count(plan, item, elf, sample, Path(name), lab)
     found = estimate(elf, window, core)
+    shown = estimate_layers(plan, item, sample, lab, core)
     return CycleEstimate(
         run=item.plan.key,
         id=sample.id,
@@ -83,8 +85,10 @@ def _estimated(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab) -> Cyc
         cycles=found.cycles.count,
         assumptions=core.assumptions,
         unknown=found.unknown,
-        functions=tuple(map(_stored, found.functions)),
-        hottest=tuple(map(_stored, found.hottest)),
+        functions=tuple(map(stored_part, found.functions)),
+        hottest=tuple(map(stored_part, found.hottest)),
+        layers=shown.layers,
+        layers_why=shown.why,
     )
 
 
@@ -122,13 +126,3 @@ def _count(
             "report it as an error of hil, with the command that you ran",
         )
     return window
-
-
-def _stored(part: Part) -> CyclePart:
-    return CyclePart(
-        function=part.function,
-        instructions=part.instructions,
-        cycles=round(part.cycles, 2),
-        runs=part.runs,
-        code=part.code,
-    )

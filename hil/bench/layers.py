@@ -289,7 +289,7 @@ def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     # the first inference of a boot takes longer: caches are cold
     for _ in board.device.infer(board.number, encoding, [values], sequence=graph.stateful):
         pass
-    reported = _ask_times(board.device, board.number, encoding, values)
+    reported = ask_times(board.device, board.number, encoding, values)
     if len(reported.laps) != len(layers):
         raise WrongFirmware(
             f"{item.plan.key}: the board timed {len(reported.laps)} layers, expected {len(layers)}",
@@ -309,7 +309,7 @@ def _ask_profile(board: Observed, data: Dataset, sample: Sample) -> Profiled:
     )
 
 
-def _ask_times(device: Device, model: int, encoding: Encoding, values: bytes) -> Profile:
+def ask_times(device: Device, model: int, encoding: Encoding, values: bytes) -> Profile:
     """The time of every layer on one sample, in as many replies as the board needs."""
     found: Profile | None = None
     while found is None or len(found.laps) < found.layers:

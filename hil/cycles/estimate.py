@@ -9,19 +9,22 @@ from pathlib import Path
 
 from hil.core.records import EstimatedCycles
 from hil.cycles.blocks import Block, blocks
+from hil.cycles.bottleneck import bottleneck
 from hil.cycles.counting import Window
-from hil.cycles.models import Core, ModelFailed, cycles_of, jumps_of
+from hil.cycles.models import Core, ModelFailed, Timed, jumps_of, timed
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A function, or one of its blocks. ``runs``: of the block; of a function, 0."""
+    """A function, or one of its blocks. ``runs``: of the block; of a function, 0. ``bottleneck``:
+    what limits the block; of a function, what limits the most of its cycles."""
 
     function: str
     instructions: int
     cycles: float
     runs: int = 0
     code: tuple[str, ...] = ()
+    bottleneck: str = ""
 
     @property
     def per_cycle(self) -> float:
@@ -57,11 +60,8 @@ def estimate(elf: Path, window: Window, core: Core, *, hottest: int = 8) -> Esti
             "report it as an error of hil, with the version of LLVM; code that the firmware copies "
             "to RAM cannot be timed",
         )
-    each, unknown = cycles_of(found, core)
-    parts = [
-        _part(block, one * block.runs + jumps_of(block, core))
-        for block, one in zip(found, each, strict=True)
-    ]
+    each, unknown = timed(found, core)
+    parts = [_part(block, one, core) for block, one in zip(found, each, strict=True)]
     total = round(sum(part.cycles for part in parts))
     return Estimate(
         core,
@@ -73,15 +73,23 @@ def estimate(elf: Path, window: Window, core: Core, *, hottest: int = 8) -> Esti
     )
 
 
-def _part(block: Block, cycles: float) -> Part:
-    code = tuple(one.text for one in block.code)
-    return Part(block.function, block.instructions, cycles, block.runs, code)
+def _part(block: Block, one: Timed, core: Core) -> Part:
+    code = tuple(instruction.text for instruction in block.code)
+    cycles = one.cycles * block.runs + jumps_of(block, core)
+    limit = bottleneck(block, one, core)
+    return Part(block.function, block.instructions, cycles, block.runs, code, limit)
 
 
 def _functions(parts: Sequence[Part]) -> tuple[Part, ...]:
     sums: dict[str, tuple[int, float]] = {}
+    limits: dict[str, dict[str, float]] = {}
     for part in parts:
         instructions, cycles = sums.get(part.function, (0, 0.0))
         sums[part.function] = instructions + part.instructions, cycles + part.cycles
-    found = [Part(name, *both) for name, both in sums.items()]
+        each = limits.setdefault(part.function, {})
+        each[part.bottleneck] = each.get(part.bottleneck, 0.0) + part.cycles
+    found = [
+        Part(name, *both, bottleneck=max(limits[name], key=lambda one: limits[name][one]))
+        for name, both in sums.items()
+    ]
     return tuple(sorted(found, key=lambda part: -part.cycles))

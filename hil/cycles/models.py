@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,12 @@ from hil.cycles.corrections import (
 
 _ITERATIONS: Final = 100
 _TRIES: Final = 20
-_TOTAL: Final = re.compile(r"^\[\d+\] Code Region - (\d+)$.*?^Total Cycles:\s+(\d+)$", re.M | re.S)
+_REGION: Final = re.compile(r"^(?=\[\d+\] Code Region - \d+$)", re.M)
+_NUMBER: Final = re.compile(r"Code Region - (\d+)$", re.M)
+_TOTAL: Final = re.compile(r"^Total Cycles:\s+(\d+)$", re.M)
+_WIDTH: Final = re.compile(r"^Dispatch Width:\s+(\d+)$", re.M)
+_UNIT: Final = re.compile(r"^\[[\d.]+\]\s+- (\S+)$", re.M)
+_PRESSURE: Final = re.compile(r"^Resource pressure per iteration:\n.*\n(.*)$", re.M)
 _ERROR: Final = re.compile(r"<stdin>:(\d+):\d+: error: ")
 _IT: Final = re.compile(r"it([te]{0,3}) +\w\w$")
 _THUMB: Final = "thumbv7em-none-eabihf"
@@ -106,9 +111,28 @@ class ModelFailed(HilError):
     """LLVM's model cannot time the code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One run of a block, as in a loop of it, without the cost of taken jumps.
+
+    ``width``: instructions that the core issues per cycle. ``pressure``: the names of its units and
+    the cycles that the block keeps each busy.
+    """
+
+    cycles: float
+    width: int
+    pressure: tuple[tuple[str, float], ...]
+
+
 def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], int]:
-    """Cycles of one run of each block, as in a loop of it, without the cost of taken jumps; and how
-    many instructions of the code the model does not know, which are timed as NOPs.
+    """The cycles of `timed` alone; raises the same."""
+    found, unknown = timed(blocks, core)
+    return tuple(one.cycles for one in found), unknown
+
+
+def timed(blocks: Sequence[Block], core: Core) -> tuple[tuple[Timed, ...], int]:
+    """What the model says of each block; and how many instructions of the code it does not know,
+    which are timed as NOPs.
 
     Raises:
         ToolMissing: llvm-mca is not installed.
@@ -122,7 +146,7 @@ def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], i
     lines = [".syntax unified"]
     for number, block in enumerate(blocks):
         lines.append(f"@ LLVM-MCA-BEGIN {number}")
-        lines += corrected(_unconditional([one.text for one in block.code]), core.missing)
+        lines += corrected(unconditional([one.text for one in block.code]), core.missing)
         lines += ["1:", "@ LLVM-MCA-END"]
     unknown = 0
     for _ in range(_TRIES):
@@ -134,11 +158,23 @@ def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], i
         for at in wrong:
             lines[at] = "nop"
         unknown += len(wrong)
-    total = {int(name): int(n) / _ITERATIONS for name, n in _TOTAL.findall(done.stdout)}
-    if len(total) != len(blocks):
+    found = dict(_regions(done.stdout))
+    if len(found) != len(blocks):
         why = " ".join(done.stderr.split())[:300] or "it printed no cycles"
         raise ModelFailed(f"llvm-mca cannot time the code for {core.name}: {why}", "choose another")
-    return tuple(total[number] for number in range(len(blocks))), unknown
+    return tuple(found[number] for number in range(len(blocks))), unknown
+
+
+def _regions(said: str) -> Iterator[tuple[int, Timed]]:
+    """What llvm-mca printed of each region, by its number."""
+    for text in _REGION.split(said)[1:]:
+        number, total, width = (pattern.search(text) for pattern in (_NUMBER, _TOTAL, _WIDTH))
+        if not (number and total and width):
+            continue
+        names, each = _UNIT.findall(text), _PRESSURE.search(text)
+        values = [0.0 if one == "-" else float(one) for one in (each[1] if each else "").split()]
+        cycles = int(total[1]) / _ITERATIONS
+        yield int(number[1]), Timed(cycles, int(width[1]), tuple(zip(names, values, strict=False)))
 
 
 def _unsupported(lines: Sequence[str], said: str) -> set[int]:
@@ -150,7 +186,7 @@ def _unsupported(lines: Sequence[str], said: str) -> set[int]:
     return {at for at, line in enumerate(lines) if line.split()[:1] == [name]}
 
 
-def _unconditional(code: Sequence[str]) -> list[str]:
+def unconditional(code: Sequence[str]) -> list[str]:
     """Thumb code without conditions, as if all were met: LLVM's models do not know IT, which
     becomes a NOP."""
     found: list[str] = []
@@ -171,7 +207,7 @@ def _unconditional(code: Sequence[str]) -> list[str]:
 
 def _mca(lines: Sequence[str], core: Core) -> subprocess.CompletedProcess[str]:
     words = [tool("llvm-mca"), f"-mtriple={core.triple}", f"-mcpu={core.name}"]
-    words += [f"-iterations={_ITERATIONS}", "-instruction-info=false", "-resource-pressure=false"]
+    words += [f"-iterations={_ITERATIONS}", "-instruction-info=false"]
     source = "\n".join([*lines, ""])
     return subprocess.run(
         words, input=source, capture_output=True, text=True, timeout=600, check=False

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hil.report.blocks import Bullets, Section, Table, section
+from hil.report.cycles_layers import LIMITS, layers_table, ratio
 from hil.report.text import count
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
@@ -15,6 +16,9 @@ from hil.runs.schema_cycles import CycleEstimate, CyclePart
 
 _FUNCTIONS: Final = 12  # of a run, at most
 _LINES: Final = 12  # of a block's code
+_HEAD: Final = (
+    *("Estimated cycles", "Share", "Instructions", "Instructions per cycle", "Limited by"),
+)
 _UNCALIBRATED: Final = (
     "An estimate, uncalibrated: it was not compared with a chip, so it has no error, and no "
     "milliseconds are derived from it."
@@ -43,6 +47,7 @@ def cycles_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
         [
             estimates_table(run, cells),
             Bullets("", unestimated(run, cells)),
+            *(layers_table(one, cell) for one, cell in made if one.layers),
             *(_functions(one, cell) for one, cell in made),
             *(_blocks(one, cell) for one, cell in made),
         ],
@@ -58,9 +63,9 @@ def estimates_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
             named[one.run].name,
             one.core,
             count(one.cycles),
-            _ratio(one.cycles, named[one.run].plan.macs),
+            ratio(one.cycles, named[one.run].plan.macs),
             count(one.instructions),
-            _ratio(one.instructions, one.cycles),
+            ratio(one.instructions, one.cycles),
         )
         for one in made
     )
@@ -93,20 +98,20 @@ def _note(made: Sequence[CycleEstimate]) -> str:
 
 def _functions(one: CycleEstimate, cell: Cell) -> Table:
     rows = tuple((part.function, *_figures(part, one)) for part in one.functions[:_FUNCTIONS])
-    head = ("Function", "Estimated cycles", "Share", "Instructions", "Instructions per cycle")
+    head = ("Function", *_HEAD)
     return Table(f"Estimated cycles by function: {cell.name}", head, rows, folded=True)
 
 
 def _blocks(one: CycleEstimate, cell: Cell) -> Table:
     rows = tuple(
-        (f"{part.function}\n{_code(part.code)}", count(part.runs), *_figures(part, one))
+        (part.function, _code(part.code), count(part.runs), *_figures(part, one))
         for part in one.hottest
     )
-    head = (
-        *("Block", "Times run", "Estimated cycles", "Share", "Instructions"),
-        "Instructions per cycle",
+    head = ("Function", "Block", "Times run", *_HEAD)
+    note = (
+        "Basic blocks with the most estimated cycles, in LLVM's syntax; 1 is any other place. "
+        f"{LIMITS}"
     )
-    note = "Basic blocks with the most estimated cycles, in LLVM's syntax; 1 is any other place."
     return Table(f"Hottest basic blocks: {cell.name}", head, rows, note, folded=True)
 
 
@@ -115,7 +120,8 @@ def _figures(part: CyclePart, one: CycleEstimate) -> tuple[str, ...]:
         count(round(part.cycles)),
         f"{100 * part.cycles / one.cycles:.1f}%" if one.cycles else "–",
         count(part.instructions),
-        _ratio(part.instructions, part.cycles),
+        ratio(part.instructions, part.cycles),
+        part.bottleneck or "–",
     )
 
 
@@ -123,7 +129,3 @@ def _code(code: Sequence[str]) -> str:
     shown = [" ".join(line.split()) for line in code[:_LINES]]
     more = len(code) - len(shown)
     return "\n".join([*shown, *([f"… {more} more"] if more else [])])
-
-
-def _ratio(over: float, under: float) -> str:
-    return f"{over / under:.2f}" if under else "–"

@@ -291,6 +291,7 @@ def _estimates(path: Path, manifest: Manifest) -> tuple[CycleEstimate, ...]:
     keys = {plan.key for plan in manifest.runs}
     for one in found:
         parts = [(part.cycles, part.instructions) for part in (*one.functions, *one.hottest)]
+        parts += [(layer.cycles, layer.instructions) for layer in one.layers]
         if one.run not in keys or min(one.cycles, one.instructions, *map(min, parts)) < 0:
             raise StorageError(f"{path}: the cycles of run '{one.run}' do not fit any run", _RERUN)
     return found

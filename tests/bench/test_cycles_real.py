@@ -39,12 +39,18 @@ def test_blocks_add_up_to_the_instructions_of_the_inference(tmp_path: Path) -> N
         assert sum(part.cycles for part in found.functions) == pytest.approx(found.cycles, abs=1)
         # a Cortex-M7 issues at most two instructions per cycle
         assert found.instructions / 2 <= found.cycles <= 3 * found.instructions
+        assert found.layers_why == ""
+        assert found.layers
+        assert sum(layer.cycles for layer in found.layers) == pytest.approx(found.cycles, rel=0.1)
+        assert all(part.bottleneck for part in (*found.functions, *found.hottest))
         assert all(part.runs * len(part.code) == part.instructions for part in found.hottest)
     written = write(tmp_path)
     assert written.estimates is not None
     assert len(written.estimates.rows) == 2
     assert "uncalibrated" in written.estimates.note
-    assert "Hottest basic blocks" in written.html.read_text()
+    page = written.html.read_text()
+    assert "Hottest basic blocks" in page
+    assert "Estimated cycles by layer" in page
 
 
 def test_a_board_that_cannot_be_counted_says_why(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import hil.cycles.estimate
 from hil.cycles.blocks import Block, Instruction
 from hil.cycles.counting import Window
 from hil.cycles.estimate import estimate
-from hil.cycles.models import CORES, ModelFailed, jumps_of
+from hil.cycles.models import CORES, ModelFailed, Timed, jumps_of
 
 BLOCK = Block("f", (Instruction(0, 2, "nop"), Instruction(2, 2, "nop")), runs=3, taken=1)
 
@@ -26,7 +26,7 @@ def test_code_that_the_image_does_not_have_makes_no_estimate(
 
 def test_a_taken_jump_costs_what_the_core_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hil.cycles.estimate, "blocks", lambda *_: (BLOCK,))
-    monkeypatch.setattr(hil.cycles.estimate, "cycles_of", lambda *_: ((2.0,), 0))
+    monkeypatch.setattr(hil.cycles.estimate, "timed", lambda *_: ((Timed(2.0, 1, ()),), 0))
     window = Window({0: 3, 2: 3}, {})
     found = estimate(Path("firmware.elf"), window, CORES["cortex-m4"])
     assert (found.instructions, found.cycles.count) == (6, 2 * 3 + 1)

@@ -25,7 +25,7 @@ from hil.runs.schema import (
     TooLarge,
 )
 from hil.runs.schema_checks import CheckFinding
-from hil.runs.schema_cycles import CycleEstimate, CyclePart
+from hil.runs.schema_cycles import CycleEstimate, CycleLayer, CyclePart
 from hil.runs.schema_host import HostLatencies, HostMachine, HostTimes
 from hil.runs.schema_layers import LayerCheck, LayerSeen, LayerTime, Profiled
 from hil.runs.task import encode_targets
@@ -182,7 +182,10 @@ def _profiled() -> Profiled:
 
 
 def _estimate() -> CycleEstimate:
-    part = CyclePart(function="f", instructions=6, cycles=4.5, runs=3, code=("nop", "bx lr"))
+    part = CyclePart(
+        function="f", instructions=6, cycles=4.5, runs=3, code=("nop", "bx lr"), bottleneck="issue"
+    )
+    layer = CycleLayer(name="l", op="CONV_2D", macs=3, instructions=6, cycles=4, functions=(part,))
     return CycleEstimate(
         run=KEY,
         id="digits-0",
@@ -193,6 +196,7 @@ def _estimate() -> CycleEstimate:
         assumptions=("none",),
         functions=(part,),
         hottest=(part,),
+        layers=(layer,),
     )
 
 
