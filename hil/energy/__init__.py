@@ -5,6 +5,7 @@ trace         current, voltage and gate at a constant rate
 files         recordings: CSV, nRF Connect Power Profiler, Joulescope
 instrument    what the harness needs of an instrument
 opened        an instrument by its text, as ppk2:/dev/ttyACM0
+joulescope    Joulescope JS110, JS220 and JS320
 lpm01a        ST X-NUCLEO-LPM01A
 ppk2          Nordic Power Profiler Kit II
 simulated     an instrument whose board's energy is known

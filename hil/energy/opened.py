@@ -48,12 +48,19 @@ def _lpm01a(asked: Asked) -> Instrument:
     return open_lpm01a(asked)
 
 
+def _joulescope(asked: Asked) -> Instrument:
+    from hil.energy.joulescope import open_joulescope
+
+    return open_joulescope(asked)
+
+
 KINDS: Final[Mapping[str, Callable[[Asked], Instrument]]] = {
     "sim": _simulated,
     "ppk2": _ppk2,
     "lpm01a": _lpm01a,
+    "joulescope": _joulescope,
 }
-EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0", "lpm01a:/dev/ttyACM0")
+EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0", "lpm01a:/dev/ttyACM0", "joulescope:")
 
 
 def split(text: str) -> tuple[str, str]:
