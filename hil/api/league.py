@@ -109,7 +109,7 @@ def _entries(
     stored = load_run(folder)
     for cell in cells(stored.manifest, stored.samples, stored.host, stored.targets):
         known = recognised(cell.plan)
-        entry = own(cell, known.network, stored.estimates, hertz) if known else None
+        entry = own(cell, known.network, stored.estimates, hertz, stored.energy) if known else None
         yield cell.plan.key, known.how if known else "", entry
 
 

@@ -21,6 +21,7 @@ from hil.league.published import NETWORKS, NetworkName, Result, network
 from hil.runs.cells import Cell
 from hil.runs.schema import RunPlan, Tensor
 from hil.runs.schema_cycles import CycleEstimate
+from hil.runs.schema_energy import EnergyMeasured
 from hil.stats.series import Counts, CycleCounts, Latencies
 
 # how an entry's cycles per MAC came about; "none": it has none
@@ -125,9 +126,10 @@ def own(
     name: NetworkName,
     estimates: Sequence[CycleEstimate] = (),
     clock: float | None = None,
+    energy: Sequence[EnergyMeasured] = (),
 ) -> Entry:
-    """The entry of an own run with that network. ``clock``: hertz of its physical board's core;
-    None: what the run stored."""
+    """The entry of an own run with that network. ``estimates`` and ``energy`` of its folder.
+    ``clock``: hertz of its physical board's core; None: what the run stored."""
     plan = cell.plan
     estimate = next((one for one in estimates if one.run == plan.key and not one.why), None)
     time = _Time.of(cell, network(name).macs, estimate, clock)
@@ -143,8 +145,15 @@ def own(
         ms=time.ms,
         cycles_per_mac=time.cycles_per_mac,
         instructions_per_mac=time.instructions_per_mac,
+        uj=_microjoules(plan, energy),
         note=time.note,
     )
+
+
+def _microjoules(plan: RunPlan, energy: Sequence[EnergyMeasured]) -> float | None:
+    """Of an inference, idle power included, as MLPerf Tiny publishes it; None: not measured."""
+    measured = (one.joules for one in energy if one.run == plan.key and not one.simulated)
+    return next((1e6 * one.point for one in measured if one), None)
 
 
 def _core(llvm: str) -> str:

@@ -40,7 +40,7 @@ class _Own:
 
 def league_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     mine = [
-        _Own(cell, known, own(cell, known.network, run.estimates))
+        _Own(cell, known, own(cell, known.network, run.estimates, energy=run.energy))
         for cell in cells
         if (known := recognised(cell.plan))
     ]
@@ -77,7 +77,7 @@ def _published(name: NetworkName, precision: str) -> tuple[Entry, ...]:
 
 
 def _own_table(mine: Sequence[_Own]) -> Table:
-    head = ("Run", "Network", "Core", "ms", "Cycles per MAC", "Instructions per MAC")
+    head = ("Run", "Network", "Core", "ms", "Cycles per MAC", "Instructions per MAC", "µJ")
     rows = (
         (
             one.cell.name,
@@ -86,6 +86,7 @@ def _own_table(mine: Sequence[_Own]) -> Table:
             _number(one.entry.ms, 3),
             _cycles(one.entry),
             _number(one.entry.instructions_per_mac, 2),
+            _microjoules(one.entry),
             _best(one.entry),
         )
         for one in mine
@@ -203,7 +204,7 @@ def _all(name: NetworkName, precision: str, entries: Sequence[Entry]) -> Table:
             one.submitter or _NONE,
             _number(one.ms, 3),
             _cycles(one),
-            _NONE if one.uj is None else count(one.uj),
+            _microjoules(one),
         )
         for one in ordered(one for one in entries if one.cycles_per_mac is not None)
     )
@@ -212,6 +213,10 @@ def _all(name: NetworkName, precision: str, entries: Sequence[Entry]) -> Table:
 
 def _cycles(entry: Entry) -> str:
     return _number(entry.cycles_per_mac, 2) + _MARKS.get(entry.kind, "")
+
+
+def _microjoules(entry: Entry) -> str:
+    return _NONE if entry.uj is None else count(entry.uj)
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -12,6 +12,7 @@ from hil.core.records import TimeUnit
 from hil.league.entries import SORTS, Entry, Sort, ordered, own, published, recognised
 from hil.league.published import NETWORKS, NetworkName, network, results
 from hil.runs.schema import Clock
+from hil.runs.schema_energy import EnergyMeasured, Span
 from tests.support import reports
 from tests.support.league import plan, stored
 
@@ -145,6 +146,20 @@ def test_a_run_without_a_clock_has_no_figure() -> None:
     found = entry(0, "none")
     assert found.kind == "none"
     assert found.note == "it has no time"
+
+
+@pytest.mark.parametrize(("simulated", "uj"), [(False, 250.0), (True, None)])
+def test_the_energy_of_an_own_run_is_that_of_a_real_instrument(
+    simulated: bool, uj: float | None
+) -> None:
+    of = plan(unit="us", board="esp32")
+    joules = Span(point=250e-6, low=240e-6, high=260e-6)
+    energy = [
+        EnergyMeasured(run="another", joules=Span(point=1, low=1, high=1)),
+        EnergyMeasured(run=of.key, joules=joules, simulated=simulated),
+    ]
+    found = own(reports.only(stored(of, time=10_000)), "kws", energy=energy)
+    assert found.uj == (None if uj is None else pytest.approx(uj))
 
 
 # --- order ---

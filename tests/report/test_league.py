@@ -82,7 +82,7 @@ def test_instructions_are_not_on_the_axis_of_cycles() -> None:
     assert not any(row.dots for row in chart(run).rows)
     assert chart(run).legend == (("key-few", "published"),)
     own, everything = tables(run)["Own runs"], tables(run)["All results: kws, int8"]
-    assert own.rows[0][-3:] == ("–", "1.13", "–")
+    assert own.rows[0][-4:] == ("–", "1.13", "–", "–")
     assert not any(row[0] == "own" for row in everything.rows)
     (bullets,) = blocks(run, Bullets)
     assert "instructions are not cycles" in bullets.items[0]
