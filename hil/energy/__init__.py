@@ -7,6 +7,7 @@ instrument    what the harness needs of an instrument
 opened        an instrument by its text, as ppk2:/dev/ttyACM0
 joulescope    Joulescope JS110, JS220 and JS320
 lpm01a        ST X-NUCLEO-LPM01A
+otii          Qoitech Otii Arc and Ace
 ppk2          Nordic Power Profiler Kit II
 simulated     an instrument whose board's energy is known
 windows       where inferences are, by the gate or by the power

@@ -54,13 +54,20 @@ def _joulescope(asked: Asked) -> Instrument:
     return open_joulescope(asked)
 
 
+def _otii(asked: Asked) -> Instrument:
+    from hil.energy.otii import open_otii
+
+    return open_otii(asked)
+
+
 KINDS: Final[Mapping[str, Callable[[Asked], Instrument]]] = {
     "sim": _simulated,
     "ppk2": _ppk2,
     "lpm01a": _lpm01a,
     "joulescope": _joulescope,
+    "otii": _otii,
 }
-EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0", "lpm01a:/dev/ttyACM0", "joulescope:")
+EXAMPLES: Final = ("sim:", "ppk2:/dev/ttyACM0", "lpm01a:/dev/ttyACM0", "joulescope:", "otii:")
 
 
 def split(text: str) -> tuple[str, str]:
