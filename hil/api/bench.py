@@ -13,6 +13,7 @@ from typing import Final
 from hil.api.options import BenchOptions
 from hil.api.text import run_text
 from hil.bench import Request, make_plan, run
+from hil.bench.cycles import check_calibrated
 from hil.bench.events import BuildStep, Downloading, Emit, Note, Starting
 from hil.bench.lab import RealLab
 from hil.bench.power import Power
@@ -20,6 +21,7 @@ from hil.boards.config import Board
 from hil.boards.station import Station, choose_boards, missing_tools, packages, stations
 from hil.core.errors import DeviceError, HilError
 from hil.core.processes import cores
+from hil.cycles.calibration import hertz_of
 from hil.energy import open_instrument
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
@@ -40,6 +42,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
     """
     options.check()
     host = options.host()
+    hertz = hertz_of(options.clock) if options.clock else 0.0
     if options.protocol == "text":
         return run_text(options, host, emit, command)
     project = find_project()
@@ -49,6 +52,8 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
     for note in (*chosen.notes, *(f"left out: {one.reason}" for one in absent)):
         emit(Note(note))
     with _power(options) as power, stations(chosen.names, project, options.port) as found:
+        if hertz:
+            check_calibrated(found)
         request = Request(
             project=project,
             boards=found,
@@ -94,6 +99,7 @@ def run_bench(options: BenchOptions, emit: Emit, command: tuple[str, ...] | None
                 layers=options.layers,
                 profiles=options.profile,
                 cycles=options.cycles,
+                hertz=hertz,
                 chaos=faults,
                 host=host,
                 power=power,

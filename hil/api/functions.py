@@ -57,6 +57,7 @@ class More(TypedDict, total=False):
     sketch: File
     firmware: File
     tolerance: float
+    clock: str
     chaos: str
     power: str
     voltage: float

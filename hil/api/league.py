@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 from msgspec import structs
 
 from hil.api.records import LeagueOutput, LeagueRun, LeagueTable
 from hil.core.errors import UsageError, unknown
+from hil.cycles.calibration import hertz_of
 from hil.league.entries import (
     SORTS,
     Entry,
@@ -27,8 +26,6 @@ from hil.mlperf.submission import read_result
 from hil.runs.cells import cells
 from hil.runs.load import load_run
 from hil.runs.schema import MLPERF
-
-_HERTZ: Final = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 
 
 def league(
@@ -132,15 +129,6 @@ def _session(
     device = found.device
     entry = own_rate(name, device.vendor, device.model, found.median, hertz)
     return device.model, "its network is the one that --network names", entry
-
-
-def hertz_of(text: str) -> float:
-    """A clock, as "480MHz"."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kMG]?Hz)", text.strip(), re.IGNORECASE)
-    hertz = float(found[1]) * _HERTZ[found[2].lower()] if found else 0.0
-    if hertz <= 0:
-        raise UsageError(f"--clock {text} is not a clock", "write it as --clock 480MHz")
-    return hertz
 
 
 def _network(name: str) -> NetworkName:

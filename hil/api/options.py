@@ -28,6 +28,7 @@ _ONLY_FRAMES: Final = (
         "layers",
         "profile",
         "cycles",
+        "clock",
         "power",
         "voltage",
         "supply",
@@ -70,6 +71,7 @@ class BenchOptions:
     chaos: str | None = None
     profile: bool = False
     cycles: bool = False
+    clock: str = ""
     power: str | None = None
     voltage: float | None = None
     supply: float | None = None
@@ -119,6 +121,13 @@ class BenchOptions:
         elif refused := next((given[name] for name in _ONLY_TEXT if name in given), None):
             raise UsageError(f"{refused} needs --protocol text", f"add it, or leave out {refused}")
         self._check_power()
+        if self.clock and not self.cycles:
+            raise UsageError(f"--clock {self.clock} needs --cycles", "add it, or leave out --clock")
+        if self.clock and "user" in self.engine:
+            raise UsageError(
+                "--clock and --engine user contradict: the cycles of a sketch are not estimated",
+                "leave one of them out",
+            )
         if self.jobs is not None and self.jobs < 1:
             raise UsageError("--jobs must be at least 1", "leave it out for one emulator per core")
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +16,16 @@ from hil.bench.inputs import Inputs, taken_by
 from hil.bench.lab import Lab, connect
 from hil.bench.plan import BenchPlan
 from hil.bench.prepare import Prepared
-from hil.core.errors import HilError, WrongFirmware
-from hil.cycles.blocks import llvm_version
+from hil.boards.station import Station
+from hil.core.errors import HilError, UsageError, WrongFirmware
+from hil.core.records import EstimatedTime
+from hil.cycles.blocks import llvm_major, llvm_version
+from hil.cycles.calibration import Calibration, Uncalibrated, calibration
 from hil.cycles.counting import CALIBRATION, Window, compiled, counted, windows
 from hil.cycles.estimate import estimate
 from hil.cycles.models import core_of
 from hil.runs.schema import Sample
-from hil.runs.schema_cycles import CycleEstimate
+from hil.runs.schema_cycles import CycleCalibration, CycleEstimate, CycleTime
 
 _FIRST_ALONE = "the network keeps a state, so only the first sample of the sequence can be repeated"
 
@@ -33,8 +36,10 @@ def estimate_cycles(
     answers: Mapping[str, Sequence[Sample]],
     lab: Lab,
     emit: Emit,
+    hertz: float = 0.0,
 ) -> tuple[CycleEstimate, ...]:
-    """The estimated cycles of every run on its first answered sample.
+    """The estimated cycles of every run on its first answered sample, and how long they take at a
+    clock of ``hertz``, unless that is 0.
 
     A board whose instructions cannot be counted, or whose core has no model, is not an error: the
     record gives the reason.
@@ -46,7 +51,7 @@ def estimate_cycles(
             if not why:
                 emit(CountingBlocks(item.plan.key, sample.id))
                 try:
-                    found.append(_estimated(plan, item, sample, lab))
+                    found.append(_estimated(plan, item, sample, lab, hertz))
                 except HilError as problem:
                     why = str(problem)
             if why:
@@ -55,19 +60,40 @@ def estimate_cycles(
 
 
 def _impossible(item: Prepared, sample: Sample) -> str:
-    board = item.case.image.board
     if isinstance(item.case, SketchCase):
         return "the firmware is a sketch of your own"
-    if item.case.station.port or not board.emulator:
-        return f"board {board.name} is not emulated"
-    if not board.core:
-        return f"LLVM has no model of the core of board {board.name}"
+    if why := _unknown(item.case.station):
+        return why
     if sample.i and item.case.network.graph.stateful:
         return _FIRST_ALONE
     return ""
 
 
-def _estimated(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab) -> CycleEstimate:
+def _unknown(station: Station) -> str:
+    """Why the cycles of a board's core cannot be estimated; empty if they can."""
+    board = station.board
+    if station.port or not board.emulator:
+        return f"board {board.name} is not emulated"
+    return "" if board.core else f"LLVM has no model of the core of board {board.name}"
+
+
+def check_calibrated(found: Iterable[Station]) -> None:
+    """UsageError for a board whose estimated cycles give no time; ToolMissing without LLVM."""
+    for station in found:
+        why = _unknown(station)
+        known = None if why else calibration(station.board.core, llvm_major())
+        if isinstance(known, Uncalibrated):
+            why = f"estimates for {station.board.core} are uncalibrated: {known.why}"
+        if why:
+            raise UsageError(
+                f"--clock: no time can be estimated for board {station.board.name}: {why}",
+                "leave out --clock, or choose a board with a calibrated core (docs/cycles.md)",
+            )
+
+
+def _estimated(
+    plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab, hertz: float
+) -> CycleEstimate:
     core = core_of(item.case.image.board.core)
     elf = item.firmware.file
     assert elf is not None  # an emulator runs a file
@@ -76,6 +102,8 @@ def _estimated(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab) -> Cyc
         window = _count(plan, item, elf, sample, Path(name), lab)
     found = estimate(elf, window, core)
     shown = estimate_layers(plan, item, sample, lab, core)
+    known = calibration(core.name, llvm_major())
+    calibrated = known if isinstance(known, Calibration) else None
     return CycleEstimate(
         run=item.plan.key,
         id=sample.id,
@@ -89,6 +117,9 @@ def _estimated(plan: BenchPlan, item: Prepared, sample: Sample, lab: Lab) -> Cyc
         hottest=tuple(map(stored_part, found.hottest)),
         layers=shown.layers,
         layers_why=shown.why,
+        calibration=_calibration(calibrated) if calibrated else None,
+        uncalibrated=known.why if isinstance(known, Uncalibrated) else "",
+        time=_time(calibrated.time(found.cycles, hertz), hertz) if calibrated and hertz else None,
     )
 
 
@@ -126,3 +157,21 @@ def _count(
             "report it as an error of hil, with the command that you ran",
         )
     return window
+
+
+def _calibration(found: Calibration) -> CycleCalibration:
+    return CycleCalibration(
+        ratio=round(found.ratio, 4),
+        spread=round(found.spread, 4),
+        low=round(found.low, 4),
+        high=round(found.high, 4),
+        confidence=found.confidence,
+        programs=found.programs,
+        networks=found.networks,
+        boards=found.boards,
+    )
+
+
+def _time(found: EstimatedTime, hertz: float) -> CycleTime:
+    ms, low, high = (one / 1e6 for one in (found.nanoseconds, found.low, found.high))
+    return CycleTime(hertz=hertz, ms=ms, low=low, high=high)

@@ -39,6 +39,7 @@ def run(
     layers: bool = False,
     profiles: bool = False,
     cycles: bool = False,
+    hertz: float = 0.0,
     patience: Patience | None = None,
     chaos: Chaos | None = None,
     host: HostTiming | None = None,
@@ -50,10 +51,11 @@ def run(
     leaves a readable run, which the same call resumes. When a board fails, the others still finish.
     If an output is wrong, the layers of that sample are stored too; with ``layers``, those of every
     board's first sample; with ``profiles``, the time of each layer; with
-    ``cycles``, estimated cycles. ``patience``: how to wait for a
-    port that vanished. ``chaos``: faults to inject on every line. ``host``: how to time LiteRT on
-    this computer, after the last answer, when nothing else of the bench runs; None: not at all.
-    ``power``: how to measure the energy of an inference; None: not at all.
+    ``cycles``, estimated cycles, and their time at a clock of ``hertz`` unless that is 0.
+    ``patience``: how to wait for a port that vanished. ``chaos``: faults to inject on every line.
+    ``host``: how to time LiteRT on this computer, after the last answer, when nothing else of the
+    bench runs; None: not at all. ``power``: how to measure the energy of an inference; None: not at
+    all.
     """
     quiet = lab or RealLab(plan.project)
     lab = ChaosLab(quiet, chaos, clock_of(quiet)) if chaos else quiet
@@ -93,7 +95,7 @@ def run(
             if profiles:
                 log.save_profile(profile(plan, prepared, answers, lab, emit))
             if cycles:
-                log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit))
+                log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit, hertz))
             if power:
                 found_power = measure_power(plan, prepared, answers, quiet, power, patience, emit)
                 log.save_energy(found_power)

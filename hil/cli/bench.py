@@ -143,6 +143,13 @@ def bench(
             "--cycles", help="Also estimate the cycles of an emulated core (docs/cycles.md)."
         ),
     ] = False,
+    clock: Annotated[
+        str,
+        typer.Option(
+            "--clock",
+            help="With --cycles: the clock of the core, such as 480MHz, to estimate milliseconds.",
+        ),
+    ] = "",
     power: Annotated[
         str | None,
         typer.Option(
@@ -296,6 +303,7 @@ def bench(
         chaos=chaos,
         profile=profile,
         cycles=cycles,
+        clock=clock,
         power=power,
         voltage=voltage,
         supply=supply,

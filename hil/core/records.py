@@ -154,6 +154,22 @@ class EstimatedCycles(_Counted):
 
 @final
 @dataclass(frozen=True, slots=True)
+class EstimatedTime(_Measure):
+    """Nanoseconds of one inference at a stated clock, by estimated cycles and how far such an
+    estimate is from a chip (`hil.cycles.calibration`): not measured. ``low``, ``high``: its range.
+    """
+
+    nanoseconds: int
+    low: int
+    high: int
+
+    @property
+    def amount(self) -> int:
+        return self.nanoseconds
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Latency(_Measure):
     """Microseconds one inference took on a physical board."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hil.report.blocks import Bullets, Section, Table, section
+from hil.report.calibration import clock_of, errors, time_cell, time_head
 from hil.report.cycles_layers import LIMITS, layers_table, ratio
 from hil.report.text import count
 from hil.runs.cells import Cell
@@ -18,10 +19,6 @@ _FUNCTIONS: Final = 12  # of a run, at most
 _LINES: Final = 12  # of a block's code
 _HEAD: Final = (
     *("Estimated cycles", "Share", "Instructions", "Instructions per cycle", "Limited by"),
-)
-_UNCALIBRATED: Final = (
-    "An estimate, uncalibrated: it was not compared with a chip, so it has no error, and no "
-    "milliseconds are derived from it."
 )
 
 
@@ -58,6 +55,7 @@ def estimates_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
     """One row per run with an estimate."""
     named = {cell.plan.key: cell for cell in cells}
     made = [one for one in run.estimates if not one.why and one.run in named]
+    hertz = clock_of(made)
     rows = tuple(
         (
             named[one.run].name,
@@ -66,10 +64,14 @@ def estimates_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
             ratio(one.cycles, named[one.run].plan.macs),
             count(one.instructions),
             ratio(one.instructions, one.cycles),
+            *([time_cell(one.time)] if hertz else []),
         )
         for one in made
     )
-    head = ("Run", "Core", "Estimated cycles", "Per MAC", "Instructions", "Instructions per cycle")
+    head = (
+        *("Run", "Core", "Estimated cycles", "Per MAC", "Instructions", "Instructions per cycle"),
+        *([time_head(hertz)] if hertz else []),
+    )
     return Table("Estimated cycles", head, rows, _note(made) if made else "")
 
 
@@ -85,7 +87,7 @@ def unestimated(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
 
 def _note(made: Sequence[CycleEstimate]) -> str:
     words = [
-        _UNCALIBRATED,
+        *errors(made),
         f"How often each basic block ran is exact, counted by QEMU for one sample; what a block "
         f"takes is llvm-mca's answer (LLVM {made[0].llvm}) for the core.",
     ]

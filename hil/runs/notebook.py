@@ -56,7 +56,9 @@ class Run:
         """The record in summary.json."""
         some = self.stored.samples.values()
         answers = (sample for samples in some for sample in samples)
-        return summarise(self.manifest, answers, self.stored.host, self.stored.targets)
+        return summarise(
+            self.manifest, answers, self.stored.host, self.stored.targets, self.stored.estimates
+        )
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -20,11 +20,13 @@ from hil.runs.schema import (
     Manifest,
     Sample,
 )
+from hil.runs.schema_cycles import CycleEstimate
 from hil.runs.schema_host import HostLatencies
 from hil.runs.scores import Score
 from hil.runs.summary import (
     Accuracy,
     Agreement,
+    EstimatedCycles,
     Interval,
     Link,
     ScoreRow,
@@ -39,6 +41,7 @@ def summarise(
     samples: Iterable[Sample],
     host: HostLatencies | None = None,
     targets: npt.NDArray[np.float32] | None = None,
+    estimates: Sequence[CycleEstimate] = (),
 ) -> Summary:
     """One row per run that has an answer or a failed request, in the manifest's order.
 
@@ -51,11 +54,12 @@ def summarise(
     for sample in samples:
         by_run.setdefault(sample.run, []).append(sample)
     found = (cell for cell in cells(manifest, by_run, host, targets) if cell.n or cell.failures)
-    rows = [_row(cell, manifest.dataset.name) for cell in found]
+    cycles = {one.run: one for one in estimates if not one.why}
+    rows = [_row(cell, manifest.dataset.name, cycles.get(cell.plan.key)) for cell in found]
     return Summary(schema=SCHEMA, runs=tuple(rows))
 
 
-def _row(cell: Cell, dataset: str) -> SummaryRow:
+def _row(cell: Cell, dataset: str, cycles: CycleEstimate | None) -> SummaryRow:
     plan, end = cell.plan, cell.end
     host_latency, host_estimates = figures(cell.series, cell.host_times)
     row = SummaryRow(
@@ -81,6 +85,7 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
         else None,
         marks=end.marks if end else None,
         intervals=_intervals(cell, host_estimates),
+        estimated_cycles=_cycles(cycles) if cycles else UNSET,
         host_latency=host_latency or UNSET,
         failed=cell.failures or UNSET,
         wrong=UNSET if is_ours(plan) or cell.unexpected is None or not cell.n else cell.unexpected,
@@ -88,6 +93,16 @@ def _row(cell: Cell, dataset: str) -> SummaryRow:
     )
     more = {name: _score(found) for name, found in cell.scores.items()}
     return msgspec.structs.replace(row, **more) if more else row
+
+
+def _cycles(found: CycleEstimate) -> EstimatedCycles:
+    return EstimatedCycles(
+        core=found.core,
+        cycles=found.cycles,
+        instructions=found.instructions,
+        calibration=found.calibration or UNSET,
+        time=found.time or UNSET,
+    )
 
 
 def _score(found: Score) -> ScoreRow:

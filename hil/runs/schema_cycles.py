@@ -39,13 +39,42 @@ class CycleLayer(Stored, frozen=True, omit_defaults=True):
     functions: tuple[CyclePart, ...] = ()
 
 
+class CycleCalibration(Stored, frozen=True):
+    """How far estimates for the core are from chips (`hil.cycles.calibration.Calibration`).
+
+    ``ratio``: estimate / measured of the programs in the calibration table, geometric mean.
+    ``spread``: of these ratios, as a factor. ``low``, ``high``: between these the ratio of another
+    program lies with ``confidence``. ``networks``: neural networks among the ``programs``.
+    """
+
+    ratio: float
+    spread: float
+    low: float
+    high: float
+    confidence: float
+    programs: int
+    networks: int
+    boards: int
+
+
+class CycleTime(Stored, frozen=True):
+    """Estimated milliseconds of one inference at a clock of ``hertz``, and their range: not a
+    latency. ``ms`` is the estimate without the mean error of the calibrated programs."""
+
+    hertz: float
+    ms: float
+    low: float
+    high: float
+
+
 class CycleEstimate(Stored, frozen=True, omit_defaults=True):
     """The estimate of one run for one sample; or ``why`` there is none.
 
     ``instructions``: what the basic blocks add up to, exact. ``assumptions``: of the model, in
     words. ``unknown``: instructions of the code that the model cannot time. ``functions`` and
     ``hottest`` blocks: most cycles first. ``layers``: first to last, in firmware built to show its
-    layers; or ``layers_why`` there are none.
+    layers; or ``layers_why`` there are none. The core is calibrated, or ``uncalibrated`` says why
+    not.
     """
 
     run: str  # RunPlan.key
@@ -61,3 +90,6 @@ class CycleEstimate(Stored, frozen=True, omit_defaults=True):
     why: str = ""
     layers: tuple[CycleLayer, ...] = ()
     layers_why: str = ""
+    calibration: CycleCalibration | None = None
+    uncalibrated: str = ""  # why there is no calibration
+    time: CycleTime | None = None  # with a calibration and --clock

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from hil.core.records import Task, TimeUnit
 from hil.runs.schema import Faults, Marks, Memory, Stored, run_key
+from hil.runs.schema_cycles import CycleCalibration, CycleTime
 
 
 class Accuracy(Stored, frozen=True):
@@ -67,6 +68,19 @@ class HostLatency(Stored, frozen=True):
     ratio: float | None
 
 
+class EstimatedCycles(Stored, frozen=True):
+    """Cycles of one inference by a model of ``core``: an estimate, never a time of the device.
+
+    ``calibration``: how far such estimates are from chips; not stored if nobody knows. ``time``:
+    with --clock, the milliseconds that follow, with their range."""
+
+    core: str
+    cycles: int
+    instructions: int
+    calibration: CycleCalibration | UnsetType = UNSET
+    time: CycleTime | UnsetType = UNSET
+
+
 class Link(Stored, frozen=True):
     """``faults``, ``left_out``: only for a run with faults. ``left_out``: answers with times that
     no figure uses, because a fault disturbed them."""
@@ -115,6 +129,7 @@ class SummaryRow(Stored, frozen=True):
     # stored only where they say something
     failed: int | UnsetType = UNSET
     wrong: int | UnsetType = UNSET
+    estimated_cycles: EstimatedCycles | UnsetType = UNSET  # with --cycles
     host_latency: dict[str, HostLatency] | UnsetType = UNSET  # by kernels: "xnnpack", "reference"
     task: Task | UnsetType = UNSET  # not stored: "classification", or "none" without accuracy
     auc: ScoreRow | UnsetType = UNSET  # of tasks "binary" and "reconstruction" with both labels

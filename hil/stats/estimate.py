@@ -78,6 +78,20 @@ def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     return Estimate(point, point - half, point + half, "Student's t", values.size, confidence)
 
 
+def next_sample(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """Student's prediction interval of one further sample of the same normal distribution, around
+    the mean of these; ValueError as `finite`, and for fewer than two."""
+    from scipy.stats import t
+
+    values = finite(samples)
+    if values.size < 2:
+        raise ValueError("expected at least two samples")
+    point = float(values.mean())
+    error = float(values.std(ddof=1)) * math.sqrt(1 + 1 / values.size)
+    half = float(t.ppf((1 + confidence) / 2, values.size - 1)) * error
+    return Estimate(point, point - half, point + half, "Student's t", values.size, confidence)
+
+
 def percentile(samples: Samples, percent: float) -> float:
     """Percentile 0..100, linear between order statistics (Hyndman and Fan's type 7)."""
     return float(np.percentile(finite(samples), percent))

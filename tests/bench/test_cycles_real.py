@@ -11,8 +11,12 @@ import pytest
 from hil.bench import run
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
+from hil.cycles.blocks import llvm_major
+from hil.cycles.calibration import Calibration, calibration
 from hil.report import write
 from hil.runs.load import load_run
+from hil.runs.schema_cycles import CycleTime
+from hil.runs.summary import EstimatedCycles
 from hil.testing.lab import FakeLab
 from tests.support.benches import ignore, planned
 from tests.support.needs import skip_without
@@ -26,7 +30,8 @@ OWN_CALL = 2  # instructions of the empty call, which the stopwatch subtracts as
 @pytest.mark.timeout(1200)
 @skip_without(_MISSING)
 def test_blocks_add_up_to_the_instructions_of_the_inference(tmp_path: Path) -> None:
-    run(planned(2, boards=("mps2",), models=()), tmp_path, ignore, cycles=True)
+    plan = planned(2, boards=("mps2",), models=())
+    run(plan, tmp_path, ignore, cycles=True, hertz=480e6)
     stored = load_run(tmp_path)
     assert len(stored.estimates) == len(stored.manifest.runs) == 2
     for found in stored.estimates:
@@ -47,7 +52,19 @@ def test_blocks_add_up_to_the_instructions_of_the_inference(tmp_path: Path) -> N
     written = write(tmp_path)
     assert written.estimates is not None
     assert len(written.estimates.rows) == 2
-    assert "uncalibrated" in written.estimates.note
+    known = calibration("cortex-m7", llvm_major())
+    assert isinstance(known, Calibration)
+    for found in stored.estimates:
+        assert found.time is not None
+        assert found.time.ms == pytest.approx(found.cycles / known.ratio / 480e3, rel=1e-5)
+        assert found.time.low == pytest.approx(found.cycles / known.high / 480e3, rel=1e-5)
+        assert found.time.high == pytest.approx(found.cycles / known.low / 480e3, rel=1e-5)
+    assert "calibrated for cortex-m7 with" in written.estimates.note
+    assert written.estimates.head[-1] == "Estimated ms at 480 MHz"
+    for row in written.summary.runs:
+        assert row.time.unit == "instructions"
+        assert isinstance(row.estimated_cycles, EstimatedCycles)
+        assert isinstance(row.estimated_cycles.time, CycleTime)
     page = written.html.read_text()
     assert "Hottest basic blocks" in page
     assert "Estimated cycles by layer" in page

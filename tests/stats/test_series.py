@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 
 from hil import stats
 from hil.core.errors import HilError, MixedUnits
-from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
+from hil.core.records import (
+    Cycles,
+    EmulatorTime,
+    EstimatedCycles,
+    EstimatedTime,
+    HostLatency,
+    Instructions,
+    Latency,
+)
 from hil.stats.series import (
     Counts,
     CycleCounts,
@@ -31,7 +39,10 @@ from hil.stats.series import (
 )
 
 PROJECT = Path(__file__).parents[2]
-KINDS = (Instructions(7), Cycles(7), Latency(7), EmulatorTime(7), HostLatency(7))
+KINDS = (
+    *(Instructions(7), Cycles(7), Latency(7), EmulatorTime(7), HostLatency(7)),
+    *(EstimatedCycles(7), EstimatedTime(7, 5, 9)),
+)
 SERIES = tuple(
     kind(np.arange(10, 30))
     for kind in (Counts, CycleCounts, Latencies, EmulatorTimes, HostLatencies)
@@ -41,6 +52,7 @@ SERIES = tuple(
 SNIPPET = """\
 import numpy as np
 from hil.core.records import Cycles, EmulatorTime, HostLatency, Instructions, Latency
+from hil.core.records import EstimatedCycles, EstimatedTime
 from hil.stats.series import Counts, CycleCounts, EmulatorTimes, HostLatencies, Latencies
 from hil.stats.series import axis, device_over_host, ratio
 
@@ -75,6 +87,15 @@ ratio(CycleCounts(many), Counts(many))  # misc
 ratio(CycleCounts(many), Latencies(many))  # misc
 axis([CycleCounts(many), Counts(many)])  # list-item
 device_over_host(CycleCounts(many), HostLatencies(many))  # arg-type
+EstimatedCycles(1) < EstimatedCycles(2)
+EstimatedCycles(1) < Cycles(2)  # operator
+EstimatedCycles(1) / Instructions(2)  # operator
+EstimatedTime(2, 1, 3) < EstimatedTime(3, 2, 4)
+EstimatedTime(2, 1, 3) < Latency(2)  # operator
+Latency(2) / EstimatedTime(2, 1, 3)  # operator
+EstimatedTime(2, 1, 3) - HostLatency(2)  # operator
+EstimatedTime(2, 1, 3) - EmulatorTime(2)  # operator
+EstimatedTime(2, 1, 3) < EstimatedCycles(2)  # operator
 """
 
 
