@@ -76,7 +76,8 @@ def _show(found: LeagueOutput) -> None:
     if any(one.kind == "estimated" for table in found.tables for one in table.entries):
         out.print(
             "est.: estimated for the core, without cache misses and wait states of flash, which "
-            "measured cycles include (docs/cycles.md).",
+            "measured cycles include. In brackets: between these a chip's lie, by calibration "
+            "(docs/cycles.md).",
             soft_wrap=True,
         )
     for run in found.runs:
@@ -106,7 +107,6 @@ def _table(found: LeagueTable) -> Table:
 
 
 def _row(one: Entry, counted: bool) -> tuple[str, ...]:
-    cycles = _number(one.cycles_per_mac, 2) + _MARKS.get(one.kind, "")
     return (
         "own" if one.own else one.round,
         one.core or _NONE,
@@ -115,10 +115,18 @@ def _row(one: Entry, counted: bool) -> tuple[str, ...]:
         escape(one.software),
         one.precision or _NONE,
         _number(one.ms, 3),
-        cycles,
+        _cycles(one),
         *((_number(one.instructions_per_mac, 2),) if counted else ()),
         _NONE if one.uj is None else f"{one.uj:,.0f}",
     )
+
+
+def _cycles(one: Entry) -> str:
+    """The figure, its kind, and the range of a calibrated estimate."""
+    said = _number(one.cycles_per_mac, 2) + _MARKS.get(one.kind, "")
+    if one.chip_low is None or one.chip_high is None:
+        return said
+    return f"{said} ({one.chip_low:.2f}-{one.chip_high:.2f})"
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -50,10 +50,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``kind``: how its cycles per MAC came about: published, measured on a board, estimated
     (docs/cycles.md), counted (the data sheet fixes the core's timing), or none.
-    ``instructions_per_mac``: of an own run on an emulator. ``ms``: of one inference. ``uj``:
-    microjoules of one inference.
-    ``accuracy``: AUC of ad, Top-1 in percent of the others. ``source``: the file that has a
-    published rate. ``note``: of a published result, a remark; of an own run, why it has no cycles.
+    ``chip_low`` and ``chip_high``: between these a chip's cycles per MAC lie by the calibration of
+    an estimate. ``instructions_per_mac``: of an own run on an emulator. ``ms``, ``uj``
+    (microjoules): of one inference. ``accuracy``: AUC of ad, Top-1 in percent of the others.
+    ``source``: the file that has a published rate. ``note``: of a published result, a remark; of an
+    own run, why it has no cycles.
     """
 
     network: NetworkName
@@ -68,6 +69,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     mhz: float | None = None
     ms: float | None = None
     cycles_per_mac: float | None = None
+    chip_low: float | None = None
+    chip_high: float | None = None
     instructions_per_mac: float | None = None
     uj: float | None = None
     accuracy: float | None = None
@@ -144,6 +147,8 @@ def own(
         mhz=time.mhz,
         ms=time.ms,
         cycles_per_mac=time.cycles_per_mac,
+        chip_low=time.chip_low,
+        chip_high=time.chip_high,
         instructions_per_mac=time.instructions_per_mac,
         uj=_microjoules(plan, energy),
         note=time.note,
@@ -194,6 +199,8 @@ class _Time:
     mhz: float | None = None
     ms: float | None = None
     cycles_per_mac: float | None = None
+    chip_low: float | None = None
+    chip_high: float | None = None
     instructions_per_mac: float | None = None
     note: str = ""
 
@@ -211,10 +218,22 @@ class _Time:
                 per_mac = float(np.median(instructions)) / macs
                 if estimate is None:
                     return cls(instructions_per_mac=per_mac, note=_ONLY_COUNTED)
-                cycles = EstimatedCycles(estimate.cycles).count / macs
-                return cls("estimated", cycles_per_mac=cycles, instructions_per_mac=per_mac)
+                return _estimated(estimate, per_mac, macs)
             case _:
                 return cls(note=_UNTIMED)
+
+
+def _estimated(estimate: CycleEstimate, instructions_per_mac: float, macs: int) -> _Time:
+    """Of an emulated core; with a calibration, between what a chip's cycles lie."""
+    cycles = EstimatedCycles(estimate.cycles).count / macs
+    of = estimate.calibration
+    return _Time(
+        "estimated",
+        cycles_per_mac=cycles,
+        chip_low=cycles / of.high if of else None,
+        chip_high=cycles / of.low if of else None,
+        instructions_per_mac=instructions_per_mac,
+    )
 
 
 def _measured(seconds: float, hertz: float | None, macs: int) -> _Time:

@@ -27,7 +27,8 @@ _SOURCE: Final = (
 )
 _ESTIMATED: Final = (
     "est.: estimated for the core, without cache misses and wait states of flash, which published "
-    "results include."
+    'results include. A line, and "on a chip": between these a chip\'s cycles lie, by calibration '
+    "(docs/cycles.md)."
 )
 
 
@@ -84,7 +85,7 @@ def _own_table(mine: Sequence[_Own]) -> Table:
             f"{one.entry.network}, {one.entry.precision}",
             one.entry.core or _NONE,
             _number(one.entry.ms, 3),
-            _cycles(one.entry),
+            _with_range(one.entry),
             _number(one.entry.instructions_per_mac, 2),
             _microjoules(one.entry),
             _best(one.entry),
@@ -128,7 +129,8 @@ def _chart(
     for one in others:
         by_core.setdefault(one.core, []).append(one)
     ranked = [one for one in mine if one.entry.cycles_per_mac is not None]
-    figures = [f for f in (*map(_figure, others), *(_figure(one.entry) for one in ranked)) if f]
+    ends = (end for one in ranked for end in (_figure(one.entry), *(_range(one.entry) or ())))
+    figures = [*map(_figure, others), *ends]
     scale = Scale(min(figures) / _MARGIN, max(figures) * _MARGIN, log=True)
     ticks = ((scale.at(t), short(t)) for t in log_ticks(scale.low, scale.high))
     rows = [_core_row(core, found, ranked, scale, models) for core, found in by_core.items()]
@@ -178,8 +180,22 @@ def _colour(one: _Own, models: Sequence[str]) -> str:
 
 
 def _dot(one: _Own, scale: Scale) -> Dot:
-    at = scale.at(_figure(one.entry))
-    return Dot("host" if one.entry.kind == "estimated" else "device", at, at, at)
+    kind = "host" if one.entry.kind == "estimated" else "device"
+    ends = _range(one.entry) or (_figure(one.entry), _figure(one.entry))
+    return Dot(kind, scale.at(_figure(one.entry)), *(scale.at(end) for end in ends))
+
+
+def _range(entry: Entry) -> tuple[float, float] | None:
+    """Of a calibrated estimate."""
+    if entry.chip_low is None or entry.chip_high is None:
+        return None
+    return entry.chip_low, entry.chip_high
+
+
+def _with_range(entry: Entry) -> str:
+    found = _range(entry)
+    on_chip = f"\n{found[0]:.2f} to {found[1]:.2f} on a chip" if found else ""
+    return _cycles(entry) + on_chip
 
 
 def _figure(entry: Entry) -> float:

@@ -12,11 +12,22 @@ from hil.core.records import TimeUnit
 from hil.league.entries import SORTS, Entry, Sort, ordered, own, published, recognised
 from hil.league.published import NETWORKS, NetworkName, network, results
 from hil.runs.schema import Clock
+from hil.runs.schema_cycles import CycleCalibration
 from hil.runs.schema_energy import EnergyMeasured, Span
 from tests.support import reports
 from tests.support.league import plan, stored
 
 MACS = 2_656_768  # of kws
+CALIBRATION = CycleCalibration(
+    ratio=0.8,
+    spread=1.2,
+    low=0.5,
+    high=1.25,
+    confidence=0.95,
+    programs=9,
+    networks=1,
+    boards=2,
+)
 
 
 def entry(
@@ -110,6 +121,15 @@ def test_the_core_of_an_estimate_is_spelled_as_in_published_results(llvm: str, c
     run = stored(plan(), time=3_000_000, cycles=(2_700_000,))
     of = [msgspec.structs.replace(one, core=llvm) for one in run.estimates]
     assert own(reports.only(run), "kws", of).core == core
+
+
+def test_a_calibrated_estimate_has_the_range_of_a_chip() -> None:
+    run = stored(plan(), time=3_000_000, cycles=(2 * MACS,))
+    (one,) = run.estimates
+    assert own(reports.only(run), "kws", [one]).chip_low is None  # not calibrated
+    found = own(reports.only(run), "kws", [msgspec.structs.replace(one, calibration=CALIBRATION)])
+    # the estimate is 0.5 to 1.25 times the chip's cycles
+    assert (found.cycles_per_mac, found.chip_low, found.chip_high) == (2, 1.6, 4)
 
 
 def test_an_estimate_that_failed_is_none() -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import msgspec
 
 from hil.league.published import results
 from hil.report.blocks import Bullets, Table
@@ -12,6 +15,7 @@ from hil.report.draw.chart import Chart
 from hil.report.league import league_section
 from hil.report.page import drawn
 from hil.runs.load import StoredRun
+from hil.runs.schema_cycles import CycleCalibration
 from tests.support import reports
 from tests.support.league import plan, stored
 
@@ -70,6 +74,26 @@ def test_the_chart_has_every_result_of_the_precision_on_the_row_of_its_core() ->
     assert rows["Cortex-M85"].strip[0] < dot.at < min(rows["Cortex-M7"].strip)
     assert dot.kind == "host"  # hollow: an estimate
     assert ("key-host", "own run, estimated") in found.legend
+
+
+def test_a_calibrated_estimate_is_drawn_with_the_range_of_a_chip() -> None:
+    run = estimated()
+    calibration = CycleCalibration(
+        ratio=0.8,
+        spread=1.2,
+        low=0.5,
+        high=1.25,
+        confidence=0.95,
+        programs=9,
+        networks=1,
+        boards=2,
+    )
+    (one,) = run.estimates
+    run = replace(run, estimates=(msgspec.structs.replace(one, calibration=calibration),))
+    (row,) = tables(run)["Own runs"].rows
+    assert "1.00 est.\n0.80 to 2.00 on a chip" in row
+    (dot,) = (dot for row in chart(run).rows for dot in row.dots)
+    assert dot.low < dot.at < dot.high
 
 
 def test_the_drawing_has_a_point_for_each_result_and_run() -> None:
