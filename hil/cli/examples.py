@@ -15,6 +15,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hil bench --board esp32dev --flash --limit 500",
         "hil bench --board esp32dev@/dev/ttyUSB0 --board mps2",
         "hil bench --board all --model my.tflite --data random:20",
+        "hil bench --board mps2 --model my.tflite --data my.npz --cycles --clock 480MHz",
         "hil bench --engine user --sketch my_sketch --board mps2 --model my.tflite --data my.npz",
         "hil bench --protocol text --port /dev/ttyACM0 --pattern edge-impulse --data my.npz",
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from hil.cycles.calibration import (
 )
 from hil.cycles.models import CORES
 
+PROJECT = Path(__file__).parents[2]
 LLVM = 14
 CALIBRATED = ("cortex-m4", "cortex-m7")
 
@@ -84,6 +86,20 @@ def test_each_row_is_complete_and_there_once() -> None:
         assert one.mhz > 0
         assert all(p.measured > 100 and p.estimated > 100 for p in one.programs)
         assert all((one.board, one.compiler, one.memory, one.figures, one.code))
+
+
+def test_the_documentation_has_every_ratio_and_every_interval() -> None:
+    text = (PROJECT / "docs" / "cycles.md").read_text()
+    for one in sources():
+        ratios = ", ".join(f"{p.name} {p.estimated / p.measured:.2f}" for p in one.programs)
+        assert f"]({one.url}) | {one.board}, {one.mhz:g} MHz, {one.memory} | " in text
+        assert f"| {one.compiler} | {ratios} |" in text
+    for core in CALIBRATED:
+        found = known(core)
+        assert (
+            f"| `{core}` | {found.programs} on {found.boards} boards | {found.networks} | "
+            f"{found.ratio:.2f} | {found.spread:.2f} | {1 / found.high:.2f} to {1 / found.low:.2f} |"
+        ) in text
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "cortex-m33", "cortex-m55"])
