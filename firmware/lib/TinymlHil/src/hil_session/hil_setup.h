@@ -54,6 +54,10 @@ extern "C" {
 #define HIL_MLPERF 0
 #endif
 #endif
+/* Answers REPEAT; -DHIL_REPEAT=0 leaves it out on a board without room for it. */
+#ifndef HIL_REPEAT
+#define HIL_REPEAT 1
+#endif
 /* What `db load` needs after HIL_RX_BYTES for an image whose largest input has `elements` elements:
  * the loaded bytes are kept beside the input made from them, so that `infer` can run again. */
 #define HIL_LOAD_BYTES(elements) (HIL_MLPERF ? (elements) : 0u)
