@@ -81,6 +81,15 @@ def marker_pin():
     return pin
 
 
+def mlperf_energy(pin):
+    """Whether the firmware is for MLPerf Tiny's energy mode, from HIL_MLPERF_ENERGY."""
+    if os.environ.get("HIL_MLPERF_ENERGY", "0") in ("", "0"):
+        return False
+    if not pin:
+        fail("HIL_MLPERF_ENERGY: its timestamps are edges of a pin; set HIL_MARKER_PIN too")
+    return True
+
+
 def shows_layers():
     return os.environ.get("HIL_LAYERS", "0") not in ("", "0")
 
@@ -175,6 +184,9 @@ says = [f"tinyml-hil {version}"]
 if pin := marker_pin():
     env.Append(CPPDEFINES=[("HIL_MARKER_PIN", pin)])
     says.append(f"marker pin {pin}")  # HELLO reports it
+if mlperf_energy(pin):
+    env.Append(CPPDEFINES=[("HIL_MLPERF_ENERGY", 1)])
+    says.append("MLPerf energy mode")
 # The map says which object each byte comes from; hil reads it beside the ELF. Its path is relative,
 # because SCons does not quote flags and a shell would interpret some paths. -Xlinker, because -Wl
 # splits at commas.

@@ -21,6 +21,7 @@ from hil.core.errors import BuildFailed
 from hil.core.records import Encoding
 from hil.device import Device
 from hil.firmware import BuiltFirmware, build
+from hil.mlperf.dut import Dut
 from tests.support.firmware import MODELS, PROJECT
 from tests.support.needs import needs
 
@@ -62,6 +63,12 @@ PINS = {
 class Edge:
     at: float  # microseconds of the emulator's time; 0 in a log of QEMU
     high: bool
+
+
+def levels_in(file: Path) -> list[Edge]:
+    """What firmware `native` wrote."""
+    words = [line.split() for line in file.read_text().splitlines()]
+    return [Edge(float(at), level == "1") for at, level in words]
 
 
 def edges_in(pin: Pin, file: Path) -> list[Edge]:
@@ -125,16 +132,41 @@ def test_each_inference_is_a_window_and_many_repeated_ones_are_one(
     assert repeated.output == other.output
     assert len(seen) == CALIBRATION + 3
     if name == "rp2040":  # a microsecond is an instruction
-        assert repeated.ticks is not None and one.ticks and other.ticks
-        # the loop and a reading of the stopwatch after the first one
-        assert 0 <= repeated.ticks - REPEATS * other.ticks < 100 * REPEATS
-        for window, ticks in zip(seen[-3:], (one.ticks, other.ticks, repeated.ticks), strict=True):
+        taken = [one.ticks or 0, other.ticks or 0, repeated.ticks or 0]
+        # the loop, and a reading of the stopwatch for each lap
+        assert 0 <= taken[2] - REPEATS * taken[1] < 100 * REPEATS
+        for window, ticks in zip(seen[-3:], taken, strict=True):
             # between two readings, the repeat asks how long it has been running
             assert 0 < window - ticks < 1000 * REPEATS
     if name == "mega2560":
         micros = (one.micros, other.micros, repeated.micros)
         assert seen[-3:] == pytest.approx(micros, rel=1e-3)
         assert repeated.micros == pytest.approx(REPEATS * other.micros, rel=1e-3)
+
+
+def test_timestamps_of_energy_mode_are_falling_edges(tmp_path: Path) -> None:
+    file = tmp_path / "edges"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HIL_MLPERF_ENERGY", "1")
+    patch.setenv("HIL_MARKER_FILE", str(file))
+    try:
+        elf = built("native", "1", patch).elf
+        with open_board(load_board("native"), elf) as link:
+            dut = Dut(link)
+            assert dut.identify().model == "student int8 aot"
+            at_boot = len(levels_in(file))
+            seen = dut.run(digits()[0], iterations=5, warmups=2)
+            assert "MLPerf energy mode" in Device(link).hello().firmware
+            list(Device(link).infer(0, Encoding.PIXELS, digits()))  # the pin stays as it is
+    finally:
+        patch.undo()
+    assert seen.by_pin
+    assert len(seen.values) == 10
+    edges = levels_in(file)
+    # a pulse at boot, one before the five inferences, one after them; the level between is high
+    assert [edge.high for edge in edges] == [False, True] * 3
+    assert at_boot == 2
+    assert all(up.at - down.at >= 3000 for down, up in zip(edges[::2], edges[1::2], strict=True))
 
 
 def built(name: str, pin: str, monkeypatch: pytest.MonkeyPatch) -> BuiltFirmware:
@@ -158,6 +190,12 @@ def test_a_pin_that_the_board_does_not_have_is_refused(
 ) -> None:
     with pytest.raises(BuildFailed, match=re.escape(said)):
         built(name, pin, monkeypatch)
+
+
+def test_energy_mode_without_a_pin_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_MLPERF_ENERGY", "1")
+    with pytest.raises(BuildFailed, match="set HIL_MARKER_PIN too"):
+        built("native", "", monkeypatch)
 
 
 def test_a_process_without_a_file_for_its_edges_runs_as_always(

@@ -14,6 +14,9 @@ static uint32_t boot_baud;
 
 #ifdef HIL_MARKER_PIN
 static void mark(uint8_t high) { digitalWrite(HIL_MARKER_PIN, high ? HIGH : LOW); }
+#define HIL_MARK mark
+#else
+#define HIL_MARK nullptr
 #endif
 
 static void stopwatch_start(void) {
@@ -170,8 +173,6 @@ __extension__ const hil_board_t hil_port_board = {
     .uptime_ms = uptime_ms,
     .now_us = now_us,
     .alive = hil_chip_alive,
-#ifdef HIL_MARKER_PIN
-    .mark = mark,
-#endif
+    .mark = HIL_MARK,
 };
 #endif

@@ -15,7 +15,7 @@ void hil_alive(const hil_session_t *session) {
 }
 
 void hil_mark(const hil_session_t *session, uint8_t high) {
-#if defined(HIL_MLPERF_ENERGY) && HIL_MLPERF_ENERGY
+#if HIL_MLPERF_ENERGY
   (void)session; /* the pin belongs to the timestamps of hil_mlperf.c */
   (void)high;
 #else

@@ -21,6 +21,9 @@ void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
   hil_decoder_init(&session->decoder, setup->rx + HIL_RX_LEAD,
                    setup->max_payload + HIL_FRAME_OVERHEAD);
   hil_calibrate(session);
+#if HIL_MLPERF_ENERGY
+  hil_mlperf_start(session);
+#endif
 #if HIL_MLPERF && defined(HIL_MLPERF_BOOT) && HIL_MLPERF_BOOT
   hil_mlperf_boot(session);
 #endif
