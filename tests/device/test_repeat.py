@@ -72,7 +72,7 @@ def test_older_firmware_is_refused_in_one_line() -> None:
         device.repeat(0, Encoding.PIXELS, INPUT, 10)
     assert raised.value.what == "the board cannot repeat an inference: its firmware is older"
     assert "\n" not in str(raised.value)
-    assert device.hello().models  # and the line goes on
+    assert device.hello().models  # and the line still works
 
 
 @pytest.mark.parametrize(
