@@ -4,13 +4,12 @@
 #ifdef HIL_LAYERS
 #include <string.h>
 
-#include "hil_infer.h"
 #include "hil_replies.h"
 
 /* The times of HIL_PROFILE_CHUNK layers, starting with layer `first`. */
 typedef struct {
   hil_observer_t observer; /* must come first: the engine sees only this */
-  const hil_session_t *session;
+  const hil_board_t *board;
   uint16_t first;
   hil_lap_t laps[HIL_PROFILE_CHUNK];
 } hil_laps_t;
@@ -25,14 +24,12 @@ static void lap(hil_observer_t *self, uint16_t layer, uint8_t dtype, const void 
   (void)dtype;
   (void)data;
   (void)bytes;
-  laps->session->setup.board->stopwatch_stop(&taken.micros, &taken.ticks);
-  hil_mark(laps->session, 0);
+  laps->board->stopwatch_stop(&taken.micros, &taken.ticks);
   at = (uint16_t)(layer - laps->first);
   if (at < HIL_PROFILE_CHUNK) {
     laps->laps[at] = taken;
   }
-  hil_mark(laps->session, 1);
-  laps->session->setup.board->stopwatch_start();
+  laps->board->stopwatch_start();
 }
 
 /* Two layers that do nothing: their times are the overhead of the clock and the calls. */
@@ -53,14 +50,9 @@ static __attribute__((noinline)) hil_engine_status_t timed_observe(const hil_ses
                                                                    const void *input,
                                                                    uint32_t *code,
                                                                    hil_laps_t *laps) {
-  hil_engine_status_t status;
-
-  hil_mark(session, 1);
-  session->setup.board->stopwatch_start();
-  status = model->observe(model, input, session->setup.output, session->setup.arena, code,
-                          &laps->observer);
-  hil_mark(session, 0);
-  return status;
+  laps->board->stopwatch_start();
+  return model->observe(model, input, session->setup.output, session->setup.arena, code,
+                        &laps->observer);
 }
 
 static void calibrate(const hil_session_t *session, hil_laps_t *laps, uint32_t overhead[2]) {
@@ -94,7 +86,7 @@ void hil_profile_request(hil_session_t *session, const hil_model_t *model,
 
   memset(&laps, 0, sizeof laps);
   laps.observer.layer = lap;
-  laps.session = session;
+  laps.board = session->setup.board;
   calibrate(session, &laps, overhead);
   laps.first = request->layer;
   if (timed_observe(session, model, input, &code, &laps) != HIL_ENGINE_OK) {
