@@ -25,6 +25,7 @@ env = globals()["env"]
 
 PROJECT = Path(env.subst("$PROJECT_DIR"))
 FIRMWARE = Path(env.GetProjectOption("custom_hil_firmware", str(PROJECT / "firmware")))
+PORTS_WITHOUT_PINS = ("rv32", "lx106")  # QEMU's virt and sim have none
 GOLDEN = Path(env.subst("$BUILD_DIR")) / "golden"
 
 
@@ -71,13 +72,22 @@ def chosen_arena():
 
 
 def marker_pin():
-    """The Arduino pin that is high during an inference, from HIL_MARKER_PIN; empty: none."""
+    """The pin that is high during an inference, from HIL_MARKER_PIN; empty: none."""
     pin = os.environ.get("HIL_MARKER_PIN", "")
     if pin and not pin.isdecimal():
         fail(f"HIL_MARKER_PIN={pin} is not the number of a pin; correct it, or unset it")
-    if pin and not on_arduino:
+    if pin and port_name in PORTS_WITHOUT_PINS:
         fail(f"HIL_MARKER_PIN={pin}: this board has no pins; unset it")
     return pin
+
+
+def mlperf_energy(pin):
+    """Whether the firmware is for MLPerf Tiny's energy mode, from HIL_MLPERF_ENERGY."""
+    if os.environ.get("HIL_MLPERF_ENERGY", "0") in ("", "0"):
+        return False
+    if not pin:
+        fail("HIL_MLPERF_ENERGY: its timestamps are edges of a pin; set HIL_MARKER_PIN too")
+    return True
 
 
 def shows_layers():
@@ -166,13 +176,17 @@ python = find_python()
 LIBRARY = FIRMWARE / "lib" / "TinymlHil" / "src"
 port_name = env.GetProjectOption("custom_hil_port")
 on_arduino = port_name == "arduino"  # that port is a part of the library
-if pin := marker_pin():
-    env.Append(CPPDEFINES=[("HIL_MARKER_PIN", pin)])
 port = LIBRARY / "hil_arduino" if on_arduino else FIRMWARE / "port" / port_name
 libraries = [LIBRARY / name for name in ("", "hil_engine", "hil_wire", "hil_session")]
 version = json.loads((LIBRARY.parent / "library.json").read_text("utf-8"))["version"]
 include = [*libraries, FIRMWARE / "port", port]
 says = [f"tinyml-hil {version}"]
+if pin := marker_pin():
+    env.Append(CPPDEFINES=[("HIL_MARKER_PIN", pin)])
+    says.append(f"marker pin {pin}")  # HELLO reports it
+if mlperf_energy(pin):
+    env.Append(CPPDEFINES=[("HIL_MLPERF_ENERGY", 1)])
+    says.append("MLPerf energy mode")
 # The map says which object each byte comes from; hil reads it beside the ELF. Its path is relative,
 # because SCons does not quote flags and a shell would interpret some paths. -Xlinker, because -Wl
 # splits at commas.

@@ -23,6 +23,8 @@ typedef struct {
   uint32_t marks_reset;
   uint32_t fed; /* how often the watchdog was fed */
   uint32_t overflowed;
+  uint32_t edges;         /* of the marker pin */
+  uint8_t marked;         /* its level */
   uint32_t baud;          /* 0: the boot rate */
   uint32_t reply_at_baud; /* reply bytes sent before the last change of rate */
 } fake_board_t;
@@ -65,6 +67,11 @@ static inline void fake_memory(hil_memory_t *memory) {
   memory->heap_used = 0;
 }
 
+static inline void fake_mark(uint8_t high) {
+  fake.edges += high != fake.marked;
+  fake.marked = high;
+}
+
 static inline void fake_alive(void) { fake.fed++; }
 
 static inline void fake_reset_marks(void) { fake.marks_reset++; }
@@ -99,6 +106,7 @@ static const hil_board_t fake_board = {
     .uptime_ms = fake_uptime_ms,
     .now_us = fake_now_us,
     .alive = fake_alive,
+    .mark = fake_mark,
 };
 
 /* Starts a new session with the fake image; an empty invoke takes `overhead` ticks. */

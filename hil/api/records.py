@@ -397,8 +397,28 @@ class MlperfWindow(Part, frozen=True, kw_only=True):
     rate: float
 
 
+class MlperfEnergyWindow(Part, frozen=True, kw_only=True):
+    """``iterations`` inferences took ``joules`` in ``seconds`` of the instrument's clock."""
+
+    iterations: int
+    seconds: float
+    joules: float
+
+
+class MlperfEnergy(Part, frozen=True, kw_only=True):
+    """``median``: joules per inference. ``volts``: of the supply. ``simulated``: no real instrument
+    recorded it."""
+
+    instrument: str
+    volts: float
+    simulated: bool
+    median: float
+    windows: tuple[MlperfEnergyWindow, ...]
+
+
 class MlperfOutput(Output, frozen=True, kw_only=True):
-    """A session. ``accuracy`` or ``windows``, by the mode; ``median``: of the windows' rates.
+    """A session. ``accuracy``, ``windows`` or ``energy``, by the mode; ``median``: of the windows'
+    rates.
     ``faults``: rules that were broken, one line each; the exit code is 1 then. ``emulated``: no
     figure is a measured time."""
 
@@ -411,6 +431,7 @@ class MlperfOutput(Output, frozen=True, kw_only=True):
     accuracy: MlperfAccuracy | None = None
     windows: tuple[MlperfWindow, ...] = ()
     median: float | None = None
+    energy: MlperfEnergy | None = None
 
 
 class MlperfDataOutput(Output, frozen=True, kw_only=True):

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +15,14 @@ import typer
 from rich.markup import escape
 
 from hil import datasets
-from hil.api.records import MlperfAccuracy, MlperfDataOutput, MlperfOutput, MlperfWindow
+from hil.api.records import (
+    MlperfAccuracy,
+    MlperfDataOutput,
+    MlperfEnergy,
+    MlperfEnergyWindow,
+    MlperfOutput,
+    MlperfWindow,
+)
 from hil.bench.inputs import Taken
 from hil.bench.lines import type_of
 from hil.bench.source import Source
@@ -22,15 +32,18 @@ from hil.cli.data import DataOption, InputOption, ResizeOption, TargetOption
 from hil.cli.output import result
 from hil.cli.output import shown as shown_path
 from hil.core.errors import UsageError, unknown
+from hil.energy import Instrument, open_instrument
 from hil.firmware import find_project
 from hil.mlperf.data import TESTS, DataFolder, export, require_labels
 from hil.mlperf.dut import Identity
+from hil.mlperf.energy import Energy, refuse_without_gate
 from hil.mlperf.measure import Accuracy
 from hil.mlperf.protocol import shown
 from hil.mlperf.session import MODES, Outcome, is_pty, on_board, on_port, refuse_emulated_time, run
 from hil.runs.log import run_folder
 
 NOT_AS_EXPECTED: Final = 1
+SETTLE_S: Final = 1.0  # of a board that was just switched on
 
 
 def mlperf(
@@ -40,7 +53,9 @@ def mlperf(
     ],
     port: Annotated[str | None, typer.Option("--port", help="The device's port.")] = None,
     baud: Annotated[int | None, typer.Option("--baud", help="Baud rate; default: 115200.")] = None,
-    mode: Annotated[str, typer.Option("--mode", help="accuracy or performance.")] = "accuracy",
+    mode: Annotated[
+        str, typer.Option("--mode", help="accuracy, performance or energy.")
+    ] = "accuracy",
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="A new folder; default: one in results/.")
     ] = None,
@@ -69,11 +84,32 @@ def mlperf(
         bool,
         typer.Option("--emulated", help="The device on --port is emulated; implied for a pty."),
     ] = False,
+    power: Annotated[
+        str | None,
+        typer.Option("--power", help="Instrument of --mode energy, as ppk2:PORT (docs/energy.md)."),
+    ] = None,
+    voltage: Annotated[
+        float | None,
+        typer.Option(
+            "--voltage", help="Volts of the supply, for an instrument that does not measure them."
+        ),
+    ] = None,
+    supply: Annotated[
+        float | None,
+        typer.Option(
+            "--supply",
+            help="Volts that the instrument is to supply; default: the power stays as it is.",
+        ),
+    ] = None,
+    gate: Annotated[
+        str,
+        typer.Option("--gate", help="Digital input of the pin; default: the instrument's first."),
+    ] = "",
 ) -> None:
     """Run MLPerf Tiny on any device that speaks its protocol, and write a submission's files.
 
-    Exit code 1 if a rule is broken: a window shorter than 10 s, or results that are not
-    probabilities.
+    Exit code 1 if a rule is broken: a window shorter than 10 s, results that are not
+    probabilities, or two clocks that disagree.
     """
     wanted = next((one for one in MODES if one == mode), None)
     if wanted is None:
@@ -83,7 +119,10 @@ def mlperf(
     project = find_project()
     kind = load_board(board, project) if board else None
     emulated = emulated or bool(port and is_pty(port)) or bool(kind and kind.emulator)
-    refuse_emulated_time(wanted, emulated=emulated)
+    if (wanted == "energy") != (power is not None):
+        raise UsageError("--mode energy and --power need each other", "add the other one")
+    if wanted != "energy":
+        refuse_emulated_time(wanted, emulated=emulated)
     require_labels(data)  # before anything is built
     if port:
         target = on_port(port, baud, kind, emulated=emulated)
@@ -92,6 +131,7 @@ def mlperf(
         target = on_board(kind, project, model, precision, engine, dataset)
     name = kind.name if kind else "board"
     with (
+        _powered(power, voltage, supply, gate, emulated=emulated) as instrument,
         run_folder(out_folder, name, "mlperf", mode) as folder,
         _Watching() as watching,
         target as found,
@@ -105,10 +145,34 @@ def mlperf(
             command=sys.argv[1:],
             watcher=watching,
             read_back=read_back,
+            instrument=instrument,
         )
     _show(outcome)
     if outcome.faults:
         raise typer.Exit(NOT_AS_EXPECTED)
+
+
+@contextmanager
+def _powered(
+    power: str | None, voltage: float | None, supply: float | None, gate: str, *, emulated: bool
+) -> Iterator[Instrument | None]:
+    """The opened instrument of energy mode. One that is to supply the board does so before the
+    board's port is opened."""
+    if power is None:
+        yield None
+        return
+    instrument = open_instrument(
+        power, volts=supply if voltage is None else voltage, gate=gate, pulses=True
+    )
+    try:
+        refuse_without_gate(instrument)
+        refuse_emulated_time("energy", emulated=emulated, instrument=instrument)
+        if supply is not None:
+            instrument.supply(supply)
+            time.sleep(SETTLE_S)
+        yield instrument
+    finally:
+        instrument.close()
 
 
 def mlperf_data(
@@ -181,6 +245,15 @@ def _show(outcome: Outcome) -> None:
     if isinstance(found, Accuracy):
         count = "" if found.correct is None else f" ({found.correct:,} of {found.n:,})"
         out.print(f"Top-1 {found.top1:.2f} %{count}, AUC {found.auc:.4f}")
+    elif isinstance(found, Energy):
+        for number, trial in enumerate(found.windows, 1):
+            out.print(
+                f"window {number}: {trial.iterations:,} inferences in {trial.seconds:.3f} s, "
+                f"{trial.per_inference * 1e6:,.3f} uJ each"
+            )
+        out.print(f"median {found.median * 1e6:,.3f} uJ per inference at {found.volts:.3g} V")
+        if found.simulated:
+            out.print("the instrument is simulated: no energy is measured")
     else:
         for number, window in enumerate(found.windows, 1):
             out.print(
@@ -199,9 +272,22 @@ def _show(outcome: Outcome) -> None:
 
 def _record(outcome: Outcome) -> MlperfOutput:
     found = outcome.found
-    accuracy = windows = median = None
+    accuracy = windows = median = energy = None
     if isinstance(found, Accuracy):
         accuracy = MlperfAccuracy(**dataclasses.asdict(found))
+    elif isinstance(found, Energy):
+        energy = MlperfEnergy(
+            instrument=shown(found.instrument),
+            volts=found.volts,
+            simulated=found.simulated,
+            median=found.median,
+            windows=tuple(
+                MlperfEnergyWindow(
+                    iterations=one.iterations, seconds=one.seconds, joules=one.joules
+                )
+                for one in found.windows
+            ),
+        )
     else:
         windows = [(one.iterations, one.us, one.rate) for one in found.windows]
         median = found.median
@@ -217,4 +303,5 @@ def _record(outcome: Outcome) -> MlperfOutput:
             MlperfWindow(iterations=n, us=us, rate=rate) for n, us, rate in windows or ()
         ),
         median=median,
+        energy=energy,
     )

@@ -17,6 +17,7 @@ from hil.core.errors import (
     LineHopeless,
     LinkError,
     NoAnswer,
+    UsageError,
     WrongFirmware,
 )
 from hil.core.records import ClockSteps, DType, Encoding, Hello, LineCounts, Status
@@ -29,14 +30,17 @@ from hil.link import Link
 from hil.wire.diagnosis import FLASH_IT
 from hil.wire.frames import Frame, check_of, encode_request
 from hil.wire.messages import (
+    MOST_REPEATS,
     ErrorCode,
     Piece,
+    Repeated,
     Reply,
     StateReset,
     clock_request,
     hello_request,
     infer_request,
     layers_request,
+    repeat_request,
     reset_request,
     status_request,
 )
@@ -44,6 +48,7 @@ from hil.wire.packbits import pack
 from hil.wire.traces import ENOUGH
 
 T = TypeVar("T", bound=Reply)
+REPEAT_S: Final = 30.0  # HIL_REPEAT_MS of the firmware: no inference starts later
 CLOCK_S: Final = 1.0  # CLOCK takes this much longer than HELLO: half a second per clock
 FLOOD: Final = 8  # damaged frames in a row without a good one: these are not replies
 
@@ -306,24 +311,68 @@ class Device:
             return problem
         return found.error(f"{problem.what}; {found.what}", found.hint) if found else problem
 
+    def repeat(
+        self,
+        model: int,
+        encoding: Encoding,
+        values: bytes,
+        count: int,
+        *,
+        seconds: float = REPEAT_S,
+    ) -> Repeated:
+        """Run one inference ``count`` times between two edges of the marker pin, without traffic on
+        the line meanwhile.
+
+        ``seconds``: how long they take at most; the board stops after `REPEAT_S` by itself, and
+        then reports a smaller count. A request that the line loses is sent again (`retries`), and
+        the pin may have marked a window for each.
+
+        Raises:
+            UsageError: ``count`` is not 1 to `MOST_REPEATS`.
+            DeviceRefused: the firmware is older, or the model cannot be repeated.
+            NoAnswer, LineHopeless: as `infer`.
+        """
+        if not 1 <= count <= MOST_REPEATS:
+            raise UsageError(
+                f"an inference cannot be repeated {count:,} times", f"choose 1 to {MOST_REPEATS:,}"
+            )
+        return self.insist(
+            lambda seq: repeat_request(seq, model, encoding, values, count),
+            Repeated,
+            "REPEAT",
+            patience=min(seconds, REPEAT_S),
+        )
+
     def reset_state(self, model: int) -> None:
         """Let model number ``model`` forget all earlier inferences; raises as `infer`."""
         self.insist(lambda seq: reset_request(seq, model), StateReset, "RESET_STATE")
 
     def insist(
-        self, ask: Callable[[int], Frame], kind: type[T], what: str, *, usual: float | None = None
+        self,
+        ask: Callable[[int], Frame],
+        kind: type[T],
+        what: str,
+        *,
+        usual: float | None = None,
+        patience: float = 0.0,
     ) -> T:
         """The reply of ``kind`` to a request that may be sent again; raises as `infer` does.
 
-        ``usual``: the seconds that it usually takes, if known.
+        ``usual``: the seconds that it usually takes, if known. ``patience``: seconds that the board
+        may take for it in addition to those of any request.
         """
         try:
-            return self._insist(ask, kind, what, usual)
+            return self._insist(ask, kind, what, usual, patience)
         except (LineHopeless, NoAnswer) as problem:
             raise self._explained(problem) from problem
 
     def _insist(
-        self, ask: Callable[[int], Frame], kind: type[T], what: str, usual: float | None
+        self,
+        ask: Callable[[int], Frame],
+        kind: type[T],
+        what: str,
+        usual: float | None,
+        patience: float,
     ) -> T:
         line, pace = self._line, self._pace
         pace.begin()
@@ -334,7 +383,8 @@ class Device:
             asked[frame.seq] = check_of(frame)
             line.send(encode_request(frame), again=len(asked) > 1)
             good = line.frames_in
-            reply = line.reply(self.timing.deadline(pace.timeout(kind, usual)), asked, kind)
+            wait = pace.timeout(kind, usual) + patience
+            reply = line.reply(self.timing.deadline(wait), asked, kind)
             if reply is None:
                 line.timed_out()
                 pace.timed_out()

@@ -30,6 +30,7 @@ from hil.wire.messages import (
     Piece,
     Profile,
     Refusal,
+    Repeated,
     Reply,
     Result,
     parse_reply,
@@ -337,6 +338,10 @@ def refused(reply: Refusal) -> DeviceRefused:
             "cannot reset the state of a model",
             FLASH_IT,
         )
+    if reply.code == ErrorCode.TYPE and reply.request == Kind.REPEAT:
+        said[ErrorCode.TYPE] = ("cannot repeat an inference: its firmware is older", FLASH_IT)
+    if reply.code == ErrorCode.REPEAT:
+        said[ErrorCode.REPEAT] = _unrepeatable(needed, available)
     if reply.code == ErrorCode.TYPE and reply.request in (Kind.LAYERS, Kind.PROFILE):
         said[ErrorCode.TYPE] = (
             "does not show layers",
@@ -347,9 +352,20 @@ def refused(reply: Refusal) -> DeviceRefused:
     return DeviceRefused(f"the board {what}", hint, code=reply.code)
 
 
+def _unrepeatable(needed: int, available: int) -> tuple[str, str]:
+    if available == 0:
+        return "cannot repeat an inference of a model with state", "measure single inferences of it"
+    if available == 1:
+        return (
+            "cannot repeat the inference: the sketch overwrites its input",
+            "let predict leave its input as it is, or measure single inferences",
+        )
+    return f"does not repeat an inference {needed} times", f"choose 1 to {available}"
+
+
 def fits(reply: Reply, check: int) -> bool:
     """Whether ``reply`` answers the request whose `check_of` is ``check``.
 
     Kinds without such a field are trusted for their sequence number.
     """
-    return not isinstance(reply, Result | Piece | Profile) or reply.check == check
+    return not isinstance(reply, Result | Piece | Profile | Repeated) or reply.check == check

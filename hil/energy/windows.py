@@ -63,6 +63,26 @@ def find_windows(trace: Trace) -> tuple[Window, ...]:
     return found
 
 
+def marked(trace: Trace) -> Window:
+    """The last window of a recording whose gate marks it by a level or by pulses; DataError if
+    there is none.
+
+    A gate that is low at first is high in the window. One that is high at first has a pulse, low
+    for a moment, before and after the window, which then begins and ends at falling edges: so does
+    firmware of MLPerf Tiny's energy mode.
+    """
+    if trace.gate is None or not trace.gate[0]:
+        return find_windows(trace)[-1]
+    falls = np.flatnonzero(np.diff(trace.gate.astype(np.int8)) < 0) + 1
+    if len(falls) < 2:
+        raise DataError(
+            f"{trace.source}: the gate has {len(falls)} falling edges, and a window begins with "
+            "one and ends with one",
+            "check that the pin of the device's timestamps is connected",
+        )
+    return _judged(Window(int(falls[-2]), int(falls[-1])), trace)
+
+
 def _runs(high: Bools, *, bounces: bool) -> list[Window]:
     """Runs of high samples. A level of less than three samples, if not at either end of the trace,
     is a doubled edge: what it separates is one window with the fault "bounce"."""

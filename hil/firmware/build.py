@@ -70,6 +70,7 @@ _CHOICES: Final = (
     "HIL_CMSIS_NN_DIR",
     "HIL_ESP_NN_DIR",
     "HIL_MARKER_PIN",
+    "HIL_MLPERF_ENERGY",
     "HIL_TFLM_DIR",
     "HIL_TFLM_KERNELS",
 )

@@ -217,13 +217,17 @@ def _starts(item: Item, content: bytes, folder: Path) -> range:
     return starts
 
 
-TESTS: Final = {"a": "tests_accuracy.yaml", "p": "tests_performance.yaml"}
+TESTS: Final = {
+    "a": "tests_accuracy.yaml",
+    "p": "tests_performance.yaml",
+    "e": "tests_energy.yaml",
+}
 
 
 def export(data: Dataset, out: Path, model: str = "", limit: int | None = None) -> Path:
     """Write ``out``/<data set's name>/ with one .bin file per sample and `y_labels.csv`.
 
-    Also writes one test script each for the runner's accuracy and performance modes, for the
+    Also writes one test script each for the runner's modes, for the
     ``model`` that the device reports in `profile` (default: the data set's name). A sample's bytes
     are its values in C order, uint8 or little-endian float32. ``limit`` takes the first samples of
     the fixed stratified order, so that every class is present.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from hil.core.errors import DeviceRefused, NoAnswer, WrongReply
@@ -82,6 +82,9 @@ class Inference:
 
     By the host's clock, in seconds: ``whole`` from the command to the arrival of ``end``, ``gap``
     from the arrival of ``start`` to that of ``end``.
+
+    ``by_pin``: the firmware marks times on a pin, for energy mode, and sends none. Then the three
+    are the host's, from the lines before and after the inferences.
     """
 
     values: tuple[float, ...]
@@ -90,6 +93,11 @@ class Inference:
     us: int
     whole: float
     gap: float
+    by_pin: bool = False
+
+    def by_host(self) -> Inference:
+        """The same, by the host's clock alone."""
+        return replace(self, us=round(self.gap * 1e6), by_pin=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +174,23 @@ class Dut:
         return Identity(vendor, text, model)
 
     def run(
-        self, values: bytes, iterations: int = 1, warmups: int = 0, seconds: float = 0.0
+        self,
+        values: bytes,
+        iterations: int = 1,
+        warmups: int = 0,
+        seconds: float = 0.0,
+        loaded: Callable[[], None] = lambda: None,
     ) -> Inference:
         """Load ``values``, warm up, infer; ``seconds``: how long the inferences may take.
 
-        After a fault the sample is loaded and measured again, so that no time spans a retry.
+        ``loaded`` is called between the two, so that it can start an instrument. After a fault all
+        of it is done again, so that no time spans a retry.
         WrongReply, DeviceRefused or NoAnswer when ten attempts fail.
         """
 
         def once() -> Inference:
             self.load(values)
+            loaded()
             seen = self.infer(iterations, warmups, seconds)
             if self._read_back:
                 self._expect("results", (Results(seen.values), DONE))
@@ -220,6 +235,19 @@ class Dut:
                 except ValueError as problem:
                     raise WrongReply(str(problem), "fix the firmware's timestamp") from None
                 return Inference(found, start, end, us, at[1] - sent, at[1] - at[0])
+            case [
+                Count("m-warmup-start", warm),
+                mark_warm,
+                Count("m-infer-start", count),
+                mark_done,
+                Results(found),
+                _,
+            ] if (warm, count, mark_warm, mark_done) == (warmups, iterations, WARM, INFERRED):
+                begin, done = heard[2].at, heard[3].at
+                start, end = round(begin * 1e6), round(done * 1e6)
+                return Inference(
+                    found, start, end, end - start, done - sent, done - begin, by_pin=True
+                )
         raise _unexpected(command, heard)
 
     def _profile(self) -> tuple[str, str]:

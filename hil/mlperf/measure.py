@@ -31,12 +31,12 @@ _THRESHOLDS: Final = 100
 WINDOWS: Final = 5
 SHORTEST_S: Final = 10.0
 WARMUPS: Final = 10
-_AIM_S: Final = 10.5  # length of a window, so that jitter does not make it too short
+AIM_S: Final = 10.5  # length of a window, so that jitter does not make it too short
 _TRIAL_S: Final = 1.0  # long enough for a clock of milliseconds
-_ROUNDS: Final = 3  # attempts at five windows that are long enough
+ROUNDS: Final = 3  # attempts at five windows that are long enough
 _MOST: Final = 2**31 - 1  # devices read the count with atoi()
-_SLACK: Final = 0.05  # between two clocks, one of which may be an RC oscillator
-_SLACK_S: Final = 0.5  # delays of a USB adapter and of this machine
+SLACK: Final = 0.05  # between two clocks, one of which may be an RC oscillator
+SLACK_S: Final = 0.5  # delays of a USB adapter and of this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,29 +179,54 @@ def measure(
         WrongReply: the device's clock stands still, or disagrees with the host's.
         DeviceError: as `Dut.run`.
     """
-    iterations = _fitting(dut, samples[0])
+    iterations = fitting(dut, samples[0])
     found = Performance(())
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         windows = []
         for number in range(WINDOWS):
-            seconds = _AIM_S * (1 + WARMUPS / iterations) * 2
+            seconds = AIM_S * (1 + WARMUPS / iterations) * 2
             seen = dut.run(samples[number % len(samples)], iterations, WARMUPS, seconds)
-            _check(seen)
+            check_time(seen)
             windows.append(Window(iterations, WARMUPS, seen))
             done(number, windows[-1])
         found = Performance(tuple(windows))
         if found.valid:
             break
-        iterations = _scaled(iterations, min(window.us for window in windows), _AIM_S)
+        iterations = scaled(iterations, min(window.us for window in windows), AIM_S)
     return found
 
 
-def _fitting(dut: Dut, sample: bytes) -> int:
-    """How many inferences take `_AIM_S`."""
+def check_time(seen: Inference) -> None:
+    """WrongReply when the device's time contradicts the host's, or it sends none."""
+    if seen.by_pin:
+        raise WrongReply(
+            "the device marks times on a pin: its firmware is for energy mode",
+            "run --mode energy, or flash firmware for performance mode",
+        )
+    said = seen.us / 1e6
+    if said > seen.whole * (1 + SLACK) + SLACK_S:
+        problem = f"took {said:.1f} s by the device's clock but at most {seen.whole:.1f} s by ours"
+    elif seen.gap > said * (1 + SLACK) + SLACK_S:
+        problem = f"took {said:.1f} s by the device's clock but at least {seen.gap:.1f} s by ours"
+    else:
+        return
+    raise WrongReply(f"a window {problem}", "fix the clock behind `m-lap-us`")
+
+
+def fitting(
+    dut: Dut,
+    sample: bytes,
+    check: Callable[[Inference], None] = check_time,
+    *,
+    emulated: bool = False,
+) -> int:
+    """How many inferences take `AIM_S`; ``check`` judges the time of each trial. ``emulated``: by
+    the host's clock."""
     iterations, seconds = 1, 0.0
     while True:
         seen = dut.run(sample, iterations, 1, seconds)
-        _check(seen)
+        check(seen)
+        seen = seen.by_host() if emulated else seen
         if seen.us >= _TRIAL_S * 1e6 or iterations == _MOST:
             break
         if not seen.us and seen.whole > 10 * _TRIAL_S:
@@ -209,24 +234,12 @@ def _fitting(dut: Dut, sample: bytes) -> int:
                 f"the device's clock stood still for {iterations:,} inferences", "fix `m-lap-us`"
             )
         # at most tenfold, because a short trial is inaccurate
-        iterations = min(10 * iterations, _scaled(iterations, seen.us, 1.5 * _TRIAL_S))
+        iterations = min(10 * iterations, scaled(iterations, seen.us, 1.5 * _TRIAL_S))
         seconds = 20 * _TRIAL_S
-    return _scaled(iterations, seen.us, _AIM_S)
+    return scaled(iterations, seen.us, AIM_S)
 
 
-def _scaled(iterations: int, us: int, seconds: float) -> int:
+def scaled(iterations: int, us: int, seconds: float) -> int:
     """How many inferences take ``seconds`` when ``iterations`` took ``us``."""
     wanted = math.ceil(iterations * seconds * 1e6 / us) if us else 10 * iterations
     return min(_MOST, wanted)
-
-
-def _check(seen: Inference) -> None:
-    """WrongReply when the device's time contradicts the host's."""
-    said = seen.us / 1e6
-    if said > seen.whole * (1 + _SLACK) + _SLACK_S:
-        problem = f"took {said:.1f} s by the device's clock but at most {seen.whole:.1f} s by ours"
-    elif seen.gap > said * (1 + _SLACK) + _SLACK_S:
-        problem = f"took {said:.1f} s by the device's clock but at least {seen.gap:.1f} s by ours"
-    else:
-        return
-    raise WrongReply(f"a window {problem}", "fix the clock behind `m-lap-us`")

@@ -15,11 +15,13 @@ from hil.boards.config import Board
 from hil.boards.session import open_board, open_port
 from hil.core.errors import UsageError
 from hil.core.text import storable
+from hil.energy import Instrument, Told
 from hil.firmware import build
 from hil.link import Link
 from hil.link.serial_port import SerialLink
 from hil.mlperf.data import DataFolder, open_data
 from hil.mlperf.dut import Dut, DutTiming, Identity
+from hil.mlperf.energy import Energy, EnergyWindow, measure_energy
 from hil.mlperf.measure import (
     WARMUPS,
     WINDOWS,
@@ -34,16 +36,18 @@ from hil.mlperf.protocol import NO_TIME
 from hil.mlperf.submission import (
     RESULTS_JSON,
     RESULTS_TEXT,
+    EnergySeen,
     RunFolder,
     SessionLog,
     StoredDevice,
+    StoredEnergy,
     StoredResult,
     WindowSeen,
 )
 from hil.runs.schema import DatasetUsed
 
-Mode: TypeAlias = Literal["accuracy", "performance"]
-MODES: Final[tuple[Mode, ...]] = ("accuracy", "performance")
+Mode: TypeAlias = Literal["accuracy", "performance", "energy"]
+MODES: Final[tuple[Mode, ...]] = ("accuracy", "performance", "energy")
 
 
 class Watcher(Protocol):
@@ -60,15 +64,22 @@ class Outcome:
 
     device: Identity
     data: DataFolder
-    found: Accuracy | Performance
+    found: Accuracy | Performance | Energy
     retries: int
     folder: Path
     emulated: bool  # its times are not measurements
     faults: tuple[str, ...]
 
 
-def refuse_emulated_time(mode: Mode, *, emulated: bool) -> None:
-    """UsageError when times are requested from an emulator."""
+def refuse_emulated_time(
+    mode: Mode, *, emulated: bool, instrument: Instrument | None = None
+) -> None:
+    """UsageError when times are requested from an emulator, or energy with a real instrument."""
+    if emulated and mode == "energy" and not isinstance(instrument, Told):
+        raise UsageError(
+            "an emulator or a process of this computer has no energy that could be measured",
+            "run --mode energy on a board, or try it with --power sim:",
+        )
     if emulated and mode == "performance":
         raise UsageError(
             "inferences per second cannot be measured on an emulator or a process of this computer",
@@ -87,21 +98,23 @@ def run(
     watcher: Watcher | None = None,
     timing: DutTiming | None = None,
     read_back: bool = False,
+    instrument: Instrument | None = None,
 ) -> Outcome:
     """Run the data set in ``data`` on the device behind ``link`` and store all in ``out``.
+    ``instrument``: of energy mode, and powering the device if it is to do that.
 
     Raises:
         UsageError: ``out`` is not empty; times are requested from an emulator.
         DataError: as `hil.mlperf.data.open_data`.
         DeviceError: the device is silent, disconnected, or violates the protocol.
     """
-    refuse_emulated_time(mode, emulated=emulated)
+    refuse_emulated_time(mode, emulated=emulated, instrument=instrument)
     heard: list[str] = []  # lines that arrived before the log was open
     tell: list[Callable[[str], None]] = [heard.append]
     dut = Dut(link, timing or DutTiming(), lambda line: tell[0](line), read_back=read_back)
     device = dut.identify()
     emulated = emulated or device.vendor.endswith(NO_TIME)
-    refuse_emulated_time(mode, emulated=emulated)
+    refuse_emulated_time(mode, emulated=emulated, instrument=instrument)
     found_data = open_data(data, device.model)
     folder = RunFolder(out, command, _used(found_data))
     session = SessionLog(folder.log, mode[0], emulated=emulated)
@@ -113,14 +126,18 @@ def run(
         if watcher:
             watcher.found(device, found_data)
         done = watcher.done if watcher else _nobody
-        found: Accuracy | Performance
+        found: Accuracy | Performance | Energy
         if mode == "accuracy":
             found = _accuracy(dut, found_data, session, done)
-        else:
+        elif mode == "performance":
             found = _performance(dut, found_data, session, done)
+        else:
+            assert instrument
+            found = _energy(dut, found_data, session, done, instrument)
         performance = found if isinstance(found, Performance) else None
+        energy = found if isinstance(found, Energy) else None
         folder.write(RESULTS_TEXT, session.results_text(found))
-        folder.write(RESULTS_JSON, session.results_json(performance))
+        folder.write(RESULTS_JSON, session.results_json(performance, energy))
         identity = StoredDevice(device.vendor, device.profile, device.model, link.name, link.baud)
         folder.write_result(_result(identity, mode, found, dut.retries, emulated=emulated))
     except BaseException as problem:
@@ -160,7 +177,31 @@ def _performance(
     return measure(dut, samples, window)
 
 
-def _faults(found: Accuracy | Performance) -> tuple[str, ...]:
+def _energy(
+    dut: Dut,
+    data: DataFolder,
+    session: SessionLog,
+    done: Callable[[int, int], None],
+    instrument: Instrument,
+) -> Energy:
+    items = data.items[:WINDOWS]
+    samples = [data.segments(item)[0] for item in items]
+    session.say(f"Recorded by {instrument.name}; {WARMUPS} inferences before each window")
+
+    def window(number: int, one: EnergyWindow) -> None:
+        session.say(f"Window {number + 1}, with {items[number % len(items)].file}:")
+        session.energy(data, items[number % len(items)], one)
+        done(number + 1, WINDOWS)
+
+    return measure_energy(dut, samples, instrument, window, emulated=session.emulated)
+
+
+def _faults(found: Accuracy | Performance | Energy) -> tuple[str, ...]:
+    if isinstance(found, Energy):
+        short = sum(not window.long_enough for window in found.windows)
+        broken = [f"{short} of {len(found.windows)} windows are shorter than 10 s"] if short else []
+        wrong = [f"window {i}: {one.fault}" for i, one in enumerate(found.windows, 1) if one.fault]
+        return (*broken, *wrong)
     if isinstance(found, Performance):
         short = sum(not window.long_enough for window in found.windows)
         return (f"{short} of {len(found.windows)} windows are shorter than 10 s",) if short else ()
@@ -173,8 +214,15 @@ def _faults(found: Accuracy | Performance) -> tuple[str, ...]:
 
 
 def _result(
-    device: StoredDevice, mode: Mode, found: Accuracy | Performance, retries: int, *, emulated: bool
+    device: StoredDevice,
+    mode: Mode,
+    found: Accuracy | Performance | Energy,
+    retries: int,
+    *,
+    emulated: bool,
 ) -> StoredResult:
+    if isinstance(found, Energy):
+        return StoredResult(1, mode, emulated, device, retries, energy=_stored_energy(found))
     if isinstance(found, Accuracy):
         return StoredResult(
             1,
@@ -193,6 +241,22 @@ def _result(
         for one in found.windows
     )
     return StoredResult(1, mode, emulated, device, retries, windows=windows, median=found.median)
+
+
+def _stored_energy(found: Energy) -> StoredEnergy:
+    windows = tuple(
+        EnergySeen(
+            one.iterations,
+            one.warmups,
+            one.seconds,
+            one.joules,
+            None if one.inference.by_pin else one.inference.us,
+            one.inference.whole,
+            one.inference.gap,
+        )
+        for one in found.windows
+    )
+    return StoredEnergy(found.instrument, found.volts, found.simulated, found.median, windows)
 
 
 def _used(data: DataFolder) -> DatasetUsed:

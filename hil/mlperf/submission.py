@@ -26,12 +26,16 @@ from hil.core.files import replace_file
 from hil.core.text import printable, storable
 from hil.mlperf.data import DataFolder, Item
 from hil.mlperf.dut import Identity, Inference
+from hil.mlperf.energy import Energy, EnergyWindow
 from hil.mlperf.measure import SHORTEST_S, WINDOWS, Accuracy, Performance, Window
 from hil.runs.log import storage_error
 from hil.runs.schema import MANIFEST, MLPERF, SCHEMA, DatasetUsed, Manifest, State, Stored
 from hil.runs.seal import hash_file, own_files, pretty, sealed
 
 LOG, RESULTS_TEXT, RESULTS_JSON = "log.txt", "results.txt", "results.json"
+SIMULATED: Final = (
+    "SIMULATED: a simulated instrument recorded this session. No energy in it is a measurement."
+)
 EMULATED: Final = (
     "EMULATED: the device under test was an emulator or a process of this computer. "
     "Its answers count; no time in this session is a measurement."
@@ -94,14 +98,14 @@ class SessionLog:
         """Record one `infer`; ``rate``: inferences per second, in performance mode only."""
         self.say(f"Performance results for window {len(self.records) + 1}:")
         self.say(f"  # Inferences : {iterations:>13}")
-        if not self.emulated:
+        if not self.emulated and not seen.by_pin:
             self.say(f"  Runtime      : {seen.us / 1e6:>10.3f} sec.")
             self.say(
                 f"  Throughput   : {iterations / (seen.us / 1e6 or math.inf):>10.3f} inf./sec."
             )
         self.say(f"  m-results    : {list(seen.values)}")
         infer: Record = {"results": list(seen.values)}
-        if not self.emulated:
+        if not self.emulated and not seen.by_pin:
             infer |= {"start_time": seen.start, "end_time": seen.end, "elapsed_time": seen.us}
         infer |= {"total_inferences": 1, "iterations": iterations, "warmups": warmups}
         if rate is not None:
@@ -118,13 +122,31 @@ class SessionLog:
         }
         self.records.append(record | ({"emulated": True} if self.emulated else {}))
 
+    def energy(self, data: DataFolder, item: Item, one: EnergyWindow) -> None:
+        """Record a window of energy mode."""
+        self.answered(data, item, one.inference, one.iterations, one.warmups)
+        self.say(f"  Captured samples:{len(one.samples)} timestamps:{len(one.edges)}")
+        marks = [[f"{i:02}", edge] for i, edge in enumerate(one.edges)]
+        self.records[-1]["power"] = {
+            "samples": one.samples,
+            "timestamps": marks,
+            "extracted_power": None,
+        }
+
     def window(self, number: int, data: DataFolder, item: Item, one: Window) -> None:
         """Record a window of performance mode."""
         self.say(f"Window {number + 1}, with {item.file}:")
         self.answered(data, item, one.inference, one.iterations, one.warmups, one.rate)
 
-    def results_json(self, performance: Performance | None = None) -> bytes:
+    def results_json(
+        self, performance: Performance | None = None, energy: Energy | None = None
+    ) -> bytes:
         """The content of the file, with the runner's records for broken rules."""
+        if energy:
+            self.records = self.records[-len(energy.windows) :]  # without those that were repeated
+            for record in self.records:
+                record["power"]["voltage"] = energy.volts
+                record |= {"simulated": True} if energy.simulated else {}
         errors = []
         if performance and len(performance.windows) != WINDOWS:
             errors.append({"error": "error 1", "mode": self._mode})
@@ -132,7 +154,7 @@ class SessionLog:
             errors.append({"error": "error 2", "mode": self._mode})
         return json.dumps([*self.records, *errors], allow_nan=False).encode() + b"\n"
 
-    def results_text(self, found: Accuracy | Performance) -> bytes:
+    def results_text(self, found: Accuracy | Performance | Energy) -> bytes:
         """The content of the file; every line has the runner's format."""
         lines = [EMULATED] if self.emulated else []
         begins = f"{stamp(self._now())} "
@@ -141,6 +163,9 @@ class SessionLog:
                 f"{begins}Top 1% = {found.top1:2.1f}",
                 f"{begins}AUC = {found.auc:.3f}",
             ]
+        elif isinstance(found, Energy):
+            lines += [SIMULATED] if found.simulated else []
+            lines += _energy(found)
         else:
             lines += _windows(found.windows)
             lines += _verdict(found, begins)
@@ -159,6 +184,26 @@ def _windows(windows: Sequence[Window]) -> list[str]:
         if one.long_enough:
             lines.append("    Runtime requirements have been met.")
     return lines
+
+
+def _energy(found: Energy) -> list[str]:
+    lines = ["Power Edition Output"]
+    for number, one in enumerate(found.windows):
+        short = "" if one.long_enough else "  <<<< below minimum duration"
+        lines += [
+            f"Energy data for trial {number}",
+            f"  Elapsed time  : {one.seconds}{short}",
+            f"  Inferences    : {one.iterations}",
+            f"  Power         : {1e3 * one.joules / one.seconds:5.4f} mW.",
+            f"  Total Energy  : {one.joules * 1e6:.3f} uJ",
+            f"  Energy/Inf    : {one.per_inference * 1e6:.3f} uJ/inf",
+        ]
+    return [
+        *lines,
+        _RULE,
+        f"Median energy cost is {1e6 * found.median:5.4f} uJ/inf.",
+        _RULE,
+    ]
 
 
 def _verdict(found: Performance, begins: str) -> list[str]:
@@ -190,11 +235,34 @@ class WindowSeen(Stored, frozen=True):
     gap: float
 
 
+class EnergySeen(Stored, frozen=True):
+    """``seconds`` by the instrument's clock, ``us`` by the device's (None: it sends none), ``gap``
+    and ``whole`` by the host's (`hil.mlperf.dut.Inference`). ``joules`` of all inferences."""
+
+    iterations: int
+    warmups: int
+    seconds: float
+    joules: float
+    us: int | None
+    whole: float
+    gap: float
+
+
+class StoredEnergy(Stored, frozen=True):
+    """``median``: joules per inference. ``simulated``: no real instrument recorded it."""
+
+    instrument: str
+    volts: float
+    simulated: bool
+    median: float
+    windows: tuple[EnergySeen, ...]
+
+
 class StoredResult(Stored, frozen=True, omit_defaults=True):
     """`mlperf.json`. ``top1`` in percent, ``median`` in inferences per second."""
 
     schema: int
-    mode: Literal["accuracy", "performance"]
+    mode: Literal["accuracy", "performance", "energy"]
     emulated: bool
     device: StoredDevice
     retries: int  # samples and queries that were repeated; no figure includes them
@@ -205,6 +273,7 @@ class StoredResult(Stored, frozen=True, omit_defaults=True):
     improper: int = 0
     windows: tuple[WindowSeen, ...] = ()
     median: float | None = None
+    energy: StoredEnergy | None = None
 
 
 class RunFolder:

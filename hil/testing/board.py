@@ -15,7 +15,14 @@ from typing import Protocol
 from hil.core.records import DType, Encoding, Hello, ModelInfo, TensorSpec, packed_bytes
 from hil.link import Deadline
 from hil.wire.frames import PROTOCOL_VERSION, BadFrame, Decoder, Frame, check_of, encode
-from hil.wire.messages import INPUT_LAYER, PACKED, ErrorCode, Kind, pack_refusal
+from hil.wire.messages import (
+    INPUT_LAYER,
+    MOST_REPEATS,
+    PACKED,
+    ErrorCode,
+    Kind,
+    pack_refusal,
+)
 from hil.wire.packbits import unpack
 
 BAD_FRAMES = 4  # in a row, after which a board returns to its boot rate (docs/protocol.md)
@@ -124,6 +131,8 @@ class FakeBoard:
     steps: tuple[int, int] | None = (1, 1)  # of micros and ticks; None: no CLOCK
     marks: tuple[int, int, int, int] = MARKS
     forget: Callable[[int], None] = lambda _model: None
+    repeats: bool = True  # False: firmware without REPEAT
+    most_repeats: int = MOST_REPEATS  # inferences until the firmware's time limit
 
     def __post_init__(self) -> None:
         self._decoder = Decoder()
@@ -182,6 +191,8 @@ class FakeBoard:
             return self._piece(frame, self.layers)
         if frame.type == Kind.PROFILE and self.laps:
             return self._profile(frame, self.laps)
+        if frame.type == Kind.REPEAT and self.repeats:
+            return self._repeated(frame)
         if frame.type not in (Kind.INFER, Kind.RESET_STATE):
             return self._error(frame.seq, ErrorCode.TYPE, frame.type)
         model = frame.payload[0]
@@ -237,6 +248,19 @@ class FakeBoard:
         # after the inference, which the clocks may measure
         head = struct.pack("<BBHII", model, dtype, check, self.micros(model), self.ticks(model))
         return self._frame(Kind.INFER.reply, frame.seq, head + output)
+
+    def _repeated(self, frame: Frame) -> Frame:
+        model, _, count = struct.unpack_from("<BBH", frame.payload)
+        if count == 0 or self.hello.models[model].stateful:
+            available = 0 if count else MOST_REPEATS
+            return self._error(frame.seq, ErrorCode.REPEAT, frame.type, count, available)
+        done = min(count, self.most_repeats)
+        output = self.infer(model, frame.payload[4:])
+        self._inferences += done
+        dtype = self.hello.models[model].output.dtype
+        total = (done * self.micros(model), done * self.ticks(model))
+        head = struct.pack("<BBHIQQ", model, dtype, check_of(frame), done, *total)
+        return self._frame(Kind.REPEAT.reply, frame.seq, head + output)
 
     def _status(self, flags: int) -> bytes:
         """Marks, an uptime of one millisecond per request, and the counters."""

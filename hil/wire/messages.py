@@ -33,6 +33,7 @@ class Kind(IntEnum):
     CLOCK = 0x06
     PROFILE = 0x07
     RESET_STATE = 0x08
+    REPEAT = 0x09
     ERROR = 0xFF
 
     @property
@@ -55,6 +56,7 @@ class ErrorCode(IntEnum):
     BAUD = 10
     LAYER = 11
     STEP = 12  # of a model with state: another step of its sequence is the next one
+    REPEAT = 13  # the inference cannot be repeated that often, or not at all
 
 
 class SketchFault(IntEnum):
@@ -146,12 +148,38 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """REPEAT: ``count`` inferences, fewer than requested if they took too long, between two edges
+    of the marker pin. ``micros`` and ``ticks`` of all of them (0: no such clock; None: the counter
+    wrapped), the ``output`` of the last.
+    """
+
+    model: int
+    dtype: DType
+    count: int
+    micros: int
+    ticks: int | None
+    output: bytes
+    check: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StateReset:
     """RESET_STATE: the model has forgotten all earlier inferences."""
 
 
 Reply = (
-    Hello | Result | Status | Rate | ClockSteps | Piece | Profile | StateReset | Refusal | Malformed
+    Hello
+    | Result
+    | Status
+    | Rate
+    | ClockSteps
+    | Piece
+    | Profile
+    | Repeated
+    | StateReset
+    | Refusal
+    | Malformed
 )
 
 _INFER = struct.Struct("<BBH")
@@ -163,6 +191,9 @@ _LAYER = struct.Struct("<BBHHHII")
 _PROFILE = struct.Struct("<BBH")
 _PROFILED = struct.Struct("<BBHHHII")
 _LAP = struct.Struct("<II")
+_REPEATED = struct.Struct("<BBHIQQ")
+_TOTAL_WRAPPED = 0xFFFF_FFFF_FFFF_FFFF
+MOST_REPEATS: Final = 0xFFFF  # inferences of one REPEAT
 _RESULT = struct.Struct("<BBHII")
 _STATUS = struct.Struct("<9I")
 _HEAP_UNKNOWN = 0xFFFFFFFF
@@ -203,6 +234,11 @@ def infer_request(
 def step_of(sample: int) -> int:
     """The step number of a sample, from 0 on, in the sequence of a model with state."""
     return sample if sample <= _STEPS else (sample - 1) % _STEPS + 1
+
+
+def repeat_request(seq: int, model: int, encoding: Encoding, values: bytes, count: int) -> Frame:
+    """Ask for ``count`` inferences of one sample, 1 to `MOST_REPEATS`, and a single answer."""
+    return Frame(Kind.REPEAT, seq, _INFER.pack(model, encoding, count) + values)
 
 
 def reset_request(seq: int, model: int) -> Frame:
@@ -253,6 +289,7 @@ def parse_reply(frame: Frame) -> Reply:
         Kind.LAYERS.reply: _parse_piece,
         Kind.PROFILE.reply: _parse_profile,
         Kind.RESET_STATE.reply: _parse_reset,
+        Kind.REPEAT.reply: _parse_repeated,
         Kind.ERROR: _parse_error,
     }
     parser = parsers.get(frame.type)
@@ -274,6 +311,14 @@ def _parse_result(payload: bytes) -> Result:
         payload[_RESULT.size :],
         check,
     )
+
+
+def _parse_repeated(payload: bytes) -> Repeated:
+    model, dtype, check, count, micros, ticks = _REPEATED.unpack_from(payload)
+    if not 1 <= count <= MOST_REPEATS:
+        raise ValueError(f"{count} inferences")
+    known = None if ticks == _TOTAL_WRAPPED else ticks
+    return Repeated(model, DType(dtype), count, micros, known, payload[_REPEATED.size :], check)
 
 
 def _parse_piece(payload: bytes) -> Piece:

@@ -50,6 +50,7 @@ def test_unit_tests_pass(env: str, environment: dict[str, str], tmp_path: Path) 
         "test_more",
         "test_device",
         "test_rate",
+        "test_repeat",
         "test_mlperf",
         "test_engine",
     } <= set(suites)

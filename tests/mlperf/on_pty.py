@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start MLCommons' runner, unmodified, with a pty in place of a USB serial port.
+"""Start MLCommons' runner, unmodified, with ptys in place of USB serial ports.
 
-    python tests/mlperf/on_pty.py RUNNER PORT [the runner's own options]
+    python tests/mlperf/on_pty.py RUNNER PORT[,PORT...] [the runner's own options]
 
-RUNNER is benchmark/runner of an unmodified checkout of mlcommons/tiny. It looks for its device by
-USB ids, which a pty does not have, so pyserial is made to list one port, PORT, with ids 1:1, and
-pyusb to find nothing. The runner writes its folder `sessions` into the current one.
+RUNNER is benchmark/runner of an unmodified checkout of mlcommons/tiny. It looks for its devices by
+USB ids, which a pty does not have, so pyserial is made to list only the given ports, the first with
+ids 1:1, the second with 2:2 and so on, and pyusb to find nothing. The runner writes its folder
+`sessions` into the current one.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 
-def main(runner: Path, port: str, options: list[str]) -> None:
+def main(runner: Path, ports: list[str], options: list[str]) -> None:
     """Become the runner."""
-    found = ListPortInfo(port)
-    found.vid = found.pid = 1
-    found.description = "pty"
-    list_ports.comports = lambda _links=False: [found]
+    found = [ListPortInfo(port) for port in ports]
+    for number, port in enumerate(found, 1):
+        port.vid = port.pid = number
+        port.description = "pty"
+    list_ports.comports = lambda _links=False: found
     usb, core = ModuleType("usb"), ModuleType("usb.core")
     core.find = lambda **_: []  # type: ignore[attr-defined]
     usb.core = core  # type: ignore[attr-defined]
@@ -35,4 +37,4 @@ def main(runner: Path, port: str, options: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:])
+    main(Path(sys.argv[1]).resolve(), sys.argv[2].split(","), sys.argv[3:])

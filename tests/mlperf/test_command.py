@@ -101,8 +101,14 @@ def test_a_pty_is_not_a_board_under_any_name(port: str, tmp_path: Path) -> None:
     [
         ((), "no device is given; give --port"),
         (
-            ("--port", "/dev/null", "--mode", "energy"),
-            "--mode energy is unknown; choose from",
+            ("--port", "/dev/null", "--mode", "speed"),
+            "--mode speed is unknown; choose from",
+        ),
+        (("--board", "native", "--mode", "energy"), "--mode energy and --power need each other"),
+        (("--board", "native", "--power", "sim:"), "--mode energy and --power need each other"),
+        (
+            ("--board", "native", "--mode", "energy", "--power", "meter:"),
+            "no instrument is called 'meter'",
         ),
         (("--board", "mars"), "no board is called 'mars'"),
         (("--board", "mps2", "--mode", "performance"), "cannot be measured on an emulator"),

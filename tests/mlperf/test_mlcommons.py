@@ -37,6 +37,7 @@ from hil.mlperf.measure import Accuracy
 from hil.mlperf.session import run as run_session
 from hil.reference import encode_inputs, oracle
 from hil.stats.metrics import dequantised
+from tests.mlperf.monitor import ACTIVE, bench
 from tests.support.firmware import FIRMWARE, PROJECT, run
 from tests.support.needs import skip_without
 
@@ -127,9 +128,20 @@ def mlcommons_runner(
     export(datasets.load(name), folder / "data", model, SETS[name])
     devices = "- {name: dut, type: dut, baud: 115200, usb: {1: 1}}\n"
     (folder / "devices.yaml").write_text(devices)
-    where = ("-d", "devices.yaml", "-t", "data/tests_accuracy.yaml", "-s", "data", "-m", "a")
+    session = started(port, "data/tests_accuracy.yaml", "a", folder)
+    text = (session / "results.txt").read_text()
+    found = re.search(r"Top 1% = ([\d.]+)\n.*AUC = ([\d.]+)\n", text)
+    assert found
+    stored = json.loads((session / "results.json").read_text())
+    results = np.array([one["infer"]["results"] for one in stored])
+    return float(found[1]), float(found[2]), results
+
+
+def started(ports: str, tests: str, mode: str, folder: Path) -> Path:
+    """The session of MLCommons' runner in ``folder``, which has its devices and tests."""
+    where = ("-d", "devices.yaml", "-t", tests, "-s", "data", "-m", mode)
     runner = str(Path(TINY, "benchmark", "runner"))
-    words = [sys.executable, str(HERE / "on_pty.py"), runner, port, *where]
+    words = [sys.executable, str(HERE / "on_pty.py"), runner, ports, *where]
     done = subprocess.run(
         words,
         cwd=folder,
@@ -141,12 +153,7 @@ def mlcommons_runner(
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (session,) = (folder / "sessions").iterdir()
-    text = (session / "results.txt").read_text()
-    found = re.search(r"Top 1% = ([\d.]+)\n.*AUC = ([\d.]+)\n", text)
-    assert found
-    stored = json.loads((session / "results.json").read_text())
-    results = np.array([one["infer"]["results"] for one in stored])
-    return float(found[1]), float(found[2]), results
+    return session
 
 
 def test_mlcommons_runner_drives_our_firmware(
@@ -187,3 +194,59 @@ def test_a_device_on_mlcommons_api_is_found_after_an_unfinished_command(referenc
         assert Dut(link).identify().model == THEIRS
     finally:
         link.close()
+
+
+DEVICES = """\
+- {name: stm32h573i-dk, type: interface, baud: 115200, usb: {1: 1}}
+- {name: lpm01a, type: power, baud: 115200, voltage: 1.8, usb: {2: 2}}
+- {name: dut, type: dut, baud: {energy: 115200}, usb: {9: 9}}
+"""
+
+
+@pytest.mark.parametrize("name", ["digits"])
+def test_mlcommons_runner_measures_our_firmware_in_energy_mode(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a simulated monitor: the runner's figure is the simulated power times the time between
+    the edges of our firmware."""
+    iterations = int(os.environ.get("HIL_MLPERF_ITERATIONS", "20000"))  # 10 s take more
+    edges = tmp_path / "edges"
+    monkeypatch.setenv("HIL_MLPERF_ENERGY", "1")
+    monkeypatch.setenv("HIL_MARKER_PIN", "1")
+    monkeypatch.setenv("HIL_MARKER_FILE", str(edges))
+    board = load_board("native")
+    built = build(board.pio_env, [("student", student(name))], "aot", PROJECT)
+    folder = tmp_path / "runner"
+    folder.mkdir()
+    export(datasets.load(name), folder / "data", OURS, 20)
+    tests = folder / "data" / "tests_energy.yaml"
+    tests.write_text(tests.read_text().replace("infer 1000 10", f"infer {iterations} 10"))
+    (folder / "devices.yaml").write_text(DEVICES)
+    assert board.emulator
+    with running(board.emulator, built.elf, tmp_path) as port:
+        link = SerialLink(port)
+        try:
+            assert Dut(link).identify().model == OURS
+            with bench(link, edges) as (interface, power, monitor, passed):
+                session = started(f"{interface},{power}", str(tests), "e", folder)
+        finally:
+            link.close()
+    assert "setbaud 115200" in passed.commands
+    assert {"output energy", "freq 1k", "eventsrc d7 fal", "volt 1800m"} <= set(monitor.commands)
+    falls = monitor.edges.falls()[monitor.edges.at_boot :]
+    assert len(falls) == 10
+    seconds = np.diff(falls)[::2] / 1e6
+    stored = json.loads((session / "results.json").read_text())
+    assert [len(one["power"]["timestamps"]) for one in stored] == [2] * 5
+    text = (session / "results.txt").read_text()
+    elapsed = np.array(re.findall(r"Elapsed time  : ([\d.]+)", text), np.float64)
+    np.testing.assert_allclose(elapsed, seconds, rtol=0, atol=0.002)  # two of its samples
+    (median,) = re.findall(r"Median energy cost is ([\d.]+) uJ/inf\.", text)
+    wanted = float(np.median(seconds)) * ACTIVE / iterations * 1e6
+    assert float(median) == pytest.approx(wanted, rel=0.003 / seconds.min())
+    # our own files of such a session have the same keys
+    ours = set(stored[0]["infer"]) | set(stored[0]["power"])
+    assert ours == {
+        *("results", "total_inferences", "iterations", "warmups"),
+        *("samples", "timestamps", "extracted_power", "voltage"),
+    }

@@ -25,6 +25,7 @@ from hil.wire.messages import (
     Profile,
     Rate,
     Refusal,
+    Repeated,
     Reply,
     Result,
     StateReset,
@@ -34,6 +35,7 @@ from hil.wire.messages import (
     layers_request,
     parse_reply,
     profile_request,
+    repeat_request,
     reset_request,
 )
 from hil.wire.packbits import pack
@@ -292,8 +294,27 @@ def test_a_reset_of_the_state_is_golden() -> None:
     assert isinstance(parse_reply(Frame(Kind.RESET_STATE.reply, 30, b"\0")), Malformed)
 
 
+def test_a_repeated_inference_is_golden() -> None:
+    asked = repeat_request(40, 0, Encoding.PIXELS, bytes.fromhex("0080ff07"), 1000)
+    assert encode(asked) == golden_frames()["repeat request"]
+    output = bytes.fromhex("808778")
+    assert golden_reply("repeat reply") == Repeated(
+        0, DType.INT8, 1000, 5_000_000_000, 1_200_000_000_000, output, check_of(asked)
+    )
+    assert golden_reply("repeat reply, stopped early, the tick counter wrapped") == Repeated(
+        0, DType.INT8, 7, 0, None, output, check_of(asked)
+    )
+    assert golden_reply("error REPEAT") == Refusal(ErrorCode.REPEAT, Kind.REPEAT, 0, 65_535)
+
+
+@pytest.mark.parametrize("count", [0, 65_536])
+def test_a_count_of_inferences_out_of_range_is_malformed(count: int) -> None:
+    payload = struct.pack("<BBHIQQ", 0, 9, 0, count, 7, 7)
+    assert isinstance(parse_reply(Frame(Kind.REPEAT.reply, 0, payload)), Malformed)
+
+
 @given(
-    st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0xFF, 0x00]),
+    st.sampled_from([0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0xFF, 0x00]),
     st.binary(max_size=200),
 )
 def test_no_payload_raises(kind: int, payload: bytes) -> None:

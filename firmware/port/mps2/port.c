@@ -115,17 +115,29 @@ static uint32_t __attribute__((noinline)) around_icsr(uint32_t value) {
   return instructions_in(ticks_now() - before);
 }
 
+#ifdef HIL_MARKER_PIN
+/* ---- The marker: a user LED, 0 or 1, because QEMU has none of the board's GPIO. */
+#define FPGAIO_LED0 REGISTER(MPS2_FPGAIO)
+HIL_STATIC_ASSERT(HIL_MARKER_PIN <= 1, "HIL_MARKER_PIN is the number of a user LED: 0 or 1");
+
+static void mark(uint8_t high) { FPGAIO_LED0 = high ? 1u << HIL_MARKER_PIN : 0u; }
+#endif
+
 void hil_port_init(uint32_t baud) {
   (void)baud;
   rounds = ROUNDS; /* so the NMI does not reset */
   nmi_takes = around_icsr(ICSR_NMIPENDSET);
   nmi_takes -= around_icsr(0);
+#ifdef HIL_MARKER_PIN
+  mark(0);
+#endif
   paint_stack();
 }
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
-    .name = HIL_BOARD_NAME,
-    .tick_hz = INSTRUCTIONS_A_SECOND,
-    .alive = alive,
+#ifdef HIL_MARKER_PIN
+    .mark = mark,
+#endif
+    .name = HIL_BOARD_NAME, .tick_hz = INSTRUCTIONS_A_SECOND, .alive = alive,
 };

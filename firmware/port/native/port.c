@@ -5,6 +5,11 @@
 #ifdef __linux__
 #include <malloc.h>
 #endif
+#ifdef HIL_MARKER_PIN
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +44,29 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
     }
   }
 }
+
+#ifdef HIL_MARKER_PIN
+/* A process has no pin: each edge is a line `MICROSECONDS LEVEL` in the file HIL_MARKER_FILE. */
+static uint32_t now_us(void);
+
+static void mark(uint8_t high) {
+  static int file = -1;
+  char line[16];
+  int length;
+
+  if (file < 0) {
+    const char *name = getenv("HIL_MARKER_FILE");
+
+    file = name ? open(name, O_WRONLY | O_CREAT | O_APPEND, 0666) : -1;
+  }
+  if (file >= 0) {
+    length = snprintf(line, sizeof line, "%lu %u\n", (unsigned long)now_us(), high);
+    if (write(file, line, (size_t)length) != length) {
+      _exit(74);
+    }
+  }
+}
+#endif
 
 static void stopwatch_start(void) {}
 
@@ -84,4 +112,7 @@ const hil_board_t hil_port_board = {
     .reset_marks = reset_marks,
     .uptime_ms = uptime_ms,
     .now_us = now_us,
+#ifdef HIL_MARKER_PIN
+    .mark = mark,
+#endif
 };

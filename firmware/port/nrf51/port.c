@@ -75,6 +75,23 @@ void hil_port_write(void *context, const uint8_t *data, size_t length) {
   }
 }
 
+#ifdef HIL_MARKER_PIN
+/* ---- The marker pin, P0.00 to P0.31 without those of the UART. */
+#define GPIO_OUTSET REGISTER(0x50000508u)
+#define GPIO_OUTCLR REGISTER(0x5000050Cu)
+#define GPIO_DIRSET REGISTER(0x50000518u)
+HIL_STATIC_ASSERT(HIL_MARKER_PIN <= 31 && HIL_MARKER_PIN != PIN_TXD && HIL_MARKER_PIN != PIN_RXD,
+                  "HIL_MARKER_PIN is 0 to 31, without the pins of the UART");
+
+static void mark(uint8_t high) {
+  if (high) {
+    GPIO_OUTSET = 1u << HIL_MARKER_PIN;
+  } else {
+    GPIO_OUTCLR = 1u << HIL_MARKER_PIN;
+  }
+}
+#endif
+
 void hil_port_init(uint32_t baud) {
   (void)baud;
   TIMER_BITMODE = BITMODE_32;
@@ -89,12 +106,17 @@ void hil_port_init(uint32_t baud) {
   NVIC_ISER = IRQ_UART;
   UART_STARTTX = 1;
   UART_STARTRX = 1;
+#ifdef HIL_MARKER_PIN
+  mark(0);
+  GPIO_DIRSET = 1u << HIL_MARKER_PIN;
+#endif
   paint_stack();
 }
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
-    .name = HIL_BOARD_NAME,
-    .tick_hz = INSTRUCTIONS_A_SECOND,
-    .alive = alive,
+#ifdef HIL_MARKER_PIN
+    .mark = mark,
+#endif
+    .name = HIL_BOARD_NAME, .tick_hz = INSTRUCTIONS_A_SECOND, .alive = alive,
 };

@@ -50,6 +50,24 @@ enum { UART_8N1_FIFO = 0x70, UART_ON = 0x301, UART_RX_INTERRUPTS = 0x50 };
 #define SCR REGISTER(0xE000ED10u)
 enum { UART0_IRQ = 1 << 20, SCR_SEVONPEND = 1 << 4 };
 
+#ifdef HIL_MARKER_PIN
+/* ---- The marker pin, GPIO 2 to 29: 0 and 1 are the UART. */
+#define GPIO_CTRL(pin) REGISTER(0x40014004u + 8u * (pin))
+#define SIO_GPIO_OUT_SET REGISTER(0xD0000014u)
+#define SIO_GPIO_OUT_CLR REGISTER(0xD0000018u)
+#define SIO_GPIO_OE_SET REGISTER(0xD0000024u)
+enum { FUNCTION_SIO = 5 };
+HIL_STATIC_ASSERT(HIL_MARKER_PIN >= 2 && HIL_MARKER_PIN <= 29, "HIL_MARKER_PIN is 2 to 29");
+
+static void mark(uint8_t high) {
+  if (high) {
+    SIO_GPIO_OUT_SET = 1u << HIL_MARKER_PIN;
+  } else {
+    SIO_GPIO_OUT_CLR = 1u << HIL_MARKER_PIN;
+  }
+}
+#endif
+
 void hil_port_init(uint32_t baud) {
   const uint32_t wanted = RESET_IO_BANK0 | RESET_PADS_BANK0 | RESET_UART0 | RESET_TIMER;
   const uint32_t divisor = (XOSC_MHZ * 1000000u * 4u + baud / 2u) / baud; /* in 64ths of 16 */
@@ -74,6 +92,11 @@ void hil_port_init(uint32_t baud) {
   UART_CR = UART_ON;
   UART_IMSC = UART_RX_INTERRUPTS;
   SCR = SCR_SEVONPEND; /* a pending interrupt wakes the processor; none is ever taken */
+#ifdef HIL_MARKER_PIN
+  mark(0);
+  SIO_GPIO_OE_SET = 1u << HIL_MARKER_PIN;
+  GPIO_CTRL(HIL_MARKER_PIN) = FUNCTION_SIO;
+#endif
   paint_stack();
 }
 
@@ -128,6 +151,9 @@ static uint32_t now_us(void) { return TIMER_RAW_LOW; }
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
+#ifdef HIL_MARKER_PIN
+    .mark = mark,
+#endif
     .name = "rp2040",
     .tick_hz = 1000000u,
 };

@@ -31,6 +31,18 @@ enum { ISR_OVERRUN = 1 << 3, ISR_RECEIVED = 1 << 5, ISR_MAY_SEND = 1 << 7 };
 #define TIM2_PSC REGISTER(0x40000028u)
 #define TIM2_ARR REGISTER(0x4000002Cu)
 
+#ifdef HIL_MARKER_PIN
+/* ---- The marker pin: 16 for each port before its own, so 0 is PA0 and 16 PB0. */
+#define GPIO_OF(offset) REGISTER(0x58020000u + 0x400u * (HIL_MARKER_PIN / 16u) + (offset))
+#define GPIO_MODER GPIO_OF(0x00u)
+#define GPIO_BSRR GPIO_OF(0x18u)
+enum { MARKER = HIL_MARKER_PIN % 16 };
+HIL_STATIC_ASSERT(HIL_MARKER_PIN <= 175 && HIL_MARKER_PIN != 56 && HIL_MARKER_PIN != 57,
+                  "HIL_MARKER_PIN is 0 to 175, without PD8 and PD9");
+
+static void mark(uint8_t high) { GPIO_BSRR = 1u << (high ? MARKER : MARKER + 16); }
+#endif
+
 void hil_port_init(uint32_t baud) {
   RCC_AHB4ENR |= GPIOD_ON;
   RCC_APB1LENR |= USART3_ON | TIM2_ON;
@@ -43,6 +55,12 @@ void hil_port_init(uint32_t baud) {
   TIM2_ARR = 0xFFFFFFFFu;
   TIM2_EGR = 1;
   TIM2_CR1 = 1;
+#ifdef HIL_MARKER_PIN
+  RCC_AHB4ENR |= 1u << (HIL_MARKER_PIN / 16u);
+  (void)RCC_AHB4ENR;
+  mark(0);
+  GPIO_MODER = (GPIO_MODER & ~(3u << (2 * MARKER))) | 1u << (2 * MARKER); /* output */
+#endif
   paint_stack();
 }
 
@@ -81,5 +99,8 @@ static uint32_t uptime_ms(void) { return TIM2_CNT / 1000u; }
 
 const hil_board_t hil_port_board = {
     BARE_METAL_BOARD,
+#ifdef HIL_MARKER_PIN
+    .mark = mark,
+#endif
     .name = HIL_BOARD_NAME,
 };

@@ -299,6 +299,17 @@ static void a_load_without_room_is_refused(void) {
   CHECK_EQUAL('e', fake.reply[0]);
 }
 
+static void the_marker_pin_is_high_during_the_timed_inferences(void) {
+  fake_boot(0);
+  send("db load 4%db 00000000%", 22);
+  fake.edges = 0;
+  CHECK(says("timestamp%", "m-lap-us-1000\r\nm-ready\r\n"));
+  CHECK_EQUAL(0, fake.edges);
+  send("infer 5 3%", 10);
+  CHECK_EQUAL(2, fake.edges);
+  CHECK_EQUAL(0, fake.marked);
+}
+
 static void the_boot_message_is_off_by_default(void) {
   fake_boot(0);
   CHECK_EQUAL(0, fake.reply_length); /* not by default */
@@ -326,6 +337,7 @@ static void text_does_not_prove_a_rate(void) {
 int main(void) {
   RUN(the_dialogue_is_golden);
   RUN(every_command_ends_with_m_ready);
+  RUN(the_marker_pin_is_high_during_the_timed_inferences);
   RUN(frames_and_text_share_the_line);
   RUN(a_zero_inside_text_is_a_damaged_frame);
   RUN(a_command_that_is_too_long_is_not_executed);

@@ -198,6 +198,14 @@ static void mlperfs_commands_refuse_them(void) {
 }
 #endif
 
+static void a_model_with_state_cannot_be_repeated(void) {
+  static const uint8_t payload[5] = {2, HIL_ENC_INT8, 3, 0, 5};
+
+  fake_boot_more(0);
+  CHECK(ask(HIL_MSG_REPEAT, 7, payload, sizeof payload));
+  check_error(HIL_ERR_REPEAT, HIL_MSG_REPEAT, 7, 3, 0);
+}
+
 int main(void) {
   RUN(hello_is_golden);
   RUN(several_tensors_are_in_one_buffer);
@@ -213,5 +221,6 @@ int main(void) {
 #if HIL_MLPERF
   RUN(mlperfs_commands_refuse_them);
 #endif
+  RUN(a_model_with_state_cannot_be_repeated);
   return FINISH();
 }

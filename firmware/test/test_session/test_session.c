@@ -272,6 +272,19 @@ static uint32_t ticks_of_an_inference(uint32_t overhead, uint32_t measured) {
   return result.ticks;
 }
 
+static void the_marker_pin_is_high_during_an_inference(void) {
+  static const uint8_t black[4] = {0};
+
+  fake_boot(0);
+  fake.edges = 0;
+  CHECK(infer(FAKE_INT8, HIL_ENC_PIXELS, black, sizeof black));
+  CHECK_EQUAL(2, fake.edges);
+  CHECK_EQUAL(0, fake.marked);
+  CHECK(ask(HIL_MSG_HELLO, 1, "", 0));
+  CHECK(ask(HIL_MSG_CLOCK, 2, "", 0));
+  CHECK_EQUAL(2, fake.edges);
+}
+
 static void the_stopwatchs_overhead_is_subtracted(void) {
   CHECK_EQUAL(900, ticks_of_an_inference(100, 1000));
   CHECK_EQUAL(0, ticks_of_an_inference(100, 100));
@@ -325,6 +338,7 @@ int main(void) {
   RUN(noise_gets_one_error);
   RUN(counters_count_and_reset);
   RUN(the_watchdog_is_fed_before_every_inference);
+  RUN(the_marker_pin_is_high_during_an_inference);
   RUN(the_stopwatchs_overhead_is_subtracted);
   RUN(the_smallest_step_of_the_clock_is_reported);
   return FINISH();

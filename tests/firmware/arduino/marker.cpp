@@ -41,7 +41,13 @@ int main() {
   uint32_t micros_taken, ticks;
 
   hil_port_init(HIL_BAUD);
+  if (hil_port_board.mark) {
+    hil_port_board.mark(1);
+  }
   hil_port_board.stopwatch_start();
   hil_port_board.stopwatch_stop(&micros_taken, &ticks);
+  if (hil_port_board.mark) {
+    hil_port_board.mark(0);
+  }
   return 0;
 }

@@ -105,6 +105,7 @@ typedef struct {
   void (*reset_marks)(void);                         /* of `memory`: the deepest use of the stack */
   void (*alive)(void);                               /* as in hil_board_t */
   uint8_t (*set_baud)(uint32_t baud, uint8_t apply); /* as in hil_setup_t */
+  void (*mark)(uint8_t high);                        /* as in hil_board_t */
 } hil_device_config_t;
 
 typedef struct {

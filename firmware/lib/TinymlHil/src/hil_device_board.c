@@ -60,5 +60,6 @@ bool hil_device_init(hil_device_t *device, const hil_device_config_t *given) {
   board.uptime_ms = uptime_ms;
   board.now_us = now_us;
   board.alive = given->alive;
+  board.mark = given->mark;
   return hil_device_init_on(device, given, &board);
 }

@@ -9,7 +9,7 @@
 // Time is counted in instructions: each takes a microsecond of the chip's timer. rp2040js has a
 // count of cycles too, but knows neither the cache of the flash nor the bus, so it says nothing about
 // a real chip.
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -89,6 +89,14 @@ chip.onBreak = () => {
   const code = core.registers[0] === SYS_EXIT_EXTENDED ? chip.readUint32(core.registers[1] + 4) : 70;
   process.exit(code);
 };
+
+// With HIL_MARKER_FILE, each edge of a pin is a line `MICROSECONDS LEVEL PIN` in that file.
+if (process.env.HIL_MARKER_FILE) {
+  const edges = openSync(process.env.HIL_MARKER_FILE, 'a');
+  chip.gpio.forEach((pin, number) =>
+    pin.addListener((state) => writeSync(edges, `${instructions} ${Number(state === 1)} ${number}\n`)),
+  );
+}
 
 let sent = [];
 uart.onByte = (byte) => sent.push(byte);

@@ -8,8 +8,12 @@
  * ten bits on the line, whatever the firmware does meanwhile. As on a board, firmware that does not
  * read in time loses bytes, and ends with different rates receive garbage. Above CARRIES baud the
  * line garbles everything, like a bad cable. Time is that of the simulation: as fast as this
- * machine while the firmware computes, at most real time while it sleeps. */
+ * machine while the firmware computes, at most real time while it sleeps.
+ *
+ * With HIL_MARKER_FILE, each edge of a pin is a line `MICROSECONDS LEVEL PIN` in that file; PIN is
+ * the port's letter and the bit. */
 #define _GNU_SOURCE
+#include <simavr/avr_ioport.h>
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
@@ -108,6 +112,42 @@ static void restarted(avr_t *avr) {
   avr_cycle_timer_register(avr, avr->frequency / 1000u, feed, NULL);
 }
 
+static const avr_t *simulated;
+static FILE *edges;
+
+static void edge(struct avr_irq_t *irq, uint32_t value, void *context) {
+  static uint8_t levels['L' - 'A' + 1];
+  const char port = *(const char *)context;
+  const avr_t *const avr = simulated;
+  const uint8_t bit = (uint8_t)(1u << irq->irq);
+  uint8_t *const level = &levels[port - 'A'];
+
+  if (((*level & bit) != 0) != (value != 0)) {
+    *level ^= bit;
+    fprintf(edges, "%llu %u %c%u\n", (unsigned long long)(avr->cycle / (avr->frequency / 1000000u)),
+            value != 0, port, (unsigned)irq->irq);
+    fflush(edges);
+  }
+}
+
+static void watch_pins(avr_t *avr) {
+  static const char ports[] = "ABCDEFGHJKL";
+  const char *port;
+  int bit;
+
+  simulated = avr;
+  edges = fopen(getenv("HIL_MARKER_FILE"), "a");
+  for (port = ports; edges && *port != '\0'; port++) {
+    for (bit = IOPORT_IRQ_PIN0; bit <= IOPORT_IRQ_PIN7; bit++) {
+      avr_irq_t *const pin = avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(*port), bit);
+
+      if (pin) {
+        avr_irq_register_notify(pin, edge, (void *)(uintptr_t)port);
+      }
+    }
+  }
+}
+
 static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   static elf_firmware_t firmware;
   avr_t *const avr = avr_make_mcu_by_name(mcu);
@@ -133,6 +173,9 @@ static avr_t *start(const char *file, const char *mcu, uint32_t hertz) {
   to_avr = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);
   avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), from_avr,
                           avr);
+  if (getenv("HIL_MARKER_FILE")) {
+    watch_pins(avr);
+  }
   return avr;
 }
 

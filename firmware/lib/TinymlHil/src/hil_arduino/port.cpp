@@ -12,16 +12,14 @@ enum { PAINT = 0xA5, MARGIN = 96 }; /* margin: for this function and an interrup
 static uint32_t started_us, started_cycles;
 static uint32_t boot_baud;
 
-/* With HIL_MARKER_PIN, that pin is high during an inference, for an instrument or an oscilloscope.
- * It changes outside of the time that is measured. */
 #ifdef HIL_MARKER_PIN
-#define HIL_MARK(level) digitalWrite(HIL_MARKER_PIN, level)
+static void mark(uint8_t high) { digitalWrite(HIL_MARKER_PIN, high ? HIGH : LOW); }
+#define HIL_MARK mark
 #else
-#define HIL_MARK(level) (void)0
+#define HIL_MARK nullptr
 #endif
 
 static void stopwatch_start(void) {
-  HIL_MARK(HIGH);
   started_us = micros();
   started_cycles = hil_chip_cycles();
 }
@@ -31,7 +29,6 @@ static void stopwatch_stop(uint32_t *micros_taken, uint32_t *ticks) {
   const uint32_t taken = micros() - started_us;
   const uint32_t mhz = HIL_CHIP_CYCLE_HZ / 1000000u;
 
-  HIL_MARK(LOW);
   *micros_taken = taken;
   /* 2^32 cycles are a few seconds: the slower clock shows whether they wrapped */
   *ticks = mhz > 0 && taken >= 0xFFFFFFFFu / (mhz ? mhz : 1u) ? HIL_TICKS_WRAPPED : cycles;
@@ -73,8 +70,8 @@ void hil_port_init(uint32_t baud) {
   boot_baud = baud;
 #ifdef HIL_MARKER_PIN
   pinMode(HIL_MARKER_PIN, OUTPUT);
+  mark(0);
 #endif
-  HIL_MARK(LOW);
   hil_chip_init();
   paint_stack();
   HIL_CHIP_BEGIN(baud);
@@ -176,5 +173,6 @@ __extension__ const hil_board_t hil_port_board = {
     .uptime_ms = uptime_ms,
     .now_us = now_us,
     .alive = hil_chip_alive,
+    .mark = HIL_MARK,
 };
 #endif

@@ -40,6 +40,8 @@ typedef struct {
   /* Feeds the watchdog before every inference, so one inference must not take longer than its
    * timeout; between requests, the port's own read feeds it. NULL on a board without one. */
   void (*alive)(void);
+  /* Drives the marker pin, for an instrument or an oscilloscope; NULL without HIL_MARKER_PIN. */
+  void (*mark)(uint8_t high);
 } hil_board_t;
 
 #ifdef __cplusplus

@@ -14,6 +14,17 @@ void hil_alive(const hil_session_t *session) {
   }
 }
 
+void hil_mark(const hil_session_t *session, uint8_t high) {
+#if HIL_MLPERF_ENERGY
+  (void)session; /* the pin belongs to the timestamps of hil_mlperf.c */
+  (void)high;
+#else
+  if (session->setup.board->mark) {
+    session->setup.board->mark(high);
+  }
+#endif
+}
+
 /* Not inlined: calibration and measurement must take the same path. */
 __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session_t *session,
                                                                const hil_model_t *model,
@@ -25,9 +36,11 @@ __attribute__((noinline)) hil_engine_status_t hil_timed_invoke(const hil_session
   *micros = 0;
   *ticks = 0;
   hil_alive(session);
+  hil_mark(session, 1);
   board->stopwatch_start();
   status = model->invoke(model, input, session->setup.output, session->setup.arena, code);
   board->stopwatch_stop(micros, ticks);
+  hil_mark(session, 0);
   if (*ticks != HIL_TICKS_WRAPPED) {
     *ticks -= *ticks < session->stopwatch_overhead ? *ticks : session->stopwatch_overhead;
   }

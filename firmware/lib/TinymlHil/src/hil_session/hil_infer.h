@@ -35,6 +35,9 @@ const hil_model_t *hil_take(hil_session_t *session, uint8_t index, uint8_t encod
 /* Answers the INFER request in the decoder. */
 void hil_infer_request(hil_session_t *session);
 
+/* Drives the board's marker pin, if it has one: high during inferences. */
+void hil_mark(const hil_session_t *session, uint8_t high);
+
 /* Feeds the board's watchdog, if it has one. Call it before every inference. */
 void hil_alive(const hil_session_t *session);
 

@@ -14,13 +14,26 @@ HIL_COLD static const hil_model_t *chosen(const hil_session_t *session) {
   return &session->setup.models[session->mlperf.model];
 }
 
-HIL_COLD static void say_time(hil_session_t *session) {
+#if HIL_MLPERF_ENERGY
+/* A falling edge on the marker pin, which is high otherwise, instead of a time in text. */
+HIL_COLD static void timestamp(hil_session_t *session) {
+  const hil_board_t *board = session->setup.board;
+  const uint32_t began = board->now_us();
+
+  board->mark(0);
+  while (board->now_us() - began < HIL_MLPERF_PULSE_US) {
+  }
+  board->mark(1);
+}
+#else
+HIL_COLD static void timestamp(hil_session_t *session) {
   const uint32_t now = session->setup.board->now_us();
 
   HIL_SAY(session, "m-lap-us-");
   hil_say_number(session, now);
   HIL_SAY(session, "\r\n");
 }
+#endif
 
 HIL_COLD static void say_model(hil_session_t *session, const hil_model_t *model) {
   HIL_SAY(session, "m-model-[");
@@ -111,6 +124,7 @@ HIL_COLD static void infer(hil_session_t *session, char *rest) {
   int32_t warmups;
   hil_engine_status_t status;
   uint32_t code;
+  int ran;
 
   word = hil_next_word(&rest);
   warmups = word ? hil_number_of(word) : (int32_t)WARMUPS;
@@ -151,11 +165,14 @@ HIL_COLD static void infer(hil_session_t *session, char *rest) {
   HIL_SAY(session, "m-warmup-done\r\nm-infer-start-");
   hil_say_number(session, (uint32_t)count);
   HIL_SAY(session, "\r\n");
-  say_time(session);
-  if (!run(session, (uint32_t)count)) {
+  timestamp(session);
+  hil_mark(session, 1);
+  ran = run(session, (uint32_t)count);
+  hil_mark(session, 0);
+  if (!ran) {
     return;
   }
-  say_time(session);
+  timestamp(session);
   HIL_SAY(session, "m-infer-done\r\n");
   session->mlperf.has_results = 1;
   hil_results(session, chosen(session));
@@ -178,7 +195,7 @@ HIL_COLD static void answer(hil_session_t *session, char *rest) {
   if (HIL_IS(word, "name")) {
     name(session);
   } else if (HIL_IS(word, "timestamp")) {
-    say_time(session);
+    timestamp(session);
   } else if (HIL_IS(word, "profile")) {
     HIL_SAY(session, "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n");
     say_model(session, chosen(session));
@@ -209,10 +226,18 @@ HIL_COLD void hil_mlperf_command(hil_session_t *session, hil_text_event_t event)
 }
 
 HIL_COLD void hil_mlperf_boot(hil_session_t *session) {
+#if HIL_MLPERF_ENERGY
+  HIL_SAY(session, "m-timestamp-mode-energy\r\n");
+#else
   HIL_SAY(session, "m-timestamp-mode-performance\r\n");
-  say_time(session);
+#endif
+  timestamp(session);
   HIL_SAY(session, "m-init-done\r\nm-ready\r\n");
 }
+
+#if HIL_MLPERF_ENERGY
+HIL_COLD void hil_mlperf_start(hil_session_t *session) { timestamp(session); }
+#endif
 
 HIL_COLD void hil_mlperf_forget(hil_session_t *session) {
   session->mlperf.wanted = 0;

@@ -14,11 +14,22 @@ extern "C" {
 #define HIL_MLPERF_MOST 1000000
 #endif
 
+/* In energy mode, how long the pin is low: long enough for a monitor of 1,000 samples/s. */
+#ifndef HIL_MLPERF_PULSE_US
+#define HIL_MLPERF_PULSE_US 3000u
+#endif
+
 /* Answers the command in session->text, or reports that it was too long to keep. */
 void hil_mlperf_command(hil_session_t *session, hil_text_event_t event);
 
 /* Prints what MLPerf Tiny's own firmware prints at boot; only with -DHIL_MLPERF_BOOT=1. */
 void hil_mlperf_boot(hil_session_t *session);
+
+#if HIL_MLPERF_ENERGY
+/* Energy mode of MLPerf Tiny: leaves the marker pin high, so that the next timestamp is a falling
+ * edge. */
+void hil_mlperf_start(hil_session_t *session);
+#endif
 
 /* Discards load and results: a frame overwrites the buffers that hold them. */
 void hil_mlperf_forget(hil_session_t *session);

@@ -4,12 +4,13 @@
 #ifdef HIL_LAYERS
 #include <string.h>
 
+#include "hil_infer.h"
 #include "hil_replies.h"
 
 /* The times of HIL_PROFILE_CHUNK layers, starting with layer `first`. */
 typedef struct {
   hil_observer_t observer; /* must come first: the engine sees only this */
-  const hil_board_t *board;
+  const hil_session_t *session;
   uint16_t first;
   hil_lap_t laps[HIL_PROFILE_CHUNK];
 } hil_laps_t;
@@ -24,12 +25,14 @@ static void lap(hil_observer_t *self, uint16_t layer, uint8_t dtype, const void 
   (void)dtype;
   (void)data;
   (void)bytes;
-  laps->board->stopwatch_stop(&taken.micros, &taken.ticks);
+  laps->session->setup.board->stopwatch_stop(&taken.micros, &taken.ticks);
+  hil_mark(laps->session, 0);
   at = (uint16_t)(layer - laps->first);
   if (at < HIL_PROFILE_CHUNK) {
     laps->laps[at] = taken;
   }
-  laps->board->stopwatch_start();
+  hil_mark(laps->session, 1);
+  laps->session->setup.board->stopwatch_start();
 }
 
 /* Two layers that do nothing: their times are the overhead of the clock and the calls. */
@@ -50,9 +53,14 @@ static __attribute__((noinline)) hil_engine_status_t timed_observe(const hil_ses
                                                                    const void *input,
                                                                    uint32_t *code,
                                                                    hil_laps_t *laps) {
-  laps->board->stopwatch_start();
-  return model->observe(model, input, session->setup.output, session->setup.arena, code,
-                        &laps->observer);
+  hil_engine_status_t status;
+
+  hil_mark(session, 1);
+  session->setup.board->stopwatch_start();
+  status = model->observe(model, input, session->setup.output, session->setup.arena, code,
+                          &laps->observer);
+  hil_mark(session, 0);
+  return status;
 }
 
 static void calibrate(const hil_session_t *session, hil_laps_t *laps, uint32_t overhead[2]) {
@@ -86,7 +94,7 @@ void hil_profile_request(hil_session_t *session, const hil_model_t *model,
 
   memset(&laps, 0, sizeof laps);
   laps.observer.layer = lap;
-  laps.board = session->setup.board;
+  laps.session = session;
   calibrate(session, &laps, overhead);
   laps.first = request->layer;
   if (timed_observe(session, model, input, &code, &laps) != HIL_ENGINE_OK) {

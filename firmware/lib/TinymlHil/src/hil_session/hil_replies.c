@@ -141,6 +141,17 @@ static void put_others(hil_session_t *session, const hil_more_t *more, uint32_t 
 }
 #endif
 
+static void put_outputs(hil_session_t *session, const hil_model_t *model) {
+  const uint32_t first = hil_tensor_bytes(&model->output);
+
+  put(session, session->setup.output, first);
+#if HIL_MORE
+  if (hil_more(model)) {
+    put_others(session, hil_more(model), first);
+  }
+#endif
+}
+
 void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, uint32_t ticks) {
   const hil_tensor_t *output = &session->setup.models[model].output;
   hil_result_t result;
@@ -152,14 +163,18 @@ void hil_reply_result(hil_session_t *session, uint8_t model, uint32_t micros, ui
   result.ticks = ticks;
   begin(session, HIL_MSG_REPLY | HIL_MSG_INFER);
   put(session, &result, sizeof result);
-  put(session, session->setup.output, hil_tensor_bytes(output));
-#if HIL_MORE
-  if (hil_more(&session->setup.models[model])) {
-    put_others(session, hil_more(&session->setup.models[model]), hil_tensor_bytes(output));
-  }
-#endif
+  put_outputs(session, &session->setup.models[model]);
   hil_encoder_end(&session->encoder);
 }
+
+#if HIL_REPEAT
+void hil_reply_repeated(hil_session_t *session, const hil_repeated_t *total) {
+  begin(session, HIL_MSG_REPLY | HIL_MSG_REPEAT);
+  put(session, total, sizeof *total);
+  put_outputs(session, &session->setup.models[total->model]);
+  hil_encoder_end(&session->encoder);
+}
+#endif
 
 #ifdef HIL_LAYERS
 static void reply_layers(hil_session_t *session, uint8_t type, const void *head, size_t size,

@@ -18,6 +18,10 @@ void hil_reply_layer(hil_session_t *session, const hil_layer_t *layer, const voi
 void hil_reply_profile(hil_session_t *session, const hil_profiled_t *head, const hil_lap_t *laps,
                        uint32_t length);
 #endif
+#if HIL_REPEAT
+/* The output of the last inference follows `total`. */
+void hil_reply_repeated(hil_session_t *session, const hil_repeated_t *total);
+#endif
 void hil_reply_status(hil_session_t *session);
 
 #if HIL_MORE

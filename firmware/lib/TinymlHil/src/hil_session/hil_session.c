@@ -11,6 +11,7 @@
 #include "hil_more.h"
 #include "hil_profile.h"
 #include "hil_rate.h"
+#include "hil_repeat.h"
 #include "hil_replies.h"
 
 void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
@@ -20,6 +21,9 @@ void hil_session_init(hil_session_t *session, const hil_setup_t *setup) {
   hil_decoder_init(&session->decoder, setup->rx + HIL_RX_LEAD,
                    setup->max_payload + HIL_FRAME_OVERHEAD);
   hil_calibrate(session);
+#if HIL_MLPERF_ENERGY
+  hil_mlperf_start(session);
+#endif
 #if HIL_MLPERF && defined(HIL_MLPERF_BOOT) && HIL_MLPERF_BOOT
   hil_mlperf_boot(session);
 #endif
@@ -175,6 +179,11 @@ static void answer(hil_session_t *session) {
     case HIL_MSG_CLOCK:
       hil_clock_request(session);
       break;
+#if HIL_REPEAT
+    case HIL_MSG_REPEAT:
+      hil_repeat_request(session);
+      break;
+#endif
 #if HIL_MORE
     case HIL_MSG_RESET_STATE:
       hil_reset_request(session);

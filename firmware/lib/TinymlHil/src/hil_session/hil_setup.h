@@ -54,6 +54,18 @@ extern "C" {
 #define HIL_MLPERF 0
 #endif
 #endif
+/* MLPerf Tiny's energy mode: timestamps are edges of the marker pin, which HIL_MARKER_PIN names.
+ * Then nothing else drives that pin. */
+#ifndef HIL_MLPERF_ENERGY
+#define HIL_MLPERF_ENERGY 0
+#endif
+#if HIL_MLPERF_ENERGY && !(HIL_MLPERF && defined(HIL_MARKER_PIN))
+#error "HIL_MLPERF_ENERGY needs HIL_MARKER_PIN, and an image of networks"
+#endif
+/* Answers REPEAT; -DHIL_REPEAT=0 leaves it out on a board without room for it. */
+#ifndef HIL_REPEAT
+#define HIL_REPEAT 1
+#endif
 /* What `db load` needs after HIL_RX_BYTES for an image whose largest input has `elements` elements:
  * the loaded bytes are kept beside the input made from them, so that `infer` can run again. */
 #define HIL_LOAD_BYTES(elements) (HIL_MLPERF ? (elements) : 0u)

@@ -17,7 +17,8 @@
 
 #define HIL_PROTOCOL_VERSION 1
 #define HIL_TICKS_WRAPPED 0xFFFFFFFFu
-#define HIL_LAYER_INPUT 0xFFFFu /* in LAYERS: the model's converted input */
+#define HIL_TOTAL_WRAPPED 0xFFFFFFFFFFFFFFFFull /* the same of hil_repeated_t */
+#define HIL_LAYER_INPUT 0xFFFFu                 /* in LAYERS: the model's converted input */
 
 enum {
   HIL_MSG_HELLO = 0x01,
@@ -28,6 +29,7 @@ enum {
   HIL_MSG_CLOCK = 0x06,       /* the request is empty */
   HIL_MSG_PROFILE = 0x07,     /* only with HIL_LAYERS */
   HIL_MSG_RESET_STATE = 0x08, /* the request is the model, the reply is empty; only with HIL_MORE */
+  HIL_MSG_REPEAT = 0x09,      /* the request is as INFER's, with a count; only with HIL_REPEAT */
   HIL_MSG_REPLY = 0x80,       /* set in the type of a reply */
   HIL_MSG_ERROR = 0xFF
 };
@@ -57,7 +59,8 @@ enum {
   HIL_ERR_OVERSIZE = 9,
   HIL_ERR_BAUD = 10,
   HIL_ERR_LAYER = 11,
-  HIL_ERR_STEP = 12 /* only with HIL_MORE */
+  HIL_ERR_STEP = 12,  /* only with HIL_MORE */
+  HIL_ERR_REPEAT = 13 /* only with HIL_REPEAT */
 };
 
 typedef struct {
@@ -69,7 +72,8 @@ typedef struct {
 typedef struct {
   uint8_t model;
   uint8_t encoding;
-  uint16_t step; /* of a model with state: from 0, as of 65,535 followed by 1; else 0 */
+  uint16_t step; /* of a model with state: from 0, as of 65,535 followed by 1; else 0. In REPEAT:
+                    the number of inferences */
 } hil_infer_t;   /* input bytes follow */
 
 typedef struct {
@@ -79,6 +83,15 @@ typedef struct {
   uint32_t micros;
   uint32_t ticks;
 } hil_result_t; /* output bytes follow */
+
+typedef struct {
+  uint8_t model;
+  uint8_t dtype;
+  uint16_t check; /* as in hil_result_t */
+  uint32_t count; /* inferences that were run: fewer than requested if they took too long */
+  uint64_t micros;
+  uint64_t ticks; /* HIL_TOTAL_WRAPPED: unknown, because the counter wrapped */
+} hil_repeated_t; /* output bytes of the last inference follow */
 
 typedef struct {
   uint8_t model;
@@ -159,6 +172,8 @@ HIL_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the byte order of 
 HIL_STATIC_ASSERT(sizeof(hil_header_t) == 4 && offsetof(hil_header_t, seq) == 2, "header");
 HIL_STATIC_ASSERT(sizeof(hil_infer_t) == 4, "INFER");
 HIL_STATIC_ASSERT(sizeof(hil_result_t) == 12 && offsetof(hil_result_t, ticks) == 8, "RESULT");
+HIL_STATIC_ASSERT(sizeof(hil_repeated_t) == 24 && offsetof(hil_repeated_t, ticks) == 16,
+                  "REPEATED");
 HIL_STATIC_ASSERT(sizeof(hil_layers_t) == 8 && offsetof(hil_layers_t, offset) == 4, "LAYERS");
 HIL_STATIC_ASSERT(sizeof(hil_layer_t) == 16 && offsetof(hil_layer_t, offset) == 12, "LAYER");
 HIL_STATIC_ASSERT(sizeof(hil_profile_t) == 4 && sizeof(hil_lap_t) == 8, "PROFILE");
