@@ -73,13 +73,15 @@ def _show(found: LeagueOutput) -> None:
         "the file of each. Cycles per MAC are computed: MHz x ms / MACs.",
         soft_wrap=True,
     )
-    if any(one.kind == "estimated" for table in found.tables for one in table.entries):
-        out.print(
+    estimated = [one for table in found.tables for one in table.entries if one.kind == "estimated"]
+    if estimated:
+        said = (
             "est.: estimated for the core, without cache misses and wait states of flash, which "
-            "measured cycles include. In brackets: between these a chip's lie, by calibration "
-            "(docs/cycles.md).",
-            soft_wrap=True,
+            "measured cycles include (docs/cycles.md)."
         )
+        if any(one.chip_low is not None for one in estimated):
+            said += " In brackets: where a chip's cycles lie by the core's calibration."
+        out.print(said, soft_wrap=True)
     for run in found.runs:
         out.print(f"{escape(run.run)}: {escape(run.how)}", soft_wrap=True)
     for table in found.tables:

@@ -27,8 +27,10 @@ _SOURCE: Final = (
 )
 _ESTIMATED: Final = (
     "est.: estimated for the core, without cache misses and wait states of flash, which published "
-    'results include. A line, and "on a chip": between these a chip\'s cycles lie, by calibration '
-    "(docs/cycles.md)."
+    "results include."
+)
+_CALIBRATED: Final = (
+    "On a chip, and lines: where a chip's cycles lie by the core's calibration (docs/cycles.md)."
 )
 
 
@@ -101,11 +103,11 @@ def _note(mine: Sequence[_Own]) -> str:
     for one in mine:
         hows.setdefault(one.known.how, []).append(one.cell.name)
     said = [f"{listed(names)}: {how}." for how, names in hows.items()]
-    return " ".join([*said, *([_ESTIMATED] if any(map(_estimated, mine)) else [])])
-
-
-def _estimated(one: _Own) -> bool:
-    return one.entry.kind == "estimated"
+    if any(one.entry.kind == "estimated" for one in mine):
+        said.append(_ESTIMATED)
+    if any(_range(one.entry) for one in mine):
+        said.append(_CALIBRATED)
+    return " ".join(said)
 
 
 def _best(entry: Entry) -> str:
