@@ -83,6 +83,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "mlperf": (
         "hil mlperf --data data/digits --port /dev/ttyACM0 --mode performance",
         "hil mlperf --data data/digits --board native --model student --dataset digits",
+        "hil mlperf --data data --port /dev/ttyACM0 --mode energy --power lpm01a:/dev/ttyACM1",
     ),
     "mlperf-data": ("hil mlperf-data --dataset digits --out data --limit 200",),
     "init": ("hil init", "hil init my-project"),

@@ -53,7 +53,13 @@ pytestmark = [pytest.mark.firmware, pytest.mark.timeout(1200)]
 ARDUINO: Final = Path("/usr/share/arduino/hardware/arduino/avr")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
 # options that remove code from the library or add to it
-VARIANTS: Final = ("-DHIL_LAYERS", "-DHIL_UNPACKS=0", "-DHIL_MLPERF=0")
+VARIANTS: Final = (
+    "-DHIL_LAYERS",
+    "-DHIL_UNPACKS=0",
+    "-DHIL_MLPERF=0",
+    "-DHIL_REPEAT=0",
+    "-DHIL_MLPERF_ENERGY=1 -DHIL_MARKER_PIN=1",
+)
 
 
 @dataclass(frozen=True)
@@ -309,7 +315,7 @@ def test_no_warning_of_the_optimiser(
 def test_no_warning_in_a_variant(toolchain: Toolchain, variant: str, generated: Generated) -> None:
     files = [*LIBRARY, *DEVICE, *(generated.layers if variant == "-DHIL_LAYERS" else [])]
     command = words(toolchain, "gnu99", generated)
-    run([*command, variant, "-fsyntax-only", *map(str, files)])
+    run([*command, *variant.split(), "-fsyntax-only", *map(str, files)])
 
 
 @needs_bakenn

@@ -192,6 +192,18 @@ def test_a_pin_that_the_board_does_not_have_is_refused(
         built(name, pin, monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("env", "pin"), [("nucleo-h753zi-renode", "16"), ("nrf52840-renode", "13")]
+)
+def test_ports_for_renode_build_with_a_pin(
+    env: str, pin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No emulator of theirs is here."""
+    needs(missing_tools(load_board("cortex-m0")))
+    monkeypatch.setenv("HIL_MARKER_PIN", pin)
+    assert build(env, STUDENT, "aot", PROJECT).elf.exists()
+
+
 def test_energy_mode_without_a_pin_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_MLPERF_ENERGY", "1")
     with pytest.raises(BuildFailed, match="set HIL_MARKER_PIN too"):

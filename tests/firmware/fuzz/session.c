@@ -151,7 +151,8 @@ static void ask_input(fuzz_bytes_t *from, uint16_t seq) {
   static const uint8_t types[] = {HIL_MSG_INFER, HIL_MSG_LAYERS, HIL_MSG_PROFILE};
   uint8_t payload[64] = {0};
   const uint8_t which = fuzz_take(from), shape = fuzz_take(from);
-  const uint8_t type = types[which % 3u], model = (uint8_t)(which / 3u % 5u);
+  const uint8_t type = shape == 0x5Au ? HIL_MSG_REPEAT : types[which % 3u];
+  const uint8_t model = (uint8_t)(which / 3u % 5u);
   const uint8_t own = models == more_models && which >= 0x80u;
   uint8_t encoding = (uint8_t)(own ? HIL_ENC_OWN : 1u + shape % 3u);
   const uint32_t wanted = model >= model_count   ? 4u
