@@ -3,20 +3,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hil.api.records import Bounds, EnergyOutput, EnergyPart
+from hil.bench.power import window_record
 from hil.core.errors import UsageError
-from hil.energy import Measured, Trace, align, battery_days, find_windows, measure
+from hil.energy import Trace, align, battery_days, find_windows
 from hil.energy.files import Given, read_trace
-from hil.energy.windows import FAULTS
+from hil.report import write
 from hil.runs.load import StoredRun, load_run
-from hil.stats import Estimate
+from hil.runs.log import RunLog
+from hil.runs.schema_energy import IDLE_MODE, EnergyMeasured, Span
+from hil.runs.seal import check_data
 
 _US = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """A battery of ``mah`` milliampere hours at the recorded voltage, and an inference ``every`` so
+    many seconds."""
+
+    mah: float
+    every: float
+
+
+def battery(mah: float | None, every: float | None) -> Battery | None:
+    """The battery that two options describe; None without them. UsageError if they do not fit."""
+    if (mah is None) != (every is None):
+        raise UsageError("--battery and --every belong together", "as --battery 1000 --every 60")
+    if mah is None or every is None:
+        return None
+    if min(mah, every) <= 0:
+        raise UsageError("--battery and --every must be more than 0", "check their values")
+    return Battery(mah, every)
 
 
 def energy_of(
@@ -25,44 +50,79 @@ def energy_of(
     *,
     given: Given | None = None,
     inferences: int = 1,
-    battery: float | None = None,
-    every: float | None = None,
+    battery: Battery | None = None,
+    idle_mode: str = IDLE_MODE,
 ) -> EnergyOutput:
     """The energy per inference that the recording at ``path`` shows.
 
     ``run``: the folder of the run that was recorded; each of its runs on a board with a clock is
-    found by its times. Without it, all windows count as one. ``inferences``: in each window.
-    ``battery``: its capacity in mAh at the recorded voltage, with an inference ``every`` seconds.
+    found by its times, and the result is stored there and shown in its report. Without it, all
+    windows count as one. ``inferences``: in each window. ``idle_mode``: what the board did between
+    inferences, in words.
 
-    Raises UsageError or DataError if the recording cannot be read or has nothing to measure.
+    Raises UsageError or DataError if the recording cannot be read or has nothing to measure, and
+    what `hil.report.write` raises for the folder, before anything is written.
     """
     if inferences < 1:
         raise UsageError("--inferences counts from 1", "leave it out for one per window")
-    if (battery is None) != (every is None):
-        raise UsageError("--battery and --every belong together", "as --battery 1000 --every 60")
-    if min(one for one in (battery, every, 1.0) if one is not None) <= 0:
-        raise UsageError("--battery and --every must be more than 0", "check their values")
-    trace = read_trace(path, given or Given())
-    windows = find_windows(trace)
-    times = [] if run is None else list(_times(load_run(run)))
+    stored = None if run is None else load_run(run)
+    times = [] if stored is None else list(_times(stored))
     if run is not None and not times:
         raise UsageError(
             f"{run} has no run with times of a board's own clock",
             "leave out RUN to measure all windows of the recording",
         )
-    parts, after = [], 0
-    for key, seconds in times:
-        found = align(
-            windows[after:], trace.rate, [one * inferences for one in seconds], trace.source
+    trace = read_trace(path, given or Given())
+    found = [
+        msgspec.structs.replace(one, idle_mode=idle_mode)
+        for one in _measured(trace, times, inferences)
+    ]
+    output = _output(trace, found, battery)
+    if run is not None and stored is not None:
+        _store(run, stored, found)
+    return output
+
+
+def stored_energy(run: Path, battery: Battery | None = None) -> EnergyOutput:
+    """The energy that is stored in a run's folder; UsageError if there is none."""
+    found = [one for one in load_run(run).energy if not one.why]
+    if not found:
+        raise UsageError(
+            f"{run} has no energy", "measure it with hil bench --power, or name a recording too"
         )
+    first = found[0]
+    return EnergyOutput(
+        trace=first.instrument,
+        samples=sum(one.samples for one in found),
+        rate=first.rate,
+        seconds=sum(one.samples / one.rate for one in found),
+        voltage=first.volts,
+        lost=sum(one.lost for one in found),
+        by=first.by,
+        parts=tuple(_part(one, battery) for one in found),
+    )
+
+
+def _measured(
+    trace: Trace, times: Sequence[tuple[str, list[float]]], inferences: int
+) -> Iterator[EnergyMeasured]:
+    windows = find_windows(trace)
+    if not times:
+        yield window_record("", trace, windows, slice(None), None, inferences=inferences)
+        return
+    after = 0
+    for key, seconds in times:
+        expected = [one * inferences for one in seconds]
+        found = align(windows[after:], trace.rate, expected, trace.source)
         windows = (*windows[:after], *found.windows)
         begin = after + found.first
         after = begin + len(seconds)
-        measured = measure(trace, windows, inferences, slice(begin, after))
-        parts.append(_part(key, measured, found.ratio, _days(measured, trace, battery, every)))
-    if not times:
-        measured = measure(trace, windows, inferences)
-        parts.append(_part("", measured, None, _days(measured, trace, battery, every)))
+        yield window_record(
+            key, trace, windows, slice(begin, after), found.ratio, inferences=inferences
+        )
+
+
+def _output(trace: Trace, found: Sequence[EnergyMeasured], battery: Battery | None) -> EnergyOutput:
     return EnergyOutput(
         trace=trace.source,
         samples=trace.n,
@@ -71,8 +131,20 @@ def energy_of(
         voltage=float(np.nanmean(trace.voltage)),
         lost=trace.lost,
         by="gate" if trace.gate is not None else "power",
-        parts=tuple(parts),
+        parts=tuple(_part(one, battery) for one in found),
     )
+
+
+def _store(run: Path, stored: StoredRun, found: Sequence[EnergyMeasured]) -> None:
+    """Store the energies in the run's folder, instead of those of the same runs, and renew its
+    report."""
+    check_data(run, stored.manifest)
+    measured = {one.run for one in found}
+    kept = [one for one in stored.energy if one.run not in measured]
+    with RunLog(run, stored.manifest) as log:
+        log.save_energy([*kept, *found])
+        log.set_state(stored.manifest.state, stored.manifest.error)
+    write(run)
 
 
 def _times(stored: StoredRun) -> Iterator[tuple[str, list[float]]]:
@@ -83,37 +155,35 @@ def _times(stored: StoredRun) -> Iterator[tuple[str, list[float]]]:
             yield plan.key, [one.time * _US for one in samples if one.time is not None]
 
 
-def _days(
-    found: Measured, trace: Trace, battery: float | None, every: float | None
-) -> float | None:
-    if battery is None or every is None:
+def _days(one: EnergyMeasured, battery: Battery | None) -> float | None:
+    if battery is None or one.above_idle is None or one.idle is None or one.seconds is None:
         return None
-    if every < found.seconds.point:
+    if battery.every < one.seconds.point:
         raise UsageError(
-            f"an inference takes {found.seconds.point:.3g} s, longer than --every {every:g}",
+            f"an inference takes {one.seconds.point:.3g} s, longer than --every {battery.every:g}",
             "give a longer time between inferences",
         )
-    volts = float(np.nanmean(trace.voltage))
-    return battery_days(battery, volts, found.above_idle.point, found.idle.point, every)
+    return battery_days(battery.mah, one.volts, one.above_idle.point, one.idle.point, battery.every)
 
 
-def _part(key: str, found: Measured, ratio: float | None, days: float | None) -> EnergyPart:
+def _part(one: EnergyMeasured, battery: Battery | None) -> EnergyPart:
     return EnergyPart(
-        run=key,
-        windows=found.n,
-        not_counted={FAULTS[fault]: count for fault, count in found.faults.items()},
-        inferences=found.inferences,
-        joules=_interval(found.total),
-        above_idle=_interval(found.above_idle),
-        idle_watts=_interval(found.idle),
-        seconds=_interval(found.seconds),
-        average_amperes=found.average,
-        peak_amperes=found.peak,
-        edge=found.edge,
-        gate_over_device=ratio,
-        battery_days=days,
+        run=one.run,
+        windows=one.windows,
+        not_counted=one.not_counted,
+        inferences=one.inferences,
+        joules=_bounds(one.joules),
+        above_idle=_bounds(one.above_idle),
+        idle_watts=_bounds(one.idle),
+        seconds=_bounds(one.seconds),
+        average_amperes=one.average,
+        peak_amperes=one.peak,
+        edge=one.edge,
+        gate_over_device=one.ratio,
+        battery_days=_days(one, battery),
     )
 
 
-def _interval(found: Estimate) -> Bounds:
+def _bounds(found: Span | None) -> Bounds:
+    assert found is not None  # of a measured energy
     return Bounds(point=found.point, low=found.low, high=found.high)

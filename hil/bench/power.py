@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from hil.bench.cases import SketchCase
@@ -40,6 +41,7 @@ _SETTLE_S: Final = 1.0  # of a board that was just switched on
 _POINTS: Final = 400  # of the drawing of a window
 # A simulated instrument needs windows of some length where an emulator has only a count.
 _PRETENDED_HERTZ: Final = 100e6
+_PRETENDED_S: Final = 0.01  # without a clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,11 @@ def _repeat(
             else ask(number, encoding, [inputs[i]])
         )
         for answer in asked:
-            if isinstance(answer, Answer) and (taken := _seconds(item, answer)) is not None:
+            taken = _seconds(item, answer) if isinstance(answer, Answer) else None
+            if taken is not None:
                 seconds.append(taken)
-                if isinstance(instrument, Told):
-                    instrument.inferred(taken)
+            if isinstance(instrument, Told):
+                instrument.inferred(taken or _PRETENDED_S)
         patience.sleep(_PAUSE_S)
     return seconds
 
@@ -206,6 +209,21 @@ def energy_record(
         found = align(windows, trace.rate, seconds, trace.source)
         windows, ratio = found.windows, found.ratio
         chosen = slice(found.first, found.first + len(seconds))
+    record = window_record(key, trace, windows, chosen, ratio, inferences=inferences)
+    return msgspec.structs.replace(record, supplied=supplied, idle_mode=idle_mode)
+
+
+def window_record(
+    key: str,
+    trace: Trace,
+    windows: Sequence[Window],
+    chosen: slice,
+    ratio: float | None,
+    *,
+    inferences: int = 1,
+) -> EnergyMeasured:
+    """The energy of the ``chosen`` windows of a recording, which are run ``key``'s; ``ratio``: the
+    gate's time over the board's. Raises DataError as `hil.energy.measure`."""
     measured = measure(trace, windows, inferences, chosen)
     return EnergyMeasured(
         run=key,
@@ -213,8 +231,6 @@ def energy_record(
         simulated=trace.simulated,
         rate=trace.rate,
         volts=float(np.nanmean(trace.voltage)),
-        supplied=supplied,
-        idle_mode=idle_mode,
         by="gate" if trace.gate is not None else "power",
         windows=measured.n,
         not_counted={FAULTS[one]: count for one, count in measured.faults.items()},

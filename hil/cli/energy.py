@@ -25,8 +25,9 @@ def energy(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[RUN] TRACE",
-            help="The recording (.csv, .ppk2, .jls), and the run folder that it was made of.",
+            metavar="[RUN] [TRACE]",
+            help="The recording (.csv, .ppk2, .jls), and the run folder that it was made of: the "
+            "result is stored there. A run folder alone: what is stored in it.",
         ),
     ],
     voltage: Annotated[
@@ -41,6 +42,10 @@ def energy(
         typer.Option("--rate", help="Samples per second, if the recording has no time."),
     ] = None,
     inferences: Annotated[int, typer.Option("--inferences", help="Inferences in each window.")] = 1,
+    idle_mode: Annotated[
+        str | None,
+        typer.Option("--idle-mode", help="What the board did between inferences, in words."),
+    ] = None,
     battery: Annotated[
         float | None,
         typer.Option("--battery", help="Capacity of a battery in mAh: how long does it last?"),
@@ -49,22 +54,30 @@ def energy(
         float | None, typer.Option("--every", help="Seconds between inferences, for --battery.")
     ] = None,
 ) -> None:
-    """Compute the energy per inference from what an instrument recorded.
+    """Compute the energy per inference from what an instrument recorded, or show what is stored.
 
     Windows are where the marker pin is high, or, without a digital channel, where the power is.
     Exit code 1 if windows do not count because the gate and the device's clock disagree.
     """
-    from hil.api.energy import energy_of  # scipy takes half a second to load
+    from hil.api import energy as api  # scipy takes half a second to load
     from hil.energy.files import Given
     from hil.energy.windows import FAULTS
+    from hil.runs.schema_energy import IDLE_MODE
 
     if len(paths) > 2:
         raise UsageError(f"{len(paths)} paths", "give a recording, or a run folder and a recording")
-    run = paths[0] if len(paths) == 2 else None
-    given = Given(voltage, rate, gate)
-    found = energy_of(
-        paths[-1], run, given=given, inferences=inferences, battery=battery, every=every
-    )
+    cell = api.battery(battery, every)
+    if len(paths) == 1 and paths[0].is_dir():
+        found = api.stored_energy(paths[0], cell)
+    else:
+        found = api.energy_of(
+            paths[-1],
+            paths[0] if len(paths) == 2 else None,
+            given=Given(voltage, rate, gate),
+            inferences=inferences,
+            battery=cell,
+            idle_mode=idle_mode or IDLE_MODE,
+        )
     result(found)
     _show(found)
     if any(FAULTS["clock"] in part.not_counted for part in found.parts):

@@ -63,7 +63,8 @@ def write(run_dir: Path) -> Report:
         )
     found = document(run)
     answers = chain.from_iterable(run.samples.values())
-    summary = summarise(run.manifest, answers, run.host, run.targets, run.estimates)
+    stored = (run.host, run.targets, run.estimates, run.energy)
+    summary = summarise(run.manifest, answers, *stored)
     report = Report(
         markdown=run_dir / "report.md",
         html=run_dir / "report.html",

@@ -56,9 +56,9 @@ class Run:
         """The record in summary.json."""
         some = self.stored.samples.values()
         answers = (sample for samples in some for sample in samples)
-        return summarise(
-            self.manifest, answers, self.stored.host, self.stored.targets, self.stored.estimates
-        )
+        one = self.stored
+        stored = (one.host, one.targets, one.estimates, one.energy)
+        return summarise(one.manifest, answers, *stored)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

@@ -21,11 +21,13 @@ from hil.runs.schema import (
     Sample,
 )
 from hil.runs.schema_cycles import CycleEstimate
+from hil.runs.schema_energy import EnergyMeasured
 from hil.runs.schema_host import HostLatencies
 from hil.runs.scores import Score
 from hil.runs.summary import (
     Accuracy,
     Agreement,
+    EnergyRow,
     EstimatedCycles,
     Interval,
     Link,
@@ -42,6 +44,7 @@ def summarise(
     host: HostLatencies | None = None,
     targets: npt.NDArray[np.float32] | None = None,
     estimates: Sequence[CycleEstimate] = (),
+    energy: Sequence[EnergyMeasured] = (),
 ) -> Summary:
     """One row per run that has an answer or a failed request, in the manifest's order.
 
@@ -55,7 +58,12 @@ def summarise(
         by_run.setdefault(sample.run, []).append(sample)
     found = (cell for cell in cells(manifest, by_run, host, targets) if cell.n or cell.failures)
     cycles = {one.run: one for one in estimates if not one.why}
-    rows = [_row(cell, manifest.dataset.name, cycles.get(cell.plan.key)) for cell in found]
+    measured = {one.run: one for one in energy}
+    rows = []
+    for cell in found:
+        key = cell.plan.key
+        row = _row(cell, manifest.dataset.name, cycles.get(key))
+        rows.append(_with_energy(row, measured.get(key)))
     return Summary(schema=SCHEMA, runs=tuple(rows))
 
 
@@ -102,6 +110,44 @@ def _cycles(found: CycleEstimate) -> EstimatedCycles:
         instructions=found.instructions,
         calibration=found.calibration or UNSET,
         time=found.time or UNSET,
+    )
+
+
+def _with_energy(row: SummaryRow, found: EnergyMeasured | None) -> SummaryRow:
+    """The row with its energy and its intervals, if it was measured."""
+    spans = (
+        {}
+        if found is None
+        else {
+            "joules": found.joules,
+            "above_idle": found.above_idle,
+            "idle_watts": found.idle,
+            "seconds": found.seconds,
+        }
+    )
+    known = {name: span for name, span in spans.items() if span is not None}
+    if found is None or found.why or len(known) < len(spans):
+        return row
+    intervals = {
+        f"energy.{name}": Interval(
+            low=span.low,
+            high=span.high,
+            confidence=stats.CONFIDENCE,
+            method="Student's t",
+            n=found.windows,
+        )
+        for name, span in known.items()
+    }
+    return msgspec.structs.replace(
+        row,
+        energy=EnergyRow(
+            **{name: span.point for name, span in known.items()},
+            volts=found.volts,
+            idle_mode=found.idle_mode,
+            windows=found.windows,
+            simulated=found.simulated,
+        ),
+        intervals=row.intervals | intervals,
     )
 
 

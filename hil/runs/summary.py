@@ -81,6 +81,21 @@ class EstimatedCycles(Stored, frozen=True):
     time: CycleTime | UnsetType = UNSET
 
 
+class EnergyRow(Stored, frozen=True):
+    """Joules per inference, in all and above the idle power, in watts, as an instrument measured
+    them at ``volts`` with the board in ``idle_mode`` between inferences. ``seconds``: of an
+    inference by the instrument's clock. ``simulated``: no instrument measured a board."""
+
+    joules: float
+    above_idle: float
+    idle_watts: float
+    seconds: float
+    volts: float
+    idle_mode: str
+    windows: int
+    simulated: bool
+
+
 class Link(Stored, frozen=True):
     """``faults``, ``left_out``: only for a run with faults. ``left_out``: answers with times that
     no figure uses, because a fault disturbed them."""
@@ -138,6 +153,7 @@ class SummaryRow(Stored, frozen=True):
     mse: ScoreRow | UnsetType = UNSET  # of task "reconstruction"
     r2: ScoreRow | UnsetType = UNSET  # of task "regression"
     bias: ScoreRow | UnsetType = UNSET
+    energy: EnergyRow | UnsetType = UNSET
 
     @property
     def key(self) -> str:

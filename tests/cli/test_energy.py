@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ from tests.support.command_line import hil
 
 BOARD = Board(10, active=0.132, idle=0.0165, seconds=0.01, pause=0.01)
 TIMED = Path("results/example-latency")  # runs with times of a board's clock
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Path:
+    """A copy of `TIMED`: results are stored in it."""
+    return Path(shutil.copytree(TIMED, tmp_path / "timed"))
 
 
 def saved(path: Path, trace: Trace) -> Path:
@@ -74,12 +81,15 @@ def test_json_has_what_is_shown(
 
 
 def test_each_run_of_a_folder_is_found_by_its_times(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    timed: Path,
 ) -> None:
-    stored = load_run(TIMED)
+    stored = load_run(timed)
     times = seconds_of(stored)
     path = saved(tmp_path / "a.csv", of_run(times))
-    assert hil(monkeypatch, "energy", TIMED, path, "--json") == 0
+    assert hil(monkeypatch, "energy", timed, path, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [part["run"] for part in found["parts"]] == [plan.key for plan in stored.manifest.runs]
     for part, plan in zip(found["parts"], stored.manifest.runs, strict=True):
@@ -89,13 +99,57 @@ def test_each_run_of_a_folder_is_found_by_its_times(
         assert part["gate_over_device"] == pytest.approx(1, abs=2e-3)
 
 
-def test_a_clock_that_disagrees_is_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_what_is_measured_is_stored_and_shown_in_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    timed: Path,
 ) -> None:
-    times = seconds_of(load_run(TIMED))
+    assert hil(monkeypatch, "energy", timed) == 2
+    assert "has no energy" in capsys.readouterr().err
+    path = saved(tmp_path / "a.csv", of_run(seconds_of(load_run(timed))))
+    words = ("--idle-mode", "asleep", "--json")
+    assert hil(monkeypatch, "energy", timed, path, *words) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert hil(monkeypatch, "energy", timed, "--json", "--battery", "1000", "--every", "1") == 0
+    stored = json.loads(capsys.readouterr().out)
+    for one, other in zip(measured["parts"], stored["parts"], strict=True):
+        assert other.pop("battery_days") > 0
+        assert one.pop("battery_days") is None
+        assert one == other
+    assert hil(monkeypatch, "verify", timed) == 0
+    rows = json.loads((timed / "summary.json").read_text())["runs"]
+    assert [row["energy"]["idle_mode"] for row in rows] == ["asleep"] * len(rows)
+    assert rows[0]["energy"]["joules"] == pytest.approx(measured["parts"][0]["joules"]["point"])
+    page = (timed / "report.html").read_text()
+    assert "Battery life in days" in page
+    assert "the board is asleep" in page
+
+
+def test_a_damaged_folder_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    timed: Path,
+) -> None:
+    path = saved(tmp_path / "a.csv", of_run(seconds_of(load_run(timed))))
+    samples = timed / "samples.jsonl"
+    samples.write_text(samples.read_text().replace('"i":1,', '"i":1, ', 1))
+    assert hil(monkeypatch, "energy", timed, path) != 0
+    assert "samples.jsonl" in capsys.readouterr().err
+    assert not (timed / "energy.json").exists()
+
+
+def test_a_clock_that_disagrees_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    timed: Path,
+) -> None:
+    times = seconds_of(load_run(timed))
     times[5] *= 1.1
     path = saved(tmp_path / "a.csv", of_run(times))
-    assert hil(monkeypatch, "energy", TIMED, path) == 1
+    assert hil(monkeypatch, "energy", timed, path) == 1
     assert (
         "windows that do not count: 1 (the gate was high for another time"
         in capsys.readouterr().err

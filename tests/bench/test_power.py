@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hil/bench/power.py: a bench with a simulated instrument, from the windows to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.bench import run
+from hil.bench.cases import Program
+from hil.bench.lab import Firmware
+from hil.bench.power import Power, energy_record
+from hil.bench.session import Patience
+from hil.boards.config import load_board
+from hil.boards.station import Station, only_station
+from hil.core.errors import DataError, LinkError
+from hil.energy import Board, Capabilities, Faults, Simulated, Trace
+from hil.energy.windows import FAULTS
+from hil.link import Link
+from hil.report import write
+from hil.runs.load import load_run
+from hil.runs.schema_energy import EnergyMeasured
+from hil.testing.lab import FakeLab
+from tests.support.benches import ignore, planned
+
+BOARD = Board(windows=0, active=0.132, idle=0.0165, seconds=0.01, pause=0.01)
+AT_ONCE = Patience(sleep=lambda _: None)
+N = 12
+
+
+def esp32() -> Station:
+    """A board with a clock of its own."""
+    return only_station(load_board("esp32dev"), "/dev/ttyUSB7")
+
+
+def measured(
+    folder: Path, instrument: Simulated, board: str | Station | None = None
+) -> EnergyMeasured:
+    run(
+        planned(N, boards=(board or esp32(),)),
+        folder,
+        ignore,
+        FakeLab(),
+        patience=AT_ONCE,
+        power=Power(instrument),
+    )
+    (found,) = load_run(folder).energy
+    return found
+
+
+@pytest.mark.parametrize("clock", [True, False])
+def test_each_answered_sample_is_a_window(tmp_path: Path, clock: bool) -> None:
+    found = measured(tmp_path, Simulated(BOARD), None if clock else "native")
+    assert (found.why, found.windows, found.not_counted) == ("", N, {})
+    assert found.simulated
+    assert (found.ratio is not None) == clock
+    assert found.shown is not None
+    inside = [x for x in found.shown.current if x is not None and x > 0.02]
+    assert np.median(inside) == pytest.approx(0.132 / 3.3, rel=1e-3)
+
+
+def test_the_injected_energy_comes_back(tmp_path: Path) -> None:
+    instrument = Simulated(replace(BOARD, spread=0.02, jitter=0.02), noise=2e-4)
+    found = measured(tmp_path, instrument)
+    assert instrument.injected is not None
+    assert found.above_idle is not None
+    mean = float(np.mean(instrument.injected.above_idle))
+    assert found.above_idle.point == pytest.approx(mean, rel=2e-3)
+    assert found.above_idle.low < mean < found.above_idle.high
+
+
+def test_the_report_says_that_it_is_simulated(tmp_path: Path) -> None:
+    measured(tmp_path, Simulated(BOARD))
+    written = write(tmp_path)
+    assert written.energy is not None
+    assert written.energy.note.startswith("Simulated: no instrument measured a board.")
+    assert "One window as it was recorded" in written.html.read_text()
+    assert "| Energy per inference |" in written.markdown.read_text()
+    (row,) = written.summary.runs
+    assert "energy.above_idle" in row.intervals
+
+
+def test_a_clock_that_is_wrong_is_not_as_expected(tmp_path: Path) -> None:
+    """One in three windows of the gate is 5 % too long, and does not count."""
+
+    class Slow(Simulated):
+        def inferred(self, seconds: float) -> None:
+            self.told.append(seconds * (1.05 if len(self.told) % 3 == 0 else 1.0))
+
+    found = measured(tmp_path, Slow(BOARD))
+    assert found.not_counted == {FAULTS["clock"]: N // 3}
+    (fault,) = write(tmp_path).energy_faults
+    assert "differ by more than 1 %" in fault
+
+
+def test_windows_with_faults_are_counted_apart(tmp_path: Path) -> None:
+    found = measured(tmp_path, Simulated(BOARD, faults=Faults(bounce=(3, 5))))
+    assert found.not_counted == {FAULTS["bounce"]: 2}
+    assert found.windows == N - 2
+    assert "2 windows did not count" in "\n".join(write(tmp_path).unmeasured)
+
+
+def test_what_cannot_be_measured_leaves_the_answers(tmp_path: Path) -> None:
+    found = measured(tmp_path, Simulated(BOARD, faults=Faults(clip=0.01)))
+    assert "no window can be measured" in found.why
+    stored = load_run(tmp_path)
+    assert all(len(samples) == N for samples in stored.samples.values())
+    assert "its energy is not known" in "\n".join(write(tmp_path).unmeasured)
+
+
+class Real:
+    """An instrument that measures a board on a port."""
+
+    name = "instrument"
+    capabilities = Capabilities(rate=1e5, voltage=True, gate=True, supply=True)
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def supply(self, volts: float) -> None:
+        self.log.append(f"supply {volts:g}")
+
+    def start(self) -> None:
+        self.log.append("start")
+
+    def stop(self) -> Trace:
+        raise DataError("unplugged")
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+def test_a_real_instrument_cannot_measure_an_emulated_board(tmp_path: Path) -> None:
+    instrument = Real()
+    plan = planned(2, boards=("mps2",))
+    run(plan, tmp_path, ignore, FakeLab(), patience=AT_ONCE, power=Power(instrument, 3.3))
+    (found,) = load_run(tmp_path).energy
+    assert found.why == "board mps2 is emulated"
+    assert instrument.log == ["supply 3.3"]
+
+
+def test_a_board_gets_its_power_before_it_is_opened(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Watched(Simulated):
+        def supply(self, volts: float) -> None:
+            order.append(f"supply {volts:g}")
+
+    class Lab(FakeLab):
+        @contextmanager
+        def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
+            order.append("open")
+            with super().open(station, image, firmware) as link:
+                yield link
+
+    waits: list[float] = []
+    run(
+        planned(2, boards=("mps2",)),
+        tmp_path,
+        ignore,
+        Lab(),
+        patience=Patience(sleep=waits.append),
+        power=Power(Watched(BOARD), 1.8),
+    )
+    assert order[:2] == ["supply 1.8", "open"]
+    assert waits[0] >= 1  # until it has settled
+
+
+def test_an_instrument_that_fails_leaves_the_answers(tmp_path: Path) -> None:
+    class Broken(Simulated):
+        def start(self) -> None:
+            raise LinkError("the instrument does not answer", "check its cable")
+
+    found = measured(tmp_path, Broken(BOARD))
+    assert "does not answer" in found.why
+    assert load_run(tmp_path).manifest.state == "complete"
+
+
+def test_a_recording_of_other_windows_is_refused() -> None:
+    instrument = Simulated(replace(BOARD, windows=10))
+    with pytest.raises(DataError, match="the device measured 30 ms"):
+        energy_record("a/b/c/int8", instrument.stop(), [0.03] * 10)
