@@ -54,9 +54,9 @@ def energy(
         float | None, typer.Option("--every", help="Seconds between inferences, for --battery.")
     ] = None,
 ) -> None:
-    """Compute the energy per inference from what an instrument recorded, or show what is stored.
+    """Compute the energy per inference from what an instrument recorded.
 
-    Windows are where the marker pin is high, or, without a digital channel, where the power is.
+    RUN alone shows what is stored in it. Windows are where the marker pin is high, or, without a digital channel, where the power is.
     Exit code 1 if windows do not count because the gate and the device's clock disagree.
     """
     from hil.api import energy as api  # scipy takes half a second to load
