@@ -56,7 +56,8 @@ def energy(
 ) -> None:
     """Compute the energy per inference from what an instrument recorded.
 
-    RUN alone shows what is stored in it. Windows are where the marker pin is high, or, without a digital channel, where the power is.
+    RUN alone shows what is stored in it. Windows are where the marker pin is high, or, without a
+    digital channel, where the power is.
     Exit code 1 if windows do not count because the gate and the device's clock disagree.
     """
     from hil.api import energy as api  # scipy takes half a second to load
