@@ -88,17 +88,19 @@ HIL_NAKED hil_pair_sums(const int16_t *x HIL_UNUSED, const int16_t *w HIL_UNUSED
       "pop {r4-r11, pc}\n" ::: "memory");
 }
 
-#define HIL_TAPS1(a, b) /* four taps of one point, in registers a and b */ \
+/* Four taps of one point, in registers a and b. A Cortex-M7 issues a multiplication together with
+ * another instruction, so they take turns. */
+#define HIL_TAPS1(a, b) \
   "ldm r1!, {r2, r3, r12, lr}\n" \
   "smlad r4, " a ", r2, r4\n" \
   "smlad r6, " a ", r3, r6\n" \
   "sxtb16 r2, r2\n" \
+  "smlad r4, " b ", r12, r4\n" \
   "sxtb16 r3, r3\n" \
   "smlad r5, " a ", r2, r5\n" \
   "smlad r7, " a ", r3, r7\n" \
-  "smlad r4, " b ", r12, r4\n" \
-  "smlad r6, " b ", lr, r6\n" \
   "sxtb16 r12, r12\n" \
+  "smlad r6, " b ", lr, r6\n" \
   "sxtb16 lr, lr\n" \
   "smlad r5, " b ", r12, r5\n" \
   "smlad r7, " b ", lr, r7\n"

@@ -60,28 +60,36 @@ static inline void hil_share(int16_t *s, const int8_t *p, const int8_t *p1, cons
   "smlad r5, r3, r10, r5\n" \
   "smlad r6, r12, r10, r6\n"
 
-/* From three sums to 128 times four of them, and to outputs. q has 256 times as its unit. */
-#define HIL_QUAD_SCALE(x) \
-  "smmla " x ", " x ", r3, r10\n" \
-  "asr " x ", " x ", r11\n" \
-  "ssat " x ", #8, " x "\n"
+/* From three sums to 128 times four of them, and to outputs. q has 256 times as its unit. The four
+ * are computed in turns: the next instruction would wait for the result of one. */
 #define HIL_QUAD(a, b, c) \
   "sub lr, " c ", " b ", lsl #7\n" \
   "add lr, lr, " a ", lsl #14\n" \
   "lsl lr, lr, #11\n" \
   "sub " c ", " c ", lr, asr #11\n" \
-  "sub " b ", " b ", " c ", asr #7\n" \
-  "sub " a ", " a ", " b ", asr #7\n" \
-  "asr lr, lr, #4\n" \
   "ldm r2!, {r3, r10, r11}\n" \
-  "asr r10, r10, #1\n" \
+  "sub " b ", " b ", " c ", asr #7\n" \
   "sub r11, r11, #1\n" \
-  HIL_QUAD_SCALE(a) HIL_QUAD_SCALE(b) HIL_QUAD_SCALE(c) HIL_QUAD_SCALE("lr") \
+  "asr r10, r10, #1\n" \
+  "sub " a ", " a ", " b ", asr #7\n" \
+  HIL_SCALE(c, "r3", "r10") \
+  "asr lr, lr, #4\n" \
+  HIL_SCALE(a, "r3", "r10") \
+  HIL_SHIFT(c, "r11") \
+  HIL_SCALE("lr", "r3", "r10") \
+  HIL_SHIFT(a, "r11") \
+  HIL_SCALE(b, "r3", "r10") \
   "ldrd r3, r10, [sp, #36]\n" \
+  HIL_SHIFT("lr", "r11") \
+  HIL_CLAMP("lr") \
+  HIL_SHIFT(b, "r11") \
+  HIL_CLAMP(c) \
   "strb lr, [r0, r10]\n" \
+  HIL_CLAMP(b) \
   "strb " c ", [r0, r3]\n" \
+  HIL_CLAMP(a) \
   "strb " b ", [r0, r12]\n" \
-  "strb " a ", [r0], #1\n"
+  HIL_STORE(a, "r0")
 
 /* On the stack: x, bytes of four channels' weights, where their first round enters the unrolled
  * loop, biases, scales, the end of the four channels' weights, o, channels, the end of all weights. */

@@ -32,31 +32,30 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
 
 #if HIL_DSP && !HIL_MVE
 /* clang-format off */
-#define HIL_SCALE(sum, m, offset, shift, o) /* one output of a channel */ \
-  "smmla " sum ", " sum ", " m ", " offset "\n" \
-  "asr " sum ", " sum ", " shift "\n" \
-  "ssat " sum ", #8, " sum "\n" \
-  "strb " sum ", [" o "], #1\n"
+/* Outputs a and b are computed in turns: the next instruction would wait for the result of one. */
+#define HIL_SCALE(sum, m, offset) "smmla " sum ", " sum ", " m ", " offset "\n"
+#define HIL_SHIFT(sum, shift) "asr " sum ", " sum ", " shift "\n"
+#define HIL_STORE(sum, o) "strb " sum ", [" o "], #1\n"
+#define HIL_CLAMP(sum) "ssat " sum ", #8, " sum "\n"
+#define HIL_SHIFT2(a, shift_a, o, b, shift_b, p) \
+  HIL_SHIFT(a, shift_a) HIL_CLAMP(a) HIL_SHIFT(b, shift_b) HIL_STORE(a, o) HIL_CLAMP(b) \
+  HIL_STORE(b, p)
 
 #define HIL_SCALE2(a, b) /* both points of a channel */ \
   "ldm r2!, {r1, r3, r12}\n" \
-  HIL_SCALE(a, "r1", "r3", "r12", "r0") HIL_SCALE(b, "r1", "r3", "r12", "lr")
+  HIL_SCALE(a, "r1", "r3") HIL_SCALE(b, "r1", "r3") \
+  HIL_SHIFT2(a, "r12", "r0", b, "r12", "lr")
 
-#define HIL_SCALE_AWAY(sum, m, offset, t) /* without the shift, for which no register is left */ \
+#define HIL_SCALE_AWAY(sum, m, offset, t) \
   "asr " t ", " sum ", #31\n" \
-  "smmla " sum ", " sum ", " m ", " offset "\n" \
+  HIL_SCALE(sum, m, offset) \
   "add " sum ", " sum ", " t ", lsl #7\n"
 
-#define HIL_SCALE2_AWAY(a, b) \
+#define HIL_SCALE2_AWAY(a, b) /* the shift is loaded last, because no register is left */ \
   "ldrd r1, r3, [r2], #8\n" \
   HIL_SCALE_AWAY(a, "r1", "r3", "r12") HIL_SCALE_AWAY(b, "r1", "r3", "r12") \
   "ldr r12, [r2], #4\n" \
-  "asr " a ", " a ", r12\n" \
-  "asr " b ", " b ", r12\n" \
-  "ssat " a ", #8, " a "\n" \
-  "ssat " b ", #8, " b "\n" \
-  "strb " a ", [r0], #1\n" \
-  "strb " b ", [lr], #1\n"
+  HIL_SHIFT2(a, "r12", "r0", b, "r12", "lr")
 
 /* On the stack: x, bytes of a block's weights, where its first round enters the unrolled loop,
  * end of the block's weights, o, p, q, end of all weights. */
@@ -119,27 +118,56 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "pop {r4-r11, pc}\n" ::: "memory"); \
   }
 
-#define HIL_SCALE1(a) \
-  "ldm r2!, {r8, r9, r10}\n" HIL_SCALE(a, "r8", "r9", "r10", "r11")
-#define HIL_SCALE1_AWAY(a) \
-  "ldm r2!, {r8, r9, r10}\n" HIL_SCALE_AWAY(a, "r8", "r9", "r12") \
-  "asr " a ", " a ", r10\n" \
-  "ssat " a ", #8, " a "\n" \
-  "strb " a ", [r11], #1\n"
+#define HIL_SCALE1(a, b) /* two channels of a point */ \
+  "ldm r2!, {r8, r9, r10}\n" \
+  HIL_SCALE(a, "r8", "r9") \
+  "ldm r2!, {r0, r3, r12}\n" \
+  HIL_SHIFT(a, "r10") \
+  HIL_SCALE(b, "r0", "r3") \
+  HIL_CLAMP(a) HIL_SHIFT(b, "r12") HIL_STORE(a, "r11") HIL_CLAMP(b) HIL_STORE(b, "r11")
+#define HIL_SCALE1_AWAY(a, b) \
+  "ldm r2!, {r8, r9, r10}\n" \
+  "asr lr, " a ", #31\n" \
+  HIL_SCALE(a, "r8", "r9") \
+  "ldm r2!, {r0, r3, r12}\n" \
+  "add " a ", " a ", lr, lsl #7\n" \
+  HIL_SHIFT(a, "r10") \
+  "asr lr, " b ", #31\n" \
+  HIL_SCALE(b, "r0", "r3") \
+  HIL_CLAMP(a) \
+  "add " b ", " b ", lr, lsl #7\n" \
+  HIL_STORE(a, "r11") HIL_SHIFT(b, "r12") HIL_CLAMP(b) HIL_STORE(b, "r11")
 
-#define HIL_TAKE8 "ldm r0!, {r8-r11}\n" /* widened values: eight, four */
-#define HIL_TAKE4 "ldrd r8, r9, [r0], #8\n"
-#define HIL_WIDEN8 /* bytes: the same */ \
+/* Eight taps, four: of widened values. */
+#define HIL_TAKE8 "ldm r0!, {r8-r11}\n" HIL_TAPS1("r8", "r9") HIL_TAPS1("r10", "r11")
+#define HIL_TAKE4 "ldrd r8, r9, [r0], #8\n" HIL_TAPS1("r8", "r9")
+/* Of bytes, which are widened between multiplications, as in HIL_TAPS1. */
+#define HIL_WIDEN8 \
+  "ldm r1!, {r2, r3, r12, lr}\n" \
   "ldr r8, [r0], #4\n" \
   "ldr r10, [r0], #4\n" \
   "sxtb16 r9, r8, ror #8\n" \
   "sxtb16 r8, r8\n" \
   "sxtb16 r11, r10, ror #8\n" \
-  "sxtb16 r10, r10\n"
+  "smlad r4, r8, r2, r4\n" \
+  "smlad r6, r8, r3, r6\n" \
+  "sxtb16 r2, r2\n" \
+  "smlad r4, r9, r12, r4\n" \
+  "sxtb16 r3, r3\n" \
+  "smlad r6, r9, lr, r6\n" \
+  "smlad r5, r8, r2, r5\n" \
+  "sxtb16 r12, r12\n" \
+  "smlad r7, r8, r3, r7\n" \
+  "sxtb16 lr, lr\n" \
+  "smlad r5, r9, r12, r5\n" \
+  "sxtb16 r10, r10\n" \
+  "smlad r7, r9, lr, r7\n" \
+  HIL_TAPS1("r10", "r11")
 #define HIL_WIDEN4 \
   "ldr r8, [r0], #4\n" \
   "sxtb16 r9, r8, ror #8\n" \
-  "sxtb16 r8, r8\n"
+  "sxtb16 r8, r8\n" \
+  HIL_TAPS1("r8", "r9")
 
 /* On the stack: q, x, bytes of a block's weights, o, end of all weights, ends of the block's whole
  * eights and of all of it. */
@@ -169,7 +197,6 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "1:\n" \
         ".rept 4\n" \
         eight \
-        HIL_TAPS1("r8", "r9") HIL_TAPS1("r10", "r11") \
         ".endr\n" \
         "ldr r12, [sp, #20]\n" \
         "cmp r1, r12\n" \
@@ -180,7 +207,6 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "beq 4f\n" \
         "3:\n" \
         four \
-        HIL_TAPS1("r8", "r9") \
         "ldr r12, [sp, #24]\n" \
         "cmp r1, r12\n" \
         "bne 3b\n" \
@@ -191,7 +217,7 @@ static inline void hil_widen_beside(int16_t *s, const int8_t *p) {
         "lsl r5, r5, #8\n" \
         "sub r6, r6, r7\n" \
         "lsl r7, r7, #8\n" \
-        scale1("r4") scale1("r5") scale1("r6") scale1("r7") \
+        scale1("r4", "r5") scale1("r6", "r7") \
         "str r11, [sp, #12]\n" \
         "ldr r12, [sp, #16]\n" \
         "cmp r1, r12\n" \
