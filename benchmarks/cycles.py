@@ -1,195 +1,184 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles of the hot loops of engine aot, and of CMSIS-NN's for the same layers. Prints Markdown.
+"""Instructions and estimated cycles of each kind of layer, for aot and TFLM + CMSIS-NN. Markdown.
 
-    python benchmarks/cycles.py
+    python benchmarks/cycles.py [--board mps2,cortex-m4] [--only NAME...] [MODEL.tflite...]
 
-Instructions say nothing about stalls. So the innermost loop of each kernel is taken from the object
-file that GCC makes for a Cortex-M7, and run through LLVM's model of the Cortex-M7 and the Cortex-M4
-(`llvm-mca`): 100 iterations, all loads from a memory without wait states, no caches. CMSIS-NN's
-rows need its sources: HIL_CMSIS_NN_DIR (docs/engines.md).
+Each layer is a network of its own, in int8, whose inference is counted in QEMU and timed by LLVM's
+models as `hil bench --cycles` does it (docs/cycles.md). MODELs are measured as whole networks.
+TFLM's columns need its source tree, and CMSIS-NN's for its kernels: HIL_TFLM_DIR and
+HIL_CMSIS_NN_DIR (docs/engines.md).
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import re
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from engines import CMSIS_NN, TREE, line, only
+from networks import PROJECT, batches, encoding_of, samples
 
-from hil.engines.aot import generate
-from hil.tflite import read_model
+from hil.boards.config import Board, load_board
+from hil.boards.session import open_board
+from hil.core.errors import HilError
+from hil.core.records import pack_rows
+from hil.cycles.counting import CALIBRATION, compiled, counted, windows
+from hil.cycles.estimate import Estimate, estimate
+from hil.cycles.models import core_of
+from hil.device import Device
+from hil.engines import ENGINES, Special
+from hil.firmware import build
+from hil.tflite import Graph, read_model
+from tests.support.recurrent import lstm
+from tests.support.reductions import reduced
 from tests.support.tflite import RELU, SAME, Net
 
-GCC = ("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard")
-CORES = ("cortex-m7", "cortex-m4")
 COLUMNS = (
-    *("layer", "engine", "function", "products per iteration", "instructions", "code bytes"),
-    *(f"cycles per product, {core}" for core in CORES),
+    *("layer", "core", "instructions aot", "cycles aot", "per MAC", "limited by"),
+    *(
+        "instructions TFLM",
+        "cycles TFLM",
+        "per MAC",
+        "instructions TFLM / aot",
+        "cycles TFLM / aot",
+    ),
 )
-ITERATIONS = 100
-PRODUCTS = {"smlad": 2, "smladx": 2, "smlabb": 1, "smlabt": 1, "smlatb": 1, "smlatt": 1, "mla": 1}
-SHARED = {"hil_rows4": 4 / 3}  # functions whose three sums are those of four points
-SOURCES = "Source/ConvolutionFunctions", "Source/NNSupportFunctions"
-CMSIS = {  # CMSIS-NN's functions for each layer
-    "pointwise convolution": ("arm_nn_mat_mult_nt_t_s8",),
-    "convolution 3x3": ("arm_nn_mat_mult_kernel_s8_s16",),
-    "dense": ("arm_nn_vec_mat_mult_t_s8",),
-    "depthwise convolution 3x3": ("arm_depthwise_conv_3x3_s8", "arm_depthwise_conv_s8_opt"),
+Make = Callable[[], Net]
+
+
+def _net(*shape: int) -> Net:
+    return Net().input((1, *shape), "int8", 0.02, -128)
+
+
+def _weights(*shape: int) -> Any:
+    return np.random.default_rng(0).integers(-60, 61, shape).astype(np.int8)
+
+
+def _conv(inputs: tuple[int, ...], *shape: int, **more: Any) -> Net:
+    channels = shape[3] if more.get("depthwise") else shape[0]
+    quantised: dict[str, Any] = {"scales": [0.001] * channels, "scale": 0.05, "zero": -128}
+    return _net(*inputs).conv(_weights(*shape), padding=SAME, act=RELU, **quantised, **more)
+
+
+def _binary(code: str, options: Any) -> Net:
+    net = _net(16, 16, 32)
+    second = net.activation(net.shape, "int8", 0.03, 5)
+    net.graph.inputs = [net.current, second]
+    return net.op(code, net.shape, options, f"{code.title()}Options", [second], scale=0.05)
+
+
+LAYERS: dict[str, Make] = {
+    "fully connected 256 to 128": lambda: _net(256).dense(
+        _weights(128, 256), act=RELU, scales=[0.001], scale=0.05, zero=-128
+    ),
+    "convolution 1x1, 64 to 64": lambda: _conv((25, 5, 64), 64, 1, 1, 64),
+    "convolution 3x3, 32 to 32": lambda: _conv((12, 12, 32), 32, 3, 3, 32),
+    "convolution 3x3, 3 to 16": lambda: _conv((32, 32, 3), 16, 3, 3, 3),
+    "convolution 10x4, 1 to 64, stride 2": lambda: _conv((49, 10, 1), 64, 10, 4, 1, strides=(2, 2)),
+    "depthwise 3x3, 64": lambda: _conv((25, 5, 64), 1, 3, 3, 64, depthwise=True),
+    "average pooling 2x2": lambda: _net(16, 16, 32).pool((2, 2), (2, 2), average=True),
+    "maximum pooling 2x2": lambda: _net(16, 16, 32).pool((2, 2), (2, 2)),
+    "mean over 8x8": lambda: reduced(_net(8, 8, 64), "MEAN", [1, 2]),
+    "add": lambda: _binary("ADD", schema.AddOptionsT()),
+    "mul": lambda: _binary("MUL", schema.MulOptionsT()),
+    "softmax over 12": lambda: _net(12).softmax(),
+    "logistic": lambda: _net(1024).simple("LOGISTIC", scale=1 / 256, zero=-128),
+    "LSTM, 16 of 20 in 10 steps": lambda: lstm(_net(10, 20), 16, np.random.default_rng(0)),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
-    """An innermost loop: its instructions as text, and the bytes of its code."""
+class Counted:
+    """The estimate of one network, or why there is none."""
 
-    function: str
-    lines: tuple[str, ...]
-    nbytes: int
-
-    @property
-    def products(self) -> int:
-        found = sum(PRODUCTS.get(line.split()[0], 0) for line in self.lines)
-        return round(found * SHARED.get(self.function, 1))
+    found: Estimate | None = None
+    why: str = ""
 
 
-_HEAD = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")
-_LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+)\t(\S+)(?:\t([^;@]*))?")
-_JUMP = re.compile(r"^(b|bne|beq|bcc|bcs|bhi|bls|bge|blt|bgt|ble|bpl|bmi|cbz|cbnz)(\.[nw])?$")
+def measured(graphs: Mapping[Path, Graph], board: Board, engine: str) -> dict[Path, Counted]:
+    """Every network with one engine."""
+    results: dict[Path, Counted] = {}
+    taken = []
+    for path, graph in graphs.items():
+        try:
+            ENGINES[engine].compile(graph, "net", path.name, Special())
+        except HilError as refusal:
+            results[path] = Counted(why=str(refusal).splitlines()[0])
+        else:
+            taken.append(path)
+    with only((TREE, CMSIS_NN) if engine == "tflm" else ()):
+        for batch in batches(taken):
+            results.update(_image(graphs, batch, board, engine))
+    return results
 
 
-def loops(obj: Path) -> Iterator[Loop]:
-    """All innermost loops of an object file."""
-    words = ["arm-none-eabi-objdump", "-d", str(obj)]
-    text = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-    function = ""
-    found: list[tuple[int, int, str, str]] = []
-    for line in [*text.splitlines(), "0 <end>:"]:
-        if head := _HEAD.match(line):
-            yield from _innermost(function, found)
-            function, found = head[1], []
-        elif part := _LINE.match(line):
-            size = len(part[2].replace(" ", "")) // 2
-            found.append((int(part[1], 16), size, part[3], (part[4] or "").strip()))
-
-
-def _narrow(name: str) -> str:
-    """Without the width of its encoding, which LLVM does not accept everywhere."""
-    return name.removesuffix(".n").removesuffix(".w")
-
-
-def _innermost(function: str, code: list[tuple[int, int, str, str]]) -> Iterator[Loop]:
-    spans = []
-    for at, _, name, operands in code:
-        if _JUMP.match(name):
-            target = int(operands.split(",")[-1].split()[0], 16)
-            if target < at:
-                spans.append((target, at))
-    for first, last in spans:
-        if any((a, b) != (first, last) and first <= a and b <= last for a, b in spans):
-            continue
-        inside = [one for one in code if first <= one[0] <= last]
-        lines = [
-            "bne.w 1b" if at == last else f"{_narrow(name)} {operands}"
-            for at, _, name, operands in inside
-            if at == last or not _JUMP.match(name)
-        ]
-        yield Loop(function, tuple(lines), sum(size for _, size, _, _ in inside))
-
-
-def cycles(loop: Loop, core: str) -> float:
-    """Of one iteration."""
-    installed = sorted(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))
-    mca = shutil.which("llvm-mca") or installed[0]
-    source = "\n".join([".syntax unified", "1:", *loop.lines, ""])
-    words = [str(mca), "-mtriple=thumbv7em-none-eabihf", f"-mcpu={core}"]
-    words.append(f"-iterations={ITERATIONS}")
-    done = subprocess.run(
-        words, input=source, check=True, capture_output=True, text=True, timeout=60
-    )
-    total = re.search(r"Total Cycles:\s+(\d+)", done.stdout)
-    assert total
-    return int(total[1]) / ITERATIONS
-
-
-def networks() -> dict[str, bytes]:
-    """A network for each layer."""
-    random = np.random.default_rng(0)
-
-    def conv(shape: tuple[int, ...], depthwise: bool = False) -> bytes:
-        cin = shape[3]
-        net = Net().input((1, 12, 12, cin), "int8", 0.02, -128)
-        net.simple("RELU", scale=0.02, zero=-128)
-        scales = [0.001] * (cin if depthwise else shape[0])
-        weights = random.integers(-60, 61, shape).astype(np.int8)
-        more = {"padding": SAME, "act": RELU, "scales": scales, "scale": 0.05, "zero": -128}
-        return net.conv(weights, depthwise=depthwise, **more).finish()  # type: ignore[arg-type]
-
-    dense = Net().input((1, 256), "int8", 0.02, -128).simple("RELU", scale=0.02, zero=-128)
-    weights = random.integers(-60, 61, (64, 256)).astype(np.int8)
-    dense.dense(weights, act=RELU, scales=[0.001], scale=0.05, zero=-128)
-    return {
-        "pointwise convolution": conv((64, 1, 1, 64)),
-        "convolution 3x3": conv((32, 3, 3, 32)),
-        "dense": dense.finish(),
-        "depthwise convolution 3x3": conv((1, 3, 3, 64), depthwise=True),
-    }
-
-
-def hottest(found: Iterable[Loop], wanted: tuple[str, ...] = ()) -> Loop | None:
-    """The loop with the most products, of the functions ``wanted`` (else of all)."""
-    those = [loop for loop in found if not wanted or loop.function in wanted]
-    return max(those, key=lambda loop: loop.products, default=None)
-
-
-def aot(data: bytes, folder: Path) -> Loop | None:
-    (folder / "net.h").write_text(generate(read_model(data), "net", "").text)
-    call = "void run(const void *in, void *out, void *arena) { net_invoke(in, out, arena); }"
-    (folder / "net.c").write_text(f'#include "net.h"\n{call}\n')
-    words = [*GCC, "-O2", "-std=c11", "-c", "net.c", "-o", "net.o"]
-    subprocess.run(words, cwd=folder, check=True, timeout=100)
-    used = subprocess.run(
-        ["arm-none-eabi-nm", "net.o"], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.split()
-    return hottest(loop for loop in loops(folder / "net.o") if loop.function in used)
-
-
-def cmsis_nn(tree: Path, layer: str, folder: Path) -> Loop | None:
-    found: list[Loop] = []
-    for name in CMSIS[layer]:
-        (source,) = (f for part in SOURCES for f in (tree / part).glob(f"{name}.c"))
-        words = [*GCC, "-O3", f"-I{tree / 'Include'}", "-c", str(source), "-o", "cmsis.o"]
-        subprocess.run(words, cwd=folder, check=True, timeout=100)
-        found += loops(folder / "cmsis.o")
-    return hottest(found, CMSIS[layer])
-
-
-def line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _image(
+    graphs: Mapping[Path, Graph], batch: Sequence[Path], board: Board, engine: str
+) -> Iterator[tuple[Path, Counted]]:
+    models = [(f"net{i}", path) for i, path in enumerate(batch)]
+    elf = build(board.name, models, engine, PROJECT).elf
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / "windows.txt"
+        plugged = counted(board, elf, compiled(Path(name)), out)
+        with open_board(plugged, elf) as link:
+            device = Device(link)
+            device.hello()
+            for i, path in enumerate(batch):
+                graph = graphs[path]
+                (row,) = pack_rows(graph.inputs, samples(graph, 1))
+                for _ in device.infer(i, encoding_of(graph), [row.tobytes()], sequence=False):
+                    pass
+                found = list(windows(out.read_text()))
+                window = found[-1].less(found[CALIBRATION - 1])
+                yield path, Counted(estimate(elf, window, core_of(board.core)))
 
 
 def main() -> None:
-    print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n")
-    tree = os.environ.get("HIL_CMSIS_NN_DIR")
+    parser = argparse.ArgumentParser(description="Cycles of each kind of layer, in Markdown.")
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.tflite")
+    parser.add_argument("--board", default="mps2,cortex-m4", help="emulated boards")
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of the layers' names")
+    options = parser.parse_args()
+    engines = ["aot", *(["tflm"] if os.environ.get(TREE) else [])]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for layer, data in networks().items():
-            rows = [("aot", aot(data, folder))]
-            if tree:
-                rows.append(("CMSIS-NN", cmsis_nn(Path(tree), layer, folder)))
-            for engine, loop in rows:
-                if loop is None:
-                    continue
-                each = [f"{cycles(loop, core) / loop.products:.2f}" for core in CORES]
-                size = [str(n) for n in (loop.products, len(loop.lines), loop.nbytes)]
-                print(line([layer, engine, f"`{loop.function}`", *size, *each]))
-    if not tree:
-        print("\nCMSIS-NN: HIL_CMSIS_NN_DIR is not set.")
+        titles = {path: path.stem for path in options.models}
+        layers = [] if options.models else list(LAYERS.items())
+        for title, make in layers:
+            if any(part in title for part in options.only):
+                path = Path(name) / f"{len(titles)}.tflite"
+                path.write_bytes(make().finish())
+                titles[path] = title
+        graphs = {path: read_model(path) for path in titles}
+        print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n")
+        for board in map(load_board, options.board.split(",")):
+            made = [measured(graphs, board, engine) for engine in engines]
+            for path, title in titles.items():
+                found = [results[path] for results in made]
+                print(line([title, board.core, *_cells(found, graphs[path].macs)]), flush=True)
+
+
+def _cells(found: Sequence[Counted], macs: int) -> Iterator[str]:
+    """Figures of aot and, if it was measured, of TFLM."""
+    figures = []
+    for number, one in enumerate(found):
+        if one.found is None:
+            yield one.why
+            continue
+        instructions, cycles = one.found.instructions, one.found.cycles.count
+        figures.append((instructions, cycles))
+        yield f"{instructions:,}"
+        yield f"{cycles:,}"
+        yield f"{cycles / macs:.2f}" if macs else ""
+        if number == 0:
+            yield one.found.functions[0].bottleneck
+    if len(figures) > 1:
+        yield from (f"{theirs / ours:.2f}" for ours, theirs in zip(*figures, strict=True))
 
 
 if __name__ == "__main__":
