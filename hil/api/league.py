@@ -17,12 +17,13 @@ from hil.league.entries import (
     Sort,
     ordered,
     own,
-    own_rate,
+    own_session,
     published,
     recognised,
 )
 from hil.league.published import NETWORKS, NetworkName, network, results
-from hil.mlperf.submission import read_result
+from hil.mlperf.measure import SHORTEST_S, WINDOWS
+from hil.mlperf.submission import StoredResult, read_result
 from hil.runs.cells import cells
 from hil.runs.load import load_run
 from hil.runs.schema import MLPERF
@@ -45,8 +46,8 @@ def league(
         UsageError: an option is unknown, or no run has one of the networks.
         StorageError: a folder cannot be read.
 
-    A folder may also be a session of `hil mlperf --mode performance`: then ``networks`` names its
-    network.
+    A folder may also be a session of `hil mlperf` in performance or energy mode: then ``networks``
+    names its network.
     """
     wanted = tuple(_network(name) for name in networks)
     by = _sort(sort)
@@ -115,10 +116,17 @@ def _session(
 ) -> tuple[str, str, Entry]:
     """The entry of a session of `hil mlperf`. Its device does not report its network."""
     found = read_result(folder)
-    if found.median is None or found.emulated:
+    joules = found.energy.median if found.energy and not found.energy.simulated else None
+    if found.emulated or (found.median is None and joules is None):
         raise UsageError(
-            f"{folder} is an MLPerf Tiny session without a throughput",
+            f"{folder} is an MLPerf Tiny session without a throughput or a measured energy",
             "name one of a physical board: hil mlperf --port PORT --mode performance",
+        )
+    if found.median is not None and not _valid(found):
+        raise UsageError(
+            f"{folder}: its windows are not {WINDOWS} of at least {SHORTEST_S:g} s, so its "
+            "throughput does not count",
+            "run the session again",
         )
     if len(wanted) != 1:
         raise UsageError(
@@ -127,8 +135,15 @@ def _session(
         )
     (name,) = wanted
     device = found.device
-    entry = own_rate(name, device.vendor, device.model, found.median, hertz)
+    uj = None if joules is None else 1e6 * joules
+    entry = own_session(name, device.vendor, device.model, found.median, uj, hertz)
     return device.model, "its network is the one that --network names", entry
+
+
+def _valid(found: StoredResult) -> bool:
+    """Whether the windows are those that MLPerf Tiny prescribes, as `Performance.valid`."""
+    long_enough = (window.us >= 1e6 * SHORTEST_S for window in found.windows)
+    return len(found.windows) == WINDOWS and all(long_enough)
 
 
 def _network(name: str) -> NetworkName:

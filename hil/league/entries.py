@@ -166,11 +166,20 @@ def _core(llvm: str) -> str:
     return llvm.replace("cortex-m", "Cortex-M").replace("plus", "+")
 
 
-def own_rate(
-    name: NetworkName, board: str, software: str, per_s: float, clock: float | None
+def own_session(
+    name: NetworkName,
+    board: str,
+    software: str,
+    per_s: float | None,
+    uj: float | None,
+    clock: float | None,
 ) -> Entry:
-    """The entry of an own board that took ``per_s`` inferences per second; ``clock`` in hertz."""
-    time = _measured(1 / per_s, clock, network(name).macs)
+    """The entry of a session of MLPerf Tiny on an own board: its inferences per second, or the
+    energy of one. ``clock`` in hertz."""
+    if per_s is None:
+        time = _Time(note=_ENERGY_ALONE)
+    else:
+        time = _measured(1 / per_s, clock, network(name).macs)
     return Entry(
         network=name,
         kind=time.kind,
@@ -182,10 +191,12 @@ def own_rate(
         mhz=time.mhz,
         ms=time.ms,
         cycles_per_mac=time.cycles_per_mac,
+        uj=uj,
         note=time.note,
     )
 
 
+_ENERGY_ALONE: Final = "a session in energy mode has no throughput"
 _NO_CLOCK: Final = "the clock of its core is not known: name it by --clock, as --clock 480MHz"
 _ONLY_COUNTED: Final = "instructions are not cycles: bench it with --cycles to estimate them"
 _UNTIMED: Final = "it has no time"

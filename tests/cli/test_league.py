@@ -186,17 +186,54 @@ def session(folder: Path, *, mode: str = "performance", **changes: object) -> Pa
 def test_a_session_of_mlperf_tiny_is_placed_in_the_table_that_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    run = session(tmp_path / "a", median=100.0)
+    run = session(tmp_path / "a", median=100.0, windows=windows())
     found = as_json(monkeypatch, capsys, run, "--network", "kws", "--clock", "480MHz")
     (mine,) = (one for one in found["tables"][0]["entries"] if one["run"])
     assert (mine["kind"], mine["ms"], mine["software"]) == ("measured", 10, "my model")
     assert mine["cycles_per_mac"] == pytest.approx(4_800_000 / 2_656_768)
 
 
+def windows(seconds: int = 11) -> list[dict[str, object]]:
+    """Five windows of performance mode."""
+    us = 1_000_000 * seconds
+    return [{"iterations": 1100, "warmups": 10, "us": us, "whole": 11.1, "gap": 11.0}] * 5
+
+
+def energy(*, simulated: bool = False) -> dict[str, object]:
+    return {
+        "instrument": "x",
+        "volts": 3.3,
+        "simulated": simulated,
+        "median": 250e-6,
+        "windows": [],
+    }
+
+
+def test_a_session_in_energy_mode_gives_microjoules_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = session(tmp_path / "a", mode="energy", energy=energy())
+    found = as_json(monkeypatch, capsys, run, "--network", "kws")
+    (mine,) = (one for one in found["tables"][0]["entries"] if one["run"])
+    assert mine["uj"] == pytest.approx(250)
+    assert (mine["kind"], mine["ms"], mine["cycles_per_mac"]) == ("none", None, None)
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "says"),
     [
-        ({"median": 100.0}, (), "does not record its network; name it, as --network kws"),
+        (
+            {"mode": "energy", "energy": energy(simulated=True)},
+            ("--network", "kws"),
+            "without a throughput or a measured energy",
+        ),
+        (
+            {"median": 100.0, "windows": windows()},
+            (),
+            "its network; name it, as --network kws",
+        ),
+        ({"median": 1.0, "windows": windows(9)}, ("--network", "kws"), "does not count"),
+        ({"median": 1.0, "windows": windows()[1:]}, ("--network", "kws"), "does not count"),
         ({"mode": "accuracy", "top1": 90.0}, ("--network", "kws"), "without a throughput"),
         ({"median": 1.0, "emulated": True}, ("--network", "kws"), "without a throughput"),
     ],
