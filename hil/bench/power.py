@@ -7,6 +7,7 @@ the inferences that the board then times itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from hil.bench.prepare import Prepared
 from hil.bench.ready import Ready, initialise
 from hil.bench.session import Patience
 from hil.bench.totals import Totals
-from hil.core.errors import HilError
+from hil.core.errors import DataError, DeviceRefused, HilError
 from hil.core.records import DeviceTime, Latency
 from hil.device import Answer
 from hil.energy import Instrument, Told, Trace, Window, align, find_windows, measure
@@ -32,12 +33,15 @@ from hil.energy.windows import FAULTS
 from hil.runs.schema import Sample
 from hil.runs.schema_energy import IDLE_MODE, EnergyMeasured, Shown, Span
 from hil.stats import Estimate
+from hil.wire.messages import MOST_REPEATS
 
 _MOST: Final = 100  # windows of a run
 _LEAST: Final = 10
 _RECORDED_S: Final = 30.0  # of a run, about, unless that is too short for `_LEAST` windows
 _PAUSE_S: Final = 0.05  # between two windows, for the idle power
 _SETTLE_S: Final = 1.0  # of a board that was just switched on
+_ENOUGH: Final = 500  # samples of a window, so that its sampled edges are 0.2 % of it
+_LONGEST_S: Final = 5.0  # of a window of several inferences
 _POINTS: Final = 400  # of the drawing of a window
 # A simulated instrument needs windows of some length where an emulator has only a count.
 _PRETENDED_HERTZ: Final = 100e6
@@ -113,30 +117,65 @@ def _measured(
         # a sequence can only be repeated from its start
         sequence = ready.model.stateful and not isinstance(case, SketchCase)
         order = range(len(samples)) if sequence else [one.i for one in samples]
-        count = _windows(item, ready, len(order))
+        repeats = 1
+        if not sequence and (repeats := _repeats(item, ready, power.instrument)) > 1:
+            try:  # before the recording
+                ready.device.repeat(ready.number, inputs.encoding, inputs[order[0]], 1)
+            except DeviceRefused as problem:
+                emit(Note(f"{item.plan.key}: one inference per window: {problem}"))
+                repeats = 1
+        count = _windows(item, ready, len(order), repeats)
         emit(MeasuringPower(item.plan.key, count, power.instrument.name))
         if sequence:
             ready.device.reset_state(ready.number)
         power.instrument.start()
         try:
-            seconds = _repeat(
-                item, ready, inputs, order[:count], power.instrument, patience, sequence=sequence
-            )
+            if repeats > 1:
+                seconds = _many(
+                    item, ready, inputs, order[:count], power.instrument, patience, repeats
+                )
+            else:
+                seconds = _repeat(
+                    item,
+                    ready,
+                    inputs,
+                    order[:count],
+                    power.instrument,
+                    patience,
+                    sequence=sequence,
+                )
         except BaseException:
             with suppress(HilError):
                 power.instrument.stop()
             raise
         trace = power.instrument.stop()
     return energy_record(
-        item.plan.key, trace, seconds, supplied=power.supply is not None, idle_mode=power.idle_mode
+        item.plan.key,
+        trace,
+        seconds,
+        inferences=repeats,
+        supplied=power.supply is not None,
+        idle_mode=power.idle_mode,
     )
 
 
-def _windows(item: Prepared, ready: Ready, available: int) -> int:
-    """How many samples to repeat, so that the recording is short and its mean is known well."""
+def _longest(item: Prepared, ready: Ready) -> float:
+    """Seconds of the longest inference so far; 0 without a clock."""
     times = [_seconds(item, answer) for answer in ready.warm_up]
-    longest = max((one for one in times if one is not None), default=0.0)
-    fit = int(_RECORDED_S / (longest + _PAUSE_S))
+    return max((one for one in times if one is not None), default=0.0)
+
+
+def _repeats(item: Prepared, ready: Ready, instrument: Instrument) -> int:
+    """How many inferences a window needs to have `_ENOUGH` samples of the instrument."""
+    longest, wanted = _longest(item, ready), _ENOUGH / instrument.capabilities.rate
+    if not 0 < longest < wanted:
+        return 1
+    return min(MOST_REPEATS, math.ceil(wanted / longest), max(1, int(_LONGEST_S / longest)))
+
+
+def _windows(item: Prepared, ready: Ready, available: int, repeats: int) -> int:
+    """How many samples to repeat, so that the recording is short and its mean is known well."""
+    fit = int(_RECORDED_S / (repeats * _longest(item, ready) + _PAUSE_S))
     return min(available, max(_LEAST, min(_MOST, fit)))
 
 
@@ -167,6 +206,36 @@ def _repeat(
                 seconds.append(taken)
             if isinstance(instrument, Told):
                 instrument.inferred(taken or _PRETENDED_S)
+        patience.sleep(_PAUSE_S)
+    return seconds
+
+
+def _many(
+    item: Prepared,
+    ready: Ready,
+    inputs: Inputs,
+    order: Sequence[int],
+    instrument: Instrument,
+    patience: Patience,
+    repeats: int,
+) -> list[float]:
+    """As `_repeat`, with ``repeats`` inferences of each sample in one window."""
+    seconds: list[float] = []
+    patience.sleep(_PAUSE_S)
+    for i in order:
+        found = ready.device.repeat(
+            ready.number, inputs.encoding, inputs[i], repeats, seconds=2 * _LONGEST_S
+        )
+        if found.count != repeats:
+            raise DataError(
+                f"{item.plan.key}: the board ran {found.count:,} of {repeats:,} inferences",
+                "it is slower than in the warm-up: measure again",
+            )
+        taken = _in_seconds(item.case.image.board.clock.time(found))
+        if taken is not None:
+            seconds.append(taken)
+            if isinstance(instrument, Told):
+                instrument.inferred(taken)
         patience.sleep(_PAUSE_S)
     return seconds
 

@@ -24,7 +24,7 @@ from hil.core.records import (
     TimeUnit,
 )
 from hil.core.settings import SETTINGS, read_settings
-from hil.wire.messages import Lap, Result
+from hil.wire.messages import Lap, Repeated, Result
 
 PLACEHOLDERS: Final = "{elf}, {elf.parent}, {build}, {run}, {tcp}, {npm}"
 
@@ -44,8 +44,8 @@ class BoardClock(Config, frozen=True):
     hertz: int = 0
     detail: str = ""
 
-    def time(self, result: Result | Lap) -> DeviceTime:
-        """The time of an inference, or of one layer (a lap), in the type of this clock's unit."""
+    def time(self, result: Result | Repeated | Lap) -> DeviceTime:
+        """The time of one or several inferences, or of one layer (a lap), in this clock's type."""
         raw = {"ticks": result.ticks, "micros": result.micros, "none": None}[self.source]
         if raw is None or self.unit == "none":
             return None

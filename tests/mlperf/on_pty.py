@@ -20,8 +20,8 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 
-def main(runner: Path, ports: list[str], options: list[str]) -> None:
-    """Become the runner."""
+def pretend(ports: list[str]) -> None:
+    """Let pyserial list ``ports``, and pyusb nothing."""
     found = [ListPortInfo(port) for port in ports]
     for number, port in enumerate(found, 1):
         port.vid = port.pid = number
@@ -31,6 +31,11 @@ def main(runner: Path, ports: list[str], options: list[str]) -> None:
     core.find = lambda **_: []  # type: ignore[attr-defined]
     usb.core = core  # type: ignore[attr-defined]
     sys.modules |= {"usb": usb, "usb.core": core}
+
+
+def main(runner: Path, ports: list[str], options: list[str]) -> None:
+    """Become the runner."""
+    pretend(ports)
     sys.path.insert(0, str(runner))
     sys.argv = ["main.py", *options]
     runpy.run_path(str(runner / "main.py"), run_name="__main__")

@@ -33,12 +33,15 @@ from hil.link import Deadline
 from hil.link.serial_port import SerialLink
 from hil.mlperf.data import export
 from hil.mlperf.dut import Dut
+from hil.mlperf.energy import Energy
 from hil.mlperf.measure import Accuracy
 from hil.mlperf.session import run as run_session
 from hil.reference import encode_inputs, oracle
 from hil.stats.metrics import dequantised
 from tests.mlperf.monitor import ACTIVE, bench
+from tests.mlperf.test_energy import Marking, Recorder, session
 from tests.support.firmware import FIRMWARE, PROJECT, run
+from tests.support.mlperf_devices import infer
 from tests.support.needs import skip_without
 
 TINY = os.environ.get("HIL_MLPERF_TINY_DIR", "")
@@ -250,3 +253,39 @@ def test_mlcommons_runner_measures_our_firmware_in_energy_mode(
         *("results", "total_inferences", "iterations", "warmups"),
         *("samples", "timestamps", "extracted_power", "voltage"),
     }
+
+
+THEIR_ENERGY = """\
+import json, sys
+sys.path[:0] = [{here!r}, {runner!r}]
+import on_pty
+on_pty.pretend([])
+import main
+main.print_energy_results(json.load(open({ours!r})), results_file={theirs!r})
+"""
+
+
+def test_mlcommons_code_finds_the_same_energy_in_our_file(tmp_path: Path) -> None:
+    """Its sums are over milliseconds, ours over the instrument's samples."""
+    device = Marking(infer, seconds=0.02)
+    outcome, out = session(tmp_path, device, Recorder(device))
+    assert isinstance(outcome.found, Energy)
+    theirs = tmp_path / "theirs.txt"
+    code = THEIR_ENERGY.format(
+        here=str(HERE),
+        runner=str(Path(TINY, "benchmark", "runner")),
+        ours=str(out / "results.json"),
+        theirs=str(theirs),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (median,) = re.findall(r"Median energy cost is ([\d.]+) uJ/inf\.", theirs.read_text())
+    assert float(median) == pytest.approx(outcome.found.median * 1e6, rel=2e-4)
