@@ -104,6 +104,11 @@ class Ppk2:
         self._thread = threading.Thread(target=self._record, name="ppk2", daemon=True)
         self._thread.start()
 
+    def wait(self) -> None:
+        """Until the recording is full, or the instrument is gone."""
+        if self._thread is not None:
+            self._thread.join()
+
     def stop(self) -> Trace:
         self._stopping.set()
         if self._thread is not None:

@@ -37,8 +37,7 @@ def recorded(simulator: SimulatedPPK2) -> Trace:
     """Until the profile's end."""
     instrument = attached(simulator, most=len(currents()[0]))
     instrument.start()
-    assert instrument._thread is not None
-    instrument._thread.join()
+    instrument.wait()
     return instrument.stop()
 
 
