@@ -250,29 +250,87 @@ static inline void hil_biases(int32_t *a, int points, HIL_FLASH int32_t *q) {
     }
 }
 
+#if HIL_MVE
+/* hil_scale of all four channels at once. */
+static inline void hil_scale4(int8_t *o, int32x4_t sums, const int32x4_t *q, int away) {
+  int32x4_t x = vaddq_s32(vmulhq_s32(vshlq_n_s32(sums, 8), q[0]), q[1]);
+  if (away) x = vaddq_s32(x, vshlq_n_s32(vshrq_n_s32(sums, 31), 7)); /* away is 128 */
+  x = vmaxq_s32(vshlq_s32(x, q[2]), vdupq_n_s32(-128));
+  vstrbq_s32(o, vminq_s32(x, vdupq_n_s32(127)));
+}
+/* Of four channels: multipliers, offsets, and shifts to the left. */
+#define HIL_SCALES(name, q)                                                          \
+  const int32x4_t name[3] = {hil_mve_column((q) + 4, 3), hil_mve_column((q) + 5, 3), \
+                             vnegq_s32(hil_mve_column((q) + 6, 3))}
+static inline void hil_finish1(int8_t *o, const int32_t *a, const int32_t *q, int away) {
+  HIL_SCALES(scales, q);
+  hil_scale4(o, vldrwq_s32(a), scales, away);
+}
+static inline void hil_finish2(int8_t *o, int8_t *p, const int32_t *a, const int32_t *q, int away) {
+  HIL_SCALES(scales, q);
+  const int32x4x2_t sums = vld2q_s32(a);
+  hil_scale4(o, sums.val[0], scales, away);
+  hil_scale4(p, sums.val[1], scales, away);
+}
+#else
+static inline void hil_finish1(int8_t *o, const int32_t *a, HIL_FLASH int32_t *q, int away) {
+  for (int i = 0; i < 4; ++i) o[i] = (int8_t)hil_scale(a[i], q + 4 + 3 * i, away);
+}
+static inline void hil_finish2(int8_t *o, int8_t *p, const int32_t *a, HIL_FLASH int32_t *q,
+                               int away) {
+  for (int i = 0; i < 4; ++i) {
+    o[i] = (int8_t)hil_scale(a[2 * i], q + 4 + 3 * i, away);
+    p[i] = (int8_t)hil_scale(a[2 * i + 1], q + 4 + 3 * i, away);
+  }
+}
+#endif
+
 #define HIL_ROWS2(name, away)                                                              \
   HIL_KERNEL name(const int16_t *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
                   int8_t *p, uint32_t channels, uint32_t groups) {                         \
-    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {                 \
+    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16, o += 4, p += 4) { \
       int32_t a[8];                                                                        \
       hil_biases(a, 2, q);                                                                 \
       hil_sums2(x, w, a, groups, 4 * groups);                                              \
-      for (int i = 0; i < 4; ++i) {                                                        \
-        *o++ = (int8_t)hil_scale(a[2 * i], q + 4 + 3 * i, away);                           \
-        *p++ = (int8_t)hil_scale(a[2 * i + 1], q + 4 + 3 * i, away);                       \
-      }                                                                                    \
+      hil_finish2(o, p, a, q, away);                                                       \
     }                                                                                      \
   }
 #define HIL_ROWS1(name, type, sums, away)                                               \
   HIL_KERNEL name(const type *x, HIL_FLASH int16_t *w, HIL_FLASH int32_t *q, int8_t *o, \
                   uint32_t channels, uint32_t groups) {                                 \
-    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16) {              \
+    for (uint32_t c = 0; c < channels; c += 4, w += 8 * groups, q += 16, o += 4) {      \
       int32_t a[4];                                                                     \
       hil_biases(a, 1, q);                                                              \
       sums(x, w, a, groups);                                                            \
-      for (int i = 0; i < 4; ++i) *o++ = (int8_t)hil_scale(a[i], q + 4 + 3 * i, away);  \
+      hil_finish1(o, a, q, away);                                                       \
     }                                                                                   \
   }
+#if HIL_MVE
+/* hil_sums1 of values that are not widened: 16 at a time, whose even and odd ones VMOVL widens. */
+static inline void hil_sums_direct(const int8_t *x, const int16_t *w, int32_t *a, uint32_t groups) {
+  const uint32_t *ws = (const uint32_t *)(const void *)w;
+  int32_t s0 = 0, s1 = 0, l0 = 0, l1 = 0;
+  int16_t s[12] HIL_ALIGNED;
+  for (uint32_t i = groups >> 2; i > 0; --i, x += 16, ws += 16) {
+    const uint32x4x4_t u = vld4q_u32(ws);
+    const int8x16_t v = vldrbq_s8(x);
+    const int16x8_t even = vmovlbq_s8(v), odd = vmovltq_s8(v);
+    s0 = vmladavaq_s16(s0, even, HIL_LANES(u.val[0]));
+    l0 = vmladavaq_s16(l0, even, HIL_LOW_LANES(u.val[0]));
+    s1 = vmladavaq_s16(s1, even, HIL_LANES(u.val[1]));
+    l1 = vmladavaq_s16(l1, even, HIL_LOW_LANES(u.val[1]));
+    s0 = vmladavaq_s16(s0, odd, HIL_LANES(u.val[2]));
+    l0 = vmladavaq_s16(l0, odd, HIL_LOW_LANES(u.val[2]));
+    s1 = vmladavaq_s16(s1, odd, HIL_LANES(u.val[3]));
+    l1 = vmladavaq_s16(l1, odd, HIL_LOW_LANES(u.val[3]));
+  }
+  a[0] += HIL_MVE_PART(s0, l0), a[1] += l0, a[2] += HIL_MVE_PART(s1, l1), a[3] += l1;
+  groups &= 3;
+  if (groups == 0) return;
+  for (uint32_t i = 0; i < groups; ++i) hil_widen1(s + 4 * i, x + 4 * i);
+  hil_sums1(s, (const int16_t *)(const void *)ws, a, groups);
+}
+#else
 /* hil_sums1 of values that are not widened, of 32 at a time. */
 static inline void hil_sums_direct(const int8_t *x, HIL_FLASH int16_t *w, int32_t *a,
                                    uint32_t groups) {
@@ -284,6 +342,7 @@ static inline void hil_sums_direct(const int8_t *x, HIL_FLASH int16_t *w, int32_
     w += 8 * count;
   }
 }
+#endif
 HIL_ROWS2(hil_rows2, 0)
 HIL_ROWS2(hil_rows2_away, 128)
 HIL_ROWS1(hil_rows1, int16_t, hil_sums1, 0)
