@@ -92,7 +92,7 @@ def stored_energy(run: Path, battery: Battery | None = None) -> EnergyOutput:
         )
     first = found[0]
     return EnergyOutput(
-        trace=first.instrument,
+        trace=", ".join(dict.fromkeys(one.instrument for one in found)),
         samples=sum(one.samples for one in found),
         rate=first.rate,
         seconds=sum(one.samples / one.rate for one in found),
@@ -169,6 +169,10 @@ def _days(one: EnergyMeasured, battery: Battery | None) -> float | None:
 def _part(one: EnergyMeasured, battery: Battery | None) -> EnergyPart:
     return EnergyPart(
         run=one.run,
+        instrument=one.instrument,
+        simulated=one.simulated,
+        voltage=one.volts,
+        idle_mode=one.idle_mode,
         windows=one.windows,
         not_counted=one.not_counted,
         inferences=one.inferences,

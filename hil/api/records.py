@@ -484,7 +484,9 @@ class Bounds(Part, frozen=True, kw_only=True):
 
 
 class EnergyPart(Part, frozen=True, kw_only=True):
-    """The energy of one run, or of all windows (``run`` is empty).
+    """The energy of one run, or of all windows (``run`` is empty), by ``instrument`` or from that
+    recording, at a mean ``voltage`` and with the board in ``idle_mode`` between inferences.
+    ``simulated``: no instrument measured a board.
 
     ``windows`` that count, and how many do not, by reason. ``joules`` and ``above_idle`` (less the
     idle power), per inference, of which each window has ``inferences``. ``seconds``: of an
@@ -493,6 +495,10 @@ class EnergyPart(Part, frozen=True, kw_only=True):
     """
 
     run: str
+    instrument: str
+    simulated: bool
+    voltage: float
+    idle_mode: str
     windows: int
     not_counted: dict[str, int]
     inferences: int

@@ -8,7 +8,7 @@ the inferences that the board then times itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -72,15 +72,17 @@ def measure_power(
     power: Power,
     patience: Patience,
     emit: Emit,
-) -> tuple[EnergyMeasured, ...]:
-    """The energy of every run on its first answered samples.
+    known: Sequence[EnergyMeasured] = (),
+) -> Iterator[tuple[EnergyMeasured, ...]]:
+    """The energy of every run on its first answered samples: all so far, after each run.
 
     What cannot be measured is not an error: the record gives the reason, and the answers stay.
+    ``known``: what an earlier try has measured, which is kept.
     """
-    found: list[EnergyMeasured] = []
+    found = [one for one in known if not one.why]
     for item in prepared:
         samples = [one for one in answers.get(item.plan.key, ()) if not one.failed]
-        if not samples:
+        if not samples or item.plan.key in {one.run for one in found}:
             continue
         why = _impossible(item, power.instrument)
         if not why:
@@ -91,7 +93,7 @@ def measure_power(
         if why:
             emit(Note(f"{item.plan.key}: no energy: {why}"))
             found.append(EnergyMeasured(run=item.plan.key, why=why))
-    return tuple(found)
+        yield tuple(found)
 
 
 def _impossible(item: Prepared, instrument: Instrument) -> str:

@@ -97,8 +97,11 @@ def run(
             if cycles:
                 log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit, hertz))
             if power:
-                found_power = measure_power(plan, prepared, answers, quiet, power, patience, emit)
-                log.save_energy(found_power)
+                energies = measure_power(
+                    plan, prepared, answers, quiet, power, patience, emit, stored.energy
+                )
+                for so_far in energies:  # saved after each run: an interruption keeps them
+                    log.save_energy(so_far)
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))
             log.save_quant(compare_precisions(plan, emit))

@@ -95,6 +95,8 @@ def _show(found: EnergyOutput) -> None:
     )
     for part in found.parts:
         out.print(_table(part))
+        if part.simulated:
+            say("warning: simulated: no instrument measured a board")
         for why, count in part.not_counted.items():
             say(f"warning: windows that do not count: {count:,} ({why})")
         if part.edge > _EDGE:

@@ -62,8 +62,18 @@ def energy_figure(
         limit=limit,
         beyond=found is not None and limit is not None and 100 * found.low > 100 + limit,
         n=new.windows,
-        note="" if found else "an interval contains 0",
+        note=_note(base, new, known=found is not None),
     )
+
+
+def _note(base: EnergyMeasured, new: EnergyMeasured, *, known: bool) -> str:
+    """What differs in how both were measured, and does not make them incomparable."""
+    words = [] if known else ["an interval contains 0"]
+    if base.instrument != new.instrument:
+        words.append("other instruments or recordings")
+    if base.by != new.by:
+        words.append(f"windows by the {base.by} and by the {new.by}")
+    return "; ".join(words)
 
 
 def ratio_of_means(over: Span, under: Span, n: int) -> Estimate | None:

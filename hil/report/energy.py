@@ -14,7 +14,7 @@ from hil.energy.windows import FAULTS
 from hil.report.blocks import Bullets, Clouds, Section, Table, section
 from hil.report.draw.chart import Cloud, colour
 from hil.report.draw.cloud import cloud
-from hil.report.text import count, plural, prefix, si
+from hil.report.text import count, listed, plural, prefix, si
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema_energy import EnergyMeasured, Shown, Span
@@ -37,7 +37,7 @@ def energy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     models = tuple(dict.fromkeys(cell.plan.model for cell in cells))
     made = [(one, named[one.run]) for one in run.energy if not one.why and one.run in named]
     drawn = [
-        _trace(one.shown, cell, colour(cell.plan.model, cell.plan.precision, models))
+        _trace(one, one.shown, cell, colour(cell.plan.model, cell.plan.precision, models))
         for one, cell in made
         if one.shown and len(one.shown.current) > 1
     ]
@@ -59,7 +59,7 @@ def energy_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
     made = [one for one in run.energy if not one.why and one.run in named]
     rows = tuple(
         (
-            named[one.run].name,
+            named[one.run].name + (" (simulated)" if one.simulated else ""),
             quantity(one.joules, "J"),
             quantity(one.above_idle, "J"),
             quantity(one.idle, "W"),
@@ -70,7 +70,9 @@ def energy_table(run: StoredRun, cells: Sequence[Cell]) -> Table:
         )
         for one in made
     )
-    return Table("Energy per inference", HEAD, rows, _note(made) if made else "")
+    return Table(
+        "Energy per inference", HEAD, rows, _notes([(named[one.run].name, one) for one in made])
+    )
 
 
 def unmeasured(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -131,9 +133,24 @@ def _windows(one: EnergyMeasured) -> str:
     return f"{count(one.windows)}{f' of {count(one.windows + left)}' if left else ''}{each}"
 
 
+def _notes(made: Sequence[tuple[str, EnergyMeasured]]) -> str:
+    """How the energies were measured; apart for those that were measured otherwise."""
+    alike: dict[tuple[object, ...], list[tuple[str, EnergyMeasured]]] = {}
+    for name, one in made:
+        volts = f"{one.volts:.3g}"
+        setup = (one.instrument, volts, one.supplied, one.rate, one.by, one.idle_mode)
+        alike.setdefault((*setup, one.simulated), []).append((name, one))
+    if len(alike) < 2:
+        return "".join(_note([one for _, one in group]) for group in alike.values())
+    return " ".join(
+        f"{listed([name for name, _ in group])}: {_note([one for _, one in group])}"
+        for group in alike.values()
+    )
+
+
 def _note(made: Sequence[EnergyMeasured]) -> str:
     first = made[0]
-    words = [_SIMULATED] if any(one.simulated for one in made) else []
+    words = [_SIMULATED] if first.simulated else []
     source = "supplied by it" if first.supplied else "not supplied by it"
     by = "the marker pin" if first.by == "gate" else "the power itself, as there is no gate"
     words.append(
@@ -154,7 +171,7 @@ def _note(made: Sequence[EnergyMeasured]) -> str:
     return " ".join(words)
 
 
-def _trace(shown: Shown, cell: Cell, css: str) -> Cloud:
+def _trace(one: EnergyMeasured, shown: Shown, cell: Cell, css: str) -> Cloud:
     current = np.array([np.nan if one is None else one for one in shown.current])
     seconds = (np.arange(current.size) + 0.5) * shown.step
     known = np.isfinite(current)
@@ -162,8 +179,8 @@ def _trace(shown: Shown, cell: Cell, css: str) -> Cloud:
     unit, milli = f"{letter}A", 1e3
     return cloud(
         cell.name,
-        f"Current in {unit} over milliseconds, around one inference. The line shows where the "
-        "marker pin was high.",
+        f"Current in {unit} over milliseconds, around {plural(one.inferences, 'inference')}. The "
+        f"line shows where the {'marker pin was' if one.by == 'gate' else 'power is'} high.",
         ("Time, ms", f"Current, {unit}"),
         seconds[known] * milli,
         current[known] / scale,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_the_injected_energy_comes_back(tmp_path: Path) -> None:
     found = measured(tmp_path, instrument)
     assert instrument.injected is not None
     assert found.above_idle is not None
-    mean = float(np.mean(instrument.injected.above_idle))
+    mean = float(np.mean(instrument.injected.above_idle)) / found.inferences
     assert found.above_idle.point == pytest.approx(mean, rel=2e-3)
     assert found.above_idle.low < mean < found.above_idle.high
 
@@ -185,3 +185,24 @@ def test_a_recording_of_other_windows_is_refused() -> None:
     instrument = Simulated(replace(BOARD, windows=10))
     with pytest.raises(DataError, match="the device measured 30 ms"):
         energy_record("a/b/c/int8", instrument.stop(), [0.03] * 10)
+
+
+def test_an_interrupted_bench_keeps_the_energies_that_it_has_measured(tmp_path: Path) -> None:
+    class Interrupted(Simulated):
+        def start(self) -> None:
+            if "stop" in self.log:
+                raise KeyboardInterrupt
+            Simulated.start(self)
+
+    plan = planned(N, boards=(esp32(),), models=())
+    for instrument, wanted in ((Interrupted(BOARD), 1), (Simulated(BOARD, volts=5.0), plan.runs)):
+        with suppress(KeyboardInterrupt):
+            power = Power(instrument)
+            run(plan, tmp_path, ignore, FakeLab(), patience=AT_ONCE, power=power)
+        assert len(load_run(tmp_path).energy) == wanted
+    first, second = load_run(tmp_path).energy
+    assert (round(first.volts, 3), round(second.volts, 3)) == (3.3, 5.0)
+    note = write(tmp_path).energy
+    assert note is not None
+    assert "at 3.3 V" in note.note
+    assert "at 5 V" in note.note
