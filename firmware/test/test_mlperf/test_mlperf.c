@@ -301,6 +301,7 @@ static void a_load_without_room_is_refused(void) {
 
 static void the_marker_pin_is_high_during_the_timed_inferences(void) {
   fake_boot(0);
+  fake_us = 0;
   send("db load 4%db 00000000%", 22);
   fake.edges = 0;
   CHECK(says("timestamp%", "m-lap-us-1000\r\nm-ready\r\n"));

@@ -18,9 +18,10 @@ HIL_COLD static const hil_model_t *chosen(const hil_session_t *session) {
 /* A falling edge on the marker pin, which is high otherwise, instead of a time in text. */
 HIL_COLD static void timestamp(hil_session_t *session) {
   const hil_board_t *board = session->setup.board;
-  const uint32_t began = board->now_us();
+  uint32_t began;
 
   board->mark(0);
+  began = board->now_us();
   while (board->now_us() - began < HIL_MLPERF_PULSE_US) {
   }
   board->mark(1);
