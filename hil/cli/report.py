@@ -93,6 +93,8 @@ def show_report(
     if written.estimates and written.estimates.rows:
         out.print(printed(written.estimates.title, written.estimates.head, written.estimates.rows))
         out.print(escape(written.estimates.note), soft_wrap=True)
+    for layers in written.cycle_layers:
+        out.print(printed(layers.title, layers.head, layers.rows))
     if written.energy and written.energy.rows:
         out.print(printed(written.energy.title, written.energy.head, written.energy.rows))
         out.print(escape(written.energy.note), soft_wrap=True)

@@ -35,6 +35,7 @@ class Report:
     profiles: tuple[Table, ...] = ()  # time per layer, one table per run
     unprofiled: tuple[str, ...] = ()  # why a run has no such table
     estimates: Table | None = None  # estimated cycles
+    cycle_layers: tuple[Table, ...] = ()  # estimated cycles per layer, one table per run
     unestimated: tuple[str, ...] = ()  # why a run has none
     energy: Table | None = None  # per inference
     unmeasured: tuple[str, ...] = ()  # why a run has none, and doubts about others
@@ -74,6 +75,7 @@ def write(run_dir: Path) -> Report:
         profiles=found.profiles,
         unprofiled=found.unprofiled,
         estimates=found.estimates,
+        cycle_layers=found.cycle_layers,
         unestimated=found.unestimated,
         energy=found.energy,
         unmeasured=found.unmeasured,

@@ -9,7 +9,7 @@ from typing import Final
 
 from hil.report.blocks import Bullets, Section, Table, section
 from hil.report.calibration import clock_of, errors, time_cell, time_head
-from hil.report.cycles_layers import LIMITS, layers_table, ratio
+from hil.report.cycles_layers import LIMITS, layers_tables, ratio, unlayered
 from hil.report.text import count
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
@@ -43,8 +43,8 @@ def cycles_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
         "Estimated cycles",
         [
             estimates_table(run, cells),
-            Bullets("", unestimated(run, cells)),
-            *(layers_table(one, cell) for one, cell in made if one.layers),
+            Bullets("", (*unestimated(run, cells), *unlayered(run, cells))),
+            *layers_tables(run, cells),
             *(_functions(one, cell) for one, cell in made),
             *(_blocks(one, cell) for one, cell in made),
         ],

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hil.report.blocks import Table
 from hil.report.text import count
 from hil.runs.cells import Cell
+from hil.runs.load import StoredRun
 from hil.runs.schema_cycles import CycleEstimate, CycleLayer
 
 _NONE: Final = "–"
@@ -15,6 +17,27 @@ LIMITS: Final = (
     "Limited by: issue (instructions per cycle of the core), load (and store), multiply, shift or "
     "float (that unit is busy), dependency (waits for results)."
 )
+
+
+def layers_tables(run: StoredRun, cells: Sequence[Cell]) -> tuple[Table, ...]:
+    """One table per run whose layers are estimated."""
+    named = {cell.plan.key: cell for cell in cells}
+    return tuple(
+        layers_table(one, named[one.run])
+        for one in run.estimates
+        if one.layers and one.run in named
+    )
+
+
+def unlayered(run: StoredRun, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """One line per estimate without layers: why."""
+    names = {cell.plan.key: cell.name for cell in cells}
+    return tuple(
+        f"{names.get(one.run, one.run)}: the cycles of its layers are not estimated: "
+        f"{one.layers_why}."
+        for one in run.estimates
+        if one.layers_why
+    )
 
 
 def layers_table(one: CycleEstimate, cell: Cell) -> Table:

@@ -13,6 +13,7 @@ from hil.report.boards import boards_section, time_tables
 from hil.report.checks import check_warnings, checks_section, doubted
 from hil.report.cost import time_section
 from hil.report.cycles import cycles_section, estimates_table, unestimated
+from hil.report.cycles_layers import layers_tables, unlayered
 from hil.report.energy import energy_section, energy_table, energy_warnings, unmeasured
 from hil.report.errors import errors_section
 from hil.report.host import host_section, terminal_table
@@ -66,10 +67,11 @@ class Document:
     profiles: tuple[Table, ...]  # the time per layer
     unprofiled: tuple[str, ...]  # why that is not known
     estimates: Table  # estimated cycles; without rows if none were asked for
-    unestimated: tuple[str, ...]  # why a run has none
+    unestimated: tuple[str, ...]  # why a run or its layers have none
     host: Table  # LiteRT's time on the host; without rows if it was not measured
     links: tuple[str, ...] = ()  # how much of its line each run has used
     boards: tuple[Table, ...] = ()  # times on every board; empty with one board
+    cycle_layers: tuple[Table, ...] = ()  # estimated cycles per layer, one table per run
     energy: Table | None = None  # per inference; without rows if it was not measured
     unmeasured: tuple[str, ...] = ()  # why a run has none, and doubts about others
 
@@ -100,7 +102,8 @@ def document(run: StoredRun) -> Document:
         unprofiled=unprofiled(run, found),
         boards=time_tables(run, found),
         estimates=estimates_table(run, found),
-        unestimated=unestimated(run, found),
+        cycle_layers=layers_tables(run, found),
+        unestimated=(*unestimated(run, found), *unlayered(run, found)),
         energy=energy_table(run, found),
         unmeasured=unmeasured(run, found),
         host=terminal_table(found),

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from hil.report.cycles_layers import layers_table
+from dataclasses import replace
+
+from hil.report.cycles_layers import layers_table, layers_tables, unlayered
 from hil.runs.schema_cycles import CycleEstimate, CycleLayer, CyclePart
 from tests.support import reports
 
@@ -30,3 +32,16 @@ def test_layers_have_cycles_per_mac_and_instructions_per_cycle() -> None:
     )
     assert len(table.head) == len(table.rows[0])
     assert "takes 790 cycles" in table.note
+
+
+def test_a_run_without_layers_says_why() -> None:
+    run = reports.run(reports.plan(), n=5)
+    key = run.manifest.runs[0].key
+    one = CycleEstimate(run=key, id="0", cycles=1, layers_why="engine tflm does not show layers")
+    found = replace(run, estimates=(one,))
+    cells = [reports.only(run)]
+    assert layers_tables(found, cells) == ()
+    (line,) = unlayered(found, cells)
+    assert line.endswith(
+        "the cycles of its layers are not estimated: engine tflm does not show layers."
+    )
