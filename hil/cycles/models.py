@@ -124,12 +124,6 @@ class Timed:
     pressure: tuple[tuple[str, float], ...]
 
 
-def cycles_of(blocks: Sequence[Block], core: Core) -> tuple[tuple[float, ...], int]:
-    """The cycles of `timed` alone; raises the same."""
-    found, unknown = timed(blocks, core)
-    return tuple(one.cycles for one in found), unknown
-
-
 def timed(blocks: Sequence[Block], core: Core) -> tuple[tuple[Timed, ...], int]:
     """What the model says of each block; and how many instructions of the code it does not know,
     which are timed as NOPs.

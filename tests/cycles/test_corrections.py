@@ -13,7 +13,7 @@ import pytest
 
 from hil.cycles.blocks import Block, Instruction
 from hil.cycles.corrections import CORTEX_M4, NOTHING, corrected
-from hil.cycles.models import CORES, cycles_of
+from hil.cycles.models import CORES, timed
 from tests.support.needs import skip_without
 
 _INSTALLED = shutil.which("llvm-mca") or list(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))
@@ -22,9 +22,9 @@ needs_llvm = skip_without([] if _INSTALLED else ["llvm-mca"])
 
 def taken(core: str, *code: str) -> int:
     made = tuple(Instruction(4 * i, 4, text) for i, text in enumerate(code))
-    (cycles,), unknown = cycles_of([Block("f", made, runs=1, taken=0)], CORES[core])
+    (found,), unknown = timed([Block("f", made, runs=1, taken=0)], CORES[core])
     assert unknown == 0
-    return round(cycles)
+    return round(found.cycles)
 
 
 @needs_llvm

@@ -11,7 +11,7 @@ import pytest
 import hil.cycles.models
 from hil.core.errors import UsageError
 from hil.cycles.blocks import Block, Instruction, llvm_major
-from hil.cycles.models import CORES, ModelFailed, core_of, cycles_of
+from hil.cycles.models import CORES, ModelFailed, core_of, timed
 from tests.support.needs import skip_without
 
 _INSTALLED = shutil.which("llvm-mca") or list(Path("/usr/lib").glob("llvm-*/bin/llvm-mca"))
@@ -25,9 +25,9 @@ def block(*code: str) -> Block:
 
 
 def each(core: str, *found: Block) -> list[float]:
-    cycles, unknown = cycles_of(found, CORES[core])
+    made, unknown = timed(found, CORES[core])
     assert unknown == 0
-    return [round(one) for one in cycles]
+    return [round(one.cycles) for one in made]
 
 
 def test_a_cortex_m4_issues_one_instruction_per_cycle() -> None:
@@ -53,17 +53,15 @@ def test_a_branch_to_any_place_is_timed() -> None:
 
 
 def test_an_instruction_that_the_model_does_not_know_is_counted() -> None:
-    cycles, unknown = cycles_of(
-        [block("add r0, r1, r2", "vmull.p8 q0, d2, d4")], CORES["cortex-m4"]
-    )
-    assert (round(cycles[0]), unknown) == (2, 1)
+    (found,), unknown = timed([block("add r0, r1, r2", "vmull.p8 q0, d2, d4")], CORES["cortex-m4"])
+    assert (round(found.cycles), unknown) == (2, 1)
 
 
 def test_a_version_of_llvm_without_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hil.cycles.models, "llvm_version", lambda: "14.0.6")
     monkeypatch.setattr(hil.cycles.models, "llvm_major", lambda: 14)
     with pytest.raises(ModelFailed, match="LLVM 14.0.6 has no model of cortex-m55"):
-        cycles_of([block("nop")], CORES["cortex-m55"])
+        timed([block("nop")], CORES["cortex-m55"])
 
 
 @pytest.mark.parametrize("name", [n for n, core in CORES.items() if core.since <= VERSION])
