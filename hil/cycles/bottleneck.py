@@ -3,9 +3,10 @@
 
 llvm-mca analyses bottlenecks only of cores that execute out of order, so the rule is our own: a
 block is limited by what alone would take as long. Issue: its instructions over those that issue per
-cycle. A unit: the cycles that the model keeps it busy. If the block takes over a tenth longer than
-each of them, it waits: for loads, if most of that is what `corrections` adds to them, else for
-results of earlier instructions (dependency). Jumps are not counted.
+cycle, or what an ALU takes that they share. A unit: the cycles that the model keeps it busy. If the
+block takes over a tenth longer than each of them, it waits: for loads, if most of that is what
+`corrections` adds to them, else for results of earlier instructions (dependency). Jumps are not
+counted.
 """
 
 from __future__ import annotations
@@ -44,8 +45,7 @@ def bottleneck(block: Block, timed: Timed, core: Core) -> Bottleneck:
     code = unconditional([one.text for one in block.code])
     waits = _load_waits(code, core) / timed.width
     issue = len(code) / timed.width + waits
-    if len(timed.pressure) == 1:  # its only unit has the longer instructions for more cycles
-        issue = max(issue, timed.pressure[0][1])
+    issue = max(issue, _others(timed.pressure))
     busy = _busy(code, timed, waits)
     lowest = max([issue, *busy.values()])
     stalls = timed.cycles - lowest
@@ -90,6 +90,16 @@ def _units(pressure: Iterable[tuple[str, float]]) -> dict[Unit, float]:
         if each := groups.get(pattern):
             found[kind] = max(found.get(kind, 0.0), sum(each) / len(each))
     return found
+
+
+def _others(pressure: Sequence[tuple[str, float]]) -> float:
+    """Cycles that the busiest unit without a kind takes: it issues, adds and moves. Units of one
+    name share the work."""
+    groups: dict[str, list[float]] = {}
+    for name, cycles in pressure:
+        if not any(pattern.search(name) for pattern, _ in _UNITS):
+            groups.setdefault(name, []).append(cycles)
+    return max((sum(each) / len(each) for each in groups.values()), default=0.0)
 
 
 def _kind(text: str) -> Unit | None:

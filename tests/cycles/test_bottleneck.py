@@ -7,7 +7,7 @@ import pytest
 
 from hil.cycles.bottleneck import bottleneck
 from hil.cycles.models import CORES, timed
-from tests.cycles.test_models import block, pytestmark
+from tests.cycles.test_models import VERSION, block, pytestmark
 
 __all__ = ["pytestmark"]
 
@@ -50,3 +50,12 @@ def test_a_load_that_nothing_overlaps_limits_a_cortex_m4() -> None:
 def test_what_waits_for_a_loaded_value_waits_for_a_result() -> None:
     """Load-use: the address of each load is the value of the one before."""
     assert found("cortex-m7", *["ldr r0, [r0]"] * 4) == "dependency"
+
+
+@pytest.mark.skipif(CORES["cortex-m55"].since > VERSION, reason="LLVM has no Cortex-M55")
+def test_vectors_have_units_of_their_own() -> None:
+    """In LLVM's model every other instruction of a Cortex-M55 takes its only ALU for a cycle."""
+    assert found("cortex-m55", *INDEPENDENT["issue"]) == "issue"
+    assert found("cortex-m55", "vmlava.s16 r0, q0, q1", "vmlava.s16 r2, q2, q3") == "multiply"
+    assert found("cortex-m55", "vldrw.u32 q0, [r0]", "vldrw.u32 q1, [r0, #16]") == "load"
+    assert found("cortex-m55", "vadd.i32 q0, q1, q2", "vadd.i32 q3, q1, q2") == "issue"
