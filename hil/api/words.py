@@ -18,6 +18,7 @@ from hil.bench.events import (
     Implausible,
     Judged,
     LeftOut,
+    MeasuringLayers,
     MeasuringPower,
     NoisyHost,
     NotCounted,
@@ -100,6 +101,8 @@ def words(event: Event) -> str:
             return f"{key}: measuring each layer on {sample}"
         case CountingBlocks(key, sample):
             return f"{key}: counting every instruction on {sample}"
+        case MeasuringLayers(key, rounds, instrument):
+            return f"{key}: measuring the energy of each layer, {rounds} times, with {instrument}"
         case MeasuringPower(key, windows, instrument):
             return f"{key}: measuring the energy of {windows:,} inferences with {instrument}"
         case Untimed(name, precision, why):

@@ -235,6 +235,15 @@ class MeasuringPower:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuringLayers:
+    """``instrument`` is about to record ``run``'s board during ``rounds`` profiled inferences."""
+
+    run: str
+    rounds: int
+    instrument: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimingHost:
     """LiteRT has been timed on ``done`` of ``total`` samples, on this computer."""
 
@@ -312,6 +321,7 @@ Event: TypeAlias = (
     | Profiling
     | CountingBlocks
     | MeasuringPower
+    | MeasuringLayers
     | TimingHost
     | Untimed
     | NoisyHost

@@ -38,7 +38,7 @@ from hil.wire.messages import MOST_REPEATS
 _MOST: Final = 100  # windows of a run
 _LEAST: Final = 10
 _RECORDED_S: Final = 30.0  # of a run, about, unless that is too short for `_LEAST` windows
-_PAUSE_S: Final = 0.05  # between two windows, for the idle power
+PAUSE_S: Final = 0.05  # between two windows, for the idle power
 _SETTLE_S: Final = 1.0  # of a board that was just switched on
 _ENOUGH: Final = 500  # samples of a window, so that its sampled edges are 0.2 % of it
 _LONGEST_S: Final = 5.0  # of a window of several inferences
@@ -177,7 +177,7 @@ def _repeats(item: Prepared, ready: Ready, instrument: Instrument) -> int:
 
 def _windows(item: Prepared, ready: Ready, available: int, repeats: int) -> int:
     """How many samples to repeat, so that the recording is short and its mean is known well."""
-    fit = int(_RECORDED_S / (repeats * _longest(item, ready) + _PAUSE_S))
+    fit = int(_RECORDED_S / (repeats * _longest(item, ready) + PAUSE_S))
     return min(available, max(_LEAST, min(_MOST, fit)))
 
 
@@ -195,7 +195,7 @@ def _repeat(
     device, number, encoding = ready.device, ready.number, inputs.encoding
     ask = device.attempt if isinstance(item.case, SketchCase) else device.infer
     seconds: list[float] = []
-    patience.sleep(_PAUSE_S)
+    patience.sleep(PAUSE_S)
     for step, i in enumerate(order):
         asked = (
             device.infer(number, encoding, [inputs[i]], first=step, sequence=True)
@@ -208,7 +208,7 @@ def _repeat(
                 seconds.append(taken)
             if isinstance(instrument, Told):
                 instrument.inferred(taken or _PRETENDED_S)
-        patience.sleep(_PAUSE_S)
+        patience.sleep(PAUSE_S)
     return seconds
 
 
@@ -223,7 +223,7 @@ def _many(
 ) -> list[float]:
     """As `_repeat`, with ``repeats`` inferences of each sample in one window."""
     seconds: list[float] = []
-    patience.sleep(_PAUSE_S)
+    patience.sleep(PAUSE_S)
     for i in order:
         found = ready.device.repeat(
             ready.number, inputs.encoding, inputs[i], repeats, seconds=2 * _LONGEST_S
@@ -233,20 +233,20 @@ def _many(
                 f"{item.plan.key}: the board ran {found.count:,} of {repeats:,} inferences",
                 "it is slower than in the warm-up: measure again",
             )
-        taken = _in_seconds(item.case.image.board.clock.time(found))
+        taken = in_seconds(item.case.image.board.clock.time(found))
         if taken is not None:
             seconds.append(taken)
             if isinstance(instrument, Told):
                 instrument.inferred(taken)
-        patience.sleep(_PAUSE_S)
+        patience.sleep(PAUSE_S)
     return seconds
 
 
 def _seconds(item: Prepared, answer: Answer) -> float | None:
-    return _in_seconds(item.case.image.board.clock.time(answer.result))
+    return in_seconds(item.case.image.board.clock.time(answer.result))
 
 
-def _in_seconds(time: DeviceTime) -> float | None:
+def in_seconds(time: DeviceTime) -> float | None:
     """A latency in seconds; a count as a simulated instrument needs it; None without a clock."""
     if time is None:
         return None

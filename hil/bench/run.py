@@ -17,6 +17,7 @@ from hil.bench.lanes import carry_out, lanes
 from hil.bench.layers import check_layers, profile
 from hil.bench.plan import BenchPlan
 from hil.bench.power import Power, measure_power
+from hil.bench.power_layers import with_layers
 from hil.bench.prepare import prepare
 from hil.bench.quant import compare_precisions
 from hil.bench.session import Patience
@@ -102,6 +103,11 @@ def run(
                 )
                 for so_far in energies:  # saved after each run: an interruption keeps them
                     log.save_energy(so_far)
+                if profiles:
+                    so_far = load_run(folder).energy
+                    log.save_energy(
+                        with_layers(plan, prepared, answers, so_far, quiet, power, patience, emit)
+                    )
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))
             log.save_quant(compare_precisions(plan, emit))

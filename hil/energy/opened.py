@@ -13,7 +13,7 @@ from hil.energy.simulated import Board, Simulated
 
 # what `sim:` simulates between and in the windows that it is told of
 _BOARD: Final = Board(
-    windows=0, active=0.132, idle=0.0165, seconds=0.02, pause=0.01, jitter=0.01, spread=0.02
+    windows=0, active=0.132, idle=0.0165, seconds=0.02, pause=0.05, jitter=0.01, spread=0.02
 )
 _NOISE: Final = 0.0002  # amperes
 

@@ -48,6 +48,7 @@ def energy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
             energy_table(run, cells),
             Bullets("", unmeasured(run, cells)),
             Clouds("One window as it was recorded", tuple(drawn)),
+            *(_layers(one, cell) for one, cell in made if one.layers),
             _batteries(made),
         ],
     )
@@ -118,6 +119,8 @@ def _said(one: EnergyMeasured) -> Iterator[str]:
         yield f"the recording ended early: {one.ended}"
     for why, times in one.not_counted.items():
         yield f"{plural(times, 'window')} did not count: {why}"
+    if one.layers_why:
+        yield f"the energy of its layers is not known: {one.layers_why}"
     if one.lost:
         yield f"the instrument lost {plural(one.lost, 'sample')} of {count(one.samples)}"
     if one.edge > _EDGE:
@@ -187,6 +190,52 @@ def _trace(one: EnergyMeasured, shown: Shown, cell: Cell, css: str) -> Cloud:
         css,
         line=(shown.start * milli, shown.end * milli),
     )
+
+
+def _layers(one: EnergyMeasured, cell: Cell) -> Table:
+    """The energy of each layer, from firmware that shows its layers."""
+    known = [layer for layer in one.layers if layer.above_idle]
+    whole = sum(layer.above_idle.point for layer in known if layer.above_idle)
+    rows = [
+        (
+            layer.name,
+            layer.op,
+            si(layer.seconds, "s"),
+            quantity(layer.joules, "J"),
+            quantity(layer.above_idle, "J"),
+            _share(layer.above_idle, whole),
+            _per_mac(layer.above_idle, layer.macs),
+        )
+        for layer in one.layers
+    ]
+    missing = len(one.layers) - len(known)
+    note = (
+        "From firmware that shows its layers: its recording is divided at the times that the board "
+        f"measured. Their sum is {si(whole, 'J')} above idle"
+        + (
+            f" without {plural(missing, 'layer')} that the instrument has too few samples of"
+            if missing
+            else ""
+        )
+        + (
+            f", beside {si(one.above_idle.point, 'J')} of the measured firmware."
+            if one.above_idle
+            else "."
+        )
+    )
+    head = (
+        *("Layer", "Operator", "Time", "Energy per inference", "Above idle", "Share"),
+        "Per MAC",
+    )
+    return Table(f"Energy by layer: {cell.name}", head, tuple(rows), note, folded=True)
+
+
+def _share(found: Span | None, whole: float) -> str:
+    return "–" if found is None or whole <= 0 else f"{100 * found.point / whole:.1f}%"
+
+
+def _per_mac(found: Span | None, macs: int | None) -> str:
+    return "–" if found is None or not macs else si(found.point / macs, "J")
 
 
 def _batteries(made: Sequence[tuple[EnergyMeasured, Cell]]) -> Table:

@@ -12,7 +12,7 @@ from hil.stats import Estimate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
-_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 

@@ -37,6 +37,18 @@ class Shown(Stored, frozen=True):
     end: float
 
 
+class LayerEnergy(Stored, frozen=True, omit_defaults=True):
+    """The energy of one layer, per inference: ``seconds`` by the board's clock; ``joules`` and
+    ``above_idle`` null if its window is too short for the instrument or samples were lost."""
+
+    name: str
+    op: str
+    macs: int | None
+    seconds: float
+    joules: Span | None = None
+    above_idle: Span | None = None
+
+
 class EnergyMeasured(Stored, frozen=True, omit_defaults=True):
     """The energy of one run; or ``why`` there is none.
 
@@ -77,6 +89,8 @@ class EnergyMeasured(Stored, frozen=True, omit_defaults=True):
     range_changes: int | None = None
     ended: str = ""
     shown: Shown | None = None
+    layers: tuple[LayerEnergy, ...] = ()  # with --profile
+    layers_why: str = ""  # why there are none
     why: str = ""
 
 

@@ -290,7 +290,7 @@ class FakeBoard:
             return self._error(frame.seq, ErrorCode.LAYER, frame.type, first, len(found))
         total = (self.micros(model), self.ticks(model))
         payload = struct.pack("<BBHHHII", model, 0, first, len(found), check_of(frame), *total)
-        payload += b"".join(struct.pack("<II", 0, n) for n in found[first : first + self.at_once])
+        payload += b"".join(struct.pack("<II", n, n) for n in found[first : first + self.at_once])
         return self._frame(Kind.PROFILE.reply, frame.seq, payload)
 
     def _error(
