@@ -57,7 +57,7 @@ VARIANTS: Final = (
     "-DHIL_LAYERS",
     "-DHIL_UNPACKS=0",
     "-DHIL_MLPERF=0",
-    "-DHIL_REPEAT=0",
+    "-UHIL_REPEAT",
     "-DHIL_MLPERF_ENERGY=1 -DHIL_MARKER_PIN=1",
 )
 
@@ -265,8 +265,9 @@ def toolchain(request: pytest.FixtureRequest) -> Toolchain:
 
 
 def words(toolchain: Toolchain, standard: str, generated: Generated) -> list[str]:
-    """The command for a standard, without action and files."""
-    return [*toolchain.command(standard), *includes(toolchain), f"-I{generated.golden}"]
+    """The command for a standard, without action and files. With REPEAT, which is tested."""
+    command = [*toolchain.command(standard), *includes(toolchain), f"-I{generated.golden}"]
+    return [*command, "-DHIL_REPEAT=1"]
 
 
 def check(toolchain: Toolchain, standard: str, generated: Generated) -> None:

@@ -23,7 +23,7 @@ from tests.support.firmware import (
 
 pytestmark = [pytest.mark.firmware, pytest.mark.usefixtures("needs_gcc")]
 
-INFER, LAYERS, BAUD, HELLO = 2, 5, 4, 1
+INFER, LAYERS, BAUD, HELLO, REPEAT = 2, 5, 4, 1, 9
 LIMIT = 8 + 4 * 4  # largest payload of the fake image with HIL_LAYERS
 ARENA = 16
 PIXELS = b"\x01\x02\x03\x04"
@@ -50,6 +50,7 @@ CASES: dict[str, tuple[bytes, tuple[int, int, int, int]]] = {
     "FRAME": (b"\x00\x00\x05no!\x00", (0, 0, 0, 0)),
     "OVERSIZE": (request(INFER, bytes(LIMIT + 1)), (0, 0, 0, LIMIT)),
     "BAUD": (request(BAUD, (2_000_001).to_bytes(4, "little")), (BAUD, 7, 2_000_001, 0)),
+    "REPEAT": (request(REPEAT, bytes([0, 1, 0, 0]) + PIXELS), (REPEAT, 7, 0, 0xFFFF)),
     "LAYER": (request(LAYERS, bytes([0, 1, 2, 0, 0, 0, 0, 0]) + PIXELS), (LAYERS, 7, 2, 2)),
 }
 
@@ -58,7 +59,7 @@ CASES: dict[str, tuple[bytes, tuple[int, int, int, int]]] = {
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("answer") / "answer"
     sources = [Path(__file__).with_name("answer.c"), *LIBRARY, FAKE_IMAGE]
-    words = ["gcc", "-std=c11", *STRICT, "-O1", "-DHIL_LAYERS", *INCLUDES]
+    words = ["gcc", "-std=c11", *STRICT, "-O1", "-DHIL_LAYERS", "-DHIL_REPEAT=1", *INCLUDES]
     run([*words, *map(str, sources), "-lm", "-o", str(place)])
     return place
 

@@ -37,7 +37,7 @@ ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
 # Flags, folders of headers and sources, per chip or variant of the library.
 TARGETS: dict[str, tuple[list[str], list[Path], list[Path]]] = {
     "library": ([], [], LIBRARY),
-    "layers": (["-DHIL_LAYERS"], [], LIBRARY),
+    "layers": (["-DHIL_LAYERS", "-DHIL_REPEAT=1"], [], LIBRARY),
     "no unpacking": (["-DHIL_UNPACKS=0"], [], LIBRARY),
     "no text": (["-DHIL_MLPERF=0"], [], LIBRARY),
     "native": ([], [], [FIRMWARE / "port/native/port.c"]),

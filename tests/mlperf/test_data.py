@@ -140,13 +140,14 @@ def test_an_exported_data_set_is_read_by_the_runner(
     for file, loop, infer in (
         ("tests_accuracy.yaml", "loop", "infer 1 0"),
         ("tests_performance.yaml", "loop 5", "infer 1000 10"),
+        ("tests_energy.yaml", "loop 5", "infer 1000 10"),
     ):
         script = yaml.safe_load((tmp_path / file).read_text())["student int8 aot"]
         assert (script["model"], script["truth_file"]) == (name, LABELS)
         assert script["script"] == [{loop: ["download", infer]}]
     assert len(open_data(folder, "").items) == count
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        [name, "tests_accuracy.yaml", "tests_performance.yaml"]
+        [name, "tests_accuracy.yaml", "tests_energy.yaml", "tests_performance.yaml"]
     )
 
 

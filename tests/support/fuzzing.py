@@ -58,6 +58,7 @@ def build(folder: Path, name: str, flag: str, words: Sequence[str], *more: Path)
         *STRICT,
         "-DHIL_CLOCK_TURNS=50u",
         "-DHIL_MLPERF_MOST=5",
+        "-DHIL_REPEAT=1",
         *INCLUDES,
         f"-I{FOLDER}",
     ]
