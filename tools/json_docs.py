@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from hil.api import records
+from hil.api import records, records_mlperf
 from hil.cli.output import RECORDS
-from hil.compare.records import Comparison
+from hil.compare import records as compared
 from tools import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "json.md"
@@ -23,7 +23,7 @@ SCHEMAS: Final = PROJECT / "docs" / "json.schema.json"
 _HEAD: Final = """\
 # JSON for scripts and agents
 
-<!-- Made by python -m tools.json_docs from the records in hil/api/records.py. -->
+<!-- Made by python -m tools.json_docs from the records in hil/api/records*.py. -->
 
 With `--json`, a command prints one JSON record to stdout and nothing else there. Progress and notes
 go to stderr; `--quiet` turns them off. Both are options of the commands below.
@@ -54,7 +54,8 @@ other functions return the same figures as DataFrames: [Python](python-api.md).
 def outputs() -> dict[str, type]:
     """The records by name: those of commands, and of an error."""
     names = [*dict.fromkeys(RECORDS.values()), "ErrorOutput"]
-    return {name: Comparison if name == "Comparison" else getattr(records, name) for name in names}
+    found = vars(compared) | vars(records_mlperf) | vars(records)
+    return {name: found[name] for name in names}
 
 
 def schemas() -> bytes:

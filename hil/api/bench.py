@@ -22,7 +22,7 @@ from hil.boards.station import Station, choose_boards, missing_tools, packages, 
 from hil.core.errors import DeviceError, HilError
 from hil.core.processes import cores
 from hil.cycles.calibration import hertz_of
-from hil.energy import open_instrument
+from hil.energy import powered
 from hil.firmware import find_project
 from hil.link.chaos import parse_chaos
 from hil.runs.load import read_samples
@@ -113,12 +113,10 @@ def _power(options: BenchOptions) -> Iterator[Power | None]:
     if options.power is None:
         yield None
         return
-    volts = options.supply if options.voltage is None else options.voltage
-    instrument = open_instrument(options.power, volts=volts, gate=options.gate)
-    try:
-        yield Power(instrument, options.supply, options.idle_mode or IDLE_MODE)
-    finally:
-        instrument.close()
+    with powered(
+        options.power, voltage=options.voltage, supply=options.supply, gate=options.gate
+    ) as instrument:
+        yield Power(instrument, options.supply is not None, options.idle_mode or IDLE_MODE)
 
 
 def _kinds(found: Sequence[Station]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hil.api.records import Bounds, EnergyOutput, EnergyPart
-from hil.bench.power import window_record
+from hil.bench.energy import window_record
 from hil.core.errors import UsageError
 from hil.energy import Trace, align, battery_days, find_windows
 from hil.energy.files import Given, read_trace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from hil.api.records import LeagueOutput, LeagueRun, LeagueTable
+from hil.api.records_mlperf import LeagueOutput, LeagueRun, LeagueTable
 from hil.core.errors import UsageError, unknown
 from hil.cycles.calibration import hertz_of
 from hil.league.entries import (

@@ -12,7 +12,7 @@ from hil.core.errors import UsageError, unknown
 from hil.core.processes import cores
 from hil.core.records import Dataset
 from hil.datasets import Given
-from hil.energy.opened import EXAMPLES, split
+from hil.energy.opened import EXAMPLES, check_voltages, split
 
 PROTOCOLS: Final = ("frames", "text")
 _ONLY_FRAMES: Final = (
@@ -142,17 +142,9 @@ class BenchOptions:
                 )
             return
         split(self.power)
-        for option, volts in (("--voltage", self.voltage), ("--supply", self.supply)):
-            if volts is not None and not 0 < volts <= _MOST_VOLTS:
-                raise UsageError(f"{option} {volts:g} is not a voltage of a board", "as 3.3")
-        if self.voltage is not None and self.supply is not None:
-            raise UsageError(
-                "--voltage and --supply contradict",
-                "--supply if the instrument is to power the board, else --voltage",
-            )
+        check_voltages(self.voltage, self.supply)
 
 
-_MOST_VOLTS: Final = 24.0
 DEFAULTS: Final = BenchOptions()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `--json` prints: one record per command, all listed in docs/json.md.
+"""What `--json` prints: one record per command, all listed in docs/json.md. Those of MLPerf Tiny's
+commands are in `hil.api.records_mlperf`.
 
 Keys are a contract. A field may be added with a default; to change one otherwise, raise ``schema``.
 Strings may come from boards and files: they are untrusted.
@@ -14,7 +15,6 @@ import msgspec
 from hil.compare.records import ComparedFigure
 from hil.conform.records import Conformance
 from hil.core.records import TimeUnit
-from hil.league.entries import Entry
 from hil.runs.schema_checks import CheckFinding
 from hil.runs.schema_quant import QuantPair
 from hil.runs.summary import Summary
@@ -373,103 +373,6 @@ class QuantcheckOutput(Output, frozen=True, kw_only=True):
     if one of the findings is a warning."""
 
     pair: QuantPair
-
-
-# --- hil mlperf, hil mlperf-data ---
-
-
-class MlperfAccuracy(Part, frozen=True, kw_only=True):
-    """``top1`` in percent; ``correct`` of ``n`` files, null for a network with one output.
-    ``improper`` files had a result that is not a list of probabilities."""
-
-    n: int
-    correct: int | None
-    top1: float
-    auc: float
-    improper: int
-
-
-class MlperfWindow(Part, frozen=True, kw_only=True):
-    """``iterations`` inferences in ``us`` of the device's clock; ``rate``: inferences/s."""
-
-    iterations: int
-    us: int
-    rate: float
-
-
-class MlperfEnergyWindow(Part, frozen=True, kw_only=True):
-    """``iterations`` inferences took ``joules`` in ``seconds`` of the instrument's clock."""
-
-    iterations: int
-    seconds: float
-    joules: float
-
-
-class MlperfEnergy(Part, frozen=True, kw_only=True):
-    """``median``: joules per inference. ``volts``: of the supply. ``simulated``: no real instrument
-    recorded it."""
-
-    instrument: str
-    volts: float
-    simulated: bool
-    median: float
-    windows: tuple[MlperfEnergyWindow, ...]
-
-
-class MlperfOutput(Output, frozen=True, kw_only=True):
-    """A session. ``accuracy``, ``windows`` or ``energy``, by the mode; ``median``: of the windows'
-    rates.
-    ``faults``: rules that were broken, one line each; the exit code is 1 then. ``emulated``: no
-    figure is a measured time."""
-
-    folder: str
-    vendor: str
-    model: str
-    emulated: bool
-    retries: int
-    faults: tuple[str, ...]
-    accuracy: MlperfAccuracy | None = None
-    windows: tuple[MlperfWindow, ...] = ()
-    median: float | None = None
-    energy: MlperfEnergy | None = None
-
-
-class MlperfDataOutput(Output, frozen=True, kw_only=True):
-    """``folder``: where the samples are. ``tests``: paths of the scripts for MLCommons' runner."""
-
-    dataset: str
-    samples: int
-    folder: str
-    tests: tuple[str, ...]
-
-
-# --- hil league ---
-
-
-class LeagueRun(Part, frozen=True, kw_only=True):
-    """An own run that is in a table: ``how`` its network was recognised."""
-
-    run: str
-    network: str
-    how: str
-
-
-class LeagueTable(Part, frozen=True, kw_only=True):
-    """All entries with one network, in the order asked for."""
-
-    network: str
-    title: str
-    macs: int
-    entries: tuple[Entry, ...]
-
-
-class LeagueOutput(Output, frozen=True, kw_only=True):
-    """Published results of MLPerf Tiny, and own runs among them. ``left_out``: own runs with other
-    networks."""
-
-    tables: tuple[LeagueTable, ...]
-    runs: tuple[LeagueRun, ...]
-    left_out: tuple[str, ...]
 
 
 # --- hil energy ---

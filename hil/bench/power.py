@@ -8,15 +8,13 @@ the inferences that the board then times itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-import msgspec
-import numpy as np
-
 from hil.bench.cases import SketchCase
+from hil.bench.energy import energy_record
 from hil.bench.events import Emit, MeasuringPower, Note
 from hil.bench.inputs import Inputs, taken_on
 from hil.bench.lab import Lab
@@ -28,21 +26,17 @@ from hil.bench.totals import Totals
 from hil.core.errors import DataError, DeviceRefused, HilError
 from hil.core.records import DeviceTime, Latency
 from hil.device import Answer
-from hil.energy import Instrument, Told, Trace, Window, align, find_windows, measure
-from hil.energy.windows import FAULTS
+from hil.energy import Instrument, Told, recorded
 from hil.runs.schema import Sample
-from hil.runs.schema_energy import IDLE_MODE, EnergyMeasured, Shown, Span
-from hil.stats import Estimate
-from hil.wire.messages import MOST_REPEATS
+from hil.runs.schema_energy import IDLE_MODE, EnergyMeasured
+from hil.wire.messages import MOST_REPEATS, Repeated, Result
 
 _MOST: Final = 100  # windows of a run
 _LEAST: Final = 10
 _RECORDED_S: Final = 30.0  # of a run, about, unless that is too short for `_LEAST` windows
 PAUSE_S: Final = 0.05  # between two windows, for the idle power
-_SETTLE_S: Final = 1.0  # of a board that was just switched on
 _ENOUGH: Final = 500  # samples of a window, so that its sampled edges are 0.2 % of it
 _LONGEST_S: Final = 5.0  # of a window of several inferences
-_POINTS: Final = 400  # of the drawing of a window
 # A simulated instrument needs windows of some length where an emulator has only a count.
 _PRETENDED_HERTZ: Final = 100e6
 _PRETENDED_S: Final = 0.01  # without a clock
@@ -50,18 +44,12 @@ _PRETENDED_S: Final = 0.01  # without a clock
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """How to measure. ``instrument``: opened. ``supply``: volts that it is to supply; None: the
-    board has its own. ``idle_mode``: what the board does between inferences, in words."""
+    """How to measure. ``instrument``: opened; ``supplied``: it powers the board. ``idle_mode``:
+    what the board does between inferences, in words."""
 
     instrument: Instrument
-    supply: float | None = None
+    supplied: bool = False
     idle_mode: str = IDLE_MODE
-
-    def switch_on(self, patience: Patience) -> None:
-        """Power the board, if the instrument is to do that, and wait until it has settled."""
-        if self.supply is not None:
-            self.instrument.supply(self.supply)
-            patience.sleep(_SETTLE_S)
 
 
 def measure_power(
@@ -72,9 +60,11 @@ def measure_power(
     power: Power,
     patience: Patience,
     emit: Emit,
+    save: Callable[[Sequence[EnergyMeasured]], None],
     known: Sequence[EnergyMeasured] = (),
-) -> Iterator[tuple[EnergyMeasured, ...]]:
-    """The energy of every run on its first answered samples: all so far, after each run.
+) -> tuple[EnergyMeasured, ...]:
+    """The energy of every run on its first answered samples; ``save`` gets all so far after each
+    run, so that an interruption keeps them.
 
     What cannot be measured is not an error: the record gives the reason, and the answers stay.
     ``known``: what an earlier try has measured, which is kept.
@@ -93,7 +83,8 @@ def measure_power(
         if why:
             emit(Note(f"{item.plan.key}: no energy: {why}"))
             found.append(EnergyMeasured(run=item.plan.key, why=why))
-        yield tuple(found)
+        save(found)
+    return tuple(found)
 
 
 def _impossible(item: Prepared, instrument: Instrument) -> str:
@@ -130,40 +121,24 @@ def _measured(
         emit(MeasuringPower(item.plan.key, count, power.instrument.name))
         if sequence:
             ready.device.reset_state(ready.number)
-        power.instrument.start()
-        try:
-            if repeats > 1:
-                seconds = _many(
-                    item, ready, inputs, order[:count], power.instrument, patience, repeats
-                )
-            else:
-                seconds = _repeat(
-                    item,
-                    ready,
-                    inputs,
-                    order[:count],
-                    power.instrument,
-                    patience,
-                    sequence=sequence,
-                )
-        except BaseException:
-            with suppress(HilError):
-                power.instrument.stop()
-            raise
-        trace = power.instrument.stop()
+        marks = partial(
+            _mark, item, ready, inputs, order[:count], repeats, power.instrument, patience
+        )
+        trace, seconds = recorded(power.instrument, marks)
     return energy_record(
         item.plan.key,
         trace,
         seconds,
         inferences=repeats,
-        supplied=power.supply is not None,
+        supplied=power.supplied,
         idle_mode=power.idle_mode,
     )
 
 
 def _longest(item: Prepared, ready: Ready) -> float:
     """Seconds of the longest inference so far; 0 without a clock."""
-    times = [_seconds(item, answer) for answer in ready.warm_up]
+    clock = item.case.image.board.clock
+    times = [in_seconds(clock.time(answer.result)) for answer in ready.warm_up]
     return max((one for one in times if one is not None), default=0.0)
 
 
@@ -181,29 +156,22 @@ def _windows(item: Prepared, ready: Ready, available: int, repeats: int) -> int:
     return min(available, max(_LEAST, min(_MOST, fit)))
 
 
-def _repeat(
+def _mark(
     item: Prepared,
     ready: Ready,
     inputs: Inputs,
     order: Sequence[int],
+    repeats: int,
     instrument: Instrument,
     patience: Patience,
-    *,
-    sequence: bool,
 ) -> list[float]:
-    """Infer the samples ``order``, with pauses; their seconds by the board, if it has a clock."""
-    device, number, encoding = ready.device, ready.number, inputs.encoding
-    ask = device.attempt if isinstance(item.case, SketchCase) else device.infer
+    """One window for each of the samples ``order``, with pauses; the seconds of each by the board,
+    if it has a clock."""
     seconds: list[float] = []
     patience.sleep(PAUSE_S)
     for step, i in enumerate(order):
-        asked = (
-            device.infer(number, encoding, [inputs[i]], first=step, sequence=True)
-            if sequence
-            else ask(number, encoding, [inputs[i]])
-        )
-        for answer in asked:
-            taken = _seconds(item, answer) if isinstance(answer, Answer) else None
+        for result in _infer(item, ready, inputs, step, i, repeats):
+            taken = in_seconds(item.case.image.board.clock.time(result))
             if taken is not None:
                 seconds.append(taken)
             if isinstance(instrument, Told):
@@ -212,38 +180,28 @@ def _repeat(
     return seconds
 
 
-def _many(
-    item: Prepared,
-    ready: Ready,
-    inputs: Inputs,
-    order: Sequence[int],
-    instrument: Instrument,
-    patience: Patience,
-    repeats: int,
-) -> list[float]:
-    """As `_repeat`, with ``repeats`` inferences of each sample in one window."""
-    seconds: list[float] = []
-    patience.sleep(PAUSE_S)
-    for i in order:
-        found = ready.device.repeat(
-            ready.number, inputs.encoding, inputs[i], repeats, seconds=2 * _LONGEST_S
-        )
+def _infer(
+    item: Prepared, ready: Ready, inputs: Inputs, step: int, i: int, repeats: int
+) -> Iterator[Result | Repeated]:
+    """What the board says of one window: ``repeats`` inferences of sample ``i``."""
+    device, number, encoding, values = ready.device, ready.number, inputs.encoding, inputs[i]
+    if repeats > 1:
+        found = device.repeat(number, encoding, values, repeats, seconds=2 * _LONGEST_S)
         if found.count != repeats:
             raise DataError(
                 f"{item.plan.key}: the board ran {found.count:,} of {repeats:,} inferences",
                 "it is slower than in the warm-up: measure again",
             )
-        taken = in_seconds(item.case.image.board.clock.time(found))
-        if taken is not None:
-            seconds.append(taken)
-            if isinstance(instrument, Told):
-                instrument.inferred(taken)
-        patience.sleep(PAUSE_S)
-    return seconds
-
-
-def _seconds(item: Prepared, answer: Answer) -> float | None:
-    return in_seconds(item.case.image.board.clock.time(answer.result))
+        yield found
+    elif isinstance(item.case, SketchCase):
+        answers = device.attempt(number, encoding, [values])
+        yield from (one.result for one in answers if isinstance(one, Answer))
+    else:
+        sequence = ready.model.stateful  # then samples have numbers
+        asked = device.infer(
+            number, encoding, [values], first=step if sequence else 0, sequence=sequence
+        )
+        yield from (one.result for one in asked)
 
 
 def in_seconds(time: DeviceTime) -> float | None:
@@ -251,94 +209,3 @@ def in_seconds(time: DeviceTime) -> float | None:
     if time is None:
         return None
     return time.microseconds * 1e-6 if isinstance(time, Latency) else time.count / _PRETENDED_HERTZ
-
-
-def energy_record(
-    key: str,
-    trace: Trace,
-    seconds: Sequence[float],
-    *,
-    inferences: int = 1,
-    supplied: bool = False,
-    idle_mode: str = IDLE_MODE,
-) -> EnergyMeasured:
-    """The energy of run ``key`` in a recording of nothing else.
-
-    Args:
-        key: of the run.
-        trace: the recording.
-        seconds: of each window by the board's own clock, in order; empty if it has none.
-        inferences: in each window.
-        supplied: whether the instrument powers the board.
-        idle_mode: what the board does between inferences.
-
-    Raises DataError if there is nothing to measure.
-    """
-    windows = find_windows(trace)
-    ratio, chosen = None, slice(None)
-    if seconds:
-        found = align(windows, trace.rate, seconds, trace.source)
-        windows, ratio = found.windows, found.ratio
-        chosen = slice(found.first, found.first + len(seconds))
-    record = window_record(key, trace, windows, chosen, ratio, inferences=inferences)
-    return msgspec.structs.replace(record, supplied=supplied, idle_mode=idle_mode)
-
-
-def window_record(
-    key: str,
-    trace: Trace,
-    windows: Sequence[Window],
-    chosen: slice,
-    ratio: float | None,
-    *,
-    inferences: int = 1,
-) -> EnergyMeasured:
-    """The energy of the ``chosen`` windows of a recording, which are run ``key``'s; ``ratio``: the
-    gate's time over the board's. Raises DataError as `hil.energy.measure`."""
-    measured = measure(trace, windows, inferences, chosen)
-    return EnergyMeasured(
-        run=key,
-        instrument=trace.source,
-        simulated=trace.simulated,
-        rate=trace.rate,
-        volts=float(np.nanmean(trace.voltage)),
-        by="gate" if trace.gate is not None else "power",
-        windows=measured.n,
-        not_counted={FAULTS[one]: count for one, count in measured.faults.items()},
-        inferences=inferences,
-        joules=_span(measured.total),
-        above_idle=_span(measured.above_idle),
-        idle=_span(measured.idle),
-        seconds=_span(measured.seconds),
-        ratio=ratio,
-        average=measured.average,
-        peak=measured.peak,
-        edge=measured.edge,
-        samples=trace.n,
-        lost=trace.lost,
-        range_changes=trace.range_changes,
-        ended=trace.ended,
-        shown=_shown(trace, [one for one in windows[chosen] if not one.fault]),
-    )
-
-
-def _span(found: Estimate) -> Span:
-    return Span(found.point, found.low, found.high)
-
-
-def _shown(trace: Trace, windows: Sequence[Window]) -> Shown:
-    """The window whose length is the median, with a quarter of it on either side."""
-    one = sorted(windows, key=lambda window: window.samples)[len(windows) // 2]
-    margin = max(one.samples // 4, 3)
-    first, last = max(one.start - margin, 0), min(one.end + margin, trace.n)
-    wide = -(-(last - first) // _POINTS)
-    last -= (last - first) % wide
-    bins = trace.current[first:last].reshape(-1, wide)
-    known = np.isfinite(bins).all(axis=1)
-    means = np.where(known, np.nan_to_num(bins).mean(axis=1), np.nan)
-    return Shown(
-        step=wide / trace.rate,
-        current=tuple(None if np.isnan(x) else round(float(x), 9) for x in means),
-        start=(one.start - first) / trace.rate,
-        end=(one.end - first) / trace.rate,
-    )

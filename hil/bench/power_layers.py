@@ -8,9 +8,7 @@ measured for its layers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from hil import stats
 from hil.bench.cases import SketchCase
+from hil.bench.energy import span
 from hil.bench.events import Emit, MeasuringLayers
 from hil.bench.inputs import Inputs, taken_by
 from hil.bench.lab import Lab
@@ -28,7 +27,7 @@ from hil.bench.power import PAUSE_S, Power, in_seconds
 from hil.bench.prepare import Prepared
 from hil.bench.session import Patience
 from hil.core.errors import DataError, HilError
-from hil.energy import SHORTEST, Told, Trace, find_windows
+from hil.energy import SHORTEST, Told, Trace, find_windows, recorded
 from hil.energy.trace import Floats
 from hil.engines import ENGINES, Layer
 from hil.runs.schema import Sample
@@ -102,21 +101,19 @@ def _layers(
             )
         rounds = max(_LEAST, min(_ROUNDS, int(_RECORDED_S / (2 * sum(first) + 2 * PAUSE_S))))
         emit(MeasuringLayers(item.plan.key, rounds, power.instrument.name))
-        power.instrument.start()
-        times: list[list[float]] = []
-        try:
+
+        def profiled() -> list[list[float]]:
+            found = []
             patience.sleep(PAUSE_S)
             for _ in range(rounds):
                 asked = ask_times(board.device, board.number, inputs.encoding, values)
-                times.append(_seconds(board, asked))
+                found.append(_seconds(board, asked))
                 if isinstance(power.instrument, Told):
-                    power.instrument.inferred(sum(times[-1]))
+                    power.instrument.inferred(sum(found[-1]))
                 patience.sleep(PAUSE_S)
-        except BaseException:
-            with suppress(HilError):
-                power.instrument.stop()
-            raise
-        trace = power.instrument.stop()
+            return found
+
+        trace, times = recorded(power.instrument, profiled)
     return divided(trace, times, layers)
 
 
@@ -196,10 +193,6 @@ def _idle(trace: Trace, power: Floats) -> float:
 
 
 def _span(values: Floats) -> Span | None:
-    """The mean and its interval; None with fewer than two values."""
+    """The mean and its interval; None with fewer than two values, which have no interval."""
     known = values[np.isfinite(values)]
-    if known.size < 2:
-        return None
-    found = stats.mean(known)
-    low, high = (found.point if math.isnan(x) else x for x in (found.low, found.high))
-    return Span(found.point, low, high)
+    return span(stats.mean(known)) if known.size > 1 else None

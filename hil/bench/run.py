@@ -71,8 +71,6 @@ def run(
         plan = draw_samples(plan, asked, emit)
     check_folder(folder, plan, chaos)
     patience = patience or Patience()
-    if power:
-        power.switch_on(patience)
     streamer = Streamer(plan.data, lab, patience)
     with ExitStack() as ahead:
         ahead.enter_context(computed_ahead(plan.networks, plan.data))
@@ -99,14 +97,19 @@ def run(
                 log.save_cycles(estimate_cycles(plan, prepared, answers, quiet, emit, hertz))
             if power:
                 energies = measure_power(
-                    plan, prepared, answers, quiet, power, patience, emit, stored.energy
+                    plan,
+                    prepared,
+                    answers,
+                    quiet,
+                    power,
+                    patience,
+                    emit,
+                    log.save_energy,
+                    known=stored.energy,
                 )
-                for so_far in energies:  # saved after each run: an interruption keeps them
-                    log.save_energy(so_far)
                 if profiles:
-                    so_far = load_run(folder).energy
                     log.save_energy(
-                        with_layers(plan, prepared, answers, so_far, quiet, power, patience, emit)
+                        with_layers(plan, prepared, answers, energies, quiet, power, patience, emit)
                     )
             networks = {item.plan.key: item.case.network for item in prepared}
             log.save_checks(check(networks, plan.data, stored, known))

@@ -88,6 +88,13 @@ def league_sorts(incomplete: str) -> Found:
     return _starting(SORTS)(incomplete)
 
 
+def instruments(incomplete: str) -> Found:
+    """Instruments, as far as their colon."""
+    from hil.energy.opened import KINDS
+
+    return _starting(tuple(f"{kind}:" for kind in KINDS))(incomplete)
+
+
 def datasets(incomplete: str) -> Found:
     """Data sets."""
     from hil.datasets import NAMES
@@ -136,7 +143,8 @@ VALUES: Final[Mapping[str, Complete]] = {
     "--student": models,
     "--precision": _starting(("float32", "int8", "int16")),
     "--protocol": _starting(("frames", "text")),
-    "--mode": _starting(("accuracy", "performance")),
+    "--mode": _starting(("accuracy", "performance", "energy")),
+    "--power": instruments,
     "--format": _starting(("md", "json", "junit", "github")),
     "--send": _starting(("csv", "json", "bytes")),
     "--network": league_networks,

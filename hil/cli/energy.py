@@ -13,11 +13,11 @@ from rich.table import Table
 from hil.cli.console import out, say
 from hil.cli.output import result
 from hil.core.errors import UsageError
+from hil.report.text import si, si_interval
 
 if TYPE_CHECKING:
     from hil.api.records import Bounds, EnergyOutput, EnergyPart
 
-_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _EDGE = 0.01  # from which on the sampled edges are worth a warning
 
 
@@ -117,24 +117,12 @@ def _table(part: EnergyPart) -> Table:
     table.add_row("time per inference", _quantity(part.seconds, "s"))
     if part.gate_over_device is not None:
         table.add_row("  over the device's", f"{part.gate_over_device:.4f}")
-    table.add_row("average current", _number(part.average_amperes, "A"))
-    table.add_row("peak current", _number(part.peak_amperes, "A"))
+    table.add_row("average current", si(part.average_amperes, "A"))
+    table.add_row("peak current", si(part.peak_amperes, "A"))
     if part.battery_days is not None:
         table.add_row("battery lasts", f"{part.battery_days:,.1f} days (ideal battery)")
     return table
 
 
 def _quantity(found: Bounds, unit: str) -> str:
-    """The figure and its interval with one prefix."""
-    scale, prefix = _prefix(found.point)
-    low, high = found.low / scale, found.high / scale
-    return f"{found.point / scale:,.4g} {prefix}{unit} ({low:,.4g} to {high:,.4g})"
-
-
-def _number(value: float, unit: str) -> str:
-    scale, prefix = _prefix(value)
-    return f"{value / scale:,.4g} {prefix}{unit}"
-
-
-def _prefix(value: float) -> tuple[float, str]:
-    return next((one for one in _PREFIXES if abs(value) >= one[0]), _PREFIXES[-1])
+    return " ".join(si_interval(found.point, found.low, found.high, unit))

@@ -14,7 +14,7 @@ from hil.cli.console import out, say
 from hil.cli.output import for_people, result
 
 if TYPE_CHECKING:
-    from hil.api.records import LeagueOutput, LeagueTable
+    from hil.api.records_mlperf import LeagueOutput, LeagueTable
     from hil.league.entries import Entry
 
 _NONE: Final = "-"

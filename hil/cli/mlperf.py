@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from hil import datasets
-from hil.api.records import (
+from hil.api.records_mlperf import (
     MlperfAccuracy,
     MlperfDataOutput,
     MlperfEnergy,
@@ -32,7 +31,7 @@ from hil.cli.data import DataOption, InputOption, ResizeOption, TargetOption
 from hil.cli.output import result
 from hil.cli.output import shown as shown_path
 from hil.core.errors import UsageError, unknown
-from hil.energy import Instrument, open_instrument
+from hil.energy import Instrument, powered
 from hil.firmware import find_project
 from hil.mlperf.data import TESTS, DataFolder, export, require_labels
 from hil.mlperf.dut import Identity
@@ -43,7 +42,6 @@ from hil.mlperf.session import MODES, Outcome, is_pty, on_board, on_port, refuse
 from hil.runs.log import run_folder
 
 NOT_AS_EXPECTED: Final = 1
-SETTLE_S: Final = 1.0  # of a board that was just switched on
 
 
 def mlperf(
@@ -156,23 +154,19 @@ def mlperf(
 def _powered(
     power: str | None, voltage: float | None, supply: float | None, gate: str, *, emulated: bool
 ) -> Iterator[Instrument | None]:
-    """The opened instrument of energy mode. One that is to supply the board does so before the
-    board's port is opened."""
+    """The opened instrument of energy mode; None in the others."""
     if power is None:
         yield None
         return
-    instrument = open_instrument(
-        power, volts=supply if voltage is None else voltage, gate=gate, pulses=True
-    )
-    try:
+
+    def check(instrument: Instrument) -> None:
         refuse_without_gate(instrument)
         refuse_emulated_time("energy", emulated=emulated, instrument=instrument)
-        if supply is not None:
-            instrument.supply(supply)
-            time.sleep(SETTLE_S)
+
+    with powered(
+        power, voltage=voltage, supply=supply, gate=gate, pulses=True, check=check
+    ) as instrument:
         yield instrument
-    finally:
-        instrument.close()
 
 
 def mlperf_data(

@@ -23,7 +23,7 @@ from hil.core.text import storable
 if TYPE_CHECKING:
     from hil.api.records import Error
 
-# command -> its record in hil.api.records
+# command -> its record in hil.api.records, records_mlperf or hil.compare.records
 RECORDS: Final[Mapping[str, str]] = {
     "bench": "ReportOutput",
     "listen": "ReportOutput",

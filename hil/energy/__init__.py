@@ -16,9 +16,9 @@ joules        energy of the windows, idle power, battery life
 """
 
 from hil.energy.device_clock import Aligned, align
-from hil.energy.instrument import Capabilities, Instrument, Told
+from hil.energy.instrument import Capabilities, Instrument, Told, recorded
 from hil.energy.joules import Measured, battery_days, measure
-from hil.energy.opened import open_instrument
+from hil.energy.opened import open_instrument, powered
 from hil.energy.simulated import Board, Faults, Injected, Simulated
 from hil.energy.trace import Trace, checked
 from hil.energy.windows import FAULTS, SHORTEST, Window, find_windows
@@ -43,4 +43,6 @@ __all__ = [
     "find_windows",
     "measure",
     "open_instrument",
+    "powered",
+    "recorded",
 ]

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from hil.core.errors import HilError
 from hil.energy.trace import Trace
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +67,16 @@ class Told(Protocol):
     def inferred(self, seconds: float) -> None:
         """One window of the marker pin, ``seconds`` long, is over."""
         ...
+
+
+def recorded(instrument: Instrument, act: Callable[[], T]) -> tuple[Trace, T]:
+    """The recording made while ``act`` ran, and what it returned. If it raises, the recording is
+    stopped, and dropped."""
+    instrument.start()
+    try:
+        found = act()
+    except BaseException:
+        with suppress(HilError):  # the first error is the one to show
+            instrument.stop()
+        raise
+    return instrument.stop(), found

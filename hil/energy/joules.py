@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def battery_days(
     """Days that a battery lasts with an inference ``every`` so many seconds.
 
     ``above_idle``: joules per inference; ``idle``: watts in between. An ideal battery: no
-    self-discharge, no regulator losses.
+    self-discharge, no regulator losses. Infinite if neither takes any energy.
     """
-    joules = milliampere_hours / 1000 * 3600 * volts
-    return float(joules / (idle + above_idle / every) / 86_400)
+    joules, watts = milliampere_hours / 1000 * 3600 * volts, idle + above_idle / every
+    return float(joules / watts / 86_400) if watts > 0 else math.inf

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -57,13 +58,15 @@ def open_joulescope(asked: Asked) -> Joulescope:
         LinkError: It cannot be opened.
         UsageError: The digital input is unknown.
     """
-    try:
-        import pyjls  # noqa: F401  (the library's recorder needs it, and says so only later)
-        from pyjoulescope_driver import Driver as Real
-    except ImportError:
+    # pyjls: the library's recorder needs it, and says so only when it records
+    missing = [name for name in ("pyjoulescope_driver", "pyjls") if find_spec(name) is None]
+    if missing:
         raise ToolMissing(
-            "a Joulescope needs the package pyjoulescope-driver", f"install it: {_INSTALL}"
-        ) from None
+            f"a Joulescope needs the package {missing[0].replace('_', '-')}",
+            f"install it: {_INSTALL}",
+        )
+    from pyjoulescope_driver import Driver as Real
+
     driver: Driver = Real()
     try:
         return attach(driver, asked)

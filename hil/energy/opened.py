@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,8 @@ _BOARD: Final = Board(
     windows=0, active=0.132, idle=0.0165, seconds=0.02, pause=0.05, jitter=0.01, spread=0.02
 )
 _NOISE: Final = 0.0002  # amperes
+_SETTLE_S: Final = 1.0  # of a board that was just switched on
+_MOST_VOLTS: Final = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,45 @@ def open_instrument(
     """
     kind, place = split(text)
     return KINDS[kind](Asked(place, volts, gate, pulses))
+
+
+def check_voltages(voltage: float | None, supply: float | None) -> None:
+    """UsageError unless at most one of --voltage and --supply is given, and is one of a board."""
+    for option, volts in (("--voltage", voltage), ("--supply", supply)):
+        if volts is not None and not 0 < volts <= _MOST_VOLTS:
+            raise UsageError(f"{option} {volts:g} is not a voltage of a board", "as 3.3")
+    if voltage is not None and supply is not None:
+        raise UsageError(
+            "--voltage and --supply contradict",
+            "--supply if the instrument is to power the board, else --voltage",
+        )
+
+
+@contextmanager
+def powered(
+    text: str,
+    *,
+    voltage: float | None = None,
+    supply: float | None = None,
+    gate: str = "",
+    pulses: bool = False,
+    check: Callable[[Instrument], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Instrument]:
+    """The instrument that ``text`` names, opened, until the block ends.
+
+    ``supply``: volts at which it is to power the board, which then gets time to settle; without it
+    the board's power stays as it is, and ``voltage`` says what it is. ``check`` may refuse the
+    instrument before that. Raises as `check_voltages` and `open_instrument`.
+    """
+    check_voltages(voltage, supply)
+    volts = supply if voltage is None else voltage
+    instrument = open_instrument(text, volts=volts, gate=gate, pulses=pulses)
+    try:
+        check(instrument)
+        if supply is not None:
+            instrument.supply(supply)
+            sleep(_SETTLE_S)
+        yield instrument
+    finally:
+        instrument.close()

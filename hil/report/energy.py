@@ -14,7 +14,7 @@ from hil.energy.windows import FAULTS
 from hil.report.blocks import Bullets, Clouds, Section, Table, section
 from hil.report.draw.chart import Cloud, colour
 from hil.report.draw.cloud import cloud
-from hil.report.text import count, listed, plural, prefix, si
+from hil.report.text import count, listed, plural, prefix, si, si_interval
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema_energy import EnergyMeasured, Shown, Span
@@ -39,7 +39,7 @@ def energy_section(run: StoredRun, cells: Sequence[Cell]) -> Section:
     drawn = [
         _trace(one, one.shown, cell, colour(cell.plan.model, cell.plan.precision, models))
         for one, cell in made
-        if one.shown and len(one.shown.current) > 1
+        if one.shown
     ]
     return section(
         "energy",
@@ -104,12 +104,10 @@ def clocks_differ(one: EnergyMeasured) -> bool:
 
 
 def quantity(found: Span | None, unit: str) -> str:
-    """A figure and its interval with one prefix: 2.36 mJ (2.34 to 2.38)."""
-    if found is None:
-        return "–"
-    scale, letter = prefix(found.point)
-    low, high = f"{found.low / scale:,.4g}", f"{found.high / scale:,.4g}"
-    return f"{found.point / scale:,.4g} {letter}{unit}\n({low} to {high})".replace("-", "−")
+    """A figure and its interval below it."""
+    return (
+        "–" if found is None else "\n".join(si_interval(found.point, found.low, found.high, unit))
+    )
 
 
 def _said(one: EnergyMeasured) -> Iterator[str]:

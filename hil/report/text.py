@@ -129,3 +129,10 @@ def si(value: float, unit: str) -> str:
     """A value with a prefixed unit: 2.363 mJ."""
     scale, letter = prefix(value)
     return f"{value / scale:,.4g} {letter}{unit}".replace("-", "−")
+
+
+def si_interval(point: float, low: float, high: float, unit: str) -> tuple[str, str]:
+    """A figure and its interval with one prefix: 2.363 mJ, (2.345 to 2.381)."""
+    scale, letter = prefix(point)
+    ends = f"({low / scale:,.4g} to {high / scale:,.4g})"
+    return f"{point / scale:,.4g} {letter}{unit}".replace("-", "−"), ends.replace("-", "−")

@@ -13,6 +13,7 @@ import msgspec
 from hil.runs.schema import Stored
 
 ENERGY: Final = "energy.json"
+MOST_POINTS: Final = 1000  # of the drawing of a window
 IDLE_MODE: Final = "waiting for a request"  # of the project's firmware between two inferences
 
 
@@ -100,6 +101,17 @@ def fault(found: tuple[EnergyMeasured, ...], keys: set[str]) -> str:
         sizes = (one.rate, one.volts, one.windows, one.samples, one.lost, *one.not_counted.values())
         if one.run not in keys or min(sizes) < 0:
             return f"the energy of run '{one.run}' does not fit any run"
-        if not one.why and None in (one.joules, one.above_idle, one.idle, one.seconds):
+        if one.why:
+            continue
+        if None in (one.joules, one.above_idle, one.idle, one.seconds):
             return f"the energy of run '{one.run}' is incomplete"
+        if min(one.rate, one.volts, one.windows, one.inferences) <= 0 or not 0 <= one.edge <= 1:
+            return f"the energy of run '{one.run}' has figures that no instrument measures"
+        if one.shown and not _can_be_drawn(one.shown):
+            return f"the window of run '{one.run}' cannot be drawn"
     return ""
+
+
+def _can_be_drawn(shown: Shown) -> bool:
+    known = sum(one is not None for one in shown.current)
+    return known >= 2 and len(shown.current) <= MOST_POINTS and shown.step > 0

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +11,14 @@ import numpy as np
 import pytest
 
 from hil.bench import run
-from hil.bench.cases import Program
-from hil.bench.lab import Firmware
-from hil.bench.power import Power, energy_record
+from hil.bench.energy import energy_record
+from hil.bench.power import Power
 from hil.bench.session import Patience
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
 from hil.core.errors import DataError, LinkError
 from hil.energy import Board, Capabilities, Faults, Simulated, Trace
 from hil.energy.windows import FAULTS
-from hil.link import Link
 from hil.report import write
 from hil.runs.load import load_run
 from hil.runs.schema_energy import EnergyMeasured
@@ -138,37 +135,31 @@ class Real:
 def test_a_real_instrument_cannot_measure_an_emulated_board(tmp_path: Path) -> None:
     instrument = Real()
     plan = planned(2, boards=("mps2",))
-    run(plan, tmp_path, ignore, FakeLab(), patience=AT_ONCE, power=Power(instrument, 3.3))
+    run(plan, tmp_path, ignore, FakeLab(), patience=AT_ONCE, power=Power(instrument))
     (found,) = load_run(tmp_path).energy
     assert found.why == "board mps2 is emulated"
-    assert instrument.log == ["supply 3.3"]
+    assert instrument.log == []
 
 
-def test_a_board_gets_its_power_before_it_is_opened(tmp_path: Path) -> None:
-    order: list[str] = []
+def test_an_instrument_that_is_unplugged_keeps_what_it_recorded(tmp_path: Path) -> None:
+    class Unplugged(Simulated):
+        def stop(self) -> Trace:
+            whole = Simulated.stop(self)
+            half = whole.n // 2
+            assert whole.gate is not None
+            return replace(
+                whole,
+                current=whole.current[:half],
+                voltage=whole.voltage[:half],
+                gate=whole.gate[:half],
+                clipped=None,
+                ended="unplugged",
+            )
 
-    class Watched(Simulated):
-        def supply(self, volts: float) -> None:
-            order.append(f"supply {volts:g}")
-
-    class Lab(FakeLab):
-        @contextmanager
-        def open(self, station: Station, image: Program, firmware: Firmware) -> Iterator[Link]:
-            order.append("open")
-            with super().open(station, image, firmware) as link:
-                yield link
-
-    waits: list[float] = []
-    run(
-        planned(2, boards=("mps2",)),
-        tmp_path,
-        ignore,
-        Lab(),
-        patience=Patience(sleep=waits.append),
-        power=Power(Watched(BOARD), 1.8),
-    )
-    assert order[:2] == ["supply 1.8", "open"]
-    assert waits[0] >= 1  # until it has settled
+    found = measured(tmp_path, Unplugged(BOARD))
+    assert found.why == ""
+    assert N // 2 - 1 <= found.windows <= N // 2
+    assert "the recording ended early: unplugged" in "\n".join(write(tmp_path).unmeasured)
 
 
 def test_an_instrument_that_fails_leaves_the_answers(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from hil.bench import run
 from hil.bench.events import Event, Note
+from hil.bench.lab import Firmware
 from hil.bench.power import Power
 from hil.boards.config import load_board
 from hil.boards.station import Station, only_station
@@ -33,8 +34,8 @@ class Watched(FakeLab):
     repeats: bool = True
     board: FakeBoard | None = None
 
-    def _ours(self, station: Station, firmware: object) -> FakeBoard:
-        self.board = replace(super()._ours(station, firmware), repeats=self.repeats)  # type: ignore[arg-type]  # as given
+    def _ours(self, station: Station, firmware: Firmware) -> FakeBoard:
+        self.board = replace(super()._ours(station, firmware), repeats=self.repeats)
         return self.board
 
 

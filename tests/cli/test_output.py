@@ -17,6 +17,7 @@ import pytest
 
 from hil import datasets
 from hil.api import records
+from hil.api.records_mlperf import MlperfDataOutput
 from hil.bench import run
 from hil.cli.console import err, out
 from hil.cli.main import COMMANDS, load_command
@@ -213,7 +214,7 @@ def test_headers(command: Run, tmp_path: Path) -> None:
 def test_data_for_mlcommons(command: Run, tmp_path: Path) -> None:
     words = ("mlperf-data", "--dataset", "digits", "--limit", "10", "--out", tmp_path / "data")
     code, stdout, _ = command(*words, "--json")
-    found = record(stdout, records.MlperfDataOutput)
+    found = record(stdout, MlperfDataOutput)
     assert (code, found.samples) == (0, 10)
     assert all(Path(one).exists() for one in found.tests)
 

@@ -192,7 +192,10 @@ def test_own_runs_are_placed_among_published_results() -> None:
     figures = [one.cycles_per_mac for one in placed]
     assert figures == sorted(figure for figure in figures if figure is not None)
     at = next(i for i, one in enumerate(placed) if one.own)
-    assert placed[at - 1].cycles_per_mac <= 4_800_000 / MACS <= placed[at + 1].cycles_per_mac  # type: ignore[operator]
+    before, after = placed[at - 1].cycles_per_mac, placed[at + 1].cycles_per_mac
+    assert before is not None
+    assert after is not None
+    assert before <= 4_800_000 / MACS <= after
 
 
 @pytest.mark.parametrize("by", ["cycles", "ms"])

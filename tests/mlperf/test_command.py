@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from hil import datasets
-from hil.api.records import MlperfAccuracy, MlperfOutput
+from hil.api.records_mlperf import MlperfAccuracy, MlperfOutput
 from hil.boards.config import load_board
 from hil.boards.station import missing_tools
 from hil.mlperf.session import is_pty

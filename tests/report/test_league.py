@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 
@@ -19,17 +20,17 @@ from hil.runs.schema_cycles import CycleCalibration
 from tests.support import reports
 from tests.support.league import plan, stored
 
+T = TypeVar("T")
 KWS = [one for one in results() if (one.network, one.precision) == ("kws", "int8")]
 
 
-def blocks(run: StoredRun, kind: type) -> list:  # type: ignore[type-arg]
+def blocks(run: StoredRun, kind: type[T]) -> list[T]:
     section = league_section(run, reports.cells_of(run))
     return [block for block in section.blocks if isinstance(block, kind)]
 
 
 def chart(run: StoredRun) -> Chart:
     (found,) = blocks(run, Chart)
-    assert isinstance(found, Chart)
     return found
 
 
