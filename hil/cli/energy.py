@@ -13,7 +13,7 @@ from rich.table import Table
 from hil.cli.console import out, say
 from hil.cli.output import result
 from hil.core.errors import UsageError
-from hil.report.text import si, si_interval
+from hil.core.units import si, si_interval
 
 if TYPE_CHECKING:
     from hil.api.records import Bounds, EnergyOutput, EnergyPart

@@ -14,7 +14,8 @@ import msgspec
 from hil.compare.limits import FIGURES
 from hil.compare.records import ComparedFigure, ComparedRun, Comparison, Fact, Lost, Side, Word
 from hil.core.text import clean
-from hil.report.text import count, escape, listed, percent, plural, points, real, si
+from hil.core.units import si
+from hil.report.text import count, escape, listed, percent, plural, points, real
 from hil.report.times import duration, latency_words
 
 HEAD: Final = ("Figure", "BASE", "NEW", "Change (95% interval)", "Verdict")

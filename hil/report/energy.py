@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
+from hil.core.units import prefix, si, si_interval
 from hil.energy import battery_days
 from hil.energy.windows import FAULTS
 from hil.report.blocks import Bullets, Clouds, Section, Table, section
 from hil.report.draw.chart import Cloud, colour
 from hil.report.draw.cloud import cloud
-from hil.report.text import count, listed, plural, prefix, si, si_interval
+from hil.report.text import count, listed, plural
 from hil.runs.cells import Cell
 from hil.runs.load import StoredRun
 from hil.runs.schema_energy import EnergyMeasured, Shown, Span

@@ -12,7 +12,6 @@ from hil.stats import Estimate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 UNKNOWN = "unknown"
-_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _NOUNS = {"mnist": "digit", "digits": "digit", "cifar10": "picture", "cifar10-made": "picture"}
 
 
@@ -118,21 +117,3 @@ def per_inference(unit: str) -> str:
 def noun(dataset: str) -> str:
     """What a sample of a data set is called: digit, picture, otherwise sample."""
     return _NOUNS.get(dataset, "sample")
-
-
-def prefix(value: float) -> tuple[float, str]:
-    """The SI prefix of a value, with its factor: (0.001, "m")."""
-    return next((one for one in _PREFIXES if abs(value) >= one[0]), _PREFIXES[-1])
-
-
-def si(value: float, unit: str) -> str:
-    """A value with a prefixed unit: 2.363 mJ."""
-    scale, letter = prefix(value)
-    return f"{value / scale:,.4g} {letter}{unit}".replace("-", "−")
-
-
-def si_interval(point: float, low: float, high: float, unit: str) -> tuple[str, str]:
-    """A figure and its interval with one prefix: 2.363 mJ, (2.345 to 2.381)."""
-    scale, letter = prefix(point)
-    ends = f"({low / scale:,.4g} to {high / scale:,.4g})"
-    return f"{point / scale:,.4g} {letter}{unit}".replace("-", "−"), ends.replace("-", "−")
