@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -148,7 +149,7 @@ def calibration(core: str, llvm: int) -> Calibration | Uncalibrated:
     return Calibration(
         core=core,
         ratio=math.exp(found.point),
-        spread=math.exp(math.sqrt(sum((one - found.point) ** 2 for one in logs) / (len(rows) - 1))),
+        spread=math.exp(statistics.stdev(logs)),
         low=math.exp(found.low),
         high=math.exp(found.high),
         confidence=CONFIDENCE,
