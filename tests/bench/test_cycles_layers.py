@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from hil.bench.cycles_layers import layer_windows
+from hil.bench.cycles_layers import CHUNK, layer_windows
 from hil.cycles.counting import Window
+from tests.support.benches import PROJECT
 
 
 def asked(layers: int, request: int) -> list[Window]:
@@ -25,3 +28,9 @@ def test_layers_come_from_the_request_that_answered_them(layers: int) -> None:
         start = 1000 * (number // 16)
         assert layer.runs == {start + 5 + number: 1}
         assert empty.runs == {start + (4 if number else 3): 1}  # the first layer has its own
+
+
+def test_the_firmware_answers_as_many_layers_at_once() -> None:
+    header = PROJECT / "firmware/lib/TinymlHil/src/hil_session/hil_profile.h"
+    (found,) = re.findall(r"^#define HIL_PROFILE_CHUNK (\d+)", header.read_text(), re.MULTILINE)
+    assert int(found) == CHUNK
